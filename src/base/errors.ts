@@ -1,0 +1,175 @@
+/**
+ * Every failure that this package reports. One class per situation, so that a caller can decide by
+ * `instanceof` or by `code`; the message says what was expected, what came, and the remedy where
+ * there is one.
+ */
+
+/** Stable identifiers, one per situation. Part of the public contract. */
+export type ErrorCode =
+  | "ERR_VHOST_PROTOCOL"
+  | "ERR_VHOST_NEGOTIATION"
+  | "ERR_VHOST_STATE"
+  | "ERR_VHOST_PEER_CLOSED"
+  | "ERR_VHOST_TIMEOUT"
+  | "ERR_VHOST_REMOTE"
+  | "ERR_VHOST_MEMORY"
+  | "ERR_VHOST_QUEUE"
+  | "ERR_VHOST_DEVICE"
+  | "ERR_VHOST_ENVIRONMENT"
+  | "ERR_VHOST_USAGE";
+
+const brand = Symbol.for("vhost-user.error");
+
+/** Base class: `code` tells the situation, `cause` what led to it. */
+export class VhostUserError extends Error {
+  readonly code: ErrorCode;
+  readonly [brand] = true;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+
+  /** Also true for an error made by another loaded copy of this package. */
+  static isVhostUserError(value: unknown): value is VhostUserError {
+    return value instanceof Error && (value as Partial<VhostUserError>)[brand] === true;
+  }
+}
+
+/** What is known about a message that broke the protocol. */
+export interface ProtocolErrorDetails {
+  /** Specification name of the request, e.g. `VHOST_USER_GET_FEATURES`. */
+  readonly request?: string | undefined;
+  /** Name of the offending field, e.g. `size`. */
+  readonly field?: string | undefined;
+  readonly expected?: string | undefined;
+  readonly actual?: string | undefined;
+}
+
+/** Bytes or descriptors from the peer that the specification does not allow at this point. */
+export class ProtocolError extends VhostUserError {
+  readonly details: ProtocolErrorDetails;
+
+  constructor(message: string, details: ProtocolErrorDetails = {}, options?: ErrorOptions) {
+    super("ERR_VHOST_PROTOCOL", message, options);
+    this.details = details;
+  }
+}
+
+/** A feature that the operation needs was not offered or not acknowledged. */
+export class NegotiationError extends VhostUserError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("ERR_VHOST_NEGOTIATION", message, options);
+  }
+}
+
+/** The operation does not fit the state of the object: closed, not started, started twice. */
+export class StateError extends VhostUserError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("ERR_VHOST_STATE", message, options);
+  }
+}
+
+/** The peer closed the connection while something was still expected of it. */
+export class PeerClosedError extends VhostUserError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("ERR_VHOST_PEER_CLOSED", message, options);
+  }
+}
+
+/** The peer did not answer, or did not complete a request, in time. */
+export class TimeoutError extends VhostUserError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("ERR_VHOST_TIMEOUT", message, options);
+  }
+}
+
+/** The peer answered, and the answer is "failed" (a non-zero REPLY_ACK, an empty config reply). */
+export class RemoteError extends VhostUserError {
+  /** Specification name of the request that failed. */
+  readonly request: string;
+  /** The value of the acknowledgement; only zero and non-zero are portable. */
+  readonly value: bigint | undefined;
+
+  constructor(request: string, message: string, value?: bigint) {
+    super("ERR_VHOST_REMOTE", message);
+    this.request = request;
+    this.value = value;
+  }
+}
+
+/** An address or length that no shared region covers, or memory that the peer took away. */
+export class MemoryAccessError extends VhostUserError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("ERR_VHOST_MEMORY", message, options);
+  }
+}
+
+/** A virtqueue broke the rules of the VIRTIO specification and is no longer served. */
+export class QueueError extends VhostUserError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("ERR_VHOST_QUEUE", message, options);
+  }
+}
+
+/** A device completed a request with a status other than OK. */
+export class DeviceError extends VhostUserError {
+  /** The device's own status value, e.g. 1 for `VIRTIO_BLK_S_IOERR`. */
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super("ERR_VHOST_DEVICE", message);
+    this.status = status;
+  }
+}
+
+/** Something this machine lacks: the addon, a program, a permission, room, a limit. */
+export class EnvironmentError extends VhostUserError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("ERR_VHOST_ENVIRONMENT", message, options);
+  }
+}
+
+/** The caller asked for something that cannot be: a bad option, range or combination. */
+export class UsageError extends VhostUserError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("ERR_VHOST_USAGE", message, options);
+  }
+}
+
+// Set on the prototypes, so that `name` is not an own property of every error.
+for (const type of [
+  VhostUserError,
+  ProtocolError,
+  NegotiationError,
+  StateError,
+  PeerClosedError,
+  TimeoutError,
+  RemoteError,
+  MemoryAccessError,
+  QueueError,
+  DeviceError,
+  EnvironmentError,
+  UsageError,
+]) {
+  Object.defineProperty(type.prototype, "name", { value: type.name, configurable: true });
+}
+
+/** A system call failed. Same shape as Node's own errors. */
+export class SystemError extends Error {
+  /** `ECONNREFUSED` and so on. */
+  readonly code: string;
+  /** Negative, as in Node's own errors. */
+  readonly errno: number;
+  readonly syscall: string;
+  readonly path: string | undefined;
+
+  constructor(code: string, errno: number, syscall: string, description: string, path?: string) {
+    super(`${syscall}: ${description} (${code})${path === undefined ? "" : `: ${path}`}`);
+    this.code = code;
+    this.errno = errno;
+    this.syscall = syscall;
+    this.path = path;
+  }
+}
+Object.defineProperty(SystemError.prototype, "name", { value: "SystemError", configurable: true });
