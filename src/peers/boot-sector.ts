@@ -11,6 +11,7 @@ export const sectorSize = 512;
 /** Where the firmware loads sector 0. */
 const loadAddress = 0x7c00;
 const signatureOffset = 510;
+const longestMessage = 480;
 
 /**
  * A boot sector that prints `message` on the debug console and ends QEMU. So whoever sees the
@@ -21,26 +22,25 @@ const signatureOffset = 510;
  */
 export function bootSector(message: string): Uint8Array {
   // 16-bit real mode; the firmware jumps to 0000:7c00.
-  const code = (messageAddress: number): number[] => [
-    0xfc, // cld             lodsb counts up
-    ...[0x31, 0xc0], // xor ax, ax
-    ...[0x8e, 0xd8], // mov ds, ax
-    ...[0xbe, messageAddress & 0xff, messageAddress >> 8], // mov si, message
-    0xac, // next: lodsb
-    ...[0x84, 0xc0], // test al, al
-    ...[0x74, 0x04], // jz done (over the two instructions below)
-    ...[0xe6, debugConsolePort], // out 0xe9, al
-    ...[0xeb, 0xf7], // jmp next (9 bytes back)
-    ...[0xb0, exitValue], // done: mov al, exitValue
-    ...[0xe6, debugExitPort], // out 0xf4, al
-    0xf4, // halt: hlt       reached only without isa-debug-exit
-    ...[0xeb, 0xfd], // jmp halt
-  ];
+  const code = (messageAddress: number): number[] =>
+    [
+      [0xfc], // cld             lodsb counts up
+      [0x31, 0xc0], // xor ax, ax
+      [0x8e, 0xd8], // mov ds, ax
+      [0xbe, messageAddress & 0xff, messageAddress >> 8], // mov si, message
+      [0xac], // next: lodsb
+      [0x84, 0xc0], // test al, al
+      [0x74, 0x04], // jz done (over the two instructions below)
+      [0xe6, debugConsolePort], // out 0xe9, al
+      [0xeb, 0xf7], // jmp next (9 bytes back)
+      [0xb0, exitValue], // done: mov al, exitValue
+      [0xe6, debugExitPort], // out 0xf4, al
+      [0xf4], // halt: hlt       reached only without isa-debug-exit
+      [0xeb, 0xfd], // jmp halt
+    ].flat();
   const messageOffset = code(0).length;
-  const room = signatureOffset - messageOffset - 1;
-  // oxlint-disable-next-line no-control-regex -- ASCII is exactly this range
-  if (message.length > Math.min(room, 480) || !/^[\u0001-\u007f]*$/.test(message)) {
-    throw new RangeError("the boot message must be ASCII and at most 480 characters long");
+  if (message.length > longestMessage || !/^\p{ASCII}*$/u.test(message) || message.includes("\0")) {
+    throw new RangeError(`the boot message must be ASCII and at most ${longestMessage} characters`);
   }
   const sector = new Uint8Array(sectorSize);
   sector.set(code(loadAddress + messageOffset));

@@ -38,16 +38,17 @@ export async function bootFirmware(options: FirmwareOptions): Promise<FirmwareRe
   try {
     const consolePath = join(directory, "debugcon");
     const started = performance.now();
-    const machine = await ManagedProcess.spawn("qemu-system-x86_64", [
-      ...bareMachineArguments(options.memoryMiB ?? 64, 1),
-      ...["-chardev", `file,id=debugcon,path=${escapeComma(consolePath)}`],
-      ...["-device", `isa-debugcon,iobase=${debugConsolePort},chardev=debugcon`],
-      ...["-device", `isa-debug-exit,iobase=${debugExitPort},iosize=1`],
-      ...blockDeviceArguments(
-        options.socketPath,
-        ["bootindex=0", options.blkOptions].filter(Boolean).join(","),
-      ),
-    ]);
+    const properties = ["bootindex=0", options.blkOptions].filter(Boolean).join(",");
+    const machine = await ManagedProcess.spawn(
+      "qemu-system-x86_64",
+      [
+        bareMachineArguments(options.memoryMiB ?? 64, 1),
+        ["-chardev", `file,id=debugcon,path=${escapeComma(consolePath)}`],
+        ["-device", `isa-debugcon,iobase=${debugConsolePort},chardev=debugcon`],
+        ["-device", `isa-debug-exit,iobase=${debugExitPort},iosize=1`],
+        blockDeviceArguments(options.socketPath, properties),
+      ].flat(),
+    );
     const { signal, timeoutMs = 30_000 } = options;
     const exit = await waitForEnd(machine, { signal, timeoutMs });
     return {

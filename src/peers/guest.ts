@@ -52,20 +52,18 @@ export async function bootLinux(options: LinuxGuestOptions): Promise<GuestResult
     const { script, modules } = options;
     writeFileSync(initramfsPath, buildInitramfs({ script, modules, kernel }));
     const started = performance.now();
-    const machine = await ManagedProcess.spawn("qemu-system-x86_64", [
-      ...bareMachineArguments(options.memoryMiB ?? 256, options.cpus ?? 1),
-      ...["-serial", "stdio"],
-      ...[
-        "-chardev",
-        `file,id=result,path=${escapeComma(resultPath)}`,
-        "-serial",
-        "chardev:result",
-      ],
-      ...["-kernel", kernel.imagePath, "-initrd", initramfsPath],
-      // panic=-1 with -no-reboot: a kernel panic ends QEMU at once instead of hanging until the time-out.
-      ...["-append", "console=ttyS0 quiet panic=-1"],
-      ...options.deviceArguments,
-    ]);
+    const machine = await ManagedProcess.spawn(
+      "qemu-system-x86_64",
+      [
+        bareMachineArguments(options.memoryMiB ?? 256, options.cpus ?? 1),
+        ["-serial", "stdio"],
+        ["-chardev", `file,id=result,path=${escapeComma(resultPath)}`, "-serial", "chardev:result"],
+        ["-kernel", kernel.imagePath, "-initrd", initramfsPath],
+        // A kernel panic then ends QEMU (-no-reboot) at once, not at the time-out.
+        ["-append", "console=ttyS0 quiet panic=-1"],
+        options.deviceArguments,
+      ].flat(),
+    );
     const exit = await waitForEnd(machine, options);
     return {
       ...readResult(readFileSync(resultPath, "utf8"), machine, exit),

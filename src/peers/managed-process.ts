@@ -8,7 +8,7 @@ import {
   TimeoutError,
   type WaitOptions,
 } from "../base/index.ts";
-import { forgetProcess, rememberProcess } from "./ledger.ts";
+import { dieWithUs, forgetProcess, rememberProcess } from "./lifetime.ts";
 import { OutputBuffer } from "./output-buffer.ts";
 import { missingProgramMessage, resolveProgram } from "./programs.ts";
 
@@ -61,7 +61,8 @@ export class ManagedProcess implements AsyncDisposable {
   ): Promise<ManagedProcess> {
     const path = resolveProgram(program);
     if (path === undefined) throw new EnvironmentError(missingProgramMessage(program));
-    const command = [...wrappers(options), path, ...args];
+    const stdbuf = options.lineBuffered ? resolveProgram("stdbuf") : undefined;
+    const command = dieWithUs([...(stdbuf === undefined ? [] : [stdbuf, "-oL"]), path, ...args]);
     const child = spawn(command[0] ?? path, command.slice(1), {
       stdio: [options.stdin ?? "ignore", "pipe", "pipe", ...(options.extraFds ?? [])],
       env: { ...process.env, ...options.env },
@@ -213,19 +214,8 @@ export class ManagedProcess implements AsyncDisposable {
   }
 
   #wake(): void {
-    for (const look of [...this.#watchers]) look();
+    for (const look of this.#watchers) look();
   }
-}
-
-/** Programs that set something up and then become the one that was asked for (same pid). */
-function wrappers({ lineBuffered = false }: ProcessOptions): string[] {
-  const setpriv = resolveProgram("setpriv");
-  const stdbuf = lineBuffered ? resolveProgram("stdbuf") : undefined;
-  return [
-    // The kernel ends the child when we die, also by SIGKILL, when no handler of ours can run.
-    ...(setpriv === undefined ? [] : [setpriv, "--pdeathsig", "KILL", "--"]),
-    ...(stdbuf === undefined ? [] : [stdbuf, "-oL"]),
-  ];
 }
 
 function exitText(exit: ProcessExit | undefined): string {

@@ -1,3 +1,5 @@
+import { stripVTControlCharacters } from "node:util";
+
 /**
  * The last bytes a process printed, bounded. Positions count every byte ever received, so that a
  * reader can ask for "what came after this point" even when older bytes have been dropped.
@@ -63,8 +65,5 @@ export class OutputBuffer {
 
 /** Firmware and shells colour and clear what they print; an error message must not do that. */
 function printable(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- control characters are what is removed
-  return text
-    .replace(/\u001b(?:\[[0-9;?]*[A-Za-z]|c)/g, "")
-    .replace(/[\u0000-\u0008\u000b-\u001f]/g, "");
+  return stripVTControlCharacters(text).replace(/(?![\n\t])\p{Cc}/gu, "");
 }
