@@ -1,0 +1,8 @@
+#include "addon.h"
+
+NAPI_MODULE_INIT() {
+  bool complete = export_sockets(env, exports) && export_messages(env, exports) &&
+                  export_descriptors(env, exports) && export_mappings(env, exports) &&
+                  export_pollers(env, exports) && export_wait(env, exports);
+  return complete ? exports : NULL;
+}

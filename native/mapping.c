@@ -1,0 +1,162 @@
+#include "addon.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#define HUGETLBFS 0x958458f6
+
+/*
+ * One window of shared memory. JavaScript holds two values that lead here, the handle and the
+ * ArrayBuffer; the window goes with an explicit unmap or else when both were collected, or with the
+ * thread's environment.
+ */
+struct mapping {
+  uint32_t tag;
+  int holders;
+  void *address; /* NULL once unmapped */
+  size_t span;   /* the length, rounded up to the file's page size */
+  int slot;
+  bool was_broken;
+};
+
+static void release(struct mapping *mapping) {
+  if (mapping->address == NULL) return;
+  mapping->was_broken = range_is_broken(mapping->slot);
+  /* First out of the table: once unmapped, the addresses may be anybody's. */
+  range_unregister(mapping->slot);
+  munmap(mapping->address, mapping->span);
+  mapping->address = NULL;
+}
+
+static void drop(struct mapping *mapping) {
+  if (--mapping->holders > 0) return;
+  release(mapping);
+  free(mapping);
+}
+
+static void finalize_handle(napi_env env, void *data, void *hint) {
+  (void)env;
+  (void)hint;
+  drop(data);
+}
+
+/* Here `data` is the address of the memory: it may be unmapped already and somebody else's. */
+static void finalize_buffer(napi_env env, void *data, void *hint) {
+  (void)env;
+  (void)data;
+  drop(hint);
+}
+
+/* munmap and MAP_FIXED refuse a huge page in part, and tell no length but the file system does. */
+static size_t page_size(int fd) {
+  struct statfs fs;
+  if (fstatfs(fd, &fs) == 0 && (uint32_t)fs.f_type == HUGETLBFS) return (size_t)fs.f_bsize;
+  return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static napi_value wrap(napi_env env, struct mapping *mapping, size_t length) {
+  napi_value result, handle, buffer;
+  mapping->holders = 1;
+  if (napi_create_external(env, mapping, finalize_handle, NULL, &handle) != napi_ok) {
+    drop(mapping);
+    napi_throw_error(env, NULL, "a handle for the mapping could not be created");
+    return NULL;
+  }
+  mapping->holders = 2;
+  if (napi_create_external_arraybuffer(env, mapping->address, length, finalize_buffer, mapping,
+                                       &buffer) != napi_ok) {
+    mapping->holders = 1;
+    release(mapping);
+    bool pending = false;
+    napi_is_exception_pending(env, &pending);
+    if (!pending) napi_throw_error(env, NULL, "this Node.js cannot make external ArrayBuffers");
+    return NULL;
+  }
+  napi_create_object(env, &result);
+  napi_set_named_property(env, result, "handle", handle);
+  napi_set_named_property(env, result, "buffer", buffer);
+  return result;
+}
+
+static napi_value map(napi_env env, napi_callback_info info) {
+  napi_value argv[4];
+  int32_t fd;
+  int64_t length, offset;
+  bool writable;
+  read_arguments(env, info, 4, argv);
+  if (!read_int32(env, argv[0], "fd", &fd) || !read_size(env, argv[1], "length", &length) ||
+      !read_size(env, argv[2], "offset", &offset) ||
+      !read_bool(env, argv[3], "writable", &writable))
+    return NULL;
+  size_t page = page_size(fd);
+  size_t span = ((size_t)length + page - 1) / page * page;
+  struct mapping *mapping = calloc(1, sizeof *mapping);
+  if (mapping == NULL) return make_number(env, -ENOMEM);
+  mapping->tag = MAPPING_TAG;
+  mapping->span = span;
+  void *address =
+      mmap(NULL, span, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, offset);
+  if (address == MAP_FAILED) {
+    int saved = errno;
+    free(mapping);
+    return make_number(env, -saved);
+  }
+  mapping->slot = range_register(address, span);
+  if (mapping->slot < 0) {
+    int slot = mapping->slot;
+    munmap(address, span);
+    free(mapping);
+    return make_number(env, slot);
+  }
+  mapping->address = address;
+  return wrap(env, mapping, (size_t)length);
+}
+
+/* Detaches the buffer first, so that what JavaScript still holds has length zero instead of
+   pointing at memory that may be mapped for something else a moment later. */
+static napi_value unmap(napi_env env, napi_callback_info info) {
+  napi_value argv[2];
+  void *data;
+  size_t length;
+  read_arguments(env, info, 2, argv);
+  struct mapping *mapping = read_handle(env, argv[0], MAPPING_TAG);
+  if (mapping == NULL) return NULL;
+  if (mapping->address == NULL) return make_number(env, 0);
+  if (napi_get_arraybuffer_info(env, argv[1], &data, &length) != napi_ok ||
+      data != mapping->address || napi_detach_arraybuffer(env, argv[1]) != napi_ok)
+    return throw_type_error(env, "buffer must be the one that came with the handle");
+  release(mapping);
+  return make_number(env, 0);
+}
+
+static napi_value mapping_broken(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  read_arguments(env, info, 1, argv);
+  struct mapping *mapping = read_handle(env, argv[0], MAPPING_TAG);
+  if (mapping == NULL) return NULL;
+  return make_bool(env, mapping->address == NULL ? mapping->was_broken
+                                                 : range_is_broken(mapping->slot));
+}
+
+static napi_value mark_mapping_broken(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  read_arguments(env, info, 1, argv);
+  struct mapping *mapping = read_handle(env, argv[0], MAPPING_TAG);
+  if (mapping == NULL) return NULL;
+  if (mapping->address == NULL) mapping->was_broken = true;
+  else range_mark_broken(mapping->slot);
+  return NULL;
+}
+
+bool export_mappings(napi_env env, napi_value exports) {
+  static const struct function functions[] = {
+      {"mmap", map},
+      {"unmap", unmap},
+      {"mappingBroken", mapping_broken},
+      {"markMappingBroken", mark_mapping_broken},
+  };
+  return EXPORT(env, exports, functions);
+}

@@ -1,0 +1,111 @@
+/*
+ * A peer that truncates a file which it shares makes the next access to it a SIGBUS, which by
+ * default ends the process. Here a fault inside a window that this addon mapped replaces the whole
+ * window with zero pages, marks it broken and lets the access go on; any other SIGBUS goes where it
+ * would have gone without us. The same fault comes when a page cannot be allocated (memory limit,
+ * no huge page left); it is treated alike.
+ */
+#include "addon.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <uv.h>
+
+/*
+ * One table for the process, because the handler runs in whichever thread faulted. `sequence` is a
+ * counter whose two lowest bits are the state; they also make every reuse of a slot visible, so
+ * that the handler never combines the start of one window with the length of another.
+ */
+enum { FREE = 0, CLAIMED = 1, LIVE = 2, STATE_MASK = 3, CAPACITY = 16384 };
+
+struct range {
+  atomic_uint_fast64_t sequence;
+  atomic_uintptr_t start;
+  atomic_size_t span;
+  atomic_bool broken;
+};
+
+static struct range table[CAPACITY];
+static atomic_int used; /* slots at and above this number were never live */
+static struct sigaction previous;
+
+static bool patch(uintptr_t address) {
+  int limit = atomic_load(&used);
+  for (int i = 0; i < limit; i++) {
+    struct range *range = &table[i];
+    uint_fast64_t before = atomic_load(&range->sequence);
+    if ((before & STATE_MASK) != LIVE) continue;
+    uintptr_t start = atomic_load(&range->start);
+    size_t span = atomic_load(&range->span);
+    /* A slot that changes meanwhile belongs to another thread's window: a thread cannot unmap the
+       window that it is faulting on. */
+    if (atomic_load(&range->sequence) != before) continue;
+    if (address < start || address - start >= span) continue;
+    /* NORESERVE: a window may be far larger than the memory that would back it. */
+    void *fresh = mmap((void *)start, span, PROT_READ | PROT_WRITE,
+                       MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (fresh == MAP_FAILED) return false;
+    atomic_store(&range->broken, true);
+    return true;
+  }
+  return false;
+}
+
+static void chain(int signal, siginfo_t *info, void *context) {
+  if ((previous.sa_flags & SA_SIGINFO) != 0) {
+    previous.sa_sigaction(signal, info, context);
+  } else if (previous.sa_handler == SIG_DFL || (previous.sa_handler == SIG_IGN && info->si_code > 0)) {
+    /* Also where it was ignored: a fault cannot be, the access would only repeat for ever. The
+       signal is blocked here; it takes effect when the handler returns. */
+    struct sigaction standard = {.sa_handler = SIG_DFL};
+    sigaction(signal, &standard, NULL);
+    raise(signal);
+  } else if (previous.sa_handler != SIG_IGN) {
+    previous.sa_handler(signal);
+  }
+}
+
+/* Async-signal-safe: atomics and plain system calls only. */
+static void on_sigbus(int signal, siginfo_t *info, void *context) {
+  int saved = errno;
+  bool handled = info->si_code == BUS_ADRERR && patch((uintptr_t)info->si_addr);
+  if (!handled) chain(signal, info, context);
+  errno = saved;
+}
+
+static void install(void) {
+  struct sigaction action = {.sa_flags = SA_SIGINFO | SA_ONSTACK};
+  action.sa_sigaction = on_sigbus;
+  sigemptyset(&action.sa_mask);
+  /* Asked for first, so that `previous` is complete before the handler can run. */
+  sigaction(SIGBUS, NULL, &previous);
+  sigaction(SIGBUS, &action, NULL);
+}
+
+int range_register(void *address, size_t span) {
+  static uv_once_t installed = UV_ONCE_INIT;
+  uv_once(&installed, install);
+  for (int i = 0; i < CAPACITY; i++) {
+    struct range *range = &table[i];
+    uint_fast64_t sequence = atomic_load(&range->sequence);
+    if ((sequence & STATE_MASK) != FREE ||
+        !atomic_compare_exchange_strong(&range->sequence, &sequence, sequence + CLAIMED))
+      continue;
+    atomic_store(&range->start, (uintptr_t)address);
+    atomic_store(&range->span, span);
+    atomic_store(&range->broken, false);
+    atomic_store(&range->sequence, sequence + LIVE);
+    int seen = atomic_load(&used);
+    while (seen <= i && !atomic_compare_exchange_weak(&used, &seen, i + 1)) continue;
+    return i;
+  }
+  return -ENOMEM;
+}
+
+/* LIVE + 2 is FREE of the next generation. */
+void range_unregister(int slot) { atomic_fetch_add(&table[slot].sequence, LIVE); }
+
+bool range_is_broken(int slot) { return atomic_load(&table[slot].broken); }
+
+void range_mark_broken(int slot) { atomic_store(&table[slot].broken, true); }

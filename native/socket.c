@@ -1,0 +1,147 @@
+#include "addon.h"
+
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int open_socket(void) {
+  return socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+/* Closes fd and keeps the errno of the failure before. */
+static int64_t fail_closed(int fd) {
+  int saved = errno;
+  close(fd);
+  errno = saved;
+  return -1;
+}
+
+/* 0, or the errno to report; -1 with an exception pending. */
+static int read_path(napi_env env, napi_value value, struct sockaddr_un *address) {
+  size_t length;
+  memset(address, 0, sizeof *address);
+  address->sun_family = AF_UNIX;
+  if (!read_string(env, value, "path", address->sun_path, sizeof address->sun_path, &length))
+    return length >= sizeof address->sun_path ? ENAMETOOLONG : -1;
+  if (length == 0) return ENOENT;
+  /* A NUL would silently name another path, or an abstract address. */
+  return strlen(address->sun_path) == length ? 0 : EINVAL;
+}
+
+static int64_t listen_on(const struct sockaddr_un *address, int backlog) {
+  int fd = open_socket();
+  if (fd == -1) return -1;
+  /* The mode of the path is taken from the socket at bind: there is no moment at which another
+     user could connect, which there would be with a chmod of the path afterwards. */
+  if (fchmod(fd, 0600) == -1) return fail_closed(fd);
+  if (bind(fd, (const struct sockaddr *)address, sizeof *address) == -1) return fail_closed(fd);
+  if (listen(fd, backlog) == -1) {
+    int saved = errno;
+    unlink(address->sun_path);
+    errno = saved;
+    return fail_closed(fd);
+  }
+  return fd;
+}
+
+static napi_value unix_listen(napi_env env, napi_callback_info info) {
+  napi_value argv[2];
+  struct sockaddr_un address;
+  int32_t backlog;
+  read_arguments(env, info, 2, argv);
+  int problem = read_path(env, argv[0], &address);
+  if (problem == -1 || !read_int32(env, argv[1], "backlog", &backlog)) return NULL;
+  if (problem != 0) return make_number(env, -problem);
+  return make_result(env, listen_on(&address, backlog));
+}
+
+static napi_value unix_connect(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  struct sockaddr_un address;
+  read_arguments(env, info, 1, argv);
+  int problem = read_path(env, argv[0], &address);
+  if (problem == -1) return NULL;
+  if (problem != 0) return make_number(env, -problem);
+  int fd = open_socket();
+  if (fd == -1) return make_result(env, -1);
+  int result;
+  do {
+    result = connect(fd, (const struct sockaddr *)&address, sizeof address);
+  } while (result == -1 && errno == EINTR);
+  return make_result(env, result == -1 ? fail_closed(fd) : fd);
+}
+
+static napi_value accept_connection(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  int32_t fd;
+  read_arguments(env, info, 1, argv);
+  if (!read_int32(env, argv[0], "fd", &fd)) return NULL;
+  int result;
+  do {
+    result = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  } while (result == -1 && errno == EINTR);
+  return make_result(env, result);
+}
+
+static napi_value socket_pair(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  struct words out;
+  int pair[2];
+  read_arguments(env, info, 1, argv);
+  if (!read_words(env, argv[0], "out", 2, &out)) return NULL;
+  int result = socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair);
+  if (result == 0) {
+    out.data[0] = pair[0];
+    out.data[1] = pair[1];
+  }
+  return make_result(env, result);
+}
+
+static napi_value peer_credentials(napi_env env, napi_callback_info info) {
+  napi_value argv[2];
+  int32_t fd;
+  struct words out;
+  struct ucred peer;
+  socklen_t size = sizeof peer;
+  read_arguments(env, info, 2, argv);
+  if (!read_int32(env, argv[0], "fd", &fd) || !read_words(env, argv[1], "out", 3, &out))
+    return NULL;
+  int result = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+  if (result == 0) {
+    out.data[0] = peer.pid;
+    out.data[1] = (int32_t)peer.uid;
+    out.data[2] = (int32_t)peer.gid;
+  }
+  return make_result(env, result);
+}
+
+static napi_value shut_down(napi_env env, napi_callback_info info) {
+  napi_value argv[2];
+  int32_t fd, how;
+  read_arguments(env, info, 2, argv);
+  if (!read_int32(env, argv[0], "fd", &fd) || !read_int32(env, argv[1], "how", &how)) return NULL;
+  return make_result(env, shutdown(fd, how));
+}
+
+static napi_value is_listening(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  int32_t fd;
+  int listening = 0;
+  socklen_t size = sizeof listening;
+  read_arguments(env, info, 1, argv);
+  if (!read_int32(env, argv[0], "fd", &fd)) return NULL;
+  int result = getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size);
+  return make_result(env, result == -1 ? -1 : listening);
+}
+
+bool export_sockets(napi_env env, napi_value exports) {
+  static const struct function functions[] = {
+      {"unixListen", unix_listen},   {"unixConnect", unix_connect},
+      {"accept", accept_connection}, {"socketpair", socket_pair},
+      {"shutdown", shut_down},       {"peerCredentials", peer_credentials},
+      {"isListening", is_listening},
+  };
+  return EXPORT(env, exports, functions);
+}

@@ -1,0 +1,154 @@
+import { existsSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { arch, endianness, platform } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { EnvironmentError } from "../base/index.ts";
+
+/** What `mmap` and `pollerStart` return; only the addon looks inside. */
+export type MappingHandle = { readonly mapping: unique symbol };
+export type PollerHandle = { readonly poller: unique symbol };
+
+/**
+ * The addon's functions. Numbers are >= 0 or `-errno`; only wrong types of arguments throw
+ * (`TypeError`). Reasons stand beside the C code.
+ */
+export interface Addon {
+  unixListen(path: string, backlog: number): number;
+  unixConnect(path: string): number;
+  accept(fd: number): number;
+  socketpair(out: Int32Array): number;
+  shutdown(fd: number, how: number): number;
+  /** `out`: pid, uid, gid. */
+  peerCredentials(fd: number, out: Int32Array): number;
+  /** 1 or 0. */
+  isListening(fd: number): number;
+  sendMessage(
+    fd: number,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    fds: Int32Array,
+    fdCount: number,
+  ): number;
+  /** `fdsOut[0]`: how many, then they. -EBADMSG: truncated, -EMSGSIZE: no room; all closed. */
+  receiveMessage(
+    fd: number,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    fdsOut: Int32Array,
+  ): number;
+  memfdCreate(name: string, flags: number): number;
+  addSeals(fd: number, seals: number): number;
+  getSeals(fd: number): number;
+  eventfd(initial: number): number;
+  eventfdWrite(fd: number): number;
+  /** 1: was signalled, 0: was not, -EPIPE: the end of a pipe. */
+  eventfdRead(fd: number): number;
+  dup(fd: number): number;
+  close(fd: number): number;
+  setNonBlocking(fd: number): number;
+  mmap(
+    fd: number,
+    length: number,
+    offset: number,
+    writable: boolean,
+  ): number | { handle: MappingHandle; buffer: ArrayBuffer };
+  unmap(handle: MappingHandle, buffer: ArrayBuffer): number;
+  mappingBroken(handle: MappingHandle): boolean;
+  markMappingBroken(handle: MappingHandle): void;
+  /** `events`: 1 readable, 2 writable. The callback gets events, or `-errno`. */
+  pollerStart(
+    fd: number,
+    events: number,
+    callback: (eventsOrStatus: number) => void,
+  ): number | PollerHandle;
+  pollerUpdate(handle: PollerHandle, events: number): number;
+  pollerStop(handle: PollerHandle): void;
+  pollerRef(handle: PollerHandle): void;
+  pollerUnref(handle: PollerHandle): void;
+  waitReadable(fds: Int32Array, count: number, ready: Int32Array, timeoutUs: number): number;
+}
+
+/** Where the addon is looked for; a parameter so that tests can be on another machine. */
+export interface AddonHost {
+  readonly platform: string;
+  readonly arch: string;
+  readonly endianness: "LE" | "BE";
+  readonly packageRoot: string;
+}
+
+function thisHost(): AddonHost {
+  let packageRoot = dirname(fileURLToPath(import.meta.url));
+  // dist/src/os when compiled, src/os when not.
+  while (!existsSync(join(packageRoot, "package.json")) && packageRoot !== dirname(packageRoot)) {
+    packageRoot = dirname(packageRoot);
+  }
+  return { platform: platform(), arch: arch(), endianness: endianness(), packageRoot };
+}
+
+/** The process's own dynamic linker tells; asking `process.report` takes a hundred times longer. */
+function libc(): "glibc" | "musl" {
+  try {
+    return readFileSync("/proc/self/maps", "utf8").includes("/ld-musl-") ? "musl" : "glibc";
+  } catch {
+    return "glibc";
+  }
+}
+
+/**
+ * Loads the addon for `host`.
+ *
+ * @throws EnvironmentError on another platform, or with what was tried and how to build it
+ */
+export function loadAddon(host: AddonHost): Addon {
+  if (host.platform !== "linux") {
+    throw new EnvironmentError(
+      `sockets with descriptors and shared memory need Linux, this is ${host.platform}`,
+    );
+  }
+  if (host.endianness !== "LE") {
+    throw new EnvironmentError(
+      `virtqueues are little-endian and so must the machine be, this ${host.arch} is big-endian`,
+    );
+  }
+  const candidates = [
+    join(host.packageRoot, "prebuilds", `linux-${host.arch}-${libc()}.node`),
+    join(host.packageRoot, "build", "native", "vhost_user.node"),
+  ];
+  const require = createRequire(import.meta.url);
+  const tried: string[] = [];
+  for (const candidate of candidates) {
+    if (!existsSync(candidate)) {
+      tried.push(`${candidate}: no such file`);
+      continue;
+    }
+    try {
+      return require(candidate) as Addon;
+    } catch (error) {
+      tried.push(`${candidate}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  throw new EnvironmentError(
+    [
+      "the native addon could not be loaded; tried",
+      ...tried.map((line) => `  ${line}`),
+      "to build it, install a C compiler:",
+      "    sudo apt-get install -y gcc libc6-dev",
+      "    sudo dnf install -y gcc glibc-devel",
+      "then: npm run build (in a checkout), or npm rebuild vhost-user (in a project that uses it)",
+    ].join("\n"),
+  );
+}
+
+let loaded: Addon | undefined;
+
+/**
+ * The addon, loaded at the first call: codecs, captures and reports work without it.
+ *
+ * @throws EnvironmentError see {@link loadAddon}
+ */
+export function addon(): Addon {
+  return (loaded ??= loadAddon(thisHost()));
+}

@@ -1,0 +1,54 @@
+import { addon } from "./addon.ts";
+import { OwnedFd } from "./owned-fd.ts";
+import { check, Errno, systemError } from "./system-error.ts";
+
+/**
+ * A counter to signal through: a kick or a call. A peer's may be a pipe instead.
+ *
+ * The open file is shared with the peer, and so is its non-blocking mode. Draining does not depend
+ * on it; a signal could block if the peer cleared the mode and also filled the counter.
+ */
+export class EventFd {
+  readonly descriptor: OwnedFd;
+
+  private constructor(descriptor: OwnedFd) {
+    this.descriptor = descriptor;
+  }
+
+  /** Not signalled. @throws SystemError e.g. `EMFILE` */
+  static create(): EventFd {
+    return new EventFd(new OwnedFd(check(addon().eventfd(0), "eventfd")));
+  }
+
+  /** Takes over a descriptor and makes it non-blocking. On failure it is still the caller's. */
+  static adopt(fd: OwnedFd): EventFd {
+    check(addon().setNonBlocking(fd.fd), "fcntl");
+    return new EventFd(fd);
+  }
+
+  /** @throws SystemError `EINVAL`, `EBADF`, `EPIPE`: not something that can be signalled */
+  signal(): void {
+    const result = addon().eventfdWrite(this.descriptor.fd);
+    // EAGAIN: signalled so often already that the counter is full.
+    if (result < 0 && result !== -Errno.EAGAIN) throw systemError(result, "write");
+  }
+
+  /**
+   * Takes the signal away; was there one? A pipe may hold more: it stays readable then.
+   *
+   * @throws SystemError `EPIPE` at the end of a pipe, which would be readable for ever: stop
+   *   polling it; others for what cannot be read
+   */
+  drain(): boolean {
+    return check(addon().eventfdRead(this.descriptor.fd), "read") === 1;
+  }
+
+  /** Idempotent. */
+  close(): void {
+    this.descriptor.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}

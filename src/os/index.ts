@@ -1,0 +1,21 @@
+/**
+ * os: the typed face of the native addon, which holds what Node itself does not have: UNIX sockets
+ * that carry descriptors, shared memory, event descriptors, polling of arbitrary descriptors.
+ *
+ * Every object here owns something that must be closed, and is `Disposable`. Failures of system
+ * calls are `SystemError`; "would block" is a return value. The addon is loaded at the first use
+ * and not by the import.
+ *
+ * Imports base only. Any room but base and protocol may import it.
+ */
+export { addon } from "./addon.ts";
+export * from "./event-fd.ts";
+export * from "./mapping.ts";
+export * from "./owned-fd.ts";
+export * from "./poller.ts";
+export * from "./proc-net-unix.ts";
+export * from "./shared-memory.ts";
+export * from "./system-error.ts";
+export * from "./unix-listener.ts";
+export * from "./unix-socket.ts";
+export * from "./wait-readable.ts";

@@ -1,0 +1,78 @@
+import { constants } from "node:buffer";
+import { UsageError } from "../base/index.ts";
+import { addon, type MappingHandle } from "./addon.ts";
+import { check, systemError } from "./system-error.ts";
+
+export interface MapOptions {
+  /** Bytes into the file; a multiple of the page size (of the huge page size on hugetlbfs). */
+  readonly offset: number;
+  /** Bytes, from 1. */
+  readonly length: number;
+  /** Without it, a write by JavaScript ends the process with SIGSEGV. */
+  readonly writable: boolean;
+}
+
+/**
+ * A window of a shared file as an ArrayBuffer. A worker maps the file again: the buffer cannot be
+ * transferred.
+ *
+ * The peer that shares the file can truncate it at any time. JavaScript then reads zeros, its
+ * writes go nowhere, and {@link Mapping.broken} is true: look at it once a batch. A system call on
+ * such memory fails with `EFAULT`; call {@link Mapping.markBroken} then. (A length beyond the end
+ * of the file from the start is only found at access, so compare with `fstat` before.)
+ */
+export class Mapping {
+  /** Detached, with length 0, after {@link unmap}. */
+  readonly buffer: ArrayBuffer;
+  /** All of {@link buffer}. */
+  readonly bytes: Uint8Array;
+  readonly #handle: MappingHandle;
+  #mapped = true;
+
+  private constructor(handle: MappingHandle, buffer: ArrayBuffer) {
+    this.#handle = handle;
+    this.buffer = buffer;
+    this.bytes = new Uint8Array(buffer);
+  }
+
+  /**
+   * @param fd stays the caller's, and may be closed at once
+   * @throws UsageError for a window that no ArrayBuffer can be (4 GiB on Node 20)
+   * @throws SystemError `ENOMEM` (no room, or more than 16384 windows), `EINVAL` (offset), `EACCES`
+   */
+  static map(fd: number, options: MapOptions): Mapping {
+    const { offset, length, writable } = options;
+    if (!Number.isSafeInteger(length) || length < 1 || length > constants.MAX_LENGTH) {
+      throw new UsageError(
+        `a window has from 1 to ${constants.MAX_LENGTH} bytes in this Node.js, not ${length}`,
+      );
+    }
+    const result = addon().mmap(fd, length, offset, writable);
+    if (typeof result === "number") throw systemError(result, "mmap");
+    return new Mapping(result.handle, result.buffer);
+  }
+
+  /** Did the memory behind the window go away? Once true, it stays so. */
+  get broken(): boolean {
+    return addon().mappingBroken(this.#handle);
+  }
+
+  /** For whoever learnt it from a system call. */
+  markBroken(): void {
+    addon().markMappingBroken(this.#handle);
+  }
+
+  /**
+   * Idempotent. Every view of the buffer has length 0 afterwards. No asynchronous system call may
+   * still be using it: the addresses can be mapped for something else a moment later.
+   */
+  unmap(): void {
+    if (!this.#mapped) return;
+    this.#mapped = false;
+    check(addon().unmap(this.#handle, this.buffer), "munmap");
+  }
+
+  [Symbol.dispose](): void {
+    this.unmap();
+  }
+}

@@ -1,0 +1,64 @@
+import { StateError, UsageError } from "../base/index.ts";
+import { addon } from "./addon.ts";
+import { check } from "./system-error.ts";
+
+/**
+ * One file descriptor with exactly one owner, who closes it. Not closed by garbage collection, nor
+ * by the end of a worker.
+ *
+ * A descriptor from `node:fs` stays with `node:fs`: in a worker Node keeps a list of those and
+ * would close the number again at the worker's end, when it may be somebody else's. To own such a
+ * file here, duplicate it and close the original there.
+ */
+export class OwnedFd {
+  #fd: number;
+
+  /** @throws UsageError for what cannot be a descriptor */
+  constructor(fd: number) {
+    if (!Number.isInteger(fd) || fd < 0) {
+      throw new UsageError(`a file descriptor is a whole number from 0, not ${fd}`);
+    }
+    this.#fd = fd;
+  }
+
+  /** @throws StateError once closed or released */
+  get fd(): number {
+    if (this.#fd < 0) throw new StateError("this file descriptor was closed or handed on");
+    return this.#fd;
+  }
+
+  get closed(): boolean {
+    return this.#fd < 0;
+  }
+
+  /**
+   * Idempotent.
+   *
+   * @throws SystemError `EBADF` when somebody else closed the number, which is a bug worth seeing
+   */
+  close(): void {
+    if (this.#fd < 0) return;
+    check(addon().close(this.release()), "close");
+  }
+
+  /** Gives the number away: the caller closes it. @throws StateError once closed or released */
+  release(): number {
+    const fd = this.fd;
+    this.#fd = -1;
+    return fd;
+  }
+
+  /** A second descriptor of the same open file. @throws SystemError e.g. `EMFILE` */
+  duplicate(): OwnedFd {
+    return OwnedFd.duplicateOf(this.fd);
+  }
+
+  /** As {@link duplicate}, of a descriptor that belongs to somebody else. @throws SystemError */
+  static duplicateOf(fd: number): OwnedFd {
+    return new OwnedFd(check(addon().dup(fd), "fcntl"));
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}

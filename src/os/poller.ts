@@ -1,0 +1,85 @@
+import { StateError } from "../base/index.ts";
+import { addon, type PollerHandle } from "./addon.ts";
+import { check, systemError } from "./system-error.ts";
+
+/** What to be told about. Neither: paused. */
+export interface PollEvents {
+  readonly readable?: boolean | undefined;
+  readonly writable?: boolean | undefined;
+}
+
+const READABLE = 1;
+const WRITABLE = 2;
+
+function toMask(events: PollEvents): number {
+  return (events.readable ? READABLE : 0) | (events.writable ? WRITABLE : 0);
+}
+
+/**
+ * Tells, from the event loop, that a descriptor is ready; again and again until it is not. The end
+ * of a stream and errors count as ready: the next read or write reports them. Keeps the process
+ * alive until closed or {@link unref}ed.
+ *
+ * One Poller a descriptor in a thread (`EEXIST`). Close it before the descriptor. Regular files
+ * cannot be polled (`EPERM`). Makes the descriptor non-blocking.
+ */
+export class Poller {
+  readonly #onReady: (readable: boolean, writable: boolean) => void;
+  #handle: PollerHandle | undefined;
+  #mask: number;
+
+  /**
+   * @param onReady an exception in it is an `uncaughtException`
+   * @throws SystemError `EEXIST`, `EPERM`, `EBADF`
+   */
+  constructor(
+    fd: number,
+    events: PollEvents,
+    onReady: (readable: boolean, writable: boolean) => void,
+  ) {
+    this.#onReady = onReady;
+    this.#mask = toMask(events);
+    const result = addon().pollerStart(fd, this.#mask, (ready) => this.#ready(ready));
+    if (typeof result === "number") throw systemError(result, "epoll_ctl");
+    this.#handle = result;
+  }
+
+  #ready(events: number): void {
+    // libuv stops polling, with a status instead of events, when epoll reports an error condition,
+    // e.g. a peer that closed with bytes unread. What came before it is still to be received.
+    const failed = events < 0;
+    const ready = failed ? this.#mask : events;
+    if (failed && this.#handle) check(addon().pollerUpdate(this.#handle, this.#mask), "epoll_ctl");
+    this.#onReady((ready & READABLE) !== 0, (ready & WRITABLE) !== 0);
+  }
+
+  /** Changes what to be told about. @throws StateError once closed; SystemError `EBADF` */
+  update(events: PollEvents): void {
+    if (!this.#handle) throw new StateError("this poller was closed");
+    const mask = toMask(events);
+    if (mask === this.#mask) return;
+    check(addon().pollerUpdate(this.#handle, mask), "epoll_ctl");
+    this.#mask = mask;
+  }
+
+  /** Keeps the process alive (the default). */
+  ref(): void {
+    if (this.#handle) addon().pollerRef(this.#handle);
+  }
+
+  /** Lets the process end although this poller is open. */
+  unref(): void {
+    if (this.#handle) addon().pollerUnref(this.#handle);
+  }
+
+  /** Idempotent. The callback does not run again. */
+  close(): void {
+    const handle = this.#handle;
+    this.#handle = undefined;
+    if (handle) addon().pollerStop(handle);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}

@@ -1,0 +1,72 @@
+import { ftruncateSync } from "node:fs";
+import { UsageError } from "../base/index.ts";
+import { addon } from "./addon.ts";
+import { OwnedFd } from "./owned-fd.ts";
+import { check } from "./system-error.ts";
+
+/** Flags of `memfd_create(2)`. */
+const MFD_CLOEXEC = 1;
+const MFD_ALLOW_SEALING = 2;
+
+/** `F_SEAL_*` of `fcntl(2)`. */
+export const Seal = {
+  /** No further seals. */
+  Seal: 1,
+  Shrink: 2,
+  Grow: 4,
+  Write: 8,
+} as const;
+
+/** What is sealed in a file; undefined for one that cannot be sealed. @throws SystemError */
+export function sealsOf(fd: number): number | undefined {
+  const result = addon().getSeals(fd);
+  const EINVAL = 22;
+  return result === -EINVAL ? undefined : check(result, "fcntl");
+}
+
+/**
+ * An anonymous file to share with a peer. Its size is sealed: nobody who gets the descriptor can
+ * take pages away under somebody who mapped them.
+ */
+export class SharedMemory {
+  readonly fd: OwnedFd;
+  /** Bytes. */
+  readonly size: number;
+
+  private constructor(fd: OwnedFd, size: number) {
+    this.fd = fd;
+    this.size = size;
+  }
+
+  /**
+   * Zero-filled; pages are taken from the system as they are touched.
+   *
+   * @param name for `/proc/<pid>/maps`, at most 249 bytes
+   * @throws UsageError for a size that is not a whole number from 1
+   * @throws SystemError e.g. `EMFILE`, `EFBIG`
+   */
+  static create(name: string, sizeBytes: number): SharedMemory {
+    if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 1) {
+      throw new UsageError(`shared memory needs a whole number of bytes from 1, not ${sizeBytes}`);
+    }
+    const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+    const fd = new OwnedFd(check(addon().memfdCreate(name, flags), "memfd_create"));
+    try {
+      ftruncateSync(fd.fd, sizeBytes);
+      check(addon().addSeals(fd.fd, Seal.Shrink | Seal.Grow | Seal.Seal), "fcntl");
+      return new SharedMemory(fd, sizeBytes);
+    } catch (error) {
+      fd.close();
+      throw error;
+    }
+  }
+
+  /** Idempotent. Mappings of it stay. */
+  close(): void {
+    this.fd.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}

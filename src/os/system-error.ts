@@ -1,0 +1,39 @@
+import { getSystemErrorMap } from "node:util";
+import { SystemError } from "../base/index.ts";
+
+/**
+ * Values of `errno.h` that decisions are made on. The numbers are the same on every Linux
+ * architecture that Node supports (`ETOOMANYREFS`, 109, is missing in `os.constants`).
+ */
+export const Errno = {
+  ENOENT: 2,
+  EAGAIN: 11,
+  EPIPE: 32,
+  EBADMSG: 74,
+  EMSGSIZE: 90,
+  ECONNABORTED: 103,
+  ETOOMANYREFS: 109,
+} as const;
+
+/** libuv has no names for these; the rest comes from `util.getSystemErrorMap`. */
+const unknownToLibuv = new Map<number, [string, string]>([
+  [74, ["EBADMSG", "bad message"]],
+  [109, ["ETOOMANYREFS", "too many descriptors in flight"]],
+]);
+
+/** The error for a system call that returned `-errno`. */
+export function systemError(result: number, syscall: string, path?: string): SystemError {
+  const [code, description] = getSystemErrorMap().get(result) ??
+    unknownToLibuv.get(-result) ?? [`errno ${-result}`, "unknown error"];
+  return new SystemError(code, result, syscall, description, path);
+}
+
+/**
+ * Passes on the result of a system call.
+ *
+ * @throws SystemError when it is `-errno`
+ */
+export function check(result: number, syscall: string, path?: string): number {
+  if (result < 0) throw systemError(result, syscall, path);
+  return result;
+}
