@@ -116,6 +116,22 @@ static napi_value set_non_blocking(napi_env env, napi_callback_info info) {
   return make_result(env, flags == -1 ? -1 : fcntl(fd, F_SETFL, flags | O_NONBLOCK));
 }
 
+static napi_value allocate(napi_env env, napi_callback_info info) {
+  napi_value argv[4];
+  int32_t fd, mode;
+  int64_t position, length;
+  read_arguments(env, info, 4, argv);
+  if (!read_int32(env, argv[0], "fd", &fd) || !read_int32(env, argv[1], "mode", &mode) ||
+      !read_size(env, argv[2], "position", &position) ||
+      !read_size(env, argv[3], "length", &length))
+    return NULL;
+  int result;
+  do {
+    result = fallocate(fd, mode, position, length);
+  } while (result == -1 && errno == EINTR);
+  return make_result(env, result);
+}
+
 bool export_descriptors(napi_env env, napi_value exports) {
   static const struct function functions[] = {
       {"memfdCreate", memfd},
@@ -127,6 +143,7 @@ bool export_descriptors(napi_env env, napi_value exports) {
       {"dup", duplicate},
       {"close", close_fd},
       {"setNonBlocking", set_non_blocking},
+      {"fallocate", allocate},
   };
   return EXPORT(env, exports, functions);
 }

@@ -49,6 +49,7 @@ export interface Addon {
   dup(fd: number): number;
   close(fd: number): number;
   setNonBlocking(fd: number): number;
+  fallocate(fd: number, mode: number, position: number, length: number): number;
   mmap(
     fd: number,
     length: number,

@@ -2,7 +2,7 @@ import { ftruncateSync } from "node:fs";
 import { UsageError } from "../base/index.ts";
 import { addon } from "./addon.ts";
 import { OwnedFd } from "./owned-fd.ts";
-import { check } from "./system-error.ts";
+import { check, Errno } from "./system-error.ts";
 
 /** Flags of `memfd_create(2)`. */
 const MFD_CLOEXEC = 1;
@@ -20,8 +20,7 @@ export const Seal = {
 /** What is sealed in a file; undefined for one that cannot be sealed. @throws SystemError */
 export function sealsOf(fd: number): number | undefined {
   const result = addon().getSeals(fd);
-  const EINVAL = 22;
-  return result === -EINVAL ? undefined : check(result, "fcntl");
+  return result === -Errno.EINVAL ? undefined : check(result, "fcntl");
 }
 
 /**

@@ -6,11 +6,13 @@ import { SystemError } from "../base/index.ts";
  * architecture that Node supports (`ETOOMANYREFS`, 109, is missing in `os.constants`).
  */
 export const Errno = {
-  ENOENT: 2,
   EAGAIN: 11,
+  EINVAL: 22,
   EPIPE: 32,
+  ENOSYS: 38,
   EBADMSG: 74,
   EMSGSIZE: 90,
+  EOPNOTSUPP: 95,
   ECONNABORTED: 103,
   ETOOMANYREFS: 109,
 } as const;
