@@ -1,0 +1,83 @@
+import type { Codec } from "./codec.ts";
+import type { DeviceName } from "./device-types.ts";
+import { hex } from "./fields.ts";
+import { HeaderFlag } from "./header.ts";
+import type { Header } from "./header.ts";
+import { hexBytes } from "./hex.ts";
+import { virtioFeatures } from "./payloads/u64.ts";
+import { replyCodecs } from "./reply-codecs.ts";
+import type { Direction } from "./requests.ts";
+import { requestSpec } from "./table.ts";
+import { virtioFeatureNames } from "./virtio-features.ts";
+
+/** A message as it went by, with what is known about it. */
+export interface DescribableMessage {
+  /** Whose numbering the request belongs to; a reply has the direction of its request. */
+  readonly direction: Direction;
+  readonly header: Header;
+  readonly payload: Uint8Array;
+  /** How many descriptors came along; left out when nobody counted. */
+  readonly descriptors?: number | undefined;
+  /** Gives names to device feature bits. */
+  readonly device?: DeviceName | undefined;
+}
+
+/**
+ * Any message on one line: name, flags, fields, descriptors. Takes whatever a peer may send and
+ * never throws: unknown requests and undecodable payloads are shown in hexadecimal, cut short.
+ */
+export function describeMessage(message: DescribableMessage): string {
+  const { direction, header, descriptors } = message;
+  const spec = requestSpec(direction, header.request);
+  return [
+    spec?.name ?? `unknown ${direction} request ${header.request}`,
+    ...flagWords(header.flags),
+    contents(message),
+    descriptors ? `descriptors=${descriptors}` : "",
+  ]
+    .filter((word) => word !== "")
+    .join(" ");
+}
+
+function flagWords(flags: number): string[] {
+  const version = flags & HeaderFlag.VersionMask;
+  const known = HeaderFlag.VersionMask | HeaderFlag.Reply | HeaderFlag.NeedReply;
+  const rest = (flags & ~known) >>> 0;
+  return [
+    flags & HeaderFlag.Reply ? "reply" : "",
+    flags & HeaderFlag.NeedReply ? "need_reply" : "",
+    version === HeaderFlag.Version ? "" : `version=${version}`,
+    rest === 0 ? "" : `reserved-flags=${hex(rest)}`,
+  ];
+}
+
+function contents({ direction, header, payload, device }: DescribableMessage): string {
+  const spec = requestSpec(direction, header.request);
+  const announced =
+    header.size === payload.byteLength
+      ? ""
+      : `size=${header.size} but ${payload.byteLength} bytes `;
+  if (!spec) return announced + (payload.byteLength === 0 ? "" : `payload=${hexBytes(payload)}`);
+  const isReply = (header.flags & HeaderFlag.Reply) !== 0;
+  const candidates = isReply ? replyCodecs(spec) : [spec.payload];
+  const reasons: string[] = [];
+  for (const codec of candidates) {
+    try {
+      return announced + describeValue(codec, codec.decode(payload), device);
+    } catch (error) {
+      reasons.push(error instanceof Error ? error.message : String(error));
+    }
+  }
+  return `${announced}undecodable (${reasons.join("; ")}) payload=${hexBytes(payload)}`;
+}
+
+function describeValue(
+  codec: Codec<unknown>,
+  value: unknown,
+  device: DeviceName | undefined,
+): string {
+  if (codec === virtioFeatures && device !== undefined && typeof value === "bigint") {
+    return `${hex(value)} [${virtioFeatureNames(value, device).join(" ")}]`;
+  }
+  return codec.describe(value);
+}

@@ -1,0 +1,33 @@
+/**
+ * protocol: what vhost-user messages look like and mean. Pure: bytes in, values out, no I/O and no
+ * state of a session. Imports base only; the transport, both roles, the test suite and reports
+ * build on it.
+ *
+ * - `header.ts`, `codec.ts`, `payloads/`: bytes to values and back
+ * - `requests.ts`, `table.ts` with `table/`: every request with its payload, reply and conditions
+ * - `virtio-features.ts`, `protocol-features.ts`, `device-types.ts`, `status.ts`: names for bits
+ * - `describe.ts`: any message as one line of text
+ * - `inspect.ts`: what is wrong with a message
+ */
+export { MAX_PAYLOAD_SIZE, decodeLenient } from "./codec.ts";
+export type { Codec, CodecValue } from "./codec.ts";
+export * from "./describe.ts";
+export * from "./device-types.ts";
+export type { FeatureInfo } from "./feature-table.ts";
+export * from "./header.ts";
+export * from "./inspect.ts";
+export * from "./payloads/index.ts";
+export * from "./protocol-features.ts";
+export * from "./requests.ts";
+export * from "./status.ts";
+export * from "./table.ts";
+export type {
+  Bounds,
+  FieldFault,
+  ReplyRule,
+  ReplySpec,
+  RequestSpec,
+  Requirement,
+  SpecialReply,
+} from "./table/spec.ts";
+export * from "./virtio-features.ts";

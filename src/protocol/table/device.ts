@@ -1,0 +1,151 @@
+import { config, configReply } from "../payloads/config.ts";
+import { cryptoSession } from "../payloads/crypto-session.ts";
+import { deviceStateParams } from "../payloads/device-state.ts";
+import { empty } from "../payloads/empty.ts";
+import { opaque } from "../payloads/opaque.ts";
+import { sharedObject } from "../payloads/shared-object.ts";
+import { shmemConfig } from "../payloads/shmem-config.ts";
+import { acknowledgement, count, deviceStateReply, macAddress, u64 } from "../payloads/u64.ts";
+import { ProtocolFeature } from "../protocol-features.ts";
+import { FrontendRequest } from "../requests.ts";
+import {
+  configFlags,
+  macHasSixBytes,
+  mtuValue,
+  regionCount,
+  stateReply,
+  transferParams,
+} from "./checks.ts";
+import { ack, always, maybeDescriptor, noDescriptors, oneDescriptor, own } from "./spec.ts";
+import type { RequestSpec } from "./spec.ts";
+
+const hasConfig = { protocol: ProtocolFeature.Config };
+const hasCrypto = { protocol: ProtocolFeature.CryptoSession };
+const hasState = { protocol: ProtocolFeature.DeviceState };
+
+/** Requests that only some kinds of devices know, and the device's own state. */
+export const deviceRequests = {
+  [FrontendRequest.SendRarp]: {
+    number: FrontendRequest.SendRarp,
+    name: "VHOST_USER_SEND_RARP",
+    payload: macAddress,
+    reply: ack,
+    descriptors: noDescriptors,
+    check: macHasSixBytes,
+    requires: { protocol: ProtocolFeature.Rarp },
+    state: "while rings run, after a migration",
+    section: "Front-end message types",
+    summary: "has the back-end announce the guest's MAC address by a RARP packet",
+  },
+  [FrontendRequest.NetSetMtu]: {
+    number: FrontendRequest.NetSetMtu,
+    name: "VHOST_USER_NET_SET_MTU",
+    payload: count,
+    reply: ack,
+    descriptors: noDescriptors,
+    check: mtuValue,
+    // VIRTIO_NET_F_MTU as well: bit 3 of the virtio word, a net device's.
+    requires: { protocol: ProtocolFeature.Mtu, virtio: 1n << 3n },
+    section: "Front-end message types",
+    summary: "tells the MTU that the guest sees",
+  },
+  [FrontendRequest.GetConfig]: {
+    number: FrontendRequest.GetConfig,
+    name: "VHOST_USER_GET_CONFIG",
+    payload: config,
+    reply: own(configReply),
+    descriptors: noDescriptors,
+    requires: hasConfig,
+    section: "Front-end message types",
+    summary: "reads from the configuration space; an empty reply means failure",
+  },
+  [FrontendRequest.SetConfig]: {
+    number: FrontendRequest.SetConfig,
+    name: "VHOST_USER_SET_CONFIG",
+    payload: config,
+    reply: ack,
+    descriptors: noDescriptors,
+    check: configFlags,
+    requires: hasConfig,
+    section: "Front-end message types",
+    summary: "writes to the configuration space, for the driver or after a migration",
+  },
+  [FrontendRequest.CreateCryptoSession]: {
+    number: FrontendRequest.CreateCryptoSession,
+    name: "VHOST_USER_CREATE_CRYPTO_SESSION",
+    payload: cryptoSession,
+    reply: own(cryptoSession),
+    descriptors: noDescriptors,
+    requires: hasCrypto,
+    section: "Front-end message types",
+    summary: "creates a crypto session; the reply has its id, negative for failure",
+  },
+  [FrontendRequest.CloseCryptoSession]: {
+    number: FrontendRequest.CloseCryptoSession,
+    name: "VHOST_USER_CLOSE_CRYPTO_SESSION",
+    payload: u64,
+    reply: ack,
+    descriptors: noDescriptors,
+    requires: hasCrypto,
+    section: "Front-end message types",
+    summary: "closes a crypto session",
+  },
+  [FrontendRequest.GpuSetSocket]: {
+    number: FrontendRequest.GpuSetSocket,
+    name: "VHOST_USER_GPU_SET_SOCKET",
+    payload: empty,
+    reply: ack,
+    descriptors: oneDescriptor,
+    requires: always,
+    section: "Front-end message types",
+    summary: "hands over the socket of the display protocol",
+  },
+  [FrontendRequest.GetSharedObject]: {
+    number: FrontendRequest.GetSharedObject,
+    name: "VHOST_USER_GET_SHARED_OBJECT",
+    payload: sharedObject,
+    // Peers answer with the request's 16 bytes or with none; the descriptor is what counts.
+    reply: own(opaque, { descriptors: maybeDescriptor }),
+    descriptors: noDescriptors,
+    requires: { protocol: ProtocolFeature.SharedObject },
+    section: "Front-end message types",
+    summary: "asks for the dma-buf with this UUID; a reply without descriptor means unknown",
+  },
+  [FrontendRequest.SetDeviceStateFd]: {
+    number: FrontendRequest.SetDeviceStateFd,
+    name: "VHOST_USER_SET_DEVICE_STATE_FD",
+    payload: deviceStateParams,
+    reply: own(deviceStateReply, {
+      descriptors: maybeDescriptor,
+      descriptorsFor: (value: bigint) => ((value & 0x1ffn) === 0n ? 1 : 0),
+      check: stateReply,
+    }),
+    descriptors: oneDescriptor,
+    check: transferParams,
+    requires: hasState,
+    state: "while all rings are stopped",
+    section: "Migrating back-end state",
+    summary: "opens a channel for saving or loading the device's internal state",
+  },
+  [FrontendRequest.CheckDeviceState]: {
+    number: FrontendRequest.CheckDeviceState,
+    name: "VHOST_USER_CHECK_DEVICE_STATE",
+    payload: empty,
+    reply: own(acknowledgement),
+    descriptors: noDescriptors,
+    requires: hasState,
+    state: "after the transfer of SET_DEVICE_STATE_FD",
+    section: "Migrating back-end state",
+    summary: "asks whether the transfer of the internal state succeeded",
+  },
+  [FrontendRequest.GetShmemConfig]: {
+    number: FrontendRequest.GetShmemConfig,
+    name: "VHOST_USER_GET_SHMEM_CONFIG",
+    payload: empty,
+    reply: own(shmemConfig, { check: regionCount }),
+    descriptors: noDescriptors,
+    requires: { protocol: ProtocolFeature.Shmem },
+    section: "Front-end message types",
+    summary: "asks for the sizes of the device's shared memory regions",
+  },
+} satisfies Partial<Record<FrontendRequest, RequestSpec>>;
