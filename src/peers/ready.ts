@@ -1,5 +1,5 @@
-import { delay, TimeoutError, type WaitOptions } from "../base/index.ts";
-import { isListening } from "./listening.ts";
+import { delay, StateError, TimeoutError, type WaitOptions } from "../base/index.ts";
+import { isListening } from "../os/proc-net-unix.ts";
 import type { ManagedProcess } from "./managed-process.ts";
 
 const pollMs = 20;
@@ -34,12 +34,18 @@ export async function waitUntilListening(
 /**
  * Starts a peer by `start` and waits until it listens; when it does not, it is stopped before the
  * error is thrown.
+ *
+ * @throws {StateError} somebody listens there already; else as {@link waitUntilListening}
  */
 export async function startListening(
   socketPath: string,
   start: () => Promise<ManagedProcess>,
   options: WaitOptions = {},
 ): Promise<ManagedProcess> {
+  // Else the other one would be taken for ours, and QEMU would remove its socket unasked.
+  if (isListening(socketPath)) {
+    throw new StateError(`another process already listens on ${socketPath}`);
+  }
   const peer = await start();
   try {
     await waitUntilListening(socketPath, { ...options, process: peer });

@@ -83,7 +83,8 @@ export class Testpmd implements AsyncDisposable {
       );
       await peer.waitForOutput(new RegExp(prompt), wait);
       if (options.role === "backend") {
-        await waitUntilListening(options.socketPath, { ...wait, process: peer });
+        // The prompt comes after the attempt to listen, whether that went well or not.
+        await waitUntilListening(options.socketPath, { process: peer, timeoutMs: 1000 });
       }
     } catch (error) {
       await peer?.kill();

@@ -1,0 +1,95 @@
+/**
+ * The real programs that the peers tests run against: says which are missing, and installs them
+ * where that is ours to do (root on Debian or Ubuntu).
+ *
+ *     node scripts/install-peers.mjs           install what is missing, or say what to run
+ *     node scripts/install-peers.mjs --check   only say it; exit code 4 when something is missing
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+
+const programs = [
+  "qemu-system-x86_64",
+  "qemu-storage-daemon",
+  "virtiofsd",
+  "dpdk-testpmd",
+  "busybox",
+];
+
+/** Debian packages that are missing; needs the build, which knows where programs stand. */
+export async function missingPackages() {
+  const { findGuestKernel, findProgram, knownPrograms } =
+    await import("../dist/src/peers/index.js");
+  const missing = programs
+    .filter((name) => findProgram(name) === undefined)
+    .map((name) => packageOf(name, knownPrograms[name].debianPackage));
+  try {
+    findGuestKernel();
+  } catch {
+    missing.push(kernelPackage());
+  }
+  return [...new Set(missing)];
+}
+
+/** The command a person would type. */
+export function installCommand(packages) {
+  return `apt-get update && apt-get install -y --no-install-recommends ${packages.join(" ")}`;
+}
+
+/** Installs `packages`; returns why it did not, or undefined when it did. */
+export function install(packages) {
+  if (process.getuid?.() !== 0) return "that needs root";
+  if (!existsSync("/usr/bin/apt-get")) return "there is no apt-get on this system";
+  if (process.arch !== "x64") return "the guests of these tests are x86-64 machines";
+  // A new kernel would become the one that this machine boots next: not ours to decide.
+  const bootsItself = existsSync("/boot/grub") || existsSync("/boot/loader");
+  if (bootsItself && process.env.CI !== "true" && packages.includes(kernelPackage())) {
+    return "it adds a kernel to this machine's boot menu";
+  }
+  const apt = (...args) =>
+    spawnSync(
+      "apt-get",
+      ["-q", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3", ...args],
+      {
+        stdio: ["ignore", "inherit", "inherit"],
+        env: {
+          ...process.env,
+          DEBIAN_FRONTEND: "noninteractive",
+          // Where nothing is booted from /boot, the kernel package need not build an initrd.
+          ...(bootsItself ? {} : { INITRD: "No" }),
+        },
+      },
+    ).status;
+  // An outdated list may still name packages that can be had: the second command decides.
+  apt("update");
+  const status = apt("install", "-y", "--no-install-recommends", ...packages);
+  return status === 0 ? undefined : `apt-get install ended with code ${status}`;
+}
+
+function packageOf(name, known) {
+  // Debian 13 has virtiofsd in a package of its own.
+  return name === "virtiofsd" && !distribution().includes("bookworm") ? "virtiofsd" : known;
+}
+
+function kernelPackage() {
+  return distribution().includes("ID=ubuntu") ? "linux-image-virtual" : "linux-image-cloud-amd64";
+}
+
+function distribution() {
+  return existsSync("/etc/os-release") ? readFileSync("/etc/os-release", "utf8") : "";
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  const packages = await missingPackages();
+  if (packages.length > 0) {
+    const refused = process.argv.includes("--check") ? "not asked to" : install(packages);
+    const missing = refused === undefined ? await missingPackages() : packages;
+    if (missing.length > 0) {
+      process.stderr.write(
+        `missing peers (${refused ?? "installed, but not found"}): ${installCommand(missing)}\n`,
+      );
+      process.exitCode = 4;
+    }
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * `npm test`: build, fetch the real peers where allowed, lint, and all tiers of tests.
+ *
+ *     node scripts/test.mjs [lint] [unit] [native] [integration] [peers]
+ *
+ * The last line is `N passed, N failed, N skipped`. A step that is no test (build, lint) and fails
+ * counts as one failure, so that "0 failed" always goes with exit code 0.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { install, installCommand, missingPackages } from "./install-peers.mjs";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+// On Node 20 the time-out also bounds a whole file: far above what any of them needs.
+const tiers = {
+  unit: { concurrency: 2, timeoutMs: 120_000 },
+  native: { concurrency: 2, timeoutMs: 300_000 },
+  integration: { concurrency: 2, timeoutMs: 300_000 },
+  // An emulated machine wants a processor for itself.
+  peers: { concurrency: 1, timeoutMs: 600_000 },
+};
+const total = { passed: 0, failed: 0, skipped: 0, notes: [] };
+
+function say(line) {
+  process.stdout.write(`${line}\n`);
+}
+
+/** Runs a step that is no test; true when it went well. */
+function step(name, command, args) {
+  say(`\n== ${name}`);
+  const { status, signal, error } = spawnSync(command, args, {
+    cwd: root,
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  if (status === 0) return true;
+  say(`${name} failed (${error?.message ?? signal ?? `exit code ${status}`})`);
+  total.failed++;
+  return false;
+}
+
+/** Compiled test files of a tier; only those whose source still exists. */
+function testFiles(tier) {
+  const source = join(root, "test", tier);
+  if (!existsSync(source)) return [];
+  return readdirSync(source, { recursive: true })
+    .filter((path) => path.endsWith(".test.ts") && !path.split("/").includes("support"))
+    .sort()
+    .map((path) => join(root, "dist", "test", tier, path.replace(/\.ts$/, ".js")));
+}
+
+function runTier(tier) {
+  const files = testFiles(tier);
+  say(`\n== ${tier}: ${files.length} files`);
+  if (files.length === 0) return say(`no tests in test/${tier} yet`);
+  const directory = mkdtempSync(join(tmpdir(), "vhost-user-test-"));
+  const totalsFile = join(directory, "totals.json");
+  const { concurrency, timeoutMs } = tiers[tier];
+  const { status } = spawnSync(
+    process.execPath,
+    [
+      "--test",
+      `--test-concurrency=${concurrency}`,
+      `--test-timeout=${timeoutMs}`,
+      "--test-reporter=spec",
+      "--test-reporter-destination=stdout",
+      `--test-reporter=${new URL("test-totals.mjs", import.meta.url).href}`,
+      `--test-reporter-destination=${totalsFile}`,
+      ...files,
+    ],
+    { cwd: root, stdio: ["ignore", "inherit", "inherit"] },
+  );
+  const text = existsSync(totalsFile) ? readFileSync(totalsFile, "utf8") : "";
+  rmSync(directory, { recursive: true, force: true });
+  const result = text === "" ? { passed: 0, failed: 0, skipped: 0, notes: [] } : JSON.parse(text);
+  // The runner may fail without a failed test: it crashed, or a file broke after its last test.
+  if (status !== 0 && result.failed === 0) result.failed = 1;
+  for (const key of ["passed", "failed", "skipped"]) total[key] += result[key];
+  total.notes.push(...result.notes);
+}
+
+async function providePeers() {
+  const missing = await missingPackages();
+  if (missing.length === 0) return;
+  say(`\n== peers to install: ${missing.join(" ")}`);
+  const refused = install(missing);
+  if (refused === undefined) return;
+  // The tests themselves decide what a missing program means: a skip here, a failure in CI.
+  say(`not installed: ${refused}. Tests that need them are skipped. To have them, run as root:`);
+  say(`  ${installCommand(missing)}`);
+}
+
+async function main(names) {
+  const unknown = names.filter((name) => name !== "lint" && !Object.hasOwn(tiers, name));
+  if (unknown.length > 0) {
+    say(`unknown: ${unknown.join(" ")}; there are: lint ${Object.keys(tiers).join(" ")}`);
+    return 2;
+  }
+  const wanted = names.length > 0 ? names : ["lint", ...Object.keys(tiers)];
+  if (step("build", "npm", ["run", "--silent", "build"])) {
+    if (wanted.includes("peers")) await providePeers();
+    if (wanted.includes("lint")) step("lint", "npm", ["run", "--silent", "lint"]);
+    const wantedTiers = Object.keys(tiers).filter((tier) => wanted.includes(tier));
+    for (const tier of wantedTiers) runTier(tier);
+    if (wantedTiers.length > 0 && total.passed + total.failed === 0) {
+      say("\nnot a single test was run");
+      total.failed++;
+    }
+  }
+  say("");
+  for (const note of total.notes) say(note);
+  say(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+  return total.failed === 0 ? 0 : 1;
+}
+
+process.exitCode = await main(process.argv.slice(2));

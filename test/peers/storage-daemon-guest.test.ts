@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { test } from "node:test";
+import { PeerClosedError, TimeoutError } from "../../src/base/index.ts";
+import {
+  bootedExitCode,
+  bootFirmware,
+  bootGuest,
+  bootSector,
+  startStorageDaemon,
+} from "../../src/peers/index.ts";
+import {
+  diskImage,
+  needsGuest,
+  needsProgram,
+  sha256OfFile,
+  temporaryDirectory,
+} from "./support/index.ts";
+
+const skipGuest = needsGuest("qemu-storage-daemon");
+const skipFirmware = needsProgram("qemu-system-x86_64", "qemu-storage-daemon");
+const mebibyte = 1024 * 1024;
+
+test(
+  "a Linux guest writes and reads a disk of the storage daemon, and both see the same bytes",
+  { skip: skipGuest },
+  async (t) => {
+    const directory = temporaryDirectory(t);
+    const socketPath = join(directory, "disk.sock");
+    const imagePath = diskImage(directory, 16 * mebibyte);
+    await using _daemon = await startStorageDaemon({ socketPath, imagePath, queues: 2 });
+    const result = await bootGuest({
+      socketPath,
+      blkOptions: "num-queues=2",
+      cpus: 2,
+      script: `
+        set -e
+        ls /sys/block/vda/mq
+        yes 'vhost-user' | dd of=/dev/vda bs=64k count=64 iflag=fullblock conv=fsync 2>/dev/null
+        echo 3 > /proc/sys/vm/drop_caches
+        sha256sum /dev/vda | cut -d ' ' -f 1
+        exit 7`,
+    });
+    t.diagnostic(`the guest took ${Math.round(result.durationMs)} ms`);
+    assert.equal(result.output, `0\n1\n${sha256OfFile(imagePath)}\n`);
+    assert.notEqual(sha256OfFile(imagePath), sha256OfFile(diskImage(directory, 16 * mebibyte)));
+    assert.equal(result.exitCode, 7);
+  },
+);
+
+test("a guest that does not power off in time is ended", { skip: skipGuest }, async (t) => {
+  const directory = temporaryDirectory(t);
+  const socketPath = join(directory, "disk.sock");
+  const imagePath = diskImage(directory, mebibyte);
+  await using _daemon = await startStorageDaemon({ socketPath, imagePath });
+  await assert.rejects(bootGuest({ socketPath, script: "", timeoutMs: 200 }), (error) => {
+    assert.ok(error instanceof TimeoutError);
+    assert.match(error.message, /the guest did not power off within 200 ms/);
+    return true;
+  });
+});
+
+test(
+  "a machine without its disk says what QEMU complained about",
+  { skip: skipGuest },
+  async (t) => {
+    const socketPath = join(temporaryDirectory(t), "nobody.sock");
+    await assert.rejects(bootGuest({ socketPath, script: "" }), (error) => {
+      assert.ok(error instanceof PeerClosedError);
+      assert.match(error.message, /before the script began \(QEMU's exit code: 1\)/);
+      assert.match(error.message, /nobody\.sock/);
+      return true;
+    });
+  },
+);
+
+test(
+  "a PC's firmware boots from sector 0 of the storage daemon's disk",
+  { skip: skipFirmware },
+  async (t) => {
+    const directory = temporaryDirectory(t);
+    const socketPath = join(directory, "disk.sock");
+    const imagePath = diskImage(directory, mebibyte, bootSector("booted from vhost-user"));
+    await using _daemon = await startStorageDaemon({ socketPath, imagePath });
+    const result = await bootFirmware({ socketPath });
+    t.diagnostic(`the firmware took ${Math.round(result.durationMs)} ms`);
+    assert.equal(result.message, "booted from vhost-user");
+    assert.equal(result.exitCode, bootedExitCode);
+  },
+);
+
+test(
+  "a disk that is not bootable lets the firmware give up, and that is a time-out",
+  { skip: skipFirmware },
+  async (t) => {
+    const directory = temporaryDirectory(t);
+    const socketPath = join(directory, "disk.sock");
+    await using _daemon = await startStorageDaemon({
+      socketPath,
+      imagePath: diskImage(directory, mebibyte),
+    });
+    await assert.rejects(bootFirmware({ socketPath, timeoutMs: 500 }), TimeoutError);
+  },
+);

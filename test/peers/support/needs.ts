@@ -1,0 +1,35 @@
+import { EnvironmentError } from "../../../src/base/index.ts";
+import { findGuestKernel, requireProgram, type ProgramName } from "../../../src/peers/index.ts";
+
+/**
+ * For a test's `skip`: false when every program is there, else the reason. With `CI=true` a missing
+ * program throws instead: there a skip would hide that nothing was tested.
+ */
+export function needsProgram(...names: readonly ProgramName[]): string | false {
+  return needs(() => names.forEach((name) => requireProgram(name)));
+}
+
+/** As {@link needsProgram}, for everything that booting a Linux guest takes. */
+export function needsGuest(...names: readonly ProgramName[]): string | false {
+  return needs(() => {
+    for (const name of ["qemu-system-x86_64", "busybox", ...names] as const) requireProgram(name);
+    findGuestKernel();
+  });
+}
+
+/** As {@link needsProgram}, for what only root may do. */
+export function needsRoot(): string | false {
+  return needs(() => {
+    if (process.getuid?.() !== 0) throw new EnvironmentError("this test needs root");
+  });
+}
+
+function needs(look: () => void): string | false {
+  try {
+    look();
+    return false;
+  } catch (error) {
+    if (!(error instanceof EnvironmentError) || process.env["CI"] === "true") throw error;
+    return error.message;
+  }
+}
