@@ -35,7 +35,7 @@ test(
       cpus: 2,
       script: `
         set -e
-        ls /sys/block/vda/mq
+        ls -1 /sys/block/vda/mq
         yes 'vhost-user' | dd of=/dev/vda bs=64k count=64 iflag=fullblock conv=fsync 2>/dev/null
         echo 3 > /proc/sys/vm/drop_caches
         sha256sum /dev/vda | cut -d ' ' -f 1
