@@ -1,6 +1,7 @@
 #include "addon.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -75,10 +76,14 @@ static napi_value eventfd_write_one(napi_env env, napi_callback_info info) {
 static ssize_t read_nowait(int fd, uint64_t *value) {
   struct iovec vector = {.iov_base = value, .iov_len = sizeof *value};
   ssize_t result = syscall(SYS_preadv2, fd, &vector, 1, -1L, -1L, RWF_NOWAIT);
-  /* Pipes and sockets of older kernels do not know the flag. */
-  if (result == -1 && (errno == EOPNOTSUPP || errno == ENOSYS))
-    result = read(fd, value, sizeof *value);
-  return result;
+  if (result != -1 || (errno != EOPNOTSUPP && errno != ENOSYS)) return result;
+  /* Named pipes, and any pipe before Linux 6.4, do not know the flag. What remains is the moment
+     between the two calls, in which the peer would have to read too. */
+  struct pollfd polled = {.fd = fd, .events = POLLIN};
+  int ready = poll(&polled, 1, 0);
+  if (ready > 0) return read(fd, value, sizeof *value);
+  if (ready == 0) errno = EAGAIN;
+  return -1;
 }
 
 /* 1: was signalled, 0: was not. Up to 8 bytes, so that the read end of a pipe works too. -EPIPE at

@@ -42,7 +42,7 @@ export class SharedMemory {
    *
    * @param name for `/proc/<pid>/maps`, at most 249 bytes
    * @throws UsageError for a size that is not a whole number from 1
-   * @throws SystemError e.g. `EMFILE`, `EFBIG`
+   * @throws SystemError e.g. `EMFILE`
    */
   static create(name: string, sizeBytes: number): SharedMemory {
     if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 1) {

@@ -168,6 +168,11 @@ export class UnixSocket {
     return this.#owned.closed;
   }
 
+  /** Gives the descriptor away, e.g. to send it to the peer; the socket is closed then. */
+  detach(): OwnedFd {
+    return new OwnedFd(this.#owned.release());
+  }
+
   /** Idempotent. Close the {@link Poller} on it first. */
   close(): void {
     this.#owned.close();

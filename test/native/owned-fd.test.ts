@@ -61,18 +61,11 @@ test("a number that somebody else closed is EBADF", () => {
 test("a worker closes descriptors without a warning", () => {
   runChildWell(`
     process.on("warning", (warning) => assert.fail(warning));
-    await once(worker("const os = await prelude; os.EventFd.create().close();"), "exit");`);
+    await once(worker("os.EventFd.create().close();"), "exit");`);
 });
 
 test("errors are named also where libuv has no name", () => {
   assert.match(systemError(-109, "sendmsg").message, /^sendmsg: .* \(ETOOMANYREFS\)$/);
-  assert.deepEqual(
-    { ...systemError(-2, "connect", "/x") },
-    {
-      code: "ENOENT",
-      errno: -2,
-      syscall: "connect",
-      path: "/x",
-    },
-  );
+  const { code, errno, syscall, path } = systemError(-2, "connect", "/x");
+  assert.deepEqual([code, errno, syscall, path], ["ENOENT", -2, "connect", "/x"]);
 });

@@ -45,7 +45,6 @@ test("refuses impossible sizes and names, and leaves nothing open", () => {
   for (const size of [0, -1, 1.5, NaN, Infinity]) {
     assert.throws(() => SharedMemory.create("test", size), UsageError);
   }
-  assert.throws(() => SharedMemory.create("test", Number.MAX_SAFE_INTEGER), { code: "EFBIG" });
   assert.throws(() => SharedMemory.create("x".repeat(250), 4096), { code: "EINVAL" });
 });
 

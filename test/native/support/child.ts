@@ -34,16 +34,23 @@ function unsealed(pages) {
   fs.ftruncateSync(fd, pages * page);
   return fd;
 }
+/** A module body as a thread; it has os, fs and parentPort. */
 function worker(body) {
-  return new Worker(workerPrelude + "\\n(async () => {" + body + "\\n})()", { eval: true });
+  return new Worker(workerPrelude + body, { eval: true });
 }
+`;
+
+// Node hands --input-type=module on to threads.
+const workerPrelude = `
+const os = await import(${JSON.stringify(osModule)});
+const { default: fs } = await import("node:fs");
+const { parentPort } = await import("node:worker_threads");
 `;
 
 /** Runs a module body in a new Node process, where it may crash. */
 export function runChild(body: string, options: ChildOptions = {}): ChildResult {
   const { nodeArguments = [], wrapper = [], descriptors } = options;
-  const inWorker = `globalThis.prelude = import(${JSON.stringify(osModule)});`;
-  const code = `const workerPrelude = ${JSON.stringify(inWorker)};\n${prelude}\n${body}`;
+  const code = `const workerPrelude = ${JSON.stringify(workerPrelude)};\n${prelude}\n${body}`;
   const command = [
     ...wrapper,
     process.execPath,

@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { fileURLToPath } from "node:url";
+import { guardLeaks } from "../support/leak-guard.ts";
+import { temporaryFolder } from "./support/folder.ts";
+
+guardLeaks();
+
+function packageRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, "package.json"))) folder = dirname(folder);
+  return folder;
+}
+
+/** A copy of what the build needs, so that the one in use stays as it is. */
+function checkout(t: TestContext): string {
+  const folder = temporaryFolder(t);
+  cpSync(join(packageRoot(), "native"), join(folder, "native"), { recursive: true });
+  mkdirSync(join(folder, "scripts"));
+  cpSync(
+    join(packageRoot(), "scripts", "build-native.mjs"),
+    join(folder, "scripts", "build-native.mjs"),
+  );
+  return folder;
+}
+
+function build(folder: string, options: string[] = [], env: Record<string, string> = {}) {
+  const script = join(folder, "scripts", "build-native.mjs");
+  return spawnSync(process.execPath, [script, ...options], {
+    encoding: "utf8",
+    env: { ...process.env, ...env },
+  });
+}
+
+test("builds, then does nothing until a source changes", (t) => {
+  const folder = checkout(t);
+  const output = join(folder, "build", "native", "vhost_user.node");
+  const first = build(folder);
+  assert.deepEqual([first.status, first.stdout, first.stderr], [0, "", ""]);
+  const { ino } = statSync(output);
+  assert.equal(build(folder).status, 0);
+  assert.equal(statSync(output).ino, ino);
+  const later = new Date(Date.now() + 10_000);
+  utimesSync(join(folder, "native", "addon.h"), later, later);
+  assert.equal(build(folder).status, 0);
+  assert.notEqual(statSync(output).ino, ino);
+  assert.deepEqual(readdirSync(dirname(output)).sort(), ["stamp.json", "vhost_user.node"]);
+});
+
+test("a source that does not compile fails and leaves the old output", (t) => {
+  const folder = checkout(t);
+  const output = join(folder, "build", "native", "vhost_user.node");
+  mkdirSync(dirname(output), { recursive: true });
+  writeFileSync(output, "old");
+  writeFileSync(join(folder, "native", "addon.c"), "int unused(;");
+  const { status, stderr } = build(folder);
+  assert.equal(status, 1);
+  assert.match(stderr, /compiling the native addon failed/);
+  assert.deepEqual(readdirSync(dirname(output)), ["vhost_user.node"]);
+});
+
+test("without a compiler it says what to install, or with --optional goes on", (t) => {
+  const folder = checkout(t);
+  const missing = { CC: "no-such-compiler" };
+  const required = build(folder, [], missing);
+  assert.equal(required.status, 4);
+  assert.match(required.stderr, /^ *sudo apt-get install -y gcc libc6-dev$/m);
+  assert.match(required.stderr, /^ *sudo dnf install -y gcc glibc-devel$/m);
+  const optional = build(folder, ["--optional"], missing);
+  assert.equal(optional.status, 0);
+  assert.equal(optional.stderr.trim().split("\n").length, 1);
+});
