@@ -9,6 +9,7 @@ export type ErrorCode =
   | "ERR_VHOST_PROTOCOL"
   | "ERR_VHOST_NEGOTIATION"
   | "ERR_VHOST_STATE"
+  | "ERR_VHOST_CONNECT"
   | "ERR_VHOST_PEER_CLOSED"
   | "ERR_VHOST_TIMEOUT"
   | "ERR_VHOST_REMOTE"
@@ -67,6 +68,13 @@ export class NegotiationError extends VhostUserError {
 export class StateError extends VhostUserError {
   constructor(message: string, options?: ErrorOptions) {
     super("ERR_VHOST_STATE", message, options);
+  }
+}
+
+/** Nobody to talk to: no socket at the path, nobody who listens on it, or somebody too busy. */
+export class ConnectError extends VhostUserError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("ERR_VHOST_CONNECT", message, options);
   }
 }
 
@@ -143,6 +151,7 @@ for (const type of [
   ProtocolError,
   NegotiationError,
   StateError,
+  ConnectError,
   PeerClosedError,
   TimeoutError,
   RemoteError,

@@ -1,0 +1,56 @@
+import type { DeviceName } from "../protocol/index.ts";
+import type { DeviceQueue } from "../virtqueue/index.ts";
+
+/** A running ring as a device sees it. */
+export interface RunningQueue {
+  readonly index: number;
+  readonly queue: DeviceQueue;
+  /**
+   * Shows completions that were made outside of {@link Device.process}, and calls the driver if it
+   * wants that. Harmless once the ring has stopped.
+   */
+  publish(): void;
+}
+
+/** Configuration space. */
+export interface DeviceConfig {
+  /** Bytes. */
+  readonly size: number;
+  /** Fills `out` from `offset` on; the range lies inside the space. */
+  read(offset: number, out: Uint8Array): void;
+  /**
+   * Takes what is writable and changed. The range lies inside the space.
+   *
+   * @param by `migration` may write every field
+   * @returns false: a read-only field would change; nothing was taken
+   */
+  write(offset: number, bytes: Uint8Array, by: "driver" | "migration"): boolean;
+}
+
+/**
+ * What a back-end does behind its rings. One object a session; sessions share nothing but what
+ * their devices share.
+ */
+export interface Device {
+  readonly type: DeviceName;
+  /** Device feature bits that are offered; the framework adds those of transport and rings. */
+  readonly features: bigint;
+  /** Virtqueues. */
+  readonly maxQueues: number;
+  /** Largest queue, entries. */
+  readonly maxQueueSize: number;
+  readonly config?: DeviceConfig;
+  /** The front-end acknowledged these features (SET_FEATURES); may come again while rings run. */
+  negotiated?(features: bigint): void;
+  /**
+   * Serves what is available on a ring: at most about `queue.size` chains a call, so that others
+   * get their turn. Must not throw for anything that a driver put into the ring.
+   */
+  process(running: RunningQueue): void;
+  /** Resolves once nothing of this ring is in work: no chain is touched or completed afterwards. */
+  quiesce?(index: number): Promise<void>;
+  /** RESET_DEVICE, or status 0: back to the state before the driver came. */
+  reset?(): void;
+  /** The session is over. */
+  close?(): void;
+}

@@ -1,0 +1,251 @@
+import { ProtocolError, StateError } from "../base/index.ts";
+import type { RegionTable } from "../memory/index.ts";
+import { EventFd, type OwnedFd } from "../os/index.ts";
+import { VirtioFeature, type VringAddress } from "../protocol/index.ts";
+import { DeviceRunner } from "../runtime/index.ts";
+import {
+  type DeviceQueue,
+  isSplitQueueSize,
+  type RingMemory,
+  SplitDeviceQueue,
+  splitRingLayout,
+} from "../virtqueue/index.ts";
+import type { Device, RunningQueue } from "./device.ts";
+
+/** What a ring needs to know of its session. */
+export interface VringContext {
+  readonly device: Device;
+  readonly memory: RegionTable;
+  readonly features: () => bigint;
+  readonly onBroken: (vring: Vring) => void;
+}
+
+/**
+ * One ring of a session. Two bits tell whether it is served: started (SET_VRING_KICK to
+ * GET_VRING_BASE) and enabled (SET_VRING_ENABLE); neither changes the other.
+ */
+export class Vring {
+  readonly index: number;
+  readonly #context: VringContext;
+  #size = 0;
+  #base = 0;
+  #address: VringAddress | undefined;
+  #kick: EventFd | undefined;
+  #call: EventFd | undefined;
+  #error: EventFd | undefined;
+  #started = false;
+  #enabled = false;
+  #queue: DeviceQueue | undefined;
+  #runner: DeviceRunner | undefined;
+  /** Memory table that the queue's addresses were looked up in. */
+  #generation = -1;
+
+  constructor(index: number, context: VringContext) {
+    this.index = index;
+    this.#context = context;
+  }
+
+  get started(): boolean {
+    return this.#started;
+  }
+
+  get enabled(): boolean {
+    return this.#enabled;
+  }
+
+  /** Why the ring is no longer served, if so. */
+  get brokenReason(): string | undefined {
+    const fault = this.#queue?.broken;
+    return fault && `${fault.reason} (VIRTIO ${fault.section})`;
+  }
+
+  /** SET_VRING_NUM. @throws {ProtocolError | StateError} */
+  setSize(size: number): void {
+    this.#expectStopped("VHOST_USER_SET_VRING_NUM");
+    const { maxQueueSize } = this.#context.device;
+    if (!isSplitQueueSize(size) || size > maxQueueSize) {
+      throw new ProtocolError(
+        `VHOST_USER_SET_VRING_NUM: expected a power of two up to ${maxQueueSize}, got ${size}`,
+        { request: "VHOST_USER_SET_VRING_NUM", field: "num" },
+      );
+    }
+    this.#size = size;
+  }
+
+  /** SET_VRING_BASE. @throws {StateError} the ring runs */
+  setBase(base: number): void {
+    this.#expectStopped("VHOST_USER_SET_VRING_BASE");
+    this.#base = base & 0xffff;
+  }
+
+  /** SET_VRING_ADDR; while the ring runs only the log flag may change, which is not used yet. */
+  setAddress(address: VringAddress): void {
+    if (this.#started && !sameAddress(address, this.#address)) {
+      throw new StateError(
+        `VHOST_USER_SET_VRING_ADDR: ring ${this.index} runs; stop it with VHOST_USER_GET_VRING_BASE before moving it`,
+      );
+    }
+    const before = this.#address;
+    this.#address = address;
+    try {
+      // Without a size the extent is not known yet; it is looked at when the ring starts.
+      if (!this.#started && this.#size > 0) this.#locate();
+    } catch (error) {
+      this.#address = before;
+      throw error;
+    }
+  }
+
+  /** SET_VRING_KICK: starts the ring; without a descriptor it is polled. */
+  setKick(fd: OwnedFd | undefined): void {
+    const kick = fd && EventFd.adopt(fd);
+    this.#runner?.stop();
+    this.#runner = undefined;
+    this.#kick?.close();
+    this.#kick = kick;
+    this.#started = true;
+    this.#run();
+  }
+
+  /** SET_VRING_CALL; without a descriptor the driver polls. */
+  setCall(fd: OwnedFd | undefined): void {
+    const call = fd && EventFd.adopt(fd);
+    if (this.#runner) this.#runner.call = call;
+    this.#call?.close();
+    this.#call = call;
+    // Completions that were announced on the descriptor before are not lost with it.
+    if (this.#runner) this.#call?.signal();
+  }
+
+  /** SET_VRING_ERR */
+  setError(fd: OwnedFd | undefined): void {
+    const error = fd && EventFd.adopt(fd);
+    this.#error?.close();
+    this.#error = error;
+  }
+
+  /** SET_VRING_ENABLE. A disabled ring is left alone. */
+  setEnabled(enabled: boolean): void {
+    if (enabled === this.#enabled) return;
+    this.#enabled = enabled;
+    if (enabled) this.#run();
+    else this.#halt();
+  }
+
+  /** GET_VRING_BASE: stops the ring once nothing is in work; returns the next available index. */
+  async stop(): Promise<number> {
+    await this.quiesce();
+    if (this.#queue) this.#base = this.#queue.state().base;
+    this.#started = false;
+    this.#queue = undefined;
+    this.#kick?.close();
+    this.#call?.close();
+    this.#kick = undefined;
+    this.#call = undefined;
+    return this.#base;
+  }
+
+  /** Resolves once the ring's memory is not touched any more. {@link resume} goes on. */
+  async quiesce(): Promise<void> {
+    this.#halt();
+    await this.#context.device.quiesce?.(this.index);
+  }
+
+  /** After the memory table changed. */
+  resume(): void {
+    this.#run();
+  }
+
+  /** The session is over. */
+  close(): void {
+    this.#halt();
+    this.#started = false;
+    this.#queue = undefined;
+    for (const event of [this.#kick, this.#call, this.#error]) event?.close();
+  }
+
+  #halt(): void {
+    this.#runner?.stop();
+    this.#runner = undefined;
+  }
+
+  /** Serves the ring if it is started, enabled and set up. */
+  #run(): void {
+    if (!this.#started || !this.#enabled || this.#runner || this.#queue?.broken) return;
+    const queue = this.#currentQueue();
+    const { device, onBroken } = this.#context;
+    const running: RunningQueue = {
+      index: this.index,
+      queue,
+      publish: () => this.#runner?.publish(),
+    };
+    this.#runner = new DeviceRunner({
+      queue,
+      process: () => device.process(running),
+      kick: this.#kick,
+      call: this.#call,
+      onBroken: () => {
+        this.#runner = undefined;
+        this.#error?.signal();
+        onBroken(this);
+      },
+    });
+  }
+
+  #currentQueue(): DeviceQueue {
+    const { memory, features } = this.#context;
+    if (this.#queue && this.#generation === memory.generation) return this.#queue;
+    const acknowledged = features();
+    const queue = new SplitDeviceQueue({
+      size: this.#size,
+      memory: this.#locate(),
+      space: memory,
+      features: {
+        eventIdx: (acknowledged & VirtioFeature.EventIdx) !== 0n,
+        indirect: (acknowledged & VirtioFeature.IndirectDesc) !== 0n,
+      },
+      base: this.#queue?.state().base ?? this.#base,
+    });
+    this.#queue = queue;
+    this.#generation = memory.generation;
+    return queue;
+  }
+
+  #locate(): RingMemory {
+    const address = this.#address;
+    if (address === undefined || this.#size === 0) {
+      throw new StateError(
+        `ring ${this.index}: expected VHOST_USER_SET_VRING_NUM and VHOST_USER_SET_VRING_ADDR before it is used`,
+      );
+    }
+    const { memory } = this.#context;
+    const layout = splitRingLayout(this.#size);
+    const part = (name: keyof RingMemory, userAddress: bigint) => {
+      const { bytes, alignment } = layout[name];
+      const view =
+        userAddress % BigInt(alignment) === 0n ? memory.locate(userAddress, bytes) : undefined;
+      if (view) return view;
+      throw new ProtocolError(
+        `VHOST_USER_SET_VRING_ADDR: expected the ${name} area of ring ${this.index} (${bytes} bytes, ` +
+          `aligned to ${alignment}) inside one memory region, got user address 0x${userAddress.toString(16)}`,
+        { request: "VHOST_USER_SET_VRING_ADDR", field: name },
+      );
+    };
+    return {
+      descriptors: part("descriptors", address.descriptor),
+      driver: part("driver", address.available),
+      device: part("device", address.used),
+    };
+  }
+
+  #expectStopped(request: string): void {
+    if (!this.#started) return;
+    throw new StateError(
+      `${request}: ring ${this.index} runs; stop it with VHOST_USER_GET_VRING_BASE first`,
+    );
+  }
+}
+
+function sameAddress(a: VringAddress, b: VringAddress | undefined): boolean {
+  return a.descriptor === b?.descriptor && a.available === b.available && a.used === b.used;
+}

@@ -1,0 +1,95 @@
+import type { ChainCursor } from "../../virtqueue/index.ts";
+import type { BlockStorage } from "./storage.ts";
+
+/**
+ * Bytes of a chain by their position, wherever the driver cut it into descriptors: VIRTIO 2.7.4
+ * leaves the framing free, so a header may come in sixteen pieces and data may share a descriptor
+ * with header or status. Reused; reads nothing twice.
+ */
+
+/** Copies `length` readable bytes from `start` on; the chain holds them. */
+export function readBytes(chain: ChainCursor, start: number, out: Uint8Array, length: number): void {
+  const { spans } = chain;
+  let at = 0;
+  for (let span = 0; span < chain.readableSpans && at < length; span += 1) {
+    const size = spans.lengths[span] ?? 0;
+    if (start >= size) {
+      start -= size;
+      continue;
+    }
+    const bytes = spans.windows[span]?.bytes;
+    const from = (spans.offsets[span] ?? 0) + start;
+    const take = Math.min(size - start, length - at);
+    for (let i = 0; i < take; i += 1) out[at + i] = bytes?.[from + i] ?? 0;
+    at += take;
+    start = 0;
+  }
+}
+
+/** Copies bytes to the front of the writable part; the chain has room for them. */
+export function writeBytes(chain: ChainCursor, source: Uint8Array, length: number): void {
+  const { spans } = chain;
+  let at = 0;
+  for (let span = chain.readableSpans; span < spans.count && at < length; span += 1) {
+    const bytes = spans.windows[span]?.bytes;
+    const to = spans.offsets[span] ?? 0;
+    const take = Math.min(spans.lengths[span] ?? 0, length - at);
+    for (let i = 0; i < take; i += 1) {
+      if (bytes !== undefined) bytes[to + i] = source[at + i] ?? 0;
+    }
+    at += take;
+  }
+}
+
+/** Writes the last writable byte of a chain that has one. */
+export function writeLastByte(chain: ChainCursor, value: number): void {
+  const { spans } = chain;
+  const last = spans.count - 1;
+  const bytes = spans.windows[last]?.bytes;
+  if (bytes !== undefined) {
+    bytes[(spans.offsets[last] ?? 0) + (spans.lengths[last] ?? 0) - 1] = value;
+  }
+}
+
+/**
+ * Moves data between storage and a chain: `length` bytes from byte `start` of the readable part
+ * (write) or from the front of the writable part (read). False: the storage failed.
+ *
+ * @throws Node's EFAULT, with the window marked broken, when the memory was taken away
+ */
+export function transfer(
+  storage: BlockStorage,
+  chain: ChainCursor,
+  write: boolean,
+  start: number,
+  length: number,
+  position: number,
+): boolean {
+  const { spans } = chain;
+  for (let span = write ? 0 : chain.readableSpans; span < spans.count && length > 0; span += 1) {
+    const size = spans.lengths[span] ?? 0;
+    if (start >= size) {
+      start -= size;
+      continue;
+    }
+    const window = spans.windows[span];
+    if (window === undefined) return false;
+    const offset = (spans.offsets[span] ?? 0) + start;
+    const take = Math.min(size - start, length);
+    try {
+      const moved = write
+        ? storage.write(position, window, offset, take)
+        : storage.read(position, window, offset, take);
+      if (!moved) return false;
+    } catch (error) {
+      if (error instanceof Error && "code" in error && error.code === "EFAULT") {
+        window.mapping.markBroken();
+      }
+      return false;
+    }
+    position += take;
+    length -= take;
+    start = 0;
+  }
+  return true;
+}

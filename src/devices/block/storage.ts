@@ -1,0 +1,101 @@
+import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "node:fs";
+import { UsageError } from "../../base/index.ts";
+import { fallocate, SharedMemory } from "../../os/index.ts";
+import type { Window } from "../../memory/index.ts";
+import { SECTOR_SIZE } from "./layout.ts";
+
+/** Zeroes to write where the file system cannot punch holes. */
+const ZEROES = new Uint8Array(1 << 20);
+
+/**
+ * What a block device keeps its sectors in: always a file, so that data goes by one system call
+ * between it and guest memory with no copy in between. Without an image it is memory (a memfd).
+ */
+export class BlockStorage {
+  readonly fd: number;
+  /** Bytes. */
+  readonly size: number;
+  readonly readOnly: boolean;
+  readonly #close: () => void;
+
+  private constructor(fd: number, size: number, readOnly: boolean, close: () => void) {
+    this.fd = fd;
+    this.size = size;
+    this.readOnly = readOnly;
+    this.#close = close;
+  }
+
+  /**
+   * @throws {UsageError} the file's size is no positive multiple of 512
+   * @throws Node's error of open(2), e.g. ENOENT or EACCES
+   */
+  static open(path: string, { readOnly = false }: { readOnly?: boolean } = {}): BlockStorage {
+    const fd = openSync(path, readOnly ? constants.O_RDONLY : constants.O_RDWR);
+    const { size } = fstatSync(fd);
+    if (size === 0 || size % SECTOR_SIZE !== 0) {
+      closeSync(fd);
+      throw new UsageError(
+        `${path}: expected an image whose size is a positive multiple of ${SECTOR_SIZE} bytes, got ${size}; ` +
+          `make one with: truncate -s 64M ${path}`,
+      );
+    }
+    return new BlockStorage(fd, size, readOnly, () => closeSync(fd));
+  }
+
+  /** @throws {UsageError} the size is no positive multiple of 512 */
+  static memory(size: number, { readOnly = false }: { readOnly?: boolean } = {}): BlockStorage {
+    if (!(size > 0) || size % SECTOR_SIZE !== 0) {
+      throw new UsageError(`expected a size that is a positive multiple of ${SECTOR_SIZE} bytes, got ${size}`);
+    }
+    const memory = SharedMemory.create("vhost-user-block", size);
+    return new BlockStorage(memory.fd.fd, size, readOnly, () => memory.close());
+  }
+
+  /**
+   * Moves bytes between the file and guest memory; false: an I/O error, or a file that has become
+   * shorter.
+   *
+   * @throws Node's error with code EFAULT when the front-end took the memory away
+   */
+  read(position: number, window: Window, offset: number, length: number): boolean {
+    while (length > 0) {
+      const count = readSync(this.fd, window.bytes, offset, length, position);
+      if (count === 0) return false;
+      position += count;
+      offset += count;
+      length -= count;
+    }
+    return true;
+  }
+
+  /** As {@link read}, the other way. */
+  write(position: number, window: Window, offset: number, length: number): boolean {
+    while (length > 0) {
+      const count = writeSync(this.fd, window.bytes, offset, length, position);
+      if (count === 0) return false;
+      position += count;
+      offset += count;
+      length -= count;
+    }
+    return true;
+  }
+
+  /** Makes a range read as zeroes, its room given back where the file system can. */
+  zero(position: number, length: number): void {
+    if (fallocate(this.fd, "punch-hole", position, length)) return;
+    while (length > 0) {
+      const count = writeSync(this.fd, ZEROES, 0, Math.min(length, ZEROES.length), position);
+      position += count;
+      length -= count;
+    }
+  }
+
+  /** Gives a range's room back where the file system can: what it reads as afterwards is open. */
+  discard(position: number, length: number): void {
+    fallocate(this.fd, "punch-hole", position, length);
+  }
+
+  close(): void {
+    this.#close();
+  }
+}

@@ -1,0 +1,110 @@
+import { QueueError } from "../base/index.ts";
+import type { GuestMemory } from "../memory/index.ts";
+import { EventFd } from "../os/index.ts";
+import { type Completion, DriverRunner } from "../runtime/index.ts";
+import { type RingFeatures, type SegmentList, SplitDriverQueue } from "../virtqueue/index.ts";
+
+/** Who is told of a queue's completions. Called from the event loop, never from within `submit`. */
+export interface QueueHandler {
+  /** @param written bytes that the device wrote into the chain's writable part */
+  done(token: number, written: number): void;
+  /** After a batch of completions: the place to submit more. */
+  batchDone?(): void;
+  /** Nothing completes any more: the device broke the ring, or the connection ended. */
+  failed(error: Error): void;
+}
+
+export interface ClientQueueOptions {
+  readonly index: number;
+  /** Entries, a power of two. */
+  readonly size: number;
+  readonly memory: GuestMemory;
+  readonly features: RingFeatures;
+  readonly completion: Completion;
+  readonly handler: QueueHandler;
+}
+
+/** One virtqueue of a client: the driver half of the ring and the descriptors around it. */
+export class ClientQueue {
+  readonly index: number;
+  readonly ring: SplitDriverQueue;
+  readonly kick: EventFd;
+  readonly call: EventFd;
+  readonly error: EventFd;
+  readonly #completion: Completion;
+  readonly #handler: QueueHandler;
+  #runner: DriverRunner | undefined;
+  #failed = false;
+
+  constructor({ index, size, memory, features, completion, handler }: ClientQueueOptions) {
+    this.index = index;
+    this.ring = new SplitDriverQueue({ size, memory, features });
+    this.#completion = completion;
+    this.#handler = handler;
+    this.kick = EventFd.create();
+    this.call = EventFd.create();
+    this.error = EventFd.create();
+  }
+
+  /** Collects completions from now on. */
+  start(): void {
+    // A back-end may signal a fresh call descriptor once; that is no completion.
+    this.call.drain();
+    const handler = this.#handler;
+    this.#runner = new DriverRunner({
+      queue: this.ring,
+      completion: this.#completion,
+      call: this.call,
+      done: (token, written) => handler.done(token, written),
+      batchDone: () => handler.batchDone?.(),
+      onBroken: () => {
+        const fault = this.ring.broken;
+        this.fail(
+          new QueueError(
+            `the device broke the rules of queue ${this.index}: ${fault?.reason} (VIRTIO ${fault?.section})`,
+          ),
+        );
+      },
+    });
+  }
+
+  /**
+   * Lays a chain out: the first `readable` segments are for the device to read, the others to write.
+   * The device learns of it with {@link publish}. False: the ring is full or broken.
+   */
+  add(segments: SegmentList, readable: number, token: number): boolean {
+    return this.ring.add(segments, readable, token);
+  }
+
+  /** Hands over everything added, and kicks the device if it wants that. */
+  publish(): void {
+    if (this.ring.publish()) this.kick.signal();
+    this.#runner?.published();
+  }
+
+  /** Whether the device reported an error of this queue (SET_VRING_ERR) since the last look. */
+  takeError(): boolean {
+    return this.error.drain();
+  }
+
+  /** Stops collecting completions. */
+  stop(): void {
+    this.#runner?.stop();
+    this.#runner = undefined;
+  }
+
+  /** Tells the handler, once, that nothing completes any more. */
+  fail(error: Error): void {
+    this.stop();
+    if (this.#failed) return;
+    this.#failed = true;
+    this.#handler.failed(error);
+  }
+
+  close(): void {
+    this.stop();
+    this.kick.close();
+    this.call.close();
+    this.error.close();
+  }
+}

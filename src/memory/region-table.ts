@@ -1,0 +1,151 @@
+import { MemoryAccessError } from "../base/index.ts";
+import type { MemoryRegion } from "../protocol/index.ts";
+import { type AddressSpace, Resolved } from "./address-space.ts";
+import type { Region } from "./region.ts";
+import type { SpanList } from "./span-list.ts";
+import type { MemoryView } from "./window.ts";
+
+/**
+ * The regions that a front-end shares, looked up by guest address (data path) and by user address
+ * (ring set-up). Owns them.
+ */
+export class RegionTable implements AddressSpace {
+  generation = 0;
+  /** Sorted by guest address. */
+  #regions: Region[] = [];
+  /** Index of the region that answered last: neighbouring buffers mostly share one. */
+  #last = 0;
+
+  get regions(): readonly Region[] {
+    return this.#regions;
+  }
+
+  /** Whether a region's memory was taken away by the peer. */
+  get broken(): boolean {
+    return this.#regions.some((region) => region.broken);
+  }
+
+  /**
+   * SET_MEM_TABLE: takes these regions in place of all others.
+   *
+   * @throws {MemoryAccessError} two regions overlap; the table stays as it was and the new regions
+   * are closed
+   */
+  replace(regions: readonly Region[]): void {
+    const sorted = [...regions].toSorted((a, b) => a.start - b.start);
+    try {
+      checkOverlaps(sorted);
+    } catch (error) {
+      for (const region of regions) region.close();
+      throw error;
+    }
+    const old = this.#regions;
+    this.#regions = sorted;
+    this.#changed();
+    for (const region of old) region.close();
+  }
+
+  /** ADD_MEM_REG. @throws {MemoryAccessError} it overlaps another one; it is closed then */
+  add(region: Region): void {
+    const sorted = [...this.#regions, region].toSorted((a, b) => a.start - b.start);
+    try {
+      checkOverlaps(sorted);
+    } catch (error) {
+      region.close();
+      throw error;
+    }
+    this.#regions = sorted;
+    this.#changed();
+  }
+
+  /** REM_MEM_REG: by guest address, user address and size; false: there is no such region. */
+  remove({ guestAddress, userAddress, size }: MemoryRegion): boolean {
+    const index = this.#regions.findIndex(
+      ({ description }) =>
+        description.guestAddress === guestAddress &&
+        description.userAddress === userAddress &&
+        description.size === size,
+    );
+    const region = this.#regions[index];
+    if (region === undefined) return false;
+    this.#regions = this.#regions.toSpliced(index, 1);
+    this.#changed();
+    region.close();
+    return true;
+  }
+
+  resolve(address: number, length: number, _write: boolean, out: SpanList): Resolved {
+    // A buffer may run from one region into the next where their guest addresses meet.
+    while (length > 0) {
+      const region = this.#find(address);
+      if (region === undefined) return Resolved.Fault;
+      const take = Math.min(length, region.end - address);
+      if (!region.push(address, take, out)) return Resolved.Fault;
+      address += take;
+      length -= take;
+    }
+    return Resolved.Ok;
+  }
+
+  /** Contiguous memory at a front-end user address; undefined: no one region covers it. */
+  locate(userAddress: bigint, length: number): MemoryView | undefined {
+    for (const region of this.#regions) {
+      const offset = userAddress - region.description.userAddress;
+      if (offset >= 0n && offset + BigInt(length) <= region.description.size) {
+        return region.view(Number(offset), length);
+      }
+    }
+    return undefined;
+  }
+
+  close(): void {
+    this.replace([]);
+  }
+
+  #find(address: number): Region | undefined {
+    const last = this.#regions[this.#last];
+    if (last !== undefined && address >= last.start && address < last.end) return last;
+    let low = 0;
+    let high = this.#regions.length - 1;
+    while (low <= high) {
+      const middle = (low + high) >>> 1;
+      const region = this.#regions[middle];
+      if (region === undefined) return undefined;
+      if (address < region.start) high = middle - 1;
+      else if (address >= region.end) low = middle + 1;
+      else {
+        this.#last = middle;
+        return region;
+      }
+    }
+    return undefined;
+  }
+
+  #changed(): void {
+    this.generation += 1;
+    this.#last = 0;
+  }
+}
+
+/** The specification forbids overlaps both in guest addresses and in user addresses. */
+function checkOverlaps(sortedByGuestAddress: readonly Region[]): void {
+  const byUser = sortedByGuestAddress.toSorted((a, b) =>
+    a.description.userAddress < b.description.userAddress ? -1 : 1,
+  );
+  for (let i = 1; i < sortedByGuestAddress.length; i += 1) {
+    const [before, after] = [sortedByGuestAddress[i - 1], sortedByGuestAddress[i]];
+    if (before && after && before.end > after.start) {
+      throw new MemoryAccessError(
+        `memory regions overlap in guest addresses: 0x${before.start.toString(16)}-0x${before.end.toString(16)} ` +
+          `and 0x${after.start.toString(16)}-0x${after.end.toString(16)}`,
+      );
+    }
+    const [lower, upper] = [byUser[i - 1]?.description, byUser[i]?.description];
+    if (lower && upper && lower.userAddress + lower.size > upper.userAddress) {
+      throw new MemoryAccessError(
+        `memory regions overlap in user addresses: 0x${lower.userAddress.toString(16)} + 0x${lower.size.toString(16)} ` +
+          `and 0x${upper.userAddress.toString(16)}`,
+      );
+    }
+  }
+}

@@ -1,0 +1,146 @@
+import { fstatSync } from "node:fs";
+import { MemoryAccessError } from "../base/index.ts";
+import { Mapping, type OwnedFd } from "../os/index.ts";
+import type { MemoryRegion } from "../protocol/index.ts";
+import type { SpanList } from "./span-list.ts";
+import { type MemoryView, Window, WINDOW_SIZE } from "./window.ts";
+
+const PAGE_SIZE = 4096;
+
+/** Guest addresses and file offsets are used as numbers; user addresses stay 64 bits wide. */
+const NUMBER_LIMIT = 2n ** 53n;
+
+/**
+ * A region of shared memory (SET_MEM_TABLE, ADD_MEM_REG): guest addresses, front-end user
+ * addresses, and the file that backs both, mapped here as windows. Owns the descriptor, which it
+ * keeps in order to map the same memory again where that is needed.
+ */
+export class Region {
+  readonly description: MemoryRegion;
+  /** First guest address. */
+  readonly start: number;
+  /** First guest address behind the region. */
+  readonly end: number;
+  readonly #fd: OwnedFd;
+  readonly #windows: Window[] = [];
+  /** Memory that had to be contiguous and lay across a window border. */
+  readonly #extra: Window[] = [];
+  /** File offset of the first mapped byte. */
+  readonly #fileStart: number;
+  /** Mapped bytes in front of the region's first one. */
+  readonly #head: number;
+  readonly #alignment: number;
+
+  /**
+   * @param fd taken over: closed with the region, and also when this throws
+   * @throws {MemoryAccessError} the numbers make no region, or the file does not cover it
+   */
+  constructor(description: MemoryRegion, fd: OwnedFd) {
+    this.description = description;
+    this.#fd = fd;
+    try {
+      this.#alignment = checkRegion(description, fd.fd);
+      this.start = Number(description.guestAddress);
+      this.end = this.start + Number(description.size);
+      const offset = Number(description.mmapOffset);
+      this.#head = offset % this.#alignment;
+      this.#fileStart = offset - this.#head;
+      const mapped = this.#head + Number(description.size);
+      for (let at = 0; at < mapped; at += WINDOW_SIZE) {
+        this.#windows.push(this.#map(at, Math.min(WINDOW_SIZE, mapped - at)));
+      }
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** Appends the pieces of a range that lies inside the region; false: too many pieces. */
+  push(address: number, length: number, out: SpanList): boolean {
+    let at = this.#head + (address - this.start);
+    while (length > 0) {
+      const index = Math.floor(at / WINDOW_SIZE);
+      const offset = at - index * WINDOW_SIZE;
+      const take = Math.min(length, WINDOW_SIZE - offset);
+      const window = this.#windows[index];
+      if (window === undefined || !out.push(window, offset, take)) return false;
+      at += take;
+      length -= take;
+    }
+    return true;
+  }
+
+  /** `length` contiguous bytes, `offset` bytes into the region; they must lie inside it. */
+  view(offset: number, length: number): MemoryView {
+    const at = this.#head + offset;
+    const index = Math.floor(at / WINDOW_SIZE);
+    const inWindow = at - index * WINDOW_SIZE;
+    const window = this.#windows[index];
+    if (window !== undefined && inWindow + length <= window.bytes.length) {
+      return { window, offset: inWindow, length };
+    }
+    const start = Math.floor(at / this.#alignment) * this.#alignment;
+    const extra = this.#map(start, at - start + length);
+    this.#extra.push(extra);
+    return { window: extra, offset: at - start, length };
+  }
+
+  /** Whether the peer took memory away that it had shared (it truncated the file). */
+  get broken(): boolean {
+    return (
+      this.#windows.some((window) => window.mapping.broken) ||
+      this.#extra.some((window) => window.mapping.broken)
+    );
+  }
+
+  /** Unmaps and closes everything. Views of this region must no longer be used. */
+  close(): void {
+    for (const window of this.#windows) window.mapping.unmap();
+    for (const window of this.#extra) window.mapping.unmap();
+    this.#windows.length = 0;
+    this.#extra.length = 0;
+    this.#fd.close();
+  }
+
+  #map(start: number, length: number): Window {
+    const mapping = Mapping.map(this.#fd.fd, {
+      offset: this.#fileStart + start,
+      length: Math.ceil(length / this.#alignment) * this.#alignment,
+      writable: true,
+    });
+    return new Window(mapping);
+  }
+}
+
+/** Returns the alignment (bytes) that mappings of the file need. */
+function checkRegion(region: MemoryRegion, fd: number): number {
+  const { guestAddress, size, userAddress, mmapOffset } = region;
+  const where = `region at guest address 0x${guestAddress.toString(16)}`;
+  if (size === 0n) throw new MemoryAccessError(`${where}: expected a size above 0, got 0`);
+  if (guestAddress + size > NUMBER_LIMIT || mmapOffset + size > NUMBER_LIMIT) {
+    throw new MemoryAccessError(
+      `${where}: expected guest address + size and mmap offset + size up to 2^53, ` +
+        `got size 0x${size.toString(16)}, mmap offset 0x${mmapOffset.toString(16)}`,
+    );
+  }
+  if (userAddress + size > 2n ** 64n) {
+    throw new MemoryAccessError(
+      `${where}: user address 0x${userAddress.toString(16)} + size 0x${size.toString(16)} wraps around`,
+    );
+  }
+  const file = fstatSync(fd);
+  if (!file.isFile()) {
+    throw new MemoryAccessError(
+      `${where}: expected the descriptor of a file that can be mapped (memfd, shared memory, hugetlbfs), ` +
+        `got something else`,
+    );
+  }
+  if (BigInt(file.size) < mmapOffset + size) {
+    throw new MemoryAccessError(
+      `${where}: expected a file of at least ${mmapOffset + size} bytes (mmap offset + size), ` +
+        `got ${file.size} bytes`,
+    );
+  }
+  // hugetlbfs reports its page size here, and maps nothing that is not aligned to it.
+  return Math.max(PAGE_SIZE, file.blksize);
+}

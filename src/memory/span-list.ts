@@ -1,0 +1,49 @@
+import type { Window } from "./window.ts";
+
+/** More pieces than this in one descriptor chain are refused: it bounds what a peer can make us keep. */
+const MAX_SPANS = 8192;
+
+/**
+ * Pieces of shared memory in order: the buffers of one descriptor chain, as this process sees them.
+ * Made once and reused, so that walking a chain allocates nothing.
+ */
+export class SpanList {
+  count = 0;
+  readonly windows: Window[] = [];
+  /** Byte offset of each piece in its window. */
+  offsets: Int32Array;
+  /** Bytes of each piece, always more than zero. */
+  lengths: Int32Array;
+
+  constructor(capacity = 64) {
+    this.offsets = new Int32Array(capacity);
+    this.lengths = new Int32Array(capacity);
+  }
+
+  clear(): void {
+    this.count = 0;
+  }
+
+  /** False: the list has reached its bound. */
+  push(window: Window, offset: number, length: number): boolean {
+    const at = this.count;
+    if (at === this.offsets.length && !this.#grow()) return false;
+    this.windows[at] = window;
+    this.offsets[at] = offset;
+    this.lengths[at] = length;
+    this.count = at + 1;
+    return true;
+  }
+
+  #grow(): boolean {
+    const capacity = this.offsets.length * 2;
+    if (capacity > MAX_SPANS) return false;
+    const offsets = new Int32Array(capacity);
+    const lengths = new Int32Array(capacity);
+    offsets.set(this.offsets);
+    lengths.set(this.lengths);
+    this.offsets = offsets;
+    this.lengths = lengths;
+    return true;
+  }
+}

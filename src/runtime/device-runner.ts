@@ -1,0 +1,92 @@
+import { type EventFd, Poller } from "../os/index.ts";
+import type { DeviceQueue } from "../virtqueue/index.ts";
+
+/** Rounds of one wake-up before others on the event loop get their turn. */
+const MAX_ROUNDS = 8;
+
+export interface DeviceRunnerOptions {
+  readonly queue: DeviceQueue;
+  /** Takes what is available, at most about a queue's worth; completions may come later. */
+  readonly process: () => void;
+  /** Wakes the ring; undefined: the ring is polled. Not owned. */
+  readonly kick: EventFd | undefined;
+  /** Tells the driver of completions; undefined: the driver polls. Not owned. */
+  readonly call: EventFd | undefined;
+  /** The queue broke; it is not served any more. */
+  readonly onBroken: () => void;
+}
+
+/** Serves the device half of one ring on the event loop. Nothing in here awaits. */
+export class DeviceRunner {
+  readonly #queue: DeviceQueue;
+  readonly #process: () => void;
+  readonly #onBroken: () => void;
+  readonly #poller: Poller | undefined;
+  #call: EventFd | undefined;
+  #again: NodeJS.Immediate | undefined;
+  #stopped = false;
+
+  /** Starts at once: whatever the driver made available before is served without a kick. */
+  constructor({ queue, process, kick, call, onBroken }: DeviceRunnerOptions) {
+    this.#queue = queue;
+    this.#process = process;
+    this.#onBroken = onBroken;
+    this.#call = call;
+    if (kick !== undefined) {
+      this.#poller = new Poller(kick.descriptor.fd, { readable: true }, () => {
+        kick.drain();
+        this.#run();
+      });
+    } else {
+      queue.disarm();
+    }
+    this.#later();
+  }
+
+  /** The descriptor for calls may change while the ring runs. */
+  set call(call: EventFd | undefined) {
+    this.#call = call;
+  }
+
+  /** Looks at the ring again, as if kicked. */
+  wake(): void {
+    if (!this.#stopped) this.#later();
+  }
+
+  /** Shows completions that were made outside of `process`. */
+  publish(): void {
+    if (!this.#stopped && this.#queue.publish()) this.#call?.signal();
+  }
+
+  /** Ends at once and for good; nothing of the ring is touched afterwards. */
+  stop(): void {
+    this.#stopped = true;
+    clearImmediate(this.#again);
+    this.#poller?.close();
+  }
+
+  #run(): void {
+    const queue = this.#queue;
+    for (let round = 0; round < MAX_ROUNDS; round += 1) {
+      this.#process();
+      if (this.#stopped) return;
+      if (queue.publish()) this.#call?.signal();
+      if (queue.broken !== undefined) {
+        this.stop();
+        this.#onBroken();
+        return;
+      }
+      if (this.#poller === undefined) break;
+      if (queue.arm()) return;
+    }
+    this.#later();
+  }
+
+  #later(): void {
+    if (this.#again !== undefined) return;
+    this.#again = setImmediate(() => {
+      this.#again = undefined;
+      if (!this.#stopped) this.#run();
+    });
+  }
+}

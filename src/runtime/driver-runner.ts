@@ -1,0 +1,99 @@
+import { type EventFd, Poller } from "../os/index.ts";
+import type { DriverQueue } from "../virtqueue/index.ts";
+
+/** How a driver learns of completions: woken by the call descriptor, or by looking. */
+export type Completion = "event" | "poll";
+
+/** Completions taken per look, and looks per turn of the event loop, when polling. */
+const BATCH = 64;
+const LOOKS_PER_TURN = 256;
+const MAX_ROUNDS = 16;
+
+export interface DriverRunnerOptions {
+  readonly queue: DriverQueue;
+  readonly completion: Completion;
+  /** The descriptor of SET_VRING_CALL. Not owned. */
+  readonly call: EventFd;
+  readonly done: (token: number, written: number) => void;
+  /** Called after a batch of completions: the place to submit more. */
+  readonly batchDone?: () => void;
+  /** The queue broke; nothing completes any more. */
+  readonly onBroken: () => void;
+}
+
+/** Collects the completions of one ring on the event loop. Nothing in here awaits. */
+export class DriverRunner {
+  readonly #queue: DriverQueue;
+  readonly #done: (token: number, written: number) => void;
+  readonly #batchDone: () => void;
+  readonly #onBroken: () => void;
+  readonly #poller: Poller | undefined;
+  #turn: NodeJS.Immediate | undefined;
+  #stopped = false;
+
+  constructor(options: DriverRunnerOptions) {
+    const { queue, completion, call, done, batchDone, onBroken } = options;
+    this.#queue = queue;
+    this.#done = done;
+    this.#batchDone = batchDone ?? ((): void => undefined);
+    this.#onBroken = onBroken;
+    if (completion === "event") {
+      queue.arm();
+      this.#poller = new Poller(call.descriptor.fd, { readable: true }, () => {
+        call.drain();
+        this.#collectEvents();
+      });
+    } else {
+      queue.disarm();
+    }
+  }
+
+  /** To be called after something was published: polling goes on only while something is out. */
+  published(): void {
+    if (this.#poller === undefined && !this.#stopped) this.#later();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearImmediate(this.#turn);
+    this.#turn = undefined;
+    this.#poller?.close();
+  }
+
+  #collectEvents(): void {
+    for (let round = 0; round < MAX_ROUNDS; round += 1) {
+      if (this.#queue.poll(this.#done, BATCH) > 0) this.#batchDone();
+      if (this.#checkBroken() || this.#queue.arm()) return;
+    }
+    this.#later();
+  }
+
+  #look(): void {
+    for (let look = 0; look < LOOKS_PER_TURN; look += 1) {
+      if (this.#queue.poll(this.#done, BATCH) > 0) {
+        this.#batchDone();
+        look = 0;
+        if (this.#stopped || this.#queue.outstanding === 0) break;
+      }
+      if (this.#checkBroken()) return;
+    }
+    if (this.#queue.outstanding > 0) this.#later();
+  }
+
+  #checkBroken(): boolean {
+    if (this.#stopped) return true;
+    if (this.#queue.broken === undefined) return false;
+    this.stop();
+    this.#onBroken();
+    return true;
+  }
+
+  #later(): void {
+    this.#turn ??= setImmediate(() => {
+      this.#turn = undefined;
+      if (this.#stopped) return;
+      if (this.#poller === undefined) this.#look();
+      else this.#collectEvents();
+    });
+  }
+}

@@ -1,0 +1,132 @@
+import { ProtocolError } from "../base/index.ts";
+import type { OwnedFd } from "../os/index.ts";
+import {
+  decodeLenient,
+  type Direction,
+  dueReply,
+  HeaderFlag,
+  requestSpec,
+  type RequestSpec,
+  validateMessage,
+} from "../protocol/index.ts";
+import type { Channel, Frame } from "../transport/index.ts";
+import { expectRequirements } from "./requirements.ts";
+import type { Negotiation, Strictness } from "./state.ts";
+
+/** What comes and goes with a request besides its payload. */
+export interface Incoming {
+  /** Take what you keep out of the array; the rest is closed afterwards. */
+  readonly fds: OwnedFd[];
+  /** Put in what goes with the reply; closed once sent. */
+  readonly replyFds: OwnedFd[];
+}
+
+/** Returns the reply's value; nothing where the request is merely acknowledged. */
+export type RequestHandler = (payload: unknown, incoming: Incoming) => unknown;
+
+export interface AnswererOptions {
+  /** Whose requests are answered. */
+  readonly direction: Direction;
+  readonly negotiation: Negotiation;
+  readonly strictness: Strictness;
+  /** A request was refused; the session goes on if that could be told to the peer. */
+  readonly onRefused?: ((error: Error) => void) | undefined;
+}
+
+const FAILED = 1n;
+
+/**
+ * Answers the requests of a channel, one after another. A request that cannot be served is
+ * acknowledged with "failed" where the peer asked for an acknowledgement; otherwise the connection
+ * ends, as nothing else would tell the peer.
+ */
+export class Answerer {
+  readonly #channel: Channel;
+  readonly #options: AnswererOptions;
+  readonly #handlers = new Map<number, RequestHandler>();
+
+  constructor(channel: Channel, options: AnswererOptions) {
+    this.#channel = channel;
+    this.#options = options;
+  }
+
+  on(request: number, handler: RequestHandler): void {
+    this.#handlers.set(request, handler);
+  }
+
+  /** Starts reading. To be called once, after the handlers were set. */
+  start(): void {
+    this.#channel.onFrame((frame) => this.#receive(frame));
+  }
+
+  async #receive(frame: Frame): Promise<void> {
+    const { header, fds } = frame;
+    const { direction, negotiation, onRefused } = this.#options;
+    expectRequestFlags(header.flags, header.request);
+    const spec = requestSpec(direction, header.request);
+    const needReply = (header.flags & HeaderFlag.NeedReply) !== 0;
+    const { protocolFeatures } = negotiation;
+    const due = spec && dueReply(spec, { protocolFeatures, needReply });
+    const incoming: Incoming = { fds, replyFds: [] };
+    try {
+      const value = await this.#serve(spec, frame, incoming);
+      if (spec === undefined || due === undefined || due.rule === "none") return;
+      const payload = due.codec.encode(due.rule === "ack" ? 0n : value);
+      await this.#reply(header.request, payload, incoming.replyFds);
+    } catch (error) {
+      const refusal = error instanceof Error ? error : new Error(String(error));
+      onRefused?.(refusal);
+      if (spec === undefined || due?.rule !== "ack") throw refusal;
+      await this.#reply(header.request, due.codec.encode(FAILED), []);
+    } finally {
+      for (const fd of incoming.replyFds) fd.close();
+    }
+  }
+
+  async #serve(spec: RequestSpec | undefined, frame: Frame, incoming: Incoming): Promise<unknown> {
+    const { header, payload, fds } = frame;
+    if (spec === undefined) {
+      throw new ProtocolError(`expected a known request, got ${header.request}`, { field: "request" });
+    }
+    const handler = this.#handlers.get(header.request);
+    if (handler === undefined) {
+      throw new ProtocolError(`${spec.name} is not implemented here`, { request: spec.name });
+    }
+    expectRequirements(spec, this.#options.negotiation);
+    if (this.#options.strictness === "strict") {
+      validateMessage(this.#options.direction, header, payload, fds.length, false);
+      return handler(spec.payload.decode(payload), incoming);
+    }
+    expectDescriptors(spec, fds.length);
+    if (payload.length < spec.payload.minSize) {
+      throw new ProtocolError(
+        `${spec.name}: expected a payload of ${spec.payload.minSize} bytes, got ${payload.length}`,
+        { request: spec.name, field: "size" },
+      );
+    }
+    return handler(decodeLenient(spec.payload, payload), incoming);
+  }
+
+  async #reply(request: number, payload: Uint8Array, fds: readonly OwnedFd[]): Promise<void> {
+    const flags = HeaderFlag.Version | HeaderFlag.Reply;
+    // Waiting for the kernel to take the reply holds back a peer that asks and never reads.
+    await this.#channel.send({ header: { request, flags, size: payload.length }, payload, fds: [...fds] });
+  }
+}
+
+function expectRequestFlags(flags: number, request: number): void {
+  const version = flags & HeaderFlag.VersionMask;
+  if (version === HeaderFlag.Version && (flags & HeaderFlag.Reply) === 0) return;
+  throw new ProtocolError(
+    `expected a request of version 1, got flags 0x${flags.toString(16)} with request ${request}`,
+    { field: "flags", expected: "0x1 or 0x9", actual: `0x${flags.toString(16)}` },
+  );
+}
+
+function expectDescriptors({ name, descriptors }: RequestSpec, count: number): void {
+  if (count >= descriptors.min && count <= descriptors.max) return;
+  throw new ProtocolError(
+    `${name}: expected ${descriptors.min} to ${descriptors.max} descriptors, got ${count}`,
+    { request: name, field: "descriptors" },
+  );
+}

@@ -1,0 +1,201 @@
+import {
+  Deferred,
+  PeerClosedError,
+  ProtocolError,
+  RemoteError,
+  StateError,
+  TimeoutError,
+  type WaitOptions,
+} from "../base/index.ts";
+import type { OwnedFd } from "../os/index.ts";
+import {
+  decodeLenient,
+  type Direction,
+  type DueReply,
+  dueReply,
+  HeaderFlag,
+  ProtocolFeature,
+  requestSpec,
+  type RequestSpec,
+  validateMessage,
+} from "../protocol/index.ts";
+import type { Channel, Frame } from "../transport/index.ts";
+import { expectRequirements } from "./requirements.ts";
+import type { Negotiation, Strictness } from "./state.ts";
+
+/** Calls that were given up keep their place in the order of replies; more than this is no peer. */
+const MAX_PENDING = 1024;
+
+export interface CallerOptions {
+  /** Whose requests are sent. */
+  readonly direction: Direction;
+  readonly negotiation: Negotiation;
+  readonly strictness: Strictness;
+  /** For calls that bring none of their own, milliseconds. */
+  readonly timeoutMs: number;
+  /** Names the peer in time-outs: `pid 12 (qemu-storage-daemon)`. */
+  readonly describePeer?: (() => string) | undefined;
+}
+
+export interface CallOptions extends WaitOptions {
+  /** Sent with the request. Borrowed: they stay the caller's. */
+  readonly fds?: readonly OwnedFd[] | undefined;
+  /** Asks for an acknowledgement. Default: whenever REPLY_ACK is negotiated. */
+  readonly needReply?: boolean | undefined;
+  /** Sends although features that the request needs were not negotiated. For tests of the peer. */
+  readonly unchecked?: boolean | undefined;
+  /** POSTCOPY_LISTEN went before: SET_MEM_TABLE is answered with a table. */
+  readonly postcopy?: boolean | undefined;
+}
+
+/** A reply and the descriptors that came with it, which are the caller's to close. */
+export interface ReplyWithFds {
+  readonly value: unknown;
+  readonly fds: OwnedFd[];
+}
+
+interface Pending {
+  readonly spec: RequestSpec;
+  readonly due: DueReply;
+  readonly reply: Deferred<ReplyWithFds>;
+}
+
+/**
+ * Sends requests on a channel and matches the replies, which come strictly in order: the protocol
+ * has no sequence numbers. A call that timed out or was aborted keeps its place, and its late reply
+ * is dropped.
+ */
+export class Caller {
+  readonly #channel: Channel;
+  readonly #options: CallerOptions;
+  readonly #pending: Pending[] = [];
+
+  constructor(channel: Channel, options: CallerOptions) {
+    this.#channel = channel;
+    this.#options = options;
+    channel.onFrame((frame) => this.#receive(frame));
+    void channel.closed.then(({ error }) => this.#closed(error));
+  }
+
+  /**
+   * Sends a request and waits for the reply that is due, if one is.
+   *
+   * @returns the reply's value; undefined after an acknowledgement, or when no reply is due
+   * @throws {NegotiationError} a feature that the request needs was not negotiated
+   * @throws {RemoteError} the peer acknowledged with "failed"
+   * @throws {TimeoutError | PeerClosedError | ProtocolError}
+   */
+  async call(request: number, payload: unknown, options: CallOptions = {}): Promise<ReplyWithFds> {
+    const spec = requestSpec(this.#options.direction, request);
+    if (spec === undefined) throw new RangeError(`no such request: ${request}`);
+    const { negotiation } = this.#options;
+    if (!options.unchecked) expectRequirements(spec, negotiation);
+    if (this.#pending.length >= MAX_PENDING) {
+      throw new StateError(`${MAX_PENDING} requests wait for an answer already`);
+    }
+    const needReply = this.#wantsAck(spec, options);
+    const due = dueReply(spec, {
+      protocolFeatures: negotiation.protocolFeatures,
+      needReply,
+      postcopy: options.postcopy ?? false,
+    });
+    const bytes = spec.payload.encode(payload);
+    const reply = this.#expect(spec, due, options);
+    const flags = HeaderFlag.Version | (needReply ? HeaderFlag.NeedReply : 0);
+    const header = { request, flags, size: bytes.length };
+    const sent = this.#channel.send({ header, payload: bytes, fds: [...(options.fds ?? [])] });
+    if (reply === undefined) {
+      await sent;
+      return { value: undefined, fds: [] };
+    }
+    // A failed send ends the channel, and that rejects the reply with the reason.
+    sent.catch((error: unknown) => reply.reject(error));
+    return reply.promise;
+  }
+
+  #wantsAck(spec: RequestSpec, { needReply }: CallOptions): boolean {
+    if (spec.reply.alwaysAsked) return true;
+    if (needReply !== undefined) return needReply;
+    return spec.reply.rule === "ack" && this.#options.negotiation.has(ProtocolFeature.ReplyAck);
+  }
+
+  #expect(
+    spec: RequestSpec,
+    due: DueReply,
+    options: CallOptions,
+  ): Deferred<ReplyWithFds> | undefined {
+    if (due.rule === "none") return undefined;
+    const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs;
+    const reply = new Deferred<ReplyWithFds>({ signal: options.signal, timeoutMs }, () => {
+      const peer = this.#options.describePeer?.();
+      const who = peer === undefined ? "" : `; peer is ${peer}`;
+      return new TimeoutError(`${spec.name}: no answer within ${timeoutMs} ms${who}`);
+    });
+    this.#pending.push({ spec, due, reply });
+    return reply;
+  }
+
+  #receive(frame: Frame): void {
+    const pending = this.#pending[0];
+    if (pending === undefined) throw this.#unexpected(frame);
+    const { spec, due, reply } = pending;
+    const value = this.#decode(frame, spec, due);
+    this.#pending.shift();
+    if (reply.settled) return;
+    if (due.rule === "ack" && value !== 0n) {
+      reply.reject(
+        new RemoteError(spec.name, `${spec.name}: the peer answered that it failed`, value as bigint),
+      );
+      return;
+    }
+    reply.resolve({
+      value: due.rule === "ack" ? undefined : value,
+      fds: frame.fds.splice(0, due.descriptors.max),
+    });
+  }
+
+  #decode({ header, payload, fds }: Frame, spec: RequestSpec, due: DueReply): unknown {
+    const { direction, strictness } = this.#options;
+    const { flags, request } = header;
+    const version = flags & HeaderFlag.VersionMask;
+    if (request !== spec.number || (flags & HeaderFlag.Reply) === 0 || version !== HeaderFlag.Version) {
+      throw new ProtocolError(
+        `${spec.name}: expected its reply (request ${spec.number}, flags 0x5), ` +
+          `got request ${request} with flags 0x${flags.toString(16)}`,
+        { request: spec.name, field: request === spec.number ? "flags" : "request" },
+      );
+    }
+    if (strictness === "strict") {
+      validateMessage(direction, header, payload, fds.length, true);
+      return due.codec.decode(payload);
+    }
+    // What is too short for a number is no number: it must not be read as "0, it worked".
+    if (payload.length < due.codec.minSize) {
+      throw new ProtocolError(
+        `${spec.name} reply: expected ${due.codec.minSize} bytes, got ${payload.length}`,
+        { request: spec.name, field: "size" },
+      );
+    }
+    return decodeLenient(due.codec, payload);
+  }
+
+  #unexpected({ header }: Frame): ProtocolError {
+    const name = requestSpec(this.#options.direction, header.request)?.name ?? `${header.request}`;
+    const isRequest = (header.flags & HeaderFlag.Reply) === 0;
+    return new ProtocolError(
+      isRequest
+        ? `expected nothing from the peer, got the request ${name}: it plays the same role as we do`
+        : `expected nothing from the peer, got a reply to ${name}, which nobody asked`,
+      { request: name, field: "request" },
+    );
+  }
+
+  #closed(error: Error): void {
+    for (const { spec, reply } of this.#pending.splice(0)) {
+      const message = `${spec.name}: ${error.message}`;
+      reply.reject(
+        error instanceof PeerClosedError ? new PeerClosedError(message, { cause: error }) : error,
+      );
+    }
+  }
+}

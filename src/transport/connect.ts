@@ -1,0 +1,67 @@
+import { statSync } from "node:fs";
+import { ConnectError, EnvironmentError, SystemError, type WaitOptions } from "../base/index.ts";
+import { describeProcess, UnixSocket } from "../os/index.ts";
+
+/**
+ * Connects to a listening Unix socket.
+ *
+ * @throws {UsageError} the path is longer than a socket address holds
+ * @throws {ConnectError} nobody is there: no such path, no socket, nobody listening
+ * @throws {EnvironmentError} no permission
+ * @throws {TimeoutError} the listener's backlog stayed full
+ */
+export async function connectSocket(path: string, options: WaitOptions = {}): Promise<UnixSocket> {
+  try {
+    return await UnixSocket.connect(path, options);
+  } catch (error) {
+    throw error instanceof SystemError ? explain(path, error) : error;
+  }
+}
+
+/** `pid 12 (program)`: who listened on the socket that this one is connected to. */
+export function describePeer(socket: UnixSocket): string {
+  return describeProcess(socket.peer.pid);
+}
+
+function explain(path: string, error: SystemError): Error {
+  const options = { cause: error };
+  if (error.code === "ENOENT") {
+    return new ConnectError(
+      `${path}: expected a listening Unix socket, there is no such file; start the other side first`,
+      options,
+    );
+  }
+  if (error.code === "EACCES" || error.code === "EPERM") {
+    return new EnvironmentError(
+      `connect: Permission denied: ${path}; expected write permission on the socket and search ` +
+        `permission on its folders; run as the user who started the listener`,
+      options,
+    );
+  }
+  if (error.code === "ECONNREFUSED" || error.code === "ENOTSOCK" || error.code === "ENOTDIR") {
+    const kind = kindOf(path);
+    return new ConnectError(
+      kind === "socket"
+        ? `${path}: expected somebody listening on this socket, nobody does (connection refused); ` +
+            `start the other side first`
+        : `${path}: expected a Unix socket, got ${kind}`,
+      options,
+    );
+  }
+  return new ConnectError(`${path}: cannot connect: ${error.message}`, options);
+}
+
+/** What stands at a path, in words. */
+export function kindOf(path: string): string {
+  let stats;
+  try {
+    stats = statSync(path, { throwIfNoEntry: false });
+  } catch {
+    return "a path that cannot be looked at";
+  }
+  if (stats === undefined) return "nothing";
+  if (stats.isSocket()) return "socket";
+  if (stats.isDirectory()) return "a directory";
+  if (stats.isFile()) return "a regular file";
+  return "a special file";
+}

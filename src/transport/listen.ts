@@ -1,0 +1,150 @@
+import { lstatSync, unlinkSync } from "node:fs";
+import { resolve } from "node:path";
+import {
+  ConnectError,
+  Deferred,
+  EnvironmentError,
+  SystemError,
+  TimeoutError,
+  UsageError,
+  type WaitOptions,
+} from "../base/index.ts";
+import { effectiveUserId, listeningPaths, Poller, UnixListener, UnixSocket } from "../os/index.ts";
+
+/** Connections taken in one go before others on the event loop get their turn. */
+const ACCEPT_BUDGET = 64;
+/** Pause after the process ran out of descriptors: a waiting connection would wake us at once again. */
+const STARVED_PAUSE_MS = 100;
+
+/** Accepts connections on a Unix socket path. */
+export class SocketServer {
+  readonly path: string;
+  readonly #listener: UnixListener;
+  readonly #poller: Poller;
+  #pause: NodeJS.Timeout | undefined;
+
+  private constructor(listener: UnixListener, onSocket: (socket: UnixSocket) => void) {
+    this.path = listener.path;
+    this.#listener = listener;
+    this.#poller = new Poller(listener.fd, { readable: true }, () => this.#accept(onSocket));
+  }
+
+  /**
+   * Listens, with mode 0600. The socket of a listener that is gone is replaced if it is ours; any
+   * other file stays, whatever it is.
+   *
+   * @param onSocket owns the socket
+   * @throws {UsageError} the path is taken or too long
+   * @throws {EnvironmentError} no permission, or no such folder
+   */
+  static async listen(path: string, onSocket: (socket: UnixSocket) => void): Promise<SocketServer> {
+    return new SocketServer(await bind(path), onSocket);
+  }
+
+  /** Stops listening and removes the path, if it still is the one that was made. */
+  close(): void {
+    clearTimeout(this.#pause);
+    this.#poller.close();
+    this.#listener.close();
+  }
+
+  #accept(onSocket: (socket: UnixSocket) => void): void {
+    for (let i = 0; i < ACCEPT_BUDGET && !this.#listener.closed; i += 1) {
+      let socket: UnixSocket | undefined;
+      try {
+        socket = this.#listener.accept();
+      } catch {
+        // Out of descriptors or memory: those who wait stay in the backlog until there are some.
+        this.#poller.update({});
+        this.#pause = setTimeout(() => this.#poller.update({ readable: true }), STARVED_PAUSE_MS);
+        return;
+      }
+      if (socket === undefined) return;
+      onSocket(socket);
+    }
+  }
+}
+
+/**
+ * Listens until the first connection, then no more.
+ *
+ * @throws as {@link SocketServer.listen}
+ * @throws {TimeoutError} nobody came
+ */
+export async function acceptSocket(path: string, options: WaitOptions = {}): Promise<UnixSocket> {
+  const first = new Deferred<UnixSocket>(
+    options,
+    () => new TimeoutError(`${path}: nobody connected within ${options.timeoutMs} ms`),
+  );
+  let server: SocketServer | undefined;
+  try {
+    server = await SocketServer.listen(path, (socket) => {
+      if (first.settled) socket.close();
+      else first.resolve(socket);
+    });
+    return await first.promise;
+  } finally {
+    server?.close();
+  }
+}
+
+async function bind(path: string): Promise<UnixListener> {
+  try {
+    return UnixListener.listen(path);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    if (error.code !== "EADDRINUSE") throw explain(path, error);
+  }
+  await removeStaleSocket(path);
+  try {
+    return UnixListener.listen(path);
+  } catch (error) {
+    throw error instanceof SystemError ? explain(path, error) : error;
+  }
+}
+
+async function removeStaleSocket(path: string): Promise<void> {
+  const before = lstatSync(path, { throwIfNoEntry: false });
+  if (before === undefined) return;
+  if (!before.isSocket()) {
+    throw new UsageError(
+      `${path}: expected a path that does not exist yet, got an existing file; it was left alone: ` +
+        `choose another path or remove it yourself`,
+    );
+  }
+  if (before.uid !== effectiveUserId()) {
+    throw new UsageError(
+      `${path}: expected a path that does not exist yet, got a socket of another user (uid ${before.uid})`,
+    );
+  }
+  if (await hasListener(path)) {
+    throw new UsageError(
+      `${path}: expected a path that does not exist yet, somebody listens there; stop it or choose another path`,
+    );
+  }
+  const now = lstatSync(path, { throwIfNoEntry: false });
+  if (now?.ino === before.ino && now.dev === before.dev) unlinkSync(path);
+}
+
+/** The table tells without disturbing anybody; it may name the socket by another spelling, though. */
+async function hasListener(path: string): Promise<boolean> {
+  const listening = listeningPaths();
+  if (listening.has(path) || listening.has(resolve(path))) return true;
+  try {
+    (await UnixSocket.connect(path, { timeoutMs: 0 })).close();
+    return true;
+  } catch (error) {
+    return !(error instanceof SystemError && error.code === "ECONNREFUSED");
+  }
+}
+
+function explain(path: string, error: SystemError): Error {
+  const options = { cause: error };
+  if (error.code === "EACCES" || error.code === "EPERM" || error.code === "EROFS") {
+    return new EnvironmentError(`${path}: no permission to make a socket there (${error.code})`, options);
+  }
+  if (error.code === "ENOENT" || error.code === "ENOTDIR") {
+    return new UsageError(`${path}: expected an existing folder to make the socket in`, options);
+  }
+  return new ConnectError(`${path}: cannot listen: ${error.message}`, options);
+}

@@ -1,0 +1,91 @@
+import { Deferred, PeerClosedError } from "../base/index.ts";
+import type { OwnedFd, UnixSocket } from "../os/index.ts";
+
+interface Outgoing {
+  readonly bytes: Uint8Array;
+  readonly fds: readonly OwnedFd[];
+  sent: number;
+  readonly done: Deferred<void>;
+}
+
+/** The kernel said "writable" and then took nothing: too many descriptors in flight. Wait, ms. */
+const FIRST_BACK_OFF_MS = 1;
+const LAST_BACK_OFF_MS = 50;
+
+/** Messages that the kernel has not taken yet, in order; descriptors leave with the first byte. */
+export class SendQueue {
+  readonly #socket: UnixSocket;
+  readonly #waitWritable: (wanted: boolean) => void;
+  readonly #fail: (error: Error) => void;
+  #queue: Outgoing[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #backOffMs = FIRST_BACK_OFF_MS;
+
+  /** @param waitWritable asks for {@link SendQueue.flush} to be called once the socket is writable */
+  constructor(
+    socket: UnixSocket,
+    waitWritable: (wanted: boolean) => void,
+    fail: (error: Error) => void,
+  ) {
+    this.#socket = socket;
+    this.#waitWritable = waitWritable;
+    this.#fail = fail;
+  }
+
+  async push(bytes: Uint8Array, fds: readonly OwnedFd[]): Promise<void> {
+    const outgoing: Outgoing = { bytes, fds, sent: 0, done: new Deferred<void>() };
+    this.#queue.push(outgoing);
+    if (this.#queue.length === 1 && !this.#drain()) this.#waitWritable(true);
+    return outgoing.done.promise;
+  }
+
+  /** The socket is writable. */
+  flush(): void {
+    const before = this.#queue[0]?.sent;
+    if (this.#drain()) {
+      this.#backOffMs = FIRST_BACK_OFF_MS;
+      this.#waitWritable(false);
+    } else if (this.#queue[0]?.sent === before) {
+      this.#waitWritable(false);
+      this.#timer = setTimeout(() => this.#waitWritable(true), this.#backOffMs);
+      this.#backOffMs = Math.min(this.#backOffMs * 2, LAST_BACK_OFF_MS);
+    }
+  }
+
+  close(reason: Error): void {
+    clearTimeout(this.#timer);
+    const queue = this.#queue;
+    this.#queue = [];
+    for (const { done } of queue) done.reject(reason);
+  }
+
+  /** True: nothing is left. */
+  #drain(): boolean {
+    for (let first = this.#queue[0]; first !== undefined; first = this.#queue[0]) {
+      const fds = first.sent === 0 ? first.fds : [];
+      let count: number;
+      try {
+        count = this.#socket.send(first.bytes, first.sent, first.bytes.length - first.sent, fds);
+      } catch (error) {
+        this.#fail(sendError(error));
+        return true;
+      }
+      if (count < 0) return false;
+      first.sent += count;
+      if (first.sent < first.bytes.length) return false;
+      this.#queue.shift();
+      first.done.resolve();
+    }
+    return true;
+  }
+}
+
+function sendError(error: unknown): Error {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (code === "EPIPE" || code === "ECONNRESET") {
+    return new PeerClosedError("the peer closed the connection before it took a message", {
+      cause: error,
+    });
+  }
+  return error instanceof Error ? error : new Error(String(error));
+}

@@ -1,0 +1,168 @@
+import { Deferred, PeerClosedError, StateError } from "../base/index.ts";
+import { type OwnedFd, Poller, type UnixSocket } from "../os/index.ts";
+import { MAX_PAYLOAD_SIZE } from "../protocol/index.ts";
+import type { Channel, CloseReason, Frame, FrameHandler, FrameObserver } from "./channel.ts";
+import { frameBytes, Framer } from "./framer.ts";
+import { SendQueue } from "./send-queue.ts";
+
+/** Messages read in one go before others on the event loop get their turn. */
+const READ_BUDGET = 16;
+
+export interface UnixChannelOptions {
+  /** Bytes of payload that are accepted. Default 4096. */
+  readonly maxPayload?: number | undefined;
+  readonly observe?: FrameObserver | undefined;
+}
+
+/** Messages over a Unix stream socket, which it owns. One `sendmsg` a message. */
+export class UnixChannel implements Channel {
+  readonly #socket: UnixSocket;
+  readonly #framer: Framer;
+  readonly #queue: SendQueue;
+  readonly #poller: Poller;
+  readonly #observe: FrameObserver | undefined;
+  readonly #closed = new Deferred<CloseReason>();
+  #handler: FrameHandler | undefined;
+  /** A handler is busy: nothing is read. */
+  #busy = false;
+  #wantsWritable = false;
+
+  constructor(socket: UnixSocket, { maxPayload, observe }: UnixChannelOptions = {}) {
+    this.#socket = socket;
+    this.#observe = observe;
+    this.#framer = new Framer(maxPayload ?? MAX_PAYLOAD_SIZE);
+    this.#queue = new SendQueue(
+      socket,
+      (wanted) => {
+        this.#wantsWritable = wanted;
+        this.#updatePoller();
+      },
+      (error) => this.#sendFailed(error),
+    );
+    this.#poller = new Poller(socket.fd, {}, (readable, writable) => {
+      if (writable && !this.#closed.settled) this.#queue.flush();
+      if (readable && !this.#closed.settled) this.#read();
+    });
+  }
+
+  get closed(): Promise<CloseReason> {
+    return this.#closed.promise;
+  }
+
+  async send(frame: Frame): Promise<void> {
+    this.#observe?.("sent", frame);
+    return this.sendBytes(frameBytes(frame), frame.fds);
+  }
+
+  async sendBytes(bytes: Uint8Array, fds: readonly OwnedFd[]): Promise<void> {
+    if (this.#closed.settled) throw (await this.#closed.promise).error;
+    return this.#queue.push(bytes, fds);
+  }
+
+  onFrame(handler: FrameHandler): void {
+    if (this.#handler !== undefined) throw new StateError("this channel is read by somebody already");
+    this.#handler = handler;
+    this.#updatePoller();
+  }
+
+  close(reason?: Error): void {
+    if (reason === undefined) {
+      this.#end({ by: "local", error: new PeerClosedError("the connection was closed on this side") });
+    } else {
+      this.#end({ by: "error", error: reason });
+    }
+  }
+
+  #updatePoller(): void {
+    if (this.#closed.settled) return;
+    const readable = this.#handler !== undefined && !this.#busy;
+    this.#poller.update({ readable, writable: this.#wantsWritable });
+  }
+
+  #read(): void {
+    for (let budget = READ_BUDGET; budget > 0 && !this.#busy && !this.#closed.settled; budget -= 1) {
+      let frame: Frame | "wait" | "end";
+      try {
+        frame = this.#framer.read((target, offset, length, fds) =>
+          this.#socket.receive(target, offset, length, fds),
+        );
+      } catch (error) {
+        this.#end(readError(error));
+        return;
+      }
+      if (frame === "wait") return;
+      if (frame === "end") {
+        this.#end({ by: "peer", error: endOfStream(this.#framer.pending) });
+        return;
+      }
+      this.#deliver(frame);
+    }
+  }
+
+  #sendFailed(error: Error): void {
+    if (!(error instanceof PeerClosedError)) return this.#end({ by: "error", error });
+    // A peer that answers and then closes: its last answers are still there to be read.
+    if (this.#handler !== undefined) this.#read();
+    this.#end({ by: "peer", error });
+  }
+
+  #deliver(frame: Frame): void {
+    this.#observe?.("received", frame);
+    let result: void | Promise<void>;
+    try {
+      result = this.#handler?.(frame);
+    } catch (error) {
+      closeAll(frame.fds);
+      this.#end({ by: "error", error: asError(error) });
+      return;
+    }
+    if (result === undefined) {
+      closeAll(frame.fds);
+      return;
+    }
+    this.#busy = true;
+    this.#updatePoller();
+    result
+      .catch((error: unknown) => this.#end({ by: "error", error: asError(error) }))
+      .finally(() => {
+        closeAll(frame.fds);
+        this.#busy = false;
+        this.#updatePoller();
+      });
+  }
+
+  #end(reason: CloseReason): void {
+    if (this.#closed.settled) return;
+    this.#closed.resolve(reason);
+    this.#poller.close();
+    this.#framer.close();
+    this.#queue.close(reason.error);
+    this.#socket.close();
+  }
+}
+
+function closeAll(fds: OwnedFd[]): void {
+  for (const fd of fds) fd.close();
+  fds.length = 0;
+}
+
+function endOfStream(pending: number): Error {
+  return new PeerClosedError(
+    pending === 0
+      ? "the peer closed the connection"
+      : `the peer closed the connection in the middle of a message, after ${pending} bytes of it`,
+  );
+}
+
+function readError(error: unknown): CloseReason {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (code === "ECONNRESET") {
+    const message = "the peer closed the connection with unread messages in it";
+    return { by: "peer", error: new PeerClosedError(message, { cause: error }) };
+  }
+  return { by: "error", error: asError(error) };
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

@@ -1,0 +1,13 @@
+/**
+ * virtqueue: the rings, driver and device half. Experimental: the shapes may still change.
+ *
+ * Imports memory and os. Nothing in here waits, and nothing allocates per request.
+ *
+ * @experimental
+ */
+export * from "./raw-ring.ts";
+export * from "./segment-list.ts";
+export * from "./split/device-queue.ts";
+export * from "./split/driver-queue.ts";
+export * from "./split/layout.ts";
+export * from "./types.ts";

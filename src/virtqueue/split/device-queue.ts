@@ -1,0 +1,141 @@
+import { needsEvent, u16Distance } from "../../base/index.ts";
+import { type AddressSpace, SpanList } from "../../memory/index.ts";
+import type { RawRing } from "../raw-ring.ts";
+import type {
+  ChainCursor,
+  DeviceQueue,
+  QueueFault,
+  RingFeatures,
+  RingMemory,
+  VringState,
+} from "../types.ts";
+import { ChainWalker } from "./chain-walker.ts";
+import { isSplitQueueSize, NO_INTERRUPT, NO_NOTIFY, splitRing } from "./layout.ts";
+
+/** What a device half is made of. */
+export interface SplitDeviceQueueOptions {
+  readonly size: number;
+  readonly memory: RingMemory;
+  readonly space: AddressSpace;
+  readonly features: RingFeatures;
+  /** Next available index (SET_VRING_BASE). */
+  readonly base: number;
+}
+
+/** A cursor to be reused with {@link DeviceQueue.next}. */
+export function createChainCursor(): ChainCursor {
+  return { id: 0, spans: new SpanList(), readableSpans: 0, readableBytes: 0, writableBytes: 0 };
+}
+
+/**
+ * The device half of a split virtqueue, VIRTIO 2.7.
+ *
+ * Ordering. `Atomics` operations are sequentially consistent, so each store-then-load pair below is
+ * the full barrier that the specification asks for: used idx, then used_event (publish); avail_event,
+ * then available idx (arm). Descriptors are plain loads after the atomic load of the available idx
+ * that announced them; used elements are plain stores before the atomic store of the used idx.
+ */
+export class SplitDeviceQueue implements DeviceQueue {
+  readonly size: number;
+  readonly raw: RawRing;
+  inFlight = 0;
+  broken: QueueFault | undefined;
+  readonly #walker: ChainWalker;
+  readonly #eventIdx: boolean;
+  readonly #mask: number;
+  /** Next available entry to take. */
+  #next: number;
+  /** Available idx as last read. */
+  #seen: number;
+  /** Used idx with everything completed; the driver sees it from publish() on. */
+  #used: number;
+  #published: number;
+  /** Used idx at the last decision about a call; undefined before the first, which always calls. */
+  #decided: number | undefined;
+
+  /** @throws {QueueError} size or memory do not make a split ring */
+  constructor({ size, memory, space, features, base }: SplitDeviceQueueOptions) {
+    this.size = size;
+    this.raw = splitRing(size, memory);
+    this.#mask = size - 1;
+    this.#walker = new ChainWalker(this.raw, space, features.indirect);
+    this.#eventIdx = features.eventIdx;
+    this.#next = base & 0xffff;
+    this.#seen = this.#next;
+    // The used index continues from memory: it is the only record of what was already completed.
+    this.#used = Atomics.load(this.raw.used16, 1);
+    this.#published = this.#used;
+    if (!isSplitQueueSize(size)) this.fail(`expected a power of two as size, got ${size}`, "2.7");
+  }
+
+  next(chain: ChainCursor): boolean {
+    if (this.broken !== undefined) return false;
+    if (this.#next === this.#seen) {
+      this.#seen = Atomics.load(this.raw.available, 1);
+      const waiting = u16Distance(this.#seen, this.#next);
+      if (waiting === 0) return false;
+      if (waiting + this.inFlight > this.size) {
+        this.fail(
+          `expected at most ${this.size} chains available or in use, got ${waiting + this.inFlight} (available idx ${this.#seen})`,
+          "2.7.6",
+        );
+        return false;
+      }
+    }
+    const head = this.raw.available[2 + (this.#next & this.#mask)] ?? 0;
+    const fault = this.#walker.walk(head, chain);
+    if (fault !== undefined) {
+      this.fail(`chain ${head}: ${fault.reason}`, fault.section);
+      return false;
+    }
+    this.#next = (this.#next + 1) & 0xffff;
+    this.inFlight += 1;
+    return true;
+  }
+
+  complete(id: number, written: number): void {
+    const slot = 1 + 2 * (this.#used & this.#mask);
+    this.raw.used32[slot] = id;
+    this.raw.used32[slot + 1] = written;
+    this.#used = (this.#used + 1) & 0xffff;
+    this.inFlight -= 1;
+  }
+
+  publish(): boolean {
+    if (this.#used === this.#published) return false;
+    this.#published = this.#used;
+    Atomics.store(this.raw.used16, 1, this.#used);
+    if (!this.#eventIdx) return (Atomics.load(this.raw.available, 0) & NO_INTERRUPT) === 0;
+    const event = Atomics.load(this.raw.available, this.raw.usedEventIndex);
+    const before = this.#decided;
+    this.#decided = this.#used;
+    return before === undefined || needsEvent(event, this.#used, before);
+  }
+
+  arm(): boolean {
+    if (this.#eventIdx) {
+      Atomics.store(this.raw.used16, this.raw.availEventIndex, this.#next);
+    } else {
+      Atomics.store(this.raw.used16, 0, 0);
+    }
+    return Atomics.load(this.raw.available, 1) === this.#next;
+  }
+
+  disarm(): void {
+    // With EVENT_IDX the flags stay 0; an event index just passed is not crossed again for 65535
+    // entries.
+    if (this.#eventIdx) {
+      Atomics.store(this.raw.used16, this.raw.availEventIndex, (this.#next - 1) & 0xffff);
+    } else {
+      Atomics.store(this.raw.used16, 0, NO_NOTIFY);
+    }
+  }
+
+  state(): VringState {
+    return { size: this.size, base: this.#next };
+  }
+
+  fail(reason: string, section: string): void {
+    this.broken ??= { reason, section };
+  }
+}

@@ -1,0 +1,247 @@
+import { needsEvent, u16Distance, UsageError } from "../../base/index.ts";
+import type { GuestBuffer, GuestMemory } from "../../memory/index.ts";
+import type { RawRing } from "../raw-ring.ts";
+import type { SegmentList } from "../segment-list.ts";
+import type { DriverQueue, QueueFault, RingFeatures } from "../types.ts";
+import {
+  DescriptorFlag,
+  isSplitQueueSize,
+  NO_INTERRUPT,
+  NO_NOTIFY,
+  splitRing,
+  splitRingLayout,
+} from "./layout.ts";
+
+/** What a driver half is made of. */
+export interface SplitDriverQueueOptions {
+  readonly size: number;
+  readonly memory: GuestMemory;
+  readonly features: RingFeatures;
+  /** Segments an indirect table has room for; a longer chain takes descriptors of the ring. Default 8. */
+  readonly indirectSegments?: number;
+}
+
+const FREE = -1;
+
+/**
+ * The driver half of a split virtqueue, VIRTIO 2.7. What the device could have overwritten is never
+ * read back: free list, chain lengths and tokens are kept in private memory.
+ *
+ * Ordering, as in the device half: available idx, then avail_event (publish) and used_event, then
+ * used idx (arm) are atomic store-then-load pairs; everything else is plain.
+ */
+export class SplitDriverQueue implements DriverQueue {
+  readonly size: number;
+  readonly raw: RawRing;
+  /** Where the three parts lie, for SET_VRING_ADDR. */
+  readonly parts: { descriptors: GuestBuffer; driver: GuestBuffer; device: GuestBuffer };
+  outstanding = 0;
+  broken: QueueFault | undefined;
+  overlongCompletions = 0;
+  readonly #eventIdx: boolean;
+  readonly #mask: number;
+  readonly #tables: GuestBuffer | undefined;
+  readonly #tableSegments: number;
+  /** Free descriptors as a list through `#following`. */
+  #firstFree = 0;
+  #freeCount: number;
+  readonly #following: Uint16Array;
+  /** By head: descriptors of the ring in the chain, its writable bytes, its token (or FREE). */
+  readonly #chainLength: Uint16Array;
+  readonly #writable: Float64Array;
+  readonly #tokens: Int32Array;
+  #available = 0;
+  #published = 0;
+  #usedSeen = 0;
+
+  /**
+   * @throws {UsageError} the size is no power of two up to 32768
+   * @throws {MemoryAccessError} the memory has no room left
+   */
+  constructor({ size, memory, features, indirectSegments = 8 }: SplitDriverQueueOptions) {
+    if (!isSplitQueueSize(size)) {
+      throw new UsageError(`expected a queue size that is a power of two up to 32768, got ${size}`);
+    }
+    this.size = size;
+    this.#mask = size - 1;
+    this.#eventIdx = features.eventIdx;
+    const layout = splitRingLayout(size);
+    this.parts = {
+      descriptors: memory.allocate(layout.descriptors.bytes, layout.descriptors.alignment),
+      driver: memory.allocate(layout.driver.bytes, layout.driver.alignment),
+      device: memory.allocate(layout.device.bytes, layout.device.alignment),
+    };
+    this.raw = splitRing(size, {
+      descriptors: this.parts.descriptors.view,
+      driver: this.parts.driver.view,
+      device: this.parts.device.view,
+    });
+    this.#tableSegments = features.indirect ? indirectSegments : 0;
+    this.#tables = features.indirect ? memory.allocate(size * indirectSegments * 16) : undefined;
+    this.#freeCount = size;
+    this.#following = Uint16Array.from({ length: size }, (_, i) => i + 1);
+    this.#chainLength = new Uint16Array(size);
+    this.#writable = new Float64Array(size);
+    this.#tokens = new Int32Array(size).fill(FREE);
+  }
+
+  /** Index to start from after the ring was stopped (SET_VRING_BASE). */
+  get base(): number {
+    return this.#usedSeen;
+  }
+
+  add(segments: SegmentList, readable: number, token: number): boolean {
+    const count = segments.count;
+    const useTable = this.#tables !== undefined && count > 1 && count <= this.#tableSegments;
+    const needed = useTable ? 1 : count;
+    if (needed > this.#freeCount || count === 0 || this.broken !== undefined) return false;
+    const head = this.#firstFree;
+    let writable = 0;
+    for (let i = readable; i < count; i += 1) writable += segments.lengths[i] ?? 0;
+    if (useTable) this.#writeTable(head, segments, readable);
+    else this.#writeChain(segments, readable);
+    this.#freeCount -= needed;
+    this.#chainLength[head] = needed;
+    this.#writable[head] = writable;
+    this.#tokens[head] = token;
+    this.raw.available[2 + (this.#available & this.#mask)] = head;
+    this.#available = (this.#available + 1) & 0xffff;
+    this.outstanding += 1;
+    return true;
+  }
+
+  publish(): boolean {
+    if (this.#available === this.#published) return false;
+    const before = this.#published;
+    this.#published = this.#available;
+    Atomics.store(this.raw.available, 1, this.#available);
+    if (!this.#eventIdx) return (Atomics.load(this.raw.used16, 0) & NO_NOTIFY) === 0;
+    const event = Atomics.load(this.raw.used16, this.raw.availEventIndex);
+    return needsEvent(event, this.#available, before);
+  }
+
+  poll(done: (token: number, written: number) => void, max: number): number {
+    if (this.broken !== undefined) return 0;
+    const used = Atomics.load(this.raw.used16, 1);
+    let waiting = u16Distance(used, this.#usedSeen);
+    if (waiting > this.outstanding) {
+      this.#fail(
+        `expected at most ${this.outstanding} completions, got ${waiting} (used idx ${used})`,
+        "2.7.8",
+      );
+      return 0;
+    }
+    if (waiting > max) waiting = max;
+    for (let i = 0; i < waiting; i += 1) {
+      const slot = 1 + 2 * (this.#usedSeen & this.#mask);
+      const head = this.raw.used32[slot] ?? 0;
+      const length = this.raw.used32[slot + 1] ?? 0;
+      const token = head < this.size ? (this.#tokens[head] ?? FREE) : FREE;
+      if (token === FREE) {
+        this.#fail(`expected the head of an outstanding chain as used id, got ${head}`, "2.7.8");
+        return i;
+      }
+      const writable = this.#writable[head] ?? 0;
+      if (length > writable) this.overlongCompletions += 1;
+      this.#release(head);
+      this.#usedSeen = (this.#usedSeen + 1) & 0xffff;
+      this.outstanding -= 1;
+      done(token, length > writable ? writable : length);
+    }
+    return waiting;
+  }
+
+  arm(): boolean {
+    if (this.#eventIdx) Atomics.store(this.raw.available, this.raw.usedEventIndex, this.#usedSeen);
+    else Atomics.store(this.raw.available, 0, 0);
+    return Atomics.load(this.raw.used16, 1) === this.#usedSeen;
+  }
+
+  disarm(): void {
+    if (this.#eventIdx) {
+      const passed = (this.#usedSeen - 1) & 0xffff;
+      Atomics.store(this.raw.available, this.raw.usedEventIndex, passed);
+    } else {
+      Atomics.store(this.raw.available, 0, NO_INTERRUPT);
+    }
+  }
+
+  #writeChain(segments: SegmentList, readable: number): void {
+    const count = segments.count;
+    let at = this.#firstFree;
+    for (let i = 0; i < count; i += 1) {
+      const following = this.#following[at] ?? 0;
+      const flags =
+        (i < readable ? 0 : DescriptorFlag.Write) | (i + 1 < count ? DescriptorFlag.Next : 0);
+      const next = i + 1 < count ? following : 0;
+      writeDescriptor(
+        this.raw.descriptors,
+        at * 4,
+        segments.addresses[i] ?? 0,
+        segments.lengths[i] ?? 0,
+        flags,
+        next,
+      );
+      at = following;
+    }
+    this.#firstFree = at;
+  }
+
+  #writeTable(head: number, segments: SegmentList, readable: number): void {
+    const tables = this.#tables;
+    if (tables === undefined) return;
+    const count = segments.count;
+    const start = head * this.#tableSegments * 16;
+    const first = (tables.view.offset + start) >>> 2;
+    for (let i = 0; i < count; i += 1) {
+      const flags =
+        (i < readable ? 0 : DescriptorFlag.Write) | (i + 1 < count ? DescriptorFlag.Next : 0);
+      writeDescriptor(
+        tables.view.window.u32,
+        first + i * 4,
+        segments.addresses[i] ?? 0,
+        segments.lengths[i] ?? 0,
+        flags,
+        i + 1 < count ? i + 1 : 0,
+      );
+    }
+    writeDescriptor(
+      this.raw.descriptors,
+      head * 4,
+      tables.guestAddress + start,
+      count * 16,
+      DescriptorFlag.Indirect,
+      0,
+    );
+    this.#firstFree = this.#following[head] ?? 0;
+  }
+
+  #release(head: number): void {
+    let last = head;
+    const length = this.#chainLength[head] ?? 1;
+    for (let i = 1; i < length; i += 1) last = this.#following[last] ?? 0;
+    this.#following[last] = this.#firstFree;
+    this.#firstFree = head;
+    this.#freeCount += length;
+    this.#tokens[head] = FREE;
+  }
+
+  #fail(reason: string, section: string): void {
+    this.broken = { reason, section };
+  }
+}
+
+function writeDescriptor(
+  words: Uint32Array,
+  at: number,
+  address: number,
+  length: number,
+  flags: number,
+  next: number,
+): void {
+  const high = Math.floor(address / 2 ** 32);
+  words[at] = address - high * 2 ** 32;
+  words[at + 1] = high;
+  words[at + 2] = length;
+  words[at + 3] = flags | (next << 16);
+}

@@ -1,0 +1,74 @@
+import { QueueError } from "../../base/index.ts";
+import type { MemoryView } from "../../memory/index.ts";
+import type { RawRing } from "../raw-ring.ts";
+import type { RingMemory } from "../types.ts";
+
+/**
+ * Split virtqueue, VIRTIO 2.7. For a queue of q entries:
+ *
+ * | part | alignment | bytes | contents |
+ * | --- | --- | --- | --- |
+ * | descriptor table | 16 | 16q | 0:8 address, 8:4 length, 12:2 flags, 14:2 next |
+ * | available ring | 2 | 6 + 2q | 0:2 flags, 2:2 idx, 4:2q ring, then used_event |
+ * | used ring | 4 | 6 + 8q | 0:2 flags, 2:2 idx, 4:8q {id, len}, then avail_event |
+ */
+export const MAX_QUEUE_SIZE = 32768;
+
+/** Bits of a descriptor's flags, VIRTIO 2.7.5. */
+export const DescriptorFlag = { Next: 1, Write: 2, Indirect: 4 } as const;
+
+/** VIRTQ_AVAIL_F_NO_INTERRUPT */
+export const NO_INTERRUPT = 1;
+/** VIRTQ_USED_F_NO_NOTIFY */
+export const NO_NOTIFY = 1;
+
+/** Bytes and alignment of the three parts. */
+export function splitRingLayout(size: number): Record<
+  keyof RingMemory,
+  { bytes: number; alignment: number }
+> {
+  return {
+    descriptors: { bytes: 16 * size, alignment: 16 },
+    driver: { bytes: 6 + 2 * size, alignment: 2 },
+    device: { bytes: 6 + 8 * size, alignment: 4 },
+  };
+}
+
+/** Whether a split queue may have that many entries (VIRTIO 2.7: a power of two up to 32768). */
+export function isSplitQueueSize(size: number): boolean {
+  return size > 0 && size <= MAX_QUEUE_SIZE && (size & (size - 1)) === 0;
+}
+
+/** @throws {QueueError} a part is too short or not aligned */
+export function splitRing(size: number, memory: RingMemory): RawRing {
+  const layout = splitRingLayout(size);
+  for (const part of ["descriptors", "driver", "device"] as const) {
+    const { offset, length } = memory[part];
+    const { bytes, alignment } = layout[part];
+    if (length < bytes || offset % alignment !== 0) {
+      throw new QueueError(
+        `${part} area of a queue of ${size}: expected ${bytes} bytes aligned to ${alignment}, ` +
+          `got ${length} bytes at 0x${offset.toString(16)} of its page`,
+      );
+    }
+  }
+  const { descriptors, driver, device } = memory;
+  return {
+    size,
+    descriptors: words(descriptors, 4 * size),
+    descriptors16: halfWords(descriptors, 8 * size),
+    available: halfWords(driver, 3 + size),
+    used16: halfWords(device, 3 + 4 * size),
+    used32: words(device, 1 + 2 * size),
+    usedEventIndex: 2 + size,
+    availEventIndex: 2 + 4 * size,
+  };
+}
+
+function words({ window, offset }: MemoryView, count: number): Uint32Array {
+  return new Uint32Array(window.bytes.buffer, offset, count);
+}
+
+function halfWords({ window, offset }: MemoryView, count: number): Uint16Array {
+  return new Uint16Array(window.bytes.buffer, offset, count);
+}

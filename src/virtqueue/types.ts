@@ -1,0 +1,99 @@
+import type { MemoryView, SpanList } from "../memory/index.ts";
+import type { RawRing } from "./raw-ring.ts";
+import type { SegmentList } from "./segment-list.ts";
+
+/** Feature bits that change how a ring is driven. */
+export interface RingFeatures {
+  /** VIRTIO_RING_F_EVENT_IDX */
+  readonly eventIdx: boolean;
+  /** VIRTIO_RING_F_INDIRECT_DESC */
+  readonly indirect: boolean;
+}
+
+/** The three parts of a virtqueue as memory of this process. */
+export interface RingMemory {
+  readonly descriptors: MemoryView;
+  /** Driver area: the available ring of a split queue. */
+  readonly driver: MemoryView;
+  /** Device area: the used ring of a split queue. */
+  readonly device: MemoryView;
+}
+
+/** Where a ring stands, in the form that GET_VRING_BASE and SET_VRING_BASE carry. */
+export interface VringState {
+  /** Entries. */
+  readonly size: number;
+  /** Split: the next available index, free running. */
+  readonly base: number;
+}
+
+/** One descriptor chain as the device sees it. The cursor is reused: copy what must outlive it. */
+export interface ChainCursor {
+  /** Names the chain in {@link DeviceQueue.complete}. */
+  id: number;
+  /** The readable pieces, then the writable ones. */
+  readonly spans: SpanList;
+  /** How many of the pieces are readable. */
+  readableSpans: number;
+  /** Bytes that the device may read. */
+  readableBytes: number;
+  /** Bytes that the device may write. */
+  writableBytes: number;
+}
+
+/** Why a ring is no longer served: the rule that the other side broke. */
+export interface QueueFault {
+  /** What was expected and what was found. */
+  readonly reason: string;
+  /** VIRTIO section of the rule. */
+  readonly section: string;
+}
+
+/** The driver's half of a virtqueue. Nothing in here allocates per request or waits. */
+export interface DriverQueue {
+  readonly size: number;
+  /** Requests handed over and not yet given back by {@link poll}. */
+  readonly outstanding: number;
+  /**
+   * Lays a chain out: the first `readable` segments are device-readable, the others writable. Not
+   * visible to the device before {@link publish}. False: no room, or the queue is broken.
+   *
+   * @param token given back by {@link poll}; an integer from 0 to 2^31 - 1
+   */
+  add(segments: SegmentList, readable: number, token: number): boolean;
+  /** Makes everything added visible. True: the device wants a kick. */
+  publish(): boolean;
+  /** Hands over at most `max` completions; returns how many. `written` is in bytes. */
+  poll(done: (token: number, written: number) => void, max: number): number;
+  /** Asks for a call at the next completion. False: there is one already, poll again. */
+  arm(): boolean;
+  /** Asks for no calls, for polling. */
+  disarm(): void;
+  /** The words of the ring, for tests that break its rules. */
+  readonly raw: RawRing;
+  readonly broken: QueueFault | undefined;
+  /** Completions whose length was more than the chain's writable bytes; they are cut to that. */
+  readonly overlongCompletions: number;
+}
+
+/** The device's half of a virtqueue. Nothing in here allocates per request or waits. */
+export interface DeviceQueue {
+  readonly size: number;
+  /** Takes the next available chain. False: there is none, or the queue is broken. */
+  next(chain: ChainCursor): boolean;
+  /** Gives a chain back, in any order. Not visible to the driver before {@link publish}. */
+  complete(id: number, written: number): void;
+  /** Makes completions visible. True: the driver wants a call. */
+  publish(): boolean;
+  /** Asks for a kick at the next available chain. False: there is one already. */
+  arm(): boolean;
+  /** Asks for no kicks, for polling. */
+  disarm(): void;
+  /** Chains taken and not yet given back. */
+  readonly inFlight: number;
+  state(): VringState;
+  /** Marks the queue broken: for a device that finds what only it can see. */
+  fail(reason: string, section: string): void;
+  readonly raw: RawRing;
+  readonly broken: QueueFault | undefined;
+}
