@@ -1,1 +1,9 @@
+/**
+ * backend: the framework for programs behind a vhost-user socket. Listens or connects, keeps the
+ * state of sessions and rings, and hands rings to a {@link Device}. Imports session, virtqueue and
+ * runtime; never frontend.
+ */
 export * from "./device.ts";
+export * from "./server.ts";
+export * from "./session.ts";
+export type { Vring } from "./vring.ts";

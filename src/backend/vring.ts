@@ -17,6 +17,7 @@ export interface VringContext {
   readonly device: Device;
   readonly memory: RegionTable;
   readonly features: () => bigint;
+  readonly wrapQueue: (queue: DeviceQueue) => DeviceQueue;
   readonly onBroken: (vring: Vring) => void;
 }
 
@@ -35,6 +36,7 @@ export class Vring {
   #error: EventFd | undefined;
   #started = false;
   #enabled = false;
+  #closed = false;
   #queue: DeviceQueue | undefined;
   #runner: DeviceRunner | undefined;
   /** Memory table that the queue's addresses were looked up in. */
@@ -151,14 +153,20 @@ export class Vring {
     await this.#context.device.quiesce?.(this.index);
   }
 
-  /** After the memory table changed. */
+  /** After the memory table changed. A ring that the new table does not cover is broken. */
   resume(): void {
-    this.#run();
+    try {
+      this.#run();
+    } catch (error) {
+      this.#queue?.fail(error instanceof Error ? error.message : String(error), "2.7");
+      this.#reportBroken();
+    }
   }
 
-  /** The session is over. */
+  /** The session is over: the ring does not run again. */
   close(): void {
     this.#halt();
+    this.#closed = true;
     this.#started = false;
     this.#queue = undefined;
     for (const event of [this.#kick, this.#call, this.#error]) event?.close();
@@ -171,9 +179,9 @@ export class Vring {
 
   /** Serves the ring if it is started, enabled and set up. */
   #run(): void {
-    if (!this.#started || !this.#enabled || this.#runner || this.#queue?.broken) return;
+    if (this.#closed || !this.#started || !this.#enabled || this.#runner || this.#queue?.broken) return;
     const queue = this.#currentQueue();
-    const { device, onBroken } = this.#context;
+    const { device } = this.#context;
     const running: RunningQueue = {
       index: this.index,
       queue,
@@ -186,14 +194,18 @@ export class Vring {
       call: this.#call,
       onBroken: () => {
         this.#runner = undefined;
-        this.#error?.signal();
-        onBroken(this);
+        this.#reportBroken();
       },
     });
   }
 
+  #reportBroken(): void {
+    this.#error?.signal();
+    this.#context.onBroken(this);
+  }
+
   #currentQueue(): DeviceQueue {
-    const { memory, features } = this.#context;
+    const { memory, features, wrapQueue } = this.#context;
     if (this.#queue && this.#generation === memory.generation) return this.#queue;
     const acknowledged = features();
     const queue = new SplitDeviceQueue({
@@ -206,9 +218,9 @@ export class Vring {
       },
       base: this.#queue?.state().base ?? this.#base,
     });
-    this.#queue = queue;
+    this.#queue = wrapQueue(queue);
     this.#generation = memory.generation;
-    return queue;
+    return this.#queue;
   }
 
   #locate(): RingMemory {

@@ -1,4 +1,4 @@
-import { MemoryAccessError } from "../base/index.ts";
+import { MemoryAccessError, StateError } from "../base/index.ts";
 import type { MemoryRegion } from "../protocol/index.ts";
 import { type AddressSpace, Resolved } from "./address-space.ts";
 import type { Region } from "./region.ts";
@@ -15,6 +15,7 @@ export class RegionTable implements AddressSpace {
   #regions: Region[] = [];
   /** Index of the region that answered last: neighbouring buffers mostly share one. */
   #last = 0;
+  #closed = false;
 
   get regions(): readonly Region[] {
     return this.#regions;
@@ -28,34 +29,20 @@ export class RegionTable implements AddressSpace {
   /**
    * SET_MEM_TABLE: takes these regions in place of all others.
    *
-   * @throws {MemoryAccessError} two regions overlap; the table stays as it was and the new regions
-   * are closed
+   * @throws {MemoryAccessError} two regions overlap
+   * @throws {StateError} the table was closed
+   *
+   * In both cases the table stays as it was and the new regions are closed.
    */
   replace(regions: readonly Region[]): void {
-    const sorted = [...regions].toSorted((a, b) => a.start - b.start);
-    try {
-      checkOverlaps(sorted);
-    } catch (error) {
-      for (const region of regions) region.close();
-      throw error;
-    }
     const old = this.#regions;
-    this.#regions = sorted;
-    this.#changed();
+    this.#take(regions, regions);
     for (const region of old) region.close();
   }
 
-  /** ADD_MEM_REG. @throws {MemoryAccessError} it overlaps another one; it is closed then */
+  /** ADD_MEM_REG. @throws as {@link replace} */
   add(region: Region): void {
-    const sorted = [...this.#regions, region].toSorted((a, b) => a.start - b.start);
-    try {
-      checkOverlaps(sorted);
-    } catch (error) {
-      region.close();
-      throw error;
-    }
-    this.#regions = sorted;
-    this.#changed();
+    this.#take([...this.#regions, region], [region]);
   }
 
   /** REM_MEM_REG: by guest address, user address and size; false: there is no such region. */
@@ -98,8 +85,23 @@ export class RegionTable implements AddressSpace {
     return undefined;
   }
 
+  /** Closes all regions; none is taken any more. */
   close(): void {
     this.replace([]);
+    this.#closed = true;
+  }
+
+  #take(all: readonly Region[], added: readonly Region[]): void {
+    try {
+      if (this.#closed) throw new StateError("the session that this memory belongs to has ended");
+      const sorted = all.toSorted((a, b) => a.start - b.start);
+      checkOverlaps(sorted);
+      this.#regions = sorted;
+      this.#changed();
+    } catch (error) {
+      for (const region of added) region.close();
+      throw error;
+    }
   }
 
   #find(address: number): Region | undefined {

@@ -1,0 +1,70 @@
+import { MemoryAccessError, ProtocolError } from "../../base/index.ts";
+import { Region } from "../../memory/index.ts";
+import type { OwnedFd } from "../../os/index.ts";
+import { FrontendRequest, type MemoryRegion, type MemoryTable } from "../../protocol/index.ts";
+import type { RequestHandler } from "../../session/index.ts";
+import type { BackendSession } from "../session.ts";
+
+/** What QEMU and libvhost-user agree on as a number of slots. */
+const MAX_SLOTS = 509;
+
+/** The memory table, whole or slot by slot. */
+export function answerMemory(
+  session: BackendSession,
+  on: (request: number, handler: RequestHandler) => void,
+): void {
+  const { memory } = session;
+  on(FrontendRequest.SetMemTable, async (payload, { fds }) => {
+    const regions = mapAll((payload as MemoryTable).regions, fds);
+    await paused(session, () => memory.replace(regions));
+  });
+  on(FrontendRequest.GetMaxMemSlots, () => BigInt(MAX_SLOTS));
+  on(FrontendRequest.AddMemReg, (payload, { fds }) => {
+    if (memory.regions.length >= MAX_SLOTS) {
+      throw new MemoryAccessError(`expected at most ${MAX_SLOTS} memory regions, got one more`);
+    }
+    const [region] = mapAll([(payload as { region: MemoryRegion }).region], fds);
+    if (region) memory.add(region);
+  });
+  on(FrontendRequest.RemMemReg, async (payload) => {
+    const { region } = payload as { region: MemoryRegion };
+    await paused(session, () => {
+      if (memory.remove(region)) return;
+      throw new MemoryAccessError(
+        `VHOST_USER_REM_MEM_REG: no region at guest address 0x${region.guestAddress.toString(16)} with that ` +
+          `size and user address`,
+      );
+    });
+  });
+}
+
+/** No ring is in work while memory goes away; afterwards rings are looked up anew. */
+async function paused(session: BackendSession, change: () => void): Promise<void> {
+  for (const vring of session.vrings) await vring.quiesce();
+  try {
+    change();
+  } finally {
+    for (const vring of session.vrings) vring.resume();
+  }
+}
+
+/** Descriptor i belongs to region i. All or nothing is mapped. */
+function mapAll(descriptions: readonly MemoryRegion[], fds: OwnedFd[]): Region[] {
+  if (fds.length !== descriptions.length) {
+    throw new ProtocolError(
+      `expected a descriptor for each of ${descriptions.length} memory regions, got ${fds.length}`,
+      { field: "descriptors" },
+    );
+  }
+  const regions: Region[] = [];
+  try {
+    for (const description of descriptions) {
+      const fd = fds.shift();
+      if (fd) regions.push(new Region(description, fd));
+    }
+    return regions;
+  } catch (error) {
+    for (const region of regions) region.close();
+    throw error;
+  }
+}

@@ -1,0 +1,74 @@
+import { NegotiationError, StateError } from "../../base/index.ts";
+import {
+  FrontendRequest,
+  protocolFeatureNames,
+  VirtioFeature,
+  virtioFeatureNames,
+} from "../../protocol/index.ts";
+import type { RequestHandler } from "../../session/index.ts";
+import type { BackendSession } from "../session.ts";
+
+/** Features, ownership, status, reset. */
+export function answerNegotiation(
+  session: BackendSession,
+  on: (request: number, handler: RequestHandler) => void,
+): void {
+  const { negotiation } = session;
+  on(FrontendRequest.GetFeatures, () => session.features);
+  on(FrontendRequest.SetFeatures, (features) => setFeatures(session, features as bigint));
+  on(FrontendRequest.GetProtocolFeatures, () => session.protocolFeatures);
+  on(FrontendRequest.SetProtocolFeatures, (payload) => {
+    const features = payload as bigint;
+    const unknown = features & ~session.protocolFeatures;
+    if (unknown !== 0n) {
+      throw new NegotiationError(
+        `VHOST_USER_SET_PROTOCOL_FEATURES: expected features that were offered, ` +
+          `got also ${protocolFeatureNames(unknown).join(", ")}`,
+      );
+    }
+    negotiation.protocolFeatures = features;
+  });
+  // A second owner is no reason to end a session: the socket has one peer only.
+  on(FrontendRequest.SetOwner, () => undefined);
+  on(FrontendRequest.ResetOwner, () => {
+    for (const vring of session.vrings) vring.setEnabled(false);
+  });
+  on(FrontendRequest.GetQueueNum, () => BigInt(session.device.maxQueues));
+  on(FrontendRequest.SetBackendReqFd, (_payload, { fds }) => {
+    const fd = fds.shift();
+    if (fd) session.openBackendChannel(fd);
+  });
+  on(FrontendRequest.ResetDevice, () => session.reset());
+  on(FrontendRequest.GetStatus, () => BigInt(session.status));
+  on(FrontendRequest.SetStatus, async (status) => {
+    session.status = Number((status as bigint) & 0xffn);
+    if (session.status === 0) await session.reset();
+  });
+}
+
+function setFeatures(session: BackendSession, features: bigint): void {
+  const { negotiation, vrings, device } = session;
+  const unknown = features & ~session.features;
+  if (unknown !== 0n) {
+    throw new NegotiationError(
+      `VHOST_USER_SET_FEATURES: expected features that were offered, ` +
+        `got also ${virtioFeatureNames(unknown, device.type).join(", ")}`,
+    );
+  }
+  if ((features & VirtioFeature.Version1) === 0n && (session.features & VirtioFeature.Version1) !== 0n) {
+    throw new NegotiationError(
+      "VHOST_USER_SET_FEATURES: expected VIRTIO_F_VERSION_1; legacy devices are not implemented",
+    );
+  }
+  if (features !== negotiation.features && vrings.some((vring) => vring.started)) {
+    throw new StateError(
+      "VHOST_USER_SET_FEATURES: features cannot change while rings run; stop them with VHOST_USER_GET_VRING_BASE",
+    );
+  }
+  negotiation.features = features;
+  device.negotiated?.(features);
+  // Without the gate there is no request that could enable a ring.
+  if ((features & VirtioFeature.ProtocolFeatures) === 0n) {
+    for (const vring of vrings) vring.setEnabled(true);
+  }
+}
