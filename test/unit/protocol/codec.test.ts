@@ -49,6 +49,17 @@ test("a config whose size field and payload disagree is refused", () => {
   assert.equal(refusal(p.config, bytes("00*4 ff*4 00*4")).details.field, "size");
 });
 
+test("payloads above the ceiling are refused, however consistent", () => {
+  const wire = new Uint8Array(12 + 4085);
+  wire.set(bytes("00*4 f5 0f 00*2"));
+  assert.deepEqual(refusal(p.config, wire).details, {
+    field: "size",
+    expected: "at most 4084",
+    actual: "4085",
+  });
+  assert.equal(refusal(p.opaque, new Uint8Array(4097)).details.field, "size");
+});
+
 test("a crypto session with a key longer than its room is refused", () => {
   const wire = new Uint8Array(1072);
   wire[12] = 65;
