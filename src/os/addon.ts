@@ -138,7 +138,9 @@ export function loadAddon(host: AddonHost): Addon {
       "to build it, install a C compiler:",
       "    sudo apt-get install -y gcc libc6-dev",
       "    sudo dnf install -y gcc glibc-devel",
-      "then: npm run build (in a checkout), or npm rebuild vhost-user (in a project that uses it)",
+      // Not npm rebuild: the package has no install script for it to run.
+      "then: npm run build (in a checkout), or",
+      `    node ${join(host.packageRoot, "scripts", "build-native.mjs")}`,
     ].join("\n"),
   );
 }
