@@ -200,7 +200,11 @@ export class Vring {
   }
 
   #reportBroken(): void {
-    this.#error?.signal();
+    try {
+      this.#error?.signal();
+    } catch {
+      // What the front-end gave cannot be signalled; the report below still comes.
+    }
     this.#context.onBroken(this);
   }
 

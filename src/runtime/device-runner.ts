@@ -34,7 +34,12 @@ export class DeviceRunner {
     this.#call = call;
     if (kick !== undefined) {
       this.#poller = new Poller(kick.descriptor.fd, { readable: true }, () => {
-        kick.drain();
+        try {
+          kick.drain();
+        } catch (error) {
+          // Not an event descriptor, or a pipe whose other end is gone: it would wake us for ever.
+          queue.fail(`the kick descriptor cannot be read: ${String(error)}`, "2.7.10");
+        }
         this.#run();
       });
     } else {
@@ -55,7 +60,7 @@ export class DeviceRunner {
 
   /** Shows completions that were made outside of `process`. */
   publish(): void {
-    if (!this.#stopped && this.#queue.publish()) this.#call?.signal();
+    if (!this.#stopped && this.#queue.publish()) this.#signal();
   }
 
   /** Ends at once and for good; nothing of the ring is touched afterwards. */
@@ -70,7 +75,7 @@ export class DeviceRunner {
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
       this.#process();
       if (this.#stopped) return;
-      if (queue.publish()) this.#call?.signal();
+      if (queue.publish()) this.#signal();
       if (queue.broken !== undefined) {
         this.stop();
         this.#onBroken();
@@ -80,6 +85,15 @@ export class DeviceRunner {
       if (queue.arm()) return;
     }
     this.#later();
+  }
+
+  #signal(): void {
+    try {
+      this.#call?.signal();
+    } catch {
+      // The driver gave a descriptor that cannot be signalled: it does not get calls then.
+      this.#call = undefined;
+    }
   }
 
   #later(): void {

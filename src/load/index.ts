@@ -1,0 +1,6 @@
+/**
+ * load: work for devices, verified and measured. Built on what users of the library have: the client
+ * and the drivers.
+ */
+export * from "./block-pass.ts";
+export * from "./block-verify.ts";

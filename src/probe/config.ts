@@ -1,0 +1,63 @@
+import { RemoteError } from "../base/index.ts";
+import { BLOCK_CONFIG_SIZE, decodeBlockConfig } from "../devices/block/config.ts";
+import type { FrontendRequests } from "../frontend/index.ts";
+import type { DeviceName } from "../protocol/index.ts";
+
+type Decode = (bytes: Uint8Array) => Record<string, unknown>;
+
+/** Sizes to ask for, largest first: a device refuses more than it has. */
+const SPACES: Partial<Record<DeviceName, { sizes: readonly number[]; decode: Decode }>> = {
+  block: { sizes: [BLOCK_CONFIG_SIZE, 36, 8], decode: block },
+  net: { sizes: [24, 17, 12, 10, 8, 6], decode: net },
+  fs: { sizes: [44, 40], decode: fs },
+  vsock: { sizes: [8], decode: (bytes) => ({ guestCid: view(bytes).getBigUint64(0, true) }) },
+};
+
+/** Reads and decodes the configuration space; null when it is unknown or the device refuses. */
+export async function probeConfig(
+  requests: FrontendRequests,
+  device: DeviceName | null,
+): Promise<Record<string, unknown> | null> {
+  const space = device === null ? undefined : SPACES[device];
+  if (space === undefined) return null;
+  for (const size of space.sizes) {
+    try {
+      return space.decode(await requests.getConfig(0, size));
+    } catch (error) {
+      if (!(error instanceof RemoteError)) throw error;
+    }
+  }
+  return null;
+}
+
+function block(bytes: Uint8Array): Record<string, unknown> {
+  return { ...decodeBlockConfig(bytes) };
+}
+
+/** virtio_net_config: mac, status, max_virtqueue_pairs, mtu, speed, duplex. */
+function net(bytes: Uint8Array): Record<string, unknown> {
+  const data = view(bytes);
+  const has = (end: number): boolean => bytes.length >= end;
+  return {
+    mac: Array.from(bytes.subarray(0, 6), (byte) => byte.toString(16).padStart(2, "0")).join(":"),
+    ...(has(8) && { status: data.getUint16(6, true) }),
+    ...(has(10) && { maxVirtqueuePairs: data.getUint16(8, true) }),
+    ...(has(12) && { mtu: data.getUint16(10, true) }),
+    ...(has(17) && { speed: data.getUint32(12, true), duplex: data.getUint8(16) }),
+  };
+}
+
+/** virtio_fs_config: tag of 36 bytes, num_request_queues, notify_buf_size. */
+function fs(bytes: Uint8Array): Record<string, unknown> {
+  const tag = bytes.subarray(0, 36);
+  const end = tag.indexOf(0);
+  return {
+    tag: new TextDecoder().decode(end < 0 ? tag : tag.subarray(0, end)),
+    numRequestQueues: view(bytes).getUint32(36, true),
+    ...(bytes.length >= 44 && { notifyBufSize: view(bytes).getUint32(40, true) }),
+  };
+}
+
+function view(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
