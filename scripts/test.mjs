@@ -20,7 +20,7 @@ const tiers = {
   native: { concurrency: 2, timeoutMs: 300_000 },
   integration: { concurrency: 2, timeoutMs: 300_000 },
   // An emulated machine wants a processor for itself.
-  peers: { concurrency: 1, timeoutMs: 600_000 },
+  peers: { concurrency: 1, timeoutMs: 300_000 },
 };
 const total = { passed: 0, failed: 0, skipped: 0, notes: [] };
 

@@ -11,8 +11,11 @@ test(
   { skip: needsProgram("qemu-system-x86_64") },
   async (t) => {
     const socketPath = join(temporaryDirectory(t), "net.sock");
-    const machine = await startQemuNet({ socketPath, queuePairs: 2 });
-    assert.match(machine.output, /waiting for connection on: disconnected:unix:/);
+    await using machine = await startQemuNet({ socketPath, queuePairs: 2 });
+    // It listens first and says so afterwards.
+    await machine.waitForOutput(/waiting for connection on: disconnected:unix:/, {
+      timeoutMs: 10_000,
+    });
     const exit = await machine.stop();
     assert.deepEqual(exit, { code: null, signal: "SIGTERM" });
     assert.ok(existsSync(socketPath), "QEMU leaves its socket behind");
@@ -27,9 +30,8 @@ test(
     const sharedDirectory = join(directory, "shared");
     mkdirSync(sharedDirectory);
     const socketPath = join(directory, "fs.sock");
-    const daemon = await startVirtiofsd({ socketPath, sharedDirectory });
+    await using daemon = await startVirtiofsd({ socketPath, sharedDirectory });
     assert.equal(daemon.exit, undefined);
-    await daemon.stop();
   },
 );
 

@@ -10,7 +10,7 @@ const shell = (script: string, options = {}): Promise<ManagedProcess> =>
   ManagedProcess.spawn("sh", ["-c", script], options);
 
 test("keeps what a program prints on both streams and how it ended", async () => {
-  const peer = await shell("echo out; echo err >&2; exit 3");
+  await using peer = await shell("echo out; echo err >&2; exit 3");
   assert.deepEqual(await peer.exited, { code: 3, signal: null });
   assert.match(peer.output, /out\n/);
   assert.match(peer.output, /err\n/);
@@ -33,7 +33,7 @@ test("finds output only after the given position", async () => {
 });
 
 test("a wait for output ends at once, with the last lines, when the program does", async () => {
-  const peer = await shell("echo cannot do that >&2; exit 1");
+  await using peer = await shell("echo cannot do that >&2; exit 1");
   await assert.rejects(peer.waitForOutput(/ready/), (error) => {
     assert.ok(error instanceof PeerClosedError);
     assert.match(error.message, /^sh exited with code 1 before it printed \/ready\//);
@@ -50,9 +50,9 @@ test("a wait for output honours its time-out and the caller's signal", async () 
 });
 
 test("stops politely, and by force when that does not help", async () => {
-  const polite = await shell("exec sleep 60");
+  await using polite = await shell("exec sleep 60");
   assert.deepEqual(await polite.stop(), { code: null, signal: "SIGTERM" });
-  const stubborn = await shell("trap '' TERM; echo ready; while :; do read x; done", {
+  await using stubborn = await shell("trap '' TERM; echo ready; while :; do read x; done", {
     stdin: "pipe",
   });
   await stubborn.waitForOutput(/ready/, { timeoutMs: 10_000 });
@@ -61,7 +61,7 @@ test("stops politely, and by force when that does not help", async () => {
 });
 
 test("a pipe that a grandchild keeps open does not hold up the end", async () => {
-  const peer = await shell("sleep 60 & echo $!; exit 0");
+  await using peer = await shell("sleep 60 & echo $!; exit 0");
   assert.deepEqual(await peer.exited, { code: 0, signal: null });
   process.kill(Number(peer.output), "SIGKILL");
 });
@@ -77,7 +77,7 @@ test("a missing program is an environment error", async () => {
 test("a descriptor handed over arrives as number 3", async () => {
   const fd = openSync("/proc/self/status", "r");
   try {
-    const peer = await shell("head -n 1 <&3", { extraFds: [fd] });
+    await using peer = await shell("head -n 1 <&3", { extraFds: [fd] });
     await peer.exited;
     assert.match(peer.output, /^Name:/);
   } finally {

@@ -20,7 +20,7 @@ test(
   async (t) => {
     const directory = temporaryDirectory(t);
     const socketPath = join(directory, "disk.sock");
-    const daemon = await startStorageDaemon({
+    await using daemon = await startStorageDaemon({
       socketPath,
       imagePath: diskImage(directory, mebibyte),
       queues: 2,
@@ -38,7 +38,7 @@ test(
     const directory = temporaryDirectory(t);
     const socketPath = join(directory, "disk.sock");
     const options = { socketPath, imagePath: diskImage(directory, mebibyte) };
-    const first = await startStorageDaemon(options);
+    await using first = await startStorageDaemon(options);
     await first.kill();
     assert.ok(existsSync(socketPath), "a leftover file");
     await assert.rejects(
@@ -82,13 +82,12 @@ test("a start that is no longer wanted ends the daemon", { skip }, async (t) => 
     startStorageDaemon({ socketPath, imagePath, signal: AbortSignal.abort(reason) }),
     reason,
   );
-  const again = await ManagedProcess.spawn(
+  await using again = await ManagedProcess.spawn(
     "qemu-storage-daemon",
     // The daemon locks a writable image: this start shows that the first one is gone.
     storageDaemonArguments({ socketPath, imagePath }),
   );
   await waitUntilListening(socketPath, { process: again });
-  await again.stop();
 });
 
 test("a socket that somebody listens on is not taken over", { skip }, async (t) => {
