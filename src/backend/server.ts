@@ -36,7 +36,14 @@ export class BackendServer {
   }
 
   #serve(socket: UnixSocket): void {
-    const session = startSession(socket, this.#options);
+    let session: BackendSession;
+    try {
+      session = startSession(socket, this.#options);
+    } catch (error) {
+      // One connection that cannot be served is no reason to stop serving the others.
+      this.#options.onProblem?.(error instanceof Error ? error : new Error(String(error)));
+      return;
+    }
     this.sessions.add(session);
     void session.closed.then(() => this.sessions.delete(session));
   }
@@ -70,6 +77,7 @@ export async function connectBackend(path: string, options: BackendConnectOption
     const session = startSession(socket, options);
     const stop = (): void => session.close();
     signal?.addEventListener("abort", stop, { once: true });
+    if (signal?.aborted) stop();
     await session.closed;
     signal?.removeEventListener("abort", stop);
     if (!reconnect || signal?.aborted) return;
@@ -79,10 +87,13 @@ export async function connectBackend(path: string, options: BackendConnectOption
 }
 
 function startSession(socket: UnixSocket, options: BackendOptions): BackendSession {
+  let device: Device | undefined;
   let session: BackendSession;
   try {
-    session = new BackendSession(socket, { ...options, device: options.device() });
+    device = options.device();
+    session = new BackendSession(socket, { ...options, device });
   } catch (error) {
+    device?.close?.();
     socket.close();
     throw error;
   }

@@ -76,7 +76,17 @@ export class BackendSession {
     this.negotiation.offered = this.features;
     this.vrings = Array.from({ length: device.maxQueues }, (_, index) => this.#vring(index));
     const channel = new UnixChannel(socket, { observe: options.observe });
-    this.#channel = options.channel?.(channel) ?? channel;
+    try {
+      this.#channel = options.channel?.(channel) ?? channel;
+      this.#start(strictness, onProblem);
+    } catch (error) {
+      channel.close();
+      throw error;
+    }
+  }
+
+  #start(strictness: Strictness, onProblem: SessionOptions["onProblem"]): void {
+    const { handler: wrap } = this.#options;
     const answerer = new Answerer(this.#channel, {
       direction: "front-end",
       negotiation: this.negotiation,
@@ -84,7 +94,7 @@ export class BackendSession {
       onRefused: onProblem,
     });
     const on = (request: number, handler: RequestHandler): void =>
-      answerer.on(request, options.handler?.(request, handler) ?? handler);
+      answerer.on(request, wrap?.(request, handler) ?? handler);
     for (const answer of [answerNegotiation, answerMemory, answerVrings, answerConfig]) answer(this, on);
     void this.#channel.closed.then(() => this.#end());
     answerer.start();
@@ -107,8 +117,14 @@ export class BackendSession {
 
   /** Takes a socket for requests of our own (SET_BACKEND_REQ_FD), in place of an earlier one. */
   openBackendChannel(fd: OwnedFd): void {
+    let channel: UnixChannel;
+    try {
+      channel = new UnixChannel(UnixSocket.adopt(fd), { observe: this.#options.observe });
+    } catch (error) {
+      fd.close();
+      throw error;
+    }
     this.#backendChannel?.channel.close();
-    const channel = new UnixChannel(UnixSocket.adopt(fd), { observe: this.#options.observe });
     const caller = new Caller(channel, {
       direction: "back-end",
       negotiation: this.negotiation,
@@ -145,8 +161,8 @@ export class BackendSession {
   #end(): void {
     this.#backendChannel?.channel.close();
     for (const vring of this.vrings) vring.close();
-    const drained = this.vrings.map(({ index }) => this.device.quiesce?.(index));
-    void Promise.all(drained).then(() => {
+    const drained = this.vrings.map(async ({ index }) => this.device.quiesce?.(index));
+    void Promise.allSettled(drained).then(() => {
       this.memory.close();
       this.device.close?.();
     });

@@ -39,8 +39,8 @@ export class Vring {
   #closed = false;
   #queue: DeviceQueue | undefined;
   #runner: DeviceRunner | undefined;
-  /** Memory table that the queue's addresses were looked up in. */
-  #generation = -1;
+  /** The memory that the queue's addresses were looked up in may be gone. */
+  #stale = false;
 
   constructor(index: number, context: VringContext) {
     this.index = index;
@@ -100,28 +100,46 @@ export class Vring {
 
   /** SET_VRING_KICK: starts the ring; without a descriptor it is polled. */
   setKick(fd: OwnedFd | undefined): void {
-    const kick = fd && EventFd.adopt(fd);
-    this.#runner?.stop();
-    this.#runner = undefined;
-    this.#kick?.close();
-    this.#kick = kick;
-    this.#started = true;
-    this.#run();
+    const before = this.#kick;
+    const wasStarted = this.#started;
+    const kick = adopt(fd);
+    try {
+      // Looked at now, also while the ring is disabled: later nobody could be told.
+      if (!wasStarted) this.#locate();
+      this.#halt();
+      this.#kick = kick;
+      this.#started = true;
+      this.#run();
+    } catch (error) {
+      kick?.close();
+      this.#kick = before;
+      this.#started = wasStarted;
+      this.#runOrBreak();
+      throw error;
+    }
+    before?.close();
   }
 
   /** SET_VRING_CALL; without a descriptor the driver polls. */
   setCall(fd: OwnedFd | undefined): void {
-    const call = fd && EventFd.adopt(fd);
-    if (this.#runner) this.#runner.call = call;
+    const call = adopt(fd);
+    if (this.#runner) {
+      try {
+        // Completions that were announced on the descriptor before are not lost with it.
+        call?.signal();
+      } catch (error) {
+        call?.close();
+        throw error;
+      }
+      this.#runner.call = call;
+    }
     this.#call?.close();
     this.#call = call;
-    // Completions that were announced on the descriptor before are not lost with it.
-    if (this.#runner) this.#call?.signal();
   }
 
   /** SET_VRING_ERR */
   setError(fd: OwnedFd | undefined): void {
-    const error = fd && EventFd.adopt(fd);
+    const error = adopt(fd);
     this.#error?.close();
     this.#error = error;
   }
@@ -130,8 +148,16 @@ export class Vring {
   setEnabled(enabled: boolean): void {
     if (enabled === this.#enabled) return;
     this.#enabled = enabled;
-    if (enabled) this.#run();
-    else this.#halt();
+    if (!enabled) {
+      this.#halt();
+      return;
+    }
+    try {
+      this.#run();
+    } catch (error) {
+      this.#enabled = false;
+      throw error;
+    }
   }
 
   /** GET_VRING_BASE: stops the ring once nothing is in work; returns the next available index. */
@@ -151,10 +177,17 @@ export class Vring {
   async quiesce(): Promise<void> {
     this.#halt();
     await this.#context.device.quiesce?.(this.index);
+    // What completed meanwhile; nobody else would show it to the driver.
+    if (!this.#closed && this.#queue?.publish()) this.#signal(this.#call);
   }
 
   /** After the memory table changed. A ring that the new table does not cover is broken. */
   resume(): void {
+    this.#stale = true;
+    this.#runOrBreak();
+  }
+
+  #runOrBreak(): void {
     try {
       this.#run();
     } catch (error) {
@@ -200,17 +233,21 @@ export class Vring {
   }
 
   #reportBroken(): void {
-    try {
-      this.#error?.signal();
-    } catch {
-      // What the front-end gave cannot be signalled; the report below still comes.
-    }
+    this.#signal(this.#error);
     this.#context.onBroken(this);
+  }
+
+  #signal(event: EventFd | undefined): void {
+    try {
+      event?.signal();
+    } catch {
+      // The front-end gave something that cannot be signalled: it is not told then.
+    }
   }
 
   #currentQueue(): DeviceQueue {
     const { memory, features, wrapQueue } = this.#context;
-    if (this.#queue && this.#generation === memory.generation) return this.#queue;
+    if (this.#queue && !this.#stale) return this.#queue;
     const acknowledged = features();
     const queue = new SplitDeviceQueue({
       size: this.#size,
@@ -223,7 +260,7 @@ export class Vring {
       base: this.#queue?.state().base ?? this.#base,
     });
     this.#queue = wrapQueue(queue);
-    this.#generation = memory.generation;
+    this.#stale = false;
     return this.#queue;
   }
 
@@ -264,4 +301,14 @@ export class Vring {
 
 function sameAddress(a: VringAddress, b: VringAddress | undefined): boolean {
   return a.descriptor === b?.descriptor && a.available === b.available && a.used === b.used;
+}
+
+/** Takes a descriptor over, also when it cannot be used as one for events. */
+function adopt(fd: OwnedFd | undefined): EventFd | undefined {
+  try {
+    return fd && EventFd.adopt(fd);
+  } catch (error) {
+    fd?.close();
+    throw error;
+  }
 }

@@ -40,8 +40,8 @@ export function answerMemory(
 
 /** No ring is in work while memory goes away; afterwards rings are looked up anew. */
 async function paused(session: BackendSession, change: () => void): Promise<void> {
-  for (const vring of session.vrings) await vring.quiesce();
   try {
+    for (const vring of session.vrings) await vring.quiesce();
     change();
   } finally {
     for (const vring of session.vrings) vring.resume();

@@ -1,0 +1,16 @@
+import type { Command } from "@commander-js/extra-typings";
+import type { Context } from "../../context.ts";
+import { checked, commonCommand } from "../../options.ts";
+import { parseSize } from "../../units.ts";
+
+export function addDemoCommand(program: Command, context: Context): void {
+  const command = commonCommand("demo")
+    .description("start the built-in block back-end, do verified I/O on it, and print what came of it")
+    .option("--size <bytes>", "how much to write and read back; default 64M", checked(parseSize))
+    .option("--json", "print one JSON document");
+  command.action(async (options) => {
+    const { runDemo } = await import("./run.ts");
+    await runDemo(options, context);
+  });
+  program.addCommand(command as unknown as Command);
+}

@@ -1,0 +1,100 @@
+import { type Command, Option } from "@commander-js/extra-typings";
+import type { Context } from "../../context.ts";
+import { checked, commonCommand, strictOption, timeoutOption } from "../../options.ts";
+import { parseChoice, parseDuration, parseInteger, parseList, parseSize } from "../../units.ts";
+
+const parseCompletion = parseChoice(["poll", "event"] as const);
+
+/** Options of everything that talks to a block back-end. */
+function blockCommand(name: string, description: string) {
+  return commonCommand(name)
+    .description(description)
+    .argument("<socket>", "path of the back-end's socket")
+    .option("--listen", "make the socket and wait for the back-end to connect")
+    .addOption(strictOption)
+    .addOption(timeoutOption)
+    .addOption(
+      new Option("--io-timeout <duration>", "how long one request may take")
+        .default(30_000, "30s")
+        .argParser(checked(parseDuration)),
+    );
+}
+
+const offset = new Option("--offset <bytes>", "where on the device, a multiple of 512")
+  .default(0, "0")
+  .argParser(checked(parseSize));
+
+const lengthOption = (): Option<"--length <bytes>", undefined, undefined, undefined, false, number> =>
+  new Option("--length <bytes>", "how much, a multiple of 512").argParser(checked(parseSize));
+
+export function addIoCommand(program: Command, context: Context): void {
+  const load = async () => import("./run.ts");
+  const block = commonCommand("block").description("a block device");
+
+  block.addCommand(
+    blockCommand("read", "read bytes, to a file or to standard output")
+      .addOption(offset)
+      .addOption(lengthOption().default(512, "512"))
+      .option("--out <file>", "write them to this file, which must not exist yet")
+      .option("--force", "write over the file of --out")
+      .action(async (socket, options) => (await load()).read(socket, options, context)),
+  );
+  block.addCommand(
+    blockCommand("write", "write bytes from a file or from standard input")
+      .addOption(offset)
+      .addOption(lengthOption())
+      .option("--in <file>", "take them from this file")
+      .action(async (socket, options) => (await load()).write(socket, options, context)),
+  );
+  block.addCommand(
+    blockCommand("flush", "make what was written last").action(async (socket, options) =>
+      (await load()).flush(socket, options, context),
+    ),
+  );
+  block.addCommand(
+    blockCommand("id", "ask for the device's name").action(async (socket, options) =>
+      (await load()).id(socket, options, context),
+    ),
+  );
+  block.addCommand(
+    blockCommand("discard", "tell that a range is not needed any more")
+      .addOption(offset)
+      .addOption(lengthOption().makeOptionMandatory())
+      .action(async (socket, options) => (await load()).discard(socket, options, context)),
+  );
+  block.addCommand(
+    blockCommand("write-zeroes", "make a range read as zeroes")
+      .addOption(offset)
+      .addOption(lengthOption().makeOptionMandatory())
+      .option("--unmap", "the device may give the room back")
+      .action(async (socket, options) => (await load()).writeZeroes(socket, options, context)),
+  );
+  block.addCommand(
+    blockCommand("verify", "write a pattern, read it back, compare; prints MiB/s")
+      .option("--size <bytes>", "how much, from the beginning; default all", checked(parseSize))
+      .addOption(
+        new Option("--depth <list>", "requests at once, one run for each")
+          .default([1, 16, 128], "1,16,128")
+          .argParser(checked(parseList(parseInteger(1, 32_768)))),
+      )
+      .addOption(
+        new Option("--completion <list>", "how completions are learnt of, one run for each")
+          .default(["poll", "event"] as ("poll" | "event")[], "poll,event")
+          .argParser(checked(parseList(parseCompletion))),
+      )
+      .addOption(
+        new Option("--block-size <bytes>", "bytes of each request")
+          .default(65_536, "64K")
+          .argParser(checked(parseSize)),
+      )
+      .option("--seed <number>", "of the pattern; default random", checked(parseInteger(0, 2 ** 31 - 1)))
+      .option("--overwrite", "write over a device that is not blank")
+      .option("--json", "print one JSON document")
+      .addHelpText("after", "\nExample:\n  $ vhost-user io block verify disk.sock --size 256M --depth 1,16,128")
+      .action(async (socket, options) => (await load()).verify(socket, options, context)),
+  );
+
+  const io = commonCommand("io").description("do I/O by hand: the client, with no virtual machine");
+  io.addCommand(block as unknown as Command);
+  program.addCommand(io as unknown as Command);
+}

@@ -1,0 +1,207 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { randomInt } from "node:crypto";
+import { PeerClosedError, TimeoutError, UsageError, type WaitOptions } from "../../../base/index.ts";
+import { BLOCK_DRIVER_FEATURES, BlockDriver, SECTOR_SIZE } from "../../../devices/block/index.ts";
+import { Client, type ClientOptions } from "../../../frontend/index.ts";
+import { MismatchError, verifyBlock, type VerifyResult } from "../../../load/index.ts";
+import type { Completion } from "../../../runtime/index.ts";
+import { type CommonOptions, type Context, messagePrinter } from "../../context.ts";
+import { CommandError, ExitCode } from "../../exit-code.ts";
+import { formatSize } from "../../units.ts";
+
+export interface BlockOptions extends CommonOptions {
+  readonly listen?: true | undefined;
+  readonly strict?: true | undefined;
+  readonly timeout: number;
+  readonly ioTimeout: number;
+}
+
+interface RangeOptions extends BlockOptions {
+  readonly offset: number;
+  readonly length: number;
+}
+
+export async function read(
+  socket: string,
+  options: RangeOptions & { readonly out?: string | undefined; readonly force?: true | undefined },
+  context: Context,
+): Promise<void> {
+  const { output } = context;
+  await withDriver(socket, options, context, async (driver, wait) => {
+    const bytes = await driver.read(options.offset, options.length, wait);
+    if (options.out !== undefined) {
+      save(options.out, bytes, options.force === true);
+      output.note(`${formatSize(bytes.length)} at byte ${options.offset} saved to ${options.out}`);
+    } else if (output.stdoutIsTerminal) {
+      for (const line of hexDump(bytes, options.offset)) output.print(line);
+    } else {
+      output.bytes(bytes);
+    }
+  });
+}
+
+export async function write(
+  socket: string,
+  options: BlockOptions & {
+    readonly offset: number;
+    readonly length?: number | undefined;
+    readonly in?: string | undefined;
+  },
+  context: Context,
+): Promise<void> {
+  const input = readFileSync(options.in ?? 0);
+  const length = options.length ?? input.length;
+  if (length > input.length || length % SECTOR_SIZE !== 0 || length === 0) {
+    throw new UsageError(
+      `expected input of a positive multiple of ${SECTOR_SIZE} bytes, got ${input.length} bytes` +
+        (options.length === undefined ? "" : ` for --length ${options.length}`),
+    );
+  }
+  await withDriver(socket, options, context, async (driver, wait) => {
+    await driver.write(options.offset, input.subarray(0, length), wait);
+    await driver.flush(wait);
+    context.output.note(`${formatSize(length)} written at byte ${options.offset} and flushed`);
+  });
+}
+
+export async function flush(socket: string, options: BlockOptions, context: Context): Promise<void> {
+  await withDriver(socket, options, context, async (driver, wait) => driver.flush(wait));
+}
+
+export async function id(socket: string, options: BlockOptions, context: Context): Promise<void> {
+  await withDriver(socket, options, context, async (driver, wait) => {
+    context.output.print(await driver.id(wait));
+  });
+}
+
+export async function discard(socket: string, options: RangeOptions, context: Context): Promise<void> {
+  await withDriver(socket, options, context, async (driver, wait) => {
+    await driver.discard(options.offset, options.length, wait);
+    context.output.note(`${formatSize(options.length)} discarded at byte ${options.offset}`);
+  });
+}
+
+export async function writeZeroes(
+  socket: string,
+  options: RangeOptions & { readonly unmap?: true | undefined },
+  context: Context,
+): Promise<void> {
+  await withDriver(socket, options, context, async (driver, wait) => {
+    await driver.writeZeroes(options.offset, options.length, { ...wait, unmap: options.unmap === true });
+    context.output.note(`${formatSize(options.length)} zeroed at byte ${options.offset}`);
+  });
+}
+
+export interface VerifyOptions extends BlockOptions {
+  readonly size?: number | undefined;
+  readonly depth: readonly number[];
+  readonly completion: readonly Completion[];
+  readonly blockSize: number;
+  readonly seed?: number | undefined;
+  readonly overwrite?: true | undefined;
+  readonly json?: true | undefined;
+}
+
+export async function verify(socket: string, options: VerifyOptions, context: Context): Promise<void> {
+  const { output, signal } = context;
+  const { size, blockSize, overwrite } = options;
+  if (blockSize % SECTOR_SIZE !== 0 || blockSize === 0) {
+    throw new UsageError(`expected --block-size as a multiple of ${SECTOR_SIZE}, got ${blockSize}`);
+  }
+  const seed = options.seed ?? randomInt(2 ** 31);
+  const cases = options.completion.flatMap((completion) =>
+    options.depth.map((depth) => ({ depth, completion })),
+  );
+  const results: VerifyResult[] = [];
+  output.note(`seed ${seed}`);
+  try {
+    for await (const result of verifyBlock({
+      connect: async (more) => open(socket, options, context, more),
+      size,
+      cases,
+      seed,
+      transferBytes: blockSize,
+      overwrite: overwrite === true,
+      signal,
+      onProgress: ({ phase, depth, completion, bytes, size: all }) =>
+        output.progress(
+          () => `depth ${depth}, ${completion}: ${phase} ${Math.floor((bytes / all) * 100)} %`,
+        ),
+    })) {
+      results.push(result);
+      if (!options.json) output.print(verifyLine(result));
+    }
+  } catch (error) {
+    if (!(error instanceof MismatchError)) throw error;
+    throw new CommandError(ExitCode.Failed, `${error.message} (seed ${seed})`, { cause: error });
+  }
+  if (options.json) output.json({ socket, seed, verified: true, results });
+}
+
+function verifyLine({ depth, completion, bytes, writeMiBs, readMiBs }: VerifyResult): string {
+  return (
+    `depth ${String(depth).padStart(3)}, ${completion.padEnd(5)}  ` +
+    `write ${writeMiBs.toFixed(0).padStart(5)} MiB/s  read and compare ${readMiBs.toFixed(0).padStart(5)} MiB/s  ` +
+    `${formatSize(bytes)} verified`
+  );
+}
+
+async function withDriver(
+  socket: string,
+  options: BlockOptions,
+  context: Context,
+  use: (driver: BlockDriver, wait: WaitOptions) => Promise<void>,
+): Promise<void> {
+  const client = await open(socket, options, context, { deviceFeatures: BLOCK_DRIVER_FEATURES });
+  try {
+    const driver = await BlockDriver.start(client);
+    await use(driver, { timeoutMs: options.ioTimeout, signal: context.signal });
+  } catch (error) {
+    // The handshake is over: what is lost now is a failed request and not an unreachable target.
+    if (error instanceof TimeoutError || error instanceof PeerClosedError) {
+      throw new CommandError(ExitCode.Failed, error.message, { cause: error });
+    }
+    throw error;
+  } finally {
+    await client.close();
+  }
+}
+
+async function open(
+  socket: string,
+  options: BlockOptions,
+  context: Context,
+  more: ClientOptions,
+): Promise<Client> {
+  const clientOptions: ClientOptions = {
+    ...more,
+    timeoutMs: options.timeout,
+    strictness: options.strict ? "strict" : "lenient",
+    signal: context.signal,
+    observe: messagePrinter(context, options, "block"),
+  };
+  return options.listen ? Client.accept(socket, clientOptions) : Client.connect(socket, clientOptions);
+}
+
+function save(path: string, bytes: Uint8Array, overwrite: boolean): void {
+  try {
+    writeFileSync(path, bytes, { flag: overwrite ? "w" : "wx" });
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+    throw new UsageError(
+      `${path}: expected a file that does not exist yet; it was left alone: choose another or add --force`,
+      { cause: error },
+    );
+  }
+}
+
+function hexDump(bytes: Uint8Array, offset: number): string[] {
+  const lines: string[] = [];
+  for (let at = 0; at < bytes.length; at += 16) {
+    const row = bytes.subarray(at, at + 16);
+    const hex = Array.from(row, (byte) => byte.toString(16).padStart(2, "0")).join(" ");
+    const text = Array.from(row, (byte) => (byte >= 32 && byte < 127 ? String.fromCharCode(byte) : ".")).join("");
+    lines.push(`${(offset + at).toString(16).padStart(8, "0")}  ${hex.padEnd(47)}  ${text}`);
+  }
+  return lines;
+}

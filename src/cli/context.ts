@@ -1,0 +1,32 @@
+import { describeMessage, type DeviceName, type Direction } from "../protocol/index.ts";
+import type { FrameObserver } from "../transport/index.ts";
+import type { Output } from "./output.ts";
+
+/** What a command is given besides its own options. */
+export interface Context {
+  readonly output: Output;
+  /** Aborts with an `InterruptError` on SIGINT and SIGTERM: clean up and end. */
+  readonly signal: AbortSignal;
+}
+
+/** Options that every command has. */
+export interface CommonOptions {
+  readonly verbose?: true | undefined;
+  readonly debug?: true | undefined;
+  readonly quiet?: true | undefined;
+}
+
+/** With -v: prints each message as one line. */
+export function messagePrinter(
+  { output }: Context,
+  { verbose }: CommonOptions,
+  device: DeviceName | undefined,
+  direction: Direction = "front-end",
+): FrameObserver | undefined {
+  if (!verbose) return undefined;
+  return (way, { header, payload, fds }) => {
+    const descriptors = fds.length;
+    const text = describeMessage({ direction, header, payload, descriptors, device });
+    output.error(`${way === "sent" ? ">" : "<"} ${text}`);
+  };
+}

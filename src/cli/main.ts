@@ -1,0 +1,63 @@
+import { CommanderError } from "@commander-js/extra-typings";
+import { VhostUserError } from "../base/index.ts";
+import { exitCodeOf, ExitCode, InterruptError } from "./exit-code.ts";
+import { Output } from "./output.ts";
+import { createProgram } from "./program.ts";
+
+/** Runs the command line and sets the process's exit code. */
+export async function main(args: readonly string[]): Promise<void> {
+  const { stdout, stderr } = process;
+  // Whoever reads us may stop reading; that is no error of ours.
+  for (const stream of [stdout, stderr]) {
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE") throw error;
+      process.exitCode ??= ExitCode.Ok;
+    });
+  }
+  const debug = args.includes("--debug");
+  const quiet = args.includes("--quiet") || args.includes("-q");
+  const output = new Output({ stdout, stderr, quiet });
+  const interrupt = new AbortController();
+  const stopListening = abortOnSignals(interrupt);
+  try {
+    const program = createProgram({ output, signal: interrupt.signal });
+    await program.parseAsync([...args], { from: "user" });
+  } catch (error) {
+    process.exitCode = report(error, output, debug);
+  } finally {
+    stopListening();
+  }
+}
+
+/** The first signal asks the command to clean up and end; the second ends it. */
+function abortOnSignals(interrupt: AbortController): () => void {
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (signal !== "SIGINT" && signal !== "SIGTERM") return;
+    const reason = new InterruptError(signal);
+    if (interrupt.signal.aborted) process.exit(reason.exitCode);
+    interrupt.abort(reason);
+  };
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+  return () => {
+    process.off("SIGINT", onSignal);
+    process.off("SIGTERM", onSignal);
+  };
+}
+
+function report(error: unknown, output: Output, debug: boolean): number {
+  if (error instanceof CommanderError) {
+    // Help and version come as errors, too; commander has printed what there is to say.
+    return error.exitCode === 0 ? ExitCode.Ok : ExitCode.Usage;
+  }
+  const exitCode = exitCodeOf(error);
+  const message = error instanceof Error ? error.message : String(error);
+  output.error(`vhost-user: ${exitCode === ExitCode.Internal ? "internal error: " : ""}${message}`);
+  if (debug && error instanceof Error) {
+    output.error(error.stack ?? "");
+    if (error.cause instanceof Error) output.error(`caused by: ${error.cause.stack ?? ""}`);
+  } else if (exitCode === ExitCode.Internal && !VhostUserError.isVhostUserError(error)) {
+    output.error("this is a bug; run again with --debug and report what it prints");
+  }
+  return exitCode;
+}

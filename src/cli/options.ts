@@ -1,0 +1,34 @@
+import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { parseDuration } from "./units.ts";
+
+/** Makes a parser's complaint a complaint about the option. */
+export function checked<T>(parse: (text: string) => T): (text: string) => T {
+  return (text) => {
+    try {
+      return parse(text);
+    } catch (error) {
+      throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+    }
+  };
+}
+
+/** A command with the options that all have. */
+export function commonCommand(name: string) {
+  return new Command(name)
+    .exitOverride()
+    .option("-v, --verbose", "print each message")
+    .option("-q, --quiet", "print results and errors only")
+    .option("--debug", "print stack traces");
+}
+
+export const timeoutOption = new Option(
+  "--timeout <duration>",
+  "how long the peer may take to answer in the handshake",
+)
+  .default(5000, "5s")
+  .argParser(checked(parseDuration));
+
+export const strictOption = new Option(
+  "--strict",
+  "judge messages as the specification has them, not as real peers send them",
+);

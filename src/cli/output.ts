@@ -1,0 +1,82 @@
+import { styleText } from "node:util";
+
+type Style = Parameters<typeof styleText>[0];
+
+/** Where a command writes to, and how much. */
+export interface OutputOptions {
+  readonly stdout: NodeJS.WriteStream;
+  readonly stderr: NodeJS.WriteStream;
+  readonly quiet: boolean;
+}
+
+/** How often a progress line is drawn at most, milliseconds. */
+const PROGRESS_INTERVAL_MS = 100;
+
+/** Results go to stdout; what only a person wants to see goes to stderr. */
+export class Output {
+  readonly #options: OutputOptions;
+  #drawnAt = 0;
+  #progressShown = false;
+
+  constructor(options: OutputOptions) {
+    this.#options = options;
+  }
+
+  /** A line of the result. */
+  print(line: string): void {
+    this.#clearProgress();
+    this.#options.stdout.write(`${line}\n`);
+  }
+
+  /** The result as one JSON document. */
+  json(value: unknown): void {
+    this.print(JSON.stringify(value, jsonReplacer, 2));
+  }
+
+  /** Raw bytes of the result. */
+  bytes(bytes: Uint8Array): void {
+    this.#options.stdout.write(bytes);
+  }
+
+  /** For people; silent with --quiet. */
+  note(line: string): void {
+    if (!this.#options.quiet) this.error(line);
+  }
+
+  /** For people, always. */
+  error(line: string): void {
+    this.#clearProgress();
+    this.#options.stderr.write(`${line}\n`);
+  }
+
+  /** One line that is overwritten by the next; on a terminal only. */
+  progress(line: () => string): void {
+    const { stderr, quiet } = this.#options;
+    const now = performance.now();
+    if (!stderr.isTTY || quiet || now - this.#drawnAt < PROGRESS_INTERVAL_MS) return;
+    this.#drawnAt = now;
+    this.#progressShown = true;
+    stderr.write(`\r\u001b[K${line()}`);
+  }
+
+  /** Colours follow the terminal, NO_COLOR and FORCE_COLOR. */
+  style(style: Style, text: string): string {
+    return styleText(style, text, { stream: this.#options.stdout });
+  }
+
+  get stdoutIsTerminal(): boolean {
+    return this.#options.stdout.isTTY;
+  }
+
+  #clearProgress(): void {
+    if (!this.#progressShown) return;
+    this.#progressShown = false;
+    this.#options.stderr.write("\r\u001b[K");
+  }
+}
+
+/** 64-bit numbers as numbers where that is exact, else as text. */
+function jsonReplacer(_key: string, value: unknown): unknown {
+  if (typeof value !== "bigint") return value;
+  return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value.toString();
+}
