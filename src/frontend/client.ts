@@ -1,4 +1,4 @@
-import { NegotiationError, StateError, type WaitOptions } from "../base/index.ts";
+import { NegotiationError, ProtocolError, StateError, u16Distance, type WaitOptions } from "../base/index.ts";
 import { GuestMemory, type GuestMemoryOptions } from "../memory/index.ts";
 import type { UnixSocket } from "../os/index.ts";
 import { ProtocolFeature, VirtioFeature } from "../protocol/index.ts";
@@ -69,8 +69,13 @@ export class Client {
   private constructor(socket: UnixSocket, options: ClientOptions) {
     this.#options = options;
     const peer = describePeer(socket);
-    this.memory = new GuestMemory(options.memory ?? { size: 64 << 20 });
     this.#channel = new UnixChannel(socket, { observe: options.observe });
+    try {
+      this.memory = new GuestMemory(options.memory ?? { size: 64 << 20 });
+    } catch (error) {
+      this.#channel.close();
+      throw error;
+    }
     const negotiation = new Negotiation();
     const caller = new Caller(this.#channel, {
       direction: "front-end",
@@ -103,7 +108,11 @@ export class Client {
     return Client.over(await acceptSocket(path, { signal, timeoutMs }), options);
   }
 
-  /** Negotiates on a connected socket, which it takes over. */
+  /**
+   * Negotiates on a connected socket, which it takes over.
+   *
+   * @throws as {@link connect}, but for what concerns connecting; the signal's reason
+   */
   static async over(socket: UnixSocket, options: ClientOptions = {}): Promise<Client> {
     let client: Client;
     try {
@@ -112,13 +121,20 @@ export class Client {
       socket.close();
       throw error;
     }
+    const { signal } = options;
+    const abort = (): void => client.#channel.close(new StateError("the session was aborted"));
+    signal?.addEventListener("abort", abort, { once: true });
     try {
+      signal?.throwIfAborted();
       await client.#negotiate();
       await client.#shareMemory();
       return client;
     } catch (error) {
       client.#release();
+      signal?.throwIfAborted();
       throw error;
+    } finally {
+      signal?.removeEventListener("abort", abort);
     }
   }
 
@@ -190,6 +206,7 @@ export class Client {
    * Stops a ring: the back-end completes what is in flight first. It can be started again.
    *
    * @returns the next available index
+   * @throws {ProtocolError} the back-end's index is none that the ring can have
    */
   async stopQueue(queue: ClientQueue): Promise<number> {
     const { requests } = this;
@@ -199,6 +216,15 @@ export class Client {
     }
     const base = await requests.getVringBase(queue.index);
     queue.stop();
+    queue.collect();
+    const { base: oldest, outstanding } = queue.ring;
+    if (base > 0xffff || u16Distance(base, oldest) > outstanding) {
+      const [expected, actual] = [`${oldest} and up to ${outstanding} more`, String(base)];
+      throw new ProtocolError(
+        `VHOST_USER_GET_VRING_BASE reply: expected the index of queue ${queue.index} to be ${expected}, got ${actual}`,
+        { request: "VHOST_USER_GET_VRING_BASE", field: "num", expected, actual },
+      );
+    }
     return base;
   }
 

@@ -41,15 +41,20 @@ export class ClientQueue {
     this.ring = new SplitDriverQueue({ size, memory, features });
     this.#completion = completion;
     this.#handler = handler;
-    this.kick = EventFd.create();
-    this.call = EventFd.create();
-    this.error = EventFd.create();
+    const events: EventFd[] = [];
+    try {
+      for (let i = 0; i < 3; i += 1) events.push(EventFd.create());
+    } catch (error) {
+      for (const event of events) event.close();
+      throw error;
+    }
+    [this.kick, this.call, this.error] = events as [EventFd, EventFd, EventFd];
   }
 
   /** Collects completions from now on. */
   start(): void {
-    // A back-end may signal a fresh call descriptor once; that is no completion.
-    this.call.drain();
+    // Completions may have come before anybody waited for them: look once, as if called.
+    this.call.signal();
     const handler = this.#handler;
     this.#runner = new DriverRunner({
       queue: this.ring,
@@ -57,14 +62,7 @@ export class ClientQueue {
       call: this.call,
       done: (token, written) => handler.done(token, written),
       batchDone: () => handler.batchDone?.(),
-      onBroken: () => {
-        const fault = this.ring.broken;
-        this.fail(
-          new QueueError(
-            `the device broke the rules of queue ${this.index}: ${fault?.reason} (VIRTIO ${fault?.section})`,
-          ),
-        );
-      },
+      onBroken: () => this.#reportBroken(),
     });
   }
 
@@ -87,6 +85,13 @@ export class ClientQueue {
     return this.error.drain();
   }
 
+  /** Takes the completions that came before the ring stopped. */
+  collect(): void {
+    const { ring } = this;
+    while (ring.poll((token, written) => this.#handler.done(token, written), ring.size) > 0);
+    if (ring.broken !== undefined) this.#reportBroken();
+  }
+
   /** Stops collecting completions. */
   stop(): void {
     this.#runner?.stop();
@@ -99,6 +104,15 @@ export class ClientQueue {
     if (this.#failed) return;
     this.#failed = true;
     this.#handler.failed(error);
+  }
+
+  #reportBroken(): void {
+    const fault = this.ring.broken;
+    this.fail(
+      new QueueError(
+        `the device broke the rules of queue ${this.index}: ${fault?.reason} (VIRTIO ${fault?.section})`,
+      ),
+    );
   }
 
   close(): void {

@@ -1,4 +1,4 @@
-import { RemoteError } from "../base/index.ts";
+import { ProtocolError, RemoteError } from "../base/index.ts";
 import type { OwnedFd } from "../os/index.ts";
 import {
   type Config,
@@ -187,15 +187,24 @@ export class FrontendRequests {
    * VHOST_USER_GET_CONFIG: `size` bytes of the configuration space.
    *
    * @throws {RemoteError} the back-end refused: the space has fewer bytes, or there is none
+   * @throws {ProtocolError} it answered with another number of bytes
    */
   async getConfig(offset: number, size: number, o?: CallOptions): Promise<Uint8Array> {
     const asked: Config = { offset, flags: 0, data: new Uint8Array(size) };
     const reply = await this.call(FrontendRequest.GetConfig, asked, o);
-    if (reply === undefined || reply.data.length !== size) {
+    const request = "VHOST_USER_GET_CONFIG";
+    if (reply === undefined || (reply.data.length === 0 && size > 0)) {
       throw new RemoteError(
-        "VHOST_USER_GET_CONFIG",
-        `VHOST_USER_GET_CONFIG: asked for ${size} bytes at offset ${offset}, got ${reply?.data.length ?? 0}; ` +
+        request,
+        `${request}: expected ${size} bytes at offset ${offset}, the peer refused; ` +
           `the device's configuration space may be smaller`,
+      );
+    }
+    if (reply.data.length !== size) {
+      const [expected, actual] = [`${size} bytes`, `${reply.data.length} bytes`];
+      throw new ProtocolError(
+        `${request} reply: expected ${expected} of the configuration space, got ${actual}`,
+        { request, field: "size", expected, actual },
       );
     }
     return reply.data;

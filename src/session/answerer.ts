@@ -3,7 +3,10 @@ import type { OwnedFd } from "../os/index.ts";
 import {
   decodeLenient,
   type Direction,
+  type DueReply,
   dueReply,
+  FrontendRequest,
+  frontendRequests,
   HeaderFlag,
   requestSpec,
   type RequestSpec,
@@ -44,10 +47,14 @@ export class Answerer {
   readonly #channel: Channel;
   readonly #options: AnswererOptions;
   readonly #handlers = new Map<number, RequestHandler>();
+  #ended = false;
 
   constructor(channel: Channel, options: AnswererOptions) {
     this.#channel = channel;
     this.#options = options;
+    void channel.closed.then(() => {
+      this.#ended = true;
+    });
   }
 
   on(request: number, handler: RequestHandler): void {
@@ -61,26 +68,43 @@ export class Answerer {
 
   async #receive(frame: Frame): Promise<void> {
     const { header, fds } = frame;
-    const { direction, negotiation, onRefused } = this.#options;
     expectRequestFlags(header.flags, header.request);
-    const spec = requestSpec(direction, header.request);
-    const needReply = (header.flags & HeaderFlag.NeedReply) !== 0;
-    const { protocolFeatures } = negotiation;
-    const due = spec && dueReply(spec, { protocolFeatures, needReply });
+    const spec = requestSpec(this.#options.direction, header.request);
+    const due = this.#due(spec, (header.flags & HeaderFlag.NeedReply) !== 0);
     const incoming: Incoming = { fds, replyFds: [] };
     try {
+      const payload = await this.#answer(spec, due, frame, incoming);
+      if (payload !== undefined) await this.#reply(header.request, payload, incoming.replyFds);
+    } finally {
+      closeAll(incoming.replyFds);
+    }
+  }
+
+  /** The payload of the reply; undefined: none is due. @throws the refusal if it cannot be told */
+  async #answer(
+    spec: RequestSpec | undefined,
+    due: DueReply,
+    frame: Frame,
+    incoming: Incoming,
+  ): Promise<Uint8Array | undefined> {
+    try {
       const value = await this.#serve(spec, frame, incoming);
-      if (spec === undefined || due === undefined || due.rule === "none") return;
-      const payload = due.codec.encode(due.rule === "ack" ? 0n : value);
-      await this.#reply(header.request, payload, incoming.replyFds);
+      return due.rule === "none" ? undefined : due.codec.encode(due.rule === "ack" ? 0n : value);
     } catch (error) {
       const refusal = error instanceof Error ? error : new Error(String(error));
-      onRefused?.(refusal);
-      if (spec === undefined || due?.rule !== "ack") throw refusal;
-      await this.#reply(header.request, due.codec.encode(FAILED), []);
-    } finally {
-      for (const fd of incoming.replyFds) fd.close();
+      // What fails because the connection went away meanwhile was not refused.
+      if (!this.#ended) this.#options.onRefused?.(refusal);
+      if (due.rule !== "ack") throw refusal;
+      closeAll(incoming.replyFds);
+      return due.codec.encode(FAILED);
     }
+  }
+
+  /** A request that nobody knows is acknowledged (with "failed") as any other would be. */
+  #due(spec: RequestSpec | undefined, needReply: boolean): DueReply {
+    const { protocolFeatures } = this.#options.negotiation;
+    const alike = spec ?? frontendRequests[FrontendRequest.SetOwner];
+    return dueReply(alike as RequestSpec, { protocolFeatures, needReply });
   }
 
   async #serve(spec: RequestSpec | undefined, frame: Frame, incoming: Incoming): Promise<unknown> {
@@ -112,6 +136,10 @@ export class Answerer {
     // Waiting for the kernel to take the reply holds back a peer that asks and never reads.
     await this.#channel.send({ header: { request, flags, size: payload.length }, payload, fds: [...fds] });
   }
+}
+
+function closeAll(fds: OwnedFd[]): void {
+  for (const fd of fds.splice(0)) fd.close();
 }
 
 function expectRequestFlags(flags: number, request: number): void {

@@ -69,6 +69,8 @@ export class Caller {
   readonly #channel: Channel;
   readonly #options: CallerOptions;
   readonly #pending: Pending[] = [];
+  /** Requests that asked for an acknowledgement which is not due: some peers send it all the same. */
+  readonly #askedInVain = new Set<number>();
 
   constructor(channel: Channel, options: CallerOptions) {
     this.#channel = channel;
@@ -83,9 +85,11 @@ export class Caller {
    * @returns the reply's value; undefined after an acknowledgement, or when no reply is due
    * @throws {NegotiationError} a feature that the request needs was not negotiated
    * @throws {RemoteError} the peer acknowledged with "failed"
-   * @throws {TimeoutError | PeerClosedError | ProtocolError}
+   * @throws {TimeoutError} no reply in time, or the message itself was not taken by the peer
+   * @throws {PeerClosedError | ProtocolError}; the signal's reason
    */
   async call(request: number, payload: unknown, options: CallOptions = {}): Promise<ReplyWithFds> {
+    options.signal?.throwIfAborted();
     const spec = requestSpec(this.#options.direction, request);
     if (spec === undefined) throw new RangeError(`no such request: ${request}`);
     const { negotiation } = this.#options;
@@ -105,7 +109,8 @@ export class Caller {
     const header = { request, flags, size: bytes.length };
     const sent = this.#channel.send({ header, payload: bytes, fds: [...(options.fds ?? [])] });
     if (reply === undefined) {
-      await sent;
+      if (needReply) this.#askedInVain.add(request);
+      await this.#taken(spec, sent, options);
       return { value: undefined, fds: [] };
     }
     // A failed send ends the channel, and that rejects the reply with the reason.
@@ -125,18 +130,33 @@ export class Caller {
     options: CallOptions,
   ): Deferred<ReplyWithFds> | undefined {
     if (due.rule === "none") return undefined;
-    const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs;
-    const reply = new Deferred<ReplyWithFds>({ signal: options.signal, timeoutMs }, () => {
-      const peer = this.#options.describePeer?.();
-      const who = peer === undefined ? "" : `; peer is ${peer}`;
-      return new TimeoutError(`${spec.name}: no answer within ${timeoutMs} ms${who}`);
-    });
+    const reply = this.#wait<ReplyWithFds>(spec, "no answer", options);
     this.#pending.push({ spec, due, reply });
     return reply;
   }
 
+  /** A peer that does not read must not hold us for ever where no reply is due either. */
+  async #taken(spec: RequestSpec, sent: Promise<void>, options: CallOptions): Promise<void> {
+    const taken = this.#wait<void>(spec, "the peer did not read the message", options);
+    sent.then(
+      () => taken.resolve(),
+      (error: unknown) => taken.reject(error),
+    );
+    return taken.promise;
+  }
+
+  #wait<T>({ name }: RequestSpec, failure: string, options: CallOptions): Deferred<T> {
+    const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs;
+    return new Deferred<T>({ signal: options.signal, timeoutMs }, () => {
+      const peer = this.#options.describePeer?.();
+      const who = peer === undefined ? "" : `; peer is ${peer}`;
+      return new TimeoutError(`${name}: ${failure} within ${timeoutMs} ms${who}`);
+    });
+  }
+
   #receive(frame: Frame): void {
     const pending = this.#pending[0];
+    if (this.#isVainAck(frame, pending)) return;
     if (pending === undefined) throw this.#unexpected(frame);
     const { spec, due, reply } = pending;
     const value = this.#decode(frame, spec, due);
@@ -177,6 +197,17 @@ export class Caller {
       );
     }
     return decodeLenient(due.codec, payload);
+  }
+
+  /** libvhost-user acknowledges whenever it is asked to, whether or not REPLY_ACK was negotiated. */
+  #isVainAck({ header, payload }: Frame, pending: Pending | undefined): boolean {
+    return (
+      this.#options.strictness === "lenient" &&
+      (header.flags & HeaderFlag.Reply) !== 0 &&
+      payload.length === 8 &&
+      pending?.spec.number !== header.request &&
+      this.#askedInVain.has(header.request)
+    );
   }
 
   #unexpected({ header }: Frame): ProtocolError {

@@ -8,7 +8,7 @@ export interface Frame {
   /**
    * Descriptors that came with the message. Receiving: whoever handles the frame takes what it
    * wants out of the array; what is left there is closed after the handler. Sending: borrowed until
-   * the promise of {@link Channel.send} settles.
+   * {@link Channel.send} returns, not until its promise settles.
    */
   readonly fds: OwnedFd[];
 }

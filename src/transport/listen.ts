@@ -72,10 +72,13 @@ export class SocketServer {
  * @throws {TimeoutError} nobody came
  */
 export async function acceptSocket(path: string, options: WaitOptions = {}): Promise<UnixSocket> {
+  options.signal?.throwIfAborted();
   const first = new Deferred<UnixSocket>(
     options,
     () => new TimeoutError(`${path}: nobody connected within ${options.timeoutMs} ms`),
   );
+  // If listening fails, or takes longer than the wait, nobody awaits this promise (any more).
+  first.promise.catch(() => undefined);
   let server: SocketServer | undefined;
   try {
     server = await SocketServer.listen(path, (socket) => {
@@ -83,6 +86,9 @@ export async function acceptSocket(path: string, options: WaitOptions = {}): Pro
       else first.resolve(socket);
     });
     return await first.promise;
+  } catch (error) {
+    first.reject(error);
+    throw error;
   } finally {
     server?.close();
   }

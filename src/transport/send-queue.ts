@@ -1,12 +1,17 @@
-import { Deferred, PeerClosedError } from "../base/index.ts";
+import { Deferred, PeerClosedError, StateError } from "../base/index.ts";
 import type { OwnedFd, UnixSocket } from "../os/index.ts";
 
 interface Outgoing {
   readonly bytes: Uint8Array;
-  readonly fds: readonly OwnedFd[];
+  fds: readonly OwnedFd[];
+  /** Our own duplicates of {@link fds}, once the message has to wait. */
+  kept: readonly OwnedFd[];
   sent: number;
   readonly done: Deferred<void>;
 }
+
+/** A peer that reads so little is no peer any more. */
+const MAX_QUEUED = 1024;
 
 /** The kernel said "writable" and then took nothing: too many descriptors in flight. Wait, ms. */
 const FIRST_BACK_OFF_MS = 1;
@@ -32,10 +37,24 @@ export class SendQueue {
     this.#fail = fail;
   }
 
+  /**
+   * Sends, or keeps what the kernel does not take yet. The descriptors are borrowed during the call
+   * only: a message that waits has duplicates of its own, so whoever gives up waiting may close them.
+   *
+   * @throws {StateError} far too many messages wait already
+   */
   async push(bytes: Uint8Array, fds: readonly OwnedFd[]): Promise<void> {
-    const outgoing: Outgoing = { bytes, fds, sent: 0, done: new Deferred<void>() };
+    if (this.#queue.length >= MAX_QUEUED) {
+      throw new StateError(
+        `expected the peer to read its messages, ${MAX_QUEUED} of them wait to be sent already`,
+      );
+    }
+    const outgoing: Outgoing = { bytes, fds, kept: [], sent: 0, done: new Deferred<void>() };
     this.#queue.push(outgoing);
-    if (this.#queue.length === 1 && !this.#drain()) this.#waitWritable(true);
+    const alone = this.#queue.length === 1;
+    if (alone && this.#drain()) return outgoing.done.promise;
+    if (outgoing.sent === 0) this.#keep(outgoing);
+    if (alone) this.#waitWritable(true);
     return outgoing.done.promise;
   }
 
@@ -56,7 +75,23 @@ export class SendQueue {
     clearTimeout(this.#timer);
     const queue = this.#queue;
     this.#queue = [];
-    for (const { done } of queue) done.reject(reason);
+    for (const outgoing of queue) {
+      release(outgoing);
+      outgoing.done.reject(reason);
+    }
+  }
+
+  #keep(outgoing: Outgoing): void {
+    const kept: OwnedFd[] = [];
+    outgoing.kept = kept;
+    try {
+      for (const fd of outgoing.fds) kept.push(fd.duplicate());
+      outgoing.fds = kept;
+    } catch (error) {
+      release(outgoing);
+      this.#queue.splice(this.#queue.indexOf(outgoing), 1);
+      throw error;
+    }
   }
 
   /** True: nothing is left. */
@@ -72,12 +107,18 @@ export class SendQueue {
       }
       if (count < 0) return false;
       first.sent += count;
+      release(first);
       if (first.sent < first.bytes.length) return false;
       this.#queue.shift();
       first.done.resolve();
     }
     return true;
   }
+}
+
+function release(outgoing: Outgoing): void {
+  for (const fd of outgoing.kept) fd.close();
+  outgoing.kept = [];
 }
 
 function sendError(error: unknown): Error {

@@ -107,9 +107,9 @@ export class UnixChannel implements Channel {
   }
 
   #deliver(frame: Frame): void {
-    this.#observe?.("received", frame);
     let result: void | Promise<void>;
     try {
+      this.#observe?.("received", frame);
       result = this.#handler?.(frame);
     } catch (error) {
       closeAll(frame.fds);
