@@ -28,7 +28,14 @@ struct range {
 
 static struct range table[CAPACITY];
 static atomic_int used; /* slots at and above this number were never live */
+/* How often a window broke; JavaScript reads it without a call. */
+static _Atomic int32_t breaks;
 static struct sigaction previous;
+
+/* The count goes last: whoever sees it change finds the window that broke. */
+static void mark(struct range *range) {
+  if (!atomic_exchange(&range->broken, true)) atomic_fetch_add(&breaks, 1);
+}
 
 static bool patch(uintptr_t address) {
   int limit = atomic_load(&used);
@@ -46,7 +53,7 @@ static bool patch(uintptr_t address) {
     void *fresh = mmap((void *)start, span, PROT_READ | PROT_WRITE,
                        MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (fresh == MAP_FAILED) return false;
-    atomic_store(&range->broken, true);
+    mark(range);
     return true;
   }
   return false;
@@ -108,4 +115,9 @@ void range_unregister(int slot) { atomic_fetch_add(&table[slot].sequence, LIVE);
 
 bool range_is_broken(int slot) { return atomic_load(&table[slot].broken); }
 
-void range_mark_broken(int slot) { atomic_store(&table[slot].broken, true); }
+void range_mark_broken(int slot) { mark(&table[slot]); }
+
+void *range_breaks(size_t *size) {
+  *size = sizeof breaks;
+  return &breaks;
+}

@@ -13,17 +13,22 @@ export type Resolved = (typeof Resolved)[keyof typeof Resolved];
 /**
  * Addresses as they stand in descriptors, guest physical or IOVA, and the memory behind them.
  *
- * An address is a number: only addresses below 2^53 can be mapped, so a larger one (the high half of
- * the descriptor's 64 bits is 2^21 or more) is a fault before it gets here.
+ * An address comes as its two halves, as it stands in a descriptor: these are small integers, while
+ * a number above 2^31 may cost an allocation wherever it is handed on. Each half may be signed.
  */
 export interface AddressSpace {
   /**
    * Appends the pieces of `[address, address + length)` to `out`. Nothing is appended for a length
    * of zero. After a fault or miss `out` may hold a part of the pieces.
    *
+   * @param low bits 0 to 31 of the address
+   * @param high bits 32 to 63
+   *
    * @param write whether the device is going to write there
    */
-  resolve(address: number, length: number, write: boolean, out: SpanList): Resolved;
+  resolve(low: number, high: number, length: number, write: boolean, out: SpanList): Resolved;
   /** Changes whenever an earlier answer may no longer hold. */
   readonly generation: number;
+  /** Whether a peer took memory away that it had shared. Cheap: to be looked at once a batch. */
+  readonly broken: boolean;
 }

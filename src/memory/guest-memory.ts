@@ -42,7 +42,6 @@ export class GuestMemory {
     const partSize = Math.ceil(size / regions / PAGE_SIZE) * PAGE_SIZE;
     try {
       for (let i = 0; i < regions; i += 1) {
-        const memory = SharedMemory.create("vhost-user-client", partSize);
         const offset = BigInt(i) * BigInt(partSize);
         const description: MemoryRegion = {
           guestAddress: BigInt(GUEST_BASE) + offset,
@@ -50,11 +49,7 @@ export class GuestMemory {
           userAddress: USER_BASE + offset,
           mmapOffset: 0n,
         };
-        this.#parts.push({
-          region: new Region(description, memory.fd.duplicate()),
-          memory,
-          used: 0,
-        });
+        this.#parts.push({ ...share(description), used: 0 });
       }
     } catch (error) {
       this.close();
@@ -70,10 +65,14 @@ export class GuestMemory {
   /**
    * Hands out `length` zeroed bytes. What was handed out is freed with the memory as a whole.
    *
+   * @param length bytes, up to 1 GiB
    * @param alignment bytes, a power of two
    * @throws {MemoryAccessError} no region has that much left
    */
   allocate(length: number, alignment = 16): GuestBuffer {
+    if (!(length > 0 && length <= WINDOW_SIZE) || !Number.isInteger(length)) {
+      throw new UsageError(`expected a buffer of 1 to ${WINDOW_SIZE} bytes, got ${length}`);
+    }
     for (const part of this.#parts) {
       const { region } = part;
       let offset = Math.ceil(part.used / alignment) * alignment;
@@ -103,5 +102,15 @@ export class GuestMemory {
       memory.close();
     }
     this.#parts.length = 0;
+  }
+}
+
+function share(description: MemoryRegion): { region: Region; memory: SharedMemory } {
+  const memory = SharedMemory.create("vhost-user-client", Number(description.size));
+  try {
+    return { memory, region: new Region(description, memory.fd.duplicate()) };
+  } catch (error) {
+    memory.close();
+    throw error;
   }
 }

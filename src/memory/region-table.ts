@@ -1,9 +1,10 @@
 import { MemoryAccessError, StateError } from "../base/index.ts";
+import { brokenMappings } from "../os/index.ts";
 import type { MemoryRegion } from "../protocol/index.ts";
 import { type AddressSpace, Resolved } from "./address-space.ts";
 import type { Region } from "./region.ts";
 import type { SpanList } from "./span-list.ts";
-import type { MemoryView } from "./window.ts";
+import { type MemoryView, WINDOW_SIZE } from "./window.ts";
 
 /**
  * The regions that a front-end shares, looked up by guest address (data path) and by user address
@@ -15,15 +16,25 @@ export class RegionTable implements AddressSpace {
   #regions: Region[] = [];
   /** Index of the region that answered last: neighbouring buffers mostly share one. */
   #last = 0;
+  /** The address that is looked up: a field, as a parameter of that size would be allocated. */
+  #address = 0.5;
   #closed = false;
+  /** The answer of {@link broken}, and {@link brokenMappings} when it was found. */
+  #broken = false;
+  #breaks = -1;
 
   get regions(): readonly Region[] {
     return this.#regions;
   }
 
-  /** Whether a region's memory was taken away by the peer. */
+  /** Regions are asked only after some mapping of this process broke, or the table changed. */
   get broken(): boolean {
-    return this.#regions.some((region) => region.broken);
+    const breaks = brokenMappings();
+    if (breaks !== this.#breaks) {
+      this.#breaks = breaks;
+      this.#broken = this.#regions.some((region) => region.broken);
+    }
+    return this.#broken;
   }
 
   /**
@@ -61,14 +72,18 @@ export class RegionTable implements AddressSpace {
     return true;
   }
 
-  resolve(address: number, length: number, _write: boolean, out: SpanList): Resolved {
+  resolve(low: number, high: number, length: number, _write: boolean, out: SpanList): Resolved {
+    // Rounded where it is 2^53 or more, and negative from 2^63 on: no region is there.
+    this.#address = (high | 0) * 2 ** 32 + (low >>> 0);
     // A buffer may run from one region into the next where their guest addresses meet.
     while (length > 0) {
-      const region = this.#find(address);
+      const region = this.#find();
       if (region === undefined) return Resolved.Fault;
-      const take = Math.min(length, region.end - address);
-      if (!region.push(address, take, out)) return Resolved.Fault;
-      address += take;
+      const take = Math.min(length, region.end - this.#address);
+      const at = this.#address - region.origin;
+      const index = Math.floor(at / WINDOW_SIZE);
+      if (!region.push(index, at - index * WINDOW_SIZE, take, out)) return Resolved.Fault;
+      this.#address += take;
       length -= take;
     }
     return Resolved.Ok;
@@ -85,8 +100,9 @@ export class RegionTable implements AddressSpace {
     return undefined;
   }
 
-  /** Closes all regions; none is taken any more. */
+  /** Closes all regions; none is taken any more. Idempotent. */
   close(): void {
+    if (this.#closed) return;
     this.replace([]);
     this.#closed = true;
   }
@@ -104,7 +120,9 @@ export class RegionTable implements AddressSpace {
     }
   }
 
-  #find(address: number): Region | undefined {
+  /** The region of `#address`. */
+  #find(): Region | undefined {
+    const address = this.#address;
     const last = this.#regions[this.#last];
     if (last !== undefined && address >= last.start && address < last.end) return last;
     let low = 0;
@@ -126,6 +144,7 @@ export class RegionTable implements AddressSpace {
   #changed(): void {
     this.generation += 1;
     this.#last = 0;
+    this.#breaks = -1;
   }
 }
 

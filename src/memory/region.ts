@@ -7,6 +7,9 @@ import { type MemoryView, Window, WINDOW_SIZE } from "./window.ts";
 
 const PAGE_SIZE = 4096;
 
+/** What may lie contiguously across a window border; the largest part of a ring is half of it. */
+const BORDER_REACH = 2 ** 20;
+
 /** Guest addresses and file offsets are used as numbers; user addresses stay 64 bits wide. */
 const NUMBER_LIMIT = 2n ** 53n;
 
@@ -21,19 +24,27 @@ export class Region {
   readonly start: number;
   /** First guest address behind the region. */
   readonly end: number;
+  /** Guest address of the first mapped byte, which may lie in front of the region. */
+  readonly origin: number;
   readonly #fd: OwnedFd;
   readonly #windows: Window[] = [];
-  /** Memory that had to be contiguous and lay across a window border. */
-  readonly #extra: Window[] = [];
+  /**
+   * The memory around the border behind a window, mapped once more when something contiguous lies
+   * across it. At most one a border: a peer cannot make us map without end.
+   */
+  readonly #borders = new Map<number, Window>();
   /** File offset of the first mapped byte. */
   readonly #fileStart: number;
   /** Mapped bytes in front of the region's first one. */
   readonly #head: number;
+  /** Mapped bytes, the head included. */
+  readonly #mapped: number;
   readonly #alignment: number;
 
   /**
    * @param fd taken over: closed with the region, and also when this throws
-   * @throws {MemoryAccessError} the numbers make no region, or the file does not cover it
+   * @throws {MemoryAccessError} the numbers make no region, or the file does not cover it or cannot
+   * be mapped for reading and writing
    */
   constructor(description: MemoryRegion, fd: OwnedFd) {
     this.description = description;
@@ -45,9 +56,10 @@ export class Region {
       const offset = Number(description.mmapOffset);
       this.#head = offset % this.#alignment;
       this.#fileStart = offset - this.#head;
-      const mapped = this.#head + Number(description.size);
-      for (let at = 0; at < mapped; at += WINDOW_SIZE) {
-        this.#windows.push(this.#map(at, Math.min(WINDOW_SIZE, mapped - at)));
+      this.origin = this.start - this.#head;
+      this.#mapped = this.#head + Number(description.size);
+      for (let at = 0; at < this.#mapped; at += WINDOW_SIZE) {
+        this.#windows.push(this.#map(at, Math.min(WINDOW_SIZE, this.#mapped - at)));
       }
     } catch (error) {
       this.close();
@@ -55,22 +67,29 @@ export class Region {
     }
   }
 
-  /** Appends the pieces of a range that lies inside the region; false: too many pieces. */
-  push(address: number, length: number, out: SpanList): boolean {
-    let at = this.#head + (address - this.start);
+  /**
+   * Appends the pieces of a range that lies inside the region; false: too many pieces.
+   *
+   * @param index window that it begins in, counted from {@link origin}
+   * @param offset bytes into that window
+   */
+  push(index: number, offset: number, length: number, out: SpanList): boolean {
     while (length > 0) {
-      const index = Math.floor(at / WINDOW_SIZE);
-      const offset = at - index * WINDOW_SIZE;
       const take = Math.min(length, WINDOW_SIZE - offset);
       const window = this.#windows[index];
       if (window === undefined || !out.push(window, offset, take)) return false;
-      at += take;
+      index += 1;
+      offset = 0;
       length -= take;
     }
     return true;
   }
 
-  /** `length` contiguous bytes, `offset` bytes into the region; they must lie inside it. */
+  /**
+   * `length` contiguous bytes, `offset` bytes into the region; they must lie inside it.
+   *
+   * @throws {MemoryAccessError} more than 1 MiB across a window border, or no mapping is left
+   */
   view(offset: number, length: number): MemoryView {
     const at = this.#head + offset;
     const index = Math.floor(at / WINDOW_SIZE);
@@ -79,43 +98,70 @@ export class Region {
     if (window !== undefined && inWindow + length <= window.bytes.length) {
       return { window, offset: inWindow, length };
     }
-    const start = Math.floor(at / this.#alignment) * this.#alignment;
-    const extra = this.#map(start, at - start + length);
-    this.#extra.push(extra);
-    return { window: extra, offset: at - start, length };
+    return this.#acrossBorder(index, at, length);
   }
 
   /** Whether the peer took memory away that it had shared (it truncated the file). */
   get broken(): boolean {
     return (
       this.#windows.some((window) => window.mapping.broken) ||
-      this.#extra.some((window) => window.mapping.broken)
+      [...this.#borders.values()].some((window) => window.mapping.broken)
     );
   }
 
   /** Unmaps and closes everything. Views of this region must no longer be used. */
   close(): void {
     for (const window of this.#windows) window.mapping.unmap();
-    for (const window of this.#extra) window.mapping.unmap();
+    for (const window of this.#borders.values()) window.mapping.unmap();
     this.#windows.length = 0;
-    this.#extra.length = 0;
+    this.#borders.clear();
     this.#fd.close();
   }
 
-  #map(start: number, length: number): Window {
-    const mapping = Mapping.map(this.#fd.fd, {
-      offset: this.#fileStart + start,
-      length: Math.ceil(length / this.#alignment) * this.#alignment,
-      writable: true,
-    });
-    return new Window(mapping);
+  #acrossBorder(index: number, at: number, length: number): MemoryView {
+    const reach = Math.max(BORDER_REACH, this.#alignment);
+    if (length > reach) {
+      throw new MemoryAccessError(
+        `${nameOf(this.description)}: expected at most ${reach} contiguous bytes across a multiple of ` +
+          `${WINDOW_SIZE} bytes of the region, got ${length}`,
+      );
+    }
+    const border = (index + 1) * WINDOW_SIZE;
+    const start = border - reach;
+    let window = this.#borders.get(index);
+    if (window === undefined) {
+      window = this.#map(start, Math.min(border + reach, this.#mapped) - start);
+      this.#borders.set(index, window);
+    }
+    return { window, offset: at - start, length };
   }
+
+  #map(start: number, length: number): Window {
+    try {
+      const mapping = Mapping.map(this.#fd.fd, {
+        offset: this.#fileStart + start,
+        length: Math.ceil(length / this.#alignment) * this.#alignment,
+        writable: true,
+      });
+      return new Window(mapping);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new MemoryAccessError(
+        `${nameOf(this.description)}: expected memory that can be mapped for reading and writing, got ${reason}`,
+        { cause },
+      );
+    }
+  }
+}
+
+function nameOf({ guestAddress }: MemoryRegion): string {
+  return `region at guest address 0x${guestAddress.toString(16)}`;
 }
 
 /** Returns the alignment (bytes) that mappings of the file need. */
 function checkRegion(region: MemoryRegion, fd: number): number {
   const { guestAddress, size, userAddress, mmapOffset } = region;
-  const where = `region at guest address 0x${guestAddress.toString(16)}`;
+  const where = nameOf(region);
   if (size === 0n) throw new MemoryAccessError(`${where}: expected a size above 0, got 0`);
   if (guestAddress + size > NUMBER_LIMIT || mmapOffset + size > NUMBER_LIMIT) {
     throw new MemoryAccessError(

@@ -59,6 +59,8 @@ export interface Addon {
   unmap(handle: MappingHandle, buffer: ArrayBuffer): number;
   mappingBroken(handle: MappingHandle): boolean;
   markMappingBroken(handle: MappingHandle): void;
+  /** One i32: how many windows of this process broke so far. */
+  brokenMappings(): ArrayBuffer;
   /** `events`: 1 readable, 2 writable. The callback gets events, or `-errno`. */
   pollerStart(
     fd: number,

@@ -3,6 +3,17 @@ import { UsageError } from "../base/index.ts";
 import { addon, type MappingHandle } from "./addon.ts";
 import { check, systemError } from "./system-error.ts";
 
+let breaks: Int32Array | undefined;
+
+/**
+ * How many windows of this process, in all threads, broke so far. A plain load: as long as it does
+ * not change, no {@link Mapping.broken} has changed either.
+ */
+export function brokenMappings(): number {
+  breaks ??= new Int32Array(addon().brokenMappings());
+  return Atomics.load(breaks, 0);
+}
+
 export interface MapOptions {
   /** Bytes into the file; a multiple of the page size (of the huge page size on hugetlbfs). */
   readonly offset: number;
@@ -17,9 +28,10 @@ export interface MapOptions {
  * transferred.
  *
  * The peer that shares the file can truncate it at any time. JavaScript then reads zeros, its
- * writes go nowhere, and {@link Mapping.broken} is true: look at it once a batch. A system call on
- * such memory fails with `EFAULT`; call {@link Mapping.markBroken} then. (A length beyond the end
- * of the file from the start is only found at access, so compare with `fstat` before.)
+ * writes go nowhere, and {@link Mapping.broken} is true: look at it (or at {@link brokenMappings})
+ * once a batch. A system call on such memory fails with `EFAULT`; call {@link Mapping.markBroken}
+ * then. (A length beyond the end of the file from the start is only found at access, so compare
+ * with `fstat` before.)
  */
 export class Mapping {
   /** Detached, with length 0, after {@link unmap}. */

@@ -58,9 +58,13 @@ export class DeviceRunner {
     if (!this.#stopped) this.#later();
   }
 
-  /** Shows completions that were made outside of `process`. */
+  /** Shows completions, also those that were made outside of `process`. */
   publish(): void {
-    if (!this.#stopped && this.#queue.publish()) this.#signal();
+    if (this.#stopped) return;
+    if (this.#queue.publish()) this.#signal();
+    if (this.#queue.broken === undefined) return;
+    this.stop();
+    this.#onBroken();
   }
 
   /** Ends at once and for good; nothing of the ring is touched afterwards. */
@@ -71,18 +75,12 @@ export class DeviceRunner {
   }
 
   #run(): void {
-    const queue = this.#queue;
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
       this.#process();
+      this.publish();
       if (this.#stopped) return;
-      if (queue.publish()) this.#signal();
-      if (queue.broken !== undefined) {
-        this.stop();
-        this.#onBroken();
-        return;
-      }
       if (this.#poller === undefined) break;
-      if (queue.arm()) return;
+      if (this.#queue.arm()) return;
     }
     this.#later();
   }

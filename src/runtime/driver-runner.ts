@@ -4,9 +4,11 @@ import type { DriverQueue } from "../virtqueue/index.ts";
 /** How a driver learns of completions: woken by the call descriptor, or by looking. */
 export type Completion = "event" | "poll";
 
-/** Completions taken per look, and looks per turn of the event loop, when polling. */
+/** Completions taken per look. */
 const BATCH = 64;
-const LOOKS_PER_TURN = 256;
+/** Looks without success, and looks in all, before others on the event loop get their turn. */
+const IDLE_LOOKS = 256;
+const MAX_LOOKS = 4096;
 const MAX_ROUNDS = 16;
 
 export interface DriverRunnerOptions {
@@ -69,10 +71,12 @@ export class DriverRunner {
   }
 
   #look(): void {
-    for (let look = 0; look < LOOKS_PER_TURN; look += 1) {
+    let idle = 0;
+    for (let look = 0; look < MAX_LOOKS && idle < IDLE_LOOKS; look += 1) {
+      idle += 1;
       if (this.#queue.poll(this.#done, BATCH) > 0) {
+        idle = 0;
         this.#batchDone();
-        look = 0;
         if (this.#stopped || this.#queue.outstanding === 0) break;
       }
       if (this.#checkBroken()) return;

@@ -10,9 +10,6 @@ import { DescriptorFlag } from "./layout.ts";
  */
 const MAX_CHAIN = 1024;
 
-/** A high half of an address from here on lies above 2^53, where nothing can be mapped. */
-const HIGH_LIMIT = 2 ** 21;
-
 /** Why a chain cannot be served. */
 export interface ChainFault {
   reason: string;
@@ -28,13 +25,21 @@ export class ChainWalker {
   readonly #memory: AddressSpace;
   readonly #indirect: boolean;
   readonly #limit: number;
-  /** Where an indirect table lies. */
-  readonly #table = new SpanList(4);
+  /** Pieces of an indirect table, or of one of its descriptors. */
+  readonly #pieces = new SpanList(4);
+  /** The indirect table of the chain, where it can be read in place: else undefined. */
+  #table: Uint32Array | undefined;
+  /** First word of the table. */
+  #tableStart = 0;
+  /** Guest address of the table. */
+  #tableLow = 0;
+  #tableHigh = 0;
   /** One descriptor of a table that cannot be read in place. */
   readonly #copy = new Uint8Array(16);
   readonly #copyWords = new Uint32Array(this.#copy.buffer);
-  // The descriptor read last.
-  #address = 0;
+  // The descriptor read last; the halves of the address are signed.
+  #low = 0;
+  #high = 0;
   #length = 0;
   #flags = 0;
   #next = 0;
@@ -53,46 +58,49 @@ export class ChainWalker {
     chain.readableSpans = 0;
     chain.readableBytes = 0;
     chain.writableBytes = 0;
-    let tableAddress = -1;
+    let indirect = false;
     let tableSize = this.#ring.size;
     let index = head;
-    for (let count = 0; count < this.#limit; count += 1) {
+    // The descriptor that names a table holds no buffer and does not count; there is at most one.
+    for (let count = 0; count < this.#limit;) {
       if (index >= tableSize) {
         return fault("2.7.5", `expected next below ${tableSize}, got ${index}`);
       }
-      const read =
-        tableAddress < 0 ? this.#readDirect(index) : this.#readIndirect(tableAddress, index);
-      if (read !== undefined) return read;
+      if (!indirect) this.#take(this.#ring.descriptors, index * 4);
+      else if (this.#table !== undefined) this.#take(this.#table, this.#tableStart + index * 4);
+      else this.#takeScattered(index);
       const flags = this.#flags;
       if ((flags & DescriptorFlag.Indirect) !== 0) {
-        const wrong = this.#checkIndirect(tableAddress >= 0);
+        const wrong = this.#checkIndirect(indirect);
         if (wrong !== undefined) return wrong;
-        tableAddress = this.#address;
+        indirect = true;
         tableSize = this.#length / 16;
         index = 0;
         continue;
       }
+      count += 1;
       const wrong = this.#append(chain);
       if (wrong !== undefined) return wrong;
       if ((flags & DescriptorFlag.Next) === 0) return undefined;
       index = this.#next;
     }
-    return fault("2.7.5.2", `expected a chain of at most ${this.#limit} descriptors, got a longer one or a loop`);
+    return fault(
+      "2.7.5.2",
+      `expected a chain of at most ${this.#limit} descriptors, got a longer one or a loop`,
+    );
   }
 
   #append(chain: ChainCursor): ChainFault | undefined {
     const writable = (this.#flags & DescriptorFlag.Write) !== 0;
     const length = this.#length;
     if (!writable && chain.writableBytes > 0) {
-      return fault("2.7.4.2", "expected readable descriptors before writable ones, got a readable one after");
-    }
-    const resolved = this.#memory.resolve(this.#address, length, writable, chain.spans);
-    if (resolved !== Resolved.Ok) {
       return fault(
-        "2.7.5",
-        `expected a buffer inside shared memory, got ${length} bytes at guest address 0x${this.#address.toString(16)}`,
+        "2.7.4.2",
+        "expected readable descriptors before writable ones, got a readable one after",
       );
     }
+    const resolved = this.#memory.resolve(this.#low, this.#high, length, writable, chain.spans);
+    if (resolved !== Resolved.Ok) return this.#outside("a buffer", "2.7.5");
     if (writable) chain.writableBytes += length;
     else {
       chain.readableBytes += length;
@@ -115,59 +123,54 @@ export class ChainWalker {
     if (this.#length === 0 || this.#length % 16 !== 0) {
       return fault("2.7.5.3", `expected an indirect table of n * 16 bytes, got ${this.#length}`);
     }
-    this.#table.clear();
-    if (this.#memory.resolve(this.#address, this.#length, false, this.#table) !== Resolved.Ok) {
-      return fault("2.7.5.3", `expected an indirect table inside shared memory, got 0x${this.#address.toString(16)}`);
+    const pieces = this.#pieces;
+    pieces.clear();
+    if (this.#memory.resolve(this.#low, this.#high, this.#length, false, pieces) !== Resolved.Ok) {
+      return this.#outside("an indirect table", "2.7.5.3");
     }
+    const offset = pieces.offsets[0] ?? 0;
+    const inPlace = pieces.count === 1 && (offset & 3) === 0;
+    this.#table = inPlace ? pieces.windows[0]?.u32 : undefined;
+    this.#tableStart = offset >>> 2;
+    this.#tableLow = this.#low;
+    this.#tableHigh = this.#high;
     return undefined;
   }
 
-  #readDirect(index: number): ChainFault | undefined {
-    return this.#take(this.#ring.descriptors, index * 4);
-  }
-
-  #readIndirect(tableAddress: number, index: number): ChainFault | undefined {
-    const table = this.#table;
-    const window = table.windows[0];
-    const offset = table.offsets[0] ?? 0;
-    if (table.count === 1 && window !== undefined && (offset & 3) === 0) {
-      return this.#take(window.u32, (offset >>> 2) + index * 4);
-    }
-    return this.#readScattered(tableAddress + index * 16);
-  }
-
-  /** An entry of a table that is not aligned, or that lies across regions. */
-  #readScattered(address: number): ChainFault | undefined {
-    const table = this.#table;
-    table.clear();
-    if (this.#memory.resolve(address, 16, false, table) !== Resolved.Ok) {
-      return fault("2.7.5.3", "an indirect table left shared memory");
-    }
+  /** An entry of a table that is not aligned, or that lies across windows or regions. */
+  #takeScattered(index: number): void {
+    const address = (this.#tableLow >>> 0) + index * 16;
+    const high = this.#tableHigh + Math.floor(address / 2 ** 32);
+    const pieces = this.#pieces;
+    pieces.clear();
+    // The whole table was found in memory, and the regions do not change while a chain is walked.
+    this.#memory.resolve(address | 0, high, 16, false, pieces);
     let at = 0;
-    for (let span = 0; span < table.count; span += 1) {
-      const bytes = table.windows[span]?.bytes;
-      const offset = table.offsets[span] ?? 0;
-      const length = table.lengths[span] ?? 0;
+    for (let piece = 0; piece < pieces.count; piece += 1) {
+      const bytes = pieces.windows[piece]?.bytes;
+      const offset = pieces.offsets[piece] ?? 0;
+      const length = pieces.lengths[piece] ?? 0;
       for (let i = 0; i < length; i += 1) this.#copy[at++] = bytes?.[offset + i] ?? 0;
     }
-    // The next entry resolves its own address again, as the table is not contiguous here.
-    table.count = 2;
-    return this.#take(this.#copyWords, 0);
+    this.#take(this.#copyWords, 0);
   }
 
   /** Reads the four words of a descriptor, each of them once. */
-  #take(words: Uint32Array, at: number): ChainFault | undefined {
-    const low = words[at] ?? 0;
-    const high = words[at + 1] ?? 0;
+  #take(words: Uint32Array, at: number): void {
+    this.#low = (words[at] ?? 0) | 0;
+    this.#high = (words[at + 1] ?? 0) | 0;
     this.#length = words[at + 2] ?? 0;
     const tail = words[at + 3] ?? 0;
     this.#flags = tail & 0xffff;
     this.#next = tail >>> 16;
-    this.#address = high * 2 ** 32 + low;
-    if (high >= HIGH_LIMIT && this.#length > 0) {
-      return fault("2.7.5", `expected a guest address below 2^53, got high half 0x${high.toString(16)}`);
-    }
-    return undefined;
+  }
+
+  #outside(what: string, section: string): ChainFault {
+    const address = (BigInt(this.#high >>> 0) << 32n) | BigInt(this.#low >>> 0);
+    return fault(
+      section,
+      `expected ${what} inside shared memory, got ${this.#length} bytes at guest address 0x${address.toString(16)}`,
+    );
   }
 }
 

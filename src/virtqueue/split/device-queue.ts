@@ -10,7 +10,12 @@ import type {
   VringState,
 } from "../types.ts";
 import { ChainWalker } from "./chain-walker.ts";
-import { isSplitQueueSize, NO_INTERRUPT, NO_NOTIFY, splitRing } from "./layout.ts";
+import { NO_INTERRUPT, NO_NOTIFY, splitRing } from "./layout.ts";
+
+const MEMORY_GONE: QueueFault = {
+  reason: "expected shared memory to stay, but the file behind it was truncated or has no room",
+  section: "2.7",
+};
 
 /** What a device half is made of. */
 export interface SplitDeviceQueueOptions {
@@ -40,6 +45,7 @@ export class SplitDeviceQueue implements DeviceQueue {
   readonly raw: RawRing;
   inFlight = 0;
   broken: QueueFault | undefined;
+  readonly #space: AddressSpace;
   readonly #walker: ChainWalker;
   readonly #eventIdx: boolean;
   readonly #mask: number;
@@ -58,6 +64,7 @@ export class SplitDeviceQueue implements DeviceQueue {
     this.size = size;
     this.raw = splitRing(size, memory);
     this.#mask = size - 1;
+    this.#space = space;
     this.#walker = new ChainWalker(this.raw, space, features.indirect);
     this.#eventIdx = features.eventIdx;
     this.#next = base & 0xffff;
@@ -65,13 +72,13 @@ export class SplitDeviceQueue implements DeviceQueue {
     // The used index continues from memory: it is the only record of what was already completed.
     this.#used = Atomics.load(this.raw.used16, 1);
     this.#published = this.#used;
-    if (!isSplitQueueSize(size)) this.fail(`expected a power of two as size, got ${size}`, "2.7");
   }
 
   next(chain: ChainCursor): boolean {
     if (this.broken !== undefined) return false;
     if (this.#next === this.#seen) {
       this.#seen = Atomics.load(this.raw.available, 1);
+      if (this.#memoryGone()) return false;
       const waiting = u16Distance(this.#seen, this.#next);
       if (waiting === 0) return false;
       if (waiting + this.inFlight > this.size) {
@@ -102,7 +109,7 @@ export class SplitDeviceQueue implements DeviceQueue {
   }
 
   publish(): boolean {
-    if (this.#used === this.#published) return false;
+    if (this.#used === this.#published || this.#memoryGone()) return false;
     this.#published = this.#used;
     Atomics.store(this.raw.used16, 1, this.#used);
     if (!this.#eventIdx) return (Atomics.load(this.raw.available, 0) & NO_INTERRUPT) === 0;
@@ -118,7 +125,7 @@ export class SplitDeviceQueue implements DeviceQueue {
     } else {
       Atomics.store(this.raw.used16, 0, 0);
     }
-    return Atomics.load(this.raw.available, 1) === this.#next;
+    return Atomics.load(this.raw.available, 1) === this.#next && !this.#space.broken;
   }
 
   disarm(): void {
@@ -136,6 +143,14 @@ export class SplitDeviceQueue implements DeviceQueue {
   }
 
   fail(reason: string, section: string): void {
-    this.broken ??= { reason, section };
+    // Memory that the peer took away reads as zeroes; what that looks like is not the cause.
+    if (!this.#memoryGone()) this.broken ??= { reason, section };
+  }
+
+  /** Looked at where a batch begins and where it ends. */
+  #memoryGone(): boolean {
+    if (!this.#space.broken) return false;
+    this.broken ??= MEMORY_GONE;
+    return true;
   }
 }

@@ -23,10 +23,9 @@ export const NO_INTERRUPT = 1;
 export const NO_NOTIFY = 1;
 
 /** Bytes and alignment of the three parts. */
-export function splitRingLayout(size: number): Record<
-  keyof RingMemory,
-  { bytes: number; alignment: number }
-> {
+export function splitRingLayout(
+  size: number,
+): Record<keyof RingMemory, { bytes: number; alignment: number }> {
   return {
     descriptors: { bytes: 16 * size, alignment: 16 },
     driver: { bytes: 6 + 2 * size, alignment: 2 },
@@ -39,8 +38,13 @@ export function isSplitQueueSize(size: number): boolean {
   return size > 0 && size <= MAX_QUEUE_SIZE && (size & (size - 1)) === 0;
 }
 
-/** @throws {QueueError} a part is too short or not aligned */
+/** @throws {QueueError} a size that no split queue has; a part is too short or not aligned */
 export function splitRing(size: number, memory: RingMemory): RawRing {
+  if (!isSplitQueueSize(size)) {
+    throw new QueueError(
+      `expected a queue size that is a power of two up to ${MAX_QUEUE_SIZE}, got ${size}`,
+    );
+  }
   const layout = splitRingLayout(size);
   for (const part of ["descriptors", "driver", "device"] as const) {
     const { offset, length } = memory[part];
