@@ -8,7 +8,12 @@ import type { BlockStorage } from "./storage.ts";
  */
 
 /** Copies `length` readable bytes from `start` on; the chain holds them. */
-export function readBytes(chain: ChainCursor, start: number, out: Uint8Array, length: number): void {
+export function readBytes(
+  chain: ChainCursor,
+  start: number,
+  out: Uint8Array,
+  length: number,
+): void {
   const { spans } = chain;
   let at = 0;
   for (let span = 0; span < chain.readableSpans && at < length; span += 1) {

@@ -22,7 +22,11 @@ export interface BlockConfig {
   readonly capacity: bigint;
   readonly sizeMax: number;
   readonly segMax: number;
-  readonly geometry: { readonly cylinders: number; readonly heads: number; readonly sectors: number };
+  readonly geometry: {
+    readonly cylinders: number;
+    readonly heads: number;
+    readonly sectors: number;
+  };
   /** Bytes. */
   readonly blkSize: number;
   readonly physicalBlockExp: number;

@@ -164,7 +164,8 @@ export class BlockDevice implements Device {
       const sector = view.getUint32(at + 4, true) * 2 ** 32 + view.getUint32(at, true);
       const sectors = view.getUint32(at + 8, true);
       if ((view.getUint32(at + 12, true) & ~allowedFlags) !== 0) return BlockStatus.Unsupported;
-      if (sectors > MAX_RANGE_SECTORS || sector > this.#sectors - sectors) return BlockStatus.IoError;
+      if (sectors > MAX_RANGE_SECTORS || sector > this.#sectors - sectors)
+        return BlockStatus.IoError;
     }
     try {
       for (let at = 0; at < length; at += RANGE_BYTES) {
@@ -208,7 +209,8 @@ export class BlockDevice implements Device {
         running.publish();
       }
       this.#flushes[index] = (this.#flushes[index] ?? 1) - 1;
-      if (this.#flushes[index] === 0) for (const resolve of this.#idle[index]?.splice(0) ?? []) resolve();
+      if (this.#flushes[index] === 0)
+        for (const resolve of this.#idle[index]?.splice(0) ?? []) resolve();
     });
   }
 }

@@ -1,4 +1,10 @@
-import { Deferred, DeviceError, TimeoutError, UsageError, type WaitOptions } from "../../base/index.ts";
+import {
+  Deferred,
+  DeviceError,
+  TimeoutError,
+  UsageError,
+  type WaitOptions,
+} from "../../base/index.ts";
 import { type Client } from "../../frontend/index.ts";
 import type { Completion } from "../../runtime/index.ts";
 import { BLOCK_CONFIG_SIZE, type BlockConfig, decodeBlockConfig } from "./config.ts";
@@ -156,7 +162,14 @@ export class BlockDriver {
     this.#expectFeature(BlockFeature.WriteZeroes, "VIRTIO_BLK_F_WRITE_ZEROES");
     const { maxWriteZeroesSectors } = this.config;
     const flags = unmap ? WRITE_ZEROES_UNMAP : 0;
-    await this.#ranges(BlockRequest.WriteZeroes, offset, length, maxWriteZeroesSectors, flags, wait);
+    await this.#ranges(
+      BlockRequest.WriteZeroes,
+      offset,
+      length,
+      maxWriteZeroesSectors,
+      flags,
+      wait,
+    );
   }
 
   #transferBytes(wanted: number): number {
@@ -255,7 +268,10 @@ export class BlockDriver {
         const slot = this.queues[this.#turn]?.acquire() ?? -1;
         if (slot >= 0) return { index: this.#turn, slot };
       }
-      await Promise.race([new Promise<void>((resolve) => this.#waiting.push(resolve)), done.promise]);
+      await Promise.race([
+        new Promise<void>((resolve) => this.#waiting.push(resolve)),
+        done.promise,
+      ]);
     }
   }
 

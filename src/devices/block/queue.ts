@@ -73,7 +73,8 @@ export class BlockQueue {
       size,
       completion,
       handler: {
-        done: (slot) => this.handler.done(slot, this.#slots[slot]?.bytes[STATUS_OFFSET] ?? NO_STATUS),
+        done: (slot) =>
+          this.handler.done(slot, this.#slots[slot]?.bytes[STATUS_OFFSET] ?? NO_STATUS),
         batchDone: () => this.handler.batchDone?.(),
         failed: (error) => this.handler.failed(error),
       },
@@ -111,7 +112,8 @@ export class BlockQueue {
   /** The slot's data buffer, shared with the device. */
   data(slot: number): Uint8Array {
     const data = this.#data[slot];
-    if (data === undefined) throw new RangeError(`expected a slot below ${this.depth}, got ${slot}`);
+    if (data === undefined)
+      throw new RangeError(`expected a slot below ${this.depth}, got ${slot}`);
     return data;
   }
 
@@ -122,7 +124,11 @@ export class BlockQueue {
    */
   submit(slot: number, type: BlockRequest, sector: number, length: number): void {
     const buffer = this.#slots[slot];
-    if (buffer === undefined) throw new RangeError(`expected a slot below ${this.depth}, got ${slot}`);
+    if (buffer === undefined)
+      throw new RangeError(`expected a slot below ${this.depth}, got ${slot}`);
+    if (length > this.transferBytes) {
+      throw new RangeError(`expected at most ${this.transferBytes} bytes of data, got ${length}`);
+    }
     const { view, guestAddress, bytes } = buffer;
     const words = view.window.u32;
     const at = view.offset >>> 2;
@@ -140,12 +146,13 @@ export class BlockQueue {
     const deviceWrites = type === BlockRequest.In || type === BlockRequest.GetId;
     const readable = deviceWrites ? 1 : segments.count - 1;
     if (!this.#queue.add(segments, readable, slot)) {
-      throw new RangeError("the ring is full or broken: more requests than slots, or a failed queue");
+      throw new RangeError(
+        "the ring is full or broken: more requests than slots, or a failed queue",
+      );
     }
   }
 
   publish(): void {
     this.#queue.publish();
   }
-
 }

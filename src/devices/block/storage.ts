@@ -45,7 +45,9 @@ export class BlockStorage {
   /** @throws {UsageError} the size is no positive multiple of 512 */
   static memory(size: number, { readOnly = false }: { readOnly?: boolean } = {}): BlockStorage {
     if (!(size > 0) || size % SECTOR_SIZE !== 0) {
-      throw new UsageError(`expected a size that is a positive multiple of ${SECTOR_SIZE} bytes, got ${size}`);
+      throw new UsageError(
+        `expected a size that is a positive multiple of ${SECTOR_SIZE} bytes, got ${size}`,
+      );
     }
     const memory = SharedMemory.create("vhost-user-block", size);
     return new BlockStorage(memory.fd.fd, size, readOnly, () => memory.close());
