@@ -1,0 +1,72 @@
+import type { TestContext } from "node:test";
+import { GuestMemory, Region, RegionTable } from "../../../src/memory/index.ts";
+import {
+  type RingFeatures,
+  type RingMemory,
+  SegmentList,
+  SplitDeviceQueue,
+  SplitDriverQueue,
+  splitRingLayout,
+} from "../../../src/virtqueue/index.ts";
+
+export interface RingOptions extends Partial<RingFeatures> {
+  readonly size?: number;
+  /** Bytes of memory and the regions that it is split into. */
+  readonly bytes?: number;
+  readonly regions?: number;
+  readonly indirectSegments?: number;
+}
+
+/** Both halves of one ring in this process, each with mappings of its own. */
+export interface Rings {
+  readonly memory: GuestMemory;
+  readonly table: RegionTable;
+  readonly driver: SplitDriverQueue;
+  readonly device: SplitDeviceQueue;
+  /** A device half that starts where the ring stands, e.g. after indices were preset. */
+  restart(base: number): SplitDeviceQueue;
+}
+
+/** A device's view of the client's memory: what SET_MEM_TABLE makes. */
+export function tableOf(memory: GuestMemory): RegionTable {
+  const table = new RegionTable();
+  table.replace(
+    memory.regions.map(
+      ({ description, memory: file }) => new Region(description, file.fd.duplicate()),
+    ),
+  );
+  return table;
+}
+
+/** Where the device half finds the ring that the driver half has made. */
+export function locateRing(table: RegionTable, driver: SplitDriverQueue): RingMemory {
+  const layout = splitRingLayout(driver.size);
+  const part = (name: keyof RingMemory) => {
+    const view = table.locate(driver.parts[name].userAddress, layout[name].bytes);
+    if (view === undefined) throw new Error(`the ${name} area is not in the table`);
+    return view;
+  };
+  return { descriptors: part("descriptors"), driver: part("driver"), device: part("device") };
+}
+
+export function makeRings(t: TestContext | undefined, options: RingOptions = {}): Rings {
+  const { size = 8, bytes = 1 << 20, regions = 1, indirectSegments = 8 } = options;
+  const features = { eventIdx: options.eventIdx ?? false, indirect: options.indirect ?? false };
+  const memory = new GuestMemory({ size: bytes, regions });
+  t?.after(() => memory.close());
+  const table = tableOf(memory);
+  t?.after(() => table.close());
+  const driver = new SplitDriverQueue({ size, memory, features, indirectSegments });
+  const restart = (base: number) =>
+    new SplitDeviceQueue({ size, memory: locateRing(table, driver), space: table, features, base });
+  return { memory, table, driver, device: restart(0), restart };
+}
+
+/** Segments given as [guest address, length]. */
+export function segmentsOf(
+  ...list: readonly (readonly [address: number, length: number])[]
+): SegmentList {
+  const segments = new SegmentList(list.length);
+  for (const [address, length] of list) segments.push(address, length);
+  return segments;
+}
