@@ -34,7 +34,7 @@ export class GuestMemory {
   readonly #parts: { region: Region; memory: SharedMemory; used: number }[] = [];
 
   constructor({ size, regions = 1 }: GuestMemoryOptions) {
-    if (!(size > 0) || !Number.isSafeInteger(regions) || regions < 1) {
+    if (!(size > 0 && size < Infinity) || !Number.isSafeInteger(regions) || regions < 1) {
       throw new UsageError(
         `expected a memory size and a number of regions above 0, got ${size} bytes in ${regions}`,
       );
