@@ -1,0 +1,60 @@
+import type {
+  ChainCursor,
+  DeviceQueue,
+  QueueFault,
+  RawRing,
+  VringState,
+} from "../virtqueue/index.ts";
+
+/** A device queue that passes everything on; faults override what they spoil. */
+export class WrappedQueue implements DeviceQueue {
+  protected readonly queue: DeviceQueue;
+
+  constructor(queue: DeviceQueue) {
+    this.queue = queue;
+  }
+
+  get size(): number {
+    return this.queue.size;
+  }
+
+  get inFlight(): number {
+    return this.queue.inFlight;
+  }
+
+  get raw(): RawRing {
+    return this.queue.raw;
+  }
+
+  get broken(): QueueFault | undefined {
+    return this.queue.broken;
+  }
+
+  next(chain: ChainCursor): boolean {
+    return this.queue.next(chain);
+  }
+
+  complete(id: number, written: number): void {
+    this.queue.complete(id, written);
+  }
+
+  publish(): boolean {
+    return this.queue.publish();
+  }
+
+  arm(): boolean {
+    return this.queue.arm();
+  }
+
+  disarm(): void {
+    this.queue.disarm();
+  }
+
+  state(): VringState {
+    return this.queue.state();
+  }
+
+  fail(reason: string, section: string): void {
+    this.queue.fail(reason, section);
+  }
+}
