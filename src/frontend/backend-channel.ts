@@ -9,6 +9,8 @@ export interface BackendChannelOptions {
   readonly observe: FrameObserver | undefined;
   /** The device's configuration changed: read it again. */
   readonly onConfigChange: () => void;
+  /** A request was refused, or the channel ended because of what came on it. */
+  readonly onProblem: (problem: Error) => void;
 }
 
 /**
@@ -28,6 +30,10 @@ export class BackendChannel {
       direction: "back-end",
       negotiation: options.negotiation,
       strictness: options.strictness,
+      onRefused: options.onProblem,
+    });
+    void this.#channel.closed.then(({ by, error }) => {
+      if (by === "error") options.onProblem(error);
     });
     answerer.on(BackendRequest.ConfigChangeMsg, () => options.onConfigChange());
     answerer.start();

@@ -49,6 +49,8 @@ export interface ClientOptions extends WaitOptions {
   readonly observe?: FrameObserver | undefined;
   /** The device's configuration changed (CONFIG_CHANGE_MSG). */
   readonly onConfigChange?: (() => void) | undefined;
+  /** The back-end broke a rule on its own channel; the session goes on without the channel. */
+  readonly onProblem?: ((problem: Error) => void) | undefined;
 }
 
 /**
@@ -262,12 +264,13 @@ export class Client {
   }
 
   async #openBackendChannel(): Promise<void> {
-    const { strictness = "lenient", observe, onConfigChange } = this.#options;
+    const { strictness = "lenient", observe, onConfigChange, onProblem } = this.#options;
     const channel = new BackendChannel({
       negotiation: this.requests.negotiation,
       strictness,
       observe,
       onConfigChange: () => onConfigChange?.(),
+      onProblem: (problem) => onProblem?.(problem),
     });
     this.#backendChannel = channel;
     await this.requests.setBackendReqFd(channel.theirs);

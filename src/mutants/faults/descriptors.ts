@@ -1,4 +1,5 @@
 import { EventFd } from "../../os/index.ts";
+import { HEADER_SIZE } from "../../protocol/index.ts";
 import { frameBytes } from "../../transport/index.ts";
 import type { Fault } from "../fault.ts";
 import { replyFault } from "./reply-fault.ts";
@@ -36,13 +37,15 @@ export const descriptorFaults: readonly Fault[] = [
   }),
   replyFault({
     name: "descriptors-after-first-byte",
-    summary: "sends a descriptor along with the second half of a reply's header",
+    summary: "sends a descriptor along with a reply's payload and not with its header",
     breaks: "Communication",
+    when: ({ payload }) => payload.length > 0,
     send: async (frame, channel) =>
       withJunk(1, async (junk) => {
         const bytes = frameBytes(frame);
-        await channel.sendBytes(bytes.subarray(0, 6), []);
-        await channel.sendBytes(bytes.subarray(6), junk);
+        // Within the header it would not show: one recvmsg of 12 bytes takes both pieces.
+        await channel.sendBytes(bytes.subarray(0, HEADER_SIZE), []);
+        await channel.sendBytes(bytes.subarray(HEADER_SIZE), junk);
       }),
   }),
 ];
