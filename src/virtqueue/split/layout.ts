@@ -35,7 +35,7 @@ export function splitRingLayout(
 
 /** Whether a split queue may have that many entries (VIRTIO 2.7: a power of two up to 32768). */
 export function isSplitQueueSize(size: number): boolean {
-  return size > 0 && size <= MAX_QUEUE_SIZE && (size & (size - 1)) === 0;
+  return Number.isInteger(size) && size > 0 && size <= MAX_QUEUE_SIZE && (size & (size - 1)) === 0;
 }
 
 /** @throws {QueueError} a size that no split queue has; a part is too short or not aligned */
