@@ -66,7 +66,15 @@ const bySituation: readonly (readonly [new (...args: never[]) => Error, ExitCode
 ];
 
 /** System calls that fail for lack of a permission or a limit. */
-const ENVIRONMENT_ERRNO = new Set(["EACCES", "EPERM", "EMFILE", "ENFILE", "ENOSPC", "ENOMEM", "EROFS"]);
+const ENVIRONMENT_ERRNO = new Set([
+  "EACCES",
+  "EPERM",
+  "EMFILE",
+  "ENFILE",
+  "ENOSPC",
+  "ENOMEM",
+  "EROFS",
+]);
 /** … and for a wrong argument of the user. */
 const USAGE_ERRNO = new Set(["ENOENT", "EISDIR", "ENOTDIR", "EEXIST"]);
 

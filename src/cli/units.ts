@@ -1,6 +1,12 @@
 import { UsageError } from "../base/index.ts";
 
-const SIZES: Readonly<Record<string, number>> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
+const SIZES: Readonly<Record<string, number>> = {
+  "": 1,
+  k: 2 ** 10,
+  m: 2 ** 20,
+  g: 2 ** 30,
+  t: 2 ** 40,
+};
 const TIMES: Readonly<Record<string, number>> = { ms: 1, s: 1000, "": 1000, m: 60_000 };
 
 /** `4096`, `64K`, `256M`, `1GiB`: bytes, powers of 1024. @throws {UsageError} */

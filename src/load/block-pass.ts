@@ -1,6 +1,12 @@
 import type { RecordableHistogram } from "node:perf_hooks";
 import { Deferred, DeviceError } from "../base/index.ts";
-import { type BlockQueue, BlockRequest, BlockStatus, blockStatusName, SECTOR_SIZE } from "../devices/block/index.ts";
+import {
+  type BlockQueue,
+  BlockRequest,
+  BlockStatus,
+  blockStatusName,
+  SECTOR_SIZE,
+} from "../devices/block/index.ts";
 import { expectedWord, fillPattern, findMismatch } from "./pattern.ts";
 
 /** What is done with each block of the range. */
@@ -49,7 +55,10 @@ export class MismatchError extends Error {
  *
  * @throws {MismatchError | DeviceError | QueueError | PeerClosedError}, the signal's reason
  */
-export async function runBlockPass(queue: BlockQueue, options: BlockPassOptions): Promise<BlockPassResult> {
+export async function runBlockPass(
+  queue: BlockQueue,
+  options: BlockPassOptions,
+): Promise<BlockPassResult> {
   const pass = new BlockPass(queue, options);
   const before = queue.handler;
   queue.handler = pass;
@@ -97,7 +106,8 @@ class BlockPass {
 
   done(slot: number, status: number): void {
     const { latency, work, seed } = this.#options;
-    if (latency) latency.record(Math.max(1, Math.round((performance.now() - (this.#since[slot] ?? 0)) * 1e6)));
+    if (latency)
+      latency.record(Math.max(1, Math.round((performance.now() - (this.#since[slot] ?? 0)) * 1e6)));
     const position = this.#position[slot] ?? 0;
     const length = this.#length[slot] ?? 0;
     this.#queue.release(slot);
@@ -138,14 +148,22 @@ class BlockPass {
       this.#length[slot] = length;
       if (write) fillPattern(this.#wordsOf(slot, length), seed, position);
       if (latency) this.#since[slot] = performance.now();
-      queue.submit(slot, write ? BlockRequest.Out : BlockRequest.In, position / SECTOR_SIZE, length);
+      queue.submit(
+        slot,
+        write ? BlockRequest.Out : BlockRequest.In,
+        position / SECTOR_SIZE,
+        length,
+      );
     }
     queue.publish();
   }
 
   #compare(slot: number, position: number, length: number, seed: number | undefined): void {
     const words = this.#wordsOf(slot, length);
-    const at = seed === undefined ? words.findIndex((word) => word !== 0) : findMismatch(words, seed, position);
+    const at =
+      seed === undefined
+        ? words.findIndex((word) => word !== 0)
+        : findMismatch(words, seed, position);
     if (at < 0) return;
     const offset = position + at * 4;
     const expected = seed === undefined ? 0 : expectedWord(seed, offset);

@@ -95,7 +95,8 @@ async function verifyCase(
 }
 
 function checkTarget(driver: BlockDriver, size: number): void {
-  if (driver.readOnly) throw new UsageError("expected a device that can be written, it is read-only");
+  if (driver.readOnly)
+    throw new UsageError("expected a device that can be written, it is read-only");
   if (size > driver.size || size <= 0 || size % 512 !== 0) {
     throw new UsageError(
       `expected a size that is a multiple of 512 up to the device's ${driver.size} bytes, got ${size}`,

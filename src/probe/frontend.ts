@@ -38,7 +38,9 @@ export async function probeFrontend(
   });
   answerer.on(FrontendRequest.GetFeatures, () => negotiation.offered);
   answerer.on(FrontendRequest.GetProtocolFeatures, () => ALL_PROTOCOL_FEATURES);
-  answerer.on(FrontendRequest.SetProtocolFeatures, (features) => answer.resolve(features as bigint));
+  answerer.on(FrontendRequest.SetProtocolFeatures, (features) =>
+    answer.resolve(features as bigint),
+  );
   void channel.closed.then(({ error }) => answer.reject(error));
   answerer.start();
   return answer.promise;

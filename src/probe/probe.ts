@@ -9,7 +9,12 @@ import {
   virtioFeatureNames,
 } from "../protocol/index.ts";
 import { Caller, Negotiation, type Strictness } from "../session/index.ts";
-import { connectSocket, describePeer, type FrameObserver, UnixChannel } from "../transport/index.ts";
+import {
+  connectSocket,
+  describePeer,
+  type FrameObserver,
+  UnixChannel,
+} from "../transport/index.ts";
 import { probeConfig } from "./config.ts";
 import { probeFrontend } from "./frontend.ts";
 import { inferDevice } from "./infer-device.ts";
@@ -75,7 +80,10 @@ interface Connection {
   readonly connectUs: number;
 }
 
-async function open(path: string, { signal, timeoutMs, observe }: ProbeOptions): Promise<Connection> {
+async function open(
+  path: string,
+  { signal, timeoutMs, observe }: ProbeOptions,
+): Promise<Connection> {
   const start = performance.now();
   const socket: UnixSocket = await connectSocket(path, {
     signal,
@@ -118,15 +126,20 @@ async function askBackend(
   const { signal } = options;
   const roleUs = microseconds(start) - connectUs;
   const virtio = await timed(() => requests.getFeatures({ signal }));
-  const protocol = await timedIf((virtio.value & VirtioFeature.ProtocolFeatures) !== 0n, async () => {
-    const offered = await requests.getProtocolFeatures({ signal });
-    // In-band notifications need more than is negotiated here, Xen mappings and guest addresses
-    // would be promises; nothing of them is used.
-    const unused =
-      ProtocolFeature.InbandNotifications | ProtocolFeature.XenMmap | ProtocolFeature.GpaAddresses;
-    await requests.setProtocolFeatures(offered & ~unused, { signal });
-    return offered;
-  });
+  const protocol = await timedIf(
+    (virtio.value & VirtioFeature.ProtocolFeatures) !== 0n,
+    async () => {
+      const offered = await requests.getProtocolFeatures({ signal });
+      // In-band notifications need more than is negotiated here, Xen mappings and guest addresses
+      // would be promises; nothing of them is used.
+      const unused =
+        ProtocolFeature.InbandNotifications |
+        ProtocolFeature.XenMmap |
+        ProtocolFeature.GpaAddresses;
+      await requests.setProtocolFeatures(offered & ~unused, { signal });
+      return offered;
+    },
+  );
   const protocolBits = protocol.value ?? 0n;
   const has = (feature: bigint): boolean => (protocolBits & feature) !== 0n;
   const queues = await timedIf(has(ProtocolFeature.Mq), () => requests.getQueueNum({ signal }));
@@ -169,7 +182,10 @@ async function askFrontend(
 ): Promise<Probe> {
   const roleUs = microseconds(start) - connectUs;
   const acknowledged = await timed(() =>
-    probeFrontend(channel, peer, { ...options, timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS }),
+    probeFrontend(channel, peer, {
+      ...options,
+      timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+    }),
   );
   const timingsUs: ProbeTimings = {
     connect: connectUs,

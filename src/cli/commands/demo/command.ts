@@ -5,7 +5,9 @@ import { parseSize } from "../../units.ts";
 
 export function addDemoCommand(program: Command, context: Context): void {
   const command = commonCommand("demo")
-    .description("start the built-in block back-end, do verified I/O on it, and print what came of it")
+    .description(
+      "start the built-in block back-end, do verified I/O on it, and print what came of it",
+    )
     .option("--size <bytes>", "how much to write and read back; default 64M", checked(parseSize))
     .option("--json", "print one JSON document");
   command.action(async (options) => {

@@ -62,7 +62,9 @@ async function talk(
   const features = virtioFeatureNames(client.features, "block");
   const protocolFeatures = protocolFeatureNames(client.protocolFeatures);
   if (!options.json) {
-    output.print(`back-end   pid ${backend.pid}, ${formatSize(driver.size)} block device on ${socket}`);
+    output.print(
+      `back-end   pid ${backend.pid}, ${formatSize(driver.size)} block device on ${socket}`,
+    );
     output.print("negotiated");
     for (const name of [...features, ...protocolFeatures]) output.print(`  ${name}`);
   }
@@ -96,8 +98,12 @@ function printResult(
   result: { bytes: number; writeMiBs: number; readMiBs: number; latencyUs: Record<string, number> },
 ): void {
   const percentiles = Object.entries(result.latencyUs).map(([name, us]) => `${name} ${us} µs`);
-  output.print(`written    ${formatSize(result.bytes)} at ${result.writeMiBs.toFixed(0)} MiB/s (64 KiB, depth 16)`);
-  output.print(`verified   ${formatSize(result.bytes)} at ${result.readMiBs.toFixed(0)} MiB/s: every byte is right`);
+  output.print(
+    `written    ${formatSize(result.bytes)} at ${result.writeMiBs.toFixed(0)} MiB/s (64 KiB, depth 16)`,
+  );
+  output.print(
+    `verified   ${formatSize(result.bytes)} at ${result.readMiBs.toFixed(0)} MiB/s: every byte is right`,
+  );
   output.print(`latency    ${percentiles.join(", ")} (4 KiB read, depth 1)`);
   output.print(output.style("green", "ok: block I/O over vhost-user, no virtual machine"));
 }
@@ -108,7 +114,10 @@ async function measureLatency(
   size: number,
   signal: AbortSignal,
 ): Promise<Record<string, number>> {
-  await using client = await Client.connect(socket, { deviceFeatures: BLOCK_DRIVER_FEATURES, signal });
+  await using client = await Client.connect(socket, {
+    deviceFeatures: BLOCK_DRIVER_FEATURES,
+    signal,
+  });
   const driver = await BlockDriver.start(client, { depth: 1, transferBytes: LATENCY_BYTES });
   const latency = createHistogram();
   await runBlockPass(requireQueue(driver), {

@@ -24,8 +24,14 @@ const offset = new Option("--offset <bytes>", "where on the device, a multiple o
   .default(0, "0")
   .argParser(checked(parseSize));
 
-const lengthOption = (): Option<"--length <bytes>", undefined, undefined, undefined, false, number> =>
-  new Option("--length <bytes>", "how much, a multiple of 512").argParser(checked(parseSize));
+const lengthOption = (): Option<
+  "--length <bytes>",
+  undefined,
+  undefined,
+  undefined,
+  false,
+  number
+> => new Option("--length <bytes>", "how much, a multiple of 512").argParser(checked(parseSize));
 
 export function addIoCommand(program: Command, context: Context): void {
   const load = async () => import("./run.ts");
@@ -87,10 +93,17 @@ export function addIoCommand(program: Command, context: Context): void {
           .default(65_536, "64K")
           .argParser(checked(parseSize)),
       )
-      .option("--seed <number>", "of the pattern; default random", checked(parseInteger(0, 2 ** 31 - 1)))
+      .option(
+        "--seed <number>",
+        "of the pattern; default random",
+        checked(parseInteger(0, 2 ** 31 - 1)),
+      )
       .option("--overwrite", "write over a device that is not blank")
       .option("--json", "print one JSON document")
-      .addHelpText("after", "\nExample:\n  $ vhost-user io block verify disk.sock --size 256M --depth 1,16,128")
+      .addHelpText(
+        "after",
+        "\nExample:\n  $ vhost-user io block verify disk.sock --size 256M --depth 1,16,128",
+      )
       .action(async (socket, options) => (await load()).verify(socket, options, context)),
   );
 

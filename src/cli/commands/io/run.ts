@@ -1,6 +1,11 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { randomInt } from "node:crypto";
-import { PeerClosedError, TimeoutError, UsageError, type WaitOptions } from "../../../base/index.ts";
+import {
+  PeerClosedError,
+  TimeoutError,
+  UsageError,
+  type WaitOptions,
+} from "../../../base/index.ts";
 import { BLOCK_DRIVER_FEATURES, BlockDriver, SECTOR_SIZE } from "../../../devices/block/index.ts";
 import { Client, type ClientOptions } from "../../../frontend/index.ts";
 import { MismatchError, verifyBlock, type VerifyResult } from "../../../load/index.ts";
@@ -64,7 +69,11 @@ export async function write(
   });
 }
 
-export async function flush(socket: string, options: BlockOptions, context: Context): Promise<void> {
+export async function flush(
+  socket: string,
+  options: BlockOptions,
+  context: Context,
+): Promise<void> {
   await withDriver(socket, options, context, async (driver, wait) => driver.flush(wait));
 }
 
@@ -74,7 +83,11 @@ export async function id(socket: string, options: BlockOptions, context: Context
   });
 }
 
-export async function discard(socket: string, options: RangeOptions, context: Context): Promise<void> {
+export async function discard(
+  socket: string,
+  options: RangeOptions,
+  context: Context,
+): Promise<void> {
   await withDriver(socket, options, context, async (driver, wait) => {
     await driver.discard(options.offset, options.length, wait);
     context.output.note(`${formatSize(options.length)} discarded at byte ${options.offset}`);
@@ -87,7 +100,10 @@ export async function writeZeroes(
   context: Context,
 ): Promise<void> {
   await withDriver(socket, options, context, async (driver, wait) => {
-    await driver.writeZeroes(options.offset, options.length, { ...wait, unmap: options.unmap === true });
+    await driver.writeZeroes(options.offset, options.length, {
+      ...wait,
+      unmap: options.unmap === true,
+    });
     context.output.note(`${formatSize(options.length)} zeroed at byte ${options.offset}`);
   });
 }
@@ -102,7 +118,11 @@ export interface VerifyOptions extends BlockOptions {
   readonly json?: true | undefined;
 }
 
-export async function verify(socket: string, options: VerifyOptions, context: Context): Promise<void> {
+export async function verify(
+  socket: string,
+  options: VerifyOptions,
+  context: Context,
+): Promise<void> {
   const { output, signal } = context;
   const { size, blockSize, overwrite } = options;
   if (blockSize % SECTOR_SIZE !== 0 || blockSize === 0) {
@@ -180,7 +200,9 @@ async function open(
     signal: context.signal,
     observe: messagePrinter(context, options, "block"),
   };
-  return options.listen ? Client.accept(socket, clientOptions) : Client.connect(socket, clientOptions);
+  return options.listen
+    ? Client.accept(socket, clientOptions)
+    : Client.connect(socket, clientOptions);
 }
 
 function save(path: string, bytes: Uint8Array, overwrite: boolean): void {
@@ -200,7 +222,9 @@ function hexDump(bytes: Uint8Array, offset: number): string[] {
   for (let at = 0; at < bytes.length; at += 16) {
     const row = bytes.subarray(at, at + 16);
     const hex = Array.from(row, (byte) => byte.toString(16).padStart(2, "0")).join(" ");
-    const text = Array.from(row, (byte) => (byte >= 32 && byte < 127 ? String.fromCharCode(byte) : ".")).join("");
+    const text = Array.from(row, (byte) =>
+      byte >= 32 && byte < 127 ? String.fromCharCode(byte) : ".",
+    ).join("");
     lines.push(`${(offset + at).toString(16).padStart(8, "0")}  ${hex.padEnd(47)}  ${text}`);
   }
   return lines;

@@ -33,7 +33,9 @@ export async function runProbe(
   if (options.json) output.json(result);
   else for (const line of describe(result, program, options.explain === true)) output.print(line);
   if (program !== undefined && ONE_SHOT_PROGRAMS.has(program)) {
-    output.note(`note: ${program} serves one front-end and exits when it leaves; start it again for the next`);
+    output.note(
+      `note: ${program} serves one front-end and exits when it leaves; start it again for the next`,
+    );
   }
 }
 
@@ -78,7 +80,8 @@ function explained(features: { bit: number; name: string; text: string }[]): str
 
 function fields(config: Readonly<Record<string, unknown>>): string[] {
   return Object.entries(config).map(([name, value]) => {
-    const text = value !== null && typeof value === "object" ? JSON.stringify(value) : String(value);
+    const text =
+      value !== null && typeof value === "object" ? JSON.stringify(value) : String(value);
     return `  ${name.padEnd(22)} ${text}`;
   });
 }

@@ -12,15 +12,22 @@ export function addServeCommand(program: Command, context: Context): void {
     .option("--connect <path>", "connect to a front-end that listens here, again when it leaves")
     .addOption(new Option("--image <file>", "what the disk holds").conflicts("size"))
     .addOption(
-      new Option("--size <bytes>", "a disk in memory; default 64M when there is no --image").argParser(
-        checked(parseSize),
-      ),
+      new Option(
+        "--size <bytes>",
+        "a disk in memory; default 64M when there is no --image",
+      ).argParser(checked(parseSize)),
     )
     .option("--read-only", "refuse writes")
     .addOption(
-      new Option("--queues <number>", "request queues").default(1).argParser(checked(parseInteger(1, 256))),
+      new Option("--queues <number>", "request queues")
+        .default(1)
+        .argParser(checked(parseInteger(1, 256))),
     )
-    .option("--features <list>", "offer these features and no others (names, bit numbers, masks)", words)
+    .option(
+      "--features <list>",
+      "offer these features and no others (names, bit numbers, masks)",
+      words,
+    )
     .option("--without <list>", "do not offer these features", words)
     .option(
       "--fault <fault>",
@@ -40,7 +47,9 @@ export function addServeCommand(program: Command, context: Context): void {
     const { serveBlock } = await import("./run.ts");
     await serveBlock(options, context);
   });
-  const serve = commonCommand("serve").description("be a back-end: what guests and other front-ends run on");
+  const serve = commonCommand("serve").description(
+    "be a back-end: what guests and other front-ends run on",
+  );
   serve.addCommand(block as unknown as Command);
   program.addCommand(serve as unknown as Command);
 }

@@ -8,6 +8,7 @@ import {
   connectBackend,
 } from "../../../backend/index.ts";
 import { BlockDevice, BlockStorage } from "../../../devices/block/index.ts";
+import { applyFaults, faults, parseFault } from "../../../mutants/index.ts";
 import { ProtocolFeature } from "../../../protocol/index.ts";
 import { type CommonOptions, type Context, messagePrinter } from "../../context.ts";
 import { InterruptError } from "../../exit-code.ts";
@@ -32,10 +33,16 @@ export interface ServeBlockOptions extends CommonOptions {
 }
 
 export async function serveBlock(options: ServeBlockOptions, context: Context): Promise<void> {
+  if (options.listFaults) {
+    for (const line of faultList()) context.output.print(line);
+    return;
+  }
   const { output, signal } = context;
   const { socket, connect } = options;
   if ((socket === undefined) === (connect === undefined)) {
-    throw new UsageError("expected either --socket PATH (to listen) or --connect PATH, got neither or both");
+    throw new UsageError(
+      "expected either --socket PATH (to listen) or --connect PATH, got neither or both",
+    );
   }
   const readOnly = options.readOnly === true;
   const storage =
@@ -44,7 +51,7 @@ export async function serveBlock(options: ServeBlockOptions, context: Context): 
       : BlockStorage.open(options.image, { readOnly });
   try {
     const device = () => new BlockDevice({ storage, queues: options.queues });
-    const backend: BackendOptions = {
+    const backend = applyFaults(options.fault.map(parseFault), {
       device,
       without: withheld(options, device().features),
       strictness: options.strict ? "strict" : "lenient",
@@ -52,11 +59,16 @@ export async function serveBlock(options: ServeBlockOptions, context: Context): 
       onSession: () => output.note("front-end connected"),
       onSessionEnd: (_session, reason) => output.note(`front-end left: ${reason.message}`),
       onProblem: (problem) => output.note(`refused: ${problem.message}`),
-    };
+    } satisfies BackendOptions);
     const what = `block, ${formatSize(storage.size)}${readOnly ? ", read-only" : ""}, queues: ${options.queues}`;
     if (socket === undefined) {
       output.note(`connecting to ${connect} (${what})`);
-      await connectBackend(connect ?? "", { ...backend, reconnect: true, signal, timeoutMs: options.timeout });
+      await connectBackend(connect ?? "", {
+        ...backend,
+        reconnect: true,
+        signal,
+        timeoutMs: options.timeout,
+      });
     } else {
       const server = await BackendServer.listen(socket, backend);
       output.note(`listening on ${socket} (${what})`);
@@ -68,7 +80,22 @@ export async function serveBlock(options: ServeBlockOptions, context: Context): 
     storage.close();
   }
   // SIGTERM is how a back-end program is told to end: that is success.
-  if (signal.reason instanceof InterruptError && signal.reason.signal === "SIGINT") throw signal.reason;
+  if (signal.reason instanceof InterruptError && signal.reason.signal === "SIGINT")
+    throw signal.reason;
+}
+
+function faultList(): string[] {
+  const syntax = (fault: (typeof faults)[number]): string =>
+    `${fault.name}${fault.parameter ? "[=N]" : ""}${fault.takesRequest ? "[@request[:n]]" : ""}`;
+  const width = Math.max(...faults.map((fault) => syntax(fault).length));
+  return faults.map((fault) => {
+    const { parameter, breaks } = fault;
+    const number = parameter
+      ? ` (N: ${parameter.summary}, ${parameter.min} to ${parameter.max}, else ${parameter.standard})`
+      : "";
+    const rule = breaks === undefined ? " [allowed]" : "";
+    return `${syntax(fault).padEnd(width)}  ${fault.summary}${number}${rule}`;
+  });
 }
 
 /** What is implemented and yet not to be offered. */
@@ -80,7 +107,10 @@ function withheld({ features, without = [] }: ServeBlockOptions, device: bigint)
     virtio: BACKEND_RING_FEATURES | device,
     protocol: BACKEND_PROTOCOL_FEATURES | ProtocolFeature.Config,
   };
-  const missing = { virtio: wanted.virtio & ~all.virtio, protocol: wanted.protocol & ~all.protocol };
+  const missing = {
+    virtio: wanted.virtio & ~all.virtio,
+    protocol: wanted.protocol & ~all.protocol,
+  };
   if (missing.virtio !== 0n || missing.protocol !== 0n) {
     throw new UsageError(
       `expected features that this back-end implements, got also virtio 0x${missing.virtio.toString(16)}, ` +
