@@ -1,7 +1,10 @@
 import type { Window } from "./window.ts";
 
-/** More pieces than this in one descriptor chain are refused: it bounds what a peer can make us keep. */
-const MAX_SPANS = 8192;
+/**
+ * More pieces than this in one descriptor chain are refused: it bounds what a peer can make us keep.
+ * Twice the longest chain, as buffers mostly do not cross the borders of regions and windows.
+ */
+export const MAX_SPANS = 65_536;
 
 /**
  * Pieces of shared memory in order: the buffers of one descriptor chain, as this process sees them.

@@ -1,4 +1,4 @@
-import { type AddressSpace, Resolved, SpanList } from "../../memory/index.ts";
+import { type AddressSpace, MAX_SPANS, Resolved, SpanList } from "../../memory/index.ts";
 import type { RawRing } from "../raw-ring.ts";
 import type { ChainCursor } from "../types.ts";
 import { DescriptorFlag } from "./layout.ts";
@@ -100,7 +100,10 @@ export class ChainWalker {
       );
     }
     const resolved = this.#memory.resolve(this.#low, this.#high, length, writable, chain.spans);
-    if (resolved !== Resolved.Ok) return this.#outside("a buffer", "2.7.5");
+    if (resolved !== Resolved.Ok) {
+      if (chain.spans.count < MAX_SPANS) return this.#outside("a buffer", "2.7.5");
+      return fault("2.7.5", `expected at most ${MAX_SPANS} pieces of memory in a chain, got more`);
+    }
     if (writable) chain.writableBytes += length;
     else {
       chain.readableBytes += length;
