@@ -2,8 +2,19 @@ import { ProtocolError } from "../base/index.ts";
 import { RegionTable } from "../memory/index.ts";
 import { type OwnedFd, UnixSocket } from "../os/index.ts";
 import { BackendRequest, ProtocolFeature, VirtioFeature } from "../protocol/index.ts";
-import { Answerer, Caller, Negotiation, type RequestHandler, type Strictness } from "../session/index.ts";
-import { type Channel, type CloseReason, type FrameObserver, UnixChannel } from "../transport/index.ts";
+import {
+  Answerer,
+  Caller,
+  Negotiation,
+  type RequestHandler,
+  type Strictness,
+} from "../session/index.ts";
+import {
+  type Channel,
+  type CloseReason,
+  type FrameObserver,
+  UnixChannel,
+} from "../transport/index.ts";
 import type { DeviceQueue } from "../virtqueue/index.ts";
 import type { Device } from "./device.ts";
 import { answerConfig } from "./handlers/config.ts";
@@ -95,7 +106,8 @@ export class BackendSession {
     });
     const on = (request: number, handler: RequestHandler): void =>
       answerer.on(request, wrap?.(request, handler) ?? handler);
-    for (const answer of [answerNegotiation, answerMemory, answerVrings, answerConfig]) answer(this, on);
+    for (const answer of [answerNegotiation, answerMemory, answerVrings, answerConfig])
+      answer(this, on);
     void this.#channel.closed.then(() => this.#end());
     answerer.start();
   }

@@ -212,7 +212,8 @@ export class Vring {
 
   /** Serves the ring if it is started, enabled and set up. */
   #run(): void {
-    if (this.#closed || !this.#started || !this.#enabled || this.#runner || this.#queue?.broken) return;
+    if (this.#closed || !this.#started || !this.#enabled || this.#runner || this.#queue?.broken)
+      return;
     const queue = this.#currentQueue();
     const { device } = this.#context;
     const running: RunningQueue = {

@@ -1,4 +1,10 @@
-import { NegotiationError, ProtocolError, StateError, u16Distance, type WaitOptions } from "../base/index.ts";
+import {
+  NegotiationError,
+  ProtocolError,
+  StateError,
+  u16Distance,
+  type WaitOptions,
+} from "../base/index.ts";
 import { GuestMemory, type GuestMemoryOptions } from "../memory/index.ts";
 import type { UnixSocket } from "../os/index.ts";
 import { ProtocolFeature, VirtioFeature } from "../protocol/index.ts";

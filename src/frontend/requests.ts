@@ -18,7 +18,6 @@ import {
 } from "../protocol/index.ts";
 import type { Caller, CallOptions, Negotiation } from "../session/index.ts";
 
-
 /** A reply's value and the descriptor that came with it, which is the caller's to close. */
 export interface WithFd<T> {
   readonly value: T;
@@ -296,7 +295,11 @@ export class FrontendRequests {
   }
 
   /** VHOST_USER_SET_DEVICE_STATE_FD: a descriptor in the reply takes the place of the one sent. */
-  async setDeviceStateFd(params: DeviceStateParams, fd: OwnedFd, o?: CallOptions): Promise<WithFd<bigint>> {
+  async setDeviceStateFd(
+    params: DeviceStateParams,
+    fd: OwnedFd,
+    o?: CallOptions,
+  ): Promise<WithFd<bigint>> {
     return this.callWithFd(FrontendRequest.SetDeviceStateFd, params, { ...o, fds: [fd] });
   }
 
@@ -321,5 +324,8 @@ function withEvent(
   fd: OwnedFd | undefined,
   o: CallOptions | undefined,
 ): [{ index: number; noFd: boolean }, CallOptions] {
-  return [{ index, noFd: fd === undefined }, { ...o, fds: fd ? [fd] : [] }];
+  return [
+    { index, noFd: fd === undefined },
+    { ...o, fds: fd ? [fd] : [] },
+  ];
 }

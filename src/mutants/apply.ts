@@ -25,8 +25,7 @@ function applyFault<O extends BackendOptions>(options: O, use: FaultUse): O {
       return { ...options, handler: wrap };
     }
     case "queue": {
-      const wrap: BackendHooks["queue"] = (plain) =>
-        fault.wrap(queue?.(plain) ?? plain, parameter);
+      const wrap: BackendHooks["queue"] = (plain) => fault.wrap(queue?.(plain) ?? plain, parameter);
       return { ...options, queue: wrap };
     }
     case "device":

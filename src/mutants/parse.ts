@@ -38,7 +38,10 @@ function findFault(name: string): Fault {
   const wanted = name.toLowerCase().replaceAll("_", "-");
   const fault = faults.find((each) => each.name === wanted);
   if (fault !== undefined) return fault;
-  const close = closeNames(wanted, faults.map((each) => each.name));
+  const close = closeNames(
+    wanted,
+    faults.map((each) => each.name),
+  );
   throw new UsageError(
     `expected a fault as ${SYNTAX}, got the unknown name "${name}"${hint(close)}; --list-faults shows all`,
   );

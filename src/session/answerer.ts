@@ -110,7 +110,9 @@ export class Answerer {
   async #serve(spec: RequestSpec | undefined, frame: Frame, incoming: Incoming): Promise<unknown> {
     const { header, payload, fds } = frame;
     if (spec === undefined) {
-      throw new ProtocolError(`expected a known request, got ${header.request}`, { field: "request" });
+      throw new ProtocolError(`expected a known request, got ${header.request}`, {
+        field: "request",
+      });
     }
     const handler = this.#handlers.get(header.request);
     if (handler === undefined) {
@@ -134,7 +136,11 @@ export class Answerer {
   async #reply(request: number, payload: Uint8Array, fds: readonly OwnedFd[]): Promise<void> {
     const flags = HeaderFlag.Version | HeaderFlag.Reply;
     // Waiting for the kernel to take the reply holds back a peer that asks and never reads.
-    await this.#channel.send({ header: { request, flags, size: payload.length }, payload, fds: [...fds] });
+    await this.#channel.send({
+      header: { request, flags, size: payload.length },
+      payload,
+      fds: [...fds],
+    });
   }
 }
 

@@ -164,7 +164,11 @@ export class Caller {
     if (reply.settled) return;
     if (due.rule === "ack" && value !== 0n) {
       reply.reject(
-        new RemoteError(spec.name, `${spec.name}: the peer answered that it failed`, value as bigint),
+        new RemoteError(
+          spec.name,
+          `${spec.name}: the peer answered that it failed`,
+          value as bigint,
+        ),
       );
       return;
     }
@@ -178,7 +182,11 @@ export class Caller {
     const { direction, strictness } = this.#options;
     const { flags, request } = header;
     const version = flags & HeaderFlag.VersionMask;
-    if (request !== spec.number || (flags & HeaderFlag.Reply) === 0 || version !== HeaderFlag.Version) {
+    if (
+      request !== spec.number ||
+      (flags & HeaderFlag.Reply) === 0 ||
+      version !== HeaderFlag.Version
+    ) {
       throw new ProtocolError(
         `${spec.name}: expected its reply (request ${spec.number}, flags 0x5), ` +
           `got request ${request} with flags 0x${flags.toString(16)}`,

@@ -13,7 +13,9 @@ export function expectRequirements(spec: RequestSpec, negotiation: Negotiation):
     ...protocolFeatureNames((requires.protocol ?? 0n) & ~negotiation.protocolFeatures),
   ];
   if (missing.length > 0) {
-    throw new NegotiationError(`${spec.name} needs ${missing.join(" and ")}; that was not negotiated`);
+    throw new NegotiationError(
+      `${spec.name} needs ${missing.join(" and ")}; that was not negotiated`,
+    );
   }
   const forbidden = (requires.without ?? 0n) & negotiation.protocolFeatures;
   if (forbidden !== 0n) {

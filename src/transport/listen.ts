@@ -147,7 +147,10 @@ async function hasListener(path: string): Promise<boolean> {
 function explain(path: string, error: SystemError): Error {
   const options = { cause: error };
   if (error.code === "EACCES" || error.code === "EPERM" || error.code === "EROFS") {
-    return new EnvironmentError(`${path}: no permission to make a socket there (${error.code})`, options);
+    return new EnvironmentError(
+      `${path}: no permission to make a socket there (${error.code})`,
+      options,
+    );
   }
   if (error.code === "ENOENT" || error.code === "ENOTDIR") {
     return new UsageError(`${path}: expected an existing folder to make the socket in`, options);

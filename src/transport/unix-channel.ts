@@ -60,14 +60,18 @@ export class UnixChannel implements Channel {
   }
 
   onFrame(handler: FrameHandler): void {
-    if (this.#handler !== undefined) throw new StateError("this channel is read by somebody already");
+    if (this.#handler !== undefined)
+      throw new StateError("this channel is read by somebody already");
     this.#handler = handler;
     this.#updatePoller();
   }
 
   close(reason?: Error): void {
     if (reason === undefined) {
-      this.#end({ by: "local", error: new PeerClosedError("the connection was closed on this side") });
+      this.#end({
+        by: "local",
+        error: new PeerClosedError("the connection was closed on this side"),
+      });
     } else {
       this.#end({ by: "error", error: reason });
     }
@@ -80,7 +84,11 @@ export class UnixChannel implements Channel {
   }
 
   #read(): void {
-    for (let budget = READ_BUDGET; budget > 0 && !this.#busy && !this.#closed.settled; budget -= 1) {
+    for (
+      let budget = READ_BUDGET;
+      budget > 0 && !this.#busy && !this.#closed.settled;
+      budget -= 1
+    ) {
       let frame: Frame | "wait" | "end";
       try {
         frame = this.#framer.read((target, offset, length, fds) =>

@@ -31,12 +31,24 @@ test("without a fault all goes well", async (t) => {
     assert.equal(seen.outcome, "well", seen.error?.message);
     assert.deepEqual(
       { ...seen },
-      { outcome: "well", stage: "end", error: undefined, queueNum: 1n, overlong: 0, configChanges: 0, problems: [] },
+      {
+        outcome: "well",
+        stage: "end",
+        error: undefined,
+        queueNum: 1n,
+        overlong: 0,
+        configChanges: 0,
+        problems: [],
+      },
     );
   }
 });
 
-async function check(path: string, strictness: "lenient" | "strict", wanted: FaultCase): Promise<void> {
+async function check(
+  path: string,
+  strictness: "lenient" | "strict",
+  wanted: FaultCase,
+): Promise<void> {
   const outcome = (strictness === "strict" ? wanted.strict : undefined) ?? wanted.lenient;
   const timeoutMs = outcome === "TimeoutError" ? IMPATIENT_MS : PATIENT_MS;
   const seen = await exercise(path, { timeoutMs, strictness });

@@ -12,7 +12,8 @@ export function answerConfig(
   on(FrontendRequest.GetConfig, (payload) => {
     const { offset, flags, data } = payload as Config;
     // The empty reply is how the specification has a back-end refuse.
-    if (config === undefined || data.length === 0 || offset + data.length > config.size) return undefined;
+    if (config === undefined || data.length === 0 || offset + data.length > config.size)
+      return undefined;
     const bytes = new Uint8Array(data.length);
     config.read(offset, bytes);
     return { offset, flags, data: bytes };

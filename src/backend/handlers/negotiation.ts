@@ -55,7 +55,10 @@ function setFeatures(session: BackendSession, features: bigint): void {
         `got also ${virtioFeatureNames(unknown, device.type).join(", ")}`,
     );
   }
-  if ((features & VirtioFeature.Version1) === 0n && (session.features & VirtioFeature.Version1) !== 0n) {
+  if (
+    (features & VirtioFeature.Version1) === 0n &&
+    (session.features & VirtioFeature.Version1) !== 0n
+  ) {
     throw new NegotiationError(
       "VHOST_USER_SET_FEATURES: expected VIRTIO_F_VERSION_1; legacy devices are not implemented",
     );

@@ -15,7 +15,10 @@ export function answerVrings(
   session: BackendSession,
   on: (request: number, handler: RequestHandler) => void,
 ): void {
-  const withRing = (request: FrontendRequest, serve: (vring: Vring, state: VringState) => unknown) => {
+  const withRing = (
+    request: FrontendRequest,
+    serve: (vring: Vring, state: VringState) => unknown,
+  ) => {
     const name = requestSpec("front-end", request)?.name ?? "";
     on(request, (payload) => {
       const state = payload as VringState;

@@ -19,7 +19,11 @@ function answerFault<T>(
   };
 }
 
-function configFault(name: string, summary: string, change: (data: Uint8Array) => Uint8Array): Fault {
+function configFault(
+  name: string,
+  summary: string,
+  change: (data: Uint8Array) => Uint8Array,
+): Fault {
   return answerFault<Config | undefined>(
     FrontendRequest.GetConfig,
     { name, summary, breaks: "Virtio device config space" },
@@ -50,7 +54,11 @@ export const answerFaults: readonly Fault[] = [
   ),
   answerFault<bigint>(
     FrontendRequest.GetQueueNum,
-    { name: "queue-num-zero", summary: "says that it has no queues", breaks: "Multiple queue support" },
+    {
+      name: "queue-num-zero",
+      summary: "says that it has no queues",
+      breaks: "Multiple queue support",
+    },
     () => 0n,
   ),
   answerFault<bigint>(
@@ -72,7 +80,11 @@ export const answerFaults: readonly Fault[] = [
   }),
   answerFault<VringState>(
     FrontendRequest.GetVringBase,
-    { name: "base-wrong", summary: "answers GET_VRING_BASE with an index far away", breaks: "Ring states" },
+    {
+      name: "base-wrong",
+      summary: "answers GET_VRING_BASE with an index far away",
+      breaks: "Ring states",
+    },
     ({ index, num }) => ({ index, num: num ^ 0x4000 }),
   ),
 ];

@@ -43,9 +43,14 @@ export const deviceFaults: readonly Fault[] = [
       if (request.type === BlockRequest.Out) request.spoilWrite();
     },
   })),
-  deviceFault("lost-write", "says that a write went well and does not do it", "VIRTIO 5.2.6", () => ({
-    arrives: (request) => request.type === BlockRequest.Out,
-  })),
+  deviceFault(
+    "lost-write",
+    "says that a write went well and does not do it",
+    "VIRTIO 5.2.6",
+    () => ({
+      arrives: (request) => request.type === BlockRequest.Out,
+    }),
+  ),
   deviceFault(
     "flush-does-nothing",
     "says that a flush went well and does not do it",

@@ -94,7 +94,11 @@ export const queueFaults: readonly Fault[] = [
     },
   ),
   queueFault(
-    { name: "no-call", summary: "never calls the driver, however much it asks", breaks: "VIRTIO 2.7.7" },
+    {
+      name: "no-call",
+      summary: "never calls the driver, however much it asks",
+      breaks: "VIRTIO 2.7.7",
+    },
     (queue) =>
       new Publishing(queue, (q) => {
         q.publish();

@@ -3,8 +3,10 @@ import type { ChannelFault } from "../fault.ts";
 import { TappedChannel } from "../tapped-channel.ts";
 
 /** What tells one fault of replies from another. */
-export interface ReplyFaultShape
-  extends Pick<ChannelFault, "name" | "summary" | "breaks" | "parameter"> {
+export interface ReplyFaultShape extends Pick<
+  ChannelFault,
+  "name" | "summary" | "breaks" | "parameter"
+> {
   /** Does what is to be done in place of sending the reply. */
   readonly send: (frame: Frame, channel: Channel, parameter: number) => Promise<void>;
   /** Strikes these replies only. */

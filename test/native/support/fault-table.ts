@@ -62,7 +62,11 @@ export const faultTable: readonly FaultCase[] = [
   { use: "config-wrong-size-field", lenient: "ProtocolError", says: /76 bytes.* 72/ },
   { use: "close-before-reply", lenient: "PeerClosedError", says: /GET_FEATURES: the peer closed/ },
   { use: "close-before-reply@GET_CONFIG", lenient: "PeerClosedError", says: /GET_CONFIG/ },
-  { use: "cut-reply", lenient: "PeerClosedError", says: /in the middle of a message, after 6 bytes/ },
+  {
+    use: "cut-reply",
+    lenient: "PeerClosedError",
+    says: /in the middle of a message, after 6 bytes/,
+  },
   { use: "cut-reply=4000@GET_CONFIG", lenient: "PeerClosedError", says: /the peer closed/ },
   { use: "no-reply", lenient: "TimeoutError", says: TIMEOUT },
   {

@@ -3,12 +3,7 @@ import { describe, test } from "node:test";
 import { Aim } from "../../../src/mutants/aim.ts";
 import { type ChannelFault, faults, parseFault } from "../../../src/mutants/index.ts";
 import { FrontendRequest, HeaderFlag } from "../../../src/protocol/index.ts";
-import type {
-  Channel,
-  CloseReason,
-  Frame,
-  FrameHandler,
-} from "../../../src/transport/index.ts";
+import type { Channel, CloseReason, Frame, FrameHandler } from "../../../src/transport/index.ts";
 import { frameBytes } from "../../../src/transport/index.ts";
 
 /** Writes down what passes; opens nothing. */

@@ -7,7 +7,13 @@ import { FrontendRequest } from "../../../src/protocol/index.ts";
 const { GetFeatures, GetConfig, SetVringNum } = FrontendRequest;
 
 describe("parseFault", () => {
-  const cases: [text: string, name: string, request?: number | undefined, occurrence?: number | undefined, parameter?: number | undefined][] = [
+  const cases: [
+    text: string,
+    name: string,
+    request?: number | undefined,
+    occurrence?: number | undefined,
+    parameter?: number | undefined,
+  ][] = [
     ["no-reply", "no-reply"],
     ["No_Reply", "no-reply"],
     ["no-reply@1", "no-reply", GetFeatures],

@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { NegotiationError } from "../../../src/base/index.ts";
+import {
+  FrontendRequest,
+  frontendRequests,
+  ProtocolFeature,
+  requestSpec,
+  VirtioFeature,
+} from "../../../src/protocol/index.ts";
+import { expectRequirements } from "../../../src/session/requirements.ts";
+import { Negotiation } from "../../../src/session/index.ts";
+
+function negotiated(values: Partial<Negotiation>): Negotiation {
+  return Object.assign(new Negotiation(), values);
+}
+
+function check(request: FrontendRequest, negotiation: Negotiation): void {
+  const spec = requestSpec("front-end", request);
+  assert.ok(spec);
+  expectRequirements(spec, negotiation);
+}
+
+test("a request without conditions may always be sent", () => {
+  check(FrontendRequest.GetFeatures, new Negotiation());
+});
+
+test("an offered, an acknowledged and a protocol feature are told apart, and named", () => {
+  const { ProtocolFeatures } = VirtioFeature;
+  const protocol = FrontendRequest.GetProtocolFeatures;
+  assert.throws(
+    () => check(protocol, new Negotiation()),
+    /VHOST_USER_F_PROTOCOL_FEATURES offered; that was not negotiated/,
+  );
+  check(protocol, negotiated({ offered: ProtocolFeatures }));
+  const enable = FrontendRequest.SetVringEnable;
+  assert.throws(() => check(enable, negotiated({ offered: ProtocolFeatures })), NegotiationError);
+  check(enable, negotiated({ features: ProtocolFeatures }));
+  assert.throws(
+    () => check(FrontendRequest.GetConfig, new Negotiation()),
+    (error) =>
+      error instanceof NegotiationError &&
+      /GET_CONFIG needs VHOST_USER_PROTOCOL_F_CONFIG/.test(error.message),
+  );
+  check(FrontendRequest.GetConfig, negotiated({ protocolFeatures: ProtocolFeature.Config }));
+});
+
+test("all features of the table at once allow every request but those that a feature forbids", () => {
+  const all = negotiated({
+    offered: 2n ** 64n - 1n,
+    features: 2n ** 64n - 1n,
+    protocolFeatures: 2n ** 64n - 1n,
+  });
+  for (const spec of Object.values(frontendRequests)) {
+    const { without = 0n } = spec.requires as { without?: bigint };
+    if (without === 0n) expectRequirements(spec as never, all);
+    else assert.throws(() => expectRequirements(spec as never, all), /must not be sent with/);
+  }
+});
