@@ -18,20 +18,15 @@ const SIZE = 256;
 const DEPTH = 64;
 const SLICES = 50;
 const requests = Number(process.argv[2] ?? 1_000_000);
-const collect = globalThis.gc;
-if (collect === undefined) throw new Error("run with: node --expose-gc");
+if (globalThis.gc === undefined) throw new Error("run with: node --expose-gc");
 
 for (const indirect of [false, true]) {
   for (const eventIdx of [false, true]) {
-    for (const regions of [1, 32]) measure({ indirect, eventIdx }, regions, collect);
+    for (const regions of [1, 32]) measure({ indirect, eventIdx }, regions);
   }
 }
 
-function measure(
-  features: { indirect: boolean; eventIdx: boolean },
-  regions: number,
-  collectGarbage: () => void,
-): void {
+function measure(features: { indirect: boolean; eventIdx: boolean }, regions: number): void {
   const memory = new GuestMemory({ size: regions << 22, regions });
   const table = new RegionTable();
   table.replace(
@@ -104,8 +99,7 @@ function measure(
   };
   run(100_000);
   completed = 0;
-  collectGarbage();
-  collectGarbage();
+  void globalThis.gc?.();
   const before = process.memoryUsage().heapUsed;
   // The best of the slices: what the code costs, and not what else the machine does.
   let best = Infinity;
