@@ -26,17 +26,20 @@ export class BlockStorage {
   }
 
   /**
-   * @throws {UsageError} the file's size is no positive multiple of 512
+   * @throws {UsageError} not a regular file, or its size is no positive multiple of 512
    * @throws Node's error of open(2), e.g. ENOENT or EACCES
    */
   static open(path: string, { readOnly = false }: { readOnly?: boolean } = {}): BlockStorage {
     const fd = openSync(path, readOnly ? constants.O_RDONLY : constants.O_RDWR);
-    const { size } = fstatSync(fd);
-    if (size === 0 || size % SECTOR_SIZE !== 0) {
+    const file = fstatSync(fd);
+    const { size } = file;
+    if (!file.isFile() || size === 0 || size % SECTOR_SIZE !== 0) {
       closeSync(fd);
       throw new UsageError(
-        `${path}: expected an image whose size is a positive multiple of ${SECTOR_SIZE} bytes, got ${size}; ` +
-          `make one with: truncate -s 64M ${path}`,
+        file.isFile()
+          ? `${path}: expected an image whose size is a positive multiple of ${SECTOR_SIZE} bytes, got ${size}; ` +
+              `make one with: truncate -s 64M ${path}`
+          : `${path}: expected a regular file as image, got something else`,
       );
     }
     return new BlockStorage(fd, size, readOnly, () => closeSync(fd));
