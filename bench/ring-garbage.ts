@@ -99,7 +99,7 @@ function measure(features: { indirect: boolean; eventIdx: boolean }, regions: nu
   };
   run(100_000);
   completed = 0;
-  void globalThis.gc?.();
+  globalThis.gc?.();
   const before = process.memoryUsage().heapUsed;
   // The best of the slices: what the code costs, and not what else the machine does.
   let best = Infinity;

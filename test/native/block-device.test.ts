@@ -83,8 +83,11 @@ test("the first and the last sector are read and written", async (t) => {
   }
 });
 
+/** A header of 16 pieces. */
+const bytewise = Array.from({ length: 16 }, () => 1);
+
 const cuts: readonly [name: string, readable: readonly number[], writable: readonly number[]][] = [
-  ["a header in 16 pieces", [...new Array<number>(16).fill(1)], [1024, 1]],
+  ["a header in 16 pieces", bytewise, [1024, 1]],
   ["a header in two pieces, cut inside of the sector", [11, 5], [1024, 1]],
   ["data and status in one descriptor", [16], [1025]],
   ["data in pieces of odd sizes, the last one with the status", [16], [1, 510, 3, 509, 2]],
@@ -103,7 +106,7 @@ for (const [name, readableCuts, writableCuts] of cuts) {
 
 const outCuts: readonly [name: string, readable: readonly number[]][] = [
   ["header and data in one descriptor", [16 + 1024]],
-  ["the header in 16 pieces", [...new Array<number>(16).fill(1), 1024]],
+  ["the header in 16 pieces", [...bytewise, 1024]],
   ["the end of the header with the data", [15, 1025]],
   ["data in pieces of odd sizes", [17, 1, 500, 13, 509]],
 ];
@@ -319,7 +322,7 @@ test("ranges that break a rule are refused whole, before anything is changed", a
     [
       "more ranges than the limit",
       Discard,
-      concat(...new Array<Uint8Array>(17).fill(good)),
+      concat(...Array.from({ length: 17 }, () => good)),
       IoError,
     ],
     ["no range", WriteZeroes, new Uint8Array(), IoError],
@@ -332,7 +335,7 @@ test("ranges that break a rule are refused whole, before anything is changed", a
     unchanged();
   }
   assert.equal(
-    (await disk.request({ type: Discard, out: concat(...new Array<Uint8Array>(16).fill(good)) }))
+    (await disk.request({ type: Discard, out: concat(...Array.from({ length: 16 }, () => good)) }))
       .status,
     Ok,
   );

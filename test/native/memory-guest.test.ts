@@ -96,20 +96,14 @@ test("refuses sizes that make no sense", (t) => {
   }
 });
 
-test("a memory that cannot be made in full leaves nothing behind", () => {
+test("a memory that cannot be made in full leaves nothing behind", (t) => {
   const before = takeResources();
-  const real = OwnedFd.prototype.duplicate;
-  let calls = 0;
-  OwnedFd.prototype.duplicate = function (this: OwnedFd): OwnedFd {
-    calls += 1;
-    if (calls === 3) throw new Error("too many open files");
-    return real.call(this);
-  };
-  try {
-    assert.throws(() => new GuestMemory({ size: 4 * PAGE, regions: 4 }), /too many open files/);
-  } finally {
-    OwnedFd.prototype.duplicate = real;
-  }
+  const duplicate = t.mock.method(OwnedFd.prototype, "duplicate");
+  duplicate.mock.mockImplementationOnce(() => {
+    throw new Error("too many open files");
+  }, 2);
+  assert.throws(() => new GuestMemory({ size: 4 * PAGE, regions: 4 }), /too many open files/);
+  assert.equal(duplicate.mock.callCount(), 3);
   const after = takeResources();
   assert.equal(after.descriptors.size, before.descriptors.size);
   assert.equal(after.mappings.length, before.mappings.length);

@@ -13,12 +13,12 @@ function makeSteps({ driver, device, memory }: Rings) {
   let token = 0;
   return {
     /** Publishes `count` requests; whether the device wants a kick. */
-    submit(count = 1): boolean {
+    submit: (count = 1): boolean => {
       for (let i = 0; i < count; i += 1) assert.ok(driver.add(segments, 0, token++ & 0xff));
       return driver.publish();
     },
     /** Serves up to `count`; whether the driver wants a call. */
-    serve(count = 1): boolean {
+    serve: (count = 1): boolean => {
       for (let i = 0; i < count && device.next(chain); i += 1) device.complete(chain.id, 0);
       return device.publish();
     },
