@@ -1,0 +1,46 @@
+import type { Device, RunningQueue } from "../../../src/backend/index.ts";
+import {
+  type ChainCursor,
+  createChainCursor,
+  type DeviceQueue,
+} from "../../../src/virtqueue/index.ts";
+
+/** A device that keeps every chain until it is told to give it back, or has to. */
+export class HoldingDevice implements Device {
+  readonly type = "block";
+  readonly features = 0n;
+  readonly maxQueues = 1;
+  readonly maxQueueSize = 64;
+  readonly held: { running: RunningQueue; queue: DeviceQueue; id: number }[] = [];
+  resets = 0;
+  closes = 0;
+  /** While this is set, quiescing waits for it. */
+  drained: Promise<void> | undefined;
+  readonly #chain: ChainCursor = createChainCursor();
+
+  process(running: RunningQueue): void {
+    const { queue } = running;
+    while (queue.next(this.#chain)) this.held.push({ running, queue, id: this.#chain.id });
+  }
+
+  /** Completes what is held, as a disk would from a callback. */
+  release(): void {
+    for (const { running, queue, id } of this.held.splice(0)) {
+      queue.complete(id, 0);
+      running.publish();
+    }
+  }
+
+  async quiesce(): Promise<void> {
+    await this.drained;
+    this.release();
+  }
+
+  reset(): void {
+    this.resets += 1;
+  }
+
+  close(): void {
+    this.closes += 1;
+  }
+}
