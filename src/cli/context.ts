@@ -1,4 +1,4 @@
-import { describeMessage, type DeviceName, type Direction } from "../protocol/index.ts";
+import type { DeviceName, Direction } from "../protocol/index.ts";
 import type { FrameObserver } from "../transport/index.ts";
 import type { Output } from "./output.ts";
 
@@ -17,13 +17,14 @@ export interface CommonOptions {
 }
 
 /** With -v: prints each message as one line. */
-export function messagePrinter(
+export async function messagePrinter(
   { output }: Context,
   { verbose }: CommonOptions,
   device: DeviceName | undefined,
   direction: Direction = "front-end",
-): FrameObserver | undefined {
+): Promise<FrameObserver | undefined> {
   if (!verbose) return undefined;
+  const { describeMessage } = await import("../protocol/index.ts");
   return (way, { header, payload, fds }) => {
     const descriptors = fds.length;
     const text = describeMessage({ direction, header, payload, descriptors, device });

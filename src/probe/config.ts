@@ -1,6 +1,6 @@
-import { RemoteError } from "../base/index.ts";
+import { RemoteError, type WaitOptions } from "../base/index.ts";
 import { BLOCK_CONFIG_SIZE, decodeBlockConfig } from "../devices/block/config.ts";
-import type { FrontendRequests } from "../frontend/index.ts";
+import type { FrontendRequests } from "../frontend/requests.ts";
 import type { DeviceName } from "../protocol/index.ts";
 
 type Decode = (bytes: Uint8Array) => Record<string, unknown>;
@@ -17,12 +17,13 @@ const SPACES: Partial<Record<DeviceName, { sizes: readonly number[]; decode: Dec
 export async function probeConfig(
   requests: FrontendRequests,
   device: DeviceName | null,
+  wait: WaitOptions,
 ): Promise<Record<string, unknown> | null> {
   const space = device === null ? undefined : SPACES[device];
   if (space === undefined) return null;
   for (const size of space.sizes) {
     try {
-      return space.decode(await requests.getConfig(0, size));
+      return space.decode(await requests.getConfig(0, size, wait));
     } catch (error) {
       if (!(error instanceof RemoteError)) throw error;
     }

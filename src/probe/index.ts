@@ -2,5 +2,6 @@
  * probe: who is behind a listening socket, and what does it offer? Plays front-end or back-end as
  * far as it takes to find out. Imports session, frontend's requests, and the layouts of devices.
  */
-export { probe, type Probe, type ProbeOptions } from "./probe.ts";
+export type { Probe, ProbeOptions } from "./connection.ts";
+export { probe } from "./probe.ts";
 export type { ProbeResult, ProbeTimings, Role } from "./result.ts";

@@ -1,5 +1,5 @@
 import { Deferred } from "../base/index.ts";
-import { HeaderFlag } from "../protocol/index.ts";
+import { HeaderFlag } from "../protocol/header.ts";
 import type { Channel, CloseReason, Frame, FrameHandler } from "../transport/index.ts";
 
 /**

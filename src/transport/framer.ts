@@ -1,6 +1,6 @@
 import { ProtocolError } from "../base/index.ts";
 import type { OwnedFd } from "../os/index.ts";
-import { decodeHeader, encodeHeader, type Header, HEADER_SIZE } from "../protocol/index.ts";
+import { decodeHeader, encodeHeader, type Header, HEADER_SIZE } from "../protocol/header.ts";
 import type { Frame } from "./channel.ts";
 
 /** Reads up to `length` bytes and appends descriptors: the shape of `UnixSocket.receive`. */

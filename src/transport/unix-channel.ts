@@ -1,6 +1,6 @@
 import { Deferred, PeerClosedError, StateError } from "../base/index.ts";
 import { type OwnedFd, Poller, type UnixSocket } from "../os/index.ts";
-import { MAX_PAYLOAD_SIZE } from "../protocol/index.ts";
+import { MAX_PAYLOAD_SIZE } from "../protocol/codec.ts";
 import type { Channel, CloseReason, Frame, FrameHandler, FrameObserver } from "./channel.ts";
 import { frameBytes, Framer } from "./framer.ts";
 import { SendQueue } from "./send-queue.ts";

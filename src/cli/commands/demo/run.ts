@@ -56,7 +56,7 @@ async function talk(
   await using client = await Client.connect(socket, {
     deviceFeatures: BLOCK_DRIVER_FEATURES,
     signal,
-    observe: messagePrinter(context, options, "block"),
+    observe: await messagePrinter(context, options, "block"),
   });
   const driver = await BlockDriver.start(client, { depth: 16 });
   const features = virtioFeatureNames(client.features, "block");

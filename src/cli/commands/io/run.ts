@@ -198,7 +198,7 @@ async function open(
     timeoutMs: options.timeout,
     strictness: options.strict ? "strict" : "lenient",
     signal: context.signal,
-    observe: messagePrinter(context, options, "block"),
+    observe: await messagePrinter(context, options, "block"),
   };
   return options.listen
     ? Client.accept(socket, clientOptions)

@@ -55,7 +55,7 @@ export async function serveBlock(options: ServeBlockOptions, context: Context): 
       device,
       without: withheld(options, device().features),
       strictness: options.strict ? "strict" : "lenient",
-      observe: messagePrinter(context, options, "block"),
+      observe: await messagePrinter(context, options, "block"),
       onSession: () => output.note("front-end connected"),
       onSessionEnd: (_session, reason) => output.note(`front-end left: ${reason.message}`),
       onProblem: (problem) => output.note(`refused: ${problem.message}`),
