@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
+import { test } from "node:test";
+import { Deferred, delay, TimeoutError } from "../../../src/base/index.ts";
+
+function timers(): number {
+  return process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length;
+}
+
+test("gives what it is resolved with, and only the first of it", async () => {
+  const wait = new Deferred<number>();
+  assert.equal(wait.settled, false);
+  wait.resolve(1);
+  wait.resolve(2);
+  wait.reject(new Error("late"));
+  assert.equal(wait.settled, true);
+  assert.equal(await wait.promise, 1);
+});
+
+test("a time-out rejects, with the caller's own error where there is one", async () => {
+  await assert.rejects(new Deferred({ timeoutMs: 1 }).promise, TimeoutError);
+  const own = new Error("own");
+  await assert.rejects(new Deferred({ timeoutMs: 1 }, () => own).promise, (error) => error === own);
+});
+
+test("an abort rejects with the signal's reason, also one from before", async () => {
+  const reason = new Error("enough");
+  const controller = new AbortController();
+  const wait = new Deferred({ signal: controller.signal });
+  controller.abort(reason);
+  await assert.rejects(wait.promise, (error) => error === reason);
+  await assert.rejects(
+    new Deferred({ signal: controller.signal, timeoutMs: 1000 }).promise,
+    (error) => error === reason,
+  );
+});
+
+test("neither timer nor listener stays once it is settled", async () => {
+  const before = timers();
+  const { signal } = new AbortController();
+  const wait = new Deferred<void>({ signal, timeoutMs: 60_000 });
+  assert.equal(timers(), before + 1);
+  assert.equal(getEventListeners(signal, "abort").length, 1);
+  wait.resolve();
+  await wait.promise;
+  assert.equal(timers(), before);
+  assert.equal(getEventListeners(signal, "abort").length, 0);
+});
+
+test("a delay ends by itself or by the signal, and leaves no timer", async () => {
+  const before = timers();
+  await delay(1);
+  const controller = new AbortController();
+  const wait = delay(60_000, controller.signal);
+  controller.abort(new Error("enough"));
+  await assert.rejects(wait, /enough/);
+  assert.equal(timers(), before);
+});
