@@ -1,10 +1,11 @@
-import { readFileSync } from "node:fs";
 import { Command } from "@commander-js/extra-typings";
 import { addDemoCommand } from "./commands/demo/command.ts";
 import { addIoCommand } from "./commands/io/command.ts";
 import { addProbeCommand } from "./commands/probe/command.ts";
 import { addServeCommand } from "./commands/serve/command.ts";
+import { addTestCommand } from "./commands/test/command.ts";
 import type { Context } from "./context.ts";
+import { version } from "./version.ts";
 
 /** The command line. Definitions only: what a command does is loaded when it runs. */
 export function createProgram(context: Context): Command {
@@ -17,6 +18,7 @@ export function createProgram(context: Context): Command {
   addProbeCommand(program, context);
   addIoCommand(program, context);
   addServeCommand(program, context);
+  addTestCommand(program, context);
   program.addHelpText("after", EXIT_CODES);
   return program;
 }
@@ -24,10 +26,3 @@ export function createProgram(context: Context): Command {
 const EXIT_CODES = `
 Exit codes: 0 ok, 1 something failed, 2 wrong usage, 3 target unreachable or handshake failed,
 4 a needed program, permission or limit is missing, 70 internal error, 130/143 interrupted.`;
-
-function version(): string {
-  const manifest: unknown = JSON.parse(
-    readFileSync(new URL("../../../package.json", import.meta.url), "utf8"),
-  );
-  return String((manifest as { version: unknown }).version);
-}

@@ -288,12 +288,12 @@ export class Client {
     if (!this.requests.negotiation.has(ProtocolFeature.ConfigureMemSlots)) {
       await this.requests.setMemTable(
         regions.map(({ description }) => description),
-        regions.map(({ memory }) => memory.fd),
+        regions.map(({ fd }) => fd),
       );
       return;
     }
-    for (const { description, memory } of regions) {
-      await this.requests.addMemReg(description, memory.fd);
+    for (const { description, fd } of regions) {
+      await this.requests.addMemReg(description, fd);
     }
   }
 

@@ -4,3 +4,4 @@
  */
 export * from "./block-pass.ts";
 export * from "./block-verify.ts";
+export * from "./connection-timing.ts";

@@ -31,7 +31,7 @@ const PAGE_SIZE = 4096;
 
 /** The memory that a client shares with a back-end: sealed memfds, and buffers handed out of them. */
 export class GuestMemory {
-  readonly #parts: { region: Region; memory: SharedMemory; used: number }[] = [];
+  readonly #parts: { region: Region; used: number }[] = [];
 
   constructor({ size, regions = 1 }: GuestMemoryOptions) {
     if (!(size > 0 && size < Infinity) || !Number.isSafeInteger(regions) || regions < 1) {
@@ -49,7 +49,7 @@ export class GuestMemory {
           userAddress: USER_BASE + offset,
           mmapOffset: 0n,
         };
-        this.#parts.push({ ...share(description), used: 0 });
+        this.#parts.push({ region: share(description), used: 0 });
       }
     } catch (error) {
       this.close();
@@ -58,8 +58,8 @@ export class GuestMemory {
   }
 
   /** What SET_MEM_TABLE tells, and the descriptor that goes with each region. */
-  get regions(): readonly { description: MemoryRegion; memory: SharedMemory }[] {
-    return this.#parts.map(({ region, memory }) => ({ description: region.description, memory }));
+  get regions(): readonly Region[] {
+    return this.#parts.map(({ region }) => region);
   }
 
   /**
@@ -97,20 +97,15 @@ export class GuestMemory {
   }
 
   close(): void {
-    for (const { region, memory } of this.#parts) {
-      region.close();
-      memory.close();
-    }
+    for (const { region } of this.#parts) region.close();
     this.#parts.length = 0;
   }
 }
 
-function share(description: MemoryRegion): { region: Region; memory: SharedMemory } {
-  const memory = SharedMemory.create("vhost-user-client", Number(description.size));
-  try {
-    return { memory, region: new Region(description, memory.fd.duplicate()) };
-  } catch (error) {
-    memory.close();
-    throw error;
-  }
+/** The region owns the memory's only descriptor: a thousand clients have few to spare. */
+function share(description: MemoryRegion): Region {
+  return new Region(
+    description,
+    SharedMemory.create("vhost-user-client", Number(description.size)).fd,
+  );
 }

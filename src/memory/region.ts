@@ -101,6 +101,11 @@ export class Region {
     return this.#acrossBorder(index, at, length);
   }
 
+  /** Stays the region's: to be sent, or mapped elsewhere. */
+  get fd(): OwnedFd {
+    return this.#fd;
+  }
+
   /** Whether the peer took memory away that it had shared (it truncated the file). */
   get broken(): boolean {
     return (

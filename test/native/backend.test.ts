@@ -96,7 +96,7 @@ test("what completes while the memory table is replaced is not lost", async (t) 
   await until(() => device.held.length === 1, "the chain");
   await requests.setMemTable(
     memory.regions.map(({ description }) => description),
-    memory.regions.map((region) => region.memory.fd),
+    memory.regions.map((region) => region.fd),
   );
   await until(() => done.length === 1, "the completion");
   offer(client, queue, 2);
@@ -115,7 +115,7 @@ test("a new kick descriptor while chains are in work and memory was added", asyn
   const { description } = region;
   const guestAddress = description.guestAddress + 0x1000_0000n;
   const userAddress = description.userAddress + 0x1000_0000n;
-  await requests.addMemReg({ ...description, guestAddress, userAddress }, region.memory.fd);
+  await requests.addMemReg({ ...description, guestAddress, userAddress }, region.fd);
   const kick = EventFd.create();
   await requests.setVringKick(0, kick.descriptor);
   offer(client, queue, 2);
@@ -209,7 +209,7 @@ test("kick and call descriptors are exchanged while I/O runs, memory as well", a
   assert.ok(queue);
   const { requests, memory } = client;
   const regions = memory.regions.map(({ description }) => description);
-  const fds = memory.regions.map((region) => region.memory.fd);
+  const fds = memory.regions.map((region) => region.fd);
   for (let round = 0; round < 30; round += 1) {
     const data = pattern(round);
     const writing = driver.write(0, data);

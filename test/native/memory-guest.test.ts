@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MemoryAccessError, UsageError } from "../../src/base/index.ts";
 import { GuestMemory } from "../../src/memory/index.ts";
-import { OwnedFd, Seal, sealsOf } from "../../src/os/index.ts";
+import { Mapping, Seal, sealsOf, SharedMemory } from "../../src/os/index.ts";
 import { guardLeaks, takeResources } from "../support/leak-guard.ts";
 import { GIB, lookUp, PAGE } from "./support/memory.ts";
 import { tableOf } from "./support/rings.ts";
@@ -64,8 +64,8 @@ test("every region is a whole number of pages and has a sealed file of its own",
   t.after(() => memory.close());
   const sizes = memory.regions.map(({ description }) => Number(description.size));
   assert.deepEqual(sizes, [3 * PAGE, 3 * PAGE]);
-  for (const { memory: file } of memory.regions) {
-    assert.equal((sealsOf(file.fd.fd) ?? 0) & (Seal.Shrink | Seal.Grow), Seal.Shrink | Seal.Grow);
+  for (const { fd } of memory.regions) {
+    assert.equal((sealsOf(fd.fd) ?? 0) & (Seal.Shrink | Seal.Grow), Seal.Shrink | Seal.Grow);
   }
 });
 
@@ -98,12 +98,18 @@ test("refuses sizes that make no sense", (t) => {
 
 test("a memory that cannot be made in full leaves nothing behind", (t) => {
   const before = takeResources();
-  const duplicate = t.mock.method(OwnedFd.prototype, "duplicate");
-  duplicate.mock.mockImplementationOnce(() => {
-    throw new Error("too many open files");
-  }, 2);
-  assert.throws(() => new GuestMemory({ size: 4 * PAGE, regions: 4 }), /too many open files/);
-  assert.equal(duplicate.mock.callCount(), 3);
+  for (const [target, name] of [
+    [Mapping, "map"],
+    [SharedMemory, "create"],
+  ] as const) {
+    const method = t.mock.method(target as never, name as never) as ReturnType<typeof t.mock.fn>;
+    method.mock.mockImplementationOnce(() => {
+      throw new Error("too many open files");
+    }, 2);
+    assert.throws(() => new GuestMemory({ size: 4 * PAGE, regions: 4 }), /too many open files/);
+    assert.equal(method.mock.callCount(), 3);
+    method.mock.restore();
+  }
   const after = takeResources();
   assert.equal(after.descriptors.size, before.descriptors.size);
   assert.equal(after.mappings.length, before.mappings.length);

@@ -476,7 +476,7 @@ test("descriptors that change while they are read never lead outside (hostile/20
   const start = on.table.regions[0]?.start ?? 0;
   for (let i = 0; i < 8; i += 1)
     on.raw.put(i, { address: on.good, length: 8, flags: NEXT, next: (i + 1) % 8 });
-  const file = on.memory.regions[0]?.memory;
+  const file = on.memory.regions[0];
   const { descriptors, driver } = on.driver.parts;
   const worker = new Worker(
     `const { workerData, parentPort } = require("node:worker_threads");
@@ -506,7 +506,7 @@ test("descriptors that change while they are read never lead outside (hostile/20
       workerData: {
         os: osModule,
         fd: file?.fd.fd,
-        size: file?.size,
+        size: file === undefined ? 0 : file.end - file.start,
         tables: [descriptors.guestAddress - start, table.guestAddress - start],
         ring: driver.guestAddress - start,
         start,

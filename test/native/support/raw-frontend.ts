@@ -132,7 +132,7 @@ export class RawRingParts {
   get steps(): { request: number; payload?: unknown; fds?: readonly OwnedFd[] }[] {
     const [region] = this.memory.regions;
     assert.ok(region);
-    const { description, memory } = region;
+    const { description, fd } = region;
     const index = 0;
     return [
       { request: FrontendRequest.GetFeatures },
@@ -147,7 +147,7 @@ export class RawRingParts {
       {
         request: FrontendRequest.SetMemTable,
         payload: { regions: [description] },
-        fds: [memory.fd],
+        fds: [fd],
       },
       { request: FrontendRequest.SetVringNum, payload: { index, num: 16 } },
       { request: FrontendRequest.SetVringBase, payload: { index, num: 0 } },

@@ -31,9 +31,7 @@ export interface Rings {
 export function tableOf(memory: GuestMemory): RegionTable {
   const table = new RegionTable();
   table.replace(
-    memory.regions.map(
-      ({ description, memory: file }) => new Region(description, file.fd.duplicate()),
-    ),
+    memory.regions.map(({ description, fd }) => new Region(description, fd.duplicate())),
   );
   return table;
 }

@@ -1,0 +1,88 @@
+import { writeFileSync } from "node:fs";
+import {
+  basicGroup,
+  type GroupOptions,
+  perfGroup,
+  qemuGroup,
+  runGroup,
+  stressGroup,
+} from "../../../groups/index.ts";
+import {
+  createReport,
+  groupHeading,
+  type GroupResult,
+  resultLines,
+  toJunit,
+  totalsLine,
+  type Verdict,
+} from "../../../report/index.ts";
+import type { CommonOptions, Context } from "../../context.ts";
+import { CommandError, ExitCode } from "../../exit-code.ts";
+import { version } from "../../version.ts";
+
+export interface TestOptions extends CommonOptions {
+  readonly json?: true | undefined;
+  readonly jsonFile?: string | undefined;
+  readonly junit?: string | undefined;
+  readonly socket?: string | undefined;
+  readonly clients: number;
+  readonly rounds: number;
+  readonly connections: number;
+}
+
+const GROUPS = { basic: [basicGroup], qemu: [qemuGroup], perf: [perfGroup], stress: [stressGroup] };
+const ALL = Object.values(GROUPS).flat();
+
+const COLOURS: Readonly<Record<Verdict, "green" | "red" | "yellow">> = {
+  pass: "green",
+  fail: "red",
+  skip: "yellow",
+};
+
+export async function runTests(
+  name: keyof typeof GROUPS | "all",
+  options: TestOptions,
+  { output, signal }: Context,
+): Promise<void> {
+  const groupOptions: GroupOptions = {
+    socket: options.socket,
+    clients: options.clients,
+    rounds: options.rounds,
+    connections: options.connections,
+    requirePrograms: process.env["CI"] === "true",
+  };
+  // With --json the document is the only thing on standard output.
+  const say = (line: string): void => (options.json ? output.note(line) : output.print(line));
+  const startedAt = new Date();
+  const start = performance.now();
+  const groups: GroupResult[] = [];
+  try {
+    for (const group of name === "all" ? ALL : GROUPS[name]) {
+      const result = await runGroup(group, groupOptions, signal, {
+        onStart: ({ title }) => say(groupHeading(title)),
+        onCase: (title) => output.progress(() => `… ${title}`),
+        onResult: (each) => {
+          for (const line of resultLines(each, (verdict, mark) =>
+            output.style(COLOURS[verdict], mark),
+          ))
+            say(line);
+        },
+      });
+      groups.push(result);
+      say(totalsLine([result]));
+      say("");
+    }
+  } finally {
+    // Also what was done before an interruption is worth keeping.
+    const report = createReport(version(), startedAt, performance.now() - start, groups);
+    if (name === "all" && groups.length > 1) say(totalsLine(groups));
+    if (options.json) output.json(report);
+    if (options.jsonFile !== undefined)
+      writeFileSync(options.jsonFile, `${JSON.stringify(report, null, 2)}\n`);
+    if (options.junit !== undefined) writeFileSync(options.junit, toJunit(report));
+  }
+  const failed = groups
+    .flatMap(({ results }) => results)
+    .filter(({ verdict }) => verdict === "fail").length;
+  if (failed > 0) throw new CommandError(ExitCode.Failed, `${failed} of the tests failed`);
+}

@@ -1,0 +1,78 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { Deferred, PeerClosedError } from "../../base/index.ts";
+import type { Commands } from "./messages.ts";
+
+/** One command may take this long, milliseconds: a thousand sessions on a slow machine. */
+const TIMEOUT_MS = 120_000;
+
+/** A process of ours that takes commands over IPC. It ends with us: it notices the channel closing. */
+export class StressChild {
+  readonly #child: ChildProcess;
+  readonly #waiting = new Map<number, Deferred<unknown>>();
+  readonly #exited = new Deferred<void>();
+  #next = 1;
+
+  /** @param script the compiled module that answers */
+  constructor(script: "backend-process.js" | "client-process.js") {
+    this.#child = fork(fileURLToPath(new URL(script, import.meta.url)), {
+      execArgv: ["--expose-gc"],
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
+    });
+    this.#child.on("message", (message) =>
+      this.#answer(message as { id: number; answer?: unknown; error?: string }),
+    );
+    this.#child.once("exit", (code, signal) => {
+      this.#exited.resolve();
+      const how = signal ?? `exit code ${code}`;
+      for (const waiting of this.#waiting.values()) {
+        waiting.reject(new PeerClosedError(`${script} ended (${how}) before it answered`));
+      }
+    });
+    this.#child.on("error", () => undefined);
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  /** Resolves when the process is gone. */
+  get exited(): Promise<void> {
+    return this.#exited.promise;
+  }
+
+  /** @throws {Error} what went wrong there; {@link PeerClosedError} it died */
+  async ask<C extends keyof Commands>(
+    command: C,
+    ask: Commands[C]["ask"],
+    signal: AbortSignal,
+  ): Promise<Commands[C]["answer"]> {
+    const id = this.#next;
+    this.#next += 1;
+    const waiting = new Deferred<unknown>({ signal, timeoutMs: TIMEOUT_MS });
+    this.#waiting.set(id, waiting);
+    this.#child.send({ id, command, ask });
+    try {
+      return (await waiting.promise) as Commands[C]["answer"];
+    } finally {
+      this.#waiting.delete(id);
+    }
+  }
+
+  /** Asks for something that has no answer. */
+  tell<C extends keyof Commands>(command: C, ask: Commands[C]["ask"]): void {
+    this.#child.send({ id: 0, command, ask });
+  }
+
+  async stop(): Promise<void> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null)
+      this.#child.kill("SIGKILL");
+    await this.exited;
+  }
+
+  #answer({ id, answer, error }: { id: number; answer?: unknown; error?: string }): void {
+    const waiting = this.#waiting.get(id);
+    if (error === undefined) waiting?.resolve(answer);
+    else waiting?.reject(new Error(error));
+  }
+}

@@ -1,0 +1,180 @@
+import {
+  expectEqual,
+  expectThat,
+  type TestCase,
+  type TestContext,
+  type TestGroup,
+} from "../engine.ts";
+import { StressChild } from "./child.ts";
+import { descriptorNeed, DESCRIPTORS_PER_SESSION, expectAll, Fleet } from "./fleet.ts";
+import type { Usage } from "./messages.ts";
+
+const STORM = 1000;
+const DEATHS = 16;
+/** Rounds in which memory may still settle: caches fill, code is compiled. */
+const WARM_UP_ROUNDS = 2;
+/** Growth of resident memory that counts as none, over all rounds after the warm-up. */
+const NO_SLOPE = 0.01;
+
+function expectLimits({ options: { clients } }: TestContext): void {
+  const { needed, available } = descriptorNeed(clients);
+  if (available >= needed) return;
+  throw new Error(
+    `${clients} clients need ${needed} file descriptors in one process, ${available} are available; ` +
+      `raise the limit (ulimit -n ${needed}) or use fewer clients`,
+  );
+}
+
+const concurrentCase: TestCase = {
+  title: "Concurrent clients all do verified I/O",
+  run: async (context) => {
+    expectLimits(context);
+    const { clients } = context.options;
+    const fleet = await Fleet.start(context, clients);
+    const idle = await fleet.idleUsage();
+    const start = performance.now();
+    expectAll(await fleet.open(), clients, "clients connected");
+    const opened = performance.now();
+    const peak = await fleet.backendUsage();
+    expectEqual("sessions at once", peak.sessions, clients);
+    const perSession = (peak.descriptors - idle.descriptors) / clients;
+    context.note(
+      `${clients} clients in ${fleet.clients.length} processes connected in ${(opened - start).toFixed(0)} ms; ` +
+        `peak ${peak.descriptors} descriptors in the back-end, ${perSession.toFixed(2)} a session`,
+    );
+    expectThat(
+      perSession <= DESCRIPTORS_PER_SESSION,
+      `at most ${DESCRIPTORS_PER_SESSION} descriptors a session`,
+    );
+    const before = performance.now();
+    expectAll(await fleet.io(), clients, "clients with verified I/O");
+    context.note(
+      `each wrote and read back its data, in ${(performance.now() - before).toFixed(0)} ms`,
+    );
+    expectAll(await fleet.close(), clients, "clients closed");
+    expectEqual("descriptors afterwards", (await fleet.idleUsage()).descriptors, idle.descriptors);
+  },
+};
+
+const roundsCase: TestCase = {
+  title: "Nothing grows, round after round",
+  run: async (context) => {
+    expectLimits(context);
+    const { clients, rounds } = context.options;
+    const fleet = await Fleet.start(context, clients);
+    const backend: Usage[] = [];
+    const client: Usage[] = [];
+    for (let round = 0; round < rounds; round += 1) {
+      expectAll(await fleet.open(), clients, `round ${round + 1}: clients connected`);
+      expectAll(await fleet.io(), clients, `round ${round + 1}: clients with verified I/O`);
+      expectAll(await fleet.close(), clients, `round ${round + 1}: clients closed`);
+      backend.push(await fleet.idleUsage());
+      const usage = await fleet.clientUsage();
+      if (usage) client.push(usage);
+    }
+    expectFlat(context, "back-end", backend);
+    expectFlat(context, "client process", client);
+  },
+};
+
+function expectFlat(context: TestContext, who: string, rounds: readonly Usage[]): void {
+  const settled = rounds.slice(WARM_UP_ROUNDS);
+  for (const field of ["descriptors", "mappings"] as const) {
+    expectEqual(
+      `${field} of the ${who}, distinct values`,
+      new Set(settled.map((usage) => usage[field])).size,
+      1,
+    );
+  }
+  const resident = settled.map((usage) => usage.residentBytes);
+  const growth = slope(resident) / (resident[0] ?? 1);
+  const mib = (bytes: number | undefined): string => `${((bytes ?? 0) / (1 << 20)).toFixed(1)} MiB`;
+  context.note(
+    `${who}: ${settled[0]?.descriptors} descriptors and ${settled[0]?.mappings} shared mappings in each round; ` +
+      `resident ${mib(resident[0])} to ${mib(resident.at(-1))}, slope ${(growth * 100).toFixed(2)} %`,
+  );
+  expectThat(
+    growth <= NO_SLOPE,
+    `resident memory of the ${who} not to grow, its slope is ${(growth * 100).toFixed(2)} %`,
+  );
+}
+
+/** Growth from the first to the last value along the line that fits them best. */
+function slope(values: readonly number[]): number {
+  const n = values.length;
+  const middle = (n - 1) / 2;
+  const mean = values.reduce((sum, value) => sum + value, 0) / n;
+  const up = values.reduce((sum, value, i) => sum + (i - middle) * (value - mean), 0);
+  const across = values.reduce((sum, _value, i) => sum + (i - middle) ** 2, 0);
+  return across === 0 ? 0 : (up / across) * (n - 1);
+}
+
+const stormCase: TestCase = {
+  title: "Connection storm is survived",
+  run: async (context) => {
+    const fleet = await Fleet.start(context, 4);
+    const before = await fleet.idleUsage();
+    const start = performance.now();
+    expectAll(await fleet.storm(STORM), STORM, "connections");
+    context.note(
+      `${STORM} connections without a word in ${(performance.now() - start).toFixed(0)} ms`,
+    );
+    expectEqual(
+      "descriptors afterwards",
+      (await fleet.idleUsage()).descriptors,
+      before.descriptors,
+    );
+    await expectServed(fleet);
+  },
+};
+
+/** @param die sends a client to its death */
+function deathCase(
+  title: string,
+  die: (client: StressChild, path: string, i: number) => void,
+): TestCase {
+  return {
+    title,
+    run: async (context) => {
+      const fleet = await Fleet.start(context, 1);
+      const before = await fleet.idleUsage();
+      for (let i = 0; i < DEATHS; i += 1) {
+        const victim = new StressChild("client-process.js");
+        context.defer(async () => victim.stop());
+        die(victim, fleet.path, i);
+        await victim.exited;
+        context.signal.throwIfAborted();
+      }
+      const after = await fleet.idleUsage();
+      expectEqual("descriptors afterwards", after.descriptors, before.descriptors);
+      expectEqual("shared mappings afterwards", after.mappings, before.mappings);
+      context.note(`${DEATHS} clients killed; descriptors and mappings of the back-end as before`);
+      await expectServed(fleet);
+    },
+  };
+}
+
+/** One more client of each process, with verified I/O. */
+async function expectServed(fleet: Fleet): Promise<void> {
+  const count = (await fleet.open()).done;
+  expectAll(await fleet.io(), count, "clients served afterwards");
+  expectThat(count > 0, "clients to be served afterwards");
+  await fleet.close();
+}
+
+/** Many clients, and bad ones. */
+export const stressGroup: TestGroup = {
+  name: "stress",
+  title: "vhost-user stress tests",
+  cases: [
+    concurrentCase,
+    roundsCase,
+    stormCase,
+    deathCase("Clients that die in the middle of a message do no harm", (client, path, i) =>
+      client.tell("dieInMessage", { path, bytes: 1 + (i % 16) }),
+    ),
+    deathCase("Clients that die in the middle of I/O do no harm", (client, path) =>
+      client.tell("dieInIo", { path }),
+    ),
+  ],
+};

@@ -1,0 +1,37 @@
+/** What the parent asks a child process, and what it answers. Numbers in bytes unless said. */
+export interface Commands {
+  /** Client: opens sessions `first` to `first + count - 1` and keeps them. */
+  open: { ask: { path: string; first: number; count: number }; answer: Outcome };
+  /** Client: each open session writes its own part of the disk, reads it back and compares. */
+  io: { ask: Record<string, never>; answer: Outcome };
+  /** Client: closes all sessions. */
+  close: { ask: Record<string, never>; answer: Outcome };
+  /** Client: connects and leaves without a word. */
+  storm: { ask: { path: string; count: number }; answer: Outcome };
+  /** Client: sends this many bytes of a message and dies; there is no answer. */
+  dieInMessage: { ask: { path: string; bytes: number }; answer: never };
+  /** Client: submits requests and dies; there is no answer. */
+  dieInIo: { ask: { path: string }; answer: never };
+  /** Back-end: listens. */
+  serve: { ask: { path: string; size: number }; answer: Outcome };
+  /** Both: what the process holds, after a forced garbage collection. */
+  usage: { ask: Record<string, never>; answer: Usage };
+}
+
+export interface Outcome {
+  readonly done: number;
+  /** Distinct messages of what failed, and how often. */
+  readonly failures: Readonly<Record<string, number>>;
+}
+
+export interface Usage {
+  readonly descriptors: number;
+  /** Shared mappings. */
+  readonly mappings: number;
+  readonly residentBytes: number;
+  /** Back-end: sessions that are open. */
+  readonly sessions: number;
+}
+
+/** Bytes of the disk that belong to one client. */
+export const CLIENT_SHARE = 16_384;

@@ -1,0 +1,102 @@
+import { Deferred, DeviceError, type WaitOptions } from "../base/index.ts";
+import {
+  BLOCK_DRIVER_FEATURES,
+  BlockQueue,
+  BlockRequest,
+  BlockStatus,
+} from "../devices/block/index.ts";
+import { Client } from "../frontend/index.ts";
+import { FrontendRequest } from "../protocol/index.ts";
+import { connectSocket } from "../transport/index.ts";
+
+/** Phases of bringing a session up, in order. */
+export const CONNECTION_PHASES = [
+  "connect",
+  "features",
+  "protocolFeatures",
+  "memoryTable",
+  "firstKick",
+  "firstCompletion",
+] as const;
+export type ConnectionPhase = (typeof CONNECTION_PHASES)[number];
+
+/** Nanoseconds of each phase. */
+export type ConnectionTiming = Readonly<Record<ConnectionPhase, number>>;
+
+const SECTOR = 512;
+const MEMORY_BYTES = 256 << 10;
+const QUEUE_SIZE = 16;
+
+/** Requests whose round trip is a phase of its own. */
+const TIMED: Partial<Record<number, ConnectionPhase>> = {
+  [FrontendRequest.GetFeatures]: "features",
+  [FrontendRequest.GetProtocolFeatures]: "protocolFeatures",
+  [FrontendRequest.SetMemTable]: "memoryTable",
+  [FrontendRequest.AddMemReg]: "memoryTable",
+};
+
+/**
+ * Opens a session to a block back-end, reads its first sector, closes, and tells how long each phase
+ * took: `connect` the system call; `features`, `protocolFeatures`, `memoryTable` from the request to
+ * its reply; `firstKick` from SET_VRING_NUM until the first request is handed over;
+ * `firstCompletion` from there until it is completed.
+ *
+ * @throws what {@link Client.connect} throws; {@link DeviceError}
+ */
+export async function timeConnection(
+  path: string,
+  options: WaitOptions = {},
+): Promise<ConnectionTiming> {
+  const timing: Record<ConnectionPhase, number> = {
+    connect: 0,
+    features: 0,
+    protocolFeatures: 0,
+    memoryTable: 0,
+    firstKick: 0,
+    firstCompletion: 0,
+  };
+  let since = now();
+  const socket = await connectSocket(path, options);
+  timing.connect = now() - since;
+  const client = await Client.over(socket, {
+    ...options,
+    deviceFeatures: BLOCK_DRIVER_FEATURES,
+    memory: { size: MEMORY_BYTES },
+    observe: (way, { header }) => {
+      const phase = TIMED[header.request];
+      if (way === "sent") since = now();
+      // A request may be sent more than once in a session; the first one is meant.
+      else if (phase !== undefined && timing[phase] === 0) timing[phase] = now() - since;
+    },
+  });
+  try {
+    const done = new Deferred<void>(options);
+    const start = now();
+    const queue = await BlockQueue.start(
+      client,
+      { index: 0, size: QUEUE_SIZE, depth: 1, transferBytes: SECTOR, completion: "event" },
+      {
+        done: (_slot, status) => {
+          if (status === BlockStatus.Ok) done.resolve();
+          else
+            done.reject(new DeviceError(status, `reading sector 0: the device answered ${status}`));
+        },
+        failed: (error) => done.reject(error),
+      },
+    );
+    queue.submit(queue.acquire(), BlockRequest.In, 0, SECTOR);
+    queue.publish();
+    const kicked = now();
+    await done.promise;
+    timing.firstKick = kicked - start;
+    timing.firstCompletion = now() - kicked;
+    return timing;
+  } finally {
+    await client.close();
+  }
+}
+
+/** Nanoseconds. */
+function now(): number {
+  return Math.round(performance.now() * 1e6);
+}

@@ -1,0 +1,6 @@
+/**
+ * report: one model of results, and the forms it is given: text, JUnit; JSON is the model itself.
+ */
+export * from "./junit.ts";
+export * from "./model.ts";
+export * from "./text.ts";
