@@ -1,0 +1,26 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { guardLeaks } from "../support/leak-guard.ts";
+
+guardLeaks();
+
+const bench = fileURLToPath(new URL("../../bench/ring-garbage.js", import.meta.url));
+
+/** The bench's own clock and reading of the heap take up to 8; one number above 2^31 that is handed on as such takes 16. */
+const LIMIT_BYTES = 12;
+
+test("a request through both halves of a ring allocates nothing", (t) => {
+  const flags = ["--expose-gc", "--min-semi-space-size=256", "--max-semi-space-size=256"];
+  const { stdout, stderr, status } = spawnSync(process.execPath, [...flags, bench, "200000"], {
+    encoding: "utf8",
+  });
+  assert.equal(status, 0, stderr);
+  const bytes = [...stdout.matchAll(/([\d.]+) bytes of heap\/request/g)].map((match) =>
+    Number(match[1]),
+  );
+  t.diagnostic(stdout);
+  assert.equal(bytes.length, 8, stdout);
+  assert.ok(Math.max(...bytes) <= LIMIT_BYTES, stdout);
+});
