@@ -70,10 +70,9 @@ export class Answerer {
     const { header, fds } = frame;
     expectRequestFlags(header.flags, header.request);
     const spec = requestSpec(this.#options.direction, header.request);
-    const due = this.#due(spec, (header.flags & HeaderFlag.NeedReply) !== 0);
     const incoming: Incoming = { fds, replyFds: [] };
     try {
-      const payload = await this.#answer(spec, due, frame, incoming);
+      const payload = await this.#answer(spec, frame, incoming);
       if (payload !== undefined) await this.#reply(header.request, payload, incoming.replyFds);
     } finally {
       closeAll(incoming.replyFds);
@@ -83,12 +82,15 @@ export class Answerer {
   /** The payload of the reply; undefined: none is due. @throws the refusal if it cannot be told */
   async #answer(
     spec: RequestSpec | undefined,
-    due: DueReply,
     frame: Frame,
     incoming: Incoming,
   ): Promise<Uint8Array | undefined> {
+    const needReply = (frame.header.flags & HeaderFlag.NeedReply) !== 0;
+    let due = this.#due(spec, needReply);
     try {
       const value = await this.#serve(spec, frame, incoming);
+      // The request may be what acknowledges REPLY_ACK: User Mode Linux then waits for its answer.
+      if (due.rule === "none") due = this.#due(spec, needReply);
       return due.rule === "none" ? undefined : due.codec.encode(due.rule === "ack" ? 0n : value);
     } catch (error) {
       const refusal = error instanceof Error ? error : new Error(String(error));
