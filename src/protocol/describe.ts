@@ -68,7 +68,22 @@ function contents({ direction, header, payload, device }: DescribableMessage): s
       reasons.push(error instanceof Error ? error.message : String(error));
     }
   }
+  const cut = candidates[0] && withoutSurplus(candidates[0], payload);
+  if (cut !== undefined) return announced + cut;
   return `${announced}undecodable (${reasons.join("; ")}) payload=${hexBytes(payload)}`;
+}
+
+/** User Mode Linux sends tables of fixed length, whatever count stands in front. */
+function withoutSurplus(codec: Codec<unknown>, payload: Uint8Array): string | undefined {
+  if (payload.byteLength < codec.minSize) return undefined;
+  const wanted = codec.announcedSize?.(payload) ?? payload.byteLength;
+  if (wanted >= payload.byteLength) return undefined;
+  try {
+    const value = codec.decode(payload.subarray(0, wanted));
+    return `${codec.describe(value)} surplus=${payload.byteLength - wanted} bytes`;
+  } catch {
+    return undefined;
+  }
 }
 
 function describeValue(

@@ -109,3 +109,13 @@ test("key material is never shown", () => {
   assert.match(shown, /cipherKeySize=16 authKeySize=32/);
   assert.doesNotMatch(shown, /c1c1|a2a2/);
 });
+
+test("bytes behind what a table announces are counted, and the table is still read", () => {
+  const table = "01 00*7 00*8 00 10 00*6 00*16";
+  assert.match(line(5, 1, table), /^VHOST_USER_SET_MEM_TABLE regions=1 \{[^}]*\}$/);
+  assert.match(
+    line(5, 1, `${table} 00*32`),
+    /^VHOST_USER_SET_MEM_TABLE regions=1 \{[^}]*\} surplus=32 bytes$/,
+  );
+  assert.match(line(5, 1, "02 00*39"), /undecodable/);
+});
