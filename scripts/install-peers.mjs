@@ -14,6 +14,7 @@ const programs = [
   "qemu-storage-daemon",
   "virtiofsd",
   "dpdk-testpmd",
+  "linux.uml",
   "busybox",
 ];
 

@@ -100,7 +100,8 @@ export async function waitForEnd(
   }
 }
 
-function readResult(
+/** What the script printed and how it ended, from what the second serial port wrote. */
+export function readResult(
   serial: string,
   machine: ManagedProcess,
   exit: ProcessExit,

@@ -19,6 +19,8 @@ export const knownPrograms = {
     places: ["/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd", "/usr/lib/virtiofsd"],
   },
   "dpdk-testpmd": { debianPackage: "dpdk-dev" },
+  // Elsewhere it is built by hand and called `linux`, as many other things are.
+  "linux.uml": { debianPackage: "user-mode-linux" },
   busybox: { debianPackage: "busybox-static" },
   xz: { debianPackage: "xz-utils" },
   zstd: { debianPackage: "zstd" },
