@@ -1,0 +1,199 @@
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { test } from "node:test";
+import type { Command } from "@commander-js/extra-typings";
+import { answerConfig } from "../../src/backend/handlers/config.ts";
+import { answerMemory } from "../../src/backend/handlers/memory.ts";
+import { answerNegotiation } from "../../src/backend/handlers/negotiation.ts";
+import { answerVrings } from "../../src/backend/handlers/vrings.ts";
+import { BackendSession } from "../../src/backend/index.ts";
+import { ExitCode } from "../../src/cli/exit-code.ts";
+import { Output } from "../../src/cli/output.ts";
+import { createProgram } from "../../src/cli/program.ts";
+import { FrontendRequests } from "../../src/frontend/index.ts";
+import { FrontendRequest, requestSpec } from "../../src/protocol/index.ts";
+import { consoleSteps, type Document, readDocument } from "../support/markdown.ts";
+import { packageRoot } from "../support/package-root.ts";
+
+const documents = [
+  "README.md",
+  "README.ja.md",
+  "ARCHITECTURE.md",
+  "CONTRIBUTING.md",
+  "SECURITY.md",
+  "CHANGELOG.md",
+];
+const readme = readDocument("README.md");
+const readmeJa = readDocument("README.ja.md");
+
+test("both READMEs have the same headings by level, code blocks and table rows", () => {
+  assert.deepEqual(
+    readmeJa.headings.map(({ level }) => level),
+    readme.headings.map(({ level }) => level),
+  );
+  assert.deepEqual(readmeJa.blocks, readme.blocks);
+  const rows = ({ prose }: Document): number => prose.match(/^\|/gm)?.length ?? 0;
+  assert.equal(rows(readmeJa), rows(readme));
+});
+
+test("every command of the documents is one that the command line has", () => {
+  const commands = documents.flatMap((path) =>
+    readDocument(path).blocks.flatMap(({ language, text }) =>
+      language === "console" || language === "sh" ? vhostUserCommands(text) : [],
+    ),
+  );
+  assert.ok(commands.length > 10, "too few commands were found to check");
+  for (const command of commands) parse(command);
+  assert.throws(() => parse("vhost-user probe disk.sock --no-such-option"));
+  assert.throws(() => parse("vhost-user prob disk.sock"));
+});
+
+test("the examples are the ones that the README shows", () => {
+  const snippets = readme.blocks.filter(({ language }) => language === "ts");
+  const names = readdirSync(join(packageRoot, "examples"));
+  assert.equal(snippets.length, names.length);
+  for (const name of names) {
+    const text = readFileSync(join(packageRoot, "examples", name), "utf8").trimEnd();
+    assert.ok(
+      snippets.some((snippet) => snippet.text === text),
+      `the README lacks examples/${name} as it is`,
+    );
+    assert.ok(text.split("\n").length <= 15, `examples/${name} has more than 15 lines`);
+    assert.ok(readme.prose.includes(`(examples/${name})`), `no link to examples/${name}`);
+  }
+});
+
+test("the table of exit codes has those that there are", () => {
+  for (const document of [readme, readmeJa]) {
+    const codes = [...document.prose.matchAll(/^\| (\d+) \|/gm)].map(([, code]) => Number(code));
+    assert.deepEqual(codes, Object.values(ExitCode));
+  }
+});
+
+test("the table of requests names those that are implemented", () => {
+  const served: string[] = [];
+  const session = Object.assign(Object.create(BackendSession.prototype) as BackendSession, {
+    device: {},
+  });
+  for (const answer of [answerNegotiation, answerMemory, answerVrings, answerConfig]) {
+    answer(session, (request) =>
+      served.push(requestSpec("front-end", request)?.name.replace("VHOST_USER_", "") ?? ""),
+    );
+  }
+  for (const { prose } of [readme, readmeJa]) {
+    const row = prose.split("\n").find((line) => line.includes("`SET_VRING_NUM`")) ?? "";
+    const named = [...row.matchAll(/`([A-Z_]+)`/g)].map(([, name]) => name);
+    assert.deepEqual(new Set(named), new Set(served));
+    assert.equal(named.length, served.length);
+    assert.ok(row.includes(String(served.length)));
+    assert.ok(prose.includes(String(Object.keys(FrontendRequest).length)));
+  }
+  const methods = Object.getOwnPropertyNames(FrontendRequests.prototype);
+  for (const name of Object.keys(FrontendRequest)) {
+    assert.ok(methods.includes(name.charAt(0).toLowerCase() + name.slice(1)), name);
+  }
+});
+
+test("messages under troubleshooting are the literal ones", () => {
+  const sources = allSources();
+  for (const { prose } of [readme, readmeJa]) {
+    const messages = [...prose.matchAll(/^\| `([^`]+)` \|.*$/gm)]
+      .map(([, message = ""]) => message)
+      .filter((message) => message.includes(" "));
+    assert.ok(messages.length > 5, "too few messages were found to check");
+    for (const message of messages) {
+      for (const part of message.split("…").map((each) => each.trim())) {
+        assert.ok(sources.includes(part), `no source says "${part}"`);
+      }
+    }
+  }
+});
+
+test("each test that SECURITY.md names exists", () => {
+  const { prose } = readDocument("SECURITY.md");
+  const claims = [...prose.matchAll(/`(test\/[^`]+\.test\.ts)`: "([^"]+)"/g)];
+  assert.ok(claims.length > 20, "too few claims were found to check");
+  for (const [, path = "", name = ""] of claims) {
+    const text = readFileSync(join(packageRoot, path), "utf8");
+    for (const part of name.split("…").map((each) => each.trim())) {
+      assert.ok(text.includes(part), `${path} has no test "${name}"`);
+    }
+  }
+});
+
+test("links inside of the package resolve", () => {
+  for (const path of documents) {
+    const { prose } = readDocument(path);
+    for (const [, target = ""] of prose.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:/.test(target)) continue;
+      const [file = "", anchor] = target.split("#");
+      const absolute = join(packageRoot, dirname(path), file);
+      assert.ok(file === "" || existsSync(absolute), `${path}: ${target} does not exist`);
+      if (anchor === undefined) continue;
+      const { headings } = readDocument(file === "" ? path : join(dirname(path), file));
+      const anchors = headings.map(({ text }) => slug(text));
+      assert.ok(anchors.includes(anchor), `${path}: no heading for #${anchor}`);
+    }
+  }
+});
+
+test("no document holds a path of the machine that it was written on", () => {
+  for (const path of documents) {
+    const text = readFileSync(join(packageRoot, path), "utf8");
+    assert.doesNotMatch(text, /(?<![\w.])\/(?:work|home|root|Users)\b/, path);
+    assert.equal(text.includes(packageRoot), false, path);
+  }
+});
+
+/** Commands of a block that begin with `vhost-user`, whatever is done with their output. */
+function vhostUserCommands(text: string): string[] {
+  const lines = /^\$ /m.test(text)
+    ? consoleSteps({ language: "console", text }).map(({ command }) => command)
+    : text.split("\n");
+  return lines.flatMap((line) =>
+    line
+      .split(/&&|\|\||[|;&<>]/)
+      .map((part) => part.trim().replace(/^npx /, ""))
+      .filter((part) => part.startsWith("vhost-user ")),
+  );
+}
+
+/** Lets the real definitions read a command line; nothing is run. */
+function parse(line: string): void {
+  const { stdout, stderr } = process;
+  const output = new Output({ stdout, stderr, quiet: true });
+  let command: Command = createProgram({ output, signal: new AbortController().signal });
+  const [, ...words] = line.split(/\s+/);
+  while (command.commands.length > 0) {
+    const name = words.shift();
+    const next = command.commands.find((each) => each.name() === name);
+    assert.ok(next, `${line}: no command ${name}`);
+    command = next as unknown as Command;
+  }
+  const { operands, unknown } = command.parseOptions(words);
+  assert.deepEqual(unknown, [], `${line}: unknown options`);
+  assert.equal(operands.length, command.registeredArguments.length, `${line}: arguments`);
+}
+
+/** All program text, with strings that are put together over several lines joined. */
+function allSources(): string {
+  const folders = ["src", "bin", "scripts"];
+  const files = folders.flatMap((folder) =>
+    readdirSync(join(packageRoot, folder), { recursive: true, encoding: "utf8" })
+      .filter((name) => /\.(ts|js|mjs)$/.test(name))
+      .map((name) => join(packageRoot, folder, name)),
+  );
+  return files
+    .map((file) => readFileSync(file, "utf8"))
+    .join("\n")
+    .replaceAll(/[`"]\s*\+\s*[`"]/g, "");
+}
+
+/** As GitHub makes anchors of headings. */
+function slug(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}\s_-]/gu, "")
+    .replaceAll(" ", "-");
+}
