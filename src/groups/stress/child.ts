@@ -3,6 +3,13 @@ import { fileURLToPath } from "node:url";
 import { Deferred, PeerClosedError } from "../../base/index.ts";
 import type { Commands } from "./messages.ts";
 
+/**
+ * For processes whose resident memory is compared between rounds: the optimising compiler works in
+ * the background and keeps what it makes, and a large young generation comes and goes; both move
+ * the figure by more than a leak would.
+ */
+const STEADY = ["--no-opt", "--max-semi-space-size=1"];
+
 /** One command may take this long, milliseconds: a thousand sessions on a slow machine. */
 const TIMEOUT_MS = 120_000;
 
@@ -13,10 +20,14 @@ export class StressChild {
   readonly #exited = new Deferred<void>();
   #next = 1;
 
-  /** @param script the compiled module that answers */
-  constructor(script: "backend-process.js" | "client-process.js") {
+  /**
+   * @param script the compiled module that answers
+   * @param steady its memory is going to be compared
+   */
+  constructor(script: "backend-process.js" | "client-process.js", steady = false) {
     this.#child = fork(fileURLToPath(new URL(script, import.meta.url)), {
-      execArgv: ["--expose-gc"],
+      execArgv: ["--expose-gc", ...(steady ? STEADY : [])],
+      env: { ...process.env, MALLOC_ARENA_MAX: "1" },
       stdio: ["ignore", "ignore", "inherit", "ipc"],
     });
     this.#child.on("message", (message) =>

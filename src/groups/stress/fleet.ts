@@ -18,19 +18,23 @@ export class Fleet {
   readonly #shares: readonly { first: number; count: number }[];
   readonly #signal: AbortSignal;
 
-  private constructor(context: TestContext, clientCount: number) {
+  private constructor(context: TestContext, clientCount: number, steady: boolean) {
     this.#signal = context.signal;
     this.path = join(context.folder, "stress.sock");
-    this.backend = new StressChild("backend-process.js");
+    this.backend = new StressChild("backend-process.js", steady);
     context.defer(async () => this.backend.stop());
     const processes = Math.min(MAX_PROCESSES, clientCount);
-    this.clients = Array.from({ length: processes }, () => new StressChild("client-process.js"));
+    this.clients = Array.from(
+      { length: processes },
+      () => new StressChild("client-process.js", steady),
+    );
     context.defer(async () => Promise.all(this.clients.map(async (client) => client.stop())));
     this.#shares = shareOut(clientCount, processes);
   }
 
-  static async start(context: TestContext, clientCount: number): Promise<Fleet> {
-    const fleet = new Fleet(context, clientCount);
+  /** @param steady the processes' memory is going to be compared */
+  static async start(context: TestContext, clientCount: number, steady = false): Promise<Fleet> {
+    const fleet = new Fleet(context, clientCount, steady);
     const size = Math.max(1, clientCount) * CLIENT_SHARE;
     await fleet.backend.ask("serve", { path: fleet.path, size }, context.signal);
     return fleet;

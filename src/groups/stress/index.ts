@@ -61,7 +61,7 @@ const roundsCase: TestCase = {
   run: async (context) => {
     expectLimits(context);
     const { clients, rounds } = context.options;
-    const fleet = await Fleet.start(context, clients);
+    const fleet = await Fleet.start(context, clients, true);
     const backend: Usage[] = [];
     const client: Usage[] = [];
     for (let round = 0; round < rounds; round += 1) {
