@@ -125,7 +125,7 @@ export class SplitDeviceQueue implements DeviceQueue {
     } else {
       Atomics.store(this.raw.used16, 0, 0);
     }
-    return Atomics.load(this.raw.available, 1) === this.#next && !this.#space.broken;
+    return Atomics.load(this.raw.available, 1) === this.#next && !this.#memoryGone();
   }
 
   disarm(): void {
