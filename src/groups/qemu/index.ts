@@ -1,8 +1,11 @@
 import type { TestGroup } from "../engine.ts";
+import { commandCases } from "./command.ts";
+import { connectionCases } from "./connections.ts";
+import { serverCases } from "./server.ts";
 
-/** Real programs. */
+/** Needs QEMU and qemu-storage-daemon. */
 export const qemuGroup: TestGroup = {
   name: "qemu",
   title: "vhost-user QEMU integration tests",
-  cases: [],
+  cases: [...serverCases, ...commandCases, ...connectionCases],
 };
