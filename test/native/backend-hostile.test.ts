@@ -216,6 +216,11 @@ describe("memory tables", () => {
       2,
     ],
     ["overlap in user addresses", [region(), region({ guestAddress: 0x1000n })], 2],
+    [
+      "a good region, then a bad one",
+      [region(), region({ guestAddress: 0x10000n, userAddress: 0x90000n, size: 0n })],
+      2,
+    ],
     ["the same region twice", [region(), region()], 2],
   ];
   for (const [name, regions, count] of tables) {
@@ -406,6 +411,14 @@ describe("rings set up in the wrong order or with the wrong values", () => {
     });
   });
 
+  test("a refused address leaves the one before in force", async (t) => {
+    await withRing(t, 10, async (raw, { address }) => {
+      assert.equal(await raw.ask(SetVringAddr, { ...address, used: 0n }), 1n);
+      assert.equal(await raw.ask(SetVringKick, KICK, eventFds(t, 1)), 0n);
+      assert.equal(await raw.ask(GetVringBase, { index: 0, num: 0 }), 0n);
+    });
+  });
+
   test("size and base while the ring runs", async (t) => {
     await withRing(t, 13, async (raw, { address }) => {
       assert.equal(await raw.ask(SetVringNum, { index: 0, num: 8 }), 1n);
@@ -456,6 +469,15 @@ describe("rings set up in the wrong order or with the wrong values", () => {
   });
 });
 
+/** Whether the other end was closed, with or without unread bytes in it. */
+function hasEnded(socket: UnixSocket): boolean {
+  try {
+    return socket.receive(new Uint8Array(1), 0, 1, []) === 0;
+  } catch {
+    return true;
+  }
+}
+
 test("descriptors that are no sockets as back-end channel", async (t) => {
   const served = await serve(t);
   await survives(served, async () => {
@@ -467,15 +489,21 @@ test("descriptors that are no sockets as back-end channel", async (t) => {
       assert.equal(await raw.ask(FrontendRequest.SetBackendReqFd, undefined, [owned]), 1n);
       owned.close();
     }
+    let before: UnixSocket | undefined;
     for (let i = 0; i < 50; i += 1) {
       const [one, two] = UnixSocket.pair();
       const theirs = two.detach();
       assert.equal(await raw.ask(FrontendRequest.SetBackendReqFd, undefined, [theirs]), 0n);
       theirs.close();
-      // The earlier one must have been let go, and garbage on this one must not matter.
+      // The one before must have been let go.
+      const end = before;
+      if (end) await until(() => hasEnded(end), "its end");
+      before?.close();
+      before = one;
+      // Garbage on this one must not matter.
       one.send(new Uint8Array(100).fill(0xa5), 0, 100);
-      one.close();
     }
+    before?.close();
     assert.equal(await raw.ask(FrontendRequest.SetBackendReqFd, undefined, eventFds(t, 1)), 0n);
     assert.ok(await raw.isAlive());
     raw.close();

@@ -2,12 +2,13 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import {
+  type BackendHooks,
   BackendServer,
   type BackendSession,
   connectBackend,
   type Device,
 } from "../../src/backend/index.ts";
-import { ConnectError } from "../../src/base/index.ts";
+import { ConnectError, PeerClosedError } from "../../src/base/index.ts";
 import {
   BLOCK_DRIVER_FEATURES,
   BlockDevice,
@@ -17,6 +18,7 @@ import {
 import { Client, type ClientQueue } from "../../src/frontend/index.ts";
 import { EventFd } from "../../src/os/index.ts";
 import { SegmentList } from "../../src/virtqueue/index.ts";
+import { parseFault } from "../../src/mutants/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { HoldingDevice } from "./support/holding-device.ts";
@@ -33,11 +35,12 @@ import {
 guardLeaks();
 
 /** A client whose one queue is served by a device that holds what it gets. */
-async function holding(t: TestContext) {
+async function holding(t: TestContext, hooks: BackendHooks = {}) {
   const path = join(temporaryFolder(t), "holding.sock");
   const device = new HoldingDevice();
   let session: BackendSession | undefined;
   const server = await BackendServer.listen(path, {
+    ...hooks,
     device: () => device,
     onSession: (made) => (session = made),
   });
@@ -72,6 +75,25 @@ test("what completes while a ring is being stopped is not lost", async (t) => {
   assert.equal(await client.stopQueue(queue), 3);
   assert.deepEqual(done, [1, 2, 3]);
   assert.equal(queue.ring.base, 3);
+});
+
+test("what completed without a call is collected when the ring is stopped", async (t) => {
+  const { fault } = parseFault("no-call");
+  assert.equal(fault.where, "queue");
+  const { client, queue, device, done } = await holding(t, { queue: (q) => fault.wrap(q, 0) });
+  offer(client, queue, 1);
+  await until(() => device.held.length === 1, "the device to take the chain");
+  assert.equal(await client.stopQueue(queue), 1);
+  assert.deepEqual(done, [1]);
+});
+
+test("what completes before the driver waits for it is found", async (t) => {
+  const { client, queue, device, done } = await holding(t);
+  await client.stopQueue(queue);
+  device.immediate = true;
+  offer(client, queue, 1);
+  await client.startQueue(queue);
+  await until(() => done.length === 1, "the completion");
 });
 
 test("a stopped ring goes on where it was: what nobody had taken is served then", async (t) => {
@@ -355,6 +377,20 @@ test("the client listens, the back-end connects, and connects again", async (t) 
   controller.abort();
   await running;
   await connectBackend(path, { ...options, signal: AbortSignal.abort() });
+});
+
+test("a back-end that is aborted the moment it has connected", async (t) => {
+  const path = join(temporaryFolder(t), "abort.sock");
+  const controller = new AbortController();
+  const accepting = Client.accept(path, { memory: { size: 4096 }, timeoutMs: 5000 });
+  const rejected = assert.rejects(accepting, PeerClosedError);
+  await new Promise((resolve) => setImmediate(resolve));
+  await connectBackend(path, {
+    device: () => new HoldingDevice(),
+    signal: controller.signal,
+    onSession: () => controller.abort(),
+  });
+  await rejected;
 });
 
 test("without reconnect the back-end is done when the front-end leaves; abort ends a session", async (t) => {

@@ -47,10 +47,16 @@ test("aborted in the middle of the handshake, or before it", async (t) => {
   const path = await silence(t);
   const reason = new Error("enough");
   const controller = new AbortController();
-  const connecting = Client.connect(path, { signal: controller.signal, memory: { size: 4096 } });
+  const started = performance.now();
+  const connecting = Client.connect(path, {
+    signal: controller.signal,
+    memory: { size: 4096 },
+    timeoutMs: 30_000,
+  });
   await new Promise((resolve) => setImmediate(resolve));
   controller.abort(reason);
   await assert.rejects(connecting, reason);
+  assert.ok(performance.now() - started < 10_000, "it waited for the time-out");
   const [one, two] = UnixSocket.pair();
   t.after(() => one.close());
   await assert.rejects(

@@ -8,7 +8,7 @@ import {
   TimeoutError,
   UsageError,
 } from "../../src/base/index.ts";
-import { EventFd, UnixSocket } from "../../src/os/index.ts";
+import { EventFd, type OwnedFd, UnixSocket } from "../../src/os/index.ts";
 import { frontendRequests } from "../../src/protocol/index.ts";
 import {
   acceptSocket,
@@ -184,6 +184,32 @@ test("a full socket: messages wait in order, partly sent ones go on, descriptors
   for (const { fds } of received) for (const fd of fds) fd.close();
 });
 
+test("a message sent in parts brings its descriptors once", async (t) => {
+  const [first, raw] = UnixSocket.pair();
+  const a = new UnixChannel(first);
+  t.after(() => {
+    a.close();
+    raw.close();
+  });
+  const event = EventFd.create();
+  const bytes = new Uint8Array(4 << 20);
+  let taken = false;
+  const sent = a.sendBytes(bytes, [event.descriptor]).then(() => (taken = true));
+  event.close();
+  assert.equal(taken, false);
+  const sink = new Uint8Array(1 << 16);
+  const fds: OwnedFd[] = [];
+  let count = 0;
+  await until(() => {
+    const received = raw.receive(sink, 0, sink.length, fds);
+    if (received > 0) count += received;
+    return count === bytes.length;
+  }, "all bytes");
+  await sent;
+  assert.equal(fds.length, 1);
+  for (const fd of fds) fd.close();
+});
+
 test("what still waits to be sent when the channel closes is rejected", async (t) => {
   const [a] = pair(t);
   const event = EventFd.create();
@@ -285,6 +311,8 @@ test("accepting on a path that is taken fails at once, and nothing is left runni
   t.after(() => process.off("unhandledRejection", note));
   // Would run out, and reject a promise that nobody awaits, long before the test ends.
   await assert.rejects(acceptSocket(path, { timeoutMs: 10 }), UsageError);
+  // The leak guard would find the timer of this one.
+  await assert.rejects(acceptSocket(path, { timeoutMs: 60_000 }), UsageError);
   const start = performance.now();
   await until(() => performance.now() - start > 30, "the time-out to have come");
   assert.deepEqual(unhandled, []);

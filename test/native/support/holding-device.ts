@@ -12,6 +12,8 @@ export class HoldingDevice implements Device {
   readonly maxQueues = 1;
   readonly maxQueueSize = 64;
   readonly held: { running: RunningQueue; queue: DeviceQueue; id: number }[] = [];
+  /** Completes chains at once, as a device in memory does. */
+  immediate = false;
   resets = 0;
   closes = 0;
   /** While this is set, quiescing waits for it. */
@@ -20,7 +22,10 @@ export class HoldingDevice implements Device {
 
   process(running: RunningQueue): void {
     const { queue } = running;
-    while (queue.next(this.#chain)) this.held.push({ running, queue, id: this.#chain.id });
+    while (queue.next(this.#chain)) {
+      this.held.push({ running, queue, id: this.#chain.id });
+    }
+    if (this.immediate) for (const { id } of this.held.splice(0)) queue.complete(id, 0);
   }
 
   /** Completes what is held, as a disk would from a callback. */
