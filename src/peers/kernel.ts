@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, accessSync, constants, existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { EnvironmentError } from "../base/index.ts";
+import { installText, type Packages } from "./distribution.ts";
 import { requireProgram } from "./programs.ts";
 
 /** A Linux kernel of this machine that a guest can boot. */
@@ -19,7 +20,12 @@ export interface KernelModule {
   readonly bytes: Uint8Array;
 }
 
-const kernelPackage = "linux-image-cloud-amd64";
+/** Ubuntu's is linux-image-virtual. */
+export const guestKernelPackages: Packages = {
+  debian: "linux-image-cloud-amd64",
+  fedora: "kernel-core",
+  centos: "kernel-core",
+};
 
 /**
  * The newest installed kernel with its modules; Debian's cloud kernel is preferred, because it is
@@ -41,7 +47,7 @@ export function findGuestKernel(
   );
   if (version === undefined) {
     throw new EnvironmentError(
-      `no kernel for a guest in ${bootDirectory}: install the Debian package ${kernelPackage} (apt-get install ${kernelPackage})`,
+      `no kernel for a guest in ${bootDirectory}; to install one:\n${installText(guestKernelPackages)}`,
     );
   }
   const imagePath = join(bootDirectory, `vmlinuz-${version}`);

@@ -1,6 +1,6 @@
 import type { WaitOptions } from "../base/index.ts";
 import { ManagedProcess } from "./managed-process.ts";
-import { bareMachineArguments, escapeComma } from "./qemu-options.ts";
+import { type Accelerator, bareMachineArguments, escapeComma } from "./qemu-options.ts";
 import { startListening } from "./ready.ts";
 
 export interface QemuNetOptions {
@@ -9,6 +9,8 @@ export interface QemuNetOptions {
   readonly queuePairs?: number | undefined;
   /** Default 64. */
   readonly memoryMiB?: number | undefined;
+  /** Default `tcg`. */
+  readonly accelerator?: Accelerator | undefined;
   /** Further properties of `virtio-net-pci`, e.g. `packed=on`. */
   readonly netOptions?: string | undefined;
   readonly extraArguments?: readonly string[] | undefined;
@@ -27,7 +29,7 @@ export function qemuNetArguments(options: QemuNetOptions): string[] {
     ...(options.netOptions ? [options.netOptions] : []),
   ];
   return [
-    ...bareMachineArguments(options.memoryMiB ?? 64, 1),
+    ...bareMachineArguments(options.memoryMiB ?? 64, 1, options.accelerator),
     "-chardev",
     `socket,id=char0,path=${escapeComma(options.socketPath)},server=on,wait=off`,
     "-netdev",

@@ -13,8 +13,14 @@ export function sharedMemoryArguments(memoryMiB: number): string[] {
   ];
 }
 
-/** A machine without anything that was not asked for, software-emulated: runs where no KVM is. */
-export function bareMachineArguments(memoryMiB: number, cpus: number): string[] {
+export type Accelerator = "kvm" | "tcg";
+
+/** A machine without anything that was not asked for; software-emulated, it runs where no KVM is. */
+export function bareMachineArguments(
+  memoryMiB: number,
+  cpus: number,
+  accelerator: Accelerator = "tcg",
+): string[] {
   return [
     "-nodefaults",
     "-no-user-config",
@@ -24,7 +30,7 @@ export function bareMachineArguments(memoryMiB: number, cpus: number): string[] 
     "-machine",
     "q35,memory-backend=memory0",
     "-accel",
-    "tcg",
+    accelerator,
     "-cpu",
     "max",
     "-smp",

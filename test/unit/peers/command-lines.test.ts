@@ -77,7 +77,7 @@ test("testpmd plays either role without huge pages and under a name of its own",
 test("a missing program's message names the Debian package that has it", () => {
   assert.match(
     missingProgramMessage("qemu-storage-daemon"),
-    /qemu-storage-daemon was not found: install the Debian package qemu-system-common /,
+    /^qemu-storage-daemon not found; to install it:\n(.*\n)*.*Debian\/Ubuntu: sudo apt-get install -y qemu-system-common$/m,
   );
   assert.match(missingProgramMessage("frobnicate"), /^the program frobnicate was not found/);
 });

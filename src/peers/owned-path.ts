@@ -1,0 +1,63 @@
+import { lstatSync, rmSync, type BigIntStats } from "node:fs";
+
+export type PathRole = "socket" | "pid file" | "log" | "image" | "folder";
+
+/** Something we made in the file system, known by more than its name. */
+export interface OwnedPath {
+  readonly path: string;
+  readonly role: PathRole;
+  readonly device: string;
+  readonly inode: string;
+  /** When the inode was made, in nanoseconds: a freed inode number is soon given to another file. */
+  readonly born: string;
+}
+
+/** `changed`: something else stands there now. */
+export type PathState = "ours" | "gone" | "changed";
+
+/** What stands at `path` now, as ours. Call it where no other can have made it. */
+export function ownPath(path: string, role: PathRole): OwnedPath {
+  return { path, role, ...identify(lstatSync(path, { bigint: true })) };
+}
+
+export function pathState(owned: OwnedPath): PathState {
+  const now = lstatSync(owned.path, { bigint: true, throwIfNoEntry: false });
+  if (now === undefined) return "gone";
+  const { device, inode, born } = identify(now);
+  const same = device === owned.device && inode === owned.inode && born === owned.born;
+  return same ? "ours" : "changed";
+}
+
+/** Removes it if it still is what we made, a folder with all that is in it. */
+export function removeOwnedPath(owned: OwnedPath): PathState {
+  const state = pathState(owned);
+  if (state === "ours") rmSync(owned.path, { recursive: owned.role === "folder", force: true });
+  return state;
+}
+
+/** @throws {TypeError} it is not such a record */
+export function parseOwnedPath(value: unknown): OwnedPath {
+  const { path, role, device, inode, born } = (value ?? {}) as Record<string, unknown>;
+  if (typeof path !== "string" || !path.startsWith("/")) throw new TypeError("path");
+  if (!isRole(role)) throw new TypeError("role");
+  return {
+    path,
+    role,
+    device: digits(device, "device"),
+    inode: digits(inode, "inode"),
+    born: digits(born, "born"),
+  };
+}
+
+function digits(value: unknown, name: string): string {
+  if (typeof value !== "string" || !/^\d+$/.test(value)) throw new TypeError(name);
+  return value;
+}
+
+function isRole(value: unknown): value is PathRole {
+  return ["socket", "pid file", "log", "image", "folder"].includes(String(value));
+}
+
+function identify({ dev, ino, birthtimeNs }: BigIntStats) {
+  return { device: `${dev}`, inode: `${ino}`, born: `${birthtimeNs}` };
+}

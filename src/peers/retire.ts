@@ -1,0 +1,88 @@
+import { StateError } from "../base/index.ts";
+import { describeProcess } from "../os/process-name.ts";
+import { isOurs, type Ledger, type LedgerRecord } from "./ledger.ts";
+import { type OwnedPath, ownPath, type PathRole, removeOwnedPath } from "./owned-path.ts";
+import { isRunning, type ProcessIdentity, waitUntilGone } from "./process-identity.ts";
+import { serverDetails, serverRecordKind } from "./server-record.ts";
+import { holdsListener } from "./socket-mode.ts";
+
+/** What was done about a run, and what was not. */
+export interface Retirement {
+  /** The process that was stopped. */
+  readonly stopped: ProcessIdentity | undefined;
+  /** It took SIGKILL. */
+  readonly forced: boolean;
+  readonly removed: readonly string[];
+  readonly left: readonly { readonly path: string; readonly reason: string }[];
+}
+
+export interface RetireOptions {
+  /** How long SIGTERM may take; default 5000. */
+  readonly graceMs?: number;
+  /** What stays. */
+  readonly keep?: readonly PathRole[];
+}
+
+const defaultGraceMs = 5000;
+const killMs = 5000;
+
+/**
+ * Stops the record's process and removes its paths and the record itself. Never interrupted: it
+ * ends within about ten seconds, and half of it would be worse.
+ *
+ * @throws {StateError} the process survives SIGKILL; the record stays
+ */
+export async function retire(
+  ledger: Ledger,
+  record: LedgerRecord,
+  { graceMs = defaultGraceMs, keep = [] }: RetireOptions = {},
+): Promise<Retirement> {
+  const paths = [...record.paths, ...unrecordedSocket(record)];
+  const stopped = isOurs(record) ? record.process : undefined;
+  let forced = false;
+  if (stopped !== undefined) {
+    const name = describeProcess(stopped.pid);
+    signalOurs(stopped, "SIGTERM");
+    if (!(await waitUntilGone(stopped, { timeoutMs: graceMs }))) {
+      forced = true;
+      signalOurs(stopped, "SIGKILL");
+      if (!(await waitUntilGone(stopped, { timeoutMs: killMs }))) {
+        throw new StateError(
+          `${name} still runs ${killMs} ms after SIGKILL; its files were left alone; ` +
+            `the kernel holds it (ps -o stat,wchan -p ${stopped.pid}): try again later`,
+        );
+      }
+    }
+  }
+  const removed: string[] = [];
+  const left: { path: string; reason: string }[] = [];
+  for (const owned of paths) {
+    if (keep.includes(owned.role)) continue;
+    const state = removeOwnedPath(owned);
+    if (state === "ours") removed.push(owned.path);
+    if (state === "changed") {
+      left.push({ path: owned.path, reason: `it is no longer the ${owned.role} that we made` });
+    }
+  }
+  ledger.remove(record.id);
+  return { stopped, forced, removed, left };
+}
+
+/** The only place that signals what another command started: pid, start time and boot are compared. */
+function signalOurs(identity: ProcessIdentity, signal: NodeJS.Signals): void {
+  if (!isRunning(identity)) return;
+  try {
+    process.kill(identity.pid, signal);
+  } catch (error) {
+    // It ended in between.
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
+/** The socket of a start that was cut off before it was written down; its maker must still have it. */
+function unrecordedSocket(record: LedgerRecord): OwnedPath[] {
+  if (record.kind !== serverRecordKind || !isOurs(record)) return [];
+  if (record.paths.some(({ role }) => role === "socket")) return [];
+  const { socket } = serverDetails(record).options;
+  return holdsListener(record.process.pid, socket) ? [ownPath(socket, "socket")] : [];
+}

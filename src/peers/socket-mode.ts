@@ -1,0 +1,44 @@
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+
+/** `connected`: somebody has connected; `closed`: there is no such socket (any more). */
+export type SocketMode = "listening" | "connected" | "closed";
+
+interface SocketRow {
+  readonly inode: string;
+  readonly listening: boolean;
+}
+
+/** What the kernel's table of UNIX sockets tells about a path. Nobody is connected to. */
+export function socketMode(path: string): SocketMode {
+  const rows = socketRows(path);
+  if (rows.some((row) => !row.listening)) return "connected";
+  return rows.length > 0 ? "listening" : "closed";
+}
+
+/** Does this process itself listen there? Proves that the socket was made by it. */
+export function holdsListener(pid: number, path: string): boolean {
+  const inodes = socketRows(path).filter((row) => row.listening);
+  const names = new Set(inodes.map(({ inode }) => `socket:[${inode}]`));
+  try {
+    return readdirSync(`/proc/${pid}/fd`).some((fd) => {
+      try {
+        return names.has(readlinkSync(`/proc/${pid}/fd/${fd}`));
+      } catch {
+        return false;
+      }
+    });
+  } catch {
+    return false;
+  }
+}
+
+function socketRows(path: string): SocketRow[] {
+  const rows: SocketRow[] = [];
+  for (const text of readFileSync("/proc/net/unix", "utf8").split("\n")) {
+    // Num: RefCount Protocol Flags Type St Inode Path; accepted ones carry the listener's path.
+    const [, flags, inode, bound] = /^\S+: \S+ \S+ (\S+) \S+ \S+ +(\d+) (.+)$/.exec(text) ?? [];
+    if (bound === path && inode !== undefined)
+      rows.push({ inode, listening: flags === "00010000" });
+  }
+  return rows;
+}
