@@ -1,7 +1,10 @@
 import { Command } from "@commander-js/extra-typings";
+import { addCheckCommand } from "./commands/check/command.ts";
+import { addCleanCommand } from "./commands/clean/command.ts";
 import { addDemoCommand } from "./commands/demo/command.ts";
 import { addIoCommand } from "./commands/io/command.ts";
 import { addProbeCommand } from "./commands/probe/command.ts";
+import { addQemuCommand } from "./commands/qemu/command.ts";
 import { addServeCommand } from "./commands/serve/command.ts";
 import { addTestCommand } from "./commands/test/command.ts";
 import type { Context } from "./context.ts";
@@ -19,6 +22,9 @@ export function createProgram(context: Context): Command {
   addIoCommand(program, context);
   addServeCommand(program, context);
   addTestCommand(program, context);
+  addQemuCommand(program, context);
+  addCheckCommand(program, context);
+  addCleanCommand(program, context);
   program.addHelpText("after", EXIT_CODES);
   return program;
 }

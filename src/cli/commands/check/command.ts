@@ -1,0 +1,19 @@
+import type { Command } from "@commander-js/extra-typings";
+import type { Context } from "../../context.ts";
+import { commonCommand } from "../../options.ts";
+
+export function addCheckCommand(program: Command, context: Context): void {
+  const command = commonCommand("check")
+    .description("say what is installed and usable here, and how to install what is missing")
+    .option("--json", "print one JSON document")
+    .addHelpText(
+      "after",
+      "\nExit codes: 0 everything that is required is there, 1 something is missing.\n" +
+        "\nExample:\n  $ vhost-user check",
+    );
+  command.action(async (options) => {
+    const { runCheck } = await import("./run.ts");
+    await runCheck(options, context);
+  });
+  program.addCommand(command as unknown as Command);
+}
