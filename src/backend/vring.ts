@@ -8,9 +8,9 @@ import {
   isSplitQueueSize,
   type RingMemory,
   SplitDeviceQueue,
-  splitRingLayout,
 } from "../virtqueue/index.ts";
 import type { Device, RunningQueue } from "./device.ts";
+import { locateRing } from "./ring-memory.ts";
 
 /** What a ring needs to know of its session. */
 export interface VringContext {
@@ -266,30 +266,7 @@ export class Vring {
   }
 
   #locate(): RingMemory {
-    const address = this.#address;
-    if (address === undefined || this.#size === 0) {
-      throw new StateError(
-        `ring ${this.index}: expected VHOST_USER_SET_VRING_NUM and VHOST_USER_SET_VRING_ADDR before it is used`,
-      );
-    }
-    const { memory } = this.#context;
-    const layout = splitRingLayout(this.#size);
-    const part = (name: keyof RingMemory, userAddress: bigint) => {
-      const { bytes, alignment } = layout[name];
-      const view =
-        userAddress % BigInt(alignment) === 0n ? memory.locate(userAddress, bytes) : undefined;
-      if (view) return view;
-      throw new ProtocolError(
-        `VHOST_USER_SET_VRING_ADDR: expected the ${name} area of ring ${this.index} (${bytes} bytes, ` +
-          `aligned to ${alignment}) inside one memory region, got user address 0x${userAddress.toString(16)}`,
-        { request: "VHOST_USER_SET_VRING_ADDR", field: name },
-      );
-    };
-    return {
-      descriptors: part("descriptors", address.descriptor),
-      driver: part("driver", address.available),
-      device: part("device", address.used),
-    };
+    return locateRing(this.index, this.#size, this.#address, this.#context.memory);
   }
 
   #expectStopped(request: string): void {
