@@ -135,7 +135,7 @@ describe("Caller", () => {
     await peer.send(frame(SetFeatures, REPLY, FAILED));
     // The reply waits before the call is made: reading starts once, at the beginning.
     await assert.rejects(
-      Promise.all([caller.call(SetFeatures, 1n)]),
+      caller.call(SetFeatures, 1n),
       (error) =>
         error instanceof RemoteError &&
         error.value === 1n &&
