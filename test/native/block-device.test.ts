@@ -17,6 +17,7 @@ import {
   makeDisk,
   POISON,
   range,
+  runningQueue,
   SECTOR,
 } from "./support/block.ts";
 import { segmentsOf } from "./support/rings.ts";
@@ -135,7 +136,7 @@ test("data across regions and windows of memory arrives whole", async (t) => {
     1000,
   );
   driver.publish();
-  disk.block.process({ index: 0, queue: device, publish: () => undefined });
+  disk.block.process(runningQueue(device));
   device.publish();
   let used = 0;
   driver.poll((_, written) => (used = written), 1);
@@ -242,6 +243,7 @@ test("GET_ID of other lengths never writes beyond its buffer or its 20 bytes", a
   assert.ok(short.used <= 6);
   const long = await disk.request({ type: GetId, into: 64 });
   assert.ok(long.data.subarray(20).every((byte) => byte === POISON));
+  assert.equal(long.status, IoError, "not all of it was written");
   assert.ok(long.used <= 20, "the status behind unwritten bytes is not counted");
   assert.deepEqual(await disk.request({ type: GetId }), {
     status: Ok,
@@ -487,6 +489,6 @@ test("one turn serves at most a queue's worth", (t) => {
     },
     complete: { value: () => undefined },
   });
-  disk.block.process({ index: 0, queue, publish: () => undefined });
+  disk.block.process(runningQueue(queue));
   assert.equal(served, driver.size);
 });

@@ -86,6 +86,19 @@ for (const eventIdx of [false, true]) {
   });
 }
 
+test("a kick is taken, and the runner sleeps until the next one", async (t) => {
+  const on = makeDevice(t);
+  on.run();
+  on.submit();
+  on.kick.signal();
+  await until(() => on.seen.served === 1);
+  await turns(3);
+  assert.equal(on.kick.drain(), false);
+  const { processed } = on.seen;
+  await turns(5);
+  assert.equal(on.seen.processed, processed);
+});
+
 test("kicks on an empty ring do nothing (event/9)", async (t) => {
   const on = makeDevice(t);
   on.run();

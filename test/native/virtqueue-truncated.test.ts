@@ -7,7 +7,7 @@ import { EventFd } from "../../src/os/index.ts";
 import { DeviceRunner } from "../../src/runtime/index.ts";
 import { createChainCursor, SplitDeviceQueue, splitRingLayout } from "../../src/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
-import { header } from "./support/block.ts";
+import { header, runningQueue } from "./support/block.ts";
 import { describeRegion, makeRegion, PAGE, unsealedFile } from "./support/memory.ts";
 import { inOrder, RawDriver, WRITE, writeTable } from "./support/raw-driver.ts";
 import { turns, until } from "./support/until.ts";
@@ -205,7 +205,7 @@ for (const write of [false, true]) {
     );
     raw.offer(0);
     ftruncateSync(peer.data.fd, PAGE);
-    disk.process({ index: 0, queue: device, publish: () => undefined });
+    disk.process(runningQueue(device));
     assert.equal(window.bytes[offset + 32], 1, "VIRTIO_BLK_S_IOERR");
     assert.equal(device.publish(), false);
     assert.match(device.broken?.reason ?? "", gone);

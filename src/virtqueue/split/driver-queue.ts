@@ -138,7 +138,7 @@ export class SplitDriverQueue implements DriverQueue {
       const slot = 1 + 2 * (this.#usedSeen & this.#mask);
       const head = this.raw.used32[slot] ?? 0;
       const length = this.raw.used32[slot + 1] ?? 0;
-      const token = head < this.size ? (this.#tokens[head] ?? FREE) : FREE;
+      const token = this.#tokens[head] ?? FREE;
       if (token === FREE) {
         this.#fail(`expected the head of an outstanding chain as used id, got ${head}`, "2.7.8");
         return i;

@@ -5,7 +5,7 @@ import {
   type BlockDeviceOptions,
   BlockStorage,
 } from "../../../src/devices/block/index.ts";
-import { SegmentList } from "../../../src/virtqueue/index.ts";
+import { type DeviceQueue, SegmentList } from "../../../src/virtqueue/index.ts";
 import { makeRings, type Rings } from "./rings.ts";
 
 export const SECTOR = 512;
@@ -71,6 +71,11 @@ export function concat(...parts: readonly Uint8Array[]): Uint8Array {
   return Uint8Array.from(parts.flatMap((part) => [...part]));
 }
 
+/** A ring that runs, as a device sees it. */
+export function runningQueue(queue: DeviceQueue, publish: () => void = () => undefined) {
+  return { index: 0, queue, publish, active: true, wake: () => undefined };
+}
+
 export interface DiskOptions extends Omit<BlockDeviceOptions, "storage"> {
   readonly size?: number;
   readonly readOnly?: boolean;
@@ -105,7 +110,7 @@ export function makeDisk(t: TestContext, options: DiskOptions = {}): Disk {
     }, 1000);
   };
   const serve = (): void => {
-    block.process({ index: 0, queue: device, publish });
+    block.process(runningQueue(device, publish));
     publish();
   };
   const submit = ({ type, sector, out, into = 0, readableCuts, writableCuts, raw }: Request) => {
