@@ -501,7 +501,7 @@ test("descriptors that are no sockets as back-end channel", async (t) => {
       before?.close();
       before = one;
       // Garbage on this one must not matter.
-      one.send(new Uint8Array(100).fill(0xa5), 0, 100);
+      if (i % 2 === 1) one.send(new Uint8Array(100).fill(0xa5), 0, 100);
     }
     before?.close();
     assert.equal(await raw.ask(FrontendRequest.SetBackendReqFd, undefined, eventFds(t, 1)), 0n);
