@@ -12,6 +12,11 @@ export function checked<T>(parse: (text: string) => T): (text: string) => T {
   };
 }
 
+/** A command that only has subcommands: options of its own would be taken away from those. */
+export function groupCommand(name: string) {
+  return new Command(name).exitOverride();
+}
+
 /** A command with the options that all have. */
 export function commonCommand(name: string) {
   return new Command(name)

@@ -84,7 +84,7 @@ export async function runGroup(
 }
 
 async function runCase(
-  { title, run }: TestCase,
+  each: TestCase,
   { options, signal, folder }: Pick<TestContext, "options" | "signal" | "folder">,
 ): Promise<TestResult> {
   const notes: string[] = [];
@@ -99,7 +99,7 @@ async function runCase(
   };
   let failure: unknown;
   try {
-    await run(context);
+    await each.run(context);
   } catch (error) {
     failure = error;
   }
@@ -111,7 +111,7 @@ async function runCase(
     }
   }
   const durationMs = Math.round(performance.now() - start);
-  const result = { title, durationMs, notes };
+  const result = { title: each.title, durationMs, notes };
   if (failure === undefined) return { ...result, verdict: "pass" };
   const reason = failure instanceof Error ? failure.message : `not an error: ${typeof failure}`;
   return { ...result, verdict: failure instanceof SkipError ? "skip" : "fail", reason };

@@ -1,6 +1,12 @@
 import { type Command, Option } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
-import { checked, commonCommand, strictOption, timeoutOption } from "../../options.ts";
+import {
+  checked,
+  commonCommand,
+  groupCommand,
+  strictOption,
+  timeoutOption,
+} from "../../options.ts";
 import { parseChoice, parseDuration, parseInteger, parseList, parseSize } from "../../units.ts";
 
 const parseCompletion = parseChoice(["poll", "event"] as const);
@@ -35,7 +41,7 @@ const lengthOption = (): Option<
 
 export function addIoCommand(program: Command, context: Context): void {
   const load = async () => import("./run.ts");
-  const block = commonCommand("block").description("a block device");
+  const block = groupCommand("block").description("a block device");
 
   block.addCommand(
     blockCommand("read", "read bytes, to a file or to standard output")
@@ -107,7 +113,7 @@ export function addIoCommand(program: Command, context: Context): void {
       .action(async (socket, options) => (await load()).verify(socket, options, context)),
   );
 
-  const io = commonCommand("io").description("do I/O by hand: the client, with no virtual machine");
+  const io = groupCommand("io").description("do I/O by hand: the client, with no virtual machine");
   io.addCommand(block as unknown as Command);
   program.addCommand(io as unknown as Command);
 }

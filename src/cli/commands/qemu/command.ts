@@ -1,6 +1,6 @@
 import { type Command, Option } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
-import { checked, commonCommand } from "../../options.ts";
+import { checked, commonCommand, groupCommand } from "../../options.ts";
 import { parseChoice, parseDuration, parseSize } from "../../units.ts";
 import type { QemuOptions } from "./run.ts";
 
@@ -16,7 +16,7 @@ Examples:
   $ vhost-user qemu stop`;
 
 export function addQemuCommand(program: Command, context: Context): void {
-  const qemu = commonCommand("qemu")
+  const qemu = groupCommand("qemu")
     .description("a real peer in the background: QEMU with a vhost-user card, or its block daemon")
     .addHelpText("after", EXAMPLES);
   const start = withStartOptions("start").description("start it; ends when it listens");

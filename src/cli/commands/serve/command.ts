@@ -1,6 +1,12 @@
 import { type Command, Option } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
-import { checked, commonCommand, strictOption, timeoutOption } from "../../options.ts";
+import {
+  checked,
+  commonCommand,
+  groupCommand,
+  strictOption,
+  timeoutOption,
+} from "../../options.ts";
 import { parseInteger, parseList, parseSize } from "../../units.ts";
 
 const words = checked(parseList((text) => text));
@@ -47,7 +53,7 @@ export function addServeCommand(program: Command, context: Context): void {
     const { serveBlock } = await import("./run.ts");
     await serveBlock(options, context);
   });
-  const serve = commonCommand("serve").description(
+  const serve = groupCommand("serve").description(
     "be a back-end: what guests and other front-ends run on",
   );
   serve.addCommand(block as unknown as Command);

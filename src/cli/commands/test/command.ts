@@ -1,6 +1,6 @@
 import { type Command, Option } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
-import { checked, commonCommand } from "../../options.ts";
+import { checked, commonCommand, groupCommand } from "../../options.ts";
 import { parseInteger } from "../../units.ts";
 
 const DESCRIPTIONS = {
@@ -12,7 +12,7 @@ const DESCRIPTIONS = {
 } as const;
 
 export function addTestCommand(program: Command, context: Context): void {
-  const test = commonCommand("test").description("the test suite; exit code 0 or 1");
+  const test = groupCommand("test").description("the test suite; exit code 0 or 1");
   for (const [name, description] of Object.entries(DESCRIPTIONS)) {
     const command = commonCommand(name)
       .description(description)
