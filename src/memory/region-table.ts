@@ -14,7 +14,7 @@ export class RegionTable implements AddressSpace {
   generation = 0;
   /** Sorted by guest address. */
   #regions: Region[] = [];
-  /** Index of the region that answered last: neighbouring buffers mostly share one. */
+  /** Index of what answered last, if that is still there: neighbouring buffers mostly share one. */
   #last = 0;
   /** The address that is looked up: a field, as a parameter of that size would be allocated. */
   #address = 0.5;
@@ -143,7 +143,6 @@ export class RegionTable implements AddressSpace {
 
   #changed(): void {
     this.generation += 1;
-    this.#last = 0;
     this.#breaks = -1;
   }
 }

@@ -9,6 +9,7 @@ import {
   SplitDriverQueue,
 } from "../../src/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
+import { makeRegion, PAGE } from "./support/memory.ts";
 import { inOrder, NEXT, RawDriver, WRITE, writeTable } from "./support/raw-driver.ts";
 import { locateRing, makeRings, type Rings, segmentsOf } from "./support/rings.ts";
 
@@ -428,6 +429,32 @@ for (const cut of [16, 8, 4, 1]) {
     assert.equal(chain.writableBytes, 8);
   });
 }
+
+test("an indirect table may straddle guest address 2^32", (t) => {
+  const { driver, device, memory, table } = makeRings(t, { size: 8, indirect: true });
+  assert.equal(driver.parts.descriptors.guestAddress, 2 ** 32);
+  const below = makeRegion(2 ** 32 - PAGE, PAGE, { userAddress: 0n });
+  table.add(below);
+  const { guestAddress: a, bytes } = memory.allocate(64);
+  bytes.set([1, 2, 3, 4]);
+  const entries = inOrder([
+    { address: a, length: 2 },
+    { address: a + 2, length: 2 },
+    { address: a + 32, length: 8, flags: WRITE },
+  ]);
+  // The first entry in front of the border; the others behind it, where the ring's own table is.
+  const view = below.view(PAGE - 16, 16);
+  const first = { bytes: view.window.bytes, guestAddress: 0, userAddress: 0n, view };
+  writeTable(first, view.offset, entries.slice(0, 1));
+  const raw = new RawDriver(driver.raw);
+  raw.put(0, ...entries.slice(1));
+  raw.put(7, { address: 2 ** 32 - 16, length: 48, flags: 4 });
+  raw.offer(7);
+  const chain = createChainCursor();
+  assert.ok(device.next(chain), device.broken?.reason);
+  assert.deepEqual(readable(chain), [1, 2, 3, 4]);
+  assert.equal(chain.writableBytes, 8);
+});
 
 test("the device never writes descriptors, the available ring or readable buffers", (t) => {
   const { driver, device, memory } = makeRings(t, { size: 8, eventIdx: true });
