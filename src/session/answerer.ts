@@ -120,7 +120,7 @@ export class Answerer {
     if (handler === undefined) {
       throw new ProtocolError(`${spec.name} is not implemented here`, { request: spec.name });
     }
-    expectRequirements(spec, this.#options.negotiation);
+    expectRequirements(spec, this.#options.negotiation, this.#options.strictness);
     if (this.#options.strictness === "strict") {
       validateMessage(this.#options.direction, header, payload, fds.length, false);
       return handler(spec.payload.decode(payload), incoming);

@@ -1,15 +1,28 @@
 import { NegotiationError } from "../base/index.ts";
-import { protocolFeatureNames, type RequestSpec, virtioFeatureNames } from "../protocol/index.ts";
-import type { Negotiation } from "./state.ts";
+import {
+  protocolFeatureNames,
+  type RequestSpec,
+  VirtioFeature,
+  virtioFeatureNames,
+} from "../protocol/index.ts";
+import type { Negotiation, Strictness } from "./state.ts";
 
 /** @throws {NegotiationError} naming the features that the request needs and the session lacks */
-export function expectRequirements(spec: RequestSpec, negotiation: Negotiation): void {
+export function expectRequirements(
+  spec: RequestSpec,
+  negotiation: Negotiation,
+  strictness: Strictness = "strict",
+): void {
   const { requires } = spec;
+  let acknowledged = negotiation.features;
+  // QEMU enables the rings of a network card before it acknowledges any feature at all.
+  if (strictness === "lenient" && acknowledged === 0n)
+    acknowledged = (negotiation.offered ?? 0n) & VirtioFeature.ProtocolFeatures;
   const missing = [
     ...virtioFeatureNames((requires.offered ?? 0n) & ~(negotiation.offered ?? 0n), undefined).map(
       (name) => `${name} offered`,
     ),
-    ...virtioFeatureNames((requires.virtio ?? 0n) & ~negotiation.features, undefined),
+    ...virtioFeatureNames((requires.virtio ?? 0n) & ~acknowledged, undefined),
     ...protocolFeatureNames((requires.protocol ?? 0n) & ~negotiation.protocolFeatures),
   ];
   if (missing.length > 0) {

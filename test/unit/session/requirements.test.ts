@@ -57,3 +57,15 @@ test("all features of the table at once allow every request but those that a fea
     else assert.throws(() => expectRequirements(spec as never, all), /must not be sent with/);
   }
 });
+
+test("read leniently, rings may be enabled before features are acknowledged, as QEMU does it", () => {
+  const enable = requestSpec("front-end", FrontendRequest.SetVringEnable);
+  assert.ok(enable);
+  const offered = VirtioFeature.ProtocolFeatures;
+  expectRequirements(enable, negotiated({ offered }), "lenient");
+  assert.throws(() => expectRequirements(enable, negotiated({ offered }), "strict"));
+  assert.throws(() => expectRequirements(enable, negotiated({}), "lenient"));
+  // Whoever acknowledged something had the choice.
+  const features = VirtioFeature.Version1;
+  assert.throws(() => expectRequirements(enable, negotiated({ offered, features }), "lenient"));
+});
