@@ -119,10 +119,10 @@ async function startUml(
   directory: string,
   resultPath: string,
 ): Promise<ManagedProcess> {
-  const [program = imagePath, ...before] = [...(ownProcessNamespace() ?? []), imagePath];
+  const [program, ...before] = [...ownProcessNamespace(), imagePath];
   const result = openSync(resultPath, "w");
   try {
-    return await ManagedProcess.spawn(program, [...before, ...args], {
+    return await ManagedProcess.spawn(program ?? imagePath, [...before, ...args], {
       extraFds: [result],
       // The guest's memory is a file there.
       env: { TMPDIR: directory },
@@ -136,14 +136,14 @@ async function startUml(
  * Its helper processes wait for ever when it is killed. In a process namespace of its own they go
  * with it, also when nobody is left who could kill them.
  */
-function ownProcessNamespace(): readonly string[] | undefined {
+function ownProcessNamespace(): readonly string[] {
   const unshare = resolveProgram("unshare");
-  if (unshare === undefined) return undefined;
+  if (unshare === undefined) return [];
   const user = process.getuid?.() === 0 ? [] : ["--user", "--map-current-user"];
   const command = [unshare, ...user, "--pid", "--fork", "--kill-child=KILL", "--"] as const;
   // Containers and hardened systems may forbid it.
   const { status } = spawnSync(command[0], [...command.slice(1), "true"], { stdio: "ignore" });
-  return status === 0 ? command : undefined;
+  return status === 0 ? command : [];
 }
 
 /** Without that namespace: they are in the process group that it leads. */
