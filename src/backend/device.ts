@@ -10,6 +10,10 @@ export interface RunningQueue {
    * wants that. Harmless once the ring has stopped.
    */
   publish(): void;
+  /** Whether the ring runs: where not, no chain may be taken. */
+  readonly active: boolean;
+  /** Has {@link Device.process} called soon. Harmless once the ring has stopped. */
+  wake(): void;
 }
 
 /** Configuration space. */
@@ -37,6 +41,8 @@ export interface Device {
   readonly features: bigint;
   /** Virtqueues. */
   readonly maxQueues: number;
+  /** What GET_QUEUE_NUM tells where that is not {@link maxQueues}: network devices count pairs. */
+  readonly queueNum?: number;
   /** Largest queue, entries. */
   readonly maxQueueSize: number;
   readonly config?: DeviceConfig;
@@ -47,6 +53,11 @@ export interface Device {
    * get their turn. Must not throw for anything that a driver put into the ring.
    */
   process(running: RunningQueue): void;
+  /**
+   * Whether chains of this ring are served as they come; asked after {@link process}. False: they
+   * are left there, without kicks, until {@link RunningQueue.wake}. Default true.
+   */
+  wantsChains?(index: number): boolean;
   /** Resolves once nothing of this ring is in work: no chain is touched or completed afterwards. */
   quiesce?(index: number): Promise<void>;
   /** RESET_DEVICE, or status 0: back to the state before the driver came. */

@@ -216,14 +216,21 @@ export class Vring {
       return;
     const queue = this.#currentQueue();
     const { device } = this.#context;
+    const { index } = this;
+    const isActive = (): boolean => this.#runner === runner;
     const running: RunningQueue = {
-      index: this.index,
+      index,
       queue,
       publish: () => this.#runner?.publish(),
+      get active() {
+        return isActive();
+      },
+      wake: () => this.#runner?.wake(),
     };
-    this.#runner = new DeviceRunner({
+    const runner = new DeviceRunner({
       queue,
       process: () => device.process(running),
+      wantsChains: () => device.wantsChains?.(index) ?? true,
       kick: this.#kick,
       call: this.#call,
       onBroken: () => {
@@ -231,6 +238,7 @@ export class Vring {
         this.#reportBroken();
       },
     });
+    this.#runner = runner;
   }
 
   #reportBroken(): void {

@@ -34,6 +34,10 @@ export class TappedDevice implements Device {
     return this.#device.maxQueues;
   }
 
+  get queueNum(): number {
+    return this.#device.queueNum ?? this.#device.maxQueues;
+  }
+
   get maxQueueSize(): number {
     return this.#device.maxQueueSize;
   }
@@ -53,7 +57,19 @@ export class TappedDevice implements Device {
       queue = new TappedQueue(running.queue, this.#tap);
       this.#queues.set(running.queue, queue);
     }
-    this.#device.process({ index: running.index, queue, publish: () => running.publish() });
+    this.#device.process({
+      index: running.index,
+      queue,
+      publish: () => running.publish(),
+      get active() {
+        return running.active;
+      },
+      wake: () => running.wake(),
+    });
+  }
+
+  wantsChains(index: number): boolean {
+    return this.#device.wantsChains?.(index) ?? true;
   }
 
   async quiesce(index: number): Promise<void> {

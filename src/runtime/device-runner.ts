@@ -8,6 +8,8 @@ export interface DeviceRunnerOptions {
   readonly queue: DeviceQueue;
   /** Takes what is available, at most about a queue's worth; completions may come later. */
   readonly process: () => void;
+  /** Asked afterwards. False: what is available is left there until {@link DeviceRunner.wake}. */
+  readonly wantsChains?: (() => boolean) | undefined;
   /** Wakes the ring; undefined: the ring is polled. Not owned. */
   readonly kick: EventFd | undefined;
   /** Tells the driver of completions; undefined: the driver polls. Not owned. */
@@ -20,6 +22,7 @@ export interface DeviceRunnerOptions {
 export class DeviceRunner {
   readonly #queue: DeviceQueue;
   readonly #process: () => void;
+  readonly #wantsChains: () => boolean;
   readonly #onBroken: () => void;
   readonly #poller: Poller | undefined;
   #call: EventFd | undefined;
@@ -27,9 +30,11 @@ export class DeviceRunner {
   #stopped = false;
 
   /** Starts at once: whatever the driver made available before is served without a kick. */
-  constructor({ queue, process, kick, call, onBroken }: DeviceRunnerOptions) {
+  constructor(options: DeviceRunnerOptions) {
+    const { queue, process, wantsChains = () => true, kick, call, onBroken } = options;
     this.#queue = queue;
     this.#process = process;
+    this.#wantsChains = wantsChains;
     this.#onBroken = onBroken;
     this.#call = call;
     if (kick !== undefined) {
@@ -79,6 +84,10 @@ export class DeviceRunner {
       this.#process();
       this.publish();
       if (this.#stopped) return;
+      if (!this.#wantsChains()) {
+        this.#queue.disarm();
+        return;
+      }
       if (this.#poller === undefined) break;
       if (this.#queue.arm()) return;
     }

@@ -33,7 +33,10 @@ export function answerNegotiation(
   on(FrontendRequest.ResetOwner, () => {
     for (const vring of session.vrings) vring.setEnabled(false);
   });
-  on(FrontendRequest.GetQueueNum, () => BigInt(session.device.maxQueues));
+  on(FrontendRequest.GetQueueNum, () => {
+    const { queueNum, maxQueues } = session.device;
+    return BigInt(queueNum ?? maxQueues);
+  });
   on(FrontendRequest.SetBackendReqFd, (_payload, { fds }) => {
     const fd = fds.shift();
     if (fd) session.openBackendChannel(fd);

@@ -1,0 +1,184 @@
+import { UsageError } from "../../base/index.ts";
+import type { Device, RunningQueue } from "../../backend/index.ts";
+import { type ChainCursor, createChainCursor } from "../../virtqueue/index.ts";
+import { copyOut } from "./chain-copy.ts";
+import {
+  GSO_NONE,
+  LONG_HEADER_BYTES,
+  MAX_FRAME_BYTES,
+  NetFeature,
+  netHeaderBytes,
+  NetHeaderFlag,
+} from "./layout.ts";
+import { type PacketForm, type ReceiveCounters, ReceiveQueue } from "./receive-queue.ts";
+
+const MAX_QUEUE_SIZE = 1024;
+const DEFAULT_BACKLOG_FRAMES = 256;
+/** Rings have indices below 256. */
+const MAX_PAIRS = 128;
+
+export interface NetDeviceOptions {
+  /** Pairs of one receive and one transmit ring. Default 1; more are offered with VIRTIO_NET_F_MQ. */
+  readonly queuePairs?: number | undefined;
+  /** Offers VIRTIO_NET_F_MRG_RXBUF. Default true. */
+  readonly mergeable?: boolean | undefined;
+  /** Frames a pair that wait for the driver's buffers; more are dropped. Default 256. */
+  readonly backlogFrames?: number | undefined;
+  /**
+   * The driver sent a frame.
+   *
+   * @param frame a copy, the receiver's to keep; no check sum of Ethernet behind it
+   */
+  readonly onFrame?: ((frame: Uint8Array, pair: number) => void) | undefined;
+}
+
+/** Sums since the device was made. Driver and device are meant as in the specification. */
+export interface NetCounters extends ReceiveCounters {
+  /** Frames that the driver sent and {@link NetDeviceOptions.onFrame} got. */
+  txFrames: number;
+  txBytes: number;
+  /** Packets without a frame, or with one of more than 64 KiB. */
+  txWrongSize: number;
+  /** Packets that rely on offloads (check sum, segmentation), which are never offered. */
+  txOffloads: number;
+}
+
+/**
+ * A network device (VIRTIO 5.1) with one end open: what the driver sends goes to a callback, and
+ * {@link send} brings frames to the driver. It offers no offloads and has no configuration space
+ * and no control queue: front-ends such as QEMU keep these for themselves.
+ *
+ * Headers have 12 bytes. In a session that does not offer VIRTIO_F_VERSION_1 (`without` of the
+ * back-end) a legacy driver is served; it has headers of 10 bytes unless it takes mergeable buffers.
+ */
+export class NetDevice implements Device {
+  readonly type = "net";
+  readonly features: bigint;
+  readonly maxQueues: number;
+  readonly queueNum: number;
+  readonly maxQueueSize = MAX_QUEUE_SIZE;
+  readonly counters: Readonly<NetCounters>;
+  readonly #counters: NetCounters = {
+    txFrames: 0,
+    txBytes: 0,
+    txWrongSize: 0,
+    txOffloads: 0,
+    rxFrames: 0,
+    rxBytes: 0,
+    rxOverflow: 0,
+    rxWrongSize: 0,
+  };
+  readonly #receive: readonly ReceiveQueue[];
+  readonly #onFrame: (frame: Uint8Array, pair: number) => void;
+  readonly #chain: ChainCursor = createChainCursor();
+  readonly #header = new Uint8Array(LONG_HEADER_BYTES);
+  #form: PacketForm = { headerBytes: LONG_HEADER_BYTES, mergeable: false };
+
+  /** @throws {UsageError} */
+  constructor(options: NetDeviceOptions = {}) {
+    const {
+      queuePairs = 1,
+      mergeable = true,
+      backlogFrames = DEFAULT_BACKLOG_FRAMES,
+      onFrame = () => undefined,
+    } = options;
+    if (!Number.isInteger(queuePairs) || queuePairs < 1 || queuePairs > MAX_PAIRS)
+      throw new UsageError(`expected 1 to ${MAX_PAIRS} queue pairs, got ${queuePairs}`);
+    if (!Number.isInteger(backlogFrames) || backlogFrames < 1)
+      throw new UsageError(`expected a backlog of at least 1 frame, got ${backlogFrames}`);
+    this.queueNum = queuePairs;
+    this.maxQueues = 2 * queuePairs;
+    this.features = (mergeable ? NetFeature.MrgRxbuf : 0n) | (queuePairs > 1 ? NetFeature.Mq : 0n);
+    this.counters = this.#counters;
+    this.#onFrame = onFrame;
+    this.#receive = Array.from(
+      { length: queuePairs },
+      () => new ReceiveQueue(MAX_QUEUE_SIZE, backlogFrames, this.#counters),
+    );
+  }
+
+  /** Frames that wait for buffers of this pair's driver. */
+  waiting(pair = 0): number {
+    return this.#receive[pair]?.waiting ?? 0;
+  }
+
+  /**
+   * Brings a frame to the driver, now or as soon as it has a buffer. The frame is only borrowed.
+   *
+   * @param frame without check sum
+   * @returns false: it was dropped, {@link counters} tell why
+   * @throws {RangeError} there is no such pair
+   */
+  send(frame: Uint8Array, pair = 0): boolean {
+    const queue = this.#receive[pair];
+    if (queue === undefined) {
+      throw new RangeError(`expected a queue pair below ${this.queueNum}, got ${pair}`);
+    }
+    return queue.send(frame, this.#form);
+  }
+
+  negotiated(features: bigint): void {
+    this.#form = {
+      headerBytes: netHeaderBytes(features),
+      mergeable: (features & NetFeature.MrgRxbuf) !== 0n,
+    };
+  }
+
+  process(running: RunningQueue): void {
+    const pair = running.index >>> 1;
+    if ((running.index & 1) === 0) {
+      this.#receive[pair]?.process(running, this.#form);
+      return;
+    }
+    const { queue } = running;
+    for (let budget = queue.size; budget > 0 && queue.next(this.#chain); budget -= 1) {
+      this.#transmit(running, this.#chain, pair);
+    }
+  }
+
+  /** Receive buffers stay with the driver until there is a frame for them. */
+  wantsChains(index: number): boolean {
+    return (index & 1) === 1 || this.waiting(index >>> 1) > 0;
+  }
+
+  quiesce(index: number): Promise<void> {
+    if ((index & 1) === 0) this.#receive[index >>> 1]?.quiesce();
+    return Promise.resolve();
+  }
+
+  reset(): void {
+    for (const queue of this.#receive) queue.clear();
+  }
+
+  close(): void {
+    this.reset();
+  }
+
+  #transmit({ queue }: RunningQueue, chain: ChainCursor, pair: number): void {
+    const { headerBytes } = this.#form;
+    const counters = this.#counters;
+    if (chain.readableBytes < headerBytes) {
+      queue.fail(
+        `expected a packet with a header of ${headerBytes} bytes, got ${chain.readableBytes} bytes`,
+        "5.1.6",
+      );
+      return;
+    }
+    const length = chain.readableBytes - headerBytes;
+    copyOut(chain, 0, this.#header, headerBytes);
+    const [flags = 0, gsoType = 0] = this.#header;
+    let frame: Uint8Array | undefined;
+    if (length === 0 || length > MAX_FRAME_BYTES) counters.txWrongSize += 1;
+    else if ((flags & NetHeaderFlag.NeedsCsum) !== 0 || gsoType !== GSO_NONE)
+      counters.txOffloads += 1;
+    else {
+      frame = new Uint8Array(length);
+      copyOut(chain, headerBytes, frame, length);
+      counters.txFrames += 1;
+      counters.txBytes += length;
+    }
+    // Given back first: the callback may do anything, also end the session.
+    queue.complete(chain.id, 0);
+    if (frame !== undefined) this.#onFrame(frame, pair);
+  }
+}
