@@ -5,6 +5,12 @@
  *
  * @experimental
  */
+export { createChainCursor } from "./chain.ts";
+export * from "./create.ts";
+export { DescriptorFlag } from "./descriptor.ts";
+export * from "./packed/device-queue.ts";
+export * from "./packed/driver-queue.ts";
+export * from "./packed/layout.ts";
 export * from "./raw-ring.ts";
 export * from "./segment-list.ts";
 export * from "./split/device-queue.ts";

@@ -1,5 +1,8 @@
 /** A ring's words, unguarded: for tests that need to break its rules, and for inspection. */
-export interface RawRing {
+export type RawRing = RawSplitRing | RawPackedRing;
+
+export interface RawSplitRing {
+  readonly format: "split";
   readonly size: number;
   /** Descriptor table: 4 words an entry (address low, address high, length, flags and next). */
   readonly descriptors: Uint32Array;
@@ -15,4 +18,17 @@ export interface RawRing {
   readonly usedEventIndex: number;
   /** Index of avail_event in {@link used16}. */
   readonly availEventIndex: number;
+}
+
+export interface RawPackedRing {
+  readonly format: "packed";
+  readonly size: number;
+  /** Descriptor ring: 4 words an entry (address low, address high, length, id and flags). */
+  readonly descriptors: Uint32Array;
+  /** Descriptor ring as half words: 8 an entry, id at 6, flags at 7. */
+  readonly descriptors16: Uint16Array;
+  /** Driver event area: offset and wrap counter, flags. */
+  readonly driverEvent: Uint16Array;
+  /** Device event area, the same. */
+  readonly deviceEvent: Uint16Array;
 }

@@ -1,4 +1,10 @@
-import type { MemoryView, SpanList } from "../memory/index.ts";
+import type {
+  AddressSpace,
+  GuestBuffer,
+  GuestMemory,
+  MemoryView,
+  SpanList,
+} from "../memory/index.ts";
 import type { RawRing } from "./raw-ring.ts";
 import type { SegmentList } from "./segment-list.ts";
 
@@ -8,6 +14,8 @@ export interface RingFeatures {
   readonly eventIdx: boolean;
   /** VIRTIO_RING_F_INDIRECT_DESC */
   readonly indirect: boolean;
+  /** VIRTIO_F_RING_PACKED: the format of the ring. */
+  readonly packed?: boolean | undefined;
 }
 
 /** The three parts of a virtqueue as memory of this process. */
@@ -23,9 +31,34 @@ export interface RingMemory {
 export interface VringState {
   /** Entries. */
   readonly size: number;
-  /** Split: the next available index, free running. */
+  /**
+   * Split: the next available index, free running. Packed: bits 0 to 14 the position of the next
+   * available descriptor, 15 its wrap counter, 16 to 31 the same of the next used one.
+   */
   readonly base: number;
 }
+
+/** What a device half is made of. */
+export interface DeviceQueueOptions {
+  readonly size: number;
+  readonly memory: RingMemory;
+  readonly space: AddressSpace;
+  readonly features: RingFeatures;
+  /** Where to go on (SET_VRING_BASE). */
+  readonly base: number;
+}
+
+/** What a driver half is made of. */
+export interface DriverQueueOptions {
+  readonly size: number;
+  readonly memory: GuestMemory;
+  readonly features: RingFeatures;
+  /** Segments an indirect table has room for; a longer chain takes descriptors of the ring. Default 8. */
+  readonly indirectSegments?: number | undefined;
+}
+
+/** Where a driver laid the parts of a ring, for SET_VRING_ADDR. */
+export type RingParts = Readonly<Record<keyof RingMemory, GuestBuffer>>;
 
 /** One descriptor chain as the device sees it. The cursor is reused: copy what must outlive it. */
 export interface ChainCursor {
@@ -69,6 +102,9 @@ export interface DriverQueue {
   arm(): boolean;
   /** Asks for no calls, for polling. */
   disarm(): void;
+  /** Where to start from after the ring was stopped (SET_VRING_BASE). */
+  readonly base: number;
+  readonly parts: RingParts;
   /** The words of the ring, for tests that break its rules. */
   readonly raw: RawRing;
   readonly broken: QueueFault | undefined;

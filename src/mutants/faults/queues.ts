@@ -71,7 +71,8 @@ export const queueFaults: readonly Fault[] = [
     (queue) =>
       new Publishing(queue, (q) => {
         const call = q.publish();
-        if (call) Atomics.add(q.raw.used16, 1, 1000);
+        // A packed ring has no index: what comes next shows in the descriptors themselves.
+        if (call && q.raw.format === "split") Atomics.add(q.raw.used16, 1, 1000);
         return call;
       }),
   ),

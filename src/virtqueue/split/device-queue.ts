@@ -1,36 +1,16 @@
 import { needsEvent, u16Distance } from "../../base/index.ts";
-import { type AddressSpace, SpanList } from "../../memory/index.ts";
-import type { RawRing } from "../raw-ring.ts";
+import type { AddressSpace } from "../../memory/index.ts";
+import { MEMORY_GONE } from "../memory-gone.ts";
+import type { RawSplitRing } from "../raw-ring.ts";
 import type {
   ChainCursor,
   DeviceQueue,
+  DeviceQueueOptions,
   QueueFault,
-  RingFeatures,
-  RingMemory,
   VringState,
 } from "../types.ts";
 import { ChainWalker } from "./chain-walker.ts";
 import { NO_INTERRUPT, NO_NOTIFY, splitRing } from "./layout.ts";
-
-const MEMORY_GONE: QueueFault = {
-  reason: "expected shared memory to stay, but the file behind it was truncated or has no room",
-  section: "2.7",
-};
-
-/** What a device half is made of. */
-export interface SplitDeviceQueueOptions {
-  readonly size: number;
-  readonly memory: RingMemory;
-  readonly space: AddressSpace;
-  readonly features: RingFeatures;
-  /** Next available index (SET_VRING_BASE). */
-  readonly base: number;
-}
-
-/** A cursor to be reused with {@link DeviceQueue.next}. */
-export function createChainCursor(): ChainCursor {
-  return { id: 0, spans: new SpanList(), readableSpans: 0, readableBytes: 0, writableBytes: 0 };
-}
 
 /**
  * The device half of a split virtqueue, VIRTIO 2.7.
@@ -42,7 +22,7 @@ export function createChainCursor(): ChainCursor {
  */
 export class SplitDeviceQueue implements DeviceQueue {
   readonly size: number;
-  readonly raw: RawRing;
+  readonly raw: RawSplitRing;
   inFlight = 0;
   broken: QueueFault | undefined;
   readonly #space: AddressSpace;
@@ -60,7 +40,7 @@ export class SplitDeviceQueue implements DeviceQueue {
   #decided: number | undefined;
 
   /** @throws {QueueError} size or memory do not make a split ring */
-  constructor({ size, memory, space, features, base }: SplitDeviceQueueOptions) {
+  constructor({ size, memory, space, features, base }: DeviceQueueOptions) {
     this.size = size;
     this.raw = splitRing(size, memory);
     this.#mask = size - 1;

@@ -1,25 +1,10 @@
 import { needsEvent, u16Distance, UsageError } from "../../base/index.ts";
-import type { GuestBuffer, GuestMemory } from "../../memory/index.ts";
-import type { RawRing } from "../raw-ring.ts";
+import type { GuestBuffer } from "../../memory/index.ts";
+import { DescriptorFlag, writeDescriptor } from "../descriptor.ts";
+import type { RawSplitRing } from "../raw-ring.ts";
 import type { SegmentList } from "../segment-list.ts";
-import type { DriverQueue, QueueFault, RingFeatures } from "../types.ts";
-import {
-  DescriptorFlag,
-  isSplitQueueSize,
-  NO_INTERRUPT,
-  NO_NOTIFY,
-  splitRing,
-  splitRingLayout,
-} from "./layout.ts";
-
-/** What a driver half is made of. */
-export interface SplitDriverQueueOptions {
-  readonly size: number;
-  readonly memory: GuestMemory;
-  readonly features: RingFeatures;
-  /** Segments an indirect table has room for; a longer chain takes descriptors of the ring. Default 8. */
-  readonly indirectSegments?: number;
-}
+import type { DriverQueue, DriverQueueOptions, QueueFault, RingParts } from "../types.ts";
+import { isSplitQueueSize, NO_INTERRUPT, NO_NOTIFY, splitRing, splitRingLayout } from "./layout.ts";
 
 const FREE = -1;
 
@@ -32,9 +17,8 @@ const FREE = -1;
  */
 export class SplitDriverQueue implements DriverQueue {
   readonly size: number;
-  readonly raw: RawRing;
-  /** Where the three parts lie, for SET_VRING_ADDR. */
-  readonly parts: { descriptors: GuestBuffer; driver: GuestBuffer; device: GuestBuffer };
+  readonly raw: RawSplitRing;
+  readonly parts: RingParts;
   outstanding = 0;
   broken: QueueFault | undefined;
   overlongCompletions = 0;
@@ -58,7 +42,7 @@ export class SplitDriverQueue implements DriverQueue {
    * @throws {UsageError} the size is no power of two up to 32768
    * @throws {MemoryAccessError} the memory has no room left
    */
-  constructor({ size, memory, features, indirectSegments = 8 }: SplitDriverQueueOptions) {
+  constructor({ size, memory, features, indirectSegments = 8 }: DriverQueueOptions) {
     if (!isSplitQueueSize(size)) {
       throw new UsageError(`expected a queue size that is a power of two up to 32768, got ${size}`);
     }
@@ -231,19 +215,4 @@ export class SplitDriverQueue implements DriverQueue {
   #fail(reason: string, section: string): void {
     this.broken = { reason, section };
   }
-}
-
-function writeDescriptor(
-  words: Uint32Array,
-  at: number,
-  address: number,
-  length: number,
-  flags: number,
-  next: number,
-): void {
-  const high = Math.floor(address / 2 ** 32);
-  words[at] = address - high * 2 ** 32;
-  words[at + 1] = high;
-  words[at + 2] = length;
-  words[at + 3] = flags | (next << 16);
 }

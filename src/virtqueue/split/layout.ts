@@ -1,6 +1,6 @@
 import { QueueError } from "../../base/index.ts";
 import type { MemoryView } from "../../memory/index.ts";
-import type { RawRing } from "../raw-ring.ts";
+import type { RawSplitRing } from "../raw-ring.ts";
 import type { RingMemory } from "../types.ts";
 
 /**
@@ -13,9 +13,6 @@ import type { RingMemory } from "../types.ts";
  * | used ring | 4 | 6 + 8q | 0:2 flags, 2:2 idx, 4:8q {id, len}, then avail_event |
  */
 export const MAX_QUEUE_SIZE = 32768;
-
-/** Bits of a descriptor's flags, VIRTIO 2.7.5. */
-export const DescriptorFlag = { Next: 1, Write: 2, Indirect: 4 } as const;
 
 /** VIRTQ_AVAIL_F_NO_INTERRUPT */
 export const NO_INTERRUPT = 1;
@@ -39,7 +36,7 @@ export function isSplitQueueSize(size: number): boolean {
 }
 
 /** @throws {QueueError} a size that no split queue has; a part is too short or not aligned */
-export function splitRing(size: number, memory: RingMemory): RawRing {
+export function splitRing(size: number, memory: RingMemory): RawSplitRing {
   if (!isSplitQueueSize(size)) {
     throw new QueueError(
       `expected a queue size that is a power of two up to ${MAX_QUEUE_SIZE}, got ${size}`,
@@ -58,6 +55,7 @@ export function splitRing(size: number, memory: RingMemory): RawRing {
   }
   const { descriptors, driver, device } = memory;
   return {
+    format: "split",
     size,
     descriptors: words(descriptors, 4 * size),
     descriptors16: halfWords(descriptors, 8 * size),

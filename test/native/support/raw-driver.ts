@@ -1,5 +1,5 @@
 import type { GuestBuffer } from "../../../src/memory/index.ts";
-import type { RawRing } from "../../../src/virtqueue/index.ts";
+import type { RawRing, RawSplitRing } from "../../../src/virtqueue/index.ts";
 
 export const NEXT = 1;
 export const WRITE = 2;
@@ -25,10 +25,11 @@ function encode({ address, length, flags = 0, next = 0 }: Descriptor): Uint8Arra
 
 /** A driver that keeps no rules: it writes the words of the ring as it is told. */
 export class RawDriver {
-  readonly #raw: RawRing;
+  readonly #raw: RawSplitRing;
   #available = 0;
 
   constructor(raw: RawRing) {
+    if (raw.format !== "split") throw new TypeError("expected a split ring");
     this.#raw = raw;
     this.#available = raw.available[1] ?? 0;
   }

@@ -1,0 +1,57 @@
+import { type AddressSpace, MAX_SPANS, Resolved, SpanList } from "../memory/index.ts";
+import type { Descriptor } from "./descriptor.ts";
+import type { ChainCursor, QueueFault } from "./types.ts";
+
+/** A cursor to be reused with `DeviceQueue.next`. */
+export function createChainCursor(): ChainCursor {
+  return { id: 0, spans: new SpanList(), readableSpans: 0, readableBytes: 0, writableBytes: 0 };
+}
+
+/** Begins a new chain in a cursor. */
+export function resetChain(chain: ChainCursor): void {
+  chain.spans.clear();
+  chain.readableSpans = 0;
+  chain.readableBytes = 0;
+  chain.writableBytes = 0;
+}
+
+/** Translates a descriptor's buffer and appends it; undefined: it is in order. */
+export function appendBuffer(
+  chain: ChainCursor,
+  descriptor: Descriptor,
+  writable: boolean,
+  memory: AddressSpace,
+): QueueFault | undefined {
+  const { low, high, length } = descriptor;
+  if (!writable && chain.writableBytes > 0) {
+    return fault(
+      "2.7.4.2",
+      "expected readable descriptors before writable ones, got a readable one after",
+    );
+  }
+  if (memory.resolve(low, high, length, writable, chain.spans) !== Resolved.Ok) {
+    if (chain.spans.count < MAX_SPANS) return outside("a buffer", descriptor, "2.7.5");
+    return fault("2.7.5", `expected at most ${MAX_SPANS} pieces of memory in a chain, got more`);
+  }
+  if (writable) chain.writableBytes += length;
+  else {
+    chain.readableBytes += length;
+    chain.readableSpans = chain.spans.count;
+  }
+  if (chain.readableBytes + chain.writableBytes > 2 ** 32) {
+    return fault("2.7.5", "expected at most 2^32 bytes in a chain, got more");
+  }
+  return undefined;
+}
+
+/** What is wrong with a descriptor that names something outside of shared memory. */
+export function outside(what: string, descriptor: Descriptor, section: string): QueueFault {
+  return fault(
+    section,
+    `expected ${what} inside shared memory, got ${descriptor.length} bytes at guest address ${descriptor.addressText}`,
+  );
+}
+
+export function fault(section: string, reason: string): QueueFault {
+  return { section, reason };
+}

@@ -1,0 +1,44 @@
+import { PackedDeviceQueue } from "./packed/device-queue.ts";
+import { PackedDriverQueue } from "./packed/driver-queue.ts";
+import { FRESH_BASE, isPackedQueueSize, packedRingLayout } from "./packed/layout.ts";
+import { SplitDeviceQueue } from "./split/device-queue.ts";
+import { SplitDriverQueue } from "./split/driver-queue.ts";
+import { isSplitQueueSize, splitRingLayout } from "./split/layout.ts";
+import type { DeviceQueue, DeviceQueueOptions, DriverQueue, DriverQueueOptions } from "./types.ts";
+
+/** The driver half in the format that was negotiated. @throws as the two classes */
+export function createDriverQueue(options: DriverQueueOptions): DriverQueue {
+  return options.features.packed ? new PackedDriverQueue(options) : new SplitDriverQueue(options);
+}
+
+/** The device half in the format that was negotiated. @throws as the two classes */
+export function createDeviceQueue(options: DeviceQueueOptions): DeviceQueue {
+  return options.features.packed ? new PackedDeviceQueue(options) : new SplitDeviceQueue(options);
+}
+
+/** What holds for the rings of one format. */
+export interface RingFormat {
+  readonly isSize: (size: number) => boolean;
+  /** The sizes in words. */
+  readonly sizes: string;
+  readonly layout: typeof splitRingLayout;
+  /** Of a ring that nobody has used, as GET_VRING_BASE tells it. */
+  readonly freshBase: number;
+}
+
+const SPLIT: RingFormat = {
+  isSize: isSplitQueueSize,
+  sizes: "a power of two",
+  layout: splitRingLayout,
+  freshBase: 0,
+};
+const PACKED: RingFormat = {
+  isSize: isPackedQueueSize,
+  sizes: "a number",
+  layout: packedRingLayout,
+  freshBase: FRESH_BASE,
+};
+
+export function ringFormat(packed: boolean): RingFormat {
+  return packed ? PACKED : SPLIT;
+}

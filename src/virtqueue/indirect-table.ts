@@ -1,0 +1,63 @@
+import { type AddressSpace, Resolved, SpanList } from "../memory/index.ts";
+import type { Descriptor } from "./descriptor.ts";
+
+/** The indirect table of a chain (VIRTIO 2.7.5.3, 2.8.7), read where it stands if that is possible. */
+export class IndirectTable {
+  /** Entries. */
+  size = 0;
+  readonly #memory: AddressSpace;
+  /** Pieces of the table, or of one of its descriptors. */
+  readonly #pieces = new SpanList(4);
+  /** The table, where it can be read in place: else undefined. */
+  #words: Uint32Array | undefined;
+  #first = 0;
+  #low = 0;
+  #high = 0;
+  /** One descriptor of a table that cannot be read in place. */
+  readonly #copy = new Uint8Array(16);
+  readonly #copyWords = new Uint32Array(this.#copy.buffer);
+
+  constructor(memory: AddressSpace) {
+    this.#memory = memory;
+  }
+
+  /** Takes the table that a descriptor names; its length is a multiple of 16. */
+  open({ low, high, length }: Descriptor): Resolved {
+    const pieces = this.#pieces;
+    pieces.clear();
+    const resolved = this.#memory.resolve(low, high, length, false, pieces);
+    if (resolved !== Resolved.Ok) return resolved;
+    const offset = pieces.offsets[0] ?? 0;
+    const inPlace = pieces.count === 1 && (offset & 3) === 0;
+    this.#words = inPlace ? pieces.windows[0]?.u32 : undefined;
+    this.#first = offset >>> 2;
+    this.#low = low;
+    this.#high = high;
+    this.size = length / 16;
+    return Resolved.Ok;
+  }
+
+  /** @param index below {@link size} */
+  take(index: number, into: Descriptor): void {
+    if (this.#words !== undefined) into.take(this.#words, this.#first + index * 4);
+    else this.#takeScattered(index, into);
+  }
+
+  /** An entry of a table that is not aligned, or that lies across windows or regions. */
+  #takeScattered(index: number, into: Descriptor): void {
+    const address = (this.#low >>> 0) + index * 16;
+    const high = this.#high + Math.floor(address / 2 ** 32);
+    const pieces = this.#pieces;
+    pieces.clear();
+    // The whole table was found in memory, and the regions do not change while a chain is walked.
+    this.#memory.resolve(address | 0, high, 16, false, pieces);
+    let at = 0;
+    for (let piece = 0; piece < pieces.count; piece += 1) {
+      const bytes = pieces.windows[piece]?.bytes;
+      const offset = pieces.offsets[piece] ?? 0;
+      const length = pieces.lengths[piece] ?? 0;
+      for (let i = 0; i < length; i += 1) this.#copy[at++] = bytes?.[offset + i] ?? 0;
+    }
+    into.take(this.#copyWords, 0);
+  }
+}

@@ -1,0 +1,249 @@
+import { UsageError } from "../../base/index.ts";
+import type { GuestBuffer } from "../../memory/index.ts";
+import { DescriptorFlag, writeDescriptor } from "../descriptor.ts";
+import type { RawPackedRing } from "../raw-ring.ts";
+import type { SegmentList } from "../segment-list.ts";
+import type { DriverQueue, DriverQueueOptions, QueueFault, RingParts } from "../types.ts";
+import {
+  EventFlag,
+  FRESH_BASE,
+  isPackedQueueSize,
+  MAX_PACKED_SIZE,
+  packedNeedsEvent,
+  packedRing,
+  packedRingLayout,
+  RingPosition,
+} from "./layout.ts";
+
+const { Available, Used, Write, Next, Indirect } = DescriptorFlag;
+const FREE = -1;
+
+/**
+ * The driver half of a packed virtqueue, VIRTIO 2.8. What the device could have overwritten is never
+ * read back: chain lengths, tokens and free ids are kept in private memory.
+ *
+ * Ordering, as in the device half: the flags of the first chain of a batch are stored last, by
+ * `Atomics` (publish); flags, then the device's event area (publish), and our event area, then flags
+ * (arm), are atomic store-then-load pairs.
+ */
+export class PackedDriverQueue implements DriverQueue {
+  readonly size: number;
+  readonly raw: RawPackedRing;
+  readonly parts: RingParts;
+  outstanding = 0;
+  broken: QueueFault | undefined;
+  overlongCompletions = 0;
+  readonly #eventIdx: boolean;
+  readonly #tables: GuestBuffer | undefined;
+  readonly #tableSegments: number;
+  readonly #next: RingPosition;
+  readonly #used: RingPosition;
+  #freeDescriptors: number;
+  /** Where the first chain of the batch begins, its flags, and whether there is a batch. */
+  #heldIndex = 0;
+  #heldFlags = 0;
+  #held = false;
+  /** Index of #next at the last decision about a kick. */
+  #decided = 0;
+  /** Chains that were added, and how many of them the device was shown: both count for ever. */
+  #added = 0;
+  #shown = 0;
+  /** By buffer id: ring descriptors, writable bytes, token (or FREE), when it was added. */
+  readonly #counts: Uint16Array;
+  readonly #writable: Float64Array;
+  readonly #tokens: Int32Array;
+  readonly #order: Float64Array;
+  readonly #freeIds: Uint16Array;
+  #freeIdCount: number;
+
+  /**
+   * @throws {UsageError} the size is none of 1 to 32768
+   * @throws {MemoryAccessError} the memory has no room left
+   */
+  constructor({ size, memory, features, indirectSegments = 8 }: DriverQueueOptions) {
+    if (!isPackedQueueSize(size)) {
+      throw new UsageError(`expected a queue size of 1 to ${MAX_PACKED_SIZE}, got ${size}`);
+    }
+    this.size = size;
+    this.#eventIdx = features.eventIdx;
+    const { descriptors, driver, device } = packedRingLayout(size);
+    this.parts = {
+      descriptors: memory.allocate(descriptors.bytes, descriptors.alignment),
+      driver: memory.allocate(driver.bytes, driver.alignment),
+      device: memory.allocate(device.bytes, device.alignment),
+    };
+    this.raw = packedRing(size, {
+      descriptors: this.parts.descriptors.view,
+      driver: this.parts.driver.view,
+      device: this.parts.device.view,
+    });
+    this.#tableSegments = features.indirect ? indirectSegments : 0;
+    this.#tables = features.indirect ? memory.allocate(size * indirectSegments * 16) : undefined;
+    this.#next = new RingPosition(size, FRESH_BASE & 0xffff);
+    this.#used = new RingPosition(size, FRESH_BASE >>> 16);
+    this.#freeDescriptors = size;
+    this.#counts = new Uint16Array(size);
+    this.#writable = new Float64Array(size);
+    this.#tokens = new Int32Array(size).fill(FREE);
+    this.#order = new Float64Array(size);
+    this.#freeIds = Uint16Array.from({ length: size }, (_, i) => size - 1 - i);
+    this.#freeIdCount = size;
+  }
+
+  /** Both positions, to start from after the ring was stopped (SET_VRING_BASE). */
+  get base(): number {
+    return ((this.#used.half << 16) | this.#used.half) >>> 0;
+  }
+
+  add(segments: SegmentList, readable: number, token: number): boolean {
+    const { count } = segments;
+    const useTable = this.#tables !== undefined && count > 1 && count <= this.#tableSegments;
+    const needed = useTable ? 1 : count;
+    if (needed > this.#freeDescriptors || count === 0 || this.broken !== undefined) return false;
+    this.#freeIdCount -= 1;
+    const id = this.#freeIds[this.#freeIdCount] ?? 0;
+    let writable = 0;
+    for (let i = readable; i < count; i += 1) writable += segments.lengths[i] ?? 0;
+    if (useTable) this.#writeTable(id, segments, readable);
+    else this.#writeChain(id, segments, readable);
+    this.#freeDescriptors -= needed;
+    this.#counts[id] = needed;
+    this.#writable[id] = writable;
+    this.#tokens[id] = token;
+    this.#order[id] = this.#added;
+    this.#added += 1;
+    this.outstanding += 1;
+    return true;
+  }
+
+  publish(): boolean {
+    if (!this.#held) return false;
+    this.#held = false;
+    this.#shown = this.#added;
+    Atomics.store(this.raw.descriptors16, this.#heldIndex * 8 + 7, this.#heldFlags);
+    const flags = Atomics.load(this.raw.deviceEvent, 1) & 3;
+    const before = this.#decided;
+    this.#decided = this.#next.index;
+    if (flags !== EventFlag.Descriptor || !this.#eventIdx) return flags !== EventFlag.Disable;
+    const event = Atomics.load(this.raw.deviceEvent, 0);
+    return packedNeedsEvent(event, this.#next, before, this.size);
+  }
+
+  poll(done: (token: number, written: number) => void, max: number): number {
+    let count = 0;
+    while (count < max && this.broken === undefined && this.#isUsed()) {
+      const { index } = this.#used;
+      const id = this.raw.descriptors16[index * 8 + 6] ?? 0;
+      const flags = this.raw.descriptors16[index * 8 + 7] ?? 0;
+      const length = (flags & Write) === 0 ? 0 : (this.raw.descriptors[index * 4 + 2] ?? 0);
+      const token = this.#tokens[id] ?? FREE;
+      if (token === FREE || (this.#order[id] ?? 0) >= this.#shown) {
+        this.broken = {
+          reason: `expected the id of an outstanding buffer in a used descriptor, got ${id}`,
+          section: "2.8.6",
+        };
+        break;
+      }
+      const writable = this.#writable[id] ?? 0;
+      if (length > writable) this.overlongCompletions += 1;
+      this.#release(id);
+      count += 1;
+      done(token, length > writable ? writable : length);
+    }
+    return count;
+  }
+
+  arm(): boolean {
+    if (this.#eventIdx) {
+      Atomics.store(this.raw.driverEvent, 0, this.#used.half);
+      Atomics.store(this.raw.driverEvent, 1, EventFlag.Descriptor);
+    } else {
+      Atomics.store(this.raw.driverEvent, 1, EventFlag.Enable);
+    }
+    return !this.#isUsed();
+  }
+
+  disarm(): void {
+    Atomics.store(this.raw.driverEvent, 1, EventFlag.Disable);
+  }
+
+  #isUsed(): boolean {
+    if (this.outstanding === 0) return false;
+    const { index, wrap } = this.#used;
+    const flags = Atomics.load(this.raw.descriptors16, index * 8 + 7);
+    return ((flags & Available) !== 0) === wrap && ((flags & Used) !== 0) === wrap;
+  }
+
+  #writeChain(id: number, segments: SegmentList, readable: number): void {
+    const { count } = segments;
+    const next = this.#next;
+    const head = next.index;
+    const headFlags = this.#flags(0, count, readable);
+    for (let i = 0; i < count; i += 1) {
+      const flags = this.#flags(i, count, readable);
+      const address = segments.addresses[i] ?? 0;
+      const length = segments.lengths[i] ?? 0;
+      // The head keeps what it says now: a lap ago that was "used".
+      const shown = i === 0 ? this.#oldFlags(next.index) : flags;
+      writeDescriptor(this.raw.descriptors, next.index * 4, address, length, id, shown);
+      next.advance(1);
+    }
+    this.#show(head, headFlags);
+  }
+
+  #writeTable(id: number, segments: SegmentList, readable: number): void {
+    const tables = this.#tables;
+    if (tables === undefined) return;
+    const { count } = segments;
+    const start = id * this.#tableSegments * 16;
+    const first = (tables.view.offset + start) >>> 2;
+    for (let i = 0; i < count; i += 1) {
+      const address = segments.addresses[i] ?? 0;
+      const length = segments.lengths[i] ?? 0;
+      const flags = i < readable ? 0 : Write;
+      writeDescriptor(tables.view.window.u32, first + i * 4, address, length, 0, flags);
+    }
+    const next = this.#next;
+    const head = next.index;
+    const headFlags = this.#lapFlags() | Indirect;
+    const address = tables.guestAddress + start;
+    const old = this.#oldFlags(head);
+    writeDescriptor(this.raw.descriptors, head * 4, address, count * 16, id, old);
+    next.advance(1);
+    this.#show(head, headFlags);
+  }
+
+  /** Makes a chain available, unless it is the first of a batch: that one is shown by publish(). */
+  #show(head: number, flags: number): void {
+    if (this.#held) {
+      Atomics.store(this.raw.descriptors16, head * 8 + 7, flags);
+    } else {
+      this.#held = true;
+      this.#heldIndex = head;
+      this.#heldFlags = flags;
+    }
+  }
+
+  #flags(i: number, count: number, readable: number): number {
+    return this.#lapFlags() | (i < readable ? 0 : Write) | (i + 1 < count ? Next : 0);
+  }
+
+  /** "Available" in the lap of the next position. */
+  #lapFlags(): number {
+    return this.#next.wrap ? Available : Used;
+  }
+
+  #oldFlags(index: number): number {
+    return this.raw.descriptors16[index * 8 + 7] ?? 0;
+  }
+
+  #release(id: number): void {
+    const count = this.#counts[id] ?? 1;
+    this.#used.advance(count);
+    this.#freeDescriptors += count;
+    this.#tokens[id] = FREE;
+    this.#freeIds[this.#freeIdCount] = id;
+    this.#freeIdCount += 1;
+    this.outstanding -= 1;
+  }
+}

@@ -1,0 +1,126 @@
+import { QueueError } from "../../base/index.ts";
+import type { RawPackedRing } from "../raw-ring.ts";
+import type { RingMemory } from "../types.ts";
+
+/**
+ * Packed virtqueue, VIRTIO 2.8. For a queue of q entries:
+ *
+ * | part | field of SET_VRING_ADDR | alignment | bytes | contents |
+ * | --- | --- | --- | --- | --- |
+ * | descriptor ring | descriptor | 16 | 16q | 0:8 address, 8:4 length, 12:2 id, 14:2 flags |
+ * | driver event area | available | 4 | 4 | 0:2 offset and wrap counter, 2:2 flags |
+ * | device event area | used | 4 | 4 | the same |
+ */
+export const MAX_PACKED_SIZE = 32768;
+
+/** Values of an event area's flags, VIRTIO 2.8.10. */
+export const EventFlag = {
+  /** RING_EVENT_FLAGS_ENABLE */
+  Enable: 0,
+  /** RING_EVENT_FLAGS_DISABLE */
+  Disable: 1,
+  /** RING_EVENT_FLAGS_DESC: at the descriptor that the offset names; needs EVENT_IDX */
+  Descriptor: 2,
+} as const;
+
+/** Bit of the wrap counter in an event area's offset and in a ring position. */
+export const WRAP = 1 << 15;
+
+/** A ring that nobody has used: both positions 0, both wrap counters 1. */
+export const FRESH_BASE = 0x8000_8000;
+
+/** Bytes and alignment of the three parts. */
+export function packedRingLayout(
+  size: number,
+): Record<keyof RingMemory, { bytes: number; alignment: number }> {
+  return {
+    descriptors: { bytes: 16 * size, alignment: 16 },
+    driver: { bytes: 4, alignment: 4 },
+    device: { bytes: 4, alignment: 4 },
+  };
+}
+
+/** Whether a packed queue may have that many entries (VIRTIO 2.8: any number up to 32768). */
+export function isPackedQueueSize(size: number): boolean {
+  return Number.isInteger(size) && size > 0 && size <= MAX_PACKED_SIZE;
+}
+
+/** @throws {QueueError} a part is too short or not aligned, or the size is none */
+export function packedRing(size: number, memory: RingMemory): RawPackedRing {
+  if (!isPackedQueueSize(size)) {
+    throw new QueueError(`expected a packed queue of 1 to ${MAX_PACKED_SIZE} entries, got ${size}`);
+  }
+  const layout = packedRingLayout(size);
+  for (const part of ["descriptors", "driver", "device"] as const) {
+    const { offset, length } = memory[part];
+    const { bytes, alignment } = layout[part];
+    if (length < bytes || offset % alignment !== 0) {
+      throw new QueueError(
+        `${part} area of a packed queue of ${size}: expected ${bytes} bytes aligned to ${alignment}, ` +
+          `got ${length} bytes at 0x${offset.toString(16)} of its page`,
+      );
+    }
+  }
+  const { descriptors, driver, device } = memory;
+  const { buffer } = descriptors.window.bytes;
+  return {
+    format: "packed",
+    size,
+    descriptors: new Uint32Array(buffer, descriptors.offset, 4 * size),
+    descriptors16: new Uint16Array(buffer, descriptors.offset, 8 * size),
+    driverEvent: new Uint16Array(driver.window.bytes.buffer, driver.offset, 2),
+    deviceEvent: new Uint16Array(device.window.bytes.buffer, device.offset, 2),
+  };
+}
+
+/** A position in the ring and the wrap counter that goes with it: toggled at each lap. */
+export class RingPosition {
+  readonly #size: number;
+  index: number;
+  wrap: boolean;
+
+  /** @param half 16 bits of a base: bits 0 to 14 the position, bit 15 the wrap counter */
+  constructor(size: number, half: number) {
+    this.#size = size;
+    this.index = (half & (WRAP - 1)) % size;
+    this.wrap = (half & WRAP) !== 0;
+  }
+
+  /** Goes on by at most a lap. */
+  advance(count: number): void {
+    this.index += count;
+    if (this.index < this.#size) return;
+    this.index -= this.#size;
+    this.wrap = !this.wrap;
+  }
+
+  copy(other: RingPosition): void {
+    this.index = other.index;
+    this.wrap = other.wrap;
+  }
+
+  equals(other: RingPosition): boolean {
+    return this.index === other.index && this.wrap === other.wrap;
+  }
+
+  /** The 16 bits as they stand in event areas and bases. */
+  get half(): number {
+    return this.index | (this.wrap ? WRAP : 0);
+  }
+}
+
+/**
+ * VIRTIO 2.8.10 with EVENT_IDX: must the other side be notified, when it named the position `event`
+ * (16 bits) and the ring went on from index `before` to `now` since the last decision?
+ */
+export function packedNeedsEvent(
+  event: number,
+  now: RingPosition,
+  before: number,
+  size: number,
+): boolean {
+  const old = now.index <= before ? before - size : before;
+  const sameLap = ((event & WRAP) !== 0) === now.wrap;
+  const offset = (event & (WRAP - 1)) - (sameLap ? 0 : size);
+  return ((now.index - offset - 1) & 0xffff) < ((now.index - old) & 0xffff);
+}
