@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { createChainCursor, SegmentList } from "../../src/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
-import { makeRings, type RingOptions } from "./support/rings.ts";
+import { makeRingsOfFormat, type RingOptions } from "./support/rings.ts";
 
 guardLeaks();
 
@@ -68,10 +68,10 @@ interface Request {
 
 /** Walks through the steps with the rings and with plain arrays, comparing what both give. */
 function compare(
-  options: Required<Pick<RingOptions, "size" | "indirect" | "eventIdx">>,
+  options: Required<Pick<RingOptions, "size" | "indirect" | "eventIdx">> & { packed: boolean },
   list: readonly Step[],
 ): void {
-  const { memory, table, driver, device } = makeRings(undefined, {
+  const { memory, table, driver, device } = makeRingsOfFormat({
     ...options,
     indirectSegments: 4,
   });
@@ -85,6 +85,9 @@ function compare(
     const completed: Request[] = [];
     const used: Request[] = [];
     let free = options.size;
+    // Asked to be woken and not woken since: the next thing that comes must be announced.
+    let deviceSleeps = false;
+    let driverSleeps = false;
     let token = 0;
     for (const step of list) {
       if (step.do === "add") {
@@ -107,8 +110,10 @@ function compare(
         free -= cost;
         token += 1;
       } else if (step.do === "publish") {
-        if (added.length === 0) assert.equal(driver.publish(), false);
-        else driver.publish();
+        const kick = driver.publish();
+        if (added.length === 0) assert.equal(kick, false);
+        else if (deviceSleeps) assert.equal(kick, true, "a kick for a device that sleeps");
+        if (kick) deviceSleeps = false;
         available.push(...added.splice(0));
       } else if (step.do === "take") {
         const request = available.shift();
@@ -124,8 +129,10 @@ function compare(
         device.complete(one.id, one.request.written);
         completed.push(one.request);
       } else if (step.do === "show") {
-        if (completed.length === 0) assert.equal(device.publish(), false);
-        else device.publish();
+        const call = device.publish();
+        if (completed.length === 0) assert.equal(call, false);
+        else if (driverSleeps) assert.equal(call, true, "a call for a driver that sleeps");
+        if (call) driverSleeps = false;
         used.push(...completed.splice(0));
       } else if (step.do === "poll") {
         const got: [number, number][] = [];
@@ -137,11 +144,15 @@ function compare(
           want.map((request) => [request.token, request.written]),
         );
       } else if (step.do === "arm") {
-        assert.equal(driver.arm(), used.length === 0);
-        assert.equal(device.arm(), available.length === 0);
+        driverSleeps = driver.arm();
+        assert.equal(driverSleeps, used.length === 0);
+        deviceSleeps = device.arm();
+        assert.equal(deviceSleeps, available.length === 0);
       } else {
         driver.disarm();
         device.disarm();
+        driverSleeps = false;
+        deviceSleeps = false;
       }
       assert.equal(
         driver.outstanding,
@@ -158,12 +169,19 @@ function compare(
   }
 }
 
-for (const size of [1, 2, 4, 8, 256]) {
+const sizes = { split: [1, 2, 4, 8, 256], packed: [1, 2, 3, 7, 8, 256] };
+const shapes = Object.entries(sizes).flatMap(([format, all]) =>
+  all.map((size) => ({ size, packed: format === "packed" })),
+);
+
+for (const { size, packed } of shapes) {
   for (const indirect of [false, true]) {
     for (const eventIdx of [false, true]) {
-      const name = `size ${size}, ${indirect ? "indirect" : "direct"}, ${eventIdx ? "event index" : "flags"}`;
+      const name = `${packed ? "packed" : "split"}, size ${size}, ${indirect ? "indirect" : "direct"}, ${eventIdx ? "event index" : "flags"}`;
       test(`both halves behave like a plain queue (${name}, VHOST_USER_SEED=${seed})`, () => {
-        const property = fc.property(steps, (list) => compare({ size, indirect, eventIdx }, list));
+        const property = fc.property(steps, (list) =>
+          compare({ size, packed, indirect, eventIdx }, list),
+        );
         fc.assert(property, { seed, numRuns: 100 });
       });
     }

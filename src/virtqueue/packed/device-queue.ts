@@ -105,10 +105,10 @@ export class PackedDeviceQueue implements DeviceQueue {
     this.#held = false;
     Atomics.store(this.raw.descriptors16, this.#heldIndex * 8 + 7, this.#heldFlags);
     const flags = Atomics.load(this.raw.driverEvent, 1) & 3;
-    if (flags !== EventFlag.Descriptor || !this.#eventIdx) return flags !== EventFlag.Disable;
-    const event = Atomics.load(this.raw.driverEvent, 0);
     const before = this.#decided;
     this.#decided = this.#used.index;
+    if (flags !== EventFlag.Descriptor || !this.#eventIdx) return flags !== EventFlag.Disable;
+    const event = Atomics.load(this.raw.driverEvent, 0);
     return before === undefined || packedNeedsEvent(event, this.#used, before, this.size);
   }
 

@@ -1,12 +1,16 @@
 import type { TestContext } from "node:test";
 import { GuestMemory, Region, RegionTable } from "../../../src/memory/index.ts";
 import {
+  createDeviceQueue,
+  createDriverQueue,
+  type DeviceQueue,
+  type DriverQueue,
   type RingFeatures,
+  ringFormat,
   type RingMemory,
   SegmentList,
   SplitDeviceQueue,
   SplitDriverQueue,
-  splitRingLayout,
 } from "../../../src/virtqueue/index.ts";
 
 export interface RingOptions extends Partial<RingFeatures> {
@@ -37,8 +41,8 @@ export function tableOf(memory: GuestMemory): RegionTable {
 }
 
 /** Where the device half finds the ring that the driver half has made. */
-export function locateRing(table: RegionTable, driver: SplitDriverQueue): RingMemory {
-  const layout = splitRingLayout(driver.size);
+export function locateRing(table: RegionTable, driver: DriverQueue): RingMemory {
+  const layout = ringFormat(driver.raw.format === "packed").layout(driver.size);
   const part = (name: keyof RingMemory) => {
     const view = table.locate(driver.parts[name].userAddress, layout[name].bytes);
     if (view === undefined) throw new Error(`the ${name} area is not in the table`);
@@ -58,6 +62,25 @@ export function makeRings(t: TestContext | undefined, options: RingOptions = {})
   const restart = (base: number) =>
     new SplitDeviceQueue({ size, memory: locateRing(table, driver), space: table, features, base });
   return { memory, table, driver, device: restart(0), restart };
+}
+
+/** As {@link makeRings}, in the format that the options ask for. */
+export function makeRingsOfFormat(options: RingOptions): {
+  memory: GuestMemory;
+  table: RegionTable;
+  driver: DriverQueue;
+  device: DeviceQueue;
+} {
+  const { size = 8, bytes = 1 << 20, indirectSegments = 8, packed = false } = options;
+  const { eventIdx = false, indirect = false } = options;
+  const features = { eventIdx, indirect, packed };
+  const memory = new GuestMemory({ size: bytes });
+  const table = tableOf(memory);
+  const driver = createDriverQueue({ size, memory, features, indirectSegments });
+  const ring = locateRing(table, driver);
+  const base = ringFormat(packed).freshBase;
+  const device = createDeviceQueue({ size, memory: ring, space: table, features, base });
+  return { memory, table, driver, device };
 }
 
 /** Segments given as [guest address, length]. */
