@@ -1,6 +1,13 @@
 import { statSync } from "node:fs";
-import { ConnectError, EnvironmentError, SystemError, type WaitOptions } from "../base/index.ts";
-import { describeProcess, UnixSocket } from "../os/index.ts";
+import { resolve } from "node:path";
+import {
+  ConnectError,
+  EnvironmentError,
+  SystemError,
+  TimeoutError,
+  type WaitOptions,
+} from "../base/index.ts";
+import { describeProcess, listenerProcessId, UnixSocket } from "../os/index.ts";
 
 /**
  * Connects to a listening Unix socket.
@@ -14,8 +21,19 @@ export async function connectSocket(path: string, options: WaitOptions = {}): Pr
   try {
     return await UnixSocket.connect(path, options);
   } catch (error) {
+    if (error instanceof TimeoutError) {
+      throw new TimeoutError(`${error.message}; ${describeListener(path)}`, { cause: error });
+    }
     throw error instanceof SystemError ? explain(path, error) : error;
   }
+}
+
+/** Who listens, where no connection could be made that would tell. */
+function describeListener(path: string): string {
+  const pid = listenerProcessId(path) ?? listenerProcessId(resolve(path));
+  return pid === undefined
+    ? "who listens there cannot be seen from here"
+    : `listener is ${describeProcess(pid)}`;
 }
 
 /** `pid 12 (program)`: who listened on the socket that this one is connected to. */
