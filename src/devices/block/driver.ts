@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import {
   Deferred,
   DeviceError,
@@ -113,9 +114,10 @@ export class BlockDriver {
 
   /** @throws {DeviceError | TimeoutError | UsageError | QueueError | PeerClosedError} */
   async read(offset: number, length: number, wait?: WaitOptions): Promise<Uint8Array> {
+    this.#expectRange(offset, length);
     const result = new Uint8Array(length);
-    await this.#inPieces(offset, length, (at, bytes) =>
-      this.#request(BlockRequest.In, offset + at, bytes, undefined, wait, (data) =>
+    await this.#inPieces(length, wait, (at, bytes, pieceWait) =>
+      this.#request(BlockRequest.In, offset + at, bytes, undefined, pieceWait, (data) =>
         result.set(data.subarray(0, bytes), at),
       ),
     );
@@ -124,8 +126,9 @@ export class BlockDriver {
 
   /** Completed means taken by the device; {@link flush} makes it last. @throws as {@link read} */
   async write(offset: number, data: Uint8Array, wait?: WaitOptions): Promise<void> {
-    await this.#inPieces(offset, data.length, (at, bytes) =>
-      this.#request(BlockRequest.Out, offset + at, bytes, data.subarray(at, at + bytes), wait),
+    this.#expectRange(offset, data.length);
+    await this.#inPieces(data.length, wait, (at, bytes, pieceWait) =>
+      this.#request(BlockRequest.Out, offset + at, bytes, data.subarray(at, at + bytes), pieceWait),
     );
   }
 
@@ -185,16 +188,32 @@ export class BlockDriver {
     }
   }
 
+  /** Any number of pieces at once; when one fails, nobody waits for the others any more. */
   async #inPieces(
-    offset: number,
     length: number,
-    piece: (at: number, bytes: number) => Promise<void>,
+    { signal, timeoutMs }: WaitOptions = {},
+    piece: (at: number, bytes: number, wait: WaitOptions) => Promise<void>,
   ): Promise<void> {
-    this.#expectRange(offset, length);
+    const stop = new AbortController();
+    // Each piece listens, and Node warns of more than ten listeners.
+    setMaxListeners(0, stop.signal);
+    const onAbort = (): void => stop.abort(signal?.reason);
+    if (signal?.aborted) onAbort();
+    signal?.addEventListener("abort", onAbort, { once: true });
+    const wait = { signal: stop.signal, timeoutMs };
     const step = this.queues[0]?.transferBytes ?? SECTOR_SIZE;
     const pieces: Promise<void>[] = [];
-    for (let at = 0; at < length; at += step) pieces.push(piece(at, Math.min(step, length - at)));
-    await Promise.all(pieces);
+    try {
+      for (let at = 0; at < length; at += step) {
+        pieces.push(piece(at, Math.min(step, length - at), wait));
+      }
+      await Promise.all(pieces);
+    } catch (error) {
+      stop.abort(error);
+      throw error;
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+    }
   }
 
   #expectRange(offset: number, length: number): void {
