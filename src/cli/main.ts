@@ -1,8 +1,10 @@
 import { CommanderError } from "@commander-js/extra-typings";
-import { VhostUserError } from "../base/index.ts";
+import { ProtocolError, VhostUserError } from "../base/index.ts";
 import { exitCodeOf, ExitCode, InterruptError } from "./exit-code.ts";
 import { Output } from "./output.ts";
 import { createProgram } from "./program.ts";
+
+const PROTOCOL_REMEDY = "is this the socket of a vhost-user peer? -v prints each message that came";
 
 /** Runs the command line and sets the process's exit code. */
 export async function main(args: readonly string[]): Promise<void> {
@@ -53,6 +55,7 @@ function report(error: unknown, output: Output, debug: boolean): number {
   const exitCode = exitCodeOf(error);
   const message = error instanceof Error ? error.message : String(error);
   output.error(`vhost-user: ${exitCode === ExitCode.Internal ? "internal error: " : ""}${message}`);
+  if (error instanceof ProtocolError) output.error(PROTOCOL_REMEDY);
   if (debug && error instanceof Error) {
     output.error(error.stack ?? "");
     if (error.cause instanceof Error) output.error(`caused by: ${error.cause.stack ?? ""}`);

@@ -35,14 +35,16 @@ export function parseInteger(min: number, max: number): (text: string) => number
   };
 }
 
-/** `a,b,c`, each through `parse`. @throws {UsageError} */
+/** `a,b,c`, each through `parse`; at least one. @throws {UsageError} */
 export function parseList<T>(parse: (text: string) => T): (text: string) => T[] {
-  return (text) =>
-    text
+  return (text) => {
+    const parts = text
       .split(",")
       .map((part) => part.trim())
-      .filter((part) => part !== "")
-      .map(parse);
+      .filter((part) => part !== "");
+    if (parts.length === 0) throw new UsageError(`expected a list such as a,b,c, got "${text}"`);
+    return parts.map(parse);
+  };
 }
 
 /** One of the given words. @throws {UsageError} */

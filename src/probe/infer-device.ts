@@ -40,10 +40,5 @@ function deviceOfProgram(program: string | undefined): DeviceName | undefined {
   if (known) return known[1];
   // rust-vmm's and QEMU's programs are called after their devices.
   const named = /^vhost-(?:device|user)-([a-z0-9]+)/.exec(program)?.[1];
-  if (named === undefined) return undefined;
-  try {
-    return parseDeviceName(named);
-  } catch {
-    return undefined;
-  }
+  return named === undefined ? undefined : parseDeviceName(named);
 }

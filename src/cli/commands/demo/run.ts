@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createHistogram } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
+import { UsageError } from "../../../base/index.ts";
 import { BLOCK_DRIVER_FEATURES, BlockDriver } from "../../../devices/block/index.ts";
 import { Client } from "../../../frontend/index.ts";
 import { type BlockPassResult, type BlockWork, runBlockPass } from "../../../load/index.ts";
@@ -24,9 +25,12 @@ const LATENCY_BYTES = 4096;
 const LATENCY_REQUESTS = 4096;
 
 export async function runDemo(options: DemoOptions, context: Context): Promise<void> {
+  const { size = DEFAULT_SIZE } = options;
+  if (size === 0 || size % LATENCY_BYTES !== 0) {
+    throw new UsageError(`expected a --size that is a multiple of ${LATENCY_BYTES}, got ${size}`);
+  }
   const directory = mkdtempSync(join(tmpdir(), "vhost-user-demo-"));
   const socket = join(directory, "disk.sock");
-  const size = options.size ?? DEFAULT_SIZE;
   let backend: ManagedProcess | undefined;
   try {
     backend = await startBackend(socket, size);

@@ -12,6 +12,7 @@ import { MismatchError, verifyBlock, type VerifyResult } from "../../../load/ind
 import type { Completion } from "../../../runtime/index.ts";
 import { type CommonOptions, type Context, messagePrinter } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
+import { withUserFile } from "../../files.ts";
 import { formatSize } from "../../units.ts";
 
 export interface BlockOptions extends CommonOptions {
@@ -54,7 +55,7 @@ export async function write(
   },
   context: Context,
 ): Promise<void> {
-  const input = readFileSync(options.in ?? 0);
+  const input = readInput(options.in);
   const length = options.length ?? input.length;
   if (length > input.length || length % SECTOR_SIZE !== 0 || length === 0) {
     throw new UsageError(
@@ -205,16 +206,23 @@ async function open(
     : Client.connect(socket, clientOptions);
 }
 
+function readInput(path: string | undefined): Uint8Array {
+  if (path === undefined) return readFileSync(0);
+  return withUserFile(path, "a file to read", "name another", () => readFileSync(path));
+}
+
 function save(path: string, bytes: Uint8Array, overwrite: boolean): void {
-  try {
-    writeFileSync(path, bytes, { flag: overwrite ? "w" : "wx" });
-  } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
-    throw new UsageError(
-      `${path}: expected a file that does not exist yet; it was left alone: choose another or add --force`,
-      { cause: error },
-    );
-  }
+  withUserFile(path, "a file to write", "choose another path", () => {
+    try {
+      writeFileSync(path, bytes, { flag: overwrite ? "w" : "wx" });
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+      throw new UsageError(
+        `${path}: expected a file that does not exist yet; it was left alone: choose another or add --force`,
+        { cause: error },
+      );
+    }
+  });
 }
 
 function hexDump(bytes: Uint8Array, offset: number): string[] {

@@ -1,7 +1,14 @@
 import { type Command, Option } from "@commander-js/extra-typings";
-import { parseDeviceName } from "../../../protocol/device-types.ts";
+import { UsageError } from "../../../base/index.ts";
+import { type DeviceName, deviceNames, parseDeviceName } from "../../../protocol/device-types.ts";
 import type { Context } from "../../context.ts";
 import { checked, commonCommand, strictOption, timeoutOption } from "../../options.ts";
+
+function parseDevice(text: string): DeviceName {
+  const device = parseDeviceName(text);
+  if (device !== undefined) return device;
+  throw new UsageError(`expected a device type such as ${deviceNames.join(", ")}, got "${text}"`);
+}
 
 export function addProbeCommand(program: Command, context: Context): void {
   const command = commonCommand("probe")
@@ -9,7 +16,7 @@ export function addProbeCommand(program: Command, context: Context): void {
     .argument("<socket>", "path of a listening Unix socket")
     .addOption(
       new Option("--device <type>", "the device type, where nothing tells it").argParser(
-        checked(parseDeviceName),
+        checked(parseDevice),
       ),
     )
     .option("--explain", "say in one line what each feature bit means")

@@ -12,6 +12,7 @@ import { applyFaults, faults, parseFault } from "../../../mutants/index.ts";
 import { ProtocolFeature } from "../../../protocol/index.ts";
 import { type CommonOptions, type Context, messagePrinter } from "../../context.ts";
 import { InterruptError } from "../../exit-code.ts";
+import { withUserFile } from "../../files.ts";
 import { formatSize } from "../../units.ts";
 import { type FeatureMasks, parseFeatures } from "./features.ts";
 
@@ -48,7 +49,7 @@ export async function serveBlock(options: ServeBlockOptions, context: Context): 
   const storage =
     options.image === undefined
       ? BlockStorage.memory(options.size ?? DEFAULT_SIZE, { readOnly })
-      : BlockStorage.open(options.image, { readOnly });
+      : openImage(options.image, readOnly);
   try {
     const device = () => new BlockDevice({ storage, queues: options.queues });
     const backend = applyFaults(options.fault.map(parseFault), {
@@ -82,6 +83,12 @@ export async function serveBlock(options: ServeBlockOptions, context: Context): 
   // SIGTERM is how a back-end program is told to end: that is success.
   if (signal.reason instanceof InterruptError && signal.reason.signal === "SIGINT")
     throw signal.reason;
+}
+
+function openImage(path: string, readOnly: boolean): BlockStorage {
+  const expected = `an image that can be ${readOnly ? "read" : "read and written"}`;
+  const remedy = `make one with: truncate -s 64M ${path}`;
+  return withUserFile(path, expected, remedy, () => BlockStorage.open(path, { readOnly }));
 }
 
 function faultList(): string[] {
