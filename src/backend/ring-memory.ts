@@ -1,7 +1,7 @@
 import { ProtocolError, StateError } from "../base/index.ts";
 import type { RegionTable } from "../memory/index.ts";
 import type { VringAddress } from "../protocol/index.ts";
-import { type RingMemory, splitRingLayout } from "../virtqueue/index.ts";
+import type { RingFormat, RingMemory } from "../virtqueue/index.ts";
 
 /**
  * The parts of a ring as memory of this process.
@@ -14,13 +14,14 @@ export function locateRing(
   size: number,
   address: VringAddress | undefined,
   memory: RegionTable,
+  format: RingFormat,
 ): RingMemory {
   if (address === undefined || size === 0) {
     throw new StateError(
       `ring ${index}: expected VHOST_USER_SET_VRING_NUM and VHOST_USER_SET_VRING_ADDR before it is used`,
     );
   }
-  const layout = splitRingLayout(size);
+  const layout = format.layout(size);
   const part = (name: keyof RingMemory, userAddress: bigint): RingMemory[keyof RingMemory] => {
     const { bytes, alignment } = layout[name];
     const aligned = userAddress % BigInt(alignment) === 0n;

@@ -28,6 +28,7 @@ export const BACKEND_RING_FEATURES: bigint =
   VirtioFeature.Version1 |
   VirtioFeature.IndirectDesc |
   VirtioFeature.EventIdx |
+  VirtioFeature.RingPacked |
   VirtioFeature.ProtocolFeatures;
 
 /** Protocol features that every back-end offers; CONFIG comes with a device that has one. */

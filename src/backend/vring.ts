@@ -4,10 +4,11 @@ import { EventFd, type OwnedFd } from "../os/index.ts";
 import { VirtioFeature, type VringAddress } from "../protocol/index.ts";
 import { DeviceRunner } from "../runtime/index.ts";
 import {
+  createDeviceQueue,
   type DeviceQueue,
-  isSplitQueueSize,
+  type RingFormat,
+  ringFormat,
   type RingMemory,
-  SplitDeviceQueue,
 } from "../virtqueue/index.ts";
 import type { Device, RunningQueue } from "./device.ts";
 import { locateRing } from "./ring-memory.ts";
@@ -29,7 +30,8 @@ export class Vring {
   readonly index: number;
   readonly #context: VringContext;
   #size = 0;
-  #base = 0;
+  /** Undefined: nobody has said where the ring stands, so it is a fresh one. */
+  #base: number | undefined;
   #address: VringAddress | undefined;
   #kick: EventFd | undefined;
   #call: EventFd | undefined;
@@ -65,9 +67,10 @@ export class Vring {
   setSize(size: number): void {
     this.#expectStopped("VHOST_USER_SET_VRING_NUM");
     const { maxQueueSize } = this.#context.device;
-    if (!isSplitQueueSize(size) || size > maxQueueSize) {
+    const { isSize, sizes } = this.#format;
+    if (!isSize(size) || size > maxQueueSize) {
       throw new ProtocolError(
-        `VHOST_USER_SET_VRING_NUM: expected a power of two up to ${maxQueueSize}, got ${size}`,
+        `VHOST_USER_SET_VRING_NUM: expected ${sizes} up to ${maxQueueSize}, got ${size}`,
         { request: "VHOST_USER_SET_VRING_NUM", field: "num" },
       );
     }
@@ -77,7 +80,7 @@ export class Vring {
   /** SET_VRING_BASE. @throws {StateError} the ring runs */
   setBase(base: number): void {
     this.#expectStopped("VHOST_USER_SET_VRING_BASE");
-    this.#base = base & 0xffff;
+    this.#base = base;
   }
 
   /** SET_VRING_ADDR; while the ring runs only the log flag may change, which is not used yet. */
@@ -170,7 +173,7 @@ export class Vring {
     this.#call?.close();
     this.#kick = undefined;
     this.#call = undefined;
-    return this.#base;
+    return this.#base ?? this.#format.freshBase;
   }
 
   /** Resolves once the ring's memory is not touched any more. {@link resume} goes on. */
@@ -258,15 +261,16 @@ export class Vring {
     const { memory, features, wrapQueue } = this.#context;
     if (this.#queue && !this.#stale) return this.#queue;
     const acknowledged = features();
-    const queue = new SplitDeviceQueue({
+    const queue = createDeviceQueue({
       size: this.#size,
       memory: this.#locate(),
       space: memory,
       features: {
         eventIdx: (acknowledged & VirtioFeature.EventIdx) !== 0n,
         indirect: (acknowledged & VirtioFeature.IndirectDesc) !== 0n,
+        packed: (acknowledged & VirtioFeature.RingPacked) !== 0n,
       },
-      base: this.#queue?.state().base ?? this.#base,
+      base: this.#queue?.state().base ?? this.#base ?? this.#format.freshBase,
     });
     this.#queue = wrapQueue(queue);
     this.#stale = false;
@@ -274,7 +278,11 @@ export class Vring {
   }
 
   #locate(): RingMemory {
-    return locateRing(this.index, this.#size, this.#address, this.#context.memory);
+    return locateRing(this.index, this.#size, this.#address, this.#context.memory, this.#format);
+  }
+
+  get #format(): RingFormat {
+    return ringFormat((this.#context.features() & VirtioFeature.RingPacked) !== 0n);
   }
 
   #expectStopped(request: string): void {

@@ -1,10 +1,4 @@
-import {
-  NegotiationError,
-  ProtocolError,
-  StateError,
-  u16Distance,
-  type WaitOptions,
-} from "../base/index.ts";
+import { NegotiationError, ProtocolError, StateError, type WaitOptions } from "../base/index.ts";
 import { GuestMemory, type GuestMemoryOptions } from "../memory/index.ts";
 import type { UnixSocket } from "../os/index.ts";
 import { ProtocolFeature, VirtioFeature } from "../protocol/index.ts";
@@ -24,7 +18,10 @@ import { FrontendRequests } from "./requests.ts";
 
 /** Virtio features of transport and rings that this client can use; device bits come on top. */
 export const CLIENT_RING_FEATURES: bigint =
-  VirtioFeature.Version1 | VirtioFeature.IndirectDesc | VirtioFeature.EventIdx;
+  VirtioFeature.Version1 |
+  VirtioFeature.IndirectDesc |
+  VirtioFeature.EventIdx |
+  VirtioFeature.RingPacked;
 
 /** Protocol features that this client can use. */
 export const CLIENT_PROTOCOL_FEATURES: bigint =
@@ -160,6 +157,7 @@ export class Client {
     return {
       eventIdx: (this.features & VirtioFeature.EventIdx) !== 0n,
       indirect: (this.features & VirtioFeature.IndirectDesc) !== 0n,
+      packed: (this.features & VirtioFeature.RingPacked) !== 0n,
     };
   }
 
@@ -225,9 +223,9 @@ export class Client {
     const base = await requests.getVringBase(queue.index);
     queue.stop();
     queue.collect();
-    const { base: oldest, outstanding } = queue.ring;
-    if (base > 0xffff || u16Distance(base, oldest) > outstanding) {
-      const [expected, actual] = [`${oldest} and up to ${outstanding} more`, String(base)];
+    const { ring } = queue;
+    if (!ring.isPossibleBase(base)) {
+      const [expected, actual] = [`${ring.base} and up to ${ring.outstanding} more`, String(base)];
       throw new ProtocolError(
         `VHOST_USER_GET_VRING_BASE reply: expected the index of queue ${queue.index} to be ${expected}, got ${actual}`,
         { request: "VHOST_USER_GET_VRING_BASE", field: "num", expected, actual },

@@ -2,7 +2,12 @@ import { QueueError } from "../base/index.ts";
 import type { GuestMemory } from "../memory/index.ts";
 import { EventFd } from "../os/index.ts";
 import { type Completion, DriverRunner } from "../runtime/index.ts";
-import { type RingFeatures, type SegmentList, SplitDriverQueue } from "../virtqueue/index.ts";
+import {
+  createDriverQueue,
+  type DriverQueue,
+  type RingFeatures,
+  type SegmentList,
+} from "../virtqueue/index.ts";
 
 /** Who is told of a queue's completions. Called from the event loop, never from within `submit`. */
 export interface QueueHandler {
@@ -27,7 +32,7 @@ export interface ClientQueueOptions {
 /** One virtqueue of a client: the driver half of the ring and the descriptors around it. */
 export class ClientQueue {
   readonly index: number;
-  readonly ring: SplitDriverQueue;
+  readonly ring: DriverQueue;
   readonly kick: EventFd;
   readonly call: EventFd;
   readonly error: EventFd;
@@ -38,7 +43,7 @@ export class ClientQueue {
 
   constructor({ index, size, memory, features, completion, handler }: ClientQueueOptions) {
     this.index = index;
-    this.ring = new SplitDriverQueue({ size, memory, features });
+    this.ring = createDriverQueue({ size, memory, features });
     this.#completion = completion;
     this.#handler = handler;
     const events: EventFd[] = [];

@@ -104,6 +104,8 @@ export interface DriverQueue {
   disarm(): void;
   /** Where to start from after the ring was stopped (SET_VRING_BASE). */
   readonly base: number;
+  /** Whether a device that has stopped can stand there (GET_VRING_BASE). */
+  isPossibleBase(base: number): boolean;
   readonly parts: RingParts;
   /** The words of the ring, for tests that break its rules. */
   readonly raw: RawRing;

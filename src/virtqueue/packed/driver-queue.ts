@@ -95,6 +95,14 @@ export class PackedDriverQueue implements DriverQueue {
     return ((this.#used.half << 16) | this.#used.half) >>> 0;
   }
 
+  /** Of the two halves only the first is looked at: DPDK gives no more. */
+  isPossibleBase(base: number): boolean {
+    const position = new RingPosition(this.size, base & 0xffff);
+    const laps = (position.wrap === this.#used.wrap ? 0 : this.size) + position.index;
+    const ahead = laps - this.#used.index;
+    return (base & 0x7fff) < this.size && ahead >= 0 && ahead <= this.size - this.#freeDescriptors;
+  }
+
   add(segments: SegmentList, readable: number, token: number): boolean {
     const { count } = segments;
     const useTable = this.#tables !== undefined && count > 1 && count <= this.#tableSegments;

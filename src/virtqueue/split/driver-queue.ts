@@ -74,6 +74,10 @@ export class SplitDriverQueue implements DriverQueue {
     return this.#usedSeen;
   }
 
+  isPossibleBase(base: number): boolean {
+    return base <= 0xffff && u16Distance(base, this.#usedSeen) <= this.outstanding;
+  }
+
   add(segments: SegmentList, readable: number, token: number): boolean {
     const count = segments.count;
     const useTable = this.#tables !== undefined && count > 1 && count <= this.#tableSegments;
