@@ -18,10 +18,7 @@ import { FrontendRequests } from "./requests.ts";
 
 /** Virtio features of transport and rings that this client can use; device bits come on top. */
 export const CLIENT_RING_FEATURES: bigint =
-  VirtioFeature.Version1 |
-  VirtioFeature.IndirectDesc |
-  VirtioFeature.EventIdx |
-  VirtioFeature.RingPacked;
+  VirtioFeature.Version1 | VirtioFeature.IndirectDesc | VirtioFeature.EventIdx;
 
 /** Protocol features that this client can use. */
 export const CLIENT_PROTOCOL_FEATURES: bigint =
@@ -40,8 +37,12 @@ const DEFAULT_TIMEOUT_MS = 5000;
 const Status = { Acknowledge: 1, Driver: 2, DriverOk: 4, FeaturesOk: 8 } as const;
 
 export interface ClientOptions extends WaitOptions {
+  /** Ends the session at once, whenever it aborts: what is under way then fails. */
+  readonly signal?: AbortSignal | undefined;
   /** Device feature bits to use where they are offered. Default none. */
   readonly deviceFeatures?: bigint | undefined;
+  /** Uses packed rings where they are offered. Default false: split rings, as QEMU does. */
+  readonly packed?: boolean | undefined;
   /** Features not to use although they are offered. */
   readonly without?: { readonly virtio?: bigint; readonly protocol?: bigint } | undefined;
   /** Memory shared with the back-end. Default 64 MiB in one region. */
@@ -70,6 +71,7 @@ export class Client {
   readonly #started = new Set<ClientQueue>();
   #backendChannel: BackendChannel | undefined;
   #closing: Promise<void> | undefined;
+  #ignoreSignal: () => void = () => undefined;
 
   private constructor(socket: UnixSocket, options: ClientOptions) {
     this.#options = options;
@@ -129,6 +131,7 @@ export class Client {
     const { signal } = options;
     const abort = (): void => client.#channel.close(new StateError("the session was aborted"));
     signal?.addEventListener("abort", abort, { once: true });
+    client.#ignoreSignal = () => signal?.removeEventListener("abort", abort);
     try {
       signal?.throwIfAborted();
       await client.#negotiate();
@@ -138,8 +141,6 @@ export class Client {
       client.#release();
       signal?.throwIfAborted();
       throw error;
-    } finally {
-      signal?.removeEventListener("abort", abort);
     }
   }
 
@@ -246,7 +247,7 @@ export class Client {
 
   async #negotiate(): Promise<void> {
     const { requests } = this;
-    const { without, deviceFeatures = 0n } = this.#options;
+    const { without, deviceFeatures = 0n, packed } = this.#options;
     const offered = await requests.getFeatures();
     if ((offered & VirtioFeature.Version1) === 0n) {
       throw new NegotiationError(
@@ -261,7 +262,8 @@ export class Client {
     }
     await requests.setOwner();
     await this.#setStatus(Status.Acknowledge | Status.Driver);
-    const wanted = (CLIENT_RING_FEATURES | deviceFeatures) & ~(without?.virtio ?? 0n);
+    const format = packed ? VirtioFeature.RingPacked : 0n;
+    const wanted = (CLIENT_RING_FEATURES | format | deviceFeatures) & ~(without?.virtio ?? 0n);
     const gate = withProtocol ? VirtioFeature.ProtocolFeatures : 0n;
     await requests.setFeatures((offered & wanted) | gate);
     await this.#setStatus(Status.FeaturesOk);
@@ -314,6 +316,7 @@ export class Client {
   }
 
   #release(): void {
+    this.#ignoreSignal();
     this.#channel.close();
     this.#backendChannel?.close();
     for (const queue of this.#queues) queue.close();
