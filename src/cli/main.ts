@@ -25,7 +25,9 @@ export async function main(args: readonly string[]): Promise<void> {
     const program = createProgram({ output, signal: interrupt.signal });
     await program.parseAsync([...args], { from: "user" });
   } catch (error) {
-    process.exitCode = report(error, output, debug);
+    // Whatever failed after a signal did so because of it.
+    const { aborted, reason } = interrupt.signal;
+    process.exitCode = report(aborted ? reason : error, output, debug);
   } finally {
     stopListening();
   }
