@@ -38,6 +38,15 @@ function read(file: string): Message[] {
   });
 }
 
+/**
+ * User Mode Linux announces one region and sends room for two: what is behind the announced ones is
+ * not part of the table.
+ */
+function contentsOf(file: string, { header, payload }: Message): Uint8Array {
+  const table = file.startsWith("uml-") && header.request === p.FrontendRequest.SetMemTable;
+  return table && payload.length === 72 ? payload.subarray(0, 40) : payload;
+}
+
 /** All were recorded on the main socket: the front-end asks, the back-end answers. */
 const isReply = (message: Message): boolean => message.from === "back-end";
 
@@ -50,8 +59,8 @@ function codecOf(message: Message): p.Codec<unknown> {
 const describe = (message: Message): string =>
   p.describeMessage({ direction: "front-end", ...message });
 
-test("there are recordings of four conversations", () => {
-  assert.equal(files.length, 4);
+test("there are recordings of five conversations", () => {
+  assert.equal(files.length, 5);
 });
 
 for (const file of files) {
@@ -59,10 +68,12 @@ for (const file of files) {
 
   test(`every message of ${file} re-encodes to the same bytes`, () => {
     for (const message of messages) {
-      const { header, payload, frame } = message;
-      assert.equal(header.size, payload.byteLength);
+      const { header, frame } = message;
+      assert.equal(header.size, message.payload.byteLength);
+      const payload = contentsOf(file, message);
       const codec = codecOf(message);
-      const again = new Uint8Array(frame.byteLength);
+      const again = frame.slice();
+      again.fill(0, 0, p.HEADER_SIZE + payload.byteLength);
       p.encodeHeader(header, again);
       again.set(codec.encode(codec.decode(payload)), p.HEADER_SIZE);
       assert.deepEqual(again, frame);
@@ -107,7 +118,11 @@ for (const file of files) {
     });
     // virtio-user fills the reserved field of GET_VRING_BASE: the same structure as
     // SET_VRING_ENABLE, left over from there.
-    const expected = file.startsWith("dpdk-virtio-user") ? ["11 value num=1"] : [];
+    const known = new Map([
+      ["dpdk-virtio-user-24.11--dpdk-vhost-22.11.jsonl", ["11 value num=1"]],
+      ["uml-6.1-blk--vhost-user.jsonl", ["5 size size=72 bytes"]],
+    ]);
+    const expected = known.get(file) ?? [];
     assert.deepEqual(found, expected);
   });
 }

@@ -1,0 +1,222 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import {
+  decodeEthernet,
+  decodeIpv4,
+  describeFrame,
+  DhcpType,
+  dhcpOf,
+  IpProtocol,
+} from "../../src/devices/net/index.ts";
+import { bootLinux, Testpmd } from "../../src/peers/index.ts";
+import { VirtioFeature } from "../../src/protocol/index.ts";
+import { guardLeaks } from "../support/leak-guard.ts";
+import { needsGuest, needsProgram, temporaryDirectory } from "./support/index.ts";
+import {
+  arpReply,
+  bootFromNetwork,
+  cardArguments,
+  connectNet,
+  MAC,
+  serveNet,
+  until,
+} from "./support/net.ts";
+
+guardLeaks();
+
+const bootRoms = ["/usr/lib/ipxe/qemu", "/usr/share/qemu", "/usr/share/ipxe/qemu"];
+const needsBootRom = (): string | false => {
+  if (bootRoms.some((folder) => existsSync(join(folder, "efi-virtio.rom")))) return false;
+  if (process.env["CI"] === "true") throw new Error("the package ipxe-qemu is missing");
+  return "the boot ROM of the card was not found: install the Debian package ipxe-qemu";
+};
+const skipRom = needsProgram("qemu-system-x86_64") || needsBootRom();
+const skipGuest = needsGuest();
+const skipTestpmd = needsProgram("dpdk-testpmd");
+
+const OUR_MAC = "52:54:00:00:00:01";
+/** What txonly sends: UDP from 198.18.0.1 to 198.18.0.2. */
+const TESTPMD_FRAME = /UDP 198\.18\.0\.1:9 > 198\.18\.0\.2:9, 96 bytes$/;
+
+const isDiscover = (frame: Uint8Array): boolean => dhcpOf(frame)?.type === DhcpType.Discover;
+
+function assertDiscover(frame: Uint8Array): void {
+  const ethernet = decodeEthernet(frame);
+  const dhcp = dhcpOf(frame);
+  assert.ok(dhcp);
+  assert.deepEqual(
+    [ethernet?.source, ethernet?.destination, dhcp.clientMac, dhcp.fromClient],
+    [MAC, "ff:ff:ff:ff:ff:ff", MAC, true],
+  );
+}
+
+for (const listen of [true, false]) {
+  const who = listen ? "QEMU that listens" : "QEMU that connects";
+  test(`the boot ROM of ${who} asks for an address by DHCP`, { skip: skipRom }, async (t) => {
+    if (listen) {
+      const socketPath = join(temporaryDirectory(t), "net.sock");
+      await using _machine = await bootFromNetwork(socketPath, { listen });
+      const backend = connectNet(t, socketPath);
+      const frame = await backend.frame(isDiscover, "DHCP DISCOVER");
+      t.diagnostic(describeFrame(frame));
+      assertDiscover(frame);
+      assert.deepEqual(backend.problems, []);
+    } else {
+      const backend = await serveNet(t);
+      await using _machine = await bootFromNetwork(backend.socketPath, {});
+      const frame = await backend.frame(isDiscover, "DHCP DISCOVER");
+      t.diagnostic(describeFrame(frame));
+      assertDiscover(frame);
+      assert.deepEqual(backend.problems, []);
+    }
+  });
+}
+
+test(
+  "the boot ROM as a legacy driver, with headers of ten bytes, asks just so",
+  { skip: skipRom },
+  async (t) => {
+    const backend = await serveNet(t, { mergeable: false, withoutVirtio: VirtioFeature.Version1 });
+    await using _machine = await bootFromNetwork(backend.socketPath, {
+      properties: "disable-modern=on,disable-legacy=off",
+    });
+    assertDiscover(await backend.frame(isDiscover, "DHCP DISCOVER"));
+    assert.deepEqual(backend.problems, []);
+  },
+);
+
+test(
+  "a Linux guest's frames arrive with equal contents, and ours arrive there",
+  { skip: skipGuest },
+  async (t) => {
+    // Answers who has 10.9.0.1, so that the guest's ping gets as far as its ICMP packets.
+    const backend = await serveNet(t, {
+      onFrame: (frame) => {
+        const reply = arpReply(frame, "10.9.0.1", OUR_MAC);
+        if (reply !== undefined) assert.equal(backend.net.send(reply), true);
+      },
+    });
+    const { net, frames, problems, socketPath } = backend;
+    const result = await bootLinux({
+      modules: ["virtio_pci", "virtio_net"],
+      // With MSI-X and a control queue, QEMU 7.2 without KVM dies of SIGSEGV as soon as the driver runs.
+      deviceArguments: cardArguments(socketPath, { properties: "romfile=,vectors=0" }),
+      script: `
+        cat /sys/class/net/eth0/address
+        ip link set eth0 up
+        ip addr add 10.9.0.2/24 dev eth0
+        ping -c 3 -i 0.2 -W 1 -s 200 -p a5 10.9.0.1 > /dev/null
+        ip neigh show 10.9.0.1 | cut -d ' ' -f 5,6
+        cat /sys/class/net/eth0/statistics/tx_packets /sys/class/net/eth0/statistics/tx_bytes
+        cat /sys/class/net/eth0/statistics/rx_packets /sys/class/net/eth0/statistics/rx_bytes`,
+    });
+    t.diagnostic(`the guest took ${Math.round(result.durationMs)} ms, ${frames.length} frames`);
+    for (const frame of frames) t.diagnostic(describeFrame(frame));
+    const [mac, neighbour, txPackets, txBytes, rxPackets, rxBytes] = result.output.split("\n");
+    assert.equal(mac, MAC);
+    assert.ok(neighbour?.startsWith(OUR_MAC), neighbour);
+    // Frames that the guest sent after it looked do not count.
+    const counted = frames.slice(0, Number(txPackets));
+    assert.equal(counted.length, Number(txPackets));
+    assert.equal(
+      counted.reduce((sum, frame) => sum + frame.length, 0),
+      Number(txBytes),
+    );
+    assert.deepEqual(
+      [Number(rxPackets), Number(rxBytes)],
+      [net.counters.rxFrames, net.counters.rxBytes],
+    );
+    assert.ok(net.counters.rxFrames > 0);
+    const pings = frames
+      .map((frame) => decodeIpv4(decodeEthernet(frame)?.payload ?? frame))
+      .filter(
+        (packet) => packet?.protocol === IpProtocol.Icmp && packet.destination === "10.9.0.1",
+      );
+    assert.equal(pings.length, 3);
+    for (const [index, ping] of pings.entries()) {
+      assert.equal(ping?.payload.length, 208);
+      assert.equal(ping.payload[7], index, "the sequence number");
+      // busybox keeps the time in the first four bytes of the data.
+      assert.ok(ping.payload.subarray(12).every((byte) => byte === 0xa5));
+    }
+    assert.deepEqual(problems, []);
+    assert.equal(result.exitCode, 0);
+  },
+);
+
+for (const [name, deviceOptions, mergeable] of [
+  ["with mergeable buffers", "mrg_rxbuf=1", true],
+  ["without mergeable buffers", "mrg_rxbuf=0", false],
+] as const) {
+  test(
+    `testpmd as front-end, ${name}: as many frames on both sides`,
+    { skip: skipTestpmd },
+    async (t) => {
+      // A burst that would overtake testpmd's buffers is what the backlog is for.
+      const { net, frames, problems, socketPath } = await serveNet(t, {
+        mergeable,
+        backlogFrames: 1024,
+      });
+      await using testpmd = await Testpmd.start({
+        socketPath,
+        role: "frontend",
+        deviceOptions: `queue_size=256,${deviceOptions}`,
+        applicationArguments: ["--forward-mode=rxonly", "--no-flush-rx"],
+      });
+      await testpmd.command("set fwd txonly");
+      await testpmd.command("set txpkts 96");
+      await testpmd.command("set burst 32");
+      await testpmd.command("start");
+      await until(() => net.counters.txFrames >= 20_000, "20,000 frames");
+      await testpmd.command("stop");
+      const sent = await statistics(testpmd);
+      await until(() => net.counters.txFrames === sent.txFrames, "all frames that testpmd counts");
+      assert.deepEqual(
+        [net.counters.txBytes, net.counters.txFrames * 96],
+        [sent.txBytes, sent.txBytes],
+      );
+      for (const frame of [frames[0], frames[9999], frames.at(-1)]) {
+        assert.match(describeFrame(frame ?? new Uint8Array()), TESTPMD_FRAME);
+      }
+
+      await testpmd.command("clear port stats all");
+      await testpmd.command("set fwd mac");
+      await testpmd.command("set promisc all on");
+      frames.length = 0;
+      await testpmd.command("start");
+      const sample = Uint8Array.from({ length: 500 }, (_, i) => i & 0xff);
+      // Few enough at a time for its transmit ring: what finds no room there is dropped by testpmd.
+      for (let i = 0; i < 1000; i += 1) {
+        sample[499] = i & 0xff;
+        sample[498] = i >> 8;
+        assert.equal(net.send(sample), true);
+        if (i % 100 === 99) await until(() => frames.length === i + 1, "what testpmd forwards");
+      }
+      await testpmd.command("stop");
+      const { rxFrames, rxBytes, txFrames } = await statistics(testpmd);
+      assert.deepEqual([rxFrames, rxBytes, txFrames], [1000, 500_000, 1000]);
+      // It changes the two addresses and nothing else.
+      frames.forEach((frame, i) => {
+        assert.deepEqual(frame.subarray(12, 498), sample.subarray(12, 498));
+        assert.equal((frame[498] ?? 0) * 256 + (frame[499] ?? 0), i);
+      });
+      assert.deepEqual(problems, []);
+      t.diagnostic(`${sent.txFrames} frames out, 1000 there and back`);
+    },
+  );
+}
+
+/** Counters of testpmd's only port. */
+async function statistics(testpmd: Testpmd) {
+  const text = await testpmd.command("show port stats all");
+  const value = (name: string): number =>
+    Number(new RegExp(`${name}:\\s*(\\d+)`).exec(text)?.[1] ?? Number.NaN);
+  return {
+    rxFrames: value("RX-packets"),
+    rxBytes: value("RX-bytes"),
+    txFrames: value("TX-packets"),
+    txBytes: value("TX-bytes"),
+  };
+}

@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import { readFileSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { BackendServer } from "../../src/backend/index.ts";
+import { TimeoutError } from "../../src/base/index.ts";
+import { BlockDevice, BlockStorage } from "../../src/devices/block/index.ts";
+import { bootUml } from "../../src/peers/index.ts";
+import { encodeHeader, HEADER_SIZE, VirtioFeature } from "../../src/protocol/index.ts";
+import { guardLeaks } from "../support/leak-guard.ts";
+import { packageRoot } from "../support/package-root.ts";
+import { diskImage, needsProgram, sha256OfFile, temporaryDirectory } from "./support/index.ts";
+import { serveNet, until } from "./support/net.ts";
+
+guardLeaks();
+
+const skip = needsProgram("linux.uml", "busybox");
+/** Linux 6.1 acknowledges packed rings and then sets base 0, which no fresh packed ring has. */
+const NOT_PACKED = { virtio: VirtioFeature.RingPacked };
+const CAPTURE = "uml-6.1-blk--vhost-user.jsonl";
+
+test(
+  "a User Mode Linux reads and writes our disk, and both see the same bytes",
+  { skip },
+  async (t) => {
+    const directory = temporaryDirectory(t);
+    const socketPath = join(directory, "disk.sock");
+    const imagePath = diskImage(directory, 16 << 20, Buffer.from("as we wrote it\n"));
+    const untouched = sha256OfFile(imagePath);
+    const storage = BlockStorage.open(imagePath);
+    t.after(() => storage.close());
+    const problems: string[] = [];
+    const lines: { us: number; from: string; descriptors: string[]; hex: string }[] = [];
+    const started = performance.now();
+    const server = await BackendServer.listen(socketPath, {
+      device: () => new BlockDevice({ storage }),
+      without: NOT_PACKED,
+      onProblem: ({ message }) => problems.push(message),
+      observe: (way, { header, payload, fds }) => {
+        const head = new Uint8Array(HEADER_SIZE);
+        encodeHeader(header, head);
+        lines.push({
+          us: Math.round((performance.now() - started) * 1000),
+          from: way === "sent" ? "back-end" : "front-end",
+          descriptors: fds.map(({ fd }) => kindOf(fd)),
+          hex: Buffer.concat([head, payload]).toString("hex"),
+        });
+      },
+    });
+    t.after(() => server.close());
+    const result = await bootUml({
+      socketPath,
+      deviceId: 2,
+      script: `
+      head -n 1 /dev/vda
+      sha256sum /dev/vda | cut -d ' ' -f 1
+      yes 'vhost-user' | dd of=/dev/vda bs=64k seek=16 count=64 iflag=fullblock conv=fsync 2>/dev/null
+      echo 3 > /proc/sys/vm/drop_caches
+      sha256sum /dev/vda | cut -d ' ' -f 1
+      exit 7`,
+    });
+    t.diagnostic(`it took ${Math.round(result.durationMs)} ms, ${lines.length} messages`);
+    const now = sha256OfFile(imagePath);
+    assert.notEqual(now, untouched);
+    assert.deepEqual(result.output.split("\n"), ["as we wrote it", untouched, now, ""]);
+    assert.equal(result.exitCode, 7);
+    assert.deepEqual(problems, []);
+    // The recorded conversation is still the one they have: requests and replies in that order.
+    const recorded = readFileSync(join(packageRoot, "test/fixtures/captures", CAPTURE), "utf8");
+    const words = (line: { from: string; hex: string }): string =>
+      `${line.from} ${line.hex.slice(0, 8)}`;
+    const before = recorded
+      .trim()
+      .split("\n")
+      .map((text) => words(JSON.parse(text)));
+    assert.deepEqual(lines.map(words).slice(0, 30), before.slice(0, 30));
+  },
+);
+
+test("a User Mode Linux has our network card, and frames pass both ways", { skip }, async (t) => {
+  const backend = await serveNet(t, {
+    withoutVirtio: VirtioFeature.RingPacked,
+    onFrame: () => void backend.net.send(new Uint8Array(60).fill(0xff)),
+  });
+  const { net, problems, socketPath } = backend;
+  const result = await bootUml({
+    socketPath,
+    deviceId: 1,
+    script: `
+      ip link set eth0 up
+      ip addr add 10.9.0.2/24 dev eth0
+      ping -c 2 -W 1 10.9.0.1 > /dev/null
+      cat /sys/class/net/eth0/statistics/tx_packets /sys/class/net/eth0/statistics/rx_packets`,
+  });
+  const [sent = 0, received = 0] = result.output.split("\n").map(Number);
+  t.diagnostic(`it sent ${sent} frames and received ${received}`);
+  assert.ok(sent > 0 && net.counters.txFrames >= sent);
+  assert.ok(received > 0 && net.counters.rxFrames >= received);
+  assert.deepEqual(problems, []);
+});
+
+test(
+  "a User Mode Linux that is not done in time is ended with its helpers",
+  { skip },
+  async (t) => {
+    const { net, socketPath } = await serveNet(t, { withoutVirtio: VirtioFeature.RingPacked });
+    await assert.rejects(
+      bootUml({
+        socketPath,
+        deviceId: 1,
+        script: "ip link set eth0 up; sleep 1000",
+        timeoutMs: 5000,
+      }),
+      TimeoutError,
+    );
+    assert.ok(net.counters.txFrames >= 0);
+    // Helpers would hold the connection open.
+    await until(() => backendIsAlone(socketPath), "the connection to end");
+  },
+);
+
+/** Nobody is connected to the socket. */
+function backendIsAlone(socketPath: string): boolean {
+  const lines = readFileSync("/proc/net/unix", "utf8").split("\n");
+  return lines.filter((line) => line.endsWith(` ${socketPath}`)).length === 1;
+}
+
+function kindOf(fd: number): string {
+  const target = readlinkSync(`/proc/self/fd/${fd}`);
+  if (target.startsWith("socket:")) return "socket";
+  return /^anon_inode:\[(\w+)\]$/.exec(target)?.[1] ?? "file";
+}
