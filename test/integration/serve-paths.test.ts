@@ -1,0 +1,209 @@
+import assert from "node:assert/strict";
+import {
+  chmodSync,
+  existsSync,
+  lchownSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  symlinkSync,
+  truncateSync,
+} from "node:fs";
+import { test } from "node:test";
+import { UnixListener } from "../../src/os/index.ts";
+import { guardLeaks } from "../support/leak-guard.ts";
+import { type Result, Workspace } from "./support/index.ts";
+
+guardLeaks();
+
+const isRoot = process.getuid?.() === 0;
+const nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
+
+function expectFailure({ code, stdout, stderr }: Result, exitCode: number, says: RegExp): void {
+  assert.match(stderr, says);
+  assert.equal(stdout, "");
+  assert.equal(code, exitCode);
+  assert.doesNotMatch(stderr, /^\s+at /m, "a stack trace");
+}
+
+/** What must not change about a file. */
+function identity(path: string): unknown {
+  const stats = lstatSync(path);
+  const { ino, dev, mode, uid, size, mtimeMs } = stats;
+  const content = stats.isFile() ? readFileSync(path, "utf8") : "";
+  const target = stats.isSymbolicLink() ? readlinkSync(path) : "";
+  return { ino, dev, mode, uid, size, mtimeMs, content, target };
+}
+
+const occupants: Readonly<
+  Record<string, { make: (space: Workspace, path: string) => void; says: RegExp }>
+> = {
+  "a regular file": {
+    make: (space) => space.file("taken", "mine"),
+    says: /taken: expected a path that does not exist yet, got .*file; it was left alone: choose/,
+  },
+  "a folder": { make: (_space, path) => mkdirSync(path), says: /left alone/ },
+  "a symlink to nowhere": {
+    make: (space, path) => symlinkSync(space.path("nowhere"), path),
+    says: /left alone/,
+  },
+  "a symlink to a file": {
+    make: (space, path) => symlinkSync(space.file("target", "mine"), path),
+    says: /left alone/,
+  },
+};
+for (const [name, { make, says }] of Object.entries(occupants)) {
+  test(`serve leaves alone ${name} where its socket should be`, async (t) => {
+    const space = new Workspace(t);
+    const path = space.path("taken");
+    make(space, path);
+    const before = identity(path);
+    for (const command of ["serve block --socket taken", "io block id taken --listen"]) {
+      expectFailure(await space.run(command.split(" ")), 2, says);
+      assert.deepEqual(identity(path), before);
+    }
+    if (existsSync(space.path("target"))) {
+      assert.equal(readFileSync(space.path("target"), "utf8"), "mine");
+    }
+    assert.equal(existsSync(space.path("nowhere")), false);
+  });
+}
+
+test("serve leaves alone a socket that somebody listens on, also by another spelling", async (t) => {
+  const space = new Workspace(t);
+  const { socket } = await space.serve();
+  const before = identity(socket);
+  for (const path of [socket, "disk.sock", "./tmp/../disk.sock"]) {
+    const result = await space.run(["serve", "block", "--socket", path]);
+    expectFailure(result, 2, /somebody listens there; stop it or choose another path/);
+  }
+  assert.deepEqual(identity(socket), before);
+  assert.equal((await space.run(["io", "block", "id", socket])).code, 0);
+});
+
+test(
+  "serve leaves alone somebody else's stale socket",
+  { skip: isRoot ? false : "needs root, to give a file away" },
+  async (t) => {
+    const space = new Workspace(t);
+    const { socket, server } = await space.serve();
+    await server.stop("SIGKILL");
+    lchownSync(socket, 65_534, 65_534);
+    const before = identity(socket);
+    const result = await space.run(["serve", "block", "--socket", socket]);
+    expectFailure(result, 2, /got a socket of another user \(uid 65534\)/);
+    assert.deepEqual(identity(socket), before);
+  },
+);
+
+test("serve replaces a stale socket of ours", async (t) => {
+  const space = new Workspace(t);
+  const first = await space.serve();
+  await first.server.stop("SIGKILL");
+  assert.ok(existsSync(first.socket));
+  const { socket } = await space.serve();
+  assert.equal((await space.run(["io", "block", "id", socket])).stdout, "vhost-user\n");
+});
+
+test("serve's socket is for its user alone, and goes with it", async (t) => {
+  const space = new Workspace(t);
+  const { socket, server } = await space.serve();
+  assert.equal(lstatSync(socket).mode & 0o777, 0o600);
+  assert.equal((await server.stop("SIGTERM")).code, 0);
+  assert.equal(existsSync(socket), false);
+});
+
+test("serve does not remove what took its socket's place", async (t) => {
+  const space = new Workspace(t);
+  const { socket, server } = await space.serve();
+  const mine = space.file("mine", "mine");
+  renameSync(mine, socket);
+  assert.equal((await server.stop("SIGTERM")).code, 0);
+  assert.equal(readFileSync(socket, "utf8"), "mine");
+});
+
+test("serve in a folder that does not exist, or below a file", async (t) => {
+  const space = new Workspace(t);
+  space.file("file", "");
+  for (const path of ["none/disk.sock", "file/disk.sock"]) {
+    const result = await space.run(["serve", "block", "--socket", path]);
+    expectFailure(result, 2, /expected an existing folder to make the socket in/);
+  }
+});
+
+test(
+  "serve in a folder that this user may not write to",
+  { skip: isRoot ? false : "needs root, to become somebody else" },
+  async (t) => {
+    const space = new Workspace(t);
+    chmodSync(space.folder, 0o755);
+    const args = ["serve", "block", "--socket", space.path("disk.sock")];
+    expectFailure(await space.run(args, { wrapper: nobody }), 4, /no permission to make a socket/);
+  },
+);
+
+test("serve with a socket path that is too long", async (t) => {
+  const result = await new Workspace(t).run(["serve", "block", "--socket", "x".repeat(108)]);
+  expectFailure(result, 2, /107 bytes, this one has 108/);
+});
+
+test("serve --connect to a path where nobody listens", async (t) => {
+  const result = await new Workspace(t).run(["serve", "block", "--connect", "none.sock"]);
+  expectFailure(result, 3, /none\.sock: expected a listening Unix socket, there is no such file/);
+});
+
+test("an image that is missing, empty, no whole sectors, or a folder", async (t) => {
+  const space = new Workspace(t);
+  space.file("empty.img", "");
+  space.file("odd.img", "");
+  truncateSync(space.path("odd.img"), 1000);
+  mkdirSync(space.path("folder"));
+  const images: readonly (readonly [string, RegExp])[] = [
+    ["none.img", /none\.img.*no such file/],
+    ["empty.img", /empty\.img: expected an image .*multiple of 512 bytes, got 0; make one with/],
+    ["odd.img", /odd\.img: expected an image .*multiple of 512 bytes, got 1000; make one with/],
+    ["folder", /folder/],
+  ];
+  for (const [image, says] of images) {
+    const args = ["serve", "block", "--socket", "disk.sock", "--image", image];
+    expectFailure(await space.run(args), 2, says);
+    expectFailure(await space.run([...args, "--read-only"]), 2, says);
+    assert.equal(existsSync(space.path("disk.sock")), false);
+  }
+});
+
+test(
+  "an image that this user may not read, or not write",
+  { skip: isRoot ? false : "needs root, to become somebody else" },
+  async (t) => {
+    const space = new Workspace(t);
+    chmodSync(space.folder, 0o777);
+    const image = space.file("disk.img", new Uint8Array(4096));
+    const args = ["serve", "block", "--socket", "disk.sock", "--image", image];
+    chmodSync(image, 0o600);
+    expectFailure(
+      await space.run(args, { wrapper: nobody }),
+      4,
+      /disk\.img: expected an image that can be read.*permission denied/,
+    );
+    chmodSync(image, 0o644);
+    expectFailure(
+      await space.run(args, { wrapper: nobody }),
+      4,
+      /disk\.img: expected an image that can be read.*permission denied/,
+    );
+    const reading = space.start([...args, "--read-only"], { wrapper: nobody });
+    await reading.printed(/listening on .*read-only/);
+    assert.equal((await reading.stop("SIGTERM")).code, 0);
+  },
+);
+
+test("a stale socket's name is not taken from a listener that came in between", async (t) => {
+  const space = new Workspace(t);
+  using listener = UnixListener.listen(space.path("disk.sock"));
+  const result = await space.run(["serve", "block", "--socket", "disk.sock"]);
+  expectFailure(result, 2, /somebody listens there/);
+  assert.equal(listener.closed, false);
+});

@@ -1,0 +1,181 @@
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { test } from "node:test";
+import { findMismatch } from "../../src/load/pattern.ts";
+import { guardLeaks } from "../support/leak-guard.ts";
+import { busyListener, rawListener, type Running, Workspace } from "./support/index.ts";
+
+guardLeaks();
+
+const codes = { SIGINT: 130, SIGTERM: 143 } as const;
+const signals = ["SIGINT", "SIGTERM"] as const;
+
+/** Where a command is when the signal comes. */
+const instants: Readonly<
+  Record<string, (t: test.TestContext, space: Workspace) => Promise<Running>>
+> = {
+  "while the listener accepts nobody": async (t, space) => {
+    await busyListener(t, space.path("s"));
+    return startConnecting(space, "io block id s --timeout 60s");
+  },
+  "while a probe's peer is silent": async (t, space) => {
+    const asked = new Promise<void>((resolve) => {
+      void rawListener(t, space.path("s"), (socket) => socket.once("data", () => resolve()));
+    });
+    const running = space.start("probe s --timeout 60s".split(" "));
+    await asked;
+    return running;
+  },
+  "in the handshake": async (_t, space) => {
+    await space.serve(["--fault", "no-reply@GET_CONFIG"], "s");
+    const running = space.start("io block id s -v --timeout 60s".split(" "));
+    await running.printed(/> .*GET_CONFIG/);
+    return running;
+  },
+  "while it waits for a back-end to connect": async (_t, space) => {
+    const running = space.start("io block id s --listen --timeout 60s".split(" "));
+    await until(() => existsSync(space.path("s")));
+    return running;
+  },
+  "in a request that never completes": async (_t, space) => {
+    const { server } = await space.serve(["--fault", "never-complete", "-v"], "s");
+    const running = space.start("io block id s --io-timeout 60s".split(" "));
+    await server.printed(/SET_VRING_ENABLE/);
+    return running;
+  },
+  "in a verify": async (_t, space) => {
+    await space.serve(["--size", "8G"], "s");
+    const running = space.start("io block verify s --depth 16 --overwrite -v".split(" "));
+    await running.printed(/> .*SET_VRING_ENABLE/);
+    return running;
+  },
+  "in a verify whose device stopped completing": async (_t, space) => {
+    await space.serve(["--fault", "never-complete"], "s");
+    const running = space.start("io block verify s -v --io-timeout 60s".split(" "));
+    await running.printed(/> .*SET_VRING_ENABLE/);
+    return running;
+  },
+};
+
+/** Starts a command that cannot be seen to connect; but the addon is loaded just before. */
+async function startConnecting(space: Workspace, words: string): Promise<Running> {
+  const running = space.start(words.split(" "));
+  const maps = `/proc/${running.pid}/maps`;
+  await until(() => readFileSync(maps, "utf8").includes("/vhost_user.node"));
+  return running;
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  const deadline = performance.now() + 20_000;
+  while (!condition()) {
+    assert.ok(performance.now() < deadline, "it did not come to pass within 20 s");
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+for (const [name, start] of Object.entries(instants)) {
+  for (const signal of signals) {
+    test(`${signal} ${name} ends it with ${codes[signal]}`, async (t) => {
+      const space = new Workspace(t);
+      const running = await start(t, space);
+      const { code, stderr } = await running.stop(signal);
+      assert.match(stderr, new RegExp(`vhost-user: interrupted by ${signal}\n$`));
+      assert.equal(code, codes[signal]);
+      assert.deepEqual(space.temporaryFiles, []);
+      if (name.includes("connect")) assert.equal(existsSync(space.path("s")), false);
+    });
+  }
+}
+
+for (const signal of signals) {
+  const expected = signal === "SIGINT" ? 130 : 0;
+  test(`${signal} ends an idle serve with ${expected}, its socket gone`, async (t) => {
+    const space = new Workspace(t);
+    const { socket, server } = await space.serve();
+    assert.equal((await server.stop(signal)).code, expected);
+    assert.equal(existsSync(socket), false);
+  });
+
+  test(`${signal} ends a serve under load with ${expected}, and the front-end says why`, async (t) => {
+    const space = new Workspace(t);
+    const { socket, server } = await space.serve(["--size", "8G", "-v"]);
+    const args = ["--depth", "16", "--completion", "event", "--overwrite"];
+    const client = space.start(["io", "block", "verify", socket, ...args]);
+    await server.printed(/SET_VRING_ENABLE/);
+    assert.equal((await server.stop(signal)).code, expected);
+    assert.equal(existsSync(socket), false);
+    const { code, stderr } = await client.result;
+    assert.match(stderr, /closed/);
+    assert.ok(code === 1 || code === 3);
+  });
+
+  test(`${signal} ends a serve that connects with ${expected}`, async (t) => {
+    const space = new Workspace(t);
+    const connected = new Promise<void>((resolve) => {
+      void rawListener(t, space.path("s"), () => resolve());
+    });
+    const server = space.start(["serve", "block", "--connect", "s", "--size", "1M"]);
+    await connected;
+    await server.printed(/front-end connected/);
+    assert.equal((await server.stop(signal)).code, expected);
+  });
+
+  for (const [instant, pattern] of Object.entries({
+    "at its start": undefined,
+    "in the handshake": /> .*SET_OWNER/,
+    "in its I/O": /^ {2}VHOST_USER_PROTOCOL_F_STATUS$/m,
+  })) {
+    test(`${signal} ${instant} ends the demo with ${codes[signal]}`, async (t) => {
+      const space = new Workspace(t);
+      const running = space.start(["demo", "--size", "1G", "-v"]);
+      if (pattern) await running.printed(pattern);
+      else await until(() => space.temporaryFiles.length > 0);
+      const { code, stderr } = await running.stop(signal);
+      assert.match(stderr, new RegExp(`interrupted by ${signal}\n$`));
+      assert.equal(code, codes[signal]);
+      assert.deepEqual(space.temporaryFiles, []);
+      assert.deepEqual(space.survivors(), []);
+    });
+  }
+}
+
+test("a terminal's Ctrl-C reaches the demo's back-end as well, and all ends well", async (t) => {
+  const space = new Workspace(t);
+  const running = space.start(["demo", "--size", "1G", "-v"]);
+  await running.printed(/> .*SET_OWNER/);
+  for (const pid of space.survivors()) process.kill(pid, "SIGINT");
+  const { code } = await running.result;
+  assert.equal(code, 130);
+  assert.deepEqual(space.temporaryFiles, []);
+});
+
+test("a demo that is killed outright takes its back-end with it", async (t) => {
+  const space = new Workspace(t);
+  const running = space.start(["demo", "--size", "1G", "-v"]);
+  await running.printed(/> .*SET_OWNER/);
+  await running.stop("SIGKILL");
+  await until(() => space.survivors().length === 0);
+  // Nothing of it could run: its folder stays, and is this test's to remove.
+  for (const name of readdirSync(space.path("tmp"))) {
+    rmSync(space.path(`tmp/${name}`), { recursive: true });
+  }
+});
+
+test("a peer that does not answer a stop does not hold a signal up", async (t) => {
+  const space = new Workspace(t);
+  await space.serve(["--fault", "no-reply@GET_VRING_BASE", "--fault", "never-complete"], "s");
+  const running = space.start("io block id s -v --timeout 60s --io-timeout 60s".split(" "));
+  await running.printed(/> .*SET_VRING_ENABLE/);
+  assert.equal((await running.stop("SIGINT")).code, 130);
+});
+
+test("what was written before SIGTERM is in the image", async (t) => {
+  const space = new Workspace(t);
+  const image = space.file("disk.img", new Uint8Array(4 << 20));
+  const { socket, server } = await space.serve(["--image", image]);
+  const args = ["--seed", "3", "--depth", "16", "--completion", "poll"];
+  assert.equal((await space.run(["io", "block", "verify", socket, ...args])).code, 0);
+  assert.equal((await server.stop("SIGTERM")).code, 0);
+  const bytes = new Uint8Array(readFileSync(image));
+  assert.equal(findMismatch(new Int32Array(bytes.buffer), 3, 0), -1);
+});

@@ -1,0 +1,103 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+
+/** The command as users start it. */
+export const commandPath: string = fileURLToPath(
+  new URL("../../../../bin/vhost-user.js", import.meta.url),
+);
+
+/** How long a line may be waited for. */
+const PRINT_MS = 20_000;
+
+export interface RunOptions {
+  /** Standard input; default: nothing. */
+  readonly input?: Uint8Array | string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** A program with its arguments that starts Node, e.g. `setpriv`. */
+  readonly wrapper?: readonly string[];
+  readonly cwd?: string;
+}
+
+/** What a run of the command came to. */
+export interface Result {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  /** As it was, for data that is no text. */
+  readonly bytes: Buffer;
+  readonly stderr: string;
+}
+
+/** A run of the command that may still go on. */
+export class Running {
+  readonly pid: number;
+  /** Resolves once it has ended and its output is read. */
+  readonly result: Promise<Result>;
+  readonly #child: ChildProcess;
+  readonly #out: Buffer[] = [];
+  #stderr = "";
+  #ended = false;
+
+  constructor(args: readonly string[], { input, env, wrapper = [], cwd }: RunOptions = {}) {
+    const [program = "", ...rest] = [...wrapper, process.execPath, commandPath, ...args];
+    const child = spawn(program, rest, {
+      stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+      env: { ...process.env, ...env },
+      ...(cwd === undefined ? {} : { cwd }),
+    });
+    this.#child = child;
+    this.pid = child.pid ?? 0;
+    child.stdout?.on("data", (chunk: Buffer) => this.#out.push(chunk));
+    child.stderr?.on("data", (chunk: Buffer) => (this.#stderr += chunk.toString()));
+    child.stdin?.on("error", () => undefined);
+    child.stdin?.end(input);
+    this.result = once(child, "close").then(([code, signal]) => {
+      this.#ended = true;
+      const bytes = Buffer.concat(this.#out);
+      return { code, signal, bytes, stdout: bytes.toString(), stderr: this.#stderr };
+    });
+  }
+
+  /** What it has printed for people so far. */
+  get stderr(): string {
+    return this.#stderr;
+  }
+
+  /** Resolves when `pattern` stands in what it has printed, to either stream. */
+  async printed(pattern: RegExp): Promise<void> {
+    const text = (): string => this.#stderr + Buffer.concat(this.#out).toString();
+    const tooLate = AbortSignal.timeout(PRINT_MS);
+    while (!pattern.test(text())) {
+      if (this.#ended) throw new Error(`it ended before it printed ${pattern}:\n${text()}`);
+      const over = new AbortController();
+      const options = { signal: AbortSignal.any([tooLate, over.signal]) };
+      const data = [this.#child.stdout, this.#child.stderr].map(async (stream) => {
+        if (stream) await once(stream, "data", options);
+      });
+      for (const each of data) each.catch(() => undefined);
+      try {
+        await Promise.race([...data, this.result]);
+      } catch {
+        throw new Error(`it did not print ${pattern} within ${PRINT_MS} ms:\n${text()}`);
+      } finally {
+        over.abort();
+      }
+    }
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name);
+  }
+
+  /** Sends a signal; resolves with how it ended. */
+  async stop(name: NodeJS.Signals = "SIGTERM"): Promise<Result> {
+    this.signal(name);
+    return this.result;
+  }
+}
+
+/** Runs the command to its end. */
+export async function vhostUser(args: readonly string[], options?: RunOptions): Promise<Result> {
+  return new Running(args, options).result;
+}

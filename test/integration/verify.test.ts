@@ -1,0 +1,202 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { findMismatch } from "../../src/load/pattern.ts";
+import { guardLeaks } from "../support/leak-guard.ts";
+import { type Result, Workspace } from "./support/index.ts";
+
+guardLeaks();
+
+const SIZE = 4 << 20;
+const quick = ["--size", "4M", "--depth", "16", "--completion", "event", "--seed", "7"];
+
+async function verify(
+  t: test.TestContext,
+  served: readonly string[],
+  args: readonly string[] = quick,
+): Promise<Result> {
+  const space = new Workspace(t);
+  const { socket } = await space.serve(["--size", "4M", ...served]);
+  return space.run(["io", "block", "verify", socket, ...args]);
+}
+
+/** Are the image's bytes the pattern's? */
+function hasPattern(path: string, seed: number): boolean {
+  const bytes = new Uint8Array(readFileSync(path));
+  return findMismatch(new Int32Array(bytes.buffer), seed, 0) < 0;
+}
+
+test("verify goes through all depths and completions, and prints a line for each", async (t) => {
+  const { code, stdout, stderr } = await verify(t, [], ["--size", "2M"]);
+  assert.equal(code, 0);
+  assert.match(stderr, /^seed \d+\n$/);
+  const lines = stdout.trimEnd().split("\n");
+  assert.deepEqual(
+    lines.map((line) => /^depth +(\d+), (\w+) /.exec(line)?.slice(1).join(" ")),
+    ["1 poll", "16 poll", "128 poll", "1 event", "16 event", "128 event"],
+  );
+  for (const line of lines) assert.match(line, /write +\d+ MiB\/s .* \d+ MiB\/s +2 MiB verified$/);
+});
+
+test("verify --json is one document with every case", async (t) => {
+  const { code, stdout, stderr } = await verify(t, [], [...quick, "--json", "--quiet"]);
+  assert.deepEqual([code, stderr], [0, ""]);
+  const { results, ...rest } = JSON.parse(stdout) as { results: Record<string, unknown>[] };
+  assert.deepEqual(Object.keys(rest), ["socket", "seed", "verified"]);
+  assert.equal(results.length, 1);
+  assert.deepEqual(Object.keys(results[0] ?? {}), [
+    "depth",
+    "completion",
+    "bytes",
+    "writeMiBs",
+    "readMiBs",
+  ]);
+  assert.equal(results[0]?.["bytes"], SIZE);
+});
+
+test("what verify wrote is in the image", async (t) => {
+  const space = new Workspace(t);
+  const image = space.file("disk.img", new Uint8Array(SIZE));
+  const { socket, server } = await space.serve(["--image", image]);
+  const args = ["--depth", "1,128", "--completion", "poll", "--seed", "7"];
+  assert.equal((await space.run(["io", "block", "verify", socket, ...args])).code, 0);
+  assert.ok(hasPattern(image, 8), "the second case has another pattern");
+  assert.equal((await server.stop("SIGTERM")).code, 0);
+  assert.ok(hasPattern(image, 8));
+  assert.equal(hasPattern(image, 7), false);
+});
+
+test("odd sizes and block sizes are covered to the last sector", async (t) => {
+  const space = new Workspace(t);
+  const bytes = 1_000_448;
+  const image = space.file("disk.img", new Uint8Array(bytes));
+  const { socket } = await space.serve(["--image", image]);
+  const args = ["--depth", "3", "--block-size", "1536", "--seed", "9", "--completion", "event"];
+  assert.equal((await space.run(["io", "block", "verify", socket, ...args])).code, 0);
+  assert.ok(hasPattern(image, 9));
+});
+
+test("a device that is not blank is refused without --overwrite, and not changed", async (t) => {
+  const space = new Workspace(t);
+  for (const offset of [0, 2 << 20, SIZE - 4]) {
+    const content = Buffer.alloc(SIZE);
+    content.writeUInt8(1, offset);
+    const image = space.file("disk.img", content);
+    const { socket, server } = await space.serve(["--image", image]);
+    const refused = await space.run(["io", "block", "verify", socket, ...quick]);
+    assert.match(
+      refused.stderr,
+      new RegExp(`expected a blank device, there is data at byte ${offset}; .* --overwrite`),
+    );
+    assert.deepEqual([refused.code, refused.stdout], [2, ""]);
+    assert.ok(readFileSync(image).equals(content));
+    if (offset === 0) {
+      const taken = await space.run(["io", "block", "verify", socket, ...quick, "--overwrite"]);
+      assert.equal(taken.code, 0);
+      assert.ok(hasPattern(image, 7));
+    }
+    await server.stop();
+  }
+});
+
+test("data behind --size is left alone, and is no reason to refuse", async (t) => {
+  const space = new Workspace(t);
+  const content = Buffer.alloc(2 * SIZE);
+  const tail = randomBytes(SIZE);
+  content.set(tail, SIZE);
+  const image = space.file("disk.img", content);
+  const { socket } = await space.serve(["--image", image]);
+  assert.equal((await space.run(["io", "block", "verify", socket, ...quick])).code, 0);
+  assert.ok(readFileSync(image).subarray(SIZE).equals(tail));
+});
+
+for (const size of ["5M", "1000", "0"]) {
+  test(`a --size of ${size} that the device cannot have is refused`, async (t) => {
+    const { code, stderr } = await verify(t, [], ["--size", size]);
+    assert.match(stderr, /expected a size that is a multiple of 512 up to the device's 4194304 b/);
+    assert.equal(code, 2);
+  });
+}
+
+test("a device that lies is caught, and the offset is named", async (t) => {
+  const findings: Readonly<Record<string, RegExp>> = {
+    "corrupt-read": /byte \d+: expected 0x[0-9a-f]{8}, got 0x[0-9a-f]{8} \(seed 7\)/,
+    "corrupt-write": /data differs at byte \d+: expected .*, got .* \(seed 7\)/,
+    "lost-write": /data differs at byte 0: expected 0x[0-9a-f]{8}, got 0x00000000 \(seed 7\)/,
+  };
+  for (const [fault, says] of Object.entries(findings)) {
+    await t.test(fault, async (inner) => {
+      const { code, stdout, stderr } = await verify(
+        inner,
+        ["--fault", fault],
+        [...quick, "--overwrite"],
+      );
+      assert.match(stderr, says);
+      assert.deepEqual([code, stdout], [1, ""]);
+    });
+  }
+});
+
+test("a fault in the handshake is an unreachable target, a fault in I/O a failure", async (t) => {
+  const codes: Readonly<Record<string, readonly [code: number, says: RegExp]>> = {
+    "no-reply@GET_FEATURES": [3, /VHOST_USER_GET_FEATURES.*1000 ms.*peer is pid \d+ \(node\)/],
+    "no-reply@GET_CONFIG": [3, /VHOST_USER_GET_CONFIG.*1000 ms.*peer is pid \d+ \(node\)/],
+    "cut-reply@GET_FEATURES": [3, /closed/],
+    "cut-reply@GET_CONFIG": [3, /closed/],
+    "close-before-reply@GET_PROTOCOL_FEATURES": [3, /closed/],
+    "wrong-request-number@GET_FEATURES": [3, /expected .* got/],
+    "wrong-version@GET_FEATURES": [3, /expected .* got/],
+    "missing-reply-flag@GET_CONFIG": [3, /expected .* got/],
+    "short-payload@GET_FEATURES": [3, /expected .* got/],
+    "features-garbage": [3, /VIRTIO_F_VERSION_1/],
+    "ack-failure@SET_VRING_KICK": [3, /VHOST_USER_SET_VRING_KICK/],
+    "refuse@ADD_MEM_REG": [3, /VHOST_USER_ADD_MEM_REG/],
+    "used-id-out-of-range": [1, /the device broke the rules of queue 0: .*VIRTIO 2/],
+    "used-index-jump": [1, /the device broke the rules of queue 0: .*VIRTIO 2/],
+    "used-id-twice": [1, /the device broke the rules of queue 0: .*VIRTIO 2/],
+    "device-io-error": [1, /VIRTIO_BLK_S_IOERR/],
+    "never-complete": [1, /not completed within 1000 ms/],
+    "drop-completion": [1, /not completed within 1000 ms/],
+    "no-call": [1, /not completed within 1000 ms/],
+    "split-reply": [0, /^seed 7\n$/],
+    "late-reply=20": [0, /^seed 7\n$/],
+    "spurious-calls": [0, /^seed 7\n$/],
+    "need-reply-echoed": [0, /^seed 7\n$/],
+  };
+  for (const [fault, [expected, says]] of Object.entries(codes)) {
+    await t.test(fault, async (inner) => {
+      const { code, stderr } = await verify(
+        inner,
+        ["--fault", fault],
+        [...quick, "--timeout", "1s", "--io-timeout", "1s"],
+      );
+      assert.match(stderr, says);
+      assert.equal(code, expected);
+      assert.doesNotMatch(stderr, /^\s+at /m, "a stack trace");
+    });
+  }
+});
+
+test("strict judges what lenient puts up with", async (t) => {
+  const { code, stderr } = await verify(
+    t,
+    ["--fault", "need-reply-echoed"],
+    [...quick, "--strict"],
+  );
+  assert.match(stderr, /expected .* got .*0xd/);
+  assert.equal(code, 3);
+});
+
+test("a back-end that ends in the middle is a failure, and says so", async (t) => {
+  const space = new Workspace(t);
+  const { socket, server } = await space.serve(["--size", "1G", "-v"]);
+  const args = ["--size", "1G", "--depth", "1", "--completion", "event", "--overwrite"];
+  const running = space.start(["io", "block", "verify", socket, ...args]);
+  await server.printed(/SET_VRING_ENABLE/);
+  await running.printed(/seed/);
+  await server.stop("SIGKILL");
+  const { code, stderr } = await running.result;
+  assert.match(stderr, /closed/);
+  assert.ok(code === 1 || code === 3, `exit code ${code}`);
+});
