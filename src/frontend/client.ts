@@ -1,7 +1,7 @@
-import { NegotiationError, ProtocolError, StateError, type WaitOptions } from "../base/index.ts";
+import { StateError, type WaitOptions } from "../base/index.ts";
 import { GuestMemory, type GuestMemoryOptions } from "../memory/index.ts";
-import type { UnixSocket } from "../os/index.ts";
-import { ProtocolFeature, VirtioFeature } from "../protocol/index.ts";
+import type { OwnedFd, UnixSocket } from "../os/index.ts";
+import { VirtioFeature } from "../protocol/index.ts";
 import { Caller, Negotiation, type Strictness } from "../session/index.ts";
 import {
   acceptSocket,
@@ -13,38 +13,23 @@ import {
 } from "../transport/index.ts";
 import type { RingFeatures } from "../virtqueue/index.ts";
 import { BackendChannel } from "./backend-channel.ts";
+import {
+  confirmStart,
+  negotiate,
+  shareMemory,
+  startRing,
+  stopRing,
+  type Wishes,
+} from "./bring-up.ts";
 import { ClientQueue, type ClientQueueOptions } from "./queue.ts";
 import { FrontendRequests } from "./requests.ts";
-
-/** Virtio features of transport and rings that this client can use; device bits come on top. */
-export const CLIENT_RING_FEATURES: bigint =
-  VirtioFeature.Version1 | VirtioFeature.IndirectDesc | VirtioFeature.EventIdx;
-
-/** Protocol features that this client can use. */
-export const CLIENT_PROTOCOL_FEATURES: bigint =
-  ProtocolFeature.Mq |
-  ProtocolFeature.ReplyAck |
-  ProtocolFeature.BackendReq |
-  ProtocolFeature.Config |
-  ProtocolFeature.ResetDevice |
-  ProtocolFeature.ConfigureMemSlots |
-  ProtocolFeature.Status;
 
 /** Handshake requests are answered within this time unless told otherwise, milliseconds. */
 const DEFAULT_TIMEOUT_MS = 5000;
 
-/** Bits of the virtio device status, VIRTIO 2.1. */
-const Status = { Acknowledge: 1, Driver: 2, DriverOk: 4, FeaturesOk: 8 } as const;
-
-export interface ClientOptions extends WaitOptions {
+export interface ClientOptions extends WaitOptions, Wishes {
   /** Ends the session at once, whenever it aborts: what is under way then fails. */
   readonly signal?: AbortSignal | undefined;
-  /** Device feature bits to use where they are offered. Default none. */
-  readonly deviceFeatures?: bigint | undefined;
-  /** Uses packed rings where they are offered. Default false: split rings, as QEMU does. */
-  readonly packed?: boolean | undefined;
-  /** Features not to use although they are offered. */
-  readonly without?: { readonly virtio?: bigint; readonly protocol?: bigint } | undefined;
   /** Memory shared with the back-end. Default 64 MiB in one region. */
   readonly memory?: GuestMemoryOptions | undefined;
   /** How replies are judged. Default lenient, for real peers. */
@@ -134,8 +119,8 @@ export class Client {
     client.#ignoreSignal = () => signal?.removeEventListener("abort", abort);
     try {
       signal?.throwIfAborted();
-      await client.#negotiate();
-      await client.#shareMemory();
+      await negotiate(client.requests, options, () => client.#openBackendChannel());
+      await shareMemory(client.requests, client.memory);
       return client;
     } catch (error) {
       client.#release();
@@ -180,30 +165,9 @@ export class Client {
 
   /** Sets a ring up, starts and enables it. */
   async startQueue(queue: ClientQueue): Promise<void> {
-    const { requests } = this;
-    const { index, ring } = queue;
-    const { descriptors, driver, device } = ring.parts;
-    await requests.setVringNum(index, ring.size);
-    await requests.setVringBase(index, ring.base);
-    await requests.setVringAddr({
-      index,
-      flags: 0,
-      descriptor: descriptors.userAddress,
-      available: driver.userAddress,
-      used: device.userAddress,
-      log: 0n,
-    });
-    await requests.setVringErr(index, queue.error.descriptor);
-    await requests.setVringCall(index, queue.call.descriptor);
-    await requests.setVringKick(index, queue.kick.descriptor);
+    await startRing(this.requests, queue);
     this.#started.add(queue);
-    if ((this.features & VirtioFeature.ProtocolFeatures) !== 0n) {
-      await requests.setVringEnable(index, true);
-    }
-    if (this.#started.size === 1) await this.#setStatus(Status.DriverOk);
-    // libvhost-user acknowledges everything with success and closes afterwards: only an answer to
-    // one more request shows that the ring was accepted.
-    await requests.getFeatures();
+    await confirmStart(this.requests);
     queue.start();
     // A kick at the start is harmless, and needed by back-ends that wait for one.
     queue.kick.signal();
@@ -212,27 +176,12 @@ export class Client {
   /**
    * Stops a ring: the back-end completes what is in flight first. It can be started again.
    *
-   * @returns the next available index
-   * @throws {ProtocolError} the back-end's index is none that the ring can have
+   * @returns where it stands
+   * @throws {ProtocolError} the ring cannot stand there
    */
   async stopQueue(queue: ClientQueue): Promise<number> {
-    const { requests } = this;
     if (!this.#started.delete(queue)) throw new StateError(`queue ${queue.index} was not started`);
-    if ((this.features & VirtioFeature.ProtocolFeatures) !== 0n) {
-      await requests.setVringEnable(queue.index, false);
-    }
-    const base = await requests.getVringBase(queue.index);
-    queue.stop();
-    queue.collect();
-    const { ring } = queue;
-    if (!ring.isPossibleBase(base)) {
-      const [expected, actual] = [`${ring.base} and up to ${ring.outstanding} more`, String(base)];
-      throw new ProtocolError(
-        `VHOST_USER_GET_VRING_BASE reply: expected the index of queue ${queue.index} to be ${expected}, got ${actual}`,
-        { request: "VHOST_USER_GET_VRING_BASE", field: "num", expected, actual },
-      );
-    }
-    return base;
+    return stopRing(this.requests, queue);
   }
 
   /** Stops the queues, as far as the back-end still answers, and frees everything. Idempotent. */
@@ -245,63 +194,17 @@ export class Client {
     return this.close();
   }
 
-  async #negotiate(): Promise<void> {
-    const { requests } = this;
-    const { without, deviceFeatures = 0n, packed } = this.#options;
-    const offered = await requests.getFeatures();
-    if ((offered & VirtioFeature.Version1) === 0n) {
-      throw new NegotiationError(
-        `expected a back-end that offers VIRTIO_F_VERSION_1, got features 0x${offered.toString(16)}`,
-      );
-    }
-    const withProtocol = (offered & VirtioFeature.ProtocolFeatures) !== 0n;
-    if (withProtocol) {
-      const wanted = CLIENT_PROTOCOL_FEATURES & ~(without?.protocol ?? 0n);
-      await requests.setProtocolFeatures((await requests.getProtocolFeatures()) & wanted);
-      if (requests.negotiation.has(ProtocolFeature.BackendReq)) await this.#openBackendChannel();
-    }
-    await requests.setOwner();
-    await this.#setStatus(Status.Acknowledge | Status.Driver);
-    const format = packed ? VirtioFeature.RingPacked : 0n;
-    const wanted = (CLIENT_RING_FEATURES | format | deviceFeatures) & ~(without?.virtio ?? 0n);
-    const gate = withProtocol ? VirtioFeature.ProtocolFeatures : 0n;
-    await requests.setFeatures((offered & wanted) | gate);
-    await this.#setStatus(Status.FeaturesOk);
-  }
-
-  async #openBackendChannel(): Promise<void> {
+  /** Returns the end that goes to the back-end. */
+  #openBackendChannel(): OwnedFd {
     const { strictness = "lenient", observe, onConfigChange, onProblem } = this.#options;
-    const channel = new BackendChannel({
+    this.#backendChannel = new BackendChannel({
       negotiation: this.requests.negotiation,
       strictness,
       observe,
       onConfigChange: () => onConfigChange?.(),
       onProblem: (problem) => onProblem?.(problem),
     });
-    this.#backendChannel = channel;
-    await this.requests.setBackendReqFd(channel.theirs);
-    channel.theirs.close();
-  }
-
-  async #shareMemory(): Promise<void> {
-    const { regions } = this.memory;
-    if (!this.requests.negotiation.has(ProtocolFeature.ConfigureMemSlots)) {
-      await this.requests.setMemTable(
-        regions.map(({ description }) => description),
-        regions.map(({ fd }) => fd),
-      );
-      return;
-    }
-    for (const { description, fd } of regions) {
-      await this.requests.addMemReg(description, fd);
-    }
-  }
-
-  /** Adds bits to the device status, where the back-end wants to be told of it. */
-  async #setStatus(bits: number): Promise<void> {
-    if (!this.requests.negotiation.has(ProtocolFeature.Status)) return;
-    const before = await this.requests.getStatus();
-    await this.requests.setStatus(before | bits);
+    return this.#backendChannel.theirs;
   }
 
   async #close(): Promise<void> {

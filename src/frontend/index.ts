@@ -2,6 +2,7 @@
  * frontend: the client. Brings a session up, shares memory, starts and stops queues. Imports
  * session, virtqueue and runtime; never backend.
  */
+export { CLIENT_PROTOCOL_FEATURES, CLIENT_RING_FEATURES, type Wishes } from "./bring-up.ts";
 export * from "./client.ts";
 export * from "./queue.ts";
 export * from "./requests.ts";

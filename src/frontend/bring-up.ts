@@ -1,0 +1,142 @@
+import { NegotiationError, ProtocolError } from "../base/index.ts";
+import type { GuestMemory } from "../memory/index.ts";
+import type { OwnedFd } from "../os/index.ts";
+import { ProtocolFeature, VirtioFeature } from "../protocol/index.ts";
+import type { ClientQueue } from "./queue.ts";
+import type { FrontendRequests } from "./requests.ts";
+
+/** Virtio features of transport and rings that this client can use; device bits come on top. */
+export const CLIENT_RING_FEATURES: bigint =
+  VirtioFeature.Version1 | VirtioFeature.IndirectDesc | VirtioFeature.EventIdx;
+
+/** Protocol features that this client can use. */
+export const CLIENT_PROTOCOL_FEATURES: bigint =
+  ProtocolFeature.Mq |
+  ProtocolFeature.ReplyAck |
+  ProtocolFeature.BackendReq |
+  ProtocolFeature.Config |
+  ProtocolFeature.ResetDevice |
+  ProtocolFeature.ConfigureMemSlots |
+  ProtocolFeature.Status;
+
+/** Bits of the virtio device status, VIRTIO 2.1. */
+const Status = { Acknowledge: 1, Driver: 2, DriverOk: 4, FeaturesOk: 8 } as const;
+
+/** What a front-end would like to use, where it is offered. */
+export interface Wishes {
+  /** Device feature bits. Default none. */
+  readonly deviceFeatures?: bigint | undefined;
+  /** Uses packed rings where they are offered. Default false: split rings, as QEMU does. */
+  readonly packed?: boolean | undefined;
+  /** Features not to use although they are offered. */
+  readonly without?: { readonly virtio?: bigint; readonly protocol?: bigint } | undefined;
+}
+
+/**
+ * Agrees with the back-end on features, in the order that every back-end bears.
+ *
+ * @param openBackendChannel makes the channel for requests of the back-end; its other end is sent
+ * @throws {NegotiationError} the back-end offers no VIRTIO_F_VERSION_1
+ */
+export async function negotiate(
+  requests: FrontendRequests,
+  { deviceFeatures = 0n, packed, without }: Wishes,
+  openBackendChannel: () => OwnedFd,
+): Promise<void> {
+  const offered = await requests.getFeatures();
+  if ((offered & VirtioFeature.Version1) === 0n) {
+    throw new NegotiationError(
+      `expected a back-end that offers VIRTIO_F_VERSION_1, got features 0x${offered.toString(16)}`,
+    );
+  }
+  const withProtocol = (offered & VirtioFeature.ProtocolFeatures) !== 0n;
+  if (withProtocol) {
+    const wanted = CLIENT_PROTOCOL_FEATURES & ~(without?.protocol ?? 0n);
+    await requests.setProtocolFeatures((await requests.getProtocolFeatures()) & wanted);
+    if (requests.negotiation.has(ProtocolFeature.BackendReq)) {
+      const theirs = openBackendChannel();
+      await requests.setBackendReqFd(theirs);
+      theirs.close();
+    }
+  }
+  await requests.setOwner();
+  await addStatus(requests, Status.Acknowledge | Status.Driver);
+  const format = packed ? VirtioFeature.RingPacked : 0n;
+  const wanted = (CLIENT_RING_FEATURES | format | deviceFeatures) & ~(without?.virtio ?? 0n);
+  const gate = withProtocol ? VirtioFeature.ProtocolFeatures : 0n;
+  await requests.setFeatures((offered & wanted) | gate);
+  await addStatus(requests, Status.FeaturesOk);
+}
+
+/** Shares memory, slot by slot where the back-end has slots. */
+export async function shareMemory(requests: FrontendRequests, memory: GuestMemory): Promise<void> {
+  const { regions } = memory;
+  if (requests.negotiation.has(ProtocolFeature.ConfigureMemSlots)) {
+    for (const { description, fd } of regions) await requests.addMemReg(description, fd);
+    return;
+  }
+  await requests.setMemTable(
+    regions.map(({ description }) => description),
+    regions.map(({ fd }) => fd),
+  );
+}
+
+/** Sets a ring up, starts and enables it. */
+export async function startRing(requests: FrontendRequests, queue: ClientQueue): Promise<void> {
+  const { index, ring } = queue;
+  const { descriptors, driver, device } = ring.parts;
+  await requests.setVringNum(index, ring.size);
+  await requests.setVringBase(index, ring.base);
+  await requests.setVringAddr({
+    index,
+    flags: 0,
+    descriptor: descriptors.userAddress,
+    available: driver.userAddress,
+    used: device.userAddress,
+    log: 0n,
+  });
+  await requests.setVringErr(index, queue.error.descriptor);
+  await requests.setVringCall(index, queue.call.descriptor);
+  await requests.setVringKick(index, queue.kick.descriptor);
+  await enableRing(requests, index, true);
+}
+
+/** Tells that the driver is there, and makes sure that the back-end took the ring. */
+export async function confirmStart(requests: FrontendRequests): Promise<void> {
+  await addStatus(requests, Status.DriverOk);
+  // libvhost-user acknowledges everything with success and closes afterwards: only an answer to one
+  // more request shows that the ring was accepted.
+  await requests.getFeatures();
+}
+
+/**
+ * Stops a ring and collects what completed before.
+ *
+ * @returns where the ring stands
+ * @throws {ProtocolError} the ring cannot stand there
+ */
+export async function stopRing(requests: FrontendRequests, queue: ClientQueue): Promise<number> {
+  await enableRing(requests, queue.index, false);
+  const base = await requests.getVringBase(queue.index);
+  queue.stop();
+  queue.collect();
+  const { ring } = queue;
+  if (ring.isPossibleBase(base)) return base;
+  const [expected, actual] = [`${ring.base} and up to ${ring.outstanding} more`, String(base)];
+  throw new ProtocolError(
+    `VHOST_USER_GET_VRING_BASE reply: expected the index of queue ${queue.index} to be ${expected}, got ${actual}`,
+    { request: "VHOST_USER_GET_VRING_BASE", field: "num", expected, actual },
+  );
+}
+
+/** Without the gate bit rings are enabled from the start, and nothing could change that. */
+async function enableRing(requests: FrontendRequests, index: number, on: boolean): Promise<void> {
+  if ((requests.negotiation.features & VirtioFeature.ProtocolFeatures) === 0n) return;
+  await requests.setVringEnable(index, on);
+}
+
+/** Adds bits to the device status, where the back-end wants to be told of it. */
+async function addStatus(requests: FrontendRequests, bits: number): Promise<void> {
+  if (!requests.negotiation.has(ProtocolFeature.Status)) return;
+  await requests.setStatus((await requests.getStatus()) | bits);
+}
