@@ -13,6 +13,9 @@ import {
 import type { Device, RunningQueue } from "./device.ts";
 import { locateRing } from "./ring-memory.ts";
 
+/** VIRTQ_DESC_F_USED, seen in a descriptor's last word. */
+const PACKED_USED = 1 << 31;
+
 /** What a ring needs to know of its session. */
 export interface VringContext {
   readonly device: Device;
@@ -261,20 +264,35 @@ export class Vring {
     const { memory, features, wrapQueue } = this.#context;
     if (this.#queue && !this.#stale) return this.#queue;
     const acknowledged = features();
+    const memoryOfRing = this.#locate();
     const queue = createDeviceQueue({
       size: this.#size,
-      memory: this.#locate(),
+      memory: memoryOfRing,
       space: memory,
       features: {
         eventIdx: (acknowledged & VirtioFeature.EventIdx) !== 0n,
         indirect: (acknowledged & VirtioFeature.IndirectDesc) !== 0n,
         packed: (acknowledged & VirtioFeature.RingPacked) !== 0n,
       },
-      base: this.#queue?.state().base ?? this.#base ?? this.#format.freshBase,
+      base: this.#queue?.state().base ?? this.#firstBase(memoryOfRing),
     });
     this.#queue = wrapQueue(queue);
     this.#stale = false;
     return this.#queue;
+  }
+
+  /**
+   * Linux's virtio_uml sets base 0 for packed rings, too, where that means that the ring has wrapped
+   * around. One that has holds a descriptor marked as used.
+   */
+  #firstBase({ descriptors: { window, offset } }: RingMemory): number {
+    const { freshBase } = this.#format;
+    if (this.#base !== 0 || freshBase === 0) return this.#base ?? freshBase;
+    for (let i = 0; i < this.#size; i += 1) {
+      const idAndFlags = window.u32[(offset >>> 2) + i * 4 + 3] ?? 0;
+      if ((idAndFlags & PACKED_USED) !== 0) return 0;
+    }
+    return freshBase;
   }
 
   #locate(): RingMemory {

@@ -6,7 +6,7 @@ import { BackendServer } from "../../src/backend/index.ts";
 import { TimeoutError } from "../../src/base/index.ts";
 import { BlockDevice, BlockStorage } from "../../src/devices/block/index.ts";
 import { bootUml } from "../../src/peers/index.ts";
-import { encodeHeader, HEADER_SIZE, VirtioFeature } from "../../src/protocol/index.ts";
+import { encodeHeader, HEADER_SIZE } from "../../src/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { packageRoot } from "../support/package-root.ts";
 import { diskImage, needsProgram, sha256OfFile, temporaryDirectory } from "./support/index.ts";
@@ -15,8 +15,6 @@ import { serveNet, until } from "./support/net.ts";
 guardLeaks();
 
 const skip = needsProgram("linux.uml", "busybox");
-/** Linux 6.1 acknowledges packed rings and then sets base 0, which no fresh packed ring has. */
-const NOT_PACKED = { virtio: VirtioFeature.RingPacked };
 const CAPTURE = "uml-6.1-blk--vhost-user.jsonl";
 
 test(
@@ -34,7 +32,6 @@ test(
     const started = performance.now();
     const server = await BackendServer.listen(socketPath, {
       device: () => new BlockDevice({ storage }),
-      without: NOT_PACKED,
       onProblem: ({ message }) => problems.push(message),
       observe: (way, { header, payload, fds }) => {
         const head = new Uint8Array(HEADER_SIZE);
@@ -79,7 +76,6 @@ test(
 
 test("a User Mode Linux has our network card, and frames pass both ways", { skip }, async (t) => {
   const backend = await serveNet(t, {
-    withoutVirtio: VirtioFeature.RingPacked,
     onFrame: () => void backend.net.send(new Uint8Array(60).fill(0xff)),
   });
   const { net, problems, socketPath } = backend;
@@ -103,7 +99,7 @@ test(
   "a User Mode Linux that is not done in time is ended with its helpers",
   { skip },
   async (t) => {
-    const { net, socketPath } = await serveNet(t, { withoutVirtio: VirtioFeature.RingPacked });
+    const { net, socketPath } = await serveNet(t);
     await assert.rejects(
       bootUml({
         socketPath,
