@@ -1,4 +1,4 @@
-import { closeSync, constants, lstatSync, openSync, type Stats } from "node:fs";
+import { constants, lstatSync, openSync, type Stats } from "node:fs";
 import { dirname } from "node:path";
 import { EnvironmentError, UsageError } from "../base/index.ts";
 import { effectiveUserId } from "../os/process-name.ts";
@@ -51,18 +51,6 @@ export function createPrivateFile(path: string, purpose: PathPurpose): number {
     return openSync(path, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR | O_APPEND, 0o600);
   } catch (error) {
     throw explainFileError(error, path, purpose);
-  }
-}
-
-/** Makes the private file, fills it and closes it. */
-export function withPrivateFile<T>(path: string, purpose: PathPurpose, use: (fd: number) => T): T {
-  const fd = createPrivateFile(path, purpose);
-  try {
-    return use(fd);
-  } catch (error) {
-    throw explainFileError(error, path, purpose);
-  } finally {
-    closeSync(fd);
   }
 }
 

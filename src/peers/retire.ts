@@ -1,8 +1,10 @@
+import { lstatSync } from "node:fs";
 import { StateError } from "../base/index.ts";
-import { describeProcess } from "../os/process-name.ts";
+import { describeProcess, effectiveUserId } from "../os/process-name.ts";
 import { isOurs, type Ledger, type LedgerRecord } from "./ledger.ts";
 import { type OwnedPath, ownPath, type PathRole, removeOwnedPath } from "./owned-path.ts";
 import { isRunning, type ProcessIdentity, waitUntilGone } from "./process-identity.ts";
+import { ownImagePath } from "./server-options.ts";
 import { serverDetails, serverRecordKind } from "./server-record.ts";
 import { holdsListener } from "./socket-mode.ts";
 
@@ -37,7 +39,7 @@ export async function retire(
   record: LedgerRecord,
   { graceMs = defaultGraceMs, keep = [] }: RetireOptions = {},
 ): Promise<Retirement> {
-  const paths = [...record.paths, ...unrecordedSocket(record)];
+  const paths = [...record.paths, ...unrecorded(record)];
   const stopped = isOurs(record) ? record.process : undefined;
   let forced = false;
   if (stopped !== undefined) {
@@ -79,10 +81,26 @@ function signalOurs(identity: ProcessIdentity, signal: NodeJS.Signals): void {
   }
 }
 
-/** The socket of a start that was cut off before it was written down; its maker must still have it. */
-function unrecordedSocket(record: LedgerRecord): OwnedPath[] {
-  if (record.kind !== serverRecordKind || !isOurs(record)) return [];
-  if (record.paths.some(({ role }) => role === "socket")) return [];
-  const { socket } = serverDetails(record).options;
-  return holdsListener(record.process.pid, socket) ? [ownPath(socket, "socket")] : [];
+/**
+ * What a start that was cut off had made and not yet written down. Its socket: the process still
+ * has it. Its files: the record announced paths that were free then; an empty file of ours there is
+ * the one that the start made, since the next thing it does is to write it down, and then to fill it.
+ */
+function unrecorded(record: LedgerRecord): OwnedPath[] {
+  if (record.kind !== serverRecordKind || record.state !== "starting") return [];
+  const { options } = serverDetails(record);
+  const known = new Set(record.paths.map(({ role }) => role));
+  const found: OwnedPath[] = [];
+  const { process: identity } = record;
+  if (!known.has("socket") && identity !== null && holdsListener(identity.pid, options.socket)) {
+    if (isOurs(record)) found.push(ownPath(options.socket, "socket"));
+  }
+  const files = { log: options.log, "pid file": options.pidFile, image: ownImagePath(options) };
+  for (const [role, path] of Object.entries(files) as [PathRole, string | undefined][]) {
+    if (path === undefined || known.has(role)) continue;
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    const isNew = stat?.isFile() === true && stat.size === 0 && stat.uid === effectiveUserId();
+    if (isNew) found.push(ownPath(path, role));
+  }
+  return found;
 }

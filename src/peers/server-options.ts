@@ -70,6 +70,11 @@ export function checkServerOptions(options: ServerOptions): ServerOptions {
   return { ...options, socket, pidFile, log, image: image && resolve(image) };
 }
 
+/** The sparse file that lives as long as the server; undefined where none is needed. */
+export function ownImagePath({ kind, image, socket }: ServerOptions): string | undefined {
+  return kind === "block" && image === undefined ? `${socket}.img` : undefined;
+}
+
 /** Name of the run in the ledger: there is one server a socket. */
 export function serverId(socket: string): string {
   return `qemu-${createHash("sha256").update(resolve(socket)).digest("hex").slice(0, 16)}`;

@@ -20,6 +20,7 @@ import { retire } from "./retire.ts";
 import { chooseAccelerator, clearWay, imagePurpose, type StartIo } from "./server-preflight.ts";
 import {
   checkServerOptions,
+  ownImagePath,
   serverArguments,
   serverId,
   type ServerOptions,
@@ -101,7 +102,6 @@ class Start {
   readonly #ledger: Ledger;
   readonly #options: ServerOptions;
   readonly #command: readonly string[];
-  readonly #imagePath: string;
   readonly #paths: OwnedPath[] = [];
   #record: LedgerRecord;
   #process: DetachedProcess | undefined;
@@ -115,8 +115,8 @@ class Start {
   ) {
     this.#ledger = ledger;
     this.#options = options;
-    this.#imagePath = options.image ?? `${options.socket}.img`;
-    this.#command = [program, ...serverArguments(options, accelerator, this.#imagePath)];
+    const disk = options.image ?? ownImagePath(options) ?? "";
+    this.#command = [program, ...serverArguments(options, accelerator, disk)];
     this.#record = {
       id,
       kind: serverRecordKind,
@@ -133,7 +133,7 @@ class Start {
   }
 
   async go(io: StartIo): Promise<StartResult> {
-    const { socket, pidFile, log, kind, image } = this.#options;
+    const { socket, pidFile, log } = this.#options;
     const { signal, timeoutMs = defaultTimeoutMs } = io;
     signal?.throwIfAborted();
     const started = performance.now();
@@ -141,7 +141,8 @@ class Start {
     const logFd = this.#create(log, logPurpose, "log");
     try {
       writeAll(logFd, logHeader(shellWords(this.#command)), log, logPurpose);
-      if (kind === "block" && image === undefined) this.#createImage();
+      const image = ownImagePath(this.#options);
+      if (image !== undefined) this.#createImage(image);
       const pidFd = this.#create(pidFile, pidFilePurpose, "pid file");
       try {
         const [program = "", ...args] = this.#command;
@@ -188,8 +189,8 @@ class Start {
     return fd;
   }
 
-  #createImage(): void {
-    const fd = this.#create(this.#imagePath, imagePurpose, "image");
+  #createImage(path: string): void {
+    const fd = this.#create(path, imagePurpose, "image");
     try {
       ftruncateSync(fd, sparseImageBytes);
     } finally {

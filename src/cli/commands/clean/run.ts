@@ -1,10 +1,13 @@
 import { existsSync, rmSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { clean, Ledger } from "../../../peers/index.ts";
+import { clean, Ledger, serverDefaults } from "../../../peers/index.ts";
 import type { CommonOptions, Context } from "../../context.ts";
 
 export interface CleanOptions extends CommonOptions {
+  readonly socket?: string | undefined;
+  readonly pidFile?: string | undefined;
+  readonly log?: string | undefined;
   readonly all?: true | undefined;
   readonly dryRun?: true | undefined;
   readonly json?: true | undefined;
@@ -13,7 +16,12 @@ export interface CleanOptions extends CommonOptions {
 export async function runClean(options: CleanOptions, context: Context): Promise<void> {
   const { output, signal } = context;
   const { all = false, dryRun = false } = options;
-  const report = await clean(Ledger.open(), { dryRun, caches: all, signal });
+  const paths = {
+    socket: resolve(options.socket ?? (process.env["SOCKET_PATH"] || serverDefaults.socket)),
+    pidFile: resolve(options.pidFile ?? serverDefaults.pidFile),
+    log: resolve(options.log ?? serverDefaults.log),
+  };
+  const report = await clean(Ledger.open(), { dryRun, caches: all, paths, signal });
   const removed = [...report.removed];
   if (all) {
     for (const folder of buildOutput()) {
