@@ -102,6 +102,12 @@ export class ServerSpace extends Workspace {
     writeFileSync(this.recordFile, JSON.stringify(change(this.record())));
   }
 
+  /** Only here: never the paths of a user of this machine. */
+  clean(...more: string[]): Promise<Result> {
+    const paths = ["--socket", this.socket, "--pid-file", this.pidFile, "--log", this.log];
+    return this.command(["clean", ...paths, ...more]).result;
+  }
+
   /** No process, socket, pid file, record, lock or half-written file. */
   assertNothingLeft(): void {
     assert.deepEqual(this.survivors(), [], "a process was left");
@@ -120,7 +126,7 @@ function ledgerFiles(folder: string): string[] {
 export async function until(holds: () => boolean): Promise<void> {
   const deadline = performance.now() + 20_000;
   while (!holds()) {
-    assert.ok(performance.now() < deadline, `not so after 20 s: ${holds}`);
+    assert.ok(performance.now() < deadline, `not so after 20 s: ${holds.toString()}`);
     await setImmediate();
   }
 }
