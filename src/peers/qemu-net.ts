@@ -11,6 +11,8 @@ export interface QemuNetOptions {
   readonly memoryMiB?: number | undefined;
   /** Default `tcg`. */
   readonly accelerator?: Accelerator | undefined;
+  /** Boots from the network by the card's boot ROM (Debian's ipxe-qemu). Default false: no ROM. */
+  readonly bootRom?: boolean | undefined;
   /** Further properties of `virtio-net-pci`, e.g. `packed=on`. */
   readonly netOptions?: string | undefined;
   readonly extraArguments?: readonly string[] | undefined;
@@ -22,8 +24,8 @@ export function qemuNetArguments(options: QemuNetOptions): string[] {
   const device = [
     "virtio-net-pci",
     "netdev=net0",
-    // No boot ROM: it would need another package, and this machine boots nothing.
-    "romfile=",
+    // Without it QEMU insists on a ROM file, which is another package.
+    options.bootRom ? "bootindex=0" : "romfile=",
     // One vector a queue, one for configuration changes, one for the control queue.
     ...(pairs > 1 ? ["mq=on", `vectors=${2 * pairs + 2}`] : []),
     ...(options.netOptions ? [options.netOptions] : []),

@@ -6,6 +6,7 @@
  * @experimental
  */
 export { createChainCursor } from "./chain.ts";
+export * from "./chain-copy.ts";
 export * from "./create.ts";
 export { DescriptorFlag } from "./descriptor.ts";
 export * from "./packed/device-queue.ts";

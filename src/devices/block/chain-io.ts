@@ -1,51 +1,6 @@
 import type { ChainCursor } from "../../virtqueue/index.ts";
 import type { BlockStorage } from "./storage.ts";
 
-/**
- * Bytes of a chain by their position, wherever the driver cut it into descriptors: VIRTIO 2.7.4
- * leaves the framing free, so a header may come in sixteen pieces and data may share a descriptor
- * with header or status. Reused; reads nothing twice.
- */
-
-/** Copies `length` readable bytes from `start` on; the chain holds them. */
-export function readBytes(
-  chain: ChainCursor,
-  start: number,
-  out: Uint8Array,
-  length: number,
-): void {
-  const { spans } = chain;
-  let at = 0;
-  for (let span = 0; span < chain.readableSpans && at < length; span += 1) {
-    const size = spans.lengths[span] ?? 0;
-    if (start >= size) {
-      start -= size;
-      continue;
-    }
-    const bytes = spans.windows[span]?.bytes;
-    const from = (spans.offsets[span] ?? 0) + start;
-    const take = Math.min(size - start, length - at);
-    for (let i = 0; i < take; i += 1) out[at + i] = bytes?.[from + i] ?? 0;
-    at += take;
-    start = 0;
-  }
-}
-
-/** Copies bytes to the front of the writable part; the chain has room for them. */
-export function writeBytes(chain: ChainCursor, source: Uint8Array, length: number): void {
-  const { spans } = chain;
-  let at = 0;
-  for (let span = chain.readableSpans; span < spans.count && at < length; span += 1) {
-    const bytes = spans.windows[span]?.bytes;
-    const to = spans.offsets[span] ?? 0;
-    const take = Math.min(spans.lengths[span] ?? 0, length - at);
-    for (let i = 0; i < take; i += 1) {
-      if (bytes !== undefined) bytes[to + i] = source[at + i] ?? 0;
-    }
-    at += take;
-  }
-}
-
 /** Writes the last writable byte of a chain that has one. */
 export function writeLastByte(chain: ChainCursor, value: number): void {
   const { spans } = chain;

@@ -1,7 +1,7 @@
 import { fdatasync, fdatasyncSync } from "node:fs";
 import type { Device, DeviceConfig, RunningQueue } from "../../backend/index.ts";
-import { type ChainCursor, createChainCursor } from "../../virtqueue/index.ts";
-import { readBytes, transfer, writeBytes, writeLastByte } from "./chain-io.ts";
+import { type ChainCursor, copyIn, copyOut, createChainCursor } from "../../virtqueue/index.ts";
+import { transfer, writeLastByte } from "./chain-io.ts";
 import { BLOCK_CONFIG_SIZE, encodeBlockConfig } from "./config.ts";
 import {
   BlockFeature,
@@ -95,7 +95,7 @@ export class BlockDevice implements Device {
       this.#finish(running, chain, BlockStatus.IoError, 0);
       return;
     }
-    readBytes(chain, 0, this.#header, HEADER_BYTES);
+    copyOut(chain, 0, this.#header, HEADER_BYTES);
     const type = this.#headerView.getUint32(0, true);
     if (type === BlockRequest.Flush) {
       this.#flush(running, chain);
@@ -112,7 +112,7 @@ export class BlockDevice implements Device {
       status = this.#write(chain, dataOut);
     } else if (type === BlockRequest.GetId) {
       written = Math.min(dataIn, ID_BYTES);
-      writeBytes(chain, this.#id, written);
+      copyIn(chain, 0, this.#id, 0, written);
       status = written === dataIn ? BlockStatus.Ok : BlockStatus.IoError;
     } else if (type === BlockRequest.Discard || type === BlockRequest.WriteZeroes) {
       status = this.#changeRanges(chain, dataOut, type);
@@ -156,7 +156,7 @@ export class BlockDevice implements Device {
     if (this.#storage.readOnly) return BlockStatus.IoError;
     const count = length / RANGE_BYTES;
     if (length % RANGE_BYTES !== 0 || count === 0 || count > MAX_RANGES) return BlockStatus.IoError;
-    readBytes(chain, HEADER_BYTES, this.#ranges, length);
+    copyOut(chain, HEADER_BYTES, this.#ranges, length);
     const view = this.#rangesView;
     const allowedFlags = type === BlockRequest.WriteZeroes ? WRITE_ZEROES_UNMAP : 0;
     // All are looked at before the first is carried out: a refused request changes nothing.

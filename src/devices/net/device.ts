@@ -1,7 +1,6 @@
 import { UsageError } from "../../base/index.ts";
 import type { Device, RunningQueue } from "../../backend/index.ts";
-import { type ChainCursor, createChainCursor } from "../../virtqueue/index.ts";
-import { copyOut } from "./chain-copy.ts";
+import { type ChainCursor, createChainCursor, copyOut } from "../../virtqueue/index.ts";
 import {
   GSO_NONE,
   LONG_HEADER_BYTES,

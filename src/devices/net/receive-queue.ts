@@ -1,6 +1,10 @@
 import type { RunningQueue } from "../../backend/index.ts";
-import { type ChainCursor, createChainCursor, type DeviceQueue } from "../../virtqueue/index.ts";
-import { copyIn } from "./chain-copy.ts";
+import {
+  type ChainCursor,
+  createChainCursor,
+  type DeviceQueue,
+  copyIn,
+} from "../../virtqueue/index.ts";
 import { LONG_HEADER_BYTES, MAX_FRAME_BYTES, NUM_BUFFERS_OFFSET } from "./layout.ts";
 
 /** What the ring's driver agreed to. */

@@ -5,6 +5,7 @@ import {
   knownPrograms,
   type ManagedProcess,
   type ProgramName,
+  type QemuNetOptions,
   startQemuNet,
   startStorageDaemon,
 } from "../../peers/index.ts";
@@ -25,7 +26,7 @@ export function needProgram({ options }: TestContext, name: ProgramName): void {
 /** QEMU with a vhost-user network card, listening: a front-end. */
 export async function startQemu(
   context: TestContext,
-  more: { netOptions?: string; extraArguments?: readonly string[] } = {},
+  more: Pick<QemuNetOptions, "netOptions" | "bootRom"> = {},
 ): Promise<{ socket: string; qemu: ManagedProcess }> {
   needProgram(context, "qemu-system-x86_64");
   const socket = join(context.folder, "qemu.sock");

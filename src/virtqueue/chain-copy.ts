@@ -1,8 +1,9 @@
-import type { ChainCursor } from "../../virtqueue/index.ts";
+import type { ChainCursor } from "./types.ts";
 
 /**
- * Bytes of a chain by their position: VIRTIO 2.7.4 leaves the framing free, so a header may come in
- * pieces and share a descriptor with the frame. Reads and writes nothing twice, allocates nothing.
+ * Bytes of a chain by their position, wherever the driver cut it into descriptors: VIRTIO 2.7.4
+ * leaves the framing free, so a header may come in sixteen pieces and share a descriptor with the
+ * data. Reads and writes nothing twice, allocates nothing.
  */
 
 /** Copies `length` readable bytes from byte `start` of the chain on; the chain holds them. */
