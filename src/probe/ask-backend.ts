@@ -20,11 +20,15 @@ import { inferDevice } from "./infer-device.ts";
 /**
  * Asks a back-end for everything that can be asked without starting it.
  *
+ * @param role microseconds until the role was known
  * @throws {TimeoutError | PeerClosedError | ProtocolError}
  */
-export async function askBackend(connection: Connection, options: ProbeOptions): Promise<Probe> {
+export async function askBackend(
+  connection: Connection,
+  role: number,
+  options: ProbeOptions,
+): Promise<Probe> {
   const { path: socket, channel, pid, peer, connectUs, timeoutMs } = connection;
-  const roleUs = microsecondsSince(connection.since);
   const negotiation = new Negotiation();
   const caller = new Caller(channel, {
     direction: "front-end",
@@ -74,7 +78,7 @@ export async function askBackend(connection: Connection, options: ProbeOptions):
     config: config.value,
     timingsUs: {
       connect: connectUs,
-      role: roleUs,
+      role,
       features: virtio.us,
       protocolFeatures: protocol.us,
       queues: queues.us,

@@ -24,11 +24,15 @@ const DEVICE_FEATURES = (1n << 24n) - 1n;
 /**
  * Plays a back-end for a front-end until it has said what it acknowledges.
  *
+ * @param role microseconds until the role was known
  * @throws {TimeoutError | PeerClosedError | ProtocolError}
  */
-export async function askFrontend(connection: Connection, options: ProbeOptions): Promise<Probe> {
+export async function askFrontend(
+  connection: Connection,
+  role: number,
+  options: ProbeOptions,
+): Promise<Probe> {
   const { path: socket, pid, connectUs } = connection;
-  const role = microsecondsSince(connection.since);
   const start = performance.now();
   const acknowledged = await acknowledgedFeatures(connection, options);
   return {

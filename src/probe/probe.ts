@@ -1,5 +1,11 @@
 import { Deferred } from "../base/index.ts";
-import { type Connection, openConnection, type Probe, type ProbeOptions } from "./connection.ts";
+import {
+  type Connection,
+  microsecondsSince,
+  openConnection,
+  type Probe,
+  type ProbeOptions,
+} from "./connection.ts";
 
 /** How long a front-end is given to speak first, ms: QEMU does within 0.2. */
 const LISTEN_MS = 50;
@@ -19,42 +25,41 @@ export async function probe(socketPath: string, options: ProbeOptions = {}): Pro
   const first = await openConnection(socketPath, options);
   try {
     // What asks is loaded here because the wait has room for it: that is most of a start's time.
-    const [{ askBackend }] = await Promise.all([
+    const [roleUs, { askBackend }, { askFrontend }] = await Promise.all([
+      listen(first, options),
       import("./ask-backend.ts"),
       import("./ask-frontend.ts"),
-      listen(first, options),
     ]);
     try {
-      if (!first.channel.sawRequest) return await askBackend(first, options);
+      if (!first.channel.sawRequest) return await askBackend(first, roleUs, options);
     } catch (error) {
       // A request where an answer was due: a front-end that took its time.
       if (!first.channel.sawRequest) throw error;
       first.channel.close();
-      return await askAgain(socketPath, options);
+      const second = await openConnection(socketPath, options);
+      try {
+        return await askFrontend(second, microsecondsSince(first.since), options);
+      } finally {
+        second.channel.close();
+      }
     }
-    const { askFrontend } = await import("./ask-frontend.ts");
-    return await askFrontend(first, options);
+    return await askFrontend(first, roleUs, options);
   } finally {
     first.channel.close();
   }
 }
 
-async function askAgain(socketPath: string, options: ProbeOptions): Promise<Probe> {
-  const { askFrontend } = await import("./ask-frontend.ts");
-  const second = await openConnection(socketPath, options);
-  try {
-    return await askFrontend(second, options);
-  } finally {
-    second.channel.close();
-  }
-}
-
-/** Waits for a front-end's first word, or for the time in which one would have spoken. */
-async function listen({ channel }: Connection, { signal }: ProbeOptions): Promise<void> {
+/**
+ * Waits for a front-end's first word, or for the time in which one would have spoken.
+ *
+ * @returns microseconds
+ */
+async function listen({ channel, since }: Connection, { signal }: ProbeOptions): Promise<number> {
   const silence = new Deferred<void>({ signal });
   const timer = setTimeout(() => silence.resolve(), LISTEN_MS);
   try {
     await Promise.race([channel.first, silence.promise]);
+    return microsecondsSince(since);
   } finally {
     clearTimeout(timer);
     silence.resolve();
