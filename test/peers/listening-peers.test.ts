@@ -4,7 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { startQemuNet, startVirtiofsd, Testpmd } from "../../src/peers/index.ts";
+import { guardLeaks } from "../support/leak-guard.ts";
 import { needsProgram, needsRoot, temporaryDirectory } from "./support/index.ts";
+
+guardLeaks();
 
 test(
   "QEMU with a vhost-user card listens before anybody connects, and can be stopped",

@@ -4,7 +4,10 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { test } from "node:test";
 import { EnvironmentError, PeerClosedError, TimeoutError } from "../../src/base/index.ts";
+import { guardLeaks } from "../support/leak-guard.ts";
 import { ManagedProcess } from "../../src/peers/index.ts";
+
+guardLeaks();
 
 const shell = (script: string, options = {}): Promise<ManagedProcess> =>
   ManagedProcess.spawn("sh", ["-c", script], options);

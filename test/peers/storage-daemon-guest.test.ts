@@ -9,6 +9,7 @@ import {
   bootSector,
   startStorageDaemon,
 } from "../../src/peers/index.ts";
+import { guardLeaks } from "../support/leak-guard.ts";
 import {
   diskImage,
   needsGuest,
@@ -16,6 +17,8 @@ import {
   sha256OfFile,
   temporaryDirectory,
 } from "./support/index.ts";
+
+guardLeaks();
 
 const skipGuest = needsGuest("qemu-storage-daemon");
 const skipFirmware = needsProgram("qemu-system-x86_64", "qemu-storage-daemon");

@@ -9,7 +9,10 @@ import {
   storageDaemonArguments,
   waitUntilListening,
 } from "../../src/peers/index.ts";
+import { guardLeaks } from "../support/leak-guard.ts";
 import { diskImage, needsProgram, temporaryDirectory } from "./support/index.ts";
+
+guardLeaks();
 
 const skip = needsProgram("qemu-storage-daemon");
 const mebibyte = 1024 * 1024;

@@ -3,7 +3,10 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { bootLinux, startVirtiofsd } from "../../src/peers/index.ts";
+import { guardLeaks } from "../support/leak-guard.ts";
 import { needsGuest, needsRoot, temporaryDirectory } from "./support/index.ts";
+
+guardLeaks();
 
 test(
   "a Linux guest mounts the directory that virtiofsd shares, and writes into it",
