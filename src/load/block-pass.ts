@@ -1,5 +1,5 @@
 import type { RecordableHistogram } from "node:perf_hooks";
-import { Deferred, DeviceError } from "../base/index.ts";
+import { Deferred, DeviceError, TimeoutError } from "../base/index.ts";
 import {
   type BlockQueue,
   BlockRequest,
@@ -30,7 +30,11 @@ export interface BlockPassOptions {
   /** Called now and then with the bytes done. */
   readonly onProgress?: (bytes: number) => void;
   readonly signal?: AbortSignal | undefined;
+  /** How long nothing at all may complete, milliseconds. Default 30 s. */
+  readonly stallMs?: number | undefined;
 }
+
+const DEFAULT_STALL_MS = 30_000;
 
 export interface BlockPassResult {
   readonly bytes: number;
@@ -49,11 +53,14 @@ export class MismatchError extends Error {
   }
 }
 
+/** Requests are out, and none completes any more. */
+export class StalledError extends TimeoutError {}
+
 /**
  * Goes over a range of a block device once, on one queue at its full depth. The queue's handler is
  * taken for the time of the pass.
  *
- * @throws {MismatchError | DeviceError | QueueError | PeerClosedError}, the signal's reason
+ * @throws {MismatchError | StalledError | DeviceError | QueueError | PeerClosedError}, the signal's reason
  */
 export async function runBlockPass(
   queue: BlockQueue,
@@ -82,6 +89,7 @@ class BlockPass {
   #done = 0;
   #requests = 0;
   #failure: Error | undefined;
+  #stalled: NodeJS.Timeout | undefined;
 
   constructor(queue: BlockQueue, options: BlockPassOptions) {
     this.#queue = queue;
@@ -98,8 +106,18 @@ class BlockPass {
 
   async run(): Promise<BlockPassResult> {
     const start = performance.now();
-    this.#submit();
-    await this.#end.promise;
+    const { stallMs = DEFAULT_STALL_MS, work } = this.#options;
+    const stalled = setTimeout(() => {
+      const what = `${work}: ${this.#queue.outstanding} requests not completed within ${stallMs} ms`;
+      this.#end.reject(new StalledError(what));
+    }, stallMs);
+    this.#stalled = stalled;
+    try {
+      this.#submit();
+      await this.#end.promise;
+    } finally {
+      clearTimeout(stalled);
+    }
     const seconds = (performance.now() - start) / 1000;
     return { bytes: this.#done, requests: this.#requests, seconds };
   }
@@ -122,6 +140,7 @@ class BlockPass {
   }
 
   batchDone(): void {
+    this.#stalled?.refresh();
     this.#options.onProgress?.(this.#done);
     if (this.#failure === undefined && !this.#end.settled) this.#submit();
     // What is still out would otherwise complete into somebody else's handler.

@@ -21,6 +21,8 @@ export interface BlockVerifyOptions extends WaitOptions {
   readonly transferBytes?: number | undefined;
   /** Writes over what is on the device. Default false: a device that is not blank is refused. */
   readonly overwrite?: boolean | undefined;
+  /** How long nothing at all may complete, milliseconds. Default 30 s. */
+  readonly stallMs?: number | undefined;
   readonly onProgress?: ((progress: VerifyProgress) => void) | undefined;
 }
 
@@ -59,7 +61,7 @@ async function verifyCase(
   seed: number,
   expectBlank: boolean,
 ): Promise<VerifyResult> {
-  const { transferBytes = 65_536, signal, onProgress } = options;
+  const { transferBytes = 65_536, signal, stallMs, onProgress } = options;
   const memory = { size: depth * (transferBytes + 4096) + (4 << 20) };
   const client = await options.connect({ deviceFeatures: BLOCK_DRIVER_FEATURES, memory });
   try {
@@ -74,6 +76,7 @@ async function verifyCase(
         size,
         seed,
         signal,
+        stallMs,
         onProgress: (bytes) => onProgress?.({ phase, depth, completion, bytes, size }),
       });
     if (expectBlank) {
@@ -86,7 +89,7 @@ async function verifyCase(
       });
     }
     const write = await run("writing", "write");
-    await driver.flush({ signal });
+    await driver.flush({ signal, timeoutMs: stallMs });
     const read = await run("reading back", "verify");
     return { depth, completion, bytes: size, writeMiBs: rate(write), readMiBs: rate(read) };
   } finally {

@@ -8,7 +8,12 @@ import {
 } from "../../../base/index.ts";
 import { BLOCK_DRIVER_FEATURES, BlockDriver, SECTOR_SIZE } from "../../../devices/block/index.ts";
 import { Client, type ClientOptions } from "../../../frontend/index.ts";
-import { MismatchError, verifyBlock, type VerifyResult } from "../../../load/index.ts";
+import {
+  MismatchError,
+  StalledError,
+  verifyBlock,
+  type VerifyResult,
+} from "../../../load/index.ts";
 import type { Completion } from "../../../runtime/index.ts";
 import { type CommonOptions, type Context, messagePrinter } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
@@ -17,6 +22,7 @@ import { formatSize } from "../../units.ts";
 
 export interface BlockOptions extends CommonOptions {
   readonly listen?: true | undefined;
+  readonly packed?: true | undefined;
   readonly strict?: true | undefined;
   readonly timeout: number;
   readonly ioTimeout: number;
@@ -143,6 +149,7 @@ export async function verify(
       seed,
       transferBytes: blockSize,
       overwrite: overwrite === true,
+      stallMs: options.ioTimeout,
       signal,
       onProgress: ({ phase, depth, completion, bytes, size: all }) =>
         output.progress(
@@ -153,7 +160,7 @@ export async function verify(
       if (!options.json) output.print(verifyLine(result));
     }
   } catch (error) {
-    if (!(error instanceof MismatchError)) throw error;
+    if (!(error instanceof MismatchError || error instanceof StalledError)) throw error;
     throw new CommandError(ExitCode.Failed, `${error.message} (seed ${seed})`, { cause: error });
   }
   if (options.json) output.json({ socket, seed, verified: true, results });
@@ -198,6 +205,7 @@ async function open(
     ...more,
     timeoutMs: options.timeout,
     strictness: options.strict ? "strict" : "lenient",
+    packed: options.packed === true,
     signal: context.signal,
     observe: await messagePrinter(context, options, "block"),
   };
