@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { bootedExitCode, bootFirmware, bootGuest, bootSector } from "../../src/peers/index.ts";
+import { Workspace } from "../integration/support/index.ts";
+import { guardLeaks } from "../support/leak-guard.ts";
+import { needsGuest, needsProgram, sha256OfFile } from "./support/index.ts";
+
+guardLeaks();
+
+const SIZE = 16 << 20;
+
+test(
+  "a PC's firmware boots from sector 0 of serve block",
+  { skip: needsProgram("qemu-system-x86_64") },
+  async (t) => {
+    const space = new Workspace(t);
+    const content = Buffer.alloc(1 << 20);
+    content.set(bootSector("booted from vhost-user"));
+    const { socket } = await space.serve(["--image", space.file("disk.img", content)]);
+    const { message, exitCode, durationMs } = await bootFirmware({ socketPath: socket });
+    t.diagnostic(`the firmware took ${Math.round(durationMs)} ms`);
+    assert.equal(message, "booted from vhost-user");
+    assert.equal(exitCode, bootedExitCode);
+  },
+);
+
+for (const queues of [1, 4]) {
+  for (const eventIdx of ["on", "off"]) {
+    for (const indirect of ["on", "off"]) {
+      test(
+        `a Linux guest's checksums equal ours: queues ${queues}, event_idx ${eventIdx}, indirect ${indirect}`,
+        { skip: needsGuest() },
+        async (t) => {
+          const space = new Workspace(t);
+          const before = randomBytes(SIZE);
+          const image = space.file("disk.img", before);
+          const { socket, server } = await space.serve([
+            ...["--image", image, "--queues", String(queues)],
+          ]);
+          const result = await bootGuest({
+            socketPath: socket,
+            cpus: queues,
+            blkOptions: `num-queues=${queues},event_idx=${eventIdx},indirect_desc=${indirect}`,
+            script: `
+              set -e
+              ls -1 /sys/block/vda/mq | wc -l
+              sha256sum /dev/vda | cut -d ' ' -f 1
+              dd if=/dev/urandom of=/dev/vda bs=64k count=64 seek=32 iflag=fullblock conv=fsync,notrunc 2>/dev/null
+              dd if=/dev/urandom of=/dev/vda bs=4k count=100 seek=3001 iflag=fullblock conv=fsync,notrunc 2>/dev/null
+              echo 3 > /proc/sys/vm/drop_caches
+              sha256sum /dev/vda | cut -d ' ' -f 1`,
+          });
+          t.diagnostic(`the guest took ${Math.round(result.durationMs)} ms`);
+          assert.equal(result.exitCode, 0, result.console);
+          const sum = createHash("sha256").update(before).digest("hex");
+          assert.equal(result.output, `${queues}\n${sum}\n${sha256OfFile(image)}\n`);
+          const after = readFileSync(image);
+          assert.ok(after.subarray(0, 2 << 20).equals(before.subarray(0, 2 << 20)));
+          assert.ok(!after.equals(before));
+          assert.equal((await server.stop("SIGTERM")).code, 0);
+        },
+      );
+    }
+  }
+}
