@@ -17,6 +17,7 @@ function blockCommand(name: string, description: string) {
     .description(description)
     .argument("<socket>", "path of the back-end's socket")
     .option("--listen", "make the socket and wait for the back-end to connect")
+    .option("--packed", "use packed rings where they are offered")
     .addOption(strictOption)
     .addOption(timeoutOption)
     .addOption(
