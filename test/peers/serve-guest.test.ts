@@ -36,9 +36,7 @@ for (const queues of [1, 4]) {
           const space = new Workspace(t);
           const before = randomBytes(SIZE);
           const image = space.file("disk.img", before);
-          const { socket, server } = await space.serve([
-            ...["--image", image, "--queues", String(queues)],
-          ]);
+          const { socket, server } = await space.serve(["--image", image, "--queues", `${queues}`]);
           const result = await bootGuest({
             socketPath: socket,
             cpus: queues,

@@ -1,4 +1,4 @@
 /** Helpers of the tests that run the command. */
 export { commandPath, type Result, Running, vhostUser } from "./command.ts";
 export { busyListener, rawListener } from "./peers.ts";
-export { type Served, Workspace } from "./workspace.ts";
+export { Workspace } from "./workspace.ts";
