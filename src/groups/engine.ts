@@ -1,6 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { makeRecordedFolder } from "../peers/index.ts";
 import type { GroupResult, TestResult } from "../report/index.ts";
 
 /** What the command's options say to the groups. */
@@ -64,20 +62,20 @@ export async function runGroup(
   observer: GroupObserver = {},
 ): Promise<GroupResult> {
   observer.onStart?.(group);
-  const folder = mkdtempSync(join(tmpdir(), `vhost-user-${group.name}-`));
+  const folder = makeRecordedFolder(group.name);
   const start = performance.now();
   const results: TestResult[] = [];
   try {
     for (const each of group.cases) {
       signal.throwIfAborted();
       observer.onCase?.(each.title);
-      const result = await runCase(each, { options, signal, folder });
+      const result = await runCase(each, { options, signal, folder: folder.path });
       signal.throwIfAborted();
       results.push(result);
       observer.onResult?.(result);
     }
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    folder.remove();
   }
   const { name, title } = group;
   return { name, title, durationMs: Math.round(performance.now() - start), results };

@@ -17,6 +17,7 @@ export { judgeKvm, type KvmVerdict } from "./kvm.ts";
 export { isOurs, Ledger, type DamagedRecord, type LedgerRecord } from "./ledger.ts";
 export { lastLogLines } from "./log-file.ts";
 export { ManagedProcess, type ProcessExit, type ProcessOptions } from "./managed-process.ts";
+export { makeRecordedFolder, type RecordedFolder } from "./recorded-folder.ts";
 export { ownPath, type OwnedPath, removeOwnedPath } from "./owned-path.ts";
 export { identifyProcess, identifySelf, type ProcessIdentity } from "./process-identity.ts";
 export { findProgram, knownPrograms, requireProgram, type ProgramName } from "./programs.ts";

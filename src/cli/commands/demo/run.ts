@@ -1,13 +1,10 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createHistogram } from "node:perf_hooks";
-import { fileURLToPath } from "node:url";
 import { UsageError } from "../../../base/index.ts";
 import { BLOCK_DRIVER_FEATURES, BlockDriver } from "../../../devices/block/index.ts";
 import { Client } from "../../../frontend/index.ts";
 import { type BlockPassResult, type BlockWork, runBlockPass } from "../../../load/index.ts";
-import { ManagedProcess, waitUntilListening } from "../../../peers/index.ts";
+import { makeRecordedFolder, type ManagedProcess, startBuiltIn } from "../../../peers/index.ts";
 import { protocolFeatureNames, virtioFeatureNames } from "../../../protocol/index.ts";
 import { type CommonOptions, type Context, messagePrinter } from "../../context.ts";
 import type { Output } from "../../output.ts";
@@ -29,24 +26,17 @@ export async function runDemo(options: DemoOptions, context: Context): Promise<v
   if (size === 0 || size % LATENCY_BYTES !== 0) {
     throw new UsageError(`expected a --size that is a multiple of ${LATENCY_BYTES}, got ${size}`);
   }
-  const directory = mkdtempSync(join(tmpdir(), "vhost-user-demo-"));
-  const socket = join(directory, "disk.sock");
+  const folder = makeRecordedFolder("demo");
+  const socket = join(folder.path, "disk.sock");
   let backend: ManagedProcess | undefined;
   try {
-    backend = await startBackend(socket, size);
-    await waitUntilListening(socket, { process: backend, signal: context.signal });
+    // The same back-end that `serve block` is, in a process of its own.
+    backend = await startBuiltIn({ socketPath: socket, size, signal: context.signal });
     await talk(socket, size, backend, options, context);
   } finally {
     await backend?.stop();
-    rmSync(directory, { recursive: true, force: true });
+    folder.remove();
   }
-}
-
-/** The same back-end that `serve block` is, in a process of its own. */
-async function startBackend(socket: string, size: number): Promise<ManagedProcess> {
-  const command = fileURLToPath(new URL("../../../../../bin/vhost-user.js", import.meta.url));
-  const args = ["serve", "block", "--socket", socket, "--size", String(size)];
-  return ManagedProcess.spawn(process.execPath, [command, ...args]);
 }
 
 async function talk(
