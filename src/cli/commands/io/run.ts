@@ -140,10 +140,15 @@ export async function verify(
     options.depth.map((depth) => ({ depth, completion })),
   );
   const results: VerifyResult[] = [];
+  let connected = false;
   output.note(`seed ${seed}`);
   try {
     for await (const result of verifyBlock({
-      connect: async (more) => open(socket, options, context, more),
+      connect: async (more) => {
+        const client = await open(socket, options, context, more);
+        connected = true;
+        return client;
+      },
       size,
       cases,
       seed,
@@ -160,10 +165,16 @@ export async function verify(
       if (!options.json) output.print(verifyLine(result));
     }
   } catch (error) {
-    if (!(error instanceof MismatchError || error instanceof StalledError)) throw error;
+    const failed = error instanceof MismatchError || error instanceof StalledError;
+    if (!(failed || (connected && isLoss(error)))) throw error;
     throw new CommandError(ExitCode.Failed, `${error.message} (seed ${seed})`, { cause: error });
   }
   if (options.json) output.json({ socket, seed, verified: true, results });
+}
+
+/** Once the handshake is over, what is lost is a failed request and not an unreachable target. */
+function isLoss(error: unknown): error is Error {
+  return error instanceof TimeoutError || error instanceof PeerClosedError;
 }
 
 function verifyLine({ depth, completion, bytes, writeMiBs, readMiBs }: VerifyResult): string {
@@ -185,8 +196,7 @@ async function withDriver(
     const driver = await BlockDriver.start(client);
     await use(driver, { timeoutMs: options.ioTimeout, signal: context.signal });
   } catch (error) {
-    // The handshake is over: what is lost now is a failed request and not an unreachable target.
-    if (error instanceof TimeoutError || error instanceof PeerClosedError) {
+    if (isLoss(error)) {
       throw new CommandError(ExitCode.Failed, error.message, { cause: error });
     }
     throw error;
