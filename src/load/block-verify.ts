@@ -23,6 +23,8 @@ export interface BlockVerifyOptions extends WaitOptions {
   readonly overwrite?: boolean | undefined;
   /** How long nothing at all may complete, milliseconds. Default 30 s. */
   readonly stallMs?: number | undefined;
+  /** A case's handshake is over, its I/O begins. */
+  readonly onStart?: (() => void) | undefined;
   readonly onProgress?: ((progress: VerifyProgress) => void) | undefined;
 }
 
@@ -68,6 +70,7 @@ async function verifyCase(
     const driver = await BlockDriver.start(client, { depth, completion, transferBytes });
     const size = options.size ?? driver.size;
     checkTarget(driver, size);
+    options.onStart?.();
     const [queue] = driver.queues;
     if (queue === undefined) throw new UsageError("the device has no queue");
     const run = async (phase: VerifyProgress["phase"], work: "expect-blank" | "write" | "verify") =>

@@ -140,15 +140,11 @@ export async function verify(
     options.depth.map((depth) => ({ depth, completion })),
   );
   const results: VerifyResult[] = [];
-  let connected = false;
+  let started = false;
   output.note(`seed ${seed}`);
   try {
     for await (const result of verifyBlock({
-      connect: async (more) => {
-        const client = await open(socket, options, context, more);
-        connected = true;
-        return client;
-      },
+      connect: async (more) => open(socket, options, context, more),
       size,
       cases,
       seed,
@@ -156,6 +152,9 @@ export async function verify(
       overwrite: overwrite === true,
       stallMs: options.ioTimeout,
       signal,
+      onStart: () => {
+        started = true;
+      },
       onProgress: ({ phase, depth, completion, bytes, size: all }) =>
         output.progress(
           () => `depth ${depth}, ${completion}: ${phase} ${Math.floor((bytes / all) * 100)} %`,
@@ -166,7 +165,7 @@ export async function verify(
     }
   } catch (error) {
     const failed = error instanceof MismatchError || error instanceof StalledError;
-    if (!(failed || (connected && isLoss(error)))) throw error;
+    if (!(failed || (started && isLoss(error)))) throw error;
     throw new CommandError(ExitCode.Failed, `${error.message} (seed ${seed})`, { cause: error });
   }
   if (options.json) output.json({ socket, seed, verified: true, results });
