@@ -22,9 +22,9 @@ export interface TestContext {
   /** A private folder; gone after the group. */
   readonly folder: string;
   /** Adds a line to what was seen. */
-  note(line: string): void;
+  readonly note: (line: string) => void;
   /** Runs after the test, the last one first, also when it failed. */
-  defer(cleanUp: () => unknown): void;
+  readonly defer: (cleanUp: () => unknown) => void;
 }
 
 /** What does not run, and why. */
@@ -53,7 +53,7 @@ export interface GroupObserver {
  * Runs a group's tests one after another. A test that throws has failed; the next one runs all the
  * same.
  *
- * @throws the signal's reason, after cleaning up
+ * @throws the signal's reason, after cleaning up; what `makeRecordedFolder` throws
  */
 export async function runGroup(
   group: TestGroup,

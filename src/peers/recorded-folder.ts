@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Ledger } from "./ledger.ts";
 import { ownPath } from "./owned-path.ts";
+import { explainFileError } from "./private-file.ts";
 import { identifySelf } from "./process-identity.ts";
 
 /** A private temporary folder. */
@@ -18,11 +19,12 @@ export interface RecordedFolder {
  * folder may go.
  *
  * @param name what it is for; small letters
- * @throws {EnvironmentError} the ledger's folder is not ours alone; Node's error of mkdtemp(3)
+ * @throws {EnvironmentError} the ledger's folder is not ours alone; no permission or room;
+ *   {@link UsageError} TMPDIR is no folder
  */
 export function makeRecordedFolder(name: string): RecordedFolder {
   const ledger = Ledger.open();
-  const path = mkdtempSync(join(tmpdir(), `vhost-user-${name}-`));
+  const path = makeFolder(join(tmpdir(), `vhost-user-${name}-`));
   const id = `${name}-${randomUUID()}`;
   const remove = (): void => {
     rmSync(path, { recursive: true, force: true });
@@ -43,4 +45,13 @@ export function makeRecordedFolder(name: string): RecordedFolder {
     throw error;
   }
   return { path, remove };
+}
+
+function makeFolder(prefix: string): string {
+  try {
+    return mkdtempSync(prefix);
+  } catch (error) {
+    const option = "the variable TMPDIR";
+    throw explainFileError(error, prefix, { what: "temporary folder", option });
+  }
 }

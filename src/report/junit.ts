@@ -5,7 +5,7 @@ export function toJunit(report: Report): string {
   const { groups, passed, failed, skipped, durationMs } = report;
   return [
     '<?xml version="1.0" encoding="UTF-8"?>',
-    `<testsuites name="vhost-user" tests="${passed + failed + skipped}" failures="${failed}" skipped="${skipped}" time="${seconds(durationMs)}">`,
+    `<testsuites name="vhost-user" tests="${passed + failed + skipped}" failures="${failed}" errors="0" time="${seconds(durationMs)}">`,
     ...groups.map((group) => suite(group, report.startedAt)),
     "</testsuites>",
     "",
@@ -15,8 +15,8 @@ export function toJunit(report: Report): string {
 function suite({ name, results, durationMs }: GroupResult, startedAt: string): string {
   const count = (verdict: string): number => results.filter((r) => r.verdict === verdict).length;
   return [
-    `  <testsuite name="${escape(name)}" tests="${results.length}" failures="${count("fail")}" errors="0" ` +
-      `skipped="${count("skip")}" time="${seconds(durationMs)}" timestamp="${escape(startedAt)}">`,
+    `  <testsuite name="${attribute(name)}" tests="${results.length}" failures="${count("fail")}" errors="0" ` +
+      `skipped="${count("skip")}" time="${seconds(durationMs)}" timestamp="${attribute(toSecond(startedAt))}">`,
     ...results.map((result) => testCase(name, result)),
     "  </testsuite>",
   ].join("\n");
@@ -26,12 +26,12 @@ function testCase(
   group: string,
   { title, verdict, reason = "", durationMs, notes }: TestResult,
 ): string {
-  const head = `    <testcase classname="vhost-user.${escape(group)}" name="${escape(title)}" time="${seconds(durationMs)}"`;
+  const head = `    <testcase classname="vhost-user.${attribute(group)}" name="${attribute(title)}" time="${seconds(durationMs)}"`;
   const outcome =
     verdict === "fail"
-      ? `<failure message="${escape(reason.split("\n")[0] ?? "")}">${escape(reason)}</failure>`
+      ? `<failure message="${attribute(reason.split("\n")[0] ?? "")}">${escape(reason)}</failure>`
       : verdict === "skip"
-        ? `<skipped message="${escape(reason)}"/>`
+        ? `<skipped message="${attribute(reason)}"/>`
         : "";
   const output = notes.length === 0 ? "" : `<system-out>${escape(notes.join("\n"))}</system-out>`;
   return outcome + output === "" ? `${head}/>` : `${head}>${outcome}${output}</testcase>`;
@@ -41,6 +41,16 @@ function seconds(ms: number): string {
   return (ms / 1000).toFixed(3);
 }
 
+/** ISO 8601 without fractions and zone (it is UTC): all that the format's schemas allow. */
+function toSecond(iso: string): string {
+  return iso.slice(0, "2026-01-01T00:00:00".length);
+}
+
+/** As {@link escape}; a reader would make blanks of tabs and line ends that stand there as such. */
+function attribute(text: string): string {
+  return escape(text).replaceAll(/[\t\n]/g, (character) => `&#${character.charCodeAt(0)};`);
+}
+
 /** XML 1.0 has no way at all to carry most control characters. */
 function escape(text: string): string {
   const entities: Readonly<Record<string, string>> = {
@@ -48,8 +58,10 @@ function escape(text: string): string {
     "<": "&lt;",
     ">": "&gt;",
     '"': "&quot;",
+    // A reader would make a line feed of it.
+    "\r": "&#13;",
   };
   return text
     .replaceAll(/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, "\ufffd")
-    .replaceAll(/[&<>"]/g, (character) => entities[character] ?? character);
+    .replaceAll(/[&<>"\r]/g, (character) => entities[character] ?? character);
 }

@@ -1,7 +1,6 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { writeFileSync } from "node:fs";
 import { ManagedProcess } from "../../peers/index.ts";
 import { expectEqual, expectThat, type TestCase, type TestContext } from "../engine.ts";
 import { startDaemon, startQemu } from "./programs.ts";
@@ -17,6 +16,7 @@ async function run(
   const command = fileURLToPath(new URL("../../../../bin/vhost-user.js", import.meta.url));
   const child = await ManagedProcess.spawn(process.execPath, [command, ...args]);
   context.defer(async () => child.kill());
+  context.signal.addEventListener("abort", () => child.signal("SIGTERM"), { once: true });
   const { code } = await child.exited;
   return { code, output: child.output };
 }

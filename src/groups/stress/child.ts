@@ -19,6 +19,7 @@ export class StressChild {
   readonly #waiting = new Map<number, Deferred<unknown>>();
   readonly #exited = new Deferred<void>();
   #next = 1;
+  #ended: PeerClosedError | undefined;
 
   /**
    * @param script the compiled module that answers
@@ -33,14 +34,11 @@ export class StressChild {
     this.#child.on("message", (message) =>
       this.#answer(message as { id: number; answer?: unknown; error?: string }),
     );
-    this.#child.once("exit", (code, signal) => {
-      this.#exited.resolve();
-      const how = signal ?? `exit code ${code}`;
-      for (const waiting of this.#waiting.values()) {
-        waiting.reject(new PeerClosedError(`${script} ended (${how}) before it answered`));
-      }
+    this.#child.once("exit", (code, signal) => this.#end(script, signal ?? `exit code ${code}`));
+    this.#child.on("error", ({ message }) => {
+      // Without a pid it never ran, and there is no exit either.
+      if (this.#child.pid === undefined) this.#end(script, message);
     });
-    this.#child.on("error", () => undefined);
   }
 
   get pid(): number {
@@ -58,6 +56,7 @@ export class StressChild {
     ask: Commands[C]["ask"],
     signal: AbortSignal,
   ): Promise<Commands[C]["answer"]> {
+    if (this.#ended) throw this.#ended;
     const id = this.#next;
     this.#next += 1;
     const waiting = new Deferred<unknown>({ signal, timeoutMs: TIMEOUT_MS });
@@ -76,9 +75,14 @@ export class StressChild {
   }
 
   async stop(): Promise<void> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null)
-      this.#child.kill("SIGKILL");
+    if (!this.#ended) this.#child.kill("SIGKILL");
     await this.exited;
+  }
+
+  #end(script: string, how: string): void {
+    this.#ended = new PeerClosedError(`${script} ended (${how}) before it answered`);
+    this.#exited.resolve();
+    for (const waiting of this.#waiting.values()) waiting.reject(this.#ended);
   }
 
   #answer({ id, answer, error }: { id: number; answer?: unknown; error?: string }): void {

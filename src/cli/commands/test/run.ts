@@ -17,7 +17,7 @@ import {
   type Verdict,
 } from "../../../report/index.ts";
 import type { CommonOptions, Context } from "../../context.ts";
-import { CommandError, ExitCode } from "../../exit-code.ts";
+import { CommandError, ExitCode, exitCodeOf } from "../../exit-code.ts";
 import { version } from "../../version.ts";
 
 export interface TestOptions extends CommonOptions {
@@ -53,6 +53,10 @@ export async function runTests(
   };
   // With --json the document is the only thing on standard output.
   const say = (line: string): void => (options.json ? output.note(line) : output.print(line));
+  // A place that cannot be written to is better found out before than after.
+  for (const file of [options.jsonFile, options.junit]) {
+    if (file !== undefined) writeFileSync(file, "");
+  }
   const startedAt = new Date();
   const start = performance.now();
   const groups: GroupResult[] = [];
@@ -72,6 +76,11 @@ export async function runTests(
       say(totalsLine([result]));
       say("");
     }
+  } catch (error) {
+    // Of this command everybody wants to know: did all pass? A machine that lacks something is a no.
+    if (signal.aborted || exitCodeOf(error) !== ExitCode.Environment) throw error;
+    const message = error instanceof Error ? error.message : String(error);
+    throw new CommandError(ExitCode.Failed, message, { cause: error });
   } finally {
     // Also what was done before an interruption is worth keeping.
     const report = createReport(version(), startedAt, performance.now() - start, groups);
