@@ -1,4 +1,5 @@
 import type { DeviceName } from "../protocol/index.ts";
+import type { WorkerPart } from "../runtime/index.ts";
 import type { DeviceQueue } from "../virtqueue/index.ts";
 
 /** A running ring as a device sees it. */
@@ -58,6 +59,11 @@ export interface Device {
    * are left there, without kicks, until {@link RunningQueue.wake}. Default true.
    */
   wantsChains?(index: number): boolean;
+  /**
+   * How a ring is served in a worker instead of by {@link process}; asked at every start of the
+   * ring. Left out: this device's rings run on the event loop only.
+   */
+  inWorker?(index: number): WorkerPart;
   /** Resolves once nothing of this ring is in work: no chain is touched or completed afterwards. */
   quiesce?(index: number): Promise<void>;
   /** RESET_DEVICE, or status 0: back to the state before the driver came. */

@@ -6,4 +6,4 @@
 export * from "./device.ts";
 export * from "./server.ts";
 export * from "./session.ts";
-export type { Vring } from "./vring.ts";
+export type { RingOptions, Vring } from "./vring.ts";

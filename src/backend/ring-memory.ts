@@ -1,7 +1,39 @@
 import { ProtocolError, StateError } from "../base/index.ts";
 import type { RegionTable } from "../memory/index.ts";
-import type { VringAddress } from "../protocol/index.ts";
-import type { RingFormat, RingMemory } from "../virtqueue/index.ts";
+import { VirtioFeature, type VringAddress } from "../protocol/index.ts";
+import type { RingFeatures, RingFormat, RingMemory } from "../virtqueue/index.ts";
+
+/** VIRTQ_DESC_F_USED, seen in a descriptor's last word. */
+const PACKED_USED = 1 << 31;
+
+/** What the acknowledged features mean for a ring. */
+export function ringFeaturesOf(features: bigint): RingFeatures {
+  return {
+    eventIdx: (features & VirtioFeature.EventIdx) !== 0n,
+    indirect: (features & VirtioFeature.IndirectDesc) !== 0n,
+    packed: (features & VirtioFeature.RingPacked) !== 0n,
+  };
+}
+
+/**
+ * Where a ring begins. Linux's virtio_uml sets base 0 for packed rings, too, where that means that
+ * the ring has wrapped around. One that has holds a descriptor marked as used.
+ *
+ * @param base as SET_VRING_BASE has it; undefined: nobody has said
+ */
+export function firstBase(
+  base: number | undefined,
+  size: number,
+  { descriptors: { window, offset } }: RingMemory,
+  { freshBase }: RingFormat,
+): number {
+  if (base !== 0 || freshBase === 0) return base ?? freshBase;
+  for (let i = 0; i < size; i += 1) {
+    const idAndFlags = window.u32[(offset >>> 2) + i * 4 + 3] ?? 0;
+    if ((idAndFlags & PACKED_USED) !== 0) return 0;
+  }
+  return freshBase;
+}
 
 /**
  * The parts of a ring as memory of this process.

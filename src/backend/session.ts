@@ -21,7 +21,7 @@ import { answerConfig } from "./handlers/config.ts";
 import { answerMemory } from "./handlers/memory.ts";
 import { answerNegotiation } from "./handlers/negotiation.ts";
 import { answerVrings } from "./handlers/vrings.ts";
-import { Vring } from "./vring.ts";
+import { type RingOptions, Vring } from "./vring.ts";
 
 /** Virtio features of transport and rings that every back-end offers. */
 export const BACKEND_RING_FEATURES: bigint =
@@ -56,6 +56,11 @@ export interface SessionOptions extends BackendHooks {
   readonly device: Device;
   /** Features not to offer although they are implemented. */
   readonly without?: { readonly virtio?: bigint; readonly protocol?: bigint } | undefined;
+  /**
+   * Where and when rings are served. With a hook for queues they stay on the event loop, as a hook
+   * cannot go elsewhere.
+   */
+  readonly rings?: RingOptions | undefined;
   /** How requests are judged. Default lenient. */
   readonly strictness?: Strictness | undefined;
   /** Something was refused, or a ring broke; the session may go on. */
@@ -160,7 +165,7 @@ export class BackendSession {
   /** Stops all rings and puts the device back to its beginning. */
   async reset(): Promise<void> {
     for (const vring of this.vrings) {
-      vring.setEnabled(false);
+      await vring.setEnabled(false);
       await vring.stop();
     }
     this.device.reset?.();
@@ -173,8 +178,10 @@ export class BackendSession {
   /** The connection is gone; what the device still has in work is waited for before unmapping. */
   #end(): void {
     this.#backendChannel?.channel.close();
-    for (const vring of this.vrings) vring.close();
-    const drained = this.vrings.map(async ({ index }) => this.device.quiesce?.(index));
+    const drained = this.vrings.map(async (vring) => {
+      await vring.close();
+      await this.device.quiesce?.(vring.index);
+    });
     void Promise.allSettled(drained).then(() => {
       this.memory.close();
       this.device.close?.();
@@ -182,11 +189,12 @@ export class BackendSession {
   }
 
   #vring(index: number): Vring {
-    const { onProblem, queue } = this.#options;
+    const { onProblem, queue, rings } = this.#options;
     return new Vring(index, {
       device: this.device,
       memory: this.memory,
       features: () => this.negotiation.features,
+      rings: { mode: rings?.mode, workers: rings?.workers === true && queue === undefined },
       wrapQueue: queue ?? ((plain) => plain),
       onBroken: (vring) =>
         onProblem?.(new ProtocolError(`ring ${vring.index} is broken: ${vring.brokenReason}`)),

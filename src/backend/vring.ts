@@ -1,20 +1,26 @@
 import { ProtocolError, StateError } from "../base/index.ts";
 import type { RegionTable } from "../memory/index.ts";
 import { EventFd, type OwnedFd } from "../os/index.ts";
-import { VirtioFeature, type VringAddress } from "../protocol/index.ts";
-import { DeviceRunner } from "../runtime/index.ts";
+import type { VringAddress } from "../protocol/index.ts";
+import { DeviceRunner, type RingMode, RingWorker } from "../runtime/index.ts";
 import {
   createDeviceQueue,
   type DeviceQueue,
+  type RingFeatures,
   type RingFormat,
   ringFormat,
   type RingMemory,
 } from "../virtqueue/index.ts";
 import type { Device, RunningQueue } from "./device.ts";
-import { locateRing } from "./ring-memory.ts";
+import { firstBase, locateRing, ringFeaturesOf } from "./ring-memory.ts";
 
-/** VIRTQ_DESC_F_USED, seen in a descriptor's last word. */
-const PACKED_USED = 1 << 31;
+/** Where and when the rings of a session are served. */
+export interface RingOptions {
+  /** Each in a worker of its own, for a device that can. Default: on the event loop. */
+  readonly workers?: boolean | undefined;
+  /** Default `event`. */
+  readonly mode?: RingMode | undefined;
+}
 
 /** What a ring needs to know of its session. */
 export interface VringContext {
@@ -22,6 +28,7 @@ export interface VringContext {
   readonly memory: RegionTable;
   readonly features: () => bigint;
   readonly wrapQueue: (queue: DeviceQueue) => DeviceQueue;
+  readonly rings: RingOptions;
   readonly onBroken: (vring: Vring) => void;
 }
 
@@ -44,6 +51,10 @@ export class Vring {
   #closed = false;
   #queue: DeviceQueue | undefined;
   #runner: DeviceRunner | undefined;
+  /** Made at the first start, for all of the session. */
+  #worker: RingWorker | undefined;
+  /** Why a worker does not serve the ring any more. */
+  #fault: string | undefined;
   /** The memory that the queue's addresses were looked up in may be gone. */
   #stale = false;
 
@@ -63,7 +74,7 @@ export class Vring {
   /** Why the ring is no longer served, if so. */
   get brokenReason(): string | undefined {
     const fault = this.#queue?.broken;
-    return fault && `${fault.reason} (VIRTIO ${fault.section})`;
+    return this.#fault ?? (fault && `${fault.reason} (VIRTIO ${fault.section})`);
   }
 
   /** SET_VRING_NUM. @throws {ProtocolError | StateError} */
@@ -112,6 +123,11 @@ export class Vring {
     try {
       // Looked at now, also while the ring is disabled: later nobody could be told.
       if (!wasStarted) this.#locate();
+      if (this.#worker?.running) {
+        this.#worker.replace({ kick, call: this.#call }, before);
+        this.#kick = kick;
+        return;
+      }
       this.#halt();
       this.#kick = kick;
       this.#started = true;
@@ -129,7 +145,8 @@ export class Vring {
   /** SET_VRING_CALL; without a descriptor the driver polls. */
   setCall(fd: OwnedFd | undefined): void {
     const call = adopt(fd);
-    if (this.#runner) {
+    const before = this.#call;
+    if (this.#runner || this.#worker?.running) {
       try {
         // Completions that were announced on the descriptor before are not lost with it.
         call?.signal();
@@ -137,10 +154,14 @@ export class Vring {
         call?.close();
         throw error;
       }
-      this.#runner.call = call;
     }
-    this.#call?.close();
     this.#call = call;
+    if (this.#worker?.running) {
+      this.#worker.replace({ kick: this.#kick, call }, before);
+      return;
+    }
+    if (this.#runner) this.#runner.call = call;
+    before?.close();
   }
 
   /** SET_VRING_ERR */
@@ -150,12 +171,13 @@ export class Vring {
     this.#error = error;
   }
 
-  /** SET_VRING_ENABLE. A disabled ring is left alone. */
-  setEnabled(enabled: boolean): void {
+  /** SET_VRING_ENABLE. A disabled ring is left alone: not touched any more once this resolves. */
+  async setEnabled(enabled: boolean): Promise<void> {
     if (enabled === this.#enabled) return;
     this.#enabled = enabled;
     if (!enabled) {
       this.#halt();
+      await this.#haltWorker();
       return;
     }
     try {
@@ -172,6 +194,7 @@ export class Vring {
     if (this.#queue) this.#base = this.#queue.state().base;
     this.#started = false;
     this.#queue = undefined;
+    this.#fault = undefined;
     this.#kick?.close();
     this.#call?.close();
     this.#kick = undefined;
@@ -182,6 +205,7 @@ export class Vring {
   /** Resolves once the ring's memory is not touched any more. {@link resume} goes on. */
   async quiesce(): Promise<void> {
     this.#halt();
+    await this.#haltWorker();
     await this.#context.device.quiesce?.(this.index);
     // What completed meanwhile; nobody else would show it to the driver.
     if (!this.#closed && this.#queue?.publish()) this.#signal(this.#call);
@@ -193,21 +217,31 @@ export class Vring {
     this.#runOrBreak();
   }
 
+  /** A worker has mappings of its own: it learns of a new region by starting the ring again. */
+  async memoryGrew(): Promise<void> {
+    if (!this.#worker?.running) return;
+    await this.#haltWorker();
+    this.#runOrBreak();
+  }
+
   #runOrBreak(): void {
     try {
       this.#run();
     } catch (error) {
-      this.#queue?.fail(error instanceof Error ? error.message : String(error), "2.7");
+      const reason = error instanceof Error ? error.message : String(error);
+      if (this.#queue) this.#queue.fail(reason, "2.7");
+      else this.#fault = reason;
       this.#reportBroken();
     }
   }
 
-  /** The session is over: the ring does not run again. */
-  close(): void {
+  /** The session is over: the ring does not run again. Resolves once nothing of it is in use. */
+  async close(): Promise<void> {
     this.#halt();
     this.#closed = true;
     this.#started = false;
     this.#queue = undefined;
+    await this.#worker?.close();
     for (const event of [this.#kick, this.#call, this.#error]) event?.close();
   }
 
@@ -216,10 +250,20 @@ export class Vring {
     this.#runner = undefined;
   }
 
+  async #haltWorker(): Promise<void> {
+    if (!this.#worker?.running) return;
+    const { base, fault } = await this.#worker.stop();
+    this.#base = base ?? this.#base;
+    this.#fault ??= fault;
+  }
+
   /** Serves the ring if it is started, enabled and set up. */
   #run(): void {
-    if (this.#closed || !this.#started || !this.#enabled || this.#runner || this.#queue?.broken)
+    if (this.#closed || !this.#started || !this.#enabled || this.#isServed) return;
+    if (this.#context.rings.workers && this.#context.device.inWorker) {
+      this.#runInWorker();
       return;
+    }
     const queue = this.#currentQueue();
     const { device } = this.#context;
     const { index } = this;
@@ -235,6 +279,7 @@ export class Vring {
     };
     const runner = new DeviceRunner({
       queue,
+      mode: this.#context.rings.mode,
       process: () => device.process(running),
       wantsChains: () => device.wantsChains?.(index) ?? true,
       kick: this.#kick,
@@ -245,6 +290,52 @@ export class Vring {
       },
     });
     this.#runner = runner;
+  }
+
+  /** Or broken, which only a new start ends. */
+  get #isServed(): boolean {
+    return (
+      this.#runner !== undefined ||
+      this.#worker?.running === true ||
+      this.brokenReason !== undefined
+    );
+  }
+
+  /** The worker looks the ring up in its own mappings; here it is only checked. */
+  #runInWorker(): void {
+    const { device, memory, rings } = this.#context;
+    const base = firstBase(this.#base, this.#size, this.#locate(), this.#format);
+    const address = this.#address;
+    if (address === undefined) return;
+    if (this.#worker === undefined || this.#worker.gone) {
+      this.#worker = new RingWorker({
+        name: `vhost-user ring ${this.index}`,
+        onBroken: (end) => {
+          this.#base = end.base ?? this.#base;
+          this.#fault ??= end.fault;
+          if (!this.#closed) this.#reportBroken();
+        },
+      });
+    }
+    const part = device.inWorker?.(this.index);
+    if (part === undefined) return;
+    const ring = {
+      size: this.#size,
+      features: this.#ringFeatures,
+      base,
+      areas: {
+        descriptors: address.descriptor,
+        driver: address.available,
+        device: address.used,
+      },
+      memory: memory.regions.map(({ handle }) => handle),
+      mode: rings.mode ?? "event",
+    };
+    this.#worker.start(ring, part, { kick: this.#kick, call: this.#call });
+  }
+
+  get #ringFeatures(): RingFeatures {
+    return ringFeaturesOf(this.#context.features());
   }
 
   #reportBroken(): void {
@@ -261,38 +352,20 @@ export class Vring {
   }
 
   #currentQueue(): DeviceQueue {
-    const { memory, features, wrapQueue } = this.#context;
+    const { memory, wrapQueue } = this.#context;
     if (this.#queue && !this.#stale) return this.#queue;
-    const acknowledged = features();
     const memoryOfRing = this.#locate();
     const queue = createDeviceQueue({
       size: this.#size,
       memory: memoryOfRing,
       space: memory,
-      features: {
-        eventIdx: (acknowledged & VirtioFeature.EventIdx) !== 0n,
-        indirect: (acknowledged & VirtioFeature.IndirectDesc) !== 0n,
-        packed: (acknowledged & VirtioFeature.RingPacked) !== 0n,
-      },
-      base: this.#queue?.state().base ?? this.#firstBase(memoryOfRing),
+      features: this.#ringFeatures,
+      base:
+        this.#queue?.state().base ?? firstBase(this.#base, this.#size, memoryOfRing, this.#format),
     });
     this.#queue = wrapQueue(queue);
     this.#stale = false;
     return this.#queue;
-  }
-
-  /**
-   * Linux's virtio_uml sets base 0 for packed rings, too, where that means that the ring has wrapped
-   * around. One that has holds a descriptor marked as used.
-   */
-  #firstBase({ descriptors: { window, offset } }: RingMemory): number {
-    const { freshBase } = this.#format;
-    if (this.#base !== 0 || freshBase === 0) return this.#base ?? freshBase;
-    for (let i = 0; i < this.#size; i += 1) {
-      const idAndFlags = window.u32[(offset >>> 2) + i * 4 + 3] ?? 0;
-      if ((idAndFlags & PACKED_USED) !== 0) return 0;
-    }
-    return freshBase;
   }
 
   #locate(): RingMemory {
@@ -300,7 +373,7 @@ export class Vring {
   }
 
   get #format(): RingFormat {
-    return ringFormat((this.#context.features() & VirtioFeature.RingPacked) !== 0n);
+    return ringFormat(this.#ringFeatures.packed === true);
   }
 
   #expectStopped(request: string): void {

@@ -1,8 +1,8 @@
 import { MemoryAccessError, StateError } from "../base/index.ts";
-import { brokenMappings } from "../os/index.ts";
+import { brokenMappings, OwnedFd } from "../os/index.ts";
 import type { MemoryRegion } from "../protocol/index.ts";
 import { type AddressSpace, Resolved } from "./address-space.ts";
-import type { Region } from "./region.ts";
+import { type MemoryHandle, Region } from "./region.ts";
 import type { SpanList } from "./span-list.ts";
 import { type MemoryView, WINDOW_SIZE } from "./window.ts";
 
@@ -49,6 +49,25 @@ export class RegionTable implements AddressSpace {
     const old = this.#regions;
     this.#take(regions, regions);
     for (const region of old) region.close();
+  }
+
+  /**
+   * Maps the regions of another thread's table here, in place of all others. Their descriptors stay
+   * with that table.
+   *
+   * @throws {MemoryAccessError} see `Region`
+   */
+  borrow(handles: readonly MemoryHandle[]): void {
+    const regions: Region[] = [];
+    try {
+      for (const { description, fd } of handles) {
+        regions.push(new Region(description, new OwnedFd(fd), true));
+      }
+    } catch (error) {
+      for (const region of regions) region.close();
+      throw error;
+    }
+    this.replace(regions);
   }
 
   /** ADD_MEM_REG. @throws as {@link replace} */

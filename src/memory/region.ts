@@ -10,6 +10,13 @@ const PAGE_SIZE = 4096;
 /** What may lie contiguously across a window border; the largest part of a ring is half of it. */
 const BORDER_REACH = 2 ** 20;
 
+/** What another thread needs to map a region again: borrowed, and structured-clonable. */
+export interface MemoryHandle {
+  /** Stays with the region that it came from; it must be kept open as long as the handle is used. */
+  readonly fd: number;
+  readonly description: MemoryRegion;
+}
+
 /** Guest addresses and file offsets are used as numbers; user addresses stay 64 bits wide. */
 const NUMBER_LIMIT = 2n ** 53n;
 
@@ -27,6 +34,7 @@ export class Region {
   /** Guest address of the first mapped byte, which may lie in front of the region. */
   readonly origin: number;
   readonly #fd: OwnedFd;
+  readonly #borrowed: boolean;
   readonly #windows: Window[] = [];
   /**
    * The memory around the border behind a window, mapped once more when something contiguous lies
@@ -43,12 +51,14 @@ export class Region {
 
   /**
    * @param fd taken over: closed with the region, and also when this throws
+   * @param borrowed the descriptor is somebody else's: it is never closed here
    * @throws {MemoryAccessError} the numbers make no region, or the file does not cover it or cannot
    * be mapped for reading and writing
    */
-  constructor(description: MemoryRegion, fd: OwnedFd) {
+  constructor(description: MemoryRegion, fd: OwnedFd, borrowed = false) {
     this.description = description;
     this.#fd = fd;
+    this.#borrowed = borrowed;
     try {
       this.#alignment = checkRegion(description, fd.fd);
       this.start = Number(description.guestAddress);
@@ -106,6 +116,11 @@ export class Region {
     return this.#fd;
   }
 
+  /** For another thread of this process. */
+  get handle(): MemoryHandle {
+    return { fd: this.#fd.fd, description: this.description };
+  }
+
   /** Whether the peer took memory away that it had shared (it truncated the file). */
   get broken(): boolean {
     return (
@@ -120,7 +135,7 @@ export class Region {
     for (const window of this.#borders.values()) window.mapping.unmap();
     this.#windows.length = 0;
     this.#borders.clear();
-    this.#fd.close();
+    if (!this.#borrowed) this.#fd.close();
   }
 
   #acrossBorder(index: number, at: number, length: number): MemoryView {

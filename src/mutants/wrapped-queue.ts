@@ -34,6 +34,10 @@ export class WrappedQueue implements DeviceQueue {
     return this.queue.next(chain);
   }
 
+  hasNext(): boolean {
+    return this.queue.hasNext();
+  }
+
   complete(id: number, written: number): void {
     this.queue.complete(id, written);
   }

@@ -1,11 +1,14 @@
 import { type EventFd, Poller } from "../os/index.ts";
 import type { DeviceQueue } from "../virtqueue/index.ts";
+import { type RingMode, SPIN_MS } from "./mode.ts";
 
 /** Rounds of one wake-up before others on the event loop get their turn. */
 const MAX_ROUNDS = 8;
 
 export interface DeviceRunnerOptions {
   readonly queue: DeviceQueue;
+  /** Default `event`. Without a kick descriptor the ring is polled in any case. */
+  readonly mode?: RingMode | undefined;
   /** Takes what is available, at most about a queue's worth; completions may come later. */
   readonly process: () => void;
   /** Asked afterwards. False: what is available is left there until {@link DeviceRunner.wake}. */
@@ -24,20 +27,26 @@ export class DeviceRunner {
   readonly #process: () => void;
   readonly #wantsChains: () => boolean;
   readonly #onBroken: () => void;
+  readonly #mode: RingMode;
   readonly #poller: Poller | undefined;
+  /** When `hybrid` gives up looking. */
+  #spinEnd = 0;
   #call: EventFd | undefined;
   #again: NodeJS.Immediate | undefined;
   #stopped = false;
 
   /** Starts at once: whatever the driver made available before is served without a kick. */
   constructor(options: DeviceRunnerOptions) {
-    const { queue, process, wantsChains = () => true, kick, call, onBroken } = options;
+    const { queue, mode = "event", process, wantsChains = () => true } = options;
+    const { kick, call, onBroken } = options;
     this.#queue = queue;
     this.#process = process;
     this.#wantsChains = wantsChains;
     this.#onBroken = onBroken;
     this.#call = call;
-    if (kick !== undefined) {
+    this.#mode = kick === undefined ? "poll" : mode;
+    if (this.#mode !== "event") queue.disarm();
+    if (kick !== undefined && mode !== "poll") {
       this.#poller = new Poller(kick.descriptor.fd, { readable: true }, () => {
         try {
           kick.drain();
@@ -45,10 +54,9 @@ export class DeviceRunner {
           // Not an event descriptor, or a pipe whose other end is gone: it would wake us for ever.
           queue.fail(`the kick descriptor cannot be read: ${String(error)}`, "2.7.10");
         }
+        if (this.#mode === "hybrid") queue.disarm();
         this.#run();
       });
-    } else {
-      queue.disarm();
     }
     this.#later();
   }
@@ -81,6 +89,7 @@ export class DeviceRunner {
 
   #run(): void {
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
+      if (this.#mode === "hybrid" && this.#queue.hasNext()) this.#spinEnd = 0;
       this.#process();
       this.publish();
       if (this.#stopped) return;
@@ -88,10 +97,21 @@ export class DeviceRunner {
         this.#queue.disarm();
         return;
       }
-      if (this.#poller === undefined) break;
+      if (this.#mode === "poll" || this.#looksAgain()) break;
       if (this.#queue.arm()) return;
+      if (this.#mode === "hybrid") this.#queue.disarm();
     }
     this.#later();
+  }
+
+  /** Whether `hybrid` goes on looking, so that work which comes soon needs no kick. */
+  #looksAgain(): boolean {
+    if (this.#mode !== "hybrid") return false;
+    const now = performance.now();
+    if (this.#spinEnd === 0) this.#spinEnd = now + SPIN_MS;
+    if (now < this.#spinEnd) return true;
+    this.#spinEnd = 0;
+    return false;
   }
 
   #signal(): void {

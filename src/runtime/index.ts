@@ -1,6 +1,9 @@
 /**
- * runtime: who runs a ring and when: on the event loop, woken by descriptors or by polling. Imports
- * virtqueue.
+ * runtime: who runs a ring and when: on the event loop or in a worker, woken by descriptors or by
+ * looking. The only place that starts worker threads. Imports virtqueue and memory.
  */
 export * from "./device-runner.ts";
 export * from "./driver-runner.ts";
+export * from "./mode.ts";
+export * from "./ring-server.ts";
+export * from "./ring-worker.ts";

@@ -119,6 +119,8 @@ export interface DeviceQueue {
   readonly size: number;
   /** Takes the next available chain. False: there is none, or the queue is broken. */
   next(chain: ChainCursor): boolean;
+  /** Whether the driver made something available that was not taken yet. Asks for nothing. */
+  hasNext(): boolean;
   /** Gives a chain back, in any order. Not visible to the driver before {@link publish}. */
   complete(id: number, written: number): void;
   /** Makes completions visible. True: the driver wants a call. */

@@ -13,7 +13,7 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
   session: ["base", "os", "protocol", "transport"],
   memory: ["base", "os", "protocol"],
   virtqueue: ["base", "os", "memory"],
-  runtime: ["base", "os", "virtqueue"],
+  runtime: ["base", "os", "memory", "virtqueue"],
   frontend: ["base", "os", "protocol", "transport", "session", "memory", "virtqueue", "runtime"],
   backend: ["base", "os", "protocol", "transport", "session", "memory", "virtqueue", "runtime"],
   "devices (layout)": ["base", "protocol"],

@@ -19,12 +19,13 @@ export function answerMemory(
     await paused(session, () => memory.replace(regions));
   });
   on(FrontendRequest.GetMaxMemSlots, () => BigInt(MAX_SLOTS));
-  on(FrontendRequest.AddMemReg, (payload, { fds }) => {
+  on(FrontendRequest.AddMemReg, async (payload, { fds }) => {
     if (memory.regions.length >= MAX_SLOTS) {
       throw new MemoryAccessError(`expected at most ${MAX_SLOTS} memory regions, got one more`);
     }
     const [region] = mapAll([(payload as { region: MemoryRegion }).region], fds);
     if (region) memory.add(region);
+    for (const vring of session.vrings) await vring.memoryGrew();
   });
   on(FrontendRequest.RemMemReg, async (payload) => {
     const { region } = payload as { region: MemoryRegion };

@@ -30,8 +30,8 @@ export function answerNegotiation(
   });
   // A second owner is no reason to end a session: the socket has one peer only.
   on(FrontendRequest.SetOwner, () => undefined);
-  on(FrontendRequest.ResetOwner, () => {
-    for (const vring of session.vrings) vring.setEnabled(false);
+  on(FrontendRequest.ResetOwner, async () => {
+    for (const vring of session.vrings) await vring.setEnabled(false);
   });
   on(FrontendRequest.GetQueueNum, () => {
     const { queueNum, maxQueues } = session.device;
@@ -49,7 +49,7 @@ export function answerNegotiation(
   });
 }
 
-function setFeatures(session: BackendSession, features: bigint): void {
+async function setFeatures(session: BackendSession, features: bigint): Promise<void> {
   const { negotiation, vrings, device } = session;
   const unknown = features & ~session.features;
   if (unknown !== 0n) {
@@ -75,6 +75,6 @@ function setFeatures(session: BackendSession, features: bigint): void {
   device.negotiated?.(features);
   // Without the gate there is no request that could enable a ring.
   if ((features & VirtioFeature.ProtocolFeatures) === 0n) {
-    for (const vring of vrings) vring.setEnabled(true);
+    for (const vring of vrings) await vring.setEnabled(true);
   }
 }

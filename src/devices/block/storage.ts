@@ -56,6 +56,11 @@ export class BlockStorage {
     return new BlockStorage(memory.fd.fd, size, readOnly, () => memory.close());
   }
 
+  /** Over a descriptor that somebody else closes, e.g. in a worker. */
+  static borrow(fd: number, size: number, readOnly: boolean): BlockStorage {
+    return new BlockStorage(fd, size, readOnly, () => undefined);
+  }
+
   /**
    * Moves bytes between the file and guest memory; false: an I/O error, or a file that has become
    * shorter.

@@ -79,6 +79,10 @@ export class PackedDeviceQueue implements DeviceQueue {
     return false;
   }
 
+  hasNext(): boolean {
+    return this.broken === undefined && this.#isAvailable();
+  }
+
   complete(slot: number, written: number): void {
     const { raw } = this;
     const { index, wrap } = this.#used;

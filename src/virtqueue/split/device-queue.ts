@@ -80,6 +80,10 @@ export class SplitDeviceQueue implements DeviceQueue {
     return true;
   }
 
+  hasNext(): boolean {
+    return this.broken === undefined && Atomics.load(this.raw.available, 1) !== this.#next;
+  }
+
   complete(id: number, written: number): void {
     const slot = 1 + 2 * (this.#used & this.#mask);
     this.raw.used32[slot] = id;

@@ -1,0 +1,134 @@
+import { EventFd, OwnedFd, waitReadable } from "../os/index.ts";
+import type { DeviceQueue } from "../virtqueue/index.ts";
+import { type RingMode, SPIN_MS } from "./mode.ts";
+import type { RingServer } from "./ring-server.ts";
+import type { RingEvents } from "./worker-messages.ts";
+
+/** Chains between two looks for messages: what is in work then delays the answer to a stop. */
+const BUDGET = 16;
+/** Looks at the ring between two looks at the clock. */
+const LOOKS = 32;
+
+/** What the owner of a ring asks of the thread that serves it. */
+export interface LoopControl {
+  /** One comparison: it is asked at every look. */
+  readonly pending: boolean;
+  /** Takes what is pending. False: the ring is to be left. */
+  obey(loop: DeviceLoop): boolean;
+  /** Readable when something is pending. */
+  readonly wake: EventFd;
+}
+
+export interface DeviceLoopOptions {
+  readonly queue: DeviceQueue;
+  readonly server: RingServer;
+  readonly mode: RingMode;
+  readonly events: RingEvents;
+  readonly control: LoopControl;
+}
+
+/**
+ * Serves the device half of one ring in a thread of its own, which it blocks: the counterpart of
+ * `DeviceRunner`. Every descriptor is borrowed.
+ */
+export class DeviceLoop {
+  readonly #queue: DeviceQueue;
+  readonly #server: RingServer;
+  readonly #mode: RingMode;
+  readonly #control: LoopControl;
+  #kick: EventFd | undefined;
+  #call: EventFd | undefined;
+  /** Kick and control. */
+  readonly #fds = Int32Array.of(-1, -1);
+  readonly #ready = new Int32Array(2);
+
+  constructor({ queue, server, mode, events, control }: DeviceLoopOptions) {
+    this.#queue = queue;
+    this.#server = server;
+    this.#mode = mode;
+    this.#control = control;
+    this.#fds[1] = control.wake.descriptor.fd;
+    this.#take(events);
+  }
+
+  /** Exchanges kick and call while the ring runs. */
+  replaceEvents(events: RingEvents): void {
+    this.#take(events);
+    // What was announced on the descriptors before is not lost with them; the ring is looked at
+    // anyway, before this thread sleeps.
+    this.#signal();
+  }
+
+  /** Returns when the ring broke or is to be left. */
+  run(): void {
+    const queue = this.#queue;
+    const control = this.#control;
+    this.#prepare();
+    for (;;) {
+      if (control.pending && !control.obey(this)) return;
+      this.#server.serve(queue, BUDGET);
+      if (queue.publish()) this.#signal();
+      if (queue.broken !== undefined) return;
+      if (queue.hasNext()) continue;
+      if (this.#kick === undefined || this.#mode === "poll") this.#spin();
+      else if (this.#mode === "event" || !this.#spin()) this.#sleep();
+    }
+  }
+
+  /** Looks for a moment; true: there is something to do. */
+  #spin(): boolean {
+    const queue = this.#queue;
+    const control = this.#control;
+    const end = performance.now() + SPIN_MS;
+    do {
+      for (let look = 0; look < LOOKS; look += 1) {
+        if (queue.hasNext() || control.pending) return true;
+      }
+    } while (performance.now() < end);
+    return false;
+  }
+
+  #sleep(): void {
+    if (!this.#queue.arm()) return;
+    if (this.#control.pending) return;
+    waitReadable(this.#fds, this.#ready, -1);
+    if (this.#ready[1] === 1) this.#control.wake.drain();
+    if (this.#ready[0] === 1) this.#drainKick();
+    this.#prepare();
+  }
+
+  #drainKick(): void {
+    try {
+      this.#kick?.drain();
+    } catch (error) {
+      // Not an event descriptor, or a pipe whose other end is gone: it would wake us for ever.
+      this.#queue.fail(`the kick descriptor cannot be read: ${String(error)}`, "2.7.10");
+    }
+  }
+
+  /** While the ring is looked at anyway, kicks are not wanted. */
+  #prepare(): void {
+    if (this.#kick === undefined || this.#mode !== "event") this.#queue.disarm();
+  }
+
+  #signal(): void {
+    try {
+      this.#call?.signal();
+    } catch {
+      // The driver gave a descriptor that cannot be signalled: it does not get calls then.
+      this.#call = undefined;
+    }
+  }
+
+  #take({ kick, call }: RingEvents): void {
+    this.#kick = borrow(kick);
+    this.#call = borrow(call);
+    this.#fds[0] = kick ?? -1;
+    this.#prepare();
+  }
+}
+
+/** A descriptor that somebody else closes. */
+function borrow(fd: number | undefined): EventFd | undefined {
+  return fd === undefined ? undefined : EventFd.adopt(new OwnedFd(fd));
+}

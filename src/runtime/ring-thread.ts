@@ -1,0 +1,118 @@
+/**
+ * The program of a worker that serves rings, one at a time: it is told to by messages, and owns
+ * nothing but its mappings. While a ring is served the thread is blocked in {@link DeviceLoop},
+ * which looks for messages itself; in between it waits for them on its event loop.
+ */
+import { receiveMessageOnPort, workerData } from "node:worker_threads";
+import { StateError } from "../base/index.ts";
+import { RegionTable } from "../memory/index.ts";
+import { EventFd, OwnedFd } from "../os/index.ts";
+import {
+  createDeviceQueue,
+  type DeviceQueue,
+  ringFormat,
+  type RingMemory,
+} from "../virtqueue/index.ts";
+import { DeviceLoop, type LoopControl } from "./device-loop.ts";
+import type { RingServerModule } from "./ring-server.ts";
+import type { FromWorker, RingEnd, RingSetup, ToWorker, WorkerStart } from "./worker-messages.ts";
+
+const { port, wake, sent } = workerData as WorkerStart;
+const sentCount = new Int32Array(sent);
+/** Messages that the event loop delivered and nobody has taken. */
+const inbox: ToWorker[] = [];
+let taken = 0;
+let busy = false;
+let end: RingEnd = { base: undefined, fault: undefined };
+
+const control: LoopControl = {
+  wake: EventFd.adopt(new OwnedFd(wake)),
+  get pending() {
+    return Atomics.load(sentCount, 0) !== taken;
+  },
+  obey(loop) {
+    for (let message = take(); message !== undefined; message = take()) {
+      if (message.type !== "events") {
+        putBack(message);
+        return false;
+      }
+      loop.replaceEvents(message);
+      send({ type: "replaced" });
+    }
+    return true;
+  },
+};
+
+function send(message: FromWorker): void {
+  port.postMessage(message);
+}
+
+function take(): ToWorker | undefined {
+  const message =
+    inbox.shift() ?? (receiveMessageOnPort(port) as { message: ToWorker } | undefined)?.message;
+  if (message !== undefined) taken = (taken + 1) | 0;
+  return message;
+}
+
+function putBack(message: ToWorker): void {
+  inbox.unshift(message);
+  taken = (taken - 1) | 0;
+}
+
+async function serve(message: ToWorker & { type: "start" }): Promise<void> {
+  const { ring, module, data } = message;
+  end = { base: ring.base, fault: undefined };
+  const table = new RegionTable();
+  let queue: DeviceQueue | undefined;
+  try {
+    const { createRingServer } = (await import(module)) as RingServerModule;
+    const server = createRingServer(data);
+    table.borrow(ring.memory);
+    queue = makeQueue(ring, table);
+    new DeviceLoop({ queue, server, mode: ring.mode, events: message, control }).run();
+    const { broken } = queue;
+    end = {
+      base: queue.state().base,
+      fault: broken && `${broken.reason} (VIRTIO ${broken.section})`,
+    };
+  } catch (error) {
+    const fault = `its worker failed: ${error instanceof Error ? error.message : String(error)}`;
+    end = { base: queue?.state().base ?? ring.base, fault };
+  } finally {
+    table.close();
+  }
+  if (end.fault !== undefined) send({ type: "broken", ...end });
+}
+
+function makeQueue({ size, features, base, areas }: RingSetup, table: RegionTable): DeviceQueue {
+  const layout = ringFormat(features.packed === true).layout(size);
+  const part = (name: keyof RingMemory): RingMemory[keyof RingMemory] => {
+    const view = table.locate(areas[name], layout[name].bytes);
+    if (view === undefined) throw new StateError(`the ${name} area is in no memory region`);
+    return view;
+  };
+  const memory = {
+    descriptors: part("descriptors"),
+    driver: part("driver"),
+    device: part("device"),
+  };
+  return createDeviceQueue({ size, memory, space: table, features, base });
+}
+
+/** Obeys one message after another; one that starts a ring takes as long as the ring runs. */
+async function pump(): Promise<void> {
+  if (busy) return;
+  busy = true;
+  for (let message = take(); message !== undefined; message = take()) {
+    if (message.type === "start") await serve(message);
+    else if (message.type === "stop") send({ type: "stopped", ...end });
+    else if (message.type === "events") send({ type: "replaced" });
+    else port.close();
+  }
+  busy = false;
+}
+
+port.on("message", (message: ToWorker) => {
+  inbox.push(message);
+  void pump();
+});

@@ -1,0 +1,164 @@
+import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
+import { EventFd } from "../os/index.ts";
+import type { WorkerPart } from "./ring-server.ts";
+import type {
+  FromWorker,
+  RingEnd,
+  RingEvents,
+  RingSetup,
+  ToWorker,
+  WorkerStart,
+} from "./worker-messages.ts";
+
+const EXTENSION = import.meta.url.slice(import.meta.url.lastIndexOf("."));
+const THREAD = new URL(`./ring-thread${EXTENSION}`, import.meta.url);
+
+export interface RingWorkerOptions {
+  /** For whoever looks at the threads of a process. */
+  readonly name: string;
+  /** The ring that is served broke, or the worker is gone; it is not served any more. */
+  readonly onBroken: (end: RingEnd) => void;
+}
+
+/** Kick and call of a ring; undefined: the side polls. Borrowed until the ring was stopped. */
+export interface RingNotifiers {
+  readonly kick: EventFd | undefined;
+  readonly call: EventFd | undefined;
+}
+
+/**
+ * A thread that serves one ring. Only control goes through messages; the thread maps the ring's
+ * memory again and shares the descriptors. Whatever it borrows is kept open until it has said, or
+ * by its end shown, that it does not use it any more.
+ */
+export class RingWorker {
+  readonly #options: RingWorkerOptions;
+  readonly #worker: Worker;
+  readonly #port: MessagePort;
+  readonly #wake = EventFd.create();
+  readonly #sent = new Int32Array(new SharedArrayBuffer(4));
+  readonly #ended: Promise<void>;
+  /** What was replaced and is not released yet, oldest first. */
+  readonly #retired: (EventFd | undefined)[] = [];
+  #part: WorkerPart | undefined;
+  #stopping: { end: Promise<RingEnd>; resolve: (end: RingEnd) => void } | undefined;
+  #gone = false;
+  #error: Error | undefined;
+
+  /** @throws {SystemError} no descriptor is left */
+  constructor(options: RingWorkerOptions) {
+    this.#options = options;
+    const { port1, port2 } = new MessageChannel();
+    this.#port = port1;
+    const workerData: WorkerStart = {
+      port: port2,
+      wake: this.#wake.descriptor.fd,
+      sent: this.#sent.buffer as SharedArrayBuffer,
+    };
+    this.#worker = new Worker(THREAD, { workerData, transferList: [port2], name: options.name });
+    this.#port.on("message", (message: FromWorker) => this.#receive(message));
+    // The thread keeps the process alive, not the port to it.
+    this.#port.unref();
+    this.#worker.on("error", (error: unknown) => {
+      this.#error = error instanceof Error ? error : new Error(String(error));
+    });
+    this.#ended = new Promise((resolve) => {
+      this.#worker.once("exit", (code) => {
+        this.#end(code);
+        resolve();
+      });
+    });
+  }
+
+  /** Whether a ring was started and neither stopped nor broken since. */
+  get running(): boolean {
+    return this.#part !== undefined;
+  }
+
+  /** Whether the thread has ended: it serves nothing any more. */
+  get gone(): boolean {
+    return this.#gone;
+  }
+
+  /** Serves a ring from now on; none may be running. The part is released when it is left. */
+  start(ring: RingSetup, part: WorkerPart, notifiers: RingNotifiers): void {
+    this.#part = part;
+    const { module, data } = part;
+    this.#send({ type: "start", ring, module, data, ...numbersOf(notifiers) });
+  }
+
+  /** Takes kick and call in place of those before, and closes `retired` once that is safe. */
+  replace(notifiers: RingNotifiers, retired: EventFd | undefined): void {
+    if (this.#gone) {
+      retired?.close();
+      return;
+    }
+    this.#retired.push(retired);
+    this.#send({ type: "events", ...numbersOf(notifiers) });
+  }
+
+  /** Resolves once the thread touches nothing of the ring any more. */
+  stop(): Promise<RingEnd> {
+    if (this.#gone) return Promise.resolve({ base: undefined, fault: undefined });
+    if (this.#stopping === undefined) {
+      let resolve: (end: RingEnd) => void = () => undefined;
+      const end = new Promise<RingEnd>((settle) => (resolve = settle));
+      this.#stopping = { end, resolve };
+      this.#send({ type: "stop" });
+    }
+    return this.#stopping.end;
+  }
+
+  /** Ends the thread; resolves when it has ended. What it is in the middle of is waited for. */
+  close(): Promise<void> {
+    if (!this.#gone) this.#send({ type: "exit" });
+    return this.#ended;
+  }
+
+  #send(message: ToWorker): void {
+    this.#port.postMessage(message);
+    // In this order: who is woken finds the count, and who sees the count finds the message.
+    Atomics.add(this.#sent, 0, 1);
+    this.#wake.signal();
+  }
+
+  #receive(message: FromWorker): void {
+    if (message.type === "replaced") {
+      this.#retired.shift()?.close();
+      return;
+    }
+    const { base, fault } = message;
+    const wasRunning = this.running;
+    this.#release();
+    if (message.type === "stopped") {
+      this.#stopping?.resolve({ base, fault });
+      this.#stopping = undefined;
+    } else if (wasRunning && this.#stopping === undefined) {
+      this.#options.onBroken({ base, fault });
+    }
+  }
+
+  /** The thread is gone, whether it was told to or not. */
+  #end(code: number): void {
+    this.#gone = true;
+    const wasRunning = this.running;
+    this.#port.close();
+    this.#wake.close();
+    for (const event of this.#retired.splice(0)) event?.close();
+    this.#release();
+    const reason = this.#error?.message ?? `it ended with exit code ${code}`;
+    const end = { base: undefined, fault: wasRunning ? `its worker failed: ${reason}` : undefined };
+    if (this.#stopping !== undefined) this.#stopping.resolve(end);
+    else if (wasRunning) this.#options.onBroken(end);
+    this.#stopping = undefined;
+  }
+
+  #release(): void {
+    this.#part?.release?.();
+    this.#part = undefined;
+  }
+}
+
+function numbersOf({ kick, call }: RingNotifiers): RingEvents {
+  return { kick: kick?.descriptor.fd, call: call?.descriptor.fd };
+}
