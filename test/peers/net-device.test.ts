@@ -20,6 +20,7 @@ import {
   cardArguments,
   connectNet,
   MAC,
+  portStatistics,
   serveNet,
   until,
 } from "./support/net.ts";
@@ -171,7 +172,7 @@ for (const [name, deviceOptions, mergeable] of [
       await testpmd.command("start");
       await until(() => net.counters.txFrames >= 20_000, "20,000 frames");
       await testpmd.command("stop");
-      const sent = await statistics(testpmd);
+      const sent = await portStatistics(testpmd);
       await until(() => net.counters.txFrames === sent.txFrames, "all frames that testpmd counts");
       assert.deepEqual(
         [net.counters.txBytes, net.counters.txFrames * 96],
@@ -195,7 +196,7 @@ for (const [name, deviceOptions, mergeable] of [
         if (i % 100 === 99) await until(() => frames.length === i + 1, "what testpmd forwards");
       }
       await testpmd.command("stop");
-      const { rxFrames, rxBytes, txFrames } = await statistics(testpmd);
+      const { rxFrames, rxBytes, txFrames } = await portStatistics(testpmd);
       assert.deepEqual([rxFrames, rxBytes, txFrames], [1000, 500_000, 1000]);
       // It changes the two addresses and nothing else.
       frames.forEach((frame, i) => {
@@ -206,17 +207,4 @@ for (const [name, deviceOptions, mergeable] of [
       t.diagnostic(`${sent.txFrames} frames out, 1000 there and back`);
     },
   );
-}
-
-/** Counters of testpmd's only port. */
-async function statistics(testpmd: Testpmd) {
-  const text = await testpmd.command("show port stats all");
-  const value = (name: string): number =>
-    Number(new RegExp(`${name}:\\s*(\\d+)`).exec(text)?.[1] ?? Number.NaN);
-  return {
-    rxFrames: value("RX-packets"),
-    rxBytes: value("RX-bytes"),
-    txFrames: value("TX-packets"),
-    txBytes: value("TX-bytes"),
-  };
 }

@@ -11,7 +11,7 @@ import {
   NetDevice,
   type NetDeviceOptions,
 } from "../../../src/devices/net/index.ts";
-import { ManagedProcess, waitUntilListening } from "../../../src/peers/index.ts";
+import { ManagedProcess, type Testpmd, waitUntilListening } from "../../../src/peers/index.ts";
 import { bareMachineArguments, escapeComma } from "../../../src/peers/qemu-options.ts";
 import { temporaryDirectory } from "./temporary.ts";
 
@@ -166,4 +166,17 @@ export async function bootFromNetwork(
     }
   }
   return machine;
+}
+
+/** Counters of testpmd's only port. */
+export async function portStatistics(testpmd: Testpmd) {
+  const text = await testpmd.command("show port stats all");
+  const value = (name: string): number =>
+    Number(new RegExp(`${name}:\\s*(\\d+)`).exec(text)?.[1] ?? Number.NaN);
+  return {
+    rxFrames: value("RX-packets"),
+    rxBytes: value("RX-bytes"),
+    txFrames: value("TX-packets"),
+    txBytes: value("TX-bytes"),
+  };
 }

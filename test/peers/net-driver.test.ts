@@ -1,0 +1,175 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import {
+  describeFrame,
+  NET_DRIVER_FEATURES,
+  NetDriver,
+  NetFeature,
+} from "../../src/devices/net/index.ts";
+import { Client } from "../../src/frontend/index.ts";
+import { Testpmd } from "../../src/peers/index.ts";
+import { guardLeaks } from "../support/leak-guard.ts";
+import { needsProgram, temporaryDirectory } from "./support/index.ts";
+import { portStatistics, until } from "./support/net.ts";
+
+guardLeaks();
+
+const skip = needsProgram("dpdk-testpmd");
+
+/** What txonly sends: UDP from 198.18.0.1 to 198.18.0.2. */
+const TESTPMD_FRAME = /UDP 198\.18\.0\.1:9 > 198\.18\.0\.2:9, 96 bytes$/;
+/** Sent by us, counted and given back by testpmd, on each pair. */
+const FRAMES = 5000;
+
+interface Case {
+  readonly packed: boolean;
+  readonly mergeable: boolean;
+  readonly queuePairs: number;
+  readonly completion: "event" | "poll";
+}
+
+const cases: readonly Case[] = [
+  { packed: false, mergeable: true, queuePairs: 1, completion: "event" },
+  { packed: true, mergeable: true, queuePairs: 1, completion: "event" },
+  { packed: false, mergeable: false, queuePairs: 1, completion: "poll" },
+  { packed: true, mergeable: false, queuePairs: 4, completion: "poll" },
+  { packed: false, mergeable: true, queuePairs: 4, completion: "event" },
+  { packed: true, mergeable: true, queuePairs: 4, completion: "event" },
+];
+
+for (const each of cases) {
+  const { packed, mergeable, queuePairs, completion } = each;
+  const name = [
+    packed ? "packed" : "split",
+    mergeable ? "mergeable" : "not mergeable",
+    `${queuePairs} pairs`,
+    completion,
+  ].join(", ");
+  test(
+    `testpmd as back-end counts what our driver sends, and sends it back (${name})`,
+    { skip },
+    async (t) => {
+      const socketPath = join(temporaryDirectory(t), "net.sock");
+      await using testpmd = await Testpmd.start({
+        socketPath,
+        role: "backend",
+        queuePairs,
+        applicationArguments: ["--forward-mode=rxonly"],
+      });
+      const { client, driver, frames, receive } = await drive(t, socketPath, each);
+      assert.equal(client.ringFeatures.packed, packed);
+      assert.equal((client.features & NetFeature.MrgRxbuf) !== 0n, mergeable);
+
+      // There: what it counts is what we sent.
+      await testpmd.command("start");
+      await testpmd.command("clear port stats all");
+      const bytes = await send(driver, FRAMES);
+      await driver.flushed();
+      await testpmd.command("stop");
+      const there = await portStatistics(testpmd);
+      assert.deepEqual([there.rxFrames, there.rxBytes], [queuePairs * FRAMES, bytes]);
+      assert.equal(driver.counters.txFrames, queuePairs * FRAMES);
+
+      // There and back: the addresses change places, and nothing else changes.
+      await testpmd.command("clear port stats all");
+      await testpmd.command("set fwd macswap");
+      await testpmd.command("start");
+      const seen = Array.from({ length: queuePairs }, () => 0);
+      let odd = 0;
+      receive((frame, pair) => {
+        const at = seen[pair] ?? 0;
+        seen[pair] = at + 1;
+        const expected = sample(pair, at);
+        expected.set(sample(pair, at).subarray(0, 6), 6);
+        expected.set(sample(pair, at).subarray(6, 12), 0);
+        if (Buffer.compare(frame, expected) !== 0) odd += 1;
+      });
+      // Few enough at a time for its rings: what finds no room there is dropped.
+      for (let at = 0; at < FRAMES; at += 50) {
+        await send(driver, 50, at);
+        await until(() => seen.every((count) => count === at + 50), "what testpmd sends back");
+      }
+      await testpmd.command("stop");
+      const back = await portStatistics(testpmd);
+      assert.deepEqual(
+        [back.rxFrames, back.txFrames, back.rxBytes, back.txBytes],
+        [queuePairs * FRAMES, queuePairs * FRAMES, bytes, bytes],
+      );
+      assert.equal(odd, 0, "frames that came back otherwise than with their addresses swapped");
+
+      // Back: what we count is what it sent.
+      await testpmd.command("clear port stats all");
+      await testpmd.command("set fwd txonly");
+      await testpmd.command("set txpkts 96");
+      const before = driver.counters.rxFrames;
+      receive((frame) => {
+        if (!TESTPMD_FRAME.test(describeFrame(frame))) odd += 1;
+      });
+      await testpmd.command("start");
+      await until(() => driver.counters.rxFrames >= before + 20_000, "20,000 frames");
+      await testpmd.command("stop");
+      const from = await portStatistics(testpmd);
+      await until(() => driver.counters.rxFrames - before === from.txFrames, "all that it counts");
+      assert.equal(from.txBytes, 96 * from.txFrames);
+      assert.equal(odd, 0, "frames that testpmd does not send");
+      assert.equal(frames(), driver.counters.rxFrames);
+      const { rxShort, rxOverlong, rxWrongBuffers, rxTooLong, rxOffloads } = driver.counters;
+      assert.deepEqual(
+        [rxShort, rxOverlong, rxWrongBuffers, rxTooLong, rxOffloads],
+        [0, 0, 0, 0, 0],
+      );
+      assert.equal(driver.failure, undefined);
+      t.diagnostic(
+        `${queuePairs * FRAMES} frames out, as many there and back, ${from.txFrames} from testpmd`,
+      );
+    },
+  );
+}
+
+/** A frame that is different for each pair and number, of 60 to 1514 bytes. */
+function sample(pair: number, at: number): Uint8Array {
+  const frame = Buffer.alloc(60 + ((at * 97) % 1455), (pair * 31 + at) & 0xff);
+  frame.set([0x52, 0x54, 0, 0, 0, pair, 0x52, 0x54, 0, 0, 1, pair, 0x88, 0xb5]);
+  frame.writeUInt32BE(at, 14);
+  return frame;
+}
+
+/** Sends so many frames on each pair, from one number on; returns their bytes. */
+async function send(driver: NetDriver, count: number, from = 0): Promise<number> {
+  let bytes = 0;
+  for (let at = from; at < from + count; at += 1) {
+    for (let pair = 0; pair < driver.queuePairs; pair += 1) {
+      const frame = sample(pair, at);
+      while (!driver.send(frame, pair)) await driver.room(pair);
+      bytes += frame.length;
+    }
+  }
+  return bytes;
+}
+
+async function drive(t: TestContext, socketPath: string, options: Case) {
+  const { packed, mergeable, queuePairs, completion } = options;
+  const client = await Client.connect(socketPath, {
+    deviceFeatures: NET_DRIVER_FEATURES,
+    packed,
+    without: mergeable ? {} : { virtio: NetFeature.MrgRxbuf },
+  });
+  t.after(() => client.close());
+  let count = 0;
+  let onFrame: (frame: Uint8Array, pair: number) => void = () => undefined;
+  const driver = await NetDriver.start(client, {
+    queuePairs,
+    completion,
+    onFrame: (frame, pair) => {
+      count += 1;
+      onFrame(frame, pair);
+    },
+  });
+  return {
+    client,
+    driver,
+    frames: () => count,
+    receive: (handler: typeof onFrame) => void (onFrame = handler),
+  };
+}
