@@ -1,0 +1,48 @@
+/** A block device's part in a worker that fails or stalls as it is told to. */
+import type { Device } from "../../../src/backend/index.ts";
+import { createRingServer as createBlockServer } from "../../../src/devices/block/device-worker.ts";
+import { EventFd, OwnedFd, waitReadable } from "../../../src/os/index.ts";
+import type { RingServer } from "../../../src/runtime/index.ts";
+
+export interface Mood {
+  /** Has to be readable before a chain is served. */
+  readonly gate?: number;
+  /** Signalled when that is waited for. */
+  readonly arrived?: number;
+  /** What it does instead of serving the first chain. */
+  readonly crash?: "throws" | "exits" | "cannot be made";
+}
+
+interface MoodyData extends Mood {
+  readonly block: unknown;
+}
+
+export function createRingServer(data: unknown): RingServer {
+  const { gate, arrived, crash, block } = data as MoodyData;
+  if (crash === "cannot be made") throw new Error("out of order");
+  const server = createBlockServer(block);
+  return {
+    serve: (queue, budget) => {
+      if (queue.hasNext()) {
+        if (crash === "throws") throw new Error("out of order");
+        if (crash === "exits") process.exit(3);
+        if (arrived !== undefined) EventFd.adopt(new OwnedFd(arrived)).signal();
+        if (gate !== undefined) waitReadable(Int32Array.of(gate), new Int32Array(1), -1);
+      }
+      server.serve(queue, budget);
+    },
+  };
+}
+
+/** Has a device's rings served by this module, in the mood that holds when a ring starts. */
+export function makeMoody(device: Device, mood: () => Mood): Device {
+  const inWorker = device.inWorker?.bind(device);
+  if (inWorker === undefined) throw new TypeError("expected a device that can be in a worker");
+  return Object.assign(device, {
+    inWorker: (index: number) => {
+      const part = inWorker(index);
+      const data: MoodyData = { ...mood(), block: part.data };
+      return { ...part, module: import.meta.url, data };
+    },
+  });
+}
