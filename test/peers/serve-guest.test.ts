@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { bootedExitCode, bootFirmware, bootGuest, bootSector } from "../../src/peers/index.ts";
+import {
+  bootedExitCode,
+  bootFirmware,
+  bootGuest,
+  bootSector,
+  bootUml,
+} from "../../src/peers/index.ts";
+import { DeviceId } from "../../src/protocol/index.ts";
 import { Workspace } from "../integration/support/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { needsGuest, needsProgram, sha256OfFile } from "./support/index.ts";
@@ -26,21 +33,26 @@ test(
   },
 );
 
-for (const queues of [1, 4]) {
+const combinations = ["off", "on"].flatMap((packed) =>
+  [1, 4].map((queues) => ({ packed, queues })),
+);
+
+for (const { packed, queues } of combinations) {
   for (const eventIdx of ["on", "off"]) {
     for (const indirect of ["on", "off"]) {
       test(
-        `a Linux guest's checksums equal ours: queues ${queues}, event_idx ${eventIdx}, indirect ${indirect}`,
+        `a Linux guest's checksums equal ours: packed ${packed}, queues ${queues}, event_idx ${eventIdx}, indirect ${indirect}`,
         { skip: needsGuest() },
         async (t) => {
           const space = new Workspace(t);
           const before = randomBytes(SIZE);
           const image = space.file("disk.img", before);
-          const { socket, server } = await space.serve(["--image", image, "--queues", `${queues}`]);
+          const args = ["--image", image, "--queues", `${queues}`, "-v"];
+          const { socket, server } = await space.serve(args);
           const result = await bootGuest({
             socketPath: socket,
             cpus: queues,
-            blkOptions: `num-queues=${queues},event_idx=${eventIdx},indirect_desc=${indirect}`,
+            blkOptions: `packed=${packed},num-queues=${queues},event_idx=${eventIdx},indirect_desc=${indirect}`,
             script: `
               set -e
               ls -1 /sys/block/vda/mq | wc -l
@@ -57,9 +69,37 @@ for (const queues of [1, 4]) {
           const after = readFileSync(image);
           assert.ok(after.subarray(0, 2 << 20).equals(before.subarray(0, 2 << 20)));
           assert.ok(!after.equals(before));
-          assert.equal((await server.stop("SIGTERM")).code, 0);
+          const { code, stderr } = await server.stop("SIGTERM");
+          assert.equal(code, 0);
+          const acknowledged = stderr.match(/< VHOST_USER_SET_FEATURES .*/g)?.at(-1) ?? "";
+          assert.equal(acknowledged.includes("VIRTIO_F_RING_PACKED"), packed === "on");
         },
       );
     }
   }
 }
+
+test(
+  "User Mode Linux, with neither QEMU nor KVM, reads and writes a disk of serve block",
+  { skip: needsProgram("linux.uml", "busybox") },
+  async (t) => {
+    const space = new Workspace(t);
+    const before = randomBytes(SIZE);
+    const image = space.file("disk.img", before);
+    const { socket, server } = await space.serve(["--image", image]);
+    const result = await bootUml({
+      socketPath: socket,
+      deviceId: DeviceId.block,
+      script: `
+        sha256sum /dev/vda | cut -d ' ' -f 1
+        dd if=/dev/urandom of=/dev/vda bs=64k count=64 seek=32 iflag=fullblock conv=fsync 2>/dev/null
+        echo 3 > /proc/sys/vm/drop_caches
+        sha256sum /dev/vda | cut -d ' ' -f 1`,
+    });
+    t.diagnostic(`the guest took ${Math.round(result.durationMs)} ms`);
+    const sum = createHash("sha256").update(before).digest("hex");
+    assert.equal(result.output, `${sum}\n${sha256OfFile(image)}\n`);
+    assert.notEqual(sha256OfFile(image), sum);
+    assert.equal((await server.stop("SIGTERM")).code, 0);
+  },
+);
