@@ -76,8 +76,10 @@ export class Fleet {
   }
 
   /** Of the first client process; the others do the same. */
-  async clientUsage(): Promise<Usage | undefined> {
-    return this.clients[0]?.ask("usage", {}, this.#signal);
+  async clientUsage(): Promise<Usage> {
+    const [first] = this.clients;
+    if (first === undefined) throw new RangeError("a fleet has at least one client process");
+    return first.ask("usage", {}, this.#signal);
   }
 
   async #all(ask: (client: StressChild, index: number) => Promise<Outcome>): Promise<Outcome> {

@@ -29,7 +29,7 @@ export interface Usage {
   /** Shared mappings. */
   readonly mappings: number;
   readonly residentBytes: number;
-  /** Back-end: sessions that are open. */
+  /** Sessions that are open. */
   readonly sessions: number;
 }
 
