@@ -90,7 +90,6 @@ export class DeviceLoop {
 
   #sleep(): void {
     if (!this.#queue.arm()) return;
-    if (this.#control.pending) return;
     waitReadable(this.#fds, this.#ready, -1);
     if (this.#ready[1] === 1) this.#control.wake.drain();
     if (this.#ready[0] === 1) this.#drainKick();

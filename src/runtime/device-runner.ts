@@ -9,6 +9,8 @@ export interface DeviceRunnerOptions {
   readonly queue: DeviceQueue;
   /** Default `event`. Without a kick descriptor the ring is polled in any case. */
   readonly mode?: RingMode | undefined;
+  /** How long `hybrid` looks before it sleeps, milliseconds. Default 0.05. */
+  readonly spinMs?: number | undefined;
   /** Takes what is available, at most about a queue's worth; completions may come later. */
   readonly process: () => void;
   /** Asked afterwards. False: what is available is left there until {@link DeviceRunner.wake}. */
@@ -28,6 +30,7 @@ export class DeviceRunner {
   readonly #wantsChains: () => boolean;
   readonly #onBroken: () => void;
   readonly #mode: RingMode;
+  readonly #spinMs: number;
   readonly #poller: Poller | undefined;
   /** When `hybrid` gives up looking. */
   #spinEnd = 0;
@@ -44,6 +47,7 @@ export class DeviceRunner {
     this.#wantsChains = wantsChains;
     this.#onBroken = onBroken;
     this.#call = call;
+    this.#spinMs = options.spinMs ?? SPIN_MS;
     this.#mode = kick === undefined ? "poll" : mode;
     if (this.#mode !== "event") queue.disarm();
     if (kick !== undefined && mode !== "poll") {
@@ -108,7 +112,7 @@ export class DeviceRunner {
   #looksAgain(): boolean {
     if (this.#mode !== "hybrid") return false;
     const now = performance.now();
-    if (this.#spinEnd === 0) this.#spinEnd = now + SPIN_MS;
+    if (this.#spinEnd === 0) this.#spinEnd = now + this.#spinMs;
     if (now < this.#spinEnd) return true;
     this.#spinEnd = 0;
     return false;

@@ -1,8 +1,9 @@
 import { type EventFd, Poller } from "../os/index.ts";
 import type { DriverQueue } from "../virtqueue/index.ts";
+import { type RingMode, SPIN_MS } from "./mode.ts";
 
-/** How a driver learns of completions: woken by the call descriptor, or by looking. */
-export type Completion = "event" | "poll";
+/** How a driver learns of completions: woken by the call descriptor, by looking, or by both. */
+export type Completion = RingMode;
 
 /** Completions taken per look. */
 const BATCH = 64;
@@ -14,6 +15,8 @@ const MAX_ROUNDS = 16;
 export interface DriverRunnerOptions {
   readonly queue: DriverQueue;
   readonly completion: Completion;
+  /** How long `hybrid` looks before it sleeps, milliseconds. Default 0.05. */
+  readonly spinMs?: number | undefined;
   /** The descriptor of SET_VRING_CALL. Not owned. */
   readonly call: EventFd;
   readonly done: (token: number, written: number) => void;
@@ -29,7 +32,11 @@ export class DriverRunner {
   readonly #done: (token: number, written: number) => void;
   readonly #batchDone: () => void;
   readonly #onBroken: () => void;
+  readonly #completion: Completion;
+  readonly #spinMs: number;
   readonly #poller: Poller | undefined;
+  /** When `hybrid` gives up looking; 0: it is not looking. */
+  #spinEnd = 0;
   #turn: NodeJS.Immediate | undefined;
   #stopped = false;
 
@@ -39,20 +46,20 @@ export class DriverRunner {
     this.#done = done;
     this.#batchDone = batchDone ?? ((): void => undefined);
     this.#onBroken = onBroken;
-    if (completion === "event") {
-      queue.arm();
-      this.#poller = new Poller(call.descriptor.fd, { readable: true }, () => {
-        call.drain();
-        this.#collectEvents();
-      });
-    } else {
-      queue.disarm();
-    }
+    this.#completion = completion;
+    this.#spinMs = options.spinMs ?? SPIN_MS;
+    if (completion === "event") queue.arm();
+    else queue.disarm();
+    if (completion === "poll") return;
+    this.#poller = new Poller(call.descriptor.fd, { readable: true }, () => {
+      call.drain();
+      this.#collect();
+    });
   }
 
   /** To be called after something was published: polling goes on only while something is out. */
   published(): void {
-    if (this.#poller === undefined && !this.#stopped) this.#later();
+    if (this.#completion !== "event" && !this.#stopped) this.#later();
   }
 
   stop(): void {
@@ -70,8 +77,14 @@ export class DriverRunner {
     this.#later();
   }
 
+  #collect(): void {
+    if (this.#completion === "event") this.#collectEvents();
+    else this.#look();
+  }
+
   #look(): void {
     let idle = 0;
+    if (this.#poller !== undefined) this.#queue.disarm();
     for (let look = 0; look < MAX_LOOKS && idle < IDLE_LOOKS; look += 1) {
       idle += 1;
       if (this.#queue.poll(this.#done, BATCH) > 0) {
@@ -81,7 +94,23 @@ export class DriverRunner {
       }
       if (this.#checkBroken()) return;
     }
-    if (this.#queue.outstanding > 0) this.#later();
+    if (this.#stopped) return;
+    if (this.#queue.outstanding === 0) this.#spinEnd = 0;
+    else if (this.#completion === "poll" || this.#looksAgain(idle)) this.#later();
+    else this.#sleep();
+  }
+
+  /** Whether `hybrid` goes on looking. */
+  #looksAgain(idle: number): boolean {
+    const now = performance.now();
+    if (this.#spinEnd === 0 || idle < IDLE_LOOKS) this.#spinEnd = now + this.#spinMs;
+    return now < this.#spinEnd;
+  }
+
+  /** Until the next call, or until more is published. */
+  #sleep(): void {
+    this.#spinEnd = 0;
+    if (!this.#queue.arm()) this.#later();
   }
 
   #checkBroken(): boolean {
@@ -95,9 +124,7 @@ export class DriverRunner {
   #later(): void {
     this.#turn ??= setImmediate(() => {
       this.#turn = undefined;
-      if (this.#stopped) return;
-      if (this.#poller === undefined) this.#look();
-      else this.#collectEvents();
+      if (!this.#stopped) this.#collect();
     });
   }
 }

@@ -6,5 +6,5 @@ export type RingMode = "event" | "poll" | "hybrid";
 
 export const RING_MODES: readonly RingMode[] = ["event", "poll", "hybrid"];
 
-/** How long `hybrid` looks before it sleeps, milliseconds. */
+/** How long `hybrid` looks before it sleeps unless told otherwise, milliseconds. */
 export const SPIN_MS = 0.05;

@@ -122,6 +122,44 @@ test("without a kick descriptor the ring is polled, and no kick is asked for", a
   }
 });
 
+test("a ring that is polled by choice is never asked for kicks, whatever its descriptor", async (t) => {
+  const on = makeDevice(t);
+  on.run({ mode: "poll" });
+  await turns(3);
+  for (let i = 1; i <= 20; i += 1) {
+    assert.equal(on.submit(), false);
+    await until(() => on.seen.served === i);
+    on.collect();
+  }
+});
+
+for (const eventIdx of [false, true]) {
+  test(`a hybrid ring that is looked at wants no kick (${eventIdx ? "event index" : "flags"})`, async (t) => {
+    const on = makeDevice(t, { eventIdx });
+    on.run({ mode: "hybrid", spinMs: 60_000 });
+    await turns(3);
+    for (let i = 1; i <= 100; i += 1) {
+      assert.equal(on.submit(), false);
+      await until(() => on.seen.served === i);
+      on.collect();
+      await turns(2);
+    }
+  });
+
+  test(`a hybrid ring that was looked at for long enough sleeps until the kick (${eventIdx ? "event index" : "flags"})`, async (t) => {
+    const on = makeDevice(t, { eventIdx });
+    const looks = () => process.getActiveResourcesInfo().includes("Immediate");
+    on.run({ mode: "hybrid" });
+    for (let i = 1; i <= 100; i += 1) {
+      await until(() => !looks(), "it to sleep");
+      assert.equal(on.submit(), true);
+      on.kick.signal();
+      await until(() => on.seen.served === i);
+      on.collect();
+    }
+  });
+}
+
 test("without a call descriptor completions are shown all the same", async (t) => {
   const on = makeDevice(t);
   on.submit();

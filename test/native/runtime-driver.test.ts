@@ -9,7 +9,12 @@ import { turns, until } from "./support/until.ts";
 
 guardLeaks();
 
-function makeDriver(t: TestContext, completion: Completion, options: RingOptions = {}) {
+function makeDriver(
+  t: TestContext,
+  completion: Completion,
+  options: RingOptions = {},
+  spinMs?: number,
+) {
   const rings = makeRings(t, options);
   const { driver, device, memory } = rings;
   const segments = segmentsOf([memory.allocate(16).guestAddress, 16]);
@@ -26,6 +31,7 @@ function makeDriver(t: TestContext, completion: Completion, options: RingOptions
   const runner = new DriverRunner({
     queue: driver,
     completion,
+    spinMs,
     call,
     done: (token) => {
       seen.tokens.push(token);
@@ -107,6 +113,32 @@ test("polling rests while nothing is out, and goes on while something is", async
   assert.equal(immediates(), idle);
 });
 
+for (const eventIdx of [false, true]) {
+  test(`a hybrid driver that looks wants no call (${eventIdx ? "event index" : "flags"})`, async (t) => {
+    const on = makeDriver(t, "hybrid", { eventIdx }, 60_000);
+    on.submit();
+    on.serve();
+    await until(() => on.seen.tokens.length === 1);
+    for (let i = 2; i <= 100; i += 1) {
+      on.submit();
+      await turns(2);
+      assert.equal(on.serve(), false);
+      await until(() => on.seen.tokens.length === i);
+    }
+  });
+
+  test(`a hybrid driver that has looked for long enough sleeps until the call (${eventIdx ? "event index" : "flags"})`, async (t) => {
+    const on = makeDriver(t, "hybrid", { eventIdx });
+    const looks = () => process.getActiveResourcesInfo().includes("Immediate");
+    for (let i = 1; i <= 100; i += 1) {
+      on.submit();
+      await until(() => !looks(), "it to sleep");
+      assert.equal(on.serve(), true);
+      await until(() => on.seen.tokens.length === i);
+    }
+  });
+}
+
 test("completions during the handling of others are collected before it sleeps", async (t) => {
   const on = makeDriver(t, "event", { eventIdx: true });
   let more = 50;
@@ -125,7 +157,7 @@ test("completions during the handling of others are collected before it sleeps",
   assert.equal(on.driver.arm(), true);
 });
 
-for (const completion of ["poll", "event"] as const) {
+for (const completion of ["poll", "event", "hybrid"] as const) {
   test(`a device that is always done at once leaves others their turn (${completion})`, async (t) => {
     const on = makeDriver(t, completion);
     let timer = false;

@@ -231,6 +231,9 @@ for (const [crash, reason] of crashes) {
     const { client, driver, queue } = await connectDriver(t, served);
     const data = pattern(7);
     const writing = driver.write(0, data);
+    // Perhaps never taken by the worker.
+    await client.requests.setVringCall(0, queue.call.descriptor);
+    await client.requests.setVringKick(0, queue.kick.descriptor);
     await until(() => served.problems.length === 1, "the report");
     assert.match(String(served.problems[0]), reason);
     assert.ok(queue.takeError());
