@@ -171,7 +171,14 @@ test("test stress has all clients served, and nothing grows", async (t) => {
   const words = "test stress --clients 12 --rounds 4";
   const { code, stdout, stderr } = await space.run(words.split(" "));
   assert.equal(code, 0, stderr + stdout);
-  assert.match(stdout, /12 clients in 4 processes connected .* peak \d+ descriptors/);
+  assert.match(stdout, /^ {4}12 clients in 4 processes connected in \d+ ms$/m);
+  for (const [who, sessions] of [
+    ["back-end", 12],
+    ["client process", 3],
+  ] as const) {
+    const peak = String.raw`\d+ descriptors, \d\.\d\d for each of ${sessions} sessions`;
+    assert.match(stdout, new RegExp(`^ {4}peak of the ${who}: ${peak}$`, "m"));
+  }
   assert.match(stdout, /^ {4}back-end: \d+ descriptors .* in each round/m);
   assert.match(stdout, /^ {4}client process: \d+ descriptors .* in each round/m);
 });
