@@ -11,7 +11,7 @@ import { packageRoot } from "../support/package-root.ts";
 /** What the README starts and does not wait for. */
 const BACKGROUND = /^vhost-user serve block (?!.*--list-faults)/;
 /** Blocks with these are no matter of this test: they take a long time, or a real peer. */
-const LEFT_OUT = /^(npm test|npm ci && npm test|qemu-)/;
+const LEFT_OUT = /^(make (check|build|qemu-test|test-all)|vhost-user (qemu|clean|test stress)\b)/;
 
 test(
   "the README's commands print what it shows, numbers aside",
@@ -32,6 +32,22 @@ test(
     await shell.end();
   },
 );
+
+test("the scripts have their own words, and reach the command", (t) => {
+  const env = { ...process.env, NO_COLOR: "1", XDG_RUNTIME_DIR: temporaryFolder(t) };
+  const run = (script: string, ...words: readonly string[]): [number | null, string] => {
+    const path = join(packageRoot, script);
+    const { status, stdout } = spawnSync(path, words, { env, encoding: "utf8", timeout: 60_000 });
+    return [status, stdout];
+  };
+  const [code, basic] = run("run_qemu_tests.sh", "basic", "--quiet");
+  assert.equal(code, 0, basic);
+  assert.match(basic, /^=== vhost-user basic tests ===\n/);
+  const socket = join(env.XDG_RUNTIME_DIR, "s");
+  const [running, status] = run("start_qemu_vhost_server.sh", "status", "--socket", socket);
+  assert.equal(running, 1);
+  assert.equal(status, `not running (socket ${socket})\n`);
+});
 
 test("the examples work together, imported by the package's name", async (t) => {
   const folder = temporaryFolder(t);
@@ -83,7 +99,7 @@ class Shell {
       "bash",
       ["-c", `(exit ${this.#status}); { ${line}; } 2>&1`],
       {
-        cwd: this.#folder,
+        cwd: line.startsWith("make ") ? packageRoot : this.#folder,
         env: this.#environment,
         encoding: "utf8",
         timeout: 60_000,

@@ -96,7 +96,7 @@ test("the table of requests names those that are implemented", () => {
 });
 
 test("messages under troubleshooting are the literal ones", () => {
-  const sources = allSources();
+  const says = messageFinder(allSources());
   for (const { prose } of [readme, readmeJa]) {
     const messages = [...prose.matchAll(/^\| `([^`]+)` \|.*$/gm)]
       .map(([, message = ""]) => message)
@@ -104,9 +104,52 @@ test("messages under troubleshooting are the literal ones", () => {
     assert.ok(messages.length > 5, "too few messages were found to check");
     for (const message of messages) {
       for (const part of message.split("…").map((each) => each.trim())) {
-        assert.ok(sources.includes(part), `no source says "${part}"`);
+        assert.ok(says(part), `no source says "${part}"`);
       }
     }
+  }
+});
+
+test("the READMEs have what a user of the test suite looks for", () => {
+  for (const { prose, blocks } of [readme, readmeJa]) {
+    for (const message of [
+      "qemu-system-x86_64 not found",
+      "connect: Permission denied",
+      "Timeout waiting for vhost-user socket",
+      "KVM is not usable",
+    ]) {
+      assert.ok(prose.includes(`| \`${message}`), `troubleshooting lacks "${message}"`);
+    }
+    for (const name of ["SOCKET_PATH", "MEMORY_SIZE", "QEMU", "QEMU_EXTRA_ARGS"]) {
+      assert.ok(prose.includes(`| \`${name}\` |`), `the configuration lacks ${name}`);
+    }
+    for (const distribution of ["Debian", "Ubuntu", "Fedora", "CentOS"]) {
+      assert.match(prose, new RegExp(`^[^|]*${distribution}.*:$`, "m"));
+    }
+    const commands = blocks.map(({ text }) => text).join("\n");
+    for (const words of [
+      ...["check", "build", "basic", "qemu-test", "test-all"].map((target) => `make ${target}`),
+      ...["start", "status", "restart", "stop"].map((verb) => `vhost-user qemu ${verb}`),
+      "vhost-user qemu start --kind block",
+      "vhost-user clean",
+      "vhost-user test perf",
+      "vhost-user test stress --clients",
+    ]) {
+      assert.ok(commands.includes(words), `no block has "${words}"`);
+    }
+  }
+});
+
+test("the targets that the READMEs name are the Makefile's, and the scripts are there", () => {
+  const makefile = readFileSync(join(packageRoot, "Makefile"), "utf8");
+  const [, targets = ""] = /^\.PHONY: (.*)$/m.exec(makefile) ?? [];
+  const named = [...readme.blocks.map(({ text }) => text), readme.prose].flatMap((text) =>
+    [...text.matchAll(/(?:^\$ |`)make ([a-z-]+)/gm)].map(([, target = ""]) => target),
+  );
+  assert.ok(named.length >= 5, "too few targets were found to check");
+  for (const target of named) assert.ok(targets.split(" ").includes(target), `make ${target}`);
+  for (const [, script = ""] of readme.prose.matchAll(/`\.\/([\w.]+)/g)) {
+    assert.ok(existsSync(join(packageRoot, script)), script);
   }
 });
 
@@ -171,9 +214,12 @@ function parse(line: string): void {
     assert.ok(next, `${line}: no command ${name}`);
     command = next as unknown as Command;
   }
-  const { operands, unknown } = command.parseOptions(words);
+  const dashes = words.indexOf("--");
+  const own = dashes < 0 ? words : words.slice(0, dashes);
+  const { operands, unknown } = command.parseOptions(own);
   assert.deepEqual(unknown, [], `${line}: unknown options`);
-  assert.equal(operands.length, command.registeredArguments.length, `${line}: arguments`);
+  const needed = command.registeredArguments.filter(({ variadic }) => !variadic);
+  assert.equal(operands.length, needed.length, `${line}: arguments`);
 }
 
 /** All program text, with strings that are put together over several lines joined. */
@@ -188,6 +234,20 @@ function allSources(): string {
     .map((file) => readFileSync(file, "utf8"))
     .join("\n")
     .replaceAll(/[`"]\s*\+\s*[`"]/g, "");
+}
+
+/** Whether the program can say something: as it stands, or with something filled in. */
+function messageFinder(sources: string): (message: string) => boolean {
+  const templates = [...sources.matchAll(/`([^`\n]*\$\{[^`\n]*)`/g)]
+    .map(([, template = ""]) => template.split(/\$\{[^}]*\}/))
+    .filter((parts) => parts.join("").trim().length >= 8)
+    .map(
+      (parts) =>
+        new RegExp(
+          `^${parts.map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)).join("\\S+")}`,
+        ),
+    );
+  return (message) => sources.includes(message) || templates.some((each) => each.test(message));
 }
 
 /** As GitHub makes anchors of headings. */
