@@ -26,7 +26,16 @@ export const DHCP_CLIENT_PORT = 68;
 
 const FIXED_BYTES = 236;
 const MAGIC_COOKIE = 0x63825363;
-const Option = { Pad: 0, RequestedAddress: 50, Type: 53, ServerId: 54, End: 255 } as const;
+const Option = {
+  Pad: 0,
+  Mask: 1,
+  Router: 3,
+  RequestedAddress: 50,
+  LeaseSeconds: 51,
+  Type: 53,
+  ServerId: 54,
+  End: 255,
+} as const;
 
 /** What tells one conversation from another, and where it stands. */
 export interface DhcpMessage {
@@ -42,6 +51,12 @@ export interface DhcpMessage {
   readonly yourAddress: string;
   /** The server that is meant (option 54). */
   readonly server?: string;
+  /** Of the client's network (option 1), as `255.255.255.0`. */
+  readonly mask?: string;
+  /** Where packets to other networks go, the first of the list (option 3). */
+  readonly router?: string;
+  /** How long the client may keep the address (option 51). */
+  readonly leaseSeconds?: number;
 }
 
 /**
@@ -57,6 +72,9 @@ export function decodeDhcp(payload: Uint8Array): DhcpMessage | undefined {
   if (type?.length !== 1) return undefined;
   const requested = options.get(Option.RequestedAddress);
   const server = options.get(Option.ServerId);
+  const mask = options.get(Option.Mask);
+  const router = options.get(Option.Router);
+  const lease = options.get(Option.LeaseSeconds);
   return {
     type: type[0] ?? 0,
     fromClient: op === 1,
@@ -65,6 +83,9 @@ export function decodeDhcp(payload: Uint8Array): DhcpMessage | undefined {
     yourAddress: formatAddress(payload, 16),
     ...(requested?.length === 4 ? { requestedAddress: formatAddress(requested, 0) } : {}),
     ...(server?.length === 4 ? { server: formatAddress(server, 0) } : {}),
+    ...(mask?.length === 4 ? { mask: formatAddress(mask, 0) } : {}),
+    ...(router !== undefined && router.length >= 4 ? { router: formatAddress(router, 0) } : {}),
+    ...(lease?.length === 4 ? { leaseSeconds: u32(lease, 0) } : {}),
   };
 }
 
