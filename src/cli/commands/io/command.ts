@@ -8,6 +8,7 @@ import {
   timeoutOption,
 } from "../../options.ts";
 import { parseChoice, parseDuration, parseInteger, parseList, parseSize } from "../../units.ts";
+import { ioNetCommand } from "./net-command.ts";
 
 const parseCompletion = parseChoice(["poll", "event"] as const);
 
@@ -116,5 +117,6 @@ export function addIoCommand(program: Command, context: Context): void {
 
   const io = groupCommand("io").description("do I/O by hand: the client, with no virtual machine");
   io.addCommand(block as unknown as Command);
+  io.addCommand(ioNetCommand(context));
   program.addCommand(io as unknown as Command);
 }

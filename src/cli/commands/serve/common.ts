@@ -1,0 +1,135 @@
+import { UsageError } from "../../../base/index.ts";
+import {
+  BACKEND_PROTOCOL_FEATURES,
+  BACKEND_RING_FEATURES,
+  type BackendOptions,
+  BackendServer,
+  connectBackend,
+  type Device,
+} from "../../../backend/index.ts";
+import { applyFaults, faults, parseFault } from "../../../mutants/index.ts";
+import { ProtocolFeature } from "../../../protocol/index.ts";
+import { type CommonOptions, type Context, messagePrinter } from "../../context.ts";
+import { InterruptError } from "../../exit-code.ts";
+import { type FeatureMasks, parseFeatures } from "./features.ts";
+
+/** Options of every command that is a back-end. */
+export interface ServeOptions extends CommonOptions {
+  readonly socket?: string | undefined;
+  readonly connect?: string | undefined;
+  readonly features?: readonly string[] | undefined;
+  readonly without?: readonly string[] | undefined;
+  readonly fault: readonly string[];
+  readonly listFaults?: true | undefined;
+  readonly strict?: true | undefined;
+  readonly timeout: number;
+}
+
+/** With `--list-faults`: prints what there is. True: that was all. */
+export function listedFaults({ listFaults }: ServeOptions, { output }: Context): boolean {
+  if (!listFaults) return false;
+  for (const line of faultList()) output.print(line);
+  return true;
+}
+
+/** @throws {UsageError} not exactly one of `--socket` and `--connect` */
+export function expectOneSocket({ socket, connect }: ServeOptions): void {
+  if ((socket === undefined) !== (connect === undefined)) return;
+  throw new UsageError(
+    "expected either --socket PATH (to listen) or --connect PATH, got neither or both",
+  );
+}
+
+/**
+ * Is a back-end until a signal ends it.
+ *
+ * @param what the device in words
+ * @param device makes the device of each session
+ * @param sample a device that tells features and type, and serves nobody
+ */
+export async function serveDevice(
+  options: ServeOptions,
+  context: Context,
+  what: string,
+  device: () => Device,
+  sample: Device = device(),
+): Promise<void> {
+  const { output, signal } = context;
+  const { socket, connect } = options;
+  const backend = applyFaults(options.fault.map(parseFault), {
+    device,
+    without: withheld(options, sample),
+    strictness: options.strict ? "strict" : "lenient",
+    observe: await messagePrinter(context, options, sample.type),
+    onSession: () => output.note("front-end connected"),
+    onSessionEnd: (_session, reason) => output.note(`front-end left: ${reason.message}`),
+    onProblem: (problem) => output.note(`refused: ${problem.message}`),
+  } satisfies BackendOptions);
+  if (socket === undefined) {
+    output.note(`connecting to ${connect} (${what})`);
+    await connectBackend(connect ?? "", {
+      ...backend,
+      reconnect: true,
+      signal,
+      timeoutMs: options.timeout,
+    });
+  } else {
+    const server = await BackendServer.listen(socket, backend);
+    output.note(`listening on ${socket} (${what})`);
+    await aborted(signal);
+    server.close();
+  }
+}
+
+/** SIGTERM is how a back-end program is told to end: that is success. @throws the signal's reason */
+export function endOnSignal({ signal }: Context): void {
+  if (signal.reason instanceof InterruptError && signal.reason.signal === "SIGINT")
+    throw signal.reason;
+}
+
+function faultList(): string[] {
+  const syntax = (fault: (typeof faults)[number]): string =>
+    `${fault.name}${fault.parameter ? "[=N]" : ""}${fault.takesRequest ? "[@request[:n]]" : ""}`;
+  const width = Math.max(...faults.map((fault) => syntax(fault).length));
+  return faults.map((fault) => {
+    const { parameter, breaks } = fault;
+    const number = parameter
+      ? ` (N: ${parameter.summary}, ${parameter.min} to ${parameter.max}, else ${parameter.standard})`
+      : "";
+    const rule = breaks === undefined ? " [allowed]" : "";
+    return `${syntax(fault).padEnd(width)}  ${fault.summary}${number}${rule}`;
+  });
+}
+
+/** What is implemented and yet not to be offered. */
+function withheld({ features, without = [] }: ServeOptions, device: Device): FeatureMasks {
+  const out = parseFeatures(without, device.type);
+  if (features === undefined) return out;
+  const wanted = parseFeatures(features, device.type);
+  const config = device.config === undefined ? 0n : ProtocolFeature.Config;
+  const all = {
+    virtio: BACKEND_RING_FEATURES | device.features,
+    protocol: BACKEND_PROTOCOL_FEATURES | config,
+  };
+  const missing = {
+    virtio: wanted.virtio & ~all.virtio,
+    protocol: wanted.protocol & ~all.protocol,
+  };
+  if (missing.virtio !== 0n || missing.protocol !== 0n) {
+    throw new UsageError(
+      `expected features that this back-end implements, got also virtio 0x${missing.virtio.toString(16)}, ` +
+        `protocol 0x${missing.protocol.toString(16)}`,
+    );
+  }
+  return {
+    virtio: out.virtio | (all.virtio & ~wanted.virtio),
+    protocol: out.protocol | (all.protocol & ~wanted.protocol),
+  };
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => {
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,133 @@
+import {
+  describeFrame,
+  echoDevice,
+  type FrameTap,
+  type NetCounters,
+  type NetDevice,
+  NetResponder,
+  parseMac,
+  PcapWriter,
+  respondingDevice,
+  sendFrames,
+  sinkDevice,
+  sourcePort,
+  testFrame,
+} from "../../../devices/net/index.ts";
+import type { Context } from "../../context.ts";
+import { withUserFile } from "../../files.ts";
+import {
+  endOnSignal,
+  expectOneSocket,
+  listedFaults,
+  serveDevice,
+  type ServeOptions,
+} from "./common.ts";
+
+export interface ServeNetOptions extends ServeOptions {
+  readonly mode: "respond" | "echo" | "sink" | "source";
+  readonly queues: number;
+  readonly mac: string;
+  readonly address: string;
+  readonly lease?: string | undefined;
+  readonly rate?: number | undefined;
+  readonly count?: number | undefined;
+  readonly size: number;
+  readonly pcap?: string | undefined;
+  readonly force?: true | undefined;
+  readonly json?: true | undefined;
+}
+
+const BROADCAST = new Uint8Array(6).fill(0xff);
+
+export async function serveNet(options: ServeNetOptions, context: Context): Promise<void> {
+  if (listedFaults(options, context)) return;
+  expectOneSocket(options);
+  const { output } = context;
+  const { mode, queues, pcap: path } = options;
+  const { mac, address, lease } = options;
+  const responder = new NetResponder({ mac, address, lease });
+  const pcap =
+    path === undefined
+      ? undefined
+      : withUserFile(path, "a file to write", "choose another path", () =>
+          PcapWriter.create(path, { force: options.force === true }),
+        );
+  const devices: NetDevice[] = [];
+  const tap: FrameTap = (frame, way) => {
+    pcap?.write(frame);
+    if (options.verbose) output.error(`${way === "sent" ? "<" : ">"} ${describeFrame(frame)}`);
+  };
+  const station = mode === "respond" ? `, ${responder.address}, leases ${responder.lease}` : "";
+  const what = `net, ${mode}${station}, queue pairs: ${queues}`;
+  try {
+    const device = (): NetDevice => {
+      const made = makeDevice(options, responder, tap, context);
+      devices.push(made);
+      return made;
+    };
+    await serveDevice(options, context, what, device, sinkDevice({ queuePairs: queues }));
+  } finally {
+    await pcap?.close();
+    report(options, context, devices, pcap);
+  }
+  endOnSignal(context);
+}
+
+function makeDevice(
+  { mode, queues: queuePairs, ...options }: ServeNetOptions,
+  responder: NetResponder,
+  tap: FrameTap,
+  context: Context,
+): NetDevice {
+  if (mode === "respond") return respondingDevice(responder, { queuePairs, tap });
+  if (mode === "echo") return echoDevice({ queuePairs, tap });
+  const device = sinkDevice({ queuePairs, tap });
+  if (mode === "sink") return device;
+  const source = parseMac(options.mac);
+  const ended = new AbortController();
+  const close = device.close.bind(device);
+  // The session's end is the source's end.
+  device.close = () => {
+    ended.abort();
+    close();
+  };
+  const { count, rate: framesPerSecond, size } = options;
+  void sendFrames(sourcePort(device, tap), {
+    frame: (number) => testFrame(number, size, source, BROADCAST),
+    count,
+    framesPerSecond,
+    signal: AbortSignal.any([ended.signal, context.signal]),
+  });
+  return device;
+}
+
+function report(
+  { json, mode }: ServeNetOptions,
+  { output }: Context,
+  devices: readonly NetDevice[],
+  pcap: PcapWriter | undefined,
+): void {
+  const sum: NetCounters = {
+    txFrames: 0,
+    txBytes: 0,
+    txWrongSize: 0,
+    txOffloads: 0,
+    rxFrames: 0,
+    rxBytes: 0,
+    rxOverflow: 0,
+    rxWrongSize: 0,
+  };
+  for (const { counters } of devices) {
+    for (const name of Object.keys(sum) as (keyof NetCounters)[]) sum[name] += counters[name];
+  }
+  if (json) {
+    const kept = pcap && { frames: pcap.frames, dropped: pcap.dropped };
+    output.json({ mode, sessions: devices.length, counters: sum, pcap: kept });
+    return;
+  }
+  const dropped = sum.rxOverflow + sum.rxWrongSize + sum.txWrongSize + sum.txOffloads;
+  output.note(
+    `drivers sent ${sum.txFrames} frames (${sum.txBytes} bytes) and received ${sum.rxFrames} ` +
+      `(${sum.rxBytes} bytes); ${dropped} dropped`,
+  );
+}
