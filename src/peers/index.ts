@@ -3,7 +3,7 @@
  * testpmd, a Linux guest, User Mode Linux, a PC's firmware), finding out when they are ready, and stopping them.
  * Whatever is started here never outlives this process, but for the servers of `qemu start`: those
  * stand in the ledger, the only proof by which a later command may stop them and remove their files.
- * Only cli and tests import this folder.
+ * Only groups, cli and tests import this folder.
  */
 export { bootGuest, type BlockGuestOptions } from "./block-guest.ts";
 export { startBuiltIn, type BuiltInOptions } from "./built-in.ts";

@@ -31,7 +31,7 @@ function barePath(space: Workspace): string {
   return space.path("bin");
 }
 
-test("test basic passes, and says so in the words of its forerunner", async (t) => {
+test("test basic passes, and says so under the titles that others look for", async (t) => {
   const space = new Workspace(t);
   const { code, stdout, stderr } = await space.run(["test", "basic"]);
   assert.equal(code, 0, stderr + stdout);
