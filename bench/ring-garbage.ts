@@ -1,17 +1,22 @@
 /**
- * What a request costs on the way through both halves of a split ring, with nothing behind it:
+ * What a request costs on the way through both halves of a ring, with nothing behind it:
  * nanoseconds and bytes of garbage, per request and by operation. A few bytes are the clock's own.
  *
- *     node --expose-gc --min-semi-space-size=512 --max-semi-space-size=512 dist/bench/ring-garbage.js [requests]
+ *     node --expose-gc --min-semi-space-size=512 --max-semi-space-size=512 dist/bench/ring-garbage.js \
+ *       [requests [format]]
+ *
+ * Then the same as it is when both sides look all the time, one request or 64 at once, and without a
+ * clock: there the heap must not grow at all.
  *
  * The semi-space is that large so that nothing is collected meanwhile.
  */
 import { GuestMemory, Region, RegionTable } from "../src/memory/index.ts";
 import {
   createChainCursor,
+  createDeviceQueue,
+  createDriverQueue,
+  ringFormat,
   SegmentList,
-  SplitDeviceQueue,
-  SplitDriverQueue,
 } from "../src/virtqueue/index.ts";
 
 const SIZE = 256;
@@ -20,19 +25,30 @@ const SLICES = 50;
 const requests = Number(process.argv[2] ?? 1_000_000);
 if (globalThis.gc === undefined) throw new Error("run with: node --expose-gc");
 
-for (const indirect of [false, true]) {
-  for (const eventIdx of [false, true]) {
-    for (const regions of [1, 32]) measure({ indirect, eventIdx }, regions);
+interface Features {
+  readonly packed: boolean;
+  readonly indirect: boolean;
+  readonly eventIdx: boolean;
+}
+
+const formats = process.argv[3] === undefined ? ["split", "packed"] : [process.argv[3]];
+for (const format of formats) {
+  for (const indirect of [false, true]) {
+    for (const eventIdx of [false, true]) {
+      for (const regions of [1, 32]) {
+        measure({ packed: format === "packed", indirect, eventIdx }, regions);
+      }
+    }
   }
 }
 
-function measure(features: { indirect: boolean; eventIdx: boolean }, regions: number): void {
+function measure(features: Features, regions: number): void {
   const memory = new GuestMemory({ size: regions << 22, regions });
   const table = new RegionTable();
   table.replace(
     memory.regions.map(({ description, fd }) => new Region(description, fd.duplicate())),
   );
-  const driver = new SplitDriverQueue({ size: SIZE, memory, features });
+  const driver = createDriverQueue({ size: SIZE, memory, features });
   const locate = (part: { userAddress: bigint; bytes: Uint8Array }) => {
     const view = table.locate(part.userAddress, part.bytes.length);
     if (view === undefined) throw new Error("the ring is not in the table");
@@ -44,13 +60,14 @@ function measure(features: { indirect: boolean; eventIdx: boolean }, regions: nu
     driver: locate(available),
     device: locate(used),
   };
-  const device = new SplitDeviceQueue({
+  const device = createDeviceQueue({
     size: SIZE,
     memory: ring,
     space: table,
     features,
-    base: 0,
+    base: ringFormat(features.packed).freshBase,
   });
+
   // Spread over all regions, so that neighbouring requests do not share one.
   const buffers = Array.from({ length: DEPTH }, () =>
     memory.allocate(regions === 1 ? 8192 : 1 << 20, 64),
@@ -63,21 +80,38 @@ function measure(features: { indirect: boolean; eventIdx: boolean }, regions: nu
     completed += 1;
   };
 
+  const add = (depth: number): void => {
+    for (let slot = 0; slot < depth; slot += 1) {
+      const buffer = buffers[slot];
+      if (buffer === undefined) throw new Error("more slots than buffers");
+      segments.clear();
+      segments.pushPart(buffer, 0, 16);
+      segments.pushPart(buffer, 32, 4096);
+      segments.pushPart(buffer, 16, 1);
+      driver.add(segments, 1, slot);
+    }
+  };
+  const serve = (depth: number): void => {
+    for (let i = 0; i < depth && device.next(chain); i += 1) device.complete(chain.id, 4097);
+  };
+  /** Both sides look: nobody is told of anything. */
+  const runPolling = (count: number, depth: number): void => {
+    for (let left = count; left > 0; left -= depth) {
+      add(depth);
+      driver.publish();
+      serve(depth);
+      device.publish();
+      driver.poll(done, depth);
+    }
+  };
   const run = (count: number): void => {
     for (let left = count; left > 0; left -= DEPTH) {
       const t0 = process.hrtime.bigint();
-      for (let slot = 0; slot < DEPTH; slot += 1) {
-        const address = buffers[slot]?.guestAddress ?? 0;
-        segments.clear();
-        segments.push(address, 16);
-        segments.push(address + 32, 4096);
-        segments.push(address + 16, 1);
-        driver.add(segments, 1, slot);
-      }
+      add(DEPTH);
       const t1 = process.hrtime.bigint();
       driver.publish();
       const t2 = process.hrtime.bigint();
-      for (let i = 0; i < DEPTH && device.next(chain); i += 1) device.complete(chain.id, 4097);
+      serve(DEPTH);
       const t3 = process.hrtime.bigint();
       device.publish();
       device.arm();
@@ -119,10 +153,22 @@ function measure(features: { indirect: boolean; eventIdx: boolean }, regions: nu
   const median = growth.sort((a, b) => a - b)[SLICES / 2] ?? 0;
   const garbage = (median * SLICES) / requests;
   process.stdout.write(
-    `${features.indirect ? "indirect" : "direct  "} ${features.eventIdx ? "event-idx" : "flags    "} ` +
+    `${features.packed ? "packed" : "split "} ${features.indirect ? "indirect" : "direct  "} ${features.eventIdx ? "event-idx" : "flags    "} ` +
       `${String(regions).padStart(2)} regions: ${((best * SLICES) / requests).toFixed(0)} ns/request (${shares}), ` +
       `${garbage.toFixed(2)} bytes of heap/request, ${completed} completed\n`,
   );
+  driver.disarm();
+  device.disarm();
+  for (const depth of [1, DEPTH]) {
+    runPolling(100_000, depth);
+    globalThis.gc?.();
+    const before = process.memoryUsage().heapUsed;
+    runPolling(requests, depth);
+    const grown = process.memoryUsage().heapUsed - before;
+    process.stdout.write(
+      `${" ".repeat(27)}polling, depth ${depth}: the heap grew by ${grown} bytes in ${requests} requests\n`,
+    );
+  }
   table.close();
   memory.close();
 }

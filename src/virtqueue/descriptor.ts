@@ -1,3 +1,5 @@
+import type { GuestBuffer } from "../memory/index.ts";
+
 /** Bits of a descriptor's flags, VIRTIO 2.7.5 and 2.8.1; the last two are the packed format's. */
 export const DescriptorFlag = {
   Next: 1,
@@ -39,18 +41,33 @@ export class Descriptor {
   }
 }
 
-/** Writes a descriptor whose first word is `words[at]`. */
+/**
+ * Writes a descriptor whose first word is `words[at]`. Its address is `addresses[index]`: a number
+ * of that size would be allocated to be handed on, unless the engine puts this in its caller's place.
+ */
 export function writeDescriptor(
   words: Uint32Array,
   at: number,
-  address: number,
+  addresses: Float64Array,
+  index: number,
   length: number,
   third: number,
   fourth: number,
 ): void {
+  const address = addresses[index] ?? 0;
   const high = Math.floor(address / 2 ** 32);
   words[at] = address - high * 2 ** 32;
   words[at + 1] = high;
   words[at + 2] = length;
   words[at + 3] = third | (fourth << 16);
+}
+
+/** Guest addresses of a driver's indirect tables, which lie one behind the other. */
+export function tableAddresses(
+  tables: GuestBuffer | undefined,
+  count: number,
+  segments: number,
+): Float64Array {
+  if (tables === undefined) return new Float64Array(0);
+  return Float64Array.from({ length: count }, (_, i) => tables.guestAddress + i * segments * 16);
 }

@@ -16,12 +16,21 @@ export class SegmentList {
   }
 
   push(address: number, length: number): void {
+    this.addresses[this.#take(length)] = address;
+  }
+
+  /** As {@link push}, `offset` bytes into a buffer. Allocates nothing, whoever calls it. */
+  pushPart(buffer: { readonly guestAddress: number }, offset: number, length: number): void {
+    this.addresses[this.#take(length)] = buffer.guestAddress + offset;
+  }
+
+  #take(length: number): number {
     const at = this.count;
     if (at === this.addresses.length) {
       throw new RangeError(`expected at most ${at} segments in a chain, got one more`);
     }
-    this.addresses[at] = address;
     this.lengths[at] = length;
     this.count = at + 1;
+    return at;
   }
 }

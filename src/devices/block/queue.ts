@@ -129,7 +129,7 @@ export class BlockQueue {
     if (length > this.transferBytes) {
       throw new RangeError(`expected at most ${this.transferBytes} bytes of data, got ${length}`);
     }
-    const { view, guestAddress, bytes } = buffer;
+    const { view, bytes } = buffer;
     const words = view.window.u32;
     const at = view.offset >>> 2;
     const high = Math.floor(sector / 2 ** 32);
@@ -140,9 +140,9 @@ export class BlockQueue {
     bytes[STATUS_OFFSET] = NO_STATUS;
     const segments = this.#segments;
     segments.clear();
-    segments.push(guestAddress, HEADER_BYTES);
-    if (length > 0) segments.push(guestAddress + SLOT_HEAD, length);
-    segments.push(guestAddress + STATUS_OFFSET, 1);
+    segments.pushPart(buffer, 0, HEADER_BYTES);
+    if (length > 0) segments.pushPart(buffer, SLOT_HEAD, length);
+    segments.pushPart(buffer, STATUS_OFFSET, 1);
     const deviceWrites = type === BlockRequest.In || type === BlockRequest.GetId;
     const readable = deviceWrites ? 1 : segments.count - 1;
     if (!this.#queue.add(segments, readable, slot)) {

@@ -1,6 +1,6 @@
 import { UsageError } from "../../base/index.ts";
 import type { GuestBuffer } from "../../memory/index.ts";
-import { DescriptorFlag, writeDescriptor } from "../descriptor.ts";
+import { DescriptorFlag, tableAddresses, writeDescriptor } from "../descriptor.ts";
 import type { RawPackedRing } from "../raw-ring.ts";
 import type { SegmentList } from "../segment-list.ts";
 import type { DriverQueue, DriverQueueOptions, QueueFault, RingParts } from "../types.ts";
@@ -36,6 +36,8 @@ export class PackedDriverQueue implements DriverQueue {
   readonly #eventIdx: boolean;
   readonly #tables: GuestBuffer | undefined;
   readonly #tableSegments: number;
+  /** Guest address of each buffer's table. */
+  readonly #tableAddresses: Float64Array;
   readonly #next: RingPosition;
   readonly #used: RingPosition;
   #freeDescriptors: number;
@@ -45,14 +47,17 @@ export class PackedDriverQueue implements DriverQueue {
   #held = false;
   /** Index of #next at the last decision about a kick. */
   #decided = 0;
-  /** Chains that were added, and how many of them the device was shown: both count for ever. */
+  /**
+   * Chains that were added, and how many of them the device was shown: signed 32-bit, wrapping. A
+   * counter that goes on would be allocated at each request from 2^31 on.
+   */
   #added = 0;
   #shown = 0;
   /** By buffer id: ring descriptors, writable bytes, token (or FREE), when it was added. */
   readonly #counts: Uint16Array;
   readonly #writable: Float64Array;
   readonly #tokens: Int32Array;
-  readonly #order: Float64Array;
+  readonly #order: Int32Array;
   readonly #freeIds: Uint16Array;
   #freeIdCount: number;
 
@@ -79,13 +84,14 @@ export class PackedDriverQueue implements DriverQueue {
     });
     this.#tableSegments = features.indirect ? indirectSegments : 0;
     this.#tables = features.indirect ? memory.allocate(size * indirectSegments * 16) : undefined;
+    this.#tableAddresses = tableAddresses(this.#tables, size, indirectSegments);
     this.#next = new RingPosition(size, FRESH_BASE & 0xffff);
     this.#used = new RingPosition(size, FRESH_BASE >>> 16);
     this.#freeDescriptors = size;
     this.#counts = new Uint16Array(size);
     this.#writable = new Float64Array(size);
     this.#tokens = new Int32Array(size).fill(FREE);
-    this.#order = new Float64Array(size);
+    this.#order = new Int32Array(size);
     this.#freeIds = Uint16Array.from({ length: size }, (_, i) => size - 1 - i);
     this.#freeIdCount = size;
   }
@@ -119,7 +125,7 @@ export class PackedDriverQueue implements DriverQueue {
     this.#writable[id] = writable;
     this.#tokens[id] = token;
     this.#order[id] = this.#added;
-    this.#added += 1;
+    this.#added = (this.#added + 1) | 0;
     this.outstanding += 1;
     return true;
   }
@@ -145,7 +151,7 @@ export class PackedDriverQueue implements DriverQueue {
       const flags = this.raw.descriptors16[index * 8 + 7] ?? 0;
       const length = (flags & Write) === 0 ? 0 : (this.raw.descriptors[index * 4 + 2] ?? 0);
       const token = this.#tokens[id] ?? FREE;
-      if (token === FREE || (this.#order[id] ?? 0) >= this.#shown) {
+      if (token === FREE || (((this.#order[id] ?? 0) - this.#shown) | 0) >= 0) {
         this.broken = {
           reason: `expected the id of an outstanding buffer in a used descriptor, got ${id}`,
           section: "2.8.6",
@@ -189,11 +195,18 @@ export class PackedDriverQueue implements DriverQueue {
     const headFlags = this.#flags(0, count, readable);
     for (let i = 0; i < count; i += 1) {
       const flags = this.#flags(i, count, readable);
-      const address = segments.addresses[i] ?? 0;
       const length = segments.lengths[i] ?? 0;
       // The head keeps what it says now: a lap ago that was "used".
       const shown = i === 0 ? this.#oldFlags(next.index) : flags;
-      writeDescriptor(this.raw.descriptors, next.index * 4, address, length, id, shown);
+      writeDescriptor(
+        this.raw.descriptors,
+        next.index * 4,
+        segments.addresses,
+        i,
+        length,
+        id,
+        shown,
+      );
       next.advance(1);
     }
     this.#show(head, headFlags);
@@ -206,17 +219,23 @@ export class PackedDriverQueue implements DriverQueue {
     const start = id * this.#tableSegments * 16;
     const first = (tables.view.offset + start) >>> 2;
     for (let i = 0; i < count; i += 1) {
-      const address = segments.addresses[i] ?? 0;
       const length = segments.lengths[i] ?? 0;
       const flags = i < readable ? 0 : Write;
-      writeDescriptor(tables.view.window.u32, first + i * 4, address, length, 0, flags);
+      writeDescriptor(
+        tables.view.window.u32,
+        first + i * 4,
+        segments.addresses,
+        i,
+        length,
+        0,
+        flags,
+      );
     }
     const next = this.#next;
     const head = next.index;
     const headFlags = this.#lapFlags() | Indirect;
-    const address = tables.guestAddress + start;
     const old = this.#oldFlags(head);
-    writeDescriptor(this.raw.descriptors, head * 4, address, count * 16, id, old);
+    writeDescriptor(this.raw.descriptors, head * 4, this.#tableAddresses, id, count * 16, id, old);
     next.advance(1);
     this.#show(head, headFlags);
   }

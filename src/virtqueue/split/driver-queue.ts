@@ -1,6 +1,6 @@
 import { needsEvent, u16Distance, UsageError } from "../../base/index.ts";
 import type { GuestBuffer } from "../../memory/index.ts";
-import { DescriptorFlag, writeDescriptor } from "../descriptor.ts";
+import { DescriptorFlag, tableAddresses, writeDescriptor } from "../descriptor.ts";
 import type { RawSplitRing } from "../raw-ring.ts";
 import type { SegmentList } from "../segment-list.ts";
 import type { DriverQueue, DriverQueueOptions, QueueFault, RingParts } from "../types.ts";
@@ -26,6 +26,8 @@ export class SplitDriverQueue implements DriverQueue {
   readonly #mask: number;
   readonly #tables: GuestBuffer | undefined;
   readonly #tableSegments: number;
+  /** Guest address of each chain's table. */
+  readonly #tableAddresses: Float64Array;
   /** Free descriptors as a list through `#following`. */
   #firstFree = 0;
   #freeCount: number;
@@ -62,6 +64,7 @@ export class SplitDriverQueue implements DriverQueue {
     });
     this.#tableSegments = features.indirect ? indirectSegments : 0;
     this.#tables = features.indirect ? memory.allocate(size * indirectSegments * 16) : undefined;
+    this.#tableAddresses = tableAddresses(this.#tables, size, indirectSegments);
     this.#freeCount = size;
     this.#following = Uint16Array.from({ length: size }, (_, i) => i + 1);
     this.#chainLength = new Uint16Array(size);
@@ -167,7 +170,8 @@ export class SplitDriverQueue implements DriverQueue {
       writeDescriptor(
         this.raw.descriptors,
         at * 4,
-        segments.addresses[i] ?? 0,
+        segments.addresses,
+        i,
         segments.lengths[i] ?? 0,
         flags,
         next,
@@ -189,7 +193,8 @@ export class SplitDriverQueue implements DriverQueue {
       writeDescriptor(
         tables.view.window.u32,
         first + i * 4,
-        segments.addresses[i] ?? 0,
+        segments.addresses,
+        i,
         segments.lengths[i] ?? 0,
         flags,
         i + 1 < count ? i + 1 : 0,
@@ -198,7 +203,8 @@ export class SplitDriverQueue implements DriverQueue {
     writeDescriptor(
       this.raw.descriptors,
       head * 4,
-      tables.guestAddress + start,
+      this.#tableAddresses,
+      head,
       count * 16,
       DescriptorFlag.Indirect,
       0,
