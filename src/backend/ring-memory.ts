@@ -16,8 +16,9 @@ export function ringFeaturesOf(features: bigint): RingFeatures {
 }
 
 /**
- * Where a ring begins. Linux's virtio_uml sets base 0 for packed rings, too, where that means that
- * the ring has wrapped around. One that has holds a descriptor marked as used.
+ * Where a ring begins. Some front-ends say of a packed ring that is new what means that its lap is
+ * over, or that all of it is in flight: Linux's virtio_uml 0, DPDK's virtio-user (22.11) 0x8000, the
+ * available half alone. A ring that was used holds a descriptor marked as used.
  *
  * @param base as SET_VRING_BASE has it; undefined: nobody has said
  */
@@ -27,10 +28,10 @@ export function firstBase(
   { descriptors: { window, offset } }: RingMemory,
   { freshBase }: RingFormat,
 ): number {
-  if (base !== 0 || freshBase === 0) return base ?? freshBase;
+  if (freshBase === 0 || (base !== 0 && base !== (freshBase & 0xffff))) return base ?? freshBase;
   for (let i = 0; i < size; i += 1) {
     const idAndFlags = window.u32[(offset >>> 2) + i * 4 + 3] ?? 0;
-    if ((idAndFlags & PACKED_USED) !== 0) return 0;
+    if ((idAndFlags & PACKED_USED) !== 0) return base;
   }
   return freshBase;
 }

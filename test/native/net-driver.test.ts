@@ -139,6 +139,25 @@ test("pairs are apart: each frame is told with the pair it came on", async (t) =
   assert.throws(() => driver.send(frameOf(60), 4), RangeError);
 });
 
+test("a packed ring whose base comes with its low half alone, as DPDK sends it, is a fresh one", async (t) => {
+  const got: Uint8Array[] = [];
+  const net = new NetDevice({ onFrame: (frame) => got.push(frame) });
+  const { path } = await serve(t, net);
+  const client = await Client.connect(path, { packed: true, memory: { size: 4 << 20 } });
+  t.after(() => client.close());
+  const { requests } = client;
+  const setVringBase = requests.setVringBase.bind(requests);
+  requests.setVringBase = async (index, base) => setVringBase(index, base & 0xffff);
+  const frames: Uint8Array[] = [];
+  const onFrame = (frame: Uint8Array): void => void frames.push(frame.slice());
+  const driver = await NetDriver.start(client, { queueSize: 16, onFrame });
+  for (let i = 1; i <= 50; i += 1) {
+    driver.send(frameOf(60, i));
+    net.send(frameOf(61, i));
+    await until(() => got.length === i && frames.length === i, "a frame each way");
+  }
+});
+
 test("more pairs than the device has are refused, and so are impossible buffers", async (t) => {
   const { path } = await serve(t, new NetDevice({ queuePairs: 2 }));
   const client = await Client.connect(path, { deviceFeatures: NET_DRIVER_FEATURES });

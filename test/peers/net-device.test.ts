@@ -9,7 +9,9 @@ import {
   DhcpType,
   dhcpOf,
   IpProtocol,
+  NetFeature,
 } from "../../src/devices/net/index.ts";
+import type { BackendSession } from "../../src/backend/index.ts";
 import { bootLinux, Testpmd } from "../../src/peers/index.ts";
 import { VirtioFeature } from "../../src/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
@@ -147,25 +149,54 @@ test(
   },
 );
 
-for (const [name, deviceOptions, mergeable] of [
-  ["with mergeable buffers", "mrg_rxbuf=1", true],
-  ["without mergeable buffers", "mrg_rxbuf=0", false],
-] as const) {
+interface FrontendCase {
+  readonly name: string;
+  readonly deviceOptions: string;
+  readonly mergeable?: boolean;
+  readonly queuePairs?: number;
+}
+
+// Several pairs need the control queue, which DPDK keeps for itself.
+const frontendCases: readonly FrontendCase[] = [
+  { name: "split rings", deviceOptions: "mrg_rxbuf=1" },
+  { name: "split rings, no mergeable buffers", deviceOptions: "mrg_rxbuf=0", mergeable: false },
+  { name: "split rings, 4 pairs", deviceOptions: "mrg_rxbuf=1,cq=1", queuePairs: 4 },
+  { name: "packed rings", deviceOptions: "packed_vq=1,mrg_rxbuf=1" },
+  {
+    name: "packed rings, no mergeable buffers",
+    deviceOptions: "packed_vq=1,mrg_rxbuf=0",
+    mergeable: false,
+  },
+  { name: "packed rings, 4 pairs", deviceOptions: "packed_vq=1,mrg_rxbuf=1,cq=1", queuePairs: 4 },
+];
+
+for (const { name, deviceOptions, mergeable = true, queuePairs = 1 } of frontendCases) {
   test(
     `testpmd as front-end, ${name}: as many frames on both sides`,
     { skip: skipTestpmd },
     async (t) => {
+      const sessions: BackendSession[] = [];
+      const pairsSeen = new Set<number>();
       // A burst that would overtake testpmd's buffers is what the backlog is for.
       const { net, frames, problems, socketPath } = await serveNet(t, {
         mergeable,
+        queuePairs,
         backlogFrames: 1024,
+        onSession: (session) => sessions.push(session),
+        onFrame: (_frame, pair) => pairsSeen.add(pair),
       });
       await using testpmd = await Testpmd.start({
         socketPath,
         role: "frontend",
+        queuePairs,
         deviceOptions: `queue_size=256,${deviceOptions}`,
         applicationArguments: ["--forward-mode=rxonly", "--no-flush-rx"],
       });
+      const { features } = sessions.at(-1)?.negotiation ?? { features: 0n };
+      assert.deepEqual(
+        [(features & VirtioFeature.RingPacked) !== 0n, (features & NetFeature.MrgRxbuf) !== 0n],
+        [deviceOptions.includes("packed_vq=1"), mergeable],
+      );
       await testpmd.command("set fwd txonly");
       await testpmd.command("set txpkts 96");
       await testpmd.command("set burst 32");
@@ -192,17 +223,27 @@ for (const [name, deviceOptions, mergeable] of [
       for (let i = 0; i < 1000; i += 1) {
         sample[499] = i & 0xff;
         sample[498] = i >> 8;
-        assert.equal(net.send(sample), true);
+        assert.equal(net.send(sample, i % queuePairs), true);
         if (i % 100 === 99) await until(() => frames.length === i + 1, "what testpmd forwards");
       }
       await testpmd.command("stop");
       const { rxFrames, rxBytes, txFrames } = await portStatistics(testpmd);
       assert.deepEqual([rxFrames, rxBytes, txFrames], [1000, 500_000, 1000]);
-      // It changes the two addresses and nothing else.
-      frames.forEach((frame, i) => {
-        assert.deepEqual(frame.subarray(12, 498), sample.subarray(12, 498));
-        assert.equal((frame[498] ?? 0) * 256 + (frame[499] ?? 0), i);
-      });
+      // It changes the two addresses and nothing else. Pairs may overtake each other.
+      const order = frames.map((frame) => (frame[498] ?? 0) * 256 + (frame[499] ?? 0));
+      assert.deepEqual(
+        order.toSorted((a, b) => a - b),
+        Array.from({ length: 1000 }, (_, i) => i),
+      );
+      if (queuePairs === 1)
+        assert.deepEqual(
+          order,
+          order.toSorted((a, b) => a - b),
+        );
+      for (const frame of frames) {
+        assert.equal(Buffer.compare(frame.subarray(12, 498), sample.subarray(12, 498)), 0);
+      }
+      assert.equal(pairsSeen.size, queuePairs);
       assert.deepEqual(problems, []);
       t.diagnostic(`${sent.txFrames} frames out, 1000 there and back`);
     },

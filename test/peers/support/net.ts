@@ -61,14 +61,14 @@ export interface NetBackend {
   ): Promise<Uint8Array>;
 }
 
-export interface NetBackendOptions extends NetDeviceOptions {
+export interface NetBackendOptions extends NetDeviceOptions, Pick<BackendOptions, "onSession"> {
   readonly withoutVirtio?: bigint;
 }
 
 function makeBackend(
   options: NetBackendOptions,
 ): NetBackend & { readonly backend: BackendOptions } {
-  const { withoutVirtio = 0n, onFrame, ...rest } = options;
+  const { withoutVirtio = 0n, onFrame, onSession, ...rest } = options;
   const frames: Uint8Array[] = [];
   const problems: string[] = [];
   const net = new NetDevice({
@@ -84,6 +84,7 @@ function makeBackend(
     problems,
     backend: {
       device: () => net,
+      onSession,
       without: { virtio: withoutVirtio },
       onProblem: ({ message }) => problems.push(message),
     },
