@@ -1,7 +1,8 @@
 import { type Command, Option } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
 import { checked, groupCommand } from "../../options.ts";
-import { parseInteger, parseSize } from "../../units.ts";
+import { RING_MODES, type RingMode } from "../../../runtime/index.ts";
+import { parseChoice, parseInteger, parseSize } from "../../units.ts";
 import { backendCommand } from "./common-command.ts";
 import { serveNetCommand } from "./net-command.ts";
 
@@ -20,9 +21,20 @@ export function addServeCommand(program: Command, context: Context): void {
         .default(1)
         .argParser(checked(parseInteger(1, 256))),
     )
+    .option("--workers", "serve each queue in a worker thread of its own")
+    .addOption(
+      new Option(
+        "--mode <mode>",
+        "when queues are looked at; event: when kicked; poll: all the time; hybrid: for a moment " +
+          "after the last request, then when kicked",
+      )
+        .default("event" as RingMode)
+        .argParser(checked(parseChoice(RING_MODES))),
+    )
     .addHelpText(
       "after",
       "\nExamples:\n  $ vhost-user serve block --socket disk.sock --image disk.img" +
+        "\n  $ vhost-user serve block --socket disk.sock --queues 4 --workers" +
         "\n  $ vhost-user serve block --socket disk.sock --fault no-reply@GET_CONFIG",
     );
   block.action(async (options) => {

@@ -6,6 +6,7 @@ import {
   BackendServer,
   connectBackend,
   type Device,
+  type RingOptions,
 } from "../../../backend/index.ts";
 import { applyFaults, faults, parseFault } from "../../../mutants/index.ts";
 import { ProtocolFeature } from "../../../protocol/index.ts";
@@ -23,6 +24,8 @@ export interface ServeOptions extends CommonOptions {
   readonly listFaults?: true | undefined;
   readonly strict?: true | undefined;
   readonly timeout: number;
+  /** Of devices that have such options. */
+  readonly rings?: RingOptions | undefined;
 }
 
 /** With `--list-faults`: prints what there is. True: that was all. */
@@ -55,9 +58,18 @@ export async function serveDevice(
   sample: Device = device(),
 ): Promise<void> {
   const { output, signal } = context;
-  const { socket, connect } = options;
-  const backend = applyFaults(options.fault.map(parseFault), {
+  const { socket, connect, rings } = options;
+  const uses = options.fault.map(parseFault);
+  const onLoop = uses.find(({ fault: { where } }) => where === "queue" || where === "device");
+  if (rings?.workers && onLoop !== undefined) {
+    throw new UsageError(
+      `--fault ${onLoop.fault.name}: expected a fault of messages with --workers, got one of rings or ` +
+        `requests, which cannot be in a worker; leave --workers out`,
+    );
+  }
+  const backend = applyFaults(uses, {
     device,
+    rings,
     without: withheld(options, sample),
     strictness: options.strict ? "strict" : "lenient",
     observe: await messagePrinter(context, options, sample.type),

@@ -2,6 +2,7 @@ import { fdatasyncSync } from "node:fs";
 import { BlockDevice, BlockStorage } from "../../../devices/block/index.ts";
 import type { Context } from "../../context.ts";
 import { withUserFile } from "../../files.ts";
+import type { RingMode } from "../../../runtime/index.ts";
 import { formatSize } from "../../units.ts";
 import {
   endOnSignal,
@@ -18,12 +19,14 @@ export interface ServeBlockOptions extends ServeOptions {
   readonly size?: number | undefined;
   readonly readOnly?: true | undefined;
   readonly queues: number;
+  readonly workers?: true | undefined;
+  readonly mode: RingMode;
 }
 
 export async function serveBlock(options: ServeBlockOptions, context: Context): Promise<void> {
   if (listedFaults(options, context)) return;
   expectOneSocket(options);
-  const { queues } = options;
+  const { queues, workers, mode } = options;
   const readOnly = options.readOnly === true;
   const storage =
     options.image === undefined
@@ -31,7 +34,8 @@ export async function serveBlock(options: ServeBlockOptions, context: Context): 
       : openImage(options.image, readOnly);
   try {
     const what = `block, ${formatSize(storage.size)}${readOnly ? ", read-only" : ""}, queues: ${queues}`;
-    await serveDevice(options, context, what, () => new BlockDevice({ storage, queues }));
+    const served = { ...options, rings: { workers, mode } };
+    await serveDevice(served, context, what, () => new BlockDevice({ storage, queues }));
     if (!readOnly) fdatasyncSync(storage.fd);
   } finally {
     storage.close();
