@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { type TestContext, test } from "node:test";
 import { readPcap, testFrame } from "../../src/devices/net/index.ts";
+import { waitUntilListening } from "../../src/peers/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { Workspace } from "./support/index.ts";
 
@@ -101,10 +102,13 @@ test("receive prints a line for each frame of a source and keeps them; the file 
   assert.ok((parse(timed.stdout).counters["rxFrames"] ?? 0) > 0);
 });
 
-test("an echo gives back what is sent, over both kinds of connection", async (t) => {
+test("a front-end that listens is served by a back-end that connects; -v shows what passes", async (t) => {
   const space = new Workspace(t);
   const socket = space.path("front.sock");
-  const ping = space.start(["io", "net", "ping", socket, "--listen", "--count", "1", "-v"]);
+  const ping = space.start(
+    ["io", "net", "ping", socket, "--listen", "--count", "1", "-v"].concat(["--timeout", "20s"]),
+  );
+  await waitUntilListening(socket, {});
   const server = space.start(["serve", "net", "--connect", socket, "-v"]);
   const { code, stderr } = await ping.result;
   assert.equal(code, 0, stderr);
