@@ -71,7 +71,12 @@ export class PackedDeviceQueue implements DeviceQueue {
   }
 
   next(chain: ChainCursor): boolean {
-    if (this.broken !== undefined || !this.#isAvailable()) return false;
+    if (this.broken !== undefined) return false;
+    // Memory that was taken away reads as zeroes: in a ring that is polled nobody else would see it.
+    if (!this.#isAvailable()) {
+      this.#memoryGone();
+      return false;
+    }
     if (this.#memoryGone()) return false;
     const wrong = this.#walk(chain);
     if (wrong === undefined) return true;
