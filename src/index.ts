@@ -17,6 +17,12 @@ export * from "./load/index.ts";
 export { GuestMemory, type GuestBuffer, type GuestMemoryOptions } from "./memory/index.ts";
 export * from "./mutants/index.ts";
 export * from "./probe/index.ts";
-export type { Completion } from "./runtime/index.ts";
+export type {
+  Completion,
+  RingMode,
+  RingServer,
+  RingServerModule,
+  WorkerPart,
+} from "./runtime/index.ts";
 export type { Strictness } from "./session/index.ts";
 export type { CloseReason, Frame, FrameObserver } from "./transport/index.ts";

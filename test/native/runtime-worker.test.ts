@@ -112,6 +112,17 @@ test("a fault is told once, and a stop afterwards finds the ring as the worker l
   assert.equal(on.seen.faults.length, 1);
 });
 
+test("what was replaced is closed, also when the worker ended before it took the change", async (t) => {
+  const on = makeWorker(t);
+  on.start("event");
+  const closing = on.worker.close();
+  const retired = EventFd.create();
+  on.worker.replace({ kick: on.kick, call: on.call }, retired);
+  assert.equal(retired.descriptor.closed, false, "the worker may be using it");
+  await closing;
+  assert.ok(retired.descriptor.closed);
+});
+
 test("a worker that was closed answers everything that is still asked of it", async (t) => {
   const on = makeWorker(t);
   on.start("poll");

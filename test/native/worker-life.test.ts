@@ -6,7 +6,7 @@ import { BlockDriver, BlockRequest } from "../../src/devices/block/index.ts";
 import type { Client, ClientOptions, ClientQueue } from "../../src/frontend/index.ts";
 import { EventFd } from "../../src/os/index.ts";
 import { RING_MODES } from "../../src/runtime/index.ts";
-import { guardLeaks } from "../support/leak-guard.ts";
+import { guardLeaks, takeResources } from "../support/leak-guard.ts";
 import { makeMoody, type Mood } from "./support/moody-worker.ts";
 import { segmentsOf } from "./support/rings.ts";
 import { connectDisk, pattern, provesWell, serveDisk, SMALL, until } from "./support/session.ts";
@@ -273,8 +273,16 @@ test("a session that ends while its worker's storage is stuck leaves nothing beh
   for (const session of served.server.sessions) session.close();
   await assert.rejects(writing);
   await client.close();
+  assert.ok(holdsGuestMemory(), "what the worker borrows stays until it has ended");
   gate.signal();
+  await until(() => !holdsGuestMemory(), "the end of the worker");
 });
+
+/** Whether this process has a descriptor of a client's memory. */
+function holdsGuestMemory(): boolean {
+  const { descriptors } = takeResources();
+  return [...descriptors.values()].some((target) => target.includes("memfd:vhost-user-client"));
+}
 
 test("four queues run in four workers", async (t) => {
   const threads = (): number => readdirSync("/proc/self/task").length;

@@ -7,10 +7,11 @@ import {
   strictOption,
   timeoutOption,
 } from "../../options.ts";
+import { type Completion, RING_MODES } from "../../../runtime/index.ts";
 import { parseChoice, parseDuration, parseInteger, parseList, parseSize } from "../../units.ts";
 import { ioNetCommand } from "./net-command.ts";
 
-const parseCompletion = parseChoice(["poll", "event"] as const);
+const parseCompletion = parseChoice(RING_MODES);
 
 /** Options of everything that talks to a block back-end. */
 function blockCommand(name: string, description: string) {
@@ -92,8 +93,11 @@ export function addIoCommand(program: Command, context: Context): void {
           .argParser(checked(parseList(parseInteger(1, 32_768)))),
       )
       .addOption(
-        new Option("--completion <list>", "how completions are learnt of, one run for each")
-          .default(["poll", "event"] as ("poll" | "event")[], "poll,event")
+        new Option(
+          "--completion <list>",
+          "how completions are learnt of (poll, event, hybrid), one run for each",
+        )
+          .default(["poll", "event"] as Completion[], "poll,event")
           .argParser(checked(parseList(parseCompletion))),
       )
       .addOption(
