@@ -180,6 +180,8 @@ test("a full ring says so, and has room again when the device has taken somethin
   const room = driver.room();
   card.takesFrames = true;
   card.serve();
+  // What was given back is found at once, also before anybody was woken.
+  assert.equal(driver.send(frameOf(60)), true);
   await room;
   await driver.flushed();
   assert.equal(driver.outstanding(), 0);

@@ -27,6 +27,10 @@ export class DriverTransmitRing {
   readonly #segments = new SegmentList(1);
   readonly #free: Int32Array;
   #freeCount: number;
+  readonly #release = (token: number): void => {
+    this.#free[this.#freeCount] = token;
+    this.#freeCount += 1;
+  };
   /** Called once there is room, or once everything was given back. */
   readonly #waiting: { readonly free: number; readonly resolve: () => void }[] = [];
 
@@ -46,7 +50,7 @@ export class DriverTransmitRing {
       size,
       completion,
       handler: {
-        done: (token) => this.#release(token),
+        done: this.#release,
         batchDone: () => this.#wake(),
         failed: (error) => {
           onFailed(error);
@@ -71,8 +75,7 @@ export class DriverTransmitRing {
       );
     }
     if (this.#freeCount === 0) {
-      // The device may have given some back that nobody has looked at yet.
-      this.queue.collect();
+      this.#collect();
       if (this.#freeCount === 0) {
         this.#counters.txFull += 1;
         return false;
@@ -102,9 +105,12 @@ export class DriverTransmitRing {
     await new Promise<void>((resolve) => this.#waiting.push({ free: wanted, resolve }));
   }
 
-  #release(token: number): void {
-    this.#free[this.#freeCount] = token;
-    this.#freeCount += 1;
+  /** The device may have given some back that nobody has looked at yet. */
+  #collect(): void {
+    const { ring } = this.queue;
+    ring.poll(this.#release, ring.size);
+    // Whoever waits for completions may not be called any more.
+    if (ring.broken !== undefined) this.queue.collect();
   }
 
   #wake(): void {
