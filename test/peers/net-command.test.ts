@@ -2,13 +2,28 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { describeFrame, readPcap } from "../../src/devices/net/index.ts";
-import { bootLinux, Testpmd } from "../../src/peers/index.ts";
+import { bootLinux, bootUml, Testpmd } from "../../src/peers/index.ts";
+import { DeviceId } from "../../src/protocol/index.ts";
 import { Workspace } from "../integration/support/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { needsGuest, needsProgram } from "./support/index.ts";
 import { cardArguments, MAC, portStatistics } from "./support/net.ts";
 
 guardLeaks();
+
+/** Gets an address, tells what it got, and pings who gave it. */
+const GUEST_SCRIPT = `
+cat > /bin/lease <<'END'
+#!/bin/sh
+[ "$1" = bound ] || exit 0
+echo "$ip/$mask $router $serverid $lease"
+ip addr add "$ip/$mask" dev "$interface"
+END
+chmod +x /bin/lease
+ip link set eth0 up
+udhcpc -i eth0 -n -q -t 5 -T 2 -s /bin/lease 2> /tmp/udhcpc || cat /tmp/udhcpc
+ping -c 5 -i 0.2 -W 2 -s 1400 -p a5 10.7.0.1 > /tmp/ping || cat /tmp/ping
+grep -o '[0-9]* packets received' /tmp/ping`;
 
 const skipTestpmd = needsProgram("dpdk-testpmd");
 
@@ -35,18 +50,7 @@ for (const packed of ["off", "on"]) {
         deviceArguments: cardArguments(socketPath, {
           properties: `romfile=,vectors=0,packed=${packed}`,
         }),
-        script: `
-          cat > /bin/lease <<'END'
-#!/bin/sh
-[ "$1" = bound ] || exit 0
-echo "$ip/$mask $router $serverid $lease"
-ip addr add "$ip/$mask" dev "$interface"
-END
-          chmod +x /bin/lease
-          ip link set eth0 up
-          udhcpc -i eth0 -n -q -t 5 -T 2 -s /bin/lease 2> /tmp/udhcpc || cat /tmp/udhcpc
-          ping -c 5 -i 0.2 -W 2 -s 1400 -p a5 10.7.0.1 > /tmp/ping || cat /tmp/ping
-          grep -o '[0-9]* packets received' /tmp/ping`,
+        script: GUEST_SCRIPT,
       });
       t.diagnostic(`the guest took ${Math.round(result.durationMs)} ms`);
       assert.deepEqual(result.output.split(/\r?\n/), [
@@ -75,6 +79,32 @@ END
     },
   );
 }
+
+test(
+  "User Mode Linux gets an address by DHCP of serve net, and its pings are answered",
+  { skip: needsProgram("linux.uml", "busybox") },
+  async (t) => {
+    const space = new Workspace(t);
+    const socketPath = space.path("net.sock");
+    const server = space.start(["serve", "net", "--socket", socketPath, "--json"]);
+    await server.printed(/listening on /);
+    const result = await bootUml({
+      socketPath,
+      deviceId: DeviceId.net,
+      modules: ["virtio_net", "af_packet"],
+      script: GUEST_SCRIPT.replaceAll("10.7.0.1", "10.0.2.1"),
+    });
+    t.diagnostic(`the guest took ${Math.round(result.durationMs)} ms`);
+    assert.deepEqual(result.output.split(/\r?\n/), [
+      "10.0.2.2/24 10.0.2.1 10.0.2.1 3600",
+      "5 packets received",
+      "",
+    ]);
+    const { code, stderr } = await server.stop();
+    assert.equal(code, 0, stderr);
+    assert.doesNotMatch(stderr, /refused/);
+  },
+);
 
 for (const flags of [[], ["--packed"], ["--no-mergeable", "--completion", "poll"]]) {
   test(
