@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { type TestContext, test } from "node:test";
 import { readPcap, testFrame } from "../../src/devices/net/index.ts";
 import { waitUntilListening } from "../../src/peers/index.ts";
@@ -95,6 +95,8 @@ test("receive prints a line for each frame of a source and keeps them; the file 
   assert.equal(readPcap(readFileSync(space.path("got.pcap"))).length, 20);
   const again = await io(`receive SOCKET --count 1 --pcap ${space.path("got.pcap")}`);
   assert.deepEqual([again.code, /it was left alone/.test(again.stderr)], [2, true]);
+  await space.run(["io", "net", "receive", space.path("nobody.sock"), "--pcap", "new.pcap"]);
+  assert.equal(existsSync(space.path("new.pcap")), false, "nobody was there: no file is made");
   const sent = await io(`send SOCKET --pcap ${space.path("got.pcap")} --count 3 --json`);
   assert.equal(parse(sent.stdout)["frames"], 60);
   const timed = await io("receive SOCKET --for 100ms --json");

@@ -70,7 +70,7 @@ export interface SendOptions extends NetOptions {
 export async function send(socket: string, options: SendOptions, context: Context): Promise<void> {
   const { frame, count, longest } = whatToSend(options);
   const { output } = context;
-  await withDriver(socket, options, context, longest, undefined, async (driver, signal) => {
+  await withDriver(socket, options, context, { longest }, async (driver, signal) => {
     const started = performance.now();
     const stalled = new AbortController();
     const stop = AbortSignal.any([signal, stalled.signal]);
@@ -120,11 +120,12 @@ export async function receive(
 ): Promise<void> {
   const { output } = context;
   const { count = Infinity, for: forMs } = options;
-  const pcap = openPcap(options);
+  let pcap: PcapWriter | undefined;
   const enough = new Deferred<void>({ signal: context.signal });
   enough.promise.catch(() => undefined);
   let frames = 0;
   let bytes = 0;
+  const onConnected = (): void => void (pcap = openPcap(options));
   const onFrame = (frame: Uint8Array): void => {
     if (frames === count) return;
     frames += 1;
@@ -134,7 +135,7 @@ export async function receive(
     if (frames === count) enough.resolve();
   };
   try {
-    await withDriver(socket, options, context, BUFFER_BYTES, onFrame, async (driver, signal) => {
+    await withDriver(socket, options, context, { onConnected, onFrame }, async (driver, signal) => {
       const timer = forMs === undefined ? undefined : setTimeout(() => enough.resolve(), forMs);
       try {
         await untilAborted(enough.promise, signal);
@@ -286,17 +287,18 @@ async function withStation(
 ): Promise<void> {
   let transmit: (frame: Uint8Array) => void = () => undefined;
   const station = new NetStation(options.mac, (frame) => transmit(frame));
-  const pcap = openPcap(options);
+  let pcap: PcapWriter | undefined;
   const show = (mark: string, frame: Uint8Array): void => {
     pcap?.write(frame);
     if (options.verbose) context.output.error(`${mark} ${describeFrame(frame)}`);
   };
+  const onConnected = (): void => void (pcap = openPcap(options));
   const onFrame = (frame: Uint8Array): void => {
     show("<", frame);
     station.receive(frame);
   };
   try {
-    await withDriver(socket, options, context, BUFFER_BYTES, onFrame, async (driver, signal) => {
+    await withDriver(socket, options, context, { onConnected, onFrame }, async (driver, signal) => {
       transmit = (frame) => {
         show(">", frame);
         driver.send(frame);
@@ -308,16 +310,20 @@ async function withStation(
   }
 }
 
-/**
- * @param longest bytes of the longest frame
- * @param use its signal aborts when the command is interrupted, and when the driver fails
- */
+interface DriverUse {
+  /** Bytes of the longest frame. */
+  readonly longest?: number;
+  /** A back-end is there, and no frame has come yet: the time to make files. */
+  readonly onConnected?: () => void;
+  readonly onFrame?: (frame: Uint8Array) => void;
+}
+
+/** @param use its signal aborts when the command is interrupted, and when the driver fails */
 async function withDriver(
   socket: string,
   options: NetOptions,
   context: Context,
-  longest: number,
-  onFrame: ((frame: Uint8Array) => void) | undefined,
+  { longest = 0, onConnected, onFrame }: DriverUse,
   use: (driver: NetDriver, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const { queues: queuePairs, queueSize, completion } = options;
@@ -339,6 +345,7 @@ async function withDriver(
   const failed = new AbortController();
   const signal = AbortSignal.any([context.signal, failed.signal]);
   try {
+    onConnected?.();
     const driver = await NetDriver.start(client, {
       queuePairs,
       queueSize,
