@@ -26,7 +26,9 @@ function packageRoot(): string {
 /** A copy of what the build needs, so that the one in use stays as it is. */
 function checkout(t: TestContext): string {
   const folder = temporaryFolder(t);
-  cpSync(join(packageRoot(), "native"), join(folder, "native"), { recursive: true });
+  // Also where native/ is a link to the one in use, which must not be written to.
+  const options = { recursive: true, dereference: true };
+  cpSync(join(packageRoot(), "native"), join(folder, "native"), options);
   mkdirSync(join(folder, "scripts"));
   cpSync(
     join(packageRoot(), "scripts", "build-native.mjs"),
