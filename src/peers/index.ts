@@ -4,25 +4,41 @@
  * Whatever is started here never outlives this process, but for the servers of `qemu start`: those
  * stand in the ledger, the only proof by which a later command may stop them and remove their files.
  * Only groups, cli and tests import this folder.
+ *
+ * - `process/`: one program, from its start to its end, and what is known of a process
+ * - `programs/`: the programs themselves and their command lines
+ * - `guest/`: guests: Linux on QEMU, a PC's firmware, User Mode Linux
+ * - `server/`: a program that outlives the command that started it (`qemu start`)
+ * - `ledger/`: what we started and made, and removing what is left of it
+ * - `machine/`: what this machine has: KVM, programs, room
  */
-export { bootGuest, type BlockGuestOptions } from "./block-guest.ts";
-export { startBuiltIn, type BuiltInOptions } from "./built-in.ts";
-export { bootedExitCode, bootSector } from "./boot-sector.ts";
-export { clean, type CleanOptions, type CleanReport } from "./clean.ts";
-export { distributionTitles, type InstallLine } from "./distribution.ts";
-export { bootFirmware, type FirmwareOptions, type FirmwareResult } from "./firmware.ts";
-export { bootLinux, type GuestResult, type LinuxGuestOptions } from "./guest.ts";
-export { findGuestKernel, type GuestKernel } from "./kernel.ts";
-export { judgeKvm, type KvmVerdict } from "./kvm.ts";
-export { isOurs, Ledger, type DamagedRecord, type LedgerRecord } from "./ledger.ts";
-export { lastLogLines } from "./log-file.ts";
-export { ManagedProcess, type ProcessExit, type ProcessOptions } from "./managed-process.ts";
-export { makeRecordedFolder, type RecordedFolder } from "./recorded-folder.ts";
-export { ownPath, type OwnedPath, removeOwnedPath } from "./owned-path.ts";
-export { identifyProcess, identifySelf, type ProcessIdentity } from "./process-identity.ts";
-export { findProgram, knownPrograms, requireProgram, type ProgramName } from "./programs.ts";
-export { qemuNetArguments, startQemuNet, type QemuNetOptions } from "./qemu-net.ts";
-export { waitUntilListening } from "./ready.ts";
+export { bootGuest, type BlockGuestOptions } from "./guest/block-guest.ts";
+export { startBuiltIn, type BuiltInOptions } from "./programs/built-in.ts";
+export { bootedExitCode, bootSector } from "./guest/boot-sector.ts";
+export { clean, type CleanOptions, type CleanReport } from "./ledger/clean.ts";
+export { distributionTitles, type InstallLine } from "./process/distribution.ts";
+export { bootFirmware, type FirmwareOptions, type FirmwareResult } from "./guest/firmware.ts";
+export { bootLinux, type GuestResult, type LinuxGuestOptions } from "./guest/guest.ts";
+export { findGuestKernel, type GuestKernel } from "./guest/kernel.ts";
+export { judgeKvm, type KvmVerdict } from "./machine/kvm.ts";
+export { isOurs, Ledger, type DamagedRecord, type LedgerRecord } from "./ledger/ledger.ts";
+export { lastLogLines } from "./server/log-file.ts";
+export {
+  ManagedProcess,
+  type ProcessExit,
+  type ProcessOptions,
+} from "./process/managed-process.ts";
+export { makeRecordedFolder, type RecordedFolder } from "./ledger/recorded-folder.ts";
+export { ownPath, type OwnedPath, removeOwnedPath } from "./ledger/owned-path.ts";
+export { identifyProcess, identifySelf, type ProcessIdentity } from "./process/process-identity.ts";
+export {
+  findProgram,
+  knownPrograms,
+  requireProgram,
+  type ProgramName,
+} from "./process/programs.ts";
+export { qemuNetArguments, startQemuNet, type QemuNetOptions } from "./programs/qemu-net.ts";
+export { waitUntilListening } from "./process/ready.ts";
 export {
   findServer,
   otherServers,
@@ -31,17 +47,22 @@ export {
   stopServer,
   strayPidFile,
   type StopResult,
-} from "./server.ts";
-export { serverDefaults, serverKinds, splitWords, type ServerOptions } from "./server-options.ts";
-export type { StartIo } from "./server-preflight.ts";
-export { startServer, type StartResult } from "./server-start.ts";
-export type { ServerStatus } from "./server-record.ts";
+} from "./server/server.ts";
+export {
+  serverDefaults,
+  serverKinds,
+  splitWords,
+  type ServerOptions,
+} from "./server/server-options.ts";
+export type { StartIo } from "./server/server-preflight.ts";
+export { startServer, type StartResult } from "./server/server-start.ts";
+export type { ServerStatus } from "./server/server-record.ts";
 export {
   startStorageDaemon,
   storageDaemonArguments,
   type StorageDaemonOptions,
-} from "./storage-daemon.ts";
-export { survey, type Finding } from "./survey.ts";
-export { Testpmd, testpmdArguments, type TestpmdOptions } from "./testpmd.ts";
-export { bootUml, findUmlKernel, umlArguments, type UmlOptions } from "./uml.ts";
-export { startVirtiofsd, virtiofsdArguments, type VirtiofsdOptions } from "./virtiofsd.ts";
+} from "./programs/storage-daemon.ts";
+export { survey, type Finding } from "./machine/survey.ts";
+export { Testpmd, testpmdArguments, type TestpmdOptions } from "./programs/testpmd.ts";
+export { bootUml, findUmlKernel, umlArguments, type UmlOptions } from "./guest/uml.ts";
+export { startVirtiofsd, virtiofsdArguments, type VirtiofsdOptions } from "./programs/virtiofsd.ts";

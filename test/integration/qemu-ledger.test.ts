@@ -15,8 +15,8 @@ import {
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { EnvironmentError } from "../../src/base/index.ts";
-import { ledgerFolder } from "../../src/peers/ledger-folder.ts";
-import { lockLedger, tryLockLedger } from "../../src/peers/ledger-lock.ts";
+import { ledgerFolder } from "../../src/peers/ledger/ledger-folder.ts";
+import { lockLedger, tryLockLedger } from "../../src/peers/ledger/ledger-lock.ts";
 import {
   identifyProcess,
   identifySelf,

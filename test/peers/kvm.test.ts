@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync } from "node:fs";
 import { test } from "node:test";
 import { judgeKvm, Ledger, requireProgram } from "../../src/peers/index.ts";
-import { kvmDevice, kvmLimitMs, kvmWorstRatio } from "../../src/peers/kvm.ts";
+import { kvmDevice, kvmLimitMs, kvmWorstRatio } from "../../src/peers/machine/kvm.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { needsProgram, temporaryDirectory } from "./support/index.ts";
 

@@ -63,7 +63,7 @@ const MAX_LINES = 400;
 const ABSOLUTE_PATHS = /["'`](?:\/work|\/tmp\/)/;
 const DEFAULT_PATHS: readonly string[] = [
   // The defaults that `qemu start` documents.
-  "peers/server-options.ts",
+  "peers/server/server-options.ts",
 ];
 
 /** Test files that hold nothing which could leak, and why. */

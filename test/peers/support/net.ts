@@ -12,7 +12,7 @@ import {
   type NetDeviceOptions,
 } from "../../../src/devices/net/index.ts";
 import { ManagedProcess, type Testpmd, waitUntilListening } from "../../../src/peers/index.ts";
-import { bareMachineArguments, escapeComma } from "../../../src/peers/qemu-options.ts";
+import { bareMachineArguments, escapeComma } from "../../../src/peers/programs/qemu-options.ts";
 import { temporaryDirectory } from "./temporary.ts";
 
 export const MAC = "52:54:00:ab:cd:ef";

@@ -7,7 +7,7 @@ import {
   testpmdArguments,
   virtiofsdArguments,
 } from "../../../src/peers/index.ts";
-import { missingProgramMessage } from "../../../src/peers/programs.ts";
+import { missingProgramMessage } from "../../../src/peers/process/programs.ts";
 
 test("the storage daemon exports one image on one socket", () => {
   assert.deepEqual(
