@@ -1,18 +1,12 @@
-import { ProtocolError, StateError } from "../base/index.ts";
+import { StateError } from "../base/index.ts";
 import type { RegionTable } from "../memory/index.ts";
-import { EventFd, type OwnedFd } from "../os/index.ts";
+import type { EventFd, OwnedFd } from "../os/index.ts";
 import type { VringAddress } from "../protocol/index.ts";
 import { DeviceRunner, type RingMode, RingWorker } from "../runtime/index.ts";
-import {
-  createDeviceQueue,
-  type DeviceQueue,
-  type RingFeatures,
-  type RingFormat,
-  ringFormat,
-  type RingMemory,
-} from "../virtqueue/index.ts";
+import { createDeviceQueue, type DeviceQueue } from "../virtqueue/index.ts";
 import type { Device, RunningQueue } from "./device.ts";
-import { firstBase, locateRing, ringFeaturesOf } from "./ring-memory.ts";
+import { adoptEvent, signalQuietly } from "./ring-events.ts";
+import { VringSetup } from "./vring-setup.ts";
 
 /** Where and when the rings of a session are served. */
 export interface RingOptions {
@@ -39,10 +33,7 @@ export interface VringContext {
 export class Vring {
   readonly index: number;
   readonly #context: VringContext;
-  #size = 0;
-  /** Undefined: nobody has said where the ring stands, so it is a fresh one. */
-  #base: number | undefined;
-  #address: VringAddress | undefined;
+  readonly #setup: VringSetup;
   #kick: EventFd | undefined;
   #call: EventFd | undefined;
   #error: EventFd | undefined;
@@ -61,6 +52,7 @@ export class Vring {
   constructor(index: number, context: VringContext) {
     this.index = index;
     this.#context = context;
+    this.#setup = new VringSetup(index, context);
   }
 
   get started(): boolean {
@@ -80,49 +72,33 @@ export class Vring {
   /** SET_VRING_NUM. @throws {ProtocolError | StateError} */
   setSize(size: number): void {
     this.#expectStopped("VHOST_USER_SET_VRING_NUM");
-    const { maxQueueSize } = this.#context.device;
-    const { isSize, sizes } = this.#format;
-    if (!isSize(size) || size > maxQueueSize) {
-      throw new ProtocolError(
-        `VHOST_USER_SET_VRING_NUM: expected ${sizes} up to ${maxQueueSize}, got ${size}`,
-        { request: "VHOST_USER_SET_VRING_NUM", field: "num" },
-      );
-    }
-    this.#size = size;
+    this.#setup.setSize(size);
   }
 
   /** SET_VRING_BASE. @throws {StateError} the ring runs */
   setBase(base: number): void {
     this.#expectStopped("VHOST_USER_SET_VRING_BASE");
-    this.#base = base;
+    this.#setup.base = base;
   }
 
   /** SET_VRING_ADDR; while the ring runs only the log flag may change, which is not used yet. */
   setAddress(address: VringAddress): void {
-    if (this.#started && !sameAddress(address, this.#address)) {
+    if (this.#started && !this.#setup.isAt(address)) {
       throw new StateError(
         `VHOST_USER_SET_VRING_ADDR: ring ${this.index} runs; stop it with VHOST_USER_GET_VRING_BASE before moving it`,
       );
     }
-    const before = this.#address;
-    this.#address = address;
-    try {
-      // Without a size the extent is not known yet; it is looked at when the ring starts.
-      if (!this.#started && this.#size > 0) this.#locate();
-    } catch (error) {
-      this.#address = before;
-      throw error;
-    }
+    this.#setup.setAddress(address, !this.#started);
   }
 
   /** SET_VRING_KICK: starts the ring; without a descriptor it is polled. */
   setKick(fd: OwnedFd | undefined): void {
     const before = this.#kick;
     const wasStarted = this.#started;
-    const kick = adopt(fd);
+    const kick = adoptEvent(fd);
     try {
       // Looked at now, also while the ring is disabled: later nobody could be told.
-      if (!wasStarted) this.#locate();
+      if (!wasStarted) this.#setup.locate();
       if (this.#worker?.running) {
         this.#worker.replace({ kick, call: this.#call }, before);
         this.#kick = kick;
@@ -144,7 +120,7 @@ export class Vring {
 
   /** SET_VRING_CALL; without a descriptor the driver polls. */
   setCall(fd: OwnedFd | undefined): void {
-    const call = adopt(fd);
+    const call = adoptEvent(fd);
     const before = this.#call;
     if (this.#runner || this.#worker?.running) {
       try {
@@ -166,7 +142,7 @@ export class Vring {
 
   /** SET_VRING_ERR */
   setError(fd: OwnedFd | undefined): void {
-    const error = adopt(fd);
+    const error = adoptEvent(fd);
     this.#error?.close();
     this.#error = error;
   }
@@ -191,7 +167,7 @@ export class Vring {
   /** GET_VRING_BASE: stops the ring once nothing is in work; returns the next available index. */
   async stop(): Promise<number> {
     await this.quiesce();
-    if (this.#queue) this.#base = this.#queue.state().base;
+    if (this.#queue) this.#setup.base = this.#queue.state().base;
     this.#started = false;
     this.#queue = undefined;
     this.#fault = undefined;
@@ -199,7 +175,7 @@ export class Vring {
     this.#call?.close();
     this.#kick = undefined;
     this.#call = undefined;
-    return this.#base ?? this.#format.freshBase;
+    return this.#setup.standsAt;
   }
 
   /** Resolves once the ring's memory is not touched any more. {@link resume} goes on. */
@@ -208,7 +184,7 @@ export class Vring {
     await this.#haltWorker();
     await this.#context.device.quiesce?.(this.index);
     // What completed meanwhile; nobody else would show it to the driver.
-    if (!this.#closed && this.#queue?.publish()) this.#signal(this.#call);
+    if (!this.#closed && this.#queue?.publish()) signalQuietly(this.#call);
   }
 
   /** After the memory table changed. A ring that the new table does not cover is broken. */
@@ -253,7 +229,7 @@ export class Vring {
   async #haltWorker(): Promise<void> {
     if (!this.#worker?.running) return;
     const { base, fault } = await this.#worker.stop();
-    this.#base = base ?? this.#base;
+    this.#setup.base = base ?? this.#setup.base;
     this.#fault ??= fault;
   }
 
@@ -304,14 +280,15 @@ export class Vring {
   /** The worker looks the ring up in its own mappings; here it is only checked. */
   #runInWorker(): void {
     const { device, memory, rings } = this.#context;
-    const base = firstBase(this.#base, this.#size, this.#locate(), this.#format);
-    const address = this.#address;
+    const setup = this.#setup;
+    const base = setup.firstBase(setup.locate());
+    const { address, size, features } = setup;
     if (address === undefined) return;
     if (this.#worker === undefined || this.#worker.gone) {
       this.#worker = new RingWorker({
         name: `vhost-user ring ${this.index}`,
         onBroken: (end) => {
-          this.#base = end.base ?? this.#base;
+          this.#setup.base = end.base ?? this.#setup.base;
           this.#fault ??= end.fault;
           if (!this.#closed) this.#reportBroken();
         },
@@ -320,8 +297,8 @@ export class Vring {
     const part = device.inWorker?.(this.index);
     if (part === undefined) return;
     const ring = {
-      size: this.#size,
-      features: this.#ringFeatures,
+      size,
+      features,
       base,
       areas: {
         descriptors: address.descriptor,
@@ -334,46 +311,26 @@ export class Vring {
     this.#worker.start(ring, part, { kick: this.#kick, call: this.#call });
   }
 
-  get #ringFeatures(): RingFeatures {
-    return ringFeaturesOf(this.#context.features());
-  }
-
   #reportBroken(): void {
-    this.#signal(this.#error);
+    signalQuietly(this.#error);
     this.#context.onBroken(this);
-  }
-
-  #signal(event: EventFd | undefined): void {
-    try {
-      event?.signal();
-    } catch {
-      // The front-end gave something that cannot be signalled: it is not told then.
-    }
   }
 
   #currentQueue(): DeviceQueue {
     const { memory, wrapQueue } = this.#context;
     if (this.#queue && !this.#stale) return this.#queue;
-    const memoryOfRing = this.#locate();
+    const { size, features } = this.#setup;
+    const areas = this.#setup.locate();
     const queue = createDeviceQueue({
-      size: this.#size,
-      memory: memoryOfRing,
+      size,
+      memory: areas,
       space: memory,
-      features: this.#ringFeatures,
-      base:
-        this.#queue?.state().base ?? firstBase(this.#base, this.#size, memoryOfRing, this.#format),
+      features,
+      base: this.#queue?.state().base ?? this.#setup.firstBase(areas),
     });
     this.#queue = wrapQueue(queue);
     this.#stale = false;
     return this.#queue;
-  }
-
-  #locate(): RingMemory {
-    return locateRing(this.index, this.#size, this.#address, this.#context.memory, this.#format);
-  }
-
-  get #format(): RingFormat {
-    return ringFormat(this.#ringFeatures.packed === true);
   }
 
   #expectStopped(request: string): void {
@@ -381,19 +338,5 @@ export class Vring {
     throw new StateError(
       `${request}: ring ${this.index} runs; stop it with VHOST_USER_GET_VRING_BASE first`,
     );
-  }
-}
-
-function sameAddress(a: VringAddress, b: VringAddress | undefined): boolean {
-  return a.descriptor === b?.descriptor && a.available === b.available && a.used === b.used;
-}
-
-/** Takes a descriptor over, also when it cannot be used as one for events. */
-function adopt(fd: OwnedFd | undefined): EventFd | undefined {
-  try {
-    return fd && EventFd.adopt(fd);
-  } catch (error) {
-    fd?.close();
-    throw error;
   }
 }

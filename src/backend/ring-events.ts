@@ -1,0 +1,20 @@
+import { EventFd, type OwnedFd } from "../os/index.ts";
+
+/** Takes a peer's descriptor over, also when it cannot be used as one for events. */
+export function adoptEvent(fd: OwnedFd | undefined): EventFd | undefined {
+  try {
+    return fd && EventFd.adopt(fd);
+  } catch (error) {
+    fd?.close();
+    throw error;
+  }
+}
+
+/** Signals what a peer gave; when that cannot be signalled, the peer is not told. */
+export function signalQuietly(event: EventFd | undefined): void {
+  try {
+    event?.signal();
+  } catch {
+    // It is the peer's descriptor, and the peer's loss.
+  }
+}

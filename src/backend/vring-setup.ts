@@ -1,0 +1,97 @@
+import { ProtocolError } from "../base/index.ts";
+import type { RegionTable } from "../memory/index.ts";
+import type { VringAddress } from "../protocol/index.ts";
+import {
+  type RingFeatures,
+  type RingFormat,
+  ringFormat,
+  type RingMemory,
+} from "../virtqueue/index.ts";
+import { firstBase, locateRing, ringFeaturesOf } from "./ring-memory.ts";
+
+/** What a ring's set-up is judged by. */
+export interface VringSetupContext {
+  readonly device: { readonly maxQueueSize: number };
+  readonly memory: RegionTable;
+  readonly features: () => bigint;
+}
+
+/** What the front-end has said about a ring: its size, where it lies, where it stands. */
+export class VringSetup {
+  readonly #index: number;
+  readonly #context: VringSetupContext;
+  #size = 0;
+  #address: VringAddress | undefined;
+  /** Undefined: nobody has said where the ring stands, so it is a fresh one. */
+  base: number | undefined;
+
+  constructor(index: number, context: VringSetupContext) {
+    this.#index = index;
+    this.#context = context;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  get address(): VringAddress | undefined {
+    return this.#address;
+  }
+
+  get features(): RingFeatures {
+    return ringFeaturesOf(this.#context.features());
+  }
+
+  /** @throws {ProtocolError} no size of a ring in the negotiated format */
+  setSize(size: number): void {
+    const { maxQueueSize } = this.#context.device;
+    const { isSize, sizes } = this.#format;
+    if (!isSize(size) || size > maxQueueSize) {
+      throw new ProtocolError(
+        `VHOST_USER_SET_VRING_NUM: expected ${sizes} up to ${maxQueueSize}, got ${size}`,
+        { request: "VHOST_USER_SET_VRING_NUM", field: "num" },
+      );
+    }
+    this.#size = size;
+  }
+
+  /**
+   * @param check looks the areas up at once; without a size their extent is not known yet
+   * @throws {ProtocolError} an area does not lie in memory; the address stays as it was
+   */
+  setAddress(address: VringAddress, check: boolean): void {
+    const before = this.#address;
+    this.#address = address;
+    try {
+      if (check && this.#size > 0) this.locate();
+    } catch (error) {
+      this.#address = before;
+      throw error;
+    }
+  }
+
+  /** Whether an address names the same areas. */
+  isAt({ descriptor, available, used }: VringAddress): boolean {
+    const now = this.#address;
+    return descriptor === now?.descriptor && available === now.available && used === now.used;
+  }
+
+  /** The areas as memory of this process. @throws {StateError | ProtocolError} see `locateRing` */
+  locate(): RingMemory {
+    return locateRing(this.#index, this.#size, this.#address, this.#context.memory, this.#format);
+  }
+
+  /** Where to begin, in a ring whose areas are these. */
+  firstBase(areas: RingMemory): number {
+    return firstBase(this.base, this.#size, areas, this.#format);
+  }
+
+  /** Where the ring stands, as GET_VRING_BASE tells it. */
+  get standsAt(): number {
+    return this.base ?? this.#format.freshBase;
+  }
+
+  get #format(): RingFormat {
+    return ringFormat(this.features.packed === true);
+  }
+}
