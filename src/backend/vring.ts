@@ -2,11 +2,12 @@ import { StateError } from "../base/index.ts";
 import type { RegionTable } from "../memory/index.ts";
 import type { EventFd, OwnedFd } from "../os/index.ts";
 import type { VringAddress } from "../protocol/index.ts";
-import { DeviceRunner, type RingMode, RingWorker } from "../runtime/index.ts";
+import { DeviceRunner, type RingMode } from "../runtime/index.ts";
 import { createDeviceQueue, type DeviceQueue } from "../virtqueue/index.ts";
 import type { Device, RunningQueue } from "./device.ts";
 import { adoptEvent, signalQuietly } from "./ring-events.ts";
 import { VringSetup } from "./vring-setup.ts";
+import { VringWorker } from "./vring-worker.ts";
 
 /** Where and when the rings of a session are served. */
 export interface RingOptions {
@@ -42,8 +43,8 @@ export class Vring {
   #closed = false;
   #queue: DeviceQueue | undefined;
   #runner: DeviceRunner | undefined;
-  /** Made at the first start, for all of the session. */
-  #worker: RingWorker | undefined;
+  /** Serves the ring in place of a runner, where that was asked for and the device can. */
+  readonly #worker: VringWorker | undefined;
   /** Why a worker does not serve the ring any more. */
   #fault: string | undefined;
   /** The memory that the queue's addresses were looked up in may be gone. */
@@ -53,6 +54,20 @@ export class Vring {
     this.index = index;
     this.#context = context;
     this.#setup = new VringSetup(index, context);
+    const { device, memory, rings } = context;
+    if (!rings.workers || !device.inWorker) return;
+    this.#worker = new VringWorker({
+      index,
+      setup: this.#setup,
+      device,
+      memory,
+      mode: rings.mode ?? "event",
+      onBroken: ({ base, fault }) => {
+        this.#setup.base = base ?? this.#setup.base;
+        this.#fault ??= fault;
+        if (!this.#closed) this.#reportBroken();
+      },
+    });
   }
 
   get started(): boolean {
@@ -236,8 +251,8 @@ export class Vring {
   /** Serves the ring if it is started, enabled and set up. */
   #run(): void {
     if (this.#closed || !this.#started || !this.#enabled || this.#isServed) return;
-    if (this.#context.rings.workers && this.#context.device.inWorker) {
-      this.#runInWorker();
+    if (this.#worker) {
+      this.#worker.start({ kick: this.#kick, call: this.#call });
       return;
     }
     const queue = this.#currentQueue();
@@ -275,40 +290,6 @@ export class Vring {
       this.#worker?.running === true ||
       this.brokenReason !== undefined
     );
-  }
-
-  /** The worker looks the ring up in its own mappings; here it is only checked. */
-  #runInWorker(): void {
-    const { device, memory, rings } = this.#context;
-    const setup = this.#setup;
-    const base = setup.firstBase(setup.locate());
-    const { address, size, features } = setup;
-    if (address === undefined) return;
-    if (this.#worker === undefined || this.#worker.gone) {
-      this.#worker = new RingWorker({
-        name: `vhost-user ring ${this.index}`,
-        onBroken: (end) => {
-          this.#setup.base = end.base ?? this.#setup.base;
-          this.#fault ??= end.fault;
-          if (!this.#closed) this.#reportBroken();
-        },
-      });
-    }
-    const part = device.inWorker?.(this.index);
-    if (part === undefined) return;
-    const ring = {
-      size,
-      features,
-      base,
-      areas: {
-        descriptors: address.descriptor,
-        driver: address.available,
-        device: address.used,
-      },
-      memory: memory.regions.map(({ handle }) => handle),
-      mode: rings.mode ?? "event",
-    };
-    this.#worker.start(ring, part, { kick: this.#kick, call: this.#call });
   }
 
   #reportBroken(): void {

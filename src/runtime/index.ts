@@ -7,3 +7,4 @@ export * from "./driver-runner.ts";
 export * from "./mode.ts";
 export * from "./ring-server.ts";
 export * from "./ring-worker.ts";
+export type { RingEnd } from "./worker-messages.ts";
