@@ -22,7 +22,7 @@ export async function main(args: readonly string[]): Promise<void> {
   const interrupt = new AbortController();
   const stopListening = abortOnSignals(interrupt);
   try {
-    const program = createProgram({ output, signal: interrupt.signal });
+    const program = await createProgram({ output, signal: interrupt.signal }, args);
     await program.parseAsync([...args], { from: "user" });
   } catch (error) {
     // Whatever failed after a signal did so because of it.

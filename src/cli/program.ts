@@ -1,30 +1,33 @@
 import { Command } from "@commander-js/extra-typings";
-import { addCheckCommand } from "./commands/check/command.ts";
-import { addCleanCommand } from "./commands/clean/command.ts";
-import { addDemoCommand } from "./commands/demo/command.ts";
-import { addIoCommand } from "./commands/io/command.ts";
-import { addProbeCommand } from "./commands/probe/command.ts";
-import { addQemuCommand } from "./commands/qemu/command.ts";
-import { addServeCommand } from "./commands/serve/command.ts";
-import { addTestCommand } from "./commands/test/command.ts";
 import type { Context } from "./context.ts";
 import { version } from "./version.ts";
 
-/** The command line. Definitions only: what a command does is loaded when it runs. */
-export function createProgram(context: Context): Command {
+type AddCommand = (program: Command, context: Context) => void;
+
+/** In the order in which help names them. */
+const COMMANDS: ReadonlyMap<string, () => Promise<AddCommand>> = new Map([
+  ["demo", async () => (await import("./commands/demo/command.ts")).addDemoCommand],
+  ["probe", async () => (await import("./commands/probe/command.ts")).addProbeCommand],
+  ["io", async () => (await import("./commands/io/command.ts")).addIoCommand],
+  ["serve", async () => (await import("./commands/serve/command.ts")).addServeCommand],
+  ["test", async () => (await import("./commands/test/command.ts")).addTestCommand],
+  ["qemu", async () => (await import("./commands/qemu/command.ts")).addQemuCommand],
+  ["check", async () => (await import("./commands/check/command.ts")).addCheckCommand],
+  ["clean", async () => (await import("./commands/clean/command.ts")).addCleanCommand],
+]);
+
+/**
+ * The command line. Definitions only, and only that of the command that is asked for, where the
+ * first word names one: what a command does is loaded when it runs.
+ */
+export async function createProgram(context: Context, args: readonly string[]): Promise<Command> {
   const program = new Command("vhost-user")
     .description("vhost-user without a virtual machine: test back-ends and front-ends, do real I/O")
     .version(version(), "-V, --version")
     .showHelpAfterError("(add --help for what is possible)")
     .exitOverride();
-  addDemoCommand(program, context);
-  addProbeCommand(program, context);
-  addIoCommand(program, context);
-  addServeCommand(program, context);
-  addTestCommand(program, context);
-  addQemuCommand(program, context);
-  addCheckCommand(program, context);
-  addCleanCommand(program, context);
+  const asked = COMMANDS.get(args[0] ?? "");
+  for (const load of asked ? [asked] : COMMANDS.values()) (await load())(program, context);
   program.addHelpText("after", EXIT_CODES);
   return program;
 }

@@ -7,7 +7,8 @@ import {
   strictOption,
   timeoutOption,
 } from "../../options.ts";
-import { type Completion, RING_MODES } from "../../../runtime/index.ts";
+import type { Completion } from "../../../runtime/index.ts";
+import { RING_MODES } from "../../../runtime/mode.ts";
 import { parseChoice, parseDuration, parseInteger, parseList, parseSize } from "../../units.ts";
 import { ioNetCommand } from "./net-command.ts";
 

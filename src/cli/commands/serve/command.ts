@@ -1,7 +1,7 @@
 import { type Command, Option } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
 import { checked, groupCommand } from "../../options.ts";
-import { RING_MODES, type RingMode } from "../../../runtime/index.ts";
+import { RING_MODES, type RingMode } from "../../../runtime/mode.ts";
 import { parseChoice, parseInteger, parseSize } from "../../units.ts";
 import { backendCommand } from "./common-command.ts";
 import { serveNetCommand } from "./net-command.ts";
