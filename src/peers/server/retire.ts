@@ -6,7 +6,7 @@ import { type OwnedPath, ownPath, type PathRole, removeOwnedPath } from "../ledg
 import { isRunning, type ProcessIdentity, waitUntilGone } from "../process/process-identity.ts";
 import { ownImagePath } from "./server-options.ts";
 import { serverDetails, serverRecordKind } from "./server-record.ts";
-import { holdsListener } from "./socket-mode.ts";
+import { holdsListener, waitUntilClosed } from "./socket-mode.ts";
 
 /** What was done about a run, and what was not. */
 export interface Retirement {
@@ -27,6 +27,7 @@ export interface RetireOptions {
 
 const defaultGraceMs = 5000;
 const killMs = 5000;
+const socketMs = 1000;
 
 /**
  * Stops the record's process and removes its paths and the record itself. Never interrupted: it
@@ -55,6 +56,11 @@ export async function retire(
         );
       }
     }
+  }
+  if (stopped !== undefined) {
+    // Whoever starts the next one at once would find the path in use.
+    for (const { role, path } of paths)
+      if (role === "socket") await waitUntilClosed(path, socketMs);
   }
   const removed: string[] = [];
   const left: { path: string; reason: string }[] = [];

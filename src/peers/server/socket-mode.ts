@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { delay } from "../../base/index.ts";
 
 /** `connected`: somebody has connected; `closed`: there is no such socket (any more). */
 export type SocketMode = "listening" | "connected" | "closed";
@@ -13,6 +14,17 @@ export function socketMode(path: string): SocketMode {
   const rows = socketRows(path);
   if (rows.some((row) => !row.listening)) return "connected";
   return rows.length > 0 ? "listening" : "closed";
+}
+
+const pollMs = 5;
+
+/**
+ * Resolves when the kernel knows no socket of this path any more, or after the time-out. A process
+ * counts as gone when its first thread is; the others may hold its sockets for a moment longer.
+ */
+export async function waitUntilClosed(path: string, timeoutMs: number): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  while (socketMode(path) !== "closed" && performance.now() < deadline) await delay(pollMs);
 }
 
 /** Does this process itself listen there? Proves that the socket was made by it. */
