@@ -19,8 +19,11 @@ export interface TestpmdOptions {
   readonly applicationArguments?: readonly string[] | undefined;
 }
 
-// Not anchored: what is printed to stderr may come right behind it.
-const prompt = "testpmd> ";
+/**
+ * The prompt comes letter by letter, past stdio: a line of the log may fall between two of them, or
+ * come right behind.
+ */
+const prompt = new RegExp([..."testpmd> "].join("(?:[^\\n]*\\n)?"));
 const defaultStartMs = 30_000;
 
 /** @param name unique among the DPDK programs of this machine */
@@ -81,7 +84,7 @@ export class Testpmd implements AsyncDisposable {
           env: { RUNTIME_DIRECTORY: directory },
         },
       );
-      await peer.waitForOutput(new RegExp(prompt), wait);
+      await peer.waitForOutput(prompt, wait);
       if (options.role === "backend") {
         // The prompt comes after the attempt to listen, whether that went well or not.
         await waitUntilListening(options.socketPath, { process: peer, timeoutMs: 1000 });
@@ -103,7 +106,7 @@ export class Testpmd implements AsyncDisposable {
   async command(text: string, options: WaitOptions = {}): Promise<string> {
     const from = this.process.outputPosition;
     this.process.write(`${text}\n`);
-    await this.process.waitForOutput(new RegExp(prompt), { timeoutMs: 10_000, ...options, from });
+    await this.process.waitForOutput(prompt, { timeoutMs: 10_000, ...options, from });
     const [echoAndAnswer = ""] = this.process.outputSince(from).replaceAll("\r", "").split(prompt);
     return echoAndAnswer.slice(echoAndAnswer.indexOf("\n") + 1);
   }
