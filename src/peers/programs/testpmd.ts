@@ -23,7 +23,7 @@ export interface TestpmdOptions {
  * The prompt comes letter by letter, past stdio: a line of the log may fall between two of them, or
  * come right behind.
  */
-const prompt = new RegExp([..."testpmd> "].join("(?:[^\\n]*\\n)?"));
+const prompt = new RegExp("testpmd> ".split("").join("(?:[^\\n]*\\n)?"));
 const defaultStartMs = 30_000;
 
 /** @param name unique among the DPDK programs of this machine */
