@@ -112,6 +112,7 @@ test(
         ip addr add 10.9.0.2/24 dev eth0
         ping -c 3 -i 0.2 -W 1 -s 200 -p a5 10.9.0.1 > /dev/null
         ip neigh show 10.9.0.1 | cut -d ' ' -f 5,6
+        ip link set eth0 down
         cat /sys/class/net/eth0/statistics/tx_packets /sys/class/net/eth0/statistics/tx_bytes
         cat /sys/class/net/eth0/statistics/rx_packets /sys/class/net/eth0/statistics/rx_bytes`,
     });
