@@ -37,15 +37,21 @@ test(
 );
 
 /**
- * Four emulated processors on two real ones: once in a while one of them gets stuck in the kernel's
- * first steps, before there is a disk. The kernel says so itself, and another boot goes well.
+ * Four emulated processors on two real ones: one of them was once seen stuck, with other guests
+ * beside it. Such a guest is booted once more, but only if its driver has started no ring yet (the
+ * firmware uses ring 0 alone): whatever hangs afterwards may be our fault, and stays a failure.
  */
-async function bootPatiently(t: TestContext, options: BlockGuestOptions): Promise<GuestResult> {
+async function bootPatiently(
+  t: TestContext,
+  served: () => string,
+  options: BlockGuestOptions,
+): Promise<GuestResult> {
   try {
     return await bootGuest(options);
   } catch (error) {
-    if (!(error instanceof TimeoutError && /soft lockup/.test(error.message))) throw error;
-    t.diagnostic("the guest's kernel locked up; it is booted once more");
+    const lockedUp = error instanceof TimeoutError && /soft lockup/.test(error.message);
+    if (!lockedUp || /SET_VRING_KICK .*index=1\b/.test(served())) throw error;
+    t.diagnostic("the guest's kernel locked up before it had a disk; it is booted once more");
     return bootGuest(options);
   }
 }
@@ -66,7 +72,7 @@ for (const { packed, queues } of combinations) {
           const image = space.file("disk.img", before);
           const args = ["--image", image, "--queues", `${queues}`, "-v"];
           const { socket, server } = await space.serve(args);
-          const result = await bootPatiently(t, {
+          const result = await bootPatiently(t, () => server.stderr, {
             socketPath: socket,
             cpus: queues,
             timeoutMs: 60_000,
