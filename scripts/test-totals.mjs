@@ -1,6 +1,6 @@
 /**
  * A reporter for `node --test` that writes one JSON document at the end: how many tests passed,
- * failed and were skipped, and why. Counted from the events and not from the runner's own summary,
+ * failed and were skipped, and why the last two. Counted from the events and not from the runner's own summary,
  * which counts a file without any test as one that passed.
  */
 export default async function* totals(events) {
@@ -23,9 +23,16 @@ export default async function* totals(events) {
       result.passed++;
     } else {
       result.failed++;
+      result.notes.push(`failed: ${name}\n  ${reasonOfFailure(details?.error)}`);
     }
   }
   yield JSON.stringify(result);
+}
+
+/** The first lines of what went wrong; the whole stands where the test ran. */
+function reasonOfFailure(error) {
+  const text = String(error?.cause?.message ?? error?.message ?? error ?? "no reason given");
+  return text.split("\n").slice(0, 12).join("\n  ").slice(0, 1500);
 }
 
 function isSet(mark) {

@@ -163,11 +163,17 @@ export class Client {
     return queue;
   }
 
-  /** Sets a ring up, starts and enables it. */
+  /**
+   * Sets a ring up, starts and enables it.
+   *
+   * @throws {PeerClosedError | TimeoutError | ProtocolError | RemoteError}
+   */
   async startQueue(queue: ClientQueue): Promise<void> {
     await startRing(this.requests, queue);
     this.#started.add(queue);
     await confirmStart(this.requests);
+    // The connection may have ended right behind the last answer.
+    if (queue.failure !== undefined) throw queue.failure;
     queue.start();
     // A kick at the start is harmless, and needed by back-ends that wait for one.
     queue.kick.signal();

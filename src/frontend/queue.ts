@@ -39,7 +39,7 @@ export class ClientQueue {
   readonly #completion: Completion;
   readonly #handler: QueueHandler;
   #runner: DriverRunner | undefined;
-  #failed = false;
+  #failure: Error | undefined;
 
   constructor({ index, size, memory, features, completion, handler }: ClientQueueOptions) {
     this.index = index;
@@ -103,11 +103,19 @@ export class ClientQueue {
     this.#runner = undefined;
   }
 
+  /**
+   * Why nothing completes any more. It may have come before whoever submits now was told of
+   * completions: they look here once, before they wait.
+   */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
   /** Tells the handler, once, that nothing completes any more. */
   fail(error: Error): void {
     this.stop();
-    if (this.#failed) return;
-    this.#failed = true;
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
     this.#handler.failed(error);
   }
 

@@ -105,6 +105,7 @@ class BlockPass {
   }
 
   async run(): Promise<BlockPassResult> {
+    if (this.#queue.failure !== undefined) throw this.#queue.failure;
     const start = performance.now();
     const { stallMs = DEFAULT_STALL_MS, work } = this.#options;
     const stalled = setTimeout(() => {

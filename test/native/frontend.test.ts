@@ -10,6 +10,7 @@ import {
 } from "../../src/base/index.ts";
 import { BlockDriver } from "../../src/devices/block/index.ts";
 import { Client } from "../../src/frontend/index.ts";
+import { runBlockPass } from "../../src/load/index.ts";
 import { UnixSocket } from "../../src/os/index.ts";
 import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../src/protocol/index.ts";
 import { SocketServer } from "../../src/transport/index.ts";
@@ -93,6 +94,32 @@ test("the back-end goes away: I/O and requests fail, closing works", async (t) =
   assert.equal((await client.closed).by, "peer");
   await assert.rejects(driver.read(0, 512), PeerClosedError);
   await assert.rejects(client.requests.getFeatures(), PeerClosedError);
+});
+
+test("the back-end goes away right behind its last answer to the start of a queue", async (t) => {
+  const served = await serveDisk(t);
+  let starting = false;
+  const client = await connectDisk(t, served, {
+    observe: (direction, { header }) => {
+      if (!starting || direction !== "received" || header.request !== FrontendRequest.GetFeatures)
+        return;
+      for (const session of served.server.sessions) session.close();
+    },
+  });
+  starting = true;
+  await assert.rejects(BlockDriver.start(client, SMALL), PeerClosedError);
+});
+
+test("the back-end went away before a pass over the disk begins", async (t) => {
+  const served = await serveDisk(t);
+  const client = await connectDisk(t, served);
+  const driver = await BlockDriver.start(client, SMALL);
+  const queue = driver.queues[0];
+  assert.ok(queue);
+  for (const session of served.server.sessions) session.close();
+  await client.closed;
+  const pass = runBlockPass(queue, { work: "read", size: 4096, seed: 0, stallMs: 1000 });
+  await assert.rejects(pass, PeerClosedError);
 });
 
 test("negotiates what both sides have, without what is not wanted", async (t) => {

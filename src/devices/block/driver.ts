@@ -68,7 +68,6 @@ export class BlockDriver {
   readonly #client: Client;
   readonly #pending: (Pending | undefined)[][] = [];
   readonly #waiting: (() => void)[] = [];
-  #failure: Error | undefined;
   #turn = 0;
 
   private constructor(client: Client, config: BlockConfig, queues: BlockQueue[]) {
@@ -280,7 +279,7 @@ export class BlockDriver {
   /** A free slot, queues taking turns; slot -1 once nobody waits for the request any more. */
   async #acquire(done: Deferred<void>): Promise<{ index: number; slot: number }> {
     for (;;) {
-      if (this.#failure !== undefined) done.reject(this.#failure);
+      for (const { failure } of this.queues) if (failure !== undefined) done.reject(failure);
       if (done.settled) return { index: 0, slot: -1 };
       for (let i = 0; i < this.queues.length; i += 1) {
         this.#turn = (this.#turn + 1) % this.queues.length;
@@ -311,7 +310,6 @@ export class BlockDriver {
         this.#waiting.shift()?.();
       },
       failed: (error) => {
-        this.#failure = error;
         for (const pending of this.#pending[index] ?? []) pending?.done.reject(error);
         for (const wake of this.#waiting.splice(0)) wake();
       },

@@ -91,6 +91,11 @@ export class BlockQueue {
     return queue;
   }
 
+  /** Why nothing completes any more; to be looked at when the handler was exchanged. */
+  get failure(): Error | undefined {
+    return this.#queue.failure;
+  }
+
   /** Requests that are out. */
   get outstanding(): number {
     return this.depth - this.#freeCount;
