@@ -1,7 +1,9 @@
 /**
  * `npm test`: build, fetch the real peers where allowed, lint, and all tiers of tests.
  *
- *     node scripts/test.mjs [lint] [unit] [native] [integration] [peers]
+ *     node scripts/test.mjs [lint] [unit] [native] [integration] [peers] [long]
+ *
+ * `long` holds soaks of minutes, and runs only where it is named.
  *
  * The last line is `N passed, N failed, N skipped`. A step that is no test (build, lint) and fails
  * counts as one failure, so that "0 failed" always goes with exit code 0.
@@ -21,6 +23,7 @@ const tiers = {
   integration: { concurrency: 2, timeoutMs: 300_000 },
   // An emulated machine wants a processor for itself.
   peers: { concurrency: 1, timeoutMs: 300_000 },
+  long: { concurrency: 1, timeoutMs: 1_800_000, onlyWhenNamed: true },
 };
 const total = { passed: 0, failed: 0, skipped: 0, notes: [] };
 
@@ -98,7 +101,8 @@ async function main(names) {
     say(`unknown: ${unknown.join(" ")}; there are: lint ${Object.keys(tiers).join(" ")}`);
     return 2;
   }
-  const wanted = names.length > 0 ? names : ["lint", ...Object.keys(tiers)];
+  const byDefault = Object.keys(tiers).filter((tier) => !tiers[tier].onlyWhenNamed);
+  const wanted = names.length > 0 ? names : ["lint", ...byDefault];
   if (step("build", "npm", ["run", "--silent", "build"])) {
     if (wanted.includes("peers")) await providePeers();
     if (wanted.includes("lint")) step("lint", "npm", ["run", "--silent", "lint"]);
