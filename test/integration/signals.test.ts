@@ -98,10 +98,11 @@ for (const signal of signals) {
 
   test(`${signal} ends a serve under load with ${expected}, and the front-end says why`, async (t) => {
     const space = new Workspace(t);
-    const { socket, server } = await space.serve(["--size", "8G", "-v"]);
-    const args = ["--depth", "16", "--completion", "event", "--overwrite"];
+    const { socket, server } = await space.serve(["--size", "8G"]);
+    const args = ["--depth", "16", "--completion", "event", "--overwrite", "-v"];
     const client = space.start(["io", "block", "verify", socket, ...args]);
-    await server.printed(/SET_VRING_ENABLE[^]*> VHOST_USER_GET_FEATURES/);
+    // The client's side, not the server's: only now its handshake is over.
+    await client.printed(/SET_VRING_ENABLE[^]*< VHOST_USER_GET_FEATURES/);
     assert.equal((await server.stop(signal)).code, expected);
     assert.equal(existsSync(socket), false);
     const { code, stderr } = await client.result;
