@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <uv.h>
 
 /*
@@ -77,6 +78,15 @@ static int start(struct poller *poller, int events) {
   return uv_poll_start(&poller->poll, events, on_poll);
 }
 
+/*
+ * Whether epoll takes another epoll depends on what that one watches, which a peer who shares it
+ * can change at any moment: libuv tries the descriptor now and adds it later, and aborts the
+ * process when the second attempt is refused. Deleting what was never added tells the kinds apart.
+ */
+static bool is_epoll(int fd, const uv_loop_t *loop) {
+  return epoll_ctl(fd, EPOLL_CTL_DEL, uv_backend_fd(loop), NULL) == 0 || errno == ENOENT;
+}
+
 /* libuv knows the handle from here on: failures go through its close callback. */
 static napi_value adopt(napi_env env, struct poller *poller, napi_value callback, int events) {
   napi_value name, handle;
@@ -111,6 +121,7 @@ static napi_value poller_start(napi_env env, napi_callback_info info) {
   if (napi_typeof(env, argv[2], &type) != napi_ok || type != napi_function)
     return throw_type_error(env, "callback must be a function");
   if (napi_get_uv_event_loop(env, &loop) != napi_ok) return make_number(env, -EINVAL);
+  if (is_epoll(fd, loop)) return make_number(env, -EPERM);
   struct poller *poller = calloc(1, sizeof *poller);
   if (poller == NULL) return make_number(env, -ENOMEM);
   poller->tag = POLLER_TAG;

@@ -21,7 +21,8 @@ function toMask(events: PollEvents): number {
  * alive until closed or {@link unref}ed.
  *
  * One Poller a descriptor in a thread (`EEXIST`). Close it before the descriptor. Regular files
- * cannot be polled (`EPERM`). Makes the descriptor non-blocking.
+ * cannot be polled, and epoll descriptors are not taken (`EPERM`). Makes the descriptor
+ * non-blocking.
  */
 export class Poller {
   readonly #onReady: (readable: boolean, writable: boolean) => void;

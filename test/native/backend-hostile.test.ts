@@ -13,6 +13,7 @@ import {
 } from "../../src/protocol/index.ts";
 import { frameBytes } from "../../src/transport/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
+import { ownEpolls } from "./support/own-epolls.ts";
 import { ALL_PROTOCOL_FEATURES, RawFrontend, RawRingParts } from "./support/raw-frontend.ts";
 import { type Served, serveDisk, survives, until } from "./support/session.ts";
 
@@ -365,6 +366,16 @@ describe("rings set up in the wrong order or with the wrong values", () => {
         closeSync(fd);
         assert.equal(await raw.ask(SetVringKick, KICK, [owned]), 1n, path);
         owned.close();
+      }
+    });
+  });
+
+  test("kick with an epoll descriptor, whose polling can be made to fail later", async (t) => {
+    await withRing(t, 10, async (raw) => {
+      assert.equal(await raw.ask(SetVringEnable, { index: 0, num: 1 }), 0n);
+      for (const epoll of ownEpolls()) {
+        assert.equal(await raw.ask(SetVringKick, KICK, [epoll]), 1n);
+        epoll.close();
       }
     });
   });

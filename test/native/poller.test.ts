@@ -7,6 +7,7 @@ import { StateError } from "../../src/base/index.ts";
 import { EventFd, Poller, type PollEvents, UnixSocket } from "../../src/os/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { runChild, runChildWell } from "./support/child.ts";
+import { ownEpolls } from "./support/own-epolls.ts";
 
 guardLeaks();
 
@@ -144,6 +145,20 @@ test("refuses a second poller on a descriptor, regular files and closed numbers"
   }
   assert.throws(poll(file), { code: "EBADF" });
   assert.throws(poll(-1), { code: "EBADF" });
+});
+
+test("refuses an epoll descriptor, which its owner can make libuv abort with", () => {
+  const codes = ownEpolls().map((epoll) => {
+    using owned = epoll;
+    try {
+      new Poller(owned.fd, { readable: true }, () => undefined).close();
+      return "taken";
+    } catch (error) {
+      return (error as { code?: string }).code;
+    }
+  });
+  assert.ok(codes.includes("EPERM"), codes.join());
+  assert.ok(!codes.includes("taken"), codes.join());
 });
 
 test("updating after the descriptor was closed is EBADF and not an abort", async () => {
