@@ -4,6 +4,7 @@ import { UsageError } from "../../../base/index.ts";
 import { BLOCK_DRIVER_FEATURES, BlockDriver } from "../../../devices/block/index.ts";
 import { Client } from "../../../frontend/index.ts";
 import { type BlockPassResult, type BlockWork, runBlockPass } from "../../../load/index.ts";
+import { addon } from "../../../os/index.ts";
 import { makeRecordedFolder, type ManagedProcess, startBuiltIn } from "../../../peers/index.ts";
 import { protocolFeatureNames, virtioFeatureNames } from "../../../protocol/index.ts";
 import { type CommonOptions, type Context, messagePrinter } from "../../context.ts";
@@ -26,6 +27,8 @@ export async function runDemo(options: DemoOptions, context: Context): Promise<v
   if (size === 0 || size % LATENCY_BYTES !== 0) {
     throw new UsageError(`expected a --size that is a multiple of ${LATENCY_BYTES}, got ${size}`);
   }
+  // Its absence is found here, with its remedy, and not by a back-end that does not come up.
+  addon();
   const folder = makeRecordedFolder("demo");
   const socket = join(folder.path, "disk.sock");
   let backend: ManagedProcess | undefined;
