@@ -6,6 +6,9 @@ import { createProgram } from "./program.ts";
 
 const PROTOCOL_REMEDY = "is this the socket of a vhost-user peer? -v prints each message that came";
 
+/** A terminal signals npm and us, and npm hands it on besides: that is one Ctrl-C and not two. */
+const SAME_SIGNAL_MS = 1000;
+
 /** Runs the command line and sets the process's exit code. */
 export async function main(args: readonly string[]): Promise<void> {
   const { stdout, stderr } = process;
@@ -33,13 +36,16 @@ export async function main(args: readonly string[]): Promise<void> {
   }
 }
 
-/** The first signal asks the command to clean up and end; the second ends it. */
+/** A signal asks the command to clean up and end; the next one, if it takes long, ends it. */
 function abortOnSignals(interrupt: AbortController): () => void {
+  let first = 0;
   const onSignal = (signal: NodeJS.Signals): void => {
     if (signal !== "SIGINT" && signal !== "SIGTERM") return;
     const reason = new InterruptError(signal);
-    if (interrupt.signal.aborted) process.exit(reason.exitCode);
-    interrupt.abort(reason);
+    if (!interrupt.signal.aborted) {
+      first = performance.now();
+      interrupt.abort(reason);
+    } else if (performance.now() - first > SAME_SIGNAL_MS) process.exit(reason.exitCode);
   };
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);

@@ -150,6 +150,19 @@ test("a terminal's Ctrl-C reaches the demo's back-end as well, and all ends well
   assert.deepEqual(space.temporaryFiles, []);
 });
 
+test("one Ctrl-C that comes several times, as through npm, is one", async (t) => {
+  const space = new Workspace(t);
+  const running = space.start(["demo", "--size", "1G", "-v"]);
+  await running.printed(/> .*SET_OWNER/);
+  for (let i = 0; i < 50; i += 1) {
+    running.signal("SIGINT");
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.equal((await running.result).code, 130);
+  assert.deepEqual(space.temporaryFiles, []);
+  assert.deepEqual(space.survivors(), []);
+});
+
 test("a demo that is killed outright takes its back-end with it", async (t) => {
   const space = new Workspace(t);
   const running = space.start(["demo", "--size", "1G", "-v"]);
