@@ -30,7 +30,8 @@ export function checkSocketPath(path: string): void {
   const bytes = Buffer.byteLength(path);
   if (bytes > MAX_SOCKET_PATH_BYTES) {
     throw new UsageError(
-      `a socket path may have ${MAX_SOCKET_PATH_BYTES} bytes, this one has ${bytes}: ${path}`,
+      `a socket path may have ${MAX_SOCKET_PATH_BYTES} bytes, this one has ${bytes}: ${path}; ` +
+        `choose a shorter one, or change to its folder and name it from there`,
     );
   }
   if (bytes === 0 || path.includes("\0")) {

@@ -26,6 +26,9 @@ import type { Negotiation, Strictness } from "./state.ts";
 /** Calls that were given up keep their place in the order of replies; more than this is no peer. */
 const MAX_PENDING = 1024;
 
+const SILENT_PEER =
+  "it may be busy with another front-end, or stopped; give it longer, or start it again";
+
 export interface CallerOptions {
   /** Whose requests are sent. */
   readonly direction: Direction;
@@ -149,7 +152,7 @@ export class Caller {
     const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs;
     return new Deferred<T>({ signal: options.signal, timeoutMs }, () => {
       const peer = this.#options.describePeer?.();
-      const who = peer === undefined ? "" : `; peer is ${peer}`;
+      const who = peer === undefined ? "" : `; peer is ${peer}: ${SILENT_PEER}`;
       return new TimeoutError(`${name}: ${failure} within ${timeoutMs} ms${who}`);
     });
   }

@@ -33,7 +33,7 @@ function describeListener(path: string): string {
   const pid = listenerProcessId(path) ?? listenerProcessId(resolve(path));
   return pid === undefined
     ? "who listens there cannot be seen from here"
-    : `listener is ${describeProcess(pid)}`;
+    : `listener is ${describeProcess(pid)}: it may be stopped, or busy; start it again`;
 }
 
 /** `pid 12 (program)`: who listened on the socket that this one is connected to. */
@@ -62,7 +62,13 @@ function explain(path: string, error: SystemError): Error {
       kind === "socket"
         ? `${path}: expected somebody listening on this socket, nobody does (connection refused); ` +
             `start the other side first`
-        : `${path}: expected a Unix socket, got ${kind}`,
+        : `${path}: expected a Unix socket, got ${kind}; name the socket that the other side listens on`,
+      options,
+    );
+  }
+  if (error.code === "EPROTOTYPE") {
+    return new ConnectError(
+      `${path}: expected a stream socket, got one of another type; vhost-user does not listen there`,
       options,
     );
   }

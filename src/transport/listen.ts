@@ -120,7 +120,7 @@ async function removeStaleSocket(path: string): Promise<void> {
   }
   if (before.uid !== effectiveUserId()) {
     throw new UsageError(
-      `${path}: expected a path that does not exist yet, got a socket of another user (uid ${before.uid})`,
+      `${path}: expected a path that does not exist yet, got a socket of another user (uid ${before.uid}); choose another path`,
     );
   }
   if (await hasListener(path)) {
@@ -148,12 +148,16 @@ function explain(path: string, error: SystemError): Error {
   const options = { cause: error };
   if (error.code === "EACCES" || error.code === "EPERM" || error.code === "EROFS") {
     return new EnvironmentError(
-      `${path}: no permission to make a socket there (${error.code})`,
+      `${path}: no permission to make a socket there (${error.code}); ` +
+        `choose a folder that you may write to`,
       options,
     );
   }
   if (error.code === "ENOENT" || error.code === "ENOTDIR") {
-    return new UsageError(`${path}: expected an existing folder to make the socket in`, options);
+    return new UsageError(
+      `${path}: expected an existing folder to make the socket in; make it first`,
+      options,
+    );
   }
   return new ConnectError(`${path}: cannot listen: ${error.message}`, options);
 }
