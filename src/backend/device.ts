@@ -1,6 +1,7 @@
 import type { DeviceName } from "../protocol/index.ts";
 import type { WorkerPart } from "../runtime/index.ts";
 import type { DeviceQueue } from "../virtqueue/index.ts";
+import type { DeviceRequests } from "./device-requests.ts";
 
 /** A running ring as a device sees it. */
 export interface RunningQueue {
@@ -36,7 +37,7 @@ export interface DeviceConfig {
  * What a back-end does behind its rings. One object a session; sessions share nothing but what
  * their devices share.
  */
-export interface Device {
+export interface Device extends DeviceRequests {
   readonly type: DeviceName;
   /** Device feature bits that are offered; the framework adds those of transport and rings. */
   readonly features: bigint;

@@ -3,7 +3,9 @@
  * state of sessions and rings, and hands rings to a {@link Device}. Imports session, virtqueue and
  * runtime; never frontend.
  */
+export * from "./backend-requests.ts";
 export * from "./device.ts";
+export * from "./device-requests.ts";
 export * from "./server.ts";
 export * from "./session.ts";
 export type { RingOptions, Vring } from "./vring.ts";

@@ -1,14 +1,8 @@
 import { ProtocolError } from "../base/index.ts";
 import { RegionTable } from "../memory/index.ts";
-import { type OwnedFd, UnixSocket } from "../os/index.ts";
-import { BackendRequest, ProtocolFeature, VirtioFeature } from "../protocol/index.ts";
-import {
-  Answerer,
-  Caller,
-  Negotiation,
-  type RequestHandler,
-  type Strictness,
-} from "../session/index.ts";
+import type { UnixSocket } from "../os/index.ts";
+import { ProtocolFeature, VirtioFeature } from "../protocol/index.ts";
+import { Answerer, Negotiation, type RequestHandler, type Strictness } from "../session/index.ts";
 import {
   type Channel,
   type CloseReason,
@@ -16,8 +10,11 @@ import {
   UnixChannel,
 } from "../transport/index.ts";
 import type { DeviceQueue } from "../virtqueue/index.ts";
+import { BackendRequests } from "./backend-requests.ts";
 import type { Device } from "./device.ts";
+import { deviceProtocolFeatures } from "./device-requests.ts";
 import { answerConfig } from "./handlers/config.ts";
+import { answerDeviceRequests } from "./handlers/device-requests.ts";
 import { answerMemory } from "./handlers/memory.ts";
 import { answerNegotiation } from "./handlers/negotiation.ts";
 import { answerVrings } from "./handlers/vrings.ts";
@@ -40,8 +37,18 @@ export const BACKEND_PROTOCOL_FEATURES: bigint =
   ProtocolFeature.ConfigureMemSlots |
   ProtocolFeature.Status;
 
-/** How long the front-end may take to answer on the back-end channel, milliseconds. */
-const CHANNEL_TIMEOUT_MS = 5000;
+/**
+ * Protocol features that are implemented and offered only if asked for: QEMU acknowledges whatever
+ * it is offered, also the in-band notifications that it does not know.
+ */
+export const BACKEND_OPTIONAL_FEATURES: bigint =
+  ProtocolFeature.InbandNotifications | ProtocolFeature.CrossEndian;
+
+/** Protocol features that a back-end with this device offers. */
+export function protocolFeaturesOf(device: Device): bigint {
+  const config = device.config === undefined ? 0n : ProtocolFeature.Config;
+  return BACKEND_PROTOCOL_FEATURES | config | deviceProtocolFeatures(device);
+}
 
 /** Places to look at or change what passes, for tests and observers; each is optional. */
 export interface BackendHooks {
@@ -56,6 +63,8 @@ export interface SessionOptions extends BackendHooks {
   readonly device: Device;
   /** Features not to offer although they are implemented. */
   readonly without?: { readonly virtio?: bigint; readonly protocol?: bigint } | undefined;
+  /** Of {@link BACKEND_OPTIONAL_FEATURES}: to be offered as well. */
+  readonly optional?: bigint | undefined;
   /**
    * Where and when rings are served. With a hook for queues they stay on the event loop, as a hook
    * cannot go elsewhere.
@@ -80,17 +89,24 @@ export class BackendSession {
   status = 0;
   readonly #channel: Channel;
   readonly #options: SessionOptions;
-  #backendChannel: { channel: Channel; caller: Caller } | undefined;
+  /** Requests of our own, once the front-end has given a channel for them. */
+  readonly requests: BackendRequests;
+  #configChangeDue = false;
 
   /** @param socket taken over */
   constructor(socket: UnixSocket, options: SessionOptions) {
-    const { device, without, strictness = "lenient", onProblem } = options;
+    const { device, without, optional = 0n, strictness = "lenient", onProblem } = options;
     this.#options = options;
     this.device = device;
     this.features = (device.features | BACKEND_RING_FEATURES) & ~(without?.virtio ?? 0n);
-    const config = device.config === undefined ? 0n : ProtocolFeature.Config;
-    this.protocolFeatures = (BACKEND_PROTOCOL_FEATURES | config) & ~(without?.protocol ?? 0n);
+    const extra = optional & BACKEND_OPTIONAL_FEATURES;
+    this.protocolFeatures = (protocolFeaturesOf(device) | extra) & ~(without?.protocol ?? 0n);
     this.negotiation.offered = this.features;
+    this.requests = new BackendRequests({
+      negotiation: this.negotiation,
+      observe: options.observe,
+      suspended: () => this.suspended,
+    });
     this.vrings = Array.from({ length: device.maxQueues }, (_, index) => this.#vring(index));
     const channel = new UnixChannel(socket, { observe: options.observe });
     try {
@@ -112,8 +128,15 @@ export class BackendSession {
     });
     const on = (request: number, handler: RequestHandler): void =>
       answerer.on(request, wrap?.(request, handler) ?? handler);
-    for (const answer of [answerNegotiation, answerMemory, answerVrings, answerConfig])
+    for (const answer of [
+      answerNegotiation,
+      answerMemory,
+      answerVrings,
+      answerConfig,
+      answerDeviceRequests,
+    ])
       answer(this, on);
+    this.device.attach?.(this);
     void this.#channel.closed.then(() => this.#end());
     answerer.start();
   }
@@ -133,33 +156,40 @@ export class BackendSession {
     );
   }
 
-  /** Takes a socket for requests of our own (SET_BACKEND_REQ_FD), in place of an earlier one. */
-  openBackendChannel(fd: OwnedFd): void {
-    let channel: UnixChannel;
-    try {
-      channel = new UnixChannel(UnixSocket.adopt(fd), { observe: this.#options.observe });
-    } catch (error) {
-      fd.close();
-      throw error;
-    }
-    this.#backendChannel?.channel.close();
-    const caller = new Caller(channel, {
-      direction: "back-end",
-      negotiation: this.negotiation,
-      strictness: "lenient",
-      timeoutMs: CHANNEL_TIMEOUT_MS,
-    });
-    this.#backendChannel = { channel, caller };
+  /** Whether all rings are stopped: then nothing is sent unasked. */
+  get suspended(): boolean {
+    return this.vrings.every((vring) => !vring.started);
   }
 
   /**
-   * Tells the front-end to read the configuration again (CONFIG_CHANGE_MSG); without a back-end
-   * channel it cannot be told.
+   * Has the front-end read the configuration again (CONFIG_CHANGE_MSG): now, or once the first ring
+   * starts. A front-end without a back-end channel cannot be told.
    *
    * @throws {NegotiationError | TimeoutError | RemoteError | PeerClosedError}
    */
   async configChanged(): Promise<void> {
-    await this.#backendChannel?.caller.call(BackendRequest.ConfigChangeMsg, undefined);
+    this.#configChangeDue = this.requests.open;
+    for (const vring of this.vrings) await vring.memoryGrew();
+    await this.#tellConfigChange();
+  }
+
+  async #tellConfigChange(): Promise<void> {
+    if (!this.#configChangeDue || this.suspended) return;
+    this.#configChangeDue = false;
+    await this.requests.configChange();
+  }
+
+  /** What waited for the device to run can be told now; not while a request is being served. */
+  #ringStarted(): void {
+    setImmediate(() => {
+      this.#tellConfigChange().catch((error: unknown) => this.report(error));
+    });
+  }
+
+  /** Something failed that is told to the front-end by an answer of its own. */
+  report(problem: unknown): void {
+    const { onProblem } = this.#options;
+    onProblem?.(problem instanceof Error ? problem : new Error(String(problem)));
   }
 
   /** Stops all rings and puts the device back to its beginning. */
@@ -177,7 +207,7 @@ export class BackendSession {
 
   /** The connection is gone; what the device still has in work is waited for before unmapping. */
   #end(): void {
-    this.#backendChannel?.channel.close();
+    this.requests.close();
     const drained = this.vrings.map(async (vring) => {
       await vring.close();
       await this.device.quiesce?.(vring.index);
@@ -188,12 +218,20 @@ export class BackendSession {
     });
   }
 
+  /** Whether notifications without a descriptor travel as messages. */
+  get #inband(): boolean {
+    return this.negotiation.has(ProtocolFeature.InbandNotifications);
+  }
+
   #vring(index: number): Vring {
     const { onProblem, queue, rings } = this.#options;
     return new Vring(index, {
       device: this.device,
       memory: this.memory,
       features: () => this.negotiation.features,
+      messages: () => (this.#inband ? this.requests : undefined),
+      onStarted: () => this.#ringStarted(),
+      onProblem: (problem) => onProblem?.(problem),
       rings: { mode: rings?.mode, workers: rings?.workers === true && queue === undefined },
       wrapQueue: queue ?? ((plain) => plain),
       onBroken: (vring) =>

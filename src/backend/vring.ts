@@ -1,11 +1,12 @@
 import { StateError } from "../base/index.ts";
 import type { RegionTable } from "../memory/index.ts";
-import type { EventFd, OwnedFd } from "../os/index.ts";
+import { EventFd, type OwnedFd } from "../os/index.ts";
 import type { VringAddress } from "../protocol/index.ts";
 import { DeviceRunner, type RingMode } from "../runtime/index.ts";
 import { createDeviceQueue, type DeviceQueue } from "../virtqueue/index.ts";
 import type { Device, RunningQueue } from "./device.ts";
 import { adoptEvent, signalQuietly } from "./ring-events.ts";
+import { type RingMessages, VringNotifiers } from "./vring-notifiers.ts";
 import { VringSetup } from "./vring-setup.ts";
 import { VringWorker } from "./vring-worker.ts";
 
@@ -24,7 +25,11 @@ export interface VringContext {
   readonly features: () => bigint;
   readonly wrapQueue: (queue: DeviceQueue) => DeviceQueue;
   readonly rings: RingOptions;
+  /** In-band notifications, where they were negotiated. */
+  readonly messages: () => RingMessages | undefined;
+  readonly onStarted: () => void;
   readonly onBroken: (vring: Vring) => void;
+  readonly onProblem: (problem: Error) => void;
 }
 
 /**
@@ -35,9 +40,7 @@ export class Vring {
   readonly index: number;
   readonly #context: VringContext;
   readonly #setup: VringSetup;
-  #kick: EventFd | undefined;
-  #call: EventFd | undefined;
-  #error: EventFd | undefined;
+  readonly #notifiers: VringNotifiers;
   #started = false;
   #enabled = false;
   #closed = false;
@@ -54,7 +57,8 @@ export class Vring {
     this.index = index;
     this.#context = context;
     this.#setup = new VringSetup(index, context);
-    const { device, memory, rings } = context;
+    const { device, memory, rings, messages, onProblem } = context;
+    this.#notifiers = new VringNotifiers({ index, messages, onProblem });
     if (!rings.workers || !device.inWorker) return;
     this.#worker = new VringWorker({
       index,
@@ -108,35 +112,46 @@ export class Vring {
 
   /** SET_VRING_KICK: starts the ring; without a descriptor it is polled. */
   setKick(fd: OwnedFd | undefined): void {
-    const before = this.#kick;
+    this.#start(adoptEvent(fd));
+  }
+
+  /** VRING_KICK, a kick as a message: starts the ring as well. */
+  kick(): void {
+    if (!this.#started) this.#start(EventFd.create());
+    signalQuietly(this.#notifiers.kick);
+  }
+
+  #start(kick: EventFd | undefined): void {
+    const notifiers = this.#notifiers;
+    const before = notifiers.kick;
     const wasStarted = this.#started;
-    const kick = adoptEvent(fd);
     try {
       // Looked at now, also while the ring is disabled: later nobody could be told.
       if (!wasStarted) this.#setup.locate();
       if (this.#worker?.running) {
-        this.#worker.replace({ kick, call: this.#call }, before);
-        this.#kick = kick;
+        this.#worker.replace({ kick, call: notifiers.call }, before);
+        notifiers.kick = kick;
         return;
       }
       this.#halt();
-      this.#kick = kick;
+      notifiers.kick = kick;
       this.#started = true;
+      notifiers.callByMessage();
       this.#run();
     } catch (error) {
       kick?.close();
-      this.#kick = before;
+      notifiers.kick = before;
       this.#started = wasStarted;
       this.#runOrBreak();
       throw error;
     }
     before?.close();
+    if (!wasStarted) this.#context.onStarted();
   }
 
   /** SET_VRING_CALL; without a descriptor the driver polls. */
   setCall(fd: OwnedFd | undefined): void {
     const call = adoptEvent(fd);
-    const before = this.#call;
     if (this.#runner || this.#worker?.running) {
       try {
         // Completions that were announced on the descriptor before are not lost with it.
@@ -146,9 +161,9 @@ export class Vring {
         throw error;
       }
     }
-    this.#call = call;
+    const before = this.#notifiers.exchangeCall(call);
     if (this.#worker?.running) {
-      this.#worker.replace({ kick: this.#kick, call }, before);
+      this.#worker.replace({ kick: this.#notifiers.kick, call }, before);
       return;
     }
     if (this.#runner) this.#runner.call = call;
@@ -157,9 +172,7 @@ export class Vring {
 
   /** SET_VRING_ERR */
   setError(fd: OwnedFd | undefined): void {
-    const error = adoptEvent(fd);
-    this.#error?.close();
-    this.#error = error;
+    this.#notifiers.setError(fd);
   }
 
   /** SET_VRING_ENABLE. A disabled ring is left alone: not touched any more once this resolves. */
@@ -183,13 +196,10 @@ export class Vring {
   async stop(): Promise<number> {
     await this.quiesce();
     if (this.#queue) this.#setup.base = this.#queue.state().base;
+    this.#notifiers.stop();
     this.#started = false;
     this.#queue = undefined;
     this.#fault = undefined;
-    this.#kick?.close();
-    this.#call?.close();
-    this.#kick = undefined;
-    this.#call = undefined;
     return this.#setup.standsAt;
   }
 
@@ -199,7 +209,7 @@ export class Vring {
     await this.#haltWorker();
     await this.#context.device.quiesce?.(this.index);
     // What completed meanwhile; nobody else would show it to the driver.
-    if (!this.#closed && this.#queue?.publish()) signalQuietly(this.#call);
+    if (!this.#closed && this.#queue?.publish()) this.#notifiers.signalCall();
   }
 
   /** After the memory table changed. A ring that the new table does not cover is broken. */
@@ -233,7 +243,7 @@ export class Vring {
     this.#started = false;
     this.#queue = undefined;
     await this.#worker?.close();
-    for (const event of [this.#kick, this.#call, this.#error]) event?.close();
+    this.#notifiers.close();
   }
 
   #halt(): void {
@@ -252,7 +262,8 @@ export class Vring {
   #run(): void {
     if (this.#closed || !this.#started || !this.#enabled || this.#isServed) return;
     if (this.#worker) {
-      this.#worker.start({ kick: this.#kick, call: this.#call });
+      const { kick, call } = this.#notifiers;
+      this.#worker.start({ kick, call });
       return;
     }
     const queue = this.#currentQueue();
@@ -273,8 +284,8 @@ export class Vring {
       mode: this.#context.rings.mode,
       process: () => device.process(running),
       wantsChains: () => device.wantsChains?.(index) ?? true,
-      kick: this.#kick,
-      call: this.#call,
+      kick: this.#notifiers.kick,
+      call: this.#notifiers.call,
       onBroken: () => {
         this.#runner = undefined;
         this.#reportBroken();
@@ -293,7 +304,7 @@ export class Vring {
   }
 
   #reportBroken(): void {
-    signalQuietly(this.#error);
+    this.#notifiers.signalError();
     this.#context.onBroken(this);
   }
 

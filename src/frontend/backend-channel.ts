@@ -1,21 +1,57 @@
+import { ProtocolError } from "../base/index.ts";
 import { type OwnedFd, UnixSocket } from "../os/index.ts";
-import { BackendRequest } from "../protocol/index.ts";
-import { Answerer, type Negotiation, type Strictness } from "../session/index.ts";
+import {
+  type BackendPayloadOf,
+  type BackendReplyOf,
+  BackendRequest,
+  requestSpec,
+} from "../protocol/index.ts";
+import {
+  Answerer,
+  type Incoming,
+  type Negotiation,
+  type RequestHandler,
+  type Strictness,
+} from "../session/index.ts";
 import { type FrameObserver, UnixChannel } from "../transport/index.ts";
+
+/**
+ * Serves one of the back-end's requests. What it throws is told to the back-end as "failed", where
+ * an acknowledgement is due; otherwise the channel ends.
+ */
+export type BackendRequestHandler<R extends BackendRequest> = (
+  payload: BackendPayloadOf<R>,
+  incoming: Incoming,
+) => BackendReplyOf<R> | Promise<BackendReplyOf<R>>;
+
+/** By request number. A request without a handler is refused. */
+export type BackendRequestHandlers = {
+  readonly [R in BackendRequest]?: BackendRequestHandler<R>;
+};
+
+/** The protocol features that serving these requests needs. */
+export function featuresOfHandlers(handlers: BackendRequestHandlers): bigint {
+  return Object.values(BackendRequest)
+    .filter((request) => handlers[request] !== undefined)
+    .reduce(
+      (all, request) => all | (requestSpec("back-end", request)?.requires.protocol ?? 0n),
+      0n,
+    );
+}
 
 export interface BackendChannelOptions {
   readonly negotiation: Negotiation;
   readonly strictness: Strictness;
   readonly observe: FrameObserver | undefined;
-  /** The device's configuration changed: read it again. */
-  readonly onConfigChange: () => void;
+  readonly handlers: BackendRequestHandlers;
   /** A request was refused, or the channel ended because of what came on it. */
   readonly onProblem: (problem: Error) => void;
 }
 
 /**
- * The front-end's end of the channel for requests of the back-end. Its loss, and whatever a
- * back-end breaks on it, ends the channel and not the session.
+ * The front-end's end of the channel for requests of the back-end, served also while calls of our
+ * own wait for their answers. Its loss, and whatever a back-end breaks on it, ends the channel and
+ * not the session.
  */
 export class BackendChannel {
   readonly #channel: UnixChannel;
@@ -35,7 +71,14 @@ export class BackendChannel {
     void this.#channel.closed.then(({ by, error }) => {
       if (by === "error") options.onProblem(error);
     });
-    answerer.on(BackendRequest.ConfigChangeMsg, () => options.onConfigChange());
+    for (const request of Object.values(BackendRequest)) {
+      answerer.on(request, (payload, incoming) => {
+        const handler = options.handlers[request] as RequestHandler | undefined;
+        if (handler !== undefined) return handler(payload, incoming);
+        const name = requestSpec("back-end", request)?.name ?? `${request}`;
+        throw new ProtocolError(`${name}: nobody serves it here`, { request: name });
+      });
+    }
     answerer.start();
   }
 

@@ -26,6 +26,11 @@ const Status = { Acknowledge: 1, Driver: 2, DriverOk: 4, FeaturesOk: 8 } as cons
 export interface Wishes {
   /** Device feature bits. Default none. */
   readonly deviceFeatures?: bigint | undefined;
+  /**
+   * Further protocol features to use: of requests that the caller makes, e.g.
+   * `ProtocolFeature.CryptoSession`.
+   */
+  readonly protocolFeatures?: bigint | undefined;
   /** Uses packed rings where they are offered. Default false: split rings, as QEMU does. */
   readonly packed?: boolean | undefined;
   /** Features not to use although they are offered. */
@@ -40,7 +45,7 @@ export interface Wishes {
  */
 export async function negotiate(
   requests: FrontendRequests,
-  { deviceFeatures = 0n, packed, without }: Wishes,
+  { deviceFeatures = 0n, protocolFeatures = 0n, packed, without }: Wishes,
   openBackendChannel: () => OwnedFd,
 ): Promise<void> {
   const offered = await requests.getFeatures();
@@ -51,7 +56,7 @@ export async function negotiate(
   }
   const withProtocol = (offered & VirtioFeature.ProtocolFeatures) !== 0n;
   if (withProtocol) {
-    const wanted = CLIENT_PROTOCOL_FEATURES & ~(without?.protocol ?? 0n);
+    const wanted = (CLIENT_PROTOCOL_FEATURES | protocolFeatures) & ~(without?.protocol ?? 0n);
     await requests.setProtocolFeatures((await requests.getProtocolFeatures()) & wanted);
     if (requests.negotiation.has(ProtocolFeature.BackendReq)) {
       const theirs = openBackendChannel();
@@ -95,9 +100,15 @@ export async function startRing(requests: FrontendRequests, queue: ClientQueue):
     used: device.userAddress,
     log: 0n,
   });
-  await requests.setVringErr(index, queue.error.descriptor);
-  await requests.setVringCall(index, queue.call.descriptor);
-  await requests.setVringKick(index, queue.kick.descriptor);
+  const { call = "eventfd", kick = "eventfd" } = queue.notifications;
+  // What goes by message is not to be said; the first VRING_KICK starts the ring.
+  if (call !== "message") {
+    await requests.setVringErr(index, queue.error.descriptor);
+    await requests.setVringCall(index, call === "none" ? undefined : queue.call.descriptor);
+  }
+  if (kick !== "message") {
+    await requests.setVringKick(index, kick === "none" ? undefined : queue.kick.descriptor);
+  }
   await enableRing(requests, index, true);
 }
 

@@ -1,7 +1,7 @@
-import { StateError, type WaitOptions } from "../base/index.ts";
+import { NegotiationError, StateError, type WaitOptions } from "../base/index.ts";
 import { GuestMemory, type GuestMemoryOptions } from "../memory/index.ts";
 import type { OwnedFd, UnixSocket } from "../os/index.ts";
-import { VirtioFeature } from "../protocol/index.ts";
+import { BackendRequest, protocolFeatureNames, VirtioFeature } from "../protocol/index.ts";
 import { Caller, Negotiation, type Strictness } from "../session/index.ts";
 import {
   acceptSocket,
@@ -12,7 +12,11 @@ import {
   UnixChannel,
 } from "../transport/index.ts";
 import type { RingFeatures } from "../virtqueue/index.ts";
-import { BackendChannel } from "./backend-channel.ts";
+import {
+  BackendChannel,
+  type BackendRequestHandlers,
+  featuresOfHandlers,
+} from "./backend-channel.ts";
 import {
   confirmStart,
   negotiate,
@@ -21,6 +25,16 @@ import {
   stopRing,
   type Wishes,
 } from "./bring-up.ts";
+import type { HostNotifiers } from "./host-notifiers.ts";
+import {
+  DoorbellKick,
+  featuresOfNotifications,
+  inbandHandlers,
+  type Kick,
+  MessageKick,
+  noKick,
+  type Notifications,
+} from "./notifications.ts";
 import { ClientQueue, type ClientQueueOptions } from "./queue.ts";
 import { FrontendRequests } from "./requests.ts";
 
@@ -38,6 +52,12 @@ export interface ClientOptions extends WaitOptions, Wishes {
   readonly observe?: FrameObserver | undefined;
   /** The device's configuration changed (CONFIG_CHANGE_MSG). */
   readonly onConfigChange?: (() => void) | undefined;
+  /** Serve requests of the back-end; the features that they need are used where offered. */
+  readonly backendRequests?: BackendRequestHandlers | undefined;
+  /** Takes doorbells that the back-end gives, and kicks by them. */
+  readonly hostNotifiers?: HostNotifiers | undefined;
+  /** How queues and the back-end wake each other. */
+  readonly notifications?: Notifications | undefined;
   /** The back-end broke a rule on its own channel; the session goes on without the channel. */
   readonly onProblem?: ((problem: Error) => void) | undefined;
 }
@@ -52,6 +72,7 @@ export class Client {
   readonly memory: GuestMemory;
   readonly #channel: UnixChannel;
   readonly #options: ClientOptions;
+  readonly #backendHandlers: BackendRequestHandlers;
   readonly #queues = new Set<ClientQueue>();
   readonly #started = new Set<ClientQueue>();
   #backendChannel: BackendChannel | undefined;
@@ -60,6 +81,14 @@ export class Client {
 
   private constructor(socket: UnixSocket, options: ClientOptions) {
     this.#options = options;
+    this.#backendHandlers = {
+      [BackendRequest.ConfigChangeMsg]: () => options.onConfigChange?.(),
+      ...options.hostNotifiers?.handlers,
+      ...(featuresOfNotifications(options.notifications ?? {}) === 0n
+        ? undefined
+        : inbandHandlers((index) => [...this.#queues].find((queue) => queue.index === index))),
+      ...options.backendRequests,
+    };
     const peer = describePeer(socket);
     this.#channel = new UnixChannel(socket, { observe: options.observe });
     try {
@@ -119,7 +148,8 @@ export class Client {
     client.#ignoreSignal = () => signal?.removeEventListener("abort", abort);
     try {
       signal?.throwIfAborted();
-      await negotiate(client.requests, options, () => client.#openBackendChannel());
+      await negotiate(client.requests, client.#wishes, () => client.#openBackendChannel());
+      client.#expectNotifications();
       await shareMemory(client.requests, client.memory);
       return client;
     } catch (error) {
@@ -153,11 +183,15 @@ export class Client {
   }
 
   /** Makes a queue in shared memory; the back-end does not know of it before {@link startQueue}. */
-  createQueue(options: Omit<ClientQueueOptions, "memory" | "features">): ClientQueue {
+  createQueue(
+    options: Omit<ClientQueueOptions, "memory" | "features" | "notifications" | "wake">,
+  ): ClientQueue {
     const queue = new ClientQueue({
       ...options,
       memory: this.memory,
       features: this.ringFeatures,
+      notifications: this.#options.notifications,
+      wake: (made) => this.#wakerOf(made),
     });
     this.#queues.add(queue);
     return queue;
@@ -176,7 +210,7 @@ export class Client {
     if (queue.failure !== undefined) throw queue.failure;
     queue.start();
     // A kick at the start is harmless, and needed by back-ends that wait for one.
-    queue.kick.signal();
+    queue.notify();
   }
 
   /**
@@ -200,14 +234,46 @@ export class Client {
     return this.close();
   }
 
+  /** What the options ask for, with what the given handlers need. */
+  get #wishes(): Wishes {
+    const { protocolFeatures = 0n, notifications = {} } = this.#options;
+    const needed =
+      featuresOfHandlers(this.#backendHandlers) | featuresOfNotifications(notifications);
+    return { ...this.#options, protocolFeatures: protocolFeatures | needed };
+  }
+
+  /** @throws {NegotiationError} notifications by message are not to be had */
+  #expectNotifications(): void {
+    const missing =
+      featuresOfNotifications(this.#options.notifications ?? {}) & ~this.protocolFeatures;
+    if (missing === 0n) return;
+    throw new NegotiationError(
+      `notifications by message: the back-end does not offer ${protocolFeatureNames(missing).join(", ")}; ` +
+        `use eventfd or none`,
+    );
+  }
+
+  #wakerOf(queue: ClientQueue): Kick | undefined {
+    const { notifications = {}, hostNotifiers } = this.#options;
+    const { index } = queue;
+    if (notifications.kick === "none") return noKick;
+    if (notifications.kick === "message") {
+      return new MessageKick(
+        async () => this.requests.vringKick(index),
+        (error) => queue.fail(error),
+      );
+    }
+    return hostNotifiers && new DoorbellKick(hostNotifiers, index, queue.kick);
+  }
+
   /** Returns the end that goes to the back-end. */
   #openBackendChannel(): OwnedFd {
-    const { strictness = "lenient", observe, onConfigChange, onProblem } = this.#options;
+    const { strictness = "lenient", observe, onProblem } = this.#options;
     this.#backendChannel = new BackendChannel({
       negotiation: this.requests.negotiation,
       strictness,
       observe,
-      onConfigChange: () => onConfigChange?.(),
+      handlers: this.#backendHandlers,
       onProblem: (problem) => onProblem?.(problem),
     });
     return this.#backendChannel.theirs;
@@ -228,6 +294,7 @@ export class Client {
     this.#ignoreSignal();
     this.#channel.close();
     this.#backendChannel?.close();
+    this.#options.hostNotifiers?.close();
     for (const queue of this.#queues) queue.close();
     this.memory.close();
   }

@@ -3,6 +3,11 @@
  * session, virtqueue and runtime; never backend.
  */
 export { CLIENT_PROTOCOL_FEATURES, CLIENT_RING_FEATURES, type Wishes } from "./bring-up.ts";
+export type { BackendRequestHandler, BackendRequestHandlers } from "./backend-channel.ts";
 export * from "./client.ts";
+export * from "./host-notifiers.ts";
+export type { NotificationWay, Notifications } from "./notifications.ts";
+export * from "./shared-memory-regions.ts";
+export * from "./shared-objects.ts";
 export * from "./queue.ts";
 export * from "./requests.ts";

@@ -1,4 +1,4 @@
-import { QueueError } from "../base/index.ts";
+import { QueueError, UsageError } from "../base/index.ts";
 import type { GuestMemory } from "../memory/index.ts";
 import { EventFd } from "../os/index.ts";
 import { type Completion, DriverRunner } from "../runtime/index.ts";
@@ -8,6 +8,7 @@ import {
   type RingFeatures,
   type SegmentList,
 } from "../virtqueue/index.ts";
+import type { Kick, Notifications } from "./notifications.ts";
 
 /** Who is told of a queue's completions. Called from the event loop, never from within `submit`. */
 export interface QueueHandler {
@@ -27,6 +28,9 @@ export interface ClientQueueOptions {
   readonly features: RingFeatures;
   readonly completion: Completion;
   readonly handler: QueueHandler;
+  readonly notifications?: Notifications | undefined;
+  /** Wakes the back-end in place of the kick descriptor. */
+  readonly wake?: ((queue: ClientQueue) => Kick | undefined) | undefined;
 }
 
 /** One virtqueue of a client: the driver half of the ring and the descriptors around it. */
@@ -36,13 +40,23 @@ export class ClientQueue {
   readonly kick: EventFd;
   readonly call: EventFd;
   readonly error: EventFd;
+  readonly notifications: Notifications;
+  readonly #wake: Kick;
   readonly #completion: Completion;
   readonly #handler: QueueHandler;
   #runner: DriverRunner | undefined;
   #failure: Error | undefined;
 
-  constructor({ index, size, memory, features, completion, handler }: ClientQueueOptions) {
+  /** @throws {UsageError} completions that nobody tells of and nobody looks for */
+  constructor(options: ClientQueueOptions) {
+    const { index, size, memory, features, completion, handler, notifications = {} } = options;
+    if (notifications.call === "none" && completion !== "poll") {
+      throw new UsageError(
+        `queue ${index}: without calls, expected completion "poll", got "${completion}"`,
+      );
+    }
     this.index = index;
+    this.notifications = notifications;
     this.ring = createDriverQueue({ size, memory, features });
     this.#completion = completion;
     this.#handler = handler;
@@ -54,6 +68,7 @@ export class ClientQueue {
       throw error;
     }
     [this.kick, this.call, this.error] = events as [EventFd, EventFd, EventFd];
+    this.#wake = options.wake?.(this) ?? this.kick;
   }
 
   /** Collects completions from now on. */
@@ -81,8 +96,13 @@ export class ClientQueue {
 
   /** Hands over everything added, and kicks the device if it wants that. */
   publish(): void {
-    if (this.ring.publish()) this.kick.signal();
+    if (this.ring.publish()) this.notify();
     this.#runner?.published();
+  }
+
+  /** Kicks the device whether or not it wants that. */
+  notify(): void {
+    this.#wake.signal();
   }
 
   /** Whether the device reported an error of this queue (SET_VRING_ERR) since the last look. */

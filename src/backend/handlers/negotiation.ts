@@ -1,12 +1,16 @@
 import { NegotiationError, StateError } from "../../base/index.ts";
 import {
   FrontendRequest,
+  ProtocolFeature,
   protocolFeatureNames,
   VirtioFeature,
   virtioFeatureNames,
 } from "../../protocol/index.ts";
 import type { RequestHandler } from "../../session/index.ts";
 import type { BackendSession } from "../session.ts";
+
+/** Notifications by message go both ways, each with an answer. */
+const INBAND_NEEDS = ProtocolFeature.BackendReq | ProtocolFeature.ReplyAck;
 
 /** Features, ownership, status, reset. */
 export function answerNegotiation(
@@ -26,6 +30,13 @@ export function answerNegotiation(
           `got also ${protocolFeatureNames(unknown).join(", ")}`,
       );
     }
+    const messages = features & ProtocolFeature.InbandNotifications;
+    if (messages !== 0n && (features & INBAND_NEEDS) !== INBAND_NEEDS) {
+      throw new NegotiationError(
+        "VHOST_USER_SET_PROTOCOL_FEATURES: VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS needs " +
+          protocolFeatureNames(INBAND_NEEDS).join(" and "),
+      );
+    }
     negotiation.protocolFeatures = features;
   });
   // A second owner is no reason to end a session: the socket has one peer only.
@@ -39,7 +50,7 @@ export function answerNegotiation(
   });
   on(FrontendRequest.SetBackendReqFd, (_payload, { fds }) => {
     const fd = fds.shift();
-    if (fd) session.openBackendChannel(fd);
+    if (fd) session.requests.adopt(fd);
   });
   on(FrontendRequest.ResetDevice, () => session.reset());
   on(FrontendRequest.GetStatus, () => BigInt(session.status));

@@ -53,6 +53,7 @@ export function answerVrings(
     index: vring.index,
     num: await vring.stop(),
   }));
+  withRing(FrontendRequest.VringKick, (vring) => vring.kick());
   withEvent(FrontendRequest.SetVringKick, (vring, fd) => vring.setKick(fd));
   withEvent(FrontendRequest.SetVringCall, (vring, fd) => vring.setCall(fd));
   withEvent(FrontendRequest.SetVringErr, (vring, fd) => vring.setError(fd));

@@ -16,6 +16,11 @@ export function backendCommand(name: string, description: string) {
       words,
     )
     .option("--without <list>", "do not offer these features", words)
+    .option(
+      "--also <list>",
+      "offer these, too, which are not offered unless asked for: INBAND_NOTIFICATIONS, CROSS_ENDIAN",
+      words,
+    )
     .addOption(
       new Option("--fault <fault>", "break a rule on purpose: NAME[@request[:n]]; may be repeated")
         .default([] as string[])

@@ -1,15 +1,16 @@
 import { UsageError } from "../../../base/index.ts";
 import {
-  BACKEND_PROTOCOL_FEATURES,
+  BACKEND_OPTIONAL_FEATURES,
   BACKEND_RING_FEATURES,
   type BackendOptions,
   BackendServer,
   connectBackend,
   type Device,
+  protocolFeaturesOf,
   type RingOptions,
 } from "../../../backend/index.ts";
 import { applyFaults, faults, parseFault } from "../../../mutants/index.ts";
-import { ProtocolFeature } from "../../../protocol/index.ts";
+import { protocolFeatureNames } from "../../../protocol/index.ts";
 import { type CommonOptions, type Context, messagePrinter } from "../../context.ts";
 import { InterruptError } from "../../exit-code.ts";
 import { type FeatureMasks, parseFeatures } from "./features.ts";
@@ -20,6 +21,7 @@ export interface ServeOptions extends CommonOptions {
   readonly connect?: string | undefined;
   readonly features?: readonly string[] | undefined;
   readonly without?: readonly string[] | undefined;
+  readonly also?: readonly string[] | undefined;
   readonly fault: readonly string[];
   readonly listFaults?: true | undefined;
   readonly strict?: true | undefined;
@@ -71,6 +73,7 @@ export async function serveDevice(
     device,
     rings,
     without: withheld(options, sample),
+    optional: wantedOptional(options, sample),
     strictness: options.strict ? "strict" : "lenient",
     observe: await messagePrinter(context, options, sample.type),
     onSession: () => output.note("front-end connected"),
@@ -118,10 +121,9 @@ function withheld({ features, without = [] }: ServeOptions, device: Device): Fea
   const out = parseFeatures(without, device.type);
   if (features === undefined) return out;
   const wanted = parseFeatures(features, device.type);
-  const config = device.config === undefined ? 0n : ProtocolFeature.Config;
   const all = {
     virtio: BACKEND_RING_FEATURES | device.features,
-    protocol: BACKEND_PROTOCOL_FEATURES | config,
+    protocol: protocolFeaturesOf(device) | BACKEND_OPTIONAL_FEATURES,
   };
   const missing = {
     virtio: wanted.virtio & ~all.virtio,
@@ -137,6 +139,16 @@ function withheld({ features, without = [] }: ServeOptions, device: Device): Fea
     virtio: out.virtio | (all.virtio & ~wanted.virtio),
     protocol: out.protocol | (all.protocol & ~wanted.protocol),
   };
+}
+
+/** What is offered only because it was named. */
+function wantedOptional({ features = [], also = [] }: ServeOptions, device: Device): bigint {
+  const { virtio, protocol } = parseFeatures(also, device.type);
+  if (virtio !== 0n || (protocol & ~BACKEND_OPTIONAL_FEATURES) !== 0n) {
+    const names = protocolFeatureNames(BACKEND_OPTIONAL_FEATURES).join(", ");
+    throw new UsageError(`--also: expected one of ${names}, got ${also.join(",")}`);
+  }
+  return protocol | (parseFeatures(features, device.type).protocol & BACKEND_OPTIONAL_FEATURES);
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {
