@@ -70,7 +70,9 @@ function counter(counts: Map<number, number>): FrameObserver {
 }
 
 /** A started queue, and one request on it: GET_ID, whose completion is awaited. */
-async function plainQueue(client: Client): Promise<{ queue: ClientQueue; ask(): Promise<void> }> {
+async function plainQueue(
+  client: Client,
+): Promise<{ queue: ClientQueue; ask: () => Promise<void> }> {
   let done: () => void = () => undefined;
   const buffer = client.memory.allocate(64);
   const queue = client.createQueue({
