@@ -11,6 +11,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<AddCommand>> = new Map([
   ["io", async () => (await import("./commands/io/command.ts")).addIoCommand],
   ["serve", async () => (await import("./commands/serve/command.ts")).addServeCommand],
   ["test", async () => (await import("./commands/test/command.ts")).addTestCommand],
+  ["conform", async () => (await import("./commands/conform/command.ts")).addConformCommand],
   ["qemu", async () => (await import("./commands/qemu/command.ts")).addQemuCommand],
   ["check", async () => (await import("./commands/check/command.ts")).addCheckCommand],
   ["clean", async () => (await import("./commands/clean/command.ts")).addCleanCommand],

@@ -14,6 +14,7 @@ export * from "./fallocate.ts";
 export * from "./mapping.ts";
 export * from "./owned-fd.ts";
 export * from "./poller.ts";
+export * from "./process-figures.ts";
 export * from "./process-name.ts";
 export * from "./proc-net-unix.ts";
 export * from "./shared-memory.ts";

@@ -38,7 +38,7 @@ export {
   type ProgramName,
 } from "./process/programs.ts";
 export { qemuNetArguments, startQemuNet, type QemuNetOptions } from "./programs/qemu-net.ts";
-export { waitUntilListening } from "./process/ready.ts";
+export { startListening, waitUntilListening } from "./process/ready.ts";
 export {
   findServer,
   otherServers,

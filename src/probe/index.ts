@@ -5,3 +5,4 @@
 export type { Probe, ProbeOptions } from "./connection.ts";
 export { probe } from "./probe.ts";
 export type { ProbeResult, ProbeTimings, Role } from "./result.ts";
+export { inferDevice } from "./infer-device.ts";

@@ -4,3 +4,5 @@
 export * from "./junit.ts";
 export * from "./model.ts";
 export * from "./text.ts";
+export * from "./conformance/model.ts";
+export * from "./conformance/text.ts";

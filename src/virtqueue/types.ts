@@ -51,7 +51,8 @@ export interface DeviceQueueOptions {
 /** What a driver half is made of. */
 export interface DriverQueueOptions {
   readonly size: number;
-  readonly memory: GuestMemory;
+  /** Where the ring's parts come from, zeroed. */
+  readonly memory: Pick<GuestMemory, "allocate">;
   readonly features: RingFeatures;
   /** Segments an indirect table has room for; a longer chain takes descriptors of the ring. Default 8. */
   readonly indirectSegments?: number | undefined;

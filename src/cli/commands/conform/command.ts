@@ -1,0 +1,82 @@
+import { type Command, Option } from "@commander-js/extra-typings";
+import { deviceNames, parseDeviceName } from "../../../protocol/index.ts";
+import { UsageError } from "../../../base/index.ts";
+import type { Context } from "../../context.ts";
+import { checked, commonCommand } from "../../options.ts";
+import { parseDuration, parseInteger, parseList } from "../../units.ts";
+import { parseFactor, parseProfile, parseStrength } from "./values.ts";
+
+const HELP = `
+SOCKET is the path of a listening back-end. With --exec the suite starts one itself, watches its
+process, and starts it again when it is gone:
+
+  vhost-user conform --exec 'qemu-storage-daemon … {socket} …'
+
+  {socket}  a path on which it is to listen
+  {dir}     a folder of its own, removed in the end
+
+A check is named by its id (header/1), by a pattern (mem/*) or by its section (vring).`;
+
+export function addConformCommand(program: Command, context: Context): void {
+  const command = commonCommand("conform")
+    .description("judge a back-end by the specification; each verdict comes with its exchange")
+    .argument("[socket]", "path of a listening back-end")
+    .option("--exec <command>", "start this back-end; split into words, without a shell")
+    .option("--shell", "start it by /bin/sh -c")
+    .addOption(
+      new Option(
+        "--device <type>",
+        "the target's device type; default: told from its offer",
+      ).argParser(checked(parseDevice)),
+    )
+    .option("--only <pattern...>", "these checks; may be given more than once")
+    .option("--except <pattern...>", "all but these")
+    .addOption(
+      new Option("--profile <name>", "a set of checks (default: standard)").argParser(
+        checked(parseProfile),
+      ),
+    )
+    .addOption(
+      new Option("--strength <list>", "MUST, SHOULD, ROBUSTNESS, -; with commas").argParser(
+        checked(parseList(parseStrength)),
+      ),
+    )
+    .option("--list", "print the checks that would be made, and make none; needs no target")
+    .option("--dry-run", "look at the target, print what would be made or skipped, and make none")
+    .option("--strict", "WARN fails as well")
+    .addOption(
+      new Option("--timeout <duration>", "for one check as a whole")
+        .default(30_000, "30s")
+        .argParser(checked(parseDuration)),
+    )
+    .addOption(
+      new Option("--timeout-factor <number>", "multiplies every wait, for slow targets")
+        .default(1)
+        .argParser(checked(parseFactor)),
+    )
+    .addOption(
+      new Option(
+        "--seed <number>",
+        "what random inputs begin with; default: by the clock",
+      ).argParser(checked(parseInteger(0, 0xffff_ffff))),
+    )
+    .addOption(
+      new Option("--repeat <number>", "each check so many times")
+        .default(1)
+        .argParser(checked(parseInteger(1, 10_000))),
+    )
+    .option("--json", "print one JSON document")
+    .option("--json-file <file>", "write the JSON document to this file")
+    .addHelpText("after", HELP)
+    .action(async (socket, options) => {
+      const { runConform } = await import("./run.ts");
+      await runConform(socket, options, context);
+    });
+  program.addCommand(command as unknown as Command);
+}
+
+function parseDevice(text: string): NonNullable<ReturnType<typeof parseDeviceName>> {
+  const name = parseDeviceName(text);
+  if (name !== undefined) return name;
+  throw new UsageError(`expected a device type (${deviceNames.join(", ")}), got "${text}"`);
+}

@@ -1,0 +1,25 @@
+import { UsageError } from "../../../base/index.ts";
+import { type Profile, profiles, type Strength } from "../../../suite/index.ts";
+
+const STRENGTHS: readonly Strength[] = ["MUST", "SHOULD", "ROBUSTNESS", "-"];
+
+/** @throws {UsageError} */
+export function parseProfile(text: string): Profile {
+  const profile = profiles.find((name) => name === text);
+  if (profile !== undefined) return profile;
+  throw new UsageError(`expected one of ${profiles.join(", ")}, got "${text}"`);
+}
+
+/** @throws {UsageError} */
+export function parseStrength(text: string): Strength {
+  const strength = STRENGTHS.find((name) => name === text.toUpperCase());
+  if (strength !== undefined) return strength;
+  throw new UsageError(`expected ${STRENGTHS.join(", ")}, got "${text}"`);
+}
+
+/** @throws {UsageError} */
+export function parseFactor(text: string): number {
+  const factor = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+  if (factor >= 0.1 && factor <= 1000) return factor;
+  throw new UsageError(`expected a number from 0.1 to 1000, got "${text}"`);
+}

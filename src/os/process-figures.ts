@@ -1,0 +1,38 @@
+import { readdirSync, readFileSync } from "node:fs";
+
+/** Linux counts processor time in these, a second has 100 on every architecture. */
+const TICK_MS = 10;
+
+/** What /proc tells of a process. */
+export interface ProcessFigures {
+  /** Open descriptors. */
+  readonly descriptors: number;
+  /** Mappings. */
+  readonly mappings: number;
+  /** Resident memory, bytes. */
+  readonly residentBytes: number;
+  /** Time on the processor, milliseconds. */
+  readonly processorMs: number;
+}
+
+/** Undefined: the process is gone, or another user's. */
+export function processFigures(pid: number): ProcessFigures | undefined {
+  try {
+    const descriptors = readdirSync(`/proc/${pid}/fd`).length;
+    const mappings = readFileSync(`/proc/${pid}/maps`, "utf8").split("\n").length - 1;
+    const status = readFileSync(`/proc/${pid}/status`, "utf8");
+    const resident = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? "0";
+    // The name stands in parentheses and may hold anything; what follows is fields from the third on.
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    const ticks = Number(fields[11]) + Number(fields[12]);
+    return {
+      descriptors,
+      mappings,
+      residentBytes: Number(resident) * 1024,
+      processorMs: ticks * TICK_MS,
+    };
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,256 @@
+import { delay } from "../base/index.ts";
+import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../protocol/index.ts";
+import type { DeviceKit } from "./drive/kit.ts";
+import { kitOf } from "./drive/kits.ts";
+import { SuiteMemory, type SuiteMemoryOptions } from "./drive/memory.ts";
+import { Ring, type RingOptions } from "./drive/ring.ts";
+import { Session } from "./drive/session.ts";
+import { Exchange } from "./exchange.ts";
+import type { Facts } from "./facts.ts";
+import { CheckFailure, CheckSkip } from "./failure.ts";
+import { Findings } from "./findings.ts";
+import { endText, type Target } from "./target/target.ts";
+import type { Times } from "./times.ts";
+
+/** Descriptors of a target are counted until they have been the same for so long. */
+const SETTLE_MS = 2000;
+
+/** Acknowledged unless a check says otherwise. */
+const USUAL_VIRTIO = VirtioFeature.Version1 | VirtioFeature.ProtocolFeatures;
+const USUAL_PROTOCOL = ProtocolFeature.Mq | ProtocolFeature.ReplyAck | ProtocolFeature.Config;
+
+/** What a check does not want judged as usual. */
+export interface UpOptions extends SuiteMemoryOptions {
+  readonly virtio?: bigint;
+  readonly protocol?: bigint;
+  readonly ring?: RingOptions;
+  /** Sent in place of the usual negotiation. */
+  readonly session?: Session;
+}
+
+/** A device that runs: session, memory, rings. */
+export interface Up {
+  readonly session: Session;
+  readonly memory: SuiteMemory;
+  /** By index. */
+  readonly rings: ReadonlyMap<number, Ring>;
+  /** The ring that takes the device's requests. */
+  readonly ring: Ring;
+  /** A harmless request, which must be served well. @throws {CheckFailure} */
+  request(): Promise<void>;
+}
+
+/** What a check is given: a target, primitives, and a place for what it finds. */
+export class CheckContext extends Findings {
+  readonly target: Target;
+  readonly facts: Facts;
+  readonly times: Times;
+  readonly exchange: Exchange;
+  /** Numbers that differ from run to run come from here. */
+  readonly random: () => number;
+  readonly #closing: { close(): void }[] = [];
+  #sessions: Session[] = [];
+  #count = 0;
+
+  constructor(options: { target: Target; facts: Facts; times: Times; random: () => number }) {
+    super();
+    this.target = options.target;
+    this.facts = options.facts;
+    this.times = options.times;
+    this.random = options.random;
+    this.exchange = new Exchange(options.facts.device);
+  }
+
+  /** A new connection. @param reading whether what comes back is read @throws {CheckFailure} */
+  async sess(reading = true): Promise<Session> {
+    this.#count += 1;
+    const name = `s${this.#count}`;
+    let socket;
+    try {
+      socket = await this.target.connect({ timeoutMs: this.times.againMs });
+    } catch (error) {
+      const actual = error instanceof Error ? error.message : String(error);
+      throw new CheckFailure("expected the target to accept a connection", {
+        grade: "FAIL",
+        expected: "a connection",
+        actual,
+      });
+    }
+    const session = new Session(name, socket, this.exchange, this.times);
+    this.#sessions.push(session);
+    this.exchange.note(name, "connected");
+    if (reading) session.read();
+    return session;
+  }
+
+  /**
+   * A session that is negotiated: 1, 15, 16, 3, 2.
+   *
+   * @param virtio to acknowledge, of what is offered @param protocol the same
+   * @throws {CheckFailure} it is not accepted
+   */
+  async neg(virtio = USUAL_VIRTIO, protocol = USUAL_PROTOCOL): Promise<Session> {
+    const session = await this.sess();
+    await this.negotiate(session, virtio, protocol);
+    return session;
+  }
+
+  /** As {@link neg}, on a session that is there. */
+  async negotiate(
+    session: Session,
+    virtio = USUAL_VIRTIO,
+    protocol = USUAL_PROTOCOL,
+  ): Promise<void> {
+    const offered = await session.call(FrontendRequest.GetFeatures);
+    if ((offered & VirtioFeature.ProtocolFeatures) !== 0n) {
+      const features = await session.call(FrontendRequest.GetProtocolFeatures);
+      session.protocol = 0n;
+      await session.set(FrontendRequest.SetProtocolFeatures, protocol & features);
+      session.protocol = protocol & features;
+    }
+    await session.set(FrontendRequest.SetOwner);
+    await session.set(FrontendRequest.SetFeatures, virtio & offered);
+    session.virtio = virtio & offered;
+  }
+
+  /** Memory to share; see {@link SuiteMemory}. */
+  mem(options: SuiteMemoryOptions = {}): SuiteMemory {
+    return this.closing(new SuiteMemory(options));
+  }
+
+  /** SET_MEM_TABLE. @throws {CheckFailure} */
+  async share(session: Session, memory: SuiteMemory): Promise<void> {
+    await session.set(FrontendRequest.SetMemTable, memory.table, memory.fds);
+  }
+
+  /** A ring, not set up yet. */
+  ring(session: Session, memory: SuiteMemory, index: number, options: RingOptions = {}): Ring {
+    return this.closing(new Ring(index, session, memory, this, options));
+  }
+
+  /**
+   * A device that runs: {@link neg}, {@link mem}, and the rings that it needs.
+   *
+   * @throws {CheckFailure} a step is not accepted; {@link CheckSkip} the device type is not known
+   */
+  async up(options: UpOptions = {}): Promise<Up> {
+    const { kit } = this;
+    const session = options.session ?? (await this.neg(options.virtio, options.protocol));
+    const memory = this.mem(options);
+    await this.share(session, memory);
+    const rings = new Map<number, Ring>();
+    for (const index of kit.rings) {
+      const ring = this.ring(session, memory, index, options.ring);
+      rings.set(index, ring);
+      await ring.start();
+    }
+    const gate = (session.virtio & VirtioFeature.ProtocolFeatures) !== 0n;
+    if (gate && options.ring?.enable !== false) {
+      for (const ring of rings.values()) await ring.enable();
+    }
+    const ring = rings.get(kit.ring);
+    if (ring === undefined) throw new TypeError(`${kit.type} has no ring ${kit.ring}`);
+    const request = async (): Promise<void> => this.request(ring, memory);
+    return { session, memory, rings, ring, request };
+  }
+
+  /** A harmless request on a ring, which must be served well. @throws {CheckFailure} */
+  async request(ring: Ring, memory: SuiteMemory): Promise<void> {
+    const { readable, writable, wrong } = this.kit.request(memory);
+    ring.push(readable, writable);
+    const { written } = await ring.expectCompletion("a request");
+    const fault = wrong(written);
+    if (fault === undefined) return;
+    throw new CheckFailure("a request: expected it to be served well", {
+      expected: `what a ${this.kit.type} device answers`,
+      actual: fault,
+    });
+  }
+
+  get hasKit(): boolean {
+    return kitOf(this.facts.device) !== undefined;
+  }
+
+  /** What is known of the device. @throws {CheckSkip} nothing */
+  get kit(): DeviceKit {
+    const kit = kitOf(this.facts.device);
+    if (kit === undefined) throw new CheckSkip("the suite knows no request for this device type");
+    return kit;
+  }
+
+  /**
+   * A new connection is negotiated. The check's own sessions are closed before: many targets serve
+   * one at a time.
+   *
+   * @throws {CheckFailure}
+   */
+  async again(): Promise<Session> {
+    this.closeSessions();
+    try {
+      return await this.neg();
+    } catch (error) {
+      if (!(error instanceof CheckFailure)) throw error;
+      const end = this.target.process?.end;
+      const actual = end ? `the process ${endText(end)}` : (error.actual ?? "");
+      throw new CheckFailure(`a new session is not served: ${error.message}`, {
+        grade: "FAIL",
+        expected: "a clean session after this one",
+        actual,
+      });
+    }
+  }
+
+  /**
+   * The rule for hostile input: answered, or closed and a new session is served; memory that the
+   * target had no business with is untouched.
+   *
+   * @throws {CheckFailure}
+   */
+  async survive(session: Session, memory?: SuiteMemory): Promise<void> {
+    if (session.closed || !(await session.alive())) await this.again();
+    const damage = memory?.damage();
+    if (damage !== undefined)
+      this.fail("memory was written to", "poison, untouched", damage, "FAIL");
+  }
+
+  /**
+   * Open descriptors of the target, once they do not change any more.
+   *
+   * @param goal stop waiting as soon as there are so many, or fewer
+   * @throws {CheckSkip} the process cannot be looked at
+   */
+  async descriptors(goal = 0): Promise<number> {
+    const deadline = performance.now() + SETTLE_MS;
+    let last = -1;
+    for (let pauseMs = 5; ; pauseMs = Math.min(2 * pauseMs, 200)) {
+      const now = this.target.process?.figures()?.descriptors;
+      if (now === undefined) throw new CheckSkip("the target's process cannot be looked at");
+      if (now <= goal || (goal === 0 && now === last) || performance.now() >= deadline) return now;
+      last = now;
+      await delay(pauseMs);
+    }
+  }
+
+  /** @throws {CheckFailure} the target holds more descriptors than before */
+  async expectDescriptors(before: number): Promise<void> {
+    const now = await this.descriptors(before);
+    if (now > before) this.fail("descriptors leak", `${before} open descriptors`, now, "FAIL");
+  }
+
+  /** Closes it at the end of the check. */
+  closing<T extends { close(): void }>(resource: T): T {
+    this.#closing.push(resource);
+    return resource;
+  }
+
+  closeSessions(): void {
+    for (const session of this.#sessions) session.close();
+    this.#sessions = [];
+  }
+
+  close(): void {
+    this.closeSessions();
+    for (const resource of this.#closing.reverse()) resource.close();
+    this.#closing.length = 0;
+  }
+}

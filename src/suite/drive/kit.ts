@@ -1,0 +1,22 @@
+import type { GuestBuffer } from "../../memory/index.ts";
+import type { DeviceName } from "../../protocol/index.ts";
+import type { SuiteMemory } from "./memory.ts";
+
+/** A harmless request, laid out in memory. */
+export interface ProbeRequest {
+  readonly readable: readonly GuestBuffer[];
+  readonly writable: readonly GuestBuffer[];
+  /** What is wrong with the answer, if anything. @param written as the used ring has it */
+  readonly wrong: (written: number) => string | undefined;
+}
+
+/** What the suite knows of a device type: enough to see whether it is served. */
+export interface DeviceKit {
+  readonly type: DeviceName;
+  /** Rings that must run for the device to work. */
+  readonly rings: readonly number[];
+  /** The one of them that takes the request. */
+  readonly ring: number;
+  /** Different each time. */
+  request(memory: SuiteMemory): ProbeRequest;
+}

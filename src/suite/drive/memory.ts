@@ -1,0 +1,148 @@
+import { MemoryAccessError } from "../../base/index.ts";
+import { type GuestBuffer, Window } from "../../memory/index.ts";
+import { Mapping, type OwnedFd, SharedMemory } from "../../os/index.ts";
+import type { MemoryRegion, MemoryTable } from "../../protocol/index.ts";
+
+export const PAGE = 4096;
+/** What stands where nobody has written. */
+export const POISON = 0xa5;
+
+// Neither address is one of this process, they differ, and so do the distances between regions: a
+// target that mistakes one for another fails at once.
+const GUEST_BASE = 0x1_0000_0000;
+const GUEST_STEP = 0x4000_0000;
+const USER_BASE = 0x7f00_0000_0000n;
+const USER_STEP = 0x1_0000_0000n;
+
+/** How the regions are made. */
+export interface SuiteMemoryOptions {
+  /** Default 1. */
+  readonly regions?: number;
+  /** Bytes of each; whole pages. Default 1 MiB. */
+  readonly size?: number;
+}
+
+/** One region with guard pages in the file before and behind it. */
+export interface SuiteRegion {
+  readonly description: MemoryRegion;
+  readonly fd: OwnedFd;
+  /** The whole file, guards included. */
+  readonly window: Window;
+  used: number;
+}
+
+/**
+ * Memory that the suite shares: memfds with guards before and behind what is announced, offsets into
+ * the file that are not zero, and poison in every byte that nobody has asked for.
+ */
+export class SuiteMemory {
+  readonly regions: readonly SuiteRegion[];
+
+  constructor({ regions = 1, size = 1 << 20 }: SuiteMemoryOptions = {}) {
+    const made: SuiteRegion[] = [];
+    this.regions = made;
+    try {
+      for (let i = 0; i < regions; i += 1) made.push(makeRegion(i, size));
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** What SET_MEM_TABLE carries. */
+  get table(): MemoryTable {
+    return { regions: this.regions.map(({ description }) => description) };
+  }
+
+  /** What goes with it. */
+  get fds(): OwnedFd[] {
+    return this.regions.map(({ fd }) => fd);
+  }
+
+  /**
+   * Zeroed bytes of the first region that has them.
+   *
+   * @param region of this region only
+   * @throws {MemoryAccessError} there are none: the check asks for too much
+   */
+  allocate(length: number, alignment = 16, region?: number): GuestBuffer {
+    const from = region === undefined ? this.regions : this.regions.slice(region, region + 1);
+    for (const part of from) {
+      const { guestAddress, userAddress, mmapOffset, size } = part.description;
+      const at = Math.ceil(part.used / alignment) * alignment;
+      if (at + length > Number(size)) continue;
+      part.used = at + length;
+      const offset = Number(mmapOffset) + at;
+      const bytes = part.window.bytes.subarray(offset, offset + length);
+      bytes.fill(0);
+      return {
+        guestAddress: Number(guestAddress) + at,
+        userAddress: userAddress + BigInt(at),
+        view: { window: part.window, offset, length },
+        bytes,
+      };
+    }
+    throw new MemoryAccessError(`the check's memory has no ${length} bytes left in one region`);
+  }
+
+  /** As {@link allocate}, full of poison: for the target to write to. */
+  poisoned(length: number, alignment = 16, region?: number): GuestBuffer {
+    const buffer = this.allocate(length, alignment, region);
+    buffer.bytes.fill(POISON);
+    return buffer;
+  }
+
+  /** With these bytes in it. */
+  holding(bytes: Uint8Array): GuestBuffer {
+    const buffer = this.allocate(bytes.length);
+    buffer.bytes.set(bytes);
+    return buffer;
+  }
+
+  /** Where somebody wrote outside of what was handed out, if anywhere. */
+  damage(): string | undefined {
+    for (const [index, { description, window, used }] of this.regions.entries()) {
+      const start = Number(description.mmapOffset);
+      const end = start + Number(description.size);
+      const poisoned = (from: number, to: number): number =>
+        window.bytes.subarray(from, to).findIndex((byte) => byte !== POISON);
+      for (const [from, to, where] of [
+        [0, start, "in front of"],
+        [start + used, end, "in an unused part of"],
+        [end, window.bytes.length, "behind"],
+      ] as const) {
+        const at = poisoned(from, to);
+        if (at >= 0) return `file offset ${from + at}, ${where} region ${index}`;
+      }
+    }
+    return undefined;
+  }
+
+  /** Idempotent. */
+  close(): void {
+    for (const { window, fd } of this.regions) {
+      window.mapping.unmap();
+      fd.close();
+    }
+  }
+}
+
+function makeRegion(index: number, size: number): SuiteRegion {
+  const mmapOffset = PAGE * (index + 1);
+  const length = mmapOffset + size + PAGE;
+  const { fd } = SharedMemory.create("vhost-user-conform", length);
+  try {
+    const window = new Window(Mapping.map(fd.fd, { offset: 0, length, writable: true }));
+    window.bytes.fill(POISON);
+    const description: MemoryRegion = {
+      guestAddress: BigInt(GUEST_BASE + index * GUEST_STEP),
+      size: BigInt(size),
+      userAddress: USER_BASE + BigInt(index) * USER_STEP,
+      mmapOffset: BigInt(mmapOffset),
+    };
+    return { description, fd, window, used: 0 };
+  } catch (error) {
+    fd.close();
+    throw error;
+  }
+}

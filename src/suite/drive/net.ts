@@ -1,0 +1,24 @@
+import { LONG_HEADER_BYTES } from "../../devices/net/layout.ts";
+import type { DeviceKit } from "./kit.ts";
+
+/** Shortest Ethernet frame, without its check sum. */
+const FRAME_BYTES = 60;
+/** IEEE 802: an EtherType for local experiments. Nobody answers it. */
+const ETHER_TYPE = [0x88, 0xb5];
+
+/** Transmits a broadcast frame that means nothing. */
+export const netKit: DeviceKit = {
+  type: "net",
+  rings: [0, 1],
+  ring: 1,
+  request(memory) {
+    const bytes = new Uint8Array(LONG_HEADER_BYTES + FRAME_BYTES);
+    bytes.fill(0xff, LONG_HEADER_BYTES, LONG_HEADER_BYTES + 6);
+    bytes.set([0x52, 0x54, 0, 0, 0, 1, ...ETHER_TYPE], LONG_HEADER_BYTES + 6);
+    return {
+      readable: [memory.holding(bytes)],
+      writable: [],
+      wrong: (written) => (written === 0 ? undefined : `${written} bytes written to nothing`),
+    };
+  },
+};

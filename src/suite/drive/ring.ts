@@ -1,0 +1,224 @@
+import { delay } from "../../base/index.ts";
+import type { GuestBuffer } from "../../memory/index.ts";
+import { EventFd, type OwnedFd } from "../../os/index.ts";
+import { FrontendRequest, VirtioFeature, type VringAddress } from "../../protocol/index.ts";
+import { createDriverQueue, type DriverQueue, SegmentList } from "../../virtqueue/index.ts";
+import type { Exchange } from "../exchange.ts";
+import { CheckFailure } from "../failure.ts";
+import type { Times } from "../times.ts";
+import type { SuiteMemory } from "./memory.ts";
+import type { Session } from "./session.ts";
+
+const MAX_SEGMENTS = 64;
+/** The used ring is looked at this often; a call that is missing is for other checks to find. */
+const LOOK_MS = 1;
+
+export interface RingOptions {
+  /** Entries. Default 16. */
+  readonly size?: number;
+  /** Where to start. Default: of a fresh ring. */
+  readonly base?: number;
+  /** Whether SET_VRING_ENABLE is sent where bit 30 was acknowledged. Default true. */
+  readonly enable?: boolean;
+}
+
+/** A message of a ring's set-up. */
+export interface RingStep {
+  readonly request: FrontendRequest;
+  readonly payload: unknown;
+  readonly fds: readonly OwnedFd[];
+}
+
+/** What the target gave back. */
+export interface Completion {
+  readonly token: number;
+  /** Bytes, as the used ring has it. */
+  readonly written: number;
+}
+
+/** A ring of the suite's: driver half, descriptors, and the messages that set it up. */
+export class Ring {
+  readonly index: number;
+  readonly size: number;
+  readonly queue: DriverQueue;
+  readonly kick: EventFd = EventFd.create();
+  readonly error: EventFd = EventFd.create();
+  call: EventFd = EventFd.create();
+  readonly #base: number;
+  readonly #session: Session;
+  readonly #exchange: Exchange;
+  readonly #times: Times;
+  readonly #segments = new SegmentList(MAX_SEGMENTS);
+  readonly #done: Completion[] = [];
+  #tokens = 0;
+
+  constructor(
+    index: number,
+    session: Session,
+    memory: SuiteMemory,
+    surroundings: { exchange: Exchange; times: Times },
+    options: RingOptions = {},
+  ) {
+    const { size = 16 } = options;
+    const has = (bit: bigint): boolean => (session.virtio & bit) !== 0n;
+    this.index = index;
+    this.size = size;
+    this.#session = session;
+    this.#exchange = surroundings.exchange;
+    this.#times = surroundings.times;
+    this.queue = createDriverQueue({
+      size,
+      memory,
+      features: {
+        eventIdx: has(VirtioFeature.EventIdx),
+        indirect: false,
+        packed: has(VirtioFeature.RingPacked),
+      },
+    });
+    this.#base = options.base ?? this.queue.base;
+  }
+
+  get address(): VringAddress {
+    const { descriptors, driver, device } = this.queue.parts;
+    return {
+      index: this.index,
+      flags: 0,
+      descriptor: descriptors.userAddress,
+      available: driver.userAddress,
+      used: device.userAddress,
+      log: 0n,
+    };
+  }
+
+  /** The messages that set it up, in order; the last one starts it. */
+  get steps(): readonly RingStep[] {
+    const { index } = this;
+    const fd = { index, noFd: false };
+    const step = (request: FrontendRequest, payload: unknown, fds: readonly OwnedFd[] = []) => ({
+      request,
+      payload,
+      fds,
+    });
+    return [
+      step(FrontendRequest.SetVringNum, { index, num: this.size }),
+      step(FrontendRequest.SetVringBase, { index, num: this.#base }),
+      step(FrontendRequest.SetVringAddr, this.address),
+      step(FrontendRequest.SetVringCall, fd, [this.call.descriptor]),
+      step(FrontendRequest.SetVringErr, fd, [this.error.descriptor]),
+      step(FrontendRequest.SetVringKick, fd, [this.kick.descriptor]),
+    ];
+  }
+
+  /** Sets it up, starts it, kicks once. @throws {CheckFailure} a step was not accepted */
+  async start(): Promise<void> {
+    for (const { request, payload, fds } of this.steps) {
+      await this.#session.set(request, payload, fds);
+    }
+    this.kick.signal();
+  }
+
+  /** SET_VRING_ENABLE. @throws {CheckFailure} */
+  async enable(on = true): Promise<void> {
+    const payload = { index: this.index, num: on ? 1 : 0 };
+    await this.#session.set(FrontendRequest.SetVringEnable, payload);
+  }
+
+  /** GET_VRING_BASE: stops it. @returns the base. @throws {CheckFailure} */
+  async stop(): Promise<number> {
+    const payload = { index: this.index, num: 0 };
+    return (await this.#session.call(FrontendRequest.GetVringBase, payload)).num;
+  }
+
+  /** Makes a chain available, without a kick. @returns its token */
+  add(readable: readonly GuestBuffer[], writable: readonly GuestBuffer[]): number {
+    this.#segments.clear();
+    for (const buffer of [...readable, ...writable]) {
+      this.#segments.pushPart(buffer, 0, buffer.bytes.length);
+    }
+    const token = this.#tokens++;
+    if (!this.queue.add(this.#segments, readable.length, token)) {
+      throw new Error(`the check's ring of ${this.size} entries is full`);
+    }
+    this.queue.publish();
+    this.#exchange.note(
+      this.#session.name,
+      `ring ${this.index}: chain ${token} made available (${readable.length} readable, ` +
+        `${writable.length} writable)`,
+    );
+    return token;
+  }
+
+  /** {@link add} and a kick. */
+  push(readable: readonly GuestBuffer[], writable: readonly GuestBuffer[]): number {
+    const token = this.add(readable, writable);
+    this.kick.signal();
+    return token;
+  }
+
+  /**
+   * The next completion, whether or not there was a call; undefined: none within the time.
+   *
+   * @throws {CheckFailure} the used ring breaks its rules
+   */
+  async completion(timeoutMs: number = this.#times.callMs): Promise<Completion | undefined> {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      this.#poll();
+      const done = this.#done.shift();
+      if (done !== undefined) return done;
+      if (performance.now() >= deadline || this.#session.closed) return undefined;
+      await delay(LOOK_MS);
+    }
+  }
+
+  /** As {@link completion}, which must come. @throws {CheckFailure} */
+  async expectCompletion(what: string): Promise<Completion> {
+    const done = await this.completion();
+    if (done !== undefined) return done;
+    throw new CheckFailure(`${what}: expected the ring to be served`, {
+      expected: `a completion on ring ${this.index}`,
+      actual: this.#session.closed
+        ? "the end of the connection"
+        : `nothing within ${this.#times.callMs} ms; ${this.#state()}`,
+    });
+  }
+
+  /** Whether the call was signalled within the time, or before. */
+  async called(timeoutMs: number = this.#times.callMs): Promise<boolean> {
+    const deadline = performance.now() + timeoutMs;
+    while (!this.call.drain()) {
+      if (performance.now() >= deadline) return false;
+      await delay(LOOK_MS);
+    }
+    return true;
+  }
+
+  /** Idempotent. */
+  close(): void {
+    for (const event of [this.kick, this.call, this.error]) event.close();
+  }
+
+  #poll(): void {
+    this.queue.poll((token, written) => {
+      this.#done.push({ token, written });
+      this.#exchange.note(
+        this.#session.name,
+        `ring ${this.index}: chain ${token} used, ${written} bytes written`,
+      );
+    }, this.size);
+    const { broken } = this.queue;
+    if (broken === undefined) return;
+    throw new CheckFailure(`ring ${this.index}: the used ring breaks VIRTIO ${broken.section}`, {
+      grade: "FAIL",
+      expected: "a used ring within the rules",
+      actual: broken.reason,
+    });
+  }
+
+  #state(): string {
+    const { raw } = this.queue;
+    if (raw.format === "packed") return `${this.queue.outstanding} chains outstanding`;
+    const available = Atomics.load(raw.available, 1);
+    return `available index ${available}, used index ${Atomics.load(raw.used16, 1)}`;
+  }
+}

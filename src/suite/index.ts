@@ -1,0 +1,22 @@
+/**
+ * suite: the conformance suite. Plays the front-end against anybody's back-end, breaks rules on
+ * purpose, and explains each verdict by the exchange that led to it. Imports what is public, and
+ * protocol, transport, memory and virtqueue.
+ *
+ * - {@link Check} is the form of a check, {@link CheckContext} what it works with
+ * - {@link checks} are those of the catalogue
+ * - {@link runChecks} makes them on a {@link Target}
+ */
+export type { Check, Needs, Strength } from "./check.ts";
+export type { CheckContext, Up, UpOptions } from "./context.ts";
+export { type Facts, missing, survey } from "./facts.ts";
+export { CheckFailure, CheckSkip } from "./failure.ts";
+export { type Profile, profiles } from "./profiles.ts";
+export { checks } from "./registry.ts";
+export type { CheckResult, Finding, Verdict } from "./result.ts";
+export { runCheck, runChecks, type RunOptions } from "./runner.ts";
+export { selectChecks, type Selection } from "./select.ts";
+export { ProgramTarget, type ProgramOptions } from "./target/program-target.ts";
+export { SocketTarget } from "./target/socket-target.ts";
+export type { ProcessEnd, Target, TargetProcess } from "./target/target.ts";
+export { type Times, timesOf } from "./times.ts";

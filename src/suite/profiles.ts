@@ -1,0 +1,45 @@
+import { type Check, isHostile, sectionOf } from "./check.ts";
+
+/** Slow ones: they need time, or very much of something. */
+const LONG = new Set(["split/23", "split/24", "hostile/20", "hostile/21", "net/16", "conn/2"]);
+const MIGRATION = new Set(["log", "inflight", "devstate", "postcopy", "stop"]);
+const HOSTILE = new Set(["hostile", "fuzz", "fd", "framing"]);
+/** First numbers of a section that belong to the smoke profile. */
+const SMOKE: Readonly<Record<string, number>> = {
+  header: 6,
+  features: 6,
+  proto: 2,
+  ack: 2,
+  mem: 3,
+  vring: 2,
+  stop: 1,
+  split: 1,
+  event: 1,
+  config: 1,
+  blk: 2,
+  net: 2,
+  fs: 2,
+};
+
+const isFrontEnd = (check: Check): boolean => sectionOf(check) === "fe";
+
+/** Which checks belong to a profile. */
+const PROFILES = {
+  smoke: (check: Check) =>
+    check.id === "framing/5" || Number(check.id.split("/")[1]) <= (SMOKE[sectionOf(check)] ?? 0),
+  standard: (check: Check) =>
+    !LONG.has(check.id) && sectionOf(check) !== "fuzz" && !isFrontEnd(check),
+  hostile: (check: Check) =>
+    !isFrontEnd(check) && (HOSTILE.has(sectionOf(check)) || isHostile(check)),
+  migration: (check: Check) => MIGRATION.has(sectionOf(check)),
+  long: (check: Check) => LONG.has(check.id),
+  "front-end": isFrontEnd,
+  all: (check: Check) => !isFrontEnd(check),
+} as const;
+
+export type Profile = keyof typeof PROFILES;
+export const profiles = Object.keys(PROFILES) as Profile[];
+
+export function isInProfile(check: Check, profile: Profile): boolean {
+  return PROFILES[profile](check);
+}

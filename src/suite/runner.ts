@@ -1,0 +1,207 @@
+import { Deferred, delay } from "../base/index.ts";
+import { type Check, isHostile } from "./check.ts";
+import { CheckContext } from "./context.ts";
+import { kitOf } from "./drive/kits.ts";
+import { type Facts, missing } from "./facts.ts";
+import { CheckFailure, CheckSkip } from "./failure.ts";
+import { seededRandom } from "./random.ts";
+import type { CheckResult, Finding, Verdict } from "./result.ts";
+import { endText, type Target } from "./target/target.ts";
+import type { Times } from "./times.ts";
+
+/** A process that dies of what a check did is seen dead this soon. */
+const DEATH_MS = 100;
+
+export interface RunOptions {
+  readonly target: Target;
+  readonly facts: Facts;
+  readonly times: Times;
+  /** What random numbers begin with. */
+  readonly seed: number;
+  /** Aborted: the check in work is given up, and no further one begins. */
+  readonly signal?: AbortSignal | undefined;
+  /** Each check so many times. Default 1. */
+  readonly repeat?: number | undefined;
+  readonly onStart?: ((check: Check) => void) | undefined;
+  readonly onResult?: ((result: CheckResult) => void) | undefined;
+}
+
+/** Makes the checks, one after another, and returns what they came to; never throws for a target. */
+export async function runChecks(
+  checks: readonly Check[],
+  options: RunOptions,
+): Promise<CheckResult[]> {
+  const { signal, repeat = 1 } = options;
+  const results: CheckResult[] = [];
+  let gone = false;
+  for (const check of checks.flatMap((each) => Array.from({ length: repeat }, () => each))) {
+    if (signal?.aborted) break;
+    options.onStart?.(check);
+    const result: CheckResult = gone
+      ? skipped(check, "the target is gone")
+      : await runCheck(check, options);
+    gone ||= result.verdict === "FAIL" && !(await recovered(options));
+    if (signal?.aborted) break;
+    results.push(result);
+    options.onResult?.(result);
+  }
+  return results;
+}
+
+/** Makes one check. */
+export async function runCheck(check: Check, options: RunOptions): Promise<CheckResult> {
+  const { target, facts, times, seed } = options;
+  const lacking = missing(check.needs, facts, target);
+  if (lacking !== undefined) return skipped(check, lacking);
+  const random = seededRandom(`${seed} ${check.id}`);
+  const t = new CheckContext({ target, facts, times, random });
+  const start = performance.now();
+  const before = target.process;
+  const position = before?.outputPosition ?? 0;
+  let ended: unknown;
+  try {
+    await guarded(t, check, options.signal, async () => {
+      if (isHostile(check)) await sane(t, "before");
+      await check.run(t);
+      if (isHostile(check)) await sane(t, "after");
+    });
+  } catch (error) {
+    ended = error;
+  } finally {
+    t.close();
+  }
+  const death = await deathOf(options, ended instanceof CheckFailure);
+  const outcome = judge(check, t, death ?? ended);
+  const after = target.process;
+  const output = after?.outputSince(after.pid === before?.pid ? position : 0);
+  return {
+    ...headOf(check),
+    ...outcome,
+    values: t.values,
+    durationMs: Math.round(performance.now() - start),
+    exchange: t.exchange.lines,
+    output: output === "" ? undefined : output,
+  };
+}
+
+/** The check within its time; what it left running ends as its sessions are closed. */
+async function guarded(
+  t: CheckContext,
+  { id }: Check,
+  signal: AbortSignal | undefined,
+  run: () => Promise<void>,
+): Promise<void> {
+  const { checkMs } = t.times;
+  const late = new CheckFailure(`${id} took too long`, {
+    grade: "FAIL",
+    expected: `an end within ${checkMs} ms`,
+    actual: "still waiting",
+  });
+  const limit = new Deferred<void>({ timeoutMs: checkMs, signal }, () => late);
+  const work = run();
+  work.then(
+    () => limit.resolve(),
+    (error: unknown) => limit.reject(error),
+  );
+  await limit.promise;
+}
+
+/** A clean session, with a request where one is known. */
+async function sane(t: CheckContext, when: "before" | "after"): Promise<void> {
+  const mark = t.exchange.mark();
+  try {
+    if (kitOf(t.facts.device) === undefined) await t.again();
+    else await (await t.up({ session: await t.again() })).request();
+  } catch (error) {
+    if (!(error instanceof CheckFailure)) throw error;
+    throw new CheckFailure(`the clean session ${when} the check: ${error.message}`, {
+      grade: "FAIL",
+      expected: error.expected ?? "a clean session",
+      actual: error.actual ?? "",
+    });
+  }
+  t.closeSessions();
+  t.exchange.fold(mark, `a clean session ${when} the check`);
+}
+
+/** A target that died of the check, if it did. */
+async function deathOf(
+  { target, facts }: RunOptions,
+  failed: boolean,
+): Promise<CheckFailure | undefined> {
+  const deadline = performance.now() + (failed && target.restart ? DEATH_MS : 0);
+  while (target.process && target.process.end === undefined && performance.now() < deadline) {
+    await delay(5);
+  }
+  const end = target.process?.end;
+  if (end === undefined || (facts.oneSession && end.signal === null)) return undefined;
+  return new CheckFailure(`the target's process ${endText(end)}`, {
+    grade: "FAIL",
+    expected: "a process that goes on",
+    actual: endText(end),
+  });
+}
+
+/** Whether the target serves again; a process of ours that hangs is started anew. */
+async function recovered({ target, facts, times }: RunOptions): Promise<boolean> {
+  const tried = async (): Promise<boolean> => {
+    const t = new CheckContext({ target, facts, times, random: Math.random });
+    try {
+      await t.again();
+      return true;
+    } catch {
+      return false;
+    } finally {
+      t.close();
+    }
+  };
+  if (await tried()) return true;
+  if (target.restart === undefined) return false;
+  try {
+    await target.restart();
+  } catch {
+    return false;
+  }
+  return tried();
+}
+
+function judge(
+  { strength }: Check,
+  { warnings, values }: CheckContext,
+  ended: unknown,
+): { verdict: Verdict; reason?: string; findings: readonly Finding[] } {
+  const warned = warnings.map(findingOf);
+  if (ended instanceof CheckSkip) {
+    return { verdict: "SKIP", reason: ended.message, findings: warned };
+  }
+  if (ended instanceof CheckFailure) {
+    const verdict = ended.grade ?? (strength === "SHOULD" ? "WARN" : "FAIL");
+    const finding = findingOf(ended);
+    return { verdict, reason: line(finding), findings: [finding, ...warned] };
+  }
+  if (ended !== undefined) {
+    const reason = ended instanceof Error ? (ended.stack ?? ended.message) : "not an error";
+    return { verdict: "ERROR", reason, findings: warned };
+  }
+  const [first] = warned;
+  if (first !== undefined) return { verdict: "WARN", reason: line(first), findings: warned };
+  if (strength === "-") return { verdict: "INFO", reason: values.join("; "), findings: [] };
+  return { verdict: "PASS", findings: [] };
+}
+
+function findingOf({ message, expected, actual }: CheckFailure): Finding {
+  return { message, expected, actual };
+}
+
+function line({ message, expected, actual }: Finding): string {
+  return expected === undefined ? message : `${message}: expected ${expected}, got ${actual}`;
+}
+
+function headOf({ id, title, strength, section }: Check) {
+  return { id, title, strength, section };
+}
+
+function skipped(check: Check, reason: string): CheckResult {
+  const nothing = { findings: [], values: [], durationMs: 0, exchange: [] };
+  return { ...headOf(check), verdict: "SKIP", reason, ...nothing };
+}

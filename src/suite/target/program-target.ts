@@ -1,0 +1,90 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { WaitOptions } from "../../base/index.ts";
+import { processFigures, type UnixSocket } from "../../os/index.ts";
+import { ManagedProcess, startListening } from "../../peers/index.ts";
+import { connectSocket } from "../../transport/index.ts";
+import type { Target, TargetProcess } from "./target.ts";
+import { splitWords } from "./words.ts";
+
+/** How a program is started. */
+export interface ProgramOptions {
+  /** By `/bin/sh -c`: then the shell is what is watched, unless the command begins with `exec`. */
+  readonly shell?: boolean | undefined;
+  /** How long it may take until it listens, milliseconds. */
+  readonly timeoutMs: number;
+}
+
+/**
+ * A back-end that the suite starts, watches, and starts again when it is gone.
+ *
+ * In its command line `{socket}` stands for the path on which it is to listen, `{dir}` for a folder
+ * of its own that is removed in the end.
+ */
+export class ProgramTarget implements Target {
+  readonly name: string;
+  readonly #words: readonly string[];
+  readonly #folder: string;
+  readonly #socket: string;
+  readonly #timeoutMs: number;
+  #process: ManagedProcess | undefined;
+
+  /** @throws {UsageError} the command has no words */
+  constructor(command: string, { shell = false, timeoutMs }: ProgramOptions) {
+    this.name = command;
+    this.#timeoutMs = timeoutMs;
+    const words = shell ? ["/bin/sh", "-c", command] : splitWords(command);
+    this.#folder = mkdtempSync(join(tmpdir(), "vhost-user-conform-"));
+    this.#socket = join(this.#folder, "target.sock");
+    const placeholders: Readonly<Record<string, string>> = {
+      "{socket}": this.#socket,
+      "{dir}": this.#folder,
+    };
+    this.#words = words.map((word) =>
+      word.replaceAll(/\{(?:socket|dir)\}/g, (name) => placeholders[name] ?? name),
+    );
+  }
+
+  /**
+   * A new connection; the program is started first where it does not run.
+   *
+   * @throws {EnvironmentError} there is no such program; {@link PeerClosedError} it ends before it
+   *   listens; {@link TimeoutError}
+   */
+  async connect(options: WaitOptions = {}): Promise<UnixSocket> {
+    if (this.#process === undefined || this.#process.exit !== undefined) await this.#start();
+    return connectSocket(this.#socket, options);
+  }
+
+  get process(): TargetProcess | undefined {
+    const running = this.#process;
+    if (running === undefined) return undefined;
+    return {
+      pid: running.pid,
+      end: running.exit,
+      figures: () => (running.exit ? undefined : processFigures(running.pid)),
+      outputPosition: running.outputPosition,
+      outputSince: (position) => running.outputSince(position),
+    };
+  }
+
+  restart = async (): Promise<void> => {
+    await this.#process?.kill();
+    await this.#start();
+  };
+
+  /** Ends the program and removes its folder. */
+  async close(): Promise<void> {
+    await this.#process?.stop({ graceMs: 2000 });
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  async #start(): Promise<void> {
+    // What a killed one left there would be taken for its successor.
+    rmSync(this.#socket, { force: true });
+    const [program = "", ...args] = this.#words;
+    const start = async (): Promise<ManagedProcess> => ManagedProcess.spawn(program, args);
+    this.#process = await startListening(this.#socket, start, { timeoutMs: this.#timeoutMs });
+  }
+}

@@ -1,0 +1,43 @@
+import type { WaitOptions } from "../../base/index.ts";
+import type { ProcessFigures, UnixSocket } from "../../os/index.ts";
+
+/** How a target's process ended. */
+export interface ProcessEnd {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+/** The process behind a target. */
+export interface TargetProcess {
+  readonly pid: number;
+  /** Undefined while it runs, and where its end cannot be seen. */
+  readonly end: ProcessEnd | undefined;
+  /** Undefined once it is gone, or where the system does not let us look. */
+  figures(): ProcessFigures | undefined;
+  /** Bytes that it has printed so far; 0 where the suite did not start it. */
+  readonly outputPosition: number;
+  /** What it printed after `position`. */
+  outputSince(position: number): string;
+}
+
+/** A back-end that checks are made on. */
+export interface Target {
+  /** For people: a path or a command. */
+  readonly name: string;
+  /**
+   * A new connection; starts the process again where it is gone and the target knows how.
+   *
+   * @throws {ConnectError | TimeoutError | PeerClosedError} nobody is there, and nobody can be put there
+   */
+  connect(options?: WaitOptions): Promise<UnixSocket>;
+  /** Undefined: unknown. */
+  readonly process: TargetProcess | undefined;
+  /** Ends the process and starts it again; undefined: the suite does not own it. */
+  readonly restart?: () => Promise<void>;
+  close(): Promise<void>;
+}
+
+/** `ended by SIGSEGV`, `exited with code 1`. */
+export function endText({ code, signal }: ProcessEnd): string {
+  return signal === null ? `exited with code ${code}` : `ended by ${signal}`;
+}

@@ -1,0 +1,26 @@
+import { UsageError } from "../../base/index.ts";
+
+/**
+ * The words of a command line, as a shell would split them, without anything else that a shell does:
+ * so that the process which starts is the program itself.
+ *
+ * @throws {UsageError} a quote is not closed, or there is no word
+ */
+export function splitWords(text: string): string[] {
+  const words: string[] = [];
+  const pattern = /\s*((?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+)/gsy;
+  let end = 0;
+  for (const match of text.matchAll(pattern)) {
+    words.push((match[1] ?? "").replaceAll(/\\(.)|"((?:[^"\\]|\\.)*)"|'([^']*)'/gs, unquote));
+    end = match.index + match[0].length;
+  }
+  if (text.slice(end).trim() !== "") {
+    throw new UsageError(`expected every quote to be closed: ${text.slice(end).trim()}`);
+  }
+  if (words.length === 0) throw new UsageError("expected a command, got nothing");
+  return words;
+}
+
+function unquote(_all: string, escaped?: string, double?: string, single?: string): string {
+  return escaped ?? double?.replaceAll(/\\(["\\$`])/g, "$1") ?? single ?? "";
+}

@@ -1,0 +1,26 @@
+/** How long the suite waits, milliseconds. */
+export interface Times {
+  /** For an answer on a connection. */
+  readonly answerMs: number;
+  /** For a new connection to be served. */
+  readonly againMs: number;
+  /** For a completion and its call. */
+  readonly callMs: number;
+  /** For a check as a whole. */
+  readonly checkMs: number;
+}
+
+const STANDARD: Times = { answerMs: 1000, againMs: 5000, callMs: 2000, checkMs: 30_000 };
+
+/**
+ * @param factor multiplies all of them, for slow targets (sanitizers, emulation)
+ * @param checkMs of one check as a whole, before the factor
+ */
+export function timesOf(factor = 1, checkMs: number = STANDARD.checkMs): Times {
+  return {
+    answerMs: STANDARD.answerMs * factor,
+    againMs: STANDARD.againMs * factor,
+    callMs: STANDARD.callMs * factor,
+    checkMs: checkMs * factor,
+  };
+}

@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  type Check,
+  type CheckResult,
+  checks,
+  runCheck,
+  survey,
+  timesOf,
+} from "../../src/suite/index.ts";
+import { guardLeaks } from "../support/leak-guard.ts";
+import { InProcessTarget } from "./conformance/in-process-target.ts";
+import type { Base, Mutant } from "./conformance/mutant.ts";
+import { mutants } from "./conformance/mutants/index.ts";
+
+guardLeaks();
+
+/** Pairs at once: most of the time they wait. */
+const PARALLEL = 24;
+/** For whoever writes a check: `CHECK=mem/3 node --test …` runs that one alone, and says more. */
+const only = process.env["CHECK"];
+const chosen = checks.filter(({ id }) => only === undefined || id === only);
+
+async function result(check: Check, base: Base, mutant?: Mutant): Promise<CheckResult> {
+  const target = new InProcessTarget(base, mutant);
+  const times = timesOf();
+  try {
+    // A mutant may not survive being looked at; what the healthy one offers is what it claims.
+    const facts = await healthyFacts(base);
+    return await runCheck(check, { target, facts, times, seed: 1 });
+  } finally {
+    await target.close();
+  }
+}
+
+const known = new Map<Base, ReturnType<typeof survey>>();
+async function healthyFacts(base: Base): ReturnType<typeof survey> {
+  let facts = known.get(base);
+  if (facts === undefined) {
+    facts = looked(base);
+    known.set(base, facts);
+  }
+  return facts;
+}
+
+async function looked(base: Base): ReturnType<typeof survey> {
+  const target = new InProcessTarget(base);
+  try {
+    return await survey(target, timesOf(), () => base);
+  } finally {
+    await target.close();
+  }
+}
+
+/** In parallel, but those that look at the process: alone, at the end. */
+async function forAll(
+  list: readonly Check[],
+  work: (check: Check) => Promise<void>,
+): Promise<void> {
+  const waiting = list.filter(({ needs }) => !needs?.process);
+  const worker = async (): Promise<void> => {
+    for (let check = waiting.shift(); check; check = waiting.shift()) await work(check);
+  };
+  await Promise.all(Array.from({ length: PARALLEL }, worker));
+  for (const check of list.filter(({ needs }) => needs?.process)) await work(check);
+}
+
+function told({ id, verdict, reason, exchange }: CheckResult): string {
+  const lines = only === undefined ? [] : exchange;
+  return [`${id}: ${verdict} ${reason ?? ""}`, ...lines].join("\n    ");
+}
+
+test("every check has an id of its own, and a mutant", () => {
+  const ids = checks.map(({ id }) => id);
+  assert.deepEqual(
+    ids.filter((id, i) => ids.indexOf(id) !== i),
+    [],
+  );
+  assert.deepEqual(Object.keys(mutants).sort(), ids.toSorted());
+});
+
+for (const base of ["block", "net"] as const) {
+  test(`our ${base} back-end passes every check`, async (t) => {
+    const wrong: string[] = [];
+    await forAll(chosen, async (check) => {
+      const got = await result(check, base);
+      if (only !== undefined) t.diagnostic(told(got));
+      const fine = ["PASS", "INFO", "SKIP"].includes(got.verdict);
+      const mine = (mutants[check.id]?.base ?? "block") === base;
+      // Where its mutant is made of this device, a skip would prove nothing.
+      if (!fine || (mine && got.verdict === "SKIP")) wrong.push(told(got));
+    });
+    assert.deepEqual(wrong, []);
+  });
+}
+
+test("every check finds the fault of its mutant", async (t) => {
+  const missed: string[] = [];
+  await forAll(chosen, async (check) => {
+    const mutant = mutants[check.id];
+    assert.ok(mutant);
+    const { base = "block" } = mutant;
+    const got = await result(check, base, mutant);
+    if (only !== undefined) t.diagnostic(told(got));
+    const found =
+      check.strength === "-"
+        ? got.reason !== (await result(check, base)).reason
+        : got.verdict === "FAIL" || got.verdict === "WARN";
+    if (!found) missed.push(`${told(got)} on a back-end that ${mutant.fault}`);
+  });
+  assert.deepEqual(missed, []);
+});

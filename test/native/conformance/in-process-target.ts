@@ -1,0 +1,65 @@
+import { type BackendOptions, BackendSession } from "../../../src/backend/index.ts";
+import { ConnectError } from "../../../src/base/index.ts";
+import { BlockDevice, BlockStorage } from "../../../src/devices/block/index.ts";
+import { NetDevice } from "../../../src/devices/net/index.ts";
+import { type OwnedFd, processFigures, UnixSocket } from "../../../src/os/index.ts";
+import type { ProcessEnd, Target, TargetProcess } from "../../../src/suite/index.ts";
+import type { Base, Mutant, World } from "./mutant.ts";
+
+const DISK_BYTES = 1 << 20;
+
+/** Our back-end in this process, over a socket pair: hundreds of them start within a second. */
+export class InProcessTarget implements Target {
+  readonly name: string;
+  readonly #options: BackendOptions;
+  readonly #storage = BlockStorage.memory(DISK_BYTES);
+  readonly #sessions = new Set<BackendSession>();
+  readonly #leaked: OwnedFd[] = [];
+  readonly #hoarded: Uint8Array[] = [];
+  #end: ProcessEnd | undefined;
+
+  constructor(base: Base, mutant?: Mutant) {
+    this.name = mutant?.fault ?? `healthy ${base}`;
+    const device = (): BlockDevice | NetDevice =>
+      base === "net" ? new NetDevice({}) : new BlockDevice({ storage: this.#storage });
+    const healthy: BackendOptions = { device };
+    const world: World = {
+      crash: (signal) => this.#crash(signal),
+      leak: (fd) => this.#leaked.push(fd),
+      hoard: (bytes) => this.#hoarded.push(Buffer.alloc(bytes, 1)),
+    };
+    this.#options = mutant?.apply(healthy, world) ?? healthy;
+  }
+
+  async connect(): Promise<UnixSocket> {
+    if (this.#end !== undefined) throw new ConnectError(`${this.name}: the process is gone`);
+    const [ours, theirs] = UnixSocket.pair();
+    const session = new BackendSession(theirs, {
+      ...this.#options,
+      device: this.#options.device(),
+    });
+    this.#sessions.add(session);
+    void session.closed.then(() => this.#sessions.delete(session));
+    return ours;
+  }
+
+  get process(): TargetProcess {
+    const figures = (): ReturnType<typeof processFigures> => processFigures(process.pid);
+    const nothing = { outputPosition: 0, outputSince: () => "" };
+    return { pid: process.pid, end: this.#end, figures, ...nothing };
+  }
+
+  async close(): Promise<void> {
+    const ended = [...this.#sessions].map(async ({ closed }) => closed);
+    for (const session of this.#sessions) session.close();
+    await Promise.all(ended);
+    for (const fd of this.#leaked) fd.close();
+    this.#hoarded.length = 0;
+    this.#storage.close();
+  }
+
+  #crash(signal: NodeJS.Signals): void {
+    this.#end = { code: null, signal };
+    for (const session of this.#sessions) session.close();
+  }
+}

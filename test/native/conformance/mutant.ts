@@ -1,0 +1,134 @@
+import type { BackendOptions } from "../../../src/backend/index.ts";
+import { applyFaults, parseFault } from "../../../src/mutants/index.ts";
+import type { OwnedFd } from "../../../src/os/index.ts";
+import type { Channel, CloseReason, Frame, FrameHandler } from "../../../src/transport/index.ts";
+
+/** Which of our healthy devices a mutant is made of. */
+export type Base = "block" | "net";
+
+/** What a mutant can do to the process that it pretends to be. */
+export interface World {
+  /** It is gone, with every connection. */
+  crash(signal: NodeJS.Signals): void;
+  /** Keeps a descriptor for ever (until the test is over). */
+  leak(fd: OwnedFd): void;
+  /** Sets so many bytes of memory aside. */
+  hoard(bytes: number): void;
+}
+
+/** A back-end of ours with one thing wrong, on which a check must not pass. */
+export interface Mutant {
+  /** What is wrong, in a few words. */
+  readonly fault: string;
+  /** Default: block. */
+  readonly base?: Base;
+  apply(options: BackendOptions, world: World): BackendOptions;
+}
+
+/** A fault of `src/mutants`, as on the command line. */
+export function fault(use: string, base: Base = "block"): Mutant {
+  const parsed = parseFault(use);
+  return {
+    fault: `\`${use}\`: ${parsed.fault.summary}`,
+    base,
+    apply: (options) => applyFaults([parsed], options),
+  };
+}
+
+/** What {@link throughChannel} does with the messages that pass; left out: they pass. */
+export interface Passing {
+  /** A request, before it is served; undefined: it is swallowed. */
+  readonly request?: (frame: Frame, channel: Channel) => Frame | undefined;
+  /** A reply or acknowledgement, in place of sending it. */
+  readonly reply?: (frame: Frame, channel: Channel) => Promise<void>;
+}
+
+/** A mutant whose messages are tampered with. @param make once a connection */
+export function throughChannel(
+  summary: string,
+  make: (world: World) => Passing,
+  base: Base = "block",
+): Mutant {
+  return {
+    fault: summary,
+    base,
+    apply: (options, world) => ({
+      ...options,
+      channel: (inner) => new PassingChannel(inner, make(world)),
+    }),
+  };
+}
+
+/** Dies of the first request that `deadly` names. */
+export function crashesOn(
+  summary: string,
+  deadly: (frame: Frame) => boolean,
+  signal: NodeJS.Signals = "SIGSEGV",
+  base: Base = "block",
+): Mutant {
+  return throughChannel(
+    `dies by ${signal} of ${summary}`,
+    (world) => ({
+      request: (frame) => {
+        if (!deadly(frame)) return frame;
+        world.crash(signal);
+        return undefined;
+      },
+    }),
+    base,
+  );
+}
+
+/** Does not say a word any more after the first request that `deadly` names. */
+export function hangsOn(
+  summary: string,
+  deadly: (frame: Frame) => boolean,
+  base: Base = "block",
+): Mutant {
+  return throughChannel(
+    `hangs on ${summary}`,
+    () => {
+      let hung = false;
+      return {
+        request: (frame) => {
+          hung ||= deadly(frame);
+          return hung ? undefined : frame;
+        },
+      };
+    },
+    base,
+  );
+}
+
+class PassingChannel implements Channel {
+  readonly #channel: Channel;
+  readonly #passing: Passing;
+
+  constructor(channel: Channel, passing: Passing) {
+    this.#channel = channel;
+    this.#passing = passing;
+  }
+
+  get closed(): Promise<CloseReason> {
+    return this.#channel.closed;
+  }
+
+  async send(frame: Frame): Promise<void> {
+    return this.#passing.reply?.(frame, this.#channel) ?? this.#channel.send(frame);
+  }
+
+  async sendBytes(bytes: Uint8Array, fds: readonly OwnedFd[]): Promise<void> {
+    return this.#channel.sendBytes(bytes, fds);
+  }
+
+  onFrame(handler: FrameHandler): void {
+    this.#channel.onFrame(async (frame) => {
+      const passed = this.#passing.request ? this.#passing.request(frame, this) : frame;
+      if (passed !== undefined) await handler(passed);
+    });
+  }
+
+  close(reason?: Error): void {
+    this.#channel.close(reason);
+  }
+}
