@@ -1,5 +1,5 @@
 import { ProtocolError } from "../base/index.ts";
-import { RegionTable } from "../memory/index.ts";
+import { type InflightRegion, RegionTable } from "../memory/index.ts";
 import type { UnixSocket } from "../os/index.ts";
 import { ProtocolFeature, VirtioFeature } from "../protocol/index.ts";
 import { Answerer, Negotiation, type RequestHandler, type Strictness } from "../session/index.ts";
@@ -15,6 +15,7 @@ import type { Device } from "./device.ts";
 import { deviceProtocolFeatures } from "./device-requests.ts";
 import { answerConfig } from "./handlers/config.ts";
 import { answerDeviceRequests } from "./handlers/device-requests.ts";
+import { answerInflight } from "./handlers/inflight.ts";
 import { answerMemory } from "./handlers/memory.ts";
 import { answerNegotiation } from "./handlers/negotiation.ts";
 import { answerVrings } from "./handlers/vrings.ts";
@@ -33,6 +34,7 @@ export const BACKEND_PROTOCOL_FEATURES: bigint =
   ProtocolFeature.Mq |
   ProtocolFeature.ReplyAck |
   ProtocolFeature.BackendReq |
+  ProtocolFeature.InflightShmfd |
   ProtocolFeature.ResetDevice |
   ProtocolFeature.ConfigureMemSlots |
   ProtocolFeature.Status;
@@ -92,6 +94,7 @@ export class BackendSession {
   /** Requests of our own, once the front-end has given a channel for them. */
   readonly requests: BackendRequests;
   #configChangeDue = false;
+  #inflight: InflightRegion | undefined;
 
   /** @param socket taken over */
   constructor(socket: UnixSocket, options: SessionOptions) {
@@ -131,6 +134,7 @@ export class BackendSession {
     for (const answer of [
       answerNegotiation,
       answerMemory,
+      answerInflight,
       answerVrings,
       answerConfig,
       answerDeviceRequests,
@@ -144,6 +148,12 @@ export class BackendSession {
   /** How the connection ended; pending until then. */
   get closed(): Promise<CloseReason> {
     return this.#channel.closed;
+  }
+
+  /** Where rings note what is in work (SET_INFLIGHT_FD). Taken over; no ring may run. */
+  set inflight(region: InflightRegion | undefined) {
+    this.#inflight?.close();
+    this.#inflight = region;
   }
 
   /** @throws {ProtocolError} the device has no such ring */
@@ -198,6 +208,8 @@ export class BackendSession {
       await vring.setEnabled(false);
       await vring.stop();
     }
+    // It tells of requests of before: a driver that begins anew does not wait for them.
+    this.inflight = undefined;
     this.device.reset?.();
   }
 
@@ -214,6 +226,7 @@ export class BackendSession {
     });
     void Promise.allSettled(drained).then(() => {
       this.memory.close();
+      this.inflight = undefined;
       this.device.close?.();
     });
   }
@@ -232,6 +245,7 @@ export class BackendSession {
       messages: () => (this.#inband ? this.requests : undefined),
       onStarted: () => this.#ringStarted(),
       onProblem: (problem) => onProblem?.(problem),
+      inflight: () => this.#inflight,
       rings: { mode: rings?.mode, workers: rings?.workers === true && queue === undefined },
       wrapQueue: queue ?? ((plain) => plain),
       onBroken: (vring) =>

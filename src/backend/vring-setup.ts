@@ -1,5 +1,5 @@
 import { ProtocolError } from "../base/index.ts";
-import type { RegionTable } from "../memory/index.ts";
+import type { InflightArea, InflightRegion, RegionTable } from "../memory/index.ts";
 import type { VringAddress } from "../protocol/index.ts";
 import {
   type RingFeatures,
@@ -14,6 +14,7 @@ export interface VringSetupContext {
   readonly device: { readonly maxQueueSize: number };
   readonly memory: RegionTable;
   readonly features: () => bigint;
+  readonly inflight: () => InflightRegion | undefined;
 }
 
 /** What the front-end has said about a ring: its size, where it lies, where it stands. */
@@ -84,6 +85,15 @@ export class VringSetup {
   /** Where to begin, in a ring whose areas are these. */
   firstBase(areas: RingMemory): number {
     return firstBase(this.base, this.#size, areas, this.#format);
+  }
+
+  /** Where its requests in work are noted; undefined: nowhere. @throws {MemoryAccessError} */
+  get inflight(): InflightArea | undefined {
+    return this.inflightRegion?.area(this.#index, this.features.packed === true);
+  }
+
+  get inflightRegion(): InflightRegion | undefined {
+    return this.#context.inflight();
   }
 
   /** Where the ring stands, as GET_VRING_BASE tells it. */

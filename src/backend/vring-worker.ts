@@ -35,7 +35,7 @@ export class VringWorker {
   start(notifiers: RingNotifiers): void {
     const { index, setup, device, memory, mode, onBroken } = this.#options;
     const base = setup.firstBase(setup.locate());
-    const { address, size, features } = setup;
+    const { address, size, features, inflightRegion } = setup;
     const part = address && device.inWorker?.(index);
     if (address === undefined || part === undefined) return;
     if (this.#thread === undefined || this.#thread.gone) {
@@ -52,6 +52,7 @@ export class VringWorker {
       base,
       areas,
       memory: memory.regions.map(({ handle }) => handle),
+      inflight: inflightRegion && { index, handle: inflightRegion.handle },
       mode,
     };
     this.#thread.start(ring, part, notifiers);

@@ -1,5 +1,5 @@
 import { StateError } from "../base/index.ts";
-import type { RegionTable } from "../memory/index.ts";
+import type { InflightRegion, RegionTable } from "../memory/index.ts";
 import { EventFd, type OwnedFd } from "../os/index.ts";
 import type { VringAddress } from "../protocol/index.ts";
 import { DeviceRunner, type RingMode } from "../runtime/index.ts";
@@ -23,6 +23,7 @@ export interface VringContext {
   readonly device: Device;
   readonly memory: RegionTable;
   readonly features: () => bigint;
+  readonly inflight: () => InflightRegion | undefined;
   readonly wrapQueue: (queue: DeviceQueue) => DeviceQueue;
   readonly rings: RingOptions;
   /** In-band notifications, where they were negotiated. */
@@ -264,6 +265,7 @@ export class Vring {
     if (this.#worker) {
       const { kick, call } = this.#notifiers;
       this.#worker.start({ kick, call });
+      this.#callAnew();
       return;
     }
     const queue = this.#currentQueue();
@@ -292,6 +294,12 @@ export class Vring {
       },
     });
     this.#runner = runner;
+    this.#callAnew();
+  }
+
+  /** A back-end that was killed may have shown completions and not called any more. */
+  #callAnew(): void {
+    if (this.#setup.inflightRegion !== undefined) this.#notifiers.signalCall();
   }
 
   /** Or broken, which only a new start ends. */
@@ -319,6 +327,7 @@ export class Vring {
       space: memory,
       features,
       base: this.#queue?.state().base ?? this.#setup.firstBase(areas),
+      inflight: this.#setup.inflight,
     });
     this.#queue = wrapQueue(queue);
     this.#stale = false;

@@ -4,6 +4,7 @@
  */
 export * from "./address-space.ts";
 export * from "./guest-memory.ts";
+export * from "./inflight-region.ts";
 export * from "./region.ts";
 export * from "./region-table.ts";
 export * from "./span-list.ts";

@@ -5,7 +5,7 @@
  */
 import { receiveMessageOnPort, workerData } from "node:worker_threads";
 import { StateError } from "../base/index.ts";
-import { RegionTable } from "../memory/index.ts";
+import { InflightRegion, RegionTable } from "../memory/index.ts";
 import { EventFd, OwnedFd } from "../os/index.ts";
 import {
   createDeviceQueue,
@@ -63,12 +63,18 @@ async function serve(message: ToWorker & { type: "start" }): Promise<void> {
   const { ring, module, data } = message;
   end = { base: ring.base, fault: undefined };
   const table = new RegionTable();
+  let inflight: InflightRegion | undefined;
   let queue: DeviceQueue | undefined;
   try {
     const { createRingServer } = (await import(module)) as RingServerModule;
     const server = createRingServer(data);
     table.borrow(ring.memory);
-    queue = makeQueue(ring, table);
+    if (ring.inflight !== undefined) {
+      const { description, fd } = ring.inflight.handle;
+      const packed = ring.features.packed === true;
+      inflight = new InflightRegion(description, new OwnedFd(fd), packed, true);
+    }
+    queue = makeQueue(ring, table, inflight);
     new DeviceLoop({ queue, server, mode: ring.mode, events: message, control }).run();
     const { broken } = queue;
     end = {
@@ -80,12 +86,19 @@ async function serve(message: ToWorker & { type: "start" }): Promise<void> {
     end = { base: queue?.state().base ?? ring.base, fault };
   } finally {
     table.close();
+    inflight?.close();
   }
   if (end.fault !== undefined) send({ type: "broken", ...end });
 }
 
-function makeQueue({ size, features, base, areas }: RingSetup, table: RegionTable): DeviceQueue {
-  const layout = ringFormat(features.packed === true).layout(size);
+function makeQueue(
+  ring: RingSetup,
+  table: RegionTable,
+  inflightRegion: InflightRegion | undefined,
+): DeviceQueue {
+  const { size, features, base, areas } = ring;
+  const packed = features.packed === true;
+  const layout = ringFormat(packed).layout(size);
   const part = (name: keyof RingMemory): RingMemory[keyof RingMemory] => {
     const view = table.locate(areas[name], layout[name].bytes);
     if (view === undefined) throw new StateError(`the ${name} area is in no memory region`);
@@ -96,7 +109,8 @@ function makeQueue({ size, features, base, areas }: RingSetup, table: RegionTabl
     driver: part("driver"),
     device: part("device"),
   };
-  return createDeviceQueue({ size, memory, space: table, features, base });
+  const inflight = inflightRegion?.area(ring.inflight?.index ?? 0, packed);
+  return createDeviceQueue({ size, memory, space: table, features, base, inflight });
 }
 
 /** Obeys one message after another; one that starts a ring takes as long as the ring runs. */

@@ -1,5 +1,5 @@
 import type { MessagePort } from "node:worker_threads";
-import type { MemoryHandle } from "../memory/index.ts";
+import type { InflightHandle, MemoryHandle } from "../memory/index.ts";
 import type { RingFeatures, RingMemory } from "../virtqueue/index.ts";
 import type { RingMode } from "./mode.ts";
 
@@ -11,6 +11,8 @@ export interface RingSetup {
   /** User addresses of the parts. */
   readonly areas: Readonly<Record<keyof RingMemory, bigint>>;
   readonly memory: readonly MemoryHandle[];
+  /** Where requests in work are noted, and as which ring. */
+  readonly inflight?: { readonly index: number; readonly handle: InflightHandle } | undefined;
   readonly mode: RingMode;
 }
 

@@ -2,6 +2,7 @@ import type {
   AddressSpace,
   GuestBuffer,
   GuestMemory,
+  InflightArea,
   MemoryView,
   SpanList,
 } from "../memory/index.ts";
@@ -46,6 +47,11 @@ export interface DeviceQueueOptions {
   readonly features: RingFeatures;
   /** Where to go on (SET_VRING_BASE). */
   readonly base: number;
+  /**
+   * Where requests in work are noted. What is noted there already is served again, and the ring goes
+   * on behind it, whatever {@link base} says.
+   */
+  readonly inflight?: InflightArea | undefined;
 }
 
 /** What a driver half is made of. */

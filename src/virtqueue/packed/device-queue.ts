@@ -1,7 +1,6 @@
-import { type AddressSpace, Resolved } from "../../memory/index.ts";
-import { appendBuffer, fault, outside, resetChain } from "../chain.ts";
-import { Descriptor, DescriptorFlag } from "../descriptor.ts";
-import { IndirectTable } from "../indirect-table.ts";
+import type { AddressSpace } from "../../memory/index.ts";
+import { DescriptorFlag } from "../descriptor.ts";
+import { PackedInflight } from "../inflight/packed-inflight.ts";
 import { MEMORY_GONE } from "../memory-gone.ts";
 import type { RawPackedRing } from "../raw-ring.ts";
 import type {
@@ -11,12 +10,10 @@ import type {
   QueueFault,
   VringState,
 } from "../types.ts";
+import { PackedChainWalker } from "./chain-walker.ts";
 import { EventFlag, packedNeedsEvent, packedRing, RingPosition } from "./layout.ts";
 
-const { Available, Used, Write, Next, Indirect } = DescriptorFlag;
-
-/** Descriptors of an indirect table that are followed at most, where the queue is smaller. */
-const MAX_CHAIN = 1024;
+const { Available, Used, Write } = DescriptorFlag;
 
 /**
  * The device half of a packed virtqueue, VIRTIO 2.8.
@@ -34,9 +31,10 @@ export class PackedDeviceQueue implements DeviceQueue {
   broken: QueueFault | undefined;
   readonly #space: AddressSpace;
   readonly #eventIdx: boolean;
-  readonly #indirect: boolean;
-  readonly #descriptor = new Descriptor();
-  readonly #table: IndirectTable;
+  readonly #walker: PackedChainWalker;
+  readonly #inflight: PackedInflight | undefined;
+  /** How many of the chains that were in work before are still to be served again. */
+  #resubmit = 0;
   /** Where the driver's next chain begins, and where the next completion goes. */
   readonly #next: RingPosition;
   readonly #used: RingPosition;
@@ -48,71 +46,93 @@ export class PackedDeviceQueue implements DeviceQueue {
   #decided: number | undefined;
   /** Ring descriptors of the chains in flight. */
   #taken = 0;
-  /** Chains in flight: what the driver calls the buffer, and its ring descriptors. */
+  /** Chains in flight: what the driver calls the buffer, its ring descriptors, its noted entry. */
   readonly #bufferIds: Uint16Array;
   readonly #counts: Uint16Array;
+  readonly #entries: Uint16Array;
   readonly #freeSlots: Uint16Array;
   #freeCount: number;
+  /** Where chains are noted: what completed and is not written to the ring yet. */
+  readonly #doneSlots: Uint16Array;
+  readonly #doneLengths: Uint32Array;
+  #doneCount = 0;
 
-  /** @throws {QueueError} size or memory do not make a packed ring */
-  constructor({ size, memory, space, features, base }: DeviceQueueOptions) {
+  /** @throws {QueueError} size or memory do not make a packed ring; see `PackedInflight` */
+  constructor({ size, memory, space, features, base, inflight }: DeviceQueueOptions) {
     this.size = size;
     this.raw = packedRing(size, memory);
     this.#space = space;
     this.#eventIdx = features.eventIdx;
-    this.#indirect = features.indirect;
-    this.#table = new IndirectTable(space);
     this.#next = new RingPosition(size, base & 0xffff);
     this.#used = new RingPosition(size, base >>> 16);
+    if (inflight !== undefined) {
+      this.#inflight = new PackedInflight(inflight, size, base, this.raw.descriptors16);
+      this.#resubmit = this.#inflight.resubmit.length;
+      this.#taken = this.#inflight.outstanding;
+      if (!this.#inflight.fresh) {
+        this.#used.copy(this.#inflight.used);
+        this.#next.copy(this.#used);
+        this.#next.advance(this.#taken);
+      }
+    }
+    this.#walker = new PackedChainWalker(this.raw, space, features.indirect, this.#inflight);
     this.#bufferIds = new Uint16Array(size);
     this.#counts = new Uint16Array(size);
+    this.#entries = new Uint16Array(size);
     this.#freeSlots = Uint16Array.from({ length: size }, (_, i) => size - 1 - i);
     this.#freeCount = size;
+    this.#doneSlots = new Uint16Array(size);
+    this.#doneLengths = new Uint32Array(size);
   }
 
   next(chain: ChainCursor): boolean {
     if (this.broken !== undefined) return false;
+    if (this.#resubmit > 0) return this.#again(chain);
     // Memory that was taken away reads as zeroes: in a ring that is polled nobody else would see it.
     if (!this.#isAvailable()) {
       this.#memoryGone();
       return false;
     }
     if (this.#memoryGone()) return false;
-    const wrong = this.#walk(chain);
-    if (wrong === undefined) return true;
-    this.fail(`chain at ${this.#next.index}: ${wrong.reason}`, wrong.section);
-    return false;
+    const { index } = this.#next;
+    const wrong = this.#walker.walk(index, this.size - this.#taken, chain);
+    if (wrong !== undefined) {
+      this.fail(`chain at ${index}: ${wrong.reason}`, wrong.section);
+      return false;
+    }
+    const { count } = this.#walker;
+    this.#accept(chain, this.#inflight?.head ?? 0);
+    this.#taken += count;
+    this.#next.advance(count);
+    return true;
   }
 
   hasNext(): boolean {
-    return this.broken === undefined && this.#isAvailable();
+    return this.broken === undefined && (this.#resubmit > 0 || this.#isAvailable());
   }
 
   complete(slot: number, written: number): void {
-    const { raw } = this;
-    const { index, wrap } = this.#used;
-    const count = this.#counts[slot] ?? 1;
-    raw.descriptors[index * 4 + 2] = written;
-    raw.descriptors16[index * 8 + 6] = this.#bufferIds[slot] ?? 0;
-    const flags = (wrap ? Available | Used : 0) | (written > 0 ? Write : 0);
-    if (this.#held) {
-      Atomics.store(raw.descriptors16, index * 8 + 7, flags);
-    } else {
-      this.#held = true;
-      this.#heldIndex = index;
-      this.#heldFlags = flags;
-    }
-    this.#used.advance(count);
-    this.#taken -= count;
-    this.#freeSlots[this.#freeCount] = slot;
-    this.#freeCount += 1;
     this.inFlight -= 1;
+    if (this.#inflight === undefined) {
+      this.#write(slot, written);
+      return;
+    }
+    // Noted, written and shown one by one in publish(): the ring must not be ahead of the notes.
+    if (this.#doneCount === this.size) return;
+    this.#doneSlots[this.#doneCount] = slot;
+    this.#doneLengths[this.#doneCount] = written;
+    this.#doneCount += 1;
   }
 
   publish(): boolean {
-    if (!this.#held || this.#memoryGone()) return false;
-    this.#held = false;
-    Atomics.store(this.raw.descriptors16, this.#heldIndex * 8 + 7, this.#heldFlags);
+    if (this.#inflight === undefined) {
+      if (!this.#held || this.#memoryGone()) return false;
+      this.#held = false;
+      Atomics.store(this.raw.descriptors16, this.#heldIndex * 8 + 7, this.#heldFlags);
+    } else {
+      if (this.#doneCount === 0 || this.#memoryGone()) return false;
+      this.#showNoted(this.#inflight);
+    }
     const flags = Atomics.load(this.raw.driverEvent, 1) & 3;
     const before = this.#decided;
     this.#decided = this.#used.index;
@@ -128,7 +148,7 @@ export class PackedDeviceQueue implements DeviceQueue {
     } else {
       Atomics.store(this.raw.deviceEvent, 1, EventFlag.Enable);
     }
-    return !this.#isAvailable() && !this.#memoryGone();
+    return !this.#isAvailable() && this.#resubmit === 0 && !this.#memoryGone();
   }
 
   disarm(): void {
@@ -150,79 +170,69 @@ export class PackedDeviceQueue implements DeviceQueue {
     return ((flags & Available) !== 0) === wrap && ((flags & Used) !== 0) !== wrap;
   }
 
-  /** Takes the chain that begins at the next position; it goes on only if all of it is in order. */
-  #walk(chain: ChainCursor): QueueFault | undefined {
-    const { raw, size } = this;
-    const descriptor = this.#descriptor;
-    resetChain(chain);
-    const room = size - this.#taken;
-    let index = this.#next.index;
-    let count = 0;
-    for (;;) {
-      if (count >= room) {
-        return fault(
-          "2.8.17",
-          `expected at most ${size} descriptors available or in use, got more or a chain without end`,
-        );
-      }
-      descriptor.take(raw.descriptors, index * 4);
-      count += 1;
-      const flags = descriptor.fourth;
-      if ((flags & Indirect) !== 0) {
-        if (count > 1 || (flags & Next) !== 0) {
-          return fault("2.8.8", "got an indirect descriptor in a chain of several");
-        }
-        const id = descriptor.third;
-        return this.#walkTable(chain) ?? this.#accept(chain, id, count);
-      }
-      const wrong = appendBuffer(chain, descriptor, (flags & Write) !== 0, this.#space);
-      if (wrong !== undefined) return wrong;
-      // The last descriptor of a chain carries the buffer's id.
-      if ((flags & Next) === 0) return this.#accept(chain, descriptor.third, count);
-      index = index + 1 === size ? 0 : index + 1;
+  /** Takes the next of the chains that were in work before. */
+  #again(chain: ChainCursor): boolean {
+    if (this.#inflight === undefined || this.#memoryGone()) return false;
+    const { resubmit } = this.#inflight;
+    const entry = resubmit[resubmit.length - this.#resubmit] ?? 0;
+    const wrong = this.#walker.walkAgain(this.#inflight, entry, chain);
+    if (wrong !== undefined) {
+      this.fail(`chain in flight before: ${wrong.reason}`, wrong.section);
+      return false;
     }
+    this.#resubmit -= 1;
+    this.#accept(chain, entry);
+    return true;
   }
 
-  /** The entries of an indirect table follow each other; of their flags only WRITE means anything. */
-  #walkTable(chain: ChainCursor): QueueFault | undefined {
-    const descriptor = this.#descriptor;
-    const table = this.#table;
-    if (!this.#indirect) {
-      return fault("2.8.19", "got an indirect descriptor without VIRTIO_RING_F_INDIRECT_DESC");
-    }
-    if (descriptor.length === 0 || descriptor.length % 16 !== 0) {
-      return fault("2.8.7", `expected an indirect table of n * 16 bytes, got ${descriptor.length}`);
-    }
-    if (table.open(descriptor) !== Resolved.Ok) {
-      return outside("an indirect table", descriptor, "2.8.7");
-    }
-    const limit = Math.max(this.size, MAX_CHAIN);
-    if (table.size > limit) {
-      return fault("2.8.19", `expected at most ${limit} descriptors in a table, got ${table.size}`);
-    }
-    for (let i = 0; i < table.size; i += 1) {
-      table.take(i, descriptor);
-      const writable = (descriptor.fourth & Write) !== 0;
-      const wrong = appendBuffer(chain, descriptor, writable, this.#space);
-      if (wrong !== undefined) return wrong;
-    }
-    return undefined;
-  }
-
-  #accept(chain: ChainCursor, bufferId: number, count: number): undefined {
+  /** Names the chain that was walked. */
+  #accept(chain: ChainCursor, entry: number): void {
     this.#freeCount -= 1;
     const slot = this.#freeSlots[this.#freeCount] ?? 0;
-    this.#bufferIds[slot] = bufferId;
-    this.#counts[slot] = count;
+    this.#bufferIds[slot] = this.#walker.bufferId;
+    this.#counts[slot] = this.#walker.count;
+    this.#entries[slot] = entry;
     chain.id = slot;
-    this.#taken += count;
     this.inFlight += 1;
-    this.#next.advance(count);
+  }
+
+  /** Writes a used descriptor. The flags of the first of a batch are held back. */
+  #write(slot: number, written: number): void {
+    const { raw } = this;
+    const { index, wrap } = this.#used;
+    raw.descriptors[index * 4 + 2] = written;
+    raw.descriptors16[index * 8 + 6] = this.#bufferIds[slot] ?? 0;
+    const flags = (wrap ? Available | Used : 0) | (written > 0 ? Write : 0);
+    if (this.#held) {
+      Atomics.store(raw.descriptors16, index * 8 + 7, flags);
+    } else {
+      this.#held = true;
+      this.#heldIndex = index;
+      this.#heldFlags = flags;
+    }
+    const count = this.#counts[slot] ?? 1;
+    this.#used.advance(count);
+    this.#taken -= count;
+    this.#freeSlots[this.#freeCount] = slot;
+    this.#freeCount += 1;
+  }
+
+  #showNoted(inflight: PackedInflight): void {
+    for (let i = 0; i < this.#doneCount; i += 1) {
+      const slot = this.#doneSlots[i] ?? 0;
+      const entry = this.#entries[slot] ?? 0;
+      this.#write(slot, this.#doneLengths[i] ?? 0);
+      inflight.completing(entry, this.#used);
+      Atomics.store(this.raw.descriptors16, this.#heldIndex * 8 + 7, this.#heldFlags);
+      this.#held = false;
+      inflight.shown(entry, this.#used);
+    }
+    this.#doneCount = 0;
   }
 
   /** Looked at where a batch begins and where it ends. */
   #memoryGone(): boolean {
-    if (!this.#space.broken) return false;
+    if (!this.#space.broken && this.#inflight?.area.broken !== true) return false;
     this.broken ??= MEMORY_GONE;
     return true;
   }

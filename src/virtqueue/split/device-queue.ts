@@ -1,5 +1,6 @@
 import { needsEvent, u16Distance } from "../../base/index.ts";
 import type { AddressSpace } from "../../memory/index.ts";
+import { SplitInflight } from "../inflight/split-inflight.ts";
 import { MEMORY_GONE } from "../memory-gone.ts";
 import type { RawSplitRing } from "../raw-ring.ts";
 import type {
@@ -36,26 +37,36 @@ export class SplitDeviceQueue implements DeviceQueue {
   /** Used idx with everything completed; the driver sees it from publish() on. */
   #used: number;
   #published: number;
+  readonly #inflight: SplitInflight | undefined;
+  /** How many of the chains that were in work before are still to be served again. */
+  #resubmit = 0;
   /** Used idx at the last decision about a call; undefined before the first, which always calls. */
   #decided: number | undefined;
 
-  /** @throws {QueueError} size or memory do not make a split ring */
-  constructor({ size, memory, space, features, base }: DeviceQueueOptions) {
+  /** @throws {QueueError} size or memory do not make a split ring; see `SplitInflight` */
+  constructor({ size, memory, space, features, base, inflight }: DeviceQueueOptions) {
     this.size = size;
     this.raw = splitRing(size, memory);
     this.#mask = size - 1;
     this.#space = space;
     this.#walker = new ChainWalker(this.raw, space, features.indirect);
     this.#eventIdx = features.eventIdx;
-    this.#next = base & 0xffff;
-    this.#seen = this.#next;
     // The used index continues from memory: it is the only record of what was already completed.
     this.#used = Atomics.load(this.raw.used16, 1);
     this.#published = this.#used;
+    this.#next = base & 0xffff;
+    if (inflight !== undefined) {
+      const available = Atomics.load(this.raw.available, 1);
+      this.#inflight = new SplitInflight(inflight, size, this.#used, available);
+      this.#resubmit = this.#inflight.resubmit.length;
+      if (!this.#inflight.fresh) this.#next = (this.#used + this.#resubmit) & 0xffff;
+    }
+    this.#seen = this.#next;
   }
 
   next(chain: ChainCursor): boolean {
     if (this.broken !== undefined) return false;
+    if (this.#resubmit > 0) return this.#again(chain);
     if (this.#next === this.#seen) {
       this.#seen = Atomics.load(this.raw.available, 1);
       if (this.#memoryGone()) return false;
@@ -70,24 +81,25 @@ export class SplitDeviceQueue implements DeviceQueue {
       }
     }
     const head = this.raw.available[2 + (this.#next & this.#mask)] ?? 0;
-    const fault = this.#walker.walk(head, chain);
-    if (fault !== undefined) {
-      this.fail(`chain ${head}: ${fault.reason}`, fault.section);
-      return false;
-    }
+    if (!this.#walk(head, chain)) return false;
+    this.#inflight?.taken(head);
     this.#next = (this.#next + 1) & 0xffff;
     this.inFlight += 1;
     return true;
   }
 
   hasNext(): boolean {
-    return this.broken === undefined && Atomics.load(this.raw.available, 1) !== this.#next;
+    return (
+      this.broken === undefined &&
+      (this.#resubmit > 0 || Atomics.load(this.raw.available, 1) !== this.#next)
+    );
   }
 
   complete(id: number, written: number): void {
     const slot = 1 + 2 * (this.#used & this.#mask);
     this.raw.used32[slot] = id;
     this.raw.used32[slot + 1] = written;
+    this.#inflight?.completed(id);
     this.#used = (this.#used + 1) & 0xffff;
     this.inFlight -= 1;
   }
@@ -96,6 +108,7 @@ export class SplitDeviceQueue implements DeviceQueue {
     if (this.#used === this.#published || this.#memoryGone()) return false;
     this.#published = this.#used;
     Atomics.store(this.raw.used16, 1, this.#used);
+    this.#inflight?.shown(this.#used);
     if (!this.#eventIdx) return (Atomics.load(this.raw.available, 0) & NO_INTERRUPT) === 0;
     const event = Atomics.load(this.raw.available, this.raw.usedEventIndex);
     const before = this.#decided;
@@ -109,7 +122,11 @@ export class SplitDeviceQueue implements DeviceQueue {
     } else {
       Atomics.store(this.raw.used16, 0, 0);
     }
-    return Atomics.load(this.raw.available, 1) === this.#next && !this.#memoryGone();
+    return (
+      Atomics.load(this.raw.available, 1) === this.#next &&
+      this.#resubmit === 0 &&
+      !this.#memoryGone()
+    );
   }
 
   disarm(): void {
@@ -131,9 +148,27 @@ export class SplitDeviceQueue implements DeviceQueue {
     if (!this.#memoryGone()) this.broken ??= { reason, section };
   }
 
+  /** Takes the next of the chains that were in work before. */
+  #again(chain: ChainCursor): boolean {
+    if (this.#inflight === undefined || this.#memoryGone()) return false;
+    const { resubmit } = this.#inflight;
+    const head = resubmit[resubmit.length - this.#resubmit] ?? 0;
+    if (!this.#walk(head, chain)) return false;
+    this.#resubmit -= 1;
+    this.inFlight += 1;
+    return true;
+  }
+
+  #walk(head: number, chain: ChainCursor): boolean {
+    const fault = this.#walker.walk(head, chain);
+    if (fault === undefined) return true;
+    this.fail(`chain ${head}: ${fault.reason}`, fault.section);
+    return false;
+  }
+
   /** Looked at where a batch begins and where it ends. */
   #memoryGone(): boolean {
-    if (!this.#space.broken) return false;
+    if (!this.#space.broken && this.#inflight?.area.broken !== true) return false;
     this.broken ??= MEMORY_GONE;
     return true;
   }

@@ -1,0 +1,171 @@
+import { fstatSync } from "node:fs";
+import { MemoryAccessError } from "../base/index.ts";
+import { brokenMappings, Mapping, type OwnedFd, SharedMemory } from "../os/index.ts";
+import type { Inflight } from "../protocol/index.ts";
+import { type MemoryView, Window, WINDOW_SIZE } from "./window.ts";
+
+const PAGE_SIZE = 4096;
+/** Every queue's part of the region is a multiple of this, bytes. */
+const STRIDE = 64;
+
+/** What one queue notes of the requests that it has in work. */
+export interface InflightArea {
+  readonly view: MemoryView;
+  /** Requests or descriptors that it has room for: the queue size that the region was made for. */
+  readonly entries: number;
+  /** Whether a peer took the memory away. Cheap: to be looked at once a batch. */
+  readonly broken: boolean;
+}
+
+/** What another thread needs to map the region again: borrowed, and structured-clonable. */
+export interface InflightHandle {
+  readonly fd: number;
+  readonly description: Inflight;
+}
+
+/** Bytes of one queue's part: a header and an entry for each place in the ring. */
+export function inflightQueueBytes(packed: boolean, queueSize: number): number {
+  const bytes = packed ? 32 + 32 * queueSize : 16 + 16 * queueSize;
+  return Math.ceil(bytes / STRIDE) * STRIDE;
+}
+
+/**
+ * The memory in which a back-end notes what it is working on, so that another one can go on where
+ * it was killed (specification: "Inflight I/O tracking"). It outlives back-ends: the front-end keeps
+ * it. Whatever is in it may have been written by anybody.
+ */
+export class InflightRegion {
+  readonly description: Inflight;
+  readonly #fd: OwnedFd;
+  readonly #borrowed: boolean;
+  readonly #window: Window;
+  /** Where the region begins in the window. */
+  readonly #head: number;
+  #broken = false;
+  #breaks = -1;
+
+  /**
+   * @param fd taken over: closed with the region, and also when this throws
+   * @param packed the format of the rings
+   * @param borrowed the descriptor is somebody else's: it is never closed here
+   * @throws {MemoryAccessError} the numbers make no region, or the file does not cover it or cannot
+   * be mapped for reading and writing
+   */
+  constructor(description: Inflight, fd: OwnedFd, packed: boolean, borrowed = false) {
+    this.description = description;
+    this.#fd = fd;
+    this.#borrowed = borrowed;
+    try {
+      const alignment = checkRegion(description, fd.fd, packed);
+      const offset = Number(description.mmapOffset);
+      this.#head = offset % alignment;
+      const length = this.#head + neededBytes(description, packed);
+      this.#window = new Window(
+        Mapping.map(fd.fd, {
+          offset: offset - this.#head,
+          length: Math.ceil(length / alignment) * alignment,
+          writable: true,
+        }),
+      );
+    } catch (cause) {
+      if (!borrowed) fd.close();
+      if (cause instanceof MemoryAccessError) throw cause;
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw refused(`expected memory that can be mapped for reading and writing, got ${reason}`);
+    }
+  }
+
+  /** A fresh one, and what tells of it. Zeroes: nothing is in work, and no queue has begun. */
+  static create(
+    numQueues: number,
+    queueSize: number,
+    packed: boolean,
+  ): { description: Inflight; fd: OwnedFd } {
+    const bytes = numQueues * inflightQueueBytes(packed, queueSize);
+    const description = { mmapSize: BigInt(bytes), mmapOffset: 0n, numQueues, queueSize };
+    return { description, fd: SharedMemory.create("vhost-user-inflight", bytes).fd };
+  }
+
+  /**
+   * The part of one queue; undefined: the region was made for fewer queues.
+   *
+   * @throws {MemoryAccessError} the region was made for rings of the other format
+   */
+  area(index: number, packed: boolean): InflightArea | undefined {
+    const { numQueues, queueSize } = this.description;
+    if (index >= numQueues) return undefined;
+    const length = inflightQueueBytes(packed, queueSize);
+    const offset = this.#head + index * length;
+    if (offset + length > this.#window.bytes.length) {
+      throw refused(
+        "it was handed over before the format of the rings changed; hand it over again",
+      );
+    }
+    const isBroken = (): boolean => this.broken;
+    return {
+      view: { window: this.#window, offset, length },
+      entries: queueSize,
+      get broken() {
+        return isBroken();
+      },
+    };
+  }
+
+  /** The mapping is asked only after some mapping of this process broke. */
+  get broken(): boolean {
+    const breaks = brokenMappings();
+    if (breaks !== this.#breaks) {
+      this.#breaks = breaks;
+      this.#broken = this.#window.mapping.broken;
+    }
+    return this.#broken;
+  }
+
+  /** For another thread of this process. */
+  get handle(): InflightHandle {
+    return { fd: this.#fd.fd, description: this.description };
+  }
+
+  /** Unmaps and closes. Areas must no longer be used. Idempotent. */
+  close(): void {
+    this.#window.mapping.unmap();
+    if (!this.#borrowed) this.#fd.close();
+  }
+}
+
+function neededBytes({ numQueues, queueSize }: Inflight, packed: boolean): number {
+  return numQueues * inflightQueueBytes(packed, queueSize);
+}
+
+/** Returns the alignment (bytes) that mappings of the file need. */
+function checkRegion(description: Inflight, fd: number, packed: boolean): number {
+  const { mmapSize, mmapOffset, numQueues, queueSize } = description;
+  if (numQueues === 0 || queueSize === 0) {
+    throw refused(`expected room for a queue, got ${numQueues} queues of ${queueSize} entries`);
+  }
+  const needed = BigInt(neededBytes(description, packed));
+  if (needed > BigInt(WINDOW_SIZE)) {
+    throw refused(`expected at most ${WINDOW_SIZE} bytes, ${numQueues} queues need ${needed}`);
+  }
+  if (mmapSize < needed) {
+    throw refused(
+      `expected at least ${needed} bytes for ${numQueues} queues of ${queueSize} entries, got ${mmapSize}`,
+    );
+  }
+  if (mmapOffset % 8n !== 0n) {
+    throw refused(`expected an offset that is a multiple of 8, got ${mmapOffset}`);
+  }
+  const file = fstatSync(fd);
+  if (!file.isFile()) throw refused("expected the descriptor of a file that can be mapped");
+  // Number() below would round a larger offset; no file is that long.
+  if (mmapOffset + mmapSize > BigInt(file.size)) {
+    throw refused(
+      `expected a file of at least ${mmapOffset + mmapSize} bytes (mmap offset + size), got ${file.size}`,
+    );
+  }
+  return Math.max(PAGE_SIZE, file.blksize);
+}
+
+function refused(reason: string): MemoryAccessError {
+  return new MemoryAccessError(`the memory for requests in flight: ${reason}`);
+}

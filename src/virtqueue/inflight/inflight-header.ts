@@ -1,0 +1,82 @@
+import { QueueError } from "../../base/index.ts";
+
+const VERSION = 1;
+/** Positions in the header, counted in half words. */
+const VERSION_AT = 4;
+const DESC_NUM_AT = 5;
+
+/** A chain in flight, and when it was taken: the entry's counter. */
+export interface InflightOrigin {
+  readonly entry: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/**
+ * What the header says, for both formats.
+ *
+ * @param size of the ring
+ * @throws {QueueError} neither a fresh region nor one for such a ring
+ */
+export function expectVersion(
+  halves: Uint16Array,
+  entries: number,
+  size: number,
+): "fresh" | "used" {
+  if (size > entries) {
+    throw new QueueError(
+      `in-flight region: expected room for ${size} entries, the size of the ring, got ${entries}`,
+    );
+  }
+  const version = Atomics.load(halves, VERSION_AT);
+  if (version === 0) return "fresh";
+  const descNum = halves[DESC_NUM_AT] ?? 0;
+  if (version !== VERSION || descNum !== entries) {
+    throw new QueueError(
+      `in-flight region: expected version 0, or ${VERSION} with ${entries} entries, ` +
+        `got version ${version} with ${descNum}`,
+    );
+  }
+  return "used";
+}
+
+/** Version, number of entries and the counter that tells the order in which chains were taken. */
+export class InflightHeader {
+  readonly #words: Uint32Array;
+  /** The next count: 64 bits as two halves. */
+  #low = 0;
+  #high = 0;
+
+  constructor(words: Uint32Array) {
+    this.#words = words;
+  }
+
+  /** Declares a fresh region a used one: the last step of its preparation. */
+  begin(halves: Uint16Array, entries: number): void {
+    halves[DESC_NUM_AT] = entries;
+    Atomics.store(halves, VERSION_AT, VERSION);
+  }
+
+  /** Writes the next count to a counter whose low half is `words[at]`. */
+  stamp(at: number): void {
+    this.#words[at] = this.#low;
+    this.#words[at + 1] = this.#high;
+    this.#low = (this.#low + 1) | 0;
+    if (this.#low === 0) this.#high = (this.#high + 1) | 0;
+  }
+
+  originOf(entry: number, at: number): InflightOrigin {
+    return { entry, low: this.#words[at] ?? 0, high: this.#words[at + 1] ?? 0 };
+  }
+
+  /** The entries, oldest first; counting goes on behind the youngest. */
+  inOrder(found: InflightOrigin[]): Uint16Array {
+    found.sort((a, b) => a.high - b.high || a.low - b.low);
+    const youngest = found.at(-1);
+    if (youngest !== undefined) {
+      this.#low = (youngest.low + 1) | 0;
+      this.#high = this.#low === 0 ? (youngest.high + 1) | 0 : youngest.high | 0;
+    }
+    return Uint16Array.from(found, ({ entry }) => entry);
+  }
+}

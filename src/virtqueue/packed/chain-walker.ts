@@ -1,0 +1,115 @@
+import { type AddressSpace, Resolved } from "../../memory/index.ts";
+import { appendBuffer, fault, outside, resetChain } from "../chain.ts";
+import { Descriptor, DescriptorFlag } from "../descriptor.ts";
+import { IndirectTable } from "../indirect-table.ts";
+import type { PackedInflight } from "../inflight/packed-inflight.ts";
+import type { RawPackedRing } from "../raw-ring.ts";
+import type { ChainCursor, QueueFault } from "../types.ts";
+
+const { Write, Next, Indirect } = DescriptorFlag;
+
+/** Descriptors of an indirect table that are followed at most, where the queue is smaller. */
+const MAX_CHAIN = 1024;
+
+/** Follows the descriptor chains of a packed ring and translates their buffers. */
+export class PackedChainWalker {
+  /** Of the chain that was walked last: its ring descriptors, and what the driver calls it. */
+  count = 0;
+  bufferId = 0;
+  readonly #ring: RawPackedRing;
+  readonly #memory: AddressSpace;
+  readonly #indirect: boolean;
+  readonly #inflight: PackedInflight | undefined;
+  readonly #descriptor = new Descriptor();
+  readonly #table: IndirectTable;
+
+  /** @param inflight gets a copy of each descriptor of the ring */
+  constructor(
+    ring: RawPackedRing,
+    memory: AddressSpace,
+    indirect: boolean,
+    inflight: PackedInflight | undefined,
+  ) {
+    this.#ring = ring;
+    this.#memory = memory;
+    this.#indirect = indirect;
+    this.#inflight = inflight;
+    this.#table = new IndirectTable(memory);
+  }
+
+  /**
+   * Fills the cursor from the chain that starts at `index`; undefined: it is in order.
+   *
+   * @param room ring descriptors that it can have at most
+   */
+  walk(index: number, room: number, chain: ChainCursor): QueueFault | undefined {
+    const { size } = this.#ring;
+    const descriptor = this.#descriptor;
+    resetChain(chain);
+    for (let count = 0; count < room;) {
+      descriptor.take(this.#ring.descriptors, index * 4);
+      count += 1;
+      const last = (descriptor.fourth & Next) === 0;
+      this.#inflight?.take(descriptor, count === 1, last);
+      const wrong = this.#append(chain, count);
+      if (wrong !== undefined || last) return wrong;
+      index = index + 1 === size ? 0 : index + 1;
+    }
+    return fault(
+      "2.8.17",
+      `expected at most ${size} descriptors available or in use, got more or a chain without end`,
+    );
+  }
+
+  /** As {@link walk}, from the copies of a chain that was taken before. */
+  walkAgain(inflight: PackedInflight, head: number, chain: ChainCursor): QueueFault | undefined {
+    resetChain(chain);
+    const count = inflight.countOf(head);
+    let entry = head;
+    for (let i = 1; i <= count; i += 1) {
+      entry = inflight.read(entry, this.#descriptor);
+      const wrong = this.#append(chain, i);
+      if (wrong !== undefined) return wrong;
+    }
+    return undefined;
+  }
+
+  /** The last descriptor of a chain carries the buffer's id. */
+  #append(chain: ChainCursor, count: number): QueueFault | undefined {
+    const descriptor = this.#descriptor;
+    const { third, fourth: flags } = descriptor;
+    this.count = count;
+    this.bufferId = third;
+    if ((flags & Indirect) === 0) {
+      return appendBuffer(chain, descriptor, (flags & Write) !== 0, this.#memory);
+    }
+    if (count === 1 && (flags & Next) === 0) return this.#appendTable(chain);
+    return fault("2.8.8", "got an indirect descriptor in a chain of several");
+  }
+
+  /** The entries of an indirect table follow each other; of their flags only WRITE means anything. */
+  #appendTable(chain: ChainCursor): QueueFault | undefined {
+    const descriptor = this.#descriptor;
+    const table = this.#table;
+    if (!this.#indirect) {
+      return fault("2.8.19", "got an indirect descriptor without VIRTIO_RING_F_INDIRECT_DESC");
+    }
+    if (descriptor.length === 0 || descriptor.length % 16 !== 0) {
+      return fault("2.8.7", `expected an indirect table of n * 16 bytes, got ${descriptor.length}`);
+    }
+    if (table.open(descriptor) !== Resolved.Ok) {
+      return outside("an indirect table", descriptor, "2.8.7");
+    }
+    const limit = Math.max(this.#ring.size, MAX_CHAIN);
+    if (table.size > limit) {
+      return fault("2.8.19", `expected at most ${limit} descriptors in a table, got ${table.size}`);
+    }
+    for (let i = 0; i < table.size; i += 1) {
+      table.take(i, descriptor);
+      const writable = (descriptor.fourth & Write) !== 0;
+      const wrong = appendBuffer(chain, descriptor, writable, this.#memory);
+      if (wrong !== undefined) return wrong;
+    }
+    return undefined;
+  }
+}
