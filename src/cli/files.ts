@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs";
 import { EnvironmentError, UsageError } from "../base/index.ts";
 
 /** Permissions, room, limits: what the machine lacks. */
@@ -34,4 +35,24 @@ export function withUserFile<T>(path: string, expected: string, remedy: string, 
     const missing = code === "EACCES" || code === "EPERM" ? "permission denied" : error.message;
     throw new EnvironmentError(`${path}: expected ${expected}, ${missing} (${code})`, options);
   }
+}
+
+/**
+ * Writes a file that the user named.
+ *
+ * @param overwrite whether it may exist already
+ * @throws {UsageError | EnvironmentError}
+ */
+export function saveUserFile(path: string, content: string | Uint8Array, overwrite: boolean): void {
+  withUserFile(path, "a file to write", "choose another path", () => {
+    try {
+      writeFileSync(path, content, { flag: overwrite ? "w" : "wx" });
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+      throw new UsageError(
+        `${path}: expected a file that does not exist yet; it was left alone: choose another or add --force`,
+        { cause: error },
+      );
+    }
+  });
 }

@@ -1,7 +1,9 @@
 import { NegotiationError, ProtocolError } from "../base/index.ts";
 import type { GuestMemory } from "../memory/index.ts";
-import type { OwnedFd } from "../os/index.ts";
+import type { EventFd, OwnedFd } from "../os/index.ts";
 import { ProtocolFeature, VirtioFeature } from "../protocol/index.ts";
+import type { RingMemory } from "../virtqueue/index.ts";
+import type { Notifications } from "./notifications.ts";
 import type { ClientQueue } from "./queue.ts";
 import type { FrontendRequests } from "./requests.ts";
 
@@ -86,8 +88,22 @@ export async function shareMemory(requests: FrontendRequests, memory: GuestMemor
   );
 }
 
+/** What a back-end is told of a queue. */
+export interface QueueSetup {
+  readonly index: number;
+  readonly ring: {
+    readonly size: number;
+    readonly base: number;
+    readonly parts: Readonly<Record<keyof RingMemory, { readonly userAddress: bigint }>>;
+  };
+  readonly kick: EventFd;
+  readonly call: EventFd;
+  readonly error: EventFd;
+  readonly notifications: Notifications;
+}
+
 /** Sets a ring up, starts and enables it. */
-export async function startRing(requests: FrontendRequests, queue: ClientQueue): Promise<void> {
+export async function startRing(requests: FrontendRequests, queue: QueueSetup): Promise<void> {
   const { index, ring } = queue;
   const { descriptors, driver, device } = ring.parts;
   await requests.setVringNum(index, ring.size);
@@ -127,8 +143,7 @@ export async function confirmStart(requests: FrontendRequests): Promise<void> {
  * @throws {ProtocolError} the ring cannot stand there
  */
 export async function stopRing(requests: FrontendRequests, queue: ClientQueue): Promise<number> {
-  await enableRing(requests, queue.index, false);
-  const base = await requests.getVringBase(queue.index);
+  const base = await haltRing(requests, queue.index);
   queue.stop();
   queue.collect();
   const { ring } = queue;
@@ -138,6 +153,12 @@ export async function stopRing(requests: FrontendRequests, queue: ClientQueue): 
     `VHOST_USER_GET_VRING_BASE reply: expected the index of queue ${queue.index} to be ${expected}, got ${actual}`,
     { request: "VHOST_USER_GET_VRING_BASE", field: "num", expected, actual },
   );
+}
+
+/** Stops a ring; returns where it stands. */
+export async function haltRing(requests: FrontendRequests, index: number): Promise<number> {
+  await enableRing(requests, index, false);
+  return requests.getVringBase(index);
 }
 
 /** Without the gate bit rings are enabled from the start, and nothing could change that. */

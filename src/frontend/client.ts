@@ -35,6 +35,7 @@ import {
   noKick,
   type Notifications,
 } from "./notifications.ts";
+import { ClientThread, type ClientThreadOptions } from "./client-thread.ts";
 import { ClientQueue, type ClientQueueOptions } from "./queue.ts";
 import { FrontendRequests } from "./requests.ts";
 
@@ -75,6 +76,7 @@ export class Client {
   readonly #backendHandlers: BackendRequestHandlers;
   readonly #queues = new Set<ClientQueue>();
   readonly #started = new Set<ClientQueue>();
+  readonly #threads = new Set<ClientThread>();
   #backendChannel: BackendChannel | undefined;
   #closing: Promise<void> | undefined;
   #ignoreSignal: () => void = () => undefined;
@@ -108,6 +110,7 @@ export class Client {
     this.requests = new FrontendRequests(caller, negotiation);
     void this.#channel.closed.then(({ error }) => {
       for (const queue of this.#queues) queue.fail(error);
+      for (const thread of this.#threads) thread.fail(error);
     });
   }
 
@@ -214,6 +217,19 @@ export class Client {
   }
 
   /**
+   * Starts queues whose driver halves are in a thread of their own, which blocks in driving them.
+   * They begin at {@link ClientThread.go}.
+   *
+   * @throws as {@link startQueue}; {@link ClientThread.start}
+   */
+  async startThread(options: ClientThreadOptions): Promise<ClientThread> {
+    const thread = await ClientThread.start(this, options);
+    this.#threads.add(thread);
+    await confirmStart(this.requests);
+    return thread;
+  }
+
+  /**
    * Stops a ring: the back-end completes what is in flight first. It can be started again.
    *
    * @returns where it stands
@@ -282,11 +298,13 @@ export class Client {
   async #close(): Promise<void> {
     try {
       for (const queue of this.#started) await this.stopQueue(queue);
+      for (const thread of this.#threads) await thread.stop();
     } catch (error) {
       // It is on its way out; a peer that is gone or silent cannot be stopped any further.
       if (error instanceof TypeError || error instanceof RangeError) throw error;
     } finally {
       this.#release();
+      for (const thread of this.#threads) await thread.close();
     }
   }
 
@@ -296,6 +314,7 @@ export class Client {
     this.#backendChannel?.close();
     this.#options.hostNotifiers?.close();
     for (const queue of this.#queues) queue.close();
+    for (const thread of this.#threads) void thread.close();
     this.memory.close();
   }
 }

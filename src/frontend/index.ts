@@ -9,5 +9,6 @@ export * from "./host-notifiers.ts";
 export type { NotificationWay, Notifications } from "./notifications.ts";
 export * from "./shared-memory-regions.ts";
 export * from "./shared-objects.ts";
+export * from "./client-thread.ts";
 export * from "./queue.ts";
 export * from "./requests.ts";

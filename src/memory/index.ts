@@ -3,6 +3,7 @@
  * guest, user and IOVA addresses in them. Imports protocol (types) and os.
  */
 export * from "./address-space.ts";
+export * from "./arena.ts";
 export * from "./guest-memory.ts";
 export * from "./inflight-region.ts";
 export * from "./region.ts";

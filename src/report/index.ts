@@ -1,6 +1,9 @@
 /**
  * report: one model of results, and the forms it is given: text, JUnit; JSON is the model itself.
  */
+export * from "./bench-html.ts";
+export * from "./bench-model.ts";
+export * from "./bench-text.ts";
 export * from "./junit.ts";
 export * from "./model.ts";
 export * from "./text.ts";

@@ -3,8 +3,11 @@
  * looking. The only place that starts worker threads. Imports virtqueue and memory.
  */
 export * from "./device-runner.ts";
+export type { DriverRingPlace, RingLeft } from "./driver-messages.ts";
 export * from "./driver-runner.ts";
+export * from "./driver-worker.ts";
 export * from "./mode.ts";
+export * from "./ring-driver.ts";
 export * from "./ring-server.ts";
 export * from "./ring-worker.ts";
 export type { RingEnd } from "./worker-messages.ts";

@@ -1,7 +1,7 @@
 import type {
   AddressSpace,
+  BufferSource,
   GuestBuffer,
-  GuestMemory,
   InflightArea,
   MemoryView,
   SpanList,
@@ -58,7 +58,7 @@ export interface DeviceQueueOptions {
 export interface DriverQueueOptions {
   readonly size: number;
   /** Where the ring's parts come from, zeroed. */
-  readonly memory: Pick<GuestMemory, "allocate">;
+  readonly memory: BufferSource;
   readonly features: RingFeatures;
   /** Segments an indirect table has room for; a longer chain takes descriptors of the ring. Default 8. */
   readonly indirectSegments?: number | undefined;

@@ -7,4 +7,5 @@ export * from "./device.ts";
 export * from "./driver.ts";
 export * from "./layout.ts";
 export * from "./queue.ts";
+export * from "./driver-slots.ts";
 export * from "./storage.ts";

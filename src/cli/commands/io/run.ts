@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { randomInt } from "node:crypto";
 import {
   PeerClosedError,
@@ -7,7 +7,6 @@ import {
   type WaitOptions,
 } from "../../../base/index.ts";
 import { BLOCK_DRIVER_FEATURES, BlockDriver, SECTOR_SIZE } from "../../../devices/block/index.ts";
-import { Client, type ClientOptions } from "../../../frontend/index.ts";
 import {
   MismatchError,
   StalledError,
@@ -15,16 +14,13 @@ import {
   type VerifyResult,
 } from "../../../load/index.ts";
 import type { Completion } from "../../../runtime/index.ts";
-import { type CommonOptions, type Context, messagePrinter } from "../../context.ts";
+import { type ConnectOptions, connectClient } from "../../connect-client.ts";
+import type { Context } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
-import { withUserFile } from "../../files.ts";
+import { saveUserFile, withUserFile } from "../../files.ts";
 import { formatSize } from "../../units.ts";
 
-export interface BlockOptions extends CommonOptions {
-  readonly listen?: true | undefined;
-  readonly packed?: true | undefined;
-  readonly strict?: true | undefined;
-  readonly timeout: number;
+export interface BlockOptions extends ConnectOptions {
   readonly ioTimeout: number;
 }
 
@@ -42,7 +38,7 @@ export async function read(
   await withDriver(socket, options, context, async (driver, wait) => {
     const bytes = await driver.read(options.offset, options.length, wait);
     if (options.out !== undefined) {
-      save(options.out, bytes, options.force === true);
+      saveUserFile(options.out, bytes, options.force === true);
       output.note(`${formatSize(bytes.length)} at byte ${options.offset} saved to ${options.out}`);
     } else if (output.stdoutIsTerminal) {
       for (const line of hexDump(bytes, options.offset)) output.print(line);
@@ -144,7 +140,7 @@ export async function verify(
   output.note(`seed ${seed}`);
   try {
     for await (const result of verifyBlock({
-      connect: async (more) => open(socket, options, context, more),
+      connect: async (more) => connectClient(socket, options, context, "block", more),
       size,
       cases,
       seed,
@@ -190,7 +186,9 @@ async function withDriver(
   context: Context,
   use: (driver: BlockDriver, wait: WaitOptions) => Promise<void>,
 ): Promise<void> {
-  const client = await open(socket, options, context, { deviceFeatures: BLOCK_DRIVER_FEATURES });
+  const client = await connectClient(socket, options, context, "block", {
+    deviceFeatures: BLOCK_DRIVER_FEATURES,
+  });
   try {
     const driver = await BlockDriver.start(client);
     await use(driver, { timeoutMs: options.ioTimeout, signal: context.signal });
@@ -204,42 +202,9 @@ async function withDriver(
   }
 }
 
-async function open(
-  socket: string,
-  options: BlockOptions,
-  context: Context,
-  more: ClientOptions,
-): Promise<Client> {
-  const clientOptions: ClientOptions = {
-    ...more,
-    timeoutMs: options.timeout,
-    strictness: options.strict ? "strict" : "lenient",
-    packed: options.packed === true,
-    signal: context.signal,
-    observe: await messagePrinter(context, options, "block"),
-  };
-  return options.listen
-    ? Client.accept(socket, clientOptions)
-    : Client.connect(socket, clientOptions);
-}
-
 function readInput(path: string | undefined): Uint8Array {
   if (path === undefined) return readFileSync(0);
   return withUserFile(path, "a file to read", "name another", () => readFileSync(path));
-}
-
-function save(path: string, bytes: Uint8Array, overwrite: boolean): void {
-  withUserFile(path, "a file to write", "choose another path", () => {
-    try {
-      writeFileSync(path, bytes, { flag: overwrite ? "w" : "wx" });
-    } catch (error) {
-      if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
-      throw new UsageError(
-        `${path}: expected a file that does not exist yet; it was left alone: choose another or add --force`,
-        { cause: error },
-      );
-    }
-  });
 }
 
 function hexDump(bytes: Uint8Array, offset: number): string[] {

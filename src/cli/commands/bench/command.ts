@@ -1,0 +1,92 @@
+import { type Command, Option } from "@commander-js/extra-typings";
+import { BLOCK_WORKLOADS } from "../../../load/bench/workloads.ts";
+import { RING_MODES } from "../../../runtime/mode.ts";
+import type { Context } from "../../context.ts";
+import {
+  checked,
+  commonCommand,
+  groupCommand,
+  strictOption,
+  timeoutOption,
+} from "../../options.ts";
+import { parseChoice, parseDuration, parseInteger, parseSize } from "../../units.ts";
+
+const count = (most: number) => checked(parseInteger(1, most));
+
+/** Options of every bench. */
+function benchCommand(name: string, description: string) {
+  return commonCommand(name)
+    .description(description)
+    .option("--seconds <duration>", "how long to measure; default 5s", checked(parseDuration))
+    .addOption(
+      new Option("--warmup <duration>", "how long to go on before anything counts")
+        .default(1000, "1s")
+        .argParser(checked(parseDuration)),
+    )
+    .addOption(
+      new Option("--completion <mode>", `how completions are learnt of: ${RING_MODES.join(", ")}`)
+        .default("hybrid" as const)
+        .argParser(checked(parseChoice(RING_MODES))),
+    )
+    .option("--packed", "use packed rings where they are offered")
+    .option("--json", "print one JSON document")
+    .option("--json-file <file>", "save the JSON document as well")
+    .option("--html <file>", "save a page with curves")
+    .option("--baseline <file>", "fail where the result is worse than that --json-file")
+    .addOption(
+      new Option("--tolerance <percent>", "how much worse than the baseline it may be")
+        .default(10, "10")
+        .argParser(checked(parseInteger(0, 100))),
+    );
+}
+
+export function addBenchCommand(program: Command, context: Context): void {
+  const block = benchCommand("block", "a block device: requests a second and their latency")
+    .argument("<socket>", "path of the back-end's socket")
+    .addOption(
+      new Option("--rw <what>", `what is done: ${BLOCK_WORKLOADS.join(", ")} (7 reads to 3 writes)`)
+        .default("randread" as const)
+        .argParser(checked(parseChoice(BLOCK_WORKLOADS))),
+    )
+    .addOption(
+      new Option("--block-size <bytes>", "bytes of each request")
+        .default(4096, "4K")
+        .argParser(checked(parseSize)),
+    )
+    .addOption(
+      new Option("--depth <number>", "requests in flight on each queue")
+        .default(16, "16")
+        .argParser(count(10_922)),
+    )
+    .addOption(
+      new Option("--queues <number>", "queues to use").default(1, "1").argParser(count(256)),
+    )
+    .addOption(
+      new Option("--threads <number>", "threads that drive them")
+        .default(1, "1")
+        .argParser(count(64)),
+    )
+    .option("--requests <number>", "how many instead of how long", count(2 ** 31 - 1))
+    .option("--rate <number>", "requests a second; default: all it can", count(2 ** 31 - 1))
+    .option("--size <bytes>", "how much of the device, from its beginning", checked(parseSize))
+    .option("--verify", "write a pattern first, and compare what is read with it")
+    .option("--overwrite", "write over a device that is not blank")
+    .option(
+      "--seed <number>",
+      "of places and pattern; default random",
+      checked(parseInteger(0, 2 ** 31 - 1)),
+    )
+    .option("--listen", "make the socket and wait for the back-end to connect")
+    .addOption(strictOption)
+    .addOption(timeoutOption)
+    .addHelpText(
+      "after",
+      "\nExample:\n  $ vhost-user bench block disk.sock --rw randread --depth 64 --seconds 10s --html bench.html",
+    )
+    .action(async (socket, options) =>
+      (await import("./block.ts")).benchBlock(socket, options, context),
+    );
+  const bench = groupCommand("bench").description("measure: throughput and latency");
+  bench.addCommand(block as unknown as Command);
+  program.addCommand(bench as unknown as Command);
+}

@@ -1,0 +1,33 @@
+import { Client, type ClientOptions } from "../frontend/index.ts";
+import type { DeviceName } from "../protocol/index.ts";
+import { type CommonOptions, type Context, messagePrinter } from "./context.ts";
+
+/** Options of everything that talks to a back-end. */
+export interface ConnectOptions extends CommonOptions {
+  readonly listen?: true | undefined;
+  readonly packed?: true | undefined;
+  readonly strict?: true | undefined;
+  /** Milliseconds. */
+  readonly timeout: number;
+}
+
+/** Opens the session that a command's options ask for. @throws as `Client.connect` */
+export async function connectClient(
+  socket: string,
+  options: ConnectOptions,
+  context: Context,
+  device: DeviceName,
+  more: ClientOptions,
+): Promise<Client> {
+  const clientOptions: ClientOptions = {
+    ...more,
+    timeoutMs: options.timeout,
+    strictness: options.strict ? "strict" : "lenient",
+    packed: options.packed === true,
+    signal: context.signal,
+    observe: await messagePrinter(context, options, device),
+  };
+  return options.listen
+    ? Client.accept(socket, clientOptions)
+    : Client.connect(socket, clientOptions);
+}

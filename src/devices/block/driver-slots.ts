@@ -1,0 +1,130 @@
+import { UsageError } from "../../base/index.ts";
+import type { BufferSource, GuestBuffer } from "../../memory/index.ts";
+import { type DriverQueue, SegmentList } from "../../virtqueue/index.ts";
+import { BlockRequest, HEADER_BYTES } from "./layout.ts";
+
+/** Bytes in front of a slot's data: the request header, then the status byte. */
+const SLOT_HEAD = 32;
+const STATUS_OFFSET = HEADER_BYTES;
+/** What no device answers: a status byte that stays like this was not written. */
+const NO_STATUS = 0xff;
+
+/** How many requests a ring holds: without indirect descriptors each takes three entries. */
+export function requestsIn(size: number, indirect: boolean): number {
+  return indirect ? size : Math.floor(size / 3);
+}
+
+/** Bytes of memory that slots take. */
+export function slotBytes(depth: number, transferBytes: number): number {
+  return depth * (Math.ceil((SLOT_HEAD + transferBytes) / 64) * 64) + 64;
+}
+
+/**
+ * The requests of one ring: `depth` slots, each with header, status and data buffer in shared
+ * memory, made once and reused. Nothing allocates per request.
+ */
+export class BlockSlots {
+  readonly depth: number;
+  readonly transferBytes: number;
+  readonly #slots: GuestBuffer[] = [];
+  readonly #data: Uint8Array[] = [];
+  readonly #free: Int32Array;
+  #freeCount: number;
+  readonly #segments = new SegmentList(3);
+
+  /** @throws {MemoryAccessError} the memory has no room left */
+  constructor(memory: BufferSource, depth: number, transferBytes: number) {
+    this.depth = depth;
+    this.transferBytes = transferBytes;
+    for (let slot = 0; slot < depth; slot += 1) {
+      const buffer = memory.allocate(SLOT_HEAD + transferBytes, 64);
+      this.#slots.push(buffer);
+      this.#data.push(buffer.bytes.subarray(SLOT_HEAD));
+    }
+    this.#free = Int32Array.from({ length: depth }, (_, i) => depth - 1 - i);
+    this.#freeCount = depth;
+  }
+
+  /** Requests that are out. */
+  get outstanding(): number {
+    return this.depth - this.#freeCount;
+  }
+
+  /** A free slot; -1: all are in use. */
+  acquire(): number {
+    if (this.#freeCount === 0) return -1;
+    this.#freeCount -= 1;
+    return this.#free[this.#freeCount] ?? -1;
+  }
+
+  /** Gives a slot back; its request must have completed. */
+  release(slot: number): void {
+    this.#free[this.#freeCount] = slot;
+    this.#freeCount += 1;
+  }
+
+  /** The slot's data buffer, shared with the device. */
+  data(slot: number): Uint8Array {
+    const data = this.#data[slot];
+    if (data === undefined)
+      throw new RangeError(`expected a slot below ${this.depth}, got ${slot}`);
+    return data;
+  }
+
+  /** As the device wrote it; 255: it wrote none. */
+  status(slot: number): number {
+    return this.#slots[slot]?.bytes[STATUS_OFFSET] ?? NO_STATUS;
+  }
+
+  /**
+   * Lays a request out in a ring, with the slot as token.
+   *
+   * @param length bytes of the slot's data buffer that go with it; 0 for a flush
+   * @throws {RangeError} no such slot, or no room in the ring
+   */
+  add(
+    ring: Pick<DriverQueue, "add">,
+    slot: number,
+    type: BlockRequest,
+    sector: number,
+    length: number,
+  ): void {
+    const buffer = this.#slots[slot];
+    if (buffer === undefined)
+      throw new RangeError(`expected a slot below ${this.depth}, got ${slot}`);
+    if (length > this.transferBytes) {
+      throw new RangeError(`expected at most ${this.transferBytes} bytes of data, got ${length}`);
+    }
+    const { view, bytes } = buffer;
+    const words = view.window.u32;
+    const at = view.offset >>> 2;
+    const high = Math.floor(sector / 2 ** 32);
+    words[at] = type;
+    words[at + 1] = 0;
+    words[at + 2] = sector - high * 2 ** 32;
+    words[at + 3] = high;
+    bytes[STATUS_OFFSET] = NO_STATUS;
+    const segments = this.#segments;
+    segments.clear();
+    segments.pushPart(buffer, 0, HEADER_BYTES);
+    if (length > 0) segments.pushPart(buffer, SLOT_HEAD, length);
+    segments.pushPart(buffer, STATUS_OFFSET, 1);
+    const deviceWrites = type === BlockRequest.In || type === BlockRequest.GetId;
+    const readable = deviceWrites ? 1 : segments.count - 1;
+    if (!ring.add(segments, readable, slot)) {
+      throw new RangeError(
+        "the ring is full or broken: more requests than slots, or a failed queue",
+      );
+    }
+  }
+}
+
+/** @throws {UsageError} the ring does not hold that many requests */
+export function expectDepth(depth: number, size: number, indirect: boolean): void {
+  const room = requestsIn(size, indirect);
+  if (depth > 0 && depth <= room) return;
+  throw new UsageError(
+    `expected a depth from 1 to ${room} for a queue of ${size} entries, got ${depth}; ` +
+      `use a larger queue size`,
+  );
+}

@@ -1,0 +1,234 @@
+import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
+import { DeviceError, UsageError } from "../../base/index.ts";
+import {
+  BLOCK_DRIVER_FEATURES,
+  BLOCK_CONFIG_SIZE,
+  BlockDriver,
+  BlockFeature,
+  decodeBlockConfig,
+  requestsIn,
+  SECTOR_SIZE,
+  slotBytes,
+} from "../../devices/block/index.ts";
+import type { Client, ClientOptions, ClientThread } from "../../frontend/index.ts";
+import type { RingMode } from "../../runtime/index.ts";
+import { MismatchError, runBlockPass } from "../block-pass.ts";
+import type { BlockLoadResult, BlockLoadSpec } from "./block-load.ts";
+import type { BlockWorkload } from "./workloads.ts";
+
+const EXTENSION = import.meta.url.slice(import.meta.url.lastIndexOf("."));
+const LOAD = new URL(`./block-load${EXTENSION}`, import.meta.url);
+
+/** Bytes of memory for a ring of 32768 entries with its indirect tables, by entry. */
+const RING_BYTES = 256;
+/** Bytes of the requests that fill or look over a device before it is measured. */
+const PASS_BYTES = 65_536;
+
+export interface BlockBenchOptions {
+  /** Opens a connection: one to prepare the device where that is needed, then one for the load. */
+  readonly connect: (options: ClientOptions) => Promise<Client>;
+  readonly workload: BlockWorkload;
+  /** Bytes of each request, a multiple of 512. */
+  readonly blockBytes: number;
+  /** Requests in flight on each queue. */
+  readonly depth: number;
+  readonly queues: number;
+  /** Threads that drive the queues, at most one a queue. */
+  readonly threads: number;
+  readonly completion: RingMode;
+  readonly warmUpMs: number;
+  /** Milliseconds after the warm-up; or so many requests in all. */
+  readonly durationMs?: number | undefined;
+  readonly requests?: number | undefined;
+  /** Requests a second in all. */
+  readonly rate?: number | undefined;
+  /** Bytes from the beginning of the device that are worked on; default all of it. */
+  readonly size?: number | undefined;
+  readonly seed: number;
+  /** Compares what is read with a pattern, which is written first. */
+  readonly verify: boolean;
+  /** Writes over a device that is not blank. */
+  readonly overwrite: boolean;
+  readonly packed?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** All is set up, the load begins. */
+  readonly onStart?: (() => void) | undefined;
+  /** Once a second: requests completed since the last call. */
+  readonly onSecond?: ((requests: number) => void) | undefined;
+}
+
+/** What a load came to, all queues together. */
+export interface LoadResult {
+  readonly requests: number;
+  /** From the end of the warm-up to the last completion. */
+  readonly seconds: number;
+  /** Nanoseconds. */
+  readonly latency: RecordableHistogram;
+}
+
+/**
+ * Puts a load on a block device and measures it.
+ *
+ * @throws {UsageError} the device does not have what was asked for, or is not blank
+ * @throws {DeviceError} a request failed, or data differs; and whatever the client throws
+ */
+export async function runBlockBench(options: BlockBenchOptions): Promise<LoadResult> {
+  const { connect, workload, verify, queues, depth, blockBytes } = options;
+  const writes = workload !== "read" && workload !== "randread";
+  if (writes || verify) await prepare(options);
+  const size = ringSize(depth);
+  const memoryBytes = size * RING_BYTES + slotBytes(depth, blockBytes) + 65_536;
+  await using client = await connect({
+    deviceFeatures: BLOCK_DRIVER_FEATURES,
+    packed: options.packed,
+    memory: { size: queues * (memoryBytes + 4096) },
+  });
+  const span = await expectDevice(client, options);
+  if (depth > requestsIn(size, client.ringFeatures.indirect))
+    throw new UsageError(`expected a depth of at most ${requestsIn(size, false)}, got ${depth}`);
+  const progress = Array.from({ length: queues }, () => new SharedArrayBuffer(4));
+  const specs = progress.map((counter, index) => specOf(options, span, index, counter));
+  const threads: ClientThread[] = [];
+  for (const share of shares(specs, options.threads)) {
+    threads.push(
+      await client.startThread({
+        module: LOAD,
+        completion: options.completion,
+        queues: share.map(({ index, spec }) => ({ index, size, memoryBytes, data: spec })),
+      }),
+    );
+  }
+  const results = await underWay(threads, progress, options);
+  return merge(results as readonly BlockLoadResult[]);
+}
+
+/** Runs threads to their end, with a call a second; an abort ends them early. */
+async function underWay(
+  threads: readonly ClientThread[],
+  progress: readonly SharedArrayBuffer[],
+  { signal, onStart, onSecond }: Pick<BlockBenchOptions, "signal" | "onStart" | "onSecond">,
+): Promise<readonly unknown[]> {
+  const counters = progress.map((buffer) => new Uint32Array(buffer));
+  const seen = new Uint32Array(counters.length);
+  const look = (): void => {
+    let requests = 0;
+    for (const [i, counter] of counters.entries()) {
+      const now = Atomics.load(counter, 0);
+      requests += (now - (seen[i] ?? 0)) >>> 0;
+      seen[i] = now;
+    }
+    onSecond?.(requests);
+  };
+  const timer = onSecond && setInterval(look, 1000);
+  const abort = (): void => {
+    for (const thread of threads) thread.finish();
+  };
+  signal?.addEventListener("abort", abort, { once: true });
+  try {
+    onStart?.();
+    for (const thread of threads) thread.go();
+    const results = await Promise.all(threads.map(async (thread) => thread.results));
+    signal?.throwIfAborted();
+    return results.flat();
+  } finally {
+    clearInterval(timer);
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+function merge(results: readonly BlockLoadResult[]): LoadResult {
+  const failed = results.find(({ failure }) => failure !== undefined);
+  if (failed?.failure !== undefined) throw new DeviceError(1, failed.failure);
+  const latency = createHistogram();
+  let requests = 0;
+  let seconds = 0;
+  for (const result of results) {
+    if (result.requests > 0) latency.add(result.latency);
+    requests += result.requests;
+    seconds = Math.max(seconds, result.seconds);
+  }
+  return { requests, seconds, latency };
+}
+
+function ringSize(depth: number): number {
+  return Math.max(256, 2 ** Math.ceil(Math.log2(depth * 3)));
+}
+
+/** Spreads queues over threads, as evenly as they go. */
+function shares(
+  specs: readonly BlockLoadSpec[],
+  threads: number,
+): { index: number; spec: BlockLoadSpec }[][] {
+  const all = Array.from({ length: threads }, (): { index: number; spec: BlockLoadSpec }[] => []);
+  for (const [index, spec] of specs.entries()) all[index % threads]?.push({ index, spec });
+  return all;
+}
+
+/** Each queue has a part of the device to itself: nobody reads what another is about to write. */
+function specOf(
+  options: BlockBenchOptions,
+  span: number,
+  index: number,
+  progress: SharedArrayBuffer,
+): BlockLoadSpec {
+  const { workload, blockBytes, depth, queues, seed, verify, warmUpMs } = options;
+  const length = Math.floor(span / queues / blockBytes) * blockBytes;
+  const { durationMs, requests, rate } = options;
+  return {
+    workload,
+    blockBytes,
+    depth,
+    start: index * length,
+    length,
+    // A pattern that is verified is one for all; otherwise queues should not move in step.
+    seed: verify ? seed : seed + index,
+    verify,
+    warmUpMs,
+    durationMs,
+    requests: requests === undefined ? undefined : Math.ceil(requests / queues),
+    rate: rate === undefined ? undefined : rate / queues,
+    progress,
+  };
+}
+
+/** Returns the bytes to work on. */
+async function expectDevice(client: Client, options: BlockBenchOptions): Promise<number> {
+  const { queues, blockBytes, workload } = options;
+  const config = decodeBlockConfig(await client.requests.getConfig(0, BLOCK_CONFIG_SIZE));
+  const capacity = Number(config.capacity) * SECTOR_SIZE;
+  const available = (client.features & BlockFeature.Mq) === 0n ? 1 : config.numQueues;
+  if (queues > available)
+    throw new UsageError(`expected 1 to ${available} queues, which the device has, got ${queues}`);
+  const size = options.size ?? capacity;
+  if (size > capacity || size < blockBytes * queues) {
+    throw new UsageError(
+      `expected a size from ${blockBytes * queues} (one block a queue) to the device's ${capacity} bytes, got ${size}`,
+    );
+  }
+  const isReadOnly = (client.features & BlockFeature.ReadOnly) !== 0n;
+  if (isReadOnly && workload !== "read" && workload !== "randread")
+    throw new UsageError("expected a device that can be written, it is read-only");
+  return size;
+}
+
+/** Refuses a device with data on it; fills it with the pattern where reads are to be verified. */
+async function prepare(options: BlockBenchOptions): Promise<void> {
+  const { connect, overwrite, verify, seed, signal } = options;
+  await using client = await connect({ deviceFeatures: BLOCK_DRIVER_FEATURES });
+  const driver = await BlockDriver.start(client, { depth: 64, transferBytes: PASS_BYTES });
+  const size = await expectDevice(client, options);
+  const [queue] = driver.queues;
+  if (queue === undefined) throw new UsageError("the device has no queue");
+  if (!overwrite) {
+    await runBlockPass(queue, { work: "expect-blank", size, seed, signal }).catch(
+      (error: unknown) => {
+        if (!(error instanceof MismatchError)) throw error;
+        throw new UsageError(
+          `expected a blank device, there is data at byte ${error.offset}; ` +
+            `to write over it all the same add --overwrite`,
+        );
+      },
+    );
+  }
+  if (verify) await runBlockPass(queue, { work: "write", size, seed, signal });
+}

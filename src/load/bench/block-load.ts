@@ -1,0 +1,199 @@
+import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
+import {
+  BlockRequest,
+  BlockSlots,
+  BlockStatus,
+  blockStatusName,
+  SECTOR_SIZE,
+} from "../../devices/block/index.ts";
+import type { RingDriver, RingDriverHost } from "../../runtime/index.ts";
+import { expectedWord, fillPattern, findMismatch } from "../pattern.ts";
+import { Schedule } from "./schedule.ts";
+import type { BlockWorkload } from "./workloads.ts";
+
+/** Of `mix`: the share of reads, as fio's default for tests of both. */
+const READ_SHARE = 0.7;
+
+/** What one queue has to do; goes to its thread as a clone. */
+export interface BlockLoadSpec {
+  readonly workload: BlockWorkload;
+  readonly blockBytes: number;
+  readonly depth: number;
+  /** Bytes: the part of the device that this queue works on. */
+  readonly start: number;
+  readonly length: number;
+  readonly seed: number;
+  /** What is read is compared with the pattern, which must be there already. */
+  readonly verify: boolean;
+  readonly warmUpMs: number;
+  /** Milliseconds after the warm-up; or so many requests. */
+  readonly durationMs: number | undefined;
+  readonly requests: number | undefined;
+  /** Requests a second; undefined: as many as possible. */
+  readonly rate: number | undefined;
+  /** One u32: completions so far, warm-up included. */
+  readonly progress: SharedArrayBuffer;
+}
+
+/** What one queue came to. Only what completed after the warm-up is counted. */
+export interface BlockLoadResult {
+  readonly requests: number;
+  /** From the end of the warm-up to the last completion. */
+  readonly seconds: number;
+  /** Nanoseconds from submission (with a rate: from when it was due) to completion. */
+  readonly latency: RecordableHistogram;
+  /** Why it ended early, if so. */
+  readonly failure: string | undefined;
+}
+
+/** The driver of one queue, see `RingDriver`: keeps `depth` requests in flight. */
+export class BlockLoad implements RingDriver {
+  finished = false;
+  readonly #spec: BlockLoadSpec;
+  readonly #ring: RingDriverHost["queue"];
+  readonly #slots: BlockSlots;
+  readonly #words: readonly Int32Array[];
+  readonly #schedule: Schedule;
+  readonly #latency = createHistogram();
+  readonly #progress: Uint32Array;
+  /** By slot: when it was submitted, its byte position, whether it reads. */
+  readonly #since: Float64Array;
+  readonly #position: Float64Array;
+  readonly #reads: Uint8Array;
+  readonly #blocks: number;
+  /** A draw below this makes a request a read. */
+  readonly #readBelow: number;
+  readonly #isRandom: boolean;
+  #random: number;
+  #next = 0;
+  /** The clock, read once a batch; 0: not read yet. */
+  #now = 0;
+  #counted = 0;
+  #last = 0;
+  #failure: string | undefined;
+  readonly #none = new Int32Array(0);
+
+  constructor({ queue, memory }: RingDriverHost, spec: BlockLoadSpec) {
+    const { workload, depth, blockBytes } = spec;
+    this.#spec = spec;
+    this.#ring = queue;
+    this.#slots = new BlockSlots(memory, depth, blockBytes);
+    this.#words = Array.from({ length: depth }, (_, slot) => {
+      const data = this.#slots.data(slot);
+      return new Int32Array(data.buffer, data.byteOffset, blockBytes / 4);
+    });
+    this.#schedule = new Schedule(spec);
+    this.#progress = new Uint32Array(spec.progress);
+    this.#since = new Float64Array(depth);
+    this.#position = new Float64Array(depth);
+    this.#reads = new Uint8Array(depth);
+    this.#blocks = Math.floor(spec.length / blockBytes);
+    this.#isRandom = workload !== "read" && workload !== "write";
+    const share = workload === "mix" ? READ_SHARE : workload.endsWith("read") ? 1 : 0;
+    this.#readBelow = share * 2 ** 32;
+    this.#random = spec.seed | 1;
+  }
+
+  get dueUs(): number {
+    const waits = this.#spec.rate === undefined || this.finished;
+    // Without a free slot it is a completion that is waited for.
+    return waits || this.#slots.outstanding === this.#slots.depth ? -1 : this.#schedule.dueUs();
+  }
+
+  submit(): void {
+    const now = this.#now === 0 ? performance.now() : this.#now;
+    this.#now = 0;
+    if (this.#schedule.isOver(now)) this.finished = true;
+    while (!this.finished) {
+      const since = this.#schedule.take(now);
+      if (since < 0) return;
+      const slot = this.#slots.acquire();
+      if (slot < 0) {
+        this.#schedule.giveBack();
+        return;
+      }
+      this.#submit(slot, since);
+    }
+  }
+
+  done(slot: number): void {
+    if (this.#now === 0) this.#now = performance.now();
+    const status = this.#slots.status(slot);
+    if (status !== BlockStatus.Ok) {
+      this.#fail(slot, `the device answered ${blockStatusName(status)}`);
+    } else if (this.#spec.verify && this.#reads[slot] === 1) {
+      this.#compare(slot);
+    }
+    if (this.#schedule.isCounted(this.#now)) {
+      this.#latency.record(Math.max(1, Math.round((this.#now - (this.#since[slot] ?? 0)) * 1e6)));
+      this.#counted += 1;
+      this.#last = this.#now;
+      this.#schedule.counted(this.#counted);
+    }
+    this.#progress[0] = (this.#progress[0] ?? 0) + 1;
+    this.#slots.release(slot);
+  }
+
+  finish(): void {
+    this.finished = true;
+  }
+
+  result(): BlockLoadResult {
+    return {
+      requests: this.#counted,
+      seconds: Math.max(0, this.#last - this.#schedule.begin) / 1000,
+      latency: this.#latency,
+      failure: this.#failure,
+    };
+  }
+
+  #submit(slot: number, since: number): void {
+    const { blockBytes, start, verify, seed } = this.#spec;
+    const random = this.#draw();
+    const reads = random < this.#readBelow;
+    const block = this.#isRandom ? this.#draw() % this.#blocks : this.#next;
+    this.#next = block + 1 < this.#blocks ? block + 1 : 0;
+    const position = start + block * blockBytes;
+    this.#since[slot] = since;
+    this.#position[slot] = position;
+    this.#reads[slot] = reads ? 1 : 0;
+    if (!reads && verify) fillPattern(this.#words[slot] ?? this.#none, seed, position);
+    const type = reads ? BlockRequest.In : BlockRequest.Out;
+    this.#slots.add(this.#ring, slot, type, position / SECTOR_SIZE, blockBytes);
+  }
+
+  /** xorshift32 as an unsigned number. */
+  #draw(): number {
+    let x = this.#random;
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    this.#random = x;
+    return x >>> 0;
+  }
+
+  #compare(slot: number): void {
+    const words = this.#words[slot] ?? this.#none;
+    const position = this.#position[slot] ?? 0;
+    const { seed } = this.#spec;
+    const at = findMismatch(words, seed, position);
+    if (at < 0) return;
+    const offset = position + at * 4;
+    const [expected, actual] = [expectedWord(seed, offset), words[at] ?? 0];
+    this.#fail(
+      slot,
+      `expected word 0x${(expected >>> 0).toString(16)} at byte ${offset}, got 0x${(actual >>> 0).toString(16)}`,
+    );
+  }
+
+  #fail(slot: number, what: string): void {
+    const work = this.#reads[slot] === 1 ? "reading" : "writing";
+    this.#failure ??= `${work} ${this.#spec.blockBytes} bytes at byte ${this.#position[slot]}: ${what}`;
+    this.finished = true;
+  }
+}
+
+/** For the thread that drives the queue, see `RingDriverModule`. */
+export function createRingDriver(host: RingDriverHost, data: unknown): RingDriver {
+  return new BlockLoad(host, data as BlockLoadSpec);
+}

@@ -1,0 +1,65 @@
+/** When a load begins to count, when it ends, and when requests are due. */
+export interface ScheduleOptions {
+  readonly warmUpMs: number;
+  /** Milliseconds after the warm-up. */
+  readonly durationMs: number | undefined;
+  /** Requests after the warm-up. */
+  readonly requests: number | undefined;
+  /** Requests a second; undefined: whenever there is room. */
+  readonly rate: number | undefined;
+}
+
+/** All times are those of `performance.now()`, milliseconds. */
+export class Schedule {
+  /** When the warm-up ends. */
+  readonly begin: number;
+  readonly #end: number;
+  readonly #requests: number;
+  readonly #intervalMs: number;
+  #due: number;
+  #isOver = false;
+
+  constructor({ warmUpMs, durationMs, requests, rate }: ScheduleOptions) {
+    this.#due = performance.now();
+    this.begin = this.#due + warmUpMs;
+    this.#end = this.begin + (durationMs ?? Infinity);
+    this.#requests = requests ?? Infinity;
+    this.#intervalMs = rate === undefined ? 0 : 1000 / rate;
+  }
+
+  /** Whether nothing is to be submitted any more. */
+  isOver(now: number): boolean {
+    return this.#isOver || now >= this.#end;
+  }
+
+  /** Whether what completes now counts. */
+  isCounted(now: number): boolean {
+    return now >= this.begin && now < this.#end && !this.#isOver;
+  }
+
+  counted(requests: number): void {
+    if (requests >= this.#requests) this.#isOver = true;
+  }
+
+  /**
+   * When the next request was due, which is what its latency counts from: one that had to wait for
+   * room is late, and not the device fast. Negative: none is due.
+   */
+  take(now: number): number {
+    if (this.#intervalMs === 0) return now;
+    if (this.#due > now) return -1;
+    const due = this.#due;
+    this.#due += this.#intervalMs;
+    return due;
+  }
+
+  /** What was taken found no room. */
+  giveBack(): void {
+    this.#due -= this.#intervalMs;
+  }
+
+  /** µs until the next request is due. */
+  dueUs(): number {
+    return Math.max(0, Math.ceil((this.#due - performance.now()) * 1000));
+  }
+}

@@ -1,0 +1,92 @@
+import { MemoryAccessError } from "../base/index.ts";
+import type { OwnedFd } from "../os/index.ts";
+import type { GuestBuffer } from "./guest-memory.ts";
+import type { MemoryHandle, Region } from "./region.ts";
+import { RegionTable } from "./region-table.ts";
+
+/** Where a driver's buffers come from. */
+export interface BufferSource {
+  /**
+   * Hands out `length` zeroed bytes.
+   *
+   * @param alignment bytes, a power of two; default 16
+   * @throws {MemoryAccessError} there is no room left
+   */
+  allocate(length: number, alignment?: number): GuestBuffer;
+}
+
+/** What another thread needs to use a buffer: borrowed, and structured-clonable. */
+export interface ArenaHandle {
+  /** The region that the buffer lies in. */
+  readonly memory: readonly MemoryHandle[];
+  readonly guestAddress: number;
+  readonly userAddress: bigint;
+  /** Bytes. */
+  readonly length: number;
+}
+
+/** Hands out the parts of one buffer: a thread's share of its client's memory. */
+export class Arena implements BufferSource {
+  readonly #buffer: GuestBuffer;
+  #used = 0;
+
+  constructor(buffer: GuestBuffer) {
+    this.#buffer = buffer;
+  }
+
+  allocate(length: number, alignment = 16): GuestBuffer {
+    const { guestAddress, userAddress, view, bytes } = this.#buffer;
+    const misfit = guestAddress % alignment;
+    const at = Math.ceil((this.#used + misfit) / alignment) * alignment - misfit;
+    if (at + length > bytes.length) {
+      throw new MemoryAccessError(
+        `expected ${length} free bytes in a share of ${bytes.length}, got ${bytes.length - at}`,
+      );
+    }
+    this.#used = at + length;
+    return {
+      guestAddress: guestAddress + at,
+      userAddress: userAddress + BigInt(at),
+      view: { window: view.window, offset: view.offset + at, length },
+      bytes: bytes.subarray(at, at + length),
+    };
+  }
+}
+
+/**
+ * Names a buffer for another thread. The descriptors are duplicates, which the caller closes once
+ * the other thread has mapped the memory.
+ *
+ * @throws {SystemError} no descriptor is left
+ */
+export function lendArena(
+  regions: readonly Region[],
+  buffer: GuestBuffer,
+): { handle: ArenaHandle; lent: OwnedFd } {
+  const { guestAddress, userAddress, bytes } = buffer;
+  const region = regions.find(({ start, end }) => start <= guestAddress && guestAddress < end);
+  if (region === undefined) throw new MemoryAccessError("expected a buffer of these regions");
+  const lent = region.fd.duplicate();
+  const memory = [{ fd: lent.fd, description: region.description }];
+  return { handle: { memory, guestAddress, userAddress, length: bytes.length }, lent };
+}
+
+/**
+ * The buffer of another thread, mapped again here. The memory is unmapped with the table.
+ *
+ * @throws {MemoryAccessError} it cannot be mapped
+ */
+export function openArena(handle: ArenaHandle): { arena: Arena; table: RegionTable } {
+  const { memory, guestAddress, userAddress, length } = handle;
+  const table = new RegionTable();
+  table.borrow(memory);
+  const view = table.locate(userAddress, length);
+  if (view === undefined) {
+    table.close();
+    throw new MemoryAccessError(
+      `expected ${length} bytes of one region at 0x${userAddress.toString(16)}`,
+    );
+  }
+  const bytes = view.window.bytes.subarray(view.offset, view.offset + length);
+  return { arena: new Arena({ guestAddress, userAddress, view, bytes }), table };
+}

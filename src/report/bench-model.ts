@@ -1,0 +1,54 @@
+/** What a load came to, as JSON has it. */
+export interface BenchReport {
+  readonly schemaVersion: 1;
+  /** What was measured, e.g. `block`. */
+  readonly bench: string;
+  readonly target: string;
+  /** The options, so that the run can be repeated. */
+  readonly options: Readonly<Record<string, string | number | boolean>>;
+  readonly requests: number;
+  /** From the end of the warm-up to the last completion. */
+  readonly seconds: number;
+  /** Requests a second: of block devices. */
+  readonly iops?: number;
+  /** Of network devices. */
+  readonly framesPerSecond?: number;
+  readonly bytesPerSecond: number;
+  readonly latencyUs?: LatencySummary;
+  /** Pairs of percentile and µs, for a curve. */
+  readonly percentiles?: readonly (readonly [number, number])[];
+  /** Completions in each second, warm-up included. */
+  readonly perSecond: readonly number[];
+  readonly environment: Readonly<Record<string, string>>;
+  /** Why the result may not be trusted. */
+  readonly warnings: readonly string[];
+}
+
+/** Microseconds. */
+export interface LatencySummary {
+  readonly min: number;
+  readonly p50: number;
+  readonly p90: number;
+  readonly p99: number;
+  readonly p999: number;
+  readonly max: number;
+}
+
+/** What is asked of a histogram of nanoseconds. */
+interface Histogram {
+  readonly min: number;
+  readonly max: number;
+  percentile(percentile: number): number;
+}
+
+const CURVE = [0.1, 1, 5, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99, 99.999, 100];
+
+export function summarizeLatency(histogram: Histogram): LatencySummary {
+  const us = (percentile: number): number => histogram.percentile(percentile) / 1000;
+  const [min, max] = [histogram.min / 1000, histogram.max / 1000];
+  return { min, p50: us(50), p90: us(90), p99: us(99), p999: us(99.9), max };
+}
+
+export function percentileCurve(histogram: Histogram): [number, number][] {
+  return CURVE.map((percentile) => [percentile, histogram.percentile(percentile) / 1000]);
+}

@@ -1,0 +1,66 @@
+/**
+ * The program of a worker that drives rings. It makes the driver halves in memory that it maps
+ * again, tells where they lie, and blocks in {@link DriverLoop} once the back-end knows of them.
+ */
+import { parentPort, workerData } from "node:worker_threads";
+import { openArena, type RegionTable } from "../memory/index.ts";
+import { EventFd, OwnedFd } from "../os/index.ts";
+import { createDriverQueue } from "../virtqueue/index.ts";
+import { type DrivenRing, DriverLoop } from "./driver-loop.ts";
+import type { DriverStart, FromDriver, RingLeft } from "./driver-messages.ts";
+import type { RingDriverModule } from "./ring-driver.ts";
+
+const start = workerData as DriverStart;
+const asked = new Int32Array(start.asked);
+const tables: RegionTable[] = [];
+const rings: DrivenRing[] = [];
+
+function tell(message: FromDriver): void {
+  parentPort?.postMessage(message);
+}
+
+async function make(): Promise<void> {
+  const { createRingDriver } = (await import(start.module)) as RingDriverModule;
+  for (const { arena: handle, size, data, kick, call } of start.rings) {
+    const { arena, table } = openArena(handle);
+    tables.push(table);
+    const queue = createDriverQueue({ size, memory: arena, features: start.ringFeatures });
+    const driver = createRingDriver({ queue, memory: arena, features: start.features }, data);
+    rings.push({ queue, driver, kick, call });
+  }
+  tell({
+    type: "ready",
+    rings: rings.map(({ queue: { base, parts } }) => ({
+      base,
+      descriptor: parts.descriptors.userAddress,
+      available: parts.driver.userAddress,
+      used: parts.device.userAddress,
+    })),
+  });
+}
+
+function run(): void {
+  const control = {
+    wake: EventFd.adopt(new OwnedFd(start.wake)),
+    get asked() {
+      return Atomics.load(asked, 0);
+    },
+  };
+  new DriverLoop(rings, start.mode, control).run();
+  tell({ type: "left", rings: rings.map(leave) });
+}
+
+function leave({ queue, driver }: DrivenRing): RingLeft {
+  const { base, outstanding, broken } = queue;
+  const fault = broken && `${broken.reason} (VIRTIO ${broken.section})`;
+  return { base, outstanding, fault, result: driver.result() };
+}
+
+parentPort?.once("message", () => {
+  try {
+    run();
+  } finally {
+    for (const table of tables) table.close();
+  }
+});
+await make();

@@ -1,0 +1,131 @@
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { test } from "node:test";
+import type { BenchReport } from "../../src/report/index.ts";
+import { guardLeaks } from "../support/leak-guard.ts";
+import { Workspace } from "./support/index.ts";
+
+guardLeaks();
+
+const SHORT = ["--requests", "2000", "--warmup", "10ms"];
+
+function reportOf(text: string): BenchReport {
+  return JSON.parse(text) as BenchReport;
+}
+
+for (const completion of ["event", "poll", "hybrid"]) {
+  test(`bench block measures verified mixed work over several queues in threads, by ${completion}`, async (t) => {
+    const space = new Workspace(t);
+    const { socket } = await space.serve(["--size", "8M", "--queues", "4"]);
+    const { code, stdout, stderr } = await space.run([
+      ..."bench block --rw mix --queues 4 --threads 2 --depth 8 --verify --json --seed 7".split(
+        " ",
+      ),
+      ...SHORT,
+      "--completion",
+      completion,
+      socket,
+    ]);
+    assert.equal(code, 0, stderr);
+    const report = reportOf(stdout);
+    assert.equal(report.bench, "block");
+    assert.ok(report.requests >= 2000, `${report.requests} requests`);
+    assert.ok(report.seconds > 0);
+    assert.equal(report.bytesPerSecond, (report.iops ?? 0) * 4096);
+    const { min = 0, p50 = 0, p999 = 0, max = 0 } = report.latencyUs ?? {};
+    assert.ok(
+      min > 0 && min <= p50 && p50 <= p999 && p999 <= max,
+      JSON.stringify(report.latencyUs),
+    );
+    assert.ok(!report.warnings.some((warning) => warning.includes("--verify")));
+  });
+}
+
+test("bench block finds data that is not what was written", async (t) => {
+  const space = new Workspace(t);
+  const fault = ["--fault", "corrupt-read"];
+  const { socket } = await space.serve(["--size", "1M", ...fault]);
+  const { code, stderr } = await space.run([
+    ..."bench block --verify --overwrite".split(" "),
+    ...SHORT,
+    socket,
+  ]);
+  assert.equal(code, 1, stderr);
+  assert.match(stderr, /reading 4096 bytes at byte \d+: expected word 0x/);
+});
+
+test("bench block leaves a device with data on it alone", async (t) => {
+  const space = new Workspace(t);
+  writeFileSync(space.path("image"), Buffer.alloc(1 << 20, 1));
+  const { socket } = await space.serve(["--image", "image"]);
+  const { code, stderr } = await space.run([
+    "bench",
+    "block",
+    socket,
+    ...SHORT,
+    "--rw",
+    "randwrite",
+  ]);
+  assert.equal(code, 2, stderr);
+  assert.match(stderr, /expected a blank device, there is data at byte 0; .* --overwrite/);
+  assert.ok(readFileSync(space.path("image")).every((byte) => byte === 1));
+});
+
+test("bench block keeps to a rate", async (t) => {
+  const space = new Workspace(t);
+  const { socket } = await space.serve(["--size", "1M"]);
+  const words = ["--rate", "1000", "--requests", "100", "--warmup", "1ms", "--completion", "event"];
+  const { code, stdout } = await space.run(["bench", "block", socket, ...words, "--json"]);
+  assert.equal(code, 0);
+  const { iops = 0 } = reportOf(stdout);
+  assert.ok(iops < 1100, `${iops} requests a second`);
+});
+
+test("bench block saves its result, and a later run is judged by it", async (t) => {
+  const space = new Workspace(t);
+  const { socket } = await space.serve(["--size", "1M"]);
+  const bench = ["bench", "block", socket, ...SHORT];
+  const saved = await space.run([...bench, "--json-file", "r.json", "--html", "r.html"]);
+  assert.equal(saved.code, 0, saved.stderr);
+  const report = reportOf(readFileSync(space.path("r.json"), "utf8"));
+  assert.match(readFileSync(space.path("r.html"), "utf8"), /<polyline points="[\d., ]+"/);
+  writeFileSync(space.path("high.json"), JSON.stringify({ ...report, iops: 1e9 }));
+  writeFileSync(space.path("low.json"), JSON.stringify({ ...report, iops: 1 }));
+  const worse = await space.run([...bench, "--baseline", "high.json"]);
+  assert.equal(worse.code, 1);
+  assert.match(worse.stderr, /expected iops of at least 900,000,000/);
+  assert.equal((await space.run([...bench, "--baseline", "low.json"])).code, 0);
+  const wrong = await space.run([...bench, "--baseline", "r.html"]);
+  assert.equal(wrong.code, 2);
+  assert.match(wrong.stderr, /expected a report of an earlier run/);
+});
+
+for (const [words, message] of [
+  [["--queues", "2"], /expected 1 to 1 queues, which the device has, got 2/],
+  [["--threads", "2"], /expected at most one thread a queue \(1\), got --threads 2/],
+  [["--block-size", "1000"], /expected --block-size as a multiple of 512, got 1000/],
+  [["--seconds", "1s", "--requests", "5"], /expected --seconds or --requests, got both/],
+  [["--size", "2M"], /expected a size from 4096 .* to the device's 1048576 bytes, got 2097152/],
+] as const) {
+  test(`bench block ${words.join(" ")} is a usage error`, async (t) => {
+    const space = new Workspace(t);
+    const { socket } = await space.serve(["--size", "1M"]);
+    const { code, stderr } = await space.run(["bench", "block", socket, ...words]);
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, message);
+  });
+}
+
+test("a signal ends bench block, and a back-end that dies is said", async (t) => {
+  const space = new Workspace(t);
+  const { socket, server } = await space.serve(["--size", "1M", "-v"]);
+  const first = space.start(["bench", "block", socket, "--seconds", "60s"]);
+  await server.printed(/SET_VRING_ENABLE[^]*> VHOST_USER_GET_FEATURES/);
+  assert.equal((await first.stop("SIGINT")).code, 130);
+  const second = space.start(["bench", "block", socket, "--seconds", "60s", "-v"]);
+  await second.printed(/SET_VRING_ENABLE[^]*< VHOST_USER_GET_FEATURES/);
+  await server.stop("SIGKILL");
+  const { code, stderr } = await second.result;
+  assert.equal(code, 1);
+  assert.match(stderr, /closed/);
+});
