@@ -64,7 +64,7 @@ export class BackendRequests {
     const { negotiation, observe } = this.#options;
     let channel: UnixChannel;
     try {
-      channel = new UnixChannel(UnixSocket.adopt(fd), { observe });
+      channel = new UnixChannel(UnixSocket.adopt(fd), { observe, direction: "back-end" });
     } catch (error) {
       fd.close();
       throw error;

@@ -6,8 +6,11 @@ import type { BackendRequests } from "./backend-requests.ts";
 export interface DeviceSession {
   /** Requests to the front-end; not to be awaited while one of the front-end's is served. */
   readonly requests: BackendRequests;
-  /** The configuration space has changed by itself: see `BackendSession.configChanged`. */
-  configChanged(): Promise<void>;
+  /**
+   * The configuration space has changed by itself: the front-end is told, see
+   * `BackendSession.configChanged`; where that fails, the session reports it.
+   */
+  configChanged(): void;
 }
 
 /** Sessions of a crypto device (CREATE_CRYPTO_SESSION, CLOSE_CRYPTO_SESSION). */

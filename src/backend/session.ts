@@ -140,7 +140,10 @@ export class BackendSession {
       answerDeviceRequests,
     ])
       answer(this, on);
-    this.device.attach?.(this);
+    this.device.attach?.({
+      requests: this.requests,
+      configChanged: () => void this.configChanged().catch((error: unknown) => this.report(error)),
+    });
     void this.#channel.closed.then(() => this.#end());
     answerer.start();
   }

@@ -1,4 +1,4 @@
-import type { DeviceName, Direction } from "../protocol/index.ts";
+import type { DeviceName } from "../protocol/index.ts";
 import type { FrameObserver } from "../transport/index.ts";
 import type { Output } from "./output.ts";
 
@@ -21,11 +21,10 @@ export async function messagePrinter(
   { output }: Context,
   { verbose }: CommonOptions,
   device: DeviceName | undefined,
-  direction: Direction = "front-end",
 ): Promise<FrameObserver | undefined> {
   if (!verbose) return undefined;
   const { describeMessage } = await import("../protocol/index.ts");
-  return (way, { header, payload, fds }) => {
+  return (way, { header, payload, fds }, direction) => {
     const descriptors = fds.length;
     const text = describeMessage({ direction, header, payload, descriptors, device });
     output.error(`${way === "sent" ? ">" : "<"} ${text}`);

@@ -61,7 +61,7 @@ export class BackendChannel {
   constructor(options: BackendChannelOptions) {
     const [ours, theirs] = UnixSocket.pair();
     this.theirs = theirs.detach();
-    this.#channel = new UnixChannel(ours, { observe: options.observe });
+    this.#channel = new UnixChannel(ours, { observe: options.observe, direction: "back-end" });
     const answerer = new Answerer(this.#channel, {
       direction: "back-end",
       negotiation: options.negotiation,

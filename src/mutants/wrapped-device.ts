@@ -1,4 +1,4 @@
-import type { Device, DeviceConfig, RunningQueue } from "../backend/index.ts";
+import type { Device, DeviceConfig, DeviceSession, RunningQueue } from "../backend/index.ts";
 import type { ChainCursor, DeviceQueue } from "../virtqueue/index.ts";
 import { RequestBytes } from "./request-bytes.ts";
 import { WrappedQueue } from "./wrapped-queue.ts";
@@ -45,6 +45,10 @@ export class TappedDevice implements Device {
   get config(): DeviceConfig {
     // The framework takes the absence of a configuration space for a feature of its own.
     return this.#device.config as DeviceConfig;
+  }
+
+  attach(session: DeviceSession): void {
+    this.#device.attach?.(session);
   }
 
   negotiated(features: bigint): void {

@@ -1,5 +1,5 @@
 import type { OwnedFd } from "../os/index.ts";
-import type { Header } from "../protocol/index.ts";
+import type { Direction, Header } from "../protocol/index.ts";
 
 /** A message as on the wire: a relay could forward it unread. */
 export interface Frame {
@@ -27,8 +27,12 @@ export interface CloseReason {
  */
 export type FrameHandler = (frame: Frame) => void | Promise<void>;
 
-/** Observes messages in both directions, for `-v` and for recordings. Must not keep the frame. */
-export type FrameObserver = (way: "sent" | "received", frame: Frame) => void;
+/**
+ * Observes messages in both directions, for `-v` and for recordings. Must not keep the frame.
+ *
+ * @param direction whose requests the channel carries: their numbers differ
+ */
+export type FrameObserver = (way: "sent" | "received", frame: Frame, direction: Direction) => void;
 
 /** A two-way stream of messages with descriptors. */
 export interface Channel {

@@ -1,6 +1,6 @@
 import { Deferred, PeerClosedError, StateError } from "../base/index.ts";
 import { type OwnedFd, Poller, type UnixSocket } from "../os/index.ts";
-import { MAX_PAYLOAD_SIZE } from "../protocol/codec.ts";
+import { type Direction, MAX_PAYLOAD_SIZE } from "../protocol/index.ts";
 import type { Channel, CloseReason, Frame, FrameHandler, FrameObserver } from "./channel.ts";
 import { frameBytes, Framer } from "./framer.ts";
 import { SendQueue } from "./send-queue.ts";
@@ -12,6 +12,8 @@ export interface UnixChannelOptions {
   /** Bytes of payload that are accepted. Default 4096. */
   readonly maxPayload?: number | undefined;
   readonly observe?: FrameObserver | undefined;
+  /** Whose requests it carries, for the observer. Default `front-end`. */
+  readonly direction?: Direction | undefined;
 }
 
 /** Messages over a Unix stream socket, which it owns. One `sendmsg` a message. */
@@ -21,15 +23,18 @@ export class UnixChannel implements Channel {
   readonly #queue: SendQueue;
   readonly #poller: Poller;
   readonly #observe: FrameObserver | undefined;
+  readonly #direction: Direction;
   readonly #closed = new Deferred<CloseReason>();
   #handler: FrameHandler | undefined;
   /** A handler is busy: nothing is read. */
   #busy = false;
   #wantsWritable = false;
 
-  constructor(socket: UnixSocket, { maxPayload, observe }: UnixChannelOptions = {}) {
+  constructor(socket: UnixSocket, options: UnixChannelOptions = {}) {
+    const { maxPayload, observe, direction = "front-end" } = options;
     this.#socket = socket;
     this.#observe = observe;
+    this.#direction = direction;
     this.#framer = new Framer(maxPayload ?? MAX_PAYLOAD_SIZE);
     this.#queue = new SendQueue(
       socket,
@@ -50,7 +55,7 @@ export class UnixChannel implements Channel {
   }
 
   async send(frame: Frame): Promise<void> {
-    this.#observe?.("sent", frame);
+    this.#observe?.("sent", frame, this.#direction);
     return this.sendBytes(frameBytes(frame), frame.fds);
   }
 
@@ -117,7 +122,7 @@ export class UnixChannel implements Channel {
   #deliver(frame: Frame): void {
     let result: void | Promise<void>;
     try {
-      this.#observe?.("received", frame);
+      this.#observe?.("received", frame, this.#direction);
       result = this.#handler?.(frame);
     } catch (error) {
       closeAll(frame.fds);

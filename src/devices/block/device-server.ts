@@ -40,7 +40,6 @@ export class BlockServer implements RingServer {
   /** Whether every completed write is stable: for a driver without VIRTIO_BLK_F_FLUSH. */
   writeThrough = true;
   readonly #storage: BlockStorage;
-  readonly #sectors: number;
   readonly #id: Uint8Array;
   readonly #flushLater: FlushLater | undefined;
   readonly #chain: ChainCursor = createChainCursor();
@@ -51,9 +50,13 @@ export class BlockServer implements RingServer {
 
   constructor({ storage, id, flushLater }: BlockServerOptions) {
     this.#storage = storage;
-    this.#sectors = storage.size / SECTOR_SIZE;
     this.#id = id;
     this.#flushLater = flushLater;
+  }
+
+  /** The storage may grow or shrink at any time. */
+  get #sectors(): number {
+    return this.#storage.size / SECTOR_SIZE;
   }
 
   serve(queue: DeviceQueue, budget: number): void {

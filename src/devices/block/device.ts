@@ -1,5 +1,5 @@
 import { fdatasync } from "node:fs";
-import type { Device, DeviceConfig, RunningQueue } from "../../backend/index.ts";
+import type { Device, DeviceConfig, DeviceSession, RunningQueue } from "../../backend/index.ts";
 import type { WorkerPart } from "../../runtime/index.ts";
 import { OwnedFd } from "../../os/index.ts";
 import type { ChainCursor, DeviceQueue } from "../../virtqueue/index.ts";
@@ -41,6 +41,7 @@ export class BlockDevice implements Device {
   readonly maxQueues: number;
   readonly maxQueueSize = MAX_QUEUE_SIZE;
   readonly config: DeviceConfig;
+  #ignoreResize: () => void = () => undefined;
   readonly #storage: BlockStorage;
   readonly #id = new Uint8Array(ID_BYTES);
   readonly #server: BlockServer;
@@ -66,7 +67,15 @@ export class BlockDevice implements Device {
       BlockFeature.Flush |
       BlockFeature.Mq |
       (storage.readOnly ? BlockFeature.ReadOnly : BlockFeature.Discard | BlockFeature.WriteZeroes);
-    this.config = readOnlyConfig(blockConfig(storage.size / SECTOR_SIZE, queues));
+    this.config = readOnlyConfig(() => blockConfig(storage.size / SECTOR_SIZE, queues));
+  }
+
+  attach(session: DeviceSession): void {
+    this.#ignoreResize = this.#storage.onResize(() => session.configChanged());
+  }
+
+  close(): void {
+    this.#ignoreResize();
   }
 
   negotiated(features: bigint): void {
@@ -148,10 +157,13 @@ function blockConfig(sectors: number, queues: number): Uint8Array {
 }
 
 /** Nothing in it may be changed by a driver; a write of what already stands there is accepted. */
-function readOnlyConfig(bytes: Uint8Array): DeviceConfig {
+function readOnlyConfig(current: () => Uint8Array): DeviceConfig {
   return {
     size: BLOCK_CONFIG_SIZE,
-    read: (offset, out) => out.set(bytes.subarray(offset, offset + out.length)),
-    write: (offset, written) => written.every((byte, i) => byte === bytes[offset + i]),
+    read: (offset, out) => out.set(current().subarray(offset, offset + out.length)),
+    write: (offset, written) => {
+      const bytes = current();
+      return written.every((byte, i) => byte === bytes[offset + i]);
+    },
   };
 }

@@ -13,14 +13,14 @@ const ZEROES = new Uint8Array(1 << 20);
  */
 export class BlockStorage {
   readonly fd: number;
-  /** Bytes. */
-  readonly size: number;
   readonly readOnly: boolean;
   readonly #close: () => void;
+  readonly #listeners = new Set<() => void>();
+  #size: number;
 
   private constructor(fd: number, size: number, readOnly: boolean, close: () => void) {
     this.fd = fd;
-    this.size = size;
+    this.#size = size;
     this.readOnly = readOnly;
     this.#close = close;
   }
@@ -59,6 +59,37 @@ export class BlockStorage {
   /** Over a descriptor that somebody else closes, e.g. in a worker. */
   static borrow(fd: number, size: number, readOnly: boolean): BlockStorage {
     return new BlockStorage(fd, size, readOnly, () => undefined);
+  }
+
+  /** Bytes. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /**
+   * Looks how large the file is now, and tells whoever listens: drivers see the new size. False: it
+   * has not changed.
+   *
+   * @throws {UsageError} the new size is no positive multiple of 512; the one before stays in force
+   */
+  refresh(): boolean {
+    const { size } = fstatSync(this.fd);
+    if (size === this.#size) return false;
+    if (size === 0 || size % SECTOR_SIZE !== 0) {
+      throw new UsageError(
+        `expected an image whose size is a positive multiple of ${SECTOR_SIZE} bytes, got ${size}; ` +
+          `it is served with ${this.#size} bytes as before`,
+      );
+    }
+    this.#size = size;
+    for (const listener of this.#listeners) listener();
+    return true;
+  }
+
+  /** Has `listener` called after every change of the size; returns how to end that. */
+  onResize(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /**

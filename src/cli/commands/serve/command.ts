@@ -35,7 +35,8 @@ export function addServeCommand(program: Command, context: Context): void {
       "after",
       "\nExamples:\n  $ vhost-user serve block --socket disk.sock --image disk.img" +
         "\n  $ vhost-user serve block --socket disk.sock --queues 4 --workers" +
-        "\n  $ vhost-user serve block --socket disk.sock --fault no-reply@GET_CONFIG",
+        "\n  $ vhost-user serve block --socket disk.sock --fault no-reply@GET_CONFIG" +
+        "\n\nSIGUSR1 has the size of --image read again: guests see a disk that grew at once.",
     );
   block.action(async (options) => {
     const { serveBlock } = await import("./run.ts");

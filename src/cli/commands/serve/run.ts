@@ -13,6 +13,8 @@ import {
 } from "./common.ts";
 
 const DEFAULT_SIZE = 64 << 20;
+/** Has the image's size read again. */
+const RESIZE_SIGNAL = "SIGUSR1";
 
 export interface ServeBlockOptions extends ServeOptions {
   readonly image?: string | undefined;
@@ -35,12 +37,28 @@ export async function serveBlock(options: ServeBlockOptions, context: Context): 
   try {
     const what = `block, ${formatSize(storage.size)}${readOnly ? ", read-only" : ""}, queues: ${queues}`;
     const served = { ...options, rings: { workers, mode } };
-    await serveDevice(served, context, what, () => new BlockDevice({ storage, queues }));
+    const reread = (): void => rereadSize(storage, context);
+    process.on(RESIZE_SIGNAL, reread);
+    try {
+      await serveDevice(served, context, what, () => new BlockDevice({ storage, queues }));
+    } finally {
+      process.off(RESIZE_SIGNAL, reread);
+    }
     if (!readOnly) fdatasyncSync(storage.fd);
   } finally {
     storage.close();
   }
   endOnSignal(context);
+}
+
+/** An image that makes no sense is no reason to stop serving what there was. */
+function rereadSize(storage: BlockStorage, { output }: Context): void {
+  try {
+    const changed = storage.refresh();
+    output.note(`${changed ? "now" : "still"} ${formatSize(storage.size)}`);
+  } catch (error) {
+    output.note(`not resized: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 function openImage(path: string, readOnly: boolean): BlockStorage {
