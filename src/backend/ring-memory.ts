@@ -12,6 +12,7 @@ export function ringFeaturesOf(features: bigint): RingFeatures {
     eventIdx: (features & VirtioFeature.EventIdx) !== 0n,
     indirect: (features & VirtioFeature.IndirectDesc) !== 0n,
     packed: (features & VirtioFeature.RingPacked) !== 0n,
+    inOrder: (features & VirtioFeature.InOrder) !== 0n,
   };
 }
 

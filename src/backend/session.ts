@@ -27,6 +27,8 @@ export const BACKEND_RING_FEATURES: bigint =
   VirtioFeature.IndirectDesc |
   VirtioFeature.EventIdx |
   VirtioFeature.RingPacked |
+  VirtioFeature.InOrder |
+  VirtioFeature.RingReset |
   VirtioFeature.ProtocolFeatures;
 
 /** Protocol features that every back-end offers; CONFIG comes with a device that has one. */

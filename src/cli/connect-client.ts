@@ -6,6 +6,7 @@ import { type CommonOptions, type Context, messagePrinter } from "./context.ts";
 export interface ConnectOptions extends CommonOptions {
   readonly listen?: true | undefined;
   readonly packed?: true | undefined;
+  readonly inOrder?: true | undefined;
   readonly strict?: true | undefined;
   /** Milliseconds. */
   readonly timeout: number;
@@ -24,6 +25,7 @@ export async function connectClient(
     timeoutMs: options.timeout,
     strictness: options.strict ? "strict" : "lenient",
     packed: options.packed === true,
+    inOrder: options.inOrder === true,
     signal: context.signal,
     observe: await messagePrinter(context, options, device),
   };

@@ -9,7 +9,10 @@ import type { FrontendRequests } from "./requests.ts";
 
 /** Virtio features of transport and rings that this client can use; device bits come on top. */
 export const CLIENT_RING_FEATURES: bigint =
-  VirtioFeature.Version1 | VirtioFeature.IndirectDesc | VirtioFeature.EventIdx;
+  VirtioFeature.Version1 |
+  VirtioFeature.IndirectDesc |
+  VirtioFeature.EventIdx |
+  VirtioFeature.RingReset;
 
 /** Protocol features that this client can use. */
 export const CLIENT_PROTOCOL_FEATURES: bigint =
@@ -35,6 +38,8 @@ export interface Wishes {
   readonly protocolFeatures?: bigint | undefined;
   /** Uses packed rings where they are offered. Default false: split rings, as QEMU does. */
   readonly packed?: boolean | undefined;
+  /** Has requests completed in their order where that is offered (VIRTIO_F_IN_ORDER). Default false. */
+  readonly inOrder?: boolean | undefined;
   /** Features not to use although they are offered. */
   readonly without?: { readonly virtio?: bigint; readonly protocol?: bigint } | undefined;
 }
@@ -47,7 +52,7 @@ export interface Wishes {
  */
 export async function negotiate(
   requests: FrontendRequests,
-  { deviceFeatures = 0n, protocolFeatures = 0n, packed, without }: Wishes,
+  { deviceFeatures = 0n, protocolFeatures = 0n, packed, inOrder, without }: Wishes,
   openBackendChannel: () => OwnedFd,
 ): Promise<void> {
   const offered = await requests.getFeatures();
@@ -68,7 +73,7 @@ export async function negotiate(
   }
   await requests.setOwner();
   await addStatus(requests, Status.Acknowledge | Status.Driver);
-  const format = packed ? VirtioFeature.RingPacked : 0n;
+  const format = (packed ? VirtioFeature.RingPacked : 0n) | (inOrder ? VirtioFeature.InOrder : 0n);
   const wanted = (CLIENT_RING_FEATURES | format | deviceFeatures) & ~(without?.virtio ?? 0n);
   const gate = withProtocol ? VirtioFeature.ProtocolFeatures : 0n;
   await requests.setFeatures((offered & wanted) | gate);

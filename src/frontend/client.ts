@@ -177,6 +177,7 @@ export class Client {
       eventIdx: (this.features & VirtioFeature.EventIdx) !== 0n,
       indirect: (this.features & VirtioFeature.IndirectDesc) !== 0n,
       packed: (this.features & VirtioFeature.RingPacked) !== 0n,
+      inOrder: (this.features & VirtioFeature.InOrder) !== 0n,
     };
   }
 
@@ -238,6 +239,22 @@ export class Client {
   async stopQueue(queue: ClientQueue): Promise<number> {
     if (!this.#started.delete(queue)) throw new StateError(`queue ${queue.index} was not started`);
     return stopRing(this.requests, queue);
+  }
+
+  /**
+   * Resets one queue (VIRTIO 2.6.1): the ring is stopped, forgotten, and started afresh.
+   *
+   * @returns tokens of the requests that do not complete any more
+   * @throws {StateError} VIRTIO_F_RING_RESET was not negotiated, or the queue was not started
+   */
+  async resetQueue(queue: ClientQueue): Promise<readonly number[]> {
+    if ((this.features & VirtioFeature.RingReset) === 0n)
+      throw new StateError("a queue can only be reset where VIRTIO_F_RING_RESET was negotiated");
+    await this.stopQueue(queue);
+    const dropped: number[] = [];
+    queue.ring.reset((token) => dropped.push(token));
+    await this.startQueue(queue);
+    return dropped;
   }
 
   /** Stops the queues, as far as the back-end still answers, and frees everything. Idempotent. */

@@ -17,6 +17,8 @@ export interface RingFeatures {
   readonly indirect: boolean;
   /** VIRTIO_F_RING_PACKED: the format of the ring. */
   readonly packed?: boolean | undefined;
+  /** VIRTIO_F_IN_ORDER: chains are given back in the order in which they were made available. */
+  readonly inOrder?: boolean | undefined;
 }
 
 /** The three parts of a virtqueue as memory of this process. */
@@ -109,6 +111,13 @@ export interface DriverQueue {
   arm(): boolean;
   /** Asks for no calls, for polling. */
   disarm(): void;
+  /**
+   * Forgets what is out, and makes the ring what it was at first. Only while no device has it: it
+   * was reset (VIRTIO 2.6.1), or never started.
+   *
+   * @param dropped is given the tokens of requests that do not complete any more
+   */
+  reset(dropped: (token: number) => void): void;
   /** Where to start from after the ring was stopped (SET_VRING_BASE). */
   readonly base: number;
   /** Whether a device that has stopped can stand there (GET_VRING_BASE). */
@@ -128,7 +137,10 @@ export interface DeviceQueue {
   next(chain: ChainCursor): boolean;
   /** Whether the driver made something available that was not taken yet. Asks for nothing. */
   hasNext(): boolean;
-  /** Gives a chain back, in any order. Not visible to the driver before {@link publish}. */
+  /**
+   * Gives a chain back, in any order: where the ring has an order, it waits for those before it.
+   * Not visible to the driver before {@link publish}.
+   */
   complete(id: number, written: number): void;
   /** Makes completions visible. True: the driver wants a call. */
   publish(): boolean;
@@ -136,7 +148,7 @@ export interface DeviceQueue {
   arm(): boolean;
   /** Asks for no kicks, for polling. */
   disarm(): void;
-  /** Chains taken and not yet given back. */
+  /** Chains taken and not yet given back to the driver. */
   readonly inFlight: number;
   state(): VringState;
   /** Marks the queue broken: for a device that finds what only it can see. */

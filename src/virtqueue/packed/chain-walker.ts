@@ -84,7 +84,7 @@ export class PackedChainWalker {
       return appendBuffer(chain, descriptor, (flags & Write) !== 0, this.#memory);
     }
     if (count === 1 && (flags & Next) === 0) return this.#appendTable(chain);
-    return fault("2.8.8", "got an indirect descriptor in a chain of several");
+    return fault("2.8.19", "got an indirect descriptor in a chain of several");
   }
 
   /** The entries of an indirect table follow each other; of their flags only WRITE means anything. */

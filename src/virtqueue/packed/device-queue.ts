@@ -1,5 +1,6 @@
 import type { AddressSpace } from "../../memory/index.ts";
 import { DescriptorFlag } from "../descriptor.ts";
+import { CompletionOrder } from "../in-order.ts";
 import { PackedInflight } from "../inflight/packed-inflight.ts";
 import { MEMORY_GONE } from "../memory-gone.ts";
 import type { RawPackedRing } from "../raw-ring.ts";
@@ -42,6 +43,11 @@ export class PackedDeviceQueue implements DeviceQueue {
   #heldIndex = 0;
   #heldFlags = 0;
   #held = false;
+  /** Where the next used descriptor goes: before #used, where the one there may stand for more. */
+  readonly #element: RingPosition;
+  #elementOpen = false;
+  /** With VIRTIO_F_IN_ORDER it hands the slots out. */
+  readonly #order: CompletionOrder | undefined;
   /** Index of #used at the last decision about a call; undefined before the first one. */
   #decided: number | undefined;
   /** Ring descriptors of the chains in flight. */
@@ -81,6 +87,8 @@ export class PackedDeviceQueue implements DeviceQueue {
     this.#entries = new Uint16Array(size);
     this.#freeSlots = Uint16Array.from({ length: size }, (_, i) => size - 1 - i);
     this.#freeCount = size;
+    this.#element = new RingPosition(size, 0);
+    this.#order = features.inOrder ? new CompletionOrder(size) : undefined;
     this.#doneSlots = new Uint16Array(size);
     this.#doneLengths = new Uint32Array(size);
   }
@@ -112,9 +120,20 @@ export class PackedDeviceQueue implements DeviceQueue {
   }
 
   complete(slot: number, written: number): void {
+    const order = this.#order;
+    if (order === undefined || !order.finish(slot, written)) {
+      this.#giveBack(slot, written, false);
+      return;
+    }
+    for (let next = order.next(); next >= 0; next = order.next()) {
+      this.#giveBack(next, order.written(next), order.maySkip(next));
+    }
+  }
+
+  #giveBack(slot: number, written: number, maySkip: boolean): void {
     this.inFlight -= 1;
     if (this.#inflight === undefined) {
-      this.#write(slot, written);
+      this.#write(slot, written, maySkip);
       return;
     }
     // Noted, written and shown one by one in publish(): the ring must not be ahead of the notes.
@@ -128,6 +147,7 @@ export class PackedDeviceQueue implements DeviceQueue {
     if (this.#inflight === undefined) {
       if (!this.#held || this.#memoryGone()) return false;
       this.#held = false;
+      this.#elementOpen = false;
       Atomics.store(this.raw.descriptors16, this.#heldIndex * 8 + 7, this.#heldFlags);
     } else {
       if (this.#doneCount === 0 || this.#memoryGone()) return false;
@@ -187,8 +207,7 @@ export class PackedDeviceQueue implements DeviceQueue {
 
   /** Names the chain that was walked. */
   #accept(chain: ChainCursor, entry: number): void {
-    this.#freeCount -= 1;
-    const slot = this.#freeSlots[this.#freeCount] ?? 0;
+    const slot = this.#order?.take(chain.writableBytes === 0) ?? this.#takeSlot();
     this.#bufferIds[slot] = this.#walker.bufferId;
     this.#counts[slot] = this.#walker.count;
     this.#entries[slot] = entry;
@@ -197,13 +216,15 @@ export class PackedDeviceQueue implements DeviceQueue {
   }
 
   /** Writes a used descriptor. The flags of the first of a batch are held back. */
-  #write(slot: number, written: number): void {
+  #write(slot: number, written: number, maySkip: boolean): void {
     const { raw } = this;
-    const { index, wrap } = this.#used;
+    if (!this.#elementOpen) this.#element.copy(this.#used);
+    this.#elementOpen = maySkip;
+    const { index, wrap } = this.#element;
     raw.descriptors[index * 4 + 2] = written;
     raw.descriptors16[index * 8 + 6] = this.#bufferIds[slot] ?? 0;
     const flags = (wrap ? Available | Used : 0) | (written > 0 ? Write : 0);
-    if (this.#held) {
+    if (this.#held && index !== this.#heldIndex) {
       Atomics.store(raw.descriptors16, index * 8 + 7, flags);
     } else {
       this.#held = true;
@@ -213,15 +234,21 @@ export class PackedDeviceQueue implements DeviceQueue {
     const count = this.#counts[slot] ?? 1;
     this.#used.advance(count);
     this.#taken -= count;
+    if (this.#order !== undefined) return;
     this.#freeSlots[this.#freeCount] = slot;
     this.#freeCount += 1;
+  }
+
+  #takeSlot(): number {
+    this.#freeCount -= 1;
+    return this.#freeSlots[this.#freeCount] ?? 0;
   }
 
   #showNoted(inflight: PackedInflight): void {
     for (let i = 0; i < this.#doneCount; i += 1) {
       const slot = this.#doneSlots[i] ?? 0;
       const entry = this.#entries[slot] ?? 0;
-      this.#write(slot, this.#doneLengths[i] ?? 0);
+      this.#write(slot, this.#doneLengths[i] ?? 0, false);
       inflight.completing(entry, this.#used);
       Atomics.store(this.raw.descriptors16, this.#heldIndex * 8 + 7, this.#heldFlags);
       this.#held = false;

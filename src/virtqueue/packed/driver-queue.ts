@@ -1,6 +1,7 @@
 import { UsageError } from "../../base/index.ts";
 import type { GuestBuffer } from "../../memory/index.ts";
 import { DescriptorFlag, tableAddresses, writeDescriptor } from "../descriptor.ts";
+import { BatchOrder } from "../in-order.ts";
 import type { RawPackedRing } from "../raw-ring.ts";
 import type { SegmentList } from "../segment-list.ts";
 import type { DriverQueue, DriverQueueOptions, QueueFault, RingParts } from "../types.ts";
@@ -60,6 +61,9 @@ export class PackedDriverQueue implements DriverQueue {
   readonly #order: Int32Array;
   readonly #freeIds: Uint16Array;
   #freeIdCount: number;
+  /** With VIRTIO_F_IN_ORDER: which buffers a descriptor stands for, and the length of the last. */
+  readonly #batch: BatchOrder | undefined;
+  #batchLength = 0;
 
   /**
    * @throws {UsageError} the size is none of 1 to 32768
@@ -94,6 +98,24 @@ export class PackedDriverQueue implements DriverQueue {
     this.#order = new Int32Array(size);
     this.#freeIds = Uint16Array.from({ length: size }, (_, i) => size - 1 - i);
     this.#freeIdCount = size;
+    this.#batch = features.inOrder ? new BatchOrder(size) : undefined;
+  }
+
+  reset(dropped: (token: number) => void): void {
+    const tokens = this.#tokens.filter((token) => token !== FREE);
+    for (const { bytes } of Object.values(this.parts)) bytes.fill(0);
+    this.#tokens.fill(FREE);
+    this.#freeIds.forEach((_, i, ids) => (ids[i] = this.size - 1 - i));
+    this.#freeIdCount = this.#freeDescriptors = this.size;
+    this.#batch?.clear();
+    this.#next.restart(FRESH_BASE & 0xffff);
+    this.#used.restart(FRESH_BASE >>> 16);
+    this.#held = false;
+    this.#decided = 0;
+    this.#added = this.#shown = 0;
+    this.outstanding = 0;
+    this.broken = undefined;
+    tokens.forEach(dropped);
   }
 
   /** Both positions, to start from after the ring was stopped (SET_VRING_BASE). */
@@ -125,6 +147,7 @@ export class PackedDriverQueue implements DriverQueue {
     this.#writable[id] = writable;
     this.#tokens[id] = token;
     this.#order[id] = this.#added;
+    this.#batch?.add(id);
     this.#added = (this.#added + 1) | 0;
     this.outstanding += 1;
     return true;
@@ -146,18 +169,23 @@ export class PackedDriverQueue implements DriverQueue {
   poll(done: (token: number, written: number) => void, max: number): number {
     let count = 0;
     while (count < max && this.broken === undefined && this.#isUsed()) {
-      const { index } = this.#used;
-      const id = this.raw.descriptors16[index * 8 + 6] ?? 0;
-      const flags = this.raw.descriptors16[index * 8 + 7] ?? 0;
-      const length = (flags & Write) === 0 ? 0 : (this.raw.descriptors[index * 4 + 2] ?? 0);
-      const token = this.#tokens[id] ?? FREE;
-      if (token === FREE || (((this.#order[id] ?? 0) - this.#shown) | 0) >= 0) {
-        this.broken = {
-          reason: `expected the id of an outstanding buffer in a used descriptor, got ${id}`,
-          section: "2.8.6",
-        };
-        break;
+      const batch = this.#batch;
+      let id = 0;
+      let length = this.#batchLength;
+      if (batch === undefined || batch.left === 0) {
+        const { index } = this.#used;
+        id = this.raw.descriptors16[index * 8 + 6] ?? 0;
+        const flags = this.raw.descriptors16[index * 8 + 7] ?? 0;
+        length = (flags & Write) === 0 ? 0 : (this.raw.descriptors[index * 4 + 2] ?? 0);
+        if (!this.#isPossibleId(id)) break;
       }
+      if (batch !== undefined) {
+        this.#batchLength = length;
+        id = batch.take();
+        // What was skipped was used completely.
+        if (batch.left > 0) length = this.#writable[id] ?? 0;
+      }
+      const token = this.#tokens[id] ?? FREE;
       const writable = this.#writable[id] ?? 0;
       if (length > writable) this.overlongCompletions += 1;
       this.#release(id);
@@ -165,6 +193,23 @@ export class PackedDriverQueue implements DriverQueue {
       done(token, length > writable ? writable : length);
     }
     return count;
+  }
+
+  /** Whether a used descriptor may have this id; if not, the ring is broken. */
+  #isPossibleId(id: number): boolean {
+    if (this.#batch !== undefined) {
+      const shown = this.outstanding - ((this.#added - this.#shown) | 0);
+      if (this.#batch.begin(id, shown)) return true;
+      const expected = `one of the ${shown} oldest outstanding buffers`;
+      const reason = `expected the id of ${expected} in a used descriptor, got ${id}`;
+      this.broken = { reason, section: "2.8.8" };
+      return false;
+    }
+    const token = this.#tokens[id] ?? FREE;
+    if (token !== FREE && (((this.#order[id] ?? 0) - this.#shown) | 0) < 0) return true;
+    const reason = `expected the id of an outstanding buffer in a used descriptor, got ${id}`;
+    this.broken = { reason, section: "2.8.6" };
+    return false;
   }
 
   arm(): boolean {
@@ -183,6 +228,7 @@ export class PackedDriverQueue implements DriverQueue {
 
   #isUsed(): boolean {
     if (this.outstanding === 0) return false;
+    if (this.#batch !== undefined && this.#batch.left > 0) return true;
     const { index, wrap } = this.#used;
     const flags = Atomics.load(this.raw.descriptors16, index * 8 + 7);
     return ((flags & Available) !== 0) === wrap && ((flags & Used) !== 0) === wrap;

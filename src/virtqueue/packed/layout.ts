@@ -82,7 +82,14 @@ export class RingPosition {
   /** @param half 16 bits of a base: bits 0 to 14 the position, bit 15 the wrap counter */
   constructor(size: number, half: number) {
     this.#size = size;
-    this.index = (half & (WRAP - 1)) % size;
+    this.index = 0;
+    this.wrap = false;
+    this.restart(half);
+  }
+
+  /** Goes to a position given as 16 bits of a base. */
+  restart(half: number): void {
+    this.index = (half & (WRAP - 1)) % this.#size;
     this.wrap = (half & WRAP) !== 0;
   }
 

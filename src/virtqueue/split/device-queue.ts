@@ -1,5 +1,6 @@
 import { needsEvent, u16Distance } from "../../base/index.ts";
 import type { AddressSpace } from "../../memory/index.ts";
+import { CompletionOrder } from "../in-order.ts";
 import { SplitInflight } from "../inflight/split-inflight.ts";
 import { MEMORY_GONE } from "../memory-gone.ts";
 import type { RawSplitRing } from "../raw-ring.ts";
@@ -37,6 +38,11 @@ export class SplitDeviceQueue implements DeviceQueue {
   /** Used idx with everything completed; the driver sees it from publish() on. */
   #used: number;
   #published: number;
+  /** Used idx where the next used element goes: behind, where the one there may stand for more. */
+  #element: number;
+  /** With VIRTIO_F_IN_ORDER: chains are named by their slot in it, which has the head. */
+  readonly #order: CompletionOrder | undefined;
+  readonly #heads: Uint16Array;
   readonly #inflight: SplitInflight | undefined;
   /** How many of the chains that were in work before are still to be served again. */
   #resubmit = 0;
@@ -54,6 +60,9 @@ export class SplitDeviceQueue implements DeviceQueue {
     // The used index continues from memory: it is the only record of what was already completed.
     this.#used = Atomics.load(this.raw.used16, 1);
     this.#published = this.#used;
+    this.#element = this.#used;
+    this.#order = features.inOrder ? new CompletionOrder(size) : undefined;
+    this.#heads = new Uint16Array(features.inOrder ? size : 0);
     this.#next = base & 0xffff;
     if (inflight !== undefined) {
       const available = Atomics.load(this.raw.available, 1);
@@ -84,7 +93,7 @@ export class SplitDeviceQueue implements DeviceQueue {
     if (!this.#walk(head, chain)) return false;
     this.#inflight?.taken(head);
     this.#next = (this.#next + 1) & 0xffff;
-    this.inFlight += 1;
+    this.#accept(head, chain);
     return true;
   }
 
@@ -96,17 +105,30 @@ export class SplitDeviceQueue implements DeviceQueue {
   }
 
   complete(id: number, written: number): void {
-    const slot = 1 + 2 * (this.#used & this.#mask);
-    this.raw.used32[slot] = id;
+    const order = this.#order;
+    if (order === undefined || !order.finish(id, written)) {
+      this.#giveBack(id, written, false);
+      return;
+    }
+    for (let slot = order.next(); slot >= 0; slot = order.next()) {
+      this.#giveBack(this.#heads[slot] ?? 0, order.written(slot), order.maySkip(slot));
+    }
+  }
+
+  #giveBack(head: number, written: number, maySkip: boolean): void {
+    const slot = 1 + 2 * (this.#element & this.#mask);
+    this.raw.used32[slot] = head;
     this.raw.used32[slot + 1] = written;
-    this.#inflight?.completed(id);
+    this.#inflight?.completed(head);
     this.#used = (this.#used + 1) & 0xffff;
+    if (!maySkip) this.#element = this.#used;
     this.inFlight -= 1;
   }
 
   publish(): boolean {
     if (this.#used === this.#published || this.#memoryGone()) return false;
     this.#published = this.#used;
+    this.#element = this.#used;
     Atomics.store(this.raw.used16, 1, this.#used);
     this.#inflight?.shown(this.#used);
     if (!this.#eventIdx) return (Atomics.load(this.raw.available, 0) & NO_INTERRUPT) === 0;
@@ -155,8 +177,17 @@ export class SplitDeviceQueue implements DeviceQueue {
     const head = resubmit[resubmit.length - this.#resubmit] ?? 0;
     if (!this.#walk(head, chain)) return false;
     this.#resubmit -= 1;
-    this.inFlight += 1;
+    this.#accept(head, chain);
     return true;
+  }
+
+  /** Names the chain that was walked. */
+  #accept(head: number, chain: ChainCursor): void {
+    if (this.#order !== undefined) {
+      chain.id = this.#order.take(chain.writableBytes === 0);
+      this.#heads[chain.id] = head;
+    }
+    this.inFlight += 1;
   }
 
   #walk(head: number, chain: ChainCursor): boolean {

@@ -1,6 +1,7 @@
 import { needsEvent, u16Distance, UsageError } from "../../base/index.ts";
 import type { GuestBuffer } from "../../memory/index.ts";
 import { DescriptorFlag, tableAddresses, writeDescriptor } from "../descriptor.ts";
+import { BatchOrder } from "../in-order.ts";
 import type { RawSplitRing } from "../raw-ring.ts";
 import type { SegmentList } from "../segment-list.ts";
 import type { DriverQueue, DriverQueueOptions, QueueFault, RingParts } from "../types.ts";
@@ -28,7 +29,10 @@ export class SplitDriverQueue implements DriverQueue {
   readonly #tableSegments: number;
   /** Guest address of each chain's table. */
   readonly #tableAddresses: Float64Array;
-  /** Free descriptors as a list through `#following`. */
+  /**
+   * Free descriptors as a list through `#following`; with VIRTIO_F_IN_ORDER it goes round the table
+   * and never changes.
+   */
   #firstFree = 0;
   #freeCount: number;
   readonly #following: Uint16Array;
@@ -39,6 +43,9 @@ export class SplitDriverQueue implements DriverQueue {
   #available = 0;
   #published = 0;
   #usedSeen = 0;
+  /** With VIRTIO_F_IN_ORDER: which chains an element stands for, and the length of the last. */
+  readonly #batch: BatchOrder | undefined;
+  #batchLength = 0;
 
   /**
    * @throws {UsageError} the size is no power of two up to 32768
@@ -66,10 +73,25 @@ export class SplitDriverQueue implements DriverQueue {
     this.#tables = features.indirect ? memory.allocate(size * indirectSegments * 16) : undefined;
     this.#tableAddresses = tableAddresses(this.#tables, size, indirectSegments);
     this.#freeCount = size;
-    this.#following = Uint16Array.from({ length: size }, (_, i) => i + 1);
+    this.#following = new Uint16Array(size);
+    this.#linkFree();
     this.#chainLength = new Uint16Array(size);
     this.#writable = new Float64Array(size);
     this.#tokens = new Int32Array(size).fill(FREE);
+    this.#batch = features.inOrder ? new BatchOrder(size) : undefined;
+  }
+
+  reset(dropped: (token: number) => void): void {
+    const tokens = this.#tokens.filter((token) => token !== FREE);
+    for (const { bytes } of Object.values(this.parts)) bytes.fill(0);
+    this.#tokens.fill(FREE);
+    this.#linkFree();
+    this.#batch?.clear();
+    this.#freeCount = this.size;
+    this.#available = this.#published = this.#usedSeen = 0;
+    this.outstanding = 0;
+    this.broken = undefined;
+    tokens.forEach(dropped);
   }
 
   /** Index to start from after the ring was stopped (SET_VRING_BASE). */
@@ -95,6 +117,7 @@ export class SplitDriverQueue implements DriverQueue {
     this.#chainLength[head] = needed;
     this.#writable[head] = writable;
     this.#tokens[head] = token;
+    this.#batch?.add(head);
     this.raw.available[2 + (this.#available & this.#mask)] = head;
     this.#available = (this.#available + 1) & 0xffff;
     this.outstanding += 1;
@@ -127,21 +150,43 @@ export class SplitDriverQueue implements DriverQueue {
     if (waiting > max) waiting = max;
     for (let i = 0; i < waiting; i += 1) {
       const slot = 1 + 2 * (this.#usedSeen & this.#mask);
-      const head = this.raw.used32[slot] ?? 0;
-      const length = this.raw.used32[slot + 1] ?? 0;
-      const token = this.#tokens[head] ?? FREE;
-      if (token === FREE) {
-        this.#fail(`expected the head of an outstanding chain as used id, got ${head}`, "2.7.8");
-        return i;
+      if (this.#batch === undefined) {
+        const head = this.raw.used32[slot] ?? 0;
+        if ((this.#tokens[head] ?? FREE) === FREE) {
+          this.#fail(`expected the head of an outstanding chain as used id, got ${head}`, "2.7.8");
+          return i;
+        }
+        this.#handOver(head, this.raw.used32[slot + 1] ?? 0, done);
+        continue;
       }
-      const writable = this.#writable[head] ?? 0;
-      if (length > writable) this.overlongCompletions += 1;
-      this.#release(head);
-      this.#usedSeen = (this.#usedSeen + 1) & 0xffff;
-      this.outstanding -= 1;
-      done(token, length > writable ? writable : length);
+      const batch = this.#batch;
+      if (batch.left === 0) {
+        const last = this.raw.used32[slot] ?? 0;
+        this.#batchLength = this.raw.used32[slot + 1] ?? 0;
+        const given = u16Distance(used, this.#usedSeen);
+        if (!batch.begin(last, given)) {
+          this.#fail(
+            `expected one of the ${given} chains that are given back, in their order, as used id, got ${last}`,
+            "2.7.9",
+          );
+          return i;
+        }
+      }
+      const head = batch.take();
+      const length = batch.left === 0 ? this.#batchLength : (this.#writable[head] ?? 0);
+      this.#handOver(head, length, done);
     }
     return waiting;
+  }
+
+  #handOver(head: number, length: number, done: (token: number, written: number) => void): void {
+    const token = this.#tokens[head] ?? FREE;
+    const writable = this.#writable[head] ?? 0;
+    if (length > writable) this.overlongCompletions += 1;
+    this.#release(head);
+    this.#usedSeen = (this.#usedSeen + 1) & 0xffff;
+    this.outstanding -= 1;
+    done(token, length > writable ? writable : length);
   }
 
   arm(): boolean {
@@ -212,14 +257,21 @@ export class SplitDriverQueue implements DriverQueue {
     this.#firstFree = this.#following[head] ?? 0;
   }
 
+  /** All descriptors are free, in the order of the table. */
+  #linkFree(): void {
+    this.#firstFree = 0;
+    for (let i = 0; i < this.size; i += 1) this.#following[i] = (i + 1) & this.#mask;
+  }
+
   #release(head: number): void {
-    let last = head;
     const length = this.#chainLength[head] ?? 1;
+    this.#freeCount += length;
+    this.#tokens[head] = FREE;
+    if (this.#batch !== undefined) return;
+    let last = head;
     for (let i = 1; i < length; i += 1) last = this.#following[last] ?? 0;
     this.#following[last] = this.#firstFree;
     this.#firstFree = head;
-    this.#freeCount += length;
-    this.#tokens[head] = FREE;
   }
 
   #fail(reason: string, section: string): void {

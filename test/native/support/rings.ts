@@ -40,15 +40,33 @@ export function tableOf(memory: GuestMemory): RegionTable {
   return table;
 }
 
-/** Where the device half finds the ring that the driver half has made. */
-export function locateRing(table: RegionTable, driver: DriverQueue): RingMemory {
-  const layout = ringFormat(driver.raw.format === "packed").layout(driver.size);
+/** User addresses of a ring's parts. */
+export type PartAddresses = Readonly<Record<keyof RingMemory, bigint>>;
+
+/** Where the device half finds a ring. */
+export function locateParts(
+  table: RegionTable,
+  parts: PartAddresses,
+  size: number,
+  packed: boolean,
+): RingMemory {
+  const layout = ringFormat(packed).layout(size);
   const part = (name: keyof RingMemory) => {
-    const view = table.locate(driver.parts[name].userAddress, layout[name].bytes);
+    const view = table.locate(parts[name], layout[name].bytes);
     if (view === undefined) throw new Error(`the ${name} area is not in the table`);
     return view;
   };
   return { descriptors: part("descriptors"), driver: part("driver"), device: part("device") };
+}
+
+/** Where the device half finds the ring that the driver half has made. */
+export function locateRing(table: RegionTable, { parts, size, raw }: DriverQueue): RingMemory {
+  const addresses = {
+    descriptors: parts.descriptors.userAddress,
+    driver: parts.driver.userAddress,
+    device: parts.device.userAddress,
+  };
+  return locateParts(table, addresses, size, raw.format === "packed");
 }
 
 export function makeRings(t: TestContext | undefined, options: RingOptions = {}): Rings {
@@ -64,17 +82,20 @@ export function makeRings(t: TestContext | undefined, options: RingOptions = {})
   return { memory, table, driver, device: restart(0), restart };
 }
 
+/** Both halves of a ring of either format. */
+export interface MadeRings {
+  readonly memory: GuestMemory;
+  readonly table: RegionTable;
+  readonly driver: DriverQueue;
+  readonly device: DeviceQueue;
+}
+
 /** As {@link makeRings}, in the format that the options ask for. */
-export function makeRingsOfFormat(options: RingOptions): {
-  memory: GuestMemory;
-  table: RegionTable;
-  driver: DriverQueue;
-  device: DeviceQueue;
-} {
-  const { size = 8, bytes = 1 << 20, indirectSegments = 8, packed = false } = options;
-  const { eventIdx = false, indirect = false } = options;
-  const features = { eventIdx, indirect, packed };
-  const memory = new GuestMemory({ size: bytes });
+export function makeRingsOfFormat(options: RingOptions): MadeRings {
+  const { size = 8, bytes = 1 << 20, regions = 1, indirectSegments = 8 } = options;
+  const { eventIdx = false, indirect = false, packed = false, inOrder = false } = options;
+  const features = { eventIdx, indirect, packed, inOrder };
+  const memory = new GuestMemory({ size: bytes, regions });
   const table = tableOf(memory);
   const driver = createDriverQueue({ size, memory, features, indirectSegments });
   const ring = locateRing(table, driver);

@@ -29,6 +29,7 @@ function benchCommand(name: string, description: string) {
         .argParser(checked(parseChoice(RING_MODES))),
     )
     .option("--packed", "use packed rings where they are offered")
+    .option("--in-order", "have requests completed in their order where that is offered")
     .option("--json", "print one JSON document")
     .option("--json-file <file>", "save the JSON document as well")
     .option("--html <file>", "save a page with curves")

@@ -21,6 +21,7 @@ function blockCommand(name: string, description: string) {
     .argument("<socket>", "path of the back-end's socket")
     .option("--listen", "make the socket and wait for the back-end to connect")
     .option("--packed", "use packed rings where they are offered")
+    .option("--in-order", "have requests completed in their order where that is offered")
     .addOption(strictOption)
     .addOption(timeoutOption)
     .addOption(

@@ -18,6 +18,7 @@ function netCommand(name: string, description: string) {
     .argument("<socket>", "path of the back-end's socket")
     .option("--listen", "make the socket and wait for the back-end to connect")
     .option("--packed", "use packed rings where they are offered")
+    .option("--in-order", "have requests completed in their order where that is offered")
     .option("--no-mergeable", "take each frame in one buffer, also where they could be merged")
     .addOption(
       new Option("--queues <number>", "pairs of a receive and a transmit queue")

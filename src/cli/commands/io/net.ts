@@ -39,6 +39,7 @@ const WATCH_MS = 50;
 export interface NetOptions extends CommonOptions {
   readonly listen?: true | undefined;
   readonly packed?: true | undefined;
+  readonly inOrder?: true | undefined;
   readonly mergeable: boolean;
   readonly queues: number;
   readonly queueSize: number;
@@ -336,6 +337,7 @@ async function withDriver(
     timeoutMs: options.timeout,
     strictness: options.strict ? "strict" : "lenient",
     packed: options.packed === true,
+    inOrder: options.inOrder === true,
     signal: context.signal,
     observe: await messagePrinter(context, options, "net"),
   };

@@ -1,0 +1,130 @@
+/**
+ * VIRTIO_F_IN_ORDER (VIRTIO 2.7.9, 2.8.8): chains are given back in the order in which they were
+ * made available, and one used entry with the id of the last may stand for several. Whatever it
+ * skips was used completely.
+ */
+
+const FREE = 0;
+const IN_WORK = 1;
+const FINISHED = 2;
+
+/**
+ * The device's side: chains are given back in the order in which they were taken, in whatever order
+ * they are finished. They are named by slots.
+ */
+export class CompletionOrder {
+  readonly #size: number;
+  #oldest = 0;
+  #newest = 0;
+  /** By slot: how far the chain is, the bytes written, whether it has none to write. */
+  readonly #progress: Uint8Array;
+  readonly #written: Uint32Array;
+  readonly #readOnly: Uint8Array;
+
+  /** @param size entries of the ring: it has no more chains in flight */
+  constructor(size: number) {
+    this.#size = size;
+    this.#progress = new Uint8Array(size);
+    this.#written = new Uint32Array(size);
+    this.#readOnly = new Uint8Array(size);
+  }
+
+  /** A slot for the chain that was taken. */
+  take(readOnly: boolean): number {
+    const slot = this.#newest;
+    this.#newest = slot + 1 === this.#size ? 0 : slot + 1;
+    this.#progress[slot] = IN_WORK;
+    this.#readOnly[slot] = readOnly ? 1 : 0;
+    return slot;
+  }
+
+  /** False: there is no such chain in work. */
+  finish(slot: number, written: number): boolean {
+    if (this.#progress[slot] !== IN_WORK) return false;
+    this.#progress[slot] = FINISHED;
+    this.#written[slot] = written;
+    return true;
+  }
+
+  /** The slot of the chain that is to be given back now, which it leaves; -1: none. */
+  next(): number {
+    const slot = this.#oldest;
+    if (this.#progress[slot] !== FINISHED) return -1;
+    this.#progress[slot] = FREE;
+    this.#oldest = slot + 1 === this.#size ? 0 : slot + 1;
+    return slot;
+  }
+
+  written(slot: number): number {
+    return this.#written[slot] ?? 0;
+  }
+
+  /**
+   * Whether the entry of a chain behind this one may stand for it. Only where there was nothing to
+   * write: of a chain that was written to, a driver may want to know how much it was, and DPDK's
+   * (24.11) does not look for receive buffers behind an entry.
+   */
+  maySkip(slot: number): boolean {
+    return this.#readOnly[slot] === 1;
+  }
+}
+
+/** The driver's side: which chains a used entry stands for. */
+export class BatchOrder {
+  readonly #size: number;
+  /** Chains that are out, oldest first: a ring, and where it begins. */
+  readonly #ids: Uint16Array;
+  #oldest = 0;
+  #count = 0;
+  /** By id: when it was added. Signed 32-bit counters that wrap. */
+  readonly #addedAt: Int32Array;
+  #added = 0;
+  /** Chains of the entry that were not handed over yet. */
+  left = 0;
+
+  /** @param size entries of the ring: ids are below, and no more chains are out */
+  constructor(size: number) {
+    this.#size = size;
+    this.#ids = new Uint16Array(size);
+    this.#addedAt = new Int32Array(size);
+  }
+
+  /** Nothing is out any more. */
+  clear(): void {
+    this.#count = 0;
+    this.left = 0;
+  }
+
+  add(id: number): void {
+    this.#ids[this.#at(this.#count)] = id;
+    this.#addedAt[id] = this.#added;
+    this.#added = (this.#added + 1) | 0;
+    this.#count += 1;
+  }
+
+  /**
+   * Begins with the entry that has this id. False: it names none of the `shown` chains that have
+   * been out for the longest time.
+   */
+  begin(id: number, shown: number): boolean {
+    const first = (this.#added - this.#count) | 0;
+    const distance = ((this.#addedAt[id] ?? first - 1) - first) | 0;
+    if (distance < 0 || distance >= shown || this.#ids[this.#at(distance)] !== id) return false;
+    this.left = distance + 1;
+    return true;
+  }
+
+  /** The next chain that the entry stands for; with the last one {@link left} becomes 0. */
+  take(): number {
+    const id = this.#ids[this.#oldest] ?? 0;
+    this.#oldest = this.#at(1);
+    this.#count -= 1;
+    this.left -= 1;
+    return id;
+  }
+
+  #at(distance: number): number {
+    const at = this.#oldest + distance;
+    return at >= this.#size ? at - this.#size : at;
+  }
+}
