@@ -1,189 +1,104 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { createChainCursor, SegmentList } from "../../src/virtqueue/index.ts";
+import type { RingFeatures } from "../../src/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
-import { makeRingsOfFormat, type RingOptions } from "./support/rings.ts";
+import { LocalDevice } from "./support/device-side.ts";
+import {
+  AREA_BYTES,
+  countCommands,
+  type DeviceSide,
+  ringCommands,
+  RingModel,
+  runCommands,
+  TABLE_SEGMENTS,
+} from "./support/ring-model.ts";
+import { startRingProcess } from "./support/ring-process.ts";
+import { type MadeRings, makeRingsOfFormat } from "./support/rings.ts";
 
 guardLeaks();
 
 /** To be set to what a failure prints, in order to see it again. */
 const seed = Number(process.env["VHOST_USER_SEED"] ?? Date.now() & 0x7fff_ffff);
 
-const BUFFER = 4096;
-
-type Step =
-  | {
-      readonly do: "add";
-      readonly readable: readonly number[];
-      readonly writable: readonly number[];
-    }
-  | { readonly do: "publish" | "take" | "show" | "arm" | "disarm" }
-  | { readonly do: "complete"; readonly which: number; readonly written: number }
-  | { readonly do: "poll"; readonly max: number };
-
-const length = fc.integer({ min: 1, max: 40 });
-const steps = fc.array(
-  fc.oneof(
-    {
-      weight: 4,
-      arbitrary: fc.record<Step & { do: "add" }>({
-        do: fc.constant("add"),
-        readable: fc.array(length, { maxLength: 6 }),
-        writable: fc.array(length, { maxLength: 6 }),
-      }),
-    },
-    {
-      weight: 8,
-      arbitrary: fc.constantFrom<Step>({ do: "publish" }, { do: "take" }, { do: "show" }),
-    },
-    { weight: 1, arbitrary: fc.constantFrom<Step>({ do: "arm" }, { do: "disarm" }) },
-    {
-      weight: 4,
-      arbitrary: fc.record<Step & { do: "complete" }>({
-        do: fc.constant("complete"),
-        which: fc.nat(),
-        written: fc.nat(400),
-      }),
-    },
-    {
-      weight: 2,
-      arbitrary: fc.record<Step & { do: "poll" }>({
-        do: fc.constant("poll"),
-        max: fc.integer({ min: 1, max: 20 }),
-      }),
-    },
-  ),
-  { maxLength: 150, size: "max" },
-);
-
-/** A request as the plain queues below hold it. */
-interface Request {
-  readonly token: number;
-  readonly readable: number;
-  readonly writable: number;
-  readonly cost: number;
-  written: number;
-}
-
-/** Walks through the steps with the rings and with plain arrays, comparing what both give. */
-function compare(
-  options: Required<Pick<RingOptions, "size" | "indirect" | "eventIdx">> & { packed: boolean },
-  list: readonly Step[],
-): void {
-  const { memory, table, driver, device } = makeRingsOfFormat({
-    ...options,
-    indirectSegments: 4,
-  });
-  try {
-    const { guestAddress } = memory.allocate(BUFFER);
-    const segments = new SegmentList(12);
-    const chain = createChainCursor();
-    const added: Request[] = [];
-    const available: Request[] = [];
-    const taken: { request: Request; id: number }[] = [];
-    const completed: Request[] = [];
-    const used: Request[] = [];
-    let free = options.size;
-    // Asked to be woken and not woken since: the next thing that comes must be announced.
-    let deviceSleeps = false;
-    let driverSleeps = false;
-    let token = 0;
-    for (const step of list) {
-      if (step.do === "add") {
-        const lengths = [...step.readable, ...step.writable];
-        segments.clear();
-        lengths.forEach((bytes, i) => segments.push(guestAddress + i * 64, bytes));
-        const cost =
-          options.indirect && lengths.length > 1 && lengths.length <= 4 ? 1 : lengths.length;
-        const fits = lengths.length > 0 && cost <= free;
-        assert.equal(driver.add(segments, step.readable.length, token), fits);
-        if (!fits) continue;
-        const sum = (all: readonly number[]) => all.reduce((a, b) => a + b, 0);
-        added.push({
-          token,
-          readable: sum(step.readable),
-          writable: sum(step.writable),
-          cost,
-          written: 0,
-        });
-        free -= cost;
-        token += 1;
-      } else if (step.do === "publish") {
-        const kick = driver.publish();
-        if (added.length === 0) assert.equal(kick, false);
-        else if (deviceSleeps) assert.equal(kick, true, "a kick for a device that sleeps");
-        if (kick) deviceSleeps = false;
-        available.push(...added.splice(0));
-      } else if (step.do === "take") {
-        const request = available.shift();
-        assert.equal(device.next(chain), request !== undefined);
-        if (request === undefined) continue;
-        assert.equal(chain.readableBytes, request.readable);
-        assert.equal(chain.writableBytes, request.writable);
-        taken.push({ request, id: chain.id });
-      } else if (step.do === "complete") {
-        const [one] = taken.splice(taken.length === 0 ? 0 : step.which % taken.length, 1);
-        if (one === undefined) continue;
-        one.request.written = Math.min(step.written, one.request.writable);
-        device.complete(one.id, one.request.written);
-        completed.push(one.request);
-      } else if (step.do === "show") {
-        const call = device.publish();
-        if (completed.length === 0) assert.equal(call, false);
-        else if (driverSleeps) assert.equal(call, true, "a call for a driver that sleeps");
-        if (call) driverSleeps = false;
-        used.push(...completed.splice(0));
-      } else if (step.do === "poll") {
-        const got: [number, number][] = [];
-        driver.poll((given, written) => got.push([given, written]), step.max);
-        const want = used.splice(0, step.max);
-        for (const { cost } of want) free += cost;
-        assert.deepEqual(
-          got,
-          want.map((request) => [request.token, request.written]),
-        );
-      } else if (step.do === "arm") {
-        driverSleeps = driver.arm();
-        assert.equal(driverSleeps, used.length === 0);
-        deviceSleeps = device.arm();
-        assert.equal(deviceSleeps, available.length === 0);
-      } else {
-        driver.disarm();
-        device.disarm();
-        driverSleeps = false;
-        deviceSleeps = false;
-      }
-      assert.equal(
-        driver.outstanding,
-        added.length + available.length + taken.length + completed.length + used.length,
-      );
-      assert.equal(device.inFlight, taken.length);
-    }
-    assert.equal(driver.broken, undefined);
-    assert.equal(device.broken, undefined);
-    assert.equal(driver.overlongCompletions, 0);
-  } finally {
-    table.close();
-    memory.close();
-  }
-}
-
+const RUNS = 110;
+/** As many more take a message each way for most of their commands. */
+const RUNS_ACROSS = 12;
+const MAX_COMMANDS = 160;
+const MEMORY_BYTES = 1 << 20;
 const sizes = { split: [1, 2, 4, 8, 256], packed: [1, 2, 3, 7, 8, 256] };
-const shapes = Object.entries(sizes).flatMap(([format, all]) =>
-  all.map((size) => ({ size, packed: format === "packed" })),
+
+/** Every combination, with its name. */
+const combinations = (["split", "packed"] as const).flatMap((format) =>
+  [false, true].flatMap((indirect) =>
+    [false, true].flatMap((eventIdx) =>
+      [false, true].map((inOrder) => ({
+        format,
+        features: { packed: format === "packed", indirect, eventIdx, inOrder },
+        name: [
+          format,
+          indirect ? "indirect" : "direct",
+          eventIdx ? "event index" : "flags",
+          inOrder ? "in order" : "in any order",
+        ].join(", "),
+      })),
+    ),
+  ),
 );
 
-for (const { size, packed } of shapes) {
-  for (const indirect of [false, true]) {
-    for (const eventIdx of [false, true]) {
-      const name = `${packed ? "packed" : "split"}, size ${size}, ${indirect ? "indirect" : "direct"}, ${eventIdx ? "event index" : "flags"}`;
-      test(`both halves behave like a plain queue (${name}, VHOST_USER_SEED=${seed})`, () => {
-        const property = fc.property(steps, (list) =>
-          compare({ size, packed, indirect, eventIdx }, list),
-        );
-        fc.assert(property, { seed, numRuns: 100 });
+/** The driver half here, the device half where `deviceFor` has it. */
+async function behavesLikeAQueue(
+  { format, features }: (typeof combinations)[number],
+  numRuns: number,
+  deviceFor: (rings: MadeRings, features: RingFeatures) => Promise<DeviceSide> | DeviceSide,
+): Promise<void> {
+  const property = fc.asyncProperty(
+    fc.constantFrom(...sizes[format]),
+    fc.constantFrom(1, 4),
+    ringCommands(MAX_COMMANDS),
+    async (size, regions, commands) => {
+      const bytes = MEMORY_BYTES;
+      const indirectSegments = TABLE_SEGMENTS;
+      const rings = makeRingsOfFormat({ ...features, size, regions, bytes, indirectSegments });
+      const { memory, table, driver } = rings;
+      try {
+        // Around the end of the first region; rings and tables lie at its beginning.
+        const area = (memory.regions[0]?.start ?? 0) + bytes / 4 - 4096;
+        assert.ok(area + AREA_BYTES <= (table.regions.at(-1)?.end ?? 0));
+        const model = new RingModel({ size, ...features });
+        const device = await deviceFor(rings, features);
+        await runCommands(commands, model, { driver, device, memory, area });
+      } finally {
+        table.close();
+        memory.close();
+      }
+    },
+  );
+  await fc.assert(property, { seed, numRuns });
+}
+
+for (const combination of combinations) {
+  test(`both halves behave like a plain queue (${combination.name}, VHOST_USER_SEED=${seed})`, () =>
+    behavesLikeAQueue(combination, RUNS, ({ device }) => new LocalDevice(device)));
+}
+
+test(`and so they do in two processes (all combinations, VHOST_USER_SEED=${seed})`, async () => {
+  const before = countCommands();
+  const remote = startRingProcess();
+  try {
+    for (const combination of combinations) {
+      await behavesLikeAQueue(combination, RUNS_ACROSS, async ({ memory, driver }, features) => {
+        await remote.setUp(memory, driver, features);
+        return remote;
       });
     }
+  } finally {
+    await remote.end();
   }
-}
+  assert.ok(countCommands() - before >= 10_000, `only ${countCommands() - before}`);
+});
+
+test("a run is of at least 100,000 commands", (t) => {
+  t.diagnostic(`${countCommands()} commands, VHOST_USER_SEED=${seed}`);
+  assert.ok(countCommands() >= 100_000, `only ${countCommands()}`);
+});
