@@ -6,4 +6,5 @@ export * from "./block-pass.ts";
 export * from "./block-verify.ts";
 export * from "./connection-timing.ts";
 export * from "./bench/block-bench.ts";
+export * from "./bench/net-bench.ts";
 export * from "./bench/workloads.ts";

@@ -13,6 +13,8 @@ export interface BenchReport {
   readonly iops?: number;
   /** Of network devices. */
   readonly framesPerSecond?: number;
+  /** Of `net loop`, where {@link framesPerSecond} are those that came back. */
+  readonly sentFramesPerSecond?: number;
   readonly bytesPerSecond: number;
   readonly latencyUs?: LatencySummary;
   /** Pairs of percentile and µs, for a curve. */

@@ -9,6 +9,8 @@ export function benchLines(report: BenchReport): string[] {
     `${group(rate)} ${unit}, ${(bytesPerSecond / 2 ** 20).toFixed(1)} MiB/s ` +
       `(${group(requests)} in ${seconds.toFixed(2)} s)`,
   ];
+  if (report.sentFramesPerSecond !== undefined)
+    lines.push(`sent: ${group(report.sentFramesPerSecond)} frames/s`);
   if (latencyUs) {
     const { min, p50, p90, p99, p999, max } = latencyUs;
     const us = (value: number): string => value.toFixed(1);

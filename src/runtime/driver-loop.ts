@@ -18,7 +18,7 @@ export interface DrivenRing {
 
 /** What the owner of the loop asks of it. */
 export interface DriverLoopControl {
-  /** 0: go on; 1: submit nothing more, and leave when all is back; 2: leave now. */
+  /** 0: go on; 1: come to an end; 2: leave now. */
   readonly asked: number;
   /** Readable once something was asked. */
   readonly wake: EventFd;
@@ -71,7 +71,7 @@ export class DriverLoop {
       const ring = this.#rings[i];
       if (ring === undefined) continue;
       if (ring.queue.broken !== undefined) return false;
-      if (!ring.driver.finished || ring.queue.outstanding > 0) busy = true;
+      if (!ring.driver.finished) busy = true;
     }
     return busy;
   }

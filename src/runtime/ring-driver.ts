@@ -14,7 +14,7 @@ export interface RingDriver {
   readonly dueUs: number;
   /** Submits nothing any more; called once, when the loop was asked to end. */
   finish(): void;
-  /** Nothing more will be submitted: once all is back, the ring may be left. */
+  /** Nothing more is to be done: the ring may be left. */
   readonly finished: boolean;
   /** What it came to; it is cloned. Called once, after the ring was left. */
   result(): unknown;

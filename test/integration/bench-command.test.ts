@@ -129,3 +129,21 @@ test("a signal ends bench block, and a back-end that dies is said", async (t) =>
   assert.equal(code, 1);
   assert.match(stderr, /closed/);
 });
+
+for (const [what, device] of [
+  ["tx", "sink"],
+  ["rx", "source"],
+  ["loop", "echo"],
+] as const) {
+  test(`bench net ${what} counts the frames of a device that is ${device}`, async (t) => {
+    const space = new Workspace(t);
+    const { socket } = await space.serve(["--mode", device], "net.sock", "net");
+    const words = "--seconds 300ms --warmup 50ms --completion poll --json".split(" ");
+    const { code, stdout, stderr } = await space.run(["bench", "net", what, socket, ...words]);
+    assert.equal(code, 0, stderr);
+    const { framesPerSecond = 0, sentFramesPerSecond, warnings } = reportOf(stdout);
+    assert.ok(framesPerSecond > 100, `${framesPerSecond} frames a second`);
+    assert.equal(sentFramesPerSecond === undefined, what !== "loop");
+    assert.ok(!warnings.includes("no frame passed"));
+  });
+}

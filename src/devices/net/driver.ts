@@ -80,7 +80,7 @@ export class NetDriver {
     const [least, most] = [LONG_HEADER_BYTES + 1, LONG_HEADER_BYTES + MAX_FRAME_BYTES];
     if (!Number.isInteger(bufferBytes) || bufferBytes < least || bufferBytes > most)
       throw new UsageError(`expected buffers of ${least} to ${most} bytes, got ${bufferBytes}`);
-    await expectPairs(client, queuePairs);
+    await expectQueuePairs(client, queuePairs);
     const driver = new NetDriver();
     const counters = driver.#counters;
     const failed = (error: Error): void => {
@@ -157,7 +157,7 @@ export class NetDriver {
 }
 
 /** GET_QUEUE_NUM counts pairs here, with QEMU and with DPDK. */
-async function expectPairs(client: Client, wanted: number): Promise<void> {
+export async function expectQueuePairs(client: Client, wanted: number): Promise<void> {
   if (!Number.isInteger(wanted) || wanted < 1)
     throw new UsageError(`expected at least 1 queue pair, got ${wanted}`);
   if (wanted === 1) return;

@@ -14,17 +14,17 @@ import type { Client, ClientOptions, ClientThread } from "../../frontend/index.t
 import type { RingMode } from "../../runtime/index.ts";
 import { MismatchError, runBlockPass } from "../block-pass.ts";
 import type { BlockLoadResult, BlockLoadSpec } from "./block-load.ts";
+import { RING_BYTES } from "./ring-bytes.ts";
+import { type CourseOptions, runThreads, shares } from "./threads.ts";
 import type { BlockWorkload } from "./workloads.ts";
 
 const EXTENSION = import.meta.url.slice(import.meta.url.lastIndexOf("."));
 const LOAD = new URL(`./block-load${EXTENSION}`, import.meta.url);
 
-/** Bytes of memory for a ring of 32768 entries with its indirect tables, by entry. */
-const RING_BYTES = 256;
 /** Bytes of the requests that fill or look over a device before it is measured. */
 const PASS_BYTES = 65_536;
 
-export interface BlockBenchOptions {
+export interface BlockBenchOptions extends CourseOptions {
   /** Opens a connection: one to prepare the device where that is needed, then one for the load. */
   readonly connect: (options: ClientOptions) => Promise<Client>;
   readonly workload: BlockWorkload;
@@ -50,11 +50,6 @@ export interface BlockBenchOptions {
   /** Writes over a device that is not blank. */
   readonly overwrite: boolean;
   readonly packed?: boolean | undefined;
-  readonly signal?: AbortSignal | undefined;
-  /** All is set up, the load begins. */
-  readonly onStart?: (() => void) | undefined;
-  /** Once a second: requests completed since the last call. */
-  readonly onSecond?: ((requests: number) => void) | undefined;
 }
 
 /** What a load came to, all queues together. */
@@ -89,51 +84,13 @@ export async function runBlockBench(options: BlockBenchOptions): Promise<LoadRes
   const progress = Array.from({ length: queues }, () => new SharedArrayBuffer(4));
   const specs = progress.map((counter, index) => specOf(options, span, index, counter));
   const threads: ClientThread[] = [];
-  for (const share of shares(specs, options.threads)) {
-    threads.push(
-      await client.startThread({
-        module: LOAD,
-        completion: options.completion,
-        queues: share.map(({ index, spec }) => ({ index, size, memoryBytes, data: spec })),
-      }),
-    );
+  const all = specs.map((data, index) => ({ index, size, memoryBytes, data }));
+  for (const queues of shares(all, options.threads)) {
+    const { completion } = options;
+    threads.push(await client.startThread({ module: LOAD, completion, queues }));
   }
-  const results = await underWay(threads, progress, options);
+  const results = await runThreads(threads, progress, options);
   return merge(results as readonly BlockLoadResult[]);
-}
-
-/** Runs threads to their end, with a call a second; an abort ends them early. */
-async function underWay(
-  threads: readonly ClientThread[],
-  progress: readonly SharedArrayBuffer[],
-  { signal, onStart, onSecond }: Pick<BlockBenchOptions, "signal" | "onStart" | "onSecond">,
-): Promise<readonly unknown[]> {
-  const counters = progress.map((buffer) => new Uint32Array(buffer));
-  const seen = new Uint32Array(counters.length);
-  const look = (): void => {
-    let requests = 0;
-    for (const [i, counter] of counters.entries()) {
-      const now = Atomics.load(counter, 0);
-      requests += (now - (seen[i] ?? 0)) >>> 0;
-      seen[i] = now;
-    }
-    onSecond?.(requests);
-  };
-  const timer = onSecond && setInterval(look, 1000);
-  const abort = (): void => {
-    for (const thread of threads) thread.finish();
-  };
-  signal?.addEventListener("abort", abort, { once: true });
-  try {
-    onStart?.();
-    for (const thread of threads) thread.go();
-    const results = await Promise.all(threads.map(async (thread) => thread.results));
-    signal?.throwIfAborted();
-    return results.flat();
-  } finally {
-    clearInterval(timer);
-    signal?.removeEventListener("abort", abort);
-  }
 }
 
 function merge(results: readonly BlockLoadResult[]): LoadResult {
@@ -152,16 +109,6 @@ function merge(results: readonly BlockLoadResult[]): LoadResult {
 
 function ringSize(depth: number): number {
   return Math.max(256, 2 ** Math.ceil(Math.log2(depth * 3)));
-}
-
-/** Spreads queues over threads, as evenly as they go. */
-function shares(
-  specs: readonly BlockLoadSpec[],
-  threads: number,
-): { index: number; spec: BlockLoadSpec }[][] {
-  const all = Array.from({ length: threads }, (): { index: number; spec: BlockLoadSpec }[] => []);
-  for (const [index, spec] of specs.entries()) all[index % threads]?.push({ index, spec });
-  return all;
 }
 
 /** Each queue has a part of the device to itself: nobody reads what another is about to write. */

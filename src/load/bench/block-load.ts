@@ -48,7 +48,8 @@ export interface BlockLoadResult {
 
 /** The driver of one queue, see `RingDriver`: keeps `depth` requests in flight. */
 export class BlockLoad implements RingDriver {
-  finished = false;
+  /** Nothing more is submitted. */
+  #ended = false;
   readonly #spec: BlockLoadSpec;
   readonly #ring: RingDriverHost["queue"];
   readonly #slots: BlockSlots;
@@ -94,8 +95,12 @@ export class BlockLoad implements RingDriver {
     this.#random = spec.seed | 1;
   }
 
+  get finished(): boolean {
+    return this.#ended && this.#slots.outstanding === 0;
+  }
+
   get dueUs(): number {
-    const waits = this.#spec.rate === undefined || this.finished;
+    const waits = this.#spec.rate === undefined || this.#ended;
     // Without a free slot it is a completion that is waited for.
     return waits || this.#slots.outstanding === this.#slots.depth ? -1 : this.#schedule.dueUs();
   }
@@ -103,8 +108,8 @@ export class BlockLoad implements RingDriver {
   submit(): void {
     const now = this.#now === 0 ? performance.now() : this.#now;
     this.#now = 0;
-    if (this.#schedule.isOver(now)) this.finished = true;
-    while (!this.finished) {
+    if (this.#schedule.isOver(now)) this.#ended = true;
+    while (!this.#ended) {
       const since = this.#schedule.take(now);
       if (since < 0) return;
       const slot = this.#slots.acquire();
@@ -135,7 +140,7 @@ export class BlockLoad implements RingDriver {
   }
 
   finish(): void {
-    this.finished = true;
+    this.#ended = true;
   }
 
   result(): BlockLoadResult {
@@ -189,7 +194,7 @@ export class BlockLoad implements RingDriver {
   #fail(slot: number, what: string): void {
     const work = this.#reads[slot] === 1 ? "reading" : "writing";
     this.#failure ??= `${work} ${this.#spec.blockBytes} bytes at byte ${this.#position[slot]}: ${what}`;
-    this.finished = true;
+    this.#ended = true;
   }
 }
 

@@ -58,10 +58,10 @@ export class Workspace {
     return this.start(args, options).result;
   }
 
-  /** Starts `serve block` on a socket; resolves with the path when it listens. */
-  async serve(args: readonly string[] = [], name = "disk.sock"): Promise<Served> {
+  /** Starts `serve` on a socket; resolves with the path when it listens. */
+  async serve(args: readonly string[] = [], name = "disk.sock", device = "block"): Promise<Served> {
     const socket = this.path(name);
-    const server = this.start(["serve", "block", "--socket", socket, ...args]);
+    const server = this.start(["serve", device, "--socket", socket, ...args]);
     await server.printed(/listening on /);
     return { socket, server };
   }

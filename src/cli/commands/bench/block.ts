@@ -1,12 +1,12 @@
 import { randomInt } from "node:crypto";
-import { PeerClosedError, UsageError } from "../../../base/index.ts";
+import { UsageError } from "../../../base/index.ts";
 import { SECTOR_SIZE } from "../../../devices/block/index.ts";
 import { type BlockWorkload, runBlockBench } from "../../../load/index.ts";
 import { type BenchReport, percentileCurve, summarizeLatency } from "../../../report/index.ts";
 import type { RingMode } from "../../../runtime/index.ts";
 import { type ConnectOptions, connectClient } from "../../connect-client.ts";
 import type { Context } from "../../context.ts";
-import { CommandError, ExitCode } from "../../exit-code.ts";
+import { displayCourse } from "./course.ts";
 import { describeEnvironment, Disturbances } from "./environment.ts";
 import { publish, type PublishOptions, readBaseline } from "./publish.ts";
 
@@ -29,6 +29,8 @@ export interface BenchBlockOptions extends ConnectOptions, PublishOptions {
 
 /** Milliseconds, where neither seconds nor requests are told. */
 const DEFAULT_DURATION_MS = 5000;
+/** How long nothing at all may complete. */
+const STALL_MS = 30_000;
 
 export async function benchBlock(
   socket: string,
@@ -37,45 +39,35 @@ export async function benchBlock(
 ): Promise<void> {
   expectSense(options);
   const baseline = readBaseline(options);
-  const { output, signal } = context;
   const { rw, blockSize, depth, queues, threads, completion, requests, rate, size } = options;
   const durationMs = options.seconds ?? (requests === undefined ? DEFAULT_DURATION_MS : undefined);
   const seed = options.seed ?? randomInt(2 ** 31);
   const disturbances = new Disturbances();
-  const perSecond: number[] = [];
-  let started = false;
-  const result = await runBlockBench({
-    connect: async (more) => connectClient(socket, options, context, "block", more),
-    workload: rw,
-    blockBytes: blockSize,
-    depth,
-    queues,
-    threads,
-    completion,
-    warmUpMs: options.warmup,
-    durationMs,
-    requests,
-    rate,
-    size,
-    seed,
-    verify: options.verify === true,
-    overwrite: options.overwrite === true,
-    packed: options.packed === true,
-    signal,
-    onStart: () => {
-      started = true;
-    },
-    onSecond: (count) => {
-      perSecond.push(count);
-      output.progress(
-        () => `${perSecond.length} s: ${count} IOPS, ${mibs(count * blockSize)} MiB/s`,
-      );
-    },
-  }).catch((error: unknown) => {
-    // Once the handshake is over, what is lost is a failed request and not an unreachable target.
-    if (!started || !(error instanceof PeerClosedError)) throw error;
-    throw new CommandError(ExitCode.Failed, error.message, { cause: error });
-  });
+  const course = displayCourse(context, "IOPS");
+  const result = await course.watch(
+    runBlockBench({
+      connect: async (more) => connectClient(socket, options, context, "block", more),
+      workload: rw,
+      blockBytes: blockSize,
+      depth,
+      queues,
+      threads,
+      completion,
+      warmUpMs: options.warmup,
+      durationMs,
+      requests,
+      rate,
+      size,
+      seed,
+      verify: options.verify === true,
+      overwrite: options.overwrite === true,
+      packed: options.packed === true,
+      signal: context.signal,
+      stallMs: STALL_MS,
+      onStart: course.onStart,
+      onSecond: course.onSecond,
+    }),
+  );
   const iops = result.seconds > 0 ? result.requests / result.seconds : 0;
   const warnings = disturbances.warnings();
   if (result.requests < 1000) warnings.push(`only ${result.requests} requests were counted`);
@@ -93,7 +85,7 @@ export async function benchBlock(
       latencyUs: summarizeLatency(result.latency),
       percentiles: percentileCurve(result.latency),
     }),
-    perSecond,
+    perSecond: course.perSecond,
     environment: describeEnvironment(),
     warnings,
   };
@@ -126,8 +118,4 @@ function optionsOf(options: BenchBlockOptions, seed: number): BenchReport["optio
     verify: options.verify === true,
     ...(rate !== undefined && { rate }),
   };
-}
-
-function mibs(bytes: number): string {
-  return (bytes / 2 ** 20).toFixed(1);
 }

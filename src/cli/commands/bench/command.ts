@@ -1,5 +1,5 @@
 import { type Command, Option } from "@commander-js/extra-typings";
-import { BLOCK_WORKLOADS } from "../../../load/bench/workloads.ts";
+import { BLOCK_WORKLOADS, NET_WORKLOADS } from "../../../load/bench/workloads.ts";
 import { RING_MODES } from "../../../runtime/mode.ts";
 import type { Context } from "../../context.ts";
 import {
@@ -28,8 +28,21 @@ function benchCommand(name: string, description: string) {
         .default("hybrid" as const)
         .argParser(checked(parseChoice(RING_MODES))),
     )
+    .addOption(
+      new Option("--queues <number>", "queues to use; of a network device, pairs")
+        .default(1, "1")
+        .argParser(count(256)),
+    )
+    .addOption(
+      new Option("--threads <number>", "threads that drive them")
+        .default(1, "1")
+        .argParser(count(64)),
+    )
     .option("--packed", "use packed rings where they are offered")
     .option("--in-order", "have requests completed in their order where that is offered")
+    .option("--listen", "make the socket and wait for the back-end to connect")
+    .addOption(strictOption)
+    .addOption(timeoutOption)
     .option("--json", "print one JSON document")
     .option("--json-file <file>", "save the JSON document as well")
     .option("--html <file>", "save a page with curves")
@@ -59,14 +72,6 @@ export function addBenchCommand(program: Command, context: Context): void {
         .default(16, "16")
         .argParser(count(10_922)),
     )
-    .addOption(
-      new Option("--queues <number>", "queues to use").default(1, "1").argParser(count(256)),
-    )
-    .addOption(
-      new Option("--threads <number>", "threads that drive them")
-        .default(1, "1")
-        .argParser(count(64)),
-    )
     .option("--requests <number>", "how many instead of how long", count(2 ** 31 - 1))
     .option("--rate <number>", "requests a second; default: all it can", count(2 ** 31 - 1))
     .option("--size <bytes>", "how much of the device, from its beginning", checked(parseSize))
@@ -77,9 +82,6 @@ export function addBenchCommand(program: Command, context: Context): void {
       "of places and pattern; default random",
       checked(parseInteger(0, 2 ** 31 - 1)),
     )
-    .option("--listen", "make the socket and wait for the back-end to connect")
-    .addOption(strictOption)
-    .addOption(timeoutOption)
     .addHelpText(
       "after",
       "\nExample:\n  $ vhost-user bench block disk.sock --rw randread --depth 64 --seconds 10s --html bench.html",
@@ -87,7 +89,37 @@ export function addBenchCommand(program: Command, context: Context): void {
     .action(async (socket, options) =>
       (await import("./block.ts")).benchBlock(socket, options, context),
     );
+  const net = benchCommand("net", "a network device: frames a second")
+    .argument(
+      "<what>",
+      "tx: send; rx: take what comes; loop: both",
+      checked(parseChoice(NET_WORKLOADS)),
+    )
+    .argument("<socket>", "path of the back-end's socket")
+    .addOption(
+      new Option("--frame-size <bytes>", "bytes of the frames that are sent")
+        .default(64, "64")
+        .argParser(checked(parseInteger(14, 65_550))),
+    )
+    .addOption(
+      new Option("--batch <number>", "frames that are handed over together")
+        .default(32, "32")
+        .argParser(count(32_768)),
+    )
+    .addOption(
+      new Option("--queue-size <number>", "entries of each ring")
+        .default(256, "256")
+        .argParser(count(32_768)),
+    )
+    .addHelpText(
+      "after",
+      "\nExample:\n  $ vhost-user bench net tx net.sock --batch 64 --completion poll",
+    )
+    .action(async (what, socket, options) =>
+      (await import("./net.ts")).benchNet(what, socket, options, context),
+    );
   const bench = groupCommand("bench").description("measure: throughput and latency");
   bench.addCommand(block as unknown as Command);
+  bench.addCommand(net as unknown as Command);
   program.addCommand(bench as unknown as Command);
 }

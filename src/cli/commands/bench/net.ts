@@ -1,0 +1,85 @@
+import { type NetTraffic, type NetWorkload, runNetBench } from "../../../load/index.ts";
+import type { BenchReport } from "../../../report/index.ts";
+import type { RingMode } from "../../../runtime/index.ts";
+import { type ConnectOptions, connectClient } from "../../connect-client.ts";
+import type { Context } from "../../context.ts";
+import { describeEnvironment, Disturbances } from "./environment.ts";
+import { type CourseDisplay, displayCourse } from "./course.ts";
+import { publish, type PublishOptions, readBaseline } from "./publish.ts";
+
+export interface BenchNetOptions extends ConnectOptions, PublishOptions {
+  readonly frameSize: number;
+  readonly batch: number;
+  readonly queues: number;
+  readonly threads: number;
+  readonly queueSize: number;
+  readonly completion: RingMode;
+  readonly warmup: number;
+  readonly seconds?: number | undefined;
+}
+
+const DEFAULT_DURATION_MS = 5000;
+
+export async function benchNet(
+  workload: NetWorkload,
+  socket: string,
+  options: BenchNetOptions,
+  context: Context,
+): Promise<void> {
+  const baseline = readBaseline(options);
+  const { frameSize, batch, queues, threads, queueSize, completion, warmup } = options;
+  const disturbances = new Disturbances();
+  const course: CourseDisplay = displayCourse(context, "frames/s");
+  const result = await course.watch(
+    runNetBench({
+      connect: async (more) => connectClient(socket, options, context, "net", more),
+      workload,
+      frameBytes: frameSize,
+      batch,
+      queuePairs: queues,
+      threads,
+      ringSize: queueSize,
+      completion,
+      packed: options.packed === true,
+      warmUpMs: warmup,
+      durationMs: options.seconds ?? DEFAULT_DURATION_MS,
+      signal: context.signal,
+      onStart: course.onStart,
+      onSecond: course.onSecond,
+    }),
+  );
+  const { sent, received } = result;
+  // What comes back is what a loop is about.
+  const main = workload === "tx" ? sent : received;
+  const warnings = disturbances.warnings();
+  if (main.frames === 0) warnings.push("no frame passed");
+  warnings.push("frames were counted, not looked at");
+  const report: BenchReport = {
+    schemaVersion: 1,
+    bench: `net ${workload}`,
+    target: socket,
+    options: {
+      frameSize,
+      batch,
+      queues,
+      threads,
+      queueSize,
+      completion,
+      warmUpMs: warmup,
+      packed: options.packed === true,
+    },
+    requests: main.frames,
+    seconds: main.seconds,
+    framesPerSecond: rate(main.frames, main),
+    bytesPerSecond: rate(main.bytes, main),
+    ...(workload === "loop" && { sentFramesPerSecond: rate(sent.frames, sent) }),
+    perSecond: course.perSecond,
+    environment: describeEnvironment(),
+    warnings,
+  };
+  publish(report, options, baseline, context);
+}
+
+function rate(amount: number, { seconds }: NetTraffic): number {
+  return seconds > 0 ? amount / seconds : 0;
+}

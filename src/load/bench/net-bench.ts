@@ -1,0 +1,118 @@
+import { UsageError } from "../../base/index.ts";
+import {
+  expectQueuePairs,
+  NetFeature,
+  receiveRing,
+  transmitRing,
+} from "../../devices/net/index.ts";
+import type { Client, ClientOptions, ClientThread } from "../../frontend/index.ts";
+import type { RingMode } from "../../runtime/index.ts";
+import { netLoadBytes, type NetLoadResult, type NetLoadSpec } from "./net-load.ts";
+import { type CourseOptions, runThreads, shares } from "./threads.ts";
+import { RING_BYTES } from "./ring-bytes.ts";
+import type { NetWorkload } from "./workloads.ts";
+
+const EXTENSION = import.meta.url.slice(import.meta.url.lastIndexOf("."));
+const LOAD = new URL(`./net-load${EXTENSION}`, import.meta.url);
+
+/** Room for any frame that is not a jumbo frame. */
+const RECEIVE_BYTES = 1524;
+
+export interface NetBenchOptions extends CourseOptions {
+  readonly connect: (options: ClientOptions) => Promise<Client>;
+  /** `tx`: frames are sent; `rx`: what comes is taken; `loop`: both. */
+  readonly workload: NetWorkload;
+  /** Bytes of the frames that are sent. */
+  readonly frameBytes: number;
+  /** Frames that are handed over together, at most the ring's size. */
+  readonly batch: number;
+  /** Pairs of one receive and one transmit ring. */
+  readonly queuePairs: number;
+  readonly threads: number;
+  /** Entries of each ring. */
+  readonly ringSize: number;
+  readonly completion: RingMode;
+  readonly packed: boolean;
+  readonly warmUpMs: number;
+  readonly durationMs: number;
+}
+
+/** Frames of one direction, all queues together. */
+export interface NetBenchResult {
+  readonly sent: NetTraffic;
+  readonly received: NetTraffic;
+}
+
+export interface NetTraffic {
+  readonly frames: number;
+  /** Of the frames, without the device's header. */
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
+/**
+ * Sends frames to a network device, takes those that come, or both, and counts.
+ *
+ * @throws {UsageError} the device does not have what was asked for; and whatever the client throws
+ */
+export async function runNetBench(options: NetBenchOptions): Promise<NetBenchResult> {
+  const { queuePairs, ringSize, frameBytes, completion, packed } = options;
+  if (options.batch > ringSize)
+    throw new UsageError(
+      `expected a batch of at most ${ringSize}, the ring's size, got ${options.batch}`,
+    );
+  const room = Math.max(RECEIVE_BYTES, frameBytes);
+  const memoryBytes = ringSize * RING_BYTES + netLoadBytes(ringSize, room) + 65_536;
+  await using client = await options.connect({
+    deviceFeatures: NetFeature.Mq,
+    packed,
+    memory: { size: 2 * queuePairs * (memoryBytes + 4096) },
+  });
+  await expectQueuePairs(client, queuePairs);
+  const progress: SharedArrayBuffer[] = [];
+  const pairs = Array.from({ length: queuePairs }, (_, pair) =>
+    (["rx", "tx"] as const).map((direction) => {
+      const used = options.workload === "loop" || options.workload === direction;
+      const counter = new SharedArrayBuffer(4);
+      if (used) progress.push(counter);
+      const index = direction === "rx" ? receiveRing(pair) : transmitRing(pair);
+      const spec = specOf(
+        options,
+        direction,
+        direction === "rx" ? room : frameBytes,
+        counter,
+        used,
+      );
+      return { index, size: ringSize, memoryBytes, data: spec };
+    }),
+  );
+  const threads: ClientThread[] = [];
+  // The rings of a pair stay in one thread.
+  for (const share of shares(pairs, options.threads))
+    threads.push(await client.startThread({ module: LOAD, completion, queues: share.flat() }));
+  const endMs = options.warmUpMs + options.durationMs;
+  const results = await runThreads(threads, progress, { ...options, endMs });
+  return sum(results as readonly NetLoadResult[]);
+}
+
+function specOf(
+  { batch, warmUpMs, durationMs }: NetBenchOptions,
+  direction: "tx" | "rx",
+  frameBytes: number,
+  progress: SharedArrayBuffer,
+  used: boolean,
+): NetLoadSpec {
+  return { direction, frameBytes, batch, warmUpMs, durationMs, progress, idle: !used };
+}
+
+function sum(results: readonly NetLoadResult[]): NetBenchResult {
+  const of = (direction: "tx" | "rx"): NetTraffic => {
+    const mine = results.filter((result) => result.direction === direction);
+    return {
+      frames: mine.reduce((total, { frames }) => total + frames, 0),
+      bytes: mine.reduce((total, { bytes }) => total + bytes, 0),
+      seconds: Math.max(0, ...mine.map(({ seconds }) => seconds)),
+    };
+  };
+  return { sent: of("tx"), received: of("rx") };
+}
