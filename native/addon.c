@@ -3,6 +3,7 @@
 NAPI_MODULE_INIT() {
   bool complete = export_sockets(env, exports) && export_messages(env, exports) &&
                   export_descriptors(env, exports) && export_mappings(env, exports) &&
-                  export_pollers(env, exports) && export_wait(env, exports);
+                  export_pollers(env, exports) && export_wait(env, exports) &&
+                  export_folders(env, exports);
   return complete ? exports : NULL;
 }

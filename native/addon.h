@@ -72,6 +72,7 @@ bool export_functions(napi_env env, napi_value exports, const struct function *f
 bool export_sockets(napi_env env, napi_value exports);
 bool export_messages(napi_env env, napi_value exports);
 bool export_descriptors(napi_env env, napi_value exports);
+bool export_folders(napi_env env, napi_value exports);
 bool export_mappings(napi_env env, napi_value exports);
 bool export_pollers(napi_env env, napi_value exports);
 bool export_wait(napi_env env, napi_value exports);

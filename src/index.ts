@@ -11,6 +11,7 @@ export * from "./base/errors.ts";
 export type { WaitOptions } from "./base/abort.ts";
 export * from "./backend/index.ts";
 export * from "./devices/block/index.ts";
+export * from "./devices/fs/index.ts";
 export * from "./devices/net/index.ts";
 export * from "./frontend/index.ts";
 export * from "./load/index.ts";

@@ -38,15 +38,20 @@ export function withUserFile<T>(path: string, expected: string, remedy: string, 
 }
 
 /**
- * Writes a file that the user named.
+ * Makes a file that the user named.
  *
  * @param overwrite whether it may exist already
+ * @param make makes it with this flag of open
  * @throws {UsageError | EnvironmentError}
  */
-export function saveUserFile(path: string, content: string | Uint8Array, overwrite: boolean): void {
-  withUserFile(path, "a file to write", "choose another path", () => {
+export function makeUserFile<T>(
+  path: string,
+  overwrite: boolean,
+  make: (flag: "w" | "wx") => T,
+): T {
+  return withUserFile(path, "a file to write", "choose another path", () => {
     try {
-      writeFileSync(path, content, { flag: overwrite ? "w" : "wx" });
+      return make(overwrite ? "w" : "wx");
     } catch (error) {
       if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
       throw new UsageError(
@@ -55,4 +60,9 @@ export function saveUserFile(path: string, content: string | Uint8Array, overwri
       );
     }
   });
+}
+
+/** Writes a file that the user named. @throws as {@link makeUserFile} */
+export function saveUserFile(path: string, content: string | Uint8Array, overwrite: boolean): void {
+  makeUserFile(path, overwrite, (flag) => writeFileSync(path, content, { flag }));
 }

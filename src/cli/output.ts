@@ -38,6 +38,20 @@ export class Output {
     this.#options.stdout.write(bytes);
   }
 
+  /**
+   * One piece of a result that may be long; resolves once it is on its way. False: nobody reads any
+   * more.
+   */
+  async stream(bytes: Uint8Array): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      this.#options.stdout.write(bytes, (error: NodeJS.ErrnoException | null | undefined) => {
+        if (!error) resolve(true);
+        else if (error.code === "EPIPE" || error.code === "ERR_STREAM_DESTROYED") resolve(false);
+        else reject(error);
+      });
+    });
+  }
+
   /** For people; silent with --quiet. */
   note(line: string): void {
     if (!this.#options.quiet) this.error(line);

@@ -71,6 +71,18 @@ export interface Addon {
   pollerStop(handle: PollerHandle): void;
   pollerRef(handle: PollerHandle): void;
   pollerUnref(handle: PollerHandle): void;
+  /** `openat` of a name that is bytes; O_CLOEXEC is added. */
+  openAt(folder: number, name: Uint8Array, offset: number, length: number, flags: number): number;
+  /** Bytes of the target of a link that is open itself, cut to `length`. */
+  readLink(fd: number, bytes: Uint8Array, offset: number, length: number): number;
+  /** Bytes of `struct linux_dirent64`; 0: the end of the folder. */
+  readFolder(
+    fd: number,
+    position: bigint,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+  ): number;
   waitReadable(fds: Int32Array, count: number, ready: Int32Array, timeoutUs: number): number;
 }
 

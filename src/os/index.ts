@@ -11,6 +11,7 @@
 export { addon } from "./addon.ts";
 export * from "./event-fd.ts";
 export * from "./fallocate.ts";
+export * from "./folder.ts";
 export * from "./mapping.ts";
 export * from "./owned-fd.ts";
 export * from "./poller.ts";

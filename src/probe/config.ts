@@ -1,5 +1,10 @@
 import { RemoteError, type WaitOptions } from "../base/index.ts";
 import { BLOCK_CONFIG_SIZE, decodeBlockConfig } from "../devices/block/config.ts";
+import {
+  decodeFsConfig,
+  FS_CONFIG_SIZE,
+  FS_CONFIG_SIZE_NOTIFICATION,
+} from "../devices/fs/config.ts";
 import type { FrontendRequests } from "../frontend/requests.ts";
 import type { DeviceName } from "../protocol/index.ts";
 
@@ -9,7 +14,7 @@ type Decode = (bytes: Uint8Array) => Record<string, unknown>;
 const SPACES: Partial<Record<DeviceName, { sizes: readonly number[]; decode: Decode }>> = {
   block: { sizes: [BLOCK_CONFIG_SIZE, 36, 8], decode: block },
   net: { sizes: [24, 17, 12, 10, 8, 6], decode: net },
-  fs: { sizes: [44, 40], decode: fs },
+  fs: { sizes: [FS_CONFIG_SIZE_NOTIFICATION, FS_CONFIG_SIZE], decode: fs },
   vsock: { sizes: [8], decode: (bytes) => ({ guestCid: view(bytes).getBigUint64(0, true) }) },
 };
 
@@ -48,15 +53,8 @@ function net(bytes: Uint8Array): Record<string, unknown> {
   };
 }
 
-/** virtio_fs_config: tag of 36 bytes, num_request_queues, notify_buf_size. */
 function fs(bytes: Uint8Array): Record<string, unknown> {
-  const tag = bytes.subarray(0, 36);
-  const end = tag.indexOf(0);
-  return {
-    tag: new TextDecoder().decode(end < 0 ? tag : tag.subarray(0, end)),
-    numRequestQueues: view(bytes).getUint32(36, true),
-    ...(bytes.length >= 44 && { notifyBufSize: view(bytes).getUint32(40, true) }),
-  };
+  return { ...decodeFsConfig(bytes) };
 }
 
 function view(bytes: Uint8Array): DataView {

@@ -1,35 +1,14 @@
 import { type Command, Option } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
-import {
-  checked,
-  commonCommand,
-  groupCommand,
-  strictOption,
-  timeoutOption,
-} from "../../options.ts";
+import { checked, groupCommand } from "../../options.ts";
 import type { Completion } from "../../../runtime/index.ts";
 import { RING_MODES } from "../../../runtime/mode.ts";
-import { parseChoice, parseDuration, parseInteger, parseList, parseSize } from "../../units.ts";
+import { parseChoice, parseInteger, parseList, parseSize } from "../../units.ts";
+import { requestCommand } from "./common-command.ts";
+import { ioFsCommand } from "./fs-command.ts";
 import { ioNetCommand } from "./net-command.ts";
 
 const parseCompletion = parseChoice(RING_MODES);
-
-/** Options of everything that talks to a block back-end. */
-function blockCommand(name: string, description: string) {
-  return commonCommand(name)
-    .description(description)
-    .argument("<socket>", "path of the back-end's socket")
-    .option("--listen", "make the socket and wait for the back-end to connect")
-    .option("--packed", "use packed rings where they are offered")
-    .option("--in-order", "have requests completed in their order where that is offered")
-    .addOption(strictOption)
-    .addOption(timeoutOption)
-    .addOption(
-      new Option("--io-timeout <duration>", "how long one request may take")
-        .default(30_000, "30s")
-        .argParser(checked(parseDuration)),
-    );
-}
 
 const offset = new Option("--offset <bytes>", "where on the device, a multiple of 512")
   .default(0, "0")
@@ -49,7 +28,7 @@ export function addIoCommand(program: Command, context: Context): void {
   const block = groupCommand("block").description("a block device");
 
   block.addCommand(
-    blockCommand("read", "read bytes, to a file or to standard output")
+    requestCommand("read", "read bytes, to a file or to standard output")
       .addOption(offset)
       .addOption(lengthOption().default(512, "512"))
       .option("--out <file>", "write them to this file, which must not exist yet")
@@ -57,37 +36,37 @@ export function addIoCommand(program: Command, context: Context): void {
       .action(async (socket, options) => (await load()).read(socket, options, context)),
   );
   block.addCommand(
-    blockCommand("write", "write bytes from a file or from standard input")
+    requestCommand("write", "write bytes from a file or from standard input")
       .addOption(offset)
       .addOption(lengthOption())
       .option("--in <file>", "take them from this file")
       .action(async (socket, options) => (await load()).write(socket, options, context)),
   );
   block.addCommand(
-    blockCommand("flush", "make what was written last").action(async (socket, options) =>
+    requestCommand("flush", "make what was written last").action(async (socket, options) =>
       (await load()).flush(socket, options, context),
     ),
   );
   block.addCommand(
-    blockCommand("id", "ask for the device's name").action(async (socket, options) =>
+    requestCommand("id", "ask for the device's name").action(async (socket, options) =>
       (await load()).id(socket, options, context),
     ),
   );
   block.addCommand(
-    blockCommand("discard", "tell that a range is not needed any more")
+    requestCommand("discard", "tell that a range is not needed any more")
       .addOption(offset)
       .addOption(lengthOption().makeOptionMandatory())
       .action(async (socket, options) => (await load()).discard(socket, options, context)),
   );
   block.addCommand(
-    blockCommand("write-zeroes", "make a range read as zeroes")
+    requestCommand("write-zeroes", "make a range read as zeroes")
       .addOption(offset)
       .addOption(lengthOption().makeOptionMandatory())
       .option("--unmap", "the device may give the room back")
       .action(async (socket, options) => (await load()).writeZeroes(socket, options, context)),
   );
   block.addCommand(
-    blockCommand("verify", "write a pattern, read it back, compare; prints MiB/s")
+    requestCommand("verify", "write a pattern, read it back, compare; prints MiB/s")
       .option("--size <bytes>", "how much, from the beginning; default all", checked(parseSize))
       .addOption(
         new Option("--depth <list>", "requests at once, one run for each")
@@ -124,5 +103,6 @@ export function addIoCommand(program: Command, context: Context): void {
   const io = groupCommand("io").description("do I/O by hand: the client, with no virtual machine");
   io.addCommand(block as unknown as Command);
   io.addCommand(ioNetCommand(context));
+  io.addCommand(ioFsCommand(context));
   program.addCommand(io as unknown as Command);
 }

@@ -1,11 +1,6 @@
 import { readFileSync } from "node:fs";
 import { randomInt } from "node:crypto";
-import {
-  PeerClosedError,
-  TimeoutError,
-  UsageError,
-  type WaitOptions,
-} from "../../../base/index.ts";
+import { UsageError, type WaitOptions } from "../../../base/index.ts";
 import { BLOCK_DRIVER_FEATURES, BlockDriver, SECTOR_SIZE } from "../../../devices/block/index.ts";
 import {
   MismatchError,
@@ -14,17 +9,14 @@ import {
   type VerifyResult,
 } from "../../../load/index.ts";
 import type { Completion } from "../../../runtime/index.ts";
-import { type ConnectOptions, connectClient } from "../../connect-client.ts";
+import { connectClient } from "../../connect-client.ts";
 import type { Context } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
 import { saveUserFile, withUserFile } from "../../files.ts";
 import { formatSize } from "../../units.ts";
+import { isLoss, type RequestOptions, withClient } from "./common.ts";
 
-export interface BlockOptions extends ConnectOptions {
-  readonly ioTimeout: number;
-}
-
-interface RangeOptions extends BlockOptions {
+interface RangeOptions extends RequestOptions {
   readonly offset: number;
   readonly length: number;
 }
@@ -50,7 +42,7 @@ export async function read(
 
 export async function write(
   socket: string,
-  options: BlockOptions & {
+  options: RequestOptions & {
     readonly offset: number;
     readonly length?: number | undefined;
     readonly in?: string | undefined;
@@ -74,13 +66,13 @@ export async function write(
 
 export async function flush(
   socket: string,
-  options: BlockOptions,
+  options: RequestOptions,
   context: Context,
 ): Promise<void> {
   await withDriver(socket, options, context, async (driver, wait) => driver.flush(wait));
 }
 
-export async function id(socket: string, options: BlockOptions, context: Context): Promise<void> {
+export async function id(socket: string, options: RequestOptions, context: Context): Promise<void> {
   await withDriver(socket, options, context, async (driver, wait) => {
     context.output.print(await driver.id(wait));
   });
@@ -111,7 +103,7 @@ export async function writeZeroes(
   });
 }
 
-export interface VerifyOptions extends BlockOptions {
+export interface VerifyOptions extends RequestOptions {
   readonly size?: number | undefined;
   readonly depth: readonly number[];
   readonly completion: readonly Completion[];
@@ -167,11 +159,6 @@ export async function verify(
   if (options.json) output.json({ socket, seed, verified: true, results });
 }
 
-/** Once the handshake is over, what is lost is a failed request and not an unreachable target. */
-function isLoss(error: unknown): error is Error {
-  return error instanceof TimeoutError || error instanceof PeerClosedError;
-}
-
 function verifyLine({ depth, completion, bytes, writeMiBs, readMiBs }: VerifyResult): string {
   return (
     `depth ${String(depth).padStart(3)}, ${completion.padEnd(5)}  ` +
@@ -182,24 +169,15 @@ function verifyLine({ depth, completion, bytes, writeMiBs, readMiBs }: VerifyRes
 
 async function withDriver(
   socket: string,
-  options: BlockOptions,
+  options: RequestOptions,
   context: Context,
   use: (driver: BlockDriver, wait: WaitOptions) => Promise<void>,
 ): Promise<void> {
-  const client = await connectClient(socket, options, context, "block", {
-    deviceFeatures: BLOCK_DRIVER_FEATURES,
-  });
-  try {
+  const more = { deviceFeatures: BLOCK_DRIVER_FEATURES };
+  await withClient(await connectClient(socket, options, context, "block", more), async (client) => {
     const driver = await BlockDriver.start(client);
     await use(driver, { timeoutMs: options.ioTimeout, signal: context.signal });
-  } catch (error) {
-    if (isLoss(error)) {
-      throw new CommandError(ExitCode.Failed, error.message, { cause: error });
-    }
-    throw error;
-  } finally {
-    await client.close();
-  }
+  });
 }
 
 function readInput(path: string | undefined): Uint8Array {

@@ -4,6 +4,7 @@ import { checked, groupCommand } from "../../options.ts";
 import { RING_MODES, type RingMode } from "../../../runtime/mode.ts";
 import { parseChoice, parseInteger, parseSize } from "../../units.ts";
 import { backendCommand } from "./common-command.ts";
+import { serveFsCommand } from "./fs-command.ts";
 import { serveNetCommand } from "./net-command.ts";
 
 export function addServeCommand(program: Command, context: Context): void {
@@ -47,5 +48,6 @@ export function addServeCommand(program: Command, context: Context): void {
   );
   serve.addCommand(block as unknown as Command);
   serve.addCommand(serveNetCommand(context));
+  serve.addCommand(serveFsCommand(context));
   program.addCommand(serve as unknown as Command);
 }

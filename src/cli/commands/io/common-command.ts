@@ -1,0 +1,20 @@
+import { Option } from "@commander-js/extra-typings";
+import { checked, commonCommand, strictOption, timeoutOption } from "../../options.ts";
+import { parseDuration } from "../../units.ts";
+
+/** A command that sends requests to a back-end, with the options that all of those have. */
+export function requestCommand(name: string, description: string) {
+  return commonCommand(name)
+    .description(description)
+    .argument("<socket>", "path of the back-end's socket")
+    .option("--listen", "make the socket and wait for the back-end to connect")
+    .option("--packed", "use packed rings where they are offered")
+    .option("--in-order", "have requests completed in their order where that is offered")
+    .addOption(strictOption)
+    .addOption(timeoutOption)
+    .addOption(
+      new Option("--io-timeout <duration>", "how long one request may take")
+        .default(30_000, "30s")
+        .argParser(checked(parseDuration)),
+    );
+}

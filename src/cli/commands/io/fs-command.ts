@@ -1,0 +1,35 @@
+import type { Command } from "@commander-js/extra-typings";
+import type { Context } from "../../context.ts";
+import { groupCommand } from "../../options.ts";
+import { requestCommand } from "./common-command.ts";
+
+const PATH = "in the shared folder, from its root; bytes that are no text are written \\xNN";
+
+export function ioFsCommand(context: Context): Command {
+  const load = async () => import("./fs.ts");
+  const fs = groupCommand("fs").description("a file system device");
+  fs.addCommand(
+    requestCommand("ls", "list a folder")
+      .argument("[path]", PATH, "/")
+      .option("--json", "print one JSON document")
+      .action(async (socket, path, options) => (await load()).ls(socket, path, options, context)),
+  );
+  fs.addCommand(
+    requestCommand("cat", "read a file, to another file or to standard output")
+      .argument("<path>", PATH)
+      .option("--out <file>", "write it to this file, which must not exist yet")
+      .option("--force", "write over the file of --out")
+      .addHelpText(
+        "after",
+        "\nExample:\n  $ vhost-user io fs cat fs.sock /notes.txt --out notes.txt",
+      )
+      .action(async (socket, path, options) => (await load()).cat(socket, path, options, context)),
+  );
+  fs.addCommand(
+    requestCommand("stat", "print what is known of a file, folder or anything else")
+      .argument("[path]", PATH, "/")
+      .option("--json", "print one JSON document")
+      .action(async (socket, path, options) => (await load()).stat(socket, path, options, context)),
+  );
+  return fs as unknown as Command;
+}

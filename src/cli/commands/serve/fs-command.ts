@@ -1,0 +1,26 @@
+import { type Command, Option } from "@commander-js/extra-typings";
+import type { Context } from "../../context.ts";
+import { checked } from "../../options.ts";
+import { parseInteger } from "../../units.ts";
+import { backendCommand } from "./common-command.ts";
+
+export function serveFsCommand(context: Context): Command {
+  const fs = backendCommand("fs", "a file system over a folder, read-only")
+    .option("--dir <folder>", "what is shared; nothing outside of it can be reached")
+    .option("--tag <tag>", "the name under which a guest mounts it", "shared")
+    .addOption(
+      new Option("--queues <number>", "request queues")
+        .default(1)
+        .argParser(checked(parseInteger(1, 255))),
+    )
+    .addHelpText(
+      "after",
+      "\nExample:\n  $ vhost-user serve fs --socket fs.sock --dir . --tag shared" +
+        "\nin a guest:\n  $ mount -t virtiofs shared /mnt",
+    );
+  fs.action(async (options) => {
+    const { serveFs } = await import("./fs.ts");
+    await serveFs(options, context);
+  });
+  return fs as unknown as Command;
+}
