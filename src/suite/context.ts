@@ -1,8 +1,9 @@
 import { delay } from "../base/index.ts";
 import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../protocol/index.ts";
-import type { DeviceKit } from "./drive/kit.ts";
+import type { DeviceKit, ProbeRequest } from "./drive/kit.ts";
 import { kitOf } from "./drive/kits.ts";
 import { SuiteMemory, type SuiteMemoryOptions } from "./drive/memory.ts";
+import { bringUp, type Up, type UpOptions } from "./drive/bring-up.ts";
 import { Ring, type RingOptions } from "./drive/ring.ts";
 import { Session } from "./drive/session.ts";
 import { Exchange } from "./exchange.ts";
@@ -12,33 +13,14 @@ import { Findings } from "./findings.ts";
 import { endText, type Target } from "./target/target.ts";
 import type { Times } from "./times.ts";
 
-/** Descriptors of a target are counted until they have been the same for so long. */
+/** Descriptors of a target are counted until they were the same so often, and at most so long. */
+const SETTLED = 4;
+const LOOK_MS = 10;
 const SETTLE_MS = 2000;
 
 /** Acknowledged unless a check says otherwise. */
 const USUAL_VIRTIO = VirtioFeature.Version1 | VirtioFeature.ProtocolFeatures;
 const USUAL_PROTOCOL = ProtocolFeature.Mq | ProtocolFeature.ReplyAck | ProtocolFeature.Config;
-
-/** What a check does not want judged as usual. */
-export interface UpOptions extends SuiteMemoryOptions {
-  readonly virtio?: bigint;
-  readonly protocol?: bigint;
-  readonly ring?: RingOptions;
-  /** Sent in place of the usual negotiation. */
-  readonly session?: Session;
-}
-
-/** A device that runs: session, memory, rings. */
-export interface Up {
-  readonly session: Session;
-  readonly memory: SuiteMemory;
-  /** By index. */
-  readonly rings: ReadonlyMap<number, Ring>;
-  /** The ring that takes the device's requests. */
-  readonly ring: Ring;
-  /** A harmless request, which must be served well. @throws {CheckFailure} */
-  request(): Promise<void>;
-}
 
 /** What a check is given: a target, primitives, and a place for what it finds. */
 export class CheckContext extends Findings {
@@ -134,29 +116,15 @@ export class CheckContext extends Findings {
    * @throws {CheckFailure} a step is not accepted; {@link CheckSkip} the device type is not known
    */
   async up(options: UpOptions = {}): Promise<Up> {
-    const { kit } = this;
-    const session = options.session ?? (await this.neg(options.virtio, options.protocol));
-    const memory = this.mem(options);
-    await this.share(session, memory);
-    const rings = new Map<number, Ring>();
-    for (const index of kit.rings) {
-      const ring = this.ring(session, memory, index, options.ring);
-      rings.set(index, ring);
-      await ring.start();
-    }
-    const gate = (session.virtio & VirtioFeature.ProtocolFeatures) !== 0n;
-    if (gate && options.ring?.enable !== false) {
-      for (const ring of rings.values()) await ring.enable();
-    }
-    const ring = rings.get(kit.ring);
-    if (ring === undefined) throw new TypeError(`${kit.type} has no ring ${kit.ring}`);
-    const request = async (): Promise<void> => this.request(ring, memory);
-    return { session, memory, rings, ring, request };
+    return bringUp(this, options);
   }
 
   /** A harmless request on a ring, which must be served well. @throws {CheckFailure} */
-  async request(ring: Ring, memory: SuiteMemory): Promise<void> {
-    const { readable, writable, wrong } = this.kit.request(memory);
+  async request(
+    ring: Ring,
+    memory: SuiteMemory,
+    { readable, writable, wrong }: ProbeRequest = this.kit.request(memory),
+  ): Promise<void> {
     ring.push(readable, writable);
     const { written } = await ring.expectCompletion("a request");
     const fault = wrong(written);
@@ -165,6 +133,11 @@ export class CheckContext extends Findings {
       expected: `what a ${this.kit.type} device answers`,
       actual: fault,
     });
+  }
+
+  /** What {@link neg} acknowledges unless it is told otherwise. */
+  get usualVirtio(): bigint {
+    return USUAL_VIRTIO & this.facts.virtio;
   }
 
   get hasKit(): boolean {
@@ -221,13 +194,14 @@ export class CheckContext extends Findings {
    */
   async descriptors(goal = 0): Promise<number> {
     const deadline = performance.now() + SETTLE_MS;
-    let last = -1;
-    for (let pauseMs = 5; ; pauseMs = Math.min(2 * pauseMs, 200)) {
+    for (let last = -1, same = 0; ; await delay(LOOK_MS)) {
       const now = this.target.process?.figures()?.descriptors;
       if (now === undefined) throw new CheckSkip("the target's process cannot be looked at");
-      if (now <= goal || (goal === 0 && now === last) || performance.now() >= deadline) return now;
+      same = now === last ? same + 1 : 0;
       last = now;
-      await delay(pauseMs);
+      if (now <= goal || (goal === 0 && same >= SETTLED) || performance.now() >= deadline) {
+        return now;
+      }
     }
   }
 

@@ -8,7 +8,8 @@
  * - {@link runChecks} makes them on a {@link Target}
  */
 export type { Check, Needs, Strength } from "./check.ts";
-export type { CheckContext, Up, UpOptions } from "./context.ts";
+export type { CheckContext } from "./context.ts";
+export type { Up, UpOptions } from "./drive/bring-up.ts";
 export { type Facts, missing, survey } from "./facts.ts";
 export { CheckFailure, CheckSkip } from "./failure.ts";
 export { type Profile, profiles } from "./profiles.ts";

@@ -1,5 +1,9 @@
 import type { Check } from "./check.ts";
+import { ack } from "./checks/ack.ts";
+import { features } from "./checks/features.ts";
+import { framing } from "./checks/framing.ts";
 import { header } from "./checks/header.ts";
+import { proto } from "./checks/proto.ts";
 
 /** Every check, in the order in which they are made. */
-export const checks: readonly Check[] = [...header];
+export const checks: readonly Check[] = [header, framing, features, proto, ack].flat();

@@ -26,7 +26,7 @@ async function result(check: Check, base: Base, mutant?: Mutant): Promise<CheckR
   const times = timesOf();
   try {
     // A mutant may not survive being looked at; what the healthy one offers is what it claims.
-    const facts = await healthyFacts(base);
+    const facts = await (mutant?.offers ? survey(target, times, () => base) : healthyFacts(base));
     return await runCheck(check, { target, facts, times, seed: 1 });
   } finally {
     await target.close();
@@ -52,17 +52,20 @@ async function looked(base: Base): ReturnType<typeof survey> {
   }
 }
 
-/** In parallel, but those that look at the process: alone, at the end. */
+/** What looks at the process, or needs a loop that comes round in time for pieces of messages. */
+const runsAlone = ({ id, needs }: Check): boolean => !!needs?.process || id.startsWith("framing/");
+
+/** In parallel, and in the end those that need to be alone. */
 async function forAll(
   list: readonly Check[],
   work: (check: Check) => Promise<void>,
 ): Promise<void> {
-  const waiting = list.filter(({ needs }) => !needs?.process);
+  const waiting = list.filter((check) => !runsAlone(check));
   const worker = async (): Promise<void> => {
     for (let check = waiting.shift(); check; check = waiting.shift()) await work(check);
   };
   await Promise.all(Array.from({ length: PARALLEL }, worker));
-  for (const check of list.filter(({ needs }) => needs?.process)) await work(check);
+  for (const check of list.filter(runsAlone)) await work(check);
 }
 
 function told({ id, verdict, reason, exchange }: CheckResult): string {

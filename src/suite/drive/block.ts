@@ -1,9 +1,10 @@
 import { BlockRequest, BlockStatus, blockStatusName } from "../../devices/block/layout.ts";
-import type { DeviceKit } from "./kit.ts";
-import { POISON } from "./memory.ts";
+import type { GuestBuffer } from "../../memory/index.ts";
+import type { DeviceKit, Effect, ProbeRequest } from "./kit.ts";
+import { POISON, type SuiteMemory } from "./memory.ts";
 
 /** As long as any block size in use, so that every disk can read it at once. */
-const READ_BYTES = 4096;
+const PIECE_BYTES = 4096;
 
 /** The header of a block request (VIRTIO 5.2.6). */
 export function blockHeader(type: number, sector = 0n): Uint8Array {
@@ -14,23 +15,36 @@ export function blockHeader(type: number, sector = 0n): Uint8Array {
   return bytes;
 }
 
+/** What is wrong with an answer that should be VIRTIO_BLK_S_OK, of so many bytes. */
+function wrongAnswer(status: GuestBuffer, written: number, expected: number): string | undefined {
+  const [value = POISON] = status.bytes;
+  if (value !== BlockStatus.Ok) return `status ${blockStatusName(value)}`;
+  return written === expected ? undefined : `${written} bytes written, not ${expected}`;
+}
+
+function read(memory: SuiteMemory): ProbeRequest & { readonly data: GuestBuffer } {
+  const header = memory.holding(blockHeader(BlockRequest.In));
+  const data = memory.poisoned(PIECE_BYTES);
+  const status = memory.poisoned(1);
+  return {
+    readable: [header],
+    writable: [data, status],
+    data,
+    wrong: (written) => wrongAnswer(status, written, PIECE_BYTES + 1),
+  };
+}
+
+function write(memory: SuiteMemory, bytes: Uint8Array): ProbeRequest {
+  const header = memory.holding(blockHeader(BlockRequest.Out));
+  const status = memory.poisoned(1);
+  return {
+    readable: [header, memory.holding(bytes)],
+    writable: [status],
+    wrong: (written) => wrongAnswer(status, written, 1),
+  };
+}
+
+const effect: Effect = { read, write };
+
 /** Reads the first sectors. */
-export const blockKit: DeviceKit = {
-  type: "block",
-  rings: [0],
-  ring: 0,
-  request(memory) {
-    const header = memory.holding(blockHeader(BlockRequest.In));
-    const data = memory.poisoned(READ_BYTES);
-    const status = memory.poisoned(1);
-    return {
-      readable: [header],
-      writable: [data, status],
-      wrong: (written) => {
-        const [value = POISON] = status.bytes;
-        if (value !== BlockStatus.Ok) return `status ${blockStatusName(value)}`;
-        return written === READ_BYTES + 1 ? undefined : `${written} bytes written`;
-      },
-    };
-  },
-};
+export const blockKit: DeviceKit = { type: "block", rings: [0], ring: 0, request: read, effect };

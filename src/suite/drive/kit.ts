@@ -10,6 +10,14 @@ export interface ProbeRequest {
   readonly wrong: (written: number) => string | undefined;
 }
 
+/** Something that a device keeps, so that it can be seen whether a request had an effect. */
+export interface Effect {
+  /** Reads what is kept, into `data`. */
+  read(memory: SuiteMemory): ProbeRequest & { readonly data: GuestBuffer };
+  /** Puts these bytes in its place. */
+  write(memory: SuiteMemory, bytes: Uint8Array): ProbeRequest;
+}
+
 /** What the suite knows of a device type: enough to see whether it is served. */
 export interface DeviceKit {
   readonly type: DeviceName;
@@ -19,4 +27,6 @@ export interface DeviceKit {
   readonly ring: number;
   /** Different each time. */
   request(memory: SuiteMemory): ProbeRequest;
+  /** Undefined: nothing of such a device can be seen to stay. */
+  readonly effect?: Effect;
 }

@@ -20,6 +20,8 @@ export interface SuiteMemoryOptions {
   readonly regions?: number;
   /** Bytes of each; whole pages. Default 1 MiB. */
   readonly size?: number;
+  /** User addresses are guest addresses, as GPA_ADDRESSES wants it. Default false. */
+  readonly guestAddresses?: boolean;
 }
 
 /** One region with guard pages in the file before and behind it. */
@@ -38,11 +40,11 @@ export interface SuiteRegion {
 export class SuiteMemory {
   readonly regions: readonly SuiteRegion[];
 
-  constructor({ regions = 1, size = 1 << 20 }: SuiteMemoryOptions = {}) {
+  constructor({ regions = 1, size = 1 << 20, guestAddresses = false }: SuiteMemoryOptions = {}) {
     const made: SuiteRegion[] = [];
     this.regions = made;
     try {
-      for (let i = 0; i < regions; i += 1) made.push(makeRegion(i, size));
+      for (let i = 0; i < regions; i += 1) made.push(makeRegion(i, size, guestAddresses));
     } catch (error) {
       this.close();
       throw error;
@@ -127,17 +129,18 @@ export class SuiteMemory {
   }
 }
 
-function makeRegion(index: number, size: number): SuiteRegion {
+function makeRegion(index: number, size: number, guestAddresses: boolean): SuiteRegion {
   const mmapOffset = PAGE * (index + 1);
   const length = mmapOffset + size + PAGE;
   const { fd } = SharedMemory.create("vhost-user-conform", length);
   try {
     const window = new Window(Mapping.map(fd.fd, { offset: 0, length, writable: true }));
     window.bytes.fill(POISON);
+    const guestAddress = BigInt(GUEST_BASE + index * GUEST_STEP);
     const description: MemoryRegion = {
-      guestAddress: BigInt(GUEST_BASE + index * GUEST_STEP),
+      guestAddress,
       size: BigInt(size),
-      userAddress: USER_BASE + BigInt(index) * USER_STEP,
+      userAddress: guestAddresses ? guestAddress : USER_BASE + BigInt(index) * USER_STEP,
       mmapOffset: BigInt(mmapOffset),
     };
     return { description, fd, window, used: 0 };

@@ -18,8 +18,6 @@ export interface RingOptions {
   readonly size?: number;
   /** Where to start. Default: of a fresh ring. */
   readonly base?: number;
-  /** Whether SET_VRING_ENABLE is sent where bit 30 was acknowledged. Default true. */
-  readonly enable?: boolean;
 }
 
 /** A message of a ring's set-up. */
@@ -43,7 +41,9 @@ export class Ring {
   readonly queue: DriverQueue;
   readonly kick: EventFd = EventFd.create();
   readonly error: EventFd = EventFd.create();
+  /** A check may put another one in its place, which is then its own to close. */
   call: EventFd = EventFd.create();
+  readonly #events: readonly EventFd[];
   readonly #base: number;
   readonly #session: Session;
   readonly #exchange: Exchange;
@@ -60,6 +60,7 @@ export class Ring {
     options: RingOptions = {},
   ) {
     const { size = 16 } = options;
+    this.#events = [this.kick, this.call, this.error];
     const has = (bit: bigint): boolean => (session.virtio & bit) !== 0n;
     this.index = index;
     this.size = size;
@@ -80,6 +81,7 @@ export class Ring {
 
   get address(): VringAddress {
     const { descriptors, driver, device } = this.queue.parts;
+    // User addresses, which are guest addresses with GPA_ADDRESSES: the memory knows.
     return {
       index: this.index,
       flags: 0,
@@ -111,10 +113,28 @@ export class Ring {
 
   /** Sets it up, starts it, kicks once. @throws {CheckFailure} a step was not accepted */
   async start(): Promise<void> {
-    for (const { request, payload, fds } of this.steps) {
-      await this.#session.set(request, payload, fds);
-    }
+    await this.setUp();
     this.kick.signal();
+  }
+
+  /** One of the {@link steps}. */
+  step(request: FrontendRequest): RingStep {
+    const found = this.steps.find((each) => each.request === request);
+    if (found === undefined) throw new TypeError(`request ${request} is no step of a ring`);
+    return found;
+  }
+
+  /**
+   * {@link start} without some of the steps, and without the kick.
+   *
+   * @returns the session, for what is left to do
+   * @throws {CheckFailure}
+   */
+  async setUp(...without: readonly FrontendRequest[]): Promise<Session> {
+    for (const { request, payload, fds } of this.steps) {
+      if (!without.includes(request)) await this.#session.set(request, payload, fds);
+    }
+    return this.#session;
   }
 
   /** SET_VRING_ENABLE. @throws {CheckFailure} */
@@ -195,7 +215,7 @@ export class Ring {
 
   /** Idempotent. */
   close(): void {
-    for (const event of [this.kick, this.call, this.error]) event.close();
+    for (const event of this.#events) event.close();
   }
 
   #poll(): void {

@@ -15,6 +15,9 @@ import type { Exchange } from "../exchange.ts";
 import { CheckFailure } from "../failure.ts";
 import type { Times } from "../times.ts";
 
+/** Between the pieces of a message, milliseconds: the target should see them one by one. */
+const GAP_MS = 20;
+
 /** Largest payload that is read: a target may send too much, and the check has to see it. */
 const MAX_PAYLOAD = 1 << 20;
 
@@ -58,6 +61,7 @@ export class Session {
   /** Features that were acknowledged on this connection. */
   virtio = 0n;
   protocol = 0n;
+  readonly #socket: UnixSocket;
   readonly #channel: UnixChannel;
   readonly #exchange: Exchange;
   readonly #times: Times;
@@ -70,6 +74,7 @@ export class Session {
     this.name = name;
     this.#exchange = exchange;
     this.#times = times;
+    this.#socket = socket;
     this.#channel = new UnixChannel(socket, { maxPayload: MAX_PAYLOAD });
     void this.#channel.closed.then((reason) => {
       this.#closed = reason;
@@ -105,6 +110,28 @@ export class Session {
   async sendBytes(bytes: Uint8Array, note: string, fds: readonly OwnedFd[] = []): Promise<void> {
     this.#exchange.note(this.name, `> ${bytes.length} bytes: ${note}`);
     await this.#channel.sendBytes(bytes, fds).catch(() => undefined);
+  }
+
+  /** As {@link sendBytes}, cut at these positions, with a moment between the pieces. */
+  async sendPieces(
+    bytes: Uint8Array,
+    cuts: readonly number[],
+    note: string,
+    fds: readonly OwnedFd[] = [],
+    fdsWith = 0,
+  ): Promise<void> {
+    const ends = [...cuts, bytes.length];
+    for (const [i, end] of ends.entries()) {
+      if (i > 0) await delay(GAP_MS);
+      const piece = bytes.subarray(ends[i - 1] ?? 0, end);
+      await this.sendBytes(piece, `${note}, piece ${i + 1}`, i === fdsWith ? fds : []);
+    }
+  }
+
+  /** Ends the direction to the target; what it still says is read. */
+  endWriting(): void {
+    this.#exchange.note(this.name, "the suite ends its direction");
+    if (!this.closed) this.#socket.shutdown("send");
   }
 
   /** What comes next: a message, the end of the connection, or nothing within the time. */

@@ -3,15 +3,20 @@ import { ConnectError } from "../../../src/base/index.ts";
 import { BlockDevice, BlockStorage } from "../../../src/devices/block/index.ts";
 import { NetDevice } from "../../../src/devices/net/index.ts";
 import { type OwnedFd, processFigures, UnixSocket } from "../../../src/os/index.ts";
+import { ProtocolFeature } from "../../../src/protocol/index.ts";
 import type { ProcessEnd, Target, TargetProcess } from "../../../src/suite/index.ts";
+import { type Bytewise, relayBytes } from "./byte-relay.ts";
 import type { Base, Mutant, World } from "./mutant.ts";
 
 const DISK_BYTES = 1 << 20;
+/** Of a disk; pairs of a network card. */
+const QUEUES = 2;
 
 /** Our back-end in this process, over a socket pair: hundreds of them start within a second. */
 export class InProcessTarget implements Target {
   readonly name: string;
   readonly #options: BackendOptions;
+  readonly #bytes: (() => Bytewise) | undefined;
   readonly #storage = BlockStorage.memory(DISK_BYTES);
   readonly #sessions = new Set<BackendSession>();
   readonly #leaked: OwnedFd[] = [];
@@ -21,23 +26,29 @@ export class InProcessTarget implements Target {
   constructor(base: Base, mutant?: Mutant) {
     this.name = mutant?.fault ?? `healthy ${base}`;
     const device = (): BlockDevice | NetDevice =>
-      base === "net" ? new NetDevice({}) : new BlockDevice({ storage: this.#storage });
-    const healthy: BackendOptions = { device };
+      base === "net"
+        ? new NetDevice({ queuePairs: QUEUES })
+        : new BlockDevice({ storage: this.#storage, queues: QUEUES });
+    const healthy: BackendOptions = { device, optional: ProtocolFeature.InbandNotifications };
     const world: World = {
       crash: (signal) => this.#crash(signal),
       leak: (fd) => this.#leaked.push(fd),
       hoard: (bytes) => this.#hoarded.push(Buffer.alloc(bytes, 1)),
     };
-    this.#options = mutant?.apply(healthy, world) ?? healthy;
+    this.#options = mutant?.apply?.(healthy, world) ?? healthy;
+    const bytes = mutant?.bytes;
+    this.#bytes = bytes && ((): Bytewise => bytes(world));
   }
 
   async connect(): Promise<UnixSocket> {
     if (this.#end !== undefined) throw new ConnectError(`${this.name}: the process is gone`);
     const [ours, theirs] = UnixSocket.pair();
-    const session = new BackendSession(theirs, {
+    const socket = this.#bytes ? relayBytes(theirs, this.#bytes()) : theirs;
+    const session = new BackendSession(socket, {
       ...this.#options,
       device: this.#options.device(),
     });
+    this.#options.onSession?.(session);
     this.#sessions.add(session);
     void session.closed.then(() => this.#sessions.delete(session));
     return ours;

@@ -1,6 +1,8 @@
-import type { BackendOptions } from "../../../src/backend/index.ts";
+import type { BackendOptions, BackendSession } from "../../../src/backend/index.ts";
 import { applyFaults, parseFault } from "../../../src/mutants/index.ts";
+import type { Bytewise } from "./byte-relay.ts";
 import type { OwnedFd } from "../../../src/os/index.ts";
+import type { RequestHandler } from "../../../src/session/index.ts";
 import type { Channel, CloseReason, Frame, FrameHandler } from "../../../src/transport/index.ts";
 
 /** Which of our healthy devices a mutant is made of. */
@@ -22,7 +24,12 @@ export interface Mutant {
   readonly fault: string;
   /** Default: block. */
   readonly base?: Base;
-  apply(options: BackendOptions, world: World): BackendOptions;
+  /** Around what the back-end is made of. */
+  readonly apply?: (options: BackendOptions, world: World) => BackendOptions;
+  /** Between the suite and the back-end, once a connection. */
+  readonly bytes?: (world: World) => Bytewise;
+  /** The offer is what is wrong: what the check needs is asked of the mutant itself. */
+  readonly offers?: true;
 }
 
 /** A fault of `src/mutants`, as on the command line. */
@@ -57,6 +64,57 @@ export function throughChannel(
       channel: (inner) => new PassingChannel(inner, make(world)),
     }),
   };
+}
+
+/** A mutant that mistreats the stream of bytes. */
+export function throughBytes(
+  summary: string,
+  bytes: (world: World) => Bytewise,
+  base: Base = "block",
+): Mutant {
+  return { fault: summary, base, bytes };
+}
+
+/** What {@link throughHandler} puts in the place of what serves a request. */
+export type Serving = (plain: RequestHandler, session: () => BackendSession) => RequestHandler;
+
+/** A mutant that serves some requests in its own way. @param make once a back-end */
+export function throughHandler(
+  summary: string,
+  make: () => Readonly<Partial<Record<number, Serving>>>,
+  more: Pick<Mutant, "base" | "offers"> = {},
+): Mutant {
+  return {
+    ...more,
+    fault: summary,
+    apply: (options) => {
+      const serving = make();
+      let current: BackendSession | undefined;
+      const session = (): BackendSession => {
+        if (current === undefined) throw new Error("no session yet");
+        return current;
+      };
+      return {
+        ...options,
+        onSession: (started) => {
+          current = started;
+        },
+        handler: (request, plain) => serving[request]?.(plain, session) ?? plain,
+      };
+    },
+  };
+}
+
+/** A mutant that answers a request, where it succeeds, with something else. */
+export function answers<T>(
+  summary: string,
+  request: number,
+  change: (value: T) => T,
+  more: Pick<Mutant, "base" | "offers"> = {},
+): Mutant {
+  const serve: Serving = (plain) => async (payload, incoming) =>
+    change((await plain(payload, incoming)) as T);
+  return throughHandler(summary, () => ({ [request]: serve }), more);
 }
 
 /** Dies of the first request that `deadly` names. */
