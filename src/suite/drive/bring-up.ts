@@ -35,7 +35,7 @@ export interface Up {
   /** The ring that takes the device's requests. */
   readonly ring: Ring;
   /** A harmless request, which must be served well. @throws {CheckFailure} */
-  request(): Promise<void>;
+  readonly request: () => Promise<void>;
 }
 
 const RUNNING =

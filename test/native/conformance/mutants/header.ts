@@ -25,11 +25,11 @@ export const header: Readonly<Record<string, Mutant>> = {
       },
     };
   }),
-  "header/6": throughChannel("answers GET_FEATURES 20 ms late and goes on meanwhile", () => ({
+  "header/6": throughChannel("answers GET_FEATURES late and goes on meanwhile", () => ({
     reply: async (frame, channel) => {
       if (frame.header.request !== GetFeatures) return channel.send(frame);
       const fds = [...frame.fds];
-      void delay(20).then(async () => channel.send({ ...frame, fds }).catch(() => undefined));
+      void delay(200).then(async () => channel.send({ ...frame, fds }).catch(() => undefined));
     },
   })),
   "header/7": throughChannel("takes any version for version 1", () => ({

@@ -7,7 +7,8 @@ import { answers, fault, type Mutant, throughChannel, throughHandler } from "../
 
 const { GetProtocolFeatures, GetMaxMemSlots, SetFeatures, SetProtocolFeatures, SetVringAddr } =
   FrontendRequest;
-const { Config, GetVringBaseInflight, InbandNotifications, Mq, ReplyAck } = ProtocolFeature;
+const { Config, GetVringBaseInflight, InbandNotifications, InflightShmfd, Mq, ReplyAck } =
+  ProtocolFeature;
 
 const offering = (summary: string, change: (offer: bigint) => bigint): Mutant =>
   answers<bigint>(summary, GetProtocolFeatures, change);
@@ -30,7 +31,7 @@ export const proto: Readonly<Record<string, Mutant>> = {
   "proto/6": offering("offers INBAND_NOTIFICATIONS alone", (offer) => offer & ~ReplyAck),
   "proto/7": offering(
     "offers GET_VRING_BASE_INFLIGHT without INFLIGHT_SHMFD",
-    (offer) => offer | GetVringBaseInflight,
+    (offer) => (offer | GetVringBaseInflight) & ~InflightShmfd,
   ),
   "proto/8": throughHandler("works only with CONFIG acknowledged", () => ({
     [SetFeatures]: (plain, session) => (payload, incoming) => {
