@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { Workspace } from "./support/index.ts";
@@ -39,3 +39,16 @@ test("a fault of rings cannot be had with --workers, one of messages can", async
   assert.match(stderr, /--fault drop-completion: expected a fault of messages with --workers/);
   await space.serve(["--workers", "--fault", "no-reply@GET_CONFIG"]);
 });
+
+for (const workers of [[], ["--workers"]]) {
+  test(`serve block --null ${workers.join("")} completes everything and keeps nothing`, async (t) => {
+    const space = new Workspace(t);
+    const { socket } = await space.serve(["--null", "--size", "1M", ...workers]);
+    writeFileSync(space.path("data"), Buffer.alloc(4096, 7));
+    const written = await space.run(["io", "block", "write", socket, "--in", "data"]);
+    assert.equal(written.code, 0, written.stderr);
+    const read = ["io", "block", "read", socket, "--length", "4096", "--out", "back"];
+    assert.equal((await space.run(read)).code, 0);
+    assert.ok(readFileSync(space.path("back")).every((byte) => byte === 0));
+  });
+}

@@ -5,8 +5,8 @@ import { BlockServer } from "./device-server.ts";
 import { BlockStorage } from "./storage.ts";
 
 export function createRingServer(data: unknown): RingServer {
-  const { fd, size, readOnly, id, writeThrough } = data as BlockWorkerData;
-  const server = new BlockServer({ storage: BlockStorage.borrow(fd, size, readOnly), id });
+  const { fd, size, id, writeThrough, ...options } = data as BlockWorkerData;
+  const server = new BlockServer({ storage: BlockStorage.borrow(fd, size, options), id });
   server.writeThrough = writeThrough;
   return server;
 }

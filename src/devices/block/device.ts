@@ -21,6 +21,7 @@ export interface BlockWorkerData {
   /** Bytes. */
   readonly size: number;
   readonly readOnly: boolean;
+  readonly isNull: boolean;
   readonly id: Uint8Array;
   readonly writeThrough: boolean;
 }
@@ -88,13 +89,14 @@ export class BlockDevice implements Device {
   }
 
   inWorker(): WorkerPart {
-    const { size, readOnly } = this.#storage;
+    const { size, readOnly, isNull } = this.#storage;
     // Of its own: who made the storage may close it while the worker is still in a system call.
     const fd = OwnedFd.duplicateOf(this.#storage.fd);
     const data: BlockWorkerData = {
       fd: fd.fd,
       size,
       readOnly,
+      isNull,
       id: this.#id,
       writeThrough: this.#server.writeThrough,
     };

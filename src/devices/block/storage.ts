@@ -14,14 +14,22 @@ const ZEROES = new Uint8Array(1 << 20);
 export class BlockStorage {
   readonly fd: number;
   readonly readOnly: boolean;
+  /** Moves nothing: what is written is lost, and reads leave the memory of the guest as it is. */
+  readonly isNull: boolean;
   readonly #close: () => void;
   readonly #listeners = new Set<() => void>();
   #size: number;
 
-  private constructor(fd: number, size: number, readOnly: boolean, close: () => void) {
+  private constructor(
+    fd: number,
+    size: number,
+    { readOnly = false, isNull = false }: { readOnly?: boolean; isNull?: boolean },
+    close: () => void,
+  ) {
     this.fd = fd;
     this.#size = size;
     this.readOnly = readOnly;
+    this.isNull = isNull;
     this.#close = close;
   }
 
@@ -42,23 +50,30 @@ export class BlockStorage {
           : `${path}: expected a regular file as image, got something else`,
       );
     }
-    return new BlockStorage(fd, size, readOnly, () => closeSync(fd));
+    return new BlockStorage(fd, size, { readOnly }, () => closeSync(fd));
   }
 
   /** @throws {UsageError} the size is no positive multiple of 512 */
-  static memory(size: number, { readOnly = false }: { readOnly?: boolean } = {}): BlockStorage {
+  static memory(
+    size: number,
+    options: { readonly readOnly?: boolean; readonly isNull?: boolean } = {},
+  ): BlockStorage {
     if (!(size > 0) || size % SECTOR_SIZE !== 0) {
       throw new UsageError(
         `expected a size that is a positive multiple of ${SECTOR_SIZE} bytes, got ${size}`,
       );
     }
     const memory = SharedMemory.create("vhost-user-block", size);
-    return new BlockStorage(memory.fd.fd, size, readOnly, () => memory.close());
+    return new BlockStorage(memory.fd.fd, size, options, () => memory.close());
   }
 
   /** Over a descriptor that somebody else closes, e.g. in a worker. */
-  static borrow(fd: number, size: number, readOnly: boolean): BlockStorage {
-    return new BlockStorage(fd, size, readOnly, () => undefined);
+  static borrow(
+    fd: number,
+    size: number,
+    options: { readonly readOnly: boolean; readonly isNull: boolean },
+  ): BlockStorage {
+    return new BlockStorage(fd, size, options, () => undefined);
   }
 
   /** Bytes. */
@@ -99,6 +114,7 @@ export class BlockStorage {
    * @throws Node's error with code EFAULT when the front-end took the memory away
    */
   read(position: number, window: Window, offset: number, length: number): boolean {
+    if (this.isNull) return true;
     while (length > 0) {
       const count = readSync(this.fd, window.bytes, offset, length, position);
       if (count === 0) return false;
@@ -111,6 +127,7 @@ export class BlockStorage {
 
   /** As {@link read}, the other way. */
   write(position: number, window: Window, offset: number, length: number): boolean {
+    if (this.isNull) return true;
     while (length > 0) {
       const count = writeSync(this.fd, window.bytes, offset, length, position);
       if (count === 0) return false;

@@ -16,6 +16,12 @@ export function addServeCommand(program: Command, context: Context): void {
         "a disk in memory; default 64M when there is no --image",
       ).argParser(checked(parseSize)),
     )
+    .addOption(
+      new Option(
+        "--null",
+        "complete requests without moving data: to measure all but the storage",
+      ).conflicts("image"),
+    )
     .option("--read-only", "refuse writes")
     .addOption(
       new Option("--queues <number>", "request queues")

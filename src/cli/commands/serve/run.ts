@@ -19,6 +19,7 @@ const RESIZE_SIGNAL = "SIGUSR1";
 export interface ServeBlockOptions extends ServeOptions {
   readonly image?: string | undefined;
   readonly size?: number | undefined;
+  readonly null?: true | undefined;
   readonly readOnly?: true | undefined;
   readonly queues: number;
   readonly workers?: true | undefined;
@@ -30,12 +31,13 @@ export async function serveBlock(options: ServeBlockOptions, context: Context): 
   expectOneSocket(options);
   const { queues, workers, mode } = options;
   const readOnly = options.readOnly === true;
+  const isNull = options.null === true;
   const storage =
     options.image === undefined
-      ? BlockStorage.memory(options.size ?? DEFAULT_SIZE, { readOnly })
+      ? BlockStorage.memory(options.size ?? DEFAULT_SIZE, { readOnly, isNull })
       : openImage(options.image, readOnly);
   try {
-    const what = `block, ${formatSize(storage.size)}${readOnly ? ", read-only" : ""}, queues: ${queues}`;
+    const what = `block, ${formatSize(storage.size)}${readOnly ? ", read-only" : ""}${isNull ? ", moves no data" : ""}, queues: ${queues}`;
     const served = { ...options, rings: { workers, mode } };
     const reread = (): void => rereadSize(storage, context);
     process.on(RESIZE_SIGNAL, reread);
