@@ -28,6 +28,9 @@ export class Deferred<T> {
       this.#resolve = resolve;
       this.#reject = reject;
     });
+    // Whoever waits learns of a rejection. An abort before anybody does is no unhandled one, which
+    // would end the process in place of its clean-up.
+    this.promise.catch(() => undefined);
     const { signal, timeoutMs } = options;
     if (signal?.aborted) {
       this.reject(signal.reason);

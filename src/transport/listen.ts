@@ -77,8 +77,6 @@ export async function acceptSocket(path: string, options: WaitOptions = {}): Pro
     options,
     () => new TimeoutError(`${path}: nobody connected within ${options.timeoutMs} ms`),
   );
-  // If listening fails, or takes longer than the wait, nobody awaits this promise (any more).
-  first.promise.catch(() => undefined);
   let server: SocketServer | undefined;
   try {
     server = await SocketServer.listen(path, (socket) => {

@@ -23,7 +23,6 @@ async function visit(context: TestContext, socket: string): Promise<Visit> {
   const channel = new UnixChannel(await connectSocket(socket, options));
   context.defer(() => channel.close());
   const first = new Deferred<number>(options);
-  first.promise.catch(() => undefined);
   channel.onFrame(({ header }) => first.resolve(header.request));
   void channel.closed.then(({ error }) => first.reject(error));
   return { channel, first: first.promise };

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { Deferred, delay, TimeoutError } from "../../../src/base/index.ts";
 
 function timers(): number {
@@ -33,6 +34,15 @@ test("an abort rejects with the signal's reason, also one from before", async ()
     new Deferred({ signal: controller.signal, timeoutMs: 1000 }).promise,
     (error) => error === reason,
   );
+});
+
+test("an abort before anybody waits is no unhandled rejection", async () => {
+  const reason = new Error("enough");
+  const controller = new AbortController();
+  const wait = new Deferred({ signal: controller.signal });
+  controller.abort(reason);
+  await setImmediate();
+  await assert.rejects(wait.promise, (error) => error === reason);
 });
 
 test("neither timer nor listener stays once it is settled", async () => {
