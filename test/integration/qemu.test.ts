@@ -470,6 +470,17 @@ test("a start that gets SIGKILL when it listens is cleared with its socket", asy
   space.assertNothingLeft();
 });
 
+for (const signal of ["SIGINT", "SIGTERM", "SIGKILL"] as const) {
+  test(`a start that gets ${signal} between bind and listen leaves no socket`, async (t) => {
+    const space = new ServerSpace(t, "bind");
+    const start = space.startQemu("start --timeout 60s");
+    await until(() => existsSync(space.socket));
+    await start.stop(signal);
+    if (signal === "SIGKILL") assert.equal((await space.clean()).code, 0);
+    space.assertNothingLeft();
+  });
+}
+
 test("a start that waits for another one can be interrupted", async (t) => {
   const space = new ServerSpace(t, "never-listen");
   const first = space.startQemu("start --timeout 60s");

@@ -3,10 +3,11 @@ import { StateError } from "../../base/index.ts";
 import { describeProcess, effectiveUserId } from "../../os/process-name.ts";
 import { isOurs, type Ledger, type LedgerRecord } from "../ledger/ledger.ts";
 import { type OwnedPath, ownPath, type PathRole, removeOwnedPath } from "../ledger/owned-path.ts";
+import { freeze } from "../process/freeze.ts";
 import { isRunning, type ProcessIdentity, waitUntilGone } from "../process/process-identity.ts";
 import { ownImagePath } from "./server-options.ts";
 import { serverDetails, serverRecordKind } from "./server-record.ts";
-import { holdsListener, waitUntilClosed } from "./socket-mode.ts";
+import { holdsSocket, waitUntilClosed } from "./socket-mode.ts";
 
 /** What was done about a run, and what was not. */
 export interface Retirement {
@@ -40,12 +41,16 @@ export async function retire(
   record: LedgerRecord,
   { graceMs = defaultGraceMs, keep = [] }: RetireOptions = {},
 ): Promise<Retirement> {
-  const paths = [...record.paths, ...unrecorded(record)];
   const stopped = isOurs(record) ? record.process : undefined;
+  // One that began to start may be about to make its socket.
+  const frozen = stopped !== undefined && record.state === "starting";
+  if (frozen) await freeze(stopped);
+  const paths = [...record.paths, ...unrecorded(record)];
   let forced = false;
   if (stopped !== undefined) {
     const name = describeProcess(stopped.pid);
     signalOurs(stopped, "SIGTERM");
+    if (frozen) signalOurs(stopped, "SIGCONT");
     if (!(await waitUntilGone(stopped, { timeoutMs: graceMs }))) {
       forced = true;
       signalOurs(stopped, "SIGKILL");
@@ -98,7 +103,7 @@ function unrecorded(record: LedgerRecord): OwnedPath[] {
   const known = new Set(record.paths.map(({ role }) => role));
   const found: OwnedPath[] = [];
   const { process: identity } = record;
-  if (!known.has("socket") && identity !== null && holdsListener(identity.pid, options.socket)) {
+  if (!known.has("socket") && identity !== null && holdsSocket(identity.pid, options.socket)) {
     if (isOurs(record)) found.push(ownPath(options.socket, "socket"));
   }
   const files = { log: options.log, "pid file": options.pidFile, image: ownImagePath(options) };

@@ -14,6 +14,7 @@ import { ownPath, removeOwnedPath, type OwnedPath } from "../ledger/owned-path.t
 import { pidFilePurpose, pidFileText } from "../ledger/pid-file.ts";
 import { createPrivateFile, explainFileError, type PathPurpose } from "../ledger/private-file.ts";
 import { identifySelf } from "../process/process-identity.ts";
+import { freeze } from "../process/freeze.ts";
 import { missingProgramMessage, resolveProgram } from "../process/programs.ts";
 import type { Accelerator } from "../programs/qemu-options.ts";
 import { retire } from "./retire.ts";
@@ -34,7 +35,7 @@ import {
   serverStatus,
   type ServerStatus,
 } from "./server-record.ts";
-import { holdsListener } from "./socket-mode.ts";
+import { holdsListener, holdsSocket } from "./socket-mode.ts";
 
 export interface StartResult {
   readonly status: ServerStatus;
@@ -169,9 +170,10 @@ class Start {
   async undo(): Promise<void> {
     const { socket } = this.#options;
     const running = this.#process;
-    const listens = running !== undefined && holdsListener(running.identity.pid, socket);
-    const unrecorded = listens && !this.#paths.some(({ role }) => role === "socket");
-    if (unrecorded) this.#paths.push(ownPath(socket, "socket"));
+    if (running !== undefined && !this.#paths.some(({ role }) => role === "socket")) {
+      await freeze(running.identity);
+      if (holdsSocket(running.identity.pid, socket)) this.#paths.push(ownPath(socket, "socket"));
+    }
     await running?.kill();
     for (const owned of this.#paths) removeOwnedPath(owned);
     this.#ledger.remove(this.#record.id);

@@ -27,10 +27,21 @@ export async function waitUntilClosed(path: string, timeoutMs: number): Promise<
   while (socketMode(path) !== "closed" && performance.now() < deadline) await delay(pollMs);
 }
 
-/** Does this process itself listen there? Proves that the socket was made by it. */
+/** Does this process itself listen there? */
 export function holdsListener(pid: number, path: string): boolean {
-  const inodes = socketRows(path).filter((row) => row.listening);
-  const names = new Set(inodes.map(({ inode }) => `socket:[${inode}]`));
+  return holdsOneOf(
+    pid,
+    socketRows(path).filter((row) => row.listening),
+  );
+}
+
+/** Has this process a socket of that path, listening or not yet? Proves that it made the path. */
+export function holdsSocket(pid: number, path: string): boolean {
+  return holdsOneOf(pid, socketRows(path));
+}
+
+function holdsOneOf(pid: number, rows: readonly SocketRow[]): boolean {
+  const names = new Set(rows.map(({ inode }) => `socket:[${inode}]`));
   try {
     return readdirSync(`/proc/${pid}/fd`).some((fd) => {
       try {

@@ -15,11 +15,12 @@ import { type Result, type Running, type RunOptions } from "./command.ts";
 import { Workspace } from "./workspace.ts";
 
 /** How the stand-in for QEMU behaves. */
-export type Behaviour = "listen" | "never-listen" | "fail" | "stubborn";
+export type Behaviour = "listen" | "bind" | "never-listen" | "fail" | "stubborn";
 
 /**
  * Stands in for QEMU: takes its socket from `-chardev`, listens, leaves the socket behind when it is
- * ended. `stubborn` ignores SIGTERM.
+ * ended. `bind` makes the socket and has yet to listen, as any program for a moment; `stubborn`
+ * ignores SIGTERM.
  */
 const program = `
 const { FAKE_QEMU: behaviour } = process.env;
@@ -28,7 +29,13 @@ if (behaviour === "fail") { console.error("fake: cannot do that"); process.exit(
 if (behaviour === "stubborn") process.on("SIGTERM", () => console.log("not now"));
 setInterval(() => undefined, 1e6);
 const path = /path=([^,]*)/.exec(process.argv.join(" "))[1];
-if (behaviour !== "never-listen") require("node:net").createServer().listen(path);
+if (behaviour === "bind") {
+  const { Pipe, constants } = process.binding("pipe_wrap");
+  globalThis.bound = new Pipe(constants.SOCKET);
+  bound.bind(path);
+} else if (behaviour !== "never-listen") {
+  require("node:net").createServer().listen(path);
+}
 `;
 
 /** \`qemu\` commands in a place of their own: ledger, socket, pid file and log. */
