@@ -13,12 +13,7 @@ import type { DeviceQueue } from "../virtqueue/index.ts";
 import { BackendRequests } from "./backend-requests.ts";
 import type { Device } from "./device.ts";
 import { deviceProtocolFeatures } from "./device-requests.ts";
-import { answerConfig } from "./handlers/config.ts";
-import { answerDeviceRequests } from "./handlers/device-requests.ts";
-import { answerInflight } from "./handlers/inflight.ts";
-import { answerMemory } from "./handlers/memory.ts";
-import { answerNegotiation } from "./handlers/negotiation.ts";
-import { answerVrings } from "./handlers/vrings.ts";
+import { answers } from "./handlers/index.ts";
 import { type RingOptions, Vring } from "./vring.ts";
 
 /** Virtio features of transport and rings that every back-end offers. */
@@ -29,11 +24,13 @@ export const BACKEND_RING_FEATURES: bigint =
   VirtioFeature.RingPacked |
   VirtioFeature.InOrder |
   VirtioFeature.RingReset |
+  VirtioFeature.LogAll |
   VirtioFeature.ProtocolFeatures;
 
 /** Protocol features that every back-end offers; CONFIG comes with a device that has one. */
 export const BACKEND_PROTOCOL_FEATURES: bigint =
   ProtocolFeature.Mq |
+  ProtocolFeature.LogShmfd |
   ProtocolFeature.ReplyAck |
   ProtocolFeature.BackendReq |
   ProtocolFeature.InflightShmfd |
@@ -133,15 +130,7 @@ export class BackendSession {
     });
     const on = (request: number, handler: RequestHandler): void =>
       answerer.on(request, wrap?.(request, handler) ?? handler);
-    for (const answer of [
-      answerNegotiation,
-      answerMemory,
-      answerInflight,
-      answerVrings,
-      answerConfig,
-      answerDeviceRequests,
-    ])
-      answer(this, on);
+    for (const answer of answers) answer(this, on);
     this.device.attach?.({
       requests: this.requests,
       configChanged: () => void this.configChanged().catch((error: unknown) => this.report(error)),
@@ -184,7 +173,7 @@ export class BackendSession {
    */
   async configChanged(): Promise<void> {
     this.#configChangeDue = this.requests.open;
-    for (const vring of this.vrings) await vring.memoryGrew();
+    for (const vring of this.vrings) await vring.restartWorker();
     await this.#tellConfigChange();
   }
 

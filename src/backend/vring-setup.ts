@@ -1,9 +1,10 @@
 import { ProtocolError } from "../base/index.ts";
 import type { InflightArea, InflightRegion, RegionTable } from "../memory/index.ts";
-import type { VringAddress } from "../protocol/index.ts";
+import { VirtioFeature, type VringAddress, VringAddressFlag } from "../protocol/index.ts";
 import {
   type RingFeatures,
   type RingFormat,
+  type RingLogSetting,
   ringFormat,
   type RingMemory,
 } from "../virtqueue/index.ts";
@@ -41,6 +42,18 @@ export class VringSetup {
 
   get features(): RingFeatures {
     return ringFeaturesOf(this.#context.features());
+  }
+
+  /** How writes to the used ring are logged. */
+  get logSetting(): RingLogSetting {
+    const { flags = 0, log = 0n } = this.#address ?? {};
+    // Behind an IOMMU the log address is one that would have to be translated. It is that of the
+    // used ring, whose place in guest memory is known.
+    const virtual = (this.#context.features() & VirtioFeature.AccessPlatform) !== 0n;
+    return {
+      on: (flags & VringAddressFlag.Log) !== 0,
+      address: virtual ? undefined : Number(log),
+    };
   }
 
   /** @throws {ProtocolError} no size of a ring in the negotiated format */

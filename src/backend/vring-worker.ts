@@ -54,6 +54,8 @@ export class VringWorker {
       memory: memory.regions.map(({ handle }) => handle),
       inflight: inflightRegion && { index, handle: inflightRegion.handle },
       mode,
+      log: memory.log.handle,
+      ringLog: setup.logSetting,
     };
     this.#thread.start(ring, part, notifiers);
   }

@@ -3,7 +3,7 @@ import type { InflightRegion, RegionTable } from "../memory/index.ts";
 import { EventFd, type OwnedFd } from "../os/index.ts";
 import type { VringAddress } from "../protocol/index.ts";
 import { DeviceRunner, type RingMode } from "../runtime/index.ts";
-import { createDeviceQueue, type DeviceQueue } from "../virtqueue/index.ts";
+import { createDeviceQueue, type DeviceQueue, RingLog } from "../virtqueue/index.ts";
 import type { Device, RunningQueue } from "./device.ts";
 import { adoptEvent, signalQuietly } from "./ring-events.ts";
 import { type RingMessages, VringNotifiers } from "./vring-notifiers.ts";
@@ -41,6 +41,7 @@ export class Vring {
   readonly index: number;
   readonly #context: VringContext;
   readonly #setup: VringSetup;
+  readonly #log: RingLog;
   readonly #notifiers: VringNotifiers;
   #started = false;
   #enabled = false;
@@ -58,6 +59,7 @@ export class Vring {
     this.index = index;
     this.#context = context;
     this.#setup = new VringSetup(index, context);
+    this.#log = new RingLog(context.memory.log);
     const { device, memory, rings, messages, onProblem } = context;
     this.#notifiers = new VringNotifiers({ index, messages, onProblem });
     if (!rings.workers || !device.inWorker) return;
@@ -101,14 +103,18 @@ export class Vring {
     this.#setup.base = base;
   }
 
-  /** SET_VRING_ADDR; while the ring runs only the log flag may change, which is not used yet. */
-  setAddress(address: VringAddress): void {
+  /** SET_VRING_ADDR; while the ring runs only what concerns its logging may change. */
+  async setAddress(address: VringAddress): Promise<void> {
     if (this.#started && !this.#setup.isAt(address)) {
       throw new StateError(
         `VHOST_USER_SET_VRING_ADDR: ring ${this.index} runs; stop it with VHOST_USER_GET_VRING_BASE before moving it`,
       );
     }
     this.#setup.setAddress(address, !this.#started);
+    const { on, address: at } = this.#setup.logSetting;
+    if (on === this.#log.setting.on && at === this.#log.setting.address) return;
+    this.#log.setting = { on, address: at };
+    await this.restartWorker();
   }
 
   /** SET_VRING_KICK: starts the ring; without a descriptor it is polled. */
@@ -219,11 +225,24 @@ export class Vring {
     this.#runOrBreak();
   }
 
-  /** A worker has mappings of its own: it learns of a new region by starting the ring again. */
-  async memoryGrew(): Promise<void> {
-    if (!this.#worker?.running) return;
+  /**
+   * A worker has mappings of its own: it learns of a new region or dirty log by starting the ring
+   * again. Resolves once the thread uses nothing that it was lent. {@link resumeWorker} goes on.
+   */
+  async pauseWorker(): Promise<void> {
     await this.#haltWorker();
-    this.#runOrBreak();
+  }
+
+  /** The worker's ring goes on, if there is one. */
+  resumeWorker(): void {
+    if (this.#worker !== undefined) this.#runOrBreak();
+  }
+
+  /** The worker takes over what has changed. */
+  async restartWorker(): Promise<void> {
+    if (!this.#worker?.running) return;
+    await this.pauseWorker();
+    this.resumeWorker();
   }
 
   #runOrBreak(): void {
@@ -328,6 +347,7 @@ export class Vring {
       features,
       base: this.#queue?.state().base ?? this.#setup.firstBase(areas),
       inflight: this.#setup.inflight,
+      log: this.#log,
     });
     this.#queue = wrapQueue(queue);
     this.#stale = false;

@@ -17,6 +17,7 @@ export const CLIENT_RING_FEATURES: bigint =
 /** Protocol features that this client can use. */
 export const CLIENT_PROTOCOL_FEATURES: bigint =
   ProtocolFeature.Mq |
+  ProtocolFeature.LogShmfd |
   ProtocolFeature.ReplyAck |
   ProtocolFeature.BackendReq |
   ProtocolFeature.Config |

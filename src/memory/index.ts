@@ -4,6 +4,7 @@
  */
 export * from "./address-space.ts";
 export * from "./arena.ts";
+export * from "./dirty-log.ts";
 export * from "./guest-memory.ts";
 export * from "./inflight-region.ts";
 export * from "./region.ts";

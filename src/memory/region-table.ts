@@ -3,6 +3,7 @@ import { brokenMappings, OwnedFd } from "../os/index.ts";
 import type { MemoryRegion } from "../protocol/index.ts";
 import { type AddressSpace, Resolved } from "./address-space.ts";
 import { type MemoryHandle, Region } from "./region.ts";
+import { DirtyLog } from "./dirty-log.ts";
 import type { SpanList } from "./span-list.ts";
 import { type MemoryView, WINDOW_SIZE } from "./window.ts";
 
@@ -12,6 +13,8 @@ import { type MemoryView, WINDOW_SIZE } from "./window.ts";
  */
 export class RegionTable implements AddressSpace {
   generation = 0;
+  /** Where the device notes what it wrote; there is none before SET_LOG_BASE. */
+  readonly log = new DirtyLog();
   /** Sorted by guest address. */
   #regions: Region[] = [];
   /** Index of what answered last, if that is still there: neighbouring buffers mostly share one. */
@@ -123,6 +126,7 @@ export class RegionTable implements AddressSpace {
   close(): void {
     if (this.#closed) return;
     this.replace([]);
+    this.log.close();
     this.#closed = true;
   }
 
@@ -132,6 +136,7 @@ export class RegionTable implements AddressSpace {
       const sorted = all.toSorted((a, b) => a.start - b.start);
       checkOverlaps(sorted);
       this.#regions = sorted;
+      for (const region of added) region.logTo(this.log);
       this.#changed();
     } catch (error) {
       for (const region of added) region.close();

@@ -2,6 +2,7 @@ import { fstatSync } from "node:fs";
 import { MemoryAccessError } from "../base/index.ts";
 import { Mapping, type OwnedFd } from "../os/index.ts";
 import type { MemoryRegion } from "../protocol/index.ts";
+import type { DirtyLog } from "./dirty-log.ts";
 import type { SpanList } from "./span-list.ts";
 import { type MemoryView, Window, WINDOW_SIZE } from "./window.ts";
 
@@ -48,6 +49,7 @@ export class Region {
   /** Mapped bytes, the head included. */
   readonly #mapped: number;
   readonly #alignment: number;
+  #log: DirtyLog | undefined;
 
   /**
    * @param fd taken over: closed with the region, and also when this throws
@@ -129,6 +131,13 @@ export class Region {
     );
   }
 
+  /** Has what devices write here noted, or not any more. */
+  logTo(log: DirtyLog): void {
+    this.#log = log;
+    for (const window of this.#windows) window.log = log;
+    for (const window of this.#borders.values()) window.log = log;
+  }
+
   /** Unmaps and closes everything. Views of this region must no longer be used. */
   close(): void {
     for (const window of this.#windows) window.mapping.unmap();
@@ -163,7 +172,9 @@ export class Region {
         length: Math.ceil(length / this.#alignment) * this.#alignment,
         writable: true,
       });
-      return new Window(mapping);
+      const window = new Window(mapping, this.origin + start);
+      if (this.#log !== undefined) window.log = this.#log;
+      return window;
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new MemoryAccessError(

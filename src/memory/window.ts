@@ -1,4 +1,5 @@
 import type { Mapping } from "../os/index.ts";
+import { DirtyLog } from "./dirty-log.ts";
 
 /**
  * Regions are mapped as windows of at most this many bytes. Node 20 limits an ArrayBuffer to 4 GiB;
@@ -6,18 +7,31 @@ import type { Mapping } from "../os/index.ts";
  */
 export const WINDOW_SIZE = 2 ** 30;
 
+/** Of memory that no table holds: never written. */
+const NO_LOG = new DirtyLog();
+
 /** A piece of shared memory as typed arrays. Always begins and ends on a page boundary. */
 export class Window {
   readonly mapping: Mapping;
   readonly bytes: Uint8Array;
   readonly u16: Uint16Array;
   readonly u32: Uint32Array;
+  /** Guest physical address of the first byte. */
+  readonly guestStart: number;
+  /** Where writes are noted: set once the memory belongs to a table. */
+  log: DirtyLog = NO_LOG;
 
-  constructor(mapping: Mapping) {
+  constructor(mapping: Mapping, guestStart = 0) {
     this.mapping = mapping;
+    this.guestStart = guestStart;
     this.bytes = mapping.bytes;
     this.u16 = new Uint16Array(mapping.buffer);
     this.u32 = new Uint32Array(mapping.buffer);
+  }
+
+  /** To be called by a device after it wrote bytes here: they are noted if there is a dirty log. */
+  wrote(offset: number, length: number): void {
+    if (this.log.recording) this.log.mark(this.guestStart + offset, length);
   }
 }
 

@@ -11,6 +11,7 @@ import {
   createDeviceQueue,
   type DeviceQueue,
   ringFormat,
+  RingLog,
   type RingMemory,
 } from "../virtqueue/index.ts";
 import { DeviceLoop, type LoopControl } from "./device-loop.ts";
@@ -69,6 +70,7 @@ async function serve(message: ToWorker & { type: "start" }): Promise<void> {
     const { createRingServer } = (await import(module)) as RingServerModule;
     const server = createRingServer(data);
     table.borrow(ring.memory);
+    if (ring.log !== undefined) table.log.borrow(ring.log);
     if (ring.inflight !== undefined) {
       const { description, fd } = ring.inflight.handle;
       const packed = ring.features.packed === true;
@@ -96,7 +98,7 @@ function makeQueue(
   table: RegionTable,
   inflightRegion: InflightRegion | undefined,
 ): DeviceQueue {
-  const { size, features, base, areas } = ring;
+  const { size, features, base, areas, ringLog } = ring;
   const packed = features.packed === true;
   const layout = ringFormat(packed).layout(size);
   const part = (name: keyof RingMemory): RingMemory[keyof RingMemory] => {
@@ -110,7 +112,9 @@ function makeQueue(
     device: part("device"),
   };
   const inflight = inflightRegion?.area(ring.inflight?.index ?? 0, packed);
-  return createDeviceQueue({ size, memory, space: table, features, base, inflight });
+  const log = new RingLog(table.log);
+  if (ringLog !== undefined) log.setting = ringLog;
+  return createDeviceQueue({ size, memory, space: table, features, base, inflight, log });
 }
 
 /** Obeys one message after another; one that starts a ring takes as long as the ring runs. */

@@ -1,6 +1,6 @@
 import type { MessagePort } from "node:worker_threads";
-import type { InflightHandle, MemoryHandle } from "../memory/index.ts";
-import type { RingFeatures, RingMemory } from "../virtqueue/index.ts";
+import type { InflightHandle, LogHandle, MemoryHandle } from "../memory/index.ts";
+import type { RingFeatures, RingLogSetting, RingMemory } from "../virtqueue/index.ts";
 import type { RingMode } from "./mode.ts";
 
 /** A ring as another thread needs it. Its descriptors are borrowed until the ring is stopped. */
@@ -14,6 +14,9 @@ export interface RingSetup {
   /** Where requests in work are noted, and as which ring. */
   readonly inflight?: { readonly index: number; readonly handle: InflightHandle } | undefined;
   readonly mode: RingMode;
+  /** The front-end's dirty log, where there is one. */
+  readonly log?: LogHandle | undefined;
+  readonly ringLog?: RingLogSetting | undefined;
 }
 
 /** Descriptors for kick and call; undefined: the side polls. */

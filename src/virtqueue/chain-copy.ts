@@ -44,11 +44,13 @@ export function copyIn(
       start -= size;
       continue;
     }
-    const bytes = spans.windows[span]?.bytes;
+    const window = spans.windows[span];
     const to = (spans.offsets[span] ?? 0) + start;
     const take = Math.min(size - start, end - from);
-    if (bytes !== undefined) {
+    if (window !== undefined) {
+      const { bytes } = window;
       for (let i = 0; i < take; i += 1) bytes[to + i] = source[from + i] ?? 0;
+      window.wrote(to, take);
     }
     from += take;
     start = 0;

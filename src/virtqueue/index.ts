@@ -13,6 +13,7 @@ export * from "./packed/device-queue.ts";
 export * from "./packed/driver-queue.ts";
 export * from "./packed/layout.ts";
 export * from "./raw-ring.ts";
+export { RingLog, type RingLogSetting } from "./ring-log.ts";
 export * from "./segment-list.ts";
 export * from "./split/device-queue.ts";
 export * from "./split/driver-queue.ts";

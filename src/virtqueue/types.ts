@@ -7,6 +7,7 @@ import type {
   SpanList,
 } from "../memory/index.ts";
 import type { RawRing } from "./raw-ring.ts";
+import type { RingLog } from "./ring-log.ts";
 import type { SegmentList } from "./segment-list.ts";
 
 /** Feature bits that change how a ring is driven. */
@@ -54,6 +55,8 @@ export interface DeviceQueueOptions {
    * on behind it, whatever {@link base} says.
    */
   readonly inflight?: InflightArea | undefined;
+  /** Default: what is written into the ring is not logged. */
+  readonly log?: RingLog | undefined;
 }
 
 /** What a driver half is made of. */

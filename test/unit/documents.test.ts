@@ -3,11 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import type { Command } from "@commander-js/extra-typings";
-import { answerConfig } from "../../src/backend/handlers/config.ts";
-import { answerDeviceRequests } from "../../src/backend/handlers/device-requests.ts";
-import { answerMemory } from "../../src/backend/handlers/memory.ts";
-import { answerNegotiation } from "../../src/backend/handlers/negotiation.ts";
-import { answerVrings } from "../../src/backend/handlers/vrings.ts";
+import { answers } from "../../src/backend/handlers/index.ts";
 import { BackendSession } from "../../src/backend/index.ts";
 import { ExitCode } from "../../src/cli/exit-code.ts";
 import { Output } from "../../src/cli/output.ts";
@@ -77,13 +73,7 @@ test("the table of requests names those that are implemented", () => {
   const session = Object.assign(Object.create(BackendSession.prototype) as BackendSession, {
     device: {},
   });
-  for (const answer of [
-    answerNegotiation,
-    answerMemory,
-    answerVrings,
-    answerConfig,
-    answerDeviceRequests,
-  ]) {
+  for (const answer of answers) {
     answer(session, (request) =>
       served.push(requestSpec("front-end", request)?.name.replace("VHOST_USER_", "") ?? ""),
     );

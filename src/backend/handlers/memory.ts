@@ -25,7 +25,7 @@ export function answerMemory(
     }
     const [region] = mapAll([(payload as { region: MemoryRegion }).region], fds);
     if (region) memory.add(region);
-    for (const vring of session.vrings) await vring.memoryGrew();
+    for (const vring of session.vrings) await vring.restartWorker();
   });
   on(FrontendRequest.RemMemReg, async (payload) => {
     const { region } = payload as { region: MemoryRegion };

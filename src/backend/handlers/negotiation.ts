@@ -8,6 +8,7 @@ import {
 } from "../../protocol/index.ts";
 import type { RequestHandler } from "../../session/index.ts";
 import type { BackendSession } from "../session.ts";
+import { changeLog } from "./log.ts";
 
 /** Notifications by message go both ways, each with an answer. */
 const INBAND_NEEDS = ProtocolFeature.BackendReq | ProtocolFeature.ReplyAck;
@@ -77,12 +78,18 @@ async function setFeatures(session: BackendSession, features: bigint): Promise<v
       "VHOST_USER_SET_FEATURES: expected VIRTIO_F_VERSION_1; legacy devices are not implemented",
     );
   }
-  if (features !== negotiation.features && vrings.some((vring) => vring.started)) {
+  const changed = features ^ negotiation.features;
+  if ((changed & ~VirtioFeature.LogAll) !== 0n && vrings.some((vring) => vring.started)) {
     throw new StateError(
-      "VHOST_USER_SET_FEATURES: features cannot change while rings run; stop them with VHOST_USER_GET_VRING_BASE",
+      "VHOST_USER_SET_FEATURES: only VHOST_F_LOG_ALL can change while rings run; " +
+        "stop them with VHOST_USER_GET_VRING_BASE",
     );
   }
   negotiation.features = features;
+  if ((changed & VirtioFeature.LogAll) !== 0n) {
+    const all = (features & VirtioFeature.LogAll) !== 0n;
+    await changeLog(session, (log) => (log.all = all));
+  }
   device.negotiated?.(features);
   // Without the gate there is no request that could enable a ring.
   if ((features & VirtioFeature.ProtocolFeatures) === 0n) {

@@ -5,10 +5,11 @@ import type { BlockStorage } from "./storage.ts";
 export function writeLastByte(chain: ChainCursor, value: number): void {
   const { spans } = chain;
   const last = spans.count - 1;
-  const bytes = spans.windows[last]?.bytes;
-  if (bytes !== undefined) {
-    bytes[(spans.offsets[last] ?? 0) + (spans.lengths[last] ?? 0) - 1] = value;
-  }
+  const window = spans.windows[last];
+  if (window === undefined) return;
+  const at = (spans.offsets[last] ?? 0) + (spans.lengths[last] ?? 0) - 1;
+  window.bytes[at] = value;
+  window.wrote(at, 1);
 }
 
 /**
@@ -40,6 +41,8 @@ export function transfer(
       const moved = write
         ? storage.write(position, window, offset, take)
         : storage.read(position, window, offset, take);
+      // Also where the storage failed half-way: some of it may have been written.
+      if (!write) window.wrote(offset, take);
       if (!moved) return false;
     } catch (error) {
       if (error instanceof Error && "code" in error && error.code === "EFAULT") {

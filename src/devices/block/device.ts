@@ -119,13 +119,15 @@ export class BlockDevice implements Device {
     const index = running?.index ?? 0;
     const { id } = chain;
     const last = chain.spans.count - 1;
-    const bytes = chain.spans.windows[last]?.bytes;
+    const window = chain.spans.windows[last];
     const status = (chain.spans.offsets[last] ?? 0) + (chain.spans.lengths[last] ?? 0) - 1;
     const front = chain.writableBytes === 1;
     this.#flushes[index] = (this.#flushes[index] ?? 0) + 1;
     fdatasync(this.#storage.fd, (error) => {
-      if (bytes !== undefined && bytes.length > 0) {
-        bytes[status] = error === null ? BlockStatus.Ok : BlockStatus.IoError;
+      // Unmapped memory has length 0.
+      if (window !== undefined && window.bytes.length > 0) {
+        window.bytes[status] = error === null ? BlockStatus.Ok : BlockStatus.IoError;
+        window.wrote(status, 1);
         queue.complete(id, front ? 1 : 0);
         running?.publish();
       }

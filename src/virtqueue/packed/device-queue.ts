@@ -4,6 +4,7 @@ import { CompletionOrder } from "../in-order.ts";
 import { PackedInflight } from "../inflight/packed-inflight.ts";
 import { MEMORY_GONE } from "../memory-gone.ts";
 import type { RawPackedRing } from "../raw-ring.ts";
+import { NO_RING_LOG, type RingLog } from "../ring-log.ts";
 import type {
   ChainCursor,
   DeviceQueue,
@@ -32,6 +33,10 @@ export class PackedDeviceQueue implements DeviceQueue {
   broken: QueueFault | undefined;
   readonly #space: AddressSpace;
   readonly #eventIdx: boolean;
+  readonly #log: RingLog;
+  /** Guest addresses of the descriptor ring and of the device event area. */
+  readonly #descriptorsAt: number;
+  readonly #eventAt: number;
   readonly #walker: PackedChainWalker;
   readonly #inflight: PackedInflight | undefined;
   /** How many of the chains that were in work before are still to be served again. */
@@ -64,9 +69,12 @@ export class PackedDeviceQueue implements DeviceQueue {
   #doneCount = 0;
 
   /** @throws {QueueError} size or memory do not make a packed ring; see `PackedInflight` */
-  constructor({ size, memory, space, features, base, inflight }: DeviceQueueOptions) {
+  constructor({ size, memory, space, features, base, inflight, log }: DeviceQueueOptions) {
     this.size = size;
     this.raw = packedRing(size, memory);
+    this.#log = log ?? NO_RING_LOG;
+    this.#descriptorsAt = memory.descriptors.window.guestStart + memory.descriptors.offset;
+    this.#eventAt = memory.device.window.guestStart + memory.device.offset;
     this.#space = space;
     this.#eventIdx = features.eventIdx;
     this.#next = new RingPosition(size, base & 0xffff);
@@ -146,9 +154,8 @@ export class PackedDeviceQueue implements DeviceQueue {
   publish(): boolean {
     if (this.#inflight === undefined) {
       if (!this.#held || this.#memoryGone()) return false;
-      this.#held = false;
       this.#elementOpen = false;
-      Atomics.store(this.raw.descriptors16, this.#heldIndex * 8 + 7, this.#heldFlags);
+      this.#showHeld();
     } else {
       if (this.#doneCount === 0 || this.#memoryGone()) return false;
       this.#showNoted(this.#inflight);
@@ -168,11 +175,13 @@ export class PackedDeviceQueue implements DeviceQueue {
     } else {
       Atomics.store(this.raw.deviceEvent, 1, EventFlag.Enable);
     }
+    if (this.#log.active) this.#log.mark(this.#eventAt, 4);
     return !this.#isAvailable() && this.#resubmit === 0 && !this.#memoryGone();
   }
 
   disarm(): void {
     Atomics.store(this.raw.deviceEvent, 1, EventFlag.Disable);
+    if (this.#log.active) this.#log.mark(this.#eventAt, 4);
   }
 
   state(): VringState {
@@ -226,6 +235,7 @@ export class PackedDeviceQueue implements DeviceQueue {
     const flags = (wrap ? Available | Used : 0) | (written > 0 ? Write : 0);
     if (this.#held && index !== this.#heldIndex) {
       Atomics.store(raw.descriptors16, index * 8 + 7, flags);
+      this.#logDescriptor(index);
     } else {
       this.#held = true;
       this.#heldIndex = index;
@@ -239,6 +249,16 @@ export class PackedDeviceQueue implements DeviceQueue {
     this.#freeCount += 1;
   }
 
+  #showHeld(): void {
+    this.#held = false;
+    Atomics.store(this.raw.descriptors16, this.#heldIndex * 8 + 7, this.#heldFlags);
+    this.#logDescriptor(this.#heldIndex);
+  }
+
+  #logDescriptor(index: number): void {
+    if (this.#log.active) this.#log.mark(this.#descriptorsAt + 16 * index, 16);
+  }
+
   #takeSlot(): number {
     this.#freeCount -= 1;
     return this.#freeSlots[this.#freeCount] ?? 0;
@@ -250,8 +270,7 @@ export class PackedDeviceQueue implements DeviceQueue {
       const entry = this.#entries[slot] ?? 0;
       this.#write(slot, this.#doneLengths[i] ?? 0, false);
       inflight.completing(entry, this.#used);
-      Atomics.store(this.raw.descriptors16, this.#heldIndex * 8 + 7, this.#heldFlags);
-      this.#held = false;
+      this.#showHeld();
       inflight.shown(entry, this.#used);
     }
     this.#doneCount = 0;

@@ -13,6 +13,7 @@ import type {
 } from "../types.ts";
 import { ChainWalker } from "./chain-walker.ts";
 import { NO_INTERRUPT, NO_NOTIFY, splitRing } from "./layout.ts";
+import { UsedLog } from "./used-log.ts";
 
 /**
  * The device half of a split virtqueue, VIRTIO 2.7.
@@ -30,6 +31,7 @@ export class SplitDeviceQueue implements DeviceQueue {
   readonly #space: AddressSpace;
   readonly #walker: ChainWalker;
   readonly #eventIdx: boolean;
+  readonly #log: UsedLog;
   readonly #mask: number;
   /** Next available entry to take. */
   #next: number;
@@ -50,9 +52,10 @@ export class SplitDeviceQueue implements DeviceQueue {
   #decided: number | undefined;
 
   /** @throws {QueueError} size or memory do not make a split ring; see `SplitInflight` */
-  constructor({ size, memory, space, features, base, inflight }: DeviceQueueOptions) {
+  constructor({ size, memory, space, features, base, inflight, log }: DeviceQueueOptions) {
     this.size = size;
     this.raw = splitRing(size, memory);
+    this.#log = new UsedLog(log, this.raw, memory);
     this.#mask = size - 1;
     this.#space = space;
     this.#walker = new ChainWalker(this.raw, space, features.indirect);
@@ -127,9 +130,10 @@ export class SplitDeviceQueue implements DeviceQueue {
 
   publish(): boolean {
     if (this.#used === this.#published || this.#memoryGone()) return false;
-    this.#published = this.#used;
     this.#element = this.#used;
     Atomics.store(this.raw.used16, 1, this.#used);
+    this.#log.shown(this.#published, this.#used);
+    this.#published = this.#used;
     this.#inflight?.shown(this.#used);
     if (!this.#eventIdx) return (Atomics.load(this.raw.available, 0) & NO_INTERRUPT) === 0;
     const event = Atomics.load(this.raw.available, this.raw.usedEventIndex);
@@ -144,6 +148,7 @@ export class SplitDeviceQueue implements DeviceQueue {
     } else {
       Atomics.store(this.raw.used16, 0, 0);
     }
+    this.#log.suppressed(this.#eventIdx);
     return (
       Atomics.load(this.raw.available, 1) === this.#next &&
       this.#resubmit === 0 &&
@@ -159,6 +164,7 @@ export class SplitDeviceQueue implements DeviceQueue {
     } else {
       Atomics.store(this.raw.used16, 0, NO_NOTIFY);
     }
+    this.#log.suppressed(this.#eventIdx);
   }
 
   state(): VringState {

@@ -1,0 +1,26 @@
+import type { RequestHandler } from "../../session/index.ts";
+import type { BackendSession } from "../session.ts";
+import { answerConfig } from "./config.ts";
+import { answerDeviceRequests } from "./device-requests.ts";
+import { answerInflight } from "./inflight.ts";
+import { answerLog } from "./log.ts";
+import { answerMemory } from "./memory.ts";
+import { answerNegotiation } from "./negotiation.ts";
+import { answerVrings } from "./vrings.ts";
+
+/** Sets handlers for some of the front-end's requests. */
+export type Answer = (
+  session: BackendSession,
+  on: (request: number, handler: RequestHandler) => void,
+) => void;
+
+/** All that a back-end serves. */
+export const answers: readonly Answer[] = [
+  answerNegotiation,
+  answerMemory,
+  answerLog,
+  answerInflight,
+  answerVrings,
+  answerConfig,
+  answerDeviceRequests,
+];

@@ -1,0 +1,196 @@
+import { fstatSync } from "node:fs";
+import { MemoryAccessError, StateError } from "../base/index.ts";
+import { EventFd, Mapping, OwnedFd } from "../os/index.ts";
+import type { Log } from "../protocol/index.ts";
+
+/** VHOST_LOG_PAGE: a bit of a log stands for so many bytes of guest addresses. */
+export const LOG_PAGE_SIZE = 4096;
+
+/** 1 GiB of log stands for 32 TiB of guest addresses; no front-end needs more. */
+const MAX_LOG_BYTES = 2 ** 30;
+
+const NO_BYTES: Uint8Array = new Uint8Array(0);
+
+/** What another thread needs to write the same log: borrowed, and structured-clonable. */
+export interface LogHandle {
+  readonly fd: number;
+  readonly description: Log;
+  readonly eventFd: number | undefined;
+  readonly all: boolean;
+}
+
+/**
+ * Where the device notes which pages of guest memory it wrote (specification: "Migration"): bit
+ * `page % 8` of byte `page / 8`. The front-end reads and clears it meanwhile, so bits are only ever
+ * set, atomically, and *after* the write that they stand for: a bit set first could be cleared, and
+ * the page copied, before the write lands.
+ *
+ * One object for the life of a session; without a log every mark is a comparison.
+ */
+export class DirtyLog {
+  /** VHOST_F_LOG_ALL was acknowledged. */
+  all = false;
+  #mapping: Mapping | undefined;
+  #fd: OwnedFd | undefined;
+  #borrowed = false;
+  #closed = false;
+  #description: Log | undefined;
+  #event: EventFd | undefined;
+  /** The log from its first bit on. */
+  #bytes = NO_BYTES;
+
+  /** Whether there is a log. */
+  get mapped(): boolean {
+    return this.#bytes.length > 0;
+  }
+
+  /** Whether what the device writes into buffers is to be marked. */
+  get recording(): boolean {
+    return this.all && this.#bytes.length > 0;
+  }
+
+  /**
+   * SET_LOG_BASE: marks go there from now on, in place of an earlier log.
+   *
+   * @param fd taken over: closed with the log, and also when this throws
+   * @param borrowed the descriptor is somebody else's: it is never closed here
+   * @throws {MemoryAccessError} the file does not hold a log of that size, or cannot be mapped; an
+   * earlier log stays
+   * @throws {StateError} the session has ended
+   */
+  replace(description: Log, fd: OwnedFd, borrowed = false): void {
+    let mapping: Mapping;
+    let bytes: Uint8Array;
+    try {
+      if (this.#closed) throw new StateError("the session that this log belongs to has ended");
+      const { size, head, start } = checkLog(description, fd.fd);
+      mapping = mapLog(fd.fd, start, head + size);
+      bytes = mapping.bytes.subarray(head);
+    } catch (error) {
+      if (!borrowed) fd.close();
+      throw error;
+    }
+    this.#release();
+    this.#mapping = mapping;
+    this.#fd = fd;
+    this.#borrowed = borrowed;
+    this.#description = description;
+    this.#bytes = bytes;
+  }
+
+  /** SET_LOG_FD: signalled whenever a bit is set that was clear. Taken over. */
+  set event(event: EventFd | undefined) {
+    this.#event?.close();
+    this.#event = this.#closed ? undefined : event;
+    if (this.#closed) event?.close();
+  }
+
+  /** Another thread's log, mapped here again. Its descriptors stay with that log. */
+  borrow({ fd, description, eventFd, all }: LogHandle): void {
+    this.replace(description, new OwnedFd(fd), true);
+    this.all = all;
+    this.#event = eventFd === undefined ? undefined : EventFd.adopt(new OwnedFd(eventFd));
+  }
+
+  /** For another thread of this process; undefined: there is no log. */
+  get handle(): LogHandle | undefined {
+    if (this.#fd === undefined || this.#description === undefined) return undefined;
+    return {
+      fd: this.#fd.fd,
+      description: this.#description,
+      eventFd: this.#event?.descriptor.fd,
+      all: this.all,
+    };
+  }
+
+  /**
+   * Marks the pages of `[address, address + length)`, which were written before. What lies beyond
+   * the log is not marked: the front-end made it too small.
+   *
+   * @param address guest physical
+   */
+  mark(address: number, length: number): void {
+    const bytes = this.#bytes;
+    if (!(length > 0) || bytes.length === 0) return;
+    const last = Math.min(Math.floor((address + length - 1) / LOG_PAGE_SIZE), bytes.length * 8 - 1);
+    let isNews = false;
+    for (let page = Math.floor(address / LOG_PAGE_SIZE); page <= last;) {
+      const bit = page % 8;
+      const count = Math.min(8 - bit, last - page + 1);
+      const mask = ((1 << count) - 1) << bit;
+      if ((Atomics.or(bytes, (page - bit) / 8, mask) & mask) !== mask) isNews = true;
+      page += count;
+    }
+    if (isNews && this.#event !== undefined) this.#tell();
+  }
+
+  /** Unmaps and closes. Idempotent. */
+  close(): void {
+    this.#closed = true;
+    this.#release();
+    if (!this.#borrowed) this.#event?.close();
+    this.#event = undefined;
+  }
+
+  #tell(): void {
+    try {
+      this.#event?.signal();
+    } catch {
+      // It is the front-end's descriptor, and the front-end's loss.
+      if (!this.#borrowed) this.#event?.close();
+      this.#event = undefined;
+    }
+  }
+
+  #release(): void {
+    this.#bytes = NO_BYTES;
+    this.#mapping?.unmap();
+    if (!this.#borrowed) this.#fd?.close();
+    this.#mapping = undefined;
+    this.#fd = undefined;
+    this.#description = undefined;
+  }
+}
+
+function mapLog(fd: number, offset: number, length: number): Mapping {
+  try {
+    return Mapping.map(fd, { offset, length, writable: true });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new MemoryAccessError(
+      `dirty log: expected a file that can be mapped for reading and writing, got ${reason}`,
+      { cause },
+    );
+  }
+}
+
+/**
+ * The file need not begin with the log, and the log not on a page: `start` is where the mapping
+ * begins, `head` how far behind it the log does. The offset is used here and nowhere else.
+ */
+function checkLog(
+  { mmapSize, mmapOffset }: Log,
+  fd: number,
+): { size: number; start: number; head: number } {
+  if (mmapSize === 0n || mmapSize > BigInt(MAX_LOG_BYTES)) {
+    throw new MemoryAccessError(
+      `dirty log: expected a size of 1 to ${MAX_LOG_BYTES} bytes, got ${mmapSize}`,
+    );
+  }
+  const file = fstatSync(fd);
+  if (!file.isFile()) {
+    throw new MemoryAccessError(
+      "dirty log: expected the descriptor of a file that can be mapped (memfd, shared memory), got something else",
+    );
+  }
+  if (mmapOffset + mmapSize > BigInt(file.size)) {
+    throw new MemoryAccessError(
+      `dirty log: expected a file of at least ${mmapOffset + mmapSize} bytes (mmap offset + size), ` +
+        `got ${file.size} bytes`,
+    );
+  }
+  const alignment = Math.max(LOG_PAGE_SIZE, file.blksize);
+  const offset = Number(mmapOffset);
+  const head = offset % alignment;
+  return { size: Number(mmapSize), start: offset - head, head };
+}
