@@ -12,6 +12,7 @@ export type { WaitOptions } from "./base/abort.ts";
 export * from "./backend/index.ts";
 export * from "./devices/block/index.ts";
 export * from "./devices/fs/index.ts";
+export * from "./devices/crypto/index.ts";
 export * from "./devices/net/index.ts";
 export * from "./frontend/index.ts";
 export * from "./load/index.ts";
