@@ -38,7 +38,7 @@ interface Crypto {
   readonly client: Client;
   readonly problems: string[];
   readonly device: () => CryptoDevice;
-  run(request: Request): Promise<{ status: number; data: Uint8Array }>;
+  readonly run: (request: Request) => Promise<{ status: number; data: Uint8Array }>;
 }
 
 /** A crypto device and a client with a data queue. */
