@@ -193,6 +193,7 @@ export class CheckContext extends Findings {
    * @throws {CheckSkip} the process cannot be looked at
    */
   async descriptors(goal = 0): Promise<number> {
+    if (this.facts.oneSession) throw new CheckSkip("the target's process ends with each session");
     const deadline = performance.now() + SETTLE_MS;
     for (let last = -1, same = 0; ; await delay(LOOK_MS)) {
       const now = this.target.process?.figures()?.descriptors;

@@ -52,12 +52,14 @@ export async function survey(
       queueNum = Number(await session.call(FrontendRequest.GetQueueNum));
     }
     session.close();
+    const oneSession = await endsSoon(target);
+    target.oneSession = oneSession;
     return {
       device: device(virtio, protocol),
       virtio,
       protocol,
       queueNum,
-      oneSession: await endsSoon(target),
+      oneSession,
     };
   } finally {
     session.close();

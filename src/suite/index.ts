@@ -19,5 +19,5 @@ export { runCheck, runChecks, type RunOptions } from "./runner.ts";
 export { selectChecks, type Selection } from "./select.ts";
 export { ProgramTarget, type ProgramOptions } from "./target/program-target.ts";
 export { SocketTarget } from "./target/socket-target.ts";
-export type { ProcessEnd, Target, TargetProcess } from "./target/target.ts";
+export type { ProcessEnd, Target, TargetProcess, TargetStory } from "./target/target.ts";
 export { type Times, timesOf } from "./times.ts";

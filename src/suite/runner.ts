@@ -6,8 +6,12 @@ import { type Facts, missing } from "./facts.ts";
 import { CheckFailure, CheckSkip } from "./failure.ts";
 import { seededRandom } from "./random.ts";
 import type { CheckResult, Finding, Verdict } from "./result.ts";
-import { endText, type Target } from "./target/target.ts";
+import { endText, type ProcessEnd, type Target, type TargetStory } from "./target/target.ts";
 import type { Times } from "./times.ts";
+
+/** What a C library, a sanitizer or a language's run time says when a program has a bug. */
+const COMPLAINT =
+  /Assertion [`'].*failed|(?:Address|Thread|Memory|UndefinedBehavior)Sanitizer|runtime error: |panicked at|stack smashing detected|double free|malloc\(\): |free\(\): /;
 
 /** A process that dies of what a check did is seen dead this soon. */
 const DEATH_MS = 100;
@@ -56,8 +60,8 @@ export async function runCheck(check: Check, options: RunOptions): Promise<Check
   const random = seededRandom(`${seed} ${check.id}`);
   const t = new CheckContext({ target, facts, times, random });
   const start = performance.now();
-  const before = target.process;
-  const position = before?.outputPosition ?? 0;
+  // What happened before belongs to nobody's check: it was told of, or is about to be found.
+  target.story();
   let ended: unknown;
   try {
     await guarded(t, check, options.signal, async () => {
@@ -70,10 +74,8 @@ export async function runCheck(check: Check, options: RunOptions): Promise<Check
   } finally {
     t.close();
   }
-  const death = await deathOf(options, ended instanceof CheckFailure);
-  const outcome = judge(check, t, death ?? ended);
-  const after = target.process;
-  const output = after?.outputSince(after.pid === before?.pid ? position : 0);
+  const { ends, output } = await storyOf(target, ended instanceof CheckFailure);
+  const outcome = judge(check, t, deathOf(facts, ends, output) ?? ended);
   return {
     ...headOf(check),
     ...outcome,
@@ -124,21 +126,30 @@ async function sane(t: CheckContext, when: "before" | "after"): Promise<void> {
   t.exchange.fold(mark, `a clean session ${when} the check`);
 }
 
-/** A target that died of the check, if it did. */
-async function deathOf(
-  { target, facts }: RunOptions,
-  failed: boolean,
-): Promise<CheckFailure | undefined> {
+/** What became of the target's processes; one that dies of a failed check may take a moment. */
+async function storyOf(target: Target, failed: boolean): Promise<TargetStory> {
   const deadline = performance.now() + (failed && target.restart ? DEATH_MS : 0);
   while (target.process && target.process.end === undefined && performance.now() < deadline) {
     await delay(5);
   }
-  const end = target.process?.end;
-  if (end === undefined || (facts.oneSession && end.signal === null)) return undefined;
-  return new CheckFailure(`the target's process ${endText(end)}`, {
+  return target.story();
+}
+
+/** A target that died of the check, if it did. */
+function deathOf(
+  { oneSession }: Facts,
+  ends: readonly ProcessEnd[],
+  output: string,
+): CheckFailure | undefined {
+  const end = ends.find(({ signal }) => signal !== null) ?? (oneSession ? undefined : ends[0]);
+  // A process in a sandbox of its own hides how it ended, and a sanitizer does not always end it.
+  const [complaint] = output.split("\n").filter((text) => COMPLAINT.test(text));
+  if (end === undefined && complaint === undefined) return undefined;
+  const actual = [end && endText(end), complaint?.trim()].filter(Boolean).join(": ");
+  return new CheckFailure("the target's process crashed", {
     grade: "FAIL",
     expected: "a process that goes on",
-    actual: endText(end),
+    actual,
   });
 }
 

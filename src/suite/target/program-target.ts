@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { WaitOptions } from "../../base/index.ts";
+import { delay, type WaitOptions } from "../../base/index.ts";
 import { processFigures, type UnixSocket } from "../../os/index.ts";
 import { ManagedProcess, startListening } from "../../peers/index.ts";
 import { connectSocket } from "../../transport/index.ts";
-import type { Target, TargetProcess } from "./target.ts";
+import type { Target, TargetProcess, TargetStory } from "./target.ts";
 import { splitWords } from "./words.ts";
 
 /** How a program is started. */
@@ -29,6 +29,9 @@ export class ProgramTarget implements Target {
   readonly #socket: string;
   readonly #timeoutMs: number;
   #process: ManagedProcess | undefined;
+  /** Processes that ran since the last {@link story}, with what was told of their output. */
+  #recent: { readonly process: ManagedProcess; from: number; ended: boolean }[] = [];
+  oneSession = false;
 
   /** @throws {UsageError} the command has no words */
   constructor(command: string, { shell = false, timeoutMs }: ProgramOptions) {
@@ -53,7 +56,12 @@ export class ProgramTarget implements Target {
    *   listens; {@link TimeoutError}
    */
   async connect(options: WaitOptions = {}): Promise<UnixSocket> {
-    if (this.#process === undefined || this.#process.exit !== undefined) await this.#start();
+    const running = this.#process;
+    if (this.oneSession && running) {
+      // It no longer listens, or listens for nobody: what it still does is end.
+      await Promise.race([running.exited, delay(this.#timeoutMs)]);
+    }
+    if (running === undefined || running.exit !== undefined) await this.#start();
     return connectSocket(this.#socket, options);
   }
 
@@ -64,12 +72,20 @@ export class ProgramTarget implements Target {
       pid: running.pid,
       end: running.exit,
       figures: () => (running.exit ? undefined : processFigures(running.pid)),
-      outputPosition: running.outputPosition,
-      outputSince: (position) => running.outputSince(position),
     };
   }
 
+  story(): TargetStory {
+    const ends = this.#recent.flatMap((each) => (each.ended ? [] : (each.process.exit ?? [])));
+    const output = this.#recent.map((each) => each.process.outputSince(each.from)).join("");
+    for (const each of this.#recent) each.from = each.process.outputPosition;
+    this.#recent = this.#recent.filter(({ process: { exit } }) => exit === undefined);
+    return { ends, output };
+  }
+
   restart = async (): Promise<void> => {
+    const mine = this.#recent.find((each) => each.process === this.#process);
+    if (mine && this.#process?.exit === undefined) mine.ended = true;
     await this.#process?.kill();
     await this.#start();
   };
@@ -85,6 +101,8 @@ export class ProgramTarget implements Target {
     rmSync(this.#socket, { force: true });
     const [program = "", ...args] = this.#words;
     const start = async (): Promise<ManagedProcess> => ManagedProcess.spawn(program, args);
-    this.#process = await startListening(this.#socket, start, { timeoutMs: this.#timeoutMs });
+    const started = await startListening(this.#socket, start, { timeoutMs: this.#timeoutMs });
+    this.#process = started;
+    this.#recent.push({ process: started, from: 0, ended: false });
   }
 }

@@ -6,7 +6,7 @@ import {
   type UnixSocket,
 } from "../../os/index.ts";
 import { connectSocket } from "../../transport/index.ts";
-import type { Target, TargetProcess } from "./target.ts";
+import type { Target, TargetProcess, TargetStory } from "./target.ts";
 
 /** A back-end that somebody else runs and that listens on a path. */
 export class SocketTarget implements Target {
@@ -30,6 +30,10 @@ export class SocketTarget implements Target {
     return this.#process;
   }
 
+  story(): TargetStory {
+    return { ends: [], output: "" };
+  }
+
   async close(): Promise<void> {
     // It is not ours.
   }
@@ -37,5 +41,5 @@ export class SocketTarget implements Target {
 
 function strangersProcess(pid: number): TargetProcess {
   const figures = (): ProcessFigures | undefined => processFigures(pid);
-  return { pid, end: undefined, figures, outputPosition: 0, outputSince: () => "" };
+  return { pid, end: undefined, figures };
 }

@@ -14,10 +14,14 @@ export interface TargetProcess {
   readonly end: ProcessEnd | undefined;
   /** Undefined once it is gone, or where the system does not let us look. */
   figures(): ProcessFigures | undefined;
-  /** Bytes that it has printed so far; 0 where the suite did not start it. */
-  readonly outputPosition: number;
-  /** What it printed after `position`. */
-  outputSince(position: number): string;
+}
+
+/** What happened to a target since it was last asked. */
+export interface TargetStory {
+  /** Processes that ended, however often it was started again; those that the suite ended are none. */
+  readonly ends: readonly ProcessEnd[];
+  /** What they printed. */
+  readonly output: string;
 }
 
 /** A back-end that checks are made on. */
@@ -32,6 +36,10 @@ export interface Target {
   connect(options?: WaitOptions): Promise<UnixSocket>;
   /** Undefined: unknown. */
   readonly process: TargetProcess | undefined;
+  /** What happened since this was called before. */
+  story(): TargetStory;
+  /** The process ends with each session, and {@link connect} has to wait for that. */
+  oneSession?: boolean;
   /** Ends the process and starts it again; undefined: the suite does not own it. */
   readonly restart?: () => Promise<void>;
   close(): Promise<void>;

@@ -4,7 +4,7 @@ import { BlockDevice, BlockStorage } from "../../../src/devices/block/index.ts";
 import { NetDevice } from "../../../src/devices/net/index.ts";
 import { type OwnedFd, processFigures, UnixSocket } from "../../../src/os/index.ts";
 import { ProtocolFeature } from "../../../src/protocol/index.ts";
-import type { ProcessEnd, Target, TargetProcess } from "../../../src/suite/index.ts";
+import type { ProcessEnd, Target, TargetProcess, TargetStory } from "../../../src/suite/index.ts";
 import { type Bytewise, relayBytes } from "./byte-relay.ts";
 import type { Base, Mutant, World } from "./mutant.ts";
 
@@ -56,8 +56,11 @@ export class InProcessTarget implements Target {
 
   get process(): TargetProcess {
     const figures = (): ReturnType<typeof processFigures> => processFigures(process.pid);
-    const nothing = { outputPosition: 0, outputSince: () => "" };
-    return { pid: process.pid, end: this.#end, figures, ...nothing };
+    return { pid: process.pid, end: this.#end, figures };
+  }
+
+  story(): TargetStory {
+    return { ends: this.#end ? [this.#end] : [], output: "" };
   }
 
   async close(): Promise<void> {
