@@ -1,31 +1,19 @@
-import { NegotiationError, StateError, type WaitOptions } from "../base/index.ts";
-import { GuestMemory, type GuestMemoryOptions } from "../memory/index.ts";
-import type { OwnedFd, UnixSocket } from "../os/index.ts";
-import { BackendRequest, protocolFeatureNames, VirtioFeature } from "../protocol/index.ts";
-import { Caller, Negotiation, type Strictness } from "../session/index.ts";
 import {
-  acceptSocket,
-  type CloseReason,
-  connectSocket,
-  describePeer,
-  type FrameObserver,
-  UnixChannel,
-} from "../transport/index.ts";
+  Deferred,
+  PeerClosedError,
+  StateError,
+  UsageError,
+  type WaitOptions,
+} from "../base/index.ts";
+import { GuestMemory } from "../memory/index.ts";
+import type { UnixSocket } from "../os/index.ts";
+import { BackendRequest, ProtocolFeature, VirtioFeature } from "../protocol/index.ts";
+import { acceptSocket, type CloseReason, connectSocket } from "../transport/index.ts";
 import type { RingFeatures } from "../virtqueue/index.ts";
-import {
-  BackendChannel,
-  type BackendRequestHandlers,
-  featuresOfHandlers,
-} from "./backend-channel.ts";
-import {
-  confirmStart,
-  negotiate,
-  shareMemory,
-  startRing,
-  stopRing,
-  type Wishes,
-} from "./bring-up.ts";
-import type { HostNotifiers } from "./host-notifiers.ts";
+import type { BackendRequestHandlers } from "./backend-channel.ts";
+import { confirmStart, shareMemory, startRing, stopRing, type Wishes } from "./bring-up.ts";
+import type { ClientOptions } from "./client-options.ts";
+import { Connection } from "./connection.ts";
 import {
   DoorbellKick,
   featuresOfNotifications,
@@ -33,56 +21,50 @@ import {
   type Kick,
   MessageKick,
   noKick,
-  type Notifications,
 } from "./notifications.ts";
 import { ClientThread, type ClientThreadOptions } from "./client-thread.ts";
 import { ClientQueue, type ClientQueueOptions } from "./queue.ts";
-import { FrontendRequests } from "./requests.ts";
+import { keepTrying } from "./reconnect.ts";
+import { Recovery } from "./recovery.ts";
+import type { FrontendRequests } from "./requests.ts";
 
 /** Handshake requests are answered within this time unless told otherwise, milliseconds. */
 const DEFAULT_TIMEOUT_MS = 5000;
 
-export interface ClientOptions extends WaitOptions, Wishes {
-  /** Ends the session at once, whenever it aborts: what is under way then fails. */
-  readonly signal?: AbortSignal | undefined;
-  /** Memory shared with the back-end. Default 64 MiB in one region. */
-  readonly memory?: GuestMemoryOptions | undefined;
-  /** How replies are judged. Default lenient, for real peers. */
-  readonly strictness?: Strictness | undefined;
-  /** Sees each message. */
-  readonly observe?: FrameObserver | undefined;
-  /** The device's configuration changed (CONFIG_CHANGE_MSG). */
-  readonly onConfigChange?: (() => void) | undefined;
-  /** Serve requests of the back-end; the features that they need are used where offered. */
-  readonly backendRequests?: BackendRequestHandlers | undefined;
-  /** Takes doorbells that the back-end gives, and kicks by them. */
-  readonly hostNotifiers?: HostNotifiers | undefined;
-  /** How queues and the back-end wake each other. */
-  readonly notifications?: Notifications | undefined;
-  /** The back-end broke a rule on its own channel; the session goes on without the channel. */
-  readonly onProblem?: ((problem: Error) => void) | undefined;
-}
+/** Makes a connection to a back-end. @param wait how long it may take, and who may end it */
+type Dial = (wait: WaitOptions) => Promise<UnixSocket>;
 
 /**
  * A front-end: talks to a back-end, shares memory with it and drives virtqueues, with no virtual
- * machine. {@link connect} brings the session up to the point where queues can be started.
+ * machine. {@link connect} brings the session up to the point where queues can be started. Queues
+ * and memory belong to the session: with {@link ClientOptions.reconnect} they outlive a connection.
  */
 export class Client {
-  /** Every request as a method. */
-  readonly requests: FrontendRequests;
   readonly memory: GuestMemory;
-  readonly #channel: UnixChannel;
+  /** How often the session came back to a back-end. */
+  reconnects = 0;
+  /** Requests that were executed again because a back-end had gone with them, in all. */
+  replayed = 0;
   readonly #options: ClientOptions;
+  /** With `reconnect`: how another connection is made, and what goes over to it. */
+  readonly #dial: Dial | undefined;
+  readonly #recovery: Recovery | undefined;
   readonly #backendHandlers: BackendRequestHandlers;
   readonly #queues = new Set<ClientQueue>();
   readonly #started = new Set<ClientQueue>();
   readonly #threads = new Set<ClientThread>();
-  #backendChannel: BackendChannel | undefined;
+  readonly #closed = new Deferred<CloseReason>();
+  readonly #ending = new AbortController();
+  #connection: Connection;
+  /** What is to take the place of a connection that was lost. */
+  #coming: Connection | undefined;
   #closing: Promise<void> | undefined;
   #ignoreSignal: () => void = () => undefined;
 
-  private constructor(socket: UnixSocket, options: ClientOptions) {
+  private constructor(socket: UnixSocket, options: ClientOptions, dial: Dial | undefined) {
     this.#options = options;
+    this.#dial = dial;
+    this.#recovery = dial && new Recovery();
     this.#backendHandlers = {
       [BackendRequest.ConfigChangeMsg]: () => options.onConfigChange?.(),
       ...options.hostNotifiers?.handlers,
@@ -91,27 +73,13 @@ export class Client {
         : inbandHandlers((index) => [...this.#queues].find((queue) => queue.index === index))),
       ...options.backendRequests,
     };
-    const peer = describePeer(socket);
-    this.#channel = new UnixChannel(socket, { observe: options.observe });
+    this.#connection = this.#connectionOn(socket);
     try {
       this.memory = new GuestMemory(options.memory ?? { size: 64 << 20 });
     } catch (error) {
-      this.#channel.close();
+      this.#connection.close();
       throw error;
     }
-    const negotiation = new Negotiation();
-    const caller = new Caller(this.#channel, {
-      direction: "front-end",
-      negotiation,
-      strictness: options.strictness ?? "lenient",
-      timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
-      describePeer: () => peer,
-    });
-    this.requests = new FrontendRequests(caller, negotiation);
-    void this.#channel.closed.then(({ error }) => {
-      for (const queue of this.#queues) queue.fail(error);
-      for (const thread of this.#threads) thread.fail(error);
-    });
   }
 
   /**
@@ -122,44 +90,73 @@ export class Client {
    * @throws {TimeoutError | PeerClosedError | ProtocolError | RemoteError}
    */
   static async connect(path: string, options: ClientOptions = {}): Promise<Client> {
-    const { signal, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
-    return Client.over(await connectSocket(path, { signal, timeoutMs }), options);
+    return Client.#dialled(async (wait) => connectSocket(path, wait), options);
   }
 
-  /** Listens on a path for one back-end that connects, and negotiates with it. */
+  /**
+   * Listens on a path for one back-end that connects, and negotiates with it. To reconnect, it
+   * listens there again.
+   */
   static async accept(path: string, options: ClientOptions = {}): Promise<Client> {
-    const { signal, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
-    return Client.over(await acceptSocket(path, { signal, timeoutMs }), options);
+    return Client.#dialled(async (wait) => acceptSocket(path, wait), options);
   }
 
   /**
    * Negotiates on a connected socket, which it takes over.
    *
    * @throws as {@link connect}, but for what concerns connecting; the signal's reason
+   * @throws {UsageError} `reconnect`, which needs a path
    */
   static async over(socket: UnixSocket, options: ClientOptions = {}): Promise<Client> {
+    if (options.reconnect !== undefined) {
+      socket.close();
+      throw new UsageError(
+        "reconnect: expected a path to connect to or to listen on, got a socket",
+      );
+    }
+    return Client.#begin(socket, options, undefined);
+  }
+
+  static async #dialled(dial: Dial, options: ClientOptions): Promise<Client> {
+    const { signal, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+    return Client.#begin(await dial({ signal, timeoutMs }), options, dial);
+  }
+
+  static async #begin(
+    socket: UnixSocket,
+    options: ClientOptions,
+    dial: Dial | undefined,
+  ): Promise<Client> {
     let client: Client;
     try {
-      client = new Client(socket, options);
+      client = new Client(socket, options, options.reconnect && dial);
     } catch (error) {
       socket.close();
       throw error;
     }
     const { signal } = options;
-    const abort = (): void => client.#channel.close(new StateError("the session was aborted"));
+    const abort = (): void => client.#abort(new StateError("the session was aborted"));
     signal?.addEventListener("abort", abort, { once: true });
     client.#ignoreSignal = () => signal?.removeEventListener("abort", abort);
     try {
       signal?.throwIfAborted();
-      await negotiate(client.requests, client.#wishes, () => client.#openBackendChannel());
-      client.#expectNotifications();
-      await shareMemory(client.requests, client.memory);
+      const connection = client.#connection;
+      await connection.negotiate(client.#wishes);
+      const { memory } = client;
+      await (client.#recovery?.shareMemory(connection.requests, memory) ??
+        shareMemory(connection.requests, memory));
+      client.#watch(connection);
       return client;
     } catch (error) {
       client.#release();
       signal?.throwIfAborted();
       throw error;
     }
+  }
+
+  /** Every request as a method, on the connection that there is now. */
+  get requests(): FrontendRequests {
+    return this.#connection.requests;
   }
 
   /** Virtio features in use. */
@@ -181,9 +178,9 @@ export class Client {
     };
   }
 
-  /** How the connection ended; pending until then. */
+  /** How the session ended; pending until then, also while it reconnects. */
   get closed(): Promise<CloseReason> {
-    return this.#channel.closed;
+    return this.#closed.promise;
   }
 
   /** Makes a queue in shared memory; the back-end does not know of it before {@link startQueue}. */
@@ -205,11 +202,19 @@ export class Client {
    * Sets a ring up, starts and enables it.
    *
    * @throws {PeerClosedError | TimeoutError | ProtocolError | RemoteError}
+   * @throws {StateError} with `reconnect`: a queue was made after the first one was started
    */
   async startQueue(queue: ClientQueue): Promise<void> {
-    await startRing(this.requests, queue);
+    const { requests } = this;
+    await this.#recovery?.prepare(requests, queue, [...this.#queues]);
+    await startRing(requests, queue);
     this.#started.add(queue);
-    await confirmStart(this.requests);
+    try {
+      await confirmStart(requests);
+    } catch (error) {
+      this.#started.delete(queue);
+      throw error;
+    }
     // The connection may have ended right behind the last answer.
     if (queue.failure !== undefined) throw queue.failure;
     queue.start();
@@ -222,8 +227,12 @@ export class Client {
    * They begin at {@link ClientThread.go}.
    *
    * @throws as {@link startQueue}; {@link ClientThread.start}
+   * @throws {UsageError} with `reconnect`: such queues do not outlive a connection
    */
   async startThread(options: ClientThreadOptions): Promise<ClientThread> {
+    if (this.#recovery !== undefined) {
+      throw new UsageError("reconnect: expected queues on the event loop, got some in a thread");
+    }
     const thread = await ClientThread.start(this, options);
     this.#threads.add(thread);
     await confirmStart(this.requests);
@@ -238,7 +247,9 @@ export class Client {
    */
   async stopQueue(queue: ClientQueue): Promise<number> {
     if (!this.#started.delete(queue)) throw new StateError(`queue ${queue.index} was not started`);
-    return stopRing(this.requests, queue);
+    const base = await stopRing(this.requests, queue);
+    if (this.#started.size === 0) this.#recovery?.allStopped();
+    return base;
   }
 
   /**
@@ -267,23 +278,15 @@ export class Client {
     return this.close();
   }
 
-  /** What the options ask for, with what the given handlers need. */
   get #wishes(): Wishes {
-    const { protocolFeatures = 0n, notifications = {} } = this.#options;
-    const needed =
-      featuresOfHandlers(this.#backendHandlers) | featuresOfNotifications(notifications);
-    return { ...this.#options, protocolFeatures: protocolFeatures | needed };
+    const { protocolFeatures = 0n } = this.#options;
+    const kept = this.#dial === undefined ? 0n : ProtocolFeature.InflightShmfd;
+    return { ...this.#options, protocolFeatures: protocolFeatures | kept };
   }
 
-  /** @throws {NegotiationError} notifications by message are not to be had */
-  #expectNotifications(): void {
-    const missing =
-      featuresOfNotifications(this.#options.notifications ?? {}) & ~this.protocolFeatures;
-    if (missing === 0n) return;
-    throw new NegotiationError(
-      `notifications by message: the back-end does not offer ${protocolFeatureNames(missing).join(", ")}; ` +
-        `use eventfd or none`,
-    );
+  #connectionOn(socket: UnixSocket): Connection {
+    const { timeoutMs = DEFAULT_TIMEOUT_MS } = this.#options;
+    return new Connection(socket, { ...this.#options, timeoutMs, handlers: this.#backendHandlers });
   }
 
   #wakerOf(queue: ClientQueue): Kick | undefined {
@@ -293,23 +296,77 @@ export class Client {
     if (notifications.kick === "message") {
       return new MessageKick(
         async () => this.requests.vringKick(index),
-        (error) => queue.fail(error),
+        // The end of the connection says itself what becomes of the queue.
+        (error) => {
+          if (!(error instanceof PeerClosedError)) queue.fail(error);
+        },
       );
     }
     return hostNotifiers && new DoorbellKick(hostNotifiers, index, queue.kick);
   }
 
-  /** Returns the end that goes to the back-end. */
-  #openBackendChannel(): OwnedFd {
-    const { strictness = "lenient", observe, onProblem } = this.#options;
-    this.#backendChannel = new BackendChannel({
-      negotiation: this.requests.negotiation,
-      strictness,
-      observe,
-      handlers: this.#backendHandlers,
-      onProblem: (problem) => onProblem?.(problem),
+  #watch(connection: Connection): void {
+    void connection.closed.then(async (reason) => {
+      const { signal } = this.#ending;
+      if (reason.by !== "peer" || signal.aborted) this.#end(reason);
+      else if (!this.#dial || !this.#recovery) this.#end(reason);
+      else await this.#reconnect(this.#dial, this.#recovery);
     });
-    return this.#backendChannel.theirs;
+  }
+
+  /** Nothing completes any more. */
+  #end(reason: CloseReason): void {
+    for (const queue of this.#queues) queue.fail(reason.error);
+    for (const thread of this.#threads) thread.fail(reason.error);
+    this.#closed.resolve(reason);
+  }
+
+  async #reconnect(dial: Dial, recovery: Recovery): Promise<void> {
+    const { reconnect = {}, hostNotifiers, timeoutMs = DEFAULT_TIMEOUT_MS } = this.#options;
+    const { signal } = this.#ending;
+    const lost = this.#connection;
+    const since = performance.now();
+    lost.close();
+    hostNotifiers?.close();
+    const sound = (): ClientQueue[] => [...this.#started].filter(({ failure }) => !failure);
+    try {
+      const queues = recovery.suspend(sound());
+      const attempts = await keepTrying(reconnect, signal, async (leftMs) => {
+        const socket = await dial({ signal, timeoutMs: Math.min(timeoutMs, leftMs) });
+        if (signal.aborted) socket.close();
+        signal.throwIfAborted();
+        this.#coming?.close();
+        this.#coming = this.#connectionOn(socket);
+        await recovery.resume(this.#coming, lost, {
+          wishes: this.#wishes,
+          memory: this.memory,
+          queues: [...this.#queues],
+          started: sound(),
+        });
+      });
+      this.#connection = this.#coming ?? lost;
+      this.#coming = undefined;
+      this.reconnects += 1;
+      for (const { inFlight } of queues) this.replayed += inFlight;
+      this.#watch(this.#connection);
+      for (const queue of sound()) {
+        queue.start();
+        queue.notify();
+      }
+      const downMs = performance.now() - since;
+      reconnect.onReconnect?.({ attempts, downMs, queues, replayedBy: recovery.replayedBy });
+    } catch (error) {
+      this.#coming?.close();
+      const cause = signal.aborted ? (signal.reason as unknown) : error;
+      this.#end({ by: "error", error: cause instanceof Error ? cause : new Error(String(cause)) });
+    }
+  }
+
+  /** Ends the session at once. */
+  #abort(reason: Error): void {
+    this.#ending.abort(reason);
+    this.#coming?.close(reason);
+    this.#connection.close(reason);
   }
 
   async #close(): Promise<void> {
@@ -327,11 +384,13 @@ export class Client {
 
   #release(): void {
     this.#ignoreSignal();
-    this.#channel.close();
-    this.#backendChannel?.close();
+    this.#ending.abort(new StateError("the session was closed"));
+    this.#coming?.close();
+    this.#connection.close();
     this.#options.hostNotifiers?.close();
     for (const queue of this.#queues) queue.close();
     for (const thread of this.#threads) void thread.close();
+    this.#recovery?.close();
     this.memory.close();
   }
 }

@@ -5,10 +5,12 @@
 export { CLIENT_PROTOCOL_FEATURES, CLIENT_RING_FEATURES, type Wishes } from "./bring-up.ts";
 export type { BackendRequestHandler, BackendRequestHandlers } from "./backend-channel.ts";
 export * from "./client.ts";
+export type { ClientOptions } from "./client-options.ts";
 export * from "./host-notifiers.ts";
 export type { NotificationWay, Notifications } from "./notifications.ts";
 export * from "./shared-memory-regions.ts";
 export * from "./shared-objects.ts";
 export * from "./client-thread.ts";
 export * from "./queue.ts";
+export type { ReconnectOptions, ReconnectReport, ReplayedQueue } from "./reconnect.ts";
 export * from "./requests.ts";

@@ -37,11 +37,12 @@ export interface ClientQueueOptions {
 export class ClientQueue {
   readonly index: number;
   readonly ring: DriverQueue;
-  readonly kick: EventFd;
-  readonly call: EventFd;
-  readonly error: EventFd;
+  kick: EventFd;
+  call: EventFd;
+  error: EventFd;
   readonly notifications: Notifications;
-  readonly #wake: Kick;
+  #wake: Kick;
+  readonly #makeWake: ClientQueueOptions["wake"];
   readonly #completion: Completion;
   readonly #handler: QueueHandler;
   #runner: DriverRunner | undefined;
@@ -60,15 +61,17 @@ export class ClientQueue {
     this.ring = createDriverQueue({ size, memory, features });
     this.#completion = completion;
     this.#handler = handler;
-    const events: EventFd[] = [];
-    try {
-      for (let i = 0; i < 3; i += 1) events.push(EventFd.create());
-    } catch (error) {
-      for (const event of events) event.close();
-      throw error;
-    }
-    [this.kick, this.call, this.error] = events as [EventFd, EventFd, EventFd];
-    this.#wake = options.wake?.(this) ?? this.kick;
+    [this.kick, this.call, this.error] = makeEvents();
+    this.#makeWake = options.wake;
+    this.#wake = this.#makeWake?.(this) ?? this.kick;
+  }
+
+  /** New descriptors: who had the others may be alive, and would take kicks away. */
+  renew(): void {
+    const [kick, call, error] = makeEvents();
+    for (const event of [this.kick, this.call, this.error]) event.close();
+    [this.kick, this.call, this.error] = [kick, call, error];
+    this.#wake = this.#makeWake?.(this) ?? this.kick;
   }
 
   /** Collects completions from now on. */
@@ -117,6 +120,16 @@ export class ClientQueue {
     if (ring.broken !== undefined) this.#reportBroken();
   }
 
+  /** The back-end is gone: takes what it completed, and waits for nothing more. */
+  suspend(): void {
+    this.stop();
+    const { ring } = this;
+    while (ring.poll((token, written) => this.#handler.done(token, written), ring.size) > 0) {
+      this.#handler.batchDone?.();
+    }
+    if (ring.broken !== undefined) this.#reportBroken();
+  }
+
   /** Stops collecting completions. */
   stop(): void {
     this.#runner?.stop();
@@ -154,4 +167,15 @@ export class ClientQueue {
     this.call.close();
     this.error.close();
   }
+}
+
+function makeEvents(): [EventFd, EventFd, EventFd] {
+  const events: EventFd[] = [];
+  try {
+    for (let i = 0; i < 3; i += 1) events.push(EventFd.create());
+  } catch (error) {
+    for (const event of events) event.close();
+    throw error;
+  }
+  return events as [EventFd, EventFd, EventFd];
 }

@@ -121,6 +121,11 @@ export class InflightRegion {
     return this.#broken;
   }
 
+  /** Stays the region's: to be sent. */
+  get fd(): OwnedFd {
+    return this.#fd;
+  }
+
   /** For another thread of this process. */
   get handle(): InflightHandle {
     return { fd: this.#fd.fd, description: this.description };

@@ -9,6 +9,7 @@ export { createChainCursor } from "./chain.ts";
 export * from "./chain-copy.ts";
 export * from "./create.ts";
 export { DescriptorFlag } from "./descriptor.ts";
+export { countInflight } from "./inflight/count.ts";
 export * from "./packed/device-queue.ts";
 export * from "./packed/driver-queue.ts";
 export * from "./packed/layout.ts";

@@ -125,6 +125,11 @@ export interface DriverQueue {
   readonly base: number;
   /** Whether a device that has stopped can stand there (GET_VRING_BASE). */
   isPossibleBase(base: number): boolean;
+  /**
+   * The device is gone and has noted nothing: makes everything outstanding available again, oldest
+   * first, from {@link base} on. False: in this format it cannot be done.
+   */
+  resubmit(): boolean;
   readonly parts: RingParts;
   /** The words of the ring, for tests that break its rules. */
   readonly raw: RawRing;

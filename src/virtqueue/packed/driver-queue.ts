@@ -222,6 +222,11 @@ export class PackedDriverQueue implements DriverQueue {
     return !this.#isUsed();
   }
 
+  /** The descriptors of what is out may have been overwritten. */
+  resubmit(): boolean {
+    return this.outstanding === 0;
+  }
+
   disarm(): void {
     Atomics.store(this.raw.driverEvent, 1, EventFlag.Disable);
   }

@@ -40,6 +40,8 @@ export class SplitDriverQueue implements DriverQueue {
   readonly #chainLength: Uint16Array;
   readonly #writable: Float64Array;
   readonly #tokens: Int32Array;
+  /** By head: available idx when it was added. */
+  readonly #order: Uint16Array;
   #available = 0;
   #published = 0;
   #usedSeen = 0;
@@ -78,6 +80,7 @@ export class SplitDriverQueue implements DriverQueue {
     this.#chainLength = new Uint16Array(size);
     this.#writable = new Float64Array(size);
     this.#tokens = new Int32Array(size).fill(FREE);
+    this.#order = new Uint16Array(size);
     this.#batch = features.inOrder ? new BatchOrder(size) : undefined;
   }
 
@@ -118,6 +121,7 @@ export class SplitDriverQueue implements DriverQueue {
     this.#writable[head] = writable;
     this.#tokens[head] = token;
     this.#batch?.add(head);
+    this.#order[head] = this.#available;
     this.raw.available[2 + (this.#available & this.#mask)] = head;
     this.#available = (this.#available + 1) & 0xffff;
     this.outstanding += 1;
@@ -202,6 +206,17 @@ export class SplitDriverQueue implements DriverQueue {
     } else {
       Atomics.store(this.raw.available, 0, NO_INTERRUPT);
     }
+  }
+
+  /** Between used and available idx there are as many places as chains are out. */
+  resubmit(): boolean {
+    const age = (head: number): number => u16Distance(this.#available, this.#order[head] ?? 0);
+    const heads = Array.from(this.#tokens.keys()).filter((head) => this.#tokens[head] !== FREE);
+    heads.sort((a, b) => age(b) - age(a));
+    for (const [i, head] of heads.entries()) {
+      this.raw.available[2 + ((this.#usedSeen + i) & this.#mask)] = head;
+    }
+    return true;
   }
 
   #writeChain(segments: SegmentList, readable: number): void {

@@ -1,0 +1,102 @@
+import { NegotiationError } from "../base/index.ts";
+import type { OwnedFd, UnixSocket } from "../os/index.ts";
+import { protocolFeatureNames } from "../protocol/index.ts";
+import { Caller, Negotiation, type Strictness } from "../session/index.ts";
+import {
+  type CloseReason,
+  describePeer,
+  type FrameObserver,
+  UnixChannel,
+} from "../transport/index.ts";
+import {
+  BackendChannel,
+  type BackendRequestHandlers,
+  featuresOfHandlers,
+} from "./backend-channel.ts";
+import { negotiate, type Wishes } from "./bring-up.ts";
+import { featuresOfNotifications, type Notifications } from "./notifications.ts";
+import { FrontendRequests } from "./requests.ts";
+
+export interface ConnectionOptions {
+  readonly strictness?: Strictness | undefined;
+  readonly observe?: FrameObserver | undefined;
+  readonly notifications?: Notifications | undefined;
+  readonly onProblem?: ((problem: Error) => void) | undefined;
+  /** Milliseconds for each request. */
+  readonly timeoutMs: number;
+  readonly handlers: BackendRequestHandlers;
+}
+
+/**
+ * One connection to a back-end: its channel, what was agreed on it, and the channel for requests of
+ * the back-end. A session that reconnects has one after the other.
+ */
+export class Connection {
+  /** Every request as a method. */
+  readonly requests: FrontendRequests;
+  readonly #channel: UnixChannel;
+  readonly #options: ConnectionOptions;
+  #backendChannel: BackendChannel | undefined;
+
+  /** @param socket taken over */
+  constructor(socket: UnixSocket, options: ConnectionOptions) {
+    this.#options = options;
+    const peer = describePeer(socket);
+    this.#channel = new UnixChannel(socket, { observe: options.observe });
+    const negotiation = new Negotiation();
+    const caller = new Caller(this.#channel, {
+      direction: "front-end",
+      negotiation,
+      strictness: options.strictness ?? "lenient",
+      timeoutMs: options.timeoutMs,
+      describePeer: () => peer,
+    });
+    this.requests = new FrontendRequests(caller, negotiation);
+  }
+
+  /**
+   * Agrees on features: those of the wishes, with what handlers and notifications need.
+   *
+   * @throws {NegotiationError} the back-end offers no VIRTIO_F_VERSION_1, or no notifications by
+   * message where those are wanted
+   */
+  async negotiate(wishes: Wishes): Promise<void> {
+    const { handlers, notifications = {} } = this.#options;
+    const byMessage = featuresOfNotifications(notifications);
+    const needed = featuresOfHandlers(handlers) | byMessage;
+    const protocolFeatures = (wishes.protocolFeatures ?? 0n) | needed;
+    await negotiate(this.requests, { ...wishes, protocolFeatures }, () =>
+      this.#openBackendChannel(),
+    );
+    const missing = byMessage & ~this.requests.negotiation.protocolFeatures;
+    if (missing === 0n) return;
+    throw new NegotiationError(
+      `notifications by message: the back-end does not offer ${protocolFeatureNames(missing).join(", ")}; ` +
+        `use eventfd or none`,
+    );
+  }
+
+  /** How it ended; pending until then. */
+  get closed(): Promise<CloseReason> {
+    return this.#channel.closed;
+  }
+
+  /** Idempotent. */
+  close(reason?: Error): void {
+    this.#channel.close(reason);
+    this.#backendChannel?.close();
+  }
+
+  /** Returns the end that goes to the back-end. */
+  #openBackendChannel(): OwnedFd {
+    const { strictness = "lenient", observe, onProblem, handlers } = this.#options;
+    this.#backendChannel = new BackendChannel({
+      negotiation: this.requests.negotiation,
+      strictness,
+      observe,
+      handlers,
+      onProblem: (problem) => onProblem?.(problem),
+    });
+    return this.#backendChannel.theirs;
+  }
+}

@@ -1,0 +1,113 @@
+import {
+  ConnectError,
+  delay,
+  NegotiationError,
+  PeerClosedError,
+  SystemError,
+  TimeoutError,
+} from "../base/index.ts";
+import { protocolFeatureNames, virtioFeatureNames } from "../protocol/index.ts";
+import type { Negotiation } from "../session/index.ts";
+import type { Wishes } from "./bring-up.ts";
+
+/** How a client comes back to a back-end that went away. */
+export interface ReconnectOptions {
+  /** Pause before the second attempt, milliseconds; it doubles with each. Default 5. */
+  readonly delayMs?: number | undefined;
+  /** Longest pause between attempts, milliseconds. Default 500. */
+  readonly maxDelayMs?: number | undefined;
+  /** How long the back-end may be away, milliseconds; then the session ends. Default 30,000. */
+  readonly deadlineMs?: number | undefined;
+  /** The back-end is there again, and serves what it had not completed. */
+  readonly onReconnect?: ((report: ReconnectReport) => void) | undefined;
+}
+
+/** What was out on a queue when the connection was lost. */
+export interface ReplayedQueue {
+  readonly index: number;
+  /** Requests that had not completed: all of them complete later. */
+  readonly outstanding: number;
+  /** Those that the back-end had noted as taken, and that are executed again. */
+  readonly inFlight: number;
+}
+
+/** One reconnect. */
+export interface ReconnectReport {
+  /** Attempts that it took. */
+  readonly attempts: number;
+  /** From the loss to the moment at which rings ran again, milliseconds. */
+  readonly downMs: number;
+  readonly queues: readonly ReplayedQueue[];
+  /**
+   * Who told the new back-end what to serve: the one before it, by what it had noted in shared
+   * memory, or the client, which made everything available anew.
+   */
+  readonly replayedBy: "back-end" | "client";
+}
+
+/**
+ * Tries until it works, the deadline passes, or something fails that will not get better.
+ *
+ * @returns attempts that it took
+ * @throws {TimeoutError} nobody who answers, within the deadline
+ * @throws what `attempt` does, for what another attempt cannot change; the signal's reason
+ */
+export async function keepTrying(
+  { delayMs = 5, maxDelayMs = 500, deadlineMs = 30_000 }: ReconnectOptions,
+  signal: AbortSignal,
+  attempt: (leftMs: number) => Promise<void>,
+): Promise<number> {
+  const end = performance.now() + deadlineMs;
+  let pauseMs = delayMs;
+  for (let attempts = 1; ; attempts += 1) {
+    try {
+      await attempt(Math.max(1, end - performance.now()));
+      return attempts;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!mayPass(error)) throw error;
+      const leftMs = end - performance.now();
+      if (leftMs <= 0) {
+        const reason = error instanceof Error ? error.message : String(error);
+        throw new TimeoutError(
+          `the back-end did not come back within ${deadlineMs} ms (${attempts} attempts); the last one: ${reason}`,
+          { cause: error },
+        );
+      }
+      await delay(Math.min(pauseMs, leftMs), signal);
+      pauseMs = Math.min(pauseMs * 2, maxDelayMs);
+    }
+  }
+}
+
+/** Nobody there yet, or gone again. */
+function mayPass(error: unknown): boolean {
+  return (
+    error instanceof ConnectError ||
+    error instanceof PeerClosedError ||
+    error instanceof TimeoutError ||
+    error instanceof SystemError
+  );
+}
+
+/** Asks for exactly what was agreed on before. */
+export function wishesOf({ features, protocolFeatures }: Negotiation, wishes: Wishes): Wishes {
+  return {
+    ...wishes,
+    deviceFeatures: features,
+    protocolFeatures,
+    without: { virtio: ~features, protocol: ~protocolFeatures },
+  };
+}
+
+/** @throws {NegotiationError} the back-end that came back lacks a feature that the session uses */
+export function expectSameFeatures(before: Negotiation, now: Negotiation): void {
+  const missing = [
+    ...virtioFeatureNames(before.features & ~now.features, undefined),
+    ...protocolFeatureNames(before.protocolFeatures & ~now.protocolFeatures),
+  ];
+  if (missing.length === 0) return;
+  throw new NegotiationError(
+    `reconnect: expected the back-end to offer what the session uses, it lacks ${missing.join(", ")} now`,
+  );
+}
