@@ -1,4 +1,4 @@
-import { Client, type ClientOptions } from "../frontend/index.ts";
+import { Client, type ClientOptions, type ReconnectReport } from "../frontend/index.ts";
 import type { DeviceName } from "../protocol/index.ts";
 import { type CommonOptions, type Context, messagePrinter } from "./context.ts";
 
@@ -7,6 +7,7 @@ export interface ConnectOptions extends CommonOptions {
   readonly listen?: true | undefined;
   readonly packed?: true | undefined;
   readonly inOrder?: true | undefined;
+  readonly reconnect?: true | undefined;
   readonly strict?: true | undefined;
   /** Milliseconds. */
   readonly timeout: number;
@@ -28,8 +29,18 @@ export async function connectClient(
     inOrder: options.inOrder === true,
     signal: context.signal,
     observe: await messagePrinter(context, options, device),
+    reconnect: options.reconnect && { onReconnect: (report) => context.output.note(told(report)) },
   };
   return options.listen
     ? Client.accept(socket, clientOptions)
     : Client.connect(socket, clientOptions);
+}
+
+function told({ attempts, downMs, queues, replayedBy }: ReconnectReport): string {
+  const sum = (of: "outstanding" | "inFlight"): number =>
+    queues.reduce((all, queue) => all + queue[of], 0);
+  return (
+    `the back-end came back after ${Math.round(downMs)} ms (attempt ${attempts}): ${sum("outstanding")} requests ` +
+    `were out, ${sum("inFlight")} of them are executed again, as the ${replayedBy} noted`
+  );
 }

@@ -1,26 +1,17 @@
 import type { Device, DeviceConfig, DeviceSession, RunningQueue } from "../backend/index.ts";
-import type { ChainCursor, DeviceQueue } from "../virtqueue/index.ts";
-import { RequestBytes } from "./request-bytes.ts";
-import { WrappedQueue } from "./wrapped-queue.ts";
+import type { DeviceQueue } from "../virtqueue/index.ts";
 
-/** What happens to the requests of a block device; what is left out passes unchanged. */
-export interface RequestTap {
-  /** A request arrives. True: the device is not to see it, it completes as if served well. */
-  readonly arrives?: (request: RequestBytes) => boolean;
-  /** The device has served it; the driver does not know yet. */
-  readonly served?: (request: RequestBytes) => void;
-}
-
-/** A block device with a {@link RequestTap} in front of it. */
-export class TappedDevice implements Device {
+/** A device that passes everything on; faults put something between it and its rings. */
+export abstract class WrappedDevice implements Device {
   readonly #device: Device;
-  readonly #tap: RequestTap;
   readonly #queues = new WeakMap<DeviceQueue, DeviceQueue>();
 
-  constructor(device: Device, tap: RequestTap) {
+  constructor(device: Device) {
     this.#device = device;
-    this.#tap = tap;
   }
+
+  /** What the device gets in place of a ring's queue, once for each. */
+  protected abstract wrapQueue(running: RunningQueue): DeviceQueue;
 
   get type(): Device["type"] {
     return this.#device.type;
@@ -58,7 +49,7 @@ export class TappedDevice implements Device {
   process(running: RunningQueue): void {
     let queue = this.#queues.get(running.queue);
     if (queue === undefined) {
-      queue = new TappedQueue(running.queue, this.#tap);
+      queue = this.wrapQueue(running);
       this.#queues.set(running.queue, queue);
     }
     this.#device.process({
@@ -86,35 +77,5 @@ export class TappedDevice implements Device {
 
   close(): void {
     this.#device.close?.();
-  }
-}
-
-class TappedQueue extends WrappedQueue {
-  readonly #tap: RequestTap;
-  readonly #requests = new Map<number, RequestBytes>();
-
-  constructor(queue: DeviceQueue, tap: RequestTap) {
-    super(queue);
-    this.#tap = tap;
-  }
-
-  override next(chain: ChainCursor): boolean {
-    while (this.queue.next(chain)) {
-      const request = new RequestBytes(chain);
-      if (!this.#tap.arrives?.(request)) {
-        this.#requests.set(chain.id, request);
-        return true;
-      }
-      request.status = 0;
-      this.queue.complete(chain.id, 1);
-    }
-    return false;
-  }
-
-  override complete(id: number, written: number): void {
-    const request = this.#requests.get(id);
-    this.#requests.delete(id);
-    if (request !== undefined) this.#tap.served?.(request);
-    this.queue.complete(id, written);
   }
 }

@@ -4,7 +4,7 @@ import type { BackendOptions, Device } from "../../src/backend/index.ts";
 import { BlockDriver, BlockRequest } from "../../src/devices/block/index.ts";
 import { Aim } from "../../src/mutants/aim.ts";
 import { applyFaults, type ChannelFault, parseFault } from "../../src/mutants/index.ts";
-import { TappedDevice } from "../../src/mutants/wrapped-device.ts";
+import { TappedDevice } from "../../src/mutants/tapped-device.ts";
 import { EventFd, UnixSocket } from "../../src/os/index.ts";
 import { FrontendRequest, type Inflight, ProtocolFeature } from "../../src/protocol/index.ts";
 import { Answerer, Caller, Negotiation } from "../../src/session/index.ts";

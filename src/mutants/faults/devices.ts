@@ -1,6 +1,7 @@
 import { BlockRequest, BlockStatus } from "../../devices/block/index.ts";
 import type { Fault } from "../fault.ts";
-import { type RequestTap, TappedDevice } from "../wrapped-device.ts";
+import { DelayedDevice } from "../delayed-device.ts";
+import { type RequestTap, TappedDevice } from "../tapped-device.ts";
 
 /** A status byte that no device writes; drivers put it there to see whether one was written. */
 const NOT_WRITTEN = 0xff;
@@ -16,8 +17,16 @@ function deviceFault(name: string, summary: string, breaks: string, tap: () => R
   };
 }
 
-/** A block device that fails or lies. */
+/** A block device that fails or lies, and any that is slow. */
 export const deviceFaults: readonly Fault[] = [
+  {
+    name: "late-completions",
+    summary: "completes each request after a time of its own, so in another order",
+    where: "device",
+    takesRequest: false,
+    parameter: { summary: "the longest delay in ms", standard: 5, min: 1, max: 60_000 },
+    wrap: (device, maxMs) => new DelayedDevice(device, maxMs),
+  },
   deviceFault(
     "device-io-error",
     "completes every request with VIRTIO_BLK_S_IOERR",

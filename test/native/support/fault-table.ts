@@ -148,6 +148,7 @@ export const faultTable: readonly FaultCase[] = [
   { use: "drop-completion", lenient: "TimeoutError", says: TIMEOUT },
   { use: "no-call", lenient: "TimeoutError", says: TIMEOUT },
   { use: "spurious-calls", lenient: "well" },
+  { use: "late-completions", lenient: "well" },
   { use: "device-io-error", lenient: "DeviceError", says: /VIRTIO_BLK_S_IOERR/ },
   { use: "corrupt-read", lenient: "wrong data" },
   { use: "corrupt-write", lenient: "wrong data" },

@@ -9,6 +9,7 @@ export function requestCommand(name: string, description: string) {
     .argument("<socket>", "path of the back-end's socket")
     .option("--listen", "make the socket and wait for the back-end to connect")
     .option("--packed", "use packed rings where they are offered")
+    .option("--reconnect", "when the back-end goes away, wait for it to come back and go on")
     .option("--in-order", "have requests completed in their order where that is offered")
     .addOption(strictOption)
     .addOption(timeoutOption)
