@@ -85,7 +85,8 @@ export function resolveProgram(program: string): string | undefined {
 
 /** One sentence: the program is missing, and the command that brings it where that is known. */
 export function missingProgramMessage(program: string): string {
-  if (!isKnown(program)) return `the program ${program} was not found or cannot be executed`;
+  if (!isKnown(program))
+    return `the program ${program} was not found or cannot be executed: install it, or correct its name or path`;
   return `${program} not found; to install it:\n${installText(packagesOf(program))}`;
 }
 
