@@ -16,7 +16,12 @@ export * from "./devices/crypto/index.ts";
 export * from "./devices/net/index.ts";
 export * from "./frontend/index.ts";
 export * from "./load/index.ts";
-export { GuestMemory, type GuestBuffer, type GuestMemoryOptions } from "./memory/index.ts";
+export {
+  GuestMemory,
+  type GuestBuffer,
+  type GuestMemoryOptions,
+  type Region,
+} from "./memory/index.ts";
 export * from "./mutants/index.ts";
 export * from "./probe/index.ts";
 export type {

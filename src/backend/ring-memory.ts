@@ -1,6 +1,6 @@
 import { ProtocolError, StateError } from "../base/index.ts";
-import type { RegionTable } from "../memory/index.ts";
-import { VirtioFeature, type VringAddress } from "../protocol/index.ts";
+import { Iotlb, type MemoryView, type RegionTable } from "../memory/index.ts";
+import { IotlbPermission, VirtioFeature, type VringAddress } from "../protocol/index.ts";
 import type { RingFeatures, RingFormat, RingMemory } from "../virtqueue/index.ts";
 
 /** VIRTQ_DESC_F_USED, seen in a descriptor's last word. */
@@ -37,8 +37,26 @@ export function firstBase(
   return freshBase;
 }
 
+/** @throws {StateError} size or address were not set */
+export function expectSetUp(
+  index: number,
+  size: number,
+  address: VringAddress | undefined,
+): VringAddress {
+  if (address !== undefined && size > 0) return address;
+  throw new StateError(
+    `ring ${index}: expected VHOST_USER_SET_VRING_NUM and VHOST_USER_SET_VRING_ADDR before it is used`,
+  );
+}
+
+/** What a device does with a part of a ring. */
+function permissionsFor(name: keyof RingMemory, { writesDescriptors }: RingFormat): number {
+  const writes = name === "device" || (name === "descriptors" && writesDescriptors);
+  return writes ? IotlbPermission.ReadWrite : IotlbPermission.Read;
+}
+
 /**
- * The parts of a ring as memory of this process.
+ * The parts of a ring as memory of this process; undefined: translations are missing.
  *
  * @throws {StateError} size or address were not set
  * @throws {ProtocolError} a part is not aligned, or does not lie inside one region
@@ -47,29 +65,28 @@ export function locateRing(
   index: number,
   size: number,
   address: VringAddress | undefined,
-  memory: RegionTable,
+  space: RegionTable | Iotlb,
   format: RingFormat,
-): RingMemory {
-  if (address === undefined || size === 0) {
-    throw new StateError(
-      `ring ${index}: expected VHOST_USER_SET_VRING_NUM and VHOST_USER_SET_VRING_ADDR before it is used`,
-    );
-  }
+): RingMemory | undefined {
+  const at = expectSetUp(index, size, address);
   const layout = format.layout(size);
-  const part = (name: keyof RingMemory, userAddress: bigint): RingMemory[keyof RingMemory] => {
+  const part = (name: keyof RingMemory, start: bigint): MemoryView | undefined => {
     const { bytes, alignment } = layout[name];
-    const aligned = userAddress % BigInt(alignment) === 0n;
-    const view = aligned ? memory.locate(userAddress, bytes) : undefined;
+    const aligned = start % BigInt(alignment) === 0n;
+    if (aligned && space instanceof Iotlb) {
+      return space.locate(start, bytes, permissionsFor(name, format));
+    }
+    const view = aligned && !(space instanceof Iotlb) ? space.locate(start, bytes) : undefined;
     if (view) return view;
     throw new ProtocolError(
       `VHOST_USER_SET_VRING_ADDR: expected the ${name} area of ring ${index} (${bytes} bytes, ` +
-        `aligned to ${alignment}) inside one memory region, got user address 0x${userAddress.toString(16)}`,
+        `aligned to ${alignment}) inside one memory region, got address 0x${start.toString(16)}`,
       { request: "VHOST_USER_SET_VRING_ADDR", field: name },
     );
   };
-  return {
-    descriptors: part("descriptors", address.descriptor),
-    driver: part("driver", address.available),
-    device: part("device", address.used),
-  };
+  // All three are looked up, so that all that is missing is asked for at once.
+  const descriptors = part("descriptors", at.descriptor);
+  const driver = part("driver", at.available);
+  const device = part("device", at.used);
+  return descriptors && driver && device && { descriptors, driver, device };
 }

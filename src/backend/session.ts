@@ -14,6 +14,7 @@ import { BackendRequests } from "./backend-requests.ts";
 import type { Device } from "./device.ts";
 import { deviceProtocolFeatures } from "./device-requests.ts";
 import { answers } from "./handlers/index.ts";
+import { BackendIommu } from "./iommu.ts";
 import { type RingOptions, Vring } from "./vring.ts";
 
 /** Virtio features of transport and rings that every back-end offers. */
@@ -36,7 +37,8 @@ export const BACKEND_PROTOCOL_FEATURES: bigint =
   ProtocolFeature.InflightShmfd |
   ProtocolFeature.ResetDevice |
   ProtocolFeature.ConfigureMemSlots |
-  ProtocolFeature.Status;
+  ProtocolFeature.Status |
+  ProtocolFeature.GpaAddresses;
 
 /**
  * Protocol features that are implemented and offered only if asked for: QEMU acknowledges whatever
@@ -67,6 +69,12 @@ export interface SessionOptions extends BackendHooks {
   /** Of {@link BACKEND_OPTIONAL_FEATURES}: to be offered as well. */
   readonly optional?: bigint | undefined;
   /**
+   * Offers VIRTIO_F_ACCESS_PLATFORM: a front-end that acknowledges it has an IOMMU, answers IOTLB
+   * misses, and its rings stay on the event loop. Default false, as there are drivers that
+   * acknowledge it whether or not their front-end has one.
+   */
+  readonly iommu?: boolean | undefined;
+  /**
    * Where and when rings are served. With a hook for queues they stay on the event loop, as a hook
    * cannot go elsewhere.
    */
@@ -82,6 +90,7 @@ export class BackendSession {
   readonly device: Device;
   readonly negotiation = new Negotiation();
   readonly memory = new RegionTable();
+  readonly iommu: BackendIommu;
   readonly vrings: readonly Vring[];
   /** Features that are offered. */
   readonly features: bigint;
@@ -100,7 +109,9 @@ export class BackendSession {
     const { device, without, optional = 0n, strictness = "lenient", onProblem } = options;
     this.#options = options;
     this.device = device;
-    this.features = (device.features | BACKEND_RING_FEATURES) & ~(without?.virtio ?? 0n);
+    const platform = options.iommu ? VirtioFeature.AccessPlatform : 0n;
+    const implemented = device.features | BACKEND_RING_FEATURES | platform;
+    this.features = implemented & ~(without?.virtio ?? 0n);
     const extra = optional & BACKEND_OPTIONAL_FEATURES;
     this.protocolFeatures = (protocolFeaturesOf(device) | extra) & ~(without?.protocol ?? 0n);
     this.negotiation.offered = this.features;
@@ -108,6 +119,12 @@ export class BackendSession {
       negotiation: this.negotiation,
       observe: options.observe,
       suspended: () => this.suspended,
+    });
+    this.iommu = new BackendIommu({
+      memory: this.memory,
+      vrings: () => this.vrings,
+      ask: async (message) => this.requests.iotlbMsg(message),
+      onProblem: (problem) => this.report(problem),
     });
     this.vrings = Array.from({ length: device.maxQueues }, (_, index) => this.#vring(index));
     const channel = new UnixChannel(socket, { observe: options.observe });
@@ -204,6 +221,7 @@ export class BackendSession {
     }
     // It tells of requests of before: a driver that begins anew does not wait for them.
     this.inflight = undefined;
+    this.iommu.iotlb.clear();
     this.device.reset?.();
   }
 
@@ -213,6 +231,7 @@ export class BackendSession {
 
   /** The connection is gone; what the device still has in work is waited for before unmapping. */
   #end(): void {
+    this.iommu.close();
     this.requests.close();
     const drained = this.vrings.map(async (vring) => {
       await vring.close();
@@ -225,6 +244,10 @@ export class BackendSession {
     });
   }
 
+  get #translates(): boolean {
+    return (this.negotiation.features & VirtioFeature.AccessPlatform) !== 0n;
+  }
+
   /** Whether notifications without a descriptor travel as messages. */
   get #inband(): boolean {
     return this.negotiation.has(ProtocolFeature.InbandNotifications);
@@ -235,6 +258,7 @@ export class BackendSession {
     return new Vring(index, {
       device: this.device,
       memory: this.memory,
+      iotlb: () => (this.#translates ? this.iommu.iotlb : undefined),
       features: () => this.negotiation.features,
       messages: () => (this.#inband ? this.requests : undefined),
       onStarted: () => this.#ringStarted(),

@@ -1,5 +1,5 @@
 import { ProtocolError } from "../base/index.ts";
-import type { InflightArea, InflightRegion, RegionTable } from "../memory/index.ts";
+import type { InflightArea, InflightRegion, Iotlb, RegionTable } from "../memory/index.ts";
 import { VirtioFeature, type VringAddress, VringAddressFlag } from "../protocol/index.ts";
 import {
   type RingFeatures,
@@ -8,12 +8,13 @@ import {
   ringFormat,
   type RingMemory,
 } from "../virtqueue/index.ts";
-import { firstBase, locateRing, ringFeaturesOf } from "./ring-memory.ts";
+import { expectSetUp, firstBase, locateRing, ringFeaturesOf } from "./ring-memory.ts";
 
 /** What a ring's set-up is judged by. */
 export interface VringSetupContext {
   readonly device: { readonly maxQueueSize: number };
   readonly memory: RegionTable;
+  readonly iotlb: () => Iotlb | undefined;
   readonly features: () => bigint;
   readonly inflight: () => InflightRegion | undefined;
 }
@@ -77,7 +78,7 @@ export class VringSetup {
     const before = this.#address;
     this.#address = address;
     try {
-      if (check && this.#size > 0) this.locate();
+      if (check && this.#size > 0) this.check();
     } catch (error) {
       this.#address = before;
       throw error;
@@ -90,9 +91,37 @@ export class VringSetup {
     return descriptor === now?.descriptor && available === now.available && used === now.used;
   }
 
-  /** The areas as memory of this process. @throws {StateError | ProtocolError} see `locateRing` */
-  locate(): RingMemory {
-    return locateRing(this.#index, this.#size, this.#address, this.#context.memory, this.#format);
+  /**
+   * Looks whether the ring is set up, and lies in memory where that can be told: translations are
+   * asked for when they are needed, and no device that is stopped may ask.
+   *
+   * @throws {StateError | ProtocolError} see `locateRing`
+   */
+  check(): void {
+    const { memory, iotlb } = this.#context;
+    if (iotlb() === undefined)
+      locateRing(this.#index, this.#size, this.#address, memory, this.#format);
+    else expectSetUp(this.#index, this.#size, this.#address);
+  }
+
+  /**
+   * The areas as memory of this process; undefined: translations are missing, and were asked for.
+   *
+   * @throws {StateError | ProtocolError} see `locateRing`
+   */
+  locate(): RingMemory | undefined {
+    const { memory, iotlb } = this.#context;
+    const space = iotlb() ?? memory;
+    return locateRing(this.#index, this.#size, this.#address, space, this.#format);
+  }
+
+  /** Whether a part of the ring lies in `[start, end)`. */
+  overlaps(start: bigint, end: bigint): boolean {
+    const { descriptor, available, used } = this.#address ?? {};
+    const { descriptors, driver, device } = this.#format.layout(this.#size);
+    const within = (at: bigint | undefined, { bytes }: { bytes: number }): boolean =>
+      at !== undefined && at < end && at + BigInt(bytes) > start;
+    return within(descriptor, descriptors) || within(available, driver) || within(used, device);
   }
 
   /** Where to begin, in a ring whose areas are these. */

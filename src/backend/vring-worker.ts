@@ -34,7 +34,9 @@ export class VringWorker {
    */
   start(notifiers: RingNotifiers): void {
     const { index, setup, device, memory, mode, onBroken } = this.#options;
-    const base = setup.firstBase(setup.locate());
+    const located = setup.locate();
+    if (located === undefined) return;
+    const base = setup.firstBase(located);
     const { address, size, features, inflightRegion } = setup;
     const part = address && device.inWorker?.(index);
     if (address === undefined || part === undefined) return;

@@ -1,5 +1,5 @@
 import { StateError } from "../base/index.ts";
-import type { InflightRegion, RegionTable } from "../memory/index.ts";
+import type { InflightRegion, Iotlb, RegionTable } from "../memory/index.ts";
 import { EventFd, type OwnedFd } from "../os/index.ts";
 import type { VringAddress } from "../protocol/index.ts";
 import { DeviceRunner, type RingMode } from "../runtime/index.ts";
@@ -22,6 +22,8 @@ export interface RingOptions {
 export interface VringContext {
   readonly device: Device;
   readonly memory: RegionTable;
+  /** Addresses of rings and buffers are looked up there; undefined: there is no IOMMU. */
+  readonly iotlb: () => Iotlb | undefined;
   readonly features: () => bigint;
   readonly inflight: () => InflightRegion | undefined;
   readonly wrapQueue: (queue: DeviceQueue) => DeviceQueue;
@@ -134,7 +136,7 @@ export class Vring {
     const wasStarted = this.#started;
     try {
       // Looked at now, also while the ring is disabled: later nobody could be told.
-      if (!wasStarted) this.#setup.locate();
+      if (!wasStarted) this.#setup.check();
       if (this.#worker?.running) {
         this.#worker.replace({ kick, call: notifiers.call }, before);
         notifiers.kick = kick;
@@ -245,6 +247,18 @@ export class Vring {
     this.resumeWorker();
   }
 
+  /** A translation that this ring may wait for came. */
+  translationCame(): void {
+    if (this.#runner === undefined) this.#runOrBreak();
+    else if (this.#queue?.parked) this.#runner.wake();
+  }
+
+  /** Whether memory of these I/O virtual addresses may be in use: by the ring, or by buffers. */
+  usesTranslations(start: bigint, end: bigint): boolean {
+    if (this.#queue === undefined) return false;
+    return this.#queue.inFlight > 0 || this.#setup.overlaps(start, end);
+  }
+
   #runOrBreak(): void {
     try {
       this.#run();
@@ -281,13 +295,15 @@ export class Vring {
   /** Serves the ring if it is started, enabled and set up. */
   #run(): void {
     if (this.#closed || !this.#started || !this.#enabled || this.#isServed) return;
-    if (this.#worker) {
+    // A worker could not ask for translations: with an IOMMU the ring stays here.
+    if (this.#worker && this.#context.iotlb() === undefined) {
       const { kick, call } = this.#notifiers;
       this.#worker.start({ kick, call });
       this.#callAnew();
       return;
     }
     const queue = this.#currentQueue();
+    if (queue === undefined) return;
     const { device } = this.#context;
     const { index } = this;
     const isActive = (): boolean => this.#runner === runner;
@@ -335,15 +351,17 @@ export class Vring {
     this.#context.onBroken(this);
   }
 
-  #currentQueue(): DeviceQueue {
-    const { memory, wrapQueue } = this.#context;
+  /** Undefined: a translation is missing; {@link translationCame} goes on. */
+  #currentQueue(): DeviceQueue | undefined {
+    const { memory, iotlb, wrapQueue } = this.#context;
     if (this.#queue && !this.#stale) return this.#queue;
     const { size, features } = this.#setup;
     const areas = this.#setup.locate();
+    if (areas === undefined) return undefined;
     const queue = createDeviceQueue({
       size,
       memory: areas,
-      space: memory,
+      space: iotlb() ?? memory,
       features,
       base: this.#queue?.state().base ?? this.#setup.firstBase(areas),
       inflight: this.#setup.inflight,

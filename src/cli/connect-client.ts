@@ -8,6 +8,7 @@ export interface ConnectOptions extends CommonOptions {
   readonly packed?: true | undefined;
   readonly inOrder?: true | undefined;
   readonly reconnect?: true | undefined;
+  readonly iommu?: true | undefined;
   readonly strict?: true | undefined;
   /** Milliseconds. */
   readonly timeout: number;
@@ -27,6 +28,7 @@ export async function connectClient(
     strictness: options.strict ? "strict" : "lenient",
     packed: options.packed === true,
     inOrder: options.inOrder === true,
+    iommu: options.iommu,
     signal: context.signal,
     observe: await messagePrinter(context, options, device),
     reconnect: options.reconnect && { onReconnect: (report) => context.output.note(told(report)) },

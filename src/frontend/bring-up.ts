@@ -1,8 +1,13 @@
 import { NegotiationError, ProtocolError } from "../base/index.ts";
-import type { GuestMemory } from "../memory/index.ts";
 import type { EventFd, OwnedFd } from "../os/index.ts";
-import { ProtocolFeature, VirtioFeature } from "../protocol/index.ts";
+import {
+  ProtocolFeature,
+  protocolFeatureNames,
+  VirtioFeature,
+  virtioFeatureNames,
+} from "../protocol/index.ts";
 import type { RingMemory } from "../virtqueue/index.ts";
+import type { IommuOptions } from "./iommu.ts";
 import type { Notifications } from "./notifications.ts";
 import type { ClientQueue } from "./queue.ts";
 import type { FrontendRequests } from "./requests.ts";
@@ -23,7 +28,8 @@ export const CLIENT_PROTOCOL_FEATURES: bigint =
   ProtocolFeature.Config |
   ProtocolFeature.ResetDevice |
   ProtocolFeature.ConfigureMemSlots |
-  ProtocolFeature.Status;
+  ProtocolFeature.Status |
+  ProtocolFeature.GpaAddresses;
 
 /** Bits of the virtio device status, VIRTIO 2.1. */
 const Status = { Acknowledge: 1, Driver: 2, DriverOk: 4, FeaturesOk: 8 } as const;
@@ -41,6 +47,8 @@ export interface Wishes {
   readonly packed?: boolean | undefined;
   /** Has requests completed in their order where that is offered (VIRTIO_F_IN_ORDER). Default false. */
   readonly inOrder?: boolean | undefined;
+  /** Uses I/O virtual addresses (VIRTIO_F_ACCESS_PLATFORM). Default false. */
+  readonly iommu?: boolean | IommuOptions | undefined;
   /** Features not to use although they are offered. */
   readonly without?: { readonly virtio?: bigint; readonly protocol?: bigint } | undefined;
 }
@@ -49,11 +57,11 @@ export interface Wishes {
  * Agrees with the back-end on features, in the order that every back-end bears.
  *
  * @param openBackendChannel makes the channel for requests of the back-end; its other end is sent
- * @throws {NegotiationError} the back-end offers no VIRTIO_F_VERSION_1
+ * @throws {NegotiationError} the back-end offers no VIRTIO_F_VERSION_1, or not what an IOMMU needs
  */
 export async function negotiate(
   requests: FrontendRequests,
-  { deviceFeatures = 0n, protocolFeatures = 0n, packed, inOrder, without }: Wishes,
+  { deviceFeatures = 0n, protocolFeatures = 0n, packed, inOrder, iommu, without }: Wishes,
   openBackendChannel: () => OwnedFd,
 ): Promise<void> {
   const offered = await requests.getFeatures();
@@ -72,25 +80,29 @@ export async function negotiate(
       theirs.close();
     }
   }
+  if (iommu) expectIommu(requests, offered);
   await requests.setOwner();
   await addStatus(requests, Status.Acknowledge | Status.Driver);
   const format = (packed ? VirtioFeature.RingPacked : 0n) | (inOrder ? VirtioFeature.InOrder : 0n);
-  const wanted = (CLIENT_RING_FEATURES | format | deviceFeatures) & ~(without?.virtio ?? 0n);
+  const platform = iommu ? VirtioFeature.AccessPlatform : 0n;
+  const usable = CLIENT_RING_FEATURES | format | platform | deviceFeatures;
+  const wanted = usable & ~(without?.virtio ?? 0n);
   const gate = withProtocol ? VirtioFeature.ProtocolFeatures : 0n;
   await requests.setFeatures((offered & wanted) | gate);
   await addStatus(requests, Status.FeaturesOk);
 }
 
-/** Shares memory, slot by slot where the back-end has slots. */
-export async function shareMemory(requests: FrontendRequests, memory: GuestMemory): Promise<void> {
-  const { regions } = memory;
-  if (requests.negotiation.has(ProtocolFeature.ConfigureMemSlots)) {
-    for (const { description, fd } of regions) await requests.addMemReg(description, fd);
-    return;
-  }
-  await requests.setMemTable(
-    regions.map(({ description }) => description),
-    regions.map(({ fd }) => fd),
+/** Nobody could ask for translations otherwise, or know when they are there. */
+function expectIommu({ negotiation }: FrontendRequests, offered: bigint): void {
+  const { BackendReq, ReplyAck } = ProtocolFeature;
+  const missing = [
+    ...virtioFeatureNames(VirtioFeature.AccessPlatform & ~offered, undefined),
+    ...protocolFeatureNames((BackendReq | ReplyAck) & ~negotiation.protocolFeatures),
+  ];
+  if (missing.length === 0) return;
+  throw new NegotiationError(
+    `expected a back-end with what an IOMMU needs, it lacks ${missing.join(", ")}; ` +
+      `have the back-end offer it (serve: --iommu, DPDK: iommu-support=1), or do without`,
   );
 }
 
@@ -100,7 +112,7 @@ export interface QueueSetup {
   readonly ring: {
     readonly size: number;
     readonly base: number;
-    readonly parts: Readonly<Record<keyof RingMemory, { readonly userAddress: bigint }>>;
+    readonly parts: Readonly<Record<keyof RingMemory, { readonly ringAddress: bigint }>>;
   };
   readonly kick: EventFd;
   readonly call: EventFd;
@@ -117,9 +129,9 @@ export async function startRing(requests: FrontendRequests, queue: QueueSetup): 
   await requests.setVringAddr({
     index,
     flags: 0,
-    descriptor: descriptors.userAddress,
-    available: driver.userAddress,
-    used: device.userAddress,
+    descriptor: descriptors.ringAddress,
+    available: driver.ringAddress,
+    used: device.ringAddress,
     log: 0n,
   });
   const { call = "eventfd", kick = "eventfd" } = queue.notifications;

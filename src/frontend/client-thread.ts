@@ -205,9 +205,9 @@ class ThreadQueue implements QueueSetup {
   get ring(): QueueSetup["ring"] {
     const { base = 0, descriptor = 0n, available = 0n, used = 0n } = this.#place ?? {};
     const parts = {
-      descriptors: { userAddress: descriptor },
-      driver: { userAddress: available },
-      device: { userAddress: used },
+      descriptors: { ringAddress: descriptor },
+      driver: { ringAddress: available },
+      device: { ringAddress: used },
     };
     return { size: this.#size, base, parts };
   }

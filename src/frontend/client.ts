@@ -1,27 +1,16 @@
-import {
-  Deferred,
-  PeerClosedError,
-  StateError,
-  UsageError,
-  type WaitOptions,
-} from "../base/index.ts";
-import { GuestMemory } from "../memory/index.ts";
+import { Deferred, StateError, UsageError, type WaitOptions } from "../base/index.ts";
+import type { GuestMemory } from "../memory/index.ts";
 import type { UnixSocket } from "../os/index.ts";
 import { BackendRequest, ProtocolFeature, VirtioFeature } from "../protocol/index.ts";
 import { acceptSocket, type CloseReason, connectSocket } from "../transport/index.ts";
 import type { RingFeatures } from "../virtqueue/index.ts";
 import type { BackendRequestHandlers } from "./backend-channel.ts";
-import { confirmStart, shareMemory, startRing, stopRing, type Wishes } from "./bring-up.ts";
+import { confirmStart, startRing, stopRing, type Wishes } from "./bring-up.ts";
 import type { ClientOptions } from "./client-options.ts";
+import { ClientIommu } from "./iommu.ts";
+import { makeMemory, shareMemory } from "./memory-sharing.ts";
 import { Connection } from "./connection.ts";
-import {
-  DoorbellKick,
-  featuresOfNotifications,
-  inbandHandlers,
-  type Kick,
-  MessageKick,
-  noKick,
-} from "./notifications.ts";
+import { featuresOfNotifications, inbandHandlers, kickOf } from "./notifications.ts";
 import { ClientThread, type ClientThreadOptions } from "./client-thread.ts";
 import { ClientQueue, type ClientQueueOptions } from "./queue.ts";
 import { keepTrying } from "./reconnect.ts";
@@ -40,7 +29,8 @@ type Dial = (wait: WaitOptions) => Promise<UnixSocket>;
  * and memory belong to the session: with {@link ClientOptions.reconnect} they outlive a connection.
  */
 export class Client {
-  readonly memory: GuestMemory;
+  /** Where it was asked for. */
+  readonly iommu: ClientIommu | undefined;
   /** How often the session came back to a back-end. */
   reconnects = 0;
   /** Requests that were executed again because a back-end had gone with them, in all. */
@@ -55,6 +45,8 @@ export class Client {
   readonly #threads = new Set<ClientThread>();
   readonly #closed = new Deferred<CloseReason>();
   readonly #ending = new AbortController();
+  /** Made once it is negotiated what its addresses are. */
+  #memory: GuestMemory | undefined;
   #connection: Connection;
   /** What is to take the place of a connection that was lost. */
   #coming: Connection | undefined;
@@ -73,13 +65,11 @@ export class Client {
         : inbandHandlers((index) => [...this.#queues].find((queue) => queue.index === index))),
       ...options.backendRequests,
     };
+    this.iommu = ClientIommu.where(options.iommu, {
+      memory: () => this.memory,
+      send: async (message) => this.requests.iotlbMsg(message),
+    });
     this.#connection = this.#connectionOn(socket);
-    try {
-      this.memory = new GuestMemory(options.memory ?? { size: 64 << 20 });
-    } catch (error) {
-      this.#connection.close();
-      throw error;
-    }
   }
 
   /**
@@ -142,7 +132,7 @@ export class Client {
       signal?.throwIfAborted();
       const connection = client.#connection;
       await connection.negotiate(client.#wishes);
-      const { memory } = client;
+      const memory = (client.#memory = makeMemory(connection.requests, options));
       await (client.#recovery?.shareMemory(connection.requests, memory) ??
         shareMemory(connection.requests, memory));
       client.#watch(connection);
@@ -157,6 +147,12 @@ export class Client {
   /** Every request as a method, on the connection that there is now. */
   get requests(): FrontendRequests {
     return this.#connection.requests;
+  }
+
+  /** What is shared with the back-end: buffers come out of it. */
+  get memory(): GuestMemory {
+    if (this.#memory === undefined) throw new StateError("there is no memory before negotiation");
+    return this.#memory;
   }
 
   /** Virtio features in use. */
@@ -192,7 +188,7 @@ export class Client {
       memory: this.memory,
       features: this.ringFeatures,
       notifications: this.#options.notifications,
-      wake: (made) => this.#wakerOf(made),
+      wake: (made) => kickOf(made, this.#options, async () => this.requests.vringKick(made.index)),
     });
     this.#queues.add(queue);
     return queue;
@@ -286,23 +282,9 @@ export class Client {
 
   #connectionOn(socket: UnixSocket): Connection {
     const { timeoutMs = DEFAULT_TIMEOUT_MS } = this.#options;
-    return new Connection(socket, { ...this.#options, timeoutMs, handlers: this.#backendHandlers });
-  }
-
-  #wakerOf(queue: ClientQueue): Kick | undefined {
-    const { notifications = {}, hostNotifiers } = this.#options;
-    const { index } = queue;
-    if (notifications.kick === "none") return noKick;
-    if (notifications.kick === "message") {
-      return new MessageKick(
-        async () => this.requests.vringKick(index),
-        // The end of the connection says itself what becomes of the queue.
-        (error) => {
-          if (!(error instanceof PeerClosedError)) queue.fail(error);
-        },
-      );
-    }
-    return hostNotifiers && new DoorbellKick(hostNotifiers, index, queue.kick);
+    const { iommu } = this;
+    const handlers = this.#backendHandlers;
+    return new Connection(socket, { ...this.#options, timeoutMs, handlers, translator: iommu });
   }
 
   #watch(connection: Connection): void {
@@ -391,6 +373,6 @@ export class Client {
     for (const queue of this.#queues) queue.close();
     for (const thread of this.#threads) void thread.close();
     this.#recovery?.close();
-    this.memory.close();
+    this.#memory?.close();
   }
 }

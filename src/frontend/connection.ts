@@ -1,6 +1,6 @@
 import { NegotiationError } from "../base/index.ts";
 import type { OwnedFd, UnixSocket } from "../os/index.ts";
-import { protocolFeatureNames } from "../protocol/index.ts";
+import { BackendRequest, type Iotlb, protocolFeatureNames } from "../protocol/index.ts";
 import { Caller, Negotiation, type Strictness } from "../session/index.ts";
 import {
   type CloseReason,
@@ -14,6 +14,7 @@ import {
   featuresOfHandlers,
 } from "./backend-channel.ts";
 import { negotiate, type Wishes } from "./bring-up.ts";
+import type { ClientIommu } from "./iommu.ts";
 import { featuresOfNotifications, type Notifications } from "./notifications.ts";
 import { FrontendRequests } from "./requests.ts";
 
@@ -25,6 +26,8 @@ export interface ConnectionOptions {
   /** Milliseconds for each request. */
   readonly timeoutMs: number;
   readonly handlers: BackendRequestHandlers;
+  /** Answers IOTLB misses; undefined: there is no IOMMU. */
+  readonly translator?: ClientIommu | undefined;
 }
 
 /**
@@ -89,12 +92,16 @@ export class Connection {
 
   /** Returns the end that goes to the back-end. */
   #openBackendChannel(): OwnedFd {
-    const { strictness = "lenient", observe, onProblem, handlers } = this.#options;
+    const { strictness = "lenient", observe, onProblem, translator } = this.#options;
+    const update = async (message: Iotlb): Promise<void> => this.requests.iotlbMsg(message);
+    const misses: BackendRequestHandlers = translator
+      ? { [BackendRequest.IotlbMsg]: async (miss) => translator.answer(miss, update) }
+      : {};
     this.#backendChannel = new BackendChannel({
       negotiation: this.requests.negotiation,
       strictness,
       observe,
-      handlers,
+      handlers: { ...misses, ...this.#options.handlers },
       onProblem: (problem) => onProblem?.(problem),
     });
     return this.#backendChannel.theirs;

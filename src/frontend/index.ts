@@ -11,6 +11,8 @@ export type { NotificationWay, Notifications } from "./notifications.ts";
 export * from "./shared-memory-regions.ts";
 export * from "./shared-objects.ts";
 export * from "./client-thread.ts";
+export { addMemory, type MemorySession, removeMemory } from "./memory-sharing.ts";
+export type { ClientIommu, IommuCounters, IommuOptions } from "./iommu.ts";
 export * from "./queue.ts";
 export type { ReconnectOptions, ReconnectReport, ReplayedQueue } from "./reconnect.ts";
 export * from "./requests.ts";

@@ -1,4 +1,4 @@
-import { UsageError } from "../base/index.ts";
+import { PeerClosedError, UsageError } from "../base/index.ts";
 import type { EventFd } from "../os/index.ts";
 import { BackendRequest, ProtocolFeature } from "../protocol/index.ts";
 import type { BackendRequestHandlers } from "./backend-channel.ts";
@@ -46,8 +46,31 @@ export function inbandHandlers(
   };
 }
 
+/** How a queue's back-end is woken; undefined: by the kick descriptor. */
+export function kickOf(
+  queue: ClientQueue,
+  {
+    notifications,
+    hostNotifiers,
+  }: { notifications?: Notifications | undefined; hostNotifiers?: HostNotifiers | undefined },
+  send: () => Promise<void>,
+): Kick | undefined {
+  const { kick } = notifications ?? {};
+  if (kick === "none") return noKick;
+  if (kick === "message") {
+    return new MessageKick(
+      send,
+      // The end of the connection says itself what becomes of the queue.
+      (error) => {
+        if (!(error instanceof PeerClosedError)) queue.fail(error);
+      },
+    );
+  }
+  return hostNotifiers && new DoorbellKick(hostNotifiers, queue.index, queue.kick);
+}
+
 /** Kicks as messages. Those that come while one waits for its answer make one more. */
-export class MessageKick implements Kick {
+class MessageKick implements Kick {
   readonly #send: () => Promise<void>;
   readonly #failed: (error: Error) => void;
   #busy = false;
@@ -79,7 +102,7 @@ export class MessageKick implements Kick {
 }
 
 /** Kicks by a doorbell once the back-end has given one, until then by descriptor. */
-export class DoorbellKick implements Kick {
+class DoorbellKick implements Kick {
   readonly #notifiers: HostNotifiers;
   readonly #index: number;
   readonly #otherwise: EventFd;
@@ -96,4 +119,4 @@ export class DoorbellKick implements Kick {
 }
 
 /** The back-end looks by itself. */
-export const noKick: Kick = { signal: () => undefined };
+const noKick: Kick = { signal: () => undefined };

@@ -1,9 +1,10 @@
 import { NegotiationError } from "../base/index.ts";
 import type { GuestMemory } from "../memory/index.ts";
 import { ProtocolFeature } from "../protocol/index.ts";
-import { confirmStart, shareMemory, startRing, type Wishes } from "./bring-up.ts";
+import { confirmStart, startRing, type Wishes } from "./bring-up.ts";
 import type { Connection } from "./connection.ts";
 import { KeptInflight } from "./inflight.ts";
+import { shareMemory } from "./memory-sharing.ts";
 import type { ClientQueue } from "./queue.ts";
 import { expectSameFeatures, type ReplayedQueue, wishesOf } from "./reconnect.ts";
 import type { FrontendRequests } from "./requests.ts";

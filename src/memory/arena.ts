@@ -19,8 +19,11 @@ export interface BufferSource {
 export interface ArenaHandle {
   /** The region that the buffer lies in. */
   readonly memory: readonly MemoryHandle[];
+  /** As in the buffer. */
+  readonly address: number;
   readonly guestAddress: number;
   readonly userAddress: bigint;
+  readonly ringAddress: bigint;
   /** Bytes. */
   readonly length: number;
 }
@@ -35,7 +38,7 @@ export class Arena implements BufferSource {
   }
 
   allocate(length: number, alignment = 16): GuestBuffer {
-    const { guestAddress, userAddress, view, bytes } = this.#buffer;
+    const { address, guestAddress, userAddress, ringAddress, view, bytes } = this.#buffer;
     const misfit = guestAddress % alignment;
     const at = Math.ceil((this.#used + misfit) / alignment) * alignment - misfit;
     if (at + length > bytes.length) {
@@ -45,8 +48,10 @@ export class Arena implements BufferSource {
     }
     this.#used = at + length;
     return {
+      address: address + at,
       guestAddress: guestAddress + at,
       userAddress: userAddress + BigInt(at),
+      ringAddress: ringAddress + BigInt(at),
       view: { window: view.window, offset: view.offset + at, length },
       bytes: bytes.subarray(at, at + length),
     };
@@ -63,12 +68,13 @@ export function lendArena(
   regions: readonly Region[],
   buffer: GuestBuffer,
 ): { handle: ArenaHandle; lent: OwnedFd } {
-  const { guestAddress, userAddress, bytes } = buffer;
+  const { address, guestAddress, userAddress, ringAddress, bytes } = buffer;
   const region = regions.find(({ start, end }) => start <= guestAddress && guestAddress < end);
   if (region === undefined) throw new MemoryAccessError("expected a buffer of these regions");
   const lent = region.fd.duplicate();
   const memory = [{ fd: lent.fd, description: region.description }];
-  return { handle: { memory, guestAddress, userAddress, length: bytes.length }, lent };
+  const addresses = { address, guestAddress, userAddress, ringAddress };
+  return { handle: { memory, ...addresses, length: bytes.length }, lent };
 }
 
 /**
@@ -77,7 +83,8 @@ export function lendArena(
  * @throws {MemoryAccessError} it cannot be mapped
  */
 export function openArena(handle: ArenaHandle): { arena: Arena; table: RegionTable } {
-  const { memory, guestAddress, userAddress, length } = handle;
+  const { memory, length, ...addresses } = handle;
+  const { userAddress } = addresses;
   const table = new RegionTable();
   table.borrow(memory);
   const view = table.locate(userAddress, length);
@@ -88,5 +95,5 @@ export function openArena(handle: ArenaHandle): { arena: Arena; table: RegionTab
     );
   }
   const bytes = view.window.bytes.subarray(view.offset, view.offset + length);
-  return { arena: new Arena({ guestAddress, userAddress, view, bytes }), table };
+  return { arena: new Arena({ ...addresses, view, bytes }), table };
 }

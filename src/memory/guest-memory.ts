@@ -1,15 +1,17 @@
 import { MemoryAccessError, UsageError } from "../base/index.ts";
 import { SharedMemory } from "../os/index.ts";
-import type { MemoryRegion } from "../protocol/index.ts";
+import { type AddressKinds, GuestLayout } from "./guest-layout.ts";
 import { Region } from "./region.ts";
 import { type MemoryView, WINDOW_SIZE } from "./window.ts";
 
 /** Memory of the client that both sides can reach. */
 export interface GuestBuffer {
-  /** As it stands in descriptors. */
+  /** As it stands in descriptors: the guest address, or behind an IOMMU the I/O virtual one. */
+  readonly address: number;
   readonly guestAddress: number;
-  /** As it stands in SET_VRING_ADDR. */
   readonly userAddress: bigint;
+  /** As it stands in SET_VRING_ADDR: the user address, or behind an IOMMU the I/O virtual one. */
+  readonly ringAddress: bigint;
   readonly view: MemoryView;
   /** The buffer's bytes in this process. */
   readonly bytes: Uint8Array;
@@ -20,37 +22,59 @@ export interface GuestMemoryOptions {
   /** Bytes in all; rounded up so that every region is a whole number of pages. */
   readonly size: number;
   /** Number of regions that the memory is split into, each with a memfd of its own. Default 1. */
-  readonly regions?: number;
+  readonly regions?: number | undefined;
+  /**
+   * Bytes of each memfd in front of its region, a multiple of 64 but not necessarily of a page.
+   * Default 0.
+   */
+  readonly mmapOffset?: number | undefined;
+  /** Takes huge pages, of the system's default size (`MFD_HUGETLB`). Default false. */
+  readonly hugePages?: boolean | undefined;
 }
 
-// Guest and user addresses differ on purpose, and neither is an address of this process: a peer
-// that mistakes one for the other fails at once instead of working by accident.
-const GUEST_BASE = 0x1_0000_0000;
-const USER_BASE = 0x7f00_0000_0000n;
+/** A region, its first I/O virtual address, and how many of its bytes were handed out. */
+interface Part {
+  readonly region: Region;
+  readonly iova: number;
+  used: number;
+}
+
 const PAGE_SIZE = 4096;
+/** What the strictest buffer is aligned to, in guest addresses and in this process alike. */
+const MMAP_OFFSET_STEP = 64;
 
 /** The memory that a client shares with a back-end: sealed memfds, and buffers handed out of them. */
 export class GuestMemory {
-  readonly #parts: { region: Region; used: number }[] = [];
+  readonly #parts: Part[] = [];
+  readonly #layout: GuestLayout;
+  readonly #mmapOffset: number;
+  readonly #hugePages: boolean;
+  readonly #iommu: boolean;
 
-  constructor({ size, regions = 1 }: GuestMemoryOptions) {
+  /**
+   * @throws {UsageError | EnvironmentError} no such layout; too few huge pages
+   */
+  constructor(
+    options: GuestMemoryOptions,
+    { iommu = false, gpa = false }: Partial<AddressKinds> = {},
+  ) {
+    const { size, regions = 1, mmapOffset = 0, hugePages = false } = options;
     if (!(size > 0 && size < Infinity) || !Number.isSafeInteger(regions) || regions < 1) {
       throw new UsageError(
         `expected a memory size and a number of regions above 0, got ${size} bytes in ${regions}`,
       );
     }
-    const partSize = Math.ceil(size / regions / PAGE_SIZE) * PAGE_SIZE;
+    if (!(mmapOffset >= 0) || mmapOffset % MMAP_OFFSET_STEP !== 0) {
+      throw new UsageError(
+        `expected an mmap offset that is a multiple of ${MMAP_OFFSET_STEP} bytes, got ${mmapOffset}`,
+      );
+    }
+    this.#mmapOffset = mmapOffset;
+    this.#hugePages = hugePages;
+    this.#iommu = iommu;
+    this.#layout = new GuestLayout({ iommu, gpa });
     try {
-      for (let i = 0; i < regions; i += 1) {
-        const offset = BigInt(i) * BigInt(partSize);
-        const description: MemoryRegion = {
-          guestAddress: BigInt(GUEST_BASE) + offset,
-          size: BigInt(partSize),
-          userAddress: USER_BASE + offset,
-          mmapOffset: 0n,
-        };
-        this.#parts.push({ region: share(description), used: 0 });
-      }
+      for (let i = 0; i < regions; i += 1) this.add(size / regions);
     } catch (error) {
       this.close();
       throw error;
@@ -60,6 +84,45 @@ export class GuestMemory {
   /** What SET_MEM_TABLE tells, and the descriptor that goes with each region. */
   get regions(): readonly Region[] {
     return this.#parts.map(({ region }) => region);
+  }
+
+  /**
+   * Makes one more region; the back-end does not know of it.
+   *
+   * @param size bytes; rounded up to whole pages
+   * @throws {EnvironmentError} too few huge pages
+   */
+  add(size: number): Region {
+    const name = "vhost-user-client";
+    const offset = this.#mmapOffset;
+    const memory = this.#hugePages
+      ? SharedMemory.createHuge(name, size + offset)
+      : SharedMemory.create(name, Math.ceil((size + offset) / PAGE_SIZE) * PAGE_SIZE);
+    // Whole pages, as user and guest addresses of regions adjoin.
+    const pages = Math.floor((memory.size - offset) / PAGE_SIZE);
+    const { description, iova } = this.#layout.place(pages * PAGE_SIZE, offset);
+    // The region owns the only descriptor: a thousand clients have few to spare.
+    const region = new Region(description, memory.fd);
+    this.#parts.push({ region, iova, used: 0 });
+    return region;
+  }
+
+  /** Closes one region. Buffers in it must no longer be used. False: there is no such region. */
+  remove(region: Region): boolean {
+    const index = this.#parts.findIndex((part) => part.region === region);
+    if (index < 0) return false;
+    this.#parts.splice(index, 1);
+    region.close();
+    return true;
+  }
+
+  /** The region at an I/O virtual address, and the address of its first byte. */
+  atIova(iova: bigint): { readonly region: Region; readonly iova: bigint } | undefined {
+    const part = this.#parts.find((each) => {
+      const start = BigInt(each.iova);
+      return iova >= start && iova < start + each.region.description.size;
+    });
+    return part && { region: part.region, iova: BigInt(part.iova) };
   }
 
   /**
@@ -77,15 +140,23 @@ export class GuestMemory {
       const { region } = part;
       let offset = Math.ceil(part.used / alignment) * alignment;
       // Keep each buffer inside one window, where it is contiguous.
-      if (Math.floor(offset / WINDOW_SIZE) !== Math.floor((offset + length - 1) / WINDOW_SIZE)) {
-        offset = Math.ceil(offset / WINDOW_SIZE) * WINDOW_SIZE;
+      const head = region.start - region.origin;
+      const [first, last] = [head + offset, head + offset + length - 1];
+      if (Math.floor(first / WINDOW_SIZE) !== Math.floor(last / WINDOW_SIZE)) {
+        const border = Math.ceil(first / WINDOW_SIZE) * WINDOW_SIZE - head;
+        offset = Math.ceil(border / alignment) * alignment;
       }
       if (offset + length > region.end - region.start) continue;
       part.used = offset + length;
       const view = region.view(offset, length);
+      const guestAddress = region.start + offset;
+      const userAddress = region.description.userAddress + BigInt(offset);
+      const address = this.#iommu ? part.iova + offset : guestAddress;
       return {
-        guestAddress: region.start + offset,
-        userAddress: region.description.userAddress + BigInt(offset),
+        address,
+        guestAddress,
+        userAddress,
+        ringAddress: this.#iommu ? BigInt(address) : userAddress,
         view,
         bytes: view.window.bytes.subarray(view.offset, view.offset + length),
       };
@@ -100,12 +171,4 @@ export class GuestMemory {
     for (const { region } of this.#parts) region.close();
     this.#parts.length = 0;
   }
-}
-
-/** The region owns the memory's only descriptor: a thousand clients have few to spare. */
-function share(description: MemoryRegion): Region {
-  return new Region(
-    description,
-    SharedMemory.create("vhost-user-client", Number(description.size)).fd,
-  );
 }

@@ -7,6 +7,7 @@ export * from "./arena.ts";
 export * from "./dirty-log.ts";
 export * from "./guest-memory.ts";
 export * from "./inflight-region.ts";
+export * from "./iotlb.ts";
 export * from "./region.ts";
 export * from "./region-table.ts";
 export * from "./span-list.ts";

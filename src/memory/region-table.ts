@@ -15,8 +15,9 @@ export class RegionTable implements AddressSpace {
   generation = 0;
   /** Where the device notes what it wrote; there is none before SET_LOG_BASE. */
   readonly log = new DirtyLog();
-  /** Sorted by guest address. */
+  /** Sorted by guest address, and the same by user address. */
   #regions: Region[] = [];
+  #byUser: Region[] = [];
   /** Index of what answered last, if that is still there: neighbouring buffers mostly share one. */
   #last = 0;
   /** The address that is looked up: a field, as a parameter of that size would be allocated. */
@@ -80,15 +81,12 @@ export class RegionTable implements AddressSpace {
 
   /** REM_MEM_REG: by guest address, user address and size; false: there is no such region. */
   remove({ guestAddress, userAddress, size }: MemoryRegion): boolean {
-    const index = this.#regions.findIndex(
-      ({ description }) =>
-        description.guestAddress === guestAddress &&
-        description.userAddress === userAddress &&
-        description.size === size,
-    );
-    const region = this.#regions[index];
-    if (region === undefined) return false;
-    this.#regions = this.#regions.toSpliced(index, 1);
+    const region = this.regionAt(userAddress);
+    const known = region?.description;
+    if (region === undefined || known?.userAddress !== userAddress) return false;
+    if (known.guestAddress !== guestAddress || known.size !== size) return false;
+    this.#regions = this.#regions.filter((other) => other !== region);
+    this.#byUser = this.#byUser.filter((other) => other !== region);
     this.#changed();
     region.close();
     return true;
@@ -113,13 +111,30 @@ export class RegionTable implements AddressSpace {
 
   /** Contiguous memory at a front-end user address; undefined: no one region covers it. */
   locate(userAddress: bigint, length: number): MemoryView | undefined {
-    for (const region of this.#regions) {
-      const offset = userAddress - region.description.userAddress;
-      if (offset >= 0n && offset + BigInt(length) <= region.description.size) {
-        return region.view(Number(offset), length);
-      }
+    const region = this.regionAt(userAddress);
+    if (region === undefined) return undefined;
+    const offset = userAddress - region.description.userAddress;
+    if (offset + BigInt(length) > region.description.size) return undefined;
+    return region.view(Number(offset), length);
+  }
+
+  /**
+   * The region that covers a front-end user address. With GPA_ADDRESSES a region's user address is
+   * its guest address, and so is whatever is looked up here.
+   */
+  regionAt(userAddress: bigint): Region | undefined {
+    let low = 0;
+    let high = this.#byUser.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const first = this.#byUser[middle]?.description.userAddress ?? 0n;
+      if (first <= userAddress) low = middle + 1;
+      else high = middle;
     }
-    return undefined;
+    const region = this.#byUser[low - 1];
+    if (region === undefined) return undefined;
+    const { description } = region;
+    return userAddress < description.userAddress + description.size ? region : undefined;
   }
 
   /** Closes all regions; none is taken any more. Idempotent. */
@@ -134,9 +149,13 @@ export class RegionTable implements AddressSpace {
     try {
       if (this.#closed) throw new StateError("the session that this memory belongs to has ended");
       const sorted = all.toSorted((a, b) => a.start - b.start);
-      checkOverlaps(sorted);
+      const byUser = all.toSorted((a, b) =>
+        a.description.userAddress < b.description.userAddress ? -1 : 1,
+      );
+      checkOverlaps(sorted, byUser);
       this.#regions = sorted;
       for (const region of added) region.logTo(this.log);
+      this.#byUser = byUser;
       this.#changed();
     } catch (error) {
       for (const region of added) region.close();
@@ -172,12 +191,9 @@ export class RegionTable implements AddressSpace {
 }
 
 /** The specification forbids overlaps both in guest addresses and in user addresses. */
-function checkOverlaps(sortedByGuestAddress: readonly Region[]): void {
-  const byUser = sortedByGuestAddress.toSorted((a, b) =>
-    a.description.userAddress < b.description.userAddress ? -1 : 1,
-  );
-  for (let i = 1; i < sortedByGuestAddress.length; i += 1) {
-    const [before, after] = [sortedByGuestAddress[i - 1], sortedByGuestAddress[i]];
+function checkOverlaps(byGuest: readonly Region[], byUser: readonly Region[]): void {
+  for (let i = 1; i < byGuest.length; i += 1) {
+    const [before, after] = [byGuest[i - 1], byGuest[i]];
     if (before && after && before.end > after.start) {
       throw new MemoryAccessError(
         `memory regions overlap in guest addresses: 0x${before.start.toString(16)}-0x${before.end.toString(16)} ` +

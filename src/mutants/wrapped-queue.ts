@@ -22,6 +22,10 @@ export class WrappedQueue implements DeviceQueue {
     return this.queue.inFlight;
   }
 
+  get parked(): boolean {
+    return this.queue.parked;
+  }
+
   get raw(): RawRing {
     return this.queue.raw;
   }

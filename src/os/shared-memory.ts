@@ -1,5 +1,5 @@
-import { ftruncateSync } from "node:fs";
-import { UsageError } from "../base/index.ts";
+import { fstatSync, ftruncateSync } from "node:fs";
+import { EnvironmentError, UsageError } from "../base/index.ts";
 import { addon } from "./addon.ts";
 import { OwnedFd } from "./owned-fd.ts";
 import { check, Errno } from "./system-error.ts";
@@ -7,6 +7,7 @@ import { check, Errno } from "./system-error.ts";
 /** Flags of `memfd_create(2)`. */
 const MFD_CLOEXEC = 1;
 const MFD_ALLOW_SEALING = 2;
+const MFD_HUGETLB = 4;
 
 /** `F_SEAL_*` of `fcntl(2)`. */
 export const Seal = {
@@ -21,6 +22,11 @@ export const Seal = {
 export function sealsOf(fd: number): number | undefined {
   const result = addon().getSeals(fd);
   return result === -Errno.EINVAL ? undefined : check(result, "fcntl");
+}
+
+function makeMemfd(name: string, flags: number): OwnedFd {
+  const all = MFD_CLOEXEC | MFD_ALLOW_SEALING | flags;
+  return new OwnedFd(check(addon().memfdCreate(name, all), "memfd_create"));
 }
 
 /**
@@ -48,8 +54,30 @@ export class SharedMemory {
     if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 1) {
       throw new UsageError(`shared memory needs a whole number of bytes from 1, not ${sizeBytes}`);
     }
-    const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-    const fd = new OwnedFd(check(addon().memfdCreate(name, flags), "memfd_create"));
+    return SharedMemory.#seal(makeMemfd(name, 0), sizeBytes);
+  }
+
+  /**
+   * As {@link create}, of huge pages of the system's default size. They are set aside as they are
+   * mapped, which fails with `ENOMEM` where there are too few.
+   *
+   * @param sizeBytes rounded up to whole huge pages
+   * @throws EnvironmentError this kernel has no huge pages
+   */
+  static createHuge(name: string, sizeBytes: number): SharedMemory {
+    let fd: OwnedFd;
+    try {
+      fd = makeMemfd(name, MFD_HUGETLB);
+    } catch (cause) {
+      throw new EnvironmentError("expected a kernel with huge pages (CONFIG_HUGETLBFS), got none", {
+        cause,
+      });
+    }
+    const { blksize } = fstatSync(fd.fd);
+    return SharedMemory.#seal(fd, Math.ceil(sizeBytes / blksize) * blksize);
+  }
+
+  static #seal(fd: OwnedFd, sizeBytes: number): SharedMemory {
     try {
       ftruncateSync(fd.fd, sizeBytes);
       check(addon().addSeals(fd.fd, Seal.Shrink | Seal.Grow | Seal.Seal), "fcntl");

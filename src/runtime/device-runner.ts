@@ -97,7 +97,8 @@ export class DeviceRunner {
       this.#process();
       this.publish();
       if (this.#stopped) return;
-      if (!this.#wantsChains()) {
+      // A chain that waits for a translation waits for wake() with it.
+      if (this.#queue.parked || !this.#wantsChains()) {
         this.#queue.disarm();
         return;
       }

@@ -32,9 +32,9 @@ async function make(): Promise<void> {
     type: "ready",
     rings: rings.map(({ queue: { base, parts } }) => ({
       base,
-      descriptor: parts.descriptors.userAddress,
-      available: parts.driver.userAddress,
-      used: parts.device.userAddress,
+      descriptor: parts.descriptors.ringAddress,
+      available: parts.driver.ringAddress,
+      used: parts.device.ringAddress,
     })),
   });
 }

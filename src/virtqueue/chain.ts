@@ -29,7 +29,9 @@ export function appendBuffer(
       "expected readable descriptors before writable ones, got a readable one after",
     );
   }
-  if (memory.resolve(low, high, length, writable, chain.spans) !== Resolved.Ok) {
+  const resolved = memory.resolve(low, high, length, writable, chain.spans);
+  if (resolved === Resolved.Miss) return MISSING;
+  if (resolved !== Resolved.Ok) {
     if (chain.spans.count < MAX_SPANS) return outside("a buffer", descriptor, "2.7.5");
     return fault("2.7.5", `expected at most ${MAX_SPANS} pieces of memory in a chain, got more`);
   }
@@ -43,6 +45,9 @@ export function appendBuffer(
   }
   return undefined;
 }
+
+/** Nothing is wrong: a translation is missing, and the chain is to be looked at again later. */
+export const MISSING: QueueFault = { reason: "a translation is missing", section: "2.7" };
 
 /** What is wrong with a descriptor that names something outside of shared memory. */
 export function outside(what: string, descriptor: Descriptor, section: string): QueueFault {

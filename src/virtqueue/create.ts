@@ -24,6 +24,8 @@ export interface RingFormat {
   readonly layout: typeof splitRingLayout;
   /** Of a ring that nobody has used, as GET_VRING_BASE tells it. */
   readonly freshBase: number;
+  /** Whether the device writes into the descriptor area. */
+  readonly writesDescriptors: boolean;
 }
 
 const SPLIT: RingFormat = {
@@ -31,12 +33,14 @@ const SPLIT: RingFormat = {
   sizes: "a power of two",
   layout: splitRingLayout,
   freshBase: 0,
+  writesDescriptors: false,
 };
 const PACKED: RingFormat = {
   isSize: isPackedQueueSize,
   sizes: "a number",
   layout: packedRingLayout,
   freshBase: FRESH_BASE,
+  writesDescriptors: true,
 };
 
 export function ringFormat(packed: boolean): RingFormat {

@@ -69,5 +69,5 @@ export function tableAddresses(
   segments: number,
 ): Float64Array {
   if (tables === undefined) return new Float64Array(0);
-  return Float64Array.from({ length: count }, (_, i) => tables.guestAddress + i * segments * 16);
+  return Float64Array.from({ length: count }, (_, i) => tables.address + i * segments * 16);
 }

@@ -20,8 +20,8 @@ export class SegmentList {
   }
 
   /** As {@link push}, `offset` bytes into a buffer. Allocates nothing, whoever calls it. */
-  pushPart(buffer: { readonly guestAddress: number }, offset: number, length: number): void {
-    this.addresses[this.#take(length)] = buffer.guestAddress + offset;
+  pushPart(buffer: { readonly address: number }, offset: number, length: number): void {
+    this.addresses[this.#take(length)] = buffer.address + offset;
   }
 
   #take(length: number): number {

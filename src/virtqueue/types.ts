@@ -158,6 +158,11 @@ export interface DeviceQueue {
   disarm(): void;
   /** Chains taken and not yet given back to the driver. */
   readonly inFlight: number;
+  /**
+   * The chain that {@link next} did not give waits for a translation of the IOTLB; it was left where
+   * it is, and is looked at again by the next call.
+   */
+  readonly parked: boolean;
   state(): VringState;
   /** Marks the queue broken: for a device that finds what only it can see. */
   fail(reason: string, section: string): void;

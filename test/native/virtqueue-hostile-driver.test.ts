@@ -331,8 +331,10 @@ test("an indirect table of 2048 entries that straddles regions is refused within
 /** A buffer that is not in shared memory, to lay something out in. */
 class GuestBytes {
   readonly bytes: Uint8Array;
+  readonly address = 0;
   readonly guestAddress = 0;
   readonly userAddress = 0n;
+  readonly ringAddress = 0n;
   readonly view = undefined as never;
   constructor(length: number) {
     this.bytes = new Uint8Array(length);

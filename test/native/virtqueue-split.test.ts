@@ -444,7 +444,14 @@ test("an indirect table may straddle guest address 2^32", (t) => {
   ]);
   // The first entry in front of the border; the others behind it, where the ring's own table is.
   const view = below.view(PAGE - 16, 16);
-  const first = { bytes: view.window.bytes, guestAddress: 0, userAddress: 0n, view };
+  const first = {
+    bytes: view.window.bytes,
+    address: 0,
+    guestAddress: 0,
+    userAddress: 0n,
+    ringAddress: 0n,
+    view,
+  };
   writeTable(first, view.offset, entries.slice(0, 1));
   const raw = new RawDriver(driver.raw);
   raw.put(0, ...entries.slice(1));

@@ -91,7 +91,14 @@ test("buffers that were taken away break the ring before a completion is shown",
 
 test("what zero pages look like is not given as the reason", (t) => {
   const { device, raw, peer, chain, data } = makeShared(t);
-  const table = { bytes: data, guestAddress: DATA, userAddress: 0n, view: undefined as never };
+  const table = {
+    bytes: data,
+    address: DATA,
+    guestAddress: DATA,
+    userAddress: 0n,
+    ringAddress: 0n,
+    view: undefined as never,
+  };
   const entries = inOrder([
     { address: DATA + 64, length: 8 },
     { address: DATA + 64, length: 8, flags: WRITE },

@@ -3,6 +3,7 @@ import type { BackendSession } from "../session.ts";
 import { answerConfig } from "./config.ts";
 import { answerDeviceRequests } from "./device-requests.ts";
 import { answerInflight } from "./inflight.ts";
+import { answerIotlb } from "./iotlb.ts";
 import { answerLog } from "./log.ts";
 import { answerMemory } from "./memory.ts";
 import { answerNegotiation } from "./negotiation.ts";
@@ -19,6 +20,7 @@ export const answers: readonly Answer[] = [
   answerNegotiation,
   answerMemory,
   answerLog,
+  answerIotlb,
   answerInflight,
   answerVrings,
   answerConfig,

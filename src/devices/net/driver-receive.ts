@@ -108,7 +108,7 @@ export class DriverReceiveRing {
       const buffer = this.#buffers[token];
       if (buffer === undefined) return;
       segments.clear();
-      segments.push(buffer.guestAddress, buffer.bytes.length);
+      segments.push(buffer.address, buffer.bytes.length);
       if (!this.queue.add(segments, 0, token)) break;
       this.#freeCount -= 1;
     }

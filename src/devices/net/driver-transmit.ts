@@ -84,12 +84,12 @@ export class DriverTransmitRing {
     const token = this.#free[this.#freeCount - 1] ?? 0;
     const buffer = this.#buffers[token];
     if (buffer === undefined) return false;
-    const { bytes, guestAddress } = buffer;
+    const { bytes, address } = buffer;
     // No offloads; the specification wants num_buffers to be 0 here.
     for (let i = 0; i < this.#headerBytes; i += 1) bytes[i] = 0;
     bytes.set(frame, this.#headerBytes);
     this.#segments.clear();
-    this.#segments.push(guestAddress, this.#headerBytes + length);
+    this.#segments.push(address, this.#headerBytes + length);
     if (!this.queue.add(this.#segments, 1, token)) return false;
     this.#freeCount -= 1;
     this.queue.publish();

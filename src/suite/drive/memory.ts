@@ -78,8 +78,10 @@ export class SuiteMemory {
       const bytes = part.window.bytes.subarray(offset, offset + length);
       bytes.fill(0);
       return {
+        address: Number(guestAddress) + at,
         guestAddress: Number(guestAddress) + at,
         userAddress: userAddress + BigInt(at),
+        ringAddress: userAddress + BigInt(at),
         view: { window: part.window, offset, length },
         bytes,
       };

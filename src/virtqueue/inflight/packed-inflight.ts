@@ -52,6 +52,8 @@ export class PackedInflight {
   /** First entry, and descriptors so far, of the chain that is being taken. */
   #head = 0;
   #count = 0;
+  /** The old head of free entries when that chain began. */
+  #oldFreeHead = 0;
 
   /**
    * @param size of the ring
@@ -88,6 +90,7 @@ export class PackedInflight {
     if (first) {
       this.#head = entry;
       this.#count = 0;
+      this.#oldFreeHead = Atomics.load(this.#halves, OLD_FREE_HEAD);
       this.#halves[halfOf(entry, Entry.Num)] = 0;
       this.#counter.stamp(wordOf(entry, 2));
       Atomics.store(this.#bytes, byteOf(entry), 1);
@@ -106,6 +109,16 @@ export class PackedInflight {
     this.#freeHead = this.#next[entry] ?? 0;
     Atomics.store(this.#halves, FREE_HEAD, this.#freeHead);
     if (last) Atomics.store(this.#halves, OLD_FREE_HEAD, this.#freeHead);
+  }
+
+  /** The chain that was taken last is left in the ring after all; what was noted of it goes. */
+  putBack(): void {
+    if (this.#count === 0) return;
+    this.#count = 0;
+    Atomics.store(this.#bytes, byteOf(this.#head), 0);
+    this.#freeHead = this.#head;
+    Atomics.store(this.#halves, FREE_HEAD, this.#freeHead);
+    Atomics.store(this.#halves, OLD_FREE_HEAD, this.#oldFreeHead);
   }
 
   /** First entry of the chain that was taken last. */

@@ -1,5 +1,5 @@
 import { type AddressSpace, Resolved } from "../../memory/index.ts";
-import { appendBuffer, fault, outside, resetChain } from "../chain.ts";
+import { appendBuffer, fault, MISSING, outside, resetChain } from "../chain.ts";
 import { Descriptor, DescriptorFlag } from "../descriptor.ts";
 import { IndirectTable } from "../indirect-table.ts";
 import type { PackedInflight } from "../inflight/packed-inflight.ts";
@@ -97,9 +97,9 @@ export class PackedChainWalker {
     if (descriptor.length === 0 || descriptor.length % 16 !== 0) {
       return fault("2.8.7", `expected an indirect table of n * 16 bytes, got ${descriptor.length}`);
     }
-    if (table.open(descriptor) !== Resolved.Ok) {
-      return outside("an indirect table", descriptor, "2.8.7");
-    }
+    const opened = table.open(descriptor);
+    if (opened === Resolved.Miss) return MISSING;
+    if (opened !== Resolved.Ok) return outside("an indirect table", descriptor, "2.8.7");
     const limit = Math.max(this.#ring.size, MAX_CHAIN);
     if (table.size > limit) {
       return fault("2.8.19", `expected at most ${limit} descriptors in a table, got ${table.size}`);

@@ -1,4 +1,5 @@
 import type { AddressSpace } from "../../memory/index.ts";
+import { MISSING } from "../chain.ts";
 import { DescriptorFlag } from "../descriptor.ts";
 import { CompletionOrder } from "../in-order.ts";
 import { PackedInflight } from "../inflight/packed-inflight.ts";
@@ -30,6 +31,7 @@ export class PackedDeviceQueue implements DeviceQueue {
   readonly size: number;
   readonly raw: RawPackedRing;
   inFlight = 0;
+  parked = false;
   broken: QueueFault | undefined;
   readonly #space: AddressSpace;
   readonly #eventIdx: boolean;
@@ -112,8 +114,10 @@ export class PackedDeviceQueue implements DeviceQueue {
     if (this.#memoryGone()) return false;
     const { index } = this.#next;
     const wrong = this.#walker.walk(index, this.size - this.#taken, chain);
+    this.parked = wrong === MISSING;
     if (wrong !== undefined) {
-      this.fail(`chain at ${index}: ${wrong.reason}`, wrong.section);
+      if (this.parked) this.#inflight?.putBack();
+      else this.fail(`chain at ${index}: ${wrong.reason}`, wrong.section);
       return false;
     }
     const { count } = this.#walker;
@@ -205,8 +209,9 @@ export class PackedDeviceQueue implements DeviceQueue {
     const { resubmit } = this.#inflight;
     const entry = resubmit[resubmit.length - this.#resubmit] ?? 0;
     const wrong = this.#walker.walkAgain(this.#inflight, entry, chain);
+    this.parked = wrong === MISSING;
     if (wrong !== undefined) {
-      this.fail(`chain in flight before: ${wrong.reason}`, wrong.section);
+      if (!this.parked) this.fail(`chain in flight before: ${wrong.reason}`, wrong.section);
       return false;
     }
     this.#resubmit -= 1;

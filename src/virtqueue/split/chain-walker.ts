@@ -1,5 +1,5 @@
 import { type AddressSpace, Resolved } from "../../memory/index.ts";
-import { appendBuffer, fault, outside, resetChain } from "../chain.ts";
+import { appendBuffer, fault, MISSING, outside, resetChain } from "../chain.ts";
 import { Descriptor, DescriptorFlag } from "../descriptor.ts";
 import { IndirectTable } from "../indirect-table.ts";
 import type { RawSplitRing } from "../raw-ring.ts";
@@ -81,9 +81,8 @@ export class ChainWalker {
         `expected an indirect table of n * 16 bytes, got ${descriptor.length}`,
       );
     }
-    if (this.#table.open(descriptor) !== Resolved.Ok) {
-      return outside("an indirect table", descriptor, "2.7.5.3");
-    }
-    return undefined;
+    const opened = this.#table.open(descriptor);
+    if (opened === Resolved.Ok) return undefined;
+    return opened === Resolved.Miss ? MISSING : outside("an indirect table", descriptor, "2.7.5.3");
   }
 }

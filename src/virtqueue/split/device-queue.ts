@@ -1,6 +1,7 @@
 import { needsEvent, u16Distance } from "../../base/index.ts";
 import type { AddressSpace } from "../../memory/index.ts";
 import { CompletionOrder } from "../in-order.ts";
+import { MISSING } from "../chain.ts";
 import { SplitInflight } from "../inflight/split-inflight.ts";
 import { MEMORY_GONE } from "../memory-gone.ts";
 import type { RawSplitRing } from "../raw-ring.ts";
@@ -27,6 +28,7 @@ export class SplitDeviceQueue implements DeviceQueue {
   readonly size: number;
   readonly raw: RawSplitRing;
   inFlight = 0;
+  parked = false;
   broken: QueueFault | undefined;
   readonly #space: AddressSpace;
   readonly #walker: ChainWalker;
@@ -198,8 +200,9 @@ export class SplitDeviceQueue implements DeviceQueue {
 
   #walk(head: number, chain: ChainCursor): boolean {
     const fault = this.#walker.walk(head, chain);
+    this.parked = fault === MISSING;
     if (fault === undefined) return true;
-    this.fail(`chain ${head}: ${fault.reason}`, fault.section);
+    if (!this.parked) this.fail(`chain ${head}: ${fault.reason}`, fault.section);
     return false;
   }
 

@@ -11,6 +11,7 @@ export function requestCommand(name: string, description: string) {
     .option("--packed", "use packed rings where they are offered")
     .option("--reconnect", "when the back-end goes away, wait for it to come back and go on")
     .option("--in-order", "have requests completed in their order where that is offered")
+    .option("--iommu", "use I/O virtual addresses, and answer the back-end's IOTLB misses")
     .addOption(strictOption)
     .addOption(timeoutOption)
     .addOption(

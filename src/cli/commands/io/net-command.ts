@@ -19,6 +19,7 @@ function netCommand(name: string, description: string) {
     .option("--listen", "make the socket and wait for the back-end to connect")
     .option("--packed", "use packed rings where they are offered")
     .option("--in-order", "have requests completed in their order where that is offered")
+    .option("--iommu", "use I/O virtual addresses, and answer the back-end's IOTLB misses")
     .option("--no-mergeable", "take each frame in one buffer, also where they could be merged")
     .addOption(
       new Option("--queues <number>", "pairs of a receive and a transmit queue")

@@ -40,6 +40,7 @@ export interface NetOptions extends CommonOptions {
   readonly listen?: true | undefined;
   readonly packed?: true | undefined;
   readonly inOrder?: true | undefined;
+  readonly iommu?: true | undefined;
   readonly mergeable: boolean;
   readonly queues: number;
   readonly queueSize: number;
@@ -338,6 +339,7 @@ async function withDriver(
     strictness: options.strict ? "strict" : "lenient",
     packed: options.packed === true,
     inOrder: options.inOrder === true,
+    iommu: options.iommu,
     signal: context.signal,
     observe: await messagePrinter(context, options, "net"),
   };

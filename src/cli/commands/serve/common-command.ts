@@ -21,6 +21,10 @@ export function backendCommand(name: string, description: string) {
       "offer these, too, which are not offered unless asked for: INBAND_NOTIFICATIONS, CROSS_ENDIAN",
       words,
     )
+    .option(
+      "--iommu",
+      "offer VIRTIO_F_ACCESS_PLATFORM, for QEMU's iommu_platform=on; queues then stay on the event loop",
+    )
     .addOption(
       new Option("--fault <fault>", "break a rule on purpose: NAME[@request[:n]]; may be repeated")
         .default([] as string[])

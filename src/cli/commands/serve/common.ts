@@ -10,7 +10,7 @@ import {
   type RingOptions,
 } from "../../../backend/index.ts";
 import { applyFaults, faults, parseFault } from "../../../mutants/index.ts";
-import { protocolFeatureNames } from "../../../protocol/index.ts";
+import { protocolFeatureNames, VirtioFeature } from "../../../protocol/index.ts";
 import { type CommonOptions, type Context, messagePrinter } from "../../context.ts";
 import { InterruptError } from "../../exit-code.ts";
 import { type FeatureMasks, parseFeatures } from "./features.ts";
@@ -21,6 +21,7 @@ export interface ServeOptions extends CommonOptions {
   readonly connect?: string | undefined;
   readonly features?: readonly string[] | undefined;
   readonly without?: readonly string[] | undefined;
+  readonly iommu?: true | undefined;
   readonly also?: readonly string[] | undefined;
   readonly fault: readonly string[];
   readonly listFaults?: true | undefined;
@@ -72,6 +73,7 @@ export async function serveDevice(
   const backend = applyFaults(uses, {
     device,
     rings,
+    iommu: options.iommu,
     without: withheld(options, sample),
     optional: wantedOptional(options, sample),
     strictness: options.strict ? "strict" : "lenient",
@@ -117,12 +119,12 @@ function faultList(): string[] {
 }
 
 /** What is implemented and yet not to be offered. */
-function withheld({ features, without = [] }: ServeOptions, device: Device): FeatureMasks {
+function withheld({ features, without = [], iommu }: ServeOptions, device: Device): FeatureMasks {
   const out = parseFeatures(without, device.type);
   if (features === undefined) return out;
   const wanted = parseFeatures(features, device.type);
   const all = {
-    virtio: BACKEND_RING_FEATURES | device.features,
+    virtio: BACKEND_RING_FEATURES | device.features | (iommu ? VirtioFeature.AccessPlatform : 0n),
     protocol: protocolFeaturesOf(device) | BACKEND_OPTIONAL_FEATURES,
   };
   const missing = {

@@ -1,0 +1,105 @@
+import { EnvironmentError, StateError } from "../base/index.ts";
+import { GuestMemory, type GuestMemoryOptions, type Region } from "../memory/index.ts";
+import { MAX_MEMORY_REGIONS, ProtocolFeature } from "../protocol/index.ts";
+import type { FrontendRequests } from "./requests.ts";
+
+const DEFAULT_BYTES = 64 << 20;
+
+/**
+ * Shares memory, slot by slot where the back-end has slots.
+ *
+ * @throws {EnvironmentError} it has fewer slots than there are regions
+ */
+export async function shareMemory(requests: FrontendRequests, memory: GuestMemory): Promise<void> {
+  await expectRoom(requests, memory.regions.length);
+  if (!hasSlots(requests)) return sendTable(requests, memory.regions);
+  for (const region of memory.regions) await shareRegion(requests, memory, region);
+}
+
+/** A session, as far as its memory is concerned: a `Client` is one. */
+export interface MemorySession {
+  readonly requests: FrontendRequests;
+  readonly memory: GuestMemory;
+}
+
+/** The memory of a session whose features are negotiated. @throws see `GuestMemory` */
+export function makeMemory(
+  { negotiation }: FrontendRequests,
+  {
+    memory = { size: DEFAULT_BYTES },
+    iommu,
+  }: { memory?: GuestMemoryOptions | undefined; iommu?: unknown },
+): GuestMemory {
+  const gpa = negotiation.has(ProtocolFeature.GpaAddresses);
+  return new GuestMemory(memory, { iommu: Boolean(iommu), gpa });
+}
+
+/**
+ * Shares one memory region more, also while queues run.
+ *
+ * @param size bytes; rounded up to whole pages
+ * @throws {EnvironmentError} the back-end has no slot left, or the system too few huge pages
+ * @throws {PeerClosedError | TimeoutError | ProtocolError | RemoteError}
+ */
+export async function addMemory(
+  { requests, memory }: MemorySession,
+  size: number,
+): Promise<Region> {
+  await expectRoom(requests, memory.regions.length + 1);
+  const region = memory.add(size);
+  try {
+    await shareRegion(requests, memory, region);
+    return region;
+  } catch (error) {
+    memory.remove(region);
+    throw error;
+  }
+}
+
+/**
+ * Takes a region away from the back-end, and closes it; no buffer in it may be in use.
+ *
+ * @throws {StateError} it is not this session's
+ * @throws {PeerClosedError | TimeoutError | ProtocolError | RemoteError}
+ */
+export async function removeMemory(
+  { requests, memory }: MemorySession,
+  region: Region,
+): Promise<void> {
+  if (!memory.regions.includes(region)) throw new StateError("the region is not shared (any more)");
+  if (hasSlots(requests)) {
+    await requests.remMemReg(region.description);
+  } else {
+    const others = memory.regions.filter((other) => other !== region);
+    await sendTable(requests, others);
+  }
+  memory.remove(region);
+}
+
+async function shareRegion(
+  requests: FrontendRequests,
+  memory: GuestMemory,
+  region: Region,
+): Promise<void> {
+  if (!hasSlots(requests)) return sendTable(requests, memory.regions);
+  await requests.addMemReg(region.description, region.fd);
+}
+
+async function sendTable(requests: FrontendRequests, regions: readonly Region[]): Promise<void> {
+  await requests.setMemTable(
+    regions.map(({ description }) => description),
+    regions.map(({ fd }) => fd),
+  );
+}
+
+function hasSlots({ negotiation }: FrontendRequests): boolean {
+  return negotiation.has(ProtocolFeature.ConfigureMemSlots);
+}
+
+async function expectRoom(requests: FrontendRequests, regions: number): Promise<void> {
+  const slots = hasSlots(requests) ? Number(await requests.getMaxMemSlots()) : MAX_MEMORY_REGIONS;
+  if (regions <= slots) return;
+  throw new EnvironmentError(
+    `expected a back-end with room for ${regions} memory regions, it has ${slots}; split the memory less`,
+  );
+}

@@ -1,0 +1,128 @@
+import type { Region } from "./region.ts";
+import { MAX_SPANS } from "./span-list.ts";
+
+/** More translations than pieces of a chain, so that every chain which is not refused can be served. */
+const MAX_TRANSLATIONS: number = MAX_SPANS + 1024;
+
+/** A range of I/O virtual addresses and the memory behind it. */
+export interface Translation {
+  /** First address, and the first one behind. */
+  readonly start: number;
+  readonly end: number;
+  /** I/O virtual address that the region's first mapped byte would have; may be negative. */
+  readonly origin: number;
+  readonly region: Region;
+  /** `IotlbPermission` */
+  readonly permissions: number;
+}
+
+/** Translations sorted by address. They never overlap, and those that continue each other are one. */
+export class IotlbTable {
+  readonly #entries: Translation[] = [];
+  /** Index of what answered last: neighbouring buffers mostly share one. */
+  #last = 0;
+  /** What to give up next when there are too many. */
+  #victim = 0;
+
+  get size(): number {
+    return this.#entries.length;
+  }
+
+  /** The translation that covers an address. */
+  find(address: number): Translation | undefined {
+    const last = this.#entries[this.#last];
+    if (last !== undefined && address >= last.start && address < last.end) return last;
+    const index = this.#firstBehind(address);
+    const found = this.#entries[index];
+    if (found === undefined || address < found.start) return undefined;
+    this.#last = index;
+    return found;
+  }
+
+  /** Takes a translation; of one that was there and leads elsewhere, only what lies outside stays. */
+  add(added: Translation): void {
+    const parts: Translation[] = [];
+    let at = added.start;
+    for (let i = this.#firstBehind(at); at < added.end; i += 1) {
+      const known = this.#entries[i];
+      if (known === undefined || known.start >= added.end) break;
+      if (!leadsAlike(known, added)) continue;
+      const start = Math.max(known.start, at);
+      const end = Math.min(known.end, added.end);
+      if (start > at) parts.push({ ...added, start: at, end: start });
+      parts.push({ ...added, start, end, permissions: known.permissions | added.permissions });
+      at = end;
+    }
+    if (at < added.end) parts.push({ ...added, start: at });
+    this.remove(added.start, added.end);
+    this.#insert(parts);
+    while (this.#entries.length > MAX_TRANSLATIONS) this.#giveUp();
+  }
+
+  /** Forgets what lies in `[start, end)`; translations are cut at its ends. */
+  remove(start: number, end: number): void {
+    const from = this.#firstBehind(start);
+    let to = from;
+    while ((this.#entries[to]?.start ?? Infinity) < end) to += 1;
+    const [first, last] = [this.#entries[from], this.#entries[to - 1]];
+    if (to === from || first === undefined || last === undefined) return;
+    const kept: Translation[] = [];
+    if (first.start < start) kept.push({ ...first, end: start });
+    if (last.end > end) kept.push({ ...last, start: end });
+    this.#entries.splice(from, to - from, ...kept);
+  }
+
+  clear(): void {
+    this.#entries.length = 0;
+  }
+
+  /** Index of the first translation that ends behind an address. */
+  #firstBehind(address: number): number {
+    let low = 0;
+    let high = this.#entries.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#entries[middle]?.end ?? Infinity) > address) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
+  /** Parts that follow each other, into a place where nothing is. */
+  #insert(parts: readonly Translation[]): void {
+    const [first] = parts;
+    if (first === undefined) return;
+    const index = this.#firstBehind(first.start);
+    const before = this.#entries[index - 1];
+    const after = this.#entries[index];
+    const merged: Translation[] = [];
+    for (const part of [before, ...parts, after]) {
+      const last = merged.at(-1);
+      if (part === undefined) continue;
+      if (last !== undefined && continues(last, part)) {
+        merged[merged.length - 1] = { ...last, end: part.end };
+      } else merged.push(part);
+    }
+    const from = before === undefined ? index : index - 1;
+    const count = Number(before !== undefined) + Number(after !== undefined);
+    this.#entries.splice(from, count, ...merged);
+  }
+
+  /** In turns, so that no choice of addresses makes it always the one that is needed next. */
+  #giveUp(): void {
+    this.#victim = (this.#victim + 7919) % this.#entries.length;
+    this.#entries.splice(this.#victim, 1);
+  }
+}
+
+function leadsAlike(a: Translation, b: Translation): boolean {
+  return a.region === b.region && a.origin === b.origin;
+}
+
+function continues(before: Translation, after: Translation): boolean {
+  return (
+    before.end === after.start &&
+    before.permissions === after.permissions &&
+    leadsAlike(before, after)
+  );
+}

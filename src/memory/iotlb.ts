@@ -1,0 +1,205 @@
+import { MemoryAccessError } from "../base/index.ts";
+import { IotlbPermission } from "../protocol/index.ts";
+import { type AddressSpace, Resolved } from "./address-space.ts";
+import { IotlbMisses, type MissHandler } from "./iotlb-misses.ts";
+import { IotlbTable, type Translation } from "./iotlb-table.ts";
+import type { RegionTable } from "./region-table.ts";
+import type { SpanList } from "./span-list.ts";
+import { type MemoryView, WINDOW_SIZE } from "./window.ts";
+
+const { Read, Write } = IotlbPermission;
+/** Addresses are used as numbers. */
+const NUMBER_LIMIT = 2n ** 53n;
+const END = 2n ** 64n;
+
+/**
+ * The back-end's I/O virtual addresses (specification: "IOMMU support"): translations as the
+ * front-end gave them, and the regions behind. What is not known is asked for, once, and is a
+ * {@link Resolved.Miss} until the front-end has answered.
+ *
+ * An update adds: it never takes permissions away from an equal translation, as a virtual IOMMU may
+ * tell only those that were asked for. Only an invalidation takes away.
+ */
+export class Iotlb implements AddressSpace {
+  readonly #regions: RegionTable;
+  readonly #table = new IotlbTable();
+  readonly #misses: IotlbMisses;
+  /** Generation of the regions that the translations were looked up in. */
+  #regionsSeen = -1;
+  #changes = 0;
+  /** The address that is looked up: a field, as a parameter of that size would be allocated. */
+  #address = 0.5;
+
+  constructor(regions: RegionTable, onMiss: MissHandler) {
+    this.#regions = regions;
+    this.#misses = new IotlbMisses(onMiss);
+  }
+
+  get generation(): number {
+    return this.#regions.generation + this.#changes;
+  }
+
+  get broken(): boolean {
+    return this.#regions.broken;
+  }
+
+  /** Translations that are known; neighbours that continue each other are one. */
+  get size(): number {
+    return this.#table.size;
+  }
+
+  /**
+   * IOTLB_MSG, update.
+   *
+   * @param iova first I/O virtual address
+   * @param size bytes
+   * @param userAddress where they lie: a user address of the front-end
+   * @param permissions one of `IotlbPermission`
+   * @throws {MemoryAccessError} the numbers make no range, or it does not lie in memory; nothing changed
+   */
+  update(iova: bigint, size: bigint, userAddress: bigint, permissions: number): void {
+    this.#forgetOldRegions();
+    expectRange(iova, size, userAddress, permissions);
+    for (const found of this.#locateAll(iova, size, userAddress, permissions)) {
+      this.#table.add(found);
+    }
+    this.#misses.updated(Number(iova), Number(iova + size), permissions);
+    this.#changes += 1;
+  }
+
+  /**
+   * The first address behind a range that is invalidated. A size of 0 at address 0 is the whole
+   * space: 2^64 does not fit the field, and QEMU sends just that for a global flush.
+   */
+  endOf(iova: bigint, size: bigint): bigint {
+    return size === 0n && iova === 0n ? END : iova + size;
+  }
+
+  /** IOTLB_MSG, invalidate. What used the range must have stopped before. */
+  invalidate(iova: bigint, size: bigint): void {
+    const end = this.endOf(iova, size);
+    // Nothing is known from 2^53 on.
+    const limited = end > NUMBER_LIMIT ? NUMBER_LIMIT : end;
+    if (iova < limited) this.#table.remove(Number(iova), Number(limited));
+    this.#misses.forgetDenials();
+    this.#changes += 1;
+  }
+
+  /** Forgets everything, also what was asked for. */
+  clear(): void {
+    this.#table.clear();
+    this.#misses.clear();
+    this.#changes += 1;
+  }
+
+  resolve(low: number, high: number, length: number, write: boolean, out: SpanList): Resolved {
+    this.#forgetOldRegions();
+    const needed = write ? Write : Read;
+    // Rounded where it is 2^53 or more, and negative from 2^63 on: nothing is there.
+    this.#address = (high | 0) * 2 ** 32 + (low >>> 0);
+    while (length > 0) {
+      const found = this.#table.find(this.#address);
+      if (found === undefined || (found.permissions & needed) === 0) return this.#miss(needed);
+      const take = Math.min(length, found.end - this.#address);
+      const at = this.#address - found.origin;
+      const index = Math.floor(at / WINDOW_SIZE);
+      if (!found.region.push(index, at - index * WINDOW_SIZE, take, out)) return Resolved.Fault;
+      this.#address += take;
+      length -= take;
+    }
+    return Resolved.Ok;
+  }
+
+  /**
+   * Contiguous memory for a part of a ring; undefined: a translation is missing, and was asked for.
+   *
+   * @param needed permissions
+   * @throws {MemoryAccessError} the front-end gave no such permission, or the range is not contiguous
+   */
+  locate(iova: bigint, length: number, needed: number): MemoryView | undefined {
+    this.#forgetOldRegions();
+    this.#address = iova + BigInt(length) > NUMBER_LIMIT ? -1 : Number(iova);
+    const end = this.#address + length;
+    const first = this.#table.find(this.#address);
+    const missing = needed & ~(first?.permissions ?? 0);
+    if (first === undefined || missing !== 0) return this.#missing(missing);
+    for (let found = first; found.end < end;) {
+      this.#address = found.end;
+      const next = this.#table.find(this.#address);
+      const wanted = needed & ~(next?.permissions ?? 0);
+      if (next === undefined || wanted !== 0) return this.#missing(wanted);
+      if (next.region !== first.region || next.origin !== first.origin) {
+        throw new MemoryAccessError(
+          `expected ${length} bytes from IOVA 0x${iova.toString(16)} to be contiguous in one memory region, ` +
+            `they are not from 0x${found.end.toString(16)} on`,
+        );
+      }
+      found = next;
+    }
+    const head = first.region.start - first.region.origin;
+    return first.region.view(Number(iova) - first.origin - head, length);
+  }
+
+  #missing(permissions: number): undefined {
+    const address = this.#address;
+    if (this.#miss(permissions) === Resolved.Miss) return undefined;
+    throw new MemoryAccessError(
+      `expected memory at IOVA 0x${address.toString(16)} that may be ${nameOf(permissions)}, the front-end does not allow it`,
+    );
+  }
+
+  /** Of `#address`, which a front-end that has said no is not asked for again. */
+  #miss(permissions: number): Resolved {
+    if (this.#address < 0 || this.#address >= Number(NUMBER_LIMIT)) return Resolved.Fault;
+    return this.#misses.want(this.#address, permissions) ? Resolved.Miss : Resolved.Fault;
+  }
+
+  /** Translations go with the regions that they lead to; what is used is asked for again. */
+  #forgetOldRegions(): void {
+    if (this.#regionsSeen === this.#regions.generation) return;
+    this.#regionsSeen = this.#regions.generation;
+    this.#table.clear();
+  }
+
+  /** A range may run on into a region that adjoins in user addresses. */
+  #locateAll(iova: bigint, size: bigint, userAddress: bigint, permissions: number): Translation[] {
+    const all: Translation[] = [];
+    for (let done = 0n; done < size;) {
+      const region = this.#regions.regionAt(userAddress + done);
+      if (region === undefined) {
+        throw new MemoryAccessError(
+          `VHOST_USER_IOTLB_MSG: expected user address 0x${userAddress.toString(16)} + ${size} bytes inside ` +
+            `the memory regions, nothing is at 0x${(userAddress + done).toString(16)}`,
+        );
+      }
+      const { description } = region;
+      const offset = userAddress + done - description.userAddress;
+      const left = description.size - offset;
+      const take = left < size - done ? left : size - done;
+      const start = Number(iova + done);
+      const head = region.start - region.origin;
+      const origin = start - Number(offset) - head;
+      all.push({ start, end: start + Number(take), origin, region, permissions });
+      done += take;
+    }
+    return all;
+  }
+}
+
+function expectRange(iova: bigint, size: bigint, userAddress: bigint, permissions: number): void {
+  if (size === 0n || iova + size > NUMBER_LIMIT || userAddress + size > END) {
+    throw new MemoryAccessError(
+      `VHOST_USER_IOTLB_MSG: expected a size above 0, IOVA + size up to 2^53 and user address + size up to 2^64, ` +
+        `got IOVA 0x${iova.toString(16)}, user address 0x${userAddress.toString(16)}, ${size} bytes`,
+    );
+  }
+  if (permissions < Read || permissions > IotlbPermission.ReadWrite) {
+    throw new MemoryAccessError(
+      `VHOST_USER_IOTLB_MSG: expected permissions of 1 (read) to 3 (both) in an update, got ${permissions}`,
+    );
+  }
+}
+
+function nameOf(permissions: number): string {
+  return permissions === Read ? "read" : "written";
+}
