@@ -20,8 +20,8 @@ export const CONNECTION_PHASES = [
 ] as const;
 export type ConnectionPhase = (typeof CONNECTION_PHASES)[number];
 
-/** Nanoseconds of each phase. */
-export type ConnectionTiming = Readonly<Record<ConnectionPhase, number>>;
+/** Nanoseconds of each phase, and of all until the first request was handed over. */
+export type ConnectionTiming = Readonly<Record<ConnectionPhase | "setUp", number>>;
 
 const SECTOR = 512;
 const MEMORY_BYTES = 256 << 10;
@@ -39,7 +39,8 @@ const TIMED: Partial<Record<number, ConnectionPhase>> = {
  * Opens a session to a block back-end, reads its first sector, closes, and tells how long each phase
  * took: `connect` the system call; `features`, `protocolFeatures`, `memoryTable` from the request to
  * its reply; `firstKick` from SET_VRING_NUM until the first request is handed over;
- * `firstCompletion` from there until it is completed.
+ * `firstCompletion` from there until it is completed; `setUp` from the first connect until the first
+ * request is handed over.
  *
  * @throws what {@link Client.connect} throws; {@link DeviceError}
  */
@@ -47,15 +48,17 @@ export async function timeConnection(
   path: string,
   options: WaitOptions = {},
 ): Promise<ConnectionTiming> {
-  const timing: Record<ConnectionPhase, number> = {
+  const timing: Record<ConnectionPhase | "setUp", number> = {
     connect: 0,
     features: 0,
     protocolFeatures: 0,
     memoryTable: 0,
     firstKick: 0,
     firstCompletion: 0,
+    setUp: 0,
   };
-  let since = now();
+  const begin = now();
+  let since = begin;
   const socket = await connectSocket(path, options);
   timing.connect = now() - since;
   const client = await Client.over(socket, {
@@ -87,6 +90,7 @@ export async function timeConnection(
     queue.submit(queue.acquire(), BlockRequest.In, 0, SECTOR);
     queue.publish();
     const kicked = now();
+    timing.setUp = kicked - begin;
     await done.promise;
     timing.firstKick = kicked - start;
     timing.firstCompletion = now() - kicked;

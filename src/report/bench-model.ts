@@ -11,11 +11,15 @@ export interface BenchReport {
   readonly seconds: number;
   /** Requests a second: of block devices. */
   readonly iops?: number;
+  /** Of connections. */
+  readonly sessionsPerSecond?: number;
+  /** Of connections, by phase. */
+  readonly phasesUs?: Readonly<Record<string, LatencySummary>>;
   /** Of network devices. */
   readonly framesPerSecond?: number;
   /** Of `net loop`, where {@link framesPerSecond} are those that came back. */
   readonly sentFramesPerSecond?: number;
-  readonly bytesPerSecond: number;
+  readonly bytesPerSecond?: number;
   readonly latencyUs?: LatencySummary;
   /** Pairs of percentile and µs, for a curve. */
   readonly percentiles?: readonly (readonly [number, number])[];

@@ -1,24 +1,19 @@
-import type { BenchReport } from "./bench-model.ts";
+import type { BenchReport, LatencySummary } from "./bench-model.ts";
 
 /** A few lines for people. */
 export function benchLines(report: BenchReport): string[] {
   const { requests, seconds, bytesPerSecond, latencyUs } = report;
-  const rate = report.iops ?? report.framesPerSecond ?? 0;
-  const unit = report.iops === undefined ? "frames/s" : "IOPS";
+  const { name, unit } = rateOf(report);
+  const throughput =
+    bytesPerSecond === undefined ? "" : `, ${(bytesPerSecond / 2 ** 20).toFixed(1)} MiB/s`;
   const lines = [
-    `${group(rate)} ${unit}, ${(bytesPerSecond / 2 ** 20).toFixed(1)} MiB/s ` +
-      `(${group(requests)} in ${seconds.toFixed(2)} s)`,
+    `${group(report[name] ?? 0)} ${unit}${throughput} (${group(requests)} in ${seconds.toFixed(2)} s)`,
   ];
   if (report.sentFramesPerSecond !== undefined)
     lines.push(`sent: ${group(report.sentFramesPerSecond)} frames/s`);
-  if (latencyUs) {
-    const { min, p50, p90, p99, p999, max } = latencyUs;
-    const us = (value: number): string => value.toFixed(1);
-    lines.push(
-      `latency µs: min ${us(min)}, p50 ${us(p50)}, p90 ${us(p90)}, p99 ${us(p99)}, ` +
-        `p99.9 ${us(p999)}, max ${us(max)}`,
-    );
-  }
+  for (const [phase, latency] of Object.entries(report.phasesUs ?? {}))
+    lines.push(`${phase.padEnd(16)} ${summary(latency)} µs`);
+  if (latencyUs) lines.push(`latency µs: ${summary(latencyUs)}`);
   return lines;
 }
 
@@ -28,12 +23,31 @@ export function findRegression(
   before: BenchReport,
   tolerance: number,
 ): string | undefined {
-  const name = now.iops === undefined ? "framesPerSecond" : "iops";
+  const { name } = rateOf(now);
   const [was, is] = [before[name] ?? 0, now[name] ?? 0];
   const least = was * (1 - tolerance / 100);
   if (is >= least) return undefined;
   const change = ((is / was - 1) * 100).toFixed(1);
   return `expected ${name} of at least ${group(least)} (${group(was)} less ${tolerance} %), got ${group(is)} (${change} %)`;
+}
+
+/** What a report's rate is called. */
+function rateOf(report: BenchReport): {
+  name: "iops" | "framesPerSecond" | "sessionsPerSecond";
+  unit: string;
+} {
+  if (report.iops !== undefined) return { name: "iops", unit: "IOPS" };
+  if (report.sessionsPerSecond !== undefined)
+    return { name: "sessionsPerSecond", unit: "sessions/s" };
+  return { name: "framesPerSecond", unit: "frames/s" };
+}
+
+function summary({ min, p50, p90, p99, p999, max }: LatencySummary): string {
+  const us = (value: number): string => value.toFixed(1);
+  return (
+    `min ${us(min)}, p50 ${us(p50)}, p90 ${us(p90)}, p99 ${us(p99)}, ` +
+    `p99.9 ${us(p999)}, max ${us(max)}`
+  );
 }
 
 function group(value: number): string {

@@ -147,3 +147,17 @@ for (const [what, device] of [
     assert.ok(!warnings.includes("no frame passed"));
   });
 }
+
+test("bench connect measures sessions, phase by phase", async (t) => {
+  const space = new Workspace(t);
+  const { socket } = await space.serve(["--size", "1M"]);
+  const words = ["bench", "connect", socket, "--requests", "20"];
+  const { code, stdout, stderr } = await space.run([...words, "--json"]);
+  assert.equal(code, 0, stderr);
+  const { requests, sessionsPerSecond = 0, phasesUs = {}, latencyUs } = reportOf(stdout);
+  assert.equal(requests, 20);
+  assert.ok(sessionsPerSecond > 0);
+  const [connect, first] = [phasesUs.connect?.p50 ?? 0, phasesUs.firstKick?.p50 ?? 0];
+  assert.ok(connect > 0 && first > 0 && (latencyUs?.p50 ?? 0) > first, stdout);
+  assert.match((await space.run(words)).stdout, /^[\d,]+ sessions\/s .*\nconnect {10}min/);
+});

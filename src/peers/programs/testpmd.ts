@@ -13,6 +13,8 @@ export interface TestpmdOptions {
   readonly queuePairs?: number | undefined;
   /** Further properties of the virtual device, e.g. `packed_vq=1`. */
   readonly deviceOptions?: string | undefined;
+  /** DPDK's map of threads to processors, e.g. `0@1,1@1`; default `0,1`. */
+  readonly lcores?: string | undefined;
   /** Hugepage-free memory; default 512. */
   readonly memoryMiB?: number | undefined;
   /** Further arguments after `--`, e.g. `["--forward-mode=txonly"]`. */
@@ -38,7 +40,7 @@ export function testpmdArguments(options: TestpmdOptions, name: string): string[
       ? `net_vhost0,iface=${options.socketPath}`
       : `net_virtio_user0,path=${options.socketPath}`;
   return [
-    "--lcores=0,1",
+    `--lcores=${options.lcores ?? "0,1"}`,
     "--no-huge",
     "-m",
     `${options.memoryMiB ?? 512}`,

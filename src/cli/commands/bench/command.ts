@@ -13,10 +13,25 @@ import { parseChoice, parseDuration, parseInteger, parseSize } from "../../units
 
 const count = (most: number) => checked(parseInteger(1, most));
 
-/** Options of every bench. */
-function benchCommand(name: string, description: string) {
+/** Options of every bench: what becomes of the result. */
+function reportingCommand(name: string, description: string) {
   return commonCommand(name)
     .description(description)
+    .option("--json", "print one JSON document")
+    .option("--json-file <file>", "save the JSON document as well")
+    .option("--html <file>", "save a page with curves")
+    .option("--baseline <file>", "fail where the result is worse than that --json-file")
+    .addOption(
+      new Option("--tolerance <percent>", "how much worse than the baseline it may be")
+        .default(10, "10")
+        .argParser(checked(parseInteger(0, 100))),
+    )
+    .addOption(timeoutOption);
+}
+
+/** Options of everything that is a load on rings. */
+function loadCommand(name: string, description: string) {
+  return reportingCommand(name, description)
     .option("--seconds <duration>", "how long to measure; default 5s", checked(parseDuration))
     .addOption(
       new Option("--warmup <duration>", "how long to go on before anything counts")
@@ -41,21 +56,11 @@ function benchCommand(name: string, description: string) {
     .option("--packed", "use packed rings where they are offered")
     .option("--in-order", "have requests completed in their order where that is offered")
     .option("--listen", "make the socket and wait for the back-end to connect")
-    .addOption(strictOption)
-    .addOption(timeoutOption)
-    .option("--json", "print one JSON document")
-    .option("--json-file <file>", "save the JSON document as well")
-    .option("--html <file>", "save a page with curves")
-    .option("--baseline <file>", "fail where the result is worse than that --json-file")
-    .addOption(
-      new Option("--tolerance <percent>", "how much worse than the baseline it may be")
-        .default(10, "10")
-        .argParser(checked(parseInteger(0, 100))),
-    );
+    .addOption(strictOption);
 }
 
 export function addBenchCommand(program: Command, context: Context): void {
-  const block = benchCommand("block", "a block device: requests a second and their latency")
+  const block = loadCommand("block", "a block device: requests a second and their latency")
     .argument("<socket>", "path of the back-end's socket")
     .addOption(
       new Option("--rw <what>", `what is done: ${BLOCK_WORKLOADS.join(", ")} (7 reads to 3 writes)`)
@@ -89,7 +94,7 @@ export function addBenchCommand(program: Command, context: Context): void {
     .action(async (socket, options) =>
       (await import("./block.ts")).benchBlock(socket, options, context),
     );
-  const net = benchCommand("net", "a network device: frames a second")
+  const net = loadCommand("net", "a network device: frames a second")
     .argument(
       "<what>",
       "tx: send; rx: take what comes; loop: both",
@@ -118,8 +123,22 @@ export function addBenchCommand(program: Command, context: Context): void {
     .action(async (what, socket, options) =>
       (await import("./net.ts")).benchNet(what, socket, options, context),
     );
+  const connect = reportingCommand(
+    "connect",
+    "a block back-end: how long a session takes to come up",
+  )
+    .argument("<socket>", "path of the back-end's socket")
+    .addOption(
+      new Option("--requests <number>", "sessions, one after another")
+        .default(200, "200")
+        .argParser(count(2 ** 31 - 1)),
+    )
+    .action(async (socket, options) =>
+      (await import("./connect.ts")).benchConnect(socket, options, context),
+    );
   const bench = groupCommand("bench").description("measure: throughput and latency");
   bench.addCommand(block as unknown as Command);
   bench.addCommand(net as unknown as Command);
+  bench.addCommand(connect as unknown as Command);
   program.addCommand(bench as unknown as Command);
 }
