@@ -1,5 +1,6 @@
 import type { DeviceName } from "../protocol/index.ts";
 import type { CheckContext } from "./context.ts";
+import type { FrontendContext } from "./front-end/context.ts";
 
 /**
  * How much a rule binds. What breaks a MUST is FAIL, a SHOULD is WARN; ROBUSTNESS is not promised by
@@ -23,7 +24,8 @@ export interface Needs {
   readonly request?: true;
 }
 
-export interface Check {
+/** What there is to know of a check without making it. */
+export interface CheckInfo {
   /** `section/number`; stable for ever. */
   readonly id: string;
   /** What must hold, as a sentence. */
@@ -31,6 +33,10 @@ export interface Check {
   readonly strength: Strength;
   /** Headings of the vhost-user specification, or sections of VIRTIO. */
   readonly section: string;
+}
+
+/** A check of a back-end: the suite is the front-end. */
+export interface Check extends CheckInfo {
   readonly needs?: Needs;
   /**
    * What it does may upset the target: a clean session is made before and after it. Default: the
@@ -40,11 +46,19 @@ export interface Check {
   run(t: CheckContext): Promise<void>;
 }
 
+/** A check of a front-end: the suite is the back-end, and plays the device. */
+export interface FrontendCheck extends CheckInfo {
+  /** Only with a monitor ({qmp}): the check stops, resets or migrates the machine. */
+  readonly needsMonitor?: true;
+  run(t: FrontendContext): Promise<void>;
+}
+
 /** The part of an id in front of the slash. */
-export function sectionOf({ id }: Pick<Check, "id">): string {
+export function sectionOf({ id }: CheckInfo): string {
   return id.slice(0, id.indexOf("/"));
 }
 
+/** Whether a clean session is made before and after it. */
 export function isHostile(check: Check): boolean {
   return check.hostile ?? check.strength === "ROBUSTNESS";
 }

@@ -1,4 +1,9 @@
-import { describeMessage, type DeviceName, type Header } from "../protocol/index.ts";
+import {
+  describeMessage,
+  type DeviceName,
+  type Direction,
+  type Header,
+} from "../protocol/index.ts";
 
 /** Lines kept of a check's beginning and of its end; a flood's middle tells nothing. */
 const HEAD_LINES = 150;
@@ -17,9 +22,16 @@ export class Exchange {
   }
 
   /** A message. @param way `>` from the suite, `<` from the target */
-  message(session: string, way: ">" | "<", header: Header, payload: Uint8Array, fds: number): void {
+  message(
+    session: string,
+    way: ">" | "<",
+    header: Header,
+    payload: Uint8Array,
+    fds: number,
+    direction: Direction = "front-end",
+  ): void {
     const device = this.#device;
-    const shape = { direction: "front-end" as const, header, payload, descriptors: fds, device };
+    const shape = { direction, header, payload, descriptors: fds, device };
     this.#add(`${session} ${way} ${describeMessage(shape)}`);
   }
 

@@ -7,15 +7,25 @@
  * - {@link checks} are those of the catalogue
  * - {@link runChecks} makes them on a {@link Target}
  */
-export type { Check, Needs, Strength } from "./check.ts";
+export type { Check, CheckInfo, FrontendCheck, Needs, Strength } from "./check.ts";
 export type { CheckContext } from "./context.ts";
 export type { Up, UpOptions } from "./drive/bring-up.ts";
 export { type Facts, missing, survey } from "./facts.ts";
 export { CheckFailure, CheckSkip } from "./failure.ts";
 export { type Profile, profiles } from "./profiles.ts";
-export { checks } from "./registry.ts";
+export { checks, frontendChecks } from "./registry.ts";
 export type { CheckResult, Finding, Verdict } from "./result.ts";
 export { runCheck, runChecks, type RunOptions } from "./runner.ts";
+export type { FrontendContext, Talk } from "./front-end/context.ts";
+export type { Conversation, Message, MockOptions } from "./front-end/mock.ts";
+export type { Monitor } from "./front-end/monitor.ts";
+export { FrontendProgram, type FrontendProgramOptions } from "./front-end/program.ts";
+export {
+  type FrontendRunOptions,
+  runFrontendCheck,
+  runFrontendChecks,
+} from "./front-end/runner.ts";
+export type { FrontendRun, FrontendTarget } from "./front-end/target.ts";
 export { selectChecks, type Selection } from "./select.ts";
 export { ProgramTarget, type ProgramOptions } from "./target/program-target.ts";
 export { SocketTarget } from "./target/socket-target.ts";

@@ -1,4 +1,4 @@
-import { type Check, isHostile, sectionOf } from "./check.ts";
+import { type Check, type CheckInfo, isHostile, sectionOf } from "./check.ts";
 
 /** Slow ones: they need time, or very much of something. */
 const LONG = new Set(["split/23", "split/24", "hostile/20", "hostile/21", "net/16", "conn/2"]);
@@ -21,25 +21,25 @@ const SMOKE: Readonly<Record<string, number>> = {
   fs: 2,
 };
 
-const isFrontEnd = (check: Check): boolean => sectionOf(check) === "fe";
+const isFrontEnd = (check: CheckInfo): boolean => sectionOf(check) === "fe";
 
 /** Which checks belong to a profile. */
 const PROFILES = {
-  smoke: (check: Check) =>
+  smoke: (check: CheckInfo) =>
     check.id === "framing/5" || Number(check.id.split("/")[1]) <= (SMOKE[sectionOf(check)] ?? 0),
-  standard: (check: Check) =>
+  standard: (check: CheckInfo) =>
     !LONG.has(check.id) && sectionOf(check) !== "fuzz" && !isFrontEnd(check),
-  hostile: (check: Check) =>
-    !isFrontEnd(check) && (HOSTILE.has(sectionOf(check)) || isHostile(check)),
-  migration: (check: Check) => MIGRATION.has(sectionOf(check)),
-  long: (check: Check) => LONG.has(check.id),
+  hostile: (check: CheckInfo) =>
+    !isFrontEnd(check) && (HOSTILE.has(sectionOf(check)) || isHostile(check as Check)),
+  migration: (check: CheckInfo) => MIGRATION.has(sectionOf(check)),
+  long: (check: CheckInfo) => LONG.has(check.id),
   "front-end": isFrontEnd,
-  all: (check: Check) => !isFrontEnd(check),
+  all: (check: CheckInfo) => !isFrontEnd(check),
 } as const;
 
 export type Profile = keyof typeof PROFILES;
 export const profiles = Object.keys(PROFILES) as Profile[];
 
-export function isInProfile(check: Check, profile: Profile): boolean {
+export function isInProfile(check: CheckInfo, profile: Profile): boolean {
   return PROFILES[profile](check);
 }

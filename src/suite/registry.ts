@@ -1,9 +1,13 @@
-import type { Check } from "./check.ts";
+import type { Check, FrontendCheck } from "./check.ts";
 import { ack } from "./checks/ack.ts";
+import { fe } from "./checks/fe.ts";
 import { features } from "./checks/features.ts";
 import { framing } from "./checks/framing.ts";
 import { header } from "./checks/header.ts";
 import { proto } from "./checks/proto.ts";
 
-/** Every check, in the order in which they are made. */
+/** Every check of a back-end, in the order in which they are made. */
 export const checks: readonly Check[] = [header, framing, features, proto, ack].flat();
+
+/** Every check of a front-end. */
+export const frontendChecks: readonly FrontendCheck[] = fe;

@@ -1,17 +1,15 @@
-import { Deferred, delay } from "../base/index.ts";
+import { delay } from "../base/index.ts";
 import { type Check, isHostile } from "./check.ts";
 import { CheckContext } from "./context.ts";
 import { kitOf } from "./drive/kits.ts";
 import { type Facts, missing } from "./facts.ts";
-import { CheckFailure, CheckSkip } from "./failure.ts";
+import { CheckFailure } from "./failure.ts";
+import { guarded } from "./guarded.ts";
 import { seededRandom } from "./random.ts";
-import type { CheckResult, Finding, Verdict } from "./result.ts";
-import { endText, type ProcessEnd, type Target, type TargetStory } from "./target/target.ts";
+import type { CheckResult } from "./result.ts";
+import type { Target, TargetStory } from "./target/target.ts";
 import type { Times } from "./times.ts";
-
-/** What a C library, a sanitizer or a language's run time says when a program has a bug. */
-const COMPLAINT =
-  /Assertion [`'].*failed|(?:Address|Thread|Memory|UndefinedBehavior)Sanitizer|runtime error: |panicked at|stack smashing detected|double free|malloc\(\): |free\(\): /;
+import { deathOf, headOf, judge, skipped } from "./verdict.ts";
 
 /** A process that dies of what a check did is seen dead this soon. */
 const DEATH_MS = 100;
@@ -64,7 +62,7 @@ export async function runCheck(check: Check, options: RunOptions): Promise<Check
   target.story();
   let ended: unknown;
   try {
-    await guarded(t, check, options.signal, async () => {
+    await guarded(check, times, options.signal, async () => {
       if (isHostile(check)) await sane(t, "before");
       await check.run(t);
       if (isHostile(check)) await sane(t, "after");
@@ -75,7 +73,7 @@ export async function runCheck(check: Check, options: RunOptions): Promise<Check
     t.close();
   }
   const { ends, output } = await storyOf(target, ended instanceof CheckFailure);
-  const outcome = judge(check, t, deathOf(facts, ends, output) ?? ended);
+  const outcome = judge(check, t, deathOf(facts.oneSession, ends, output) ?? ended);
   return {
     ...headOf(check),
     ...outcome,
@@ -84,28 +82,6 @@ export async function runCheck(check: Check, options: RunOptions): Promise<Check
     exchange: t.exchange.lines,
     output: output === "" ? undefined : output,
   };
-}
-
-/** The check within its time; what it left running ends as its sessions are closed. */
-async function guarded(
-  t: CheckContext,
-  { id }: Check,
-  signal: AbortSignal | undefined,
-  run: () => Promise<void>,
-): Promise<void> {
-  const { checkMs } = t.times;
-  const late = new CheckFailure(`${id} took too long`, {
-    grade: "FAIL",
-    expected: `an end within ${checkMs} ms`,
-    actual: "still waiting",
-  });
-  const limit = new Deferred<void>({ timeoutMs: checkMs, signal }, () => late);
-  const work = run();
-  work.then(
-    () => limit.resolve(),
-    (error: unknown) => limit.reject(error),
-  );
-  await limit.promise;
 }
 
 /** A clean session, with a request where one is known. */
@@ -135,24 +111,6 @@ async function storyOf(target: Target, failed: boolean): Promise<TargetStory> {
   return target.story();
 }
 
-/** A target that died of the check, if it did. */
-function deathOf(
-  { oneSession }: Facts,
-  ends: readonly ProcessEnd[],
-  output: string,
-): CheckFailure | undefined {
-  const end = ends.find(({ signal }) => signal !== null) ?? (oneSession ? undefined : ends[0]);
-  // A process in a sandbox of its own hides how it ended, and a sanitizer does not always end it.
-  const [complaint] = output.split("\n").filter((text) => COMPLAINT.test(text));
-  if (end === undefined && complaint === undefined) return undefined;
-  const actual = [end && endText(end), complaint?.trim()].filter(Boolean).join(": ");
-  return new CheckFailure("the target's process crashed", {
-    grade: "FAIL",
-    expected: "a process that goes on",
-    actual,
-  });
-}
-
 /** Whether the target serves again; a process of ours that hangs is started anew. */
 async function recovered({ target, facts, times }: RunOptions): Promise<boolean> {
   const tried = async (): Promise<boolean> => {
@@ -174,45 +132,4 @@ async function recovered({ target, facts, times }: RunOptions): Promise<boolean>
     return false;
   }
   return tried();
-}
-
-function judge(
-  { strength }: Check,
-  { warnings, values }: CheckContext,
-  ended: unknown,
-): { verdict: Verdict; reason?: string; findings: readonly Finding[] } {
-  const warned = warnings.map(findingOf);
-  if (ended instanceof CheckSkip) {
-    return { verdict: "SKIP", reason: ended.message, findings: warned };
-  }
-  if (ended instanceof CheckFailure) {
-    const verdict = ended.grade ?? (strength === "SHOULD" ? "WARN" : "FAIL");
-    const finding = findingOf(ended);
-    return { verdict, reason: line(finding), findings: [finding, ...warned] };
-  }
-  if (ended !== undefined) {
-    const reason = ended instanceof Error ? (ended.stack ?? ended.message) : "not an error";
-    return { verdict: "ERROR", reason, findings: warned };
-  }
-  const [first] = warned;
-  if (first !== undefined) return { verdict: "WARN", reason: line(first), findings: warned };
-  if (strength === "-") return { verdict: "INFO", reason: values.join("; "), findings: [] };
-  return { verdict: "PASS", findings: [] };
-}
-
-function findingOf({ message, expected, actual }: CheckFailure): Finding {
-  return { message, expected, actual };
-}
-
-function line({ message, expected, actual }: Finding): string {
-  return expected === undefined ? message : `${message}: expected ${expected}, got ${actual}`;
-}
-
-function headOf({ id, title, strength, section }: Check) {
-  return { id, title, strength, section };
-}
-
-function skipped(check: Check, reason: string): CheckResult {
-  const nothing = { findings: [], values: [], durationMs: 0, exchange: [] };
-  return { ...headOf(check), verdict: "SKIP", reason, ...nothing };
 }

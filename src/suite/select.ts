@@ -1,5 +1,5 @@
 import { UsageError } from "../base/index.ts";
-import { type Check, sectionOf, type Strength } from "./check.ts";
+import { type CheckInfo, sectionOf, type Strength } from "./check.ts";
 import { isInProfile, type Profile } from "./profiles.ts";
 
 /** Which checks to make. */
@@ -20,7 +20,7 @@ export interface Selection {
  *
  * @throws {UsageError} a pattern names none of `checks`
  */
-export function selectChecks(checks: readonly Check[], selection: Selection): Check[] {
+export function selectChecks<C extends CheckInfo>(checks: readonly C[], selection: Selection): C[] {
   const { only, except = [], profile, strengths, shard } = selection;
   const wanted = (only ?? []).map((pattern) => matcher(checks, pattern));
   const unwanted = except.map((pattern) => matcher(checks, pattern));
@@ -40,8 +40,8 @@ export function fits(id: string, pattern: string): boolean {
   return new RegExp(`^${escaped}$`).test(id);
 }
 
-function matcher(checks: readonly Check[], pattern: string): (check: Check) => boolean {
-  const matches = ({ id }: Check): boolean => fits(id, pattern);
+function matcher(checks: readonly CheckInfo[], pattern: string): (check: CheckInfo) => boolean {
+  const matches = ({ id }: CheckInfo): boolean => fits(id, pattern);
   if (checks.some(matches)) return matches;
   const sections = [...new Set(checks.map(sectionOf))].join(", ");
   throw new UsageError(

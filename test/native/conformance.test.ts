@@ -4,13 +4,17 @@ import {
   type Check,
   type CheckResult,
   checks,
+  frontendChecks,
   runCheck,
+  runFrontendCheck,
   survey,
   timesOf,
 } from "../../src/suite/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { InProcessTarget } from "./conformance/in-process-target.ts";
 import type { Base, Mutant } from "./conformance/mutant.ts";
+import { InProcessFrontend } from "./conformance/in-process-frontend.ts";
+import { frontendMutants } from "./conformance/mutants/fe.ts";
 import { mutants } from "./conformance/mutants/index.ts";
 
 guardLeaks();
@@ -74,12 +78,13 @@ function told({ id, verdict, reason, exchange }: CheckResult): string {
 }
 
 test("every check has an id of its own, and a mutant", () => {
-  const ids = checks.map(({ id }) => id);
+  const ids = [...checks, ...frontendChecks].map(({ id }) => id);
   assert.deepEqual(
     ids.filter((id, i) => ids.indexOf(id) !== i),
     [],
   );
-  assert.deepEqual(Object.keys(mutants).sort(), ids.toSorted());
+  const caught = [...Object.keys(mutants), ...Object.keys(frontendMutants)];
+  assert.deepEqual(caught.sort(), ids.toSorted());
 });
 
 for (const base of ["block", "net"] as const) {
@@ -112,4 +117,19 @@ test("every check finds the fault of its mutant", async (t) => {
     if (!found) missed.push(`${told(got)} on a back-end that ${mutant.fault}`);
   });
   assert.deepEqual(missed, []);
+});
+
+test("our client passes every check of a front-end, and each finds the fault of its mutant", async (t) => {
+  const wrong: string[] = [];
+  for (const check of frontendChecks.filter(({ id }) => only === undefined || id === only)) {
+    for (const mutant of [undefined, frontendMutants[check.id]]) {
+      const target = new InProcessFrontend(mutant);
+      const got = await runFrontendCheck(check, { target, device: "block", times: timesOf() });
+      if (only !== undefined) t.diagnostic(told(got));
+      const bad = got.verdict === "FAIL" || got.verdict === "WARN";
+      const right = mutant ? bad : !bad && got.verdict !== "ERROR";
+      if (!right) wrong.push(`${told(got)} of ${target.name}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
 });

@@ -49,6 +49,8 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
     "virtqueue",
     "backend",
     "devices (layout)",
+    "devices (device)",
+    "devices (index)",
     "peers",
   ],
   load: [

@@ -47,9 +47,9 @@ export interface ConformanceTarget {
   /** Path or command line. */
   readonly name: string;
   readonly device: string | null;
-  /** Features offered, in hexadecimal. */
-  readonly virtioFeatures: string;
-  readonly protocolFeatures: string;
+  /** Features that a back-end offers, in hexadecimal. */
+  readonly virtioFeatures: string | null;
+  readonly protocolFeatures: string | null;
 }
 
 /** The shape of `conform --json`: a contract. */

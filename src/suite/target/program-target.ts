@@ -6,7 +6,7 @@ import { processFigures, type UnixSocket } from "../../os/index.ts";
 import { ManagedProcess, startListening } from "../../peers/index.ts";
 import { connectSocket } from "../../transport/index.ts";
 import type { Target, TargetProcess, TargetStory } from "./target.ts";
-import { splitWords } from "./words.ts";
+import { fillIn, wordsOf } from "./words.ts";
 
 /** How a program is started. */
 export interface ProgramOptions {
@@ -37,16 +37,10 @@ export class ProgramTarget implements Target {
   constructor(command: string, { shell = false, timeoutMs }: ProgramOptions) {
     this.name = command;
     this.#timeoutMs = timeoutMs;
-    const words = shell ? ["/bin/sh", "-c", command] : splitWords(command);
+    const words = wordsOf(command, shell);
     this.#folder = mkdtempSync(join(tmpdir(), "vhost-user-conform-"));
     this.#socket = join(this.#folder, "target.sock");
-    const placeholders: Readonly<Record<string, string>> = {
-      "{socket}": this.#socket,
-      "{dir}": this.#folder,
-    };
-    this.#words = words.map((word) =>
-      word.replaceAll(/\{(?:socket|dir)\}/g, (name) => placeholders[name] ?? name),
-    );
+    this.#words = fillIn(words, { socket: this.#socket, dir: this.#folder });
   }
 
   /**

@@ -21,6 +21,21 @@ export function splitWords(text: string): string[] {
   return words;
 }
 
+/** The words of a command, or those that make a shell run it. @throws {UsageError} */
+export function wordsOf(command: string, shell: boolean): string[] {
+  return shell ? ["/bin/sh", "-c", command] : splitWords(command);
+}
+
+/** Words with `{name}` replaced by what it stands for; other braces stay. */
+export function fillIn(
+  words: readonly string[],
+  places: Readonly<Record<string, string>>,
+): string[] {
+  return words.map((word) =>
+    word.replaceAll(/\{(\w+)\}/g, (all, name: string) => places[name] ?? all),
+  );
+}
+
 function unquote(_all: string, escaped?: string, double?: string, single?: string): string {
   return escaped ?? double?.replaceAll(/\\(["\\$`])/g, "$1") ?? single ?? "";
 }

@@ -15,13 +15,24 @@ process, and starts it again when it is gone:
   {socket}  a path on which it is to listen
   {dir}     a folder of its own, removed in the end
 
+With --front-end the suite is the back-end and the command a front-end, started for every check:
+
+  vhost-user conform --front-end --exec 'qemu-system-x86_64 … {socket} … {qmp} …'
+
+  {socket}  the path of the suite's back-end
+  {qmp}     a path on which the front-end's monitor is to listen; without it, checks that stop,
+            reset or migrate the machine are skipped
+
 A check is named by its id (header/1), by a pattern (mem/*) or by its section (vring).`;
 
 export function addConformCommand(program: Command, context: Context): void {
   const command = commonCommand("conform")
-    .description("judge a back-end by the specification; each verdict comes with its exchange")
+    .description(
+      "judge a back-end or front-end by the specification; each verdict shows its exchange",
+    )
     .argument("[socket]", "path of a listening back-end")
     .option("--exec <command>", "start this back-end; split into words, without a shell")
+    .option("--front-end", "judge a front-end, which --exec starts, in place of a back-end")
     .option("--shell", "start it by /bin/sh -c")
     .addOption(
       new Option(

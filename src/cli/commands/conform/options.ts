@@ -1,0 +1,25 @@
+import type { DeviceName } from "../../../protocol/index.ts";
+import type { Profile, Strength } from "../../../suite/index.ts";
+import type { CommonOptions } from "../../context.ts";
+
+/** As the command line has them. */
+export interface ConformOptions extends CommonOptions {
+  readonly exec?: string | undefined;
+  readonly shell?: true | undefined;
+  readonly frontEnd?: true | undefined;
+  readonly device?: DeviceName | undefined;
+  readonly only?: string[] | undefined;
+  readonly except?: string[] | undefined;
+  readonly profile?: Profile | undefined;
+  readonly strength?: readonly Strength[] | undefined;
+  readonly list?: true | undefined;
+  readonly dryRun?: true | undefined;
+  readonly strict?: true | undefined;
+  /** Of one check as a whole, milliseconds. */
+  readonly timeout: number;
+  readonly timeoutFactor: number;
+  readonly seed?: number | undefined;
+  readonly repeat: number;
+  readonly json?: true | undefined;
+  readonly jsonFile?: string | undefined;
+}

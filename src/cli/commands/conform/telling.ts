@@ -1,0 +1,136 @@
+import { writeFileSync } from "node:fs";
+import {
+  conformanceLines,
+  type ConformanceReport,
+  type ConformanceResult,
+  type ConformanceTarget,
+  conformanceTotals,
+  type ConformanceVerdict,
+  countVerdicts,
+} from "../../../report/index.ts";
+import type { CheckInfo, CheckResult } from "../../../suite/index.ts";
+import type { Context } from "../../context.ts";
+import { CommandError, ExitCode } from "../../exit-code.ts";
+import { version } from "../../version.ts";
+import type { ConformOptions } from "./options.ts";
+
+const COLOURS: Readonly<Record<ConformanceVerdict, "green" | "red" | "yellow" | "cyan">> = {
+  PASS: "green",
+  FAIL: "red",
+  WARN: "yellow",
+  SKIP: "cyan",
+  INFO: "cyan",
+  ERROR: "red",
+  XFAIL: "yellow",
+  XPASS: "red",
+};
+/** With --quiet only these are told of. */
+const TROUBLE: ReadonlySet<ConformanceVerdict> = new Set(["FAIL", "WARN", "ERROR", "XPASS"]);
+
+interface Surroundings {
+  readonly socket: string | undefined;
+  readonly options: ConformOptions;
+  readonly context: Context;
+}
+
+/** Tells of a run while it goes on, and makes its reports in the end. */
+export class Telling {
+  readonly seed: number;
+  readonly #around: Surroundings;
+  readonly #count: number;
+  readonly #startedAt = new Date();
+  readonly #start = performance.now();
+  readonly #results: ConformanceResult[] = [];
+
+  /** @param checks how many there are */
+  constructor(checks: number, around: Surroundings) {
+    this.#around = around;
+    this.#count = checks * around.options.repeat;
+    this.seed = around.options.seed ?? Date.now() % 2 ** 32;
+  }
+
+  /** For those who make the checks. */
+  get callbacks() {
+    return {
+      onStart: (check: CheckInfo): void => this.#progress(check),
+      onResult: (result: CheckResult): void => this.#result(result),
+    };
+  }
+
+  /**
+   * The sum, and the reports; also of a run that was interrupted.
+   *
+   * @throws {CommandError} something failed; the signal's reason
+   */
+  end(target: ConformanceTarget): void {
+    const { options, context } = this.#around;
+    const counts = countVerdicts(this.#results);
+    const report: ConformanceReport = {
+      schemaVersion: 1,
+      kind: "conformance",
+      tool: { name: "vhost-user", version: version() },
+      startedAt: this.#startedAt.toISOString(),
+      durationMs: Math.round(performance.now() - this.#start),
+      target,
+      seed: this.seed,
+      counts,
+      results: this.#results,
+    };
+    this.#say(conformanceTotals(counts));
+    if (options.json) context.output.json(report);
+    if (options.jsonFile !== undefined) {
+      writeFileSync(options.jsonFile, `${JSON.stringify(report, null, 2)}\n`);
+    }
+    context.signal.throwIfAborted();
+    const failed = counts.FAIL + counts.ERROR + counts.XPASS + (options.strict ? counts.WARN : 0);
+    if (failed === 0) return;
+    throw new CommandError(ExitCode.Failed, `${failed} of ${this.#count} checks failed`);
+  }
+
+  #result(result: CheckResult): void {
+    const { options, context } = this.#around;
+    const told = { ...result, repeat: this.#repeatCommand(result.id) };
+    this.#results.push(told);
+    if (options.quiet && !TROUBLE.has(told.verdict)) return;
+    const mark = (verdict: ConformanceVerdict, text: string): string =>
+      context.output.style(COLOURS[verdict], text);
+    for (const line of conformanceLines(told, mark)) this.#say(line);
+  }
+
+  #progress({ id }: CheckInfo): void {
+    this.#around.context.output.progress(() => {
+      const done = this.#results.length;
+      const each = (performance.now() - this.#start) / Math.max(1, done);
+      const left = Math.ceil((each * (this.#count - done)) / 1000);
+      return `${done}/${this.#count}, about ${left} s left … ${id}`;
+    });
+  }
+
+  /** With --json the document is the only thing on standard output. */
+  #say(line: string): void {
+    const { options, context } = this.#around;
+    if (options.json) context.output.note(line);
+    else context.output.print(line);
+  }
+
+  /** The command line that makes one check alone. */
+  #repeatCommand(id: string): string {
+    const { exec, shell, frontEnd, device, timeoutFactor } = this.#around.options;
+    const { socket } = this.#around;
+    return [
+      "vhost-user conform",
+      frontEnd ? "--front-end" : "",
+      socket === undefined ? `--exec ${quoted(exec ?? "")}` : quoted(socket),
+      shell ? "--shell" : "",
+      device === undefined ? "" : `--device ${device}`,
+      timeoutFactor === 1 ? "" : `--timeout-factor ${timeoutFactor}`,
+      `--seed ${this.seed} --only ${id}`,
+    ]
+      .filter((part) => part !== "")
+      .join(" ");
+  }
+}
+
+function quoted(text: string): string {
+  return /^[\w./:=,@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}

@@ -1,0 +1,30 @@
+import type { ProcessEnd } from "../target/target.ts";
+import type { Monitor } from "./monitor.ts";
+
+/** A front-end that runs. */
+export interface FrontendRun {
+  /** Undefined while it runs. */
+  readonly end: ProcessEnd | undefined;
+  /** Resolves once it has ended. */
+  readonly ended: Promise<ProcessEnd>;
+  /** What it printed so far. */
+  readonly output: string;
+  /**
+   * Its monitor (QMP).
+   *
+   * @throws {CheckSkip} it has none
+   */
+  monitor(): Promise<Monitor>;
+  /** Ends it, where it still runs. */
+  stop(): Promise<void>;
+}
+
+/** A front-end that checks are made on: every check starts it anew. */
+export interface FrontendTarget {
+  /** For people: the command. */
+  readonly name: string;
+  /** Whether there is a monitor. */
+  readonly hasMonitor: boolean;
+  /** Starts it; it is to find its back-end on `socketPath`, in a folder that exists. */
+  start(socketPath: string): Promise<FrontendRun>;
+}
