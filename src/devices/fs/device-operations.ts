@@ -1,5 +1,5 @@
 import { constants, fstatSync } from "node:fs";
-import { readFolder, readNamedLink } from "../../os/index.ts";
+import { type FolderEntry, readFolder, readNamedLink } from "../../os/index.ts";
 import type { ChainCursor } from "../../virtqueue/index.ts";
 import { readIntoChain } from "./chain-read.ts";
 import { attributesOf } from "./device-attributes.ts";
@@ -195,27 +195,22 @@ function list(work: Work, plus: boolean): number {
   const entries = readFolder(handle.fd.fd, position, folderBytes.subarray(0, length));
   if (typeof entries === "number") return entries;
   let at = 0;
-  for (const { ino, next, type, name } of entries) {
+  for (const found of entries) {
+    const { name, next, type } = found;
     const bytes = plus ? direntPlusSize(name.length) : direntSize(name.length);
     if (at + bytes > room) break;
-    const start = plus ? at + entry.size : at;
     if (plus) putFound(work, handle, name, at);
-    const off = BigInt.asUintN(64, next);
-    writeDirent(
-      reply.body,
-      start,
-      { ino: inodeOf(handle, name, ino), off, type, name },
-      reply.little,
-    );
+    const dirent = { ino: inodeOf(handle, found), off: BigInt.asUintN(64, next), type, name };
+    writeDirent(reply.body, plus ? at + entry.size : at, dirent, reply.little);
     at += bytes;
   }
   return at === 0 && entries.length > 0 ? -Errno.EINVAL : at;
+}
 
-  /** What stands above the root is nobody's business. */
-  function inodeOf({ node }: FsHandle, name: Uint8Array, ino: bigint): bigint {
-    const isAbove = node === Number(FUSE_ROOT_ID) && name.length === 2 && isDots(name);
-    return isAbove ? FUSE_ROOT_ID : ino;
-  }
+/** The root is its own parent: what stands above it is nobody's business. */
+function inodeOf({ node, fd }: FsHandle, { name, ino }: FolderEntry): bigint {
+  const isAbove = node === Number(FUSE_ROOT_ID) && name.length === 2 && isDots(name);
+  return isAbove ? fstatSync(fd.fd, { bigint: true }).ino : ino;
 }
 
 /** Looks an entry up and counts that; what cannot be looked up is listed all the same. */
