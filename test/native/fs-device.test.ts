@@ -251,8 +251,22 @@ test("what would change something is EROFS, and nothing changes", (t) => {
   const { Setattr, Symlink, Mknod, Mkdir, Unlink, Rmdir, Rename, Link, Write } = FuseOpcode;
   const { Setxattr, Removexattr, Create, Fallocate, Rename2, CopyFileRange, Tmpfile } = FuseOpcode;
   for (const opcode of [
-    ...[Setattr, Symlink, Mknod, Mkdir, Unlink, Rmdir, Rename, Link, Write, Setxattr],
-    ...[Removexattr, Create, Fallocate, Rename2, CopyFileRange, Tmpfile],
+    Setattr,
+    Symlink,
+    Mknod,
+    Mkdir,
+    Unlink,
+    Rmdir,
+    Rename,
+    Link,
+    Write,
+    Setxattr,
+    Removexattr,
+    Create,
+    Fallocate,
+    Rename2,
+    CopyFileRange,
+    Tmpfile,
   ]) {
     const args = Buffer.alloc(100);
     assert.equal(guest.call({ opcode, nodeid, args }).error, -Errno.EROFS, `opcode ${opcode}`);

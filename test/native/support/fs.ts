@@ -179,7 +179,7 @@ export class FsGuest {
     let nodeid = 1n;
     for (const name of names) {
       const found = this.lookup(nodeid, name);
-      assert.ok(typeof found !== "number", `${name}: ${found}`);
+      assert.ok(typeof found !== "number", `${name} is not found`);
       nodeid = found.nodeid;
     }
     return nodeid;
