@@ -57,11 +57,23 @@ static napi_value create_eventfd(napi_env env, napi_callback_info info) {
   return make_result(env, eventfd((unsigned)initial, EFD_NONBLOCK | EFD_CLOEXEC));
 }
 
+/*
+ * Also before each write the peer may have changed the mode of the open file that it shares, and a
+ * full counter would then block this thread, signals included. Kernels know no flag for one write
+ * to an event descriptor; what remains is the moment between the two calls.
+ */
+static int ensure_non_blocking(int fd) {
+  int flags = fcntl(fd, F_GETFL);
+  if (flags == -1 || (flags & O_NONBLOCK) != 0) return flags;
+  return fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
 /* -EAGAIN means that the counter is full: the other side has yet to look, and will. */
 static napi_value eventfd_write_one(napi_env env, napi_callback_info info) {
   int32_t fd;
   const uint64_t one = 1;
   if (!read_fd(env, info, &fd)) return NULL;
+  if (ensure_non_blocking(fd) == -1) return make_result(env, -1);
   ssize_t result;
   do {
     result = write(fd, &one, sizeof one);
@@ -117,8 +129,7 @@ static napi_value close_fd(napi_env env, napi_callback_info info) {
 static napi_value set_non_blocking(napi_env env, napi_callback_info info) {
   int32_t fd;
   if (!read_fd(env, info, &fd)) return NULL;
-  int flags = fcntl(fd, F_GETFL);
-  return make_result(env, flags == -1 ? -1 : fcntl(fd, F_SETFL, flags | O_NONBLOCK));
+  return make_result(env, ensure_non_blocking(fd) == -1 ? -1 : 0);
 }
 
 static napi_value allocate(napi_env env, napi_callback_info info) {

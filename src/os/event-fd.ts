@@ -6,7 +6,8 @@ import { check, Errno, systemError } from "./system-error.ts";
  * A counter to signal through: a kick or a call. A peer's may be a pipe instead.
  *
  * The open file is shared with the peer, and so is its non-blocking mode. Draining does not depend
- * on it; a signal could block if the peer cleared the mode and also filled the counter.
+ * on it; a signal sets it again before it writes, and only a peer that clears it within that moment,
+ * and keeps the counter full, makes it block.
  */
 export class EventFd {
   readonly descriptor: OwnedFd;

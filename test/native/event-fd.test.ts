@@ -67,6 +67,17 @@ test("adopting a closed number fails and leaves the descriptor with the caller",
   descriptor.release();
 });
 
+test("signalling does not block when the peer has cleared the mode and filled the counter", (t) => {
+  const path = join(temporaryFolder(t), "fifo");
+  assert.equal(spawnSync("mkfifo", [path]).status, 0);
+  // A named pipe is opened in blocking mode, and is full after 64 KiB.
+  runChildWell(`
+    const fd = fs.openSync(${JSON.stringify(path)}, "r+");
+    let result = 0;
+    for (let i = 0; i < 10_000 && result === 0; i++) result = os.addon().eventfdWrite(fd);
+    assert.equal(result, -os.Errno.EAGAIN);`);
+});
+
 test("draining does not block when the peer has cleared the non-blocking mode", (t) => {
   const path = join(temporaryFolder(t), "fifo");
   assert.equal(spawnSync("mkfifo", [path]).status, 0);
