@@ -62,9 +62,9 @@ export interface Device extends DeviceRequests {
   wantsChains?(index: number): boolean;
   /**
    * How a ring is served in a worker instead of by {@link process}; asked at every start of the
-   * ring. Left out: this device's rings run on the event loop only.
+   * ring. Left out or undefined: the ring runs on the event loop.
    */
-  inWorker?(index: number): WorkerPart;
+  inWorker?(index: number): WorkerPart | undefined;
   /** Resolves once nothing of this ring is in work: no chain is touched or completed afterwards. */
   quiesce?(index: number): Promise<void>;
   /** RESET_DEVICE, or status 0: back to the state before the driver came. */

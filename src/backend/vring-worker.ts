@@ -30,16 +30,17 @@ export class VringWorker {
   /**
    * The thread looks the ring up in its own mappings; here it is only checked.
    *
+   * @returns false: this ring's place is the event loop
    * @throws {StateError | ProtocolError} the ring is not set up, or does not lie in memory
    */
-  start(notifiers: RingNotifiers): void {
+  start(notifiers: RingNotifiers): boolean {
     const { index, setup, device, memory, mode, onBroken } = this.#options;
     const located = setup.locate();
-    if (located === undefined) return;
+    if (located === undefined) return false;
     const base = setup.firstBase(located);
     const { address, size, features, inflightRegion } = setup;
     const part = address && device.inWorker?.(index);
-    if (address === undefined || part === undefined) return;
+    if (address === undefined || part === undefined) return false;
     if (this.#thread === undefined || this.#thread.gone) {
       this.#thread = new RingWorker({ name: `vhost-user ring ${index}`, onBroken });
     }
@@ -60,6 +61,7 @@ export class VringWorker {
       ringLog: setup.logSetting,
     };
     this.#thread.start(ring, part, notifiers);
+    return true;
   }
 
   /** Takes kick and call in place of those before, and closes `retired` once that is safe. */

@@ -298,9 +298,10 @@ export class Vring {
     // A worker could not ask for translations: with an IOMMU the ring stays here.
     if (this.#worker && this.#context.iotlb() === undefined) {
       const { kick, call } = this.#notifiers;
-      this.#worker.start({ kick, call });
-      this.#callAnew();
-      return;
+      if (this.#worker.start({ kick, call })) {
+        this.#callAnew();
+        return;
+      }
     }
     const queue = this.#currentQueue();
     if (queue === undefined) return;

@@ -161,3 +161,19 @@ test("bench connect measures sessions, phase by phase", async (t) => {
   assert.ok(connect > 0 && first > 0 && (latencyUs?.p50 ?? 0) > first, stdout);
   assert.match((await space.run(words)).stdout, /^[\d,]+ sessions\/s .*\nconnect {10}min/);
 });
+
+for (const workers of [[], ["--workers", "--look", "poll"]]) {
+  test(`frames into a sink ${workers.join(" ")} are counted on both sides alike`, async (t) => {
+    const space = new Workspace(t);
+    const words = ["--mode", "sink", "--json", "--queues", "2", ...workers];
+    const { socket, server } = await space.serve(words, "net.sock", "net");
+    const sent = await space.run(
+      ["io", "net", "send", socket, "--count", "1000", "--queues", "2"].concat("--json"),
+    );
+    assert.equal(sent.code, 0, sent.stderr);
+    const { stdout } = await server.stop("SIGTERM");
+    const { counters } = JSON.parse(stdout) as { counters: { txFrames: number; txBytes: number } };
+    assert.equal(counters.txFrames, 1000);
+    assert.ok(counters.txBytes >= 1000 * 18);
+  });
+}

@@ -32,8 +32,11 @@ export interface NetDeviceOptions {
 }
 
 /** Sums since the device was made. Driver and device are meant as in the specification. */
-export interface NetCounters extends ReceiveCounters {
-  /** Frames that the driver sent and {@link NetDeviceOptions.onFrame} got. */
+export interface NetCounters extends ReceiveCounters, NetTransmitCounters {}
+
+/** Sums of what the driver sent. */
+export interface NetTransmitCounters {
+  /** Frames that were taken. */
   txFrames: number;
   txBytes: number;
   /** Packets without a frame, or with one of more than 64 KiB. */

@@ -9,6 +9,7 @@ export * from "./build-frame.ts";
 export * from "./describe-frame.ts";
 export * from "./device.ts";
 export * from "./device-service.ts";
+export { NetSinkDevice } from "./device-sink.ts";
 export * from "./dhcp.ts";
 export * from "./driver.ts";
 export * from "./ethernet.ts";

@@ -41,6 +41,7 @@ export function makeMoody(device: Device, mood: () => Mood): Device {
   return Object.assign(device, {
     inWorker: (index: number) => {
       const part = inWorker(index);
+      if (part === undefined) return undefined;
       const data: MoodyData = { ...mood(), block: part.data };
       return { ...part, module: import.meta.url, data };
     },

@@ -1,6 +1,7 @@
 import { type Command, Option } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
 import { checked } from "../../options.ts";
+import { RING_MODES, type RingMode } from "../../../runtime/mode.ts";
 import { parseChoice, parseInteger } from "../../units.ts";
 import { backendCommand } from "./common-command.ts";
 
@@ -43,6 +44,16 @@ export function serveNetCommand(context: Context): Command {
       new Option("--size <bytes>", "of each frame (source)")
         .default(64)
         .argParser(checked(parseInteger(18, 65_550))),
+    )
+    .option("--workers", "serve each transmit queue in a worker thread of its own (sink)")
+    .addOption(
+      new Option(
+        "--look <mode>",
+        "when queues are looked at; event: when kicked; poll: all the time; hybrid: for a moment " +
+          "after the last frame, then when kicked",
+      )
+        .default("event" as RingMode)
+        .argParser(checked(parseChoice(RING_MODES))),
     )
     .option("--pcap <file>", "write what passes to this file, which must not exist yet")
     .option("--force", "write over the file of --pcap")

@@ -4,6 +4,7 @@ import {
   type FrameTap,
   type NetCounters,
   type NetDevice,
+  NetSinkDevice,
   NetResponder,
   parseMac,
   PcapWriter,
@@ -13,6 +14,8 @@ import {
   sourcePort,
   testFrame,
 } from "../../../devices/net/index.ts";
+import { UsageError } from "../../../base/index.ts";
+import type { RingMode } from "../../../runtime/index.ts";
 import type { Context } from "../../context.ts";
 import { withUserFile } from "../../files.ts";
 import {
@@ -32,6 +35,8 @@ export interface ServeNetOptions extends ServeOptions {
   readonly rate?: number | undefined;
   readonly count?: number | undefined;
   readonly size: number;
+  readonly workers?: true | undefined;
+  readonly look: RingMode;
   readonly pcap?: string | undefined;
   readonly force?: true | undefined;
   readonly json?: true | undefined;
@@ -52,7 +57,8 @@ export async function serveNet(options: ServeNetOptions, context: Context): Prom
       : withUserFile(path, "a file to write", "choose another path", () =>
           PcapWriter.create(path, { force: options.force === true }),
         );
-  const devices: NetDevice[] = [];
+  expectSinkForWorkers(options);
+  const devices: (NetDevice | NetSinkDevice)[] = [];
   const tap: FrameTap = (frame, way) => {
     pcap?.write(frame);
     if (options.verbose) output.error(`${way === "sent" ? "<" : ">"} ${describeFrame(frame)}`);
@@ -60,12 +66,14 @@ export async function serveNet(options: ServeNetOptions, context: Context): Prom
   const station = mode === "respond" ? `, ${responder.address}, leases ${responder.lease}` : "";
   const what = `net, ${mode}${station}, queue pairs: ${queues}`;
   try {
-    const device = (): NetDevice => {
+    const device = (): NetDevice | NetSinkDevice => {
       const made = makeDevice(options, responder, tap, context);
       devices.push(made);
       return made;
     };
-    await serveDevice(options, context, what, device, sinkDevice({ queuePairs: queues }));
+    const { workers, look } = options;
+    const served = { ...options, rings: { workers, mode: look } };
+    await serveDevice(served, context, what, device, sinkDevice({ queuePairs: queues }));
   } finally {
     await pcap?.close();
     report(options, context, devices, pcap);
@@ -73,14 +81,22 @@ export async function serveNet(options: ServeNetOptions, context: Context): Prom
   endOnSignal(context);
 }
 
+function expectSinkForWorkers({ workers, mode, pcap, verbose }: ServeNetOptions): void {
+  if (workers && (mode !== "sink" || pcap !== undefined || verbose))
+    throw new UsageError("expected --workers with --mode sink, and neither --pcap nor -v");
+}
+
 function makeDevice(
   { mode, queues: queuePairs, ...options }: ServeNetOptions,
   responder: NetResponder,
   tap: FrameTap,
   context: Context,
-): NetDevice {
+): NetDevice | NetSinkDevice {
   if (mode === "respond") return respondingDevice(responder, { queuePairs, tap });
   if (mode === "echo") return echoDevice({ queuePairs, tap });
+  // Nobody looks at the frames: then they need not be copied either.
+  const unseen = options.pcap === undefined && options.verbose !== true;
+  if (mode === "sink" && unseen) return new NetSinkDevice({ queuePairs });
   const device = sinkDevice({ queuePairs, tap });
   if (mode === "sink") return device;
   const source = parseMac(options.mac);
@@ -104,7 +120,7 @@ function makeDevice(
 function report(
   { json, mode }: ServeNetOptions,
   { output }: Context,
-  devices: readonly NetDevice[],
+  devices: readonly (NetDevice | NetSinkDevice)[],
   pcap: PcapWriter | undefined,
 ): void {
   const sum: NetCounters = {
@@ -118,7 +134,8 @@ function report(
     rxWrongSize: 0,
   };
   for (const { counters } of devices) {
-    for (const name of Object.keys(sum) as (keyof NetCounters)[]) sum[name] += counters[name];
+    const own: Partial<NetCounters> = counters;
+    for (const name of Object.keys(sum) as (keyof NetCounters)[]) sum[name] += own[name] ?? 0;
   }
   if (json) {
     const kept = pcap && { frames: pcap.frames, dropped: pcap.dropped };
