@@ -15,25 +15,38 @@ export function resetChain(chain: ChainCursor): void {
   chain.writableBytes = 0;
 }
 
+/** VIRTIO sections of the rules that a chain may break. */
+export interface ChainRules {
+  /** Readable descriptors come before writable ones. */
+  readonly order: string;
+  /** Buffers lie in memory, and together they have at most 2^32 bytes. */
+  readonly buffer: string;
+}
+
+export const SPLIT_CHAIN_RULES: ChainRules = { order: "2.7.4.2", buffer: "2.7.5" };
+export const PACKED_CHAIN_RULES: ChainRules = { order: "2.8.17", buffer: "2.8.4" };
+
 /** Translates a descriptor's buffer and appends it; undefined: it is in order. */
 export function appendBuffer(
   chain: ChainCursor,
   descriptor: Descriptor,
   writable: boolean,
   memory: AddressSpace,
+  rules: ChainRules,
 ): QueueFault | undefined {
   const { low, high, length } = descriptor;
   if (!writable && chain.writableBytes > 0) {
     return fault(
-      "2.7.4.2",
+      rules.order,
       "expected readable descriptors before writable ones, got a readable one after",
     );
   }
   const resolved = memory.resolve(low, high, length, writable, chain.spans);
   if (resolved === Resolved.Miss) return MISSING;
   if (resolved !== Resolved.Ok) {
-    if (chain.spans.count < MAX_SPANS) return outside("a buffer", descriptor, "2.7.5");
-    return fault("2.7.5", `expected at most ${MAX_SPANS} pieces of memory in a chain, got more`);
+    const { buffer } = rules;
+    if (chain.spans.count < MAX_SPANS) return outside("a buffer", descriptor, buffer);
+    return fault(buffer, `expected at most ${MAX_SPANS} pieces of memory in a chain, got more`);
   }
   if (writable) chain.writableBytes += length;
   else {
@@ -41,7 +54,7 @@ export function appendBuffer(
     chain.readableSpans = chain.spans.count;
   }
   if (chain.readableBytes + chain.writableBytes > 2 ** 32) {
-    return fault("2.7.5", "expected at most 2^32 bytes in a chain, got more");
+    return fault(rules.buffer, "expected at most 2^32 bytes in a chain, got more");
   }
   return undefined;
 }

@@ -17,6 +17,7 @@ import {
   writeTable,
 } from "./support/raw-driver.ts";
 import { makeRings, type RingOptions, type Rings } from "./support/rings.ts";
+import { assertInside } from "./support/spans.ts";
 
 guardLeaks();
 
@@ -31,18 +32,6 @@ function attack(t: TestContext, options: RingOptions = {}): Attack {
   const rings = makeRings(t, { indirect: true, ...options });
   const good = rings.memory.allocate(PAGE).guestAddress;
   return { ...rings, raw: new RawDriver(rings.driver.raw), chain: createChainCursor(), good };
-}
-
-/** Every piece lies inside its window and inside shared memory. */
-function assertInside({ chain, table }: Attack): void {
-  for (let i = 0; i < chain.spans.count; i += 1) {
-    const offset = chain.spans.offsets[i] ?? -1;
-    const length = chain.spans.lengths[i] ?? -1;
-    const window = chain.spans.windows[i];
-    assert.ok(offset >= 0 && length > 0 && window && offset + length <= window.bytes.length);
-    const size = table.regions.find((region) => region.view(0, 1).window === window);
-    assert.ok(size && offset + length <= size.end - size.start);
-  }
 }
 
 /** The chain is refused, for that reason, and the ring stays broken without a throw. */
@@ -429,7 +418,7 @@ test("a writable buffer over the ring itself does no harm outside of it (hostile
   on.raw.offer(0, 1, 2);
   for (let i = 0; i < 3; i += 1) {
     if (!on.device.next(on.chain)) break;
-    assertInside(on);
+    assertInside(on.chain, on.table);
     const offset = on.chain.spans.offsets[0] ?? 0;
     on.chain.spans.windows[0]?.bytes.fill(0xff, offset, offset + (on.chain.spans.lengths[0] ?? 0));
     on.device.complete(on.chain.id, 1);
@@ -461,7 +450,7 @@ for (const eventIdx of [false, true]) {
       const device = on.restart(round & 0xffff);
       Atomics.store(available, 1, round + random(4));
       while (device.next(on.chain)) {
-        assertInside(on);
+        assertInside(on.chain, on.table);
         served += 1;
         device.complete(on.chain.id, 1);
       }
@@ -523,7 +512,7 @@ test("descriptors that change while they are read never lead outside (hostile/20
     const device = on.restart(round & 0xffff);
     Atomics.store(on.driver.raw.available, 1, round + 1);
     if (device.next(on.chain)) {
-      assertInside(on);
+      assertInside(on.chain, on.table);
       served += 1;
     } else {
       reasons.add(device.broken?.section ?? "none");

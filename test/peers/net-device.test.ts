@@ -159,16 +159,30 @@ interface FrontendCase {
 
 // Several pairs need the control queue, which DPDK keeps for itself.
 const frontendCases: readonly FrontendCase[] = [
-  { name: "split rings", deviceOptions: "mrg_rxbuf=1" },
-  { name: "split rings, no mergeable buffers", deviceOptions: "mrg_rxbuf=0", mergeable: false },
-  { name: "split rings, 4 pairs", deviceOptions: "mrg_rxbuf=1,cq=1", queuePairs: 4 },
-  { name: "packed rings", deviceOptions: "packed_vq=1,mrg_rxbuf=1" },
+  { name: "split rings", deviceOptions: "in_order=0,mrg_rxbuf=1" },
+  { name: "split rings in order", deviceOptions: "in_order=1,mrg_rxbuf=1" },
   {
-    name: "packed rings, no mergeable buffers",
-    deviceOptions: "packed_vq=1,mrg_rxbuf=0",
+    name: "split rings in order, no mergeable buffers",
+    deviceOptions: "in_order=1,mrg_rxbuf=0",
     mergeable: false,
   },
-  { name: "packed rings, 4 pairs", deviceOptions: "packed_vq=1,mrg_rxbuf=1,cq=1", queuePairs: 4 },
+  {
+    name: "split rings, 4 pairs",
+    deviceOptions: "in_order=0,mrg_rxbuf=1,cq=1",
+    queuePairs: 4,
+  },
+  { name: "packed rings", deviceOptions: "packed_vq=1,in_order=0,mrg_rxbuf=1" },
+  { name: "packed rings in order", deviceOptions: "packed_vq=1,in_order=1,mrg_rxbuf=1" },
+  {
+    name: "packed rings, no mergeable buffers",
+    deviceOptions: "packed_vq=1,in_order=0,mrg_rxbuf=0",
+    mergeable: false,
+  },
+  {
+    name: "packed rings in order, 4 pairs",
+    deviceOptions: "packed_vq=1,in_order=1,mrg_rxbuf=1,cq=1",
+    queuePairs: 4,
+  },
 ];
 
 for (const { name, deviceOptions, mergeable = true, queuePairs = 1 } of frontendCases) {
@@ -194,9 +208,10 @@ for (const { name, deviceOptions, mergeable = true, queuePairs = 1 } of frontend
         applicationArguments: ["--forward-mode=rxonly", "--no-flush-rx"],
       });
       const { features } = sessions.at(-1)?.negotiation ?? { features: 0n };
+      const has = (bit: bigint): boolean => (features & bit) !== 0n;
       assert.deepEqual(
-        [(features & VirtioFeature.RingPacked) !== 0n, (features & NetFeature.MrgRxbuf) !== 0n],
-        [deviceOptions.includes("packed_vq=1"), mergeable],
+        [has(VirtioFeature.RingPacked), has(VirtioFeature.InOrder), has(NetFeature.MrgRxbuf)],
+        [deviceOptions.includes("packed_vq=1"), deviceOptions.includes("in_order=1"), mergeable],
       );
       await testpmd.command("set fwd txonly");
       await testpmd.command("set txpkts 96");

@@ -24,24 +24,28 @@ const FRAMES = 5000;
 
 interface Case {
   readonly packed: boolean;
+  readonly inOrder: boolean;
   readonly mergeable: boolean;
   readonly queuePairs: number;
   readonly completion: "event" | "poll";
 }
 
 const cases: readonly Case[] = [
-  { packed: false, mergeable: true, queuePairs: 1, completion: "event" },
-  { packed: true, mergeable: true, queuePairs: 1, completion: "event" },
-  { packed: false, mergeable: false, queuePairs: 1, completion: "poll" },
-  { packed: true, mergeable: false, queuePairs: 4, completion: "poll" },
-  { packed: false, mergeable: true, queuePairs: 4, completion: "event" },
-  { packed: true, mergeable: true, queuePairs: 4, completion: "event" },
+  { packed: false, inOrder: false, mergeable: true, queuePairs: 1, completion: "event" },
+  { packed: false, inOrder: true, mergeable: false, queuePairs: 1, completion: "poll" },
+  { packed: false, inOrder: false, mergeable: false, queuePairs: 4, completion: "poll" },
+  { packed: false, inOrder: true, mergeable: true, queuePairs: 4, completion: "event" },
+  { packed: true, inOrder: false, mergeable: true, queuePairs: 1, completion: "event" },
+  { packed: true, inOrder: true, mergeable: true, queuePairs: 1, completion: "event" },
+  { packed: true, inOrder: false, mergeable: true, queuePairs: 4, completion: "event" },
+  { packed: true, inOrder: true, mergeable: false, queuePairs: 4, completion: "poll" },
 ];
 
 for (const each of cases) {
-  const { packed, mergeable, queuePairs, completion } = each;
+  const { packed, inOrder, mergeable, queuePairs, completion } = each;
   const name = [
     packed ? "packed" : "split",
+    inOrder ? "in order" : "in any order",
     mergeable ? "mergeable" : "not mergeable",
     `${queuePairs} pairs`,
     completion,
@@ -58,7 +62,10 @@ for (const each of cases) {
         applicationArguments: ["--forward-mode=rxonly"],
       });
       const { client, driver, frames, receive } = await drive(t, socketPath, each);
-      assert.equal(client.ringFeatures.packed, packed);
+      assert.deepEqual(
+        [client.ringFeatures.packed, client.ringFeatures.inOrder],
+        [packed, inOrder],
+      );
       assert.equal((client.features & NetFeature.MrgRxbuf) !== 0n, mergeable);
 
       // There: what it counts is what we sent.
@@ -149,10 +156,11 @@ async function send(driver: NetDriver, count: number, from = 0): Promise<number>
 }
 
 async function drive(t: TestContext, socketPath: string, options: Case) {
-  const { packed, mergeable, queuePairs, completion } = options;
+  const { packed, inOrder, mergeable, queuePairs, completion } = options;
   const client = await Client.connect(socketPath, {
     deviceFeatures: NET_DRIVER_FEATURES,
     packed,
+    inOrder,
     without: mergeable ? {} : { virtio: NetFeature.MrgRxbuf },
   });
   t.after(() => client.close());

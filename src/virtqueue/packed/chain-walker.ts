@@ -1,5 +1,5 @@
 import { type AddressSpace, Resolved } from "../../memory/index.ts";
-import { appendBuffer, fault, MISSING, outside, resetChain } from "../chain.ts";
+import { appendBuffer, fault, MISSING, outside, PACKED_CHAIN_RULES, resetChain } from "../chain.ts";
 import { Descriptor, DescriptorFlag } from "../descriptor.ts";
 import { IndirectTable } from "../indirect-table.ts";
 import type { PackedInflight } from "../inflight/packed-inflight.ts";
@@ -81,7 +81,8 @@ export class PackedChainWalker {
     this.count = count;
     this.bufferId = third;
     if ((flags & Indirect) === 0) {
-      return appendBuffer(chain, descriptor, (flags & Write) !== 0, this.#memory);
+      const writable = (flags & Write) !== 0;
+      return appendBuffer(chain, descriptor, writable, this.#memory, PACKED_CHAIN_RULES);
     }
     if (count === 1 && (flags & Next) === 0) return this.#appendTable(chain);
     return fault("2.8.19", "got an indirect descriptor in a chain of several");
@@ -107,7 +108,7 @@ export class PackedChainWalker {
     for (let i = 0; i < table.size; i += 1) {
       table.take(i, descriptor);
       const writable = (descriptor.fourth & Write) !== 0;
-      const wrong = appendBuffer(chain, descriptor, writable, this.#memory);
+      const wrong = appendBuffer(chain, descriptor, writable, this.#memory, PACKED_CHAIN_RULES);
       if (wrong !== undefined) return wrong;
     }
     return undefined;

@@ -1,5 +1,5 @@
 import { type AddressSpace, Resolved } from "../../memory/index.ts";
-import { appendBuffer, fault, MISSING, outside, resetChain } from "../chain.ts";
+import { appendBuffer, fault, MISSING, outside, resetChain, SPLIT_CHAIN_RULES } from "../chain.ts";
 import { Descriptor, DescriptorFlag } from "../descriptor.ts";
 import { IndirectTable } from "../indirect-table.ts";
 import type { RawSplitRing } from "../raw-ring.ts";
@@ -55,7 +55,7 @@ export class ChainWalker {
       }
       count += 1;
       const writable = (flags & DescriptorFlag.Write) !== 0;
-      const wrong = appendBuffer(chain, descriptor, writable, this.#memory);
+      const wrong = appendBuffer(chain, descriptor, writable, this.#memory, SPLIT_CHAIN_RULES);
       if (wrong !== undefined) return wrong;
       if ((flags & DescriptorFlag.Next) === 0) return undefined;
       index = next;

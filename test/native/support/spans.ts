@@ -1,0 +1,15 @@
+import assert from "node:assert/strict";
+import type { RegionTable } from "../../../src/memory/index.ts";
+import type { ChainCursor } from "../../../src/virtqueue/index.ts";
+
+/** Every piece lies inside its window and inside shared memory. */
+export function assertInside(chain: ChainCursor, table: RegionTable): void {
+  for (let i = 0; i < chain.spans.count; i += 1) {
+    const offset = chain.spans.offsets[i] ?? -1;
+    const length = chain.spans.lengths[i] ?? -1;
+    const window = chain.spans.windows[i];
+    assert.ok(offset >= 0 && length > 0 && window && offset + length <= window.bytes.length);
+    const size = table.regions.find((region) => region.view(0, 1).window === window);
+    assert.ok(size && offset + length <= size.end - size.start);
+  }
+}
