@@ -242,6 +242,7 @@ export const FLIP_CASES: readonly RingFeatures[] = [false, true].flatMap((packed
 );
 
 export function describeOutcome({ flips, served, broken }: FlipOutcome): string {
-  const sections = [...broken].sort().map(([section, count]) => `${section} ${count} times`);
+  const order = [...broken].sort(([a], [b]) => a.localeCompare(b));
+  const sections = order.map(([section, count]) => `${section} ${count} times`);
   return `${flips} words rewritten, ${served} served; broken by ${sections.join(", ") || "nothing"}`;
 }

@@ -1,0 +1,130 @@
+/** What a broken ring means for its session: checks hostile/15, 26 and 27. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { BlockStatus } from "../../src/devices/block/index.ts";
+import type { Client, ClientQueue } from "../../src/frontend/index.ts";
+import type { RawRing } from "../../src/virtqueue/index.ts";
+import { guardLeaks } from "../support/leak-guard.ts";
+import { RawDriver } from "./support/raw-driver.ts";
+import { RawPackedDriver } from "./support/raw-packed-driver.ts";
+import { segmentsOf } from "./support/rings.ts";
+import { connectDisk, provesWell, serveDisk, until } from "./support/session.ts";
+
+guardLeaks();
+
+interface Ring {
+  readonly queue: ClientQueue;
+  /** Reads the first sector; the status. */
+  read(): Promise<number>;
+}
+
+function makeRing(client: Client, index: number): Ring {
+  let completed: () => void = () => undefined;
+  const queue = client.createQueue({
+    index,
+    size: 8,
+    completion: "event",
+    handler: { done: () => completed(), failed: () => completed() },
+  });
+  const { guestAddress: at, bytes } = client.memory.allocate(32 + 512);
+  return {
+    queue,
+    async read() {
+      bytes[16] = 0xff;
+      const done = new Promise<void>((resolve) => (completed = resolve));
+      assert.ok(queue.add(segmentsOf([at, 16], [at + 32, 512], [at + 16, 1]), 1, 0));
+      queue.publish();
+      await done;
+      return bytes[16];
+    },
+  };
+}
+
+const HOLE = 0x1234_5000;
+
+/** Breaks a ring that nobody has used; what the back-end says of it. */
+const attacks: readonly [name: string, attack: (raw: RawRing) => RegExp][] = [
+  [
+    "a buffer outside of memory",
+    (raw) => {
+      const descriptor = { address: HOLE, length: 16 };
+      if (raw.format === "packed") new RawPackedDriver(raw).offer(descriptor);
+      else {
+        const driver = new RawDriver(raw);
+        driver.put(0, descriptor);
+        driver.offer(0);
+      }
+      return /guest address 0x12345000 \(VIRTIO 2\.(7\.5|8\.4)\)$/;
+    },
+  ],
+  [
+    "more than the ring holds",
+    (raw) => {
+      if (raw.format === "packed") {
+        const endless = Array.from({ length: 8 }, () => ({ address: 0, length: 0, flags: 1 }));
+        new RawPackedDriver(raw).offer(...endless);
+      } else new RawDriver(raw).jump(9);
+      return /at most 8 .* \(VIRTIO 2\.(7\.6|8\.17)\)$/;
+    },
+  ],
+];
+
+for (const packed of [false, true]) {
+  for (const workers of [false, true]) {
+    for (const [name, attack] of attacks) {
+      const where = `${packed ? "packed" : "split"}, ${workers ? "in a worker" : "on the loop"}`;
+      test(`${name}: told by the error descriptor, with the rule, and to nobody's harm (${where})`, async (t) => {
+        const served = await serveDisk(t, (options) => ({ ...options, rings: { workers } }), 2);
+        const client = await connectDisk(t, served, { packed });
+        const [victim, other] = [makeRing(client, 0), makeRing(client, 1)];
+        await client.startQueue(victim.queue);
+        await client.startQueue(other.queue);
+        assert.equal(await other.read(), BlockStatus.Ok);
+        assert.equal(victim.queue.takeError(), false);
+        const reason = attack(victim.queue.ring.raw);
+        victim.queue.kick.signal();
+        await until(() => served.problems.length > 0, "the problem");
+        assert.match(served.problems[0]?.message ?? "", reason);
+        assert.equal(victim.queue.takeError(), true, "VRING_ERR");
+        assert.equal(other.queue.takeError(), false);
+        assert.equal(await other.read(), BlockStatus.Ok, "the other ring");
+        // More kicks are no more problems; the next session finds nothing of it.
+        victim.queue.kick.signal();
+        assert.equal(await other.read(), BlockStatus.Ok);
+        await client.close();
+        await provesWell(served);
+        assert.equal(served.problems.length, 1);
+      });
+    }
+  }
+
+  const format = packed ? "packed" : "split";
+
+  test(`a request without a place for a status breaks its ring (${format}; hostile/15)`, async (t) => {
+    const served = await serveDisk(t);
+    const client = await connectDisk(t, served, { packed });
+    const { queue } = makeRing(client, 0);
+    await client.startQueue(queue);
+    const { guestAddress: at } = client.memory.allocate(64);
+    assert.ok(queue.add(segmentsOf([at, 16], [at + 16, 16]), 2, 1));
+    queue.publish();
+    await until(() => served.problems.length > 0, "the problem");
+    assert.match(served.problems[0]?.message ?? "", /^ring 0 is broken: .* \(VIRTIO 5\.2\.6/);
+    assert.equal(queue.takeError(), true);
+    await client.close();
+    await provesWell(served);
+  });
+
+  test(`a request without a header fails, and the ring goes on (${format}; hostile/15)`, async (t) => {
+    const served = await serveDisk(t);
+    const client = await connectDisk(t, served, { packed });
+    const ring = makeRing(client, 0);
+    await client.startQueue(ring.queue);
+    const { guestAddress: at, bytes } = client.memory.allocate(64);
+    assert.ok(ring.queue.add(segmentsOf([at, 16], [at + 16, 16]), 0, 1));
+    assert.equal(await ring.read(), BlockStatus.Ok);
+    await until(() => ring.queue.ring.outstanding === 0, "both");
+    assert.equal(bytes[31], BlockStatus.IoError);
+    assert.deepEqual(served.problems, []);
+  });
+}
