@@ -116,16 +116,17 @@ test("a process is ours only with the same start time and boot", () => {
 });
 
 test("a process that has ended and waits to be reaped does not run", async (t) => {
-  // The shell's child ends at once; sleep, which the shell becomes, never reaps it.
-  const parent = spawn("sh", ["-c", "true & echo $!; exec sleep 100"], {
-    stdio: ["ignore", "pipe", "ignore"],
-  });
+  // The shell's child ends with our pipe; sleep, which the shell becomes, never reaps it.
+  const script = "exec 3<&0; cat <&3 >/dev/null & echo $!; exec sleep 100 3<&- <&-";
+  const parent = spawn("sh", ["-c", script], { stdio: ["pipe", "pipe", "ignore"] });
   t.after(async () => {
     parent.kill("SIGKILL");
     await once(parent, "close");
   });
   const [text] = await once(parent.stdout, "data");
   const pid = Number(String(text));
+  await until(() => readFileSync(`/proc/${parent.pid}/comm`, "utf8") === "sleep\n");
+  parent.stdin.end();
   await until(() => /^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, "utf8")));
   assert.equal(identifyProcess(pid), undefined);
 });

@@ -16,6 +16,7 @@ import { createServer } from "node:net";
 import { test, type TestContext } from "node:test";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { needsRoot } from "../peers/support/index.ts";
+import { needsNobody, nobody } from "./support/index.ts";
 import { runs, ServerSpace, until } from "./support/servers.ts";
 
 guardLeaks();
@@ -394,15 +395,12 @@ test("without QEMU start says how to install it, and exits with 4", async (t) =>
 
 test(
   "without a permission on the socket's folder start says so, and exits with 4",
-  { skip: needsRoot() },
+  { skip: needsNobody() },
   async (t) => {
     const space = new ServerSpace(t, "listen");
-    const other = "65534";
     chmodSync(space.folder, 0o755);
     chownSync(space.path("run"), 65534, 65534);
-    const { code, stderr } = await space.qemu("start", {
-      wrapper: ["setpriv", "--reuid", other, "--regid", other, "--clear-groups"],
-    });
+    const { code, stderr } = await space.qemu("start", { wrapper: nobody });
     assert.equal(code, 4, stderr);
     assert.match(
       stderr,

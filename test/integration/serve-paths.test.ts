@@ -14,12 +14,11 @@ import {
 import { test } from "node:test";
 import { UnixListener } from "../../src/os/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
-import { type Result, Workspace } from "./support/index.ts";
+import { needsNobody, nobody, type Result, Workspace } from "./support/index.ts";
 
 guardLeaks();
 
 const isRoot = process.getuid?.() === 0;
-const nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
 
 function expectFailure({ code, stdout, stderr }: Result, exitCode: number, says: RegExp): void {
   assert.match(stderr, says);
@@ -133,20 +132,16 @@ test("serve in a folder that does not exist, or below a file", async (t) => {
   }
 });
 
-test(
-  "serve in a folder that this user may not write to",
-  { skip: isRoot ? false : "needs root, to become somebody else" },
-  async (t) => {
-    const space = new Workspace(t);
-    chmodSync(space.folder, 0o755);
-    const args = ["serve", "block", "--socket", space.path("disk.sock")];
-    expectFailure(
-      await space.run(args, { wrapper: nobody }),
-      4,
-      /no permission to make a socket.*; choose a folder/,
-    );
-  },
-);
+test("serve in a folder that this user may not write to", { skip: needsNobody() }, async (t) => {
+  const space = new Workspace(t);
+  chmodSync(space.folder, 0o755);
+  const args = ["serve", "block", "--socket", space.path("disk.sock")];
+  expectFailure(
+    await space.run(args, { wrapper: nobody }),
+    4,
+    /no permission to make a socket.*; choose a folder/,
+  );
+});
 
 test("serve with a socket path that is too long", async (t) => {
   const result = await new Workspace(t).run(["serve", "block", "--socket", "x".repeat(108)]);
@@ -178,31 +173,27 @@ test("an image that is missing, empty, no whole sectors, or a folder", async (t)
   }
 });
 
-test(
-  "an image that this user may not read, or not write",
-  { skip: isRoot ? false : "needs root, to become somebody else" },
-  async (t) => {
-    const space = new Workspace(t);
-    chmodSync(space.folder, 0o777);
-    const image = space.file("disk.img", new Uint8Array(4096));
-    const args = ["serve", "block", "--socket", "disk.sock", "--image", image];
-    chmodSync(image, 0o600);
-    expectFailure(
-      await space.run(args, { wrapper: nobody }),
-      4,
-      /disk\.img: expected an image that can be read.*permission denied/,
-    );
-    chmodSync(image, 0o644);
-    expectFailure(
-      await space.run(args, { wrapper: nobody }),
-      4,
-      /disk\.img: expected an image that can be read.*permission denied/,
-    );
-    const reading = space.start([...args, "--read-only"], { wrapper: nobody });
-    await reading.printed(/listening on .*read-only/);
-    assert.equal((await reading.stop("SIGTERM")).code, 0);
-  },
-);
+test("an image that this user may not read, or not write", { skip: needsNobody() }, async (t) => {
+  const space = new Workspace(t);
+  chmodSync(space.folder, 0o777);
+  const image = space.file("disk.img", new Uint8Array(4096));
+  const args = ["serve", "block", "--socket", "disk.sock", "--image", image];
+  chmodSync(image, 0o600);
+  expectFailure(
+    await space.run(args, { wrapper: nobody }),
+    4,
+    /disk\.img: expected an image that can be read.*permission denied/,
+  );
+  chmodSync(image, 0o644);
+  expectFailure(
+    await space.run(args, { wrapper: nobody }),
+    4,
+    /disk\.img: expected an image that can be read.*permission denied/,
+  );
+  const reading = space.start([...args, "--read-only"], { wrapper: nobody });
+  await reading.printed(/listening on .*read-only/);
+  assert.equal((await reading.stop("SIGTERM")).code, 0);
+});
 
 test("a stale socket's name is not taken from a listener that came in between", async (t) => {
   const space = new Workspace(t);

@@ -3,7 +3,14 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync } from "node:
 import { test } from "node:test";
 import { UnixListener } from "../../src/os/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
-import { busyListener, rawListener, type Result, Workspace } from "./support/index.ts";
+import {
+  busyListener,
+  needsNobody,
+  nobody,
+  rawListener,
+  type Result,
+  Workspace,
+} from "./support/index.ts";
 
 guardLeaks();
 
@@ -69,29 +76,23 @@ for (const [name, command] of Object.entries(commands)) {
     expectFailure(await space.run(command("")), 2, /must not be empty/);
   });
 
-  test(
-    `${name}: a socket that this user may not open`,
-    { skip: process.getuid?.() === 0 ? false : "needs root, to become somebody else" },
-    async (t) => {
-      const space = new Workspace(t);
-      chmodSync(space.folder, 0o755);
-      const { socket } = await space.serve();
-      const nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
-      const result = await space.run(command(socket), { wrapper: nobody });
-      expectFailure(result, 4, /Permission denied: .*expected write permission on the socket/);
-    },
-  );
+  test(`${name}: a socket that this user may not open`, { skip: needsNobody() }, async (t) => {
+    const space = new Workspace(t);
+    chmodSync(space.folder, 0o755);
+    const { socket } = await space.serve();
+    const result = await space.run(command(socket), { wrapper: nobody });
+    expectFailure(result, 4, /Permission denied: .*expected write permission on the socket/);
+  });
 
   test(
     `${name}: a socket in a folder that this user may not enter`,
-    { skip: process.getuid?.() === 0 ? false : "needs root, to become somebody else" },
+    { skip: needsNobody() },
     async (t) => {
       const space = new Workspace(t);
       chmodSync(space.folder, 0o755);
       mkdirSync(space.path("private"), { mode: 0o700 });
       chownSync(space.path("private"), 0, 0);
       using _listener = UnixListener.listen(space.path("private/s"));
-      const nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
       const result = await space.run(command(space.path("private/s")), { wrapper: nobody });
       expectFailure(result, 4, /Permission denied: .*search permission on its folders/);
     },
