@@ -5,6 +5,7 @@ import { deliveryFaults } from "./faults/delivery.ts";
 import { descriptorFaults } from "./faults/descriptors.ts";
 import { deviceFaults } from "./faults/devices.ts";
 import { headerFaults } from "./faults/headers.ts";
+import { logFaults } from "./faults/log.ts";
 import { payloadFaults } from "./faults/payloads.ts";
 import { queueFaults } from "./faults/queues.ts";
 
@@ -15,6 +16,7 @@ export const faults: readonly Fault[] = [
   ...deliveryFaults,
   ...descriptorFaults,
   ...answerFaults,
+  ...logFaults,
   ...backendChannelFaults,
   ...queueFaults,
   ...deviceFaults,

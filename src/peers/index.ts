@@ -12,7 +12,14 @@
  * - `ledger/`: what we started and made, and removing what is left of it
  * - `machine/`: what this machine has: KVM, programs, room
  */
-export { bootGuest, type BlockGuestOptions } from "./guest/block-guest.ts";
+export { blockDeviceArguments, bootGuest, type BlockGuestOptions } from "./guest/block-guest.ts";
+export {
+  MigratableGuest,
+  type MigratableGuestOptions,
+  type MigrationParameters,
+  type MigrationState,
+} from "./guest/migratable-guest.ts";
+export { Qmp } from "./programs/qmp.ts";
 export { startBuiltIn, type BuiltInOptions } from "./programs/built-in.ts";
 export { bootedExitCode, bootSector } from "./guest/boot-sector.ts";
 export { clean, type CleanOptions, type CleanReport } from "./ledger/clean.ts";

@@ -46,12 +46,22 @@ export function readIntoChain(
     if (pieces.length < MAX_PIECES && length > 0 && span + 1 < spans.count) continue;
     const count = readPieces(fd, pieces, position + total);
     if (count < 0) return count;
+    noteWritten(pieces, count);
     total += count;
     if (count < gathered) break;
     pieces = [];
     gathered = 0;
   }
   return total;
+}
+
+/** The first `count` bytes of the pieces were written. */
+function noteWritten(pieces: readonly Piece[], count: number): void {
+  for (const { window, bytes } of pieces) {
+    const here = Math.min(bytes.length, count);
+    window.wrote(bytes.byteOffset, here);
+    count -= here;
+  }
 }
 
 /** Fills the pieces as far as the file goes. */
