@@ -97,9 +97,11 @@ function hasSlots({ negotiation }: FrontendRequests): boolean {
 }
 
 async function expectRoom(requests: FrontendRequests, regions: number): Promise<void> {
-  const slots = hasSlots(requests) ? Number(await requests.getMaxMemSlots()) : MAX_MEMORY_REGIONS;
+  const [who, slots] = hasSlots(requests)
+    ? (["the back-end", Number(await requests.getMaxMemSlots())] as const)
+    : (["a memory table", MAX_MEMORY_REGIONS] as const);
   if (regions <= slots) return;
   throw new EnvironmentError(
-    `expected a back-end with room for ${regions} memory regions, it has ${slots}; split the memory less`,
+    `expected room for ${regions} memory regions, ${who} has it for ${slots}; split the memory less`,
   );
 }

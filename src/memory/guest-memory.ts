@@ -1,5 +1,6 @@
-import { MemoryAccessError, UsageError } from "../base/index.ts";
+import { EnvironmentError, MemoryAccessError, UsageError } from "../base/index.ts";
 import { SharedMemory } from "../os/index.ts";
+import type { MemoryRegion } from "../protocol/index.ts";
 import { type AddressKinds, GuestLayout } from "./guest-layout.ts";
 import { Region } from "./region.ts";
 import { type MemoryView, WINDOW_SIZE } from "./window.ts";
@@ -102,9 +103,22 @@ export class GuestMemory {
     const pages = Math.floor((memory.size - offset) / PAGE_SIZE);
     const { description, iova } = this.#layout.place(pages * PAGE_SIZE, offset);
     // The region owns the only descriptor: a thousand clients have few to spare.
-    const region = new Region(description, memory.fd);
+    const region = this.#map(description, memory);
     this.#parts.push({ region, iova, used: 0 });
     return region;
+  }
+
+  #map(description: MemoryRegion, { fd, size }: SharedMemory): Region {
+    try {
+      return new Region(description, fd);
+    } catch (cause) {
+      if (!this.#hugePages) throw cause;
+      throw new EnvironmentError(
+        `expected ${size} bytes of free huge pages, the system has fewer; ` +
+          `as root: sysctl vm.nr_hugepages=N (see HugePages_Free and Hugepagesize in /proc/meminfo)`,
+        { cause },
+      );
+    }
   }
 
   /** Closes one region. Buffers in it must no longer be used. False: there is no such region. */
