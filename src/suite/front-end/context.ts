@@ -74,6 +74,8 @@ export class FrontendContext extends Findings {
       count = messages.length;
       if (this.#hasStarted(messages) && performance.now() - since > quietMs) break;
     }
+    // What a front-end that has ended sent before is still on its way.
+    if (run.end) await mock.drained(this.times.answerMs);
     if (mock.messages.length > 0) return mock.messages;
     const actual = run.end ? `nothing; it ${endText(run.end)}` : "nothing";
     throw new CheckFailure("expected the front-end to connect", { expected: "messages", actual });

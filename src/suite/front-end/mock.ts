@@ -4,6 +4,7 @@ import { NetDevice } from "../../devices/net/index.ts";
 import type { DeviceName, Header } from "../../protocol/index.ts";
 import type { Exchange } from "../exchange.ts";
 import { CheckSkip } from "../failure.ts";
+import { within } from "../within.ts";
 
 const DISK_BYTES = 64 << 20;
 
@@ -65,6 +66,12 @@ export class Mock {
   /** Every message, whatever its connection. */
   get messages(): readonly Message[] {
     return this.conversations.flatMap(({ messages }) => messages);
+  }
+
+  /** Resolves once every conversation is over, or after that time. */
+  async drained(timeoutMs: number): Promise<void> {
+    const over = this.conversations.map(async ({ session }) => session.closed);
+    await within(Promise.all(over), timeoutMs);
   }
 
   /** Stops listening and ends the conversations. */

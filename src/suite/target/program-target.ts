@@ -1,10 +1,11 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { delay, type WaitOptions } from "../../base/index.ts";
+import type { WaitOptions } from "../../base/index.ts";
 import { processFigures, type UnixSocket } from "../../os/index.ts";
 import { ManagedProcess, startListening } from "../../peers/index.ts";
 import { connectSocket } from "../../transport/index.ts";
+import { within } from "../within.ts";
 import type { Target, TargetProcess, TargetStory } from "./target.ts";
 import { fillIn, wordsOf } from "./words.ts";
 
@@ -53,7 +54,7 @@ export class ProgramTarget implements Target {
     const running = this.#process;
     if (this.oneSession && running) {
       // It no longer listens, or listens for nobody: what it still does is end.
-      await Promise.race([running.exited, delay(this.#timeoutMs)]);
+      await within(running.exited, this.#timeoutMs);
     }
     if (running === undefined || running.exit !== undefined) await this.#start();
     return connectSocket(this.#socket, options);

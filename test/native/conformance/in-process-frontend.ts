@@ -40,14 +40,19 @@ export class InProcessFrontend implements FrontendTarget {
       const driver = await BlockDriver.start(client, { depth: 2, transferBytes: 4096 });
       await driver.read(0, 4096);
     };
-    const ended = work().catch(() => {
+    let output = "";
+    const ended = work().catch(async (error: Error) => {
+      await client?.close();
+      output = error.message;
       end = { code: 1, signal: null };
     });
     return {
       get end() {
         return end;
       },
-      output: "",
+      get output() {
+        return output;
+      },
       ended: ended.then(() => end ?? { code: 0, signal: null }),
       monitor: async () => Promise.reject(new Error("there is no monitor")),
       stop: async () => {
