@@ -1,76 +1,56 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BlockRequest } from "../../src/devices/block/index.ts";
-import type { Client, ClientQueue } from "../../src/frontend/index.ts";
+import type { Client } from "../../src/frontend/index.ts";
 import { VirtioFeature } from "../../src/protocol/index.ts";
 import { RING_MODES, type RingMode } from "../../src/runtime/index.ts";
-import { SegmentList } from "../../src/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
-import { connectDisk, DISK_BYTES, pattern, serveDisk } from "./support/session.ts";
+import { connectDisk, serveDisk } from "./support/session.ts";
+import { createRingDriver } from "./support/small-driver.ts";
 
 guardLeaks();
 
-/** The guard of the shape: a driver that knows nothing of formats, modes, threads. */
-class SmallDriver {
-  readonly #queue: ClientQueue;
-  readonly #segments = new SegmentList(3);
-  readonly #buffer;
-  #done: { resolve: () => void; reject: (error: Error) => void } | undefined;
+const BLOCKS = 30;
+const SIZE = 16;
 
-  constructor(client: Client, completion: RingMode) {
-    this.#buffer = client.memory.allocate(32 + 4096, 64);
-    this.#queue = client.createQueue({
-      index: 0,
-      size: 16,
-      completion,
-      handler: {
-        done: () => this.#done?.resolve(),
-        failed: (error) => this.#done?.reject(error),
+/** Has the driver's queue on this thread's event loop; its result. */
+async function driveHere(client: Client, completion: RingMode): Promise<unknown> {
+  let settle: { resolve: () => void; reject: (error: Error) => void } | undefined;
+  const queue = client.createQueue({
+    index: 0,
+    size: SIZE,
+    completion,
+    handler: {
+      done: (token, written) => driver.done(token, written),
+      batchDone: () => {
+        driver.submit();
+        queue.publish();
+        if (driver.finished) settle?.resolve();
       },
-    });
-  }
-
-  async start(client: Client): Promise<void> {
-    await client.startQueue(this.#queue);
-  }
-
-  /** Reads or writes the 4 KiB at a sector; returns the status. */
-  async transfer(type: BlockRequest, sector: number): Promise<number> {
-    const { bytes } = this.#buffer;
-    const head = new DataView(bytes.buffer, bytes.byteOffset);
-    head.setUint32(0, type, true);
-    head.setBigUint64(8, BigInt(sector), true);
-    bytes[16] = 0xff;
-    this.#segments.clear();
-    this.#segments.pushPart(this.#buffer, 0, 16);
-    this.#segments.pushPart(this.#buffer, 32, 4096);
-    this.#segments.pushPart(this.#buffer, 16, 1);
-    const done = new Promise<void>((resolve, reject) => (this.#done = { resolve, reject }));
-    assert.ok(this.#queue.add(this.#segments, type === BlockRequest.Out ? 2 : 1, 0));
-    this.#queue.publish();
-    await done;
-    return bytes[16];
-  }
-
-  get data(): Uint8Array {
-    return this.#buffer.bytes.subarray(32);
-  }
+      failed: (error) => settle?.reject(error),
+    },
+  });
+  const { memory, features } = client;
+  const driver = createRingDriver({ queue: queue.ring, memory, features }, BLOCKS);
+  const finished = new Promise<void>((resolve, reject) => (settle = { resolve, reject }));
+  await client.startQueue(queue);
+  driver.submit();
+  queue.publish();
+  await finished;
+  return driver.result();
 }
 
-async function writesAndReads(client: Client, completion: RingMode): Promise<void> {
-  const driver = new SmallDriver(client, completion);
-  await driver.start(client);
-  const blocks = DISK_BYTES / 4096;
-  for (let i = 0; i < 40; i += 1) {
-    driver.data.set(pattern(i));
-    assert.equal(await driver.transfer(BlockRequest.Out, ((i * 7) % blocks) * 8), 0);
-  }
-  for (let i = 0; i < 40; i += 1) {
-    driver.data.fill(0);
-    assert.equal(await driver.transfer(BlockRequest.In, ((i * 7) % blocks) * 8), 0);
-    assert.deepEqual(Buffer.compare(driver.data, pattern(i)), 0, `block ${i}`);
-  }
+/** Has it in a thread, where the memory is mapped again. */
+async function driveInThread(client: Client, completion: RingMode): Promise<unknown> {
+  const module = new URL("support/small-driver.js", import.meta.url);
+  const queue = { index: 0, size: SIZE, memoryBytes: 1 << 16, data: BLOCKS };
+  const thread = await client.startThread({ module, completion, queues: [queue] });
+  thread.go();
+  const [result] = await thread.results;
+  await thread.stop();
+  return result;
 }
+
+let turn = 0;
 
 for (const packed of [false, true]) {
   for (const iommu of [false, true]) {
@@ -81,22 +61,24 @@ for (const packed of [false, true]) {
           iommu ? "by IOVA" : "direct",
           `device by ${mode} ${workers ? "in a worker" : "on the loop"}`,
         ].join(", ");
-        test(`the same driver runs unchanged by event, poll and hybrid: ${where}`, async (t) => {
+        test(`the same driver runs unchanged by event, poll and hybrid, here and in a thread: ${where}`, async (t) => {
           const rings = { workers, mode };
           const served = await serveDisk(t, (options) => ({ ...options, iommu, rings }));
-          for (const completion of RING_MODES) {
-            for (const inOrder of [false, true]) {
-              const client = await connectDisk(t, served, { packed, iommu, inOrder });
-              const { features } = client;
-              assert.equal((features & VirtioFeature.AccessPlatform) !== 0n, iommu);
-              assert.deepEqual(
-                [client.ringFeatures.packed, client.ringFeatures.inOrder],
-                [packed, inOrder],
-              );
-              await writesAndReads(client, completion);
-              if (iommu) assert.ok((client.iommu?.counters.misses ?? 0) > 0);
-              await client.close();
-            }
+          // Here in each way; in a thread, which takes its time to start, in one after the other.
+          const uses = RING_MODES.map((completion) => ({ drive: driveHere, completion }));
+          uses.push({ drive: driveInThread, completion: RING_MODES[turn++ % 3] ?? "event" });
+          for (const { drive, completion } of uses) {
+            const inOrder = completion !== "hybrid";
+            const client = await connectDisk(t, served, { packed, iommu, inOrder });
+            const { features, ringFeatures } = client;
+            assert.deepEqual(
+              [(features & VirtioFeature.AccessPlatform) !== 0n, ringFeatures.packed],
+              [iommu, packed],
+            );
+            assert.equal(ringFeatures.inOrder, inOrder);
+            assert.equal(await drive(client, completion), 2 * BLOCKS);
+            if (iommu) assert.ok((client.iommu?.counters.misses ?? 0) > 0);
+            await client.close();
           }
           assert.deepEqual(served.problems, []);
         });

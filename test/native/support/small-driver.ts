@@ -1,0 +1,49 @@
+/**
+ * The guard of the shape: a block driver that knows nothing of formats, modes, threads, addresses.
+ * It writes blocks and reads them again, one at a time; its result is how many came back right.
+ */
+import { BlockRequest } from "../../../src/devices/block/index.ts";
+import type { RingDriver, RingDriverHost } from "../../../src/runtime/index.ts";
+import { SegmentList } from "../../../src/virtqueue/index.ts";
+import { DISK_BYTES, pattern } from "./session.ts";
+
+const BLOCK = 4096;
+
+export function createRingDriver({ queue, memory }: RingDriverHost, blocks: unknown): RingDriver {
+  const total = 2 * Number(blocks);
+  const buffer = memory.allocate(32 + BLOCK, 64);
+  const { bytes } = buffer;
+  const data = bytes.subarray(32);
+  const head = new DataView(bytes.buffer, bytes.byteOffset);
+  const segments = new SegmentList(3);
+  let at = 0;
+  let right = 0;
+  return {
+    dueUs: -1,
+    get finished() {
+      return at === total;
+    },
+    submit() {
+      if (at === total) return;
+      const block = at % (total / 2);
+      const writes = at < total / 2;
+      if (writes) data.set(pattern(block));
+      else data.fill(0);
+      head.setUint32(0, writes ? BlockRequest.Out : BlockRequest.In, true);
+      head.setBigUint64(8, BigInt((((block * 7) % (DISK_BYTES / BLOCK)) * BLOCK) / 512), true);
+      bytes[16] = 0xff;
+      segments.clear();
+      segments.pushPart(buffer, 0, 16);
+      segments.pushPart(buffer, 32, BLOCK);
+      segments.pushPart(buffer, 16, 1);
+      queue.add(segments, writes ? 2 : 1, 0);
+    },
+    done() {
+      const isRight = at < total / 2 || Buffer.compare(data, pattern(at % (total / 2))) === 0;
+      if (bytes[16] === 0 && isRight) right += 1;
+      at += 1;
+    },
+    finish: () => undefined,
+    result: () => right,
+  };
+}
