@@ -9,7 +9,7 @@ import { consoleSteps, readDocument, type Step } from "../support/markdown.ts";
 import { packageRoot } from "../support/package-root.ts";
 
 /** What the README starts and does not wait for. */
-const BACKGROUND = /^vhost-user serve (?:block|net) (?!.*--list-faults)/;
+const BACKGROUND = /^vhost-user serve (?:block|net|fs) (?!.*--list-faults)/;
 /** Blocks with these are no matter of this test: they take a long time, or a real peer. */
 const LEFT_OUT = /^(make (check|build|qemu-test|test-all)|vhost-user (qemu|clean|test stress)\b)/;
 

@@ -31,6 +31,7 @@ import {
 import { nameText } from "../../src/devices/fs/names.ts";
 import { FuseOpcode } from "../../src/devices/fs/opcodes.ts";
 import { encodeStruct, viewOf } from "../../src/devices/fs/wire.ts";
+import { Window } from "../../src/memory/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { FsGuest, type FsGuestOptions, shareFolder } from "./support/fs.ts";
@@ -119,6 +120,21 @@ for (const packed of [false, true]) {
     assert.equal(guest.read(nodeid, fh, 0n, 10).error, -Errno.EBADF, "it is closed");
   });
 }
+
+test("all that is written of a reply is noted for the dirty log", (t) => {
+  const path = temporaryFolder(t);
+  writeFileSync(join(path, "file"), randomBytes(20_000));
+  const guest = guestOf(t, path);
+  const nodeid = guest.node("file");
+  const fh = guest.open(nodeid);
+  const wrote = t.mock.method(Window.prototype, "wrote");
+  for (const writableCuts of [[16 + 10_000], [10, 6, 9000, 1000], [16, 10_000]]) {
+    wrote.mock.resetCalls();
+    assert.equal(guest.read(nodeid, fh, 5n, 10_000, { writableCuts }).used, 10_016);
+    const noted = wrote.mock.calls.reduce((sum, { arguments: [, length] }) => sum + length, 0);
+    assert.equal(noted, 10_016);
+  }
+});
 
 test("a request may be cut into descriptors at any byte", (t) => {
   const path = temporaryFolder(t);

@@ -8,8 +8,13 @@ const MAX_PIECES = 1024;
 
 interface Piece {
   readonly window: Window;
-  readonly bytes: Uint8Array;
+  /** Bytes into the window. */
+  readonly offset: number;
+  readonly length: number;
 }
+
+const bytesOf = ({ window, offset, length }: Piece): Uint8Array =>
+  window.bytes.subarray(offset, offset + length);
 
 /**
  * Reads from a file straight into the writable part of a chain: `length` bytes from byte `start` of
@@ -39,7 +44,7 @@ export function readIntoChain(
     if (window === undefined) return -Errno.EIO;
     const offset = (spans.offsets[span] ?? 0) + start;
     const take = Math.min(size - start, length);
-    pieces.push({ window, bytes: window.bytes.subarray(offset, offset + take) });
+    pieces.push({ window, offset, length: take });
     gathered += take;
     length -= take;
     start = 0;
@@ -57,9 +62,9 @@ export function readIntoChain(
 
 /** The first `count` bytes of the pieces were written. */
 function noteWritten(pieces: readonly Piece[], count: number): void {
-  for (const { window, bytes } of pieces) {
-    const here = Math.min(bytes.length, count);
-    window.wrote(bytes.byteOffset, here);
+  for (const { window, offset, length } of pieces) {
+    const here = Math.min(length, count);
+    window.wrote(offset, here);
     count -= here;
   }
 }
@@ -87,24 +92,21 @@ function readPieces(fd: number, pieces: readonly Piece[], position: number): num
 function readOnce(fd: number, pieces: readonly Piece[], position: number): number {
   const [first] = pieces;
   if (pieces.length === 1 && first) {
-    return readSync(fd, first.bytes, 0, first.bytes.length, position);
+    return readSync(fd, first.window.bytes, first.offset, first.length, position);
   }
-  return readvSync(
-    fd,
-    pieces.map(({ bytes }) => bytes),
-    position,
-  );
+  return readvSync(fd, pieces.map(bytesOf), position);
 }
 
 /** What is left of the pieces behind their first `count` bytes. */
 function behind(pieces: readonly Piece[], count: number): readonly Piece[] {
   let from = 0;
   for (; from < pieces.length; from += 1) {
-    const length = pieces[from]?.bytes.length ?? 0;
+    const length = pieces[from]?.length ?? 0;
     if (count < length) break;
     count -= length;
   }
   const [first, ...rest] = pieces.slice(from);
   if (first === undefined) return [];
-  return [{ window: first.window, bytes: first.bytes.subarray(count) }, ...rest];
+  const { window, offset, length } = first;
+  return [{ window, offset: offset + count, length: length - count }, ...rest];
 }
