@@ -211,6 +211,7 @@ test("look-ups and opens are bounded, each session by itself and all together", 
   other.init();
   for (let i = 0; i < 7; i += 1) other.node(`f${i}`);
   assert.equal(other.lookup(1n, "f8"), -Errno.ENFILE, "together they have 22");
+  assert.equal(other.open(1n, { folder: true }), BigInt(-Errno.EMFILE));
   assert.equal(folder.descriptors, 22);
   const listed = other.call({
     opcode: FuseOpcode.Readdirplus,
@@ -221,7 +222,12 @@ test("look-ups and opens are bounded, each session by itself and all together", 
   assert.ok(readdirSync("/proc/self/fd").length <= before + 1 + 22 + 4);
   guest.device.close();
   assert.equal(folder.descriptors, 7);
-  other.node("f8");
+  for (let i = 7; i < 11; i += 1) other.node(`f${i}`);
+  assert.equal(
+    other.lookup(1n, "f11"),
+    -Errno.ENFILE,
+    "one session has half, unless told otherwise",
+  );
 });
 
 test("a folder is listed whole when its entries cannot be looked up any more", (t) => {

@@ -30,12 +30,13 @@ export interface SharedFolderOptions {
 export class SharedFolder {
   /** Names the folder; not open for anything. */
   readonly root: OwnedFd;
-  readonly #maxDescriptors: number;
+  /** What all sessions together may hold. */
+  readonly maxDescriptors: number;
   #descriptors = 0;
 
   private constructor(root: OwnedFd, maxDescriptors: number) {
     this.root = root;
-    this.#maxDescriptors = maxDescriptors;
+    this.maxDescriptors = maxDescriptors;
   }
 
   /**
@@ -85,7 +86,7 @@ export class SharedFolder {
   }
 
   #take(full: number, open: () => number): OwnedFd | number {
-    if (this.#descriptors >= this.#maxDescriptors) return -full;
+    if (this.#descriptors >= this.maxDescriptors) return -full;
     const fd = open();
     if (fd < 0) return fd;
     this.#descriptors += 1;

@@ -7,7 +7,6 @@ import { FuseServer } from "./device-server.ts";
 const MAX_QUEUE_SIZE = 1024;
 /** Request queues and the one for requests of high priority are up to 256. */
 const MAX_REQUEST_QUEUES = 255;
-const DEFAULT_NODES = 32_768;
 const DEFAULT_HANDLES = 4096;
 
 export interface FsDeviceOptions {
@@ -17,7 +16,10 @@ export interface FsDeviceOptions {
   readonly tag?: string | undefined;
   /** Request queues that are offered. Default 1. */
   readonly queues?: number | undefined;
-  /** Entries that the driver may have looked up and not forgotten. Default 32,768. */
+  /**
+   * Entries that the driver may have looked up and not forgotten. Default: half of what the folder
+   * has for all sessions, so that none keeps the others from theirs.
+   */
   readonly maxNodes?: number | undefined;
   /** Files and folders that the driver may have open. Default 4096. */
   readonly maxHandles?: number | undefined;
@@ -49,7 +51,7 @@ export class FsDevice implements Device {
       write: (offset, written) => written.every((byte, i) => byte === bytes[offset + i]),
     };
     this.#server = new FuseServer(folder, {
-      maxNodes: maxNodes ?? DEFAULT_NODES,
+      maxNodes: maxNodes ?? Math.ceil(folder.maxDescriptors / 2),
       maxHandles: maxHandles ?? DEFAULT_HANDLES,
     });
   }

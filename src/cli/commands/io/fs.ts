@@ -18,6 +18,10 @@ import { makeUserFile } from "../../files.ts";
 import { formatSize } from "../../units.ts";
 import { type RequestOptions, withClient } from "./common.ts";
 
+/** One request after another, and few of them for a large file. */
+const DEPTH = 4;
+const TRANSFER_BYTES = 1 << 20;
+
 interface JsonOptions extends RequestOptions {
   readonly json?: true | undefined;
 }
@@ -115,7 +119,11 @@ async function withTree(
   const names = pathNames(path);
   await withClient(await connectClient(socket, options, context, "fs", {}), async (client) => {
     const wait = { timeoutMs: options.ioTimeout, signal: context.signal };
-    const driver = await FsDriver.start(client, { wait });
+    const driver = await FsDriver.start(client, {
+      wait,
+      depth: DEPTH,
+      transferBytes: TRANSFER_BYTES,
+    });
     const tree = new FsTree(driver, wait);
     try {
       await tree.visit(names, async (node) => {

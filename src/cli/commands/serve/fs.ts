@@ -13,8 +13,8 @@ import {
 
 /** What sessions, rings and sockets of this process may need besides shared files. */
 const RESERVED_DESCRIPTORS = 512;
-/** Enough for any guest, and what a hostile one can make us hold. */
-const MAX_DESCRIPTORS = 65_536;
+/** Enough for any guest, and what hostile ones can make us hold. */
+const MAX_DESCRIPTORS = 1_000_000;
 
 export interface ServeFsOptions extends ServeOptions {
   readonly dir?: string | undefined;
