@@ -9,12 +9,13 @@ import {
   type FrameObserver,
   UnixChannel,
 } from "../transport/index.ts";
-import type { DeviceQueue } from "../virtqueue/index.ts";
+import { countInflight, type DeviceQueue } from "../virtqueue/index.ts";
 import { BackendRequests } from "./backend-requests.ts";
 import type { Device } from "./device.ts";
 import { deviceProtocolFeatures } from "./device-requests.ts";
 import { answers } from "./handlers/index.ts";
 import { BackendIommu } from "./iommu.ts";
+import { leaveRegion } from "./inflight-owners.ts";
 import { type RingOptions, Vring } from "./vring.ts";
 
 /** Virtio features of transport and rings that every back-end offers. */
@@ -81,6 +82,11 @@ export interface SessionOptions extends BackendHooks {
   readonly rings?: RingOptions | undefined;
   /** How requests are judged. Default lenient. */
   readonly strictness?: Strictness | undefined;
+  /**
+   * The front-end handed over what a back-end before had in work (SET_INFLIGHT_FD): so many requests
+   * are served again.
+   */
+  readonly onReplay?: ((requests: number) => void) | undefined;
   /** Something was refused, or a ring broke; the session may go on. */
   readonly onProblem?: ((problem: Error) => void) | undefined;
 }
@@ -165,6 +171,11 @@ export class BackendSession {
   set inflight(region: InflightRegion | undefined) {
     this.#inflight?.close();
     this.#inflight = region;
+    if (region === undefined) return;
+    const packed = (this.negotiation.features & VirtioFeature.RingPacked) !== 0n;
+    const areas = this.vrings.map(({ index }) => region.area(index, packed));
+    const count = areas.reduce((sum, area) => sum + (area ? countInflight(area, packed) : 0), 0);
+    if (count > 0) this.#options.onReplay?.(count);
   }
 
   /** @throws {ProtocolError} the device has no such ring */
@@ -237,7 +248,9 @@ export class BackendSession {
       await vring.close();
       await this.device.quiesce?.(vring.index);
     });
-    void Promise.allSettled(drained).then(() => {
+    const through = Promise.allSettled(drained);
+    if (this.#inflight) leaveRegion(this.#inflight, through);
+    void through.then(() => {
       this.memory.close();
       this.inflight = undefined;
       this.device.close?.();

@@ -99,6 +99,7 @@ export class VringSetup {
    */
   check(): void {
     const { memory, iotlb } = this.#context;
+    this.#expectInflightRoom();
     if (iotlb() === undefined)
       locateRing(this.#index, this.#size, this.#address, memory, this.#format);
     else expectSetUp(this.#index, this.#size, this.#address);
@@ -132,6 +133,17 @@ export class VringSetup {
   /** Where its requests in work are noted; undefined: nowhere. @throws {MemoryAccessError} */
   get inflight(): InflightArea | undefined {
     return this.inflightRegion?.area(this.#index, this.features.packed === true);
+  }
+
+  /** @throws {ProtocolError} the ring is larger than that memory was made for */
+  #expectInflightRoom(): void {
+    const { inflight } = this;
+    if (inflight === undefined || this.#size <= inflight.entries) return;
+    throw new ProtocolError(
+      `ring ${this.#index}: expected at most ${inflight.entries} entries, as VHOST_USER_SET_INFLIGHT_FD said, ` +
+        `got ${this.#size}`,
+      { field: "num" },
+    );
   }
 
   get inflightRegion(): InflightRegion | undefined {

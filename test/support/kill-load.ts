@@ -38,7 +38,7 @@ export class KillLoad {
   readonly #block: Int32Array;
   readonly #writing: Int32Array;
   readonly #number: Float64Array;
-  readonly #idle = new Deferred<void>({ timeoutMs: 60_000 });
+  #idle: Deferred<void> | undefined;
   #progress: Deferred<void> | undefined;
   #submitted = 0;
   #random: number;
@@ -91,7 +91,8 @@ export class KillLoad {
   /** Waits for what is out. @throws when something is lost or wrong */
   async finish(): Promise<void> {
     this.#stopping = true;
-    if (this.#queue.outstanding === 0) this.#idle.resolve();
+    this.#idle = new Deferred<void>({ timeoutMs: 60_000 });
+    if (this.#queue.outstanding === 0 || this.#failure) this.#idle.resolve();
     await this.#idle.promise.catch((error: unknown) => {
       throw new Error(`${this.#queue.outstanding} requests never completed`, { cause: error });
     });
@@ -128,7 +129,7 @@ export class KillLoad {
     }
     queue.publish();
     if (queue.outstanding > 0) return;
-    if (this.#stopping) this.#idle.resolve();
+    if (this.#stopping) this.#idle?.resolve();
     else if (this.#failure === undefined) this.#submit();
   }
 
@@ -164,7 +165,7 @@ export class KillLoad {
   #fail(error: Error): void {
     this.#failure ??= error;
     this.#progress?.resolve();
-    this.#idle.resolve();
+    this.#idle?.resolve();
   }
 
   #below(limit: number): number {

@@ -3,6 +3,7 @@ import { InflightRegion } from "../../memory/index.ts";
 import { FrontendRequest, type Inflight, VirtioFeature } from "../../protocol/index.ts";
 import type { RequestHandler } from "../../session/index.ts";
 import { ringFormat } from "../../virtqueue/index.ts";
+import { enterRegion } from "../inflight-owners.ts";
 import type { BackendSession } from "../session.ts";
 
 /** The memory in which rings note what is in work: made here, kept by the front-end. */
@@ -16,7 +17,7 @@ export function answerInflight(
     replyFds.push(fd);
     return description;
   });
-  on(FrontendRequest.SetInflightFd, (payload, { fds }) => {
+  on(FrontendRequest.SetInflightFd, async (payload, { fds }) => {
     const description = expectQueues(session, "SET", payload as Inflight);
     if (session.vrings.some((vring) => vring.started)) {
       throw new StateError(
@@ -24,7 +25,10 @@ export function answerInflight(
       );
     }
     const fd = fds.shift();
-    if (fd) session.inflight = new InflightRegion(description, fd, isPacked(session));
+    if (fd === undefined) return;
+    const region = new InflightRegion(description, fd, isPacked(session));
+    session.inflight = region;
+    await enterRegion(region);
   });
 }
 

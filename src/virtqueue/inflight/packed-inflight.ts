@@ -115,10 +115,11 @@ export class PackedInflight {
   putBack(): void {
     if (this.#count === 0) return;
     this.#count = 0;
-    Atomics.store(this.#bytes, byteOf(this.#head), 0);
     this.#freeHead = this.#head;
-    Atomics.store(this.#halves, FREE_HEAD, this.#freeHead);
+    // The reverse of taking: at every instant the chain is either noted or free.
     Atomics.store(this.#halves, OLD_FREE_HEAD, this.#oldFreeHead);
+    Atomics.store(this.#halves, FREE_HEAD, this.#freeHead);
+    Atomics.store(this.#bytes, byteOf(this.#head), 0);
   }
 
   /** First entry of the chain that was taken last. */

@@ -80,6 +80,8 @@ export async function serveDevice(
     observe: await messagePrinter(context, options, sample.type),
     onSession: () => output.note("front-end connected"),
     onSessionEnd: (_session, reason) => output.note(`front-end left: ${reason.message}`),
+    onReplay: (requests) =>
+      output.note(`requests that a back-end before had in work, served again: ${requests}`),
     onProblem: (problem) => output.note(`refused: ${problem.message}`),
   } satisfies BackendOptions);
   if (socket === undefined) {
