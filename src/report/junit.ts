@@ -1,4 +1,5 @@
 import type { GroupResult, Report, TestResult } from "./model.ts";
+import { attribute, escape, seconds, toSecond } from "./xml.ts";
 
 /** The report as JUnit XML, the dialect that CI servers read. */
 export function toJunit(report: Report): string {
@@ -35,33 +36,4 @@ function testCase(
         : "";
   const output = notes.length === 0 ? "" : `<system-out>${escape(notes.join("\n"))}</system-out>`;
   return outcome + output === "" ? `${head}/>` : `${head}>${outcome}${output}</testcase>`;
-}
-
-function seconds(ms: number): string {
-  return (ms / 1000).toFixed(3);
-}
-
-/** ISO 8601 without fractions and zone (it is UTC): all that the format's schemas allow. */
-function toSecond(iso: string): string {
-  return iso.slice(0, "2026-01-01T00:00:00".length);
-}
-
-/** As {@link escape}; a reader would make blanks of tabs and line ends that stand there as such. */
-function attribute(text: string): string {
-  return escape(text).replaceAll(/[\t\n]/g, (character) => `&#${character.charCodeAt(0)};`);
-}
-
-/** XML 1.0 has no way at all to carry most control characters. */
-function escape(text: string): string {
-  const entities: Readonly<Record<string, string>> = {
-    "&": "&amp;",
-    "<": "&lt;",
-    ">": "&gt;",
-    '"': "&quot;",
-    // A reader would make a line feed of it.
-    "\r": "&#13;",
-  };
-  return text
-    .replaceAll(/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, "\ufffd")
-    .replaceAll(/[&<>"\r]/g, (character) => entities[character] ?? character);
 }

@@ -11,6 +11,7 @@ import type { Needs } from "./check.ts";
 import { kitOf } from "./drive/kits.ts";
 import { Session } from "./drive/session.ts";
 import { Exchange } from "./exchange.ts";
+import { CheckFailure } from "./failure.ts";
 import type { Target } from "./target/target.ts";
 import type { Times } from "./times.ts";
 
@@ -45,11 +46,13 @@ export async function survey(
     session.read();
     const virtio = await session.call(FrontendRequest.GetFeatures);
     const gate = (virtio & VirtioFeature.ProtocolFeatures) !== 0n;
-    const protocol = gate ? await session.call(FrontendRequest.GetProtocolFeatures) : 0n;
-    let queueNum = 1;
+    const protocol = gate
+      ? await orElse(0n, session.call(FrontendRequest.GetProtocolFeatures))
+      : 0n;
+    let queueNum = 1n;
     if ((protocol & ProtocolFeature.Mq) !== 0n) {
       await session.send(FrontendRequest.SetProtocolFeatures, ProtocolFeature.Mq);
-      queueNum = Number(await session.call(FrontendRequest.GetQueueNum));
+      queueNum = await orElse(1n, session.call(FrontendRequest.GetQueueNum));
     }
     session.close();
     const oneSession = await endsSoon(target);
@@ -58,11 +61,21 @@ export async function survey(
       device: device(virtio, protocol),
       virtio,
       protocol,
-      queueNum,
+      queueNum: Number(queueNum),
       oneSession,
     };
   } finally {
     session.close();
+  }
+}
+
+/** A wrong answer is for a check to find; until then the least is assumed. */
+async function orElse(least: bigint, answer: Promise<bigint>): Promise<bigint> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof CheckFailure) return least;
+    throw error;
   }
 }
 

@@ -7,6 +7,13 @@
  * - {@link checks} are those of the catalogue
  * - {@link runChecks} makes them on a {@link Target}
  */
+export {
+  type Baseline,
+  type Expectation,
+  measure,
+  parseBaseline,
+  updateBaseline,
+} from "./baseline.ts";
 export type { Check, CheckInfo, FrontendCheck, Needs, Strength } from "./check.ts";
 export type { CheckContext } from "./context.ts";
 export type { Up, UpOptions } from "./drive/bring-up.ts";

@@ -103,9 +103,10 @@ const SCHEMA: Readonly<Record<string, ElementRule>> = {
   },
   testcase: {
     attributes: { classname: NAME, name: NAME, time: SECONDS },
-    children: ["skipped", "failure", "system-out"],
+    children: ["skipped", "error", "failure", "system-out"],
   },
   skipped: { attributes: { message: TEXT }, children: [] },
+  error: { attributes: { message: TEXT }, children: [] },
   failure: { attributes: { message: TEXT }, children: [] },
   "system-out": { attributes: {}, children: [] },
 };
@@ -120,6 +121,7 @@ export function parseJunit(document: string): XmlElement {
     assert.equal(Number(suite.attributes["tests"]), cases.length);
     for (const [attribute, name] of [
       ["failures", "failure"],
+      ["errors", "error"],
       ["skipped", "skipped"],
     ] as const) {
       const count = cases.filter(({ children }) => children.some((each) => each.name === name));

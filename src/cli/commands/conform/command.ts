@@ -4,7 +4,7 @@ import { UsageError } from "../../../base/index.ts";
 import type { Context } from "../../context.ts";
 import { checked, commonCommand } from "../../options.ts";
 import { parseDuration, parseInteger, parseList } from "../../units.ts";
-import { parseFactor, parseProfile, parseStrength } from "./values.ts";
+import { parseFactor, parseProfile, parseShard, parseStrength } from "./values.ts";
 
 const HELP = `
 SOCKET is the path of a listening back-end. With --exec the suite starts one itself, watches its
@@ -76,13 +76,41 @@ export function addConformCommand(program: Command, context: Context): void {
         .default(1)
         .argParser(checked(parseInteger(1, 10_000))),
     )
+    .addOption(
+      new Option(
+        "--shard <part>",
+        "only part i of n, as 1/4; conform merge puts parts together",
+      ).argParser(checked(parseShard)),
+    )
+    .option("--baseline <file>", "verdicts that are expected of this target, with reasons")
+    .option("--update-baseline", "write the baseline that this run would pass")
+    .option("--target-version <text>", "the target's version, for expectations of some versions")
     .option("--json", "print one JSON document")
     .option("--json-file <file>", "write the JSON document to this file")
+    .option("--junit <file>", "write JUnit XML to this file")
+    .option("--markdown <file>", "write Markdown to this file, e.g. a job summary")
+    .option("--html <file>", "write one HTML page to this file")
+    .option("--keep <folder>", "write the exchange of each check that did not pass to a file there")
     .addHelpText("after", HELP)
     .action(async (socket, options) => {
       const { runConform } = await import("./run.ts");
       await runConform(socket, options, context);
     });
+  const merge = commonCommand("merge")
+    .description("put the JSON documents of shards together")
+    .argument("<file...>", "documents of conform --json-file")
+    .option("--strict", "WARN fails as well")
+    .option("--json", "print one JSON document")
+    .option("--json-file <file>", "write the JSON document to this file")
+    .option("--junit <file>", "write JUnit XML to this file")
+    .option("--markdown <file>", "write Markdown to this file")
+    .option("--html <file>", "write one HTML page to this file")
+    .action(async (files, _options, self) => {
+      const { runMerge } = await import("./merge.ts");
+      // An option that both have is taken by the command in front.
+      runMerge(files, self.optsWithGlobals(), context);
+    });
+  command.addCommand(merge as unknown as Command);
   program.addCommand(command as unknown as Command);
 }
 

@@ -1,9 +1,10 @@
 import type { DeviceName } from "../../../protocol/index.ts";
 import type { Profile, Strength } from "../../../suite/index.ts";
 import type { CommonOptions } from "../../context.ts";
+import type { ReportFiles } from "./reports.ts";
 
 /** As the command line has them. */
-export interface ConformOptions extends CommonOptions {
+export interface ConformOptions extends CommonOptions, ReportFiles {
   readonly exec?: string | undefined;
   readonly shell?: true | undefined;
   readonly frontEnd?: true | undefined;
@@ -21,5 +22,8 @@ export interface ConformOptions extends CommonOptions {
   readonly seed?: number | undefined;
   readonly repeat: number;
   readonly json?: true | undefined;
-  readonly jsonFile?: string | undefined;
+  readonly baseline?: string | undefined;
+  readonly updateBaseline?: true | undefined;
+  readonly targetVersion?: string | undefined;
+  readonly shard?: { readonly index: number; readonly count: number } | undefined;
 }

@@ -1,8 +1,9 @@
-import { writeFileSync } from "node:fs";
 import { UsageError } from "../../../base/index.ts";
 import { inferDevice } from "../../../probe/index.ts";
 import {
+  CheckFailure,
   checks,
+  type Facts,
   type FrontendCheck,
   frontendChecks,
   FrontendProgram,
@@ -19,7 +20,9 @@ import {
   timesOf,
 } from "../../../suite/index.ts";
 import type { Context } from "../../context.ts";
+import { CommandError, ExitCode } from "../../exit-code.ts";
 import type { ConformOptions } from "./options.ts";
+import { prepareReports } from "./reports.ts";
 import { listChecks, listed, printPlan } from "./selection.ts";
 import { Telling } from "./telling.ts";
 
@@ -28,15 +31,14 @@ export async function runConform(
   options: ConformOptions,
   context: Context,
 ): Promise<void> {
-  const { only, except, profile, strength: strengths } = options;
-  const selection = { only, except, profile, strengths };
+  const { only, except, profile, strength: strengths, shard } = options;
+  const selection = { only, except, profile, strengths, shard };
   const frontEnd = options.frontEnd === true;
   if (options.list) {
     listChecks(listed(selection, frontEnd), options.json === true, context.output);
     return;
   }
-  // A place that cannot be written to is better found out before than after.
-  if (options.jsonFile !== undefined) writeFileSync(options.jsonFile, "");
+  prepareReports(options);
   const times = timesOf(options.timeoutFactor, options.timeout);
   if (frontEnd) await judgeFrontend(selection, times, socket, options, context);
   else await judgeBackend(selection, times, socket, options, context);
@@ -53,9 +55,7 @@ async function judgeBackend(
   const chosen = selectChecks(checks, selection);
   const target = targetOf(socket, options, times);
   try {
-    const facts = await survey(target, times, (virtio, protocol) => {
-      return options.device ?? inferDevice(virtio, protocol, undefined) ?? undefined;
-    });
+    const facts = await factsOf(target, times, options);
     if (options.dryRun) {
       printPlan(chosen, ({ needs }) => missing(needs, facts, target), context.output);
       return;
@@ -101,6 +101,20 @@ async function judgeFrontend(
   const { signal } = context;
   await runFrontendChecks(chosen, { target, device, times, signal, repeat, ...told.callbacks });
   told.end({ name: target.name, device, virtioFeatures: null, protocolFeatures: null });
+}
+
+/** @throws {CommandError} the target does not answer GET_FEATURES as a back-end does */
+async function factsOf(target: Target, times: Times, { device }: ConformOptions): Promise<Facts> {
+  try {
+    return await survey(target, times, (virtio, protocol) => {
+      return device ?? inferDevice(virtio, protocol, undefined) ?? undefined;
+    });
+  } catch (error) {
+    if (!(error instanceof CheckFailure)) throw error;
+    const { message, expected = "an answer", actual = "none" } = error;
+    const told = `${target.name}: ${message}: expected ${expected}, got ${actual}; is this a back-end?`;
+    throw new CommandError(ExitCode.Unreachable, told, { cause: error });
+  }
 }
 
 /** @throws {UsageError} neither or both of SOCKET and --exec */

@@ -1,4 +1,3 @@
-import { writeFileSync } from "node:fs";
 import {
   conformanceLines,
   type ConformanceReport,
@@ -12,7 +11,9 @@ import type { CheckInfo, CheckResult } from "../../../suite/index.ts";
 import type { Context } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
 import { version } from "../../version.ts";
+import { Expected } from "./baseline.ts";
 import type { ConformOptions } from "./options.ts";
+import { writeReports } from "./reports.ts";
 
 const COLOURS: Readonly<Record<ConformanceVerdict, "green" | "red" | "yellow" | "cyan">> = {
   PASS: "green",
@@ -41,10 +42,12 @@ export class Telling {
   readonly #startedAt = new Date();
   readonly #start = performance.now();
   readonly #results: ConformanceResult[] = [];
+  readonly #expected: Expected;
 
-  /** @param checks how many there are */
+  /** @param checks how many there are @throws {UsageError} the baseline is none */
   constructor(checks: number, around: Surroundings) {
     this.#around = around;
+    this.#expected = new Expected(around.options);
     this.#count = checks * around.options.repeat;
     this.seed = around.options.seed ?? Date.now() % 2 ** 32;
   }
@@ -78,10 +81,9 @@ export class Telling {
     };
     this.#say(conformanceTotals(counts));
     if (options.json) context.output.json(report);
-    if (options.jsonFile !== undefined) {
-      writeFileSync(options.jsonFile, `${JSON.stringify(report, null, 2)}\n`);
-    }
+    writeReports(report, options, options.strict === true);
     context.signal.throwIfAborted();
+    if (this.#expected.update()) return;
     const failed = counts.FAIL + counts.ERROR + counts.XPASS + (options.strict ? counts.WARN : 0);
     if (failed === 0) return;
     throw new CommandError(ExitCode.Failed, `${failed} of ${this.#count} checks failed`);
@@ -89,7 +91,7 @@ export class Telling {
 
   #result(result: CheckResult): void {
     const { options, context } = this.#around;
-    const told = { ...result, repeat: this.#repeatCommand(result.id) };
+    const told = { ...this.#expected.measure(result), repeat: this.#repeatCommand(result.id) };
     this.#results.push(told);
     if (options.quiet && !TROUBLE.has(told.verdict)) return;
     const mark = (verdict: ConformanceVerdict, text: string): string =>

@@ -23,3 +23,10 @@ export function parseFactor(text: string): number {
   if (factor >= 0.1 && factor <= 1000) return factor;
   throw new UsageError(`expected a number from 0.1 to 1000, got "${text}"`);
 }
+
+/** `2/4`: the second of four parts. @throws {UsageError} */
+export function parseShard(text: string): { readonly index: number; readonly count: number } {
+  const [, index, count] = (/^(\d{1,4})\/(\d{1,4})$/.exec(text) ?? []).map(Number);
+  if (index && count && index <= count) return { index, count };
+  throw new UsageError(`expected a part such as 1/4, got "${text}"`);
+}

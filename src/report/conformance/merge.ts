@@ -1,0 +1,15 @@
+import { type ConformanceReport, countVerdicts } from "./model.ts";
+
+/**
+ * Parts of one run, made elsewhere, as one report: of the first part's target, with the time of all.
+ *
+ * @throws {Error} there are none, or two of them hold the same check
+ */
+export function mergeReports(reports: readonly ConformanceReport[]): ConformanceReport {
+  const [first] = reports;
+  if (first === undefined) throw new Error("expected at least one report");
+  const results = reports.flatMap((report) => report.results);
+  const startedAt = reports.map((report) => report.startedAt).toSorted()[0] ?? first.startedAt;
+  const durationMs = reports.reduce((sum, report) => sum + report.durationMs, 0);
+  return { ...first, startedAt, durationMs, counts: countVerdicts(results), results };
+}

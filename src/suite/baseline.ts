@@ -1,0 +1,117 @@
+import { UsageError } from "../base/index.ts";
+import type { Verdict } from "./result.ts";
+import { fits } from "./select.ts";
+
+/** A verdict that a target is known to earn, and why. */
+export interface Expectation {
+  /** Id, id with `*`, or section. */
+  readonly check: string;
+  readonly verdict: "FAIL" | "WARN";
+  /** What was confirmed, and how: a baseline is no place to hide things. */
+  readonly reason: string;
+  /** Only for these versions of the target, with `*`. Default: all. */
+  readonly version?: string | undefined;
+}
+
+/** Expectations about one target. */
+export interface Baseline {
+  readonly expectations: readonly Expectation[];
+}
+
+type Judged = Verdict | "XFAIL" | "XPASS";
+
+/** What a result comes to against a baseline. */
+interface Measured {
+  readonly verdict: Judged;
+  readonly reason: string | undefined;
+}
+
+/** For {@link updateBaseline}: nobody has looked into it yet. */
+const UNCONFIRMED = "not confirmed yet";
+
+/** @throws {UsageError} the text is no baseline, or an expectation has no reason */
+export function parseBaseline(text: string, path: string): Baseline {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new UsageError(`${path}: expected a baseline in JSON, got something else`, { cause });
+  }
+  const list = isRecord(value) ? value["expectations"] : undefined;
+  if (!Array.isArray(list)) {
+    throw new UsageError(`${path}: expected {"expectations": [...]}, got something else`);
+  }
+  return { expectations: list.map((each: unknown, i) => parseExpectation(each, `${path}: ${i}`)) };
+}
+
+function parseExpectation(value: unknown, where: string): Expectation {
+  const { check, verdict, reason, version } = isRecord(value) ? value : {};
+  if (typeof check !== "string" || (verdict !== "FAIL" && verdict !== "WARN")) {
+    throw new UsageError(`${where}: expected "check" and "verdict" (FAIL or WARN)`);
+  }
+  if (typeof reason !== "string" || reason.trim() === "") {
+    throw new UsageError(`${where} (${check}): expected a reason`);
+  }
+  if (version !== undefined && typeof version !== "string") {
+    throw new UsageError(`${where} (${check}): expected "version" to be text`);
+  }
+  return { check, verdict, reason, version };
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
+}
+
+/** Holds a result against what is expected of this version of the target. */
+export function measure(
+  result: { readonly id: string; readonly verdict: Verdict; readonly reason?: string | undefined },
+  baseline: Baseline,
+  version: string | undefined,
+): Measured {
+  const { verdict, reason } = result;
+  const expected = baseline.expectations.find(
+    (each) => fits(result.id, each.check) && isFor(each, version),
+  );
+  if (expected === undefined) return { verdict, reason };
+  if (verdict === expected.verdict) return { verdict: "XFAIL", reason: expected.reason };
+  const better = verdict === "PASS" || verdict === "INFO" || verdict === "WARN";
+  if (!better) return { verdict, reason };
+  const told = `${expected.verdict} was expected (${expected.reason}), ${verdict} came`;
+  return { verdict: "XPASS", reason: `${told}: take it out of the baseline` };
+}
+
+function isFor({ version }: Expectation, actual: string | undefined): boolean {
+  if (version === undefined) return true;
+  if (actual === undefined) return false;
+  const escaped = version.replaceAll(/[.+?^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*");
+  return new RegExp(`^${escaped}$`).test(actual);
+}
+
+/**
+ * The baseline that a run would pass: what was made anew, and what was not made as it was. Reasons
+ * stay where check and verdict do.
+ */
+export function updateBaseline(
+  baseline: Baseline,
+  results: readonly {
+    readonly id: string;
+    readonly verdict: Verdict;
+    readonly reason?: string | undefined;
+  }[],
+  version: string | undefined,
+): Baseline {
+  const made = new Set(results.map(({ id }) => id));
+  const kept = baseline.expectations.filter(
+    (each) => !isFor(each, version) || each.check.includes("*") || !made.has(each.check),
+  );
+  const patterns = kept.filter(({ check }) => check.includes("*"));
+  const added = results.flatMap(({ id, verdict, reason }) => {
+    if (verdict !== "FAIL" && verdict !== "WARN") return [];
+    if (patterns.some((each) => each.verdict === verdict && fits(id, each.check))) return [];
+    const before = baseline.expectations.find(
+      (each) => each.check === id && each.verdict === verdict && isFor(each, version),
+    );
+    return [before ?? { check: id, verdict, reason: `${UNCONFIRMED}: ${reason ?? ""}` }];
+  });
+  return { expectations: [...kept, ...added] };
+}

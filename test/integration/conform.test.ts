@@ -1,0 +1,153 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import type { ConformanceReport } from "../../src/report/index.ts";
+import { guardLeaks } from "../support/leak-guard.ts";
+import { commandPath, Workspace } from "./support/index.ts";
+
+guardLeaks();
+
+/** Our back-end as a target that the suite starts itself. */
+const OURS = `${process.execPath} ${commandPath} serve block --size 1M --socket {socket}`;
+
+const reportOf = (text: string): ConformanceReport => JSON.parse(text) as ConformanceReport;
+
+test("conform --list needs no target, and --json makes an array of it", async (t) => {
+  const workspace = new Workspace(t);
+  const text = await workspace.run(["conform", "--list", "--only", "header", "fe/1"]);
+  assert.equal(text.code, 0);
+  assert.match(text.stdout, /^header\/1 +MUST +GET_FEATURES is answered/m);
+  const { code, stdout } = await workspace.run(["conform", "--list", "--json"]);
+  assert.equal(code, 0);
+  const rows = JSON.parse(stdout) as Record<string, unknown>[];
+  assert.ok(rows.length > 70);
+  assert.deepEqual(Object.keys(rows[0] ?? {}), ["id", "title", "strength", "section"]);
+});
+
+test("our disk and our network card pass --strict, by --exec and by their socket", async (t) => {
+  const workspace = new Workspace(t);
+  const block = await workspace.run(["conform", "--exec", OURS, "--strict", "--json"]);
+  assert.equal(block.code, 0, block.stderr);
+  const { counts, target, results } = reportOf(block.stdout);
+  assert.equal(counts.FAIL + counts.WARN + counts.ERROR, 0);
+  assert.equal(target.device, "block");
+  assert.ok(results.every(({ verdict, exchange }) => verdict === "SKIP" || exchange.length > 0));
+  const { socket } = await workspace.serve([], "net.sock", "net");
+  const net = await workspace.run(["conform", socket, "--device", "net", "--strict", "-q"]);
+  assert.equal(net.code, 0, net.stdout);
+});
+
+test("a fault fails, with the exchange, the files, and the line that repeats it", async (t) => {
+  const workspace = new Workspace(t);
+  const { socket: path } = await workspace.serve(
+    ["--size", "1M", "--fault", "wrong-version@GET_FEATURES"],
+    "faulty.sock",
+  );
+  const files = ["--json-file", "--junit", "--markdown", "--html"].flatMap((option) => [
+    option,
+    workspace.path(option.slice(2)),
+  ]);
+  const only = ["--only", "header/1", "header/3"];
+  const first = await workspace.run([
+    "conform",
+    path,
+    ...only,
+    ...files,
+    "--keep",
+    workspace.path("kept"),
+  ]);
+  assert.equal(first.code, 3, "who does not answer GET_FEATURES is no back-end");
+  assert.match(first.stderr, /got request 1, flags 0x6; is this a back-end\?/);
+  const { socket: other } = await workspace.serve(
+    ["--size", "1M", "--fault", "missing-reply-flag@GET_MAX_MEM_SLOTS"],
+    "other.sock",
+  );
+  const run = await workspace.run([
+    "conform",
+    other,
+    ...only,
+    ...files,
+    "--keep",
+    workspace.path("kept"),
+  ]);
+  assert.equal(run.code, 1);
+  assert.match(run.stdout, /^PASS +header\/1/m);
+  assert.match(run.stdout, /^FAIL +header\/3 .*\n +MUST, Header\n/m);
+  assert.match(run.stdout, /│ .* > VHOST_USER_GET_MAX_MEM_SLOTS\n/);
+  assert.match(run.stdout, /again: vhost-user conform .*other\.sock --seed \d+ --only header\/3/);
+  assert.equal(reportOf(readFileSync(workspace.path("json-file"), "utf8")).counts.FAIL, 1);
+  assert.match(readFileSync(workspace.path("junit"), "utf8"), /failures="1"/);
+  assert.match(readFileSync(workspace.path("markdown"), "utf8"), /❌ FAIL \| header\/3/);
+  assert.match(readFileSync(workspace.path("html"), "utf8"), /id="header\/3" data-verdict="FAIL"/);
+  assert.match(readFileSync(workspace.path("kept/header-3.txt"), "utf8"), /GET_MAX_MEM_SLOTS/);
+});
+
+test("shards merge into the whole; a baseline makes expected what is known", async (t) => {
+  const workspace = new Workspace(t);
+  const { socket: path } = await workspace.serve([
+    "--size",
+    "1M",
+    "--fault",
+    "need-reply-echoed@GET_FEATURES",
+  ]);
+  const conform = ["conform", path, "--only", "header/1", "header/4", "header/2", "-q"];
+  const parts = ["1/2", "2/2"].map((shard) => ({ shard, file: workspace.path(shard[0] ?? "") }));
+  for (const { shard, file } of parts) {
+    await workspace.run([...conform, "--shard", shard, "--json-file", file]);
+  }
+  const merged = await workspace.run(["conform", "merge", ...parts.map(({ file }) => file)]);
+  assert.equal(merged.code, 0);
+  assert.match(merged.stdout, /^3 checks: 1 PASS, 2 WARN$/m);
+  const baseline = ["--baseline", workspace.path("baseline.json")];
+  assert.equal(
+    (await workspace.run([...conform, "--strict", ...baseline, "--update-baseline"])).code,
+    0,
+  );
+  const held = await workspace.run([...conform, "--strict", ...baseline]);
+  assert.equal(held.code, 0);
+  assert.match(held.stdout, /1 PASS, 2 XFAIL$/m);
+});
+
+test("--front-end judges our client", async (t) => {
+  const workspace = new Workspace(t);
+  const client = `${process.execPath} ${commandPath} io block read {socket} --length 4096 --out {dir}/out`;
+  const { code, stdout } = await workspace.run([
+    "conform",
+    "--front-end",
+    "--exec",
+    client,
+    "--strict",
+  ]);
+  assert.equal(code, 0, stdout);
+  assert.match(stdout, /^PASS +fe\/2/m);
+});
+
+test("SIGINT prints what was done so far", async (t) => {
+  const workspace = new Workspace(t);
+  const running = workspace.start(["conform", "--exec", OURS, "--repeat", "1000"]);
+  await running.printed(/^PASS +header\/2/m);
+  process.kill(running.pid, "SIGINT");
+  const { code, stdout } = await running.result;
+  assert.equal(code, 130);
+  assert.match(stdout, /^\d+ checks: \d+ PASS/m);
+});
+
+test("a target that is not there, or both of them, or neither, is said clearly", async (t) => {
+  const workspace = new Workspace(t);
+  for (const [args, code, says] of [
+    [[], 2, /expected either SOCKET/],
+    [["x.sock", "--exec", "true"], 2, /expected either SOCKET/],
+    [["nobody.sock"], 3, /nobody\.sock: expected a listening Unix socket/],
+    [["--exec", "no-such-program {socket}"], 4, /no-such-program/],
+    [["--exec", "false {socket}"], 3, /false exited with code 1 before it listened/],
+    [["--exec", "a 'b"], 2, /expected every quote to be closed/],
+    [["x.sock", "--only", "no/1"], 2, /expected the id of a check/],
+    [["x.sock", "--shard", "3/2"], 2, /expected a part such as 1\/4/],
+    [["--front-end", "x.sock"], 2, /expected --front-end with --exec/],
+    [["merge", "nothing.json"], 2, /nothing\.json: expected a report/],
+  ] as const) {
+    const got = await workspace.run(["conform", ...args]);
+    assert.equal(got.code, code, `${args.join(" ")}: ${got.stderr}`);
+    assert.match(got.stderr, says);
+  }
+});

@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { UsageError } from "../../../src/base/index.ts";
+import { measure, parseBaseline, updateBaseline, type Verdict } from "../../../src/suite/index.ts";
+
+const baseline = parseBaseline(
+  JSON.stringify({
+    expectations: [
+      { check: "header/4", verdict: "WARN", reason: "libvhost-user echoes need_reply" },
+      { check: "fuzz/*", verdict: "FAIL", reason: "aborts", version: "7.*" },
+    ],
+  }),
+  "baseline.json",
+);
+
+const verdict = (id: string, came: Verdict, version?: string): string =>
+  measure({ id, verdict: came, reason: "why" }, baseline, version).verdict;
+
+test("what is expected is XFAIL with the baseline's reason, what is better is XPASS", () => {
+  assert.deepEqual(measure({ id: "header/4", verdict: "WARN" }, baseline, undefined), {
+    verdict: "XFAIL",
+    reason: "libvhost-user echoes need_reply",
+  });
+  assert.equal(verdict("header/4", "PASS"), "XPASS");
+  assert.equal(verdict("header/4", "FAIL"), "FAIL");
+  assert.equal(verdict("header/4", "SKIP"), "SKIP");
+  assert.equal(verdict("header/4", "ERROR"), "ERROR");
+  assert.equal(verdict("header/40", "WARN"), "WARN");
+  assert.equal(verdict("header/5", "WARN"), "WARN");
+});
+
+test("an expectation of some versions holds for no others", () => {
+  assert.equal(verdict("fuzz/1", "FAIL", "7.2.22"), "XFAIL");
+  assert.equal(verdict("fuzz/1", "WARN", "7.2.22"), "XPASS");
+  assert.equal(verdict("fuzz/1", "FAIL", "10.0"), "FAIL");
+  assert.equal(verdict("fuzz/1", "FAIL"), "FAIL");
+});
+
+test("an update keeps reasons, patterns and what was not made, and takes the rest from the run", () => {
+  const results = [
+    { id: "header/4", verdict: "PASS" },
+    { id: "header/7", verdict: "WARN", reason: "served" },
+    { id: "fuzz/1", verdict: "FAIL", reason: "died" },
+  ] as const;
+  const updated = updateBaseline(baseline, results, "7.2");
+  assert.deepEqual(updated.expectations, [
+    { check: "fuzz/*", verdict: "FAIL", reason: "aborts", version: "7.*" },
+    { check: "header/7", verdict: "WARN", reason: "not confirmed yet: served" },
+  ]);
+  assert.deepEqual(updateBaseline(updated, [results[1]], "7.2"), updated);
+  assert.equal(updateBaseline(baseline, [], "7.2").expectations.length, 2);
+});
+
+for (const [text, says] of [
+  ["{", /expected a baseline in JSON/],
+  ["[]", /expected \{"expectations": \[...\]\}/],
+  [`{"expectations":[{"check":"a/1","verdict":"PASS","reason":"x"}]}`, /FAIL or WARN/],
+  [`{"expectations":[{"check":"a/1","verdict":"FAIL","reason":" "}]}`, /expected a reason/],
+  [`{"expectations":[{"check":"a/1","verdict":"FAIL","reason":"x","version":7}]}`, /"version"/],
+] as const) {
+  test(`no baseline: ${text}`, () => {
+    assert.throws(
+      () => parseBaseline(text, "b.json"),
+      (error) => {
+        assert.ok(error instanceof UsageError);
+        assert.match(error.message, says);
+        assert.match(error.message, /^b\.json/);
+        return true;
+      },
+    );
+  });
+}
