@@ -113,6 +113,20 @@ static napi_value eventfd_drain(napi_env env, napi_callback_info info) {
   return make_number(env, 1);
 }
 
+static napi_value create_pipe(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  struct words out;
+  int ends[2];
+  read_arguments(env, info, 1, argv);
+  if (!read_words(env, argv[0], "out", 2, &out)) return NULL;
+  int result = pipe2(ends, O_CLOEXEC);
+  if (result == 0) {
+    out.data[0] = ends[0];
+    out.data[1] = ends[1];
+  }
+  return make_result(env, result);
+}
+
 static napi_value duplicate(napi_env env, napi_callback_info info) {
   int32_t fd;
   if (!read_fd(env, info, &fd)) return NULL;
@@ -156,6 +170,7 @@ bool export_descriptors(napi_env env, napi_value exports) {
       {"eventfd", create_eventfd},
       {"eventfdWrite", eventfd_write_one},
       {"eventfdRead", eventfd_drain},
+      {"pipe", create_pipe},
       {"dup", duplicate},
       {"close", close_fd},
       {"setNonBlocking", set_non_blocking},

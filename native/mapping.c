@@ -132,6 +132,22 @@ static napi_value unmap(napi_env env, napi_callback_info info) {
   return make_number(env, 0);
 }
 
+/* The same addresses, from now on over another file: what JavaScript holds sees that one. */
+static napi_value remap(napi_env env, napi_callback_info info) {
+  napi_value argv[3];
+  int32_t fd;
+  int64_t offset;
+  read_arguments(env, info, 3, argv);
+  struct mapping *mapping = read_handle(env, argv[0], MAPPING_TAG);
+  if (mapping == NULL || !read_int32(env, argv[1], "fd", &fd) ||
+      !read_size(env, argv[2], "offset", &offset))
+    return NULL;
+  if (mapping->address == NULL) return make_number(env, -EINVAL);
+  void *address = mmap(mapping->address, mapping->span, PROT_READ | PROT_WRITE,
+                       MAP_SHARED | MAP_FIXED, fd, offset);
+  return make_result(env, address == MAP_FAILED ? -1 : 0);
+}
+
 static napi_value mapping_broken(napi_env env, napi_callback_info info) {
   napi_value argv[1];
   read_arguments(env, info, 1, argv);
@@ -166,6 +182,7 @@ bool export_mappings(napi_env env, napi_value exports) {
   static const struct function functions[] = {
       {"mmap", map},
       {"unmap", unmap},
+      {"remap", remap},
       {"mappingBroken", mapping_broken},
       {"markMappingBroken", mark_mapping_broken},
       {"brokenMappings", broken_mappings},

@@ -1,6 +1,7 @@
 import type { DeviceName } from "../protocol/index.ts";
 import type { WorkerPart } from "../runtime/index.ts";
 import type { DeviceQueue } from "../virtqueue/index.ts";
+import type { DeviceState } from "./device-state.ts";
 import type { DeviceRequests } from "./device-requests.ts";
 
 /** A running ring as a device sees it. */
@@ -67,6 +68,8 @@ export interface Device extends DeviceRequests {
   inWorker?(index: number): WorkerPart | undefined;
   /** Resolves once nothing of this ring is in work: no chain is touched or completed afterwards. */
   quiesce?(index: number): Promise<void>;
+  /** What goes to another instance when the session moves there. */
+  readonly state?: DeviceState;
   /** RESET_DEVICE, or status 0: back to the state before the driver came. */
   reset?(): void;
   /** The session is over. */

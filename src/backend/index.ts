@@ -5,6 +5,7 @@
  */
 export * from "./backend-requests.ts";
 export * from "./device.ts";
+export { type DeviceState, type VersionedState, versionedState } from "./device-state.ts";
 export * from "./device-requests.ts";
 export * from "./server.ts";
 export * from "./session.ts";

@@ -51,7 +51,8 @@ export const BACKEND_OPTIONAL_FEATURES: bigint =
 /** Protocol features that a back-end with this device offers. */
 export function protocolFeaturesOf(device: Device): bigint {
   const config = device.config === undefined ? 0n : ProtocolFeature.Config;
-  return BACKEND_PROTOCOL_FEATURES | config | deviceProtocolFeatures(device);
+  const state = device.state === undefined ? 0n : ProtocolFeature.DeviceState;
+  return BACKEND_PROTOCOL_FEATURES | config | state | deviceProtocolFeatures(device);
 }
 
 /** Places to look at or change what passes, for tests and observers; each is optional. */

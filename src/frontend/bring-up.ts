@@ -29,6 +29,7 @@ export const CLIENT_PROTOCOL_FEATURES: bigint =
   ProtocolFeature.ResetDevice |
   ProtocolFeature.ConfigureMemSlots |
   ProtocolFeature.Status |
+  ProtocolFeature.DeviceState |
   ProtocolFeature.GpaAddresses;
 
 /** Bits of the virtio device status, VIRTIO 2.1. */

@@ -1,18 +1,20 @@
 import { Deferred, StateError, UsageError, type WaitOptions } from "../base/index.ts";
 import type { GuestMemory } from "../memory/index.ts";
 import type { UnixSocket } from "../os/index.ts";
-import { BackendRequest, ProtocolFeature, VirtioFeature } from "../protocol/index.ts";
+import { ProtocolFeature, VirtioFeature } from "../protocol/index.ts";
 import { acceptSocket, type CloseReason, connectSocket } from "../transport/index.ts";
 import type { RingFeatures } from "../virtqueue/index.ts";
 import type { BackendRequestHandlers } from "./backend-channel.ts";
+import { handlersOf } from "./backend-handlers.ts";
 import { confirmStart, startRing, stopRing, type Wishes } from "./bring-up.ts";
 import type { ClientOptions } from "./client-options.ts";
 import { ClientIommu } from "./iommu.ts";
 import { makeMemory, shareMemory } from "./memory-sharing.ts";
 import { Connection } from "./connection.ts";
-import { featuresOfNotifications, inbandHandlers, kickOf } from "./notifications.ts";
+import { kickOf } from "./notifications.ts";
 import { ClientThread, type ClientThreadOptions } from "./client-thread.ts";
 import { ClientQueue, type ClientQueueOptions } from "./queue.ts";
+import { migrate, type MigrationOptions, type MigrationReport } from "./migration/migrate.ts";
 import { keepTrying } from "./reconnect.ts";
 import { Recovery } from "./recovery.ts";
 import type { FrontendRequests } from "./requests.ts";
@@ -37,7 +39,7 @@ export class Client {
   replayed = 0;
   readonly #options: ClientOptions;
   /** With `reconnect`: how another connection is made, and what goes over to it. */
-  readonly #dial: Dial | undefined;
+  #dial: Dial | undefined;
   readonly #recovery: Recovery | undefined;
   readonly #backendHandlers: BackendRequestHandlers;
   readonly #queues = new Set<ClientQueue>();
@@ -57,14 +59,7 @@ export class Client {
     this.#options = options;
     this.#dial = dial;
     this.#recovery = dial && new Recovery();
-    this.#backendHandlers = {
-      [BackendRequest.ConfigChangeMsg]: () => options.onConfigChange?.(),
-      ...options.hostNotifiers?.handlers,
-      ...(featuresOfNotifications(options.notifications ?? {}) === 0n
-        ? undefined
-        : inbandHandlers((index) => [...this.#queues].find((queue) => queue.index === index))),
-      ...options.backendRequests,
-    };
+    this.#backendHandlers = handlersOf(options, () => [...this.#queues]);
     this.iommu = ClientIommu.where(options.iommu, {
       memory: () => this.memory,
       send: async (message) => this.requests.iotlbMsg(message),
@@ -100,9 +95,7 @@ export class Client {
   static async over(socket: UnixSocket, options: ClientOptions = {}): Promise<Client> {
     if (options.reconnect !== undefined) {
       socket.close();
-      throw new UsageError(
-        "reconnect: expected a path to connect to or to listen on, got a socket",
-      );
+      throw new UsageError("reconnect: expected a path, got a socket");
     }
     return Client.#begin(socket, options, undefined);
   }
@@ -226,9 +219,8 @@ export class Client {
    * @throws {UsageError} with `reconnect`: such queues do not outlive a connection
    */
   async startThread(options: ClientThreadOptions): Promise<ClientThread> {
-    if (this.#recovery !== undefined) {
+    if (this.#recovery !== undefined)
       throw new UsageError("reconnect: expected queues on the event loop, got some in a thread");
-    }
     const thread = await ClientThread.start(this, options);
     this.#threads.add(thread);
     await confirmStart(this.requests);
@@ -264,6 +256,34 @@ export class Client {
     return dropped;
   }
 
+  /**
+   * Moves the session to the back-end that listens on another path, while its queues run.
+   *
+   * @throws as `migrate`, which says what happens, and as {@link connect}
+   * @throws {UsageError} queues in threads, or an IOMMU: these do not move
+   */
+  async migrate(path: string, options: MigrationOptions = {}): Promise<MigrationReport> {
+    if (this.#threads.size > 0 || this.iommu !== undefined)
+      throw new UsageError("migration: expected queues on the event loop and no IOMMU");
+    const dial: Dial = async (wait) => connectSocket(path, wait);
+    const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = { ...this.#options, ...options };
+    const destination = this.#connectionOn(await dial({ signal, timeoutMs }));
+    this.#recovery?.allStopped();
+    const session = {
+      wishes: this.#wishes,
+      memory: this.memory,
+      queues: [...this.#started],
+      prepare: async (to: FrontendRequests, queue: ClientQueue) =>
+        this.#recovery?.prepare(to, queue, [...this.#queues]),
+      moved: () => {
+        this.#connection = destination;
+        this.#dial &&= dial;
+        this.#watch(destination);
+      },
+    };
+    return migrate(this.#connection, destination, session, options);
+  }
+
   /** Stops the queues, as far as the back-end still answers, and frees everything. Idempotent. */
   async close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -290,6 +310,8 @@ export class Client {
   #watch(connection: Connection): void {
     void connection.closed.then(async (reason) => {
       const { signal } = this.#ending;
+      // A migration left it behind.
+      if (connection !== this.#connection) return;
       if (reason.by !== "peer" || signal.aborted) this.#end(reason);
       else if (!this.#dial || !this.#recovery) this.#end(reason);
       else await this.#reconnect(this.#dial, this.#recovery);

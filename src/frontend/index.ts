@@ -13,6 +13,8 @@ export * from "./shared-objects.ts";
 export * from "./client-thread.ts";
 export { addMemory, type MemorySession, removeMemory } from "./memory-sharing.ts";
 export type { ClientIommu, IommuCounters, IommuOptions } from "./iommu.ts";
+export type { MigrationOptions, MigrationReport, MigrationRound } from "./migration/migrate.ts";
+export { loadDeviceState, saveDeviceState } from "./migration/device-state.ts";
 export * from "./queue.ts";
 export type { ReconnectOptions, ReconnectReport, ReplayedQueue } from "./reconnect.ts";
 export * from "./requests.ts";

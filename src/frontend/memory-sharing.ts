@@ -10,7 +10,10 @@ const DEFAULT_BYTES = 64 << 20;
  *
  * @throws {EnvironmentError} it has fewer slots than there are regions
  */
-export async function shareMemory(requests: FrontendRequests, memory: GuestMemory): Promise<void> {
+export async function shareMemory(
+  requests: FrontendRequests,
+  memory: Pick<GuestMemory, "regions">,
+): Promise<void> {
   await expectRoom(requests, memory.regions.length);
   if (!hasSlots(requests)) return sendTable(requests, memory.regions);
   for (const region of memory.regions) await shareRegion(requests, memory, region);
@@ -78,7 +81,7 @@ export async function removeMemory(
 
 async function shareRegion(
   requests: FrontendRequests,
-  memory: GuestMemory,
+  memory: Pick<GuestMemory, "regions">,
   region: Region,
 ): Promise<void> {
   if (!hasSlots(requests)) return sendTable(requests, memory.regions);

@@ -1,5 +1,5 @@
 import { QueueError, UsageError } from "../base/index.ts";
-import type { GuestMemory } from "../memory/index.ts";
+import type { DirtyLog, GuestMemory } from "../memory/index.ts";
 import { EventFd } from "../os/index.ts";
 import { type Completion, DriverRunner } from "../runtime/index.ts";
 import {
@@ -46,6 +46,7 @@ export class ClientQueue {
   readonly #completion: Completion;
   readonly #handler: QueueHandler;
   #runner: DriverRunner | undefined;
+  #log: DirtyLog | undefined;
   #failure: Error | undefined;
 
   /** @throws {UsageError} completions that nobody tells of and nobody looks for */
@@ -94,7 +95,16 @@ export class ClientQueue {
    * The device learns of it with {@link publish}. False: the ring is full or broken.
    */
   add(segments: SegmentList, readable: number, token: number): boolean {
+    if (this.#log !== undefined) noteReadable(this.#log, segments, readable);
     return this.ring.add(segments, readable, token);
+  }
+
+  /**
+   * Has what the driver hands over to be read noted as written, until it is called without a log: a
+   * migration copies it again.
+   */
+  logTo(log: DirtyLog | undefined): void {
+    this.#log = log;
   }
 
   /** Hands over everything added, and kicks the device if it wants that. */
@@ -166,6 +176,12 @@ export class ClientQueue {
     this.kick.close();
     this.call.close();
     this.error.close();
+  }
+}
+
+function noteReadable(log: DirtyLog, segments: SegmentList, readable: number): void {
+  for (let i = 0; i < readable; i += 1) {
+    log.mark(segments.addresses[i] ?? 0, segments.lengths[i] ?? 0);
   }
 }
 

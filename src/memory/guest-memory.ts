@@ -94,11 +94,8 @@ export class GuestMemory {
    * @throws {EnvironmentError} too few huge pages
    */
   add(size: number): Region {
-    const name = "vhost-user-client";
     const offset = this.#mmapOffset;
-    const memory = this.#hugePages
-      ? SharedMemory.createHuge(name, size + offset)
-      : SharedMemory.create(name, Math.ceil((size + offset) / PAGE_SIZE) * PAGE_SIZE);
+    const memory = this.#file(size);
     // Whole pages, as user and guest addresses of regions adjoin.
     const pages = Math.floor((memory.size - offset) / PAGE_SIZE);
     const { description, iova } = this.#layout.place(pages * PAGE_SIZE, offset);
@@ -119,6 +116,40 @@ export class GuestMemory {
         { cause },
       );
     }
+  }
+
+  /**
+   * Regions at the same addresses, over empty files of their own. The caller closes them.
+   *
+   * @throws {EnvironmentError} too few huge pages
+   */
+  twins(): Region[] {
+    const twins: Region[] = [];
+    try {
+      for (const { description } of this.regions) {
+        twins.push(this.#map(description, this.#file(Number(description.size))));
+      }
+      return twins;
+    } catch (error) {
+      for (const twin of twins) twin.close();
+      throw error;
+    }
+  }
+
+  /** Goes over to the files of other regions at the same addresses: all buffers see them. */
+  moveTo(twins: readonly Region[]): void {
+    this.#parts.forEach(({ region }, i) => {
+      const twin = twins[i];
+      if (twin !== undefined) region.moveTo(twin.fd.duplicate());
+    });
+  }
+
+  /** A file for a region, its offset included. */
+  #file(size: number): SharedMemory {
+    const name = "vhost-user-client";
+    const bytes = size + this.#mmapOffset;
+    if (this.#hugePages) return SharedMemory.createHuge(name, bytes);
+    return SharedMemory.create(name, Math.ceil(bytes / PAGE_SIZE) * PAGE_SIZE);
   }
 
   /** Closes one region. Buffers in it must no longer be used. False: there is no such region. */

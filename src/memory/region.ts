@@ -34,7 +34,7 @@ export class Region {
   readonly end: number;
   /** Guest address of the first mapped byte, which may lie in front of the region. */
   readonly origin: number;
-  readonly #fd: OwnedFd;
+  #fd: OwnedFd;
   readonly #borrowed: boolean;
   readonly #windows: Window[] = [];
   /**
@@ -129,6 +129,25 @@ export class Region {
       this.#windows.some((window) => window.mapping.broken) ||
       [...this.#borders.values()].some((window) => window.mapping.broken)
     );
+  }
+
+  /**
+   * The same addresses, from now on over another file: views of the region see that one.
+   *
+   * @param fd taken over, in place of the one before; a file of the same size and kind
+   * @throws {SystemError} it cannot be mapped
+   */
+  moveTo(fd: OwnedFd): void {
+    const borders = [...this.#borders].map(([index, window]) => {
+      const reach = Math.max(BORDER_REACH, this.#alignment);
+      return [window, (index + 1) * WINDOW_SIZE - reach] as const;
+    });
+    const windows = this.#windows.map((window, i) => [window, i * WINDOW_SIZE] as const);
+    for (const [window, start] of [...windows, ...borders]) {
+      window.mapping.remap(fd.fd, this.#fileStart + start);
+    }
+    this.#fd.close();
+    this.#fd = fd;
   }
 
   /** Has what devices write here noted, or not any more. */

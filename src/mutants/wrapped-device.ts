@@ -1,4 +1,10 @@
-import type { Device, DeviceConfig, DeviceSession, RunningQueue } from "../backend/index.ts";
+import type {
+  Device,
+  DeviceConfig,
+  DeviceSession,
+  DeviceState,
+  RunningQueue,
+} from "../backend/index.ts";
 import type { DeviceQueue } from "../virtqueue/index.ts";
 
 /** A device that passes everything on; faults put something between it and its rings. */
@@ -36,6 +42,10 @@ export abstract class WrappedDevice implements Device {
   get config(): DeviceConfig {
     // The framework takes the absence of a configuration space for a feature of its own.
     return this.#device.config as DeviceConfig;
+  }
+
+  get state(): DeviceState {
+    return this.#device.state as DeviceState;
   }
 
   attach(session: DeviceSession): void {

@@ -46,6 +46,8 @@ export interface Addon {
   eventfdWrite(fd: number): number;
   /** 1: was signalled, 0: was not, -EPIPE: the end of a pipe. */
   eventfdRead(fd: number): number;
+  /** `out`: the end to read from, the end to write to. */
+  pipe(out: Int32Array): number;
   dup(fd: number): number;
   close(fd: number): number;
   setNonBlocking(fd: number): number;
@@ -57,6 +59,7 @@ export interface Addon {
     writable: boolean,
   ): number | { handle: MappingHandle; buffer: ArrayBuffer };
   unmap(handle: MappingHandle, buffer: ArrayBuffer): number;
+  remap(handle: MappingHandle, fd: number, offset: number): number;
   mappingBroken(handle: MappingHandle): boolean;
   markMappingBroken(handle: MappingHandle): void;
   /** One i32: how many windows of this process broke so far. */

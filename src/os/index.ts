@@ -14,6 +14,7 @@ export * from "./fallocate.ts";
 export * from "./folder.ts";
 export * from "./mapping.ts";
 export * from "./owned-fd.ts";
+export * from "./pipe.ts";
 export * from "./poller.ts";
 export * from "./process-figures.ts";
 export * from "./process-name.ts";

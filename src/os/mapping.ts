@@ -75,6 +75,18 @@ export class Mapping {
   }
 
   /**
+   * Puts another file, for reading and writing, in the place of the one that is mapped: every view
+   * of the buffer sees it from now on. It must be long enough, with pages of the same size.
+   *
+   * @param fd stays the caller's
+   * @param offset bytes into the file, a multiple of the page size
+   * @throws SystemError e.g. `EINVAL`, `ENOMEM`: the window may be gone then
+   */
+  remap(fd: number, offset: number): void {
+    check(addon().remap(this.#handle, fd, offset), "mmap");
+  }
+
+  /**
    * Idempotent. Every view of the buffer has length 0 afterwards. No asynchronous system call may
    * still be using it: the addresses can be mapped for something else a moment later.
    */

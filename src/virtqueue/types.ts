@@ -131,6 +131,8 @@ export interface DriverQueue {
    */
   resubmit(): boolean;
   readonly parts: RingParts;
+  /** What the driver writes: descriptors, its own area, indirect tables. */
+  readonly written: readonly GuestBuffer[];
   /** The words of the ring, for tests that break its rules. */
   readonly raw: RawRing;
   readonly broken: QueueFault | undefined;

@@ -2,6 +2,7 @@ import type { RequestHandler } from "../../session/index.ts";
 import type { BackendSession } from "../session.ts";
 import { answerConfig } from "./config.ts";
 import { answerDeviceRequests } from "./device-requests.ts";
+import { answerDeviceState } from "./device-state.ts";
 import { answerInflight } from "./inflight.ts";
 import { answerIotlb } from "./iotlb.ts";
 import { answerLog } from "./log.ts";
@@ -25,4 +26,5 @@ export const answers: readonly Answer[] = [
   answerVrings,
   answerConfig,
   answerDeviceRequests,
+  answerDeviceState,
 ];

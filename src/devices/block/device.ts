@@ -1,9 +1,16 @@
 import { fdatasync } from "node:fs";
-import type { Device, DeviceConfig, DeviceSession, RunningQueue } from "../../backend/index.ts";
+import type {
+  Device,
+  DeviceConfig,
+  DeviceState,
+  DeviceSession,
+  RunningQueue,
+} from "../../backend/index.ts";
 import type { WorkerPart } from "../../runtime/index.ts";
 import { OwnedFd } from "../../os/index.ts";
 import type { ChainCursor, DeviceQueue } from "../../virtqueue/index.ts";
 import { BLOCK_CONFIG_SIZE, encodeBlockConfig } from "./config.ts";
+import { blockState } from "./device-state.ts";
 import { BlockServer, MAX_RANGE_SECTORS, MAX_RANGES } from "./device-server.ts";
 import { BlockFeature, BlockStatus, ID_BYTES, SECTOR_SIZE } from "./layout.ts";
 import type { BlockStorage } from "./storage.ts";
@@ -42,6 +49,7 @@ export class BlockDevice implements Device {
   readonly maxQueues: number;
   readonly maxQueueSize = MAX_QUEUE_SIZE;
   readonly config: DeviceConfig;
+  readonly state: DeviceState;
   #ignoreResize: () => void = () => undefined;
   readonly #storage: BlockStorage;
   readonly #id = new Uint8Array(ID_BYTES);
@@ -68,6 +76,7 @@ export class BlockDevice implements Device {
       BlockFeature.Flush |
       BlockFeature.Mq |
       (storage.readOnly ? BlockFeature.ReadOnly : BlockFeature.Discard | BlockFeature.WriteZeroes);
+    this.state = blockState(storage);
     this.config = readOnlyConfig(() => blockConfig(storage.size / SECTOR_SIZE, queues));
   }
 

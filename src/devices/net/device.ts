@@ -1,6 +1,7 @@
 import { UsageError } from "../../base/index.ts";
-import type { Device, RunningQueue } from "../../backend/index.ts";
+import type { Device, DeviceState, RunningQueue } from "../../backend/index.ts";
 import { type ChainCursor, createChainCursor, copyOut } from "../../virtqueue/index.ts";
+import { netState } from "./device-state.ts";
 import {
   GSO_NONE,
   LONG_HEADER_BYTES,
@@ -60,6 +61,7 @@ export class NetDevice implements Device {
   readonly queueNum: number;
   readonly maxQueueSize = MAX_QUEUE_SIZE;
   readonly counters: Readonly<NetCounters>;
+  readonly state: DeviceState;
   readonly #counters: NetCounters = {
     txFrames: 0,
     txBytes: 0,
@@ -92,6 +94,7 @@ export class NetDevice implements Device {
     this.maxQueues = 2 * queuePairs;
     this.features = (mergeable ? NetFeature.MrgRxbuf : 0n) | (queuePairs > 1 ? NetFeature.Mq : 0n);
     this.counters = this.#counters;
+    this.state = netState(this.#counters);
     this.#onFrame = onFrame;
     this.#receive = Array.from(
       { length: queuePairs },

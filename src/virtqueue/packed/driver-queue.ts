@@ -124,6 +124,11 @@ export class PackedDriverQueue implements DriverQueue {
   }
 
   /** Of the two halves only the first is looked at: DPDK gives no more. */
+  get written(): readonly GuestBuffer[] {
+    const { descriptors, driver } = this.parts;
+    return this.#tables === undefined ? [descriptors, driver] : [descriptors, driver, this.#tables];
+  }
+
   isPossibleBase(base: number): boolean {
     const position = new RingPosition(this.size, base & 0xffff);
     const laps = (position.wrap === this.#used.wrap ? 0 : this.size) + position.index;

@@ -102,6 +102,11 @@ export class SplitDriverQueue implements DriverQueue {
     return this.#usedSeen;
   }
 
+  get written(): readonly GuestBuffer[] {
+    const { descriptors, driver } = this.parts;
+    return this.#tables === undefined ? [descriptors, driver] : [descriptors, driver, this.#tables];
+  }
+
   isPossibleBase(base: number): boolean {
     return base <= 0xffff && u16Distance(base, this.#usedSeen) <= this.outstanding;
   }

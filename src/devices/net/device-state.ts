@@ -1,0 +1,28 @@
+import { type DeviceState, versionedState } from "../../backend/index.ts";
+import { ProtocolError } from "../../base/index.ts";
+
+/**
+ * A network device has nothing of its own but its sums, which go on counting at the destination.
+ * Frames that wait for buffers are lost, as frames may be.
+ */
+export function netState(counters: object): DeviceState {
+  const sums = counters as Record<string, number>;
+  const names = Object.keys(sums);
+  return versionedState({
+    type: "net",
+    version: 1,
+    save: () => sums,
+    load: (value) => {
+      const given = (value ?? {}) as Record<string, unknown>;
+      const isSum = (sum: unknown): boolean => Number.isSafeInteger(sum) && Number(sum) >= 0;
+      const wrong = names.filter((name) => !isSum(given[name]));
+      if (wrong.length > 0) {
+        throw new ProtocolError(
+          `device state: expected counters from 0, got ${wrong.map((name) => `${name}: ${JSON.stringify(given[name])}`).join(", ")}`,
+          { field: "device state" },
+        );
+      }
+      for (const name of names) sums[name] = Number(given[name]);
+    },
+  });
+}
