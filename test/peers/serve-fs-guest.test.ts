@@ -1,13 +1,17 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { readFileSync, readdirSync, statSync } from "node:fs";
+import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { bootLinux } from "../../src/peers/index.ts";
+import { BackendServer } from "../../src/backend/index.ts";
+import { FsDevice, SharedFolder } from "../../src/devices/fs/index.ts";
+import { bootLinux, bootUml } from "../../src/peers/index.ts";
+import { DeviceId } from "../../src/protocol/index.ts";
 import { Workspace } from "../integration/support/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { BIG_BYTES, makeSharedFolder, MANY } from "./support/shared-folder.ts";
-import { needsGuest } from "./support/index.ts";
+import { needsGuest, needsProgram, temporaryDirectory } from "./support/index.ts";
+import { until } from "./support/net.ts";
 
 guardLeaks();
 
@@ -98,3 +102,86 @@ for (const packed of ["off", "on"]) {
     },
   );
 }
+
+test(
+  "User Mode Linux takes the tag from our configuration space, and reads the same",
+  { skip: needsProgram("linux.uml", "busybox") },
+  async (t) => {
+    const space = new Workspace(t);
+    const { path, big } = makeSharedFolder(space.folder);
+    const socket = space.path("fs.sock");
+    const tag = "a tag of all the 36 bytes it may have!!";
+    const args = ["--socket", socket, "--dir", path, "--tag", tag.slice(0, 36), "--queues", "2"];
+    const server = space.start(["serve", "fs", ...args]);
+    await server.printed(/listening on /);
+    const result = await bootUml({
+      socketPath: socket,
+      deviceId: DeviceId.fs,
+      script: `
+        mount -t virtiofs "${tag}" /mnt && exit 1
+        mount -t virtiofs "${tag.slice(0, 36)}" /mnt || exit 2
+        sha256sum < /mnt/big
+        ls /mnt/many | wc -l
+        cat /mnt/up
+        touch /mnt/new
+        umount /mnt`,
+    });
+    t.diagnostic(`it took ${Math.round(result.durationMs)} ms`);
+    const sum = createHash("sha256").update(big).digest("hex");
+    assert.match(result.output, new RegExp(`^${sum}  -\n${MANY}\n`, "m"), result.console);
+    assert.match(result.output, /cat: can't open '\/mnt\/up': No such file or directory/);
+    assert.match(result.output, /touch: \/mnt\/new: Read-only file system/);
+    assert.equal((await server.stop("SIGTERM")).code, 0);
+  },
+);
+
+test(
+  "what a Linux guest forgets is let go: its count of look-ups is ours",
+  { skip: needsGuest() },
+  async (t) => {
+    const directory = temporaryDirectory(t);
+    const { path } = makeSharedFolder(directory);
+    const folder = SharedFolder.open(path);
+    const socketPath = join(directory, "fs.sock");
+    const server = await BackendServer.listen(socketPath, {
+      device: () => new FsDevice({ folder }),
+    });
+    t.after(async () => {
+      server.close();
+      await until(() => server.sessions.size === 0, "the session to end");
+      assert.equal(folder.descriptors, 0);
+      folder.close();
+    });
+    const guest = bootLinux({
+      modules: ["virtio_pci", "virtiofs"],
+      deviceArguments: [
+        "-chardev",
+        `socket,id=fs0,path=${socketPath}`,
+        "-device",
+        "vhost-user-fs-pci,chardev=fs0,tag=shared",
+      ],
+      // By listing, and once more one by one.
+      script: `
+        mount -t virtiofs shared /mnt
+        ls -l /mnt/many | wc -l
+        stat /mnt/many/* | grep -c File:
+        while [ ! -e /mnt/known ]; do sleep 0.1; done
+        echo 2 > /proc/sys/vm/drop_caches
+        while [ ! -e /mnt/forgotten ]; do sleep 0.1; done
+        umount /mnt`,
+      timeoutMs: 120_000,
+    });
+    const ended = guest.then(
+      () => "ended",
+      () => "failed",
+    );
+    await until(() => folder.descriptors >= MANY, "the guest to know all files", 60_000);
+    writeFileSync(join(path, "known"), "");
+    await until(() => folder.descriptors < MANY / 10, "the guest to forget them", 60_000);
+    assert.notEqual(await Promise.race([ended, Promise.resolve("running")]), "ended");
+    writeFileSync(join(path, "forgotten"), "");
+    const { output, durationMs } = await guest;
+    t.diagnostic(`the guest took ${Math.round(durationMs)} ms`);
+    assert.equal(output, `${MANY + 1}\n${MANY}\n`);
+  },
+);

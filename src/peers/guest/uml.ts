@@ -22,7 +22,7 @@ const modulesRoot = "/usr/lib/uml/modules";
 export interface UmlOptions extends WaitOptions {
   /** Where a vhost-user back-end listens. */
   readonly socketPath: string;
-  /** Virtio device id: 1 network, 2 block. */
+  /** Virtio device id: 1 network, 2 block, 26 file system. */
   readonly deviceId: number;
   /** Shell script (busybox); its standard output and error and its exit code are the result. */
   readonly script: string;
@@ -36,6 +36,7 @@ export interface UmlOptions extends WaitOptions {
 const modulesOf: Readonly<Record<number, readonly string[]>> = {
   1: ["virtio_net"],
   2: ["virtio_blk"],
+  26: ["virtiofs"],
 };
 
 /** User Mode Linux and its modules. @throws {EnvironmentError} it is not installed */
