@@ -7,6 +7,9 @@ import {
 } from "../protocol/index.ts";
 import type { Negotiation, Strictness } from "./state.ts";
 
+/** VIRTIO_NET_F_MTU, a bit of network devices. */
+const NET_MTU = 1n << 3n;
+
 /** @throws {NegotiationError} naming the features that the request needs and the session lacks */
 export function expectRequirements(
   spec: RequestSpec,
@@ -15,9 +18,10 @@ export function expectRequirements(
 ): void {
   const { requires } = spec;
   let acknowledged = negotiation.features;
-  // QEMU enables the rings of a network card before it acknowledges any feature at all.
+  // QEMU enables the rings of a network card, and tells its MTU, before it acknowledges any feature
+  // at all.
   if (strictness === "lenient" && acknowledged === 0n)
-    acknowledged = (negotiation.offered ?? 0n) & VirtioFeature.ProtocolFeatures;
+    acknowledged = (negotiation.offered ?? 0n) & (VirtioFeature.ProtocolFeatures | NET_MTU);
   const missing = [
     ...virtioFeatureNames((requires.offered ?? 0n) & ~(negotiation.offered ?? 0n), undefined).map(
       (name) => `${name} offered`,

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { UsageError } from "../../src/base/index.ts";
-import { MAX_FRAME_BYTES, NetDevice, NetFeature } from "../../src/devices/net/index.ts";
+import {
+  describeFrame,
+  MAX_FRAME_BYTES,
+  NetDevice,
+  NetFeature,
+} from "../../src/devices/net/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import {
   type Card,
@@ -325,4 +330,25 @@ test("impossible numbers of pairs and of waiting frames are refused", () => {
     assert.throws(() => new NetDevice({ queuePairs }), UsageError);
   }
   assert.throws(() => new NetDevice({ backlogFrames: 0 }), UsageError);
+});
+
+test("an announcement is a RARP frame of the guest's; its MTU bounds what is sent to it", (t) => {
+  const frames: Uint8Array[] = [];
+  const net = new NetDevice({ mtu: true, onFrame: (frame) => frames.push(frame) });
+  t.after(() => net.close());
+  assert.ok(net.features & NetFeature.Mtu);
+  net.announce(Uint8Array.of(0x52, 0x54, 0, 0x12, 0x34, 0x56));
+  const [frame] = frames;
+  assert.ok(frame);
+  assert.equal(describeFrame(frame), "52:54:00:12:34:56 > ff:ff:ff:ff:ff:ff RARP, 60 bytes");
+  // RFC 903: hardware type 1, IPv4, lengths 6 and 4, operation 3; both hardware addresses are its own.
+  const text = Buffer.from(frame.subarray(14, 42)).toString("hex");
+  assert.equal(text, "00010800060400035254001234560000000052540012345600000000");
+  net.setMtu(1400);
+  assert.equal(net.mtu, 1400);
+  assert.equal(net.send(new Uint8Array(1400 + 18 + 1)), false);
+  assert.equal(net.counters.rxWrongSize, 1);
+  assert.equal(net.send(new Uint8Array(1400 + 18)), true);
+  net.reset();
+  assert.equal(net.mtu, undefined);
 });

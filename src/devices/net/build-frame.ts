@@ -12,6 +12,8 @@ const IPV4_HEADER_BYTES = 20;
 const UDP_HEADER_BYTES = 8;
 const TIME_TO_LIVE = 64;
 
+const REVERSE_REQUEST = 3;
+
 export const BROADCAST_MAC = "ff:ff:ff:ff:ff:ff";
 
 /** ICMP types, RFC 792. */
@@ -57,6 +59,17 @@ export interface Station {
 export function arpRequest(sender: Station, address: string): Uint8Array {
   const payload = arpPayload(ArpOperation.Request, sender, { mac: "00:00:00:00:00:00", address });
   return ethernetFrame(BROADCAST_MAC, sender.mac, EtherType.Arp, payload);
+}
+
+/** Bytes in front of the payload of a frame with an 802.1Q tag. */
+export const VLAN_HEADER_BYTES: number = ETHERNET_HEADER_BYTES + 4;
+
+/** Asks everybody for the sender's own address (RFC 903): bridges learn where it is. */
+export function rarpRequest(mac: Uint8Array): Uint8Array {
+  const text = Array.from(mac, (byte) => byte.toString(16).padStart(2, "0")).join(":");
+  const self = { mac: text, address: "0.0.0.0" };
+  const payload = arpPayload(REVERSE_REQUEST, self, self);
+  return ethernetFrame(BROADCAST_MAC, text, EtherType.Rarp, payload);
 }
 
 /** Tells one station that `sender` has its address. */

@@ -27,6 +27,7 @@ function contents(frame: Uint8Array): string {
   const ethernet = decodeEthernet(frame);
   const { type = 0, payload = frame } = ethernet ?? {};
   if (type === EtherType.Arp) return describeArp(payload);
+  if (type === EtherType.Rarp) return "RARP";
   if (type === EtherType.Ipv6) return "IPv6";
   if (type === EtherType.Ipv4) {
     const packet = decodeIpv4(payload);

@@ -2,6 +2,7 @@ import { UsageError } from "../../base/index.ts";
 import type { Device, DeviceState, RunningQueue } from "../../backend/index.ts";
 import { type ChainCursor, createChainCursor, copyOut } from "../../virtqueue/index.ts";
 import { netState } from "./device-state.ts";
+import { rarpRequest, VLAN_HEADER_BYTES } from "./build-frame.ts";
 import {
   GSO_NONE,
   LONG_HEADER_BYTES,
@@ -22,6 +23,11 @@ export interface NetDeviceOptions {
   readonly queuePairs?: number | undefined;
   /** Offers VIRTIO_NET_F_MRG_RXBUF. Default true. */
   readonly mergeable?: boolean | undefined;
+  /**
+   * Offers VIRTIO_NET_F_MTU, so that the front-end can tell its guest's MTU (NET_SET_MTU): for
+   * front-ends with a configuration space of their own, as QEMU has. Default false.
+   */
+  readonly mtu?: boolean | undefined;
   /** Frames a pair that wait for the driver's buffers; more are dropped. Default 256. */
   readonly backlogFrames?: number | undefined;
   /**
@@ -72,6 +78,7 @@ export class NetDevice implements Device {
     rxOverflow: 0,
     rxWrongSize: 0,
   };
+  #mtu: number | undefined;
   readonly #receive: readonly ReceiveQueue[];
   readonly #onFrame: (frame: Uint8Array, pair: number) => void;
   readonly #chain: ChainCursor = createChainCursor();
@@ -83,6 +90,7 @@ export class NetDevice implements Device {
     const {
       queuePairs = 1,
       mergeable = true,
+      mtu = false,
       backlogFrames = DEFAULT_BACKLOG_FRAMES,
       onFrame = () => undefined,
     } = options;
@@ -92,7 +100,10 @@ export class NetDevice implements Device {
       throw new UsageError(`expected a backlog of at least 1 frame, got ${backlogFrames}`);
     this.queueNum = queuePairs;
     this.maxQueues = 2 * queuePairs;
-    this.features = (mergeable ? NetFeature.MrgRxbuf : 0n) | (queuePairs > 1 ? NetFeature.Mq : 0n);
+    this.features =
+      (mergeable ? NetFeature.MrgRxbuf : 0n) |
+      (queuePairs > 1 ? NetFeature.Mq : 0n) |
+      (mtu ? NetFeature.Mtu : 0n);
     this.counters = this.#counters;
     this.state = netState(this.#counters);
     this.#onFrame = onFrame;
@@ -100,6 +111,20 @@ export class NetDevice implements Device {
       { length: queuePairs },
       () => new ReceiveQueue(MAX_QUEUE_SIZE, backlogFrames, this.#counters),
     );
+  }
+
+  /** The guest's MTU in bytes, once the front-end has told it. Larger frames do not reach it. */
+  get mtu(): number | undefined {
+    return this.#mtu;
+  }
+
+  setMtu(mtu: number): void {
+    this.#mtu = mtu;
+  }
+
+  /** The guest has moved here: sends what it would announce itself by, as if it had sent it. */
+  announce(mac: Uint8Array): void {
+    this.#onFrame(rarpRequest(mac), 0);
   }
 
   /** Frames that wait for buffers of this pair's driver. */
@@ -118,6 +143,11 @@ export class NetDevice implements Device {
     const queue = this.#receive[pair];
     if (queue === undefined) {
       throw new RangeError(`expected a queue pair below ${this.queueNum}, got ${pair}`);
+    }
+    const most = this.#mtu === undefined ? MAX_FRAME_BYTES : this.#mtu + VLAN_HEADER_BYTES;
+    if (frame.length > most) {
+      this.#counters.rxWrongSize += 1;
+      return false;
     }
     return queue.send(frame, this.#form);
   }
@@ -152,6 +182,7 @@ export class NetDevice implements Device {
   }
 
   reset(): void {
+    this.#mtu = undefined;
     for (const queue of this.#receive) queue.clear();
   }
 

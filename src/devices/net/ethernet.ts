@@ -5,7 +5,13 @@
  */
 
 /** Numbers that follow the addresses of a frame. */
-export const EtherType = { Ipv4: 0x0800, Arp: 0x0806, Vlan: 0x8100, Ipv6: 0x86dd } as const;
+export const EtherType = {
+  Ipv4: 0x0800,
+  Arp: 0x0806,
+  Rarp: 0x8035,
+  Vlan: 0x8100,
+  Ipv6: 0x86dd,
+} as const;
 /** Numbers of the protocols in an IPv4 packet. */
 export const IpProtocol = { Icmp: 1, Tcp: 6, Udp: 17 } as const;
 /** ARP operations. */

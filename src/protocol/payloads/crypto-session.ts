@@ -15,12 +15,17 @@ import type { Layout } from "../struct.ts";
  * | 0      | 8    | opCode: service << 8, or-ed with the operation |
  * | 8      | 1056 | parameters, one of two forms  |
  * | 1064   | 8    | sessionId, signed             |
+ *
+ * QEMU up to 7.2 knows symmetric sessions only: its 632 bytes have the session id at 0 in place of
+ * the op code, and end behind the keys.
  */
 export interface CryptoSession {
   readonly opCode: bigint;
   readonly parameters: SymmetricSession | AsymmetricSession;
   /** Zero or positive: created; negative: refused. */
   readonly sessionId: bigint;
+  /** In the form of 632 bytes. A reply has the form of its request. */
+  readonly short?: true;
 }
 
 /**
@@ -67,6 +72,9 @@ export interface AsymmetricSession {
 
 const NAME = "crypto session";
 const SIZE = 1072;
+const SHORT_SIZE = 632;
+/** VIRTIO_CRYPTO_CIPHER_CREATE_SESSION, which the short form implies. */
+const CIPHER_CREATE_SESSION = 2n;
 const AKCIPHER = 4n;
 
 interface KeyPlace {
@@ -112,19 +120,31 @@ function writeKey(place: KeyPlace, view: DataView, bytes: Uint8Array, key: Uint8
   bytes.set(key, place.offset);
 }
 
+function readSymmetric(view: DataView, payload: Uint8Array): SymmetricSession {
+  return {
+    kind: "symmetric",
+    ...readLayout(symmetricLayout, view, 0),
+    cipherKey: readKey(cipherKey, view, payload),
+    authKey: readKey(authKey, view, payload),
+  };
+}
+
 const isAsymmetric = (opCode: bigint): boolean => opCode >> 8n === AKCIPHER;
 
 export const cryptoSession: Codec<CryptoSession> = {
   name: NAME,
-  minSize: SIZE,
+  minSize: SHORT_SIZE,
   maxSize: SIZE,
   // Unused parts of the union, unused key bytes and pointers hold whatever the sender had there.
   unspecified: [[8, 1056]],
   size: () => SIZE,
-  encode({ opCode, parameters, sessionId }) {
-    const bytes = new Uint8Array(SIZE);
+  encode({ opCode, parameters, sessionId, short }) {
+    const bytes = new Uint8Array(short ? SHORT_SIZE : SIZE);
     const view = viewOf(bytes);
-    u64(0).write(view, 0, opCode);
+    if (!short) u64(0).write(view, 0, opCode);
+    if (short && parameters.kind !== "symmetric") {
+      throw new TypeError("the short form is for symmetric sessions only");
+    }
     if (isAsymmetric(opCode) !== (parameters.kind === "asymmetric")) {
       throw new TypeError(`op code ${hex(opCode)} does not go with ${parameters.kind} parameters`);
     }
@@ -139,12 +159,20 @@ export const cryptoSession: Codec<CryptoSession> = {
     if (BigInt.asIntN(64, sessionId) !== sessionId) {
       throw new RangeError(`sessionId must be a signed 64-bit number, not ${sessionId}`);
     }
-    view.setBigInt64(1064, sessionId, true);
+    view.setBigInt64(short ? 0 : 1064, sessionId, true);
     return bytes;
   },
   decode(payload) {
-    expectSize(NAME, payload, SIZE);
     const view = viewOf(payload);
+    if (payload.length === SHORT_SIZE) {
+      return {
+        opCode: CIPHER_CREATE_SESSION,
+        parameters: readSymmetric(view, payload),
+        sessionId: view.getBigInt64(0, true),
+        short: true,
+      };
+    }
+    expectSize(NAME, payload, SIZE);
     const opCode = view.getBigUint64(0, true);
     const parameters: CryptoSession["parameters"] = isAsymmetric(opCode)
       ? {
@@ -152,12 +180,7 @@ export const cryptoSession: Codec<CryptoSession> = {
           ...readLayout(asymmetricLayout, view, 0),
           key: readKey(asymmetricKey, view, payload),
         }
-      : {
-          kind: "symmetric",
-          ...readLayout(symmetricLayout, view, 0),
-          cipherKey: readKey(cipherKey, view, payload),
-          authKey: readKey(authKey, view, payload),
-        };
+      : readSymmetric(view, payload);
     return { opCode, parameters, sessionId: view.getBigInt64(1064, true) };
   },
   // Key material stays out of logs: only its size is shown.

@@ -47,6 +47,13 @@ function contentsOf(file: string, { header, payload }: Message): Uint8Array {
   return table && payload.length === 72 ? payload.subarray(0, 40) : payload;
 }
 
+/** QEMU sends two pointers of its own within a crypto session; they mean nothing to anybody else. */
+function withoutPointers({ header, frame }: Message): Uint8Array {
+  const bytes = frame.slice();
+  if (header.request === p.FrontendRequest.CreateCryptoSession) bytes.fill(0, 12 + 40, 12 + 56);
+  return bytes;
+}
+
 /** All were recorded on the main socket: the front-end asks, the back-end answers. */
 const isReply = (message: Message): boolean => message.from === "back-end";
 
@@ -59,8 +66,8 @@ function codecOf(message: Message): p.Codec<unknown> {
 const describe = (message: Message): string =>
   p.describeMessage({ direction: "front-end", ...message });
 
-test("there are recordings of five conversations", () => {
-  assert.equal(files.length, 5);
+test("there are recordings of six conversations", () => {
+  assert.equal(files.length, 6);
 });
 
 for (const file of files) {
@@ -76,7 +83,7 @@ for (const file of files) {
       again.fill(0, 0, p.HEADER_SIZE + payload.byteLength);
       p.encodeHeader(header, again);
       again.set(codec.encode(codec.decode(payload)), p.HEADER_SIZE);
-      assert.deepEqual(again, frame);
+      assert.deepEqual(again, withoutPointers(message));
     }
   });
 

@@ -53,7 +53,7 @@ const frontend: readonly Row[] = [
   [23, "SET_VRING_ENDIAN", u64, none, "ack", u64, none, [6]],
   [24, "GET_CONFIG", config, none, "own", any, none, [9]],
   [25, "SET_CONFIG", config, none, "ack", u64, none, [9]],
-  [26, "CREATE_CRYPTO_SESSION", [1072, 1072], none, "own", [1072, 1072], none, [7]],
+  [26, "CREATE_CRYPTO_SESSION", [632, 1072], none, "own", [632, 1072], none, [7]],
   [27, "CLOSE_CRYPTO_SESSION", u64, none, "ack", u64, none, [7]],
   [28, "POSTCOPY_ADVISE", none, none, "own", none, maybe, [8]],
   [29, "POSTCOPY_LISTEN", none, none, "ack", u64, none, [8]],

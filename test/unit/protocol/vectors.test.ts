@@ -45,7 +45,7 @@ test("structures have the sizes of the specification", () => {
     [p.configReply, 0, 4096],
     [p.vringArea, 24, 24],
     [p.inflight, 24, 24],
-    [p.cryptoSession, 1072, 1072],
+    [p.cryptoSession, 632, 1072],
     [p.sharedObject, 16, 16],
     [p.deviceStateParams, 8, 8],
     [p.mmap, 40, 40],

@@ -55,6 +55,7 @@ export function serveNetCommand(context: Context): Command {
         .default("event" as RingMode)
         .argParser(checked(parseChoice(RING_MODES))),
     )
+    .option("--mtu", "let the front-end tell its guest's MTU (QEMU: host_mtu=)")
     .option("--pcap <file>", "write what passes to this file, which must not exist yet")
     .option("--force", "write over the file of --pcap")
     .option("--json", "print the counters as one JSON document at the end")

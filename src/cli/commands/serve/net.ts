@@ -37,6 +37,7 @@ export interface ServeNetOptions extends ServeOptions {
   readonly size: number;
   readonly workers?: true | undefined;
   readonly look: RingMode;
+  readonly mtu?: true | undefined;
   readonly pcap?: string | undefined;
   readonly force?: true | undefined;
   readonly json?: true | undefined;
@@ -71,9 +72,9 @@ export async function serveNet(options: ServeNetOptions, context: Context): Prom
       devices.push(made);
       return made;
     };
-    const { workers, look } = options;
+    const { workers, look, mtu } = options;
     const served = { ...options, rings: { workers, mode: look } };
-    await serveDevice(served, context, what, device, sinkDevice({ queuePairs: queues }));
+    await serveDevice(served, context, what, device, sinkDevice({ queuePairs: queues, mtu }));
   } finally {
     await pcap?.close();
     report(options, context, devices, pcap);
@@ -87,17 +88,17 @@ function expectSinkForWorkers({ workers, mode, pcap, verbose }: ServeNetOptions)
 }
 
 function makeDevice(
-  { mode, queues: queuePairs, ...options }: ServeNetOptions,
+  { mode, queues: queuePairs, mtu, ...options }: ServeNetOptions,
   responder: NetResponder,
   tap: FrameTap,
   context: Context,
 ): NetDevice | NetSinkDevice {
-  if (mode === "respond") return respondingDevice(responder, { queuePairs, tap });
-  if (mode === "echo") return echoDevice({ queuePairs, tap });
+  if (mode === "respond") return respondingDevice(responder, { queuePairs, mtu, tap });
+  if (mode === "echo") return echoDevice({ queuePairs, mtu, tap });
   // Nobody looks at the frames: then they need not be copied either.
   const unseen = options.pcap === undefined && options.verbose !== true;
-  if (mode === "sink" && unseen) return new NetSinkDevice({ queuePairs });
-  const device = sinkDevice({ queuePairs, tap });
+  if (mode === "sink" && unseen && !mtu) return new NetSinkDevice({ queuePairs });
+  const device = sinkDevice({ queuePairs, mtu, tap });
   if (mode === "sink") return device;
   const source = parseMac(options.mac);
   const ended = new AbortController();

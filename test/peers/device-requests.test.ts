@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { BackendServer, type BackendSession } from "../../src/backend/index.ts";
+import { RemoteError } from "../../src/base/index.ts";
+import { BlockDevice, BlockStorage } from "../../src/devices/block/index.ts";
+import { describeFrame } from "../../src/devices/net/index.ts";
+import { SharedMemory } from "../../src/os/index.ts";
+import { blockDeviceArguments } from "../../src/peers/guest/block-guest.ts";
+import { bootLinux, bootSector } from "../../src/peers/index.ts";
+import { ManagedProcess } from "../../src/peers/process/managed-process.ts";
+import { bareMachineArguments } from "../../src/peers/programs/qemu-options.ts";
+import { ProtocolFeature } from "../../src/protocol/index.ts";
+import { guardLeaks } from "../support/leak-guard.ts";
+import { diskImage, needsGuest, needsProgram, temporaryDirectory } from "./support/index.ts";
+import { cardArguments, MAC, serveNet, until } from "./support/net.ts";
+
+guardLeaks();
+
+const skip = needsProgram("qemu-system-x86_64");
+
+/** A QEMU that is ended after the test. */
+async function startQemu(t: TestContext, args: readonly string[]): Promise<ManagedProcess> {
+  const machine = await ManagedProcess.spawn(
+    "qemu-system-x86_64",
+    [...bareMachineArguments(64, 1), ...args],
+    { stdin: "pipe" },
+  );
+  t.after(() => machine.kill());
+  return machine;
+}
+
+test("QEMU has the back-end announce its card (SEND_RARP)", { skip }, async (t) => {
+  const { socketPath, frames, problems } = await serveNet(t);
+  const machine = await startQemu(t, [
+    ...cardArguments(socketPath, { properties: "romfile=,guest_announce=off" }),
+    "-monitor",
+    "stdio",
+  ]);
+  await until(() => machine.output.includes("(qemu)"), "QEMU's monitor");
+  machine.write("announce_self\n");
+  await until(() => frames.length > 0, "the announcement");
+  assert.match(
+    describeFrame(frames[0] as Uint8Array),
+    new RegExp(`^${MAC} > ff:.* RARP, 60 bytes`),
+  );
+  assert.deepEqual(problems, []);
+});
+
+test(
+  "a QEMU guest's card has the MTU that the back-end is told (NET_SET_MTU)",
+  { skip: needsGuest() },
+  async (t) => {
+    const { net, socketPath, problems } = await serveNet(t, { mtu: true });
+    let told: number | undefined;
+    net.setMtu = (mtu) => (told = mtu);
+    const result = await bootLinux({
+      modules: ["virtio_pci", "virtio_net"],
+      // No MSI-X: see net-device.test.ts.
+      deviceArguments: cardArguments(socketPath, {
+        properties: "romfile=,vectors=0,host_mtu=1400",
+      }),
+      script: "ip link set eth0 up; cat /sys/class/net/eth0/mtu",
+    });
+    assert.equal(result.output, "1400\n", result.console);
+    assert.equal(told, 1400);
+    assert.deepEqual(problems, []);
+  },
+);
+
+test("QEMU maps the doorbell of a back-end (VRING_HOST_NOTIFIER_MSG)", { skip }, async (t) => {
+  const directory = temporaryDirectory(t);
+  const socketPath = join(directory, "disk.sock");
+  const storage = BlockStorage.open(
+    diskImage(directory, 1 << 20, Buffer.from(bootSector("booted by a doorbell"))),
+  );
+  t.after(() => storage.close());
+  using page = SharedMemory.create("doorbell", 4096);
+  const sessions: BackendSession[] = [];
+  const server = await BackendServer.listen(socketPath, {
+    device: () => Object.assign(new BlockDevice({ storage }), { hostNotifiers: true }),
+    // A doorbell is memory: nothing tells of a kick, so rings are looked at all the time.
+    rings: { mode: "poll" },
+    onSession: (begun) => sessions.push(begun),
+  });
+  t.after(() => server.close());
+  await startQemu(t, blockDeviceArguments(socketPath, "page-per-vq=on,bootindex=0"));
+  await until(() => sessions[0]?.vrings[0]?.started === true, "the firmware's ring");
+  const [session] = sessions;
+  assert.ok(session);
+  assert.ok(session.negotiation.has(ProtocolFeature.HostNotifier));
+  await session.requests.hostNotifier(0, { fd: page.fd, offset: 0n, size: 4096n });
+  // QEMU takes whole pages of its host only.
+  await assert.rejects(
+    session.requests.hostNotifier(0, { fd: page.fd, offset: 0n, size: 2048n }),
+    RemoteError,
+  );
+  await session.requests.hostNotifier(0);
+});
