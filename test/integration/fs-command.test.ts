@@ -153,6 +153,26 @@ test("serve fs refuses what it cannot share", async (t) => {
   }
 });
 
+test("a device that lies is a failed request, and one that says nothing a time-out", async (t) => {
+  const space = new Workspace(t);
+  mkdirSync(space.path("shared"));
+  const io = async (fault: string) => {
+    const socket = space.path(`${fault}.sock`);
+    const args = ["--socket", socket, "--dir", "shared", "--fault", fault];
+    const server = space.start(["serve", "fs", ...args]);
+    await server.printed(/listening on /);
+    const result = await space.run(["io", "fs", "ls", socket, "--io-timeout", "300ms"]);
+    assert.equal(result.code, 1);
+    return result.stderr;
+  };
+  // The fault writes into the last byte of a reply as if that were a block device's status.
+  assert.match(
+    await io("status-missing"),
+    /^vhost-user: \/: reply to FUSE_\w+ .*: expected .*, got/,
+  );
+  assert.match(await io("drop-completion"), /not completed within 300 ms/);
+});
+
 test("a reader that stops reading ends cat; SIGTERM ends serve", async (t) => {
   const { space, big, socket, server } = await withFolder(t);
   const wrapper = ["sh", "-c", '{ "$@"; echo "code $?" >&2; } | head -c 5', "sh"];

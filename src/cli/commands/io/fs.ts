@@ -1,5 +1,5 @@
 import { closeSync, openSync, unlinkSync, writeSync } from "node:fs";
-import { UsageError } from "../../../base/index.ts";
+import { ProtocolError, UsageError } from "../../../base/index.ts";
 import {
   FileType,
   type FoundNode,
@@ -119,24 +119,22 @@ async function withTree(
   const names = pathNames(path);
   await withClient(await connectClient(socket, options, context, "fs", {}), async (client) => {
     const wait = { timeoutMs: options.ioTimeout, signal: context.signal };
-    const driver = await FsDriver.start(client, {
-      wait,
-      depth: DEPTH,
-      transferBytes: TRANSFER_BYTES,
-    });
-    const tree = new FsTree(driver, wait);
+    const sizes = { depth: DEPTH, transferBytes: TRANSFER_BYTES };
     try {
+      const driver = await FsDriver.start(client, { wait, ...sizes });
+      const tree = new FsTree(driver, wait);
       await tree.visit(names, async (node) => {
         const isLink = (node.attr.mode & S_IFMT) === FileType.Link;
         const target = isLink ? await driver.readlink(node.nodeid, wait) : undefined;
         await use(node, { tree, names, target });
       });
+      await driver.destroy(wait);
     } catch (error) {
-      // Nodes have numbers; the user knows the path.
-      if (!(error instanceof FsError)) throw error;
+      // The handshake is over: what the device says, or how it lies, is a failed request. Its nodes
+      // have numbers; the user knows the path.
+      if (!(error instanceof FsError || error instanceof ProtocolError)) throw error;
       throw new CommandError(ExitCode.Failed, `${path}: ${error.message}`, { cause: error });
     }
-    await driver.destroy(wait);
   });
 }
 
