@@ -18,6 +18,8 @@ export interface LinuxGuestOptions extends WaitOptions {
   readonly memoryMiB?: number | undefined;
   /** Default 1. virtio-blk uses at most one queue per processor. */
   readonly cpus?: number | undefined;
+  /** Further arguments of the kernel, e.g. `intel_iommu=on`. */
+  readonly kernelArguments?: string | undefined;
   /** Default: the newest installed one, see {@link findGuestKernel}. */
   readonly kernel?: GuestKernel | undefined;
 }
@@ -60,7 +62,7 @@ export async function bootLinux(options: LinuxGuestOptions): Promise<GuestResult
         ["-chardev", `file,id=result,path=${escapeComma(resultPath)}`, "-serial", "chardev:result"],
         ["-kernel", kernel.imagePath, "-initrd", initramfsPath],
         // A kernel panic then ends QEMU (-no-reboot) at once, not at the time-out.
-        ["-append", "console=ttyS0 quiet panic=-1"],
+        ["-append", `console=ttyS0 quiet panic=-1 ${options.kernelArguments ?? ""}`.trim()],
         options.deviceArguments,
       ].flat(),
     );
