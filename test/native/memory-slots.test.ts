@@ -1,13 +1,17 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
-import { EnvironmentError, StateError } from "../../src/base/index.ts";
+import { BackendServer } from "../../src/backend/index.ts";
+import { EnvironmentError, RemoteError, StateError } from "../../src/base/index.ts";
 import { BLOCK_DRIVER_FEATURES, BlockDriver } from "../../src/devices/block/index.ts";
+import { NetDevice } from "../../src/devices/net/index.ts";
 import { addMemory, Client, type ClientOptions, removeMemory } from "../../src/frontend/index.ts";
 import { RegionTable, Resolved, SpanList, type Region } from "../../src/memory/index.ts";
 import { FrontendRequest, ProtocolFeature } from "../../src/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
+import { temporaryFolder } from "./support/folder.ts";
 import { GIB, makeRegion, PAGE } from "./support/memory.ts";
 import { DISK_BYTES, serveDisk } from "./support/session.ts";
 import { until } from "./support/until.ts";
@@ -129,6 +133,33 @@ test("memory that is added is used by queues that begin afterwards", async (t) =
   await driver.write(0, data);
   assert.ok(data.equals(await driver.read(0, DISK_BYTES)));
   assert.ok(region.start > 2 ** 32);
+});
+
+test("a region may be told of once for each pair of queues, and no more often", async (t) => {
+  const path = join(temporaryFolder(t), "net.sock");
+  const problems: string[] = [];
+  const server = await BackendServer.listen(path, {
+    device: () => new NetDevice({ queuePairs: 3 }),
+    onProblem: ({ message }) => problems.push(message),
+  });
+  t.after(() => server.close());
+  await using client = await Client.connect(path, { memory: { size: 4 * PAGE } });
+  const [first] = client.memory.regions;
+  const [session] = server.sessions;
+  assert.ok(first && session);
+  const { description, fd } = first;
+  const { requests } = client;
+  for (let i = 0; i < 2; i += 1) await requests.addMemReg(description, fd);
+  assert.equal(session.memory.regions.length, 1);
+  await assert.rejects(requests.addMemReg(description, fd), RemoteError);
+  await assert.rejects(requests.addMemReg({ ...description, size: 4096n }, fd), RemoteError);
+  await requests.remMemReg(description);
+  assert.equal(session.memory.regions.length, 0, "let go of at the first removal");
+  for (let i = 0; i < 2; i += 1) await requests.remMemReg(description);
+  await assert.rejects(requests.remMemReg(description), RemoteError);
+  await requests.addMemReg(description, fd);
+  assert.equal(session.memory.regions.length, 1);
+  assert.equal(problems.length, 3);
 });
 
 /** Counts how often a look-up looks at a region's addresses. */

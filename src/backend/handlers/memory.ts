@@ -3,6 +3,7 @@ import { Region } from "../../memory/index.ts";
 import type { OwnedFd } from "../../os/index.ts";
 import { FrontendRequest, type MemoryRegion, type MemoryTable } from "../../protocol/index.ts";
 import type { RequestHandler } from "../../session/index.ts";
+import { RepeatedRegions } from "../repeated-regions.ts";
 import type { BackendSession } from "../session.ts";
 
 /** What QEMU and libvhost-user agree on as a number of slots. */
@@ -14,23 +15,27 @@ export function answerMemory(
   on: (request: number, handler: RequestHandler) => void,
 ): void {
   const { memory } = session;
+  const repeated = new RepeatedRegions(memory, session.device.queueNum ?? 1);
   on(FrontendRequest.SetMemTable, async (payload, { fds }) => {
     const regions = mapAll((payload as MemoryTable).regions, fds);
     await paused(session, () => memory.replace(regions));
+    repeated.clear();
   });
   on(FrontendRequest.GetMaxMemSlots, () => BigInt(MAX_SLOTS));
   on(FrontendRequest.AddMemReg, async (payload, { fds }) => {
+    const { region: description } = payload as { region: MemoryRegion };
+    if (repeated.added(description)) return;
     if (memory.regions.length >= MAX_SLOTS) {
       throw new MemoryAccessError(`expected at most ${MAX_SLOTS} memory regions, got one more`);
     }
-    const [region] = mapAll([(payload as { region: MemoryRegion }).region], fds);
+    const [region] = mapAll([description], fds);
     if (region) memory.add(region);
     for (const vring of session.vrings) await vring.restartWorker();
   });
   on(FrontendRequest.RemMemReg, async (payload) => {
     const { region } = payload as { region: MemoryRegion };
     await paused(session, () => {
-      if (memory.remove(region)) return;
+      if (memory.remove(region) || repeated.removed(region)) return;
       throw new MemoryAccessError(
         `VHOST_USER_REM_MEM_REG: no region at guest address 0x${region.guestAddress.toString(16)} with that ` +
           `size and user address`,
