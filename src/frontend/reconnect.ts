@@ -100,14 +100,18 @@ export function wishesOf({ features, protocolFeatures }: Negotiation, wishes: Wi
   };
 }
 
-/** @throws {NegotiationError} the back-end that came back lacks a feature that the session uses */
-export function expectSameFeatures(before: Negotiation, now: Negotiation): void {
+/** @throws {NegotiationError} the back-end lacks a feature that the session uses */
+export function expectSameFeatures(
+  before: Negotiation,
+  now: Negotiation,
+  what: "reconnect" | "migration" = "reconnect",
+): void {
   const missing = [
     ...virtioFeatureNames(before.features & ~now.features, undefined),
     ...protocolFeatureNames(before.protocolFeatures & ~now.protocolFeatures),
   ];
   if (missing.length === 0) return;
   throw new NegotiationError(
-    `reconnect: expected the back-end to offer what the session uses, it lacks ${missing.join(", ")} now`,
+    `${what}: expected the back-end to offer what the session uses, it lacks ${missing.join(", ")} now`,
   );
 }

@@ -2,6 +2,7 @@
  * load: work for devices, verified and measured. Built on what users of the library have: the client
  * and the drivers.
  */
+export * from "./block-migration.ts";
 export * from "./block-pass.ts";
 export * from "./block-verify.ts";
 export * from "./connection-timing.ts";

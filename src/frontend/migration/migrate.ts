@@ -78,7 +78,7 @@ export async function migrate(
   const [from, to] = [source.requests, destination.requests];
   try {
     await destination.negotiate(wishesOf(from.negotiation, session.wishes));
-    expectSameFeatures(from.negotiation, to.negotiation);
+    expectSameFeatures(from.negotiation, to.negotiation, "migration");
     const report = await move(from, to, session, options);
     session.moved();
     for (const queue of session.queues) {
