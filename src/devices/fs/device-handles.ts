@@ -37,6 +37,21 @@ export class HandleTable {
     return id;
   }
 
+  /** All, by number. */
+  [Symbol.iterator](): IterableIterator<[number, FsHandle]> {
+    return this.#handles.entries();
+  }
+
+  /** Opens a node under the number that another device gave; false: it cannot be opened. */
+  restore(id: number, node: FsNode, isFolder: boolean): boolean {
+    const before = this.#nextId;
+    if (this.#handles.has(id)) return false;
+    this.#nextId = id;
+    const opened = this.open(node, isFolder);
+    this.#nextId = Math.max(before, this.#nextId);
+    return opened === id;
+  }
+
   /** Undefined: no such handle, of another node, or of the other kind. */
   get(id: number, node: number, isFolder: boolean): FsHandle | undefined {
     const handle = this.#handles.get(id);

@@ -71,6 +71,35 @@ export class NodeTable {
     }
   }
 
+  /** All but the root. */
+  *[Symbol.iterator](): Generator<FsNode> {
+    for (const node of this.#byId.values()) if (node.id !== ROOT) yield node;
+  }
+
+  /**
+   * Takes a node over that another device has numbered, by the names that lead to it from the root.
+   * False: it is not there any more, is known already, or one too many.
+   */
+  restore(id: number, lookups: number, names: readonly Uint8Array[]): boolean {
+    if (this.#byId.has(id) || this.size >= this.#limit) return false;
+    let at = this.#folder.root;
+    for (const name of names) {
+      const next = this.#folder.find(at, name);
+      if (at !== this.#folder.root) this.#folder.release(at);
+      if (typeof next === "number") return false;
+      at = next;
+    }
+    const stats = fstatSync(at.fd, { bigint: true });
+    const key = keyOf(stats);
+    if (this.#byKey.has(key)) {
+      if (at !== this.#folder.root) this.#folder.release(at);
+      return false;
+    }
+    this.#add({ id, fd: at, type: Number(stats.mode) & S_IFMT, key, lookups });
+    this.#nextId = Math.max(this.#nextId, id + 1);
+    return true;
+  }
+
   /** Takes back `count` finds; the driver may not name what it has forgotten. */
   forget(id: number, count: number): void {
     const node = this.#byId.get(id);

@@ -64,6 +64,23 @@ export class FuseServer {
     return this.#session;
   }
 
+  /** Byte order of the session. */
+  get little(): boolean {
+    return this.#request.little;
+  }
+
+  /** A session that is not served yet: {@link take} or close it. */
+  begin(): FsSession {
+    return new FsSession(this.#folder, this.#limits);
+  }
+
+  /** Goes on with a session in place of the one before. */
+  take(session: FsSession, little: boolean): void {
+    this.end();
+    this.#session = session;
+    this.#request.little = little;
+  }
+
   /** Ends the session: the driver must begin with INIT again. */
   end(): void {
     this.#session?.close();
@@ -153,7 +170,7 @@ export class FuseServer {
     // A newer driver is told what there is, and sends another INIT.
     const isNewer = major > FUSE_MAJOR;
     try {
-      if (!isNewer) this.#session = new FsSession(this.#folder, this.#limits);
+      if (!isNewer) this.#session = this.begin();
     } catch (error) {
       return errnoOf(error);
     }

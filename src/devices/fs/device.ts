@@ -1,8 +1,9 @@
 import { UsageError } from "../../base/index.ts";
-import type { Device, DeviceConfig, RunningQueue } from "../../backend/index.ts";
+import type { Device, DeviceConfig, DeviceState, RunningQueue } from "../../backend/index.ts";
 import { encodeFsConfig, FS_CONFIG_SIZE } from "./config.ts";
 import type { SharedFolder } from "./device-folder.ts";
 import { FuseServer } from "./device-server.ts";
+import { fsState } from "./device-state.ts";
 
 const MAX_QUEUE_SIZE = 1024;
 /** Request queues and the one for requests of high priority are up to 256. */
@@ -36,6 +37,7 @@ export class FsDevice implements Device {
   readonly maxQueues: number;
   readonly maxQueueSize = MAX_QUEUE_SIZE;
   readonly config: DeviceConfig;
+  readonly state: DeviceState;
   readonly #server: FuseServer;
 
   /** @throws {UsageError} a tag or a number of queues that cannot be */
@@ -54,6 +56,7 @@ export class FsDevice implements Device {
       maxNodes: maxNodes ?? Math.ceil(folder.maxDescriptors / 2),
       maxHandles: maxHandles ?? DEFAULT_HANDLES,
     });
+    this.state = fsState(this.#server);
   }
 
   process({ queue }: RunningQueue): void {
