@@ -7,6 +7,7 @@ import { answers } from "../../src/backend/handlers/index.ts";
 import { BackendSession } from "../../src/backend/index.ts";
 import { ExitCode } from "../../src/cli/exit-code.ts";
 import { Output } from "../../src/cli/output.ts";
+import { splitWords } from "../../src/suite/target/words.ts";
 import { createProgram } from "../../src/cli/program.ts";
 import { FrontendRequests } from "../../src/frontend/index.ts";
 import { FrontendRequest, requestSpec } from "../../src/protocol/index.ts";
@@ -203,12 +204,16 @@ function vhostUserCommands(text: string): string[] {
 async function parse(line: string): Promise<void> {
   const { stdout, stderr } = process;
   const output = new Output({ stdout, stderr, quiet: true });
-  const [, ...words] = line.split(/\s+/);
+  const [, ...words] = splitWords(line);
   const context = { output, signal: new AbortController().signal };
   let command: Command = await createProgram(context, words);
   while (command.commands.length > 0) {
     const name = words.shift();
     const next = command.commands.find((each) => each.name() === name);
+    if (next === undefined && name !== undefined && command.registeredArguments.length > 0) {
+      words.unshift(name);
+      break;
+    }
     assert.ok(next, `${line}: no command ${name}`);
     command = next as unknown as Command;
   }

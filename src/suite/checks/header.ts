@@ -100,7 +100,8 @@ export const header: readonly Check[] = [
     strength: "SHOULD",
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
     async run(t) {
-      t.expect("flags", await flagsOfReply(await t.sess(), Flags.NeedReply), Flags.Reply);
+      const flags = await flagsOfReply(await t.sess(), Flags.NeedReply);
+      t.expect("flags of the reply", `0x${flags.toString(16)}`, "0x5");
     },
   },
   {
@@ -155,7 +156,7 @@ export const header: readonly Check[] = [
     section: "Header",
     async run(t) {
       const flags = await flagsOfReply(await t.sess(), 0xffff_fff1);
-      if (flags !== "closed") t.expect("flags", `0x${flags.toString(16)}`, "0x5");
+      if (flags !== "closed") t.expect("flags of the reply", `0x${flags.toString(16)}`, "0x5");
     },
   },
   {
