@@ -12,7 +12,7 @@ interface Ends {
   readonly space: Workspace;
   readonly source: string;
   readonly destination: string;
-  migrate(...more: string[]): Promise<Result>;
+  readonly migrate: (...more: string[]) => Promise<Result>;
 }
 
 /** Two `serve block` on one image, which is blank unless told otherwise. */
