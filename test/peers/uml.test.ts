@@ -5,12 +5,13 @@ import { test } from "node:test";
 import { BackendServer } from "../../src/backend/index.ts";
 import { TimeoutError } from "../../src/base/index.ts";
 import { BlockDevice, BlockStorage } from "../../src/devices/block/index.ts";
+import { parseMac } from "../../src/devices/net/index.ts";
 import { bootUml } from "../../src/peers/index.ts";
 import { encodeHeader, HEADER_SIZE } from "../../src/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { packageRoot } from "../support/package-root.ts";
 import { diskImage, needsProgram, sha256OfFile, temporaryDirectory } from "./support/index.ts";
-import { serveNet, until } from "./support/net.ts";
+import { MAC, serveNet, until } from "./support/net.ts";
 
 guardLeaks();
 
@@ -94,6 +95,68 @@ test("a User Mode Linux has our network card, and frames pass both ways", { skip
   assert.ok(received > 0 && net.counters.rxFrames >= received);
   assert.deepEqual(problems, []);
 });
+
+test(
+  "a User Mode Linux leaves control queue and configuration to our device",
+  { skip },
+  async (t) => {
+    const station = "02:00:00:00:00:07";
+    const config = (): string => {
+      const bytes = new Uint8Array(12);
+      backend.net.config?.read(0, bytes);
+      return Buffer.from(bytes).toString("hex");
+    };
+    const configs: string[] = [];
+    const delivered: string[] = [];
+    const backend = await serveNet(t, {
+      queuePairs: 2,
+      control: { mac: MAC },
+      // What it wants of us is looked at with every frame that it sends.
+      onFrame: () => {
+        configs.push(config());
+        const passing = [MAC, station, "01:00:5e:00:00:fb", "ff:ff:ff:ff:ff:ff"].filter((mac) =>
+          backend.net.send(Buffer.concat([parseMac(mac), Buffer.alloc(54)])),
+        );
+        delivered.push(passing.join(" "));
+      },
+    });
+    const { net, problems, socketPath } = backend;
+    const result = await bootUml({
+      socketPath,
+      deviceId: 1,
+      script: `
+        cat /sys/class/net/eth0/address
+        ip addr add 10.9.0.2/24 dev eth0
+        ip link set eth0 up
+        ping -c 2 -W 1 10.9.0.1 > /dev/null
+        ip link set eth0 promisc on
+        ping -c 2 -W 1 10.9.0.1 > /dev/null
+        ip link set eth0 promisc off
+        ip link set eth0 address ${station}
+        ping -c 2 -W 1 10.9.0.1 > /dev/null
+        cat /sys/class/net/eth0/address /sys/class/net/eth0/carrier
+        dmesg | grep -i "fail.*\\(queue pairs\\|mac\\|promisc\\|multi\\)"`,
+    });
+    t.diagnostic(result.output);
+    const [first, second, carrier, ...rest] = result.output.trim().split("\n");
+    // Address and link come from the configuration.
+    assert.deepEqual([first, second, carrier], [MAC, station, "1"]);
+    assert.deepEqual(rest, [], "no command failed, the number of pairs among them");
+    // Its own address, broadcast, and the groups that it is in; everything while it is promiscuous.
+    const own = `${MAC} ff:ff:ff:ff:ff:ff`;
+    const seen = [...new Set(delivered)];
+    t.diagnostic(seen.join("; "));
+    assert.ok(seen.includes(own), "filtered");
+    assert.ok(
+      seen.includes(`${MAC} ${station} 01:00:5e:00:00:fb ff:ff:ff:ff:ff:ff`),
+      "promiscuous",
+    );
+    assert.equal(delivered.at(-1), `${station} ff:ff:ff:ff:ff:ff`);
+    assert.equal(configs.at(-1)?.slice(0, 12), station.replaceAll(":", ""));
+    assert.ok(net.counters.rxFiltered > 0);
+    assert.deepEqual(problems, []);
+  },
+);
 
 test(
   "a User Mode Linux that is not done in time is ended with its helpers",

@@ -1,8 +1,10 @@
 import { UsageError } from "../../base/index.ts";
-import type { Device, DeviceState, RunningQueue } from "../../backend/index.ts";
-import { type ChainCursor, createChainCursor, copyOut } from "../../virtqueue/index.ts";
+import type { Device, DeviceConfig, DeviceState, RunningQueue } from "../../backend/index.ts";
 import { netState } from "./device-state.ts";
 import { rarpRequest, VLAN_HEADER_BYTES } from "./build-frame.ts";
+import { type ChainCursor, createChainCursor, copyOut } from "../../virtqueue/index.ts";
+import { controlRing, NET_CONTROL_FEATURES } from "./control.ts";
+import { DeviceControl } from "./device-control.ts";
 import {
   GSO_NONE,
   LONG_HEADER_BYTES,
@@ -15,7 +17,7 @@ import { type PacketForm, type ReceiveCounters, ReceiveQueue } from "./receive-q
 
 const MAX_QUEUE_SIZE = 1024;
 const DEFAULT_BACKLOG_FRAMES = 256;
-/** Rings have indices below 256. */
+/** Rings have indices below 256; with a control queue one of them is that. */
 const MAX_PAIRS = 128;
 
 export interface NetDeviceOptions {
@@ -30,6 +32,11 @@ export interface NetDeviceOptions {
   readonly mtu?: boolean | undefined;
   /** Frames a pair that wait for the driver's buffers; more are dropped. Default 256. */
   readonly backlogFrames?: number | undefined;
+  /**
+   * Has a control queue and a configuration space with this MAC address, for front-ends that leave
+   * both to the back-end. Default: neither.
+   */
+  readonly control?: { readonly mac: string } | undefined;
   /**
    * The driver sent a frame.
    *
@@ -54,8 +61,8 @@ export interface NetTransmitCounters {
 
 /**
  * A network device (VIRTIO 5.1) with one end open: what the driver sends goes to a callback, and
- * {@link send} brings frames to the driver. It offers no offloads and has no configuration space
- * and no control queue: front-ends such as QEMU keep these for themselves.
+ * {@link send} brings frames to the driver. It offers no offloads; control queue and configuration
+ * space are offered on request only, as front-ends such as QEMU keep these for themselves.
  *
  * Headers have 12 bytes. In a session that does not offer VIRTIO_F_VERSION_1 (`without` of the
  * back-end) a legacy driver is served; it has headers of 10 bytes unless it takes mergeable buffers.
@@ -66,6 +73,7 @@ export class NetDevice implements Device {
   readonly maxQueues: number;
   readonly queueNum: number;
   readonly maxQueueSize = MAX_QUEUE_SIZE;
+  readonly config?: DeviceConfig;
   readonly counters: Readonly<NetCounters>;
   readonly state: DeviceState;
   readonly #counters: NetCounters = {
@@ -77,8 +85,14 @@ export class NetDevice implements Device {
     rxBytes: 0,
     rxOverflow: 0,
     rxWrongSize: 0,
+    rxFiltered: 0,
   };
   #mtu: number | undefined;
+  readonly #control: DeviceControl | undefined;
+  /** The control queue's ring, where one is in use; else one that does not exist. */
+  #controlRing = -1;
+  /** Whether more pairs than the first may be used. */
+  #isMulti = false;
   readonly #receive: readonly ReceiveQueue[];
   readonly #onFrame: (frame: Uint8Array, pair: number) => void;
   readonly #chain: ChainCursor = createChainCursor();
@@ -92,20 +106,27 @@ export class NetDevice implements Device {
       mergeable = true,
       mtu = false,
       backlogFrames = DEFAULT_BACKLOG_FRAMES,
+      control,
       onFrame = () => undefined,
     } = options;
-    if (!Number.isInteger(queuePairs) || queuePairs < 1 || queuePairs > MAX_PAIRS)
-      throw new UsageError(`expected 1 to ${MAX_PAIRS} queue pairs, got ${queuePairs}`);
+    const most = control === undefined ? MAX_PAIRS : MAX_PAIRS - 1;
+    if (!Number.isInteger(queuePairs) || queuePairs < 1 || queuePairs > most)
+      throw new UsageError(`expected 1 to ${most} queue pairs, got ${queuePairs}`);
     if (!Number.isInteger(backlogFrames) || backlogFrames < 1)
       throw new UsageError(`expected a backlog of at least 1 frame, got ${backlogFrames}`);
     this.queueNum = queuePairs;
-    this.maxQueues = 2 * queuePairs;
+    this.maxQueues = 2 * queuePairs + (control === undefined ? 0 : 1);
     this.features =
       (mergeable ? NetFeature.MrgRxbuf : 0n) |
       (queuePairs > 1 ? NetFeature.Mq : 0n) |
-      (mtu ? NetFeature.Mtu : 0n);
+      (mtu ? NetFeature.Mtu : 0n) |
+      (control === undefined ? 0n : NET_CONTROL_FEATURES);
+    if (control !== undefined) {
+      this.#control = new DeviceControl(queuePairs, control.mac);
+      this.config = this.#control.config;
+    }
+    this.state = netState(this.#counters, this.#control);
     this.counters = this.#counters;
-    this.state = netState(this.#counters);
     this.#onFrame = onFrame;
     this.#receive = Array.from(
       { length: queuePairs },
@@ -133,14 +154,15 @@ export class NetDevice implements Device {
   }
 
   /**
-   * Brings a frame to the driver, now or as soon as it has a buffer. The frame is only borrowed.
+   * Brings a frame to the driver, now or as soon as it has a buffer. The frame is only borrowed. A
+   * driver with a control queue gets what it asked for, on the pairs that it asked for.
    *
    * @param frame without check sum
    * @returns false: it was dropped, {@link counters} tell why
    * @throws {RangeError} there is no such pair
    */
   send(frame: Uint8Array, pair = 0): boolean {
-    const queue = this.#receive[pair];
+    let queue = this.#receive[pair];
     if (queue === undefined) {
       throw new RangeError(`expected a queue pair below ${this.queueNum}, got ${pair}`);
     }
@@ -148,6 +170,14 @@ export class NetDevice implements Device {
     if (frame.length > most) {
       this.#counters.rxWrongSize += 1;
       return false;
+    }
+    if (this.#control !== undefined && this.#controlRing >= 0) {
+      const { filter, activePairs } = this.#control;
+      if (!filter.accepts(frame)) {
+        this.#counters.rxFiltered += 1;
+        return false;
+      }
+      queue = this.#receive[pair % (this.#isMulti ? activePairs : 1)] ?? queue;
     }
     return queue.send(frame, this.#form);
   }
@@ -157,9 +187,16 @@ export class NetDevice implements Device {
       headerBytes: netHeaderBytes(features),
       mergeable: (features & NetFeature.MrgRxbuf) !== 0n,
     };
+    const hasControl = this.#control !== undefined && (features & NetFeature.CtrlVq) !== 0n;
+    this.#controlRing = hasControl ? controlRing(this.queueNum, features) : -1;
+    this.#isMulti = (features & NetFeature.Mq) !== 0n;
   }
 
   process(running: RunningQueue): void {
+    if (running.index === this.#controlRing) {
+      this.#control?.process(running);
+      return;
+    }
     const pair = running.index >>> 1;
     if ((running.index & 1) === 0) {
       this.#receive[pair]?.process(running, this.#form);
@@ -173,17 +210,18 @@ export class NetDevice implements Device {
 
   /** Receive buffers stay with the driver until there is a frame for them. */
   wantsChains(index: number): boolean {
-    return (index & 1) === 1 || this.waiting(index >>> 1) > 0;
+    return index === this.#controlRing || (index & 1) === 1 || this.waiting(index >>> 1) > 0;
   }
 
   quiesce(index: number): Promise<void> {
-    if ((index & 1) === 0) this.#receive[index >>> 1]?.quiesce();
+    if ((index & 1) === 0 && index !== this.#controlRing) this.#receive[index >>> 1]?.quiesce();
     return Promise.resolve();
   }
 
   reset(): void {
     this.#mtu = undefined;
     for (const queue of this.#receive) queue.clear();
+    this.#control?.reset();
   }
 
   close(): void {

@@ -2,6 +2,7 @@ import { UsageError } from "../../base/index.ts";
 import type { Client } from "../../frontend/index.ts";
 import { ProtocolFeature } from "../../protocol/index.ts";
 import type { Completion } from "../../runtime/index.ts";
+import { DriverControl } from "./driver-control.ts";
 import { type DriverReceiveCounters, DriverReceiveRing } from "./driver-receive.ts";
 import { type DriverTransmitCounters, DriverTransmitRing } from "./driver-transmit.ts";
 import { LONG_HEADER_BYTES, MAX_FRAME_BYTES, NetFeature } from "./layout.ts";
@@ -25,6 +26,11 @@ export interface NetDriverOptions {
   readonly bufferBytes?: number | undefined;
   /** Default `event`. */
   readonly completion?: Completion | undefined;
+  /**
+   * Uses the device's control queue, which has to be negotiated (`NET_CONTROL_FEATURES`). Many
+   * back-ends offer one and serve none, as QEMU and DPDK's front-end do so themselves. Default false.
+   */
+  readonly control?: boolean | undefined;
   /**
    * A frame arrived. Must not throw.
    *
@@ -56,6 +62,7 @@ export class NetDriver {
   };
   readonly #receive: DriverReceiveRing[] = [];
   readonly #transmit: DriverTransmitRing[] = [];
+  #control: DriverControl | undefined;
   #failure: Error | undefined;
 
   private constructor() {
@@ -74,6 +81,7 @@ export class NetDriver {
       queueSize = DEFAULT_QUEUE_SIZE,
       bufferBytes = DEFAULT_BUFFER_BYTES,
       completion = "event",
+      control = false,
       onFrame = () => undefined,
       onFailed = () => undefined,
     } = options;
@@ -81,6 +89,10 @@ export class NetDriver {
     if (!Number.isInteger(bufferBytes) || bufferBytes < least || bufferBytes > most)
       throw new UsageError(`expected buffers of ${least} to ${most} bytes, got ${bufferBytes}`);
     await expectQueuePairs(client, queuePairs);
+    if (control && (client.features & NetFeature.CtrlVq) === 0n)
+      throw new UsageError(
+        "expected a device with a control queue, got none (VIRTIO_NET_F_CTRL_VQ)",
+      );
     const driver = new NetDriver();
     const counters = driver.#counters;
     const failed = (error: Error): void => {
@@ -101,7 +113,16 @@ export class NetDriver {
       const transmit = driver.#transmit[pair];
       if (transmit !== undefined) await client.startQueue(transmit.queue);
     }
+    if (control) {
+      driver.#control = await DriverControl.start(client, completion, failed);
+      if (queuePairs > 1) await driver.#control.setQueuePairs(queuePairs);
+    }
     return driver;
+  }
+
+  /** The control queue, where one is used. */
+  get control(): DriverControl | undefined {
+    return this.#control;
   }
 
   get queuePairs(): number {

@@ -32,8 +32,14 @@ export const NetFeature = {
   Status: 1n << 16n,
   /** VIRTIO_NET_F_CTRL_VQ */
   CtrlVq: 1n << 17n,
+  /** VIRTIO_NET_F_CTRL_RX */
+  CtrlRx: 1n << 18n,
+  /** VIRTIO_NET_F_CTRL_RX_EXTRA */
+  CtrlRxExtra: 1n << 20n,
   /** VIRTIO_NET_F_MQ */
   Mq: 1n << 22n,
+  /** VIRTIO_NET_F_CTRL_MAC_ADDR */
+  CtrlMacAddr: 1n << 23n,
 } as const;
 
 /** Bits of the header's flags. */

@@ -23,6 +23,8 @@ export interface ReceiveCounters {
   rxOverflow: number;
   /** Frames that are empty, longer than 64 KiB, or longer than what the driver's buffers hold. */
   rxWrongSize: number;
+  /** Frames that the driver's filter does not let pass; see the control queue. */
+  rxFiltered: number;
 }
 
 /**

@@ -37,6 +37,7 @@ function netCommand(name: string, description: string) {
         .argParser(checked(parseCompletion)),
     )
     .option("--mac <mac>", "our address", "52:54:00:00:00:02")
+    .option("--control-queue", "tell the device address and pairs by its control queue")
     .addOption(strictOption)
     .addOption(timeoutOption)
     .option("--json", "print one JSON document");

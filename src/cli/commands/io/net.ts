@@ -12,6 +12,7 @@ import {
   BROADCAST_MAC,
   describeFrame,
   LONG_HEADER_BYTES,
+  NET_CONTROL_FEATURES,
   NET_DRIVER_FEATURES,
   NetDriver,
   NetFeature,
@@ -46,6 +47,7 @@ export interface NetOptions extends CommonOptions {
   readonly queueSize: number;
   readonly completion: Completion;
   readonly mac: string;
+  readonly controlQueue?: true | undefined;
   readonly strict?: true | undefined;
   readonly timeout: number;
   readonly json?: true | undefined;
@@ -331,7 +333,7 @@ async function withDriver(
   const { queues: queuePairs, queueSize, completion } = options;
   const bufferBytes = Math.max(BUFFER_BYTES, longest + LONG_HEADER_BYTES);
   const clientOptions: ClientOptions = {
-    deviceFeatures: NET_DRIVER_FEATURES,
+    deviceFeatures: NET_DRIVER_FEATURES | (options.controlQueue ? NET_CONTROL_FEATURES : 0n),
     // Buffers of both rings of each pair, and the rings with their tables.
     memory: { size: (1 << 20) + 2 * queuePairs * queueSize * (bufferBytes + 64 + 256) },
     without: options.mergeable ? {} : { virtio: NetFeature.MrgRxbuf },
@@ -355,9 +357,11 @@ async function withDriver(
       queueSize,
       bufferBytes,
       completion,
+      control: options.controlQueue,
       onFrame,
       onFailed: (error) => failed.abort(error),
     });
+    await driver.control?.setMac(options.mac);
     await use(driver, signal);
   } catch (error) {
     // The handshake is over: what is lost now is a failed request and not an unreachable target.

@@ -27,6 +27,11 @@ export function serveNetCommand(context: Context): Command {
         .argParser(checked(parseInteger(1, 128))),
     )
     .option("--mac <mac>", "of the station behind the device", "52:54:00:00:00:01")
+    .option(
+      "--control-queue <mac>",
+      "have a control queue, and a configuration space with this address, for front-ends that " +
+        "leave both to the back-end (not QEMU)",
+    )
     .option("--address <address/prefix>", "of that station (respond)", "10.0.2.1/24")
     .option("--lease <address>", "what DHCP gives (respond); default: the one after --address")
     .addOption(

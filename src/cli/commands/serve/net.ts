@@ -30,6 +30,7 @@ export interface ServeNetOptions extends ServeOptions {
   readonly mode: "respond" | "echo" | "sink" | "source";
   readonly queues: number;
   readonly mac: string;
+  readonly controlQueue?: string | undefined;
   readonly address: string;
   readonly lease?: string | undefined;
   readonly rate?: number | undefined;
@@ -74,7 +75,8 @@ export async function serveNet(options: ServeNetOptions, context: Context): Prom
     };
     const { workers, look, mtu } = options;
     const served = { ...options, rings: { workers, mode: look } };
-    await serveDevice(served, context, what, device, sinkDevice({ queuePairs: queues, mtu }));
+    const sample = sinkDevice({ queuePairs: queues, mtu, control: controlOf(options) });
+    await serveDevice(served, context, what, device, sample);
   } finally {
     await pcap?.close();
     report(options, context, devices, pcap);
@@ -82,9 +84,19 @@ export async function serveNet(options: ServeNetOptions, context: Context): Prom
   endOnSignal(context);
 }
 
-function expectSinkForWorkers({ workers, mode, pcap, verbose }: ServeNetOptions): void {
-  if (workers && (mode !== "sink" || pcap !== undefined || verbose))
-    throw new UsageError("expected --workers with --mode sink, and neither --pcap nor -v");
+function expectSinkForWorkers(options: ServeNetOptions): void {
+  const { workers, mode, pcap, controlQueue, verbose } = options;
+  const isSeen = pcap !== undefined || controlQueue !== undefined || verbose === true;
+  if (workers && (mode !== "sink" || isSeen))
+    throw new UsageError(
+      "expected --workers with --mode sink, and without --pcap, --control-queue and -v",
+    );
+}
+
+function controlOf({
+  controlQueue: mac,
+}: Pick<ServeNetOptions, "controlQueue">): { mac: string } | undefined {
+  return mac === undefined ? undefined : { mac };
 }
 
 function makeDevice(
@@ -93,12 +105,14 @@ function makeDevice(
   tap: FrameTap,
   context: Context,
 ): NetDevice | NetSinkDevice {
-  if (mode === "respond") return respondingDevice(responder, { queuePairs, mtu, tap });
-  if (mode === "echo") return echoDevice({ queuePairs, mtu, tap });
+  const control = controlOf(options);
+  const shape = { queuePairs, mtu, tap, control };
+  if (mode === "respond") return respondingDevice(responder, shape);
+  if (mode === "echo") return echoDevice(shape);
   // Nobody looks at the frames: then they need not be copied either.
   const unseen = options.pcap === undefined && options.verbose !== true;
-  if (mode === "sink" && unseen && !mtu) return new NetSinkDevice({ queuePairs });
-  const device = sinkDevice({ queuePairs, mtu, tap });
+  if (mode === "sink" && unseen && !mtu && !control) return new NetSinkDevice({ queuePairs });
+  const device = sinkDevice(shape);
   if (mode === "sink") return device;
   const source = parseMac(options.mac);
   const ended = new AbortController();
@@ -133,6 +147,7 @@ function report(
     rxBytes: 0,
     rxOverflow: 0,
     rxWrongSize: 0,
+    rxFiltered: 0,
   };
   for (const { counters } of devices) {
     const own: Partial<NetCounters> = counters;
