@@ -27,7 +27,8 @@ test("a driver goes on with its numbers on another device over the same folder",
   mkdirSync(join(path, "inner"));
   writeFileSync(join(path, "inner", "note"), "hello");
   writeFileSync(Buffer.concat([Buffer.from(`${path}/`), odd]), "odd");
-  for (const name of ["gone", "moved", "exchanged"]) writeFileSync(join(path, name), name);
+  for (const name of ["gone", "moved", "exchanged", "left", "removed"])
+    writeFileSync(join(path, name), name);
   const folder = shareFolder(t, path);
   const source = new FsGuest({ folder });
   source.init();
@@ -39,6 +40,12 @@ test("a driver goes on with its numbers on another device over the same folder",
   const fh = source.open(note);
   const list = source.open(inner, { folder: true });
   renameSync(join(path, "moved"), join(path, "inner", "there"));
+  // Names that a path cut in the wrong place, or the kernel's word for what was removed, would hit.
+  const outside = temporaryFolder(t);
+  const lost = ["left", "removed"].map((name) => source.node(name));
+  renameSync(join(path, "left"), join(outside, "left"));
+  unlinkSync(join(path, "removed"));
+  for (const name of ["left", "removed (deleted)"]) writeFileSync(join(path, name), "another");
   const text = await textOf(source);
   unlinkSync(join(path, "gone"));
   unlinkSync(join(path, "exchanged"));
@@ -53,7 +60,9 @@ test("a driver goes on with its numbers on another device over the same folder",
   assert.equal(target.release(inner, list, true), 0);
   assert.equal(target.node("inner", "note"), note, "found again under its number");
   assert.ok(target.open(found.nodeid) > fh, "a number is not given again");
-  assert.equal(target.lookup(gone ?? 0n, "x"), -Errno.ESTALE);
+  for (const nodeid of [gone, ...lost]) {
+    assert.equal(target.lookup(nodeid ?? 0n, "x"), -Errno.ESTALE);
+  }
   assert.equal(target.lookup(moved ?? 0n, "x"), -Errno.ENOTDIR, "by the path that it had last");
   assert.equal(target.open(exchanged ?? 0n), BigInt(-Errno.ELOOP), "a link is not followed");
   target.forget(note, 1n);

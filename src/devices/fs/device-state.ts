@@ -1,6 +1,7 @@
-import { readlinkSync } from "node:fs";
+import { fstatSync, readlinkSync } from "node:fs";
 import type { DeviceState } from "../../backend/index.ts";
 import { ProtocolError } from "../../base/index.ts";
+import type { OwnedFd } from "../../os/index.ts";
 import { FileType } from "./layout.ts";
 import type { FuseServer } from "./device-server.ts";
 import type { FsSession } from "./device-session.ts";
@@ -51,18 +52,21 @@ function restore(session: FsSession, nodes: Checked["nodes"], handles: Checked["
 }
 
 function saved({ folder, nodes, handles }: FsSession): Record<string, unknown> {
-  const pathOf = (fd: number): Buffer => readlinkSync(`/proc/self/fd/${fd}`, "buffer");
-  const root = pathOf(folder.root.fd);
-  // "/" has its slash already.
-  const start = root.length === 1 ? 1 : root.length + 1;
+  const root = pathOf(folder.root);
+  const prefix = root.toString("latin1") === "/" ? root : Buffer.concat([root, Buffer.from("/")]);
   return {
-    nodes: Array.from(nodes, ({ id, lookups, fd }) => [
-      id,
-      lookups,
-      pathText(pathOf(fd.fd), start),
-    ]),
+    nodes: Array.from(nodes, ({ id, lookups, fd }) => [id, lookups, pathBelow(prefix, fd)]),
     handles: Array.from(handles, ([id, { node, isFolder }]) => [id, node, isFolder]),
   };
+}
+
+const pathOf = ({ fd }: OwnedFd): Buffer => readlinkSync(`/proc/self/fd/${fd}`, "buffer");
+
+/** Empty, which leads nowhere: the file was removed, or is not below the folder any more. */
+function pathBelow(prefix: Buffer, fd: OwnedFd): string {
+  const path = pathOf(fd);
+  const isBelow = path.subarray(0, prefix.length).equals(prefix);
+  return isBelow && fstatSync(fd.fd).nlink > 0 ? pathText(path, prefix.length) : "";
 }
 
 /** Names between slashes, as text that reads back. */
