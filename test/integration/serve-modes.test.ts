@@ -20,6 +20,37 @@ for (const mode of ["event", "poll", "hybrid"]) {
   });
 }
 
+for (const flags of [[], ["--packed"]]) {
+  test(`serve block --iommu passes io block verify --iommu ${flags.join("")}, and workers where there is no IOMMU`, async (t) => {
+    const space = new Workspace(t);
+    const { socket, server } = await space.serve(["--size", "4M", "--workers", "--iommu", "-v"]);
+    const words = `io block verify ${socket} --size 1M --overwrite --depth 1,8`.split(" ");
+    const behind = await space.run([...words, "--iommu", ...flags]);
+    assert.equal(behind.code, 0, behind.stderr);
+    assert.match(server.stderr, /VHOST_USER_BACKEND_IOTLB_MSG .*miss/);
+    assert.equal((await space.run([...words, ...flags])).code, 0);
+    assert.equal((await server.stop("SIGTERM")).code, 0);
+  });
+}
+
+test("io net --iommu pings serve net --iommu; without it there the remedy is told", async (t) => {
+  const space = new Workspace(t);
+  const serve = async (name: string, ...more: string[]): Promise<string> => {
+    const socket = space.path(name);
+    const server = space.start(["serve", "net", "--socket", socket, ...more]);
+    await server.printed(/listening on /);
+    return socket;
+  };
+  const ping = (socket: string) =>
+    space.run(["io", "net", "ping", socket, "10.0.2.1", "--source", "10.0.2.9", "--iommu"]);
+  const pinged = await ping(await serve("with.sock", "--iommu"));
+  assert.equal(pinged.code, 0, pinged.stderr);
+  assert.match(pinged.stdout, /0 % lost/);
+  const refused = await ping(await serve("without.sock"));
+  assert.equal(refused.code, 3);
+  assert.match(refused.stderr, /lacks VIRTIO_F_ACCESS_PLATFORM; .*serve: --iommu/);
+});
+
 test("what workers wrote is in the image when the command has ended", async (t) => {
   const space = new Workspace(t);
   const image = space.file("disk.img", randomBytes(MIB));

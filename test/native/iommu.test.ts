@@ -61,6 +61,39 @@ test("a back-end that offers no IOMMU is refused, with the remedy", async (t) =>
   });
 });
 
+test("the memory table is replaced behind an IOMMU while requests run", async (t) => {
+  const served = await serveDisk(t, (options) => ({ ...options, iommu: true }), 2);
+  await using client = await Client.connect(served.path, {
+    ...behindIommu,
+    memory: { size: 4 << 20, regions: 2 },
+  });
+  const driver = await BlockDriver.start(client, { queues: 2, depth: 8, queueSize: 64 });
+  const data = randomBytes(DISK_BYTES);
+  let ended = false;
+  let rounds = 0;
+  const load = (async () => {
+    while (!ended) {
+      await driver.write(0, data);
+      assert.ok(data.equals(await driver.read(0, DISK_BYTES)));
+      rounds += 1;
+    }
+  })();
+  const { regions } = client.memory;
+  const misses = client.iommu?.counters.misses ?? 0;
+  for (let i = 0; i < 10; i += 1) {
+    await client.requests.setMemTable(
+      regions.map(({ description }) => description),
+      regions.map(({ fd }) => fd),
+    );
+    const before = rounds;
+    await until(() => rounds > before, "another round");
+  }
+  ended = true;
+  await load;
+  assert.ok((client.iommu?.counters.misses ?? 0) > misses + 20, "translations went with the table");
+  assert.deepEqual(served.problems, []);
+});
+
 test("rings and buffers are translated anew after everything was withdrawn, under load", async (t) => {
   const served = await serveDisk(t, (options) => ({ ...options, iommu: true }), 2);
   await using client = await Client.connect(served.path, behindIommu);
