@@ -1,6 +1,6 @@
 import { StateError } from "../base/index.ts";
 import { InflightRegion } from "../memory/index.ts";
-import { ProtocolFeature, VirtioFeature } from "../protocol/index.ts";
+import { VirtioFeature } from "../protocol/index.ts";
 import { countInflight } from "../virtqueue/index.ts";
 import type { ClientQueue } from "./queue.ts";
 import type { FrontendRequests } from "./requests.ts";
@@ -60,12 +60,10 @@ export class KeptInflight {
 /** Undefined: the back-end does not track after all. */
 async function make(
   requests: FrontendRequests,
-  queues: number,
+  numQueues: number,
   queueSize: number,
 ): Promise<InflightRegion | undefined> {
-  // A device's queues may be started one by one, so there is room for all that it has.
-  const all = requests.negotiation.has(ProtocolFeature.Mq) ? await requests.getQueueNum() : 0n;
-  const numQueues = Math.max(queues, all < 256n ? Number(all) : 0);
+  // Not for all that the device may have: DPDK starts none before all that are asked for are set up.
   const asked = { mmapSize: 0n, mmapOffset: 0n, numQueues, queueSize };
   const { value, fd } = await requests.getInflightFd(asked);
   if (fd === undefined) return undefined;

@@ -88,6 +88,8 @@ export class ClientQueue {
       batchDone: () => handler.batchDone?.(),
       onBroken: () => this.#reportBroken(),
     });
+    // What is out from before a reconnect: who polls begins to look when told that something is.
+    if (this.ring.outstanding > 0) this.#runner.published();
   }
 
   /**

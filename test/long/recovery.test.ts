@@ -14,6 +14,9 @@ for (const packed of [false, true]) {
   test(`the back-end is killed 50 times under load, in workers: ${format} ring`, async (t) => {
     await killUnderLoad(t, { kills: 50, packed, serve: ["--workers"], completion: "hybrid" });
   });
+  test(`the back-end is killed 50 times under a load that polls: ${format} ring`, async (t) => {
+    await killUnderLoad(t, { kills: 50, packed, serve: late, completion: "poll" });
+  });
   test(`the back-end connects, and is killed 30 times: ${format} ring`, async (t) => {
     await killUnderLoad(t, { kills: 30, packed, serve: late, listen: true });
   });

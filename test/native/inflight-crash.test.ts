@@ -7,6 +7,7 @@ import {
   createDriverQueue,
   type DeviceQueue,
   type DriverQueue,
+  type RingFeatures,
   ringFormat,
   SegmentList,
 } from "../../src/virtqueue/index.ts";
@@ -38,6 +39,7 @@ class Bench {
   readonly driver: DriverQueue;
   readonly crash: Crash;
   readonly packed: boolean;
+  readonly features: RingFeatures;
   device: DeviceQueue | undefined;
   kills = 0;
   /** Chains that this device half has in work, and all that it has taken, by number of the request. */
@@ -50,11 +52,12 @@ class Bench {
   #sent = 0;
   completed = 0;
 
-  constructor(t: TestContext, packed: boolean, indirect: boolean, seed: number, crash: Crash) {
-    this.packed = packed;
+  constructor(t: TestContext, features: RingFeatures, seed: number, crash: Crash) {
+    this.packed = features.packed === true;
+    this.features = features;
     this.crash = crash;
     this.random = randomOf(seed);
-    const features = { eventIdx: true, indirect, packed };
+    const { packed } = this;
     this.driver = createDriverQueue({ size: SIZE, memory: this.memory, features });
     this.#buffers = this.memory.allocate(PITCH * 1024).guestAddress;
     const { description, fd } = InflightRegion.create(1, SIZE, packed);
@@ -77,12 +80,11 @@ class Bench {
   }
 
   #start(): DeviceQueue {
-    const features = { eventIdx: true, indirect: true, packed: this.packed };
     return createDeviceQueue({
       size: SIZE,
       memory: locateRing(this.table, this.driver),
       space: this.table,
-      features,
+      features: this.features,
       // Of what a front-end can know nothing is needed: QEMU repeats this for a packed ring.
       base: ringFormat(this.packed).freshBase,
       inflight: this.region.area(0, this.packed),
@@ -157,30 +159,41 @@ class Bench {
   }
 }
 
-for (const packed of [false, true]) {
-  for (const indirect of [false, true]) {
-    const name = `${packed ? "packed" : "split"}, ${indirect ? "indirect" : "direct"} descriptors`;
-    test(`however often the device half is killed, each request completes once: ${name}`, (t) => {
-      const crash = new Crash(t);
-      let kills = 0;
-      let completed = 0;
-      for (let seed = 1; seed <= 40; seed += 1) {
-        const bench = new Bench(t, packed, indirect, seed, crash);
-        for (let round = 0; round < ROUNDS; round += 1) {
-          const what = bench.random(8);
-          if (what < 2) bench.add();
-          else if (what === 2) bench.driver.publish();
-          else if (what < 5) bench.take();
-          else if (what === 5) bench.complete();
-          else if (what === 6) bench.show();
-          else bench.poll();
-        }
-        bench.finish();
-        kills += bench.kills;
-        completed += bench.completed;
+const rings = [false, true].flatMap((packed) =>
+  [
+    { indirect: false, inOrder: false },
+    { indirect: true, inOrder: false },
+    { indirect: false, inOrder: true },
+  ].map((features) => ({ ...features, packed, eventIdx: true })),
+);
+
+for (const features of rings) {
+  const { packed, indirect, inOrder } = features;
+  const name = [
+    packed ? "packed" : "split",
+    indirect ? "indirect" : "direct",
+    inOrder ? "in order" : "in any order",
+  ].join(", ");
+  test(`however often the device half is killed, each request completes once: ${name}`, (t) => {
+    const crash = new Crash(t);
+    let kills = 0;
+    let completed = 0;
+    for (let seed = 1; seed <= 40; seed += 1) {
+      const bench = new Bench(t, features, seed, crash);
+      for (let round = 0; round < ROUNDS; round += 1) {
+        const what = bench.random(8);
+        if (what < 2) bench.add();
+        else if (what === 2) bench.driver.publish();
+        else if (what < 5) bench.take();
+        else if (what === 5) bench.complete();
+        else if (what === 6) bench.show();
+        else bench.poll();
       }
-      t.diagnostic(`${kills} kills, ${completed} requests`);
-      assert.ok(kills > 500 && completed > 1000);
-    });
-  }
+      bench.finish();
+      kills += bench.kills;
+      completed += bench.completed;
+    }
+    t.diagnostic(`${kills} kills, ${completed} requests`);
+    assert.ok(kills > 400 && completed > 1000);
+  });
 }

@@ -97,8 +97,9 @@ export class BlockDriver {
       driver.#pending[index] = [];
       const transferBytes = driver.#transferBytes(options.transferBytes ?? 65_536);
       const queueOptions = { index, size, depth, completion, transferBytes };
-      queues.push(await BlockQueue.start(client, queueOptions, driver.#handler(index)));
+      queues.push(new BlockQueue(client, queueOptions, driver.#handler(index)));
     }
+    for (const queue of queues) await queue.begin(client);
     return driver;
   }
 

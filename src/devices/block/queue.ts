@@ -35,7 +35,8 @@ export class BlockQueue {
   readonly #queue: ClientQueue;
   readonly #slots: BlockSlots;
 
-  private constructor(client: Client, options: BlockQueueOptions, handler: BlockQueueHandler) {
+  /** Made, not started: all queues of a session that reconnects are made before the first starts. */
+  constructor(client: Client, options: BlockQueueOptions, handler: BlockQueueHandler) {
     const { index, size, depth, transferBytes, completion } = options;
     expectDepth(depth, size, client.ringFeatures.indirect);
     this.depth = depth;
@@ -61,8 +62,13 @@ export class BlockQueue {
     handler: BlockQueueHandler,
   ): Promise<BlockQueue> {
     const queue = new BlockQueue(client, options, handler);
-    await client.startQueue(queue.#queue);
+    await queue.begin(client);
     return queue;
+  }
+
+  /** Starts it. @throws as `Client.startQueue` */
+  async begin(client: Client): Promise<void> {
+    await client.startQueue(this.#queue);
   }
 
   /** Why nothing completes any more; to be looked at when the handler was exchanged. */
