@@ -6,11 +6,13 @@ export interface Times {
   readonly againMs: number;
   /** For a completion and its call. */
   readonly callMs: number;
+  /** Between the pieces of a message: the target should see them one by one. */
+  readonly gapMs: number;
   /** For a check as a whole. */
   readonly checkMs: number;
 }
 
-const STANDARD: Times = { answerMs: 1000, againMs: 5000, callMs: 2000, checkMs: 30_000 };
+const STANDARD: Times = { answerMs: 1000, againMs: 5000, callMs: 2000, gapMs: 30, checkMs: 30_000 };
 
 /**
  * @param factor multiplies all of them, for slow targets (sanitizers, emulation)
@@ -21,6 +23,7 @@ export function timesOf(factor = 1, checkMs: number = STANDARD.checkMs): Times {
     answerMs: STANDARD.answerMs * factor,
     againMs: STANDARD.againMs * factor,
     callMs: STANDARD.callMs * factor,
+    gapMs: STANDARD.gapMs * factor,
     checkMs: checkMs * factor,
   };
 }

@@ -5,7 +5,7 @@ import { BlockStatus } from "../../src/devices/block/index.ts";
 import type { Client, ClientQueue } from "../../src/frontend/index.ts";
 import type { RawRing } from "../../src/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
-import { RawDriver } from "./support/raw-driver.ts";
+import { RawDriver } from "../../src/suite/drive/raw-driver.ts";
 import { RawPackedDriver } from "./support/raw-packed-driver.ts";
 import { segmentsOf } from "./support/rings.ts";
 import { connectDisk, provesWell, serveDisk, until } from "./support/session.ts";

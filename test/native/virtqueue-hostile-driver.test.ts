@@ -15,7 +15,7 @@ import {
   RawDriver,
   WRITE,
   writeTable,
-} from "./support/raw-driver.ts";
+} from "../../src/suite/drive/raw-driver.ts";
 import { makeRings, type RingOptions, type Rings } from "./support/rings.ts";
 import { assertInside } from "./support/spans.ts";
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { createChainCursor, type RawPackedRing } from "../../src/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
-import { WRITE } from "./support/raw-driver.ts";
+import { WRITE } from "../../src/suite/drive/raw-driver.ts";
 import { AVAILABLE, USED } from "./support/raw-packed-driver.ts";
 import {
   type MadeRings,

@@ -8,7 +8,7 @@ import {
 } from "../../src/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { PAGE } from "./support/memory.ts";
-import { INDIRECT, NEXT, WRITE } from "./support/raw-driver.ts";
+import { INDIRECT, NEXT, WRITE } from "../../src/suite/drive/raw-driver.ts";
 import {
   AVAILABLE,
   type PackedDescriptor,

@@ -10,7 +10,7 @@ import {
 } from "../../src/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { makeRegion, PAGE } from "./support/memory.ts";
-import { inOrder, NEXT, RawDriver, WRITE, writeTable } from "./support/raw-driver.ts";
+import { inOrder, NEXT, RawDriver, WRITE, writeTable } from "../../src/suite/drive/raw-driver.ts";
 import { locateRing, makeRings, type Rings, segmentsOf } from "./support/rings.ts";
 
 guardLeaks();

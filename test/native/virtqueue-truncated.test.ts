@@ -9,7 +9,7 @@ import { createChainCursor, SplitDeviceQueue, splitRingLayout } from "../../src/
 import { guardLeaks } from "../support/leak-guard.ts";
 import { header, runningQueue } from "./support/block.ts";
 import { describeRegion, makeRegion, PAGE, unsealedFile } from "./support/memory.ts";
-import { inOrder, RawDriver, WRITE, writeTable } from "./support/raw-driver.ts";
+import { inOrder, RawDriver, WRITE, writeTable } from "../../src/suite/drive/raw-driver.ts";
 import { turns, until } from "./support/until.ts";
 
 guardLeaks();

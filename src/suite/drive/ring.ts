@@ -16,6 +16,8 @@ const LOOK_MS = 1;
 export interface RingOptions {
   /** Entries. Default 16. */
   readonly size?: number;
+  /** Chains are laid out in indirect tables, where VIRTIO_RING_F_INDIRECT_DESC was acknowledged. */
+  readonly indirect?: boolean;
   /** Where to start. Default: of a fresh ring. */
   readonly base?: number;
 }
@@ -72,7 +74,7 @@ export class Ring {
       memory,
       features: {
         eventIdx: has(VirtioFeature.EventIdx),
-        indirect: false,
+        indirect: options.indirect === true && has(VirtioFeature.IndirectDesc),
         packed: has(VirtioFeature.RingPacked),
       },
     });

@@ -15,9 +15,6 @@ import type { Exchange } from "../exchange.ts";
 import { CheckFailure } from "../failure.ts";
 import type { Times } from "../times.ts";
 
-/** Between the pieces of a message, of the time for an answer: the target should see each of them. */
-const GAP = 0.03;
-
 /** Largest payload that is read: a target may send too much, and the check has to see it. */
 const MAX_PAYLOAD = 1 << 20;
 
@@ -122,7 +119,7 @@ export class Session {
   ): Promise<void> {
     const ends = [...cuts, bytes.length];
     for (const [i, end] of ends.entries()) {
-      if (i > 0) await delay(this.#times.answerMs * GAP);
+      if (i > 0) await delay(this.#times.gapMs);
       if (this.closed) return;
       const piece = bytes.subarray(ends[i - 1] ?? 0, end);
       await this.sendBytes(piece, `${note}, piece ${i + 1}`, i === fdsWith ? fds : []);

@@ -1,10 +1,13 @@
-import { type BackendOptions, BackendSession } from "../../../src/backend/index.ts";
+import { join } from "node:path";
+import { type BackendOptions, BackendSession, type Device } from "../../../src/backend/index.ts";
 import { ConnectError } from "../../../src/base/index.ts";
 import { BlockDevice, BlockStorage } from "../../../src/devices/block/index.ts";
+import { FsDevice, SharedFolder } from "../../../src/devices/fs/index.ts";
 import { NetDevice } from "../../../src/devices/net/index.ts";
 import { type OwnedFd, processFigures, UnixSocket } from "../../../src/os/index.ts";
 import { ProtocolFeature } from "../../../src/protocol/index.ts";
 import type { ProcessEnd, Target, TargetProcess, TargetStory } from "../../../src/suite/index.ts";
+import { packageRoot } from "../../support/package-root.ts";
 import { type Bytewise, relayBytes } from "./byte-relay.ts";
 import type { Base, Mutant, World } from "./mutant.ts";
 
@@ -19,16 +22,21 @@ export class InProcessTarget implements Target {
   readonly #bytes: (() => Bytewise) | undefined;
   readonly #storage = BlockStorage.memory(DISK_BYTES);
   readonly #sessions = new Set<BackendSession>();
+  readonly #folder: SharedFolder | undefined;
   readonly #leaked: OwnedFd[] = [];
   readonly #hoarded: Uint8Array[] = [];
   #end: ProcessEnd | undefined;
 
   constructor(base: Base, mutant?: Mutant) {
     this.name = mutant?.fault ?? `healthy ${base}`;
-    const device = (): BlockDevice | NetDevice =>
-      base === "net"
-        ? new NetDevice({ queuePairs: QUEUES })
-        : new BlockDevice({ storage: this.#storage, queues: QUEUES });
+    const folder =
+      base === "fs" ? SharedFolder.open(join(packageRoot, "test", "fixtures")) : undefined;
+    this.#folder = folder;
+    const device = (): Device => {
+      if (folder !== undefined) return new FsDevice({ folder, queues: QUEUES });
+      if (base === "net") return new NetDevice({ queuePairs: QUEUES });
+      return new BlockDevice({ storage: this.#storage, queues: QUEUES });
+    };
     const healthy: BackendOptions = { device, optional: ProtocolFeature.InbandNotifications };
     const world: World = {
       crash: (signal) => this.#crash(signal),
@@ -70,6 +78,7 @@ export class InProcessTarget implements Target {
     for (const fd of this.#leaked) fd.close();
     this.#hoarded.length = 0;
     this.#storage.close();
+    this.#folder?.close();
   }
 
   #crash(signal: NodeJS.Signals): void {

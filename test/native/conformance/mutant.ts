@@ -6,7 +6,7 @@ import type { RequestHandler } from "../../../src/session/index.ts";
 import type { Channel, CloseReason, Frame, FrameHandler } from "../../../src/transport/index.ts";
 
 /** Which of our healthy devices a mutant is made of. */
-export type Base = "block" | "net";
+export type Base = "block" | "net" | "fs";
 
 /** What a mutant can do to the process that it pretends to be. */
 export interface World {

@@ -1,6 +1,7 @@
-import type { GuestBuffer } from "../../../src/memory/index.ts";
-import type { RawRing, RawSplitRing } from "../../../src/virtqueue/index.ts";
+import type { GuestBuffer } from "../../memory/index.ts";
+import type { RawRing, RawSplitRing } from "../../virtqueue/index.ts";
 
+/** VIRTQ_DESC_F_… */
 export const NEXT = 1;
 export const WRITE = 2;
 export const INDIRECT = 4;
@@ -23,11 +24,12 @@ function encode({ address, length, flags = 0, next = 0 }: Descriptor): Uint8Arra
   return bytes;
 }
 
-/** A driver that keeps no rules: it writes the words of the ring as it is told. */
+/** A driver of a split ring that keeps no rules: it writes the words of the ring as it is told. */
 export class RawDriver {
   readonly #raw: RawSplitRing;
   #available = 0;
 
+  /** @throws {TypeError} the ring is packed */
   constructor(raw: RawRing) {
     if (raw.format !== "split") throw new TypeError("expected a split ring");
     this.#raw = raw;
