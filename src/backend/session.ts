@@ -25,7 +25,6 @@ export const BACKEND_RING_FEATURES: bigint =
   VirtioFeature.EventIdx |
   VirtioFeature.RingPacked |
   VirtioFeature.InOrder |
-  VirtioFeature.RingReset |
   VirtioFeature.LogAll |
   VirtioFeature.ProtocolFeatures;
 
@@ -77,6 +76,11 @@ export interface SessionOptions extends BackendHooks {
    */
   readonly iommu?: boolean | undefined;
   /**
+   * Offers VIRTIO_F_RING_RESET. Default false: QEMU (7.2 to today) hands it on to its guest, and
+   * does not tell a vhost-user back-end of the reset.
+   */
+  readonly ringReset?: boolean | undefined;
+  /**
    * Where and when rings are served. With a hook for queues they stay on the event loop, as a hook
    * cannot go elsewhere.
    */
@@ -117,7 +121,8 @@ export class BackendSession {
     this.#options = options;
     this.device = device;
     const platform = options.iommu ? VirtioFeature.AccessPlatform : 0n;
-    const implemented = device.features | BACKEND_RING_FEATURES | platform;
+    const reset = options.ringReset ? VirtioFeature.RingReset : 0n;
+    const implemented = device.features | BACKEND_RING_FEATURES | platform | reset;
     this.features = implemented & ~(without?.virtio ?? 0n);
     const extra = optional & BACKEND_OPTIONAL_FEATURES;
     this.protocolFeatures = (protocolFeaturesOf(device) | extra) & ~(without?.protocol ?? 0n);

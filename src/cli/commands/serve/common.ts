@@ -75,7 +75,7 @@ export async function serveDevice(
     rings,
     iommu: options.iommu,
     without: withheld(options, sample),
-    optional: wantedOptional(options, sample),
+    ...wantedOptional(options, sample),
     strictness: options.strict ? "strict" : "lenient",
     observe: await messagePrinter(context, options, sample.type),
     onSession: () => output.note("front-end connected"),
@@ -126,7 +126,11 @@ function withheld({ features, without = [], iommu }: ServeOptions, device: Devic
   if (features === undefined) return out;
   const wanted = parseFeatures(features, device.type);
   const all = {
-    virtio: BACKEND_RING_FEATURES | device.features | (iommu ? VirtioFeature.AccessPlatform : 0n),
+    virtio:
+      BACKEND_RING_FEATURES |
+      VirtioFeature.RingReset |
+      device.features |
+      (iommu ? VirtioFeature.AccessPlatform : 0n),
     protocol: protocolFeaturesOf(device) | BACKEND_OPTIONAL_FEATURES,
   };
   const missing = {
@@ -146,13 +150,21 @@ function withheld({ features, without = [], iommu }: ServeOptions, device: Devic
 }
 
 /** What is offered only because it was named. */
-function wantedOptional({ features = [], also = [] }: ServeOptions, device: Device): bigint {
+function wantedOptional(
+  { features = [], also = [] }: ServeOptions,
+  device: Device,
+): Pick<BackendOptions, "optional" | "ringReset"> {
   const { virtio, protocol } = parseFeatures(also, device.type);
-  if (virtio !== 0n || (protocol & ~BACKEND_OPTIONAL_FEATURES) !== 0n) {
-    const names = protocolFeatureNames(BACKEND_OPTIONAL_FEATURES).join(", ");
-    throw new UsageError(`--also: expected one of ${names}, got ${also.join(",")}`);
+  const { RingReset } = VirtioFeature;
+  if ((virtio & ~RingReset) !== 0n || (protocol & ~BACKEND_OPTIONAL_FEATURES) !== 0n) {
+    const names = [...protocolFeatureNames(BACKEND_OPTIONAL_FEATURES), "VIRTIO_F_RING_RESET"];
+    throw new UsageError(`--also: expected one of ${names.join(", ")}, got ${also.join(",")}`);
   }
-  return protocol | (parseFeatures(features, device.type).protocol & BACKEND_OPTIONAL_FEATURES);
+  const named = parseFeatures(features, device.type);
+  return {
+    optional: protocol | (named.protocol & BACKEND_OPTIONAL_FEATURES),
+    ringReset: ((virtio | named.virtio) & RingReset) !== 0n,
+  };
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {
