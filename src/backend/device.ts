@@ -68,6 +68,12 @@ export interface Device extends DeviceRequests {
   inWorker?(index: number): WorkerPart | undefined;
   /** Resolves once nothing of this ring is in work: no chain is touched or completed afterwards. */
   quiesce?(index: number): Promise<void>;
+  /**
+   * Gives up what is in work of this ring: no chain is touched or completed afterwards. The requests
+   * stay noted as in flight, and are executed again elsewhere. A device that has it is offered with
+   * GET_VRING_BASE_SKIP_DRAIN.
+   */
+  suspend?(index: number): void;
   /** What goes to another instance when the session moves there. */
   readonly state?: DeviceState;
   /** RESET_DEVICE, or status 0: back to the state before the driver came. */

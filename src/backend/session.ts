@@ -47,11 +47,15 @@ export const BACKEND_PROTOCOL_FEATURES: bigint =
 export const BACKEND_OPTIONAL_FEATURES: bigint =
   ProtocolFeature.InbandNotifications | ProtocolFeature.CrossEndian;
 
+/** With INFLIGHT_SHMFD, which it needs, offered with devices that can let go of requests. */
+const SKIP_DRAIN = ProtocolFeature.GetVringBaseInflight | ProtocolFeature.GetVringBaseSkipDrain;
+
 /** Protocol features that a back-end with this device offers. */
 export function protocolFeaturesOf(device: Device): bigint {
   const config = device.config === undefined ? 0n : ProtocolFeature.Config;
   const state = device.state === undefined ? 0n : ProtocolFeature.DeviceState;
-  return BACKEND_PROTOCOL_FEATURES | config | state | deviceProtocolFeatures(device);
+  const suspend = device.suspend === undefined ? 0n : SKIP_DRAIN;
+  return BACKEND_PROTOCOL_FEATURES | config | state | suspend | deviceProtocolFeatures(device);
 }
 
 /** Places to look at or change what passes, for tests and observers; each is optional. */
@@ -125,7 +129,9 @@ export class BackendSession {
     const implemented = device.features | BACKEND_RING_FEATURES | platform | reset;
     this.features = implemented & ~(without?.virtio ?? 0n);
     const extra = optional & BACKEND_OPTIONAL_FEATURES;
-    this.protocolFeatures = (protocolFeaturesOf(device) | extra) & ~(without?.protocol ?? 0n);
+    const offered = (protocolFeaturesOf(device) | extra) & ~(without?.protocol ?? 0n);
+    const notes = (offered & ProtocolFeature.InflightShmfd) !== 0n;
+    this.protocolFeatures = notes ? offered : offered & ~SKIP_DRAIN;
     this.negotiation.offered = this.features;
     this.requests = new BackendRequests({
       negotiation: this.negotiation,

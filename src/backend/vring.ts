@@ -18,6 +18,9 @@ export interface RingOptions {
   readonly mode?: RingMode | undefined;
 }
 
+/** What becomes of requests in work when a ring stops. */
+export type StopMode = "drain" | "leave in flight";
+
 /** What a ring needs to know of its session. */
 export interface VringContext {
   readonly device: Device;
@@ -201,9 +204,12 @@ export class Vring {
     }
   }
 
-  /** GET_VRING_BASE: stops the ring once nothing is in work; returns the next available index. */
-  async stop(): Promise<number> {
-    await this.quiesce();
+  /**
+   * GET_VRING_BASE: stops the ring once nothing is in work, or at once, with what is in work left to
+   * the region that it is noted in; returns the next available index.
+   */
+  async stop(mode: StopMode = "drain"): Promise<number> {
+    await this.quiesce(mode);
     if (this.#queue) this.#setup.base = this.#queue.state().base;
     this.#notifiers.stop();
     this.#started = false;
@@ -213,10 +219,14 @@ export class Vring {
   }
 
   /** Resolves once the ring's memory is not touched any more. {@link resume} goes on. */
-  async quiesce(): Promise<void> {
+  async quiesce(mode: StopMode = "drain"): Promise<void> {
     this.#halt();
     await this.#haltWorker();
-    await this.#context.device.quiesce?.(this.index);
+    const { device } = this.#context;
+    // Without such a region nothing would be left of it.
+    const isNoted = this.#setup.inflight !== undefined && device.suspend !== undefined;
+    if (mode === "leave in flight" && isNoted) device.suspend?.(this.index);
+    else await device.quiesce?.(this.index);
     // What completed meanwhile; nobody else would show it to the driver.
     if (!this.#closed && this.#queue?.publish()) this.#notifiers.signalCall();
   }

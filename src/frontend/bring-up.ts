@@ -32,6 +32,12 @@ export const CLIENT_PROTOCOL_FEATURES: bigint =
   ProtocolFeature.DeviceState |
   ProtocolFeature.GpaAddresses;
 
+/** Of a session that keeps what back-ends note in flight. */
+export const KEPT_FEATURES: bigint =
+  ProtocolFeature.InflightShmfd |
+  ProtocolFeature.GetVringBaseInflight |
+  ProtocolFeature.GetVringBaseSkipDrain;
+
 /** Bits of the virtio device status, VIRTIO 2.1. */
 const Status = { Acknowledge: 1, Driver: 2, DriverOk: 4, FeaturesOk: 8 } as const;
 
@@ -74,7 +80,11 @@ export async function negotiate(
   const withProtocol = (offered & VirtioFeature.ProtocolFeatures) !== 0n;
   if (withProtocol) {
     const wanted = (CLIENT_PROTOCOL_FEATURES | protocolFeatures) & ~(without?.protocol ?? 0n);
-    await requests.setProtocolFeatures((await requests.getProtocolFeatures()) & wanted);
+    const usable = (await requests.getProtocolFeatures()) & wanted;
+    // None of these may be acknowledged without the others.
+    const keeps = (usable & KEPT_FEATURES) === KEPT_FEATURES;
+    const partly = KEPT_FEATURES & ~ProtocolFeature.InflightShmfd;
+    await requests.setProtocolFeatures(keeps ? usable : usable & ~partly);
     if (requests.negotiation.has(ProtocolFeature.BackendReq)) {
       const theirs = openBackendChannel();
       await requests.setBackendReqFd(theirs);
@@ -121,12 +131,16 @@ export interface QueueSetup {
   readonly notifications: Notifications;
 }
 
-/** Sets a ring up, starts and enables it. */
-export async function startRing(requests: FrontendRequests, queue: QueueSetup): Promise<void> {
+/** Sets a ring up, starts and enables it. @param base where it goes on */
+export async function startRing(
+  requests: FrontendRequests,
+  queue: QueueSetup,
+  base: number = queue.ring.base,
+): Promise<void> {
   const { index, ring } = queue;
   const { descriptors, driver, device } = ring.parts;
   await requests.setVringNum(index, ring.size);
-  await requests.setVringBase(index, ring.base);
+  await requests.setVringBase(index, base);
   await requests.setVringAddr({
     index,
     flags: 0,
@@ -158,11 +172,16 @@ export async function confirmStart(requests: FrontendRequests): Promise<void> {
 /**
  * Stops a ring and collects what completed before.
  *
+ * @param drain what is in work completes first; false: it stays noted as in flight
  * @returns where the ring stands
  * @throws {ProtocolError} the ring cannot stand there
  */
-export async function stopRing(requests: FrontendRequests, queue: ClientQueue): Promise<number> {
-  const base = await haltRing(requests, queue.index);
+export async function stopRing(
+  requests: FrontendRequests,
+  queue: ClientQueue,
+  drain = true,
+): Promise<number> {
+  const base = await haltRing(requests, queue.index, drain);
   queue.stop();
   queue.collect();
   const { ring } = queue;
@@ -175,9 +194,13 @@ export async function stopRing(requests: FrontendRequests, queue: ClientQueue): 
 }
 
 /** Stops a ring; returns where it stands. */
-export async function haltRing(requests: FrontendRequests, index: number): Promise<number> {
+export async function haltRing(
+  requests: FrontendRequests,
+  index: number,
+  drain = true,
+): Promise<number> {
   await enableRing(requests, index, false);
-  return requests.getVringBase(index);
+  return drain ? requests.getVringBase(index) : requests.getVringBaseSkipDrain(index);
 }
 
 /** Without the gate bit rings are enabled from the start, and nothing could change that. */

@@ -1,12 +1,12 @@
 import { Deferred, StateError, UsageError, type WaitOptions } from "../base/index.ts";
 import type { GuestMemory } from "../memory/index.ts";
 import type { UnixSocket } from "../os/index.ts";
-import { ProtocolFeature, VirtioFeature } from "../protocol/index.ts";
+import { VirtioFeature } from "../protocol/index.ts";
 import { acceptSocket, type CloseReason, connectSocket } from "../transport/index.ts";
 import type { RingFeatures } from "../virtqueue/index.ts";
 import type { BackendRequestHandlers } from "./backend-channel.ts";
 import { handlersOf } from "./backend-handlers.ts";
-import { confirmStart, startRing, stopRing, type Wishes } from "./bring-up.ts";
+import { confirmStart, KEPT_FEATURES, startRing, stopRing, type Wishes } from "./bring-up.ts";
 import type { ClientOptions } from "./client-options.ts";
 import { ClientIommu } from "./iommu.ts";
 import { makeMemory, shareMemory } from "./memory-sharing.ts";
@@ -296,7 +296,7 @@ export class Client {
 
   get #wishes(): Wishes {
     const { protocolFeatures = 0n } = this.#options;
-    const kept = this.#dial === undefined ? 0n : ProtocolFeature.InflightShmfd;
+    const kept = this.#dial === undefined ? 0n : KEPT_FEATURES;
     return { ...this.#options, protocolFeatures: protocolFeatures | kept };
   }
 

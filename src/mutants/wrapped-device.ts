@@ -44,6 +44,12 @@ export abstract class WrappedDevice implements Device {
     return this.#device.config as DeviceConfig;
   }
 
+  get suspend(): Device["suspend"] & {} {
+    const suspend = this.#device.suspend?.bind(this.#device);
+    // As above.
+    return suspend as Device["suspend"] & {};
+  }
+
   get state(): DeviceState {
     return this.#device.state as DeviceState;
   }

@@ -111,6 +111,18 @@ test("the client takes no more than it was told to, and the session goes on", as
   assert.notEqual(await client.requests.checkDeviceState(), 0n);
 });
 
+test("a state without end is not read to its end", async (t) => {
+  const served = await serveState(t, {
+    save: () => once(),
+    load: async (from) => {
+      for await (const chunk of from) assert.ok(chunk.length > 0);
+    },
+  });
+  const client = await connectDisk(t, served);
+  await assert.rejects(loadDeviceState(client.requests, new Uint8Array(65 << 20)), /CHECK_DEVICE/);
+  assert.match(served.problems[0]?.message ?? "", /expected at most 67108864 bytes/);
+});
+
 test("the end of the session ends a transfer", async (t) => {
   const ended = new Deferred<void>();
   const served = await serveState(t, {

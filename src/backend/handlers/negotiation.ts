@@ -12,6 +12,7 @@ import { changeLog } from "./log.ts";
 
 /** Notifications by message go both ways, each with an answer. */
 const INBAND_NEEDS = ProtocolFeature.BackendReq | ProtocolFeature.ReplyAck;
+const SKIP_DRAIN_NEEDS = ProtocolFeature.InflightShmfd | ProtocolFeature.GetVringBaseInflight;
 
 /** Features, ownership, status, reset. */
 export function answerNegotiation(
@@ -36,6 +37,13 @@ export function answerNegotiation(
       throw new NegotiationError(
         "VHOST_USER_SET_PROTOCOL_FEATURES: VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS needs " +
           protocolFeatureNames(INBAND_NEEDS).join(" and "),
+      );
+    }
+    const skipDrain = features & ProtocolFeature.GetVringBaseSkipDrain;
+    if (skipDrain !== 0n && (features & SKIP_DRAIN_NEEDS) !== SKIP_DRAIN_NEEDS) {
+      throw new NegotiationError(
+        "VHOST_USER_SET_PROTOCOL_FEATURES: VHOST_USER_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN needs " +
+          protocolFeatureNames(SKIP_DRAIN_NEEDS).join(" and "),
       );
     }
     negotiation.protocolFeatures = features;

@@ -53,6 +53,10 @@ export function answerVrings(
     index: vring.index,
     num: await vring.stop(),
   }));
+  withRing(FrontendRequest.GetVringBaseSkipDrain, async (vring) => ({
+    index: vring.index,
+    num: await vring.stop("leave in flight"),
+  }));
   withRing(FrontendRequest.VringKick, (vring) => vring.kick());
   withEvent(FrontendRequest.SetVringKick, (vring, fd) => vring.setKick(fd));
   withEvent(FrontendRequest.SetVringCall, (vring, fd) => vring.setCall(fd));

@@ -58,6 +58,8 @@ export class BlockDevice implements Device {
   #running: RunningQueue | undefined;
   /** Flushes under way, by queue, and who waits for there to be none. */
   readonly #flushes: number[] = [];
+  /** How often each queue was suspended: what was under way before does not complete. */
+  readonly #suspensions: number[] = [];
   readonly #idle: (() => void)[][] = [];
 
   constructor({ storage, queues = 1, id = "vhost-user" }: BlockDeviceOptions) {
@@ -119,6 +121,11 @@ export class BlockDevice implements Device {
     });
   }
 
+  suspend(index: number): void {
+    this.#suspensions[index] = (this.#suspensions[index] ?? 0) + 1;
+    this.#flushes[index] = 0;
+  }
+
   /**
    * Completes later: a disk may take a long time to flush, and other requests and the control socket
    * must not wait for it.
@@ -131,8 +138,10 @@ export class BlockDevice implements Device {
     const window = chain.spans.windows[last];
     const status = (chain.spans.offsets[last] ?? 0) + (chain.spans.lengths[last] ?? 0) - 1;
     const front = chain.writableBytes === 1;
+    const suspensions = this.#suspensions[index];
     this.#flushes[index] = (this.#flushes[index] ?? 0) + 1;
     fdatasync(this.#storage.fd, (error) => {
+      if (suspensions !== this.#suspensions[index]) return;
       // Unmapped memory has length 0.
       if (window !== undefined && window.bytes.length > 0) {
         window.bytes[status] = error === null ? BlockStatus.Ok : BlockStatus.IoError;

@@ -108,15 +108,17 @@ async function move(
     await log.start();
     const rounds = await copyRunning(copy, log, options);
     const since = performance.now();
+    const drain = !source.negotiation.has(ProtocolFeature.GetVringBaseSkipDrain);
+    const bases = new Map<ClientQueue, number>();
     for (const queue of queues) {
-      await stopRing(source, queue);
+      bases.set(queue, await stopRing(source, queue, drain));
       stopped += 1;
     }
     const state = await moveState(source, destination);
     options.signal?.throwIfAborted();
     const last = copyRest(copy, log, queues);
     const missedPages = options.compare ? copy.differing() : undefined;
-    await handOver(destination, copy, session);
+    await handOver(destination, copy, session, bases);
     const downMs = performance.now() - since;
     return { rounds: [...rounds, last], downMs, stateBytes: state?.length, missedPages };
   } catch (error) {
@@ -184,6 +186,7 @@ async function handOver(
   destination: FrontendRequests,
   copy: MemoryCopy,
   { memory, queues, prepare }: MovingSession,
+  bases: ReadonlyMap<ClientQueue, number>,
 ): Promise<void> {
   const origin = memory.regions.map(({ fd }) => fd.duplicate());
   const started: ClientQueue[] = [];
@@ -193,7 +196,7 @@ async function handOver(
       await prepare(destination, queue);
       queue.renew();
       started.push(queue);
-      await startRing(destination, queue);
+      await startRing(destination, queue, bases.get(queue));
     }
     if (queues.length > 0) await confirmStart(destination);
   } catch (error) {
