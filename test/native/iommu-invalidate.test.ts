@@ -104,7 +104,7 @@ for (const packed of [false, true]) {
   });
 
   test(`after an invalidation the new translation is used, and not the old one (${format})`, async (t) => {
-    let elsewhere: GuestBuffer | undefined;
+    const target: { buffer?: GuestBuffer } = {};
     const asked: bigint[] = [];
     const session: Session = await connect(t, new Stamper(), {
       packed,
@@ -114,14 +114,14 @@ for (const packed of [false, true]) {
           const send: ClientSend = async (update) => client.requests.iotlbMsg(update);
           asked.push(miss.iova);
           const moved = BigInt(buffer().address);
-          if (elsewhere === undefined || miss.iova / 4096n !== moved / 4096n) {
+          if (target.buffer === undefined || miss.iova / 4096n !== moved / 4096n) {
             await client.iommu?.answer(miss, send);
             return;
           }
           await send({
             iova: moved,
             size: BigInt(PAGE),
-            userAddress: elsewhere.userAddress,
+            userAddress: target.buffer.userAddress,
             permissions: IotlbPermission.ReadWrite,
             type: IotlbType.Update,
           });
@@ -137,7 +137,7 @@ for (const packed of [false, true]) {
     await until(() => done.length === 1, "the completion");
     assert.ok(here.bytes.every((byte) => byte === 0x77));
     here.bytes.fill(0);
-    elsewhere = there;
+    target.buffer = there;
     await client.iommu?.invalidate(here.address, PAGE);
     const before = asked.length;
     submit(session, here, 2);
