@@ -14,6 +14,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<AddCommand>> = new Map([
   ["bench", async () => (await import("./commands/bench/command.ts")).addBenchCommand],
   ["test", async () => (await import("./commands/test/command.ts")).addTestCommand],
   ["conform", async () => (await import("./commands/conform/command.ts")).addConformCommand],
+  ["matrix", async () => (await import("./commands/matrix/command.ts")).addMatrixCommand],
   ["qemu", async () => (await import("./commands/qemu/command.ts")).addQemuCommand],
   ["check", async () => (await import("./commands/check/command.ts")).addCheckCommand],
   ["clean", async () => (await import("./commands/clean/command.ts")).addCleanCommand],

@@ -10,6 +10,7 @@ export * from "./text.ts";
 export * from "./conformance/html.ts";
 export * from "./conformance/junit.ts";
 export * from "./conformance/markdown.ts";
+export * from "./conformance/matrix.ts";
 export * from "./conformance/merge.ts";
 export * from "./conformance/model.ts";
 export * from "./conformance/text.ts";

@@ -122,6 +122,34 @@ test("--front-end judges our client", async (t) => {
   assert.match(stdout, /^PASS +fe\/2/m);
 });
 
+test("matrix judges many targets and writes a page that leads to each exchange", async (t) => {
+  const workspace = new Workspace(t);
+  const faulty = `${OURS} --fault need-reply-echoed@GET_FEATURES`;
+  const baseline = { check: "header/4", verdict: "WARN", reason: "on purpose" };
+  workspace.file("b.json", JSON.stringify({ expectations: [baseline] }));
+  const targets = [
+    { name: "ours", version: "1", exec: OURS, device: "block" },
+    { name: "known", exec: faulty, baseline: "b.json" },
+    { name: "<absent>", exec: "no-such-program {socket}" },
+  ];
+  const file = workspace.file("targets.json", JSON.stringify({ targets }));
+  const out = workspace.path("out");
+  const matrix = ["matrix", file, "--out", out, "--only", "header/1", "header/4", "--strict"];
+  const { code, stdout, stderr } = await workspace.run(matrix);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^ours: 2 checks: 2 PASS$/m);
+  assert.match(stdout, /^known: 2 checks: 1 PASS, 1 XFAIL$/m);
+  assert.match(stdout, /^<absent>: not judged: .*no-such-program/m);
+  const page = readFileSync(`${out}/index.html`, "utf8");
+  assert.match(page, /<a class="v XFAIL" href="2-known\.html#header%2F4" title="on purpose">/);
+  assert.ok(page.includes("&lt;absent&gt;"));
+  assert.match(readFileSync(`${out}/2-known.html`, "utf8"), /id="header\/4" data-verdict="XFAIL"/);
+  assert.equal(reportOf(readFileSync(`${out}/1-ours.json`, "utf8")).counts.PASS, 2);
+  const wrong = await workspace.run(["matrix", workspace.file("x", "{}"), "--out", out]);
+  assert.equal(wrong.code, 2);
+  assert.match(wrong.stderr, /expected targets, got none/);
+});
+
 test("SIGINT prints what was done so far", async (t) => {
   const workspace = new Workspace(t);
   const running = workspace.start(["conform", "--exec", OURS, "--repeat", "1000"]);

@@ -36,12 +36,11 @@ export class Expected {
   }
 
   /** Writes the baseline that this run would pass, if that is asked for. */
-  update(): boolean {
+  update(): void {
     const { baseline: path, updateBaseline: wanted, targetVersion } = this.#options;
-    if (!wanted || path === undefined) return false;
+    if (!wanted || path === undefined) return;
     const updated = updateBaseline(this.#baseline, this.#results, targetVersion);
     writeFileSync(path, `${JSON.stringify(updated, null, 2)}\n`);
-    return true;
   }
 }
 

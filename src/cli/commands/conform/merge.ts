@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { UsageError } from "../../../base/index.ts";
 import { type ConformanceReport, conformanceTotals, mergeReports } from "../../../report/index.ts";
 import type { CommonOptions, Context } from "../../context.ts";
-import { CommandError, ExitCode } from "../../exit-code.ts";
 import { withUserFile } from "../../files.ts";
+import { expectNoFailures } from "./run.ts";
 import { prepareReports, type ReportFiles, writeReports } from "./reports.ts";
 
 export interface MergeOptions extends CommonOptions, ReportFiles {
@@ -20,12 +20,10 @@ export function runMerge(
   const reports = files.map(readReport);
   prepareReports(options);
   const report = mergeReports(reports);
-  const { counts } = report;
   writeReports(report, options, options.strict === true);
   if (options.json) output.json(report);
-  else output.print(conformanceTotals(counts));
-  const failed = counts.FAIL + counts.ERROR + counts.XPASS + (options.strict ? counts.WARN : 0);
-  if (failed > 0) throw new CommandError(ExitCode.Failed, `${failed} checks failed`);
+  else output.print(conformanceTotals(report.counts));
+  expectNoFailures(report, options.strict === true);
 }
 
 function readReport(path: string): ConformanceReport {

@@ -1,130 +1,39 @@
-import { UsageError } from "../../../base/index.ts";
-import { inferDevice } from "../../../probe/index.ts";
-import {
-  CheckFailure,
-  checks,
-  type Facts,
-  type FrontendCheck,
-  frontendChecks,
-  FrontendProgram,
-  missing,
-  ProgramTarget,
-  runChecks,
-  runFrontendChecks,
-  selectChecks,
-  type Selection,
-  SocketTarget,
-  survey,
-  type Target,
-  type Times,
-  timesOf,
-} from "../../../suite/index.ts";
+import type { ConformanceReport } from "../../../report/index.ts";
 import type { Context } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
+import { judge } from "./judge.ts";
 import type { ConformOptions } from "./options.ts";
-import { prepareReports } from "./reports.ts";
-import { listChecks, listed, printPlan } from "./selection.ts";
-import { Telling } from "./telling.ts";
+import { prepareReports, writeReports } from "./reports.ts";
+import { listChecks, listed } from "./selection.ts";
 
+/**
+ * The command.
+ *
+ * @throws {CommandError} something failed; the signal's reason
+ */
 export async function runConform(
   socket: string | undefined,
   options: ConformOptions,
   context: Context,
 ): Promise<void> {
-  const { only, except, profile, strength: strengths, shard } = options;
-  const selection = { only, except, profile, strengths, shard };
-  const frontEnd = options.frontEnd === true;
+  const { only, except, profile, strength: strengths, shard, strict = false } = options;
   if (options.list) {
-    listChecks(listed(selection, frontEnd), options.json === true, context.output);
-    return;
+    const selection = { only, except, profile, strengths, shard };
+    const rows = listed(selection, options.frontEnd === true);
+    return listChecks(rows, options.json === true, context.output);
   }
   prepareReports(options);
-  const times = timesOf(options.timeoutFactor, options.timeout);
-  if (frontEnd) await judgeFrontend(selection, times, socket, options, context);
-  else await judgeBackend(selection, times, socket, options, context);
+  const report = await judge(socket, options, context);
+  if (report === undefined) return;
+  if (options.json) context.output.json(report);
+  writeReports(report, options, strict);
+  context.signal.throwIfAborted();
+  if (!options.updateBaseline) expectNoFailures(report, strict);
 }
 
-async function judgeBackend(
-  selection: Selection,
-  times: Times,
-  socket: string | undefined,
-  options: ConformOptions,
-  context: Context,
-): Promise<void> {
-  const { signal } = context;
-  const chosen = selectChecks(checks, selection);
-  const target = targetOf(socket, options, times);
-  try {
-    const facts = await factsOf(target, times, options);
-    if (options.dryRun) {
-      printPlan(chosen, ({ needs }) => missing(needs, facts, target), context.output);
-      return;
-    }
-    const told = new Telling(chosen.length, { socket, options, context });
-    const { seed } = told;
-    const { repeat } = options;
-    await runChecks(chosen, { target, facts, times, seed, signal, repeat, ...told.callbacks });
-    told.end({
-      name: target.name,
-      device: facts.device ?? null,
-      virtioFeatures: `0x${facts.virtio.toString(16)}`,
-      protocolFeatures: `0x${facts.protocol.toString(16)}`,
-    });
-  } finally {
-    await target.close();
-  }
-}
-
-async function judgeFrontend(
-  selection: Selection,
-  times: Times,
-  socket: string | undefined,
-  options: ConformOptions,
-  context: Context,
-): Promise<void> {
-  const { exec, shell, device = "block", repeat } = options;
-  if (exec === undefined || socket !== undefined) {
-    throw new UsageError("expected --front-end with --exec, the command that starts the front-end");
-  }
-  const chosen = selectChecks(frontendChecks, {
-    ...selection,
-    profile: selection.profile ?? "front-end",
-  });
-  const target = new FrontendProgram(exec, { shell, timeoutMs: times.againMs });
-  if (options.dryRun) {
-    const lacking = (check: FrontendCheck): string | undefined =>
-      check.needsMonitor && !target.hasMonitor ? "the command has no {qmp}" : undefined;
-    printPlan(chosen, lacking, context.output);
-    return;
-  }
-  const told = new Telling(chosen.length, { socket, options, context });
-  const { signal } = context;
-  await runFrontendChecks(chosen, { target, device, times, signal, repeat, ...told.callbacks });
-  told.end({ name: target.name, device, virtioFeatures: null, protocolFeatures: null });
-}
-
-/** @throws {CommandError} the target does not answer GET_FEATURES as a back-end does */
-async function factsOf(target: Target, times: Times, { device }: ConformOptions): Promise<Facts> {
-  try {
-    return await survey(target, times, (virtio, protocol) => {
-      return device ?? inferDevice(virtio, protocol, undefined) ?? undefined;
-    });
-  } catch (error) {
-    if (!(error instanceof CheckFailure)) throw error;
-    const { message, expected = "an answer", actual = "none" } = error;
-    const told = `${target.name}: ${message}: expected ${expected}, got ${actual}; is this a back-end?`;
-    throw new CommandError(ExitCode.Unreachable, told, { cause: error });
-  }
-}
-
-/** @throws {UsageError} neither or both of SOCKET and --exec */
-function targetOf(socket: string | undefined, options: ConformOptions, times: Times): Target {
-  const { exec, shell } = options;
-  if ((socket === undefined) === (exec === undefined)) {
-    throw new UsageError(
-      "expected either SOCKET, the path of a listening back-end, or --exec with the command that starts one",
-    );
-  }
-  if (exec !== undefined) return new ProgramTarget(exec, { shell, timeoutMs: 2 * times.againMs });
-  return new SocketTarget(socket ?? "");
+/** @throws {CommandError} there are some */
+export function expectNoFailures({ counts, results }: ConformanceReport, strict: boolean): void {
+  const failed = counts.FAIL + counts.ERROR + counts.XPASS + (strict ? counts.WARN : 0);
+  if (failed === 0) return;
+  throw new CommandError(ExitCode.Failed, `${failed} of ${results.length} checks failed`);
 }

@@ -1,0 +1,49 @@
+import { type Command, Option } from "@commander-js/extra-typings";
+import type { Context } from "../../context.ts";
+import { checked, commonCommand } from "../../options.ts";
+import { parseDuration, parseInteger } from "../../units.ts";
+import { parseFactor, parseProfile } from "../conform/values.ts";
+
+const HELP = `
+TARGETS is a file of JSON:
+
+  {"targets": [
+    {"name": "qemu-storage-daemon", "version": "7.2", "device": "block",
+     "exec": "qemu-storage-daemon … {socket} …", "baseline": "storage-daemon.json"},
+    {"name": "mine", "socket": "/run/mine.sock", "device": "net"},
+    {"name": "QEMU", "frontEnd": true, "exec": "qemu-system-x86_64 … {socket} … {qmp} …"}
+  ]}
+
+"exec" and "socket" are as in conform; "shell": true has a shell start it. A program that is not on
+this machine leaves its column empty.`;
+
+export function addMatrixCommand(program: Command, context: Context): void {
+  const command = commonCommand("matrix")
+    .description("judge many targets, and write a page that compares them")
+    .argument("<targets>", "file that lists them")
+    .requiredOption("--out <folder>", "where the pages go; index.html is the first")
+    .option("--only <pattern...>", "these checks")
+    .addOption(new Option("--profile <name>", "a set of checks").argParser(checked(parseProfile)))
+    .option("--strict", "WARN fails as well")
+    .addOption(
+      new Option("--timeout <duration>", "for one check as a whole")
+        .default(30_000, "30s")
+        .argParser(checked(parseDuration)),
+    )
+    .addOption(
+      new Option("--timeout-factor <number>", "multiplies every wait, for slow targets")
+        .default(1)
+        .argParser(checked(parseFactor)),
+    )
+    .addOption(
+      new Option("--seed <number>", "what random inputs begin with")
+        .default(1)
+        .argParser(checked(parseInteger(0, 0xffff_ffff))),
+    )
+    .addHelpText("after", HELP)
+    .action(async (path, options) => {
+      const { runMatrix } = await import("./run.ts");
+      await runMatrix(path, options, context);
+    });
+  program.addCommand(command as unknown as Command);
+}

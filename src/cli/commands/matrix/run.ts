@@ -1,0 +1,108 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { EnvironmentError } from "../../../base/index.ts";
+import {
+  conformanceHtml,
+  conformanceMatrix,
+  conformanceTotals,
+  type MatrixColumn,
+} from "../../../report/index.ts";
+import type { Profile } from "../../../suite/index.ts";
+import type { CommonOptions, Context } from "../../context.ts";
+import { CommandError, ExitCode, exitCodeOf } from "../../exit-code.ts";
+import { judge } from "../conform/judge.ts";
+import type { ConformOptions } from "../conform/options.ts";
+import { type MatrixTarget, readTargets } from "./targets.ts";
+
+export interface MatrixOptions extends CommonOptions {
+  /** A folder for the pages. */
+  readonly out: string;
+  readonly only?: string[] | undefined;
+  readonly profile?: Profile | undefined;
+  readonly strict?: true | undefined;
+  readonly timeout: number;
+  readonly timeoutFactor: number;
+  readonly seed: number;
+}
+
+/** Judges many targets, and writes the page of them all with a page for each. */
+export async function runMatrix(
+  path: string,
+  options: MatrixOptions,
+  context: Context,
+): Promise<void> {
+  const targets = readTargets(path);
+  const { out } = options;
+  mkdirSync(out, { recursive: true });
+  const columns: MatrixColumn[] = [];
+  for (const [i, target] of targets.entries()) {
+    context.output.note(`=== ${target.name} ${target.version ?? ""} ===`);
+    const column = await columnOf(
+      target,
+      `${i + 1}-${slug(target.name)}.html`,
+      path,
+      options,
+      context,
+    );
+    columns.push(column);
+    if (column.report) writePages(out, column);
+    context.output.print(`${target.name}: ${summary(column)}`);
+    if (context.signal.aborted) break;
+  }
+  writeFileSync(join(out, "index.html"), conformanceMatrix(columns));
+  context.output.print(`written: ${join(out, "index.html")}`);
+  context.signal.throwIfAborted();
+  const failed = columns.filter((column) => failures(column, options.strict === true) > 0);
+  if (failed.length === 0) return;
+  throw new CommandError(ExitCode.Failed, `${failed.length} of ${columns.length} targets failed`);
+}
+
+async function columnOf(
+  target: MatrixTarget,
+  page: string,
+  path: string,
+  options: MatrixOptions,
+  context: Context,
+): Promise<MatrixColumn> {
+  const { name, version, socket, baseline } = target;
+  const conform: ConformOptions = {
+    ...options,
+    ...target,
+    baseline: baseline === undefined ? undefined : resolve(dirname(path), baseline),
+    targetVersion: version,
+    repeat: 1,
+    quiet: true,
+    // What is told of single checks goes to standard error.
+    json: true,
+  };
+  try {
+    return { name, version, page, report: await judge(socket, conform, context) };
+  } catch (error) {
+    // A program that is not on this machine is no failure of the matrix.
+    const kind = exitCodeOf(error);
+    const absent = error instanceof EnvironmentError || kind === ExitCode.Unreachable;
+    if (!absent || !(error instanceof Error)) throw error;
+    return { name, version, missing: error.message.split("\n")[0] };
+  }
+}
+
+function writePages(out: string, { page, report }: MatrixColumn): void {
+  if (page === undefined || report === undefined) return;
+  writeFileSync(join(out, page), conformanceHtml(report));
+  const document = `${JSON.stringify(report, null, 2)}\n`;
+  writeFileSync(join(out, page.replace(/\.html$/, ".json")), document);
+}
+
+function summary({ report, missing }: MatrixColumn): string {
+  return report ? conformanceTotals(report.counts) : `not judged: ${missing ?? ""}`;
+}
+
+function failures({ report }: MatrixColumn, strict: boolean): number {
+  if (report === undefined) return 0;
+  const { FAIL, ERROR, XPASS, WARN } = report.counts;
+  return FAIL + ERROR + XPASS + (strict ? WARN : 0);
+}
+
+function slug(name: string): string {
+  return name.toLowerCase().replaceAll(/[^a-z0-9.]+/g, "-");
+}
