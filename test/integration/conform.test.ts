@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import type { ConformanceReport } from "../../src/report/index.ts";
+import { type JsonSchema, schemaFaults } from "../support/json-schema.ts";
+import { packageRoot } from "../support/package-root.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { commandPath, Workspace } from "./support/index.ts";
 
@@ -9,6 +12,10 @@ guardLeaks();
 
 /** Our back-end as a target that the suite starts itself. */
 const OURS = `${process.execPath} ${commandPath} serve block --size 1M --socket {socket}`;
+
+const schema = JSON.parse(
+  readFileSync(join(packageRoot, "docs", "conformance-report.schema.json"), "utf8"),
+) as JsonSchema;
 
 const reportOf = (text: string): ConformanceReport => JSON.parse(text) as ConformanceReport;
 
@@ -28,6 +35,7 @@ test("our disk and our network card pass --strict, by --exec and by their socket
   const workspace = new Workspace(t);
   const block = await workspace.run(["conform", "--exec", OURS, "--strict", "--json"]);
   assert.equal(block.code, 0, block.stderr);
+  assert.deepEqual(schemaFaults(schema, JSON.parse(block.stdout)), []);
   const { counts, target, results } = reportOf(block.stdout);
   assert.equal(counts.FAIL + counts.WARN + counts.ERROR, 0);
   assert.equal(target.device, "block");
@@ -75,7 +83,13 @@ test("a fault fails, with the exchange, the files, and the line that repeats it"
   assert.match(run.stdout, /^FAIL +header\/3 .*\n +MUST, Header\n/m);
   assert.match(run.stdout, /│ .* > VHOST_USER_GET_MAX_MEM_SLOTS\n/);
   assert.match(run.stdout, /again: vhost-user conform .*other\.sock --seed \d+ --only header\/3/);
-  assert.equal(reportOf(readFileSync(workspace.path("json-file"), "utf8")).counts.FAIL, 1);
+  const report = reportOf(readFileSync(workspace.path("json-file"), "utf8"));
+  assert.equal(report.counts.FAIL, 1);
+  assert.deepEqual(schemaFaults(schema, report), []);
+  assert.deepEqual(schemaFaults(schema, { ...report, kind: "x", results: [{}] }).slice(0, 2), [
+    '$.kind: expected "conformance"',
+    "$.results[0]: id is missing",
+  ]);
   assert.match(readFileSync(workspace.path("junit"), "utf8"), /failures="1"/);
   assert.match(readFileSync(workspace.path("markdown"), "utf8"), /❌ FAIL \| header\/3/);
   assert.match(readFileSync(workspace.path("html"), "utf8"), /id="header\/3" data-verdict="FAIL"/);

@@ -1,4 +1,5 @@
 import { UsageError } from "../../../base/index.ts";
+import { processName } from "../../../os/index.ts";
 import type { ConformanceReport } from "../../../report/index.ts";
 import { inferDevice } from "../../../probe/index.ts";
 import {
@@ -107,7 +108,9 @@ async function judgeFrontend(
 async function factsOf(target: Target, times: Times, { device }: ConformOptions): Promise<Facts> {
   try {
     return await survey(target, times, (virtio, protocol) => {
-      return device ?? inferDevice(virtio, protocol, undefined) ?? undefined;
+      const pid = target.process?.pid;
+      const program = pid === undefined ? undefined : processName(pid);
+      return device ?? inferDevice(virtio, protocol, program) ?? undefined;
     });
   } catch (error) {
     if (!(error instanceof CheckFailure)) throw error;
