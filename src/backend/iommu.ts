@@ -73,8 +73,9 @@ export class BackendIommu {
     await this.#options.ask({ ...message, type: IotlbType.Miss });
   }
 
+  /** Told at most once while it rests: a driver may kick as often as it likes. */
   #unanswered(iova: number, cause: unknown): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#rest !== undefined) return;
     const reason = cause instanceof Error ? cause.message : String(cause);
     this.#options.onProblem(
       new MemoryAccessError(
@@ -82,7 +83,7 @@ export class BackendIommu {
         { cause },
       ),
     );
-    this.#rest ??= setTimeout(() => {
+    this.#rest = setTimeout(() => {
       this.#rest = undefined;
       for (const vring of this.#options.vrings()) vring.translationCame();
     }, REST_MS).unref();

@@ -118,3 +118,24 @@ test("rings and buffers are translated anew after everything was withdrawn, unde
   t.diagnostic(JSON.stringify(client.iommu?.counters));
   assert.deepEqual(served.problems, []);
 });
+
+for (const packed of [false, true]) {
+  test(`a client behind an IOMMU reconnects, and its requests are served by the next session (${packed ? "packed" : "split"})`, async (t) => {
+    const served = await serveDisk(t, (options) => ({ ...options, iommu: true }));
+    await using client = await Client.connect(served.path, {
+      ...behindIommu,
+      packed,
+      reconnect: {},
+    });
+    const driver = await BlockDriver.start(client, { depth: 8, queueSize: 64 });
+    const data = randomBytes(DISK_BYTES);
+    for (let round = 1; round <= 3; round += 1) {
+      const writing = driver.write(0, data);
+      for (const session of served.server.sessions) session.close();
+      await writing;
+      await until(() => client.reconnects === round, "the next session");
+      assert.ok(data.equals(await driver.read(0, DISK_BYTES)));
+    }
+    assert.equal(client.iommu?.counters.refused, 0);
+  });
+}

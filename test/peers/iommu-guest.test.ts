@@ -1,82 +1,27 @@
 import assert from "node:assert/strict";
-import { createHash, randomBytes } from "node:crypto";
-import { join } from "node:path";
-import { type TestContext, test } from "node:test";
-import { BackendServer, type BackendSession, type Device } from "../../src/backend/index.ts";
-import { BlockDevice, BlockStorage } from "../../src/devices/block/index.ts";
+import { createHash } from "node:crypto";
+import { test } from "node:test";
 import { NetResponder, respondingDevice } from "../../src/devices/net/index.ts";
 import { bootLinux } from "../../src/peers/index.ts";
-import {
-  FrontendRequest,
-  singleMemoryRegion,
-  IotlbType,
-  VirtioFeature,
-} from "../../src/protocol/index.ts";
+import { VirtioFeature } from "../../src/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
-import { diskImage, needsGuest, sha256OfFile, temporaryDirectory } from "./support/index.ts";
+import { needsGuest, sha256OfFile } from "./support/index.ts";
+import { BEHIND_IOMMU, serveBehindIommu, serveDiskBehindIommu } from "./support/iommu.ts";
 
 guardLeaks();
 
 const SIZE = 4 << 20;
-/** What makes QEMU put a virtio device behind the virtual IOMMU. */
-const BEHIND_IOMMU = "iommu_platform=on,ats=on,disable-legacy=on";
-
-interface Served {
-  readonly path: string;
-  readonly sessions: BackendSession[];
-  readonly problems: string[];
-  /** Of the regions that QEMU added. */
-  readonly mmapOffsets: bigint[];
-  readonly messages: { misses: number; updates: number; invalidations: number };
-}
-
-/** A back-end that offers an IOMMU, and counts what passes about translations. */
-async function serve(t: TestContext, name: string, device: () => Device): Promise<Served> {
-  const path = join(temporaryDirectory(t), name);
-  const served: Served = {
-    path,
-    sessions: [],
-    problems: [],
-    mmapOffsets: [],
-    messages: { misses: 0, updates: 0, invalidations: 0 },
-  };
-  const server = await BackendServer.listen(path, {
-    device,
-    iommu: true,
-    onSession: (session) => served.sessions.push(session),
-    onProblem: ({ message }) => served.problems.push(message),
-    observe: (way, { header, payload }) => {
-      if (way === "received" && header.request === FrontendRequest.AddMemReg) {
-        const { region } = singleMemoryRegion.decode(payload);
-        served.mmapOffsets.push(region.mmapOffset);
-      }
-      if (payload.length !== 32) return;
-      if (way === "sent") served.messages.misses += 1;
-      else if (header.request === FrontendRequest.IotlbMsg) {
-        if (payload[25] === IotlbType.Update) served.messages.updates += 1;
-        else served.messages.invalidations += 1;
-      }
-    },
-  });
-  t.after(() => server.close());
-  return served;
-}
-
 test(
   "behind QEMU's virtual IOMMU a guest's checksums equal ours, on two disks and a network card",
   { skip: needsGuest() },
   async (t) => {
     const disks = await Promise.all(
-      ["split", "packed"].map(async (format) => {
-        const before = randomBytes(SIZE);
-        const image = diskImage(temporaryDirectory(t), SIZE, before);
-        const storage = BlockStorage.open(image);
-        t.after(() => storage.close());
-        const served = await serve(t, format, () => new BlockDevice({ storage, queues: 2 }));
-        return { ...served, format, before, image };
-      }),
+      ["split", "packed"].map(async (format) => ({
+        ...(await serveDiskBehindIommu(t, SIZE)),
+        format,
+      })),
     );
-    const net = await serve(t, "net.sock", () =>
+    const net = await serveBehindIommu(t, "net.sock", () =>
       respondingDevice(new NetResponder({ address: "10.7.0.1/16" })),
     );
     const blk = disks.flatMap(({ path, format }, i) => [
