@@ -1,6 +1,6 @@
 import type { WaitOptions } from "../base/index.ts";
-import { delay, VhostUserError } from "../base/index.ts";
-import type { UnixSocket } from "../os/index.ts";
+import { Deferred, delay, UsageError, VhostUserError } from "../base/index.ts";
+import { isListeningSocket, type OwnedFd, UnixSocket } from "../os/index.ts";
 import { connectSocket, SocketServer } from "../transport/index.ts";
 import type { Device } from "./device.ts";
 import { BackendSession, type SessionOptions } from "./session.ts";
@@ -26,6 +26,13 @@ export class BackendServer {
   static async listen(path: string, options: BackendOptions): Promise<BackendServer> {
     const backend = new BackendServer(options);
     backend.#server = await SocketServer.listen(path, (socket) => backend.#serve(socket));
+    return backend;
+  }
+
+  /** Serves whoever connects to a listening socket from elsewhere, which it takes over. */
+  static adopt(fd: OwnedFd, options: BackendOptions): BackendServer {
+    const backend = new BackendServer(options);
+    backend.#server = SocketServer.adopt(fd, (socket) => backend.#serve(socket));
     return backend;
   }
 
@@ -83,6 +90,40 @@ export async function connectBackend(path: string, options: BackendConnectOption
     if (!reconnect || signal?.aborted) return;
     await delay(retryMs, signal).catch(() => undefined);
     if (signal?.aborted) return;
+  }
+}
+
+/**
+ * Serves an inherited socket, which is taken over: a listening one until the signal aborts, a
+ * connected one until its session ends.
+ *
+ * @throws {UsageError} it is no socket
+ */
+export async function serveInherited(
+  fd: OwnedFd,
+  options: BackendOptions & WaitOptions,
+): Promise<void> {
+  const { signal } = options;
+  const over = new Deferred<void>({});
+  const stop = (): void => over.resolve();
+  signal?.addEventListener("abort", stop, { once: true });
+  if (signal?.aborted) stop();
+  const serving = isListening(fd)
+    ? BackendServer.adopt(fd, options)
+    : startSession(UnixSocket.adopt(fd), options);
+  if (serving instanceof BackendSession) void serving.closed.then(stop);
+  await over.promise;
+  signal?.removeEventListener("abort", stop);
+  serving.close();
+}
+
+function isListening(fd: OwnedFd): boolean {
+  try {
+    return isListeningSocket(fd.fd);
+  } catch (cause) {
+    throw new UsageError(`descriptor ${fd.fd}: expected a socket, listening or connected`, {
+      cause,
+    });
   }
 }
 

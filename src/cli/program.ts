@@ -10,6 +10,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<AddCommand>> = new Map([
   ["probe", async () => (await import("./commands/probe/command.ts")).addProbeCommand],
   ["io", async () => (await import("./commands/io/command.ts")).addIoCommand],
   ["serve", async () => (await import("./commands/serve/command.ts")).addServeCommand],
+  ["backend", async () => (await import("./commands/backend/command.ts")).addBackendCommand],
   ["migrate", async () => (await import("./commands/migrate/command.ts")).addMigrateCommand],
   ["bench", async () => (await import("./commands/bench/command.ts")).addBenchCommand],
   ["test", async () => (await import("./commands/test/command.ts")).addTestCommand],

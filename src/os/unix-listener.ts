@@ -9,6 +9,11 @@ interface Identity {
   readonly inode: bigint;
 }
 
+/** Whether a descriptor is a socket that listens. @throws SystemError `ENOTSOCK`, `EBADF` */
+export function isListeningSocket(fd: number): boolean {
+  return check(addon().isListening(fd), "getsockopt") === 1;
+}
+
 function identify(path: string): Identity | undefined {
   const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
   return stats && { device: stats.dev, inode: stats.ino };
@@ -43,6 +48,11 @@ export class UnixListener {
     const { backlog = 128 } = options;
     const owned = new OwnedFd(check(addon().unixListen(path, backlog), "bind", path));
     return new UnixListener(path, owned, identify(path));
+  }
+
+  /** Takes over a listening socket from elsewhere; its path is left alone. */
+  static adopt(fd: OwnedFd): UnixListener {
+    return new UnixListener("the inherited socket", fd, undefined);
   }
 
   /** The next waiting connection; undefined when there is none. @throws SystemError e.g. `EMFILE` */

@@ -9,7 +9,14 @@ import {
   UsageError,
   type WaitOptions,
 } from "../base/index.ts";
-import { effectiveUserId, listeningPaths, Poller, UnixListener, UnixSocket } from "../os/index.ts";
+import {
+  effectiveUserId,
+  listeningPaths,
+  type OwnedFd,
+  Poller,
+  UnixListener,
+  UnixSocket,
+} from "../os/index.ts";
 
 /** Connections taken in one go before others on the event loop get their turn. */
 const ACCEPT_BUDGET = 64;
@@ -39,6 +46,11 @@ export class SocketServer {
    */
   static async listen(path: string, onSocket: (socket: UnixSocket) => void): Promise<SocketServer> {
     return new SocketServer(await bind(path), onSocket);
+  }
+
+  /** Accepts on a listening socket from elsewhere, which it takes over; its path stays. */
+  static adopt(fd: OwnedFd, onSocket: (socket: UnixSocket) => void): SocketServer {
+    return new SocketServer(UnixListener.adopt(fd), onSocket);
   }
 
   /** Stops listening and removes the path, if it still is the one that was made. */

@@ -247,6 +247,9 @@ test("objects are shared between two back-ends", async (t) => {
     clients.push(client.requests);
     await BlockDriver.start(client, SMALL);
   }
+  assert.ok(sessionOf(exporting).negotiation.has(ProtocolFeature.SharedObject));
+  // GET_SHARED_OBJECT, as the front-end asks the exporter.
+  (await clients[0]?.getSharedObject({ uuid: UUID }))?.close();
   const exporter = sessionOf(exporting).requests;
   const importer = sessionOf(importing).requests;
   assert.equal(await importer.sharedObjectLookup(UUID), undefined);
@@ -276,6 +279,7 @@ test("files are mapped into a device's shared memory regions, within their rules
     onProblem: ({ message }) => problems.push(message),
   });
   await regions.load(client.requests);
+  assert.equal((await client.requests.getShmemConfig()).numRegions, 1);
   assert.deepEqual([regions.size(0), regions.size(1), regions.size(255)], [0n, 16384n, 0n]);
   await BlockDriver.start(client, SMALL);
   const { requests } = sessionOf(served);
@@ -339,6 +343,9 @@ test("a doorbell is given, used for kicks, and taken back", async (t) => {
     readSync(page.fd.fd, bytes, 0, 2, 8);
     return new DataView(bytes.buffer).getUint16(0, true);
   };
+  const { HostNotifier, BackendSendFd } = ProtocolFeature;
+  assert.ok(sessionOf(served).negotiation.has(HostNotifier | BackendSendFd));
+  // VRING_HOST_NOTIFIER_MSG
   await requests.hostNotifier(0, { fd: page.fd, offset: 8n, size: 2n });
   assert.ok(hostNotifiers.has(0));
   queue.notify();

@@ -179,6 +179,7 @@ test("a device that cannot be quiesced does not keep the memory for ever", async
   assert.equal(session.memory.regions.length, 0);
 });
 
+/** With VHOST_USER_PROTOCOL_F_STATUS. */
 test("RESET_DEVICE and status 0 stop the rings and reset the device; the session goes on", async (t) => {
   const { client, queue, device, session, done } = await holding(t);
   const { requests } = client;

@@ -9,6 +9,7 @@ import {
   decodeHeader,
   FrontendRequest,
   HEADER_SIZE,
+  ProtocolFeature,
   VirtioFeature,
 } from "../../src/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
@@ -59,9 +60,11 @@ test("QEMU's recorded crypto sessions are made and closed as they were then", as
     .split("\n")
     .map((text) => JSON.parse(text) as Line);
   let sessions = 0;
+  let closed = 0;
   for (const { from, descriptors, hex } of lines) {
     const bytes = Uint8Array.from(Buffer.from(hex, "hex"));
     if (from === "front-end") {
+      if (decodeHeader(bytes).request === FrontendRequest.CloseCryptoSession) closed += 1;
       await raw.channel.sendBytes(bytes, descriptors.map(given));
       continue;
     }
@@ -74,7 +77,9 @@ test("QEMU's recorded crypto sessions are made and closed as they were then", as
     sessions += 1;
   }
   assert.ok(await raw.isAlive());
-  assert.equal(sessions, 2);
+  assert.deepEqual([sessions, closed], [2, 2]);
+  const [session] = server.sessions;
+  assert.ok(session?.negotiation.has(ProtocolFeature.CryptoSession));
   assert.equal(device.crypto.size, 0, "both were closed");
   assert.deepEqual(problems, []);
 });

@@ -89,6 +89,7 @@ test("QEMU maps the doorbell of a back-end (VRING_HOST_NOTIFIER_MSG)", { skip },
   const [session] = sessions;
   assert.ok(session);
   assert.ok(session.negotiation.has(ProtocolFeature.HostNotifier));
+  assert.ok(session.negotiation.has(ProtocolFeature.BackendSendFd));
   await session.requests.hostNotifier(0, { fd: page.fd, offset: 0n, size: 4096n });
   // QEMU takes whole pages of its host only.
   await assert.rejects(

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { NetResponder, respondingDevice } from "../../src/devices/net/index.ts";
 import { bootLinux } from "../../src/peers/index.ts";
 import { VirtioFeature } from "../../src/protocol/index.ts";
+import { assertHeard } from "../coverage/heard.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { needsGuest, sha256OfFile } from "./support/index.ts";
 import { BEHIND_IOMMU, serveBehindIommu, serveDiskBehindIommu } from "./support/iommu.ts";
@@ -82,6 +83,10 @@ test(
       assert.ok(mmapOffsets.some((offset) => offset > 0n));
       assert.deepEqual(problems, []);
     }
+    assertHeard("back-end", "QEMU 7.2 with its virtual IOMMU", {
+      requests: new Set([...disks, net].flatMap(({ heard }) => [...heard.requests])),
+      features: new Set([...disks, net].flatMap(({ heard }) => [...heard.features])),
+    });
     const packed = disks[1]?.sessions[0]?.negotiation.features ?? 0n;
     assert.ok((packed & VirtioFeature.RingPacked) !== 0n);
   },

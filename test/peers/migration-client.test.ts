@@ -7,6 +7,7 @@ import { Client, type MigrationReport } from "../../src/frontend/index.ts";
 import { startStorageDaemon, Testpmd } from "../../src/peers/index.ts";
 import { VirtioFeature } from "../../src/protocol/index.ts";
 import { Workspace } from "../integration/support/index.ts";
+import { assertHeard, listen } from "../coverage/heard.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { diskImage, needsProgram, temporaryDirectory } from "./support/index.ts";
 import { until } from "./support/net.ts";
@@ -100,9 +101,11 @@ for (const packed of [false, true]) {
       await using _source = source;
       const [to, destination] = await start("destination");
       await using _destination = destination;
+      const heard = listen();
       await using client = await Client.connect(from, {
         deviceFeatures: NET_DRIVER_FEATURES,
         packed,
+        observe: heard.observe,
         memory: { size: 32 << 20 },
       });
       assert.equal((client.features & VirtioFeature.RingPacked) !== 0n, packed);
@@ -113,6 +116,7 @@ for (const packed of [false, true]) {
       expectComplete(t, await client.migrate(to, { compare: true, stopAtPages: 0 }));
       const before = driver.counters.rxFrames;
       await until(() => driver.counters.rxFrames > before + 1000, "frames of the destination");
+      assertHeard("client", "DPDK 22.11, migrating", heard);
       assert.equal(driver.failure, undefined);
       const { rxShort, rxOverlong, rxWrongBuffers, rxTooLong } = driver.counters;
       assert.deepEqual([rxShort, rxOverlong, rxWrongBuffers, rxTooLong], [0, 0, 0, 0]);

@@ -4,6 +4,7 @@ import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import { test, type TestContext } from "node:test";
 import { blockDeviceArguments, MigratableGuest } from "../../src/peers/index.ts";
 import { Workspace } from "../integration/support/index.ts";
+import { assertHeard, heardIn } from "../coverage/heard.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { needsGuest } from "./support/index.ts";
 
@@ -99,6 +100,8 @@ async function migrate(t: TestContext, space: Workspace, ...source: string[]): P
     `guest booted, migrated (downtime ${downtime} ms) and ended in ${Math.round(performance.now() - began)} ms, ` +
       `${before} blocks before and ${Number(blocks) - before} after the hand-over`,
   );
+  if (source.includes("-v"))
+    assertHeard("back-end", "QEMU 7.2, migrating", heardIn(from.server.stderr));
   for (const { server } of [from, to]) assert.equal((await server.stop("SIGTERM")).code, 0);
   return { cachedSum, before, blocks: Number(blocks), bad: Number(bad), downtimeMs: downtime };
 }
@@ -121,7 +124,7 @@ test(
     const space = new Workspace(t);
     const content = randomBytes(SIZE);
     const image = space.file("disk.img", content);
-    const { cachedSum, before, blocks, bad } = await migrate(t, space);
+    const { cachedSum, before, blocks, bad } = await migrate(t, space, "-v");
     assert.equal(bad, 0);
     assert.ok(blocks > before, "the guest did not go on");
     assert.equal(cachedSum, sumOfCached(content));

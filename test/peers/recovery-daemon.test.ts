@@ -14,6 +14,7 @@ import { Client, type ReconnectReport } from "../../src/frontend/index.ts";
 import { startStorageDaemon } from "../../src/peers/index.ts";
 import { ProtocolFeature } from "../../src/protocol/index.ts";
 import { KillLoad } from "../support/kill-load.ts";
+import { assertHeard, listen } from "../coverage/heard.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { diskImage, needsProgram, temporaryDirectory } from "./support/index.ts";
 
@@ -79,6 +80,7 @@ test(
     let completed = 0;
     let inFlight = 0;
     let outstanding = 0;
+    const heard = listen();
     for (let round = 0; round < TAKEOVERS; round += 1) {
       const imagePath = diskImage(directory, BLOCKS * 4096);
       const daemon = await startStorageDaemon({ socketPath, imagePath });
@@ -91,6 +93,7 @@ test(
         without: { virtio: BlockFeature.SizeMax },
         memory: { size: 1 << 20 },
         timeoutMs: 20_000,
+        observe: heard.observe,
         reconnect: { onReconnect: (report) => back.resolve(report) },
       });
       try {
@@ -101,6 +104,7 @@ test(
         const load = await KillLoad.start(client, options);
         await load.progress();
         await delay(Math.random() * 30);
+        if (round === 0) assertHeard("client", "qemu-storage-daemon 7.2, in flight", heard);
         await daemon.kill();
         server = await BackendServer.listen(socketPath, {
           device: () => new BlockDevice({ storage }),

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { bootGuest, bootUml, type GuestResult } from "../../src/peers/index.ts";
 import { DeviceId } from "../../src/protocol/index.ts";
 import { Workspace } from "../integration/support/index.ts";
+import { assertHeard, heardIn } from "../coverage/heard.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { needsGuest, needsProgram } from "./support/index.ts";
 import { until } from "./support/net.ts";
@@ -24,20 +25,27 @@ const script = `
   echo 'at the new end' | dd of=/dev/vda bs=512 seek=65535 conv=fsync,notrunc 2>/dev/null
   echo $?`;
 
-const guests: readonly [string, string | false, (socketPath: string) => Promise<GuestResult>][] = [
+const guests: readonly [
+  string,
+  string | false,
+  (socketPath: string) => Promise<GuestResult>,
+  string,
+][] = [
   [
     "a QEMU guest sees that its disk grew, and uses what was added",
     needsGuest(),
     async (socketPath) => bootGuest({ socketPath, script }),
+    "QEMU 7.2 with a Linux guest",
   ],
   [
     "User Mode Linux sees that its disk grew, and uses what was added",
     needsProgram("linux.uml", "busybox"),
     async (socketPath) => bootUml({ socketPath, deviceId: DeviceId.block, script }),
+    "User Mode Linux 6.1",
   ],
 ];
 
-for (const [name, skip, boot] of guests) {
+for (const [name, skip, boot, guestName] of guests) {
   test(name, { skip }, async (t) => {
     const space = new Workspace(t);
     const image = space.file("disk.img", Buffer.alloc(16 * MIB));
@@ -52,6 +60,7 @@ for (const [name, skip, boot] of guests) {
     assert.ok(end.toString().startsWith("at the new end\n"));
     const { code, stderr } = await server.stop("SIGTERM");
     assert.equal(code, 0);
+    assertHeard("back-end", guestName, heardIn(stderr));
     assert.match(stderr, /^now 32 MiB$/m);
     assert.match(stderr, /> VHOST_USER_BACKEND_CONFIG_CHANGE_MSG/);
   });

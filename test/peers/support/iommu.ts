@@ -4,6 +4,7 @@ import type { TestContext } from "node:test";
 import { BackendServer, type BackendSession, type Device } from "../../../src/backend/index.ts";
 import { BlockDevice, BlockStorage } from "../../../src/devices/block/index.ts";
 import { FrontendRequest, IotlbType, singleMemoryRegion } from "../../../src/protocol/index.ts";
+import { listen } from "../../coverage/heard.ts";
 import { diskImage, temporaryDirectory } from "./temporary.ts";
 
 /** What makes QEMU put a virtio device behind the virtual IOMMU. */
@@ -15,6 +16,8 @@ export interface ServedBehindIommu {
   readonly problems: string[];
   /** Of the regions that QEMU added. */
   readonly mmapOffsets: bigint[];
+  /** Requests and features that passed. */
+  readonly heard: ReturnType<typeof listen>;
   readonly messages: { misses: number; updates: number; invalidations: number };
 }
 
@@ -30,6 +33,7 @@ export async function serveBehindIommu(
     sessions: [],
     problems: [],
     mmapOffsets: [],
+    heard: listen(),
     messages: { misses: 0, updates: 0, invalidations: 0 },
   };
   const server = await BackendServer.listen(path, {
@@ -37,7 +41,9 @@ export async function serveBehindIommu(
     iommu: true,
     onSession: (session) => served.sessions.push(session),
     onProblem: ({ message }) => served.problems.push(message),
-    observe: (way, { header, payload }) => {
+    observe: (way, frame, direction) => {
+      served.heard.observe(way, frame, direction);
+      const { header, payload } = frame;
       if (way === "received" && header.request === FrontendRequest.AddMemReg) {
         const { region } = singleMemoryRegion.decode(payload);
         served.mmapOffsets.push(region.mmapOffset);

@@ -8,7 +8,9 @@ import {
   type Device,
   protocolFeaturesOf,
   type RingOptions,
+  serveInherited,
 } from "../../../backend/index.ts";
+import { OwnedFd } from "../../../os/index.ts";
 import { applyFaults, faults, parseFault } from "../../../mutants/index.ts";
 import { protocolFeatureNames, VirtioFeature } from "../../../protocol/index.ts";
 import { type CommonOptions, type Context, messagePrinter } from "../../context.ts";
@@ -19,6 +21,8 @@ import { type FeatureMasks, parseFeatures } from "./features.ts";
 export interface ServeOptions extends CommonOptions {
   readonly socket?: string | undefined;
   readonly connect?: string | undefined;
+  /** An inherited socket, listening or connected. */
+  readonly fd?: number | undefined;
   readonly features?: readonly string[] | undefined;
   readonly without?: readonly string[] | undefined;
   readonly iommu?: true | undefined;
@@ -39,8 +43,8 @@ export function listedFaults({ listFaults }: ServeOptions, { output }: Context):
 }
 
 /** @throws {UsageError} not exactly one of `--socket` and `--connect` */
-export function expectOneSocket({ socket, connect }: ServeOptions): void {
-  if ((socket === undefined) !== (connect === undefined)) return;
+export function expectOneSocket({ socket, connect, fd }: ServeOptions): void {
+  if ([socket, connect, fd].filter((given) => given !== undefined).length === 1) return;
   throw new UsageError(
     "expected either --socket PATH (to listen) or --connect PATH, got neither or both",
   );
@@ -84,7 +88,10 @@ export async function serveDevice(
       output.note(`requests that a back-end before had in work, served again: ${requests}`),
     onProblem: (problem) => output.note(`refused: ${problem.message}`),
   } satisfies BackendOptions);
-  if (socket === undefined) {
+  if (options.fd !== undefined) {
+    output.note(`serving descriptor ${options.fd} (${what})`);
+    await serveInherited(new OwnedFd(options.fd), { ...backend, signal });
+  } else if (socket === undefined) {
     output.note(`connecting to ${connect} (${what})`);
     await connectBackend(connect ?? "", {
       ...backend,

@@ -1,0 +1,9 @@
+/**
+ * Writes docs/protocol-coverage.md from the protocol table and the tests. Needs the build.
+ *
+ *     npm run docs:coverage
+ */
+import { writeFileSync } from "node:fs";
+
+const { coveragePage } = await import("../dist/test/coverage/page.js");
+writeFileSync("docs/protocol-coverage.md", coveragePage());

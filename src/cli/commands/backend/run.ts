@@ -1,0 +1,80 @@
+import { UsageError } from "../../../base/index.ts";
+import type { Context } from "../../context.ts";
+
+export type BackendType = "block" | "net" | "fs";
+
+interface BackendProgramOptions {
+  readonly socketPath?: string | undefined;
+  readonly fd?: string | undefined;
+  readonly printCapabilities?: true | undefined;
+  readonly blkFile?: string | undefined;
+  readonly readOnly?: true | undefined;
+  readonly sharedDir?: string | undefined;
+}
+
+/** Options of each type; the specification names those of block. */
+const capabilities: Readonly<Record<BackendType, readonly string[]>> = {
+  block: ["blk-file", "read-only"],
+  net: [],
+  fs: ["shared-dir"],
+};
+
+/** A handshake may take this long, milliseconds. */
+const TIMEOUT_MS = 5000;
+
+/**
+ * A back-end program by the conventions of the vhost-user specification: one socket, options of its
+ * type, until SIGTERM.
+ */
+export async function runBackend(
+  type: BackendType,
+  options: BackendProgramOptions,
+  surplus: readonly string[],
+  context: Context,
+): Promise<void> {
+  if (options.printCapabilities) {
+    context.output.print(JSON.stringify({ type, features: capabilities[type] }));
+    return;
+  }
+  if (surplus.length > 0)
+    throw new UsageError(`expected no further words, got ${surplus.join(" ")}`);
+  const { socketPath: socket, fd } = options;
+  if ((socket === undefined) === (fd === undefined)) {
+    throw new UsageError("expected either --socket-path PATH or --fd NUMBER, got neither or both");
+  }
+  const common = {
+    socket,
+    fd: fd === undefined ? undefined : parseFd(fd),
+    fault: [],
+    timeout: TIMEOUT_MS,
+  };
+  if (type === "net") {
+    const { serveNet } = await import("../serve/net.ts");
+    const station = { mac: "52:54:00:00:00:01", address: "10.0.2.1/24" };
+    return serveNet(
+      { ...common, ...station, mode: "respond", queues: 1, size: 64, look: "event" },
+      context,
+    );
+  }
+  if (type === "fs") {
+    const { serveFs } = await import("../serve/fs.ts");
+    const dir = expectGiven(options.sharedDir, "--shared-dir FOLDER");
+    return serveFs({ ...common, dir, tag: "shared", queues: 1 }, context);
+  }
+  const { serveBlock } = await import("../serve/run.ts");
+  const image = expectGiven(options.blkFile, "--blk-file PATH");
+  return serveBlock(
+    { ...common, image, readOnly: options.readOnly, queues: 1, mode: "event" },
+    context,
+  );
+}
+
+function expectGiven(value: string | undefined, option: string): string {
+  if (value !== undefined) return value;
+  throw new UsageError(`expected ${option}, got none`);
+}
+
+function parseFd(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new UsageError(`--fd: expected the number of an inherited descriptor, got "${text}"`);
+}

@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import {
+  coveragePage,
+  features,
+  peersOf,
+  reasonFor,
+  requests,
+  type Subject,
+} from "../coverage/page.ts";
+import { peerFiles, reasons, refusals } from "../coverage/evidence.ts";
+import { packageRoot } from "../support/package-root.ts";
+
+const subjects: readonly Subject[] = [...requests, ...features];
+const page = "docs/protocol-coverage.md";
+
+test("the page is what the protocol table and the tests say", () => {
+  const text = readFileSync(join(packageRoot, page), "utf8");
+  assert.equal(text, coveragePage(), "run: npm run docs:coverage");
+});
+
+test("every request and feature bit has a row, and no cell of it is empty", () => {
+  const rows = readFileSync(join(packageRoot, page), "utf8")
+    .split("\n")
+    .filter((line) => line.startsWith("| `"))
+    .map((line) =>
+      line
+        .split("|")
+        .map((cell) => cell.trim())
+        .slice(1, -1),
+    );
+  assert.equal(rows.length, 45 + 10 + 24 + 2);
+  assert.deepEqual(
+    rows.map(([name = ""]) => name.replaceAll("`", "")),
+    subjects.map(({ name }) => name),
+  );
+  const empty = rows.flatMap(([name, ...cells]) => (cells.includes("") ? [name] : []));
+  assert.deepEqual(empty, []);
+});
+
+test("a reason stands only where there is no real program", () => {
+  for (const role of ["client", "back-end"] as const) {
+    const idle = subjects.filter(
+      (subject) => peersOf(subject, role).length > 0 && reasonFor(subject, role) !== undefined,
+    );
+    assert.deepEqual(
+      idle.map(({ name }) => `${role} ${name}`),
+      [],
+    );
+  }
+});
+
+test("files that are named exist, and names are those of the table", () => {
+  for (const { path } of peerFiles) assert.ok(existsSync(join(packageRoot, path)), path);
+  const known = new Set(subjects.map(({ name }) => name));
+  for (const name of [...reasons.flatMap(({ names }) => names), ...refusals.map((r) => r.name)])
+    assert.ok(known.has(name), name);
+});
