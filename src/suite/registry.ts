@@ -4,10 +4,30 @@ import { fe } from "./checks/fe.ts";
 import { features } from "./checks/features.ts";
 import { framing } from "./checks/framing.ts";
 import { header } from "./checks/header.ts";
+import { enable } from "./checks/enable.ts";
+import { mem } from "./checks/mem.ts";
+import { mq } from "./checks/mq.ts";
+import { reset } from "./checks/reset.ts";
+import { slot } from "./checks/slot.ts";
+import { stop } from "./checks/stop.ts";
+import { vring } from "./checks/vring.ts";
 import { proto } from "./checks/proto.ts";
 
 /** Every check of a back-end, in the order in which they are made. */
-export const checks: readonly Check[] = [header, framing, features, proto, ack].flat();
+export const checks: readonly Check[] = [
+  header,
+  framing,
+  features,
+  proto,
+  ack,
+  mem,
+  slot,
+  vring,
+  enable,
+  stop,
+  mq,
+  reset,
+].flat();
 
 /** Every check of a front-end. */
 export const frontendChecks: readonly FrontendCheck[] = fe;

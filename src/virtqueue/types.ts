@@ -65,6 +65,8 @@ export interface DriverQueueOptions {
   /** Where the ring's parts come from, zeroed. */
   readonly memory: BufferSource;
   readonly features: RingFeatures;
+  /** Where the indices of a split ring begin, as if it had run before. Default 0. */
+  readonly base?: number | undefined;
   /** Segments an indirect table has room for; a longer chain takes descriptors of the ring. Default 8. */
   readonly indirectSegments?: number | undefined;
 }

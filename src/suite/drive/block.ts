@@ -47,4 +47,11 @@ function write(memory: SuiteMemory, bytes: Uint8Array): ProbeRequest {
 const effect: Effect = { read, write };
 
 /** Reads the first sectors. */
-export const blockKit: DeviceKit = { type: "block", rings: [0], ring: 0, request: read, effect };
+export const blockKit: DeviceKit = {
+  type: "block",
+  rings: [0],
+  ring: 0,
+  requestRings: (queues) => Array.from({ length: queues }, (_, i) => i),
+  request: read,
+  effect,
+};

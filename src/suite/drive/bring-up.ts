@@ -18,6 +18,8 @@ export interface UpOptions extends SuiteMemoryOptions {
   /** In place of a new one that is negotiated as above. */
   readonly session?: Session;
   readonly ring?: RingOptions;
+  /** In place of new memory; it is shared already. */
+  readonly memory?: SuiteMemory;
   /** How the ring of requests is set up and started, in place of {@link Ring.start}. */
   readonly start?: (ring: Ring) => Promise<void>;
   /** The suite's own descriptors of the memory are closed as soon as it is shared. */
@@ -51,8 +53,9 @@ export async function bringUp(t: CheckContext, options: UpOptions): Promise<Up> 
   const { kit } = t;
   const session = options.session ?? (await t.neg(options.virtio, options.protocol));
   const acked = (bit: bigint): boolean => (session.protocol & bit) !== 0n;
-  const memory = t.mem({ ...options, guestAddresses: acked(ProtocolFeature.GpaAddresses) });
-  await t.share(session, memory);
+  const memory =
+    options.memory ?? t.mem({ ...options, guestAddresses: acked(ProtocolFeature.GpaAddresses) });
+  if (options.memory === undefined) await t.share(session, memory);
   if (options.closeMemory) for (const fd of memory.fds) fd.close();
   const rings = new Map(
     kit.rings.map((index) => [index, t.ring(session, memory, index, options.ring)]),

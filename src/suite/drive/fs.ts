@@ -16,6 +16,7 @@ export const fsKit: DeviceKit = {
   type: "fs",
   rings: [0, 1],
   ring: 1,
+  requestRings: (queues) => Array.from({ length: queues - 1 }, (_, i) => i + 1),
   request(memory) {
     const bytes = new Uint8Array(IN_HEADER_BYTES + INIT_IN_BYTES);
     const view = new DataView(bytes.buffer);

@@ -25,6 +25,8 @@ export interface DeviceKit {
   readonly rings: readonly number[];
   /** The one of them that takes the request. */
   readonly ring: number;
+  /** All rings that take it, where GET_QUEUE_NUM said so many (of network devices: pairs). */
+  requestRings(queueNum: number): readonly number[];
   /** Different each time. */
   request(memory: SuiteMemory): ProbeRequest;
   /** Undefined: nothing of such a device can be seen to stay. */

@@ -22,6 +22,12 @@ export interface SuiteMemoryOptions {
   readonly size?: number;
   /** User addresses are guest addresses, as GPA_ADDRESSES wants it. Default false. */
   readonly guestAddresses?: boolean;
+  /** Bytes of the first file in front of its region, further ones have a page more; whole pages. */
+  readonly offset?: number;
+  readonly guestBase?: number;
+  readonly userBase?: bigint;
+  /** What is handed out comes from one region after another, in place of the first with room. */
+  readonly spread?: boolean;
 }
 
 /** One region with guard pages in the file before and behind it. */
@@ -31,6 +37,8 @@ export interface SuiteRegion {
   /** The whole file, guards included. */
   readonly window: Window;
   used: number;
+  /** Between what was handed out. */
+  readonly gaps: { readonly from: number; readonly to: number }[];
 }
 
 /**
@@ -39,12 +47,16 @@ export interface SuiteRegion {
  */
 export class SuiteMemory {
   readonly regions: readonly SuiteRegion[];
+  readonly #spread: boolean;
+  #turn = 0;
 
-  constructor({ regions = 1, size = 1 << 20, guestAddresses = false }: SuiteMemoryOptions = {}) {
+  constructor(options: SuiteMemoryOptions = {}) {
+    const { regions = 1, spread = false } = options;
     const made: SuiteRegion[] = [];
     this.regions = made;
+    this.#spread = spread;
     try {
-      for (let i = 0; i < regions; i += 1) made.push(makeRegion(i, size, guestAddresses));
+      for (let i = 0; i < regions; i += 1) made.push(makeRegion(i, options));
     } catch (error) {
       this.close();
       throw error;
@@ -68,11 +80,13 @@ export class SuiteMemory {
    * @throws {MemoryAccessError} there are none: the check asks for too much
    */
   allocate(length: number, alignment = 16, region?: number): GuestBuffer {
-    const from = region === undefined ? this.regions : this.regions.slice(region, region + 1);
+    const only = region ?? (this.#spread ? this.#turn++ % this.regions.length : undefined);
+    const from = only === undefined ? this.regions : this.regions.slice(only, only + 1);
     for (const part of from) {
       const { guestAddress, userAddress, mmapOffset, size } = part.description;
       const at = Math.ceil(part.used / alignment) * alignment;
       if (at + length > Number(size)) continue;
+      if (at > part.used) part.gaps.push({ from: part.used, to: at });
       part.used = at + length;
       const offset = Number(mmapOffset) + at;
       const bytes = part.window.bytes.subarray(offset, offset + length);
@@ -103,9 +117,20 @@ export class SuiteMemory {
     return buffer;
   }
 
+  /** Takes back what is handed out from now on, once it is called: nobody uses that any more. */
+  mark(): () => void {
+    const used = this.regions.map((region) => region.used);
+    return () => this.regions.forEach((region, i) => (region.used = used[i] ?? 0));
+  }
+
+  /** All bytes of it as they are now, guards included. */
+  get content(): Uint8Array {
+    return Buffer.concat(this.regions.map(({ window }) => window.bytes));
+  }
+
   /** Where somebody wrote outside of what was handed out, if anywhere. */
   damage(): string | undefined {
-    for (const [index, { description, window, used }] of this.regions.entries()) {
+    for (const [index, { description, window, used, gaps }] of this.regions.entries()) {
       const start = Number(description.mmapOffset);
       const end = start + Number(description.size);
       const poisoned = (from: number, to: number): number =>
@@ -114,6 +139,7 @@ export class SuiteMemory {
         [0, start, "in front of"],
         [start + used, end, "in an unused part of"],
         [end, window.bytes.length, "behind"],
+        ...gaps.map(({ from, to }) => [start + from, start + to, "between buffers of"] as const),
       ] as const) {
         const at = poisoned(from, to);
         if (at >= 0) return `file offset ${from + at}, ${where} region ${index}`;
@@ -131,21 +157,23 @@ export class SuiteMemory {
   }
 }
 
-function makeRegion(index: number, size: number, guestAddresses: boolean): SuiteRegion {
-  const mmapOffset = PAGE * (index + 1);
+function makeRegion(index: number, options: SuiteMemoryOptions): SuiteRegion {
+  const { size = 1 << 20, guestAddresses = false, offset = PAGE } = options;
+  const { guestBase = GUEST_BASE, userBase = USER_BASE } = options;
+  const mmapOffset = offset + PAGE * index;
   const length = mmapOffset + size + PAGE;
   const { fd } = SharedMemory.create("vhost-user-conform", length);
   try {
     const window = new Window(Mapping.map(fd.fd, { offset: 0, length, writable: true }));
     window.bytes.fill(POISON);
-    const guestAddress = BigInt(GUEST_BASE + index * GUEST_STEP);
+    const guestAddress = BigInt(guestBase + index * GUEST_STEP);
     const description: MemoryRegion = {
       guestAddress,
       size: BigInt(size),
-      userAddress: guestAddresses ? guestAddress : USER_BASE + BigInt(index) * USER_STEP,
+      userAddress: guestAddresses ? guestAddress : userBase + BigInt(index) * USER_STEP,
       mmapOffset: BigInt(mmapOffset),
     };
-    return { description, fd, window, used: 0 };
+    return { description, fd, window, used: 0, gaps: [] };
   } catch (error) {
     fd.close();
     throw error;

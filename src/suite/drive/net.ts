@@ -11,6 +11,7 @@ export const netKit: DeviceKit = {
   type: "net",
   rings: [0, 1],
   ring: 1,
+  requestRings: (pairs) => Array.from({ length: pairs }, (_, i) => 2 * i + 1),
   request(memory) {
     const bytes = new Uint8Array(LONG_HEADER_BYTES + FRAME_BYTES);
     bytes.fill(0xff, LONG_HEADER_BYTES, LONG_HEADER_BYTES + 6);

@@ -18,7 +18,7 @@ export interface RingOptions {
   readonly size?: number;
   /** Chains are laid out in indirect tables, where VIRTIO_RING_F_INDIRECT_DESC was acknowledged. */
   readonly indirect?: boolean;
-  /** Where to start. Default: of a fresh ring. */
+  /** Where a split ring begins: its two indices, and SET_VRING_BASE. Default 0. */
   readonly base?: number;
 }
 
@@ -41,12 +41,11 @@ export class Ring {
   readonly index: number;
   readonly size: number;
   readonly queue: DriverQueue;
-  readonly kick: EventFd = EventFd.create();
   readonly error: EventFd = EventFd.create();
-  /** A check may put another one in its place, which is then its own to close. */
+  /** A check may put others in the place of these two, which are then its own to close. */
+  kick: EventFd = EventFd.create();
   call: EventFd = EventFd.create();
   readonly #events: readonly EventFd[];
-  readonly #base: number;
   readonly #session: Session;
   readonly #exchange: Exchange;
   readonly #times: Times;
@@ -71,6 +70,7 @@ export class Ring {
     this.#times = surroundings.times;
     this.queue = createDriverQueue({
       size,
+      base: options.base,
       memory,
       features: {
         eventIdx: has(VirtioFeature.EventIdx),
@@ -78,7 +78,6 @@ export class Ring {
         packed: has(VirtioFeature.RingPacked),
       },
     });
-    this.#base = options.base ?? this.queue.base;
   }
 
   get address(): VringAddress {
@@ -105,7 +104,7 @@ export class Ring {
     });
     return [
       step(FrontendRequest.SetVringNum, { index, num: this.size }),
-      step(FrontendRequest.SetVringBase, { index, num: this.#base }),
+      step(FrontendRequest.SetVringBase, { index, num: this.queue.base }),
       step(FrontendRequest.SetVringAddr, this.address),
       step(FrontendRequest.SetVringCall, fd, [this.call.descriptor]),
       step(FrontendRequest.SetVringErr, fd, [this.error.descriptor]),
@@ -116,6 +115,28 @@ export class Ring {
   /** Sets it up, starts it, kicks once. @throws {CheckFailure} a step was not accepted */
   async start(): Promise<void> {
     await this.setUp();
+    this.kick.signal();
+  }
+
+  /**
+   * These of the {@link steps}, one after another.
+   *
+   * @throws {CheckFailure}
+   */
+  async send(...requests: readonly FrontendRequest[]): Promise<void> {
+    for (const each of requests) {
+      const { request, payload, fds } = this.step(each);
+      await this.#session.set(request, payload, fds);
+    }
+  }
+
+  /** The {@link steps} again, from where GET_VRING_BASE said; kicks once. @throws {CheckFailure} */
+  async restart(base: number): Promise<void> {
+    for (const { request, payload, fds } of this.steps) {
+      const from = { index: this.index, num: base };
+      const what = request === FrontendRequest.SetVringBase ? from : payload;
+      await this.#session.set(request, what, fds);
+    }
     this.kick.signal();
   }
 
@@ -205,10 +226,10 @@ export class Ring {
     });
   }
 
-  /** Whether the call was signalled within the time, or before. */
-  async called(timeoutMs: number = this.#times.callMs): Promise<boolean> {
+  /** Whether the call, or another one, was signalled within the time, or before. */
+  async called(timeoutMs: number = this.#times.callMs, or?: EventFd): Promise<boolean> {
     const deadline = performance.now() + timeoutMs;
-    while (!this.call.drain()) {
+    while (!this.call.drain() && !or?.drain()) {
       if (performance.now() >= deadline) return false;
       await delay(LOOK_MS);
     }

@@ -42,9 +42,9 @@ export class SplitDriverQueue implements DriverQueue {
   readonly #tokens: Int32Array;
   /** By head: available idx when it was added. */
   readonly #order: Uint16Array;
-  #available = 0;
-  #published = 0;
-  #usedSeen = 0;
+  #available: number;
+  #published: number;
+  #usedSeen: number;
   /** With VIRTIO_F_IN_ORDER: which chains an element stands for, and the length of the last. */
   readonly #batch: BatchOrder | undefined;
   #batchLength = 0;
@@ -53,7 +53,8 @@ export class SplitDriverQueue implements DriverQueue {
    * @throws {UsageError} the size is no power of two up to 32768
    * @throws {MemoryAccessError} the memory has no room left
    */
-  constructor({ size, memory, features, indirectSegments = 8 }: DriverQueueOptions) {
+  constructor(options: DriverQueueOptions) {
+    const { size, memory, features, indirectSegments = 8, base = 0 } = options;
     if (!isSplitQueueSize(size)) {
       throw new UsageError(`expected a queue size that is a power of two up to 32768, got ${size}`);
     }
@@ -71,6 +72,9 @@ export class SplitDriverQueue implements DriverQueue {
       driver: this.parts.driver.view,
       device: this.parts.device.view,
     });
+    this.#available = this.#published = this.#usedSeen = base;
+    Atomics.store(this.raw.available, 1, base);
+    Atomics.store(this.raw.used16, 1, base);
     this.#tableSegments = features.indirect ? indirectSegments : 0;
     this.#tables = features.indirect ? memory.allocate(size * indirectSegments * 16) : undefined;
     this.#tableAddresses = tableAddresses(this.#tables, size, indirectSegments);

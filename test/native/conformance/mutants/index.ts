@@ -3,6 +3,13 @@ import { ack } from "./ack.ts";
 import { features } from "./features.ts";
 import { framing } from "./framing.ts";
 import { header } from "./header.ts";
+import { enable } from "./enable.ts";
+import { mem } from "./mem.ts";
+import { mq } from "./mq.ts";
+import { reset } from "./reset.ts";
+import { slot } from "./slot.ts";
+import { stop } from "./stop.ts";
+import { vring } from "./vring.ts";
 import { proto } from "./proto.ts";
 
 /** By the check that must catch it. */
@@ -12,4 +19,11 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   ...features,
   ...proto,
   ...ack,
+  ...mem,
+  ...slot,
+  ...vring,
+  ...enable,
+  ...stop,
+  ...mq,
+  ...reset,
 };
