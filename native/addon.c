@@ -4,6 +4,6 @@ NAPI_MODULE_INIT() {
   bool complete = export_sockets(env, exports) && export_messages(env, exports) &&
                   export_descriptors(env, exports) && export_mappings(env, exports) &&
                   export_pollers(env, exports) && export_wait(env, exports) &&
-                  export_folders(env, exports);
+                  export_folders(env, exports) && export_userfaults(env, exports);
   return complete ? exports : NULL;
 }

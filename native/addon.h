@@ -52,6 +52,8 @@ bool read_words(napi_env env, napi_value value, const char *name, size_t minimum
 /* False also when the string needs more than capacity - 1 bytes; *length is then >= capacity. */
 bool read_string(napi_env env, napi_value value, const char *name, char *out, size_t capacity,
                  size_t *length);
+/* The window of a mapping's handle; *address is NULL once it is unmapped. */
+bool read_mapping(napi_env env, napi_value value, void **address, size_t *span);
 void *read_handle(napi_env env, napi_value value, uint32_t tag);
 
 /* Results. */
@@ -73,6 +75,7 @@ bool export_sockets(napi_env env, napi_value exports);
 bool export_messages(napi_env env, napi_value exports);
 bool export_descriptors(napi_env env, napi_value exports);
 bool export_folders(napi_env env, napi_value exports);
+bool export_userfaults(napi_env env, napi_value exports);
 bool export_mappings(napi_env env, napi_value exports);
 bool export_pollers(napi_env env, napi_value exports);
 bool export_wait(napi_env env, napi_value exports);

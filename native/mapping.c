@@ -132,6 +132,14 @@ static napi_value unmap(napi_env env, napi_callback_info info) {
   return make_number(env, 0);
 }
 
+bool read_mapping(napi_env env, napi_value value, void **address, size_t *span) {
+  struct mapping *mapping = read_handle(env, value, MAPPING_TAG);
+  if (mapping == NULL) return false;
+  *address = mapping->address;
+  *span = mapping->span;
+  return true;
+}
+
 /* The same addresses, from now on over another file: what JavaScript holds sees that one. */
 static napi_value remap(napi_env env, napi_callback_info info) {
   napi_value argv[3];

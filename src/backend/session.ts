@@ -16,6 +16,7 @@ import { deviceProtocolFeatures } from "./device-requests.ts";
 import { answers } from "./handlers/index.ts";
 import { BackendIommu } from "./iommu.ts";
 import { leaveRegion } from "./inflight-owners.ts";
+import { Postcopy } from "./postcopy.ts";
 import { type RingOptions, Vring } from "./vring.ts";
 
 /** Virtio features of transport and rings that every back-end offers. */
@@ -45,7 +46,7 @@ export const BACKEND_PROTOCOL_FEATURES: bigint =
  * it is offered, also the in-band notifications that it does not know.
  */
 export const BACKEND_OPTIONAL_FEATURES: bigint =
-  ProtocolFeature.InbandNotifications | ProtocolFeature.CrossEndian;
+  ProtocolFeature.InbandNotifications | ProtocolFeature.CrossEndian | ProtocolFeature.Pagefault;
 
 /** With INFLIGHT_SHMFD, which it needs, offered with devices that can let go of requests. */
 const SKIP_DRAIN = ProtocolFeature.GetVringBaseInflight | ProtocolFeature.GetVringBaseSkipDrain;
@@ -56,6 +57,15 @@ export function protocolFeaturesOf(device: Device): bigint {
   const state = device.state === undefined ? 0n : ProtocolFeature.DeviceState;
   const suspend = device.suspend === undefined ? 0n : SKIP_DRAIN;
   return BACKEND_PROTOCOL_FEATURES | config | state | suspend | deviceProtocolFeatures(device);
+}
+
+/**
+ * Postcopy goes without memory slots (specification: "Migration"), and with rings on the event loop:
+ * a worker has mappings of its own, whose pages nobody would bring.
+ */
+function withoutConflicts(features: bigint, workers: boolean): bigint {
+  if ((features & ProtocolFeature.Pagefault) === 0n) return features;
+  return features & ~(workers ? ProtocolFeature.Pagefault : ProtocolFeature.ConfigureMemSlots);
 }
 
 /** Places to look at or change what passes, for tests and observers; each is optional. */
@@ -105,6 +115,7 @@ export class BackendSession {
   readonly device: Device;
   readonly negotiation = new Negotiation();
   readonly memory = new RegionTable();
+  readonly postcopy = new Postcopy();
   readonly iommu: BackendIommu;
   readonly vrings: readonly Vring[];
   /** Features that are offered. */
@@ -131,7 +142,8 @@ export class BackendSession {
     const extra = optional & BACKEND_OPTIONAL_FEATURES;
     const offered = (protocolFeaturesOf(device) | extra) & ~(without?.protocol ?? 0n);
     const notes = (offered & ProtocolFeature.InflightShmfd) !== 0n;
-    this.protocolFeatures = notes ? offered : offered & ~SKIP_DRAIN;
+    const noted = notes ? offered : offered & ~SKIP_DRAIN;
+    this.protocolFeatures = withoutConflicts(noted, options.rings?.workers === true);
     this.negotiation.offered = this.features;
     this.requests = new BackendRequests({
       negotiation: this.negotiation,
@@ -263,6 +275,7 @@ export class BackendSession {
     const through = Promise.allSettled(drained);
     if (this.#inflight) leaveRegion(this.#inflight, through);
     void through.then(() => {
+      this.postcopy.close();
       this.memory.close();
       this.inflight = undefined;
       this.device.close?.();

@@ -123,6 +123,18 @@ export class Region {
     return { fd: this.#fd.fd, description: this.description };
   }
 
+  /** The windows as they are mapped. */
+  get mappings(): readonly Mapping[] {
+    return this.#windows.map(({ mapping }) => mapping);
+  }
+
+  /** Where the region begins in this process; undefined: it is not in one piece here. */
+  get hostAddress(): bigint | undefined {
+    const [window] = this.#windows;
+    if (window === undefined || this.#windows.length > 1) return undefined;
+    return window.mapping.address + BigInt(this.#head);
+  }
+
   /** Whether the peer took memory away that it had shared (it truncated the file). */
   get broken(): boolean {
     return (

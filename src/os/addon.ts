@@ -60,6 +60,10 @@ export interface Addon {
   ): number | { handle: MappingHandle; buffer: ArrayBuffer };
   unmap(handle: MappingHandle, buffer: ArrayBuffer): number;
   remap(handle: MappingHandle, fd: number, offset: number): number;
+  userfaultfd(): number;
+  userfaultRegister(fd: number, handle: MappingHandle): number;
+  /** 0 once unmapped. */
+  mappingAddress(handle: MappingHandle): number;
   mappingBroken(handle: MappingHandle): boolean;
   markMappingBroken(handle: MappingHandle): void;
   /** One i32: how many windows of this process broke so far. */

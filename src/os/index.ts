@@ -23,4 +23,5 @@ export * from "./shared-memory.ts";
 export * from "./system-error.ts";
 export * from "./unix-listener.ts";
 export * from "./unix-socket.ts";
+export * from "./userfault.ts";
 export * from "./wait-readable.ts";

@@ -38,11 +38,12 @@ export class Mapping {
   readonly buffer: ArrayBuffer;
   /** All of {@link buffer}. */
   readonly bytes: Uint8Array;
-  readonly #handle: MappingHandle;
+  /** For the addon. */
+  readonly handle: MappingHandle;
   #mapped = true;
 
   private constructor(handle: MappingHandle, buffer: ArrayBuffer) {
-    this.#handle = handle;
+    this.handle = handle;
     this.buffer = buffer;
     this.bytes = new Uint8Array(buffer);
   }
@@ -64,14 +65,19 @@ export class Mapping {
     return new Mapping(result.handle, result.buffer);
   }
 
+  /** Where it is in this process. */
+  get address(): bigint {
+    return BigInt(addon().mappingAddress(this.handle));
+  }
+
   /** Did the memory behind the window go away? Once true, it stays so. */
   get broken(): boolean {
-    return addon().mappingBroken(this.#handle);
+    return addon().mappingBroken(this.handle);
   }
 
   /** For whoever learnt it from a system call. */
   markBroken(): void {
-    addon().markMappingBroken(this.#handle);
+    addon().markMappingBroken(this.handle);
   }
 
   /**
@@ -83,7 +89,7 @@ export class Mapping {
    * @throws SystemError e.g. `EINVAL`, `ENOMEM`: the window may be gone then
    */
   remap(fd: number, offset: number): void {
-    check(addon().remap(this.#handle, fd, offset), "mmap");
+    check(addon().remap(this.handle, fd, offset), "mmap");
   }
 
   /**
@@ -93,7 +99,7 @@ export class Mapping {
   unmap(): void {
     if (!this.#mapped) return;
     this.#mapped = false;
-    check(addon().unmap(this.#handle, this.buffer), "munmap");
+    check(addon().unmap(this.handle, this.buffer), "munmap");
   }
 
   [Symbol.dispose](): void {

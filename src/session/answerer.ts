@@ -104,9 +104,9 @@ export class Answerer {
 
   /** A request that nobody knows is acknowledged (with "failed") as any other would be. */
   #due(spec: RequestSpec | undefined, needReply: boolean): DueReply {
-    const { protocolFeatures } = this.#options.negotiation;
+    const { protocolFeatures, postcopy } = this.#options.negotiation;
     const alike = spec ?? frontendRequests[FrontendRequest.SetOwner];
-    return dueReply(alike as RequestSpec, { protocolFeatures, needReply });
+    return dueReply(alike as RequestSpec, { protocolFeatures, needReply, postcopy });
   }
 
   async #serve(spec: RequestSpec | undefined, frame: Frame, incoming: Incoming): Promise<unknown> {

@@ -6,6 +6,8 @@ export class Negotiation {
   features = 0n;
   /** Protocol features that were acknowledged (SET_PROTOCOL_FEATURES). */
   protocolFeatures = 0n;
+  /** The next SET_MEM_TABLE is answered with a table (POSTCOPY_LISTEN went before). */
+  postcopy = false;
 
   has(protocolFeature: bigint): boolean {
     return (this.protocolFeatures & protocolFeature) === protocolFeature;

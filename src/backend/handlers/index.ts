@@ -8,6 +8,7 @@ import { answerIotlb } from "./iotlb.ts";
 import { answerLog } from "./log.ts";
 import { answerMemory } from "./memory.ts";
 import { answerNegotiation } from "./negotiation.ts";
+import { answerPostcopy } from "./postcopy.ts";
 import { answerVrings } from "./vrings.ts";
 
 /** Sets handlers for some of the front-end's requests. */
@@ -27,4 +28,5 @@ export const answers: readonly Answer[] = [
   answerConfig,
   answerDeviceRequests,
   answerDeviceState,
+  answerPostcopy,
 ];

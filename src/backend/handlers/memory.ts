@@ -17,9 +17,18 @@ export function answerMemory(
   const { memory } = session;
   const repeated = new RepeatedRegions(memory, session.device.queueNum ?? 1);
   on(FrontendRequest.SetMemTable, async (payload, { fds }) => {
-    const regions = mapAll((payload as MemoryTable).regions, fds);
+    const { postcopy, negotiation } = session;
+    const { regions: descriptions } = payload as MemoryTable;
+    const isConfirmation = postcopy.wantsConfirmation && descriptions.length === 0;
+    const regions = isConfirmation ? postcopy.confirm() : mapAll(descriptions, fds);
+    if (postcopy.wantsTable) {
+      const table = postcopy.tell(regions);
+      negotiation.postcopy = false;
+      return table;
+    }
     await paused(session, () => memory.replace(regions));
     repeated.clear();
+    return undefined;
   });
   on(FrontendRequest.GetMaxMemSlots, () => BigInt(MAX_SLOTS));
   on(FrontendRequest.AddMemReg, async (payload, { fds }) => {

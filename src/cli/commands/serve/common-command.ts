@@ -18,7 +18,7 @@ export function backendCommand(name: string, description: string) {
     .option("--without <list>", "do not offer these features", words)
     .option(
       "--also <list>",
-      "offer these, too, which are not offered unless asked for: INBAND_NOTIFICATIONS, CROSS_ENDIAN, RING_RESET",
+      "offer these, too, which are not offered unless asked for: INBAND_NOTIFICATIONS, CROSS_ENDIAN, PAGEFAULT, RING_RESET",
       words,
     )
     .option(
