@@ -20,6 +20,7 @@ test("features that the back-end refuses are not offered, and not taken", async 
   const raw = await RawFrontend.connect(served.path);
   t.after(() => raw.close());
   await raw.send(FrontendRequest.SetProtocolFeatures, ReplyAck);
+  // Postcopy is not offered unasked.
   for (const feature of [XenMmap, Pagefault]) {
     const answer = await raw.ask(FrontendRequest.SetProtocolFeatures, ReplyAck | feature);
     assert.equal(answer, 1n);
@@ -30,7 +31,7 @@ test("features that the back-end refuses are not offered, and not taken", async 
 test("requests that the back-end refuses are refused by name", async (t) => {
   for (const request of [PostcopyAdvise, PostcopyListen, PostcopyEnd] as const) {
     const { name } = frontendRequests[request];
-    assert.ok(refused("back-end").has(name), name);
+    assert.ok(refused("client").has(name), name);
     const served = await serveDisk(t);
     const client = await connectDisk(t, served);
     await assert.rejects(client.requests.call(request, undefined), NegotiationError);
