@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { BackendServer } from "../../src/backend/index.ts";
 import { Deferred } from "../../src/base/index.ts";
 import { Client, type ReconnectReport } from "../../src/frontend/index.ts";
@@ -198,6 +199,7 @@ test("after RESET_DEVICE nothing of before is served again", async (t) => {
 
 test("a session serves nothing again before the device of the session before is through", async (t) => {
   const devices: HoldingDevice[] = [];
+  let handedOver = 0;
   const folder = temporaryFolder(t);
   const path = join(folder, "held.sock");
   const server = await BackendServer.listen(path, {
@@ -205,6 +207,10 @@ test("a session serves nothing again before the device of the session before is 
       const device = new HoldingDevice();
       devices.push(device);
       return device;
+    },
+    handler: (request, handler) => (payload, incoming) => {
+      if (request === SetInflightFd) handedOver += 1;
+      return handler(payload, incoming);
     },
   });
   t.after(() => server.close());
@@ -230,8 +236,9 @@ test("a session serves nothing again before the device of the session before is 
   assert.ok(first);
   first.drained = through.promise;
   for (const session of server.sessions) session.close();
-  await until(() => devices.length === 2, "the client to come back");
-  await client.requests.getFeatures().catch(() => undefined);
+  await until(() => handedOver === 2, "the client to hand the region over again");
+  // Far more turns than the rest of the bring-up takes.
+  for (let turn = 0; turn < 500; turn += 1) await setImmediate();
   assert.deepEqual([devices[1]?.held.length, reports.length], [0, 0]);
   through.resolve();
   await until(() => devices[1]?.held.length === 1, "the request to be taken again");
