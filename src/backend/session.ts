@@ -196,6 +196,7 @@ export class BackendSession {
     this.#inflight?.close();
     this.#inflight = region;
     if (region === undefined) return;
+    for (const vring of this.vrings) vring.notesChanged();
     const packed = (this.negotiation.features & VirtioFeature.RingPacked) !== 0n;
     const areas = this.vrings.map(({ index }) => region.area(index, packed));
     const count = areas.reduce((sum, area) => sum + (area ? countInflight(area, packed) : 0), 0);

@@ -27,6 +27,8 @@ export class VringSetup {
   #address: VringAddress | undefined;
   /** Undefined: nobody has said where the ring stands, so it is a fresh one. */
   base: number | undefined;
+  /** Where it was stopped by GET_VRING_BASE, as long as its notes of what is in work are of then. */
+  stoppedAt: number | undefined;
 
   constructor(index: number, context: VringSetupContext) {
     this.#index = index;
@@ -123,6 +125,20 @@ export class VringSetup {
     const within = (at: bigint | undefined, { bytes }: { bytes: number }): boolean =>
       at !== undefined && at < end && at + BigInt(bytes) > start;
     return within(descriptor, descriptors) || within(available, driver) || within(used, device);
+  }
+
+  /**
+   * SET_VRING_BASE. A ring that was stopped in this session, and begins somewhere else, is a new one
+   * (a queue was reset): what was noted of the one before is nothing to it.
+   */
+  beginAt(base: number): void {
+    this.base = base;
+    const before = this.stoppedAt;
+    // Of the two halves that a packed ring's base has, DPDK gives the first only.
+    if (before === undefined || ((before ^ base) & 0xffff) === 0) return;
+    this.stoppedAt = undefined;
+    const view = this.inflight?.view;
+    view?.window.bytes.fill(0, view.offset, view.offset + view.length);
   }
 
   /** Where to begin, in a ring whose areas are these. */

@@ -105,7 +105,12 @@ export class Vring {
   /** SET_VRING_BASE. @throws {StateError} the ring runs */
   setBase(base: number): void {
     this.#expectStopped("VHOST_USER_SET_VRING_BASE");
-    this.#setup.base = base;
+    this.#setup.beginAt(base);
+  }
+
+  /** SET_INFLIGHT_FD: what is noted there counts, wherever the ring begins. */
+  notesChanged(): void {
+    this.#setup.stoppedAt = undefined;
   }
 
   /** SET_VRING_ADDR; while the ring runs only what concerns its logging may change. */
@@ -211,6 +216,7 @@ export class Vring {
   async stop(mode: StopMode = "drain"): Promise<number> {
     await this.quiesce(mode);
     if (this.#queue) this.#setup.base = this.#queue.state().base;
+    this.#setup.stoppedAt = this.#setup.base;
     this.#notifiers.stop();
     this.#started = false;
     this.#queue = undefined;

@@ -1,4 +1,4 @@
-import { Deferred, StateError, UsageError, type WaitOptions } from "../base/index.ts";
+import { Deferred, StateError, UsageError } from "../base/index.ts";
 import type { GuestMemory } from "../memory/index.ts";
 import type { UnixSocket } from "../os/index.ts";
 import { VirtioFeature } from "../protocol/index.ts";
@@ -15,15 +15,12 @@ import { kickOf } from "./notifications.ts";
 import { ClientThread, type ClientThreadOptions } from "./client-thread.ts";
 import { ClientQueue, type ClientQueueOptions } from "./queue.ts";
 import { migrate, type MigrationOptions, type MigrationReport } from "./migration/migrate.ts";
-import { keepTrying } from "./reconnect.ts";
+import { type Dial, keepTrying } from "./reconnect.ts";
 import { Recovery } from "./recovery.ts";
 import type { FrontendRequests } from "./requests.ts";
 
 /** Handshake requests are answered within this time unless told otherwise, milliseconds. */
 const DEFAULT_TIMEOUT_MS = 5000;
-
-/** Makes a connection to a back-end. @param wait how long it may take, and who may end it */
-type Dial = (wait: WaitOptions) => Promise<UnixSocket>;
 
 /**
  * A front-end: talks to a back-end, shares memory with it and drives virtqueues, with no virtual
@@ -234,10 +231,14 @@ export class Client {
    * @throws {ProtocolError} the ring cannot stand there
    */
   async stopQueue(queue: ClientQueue): Promise<number> {
-    if (!this.#started.delete(queue)) throw new StateError(`queue ${queue.index} was not started`);
-    const base = await stopRing(this.requests, queue);
+    const base = await this.#stop(queue);
     if (this.#started.size === 0) this.#recovery?.allStopped();
     return base;
+  }
+
+  async #stop(queue: ClientQueue): Promise<number> {
+    if (!this.#started.delete(queue)) throw new StateError(`queue ${queue.index} was not started`);
+    return stopRing(this.requests, queue);
   }
 
   /**
@@ -249,7 +250,7 @@ export class Client {
   async resetQueue(queue: ClientQueue): Promise<readonly number[]> {
     if ((this.features & VirtioFeature.RingReset) === 0n)
       throw new StateError("a queue can only be reset where VIRTIO_F_RING_RESET was negotiated");
-    await this.stopQueue(queue);
+    await this.#stop(queue);
     const dropped: number[] = [];
     queue.ring.reset((token) => dropped.push(token));
     await this.startQueue(queue);
@@ -318,7 +319,6 @@ export class Client {
     });
   }
 
-  /** Nothing completes any more. */
   #end(reason: CloseReason): void {
     for (const queue of this.#queues) queue.fail(reason.error);
     for (const thread of this.#threads) thread.fail(reason.error);

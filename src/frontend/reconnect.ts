@@ -5,10 +5,15 @@ import {
   PeerClosedError,
   SystemError,
   TimeoutError,
+  type WaitOptions,
 } from "../base/index.ts";
+import type { UnixSocket } from "../os/index.ts";
 import { protocolFeatureNames, virtioFeatureNames } from "../protocol/index.ts";
 import type { Negotiation } from "../session/index.ts";
 import type { Wishes } from "./bring-up.ts";
+
+/** Makes a connection to a back-end. @param wait how long it may take, and who may end it */
+export type Dial = (wait: WaitOptions) => Promise<UnixSocket>;
 
 /** How a client comes back to a back-end that went away. */
 export interface ReconnectOptions {

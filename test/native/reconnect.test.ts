@@ -335,3 +335,25 @@ test("a back-end that goes again and again costs attempts, not the session", asy
   await until(() => place.done.length === 2, "the completions");
   assert.equal(place.failure, undefined);
 });
+
+for (const packed of [false, true]) {
+  test(`a queue that was reset begins anew, in a region that tells of the ring before: packed ${packed}`, async (t) => {
+    const place = new Place(t);
+    await place.come();
+    const client = await place.client(t, { packed });
+    const queue = await place.queue(client, 3);
+    place.device.release();
+    await until(() => place.done.length === 3, "the completions");
+    assert.deepEqual(await client.resetQueue(queue), []);
+    queue.add(segmentsOf([client.memory.allocate(8).guestAddress, 8]), 1, 8);
+    queue.publish();
+    await until(() => place.device.held.length === 1, "a request to be taken from the new ring");
+    place.goAway();
+    await place.come();
+    await until(() => place.device.held.length === 1, "it to be taken again");
+    place.device.release();
+    await until(() => place.done.length === 4, "its completion");
+    assert.equal(place.done[3], 8);
+    assert.equal(place.failure, undefined);
+  });
+}
