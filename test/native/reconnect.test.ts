@@ -339,7 +339,7 @@ test("a back-end that goes again and again costs attempts, not the session", asy
 for (const packed of [false, true]) {
   test(`a queue that was reset begins anew, in a region that tells of the ring before: packed ${packed}`, async (t) => {
     const place = new Place(t);
-    await place.come();
+    await place.come({ ringReset: true });
     const client = await place.client(t, { packed });
     const queue = await place.queue(client, 3);
     place.device.release();
@@ -349,7 +349,7 @@ for (const packed of [false, true]) {
     queue.publish();
     await until(() => place.device.held.length === 1, "a request to be taken from the new ring");
     place.goAway();
-    await place.come();
+    await place.come({ ringReset: true });
     await until(() => place.device.held.length === 1, "it to be taken again");
     place.device.release();
     await until(() => place.done.length === 4, "its completion");
