@@ -21,6 +21,7 @@ interface Shape {
   readonly name: string;
   readonly queues: number;
   readonly regions: number;
+  readonly mmapOffset?: number;
   readonly completion: Completion;
   readonly without?: { readonly virtio?: bigint; readonly protocol?: bigint };
 }
@@ -29,6 +30,13 @@ const shapes: readonly Shape[] = [
   { name: "1 queue, 1 region", queues: 1, regions: 1, completion: "event" },
   { name: "2 queues, 4 memory slots", queues: 2, regions: 4, completion: "event" },
   { name: "4 queues, 8 memory slots, polling", queues: 4, regions: 8, completion: "poll" },
+  {
+    name: "2 queues, all of its 32 memory slots, from offsets of no whole page on",
+    queues: 2,
+    regions: 32,
+    mmapOffset: 5 * 4096 + 192,
+    completion: "event",
+  },
   {
     name: "4 queues, 4 regions in one table",
     queues: 4,
@@ -59,7 +67,7 @@ const shapes: readonly Shape[] = [
   },
 ];
 
-for (const { name, queues, regions, completion, without } of shapes) {
+for (const { name, queues, regions, mmapOffset, completion, without } of shapes) {
   test(`qemu-storage-daemon serves our driver: ${name}`, { skip }, async (t) => {
     const directory = temporaryDirectory(t);
     const imagePath = diskImage(directory, SIZE);
@@ -67,7 +75,7 @@ for (const { name, queues, regions, completion, without } of shapes) {
     await using daemon = await startStorageDaemon({ socketPath, imagePath, queues });
     await using client = await Client.connect(socketPath, {
       deviceFeatures: BLOCK_DRIVER_FEATURES,
-      memory: { size: 32 << 20, regions },
+      memory: { size: 32 << 20, regions, mmapOffset },
       without: { virtio: without?.virtio ?? 0n, protocol: without?.protocol ?? 0n },
     });
     assert.equal(client.features & (without?.virtio ?? 0n), 0n);
