@@ -72,12 +72,11 @@ export function locateRing(
   const layout = format.layout(size);
   const part = (name: keyof RingMemory, start: bigint): MemoryView | undefined => {
     const { bytes, alignment } = layout[name];
-    const aligned = start % BigInt(alignment) === 0n;
-    if (aligned && space instanceof Iotlb) {
-      return space.locate(start, bytes, permissionsFor(name, format));
+    if (start % BigInt(alignment) === 0n) {
+      if (space instanceof Iotlb) return space.locate(start, bytes, permissionsFor(name, format));
+      const view = space.locate(start, bytes);
+      if (view) return view;
     }
-    const view = aligned && !(space instanceof Iotlb) ? space.locate(start, bytes) : undefined;
-    if (view) return view;
     throw new ProtocolError(
       `VHOST_USER_SET_VRING_ADDR: expected the ${name} area of ring ${index} (${bytes} bytes, ` +
         `aligned to ${alignment}) inside one memory region, got address 0x${start.toString(16)}`,
