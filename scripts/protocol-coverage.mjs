@@ -1,9 +1,10 @@
 /**
- * Writes docs/protocol-coverage.md from the protocol table and the tests. Needs the build.
+ * Writes docs/protocol-coverage.md and docs/hostile-input.md from the protocol table and the tests. Needs the build.
  *
  *     npm run docs:coverage
  */
 import { writeFileSync } from "node:fs";
 
-const { coveragePage } = await import("../dist/test/coverage/page.js");
+const { coveragePage, hostilePage } = await import("../dist/test/coverage/page.js");
 writeFileSync("docs/protocol-coverage.md", coveragePage());
+writeFileSync("docs/hostile-input.md", hostilePage());

@@ -12,6 +12,7 @@ import {
 } from "../../src/protocol/index.ts";
 import { packageRoot } from "../support/package-root.ts";
 import { conversations, recordedBy } from "./conversations.ts";
+import { hostileGroups, type Place } from "./hostile-groups.ts";
 import { peerFiles, reasons, refusals, type Role } from "./evidence.ts";
 
 /** A request or a feature bit, and the words by which a test names it. */
@@ -143,6 +144,33 @@ function table(title: string, subjects: readonly Subject[]): string {
   const line = `|${" --- |".repeat(7)}`;
   const rows = subjects.map((subject) => `| \`${subject.name}\` | ${cells(subject).join(" | ")} |`);
   return [head, line, ...rows].join("\n");
+}
+
+/** docs/hostile-input.md */
+export function hostilePage(): string {
+  const list = (places: readonly Place[] | string): string =>
+    typeof places === "string"
+      ? places
+      : places.map(([file, title]) => `[${title}](../test/${fileOf(file)})`).join(", ");
+  const rows = hostileGroups.map(
+    ({ number, what, backend, client }) =>
+      `| ${number} | ${what} | ${list(backend)} | ${list(client)} |`,
+  );
+  return `# Hostile input
+
+What a peer can do wrong, in 40 groups, and the tests that see our back-end and our client survive
+it: alive, within bounds, with no descriptor, mapping or timer left behind, each refusal with a
+reason. Made by \`npm run docs:coverage\`; a test looks for every title.
+
+| | what | against the back-end | against the client |
+| --- | --- | --- | --- |
+${rows.join("\n")}
+`;
+}
+
+/** A file below test/, named without its ending. */
+export function fileOf(name: string): string {
+  return name.includes("/support/") ? `${name}.ts` : `${name}.test.ts`;
 }
 
 /** docs/protocol-coverage.md */

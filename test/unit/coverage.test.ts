@@ -5,11 +5,14 @@ import { test } from "node:test";
 import {
   coveragePage,
   features,
+  fileOf,
+  hostilePage,
   peersOf,
   reasonFor,
   requests,
   type Subject,
 } from "../coverage/page.ts";
+import { hostileGroups } from "../coverage/hostile-groups.ts";
 import { peerFiles, reasons, refusals } from "../coverage/evidence.ts";
 import { packageRoot } from "../support/package-root.ts";
 
@@ -57,4 +60,19 @@ test("files that are named exist, and names are those of the table", () => {
   const known = new Set(subjects.map(({ name }) => name));
   for (const name of [...reasons.flatMap(({ names }) => names), ...refusals.map((r) => r.name)])
     assert.ok(known.has(name), name);
+});
+
+test("the page of hostile input is up to date, and each of its 40 groups names tests that exist", () => {
+  const text = readFileSync(join(packageRoot, "docs/hostile-input.md"), "utf8");
+  assert.equal(text, hostilePage(), "run: npm run docs:coverage");
+  assert.deepEqual(
+    hostileGroups.map(({ number }) => number),
+    Array.from({ length: 40 }, (_, i) => i + 1),
+  );
+  for (const { number, backend, client } of hostileGroups) {
+    for (const [file, title] of [...backend, ...(typeof client === "string" ? [] : client)]) {
+      const source = readFileSync(join(packageRoot, "test", fileOf(file)), "utf8");
+      assert.ok(source.includes(title), `group ${number}: ${file} has no test "${title}"`);
+    }
+  }
 });
