@@ -9,6 +9,7 @@ import { mem } from "./checks/mem.ts";
 import { mq } from "./checks/mq.ts";
 import { reset } from "./checks/reset.ts";
 import { slot } from "./checks/slot.ts";
+import { split } from "./checks/split.ts";
 import { stop } from "./checks/stop.ts";
 import { vring } from "./checks/vring.ts";
 import { proto } from "./checks/proto.ts";
@@ -27,6 +28,7 @@ export const checks: readonly Check[] = [
   stop,
   mq,
   reset,
+  split,
 ].flat();
 
 /** Every check of a front-end. */

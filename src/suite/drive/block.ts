@@ -5,6 +5,8 @@ import { POISON, type SuiteMemory } from "./memory.ts";
 
 /** As long as any block size in use, so that every disk can read it at once. */
 const PIECE_BYTES = 4096;
+/** VIRTIO 5.2.6: what positions on a disk are counted in. */
+const SECTOR_BYTES = 512;
 
 /** The header of a block request (VIRTIO 5.2.6). */
 export function blockHeader(type: number, sector = 0n): Uint8Array {
@@ -22,26 +24,34 @@ function wrongAnswer(status: GuestBuffer, written: number, expected: number): st
   return written === expected ? undefined : `${written} bytes written, not ${expected}`;
 }
 
-function read(memory: SuiteMemory): ProbeRequest & { readonly data: GuestBuffer } {
-  const header = memory.holding(blockHeader(BlockRequest.In));
-  const data = memory.poisoned(PIECE_BYTES);
+function read(
+  memory: SuiteMemory,
+  place = 0,
+  pieces = 1,
+): ProbeRequest & { readonly data: GuestBuffer } {
+  const header = memory.holding(blockHeader(BlockRequest.In, sectorOf(place)));
+  const data = memory.poisoned(PIECE_BYTES * pieces);
   const status = memory.poisoned(1);
   return {
     readable: [header],
     writable: [data, status],
     data,
-    wrong: (written) => wrongAnswer(status, written, PIECE_BYTES + 1),
+    wrong: (written) => wrongAnswer(status, written, data.bytes.length + 1),
   };
 }
 
-function write(memory: SuiteMemory, bytes: Uint8Array): ProbeRequest {
-  const header = memory.holding(blockHeader(BlockRequest.Out));
+function write(memory: SuiteMemory, bytes: Uint8Array, place = 0): ProbeRequest {
+  const header = memory.holding(blockHeader(BlockRequest.Out, sectorOf(place)));
   const status = memory.poisoned(1);
   return {
     readable: [header, memory.holding(bytes)],
     writable: [status],
     wrong: (written) => wrongAnswer(status, written, 1),
   };
+}
+
+function sectorOf(place: number): bigint {
+  return BigInt((place * PIECE_BYTES) / SECTOR_BYTES);
 }
 
 const effect: Effect = { read, write };
@@ -52,6 +62,6 @@ export const blockKit: DeviceKit = {
   rings: [0],
   ring: 0,
   requestRings: (queues) => Array.from({ length: queues }, (_, i) => i),
-  request: read,
+  request: (memory, scale) => read(memory, 0, scale),
   effect,
 };

@@ -12,10 +12,10 @@ export interface ProbeRequest {
 
 /** Something that a device keeps, so that it can be seen whether a request had an effect. */
 export interface Effect {
-  /** Reads what is kept, into `data`. */
-  read(memory: SuiteMemory): ProbeRequest & { readonly data: GuestBuffer };
-  /** Puts these bytes in its place. */
-  write(memory: SuiteMemory, bytes: Uint8Array): ProbeRequest;
+  /** Reads what is kept, into `data`. @param place one of several that do not overlap; default 0 */
+  read(memory: SuiteMemory, place?: number): ProbeRequest & { readonly data: GuestBuffer };
+  /** Puts these bytes in its place, as many as are read. */
+  write(memory: SuiteMemory, bytes: Uint8Array, place?: number): ProbeRequest;
 }
 
 /** What the suite knows of a device type: enough to see whether it is served. */
@@ -27,8 +27,8 @@ export interface DeviceKit {
   readonly ring: number;
   /** All rings that take it, where GET_QUEUE_NUM said so many (of network devices: pairs). */
   requestRings(queueNum: number): readonly number[];
-  /** Different each time. */
-  request(memory: SuiteMemory): ProbeRequest;
+  /** Different each time. @param scale so many times as large, where requests have sizes; default 1 */
+  request(memory: SuiteMemory, scale?: number): ProbeRequest;
   /** Undefined: nothing of such a device can be seen to stay. */
   readonly effect?: Effect;
 }

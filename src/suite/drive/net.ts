@@ -12,8 +12,8 @@ export const netKit: DeviceKit = {
   rings: [0, 1],
   ring: 1,
   requestRings: (pairs) => Array.from({ length: pairs }, (_, i) => 2 * i + 1),
-  request(memory) {
-    const bytes = new Uint8Array(LONG_HEADER_BYTES + FRAME_BYTES);
+  request(memory, scale = 1) {
+    const bytes = new Uint8Array(LONG_HEADER_BYTES + FRAME_BYTES * scale);
     bytes.fill(0xff, LONG_HEADER_BYTES, LONG_HEADER_BYTES + 6);
     bytes.set([0x52, 0x54, 0, 0, 0, 1, ...ETHER_TYPE], LONG_HEADER_BYTES + 6);
     return {

@@ -1,9 +1,11 @@
 import type { BackendOptions, BackendSession } from "../../../src/backend/index.ts";
 import { applyFaults, parseFault } from "../../../src/mutants/index.ts";
+import { WrappedQueue } from "../../../src/mutants/wrapped-queue.ts";
 import type { Bytewise } from "./byte-relay.ts";
 import type { OwnedFd } from "../../../src/os/index.ts";
 import type { RequestHandler } from "../../../src/session/index.ts";
 import type { Channel, CloseReason, Frame, FrameHandler } from "../../../src/transport/index.ts";
+import type { DeviceQueue } from "../../../src/virtqueue/index.ts";
 
 /** Which of our healthy devices a mutant is made of. */
 export type Base = "block" | "net" | "fs";
@@ -189,4 +191,23 @@ class PassingChannel implements Channel {
   close(reason?: Error): void {
     this.#channel.close(reason);
   }
+}
+
+/** What {@link throughQueue} does in place of a ring; left out: as the ring does it. */
+export type Tampering = Partial<Pick<DeviceQueue, "next" | "complete" | "publish" | "arm">>;
+
+/** A mutant whose device half of a ring does something of its own. @param make once a ring */
+export function throughQueue(
+  summary: string,
+  make: (queue: DeviceQueue, world: World) => Tampering,
+  base: Base = "block",
+): Mutant {
+  return {
+    fault: summary,
+    base,
+    apply: (options, world) => ({
+      ...options,
+      queue: (queue) => Object.assign(new WrappedQueue(queue), make(queue, world)),
+    }),
+  };
 }

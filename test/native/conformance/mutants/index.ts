@@ -8,6 +8,7 @@ import { mem } from "./mem.ts";
 import { mq } from "./mq.ts";
 import { reset } from "./reset.ts";
 import { slot } from "./slot.ts";
+import { split } from "./split.ts";
 import { stop } from "./stop.ts";
 import { vring } from "./vring.ts";
 import { proto } from "./proto.ts";
@@ -26,4 +27,5 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   ...stop,
   ...mq,
   ...reset,
+  ...split,
 };
