@@ -105,6 +105,23 @@ for (const workers of [false, true]) {
   }
 }
 
+for (const packed of [false, true]) {
+  test(`behind an IOMMU pages are marked by guest address: ${packed ? "packed" : "split"}`, async (t) => {
+    const disk = await LoggedDisk.start(t, {}, packed, true);
+    const { data, tail, queue } = disk;
+    assert.notEqual(data.address, data.guestAddress);
+    await disk.setLogBase();
+    await disk.setLogAll(true);
+    await disk.setRingLog(true);
+    assert.equal(await disk.request(BlockRequest.In, 0, [0x1800, 4096]), 0);
+    await turns(20);
+    const { descriptors, device } = queue.ring.parts;
+    const ring = packed ? [pageOf(descriptors), pageOf(device)] : [pageOf(device)];
+    const expected = new Set([...ring, pageOf(data, 1), pageOf(data, 2), pageOf(tail)]);
+    assert.deepEqual(disk.marked(), [...expected].sort(ascending));
+  });
+}
+
 test("nothing is marked after a ring has stopped", async (t) => {
   const disk = await LoggedDisk.start(t, {}, false);
   await disk.setLogBase();

@@ -1,10 +1,17 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { BackendServer, type BackendOptions } from "../../src/backend/index.ts";
 import { BlockDevice, BlockDriver } from "../../src/devices/block/index.ts";
-import type { Client, ClientOptions } from "../../src/frontend/index.ts";
+import { Client, type ClientOptions } from "../../src/frontend/index.ts";
 import { ConnectError, PeerClosedError, RemoteError } from "../../src/base/index.ts";
+import {
+  echoDevice,
+  NET_DRIVER_FEATURES,
+  type NetDevice,
+  NetDriver,
+} from "../../src/devices/net/index.ts";
 import { applyFaults, parseFault } from "../../src/mutants/index.ts";
 import { ProtocolFeature, VirtioFeature } from "../../src/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
@@ -163,5 +170,50 @@ for (const [what, fault, expected] of failures) {
     await assert.rejects(client.migrate(destination), expected);
     for (let i = 0; i < 8; i += 1) await driver.flush();
     assert.ok((await job.stop()) > 0);
+  });
+}
+
+for (const mergeable of [true, false]) {
+  test(`a network session moves while frames pass (${mergeable ? "mergeable" : "whole"} buffers)`, async (t) => {
+    const serveEcho = async (): Promise<string> => {
+      const path = join(temporaryFolder(t), "net.sock");
+      const device = (): NetDevice => echoDevice({ mergeable });
+      const server = await BackendServer.listen(path, { device });
+      t.after(async () => {
+        server.close();
+        await until(() => server.sessions.size === 0, "the sessions to end");
+      });
+      return path;
+    };
+    const [source, destination] = [await serveEcho(), await serveEcho()];
+    const client = await Client.connect(source, {
+      deviceFeatures: NET_DRIVER_FEATURES,
+      memory: { size: 4 << 20 },
+    });
+    t.after(() => client.close());
+    let frames = 0;
+    let odd = 0;
+    const driver = await NetDriver.start(client, {
+      onFrame: (frame) => {
+        frames += 1;
+        if (frame.some((byte, i) => i >= 14 && byte !== frame[14])) odd += 1;
+      },
+    });
+    let going = true;
+    const sending = (async () => {
+      for (let i = 0; going; i += 1) {
+        while (!driver.send(new Uint8Array(60 + ((i * 131) % 1400)).fill(i))) await driver.room(0);
+        await setImmediate();
+      }
+    })();
+    await until(() => frames > 100, "frames before");
+    const { missedPages, rounds } = await client.migrate(destination, { compare: true });
+    assert.deepEqual(missedPages, []);
+    assert.ok(rounds.some(({ byDevice }) => byDevice > 0));
+    const before = frames;
+    await until(() => frames > before + 100, "frames after");
+    going = false;
+    await sending;
+    assert.equal(odd, 0);
   });
 }

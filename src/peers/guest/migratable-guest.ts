@@ -52,9 +52,7 @@ export class MigratableGuest implements AsyncDisposable {
   /** A QEMU that waits for this guest; its back-ends are others. */
   async destination(deviceArguments: readonly string[]): Promise<MigratableGuest> {
     const options = { ...this.#options, deviceArguments };
-    const guest = await MigratableGuest.#start(options, ["-incoming", "defer"]);
-    await guest.qmp.execute("migrate-incoming", { uri: `unix:${guest.#path("incoming")}` });
-    return guest;
+    return MigratableGuest.#start(options, ["-incoming", "defer"]);
   }
 
   static async #start(
@@ -100,10 +98,31 @@ export class MigratableGuest implements AsyncDisposable {
     return this.machine.waitForOutput(pattern, { timeoutMs });
   }
 
-  /** Begins to move to another QEMU. */
-  async migrateTo(destination: MigratableGuest, parameters: MigrationParameters): Promise<void> {
+  /** Begins to move to another QEMU. @param postcopy it may go on before its memory has arrived */
+  async migrateTo(
+    destination: MigratableGuest,
+    parameters: MigrationParameters,
+    postcopy = false,
+  ): Promise<void> {
     await this.setParameters(parameters);
+    await destination.#listen(postcopy);
+    if (postcopy) await this.#allowPostcopy();
     await this.qmp.execute("migrate", { uri: `unix:${destination.#path("incoming")}` });
+  }
+
+  /** The guest goes on at the destination, and its memory follows. */
+  async startPostcopy(): Promise<void> {
+    await this.qmp.execute("migrate-start-postcopy");
+  }
+
+  async #listen(postcopy: boolean): Promise<void> {
+    if (postcopy) await this.#allowPostcopy();
+    await this.qmp.execute("migrate-incoming", { uri: `unix:${this.#path("incoming")}` });
+  }
+
+  async #allowPostcopy(): Promise<void> {
+    const capabilities = [{ capability: "postcopy-ram", state: true }];
+    await this.qmp.execute("migrate-set-capabilities", { capabilities });
   }
 
   async setParameters(parameters: MigrationParameters): Promise<void> {

@@ -43,9 +43,14 @@ export class LoggedDisk {
     page(1);
   }
 
-  static async start(t: TestContext, rings: RingOptions, packed: boolean): Promise<LoggedDisk> {
-    const served = await serveDisk(t, (options) => ({ ...options, rings }));
-    const disk = new LoggedDisk(served, await connectDisk(t, served, { packed }));
+  static async start(
+    t: TestContext,
+    rings: RingOptions,
+    packed: boolean,
+    iommu = false,
+  ): Promise<LoggedDisk> {
+    const served = await serveDisk(t, (options) => ({ ...options, rings, iommu }));
+    const disk = new LoggedDisk(served, await connectDisk(t, served, { packed, iommu }));
     t.after(() => disk.log.close());
     await disk.client.startQueue(disk.queue);
     return disk;
@@ -69,9 +74,9 @@ export class LoggedDisk {
     await this.client.requests.setVringAddr({
       index: 0,
       flags: on ? 1 : 0,
-      descriptor: descriptors.userAddress,
-      available: driver.userAddress,
-      used: device.userAddress,
+      descriptor: descriptors.ringAddress,
+      available: driver.ringAddress,
+      used: device.ringAddress,
       log: BigInt(RING_LOG_ADDRESS),
     });
   }
@@ -84,7 +89,7 @@ export class LoggedDisk {
   ): Promise<number> {
     this.head.bytes.set(header(type, sector));
     const segments = new SegmentList(8);
-    segments.push(this.head.guestAddress, 16);
+    segments.pushPart(this.head, 0, 16);
     for (const [offset, bytes] of into) segments.pushPart(this.data, offset, bytes);
     segments.pushPart(this.tail, LOG_PAGE_SIZE - 1, 1);
     const done = new Promise<void>((resolve) => this.#done.push(resolve));
