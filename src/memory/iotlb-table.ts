@@ -18,6 +18,8 @@ export interface Translation {
 
 /** Translations sorted by address. They never overlap, and those that continue each other are one. */
 export class IotlbTable {
+  /** The address that {@link find} looks up: a parameter of that size would be allocated. */
+  address = 0.5;
   readonly #entries: Translation[] = [];
   /** Index of what answered last: neighbouring buffers mostly share one. */
   #last = 0;
@@ -28,15 +30,25 @@ export class IotlbTable {
     return this.#entries.length;
   }
 
-  /** The translation that covers an address. */
-  find(address: number): Translation | undefined {
+  /** The translation that covers {@link address}. */
+  find(): Translation | undefined {
+    const { address } = this;
     const last = this.#entries[this.#last];
     if (last !== undefined && address >= last.start && address < last.end) return last;
-    const index = this.#firstBehind(address);
-    const found = this.#entries[index];
-    if (found === undefined || address < found.start) return undefined;
-    this.#last = index;
-    return found;
+    let low = 0;
+    let high = this.#entries.length - 1;
+    while (low <= high) {
+      const middle = (low + high) >>> 1;
+      const found = this.#entries[middle];
+      if (found === undefined) return undefined;
+      if (address < found.start) high = middle - 1;
+      else if (address >= found.end) low = middle + 1;
+      else {
+        this.#last = middle;
+        return found;
+      }
+    }
+    return undefined;
   }
 
   /** Takes a translation; of one that was there and leads elsewhere, only what lies outside stays. */

@@ -27,8 +27,6 @@ export class Iotlb implements AddressSpace {
   /** Generation of the regions that the translations were looked up in. */
   #regionsSeen = -1;
   #changes = 0;
-  /** The address that is looked up: a field, as a parameter of that size would be allocated. */
-  #address = 0.5;
 
   constructor(regions: RegionTable, onMiss: MissHandler) {
     this.#regions = regions;
@@ -94,17 +92,18 @@ export class Iotlb implements AddressSpace {
 
   resolve(low: number, high: number, length: number, write: boolean, out: SpanList): Resolved {
     this.#forgetOldRegions();
+    const table = this.#table;
     const needed = write ? Write : Read;
     // Rounded where it is 2^53 or more, and negative from 2^63 on: nothing is there.
-    this.#address = (high | 0) * 2 ** 32 + (low >>> 0);
+    table.address = (high | 0) * 2 ** 32 + (low >>> 0);
     while (length > 0) {
-      const found = this.#table.find(this.#address);
+      const found = table.find();
       if (found === undefined || (found.permissions & needed) === 0) return this.#miss(needed);
-      const take = Math.min(length, found.end - this.#address);
-      const at = this.#address - found.origin;
+      const take = Math.min(length, found.end - table.address);
+      const at = table.address - found.origin;
       const index = Math.floor(at / WINDOW_SIZE);
       if (!found.region.push(index, at - index * WINDOW_SIZE, take, out)) return Resolved.Fault;
-      this.#address += take;
+      table.address += take;
       length -= take;
     }
     return Resolved.Ok;
@@ -114,18 +113,25 @@ export class Iotlb implements AddressSpace {
    * Contiguous memory for a part of a ring; undefined: a translation is missing, and was asked for.
    *
    * @param needed permissions
-   * @throws {MemoryAccessError} the front-end gave no such permission, or the range is not contiguous
+   * @throws {MemoryAccessError} the front-end gave no such permission, the range is not contiguous, or
+   * no translation of it can exist
    */
   locate(iova: bigint, length: number, needed: number): MemoryView | undefined {
     this.#forgetOldRegions();
-    this.#address = iova + BigInt(length) > NUMBER_LIMIT ? -1 : Number(iova);
-    const end = this.#address + length;
-    const first = this.#table.find(this.#address);
+    const table = this.#table;
+    if (iova + BigInt(length) > NUMBER_LIMIT) {
+      throw new MemoryAccessError(
+        `expected IOVA + size up to 2^53, got 0x${iova.toString(16)} and ${length} bytes`,
+      );
+    }
+    table.address = Number(iova);
+    const end = table.address + length;
+    const first = table.find();
     const missing = needed & ~(first?.permissions ?? 0);
     if (first === undefined || missing !== 0) return this.#missing(missing);
     for (let found = first; found.end < end;) {
-      this.#address = found.end;
-      const next = this.#table.find(this.#address);
+      table.address = found.end;
+      const next = table.find();
       const wanted = needed & ~(next?.permissions ?? 0);
       if (next === undefined || wanted !== 0) return this.#missing(wanted);
       if (next.region !== first.region || next.origin !== first.origin) {
@@ -141,17 +147,18 @@ export class Iotlb implements AddressSpace {
   }
 
   #missing(permissions: number): undefined {
-    const address = this.#address;
+    const { address } = this.#table;
     if (this.#miss(permissions) === Resolved.Miss) return undefined;
     throw new MemoryAccessError(
       `expected memory at IOVA 0x${address.toString(16)} that may be ${nameOf(permissions)}, the front-end does not allow it`,
     );
   }
 
-  /** Of `#address`, which a front-end that has said no is not asked for again. */
+  /** Of the address that was looked up, which a front-end that has said no is not asked for again. */
   #miss(permissions: number): Resolved {
-    if (this.#address < 0 || this.#address >= Number(NUMBER_LIMIT)) return Resolved.Fault;
-    return this.#misses.want(this.#address, permissions) ? Resolved.Miss : Resolved.Fault;
+    const { address } = this.#table;
+    if (address < 0 || address >= Number(NUMBER_LIMIT)) return Resolved.Fault;
+    return this.#misses.want(address, permissions) ? Resolved.Miss : Resolved.Fault;
   }
 
   /** Translations go with the regions that they lead to; what is used is asked for again. */
