@@ -11,7 +11,7 @@
  *
  * The semi-space is that large so that nothing is collected meanwhile.
  */
-import { GuestMemory, Region, RegionTable } from "../src/memory/index.ts";
+import { GuestMemory, InflightRegion, Region, RegionTable } from "../src/memory/index.ts";
 import {
   createChainCursor,
   createDeviceQueue,
@@ -43,12 +43,14 @@ for (const format of formats) {
         const features = { packed: format === "packed", indirect, eventIdx, inOrder };
         measure(features, 1);
         if (!inOrder) measure(features, 32);
+        if (!inOrder && indirect && eventIdx) measure(features, 1, true);
       }
     }
   }
 }
 
-function measure(features: Features, regions: number): void {
+/** @param noted with an in-flight region */
+function measure(features: Features, regions: number, noted = false): void {
   const memory = new GuestMemory({ size: regions << 22, regions });
   const table = new RegionTable();
   table.replace(
@@ -66,12 +68,15 @@ function measure(features: Features, regions: number): void {
     driver: locate(available),
     device: locate(used),
   };
+  const { description, fd } = InflightRegion.create(1, SIZE, features.packed);
+  const region = new InflightRegion(description, fd, features.packed);
   const device = createDeviceQueue({
     size: SIZE,
     memory: ring,
     space: table,
     features,
     base: ringFormat(features.packed).freshBase,
+    inflight: noted ? region.area(0, features.packed) : undefined,
   });
 
   // Spread over all regions, so that neighbouring requests do not share one.
@@ -159,7 +164,7 @@ function measure(features: Features, regions: number): void {
   const median = growth.sort((a, b) => a - b)[SLICES / 2] ?? 0;
   const garbage = (median * SLICES) / timed;
   process.stdout.write(
-    `${features.packed ? "packed" : "split "} ${features.indirect ? "indirect" : "direct  "} ${features.eventIdx ? "event-idx" : "flags    "} ${features.inOrder ? "in-order " : "any order"} ` +
+    `${features.packed ? "packed" : "split "} ${features.indirect ? "indirect" : "direct  "} ${features.eventIdx ? "event-idx" : "flags    "} ${features.inOrder ? "in-order " : "any order"} ${noted ? "noted" : "     "} ` +
       `${String(regions).padStart(2)} regions: ${((best * SLICES) / timed).toFixed(0)} ns/request (${shares}), ` +
       `${garbage.toFixed(2)} bytes of heap/request, ${completed} completed\n`,
   );
@@ -175,6 +180,7 @@ function measure(features: Features, regions: number): void {
       `${" ".repeat(37)}polling, depth ${depth}: the heap grew by ${grown} bytes in ${requests} requests\n`,
     );
   }
+  region.close();
   table.close();
   memory.close();
 }
