@@ -62,7 +62,7 @@ export class CompletionOrder {
   /**
    * Whether the entry of a chain behind this one may stand for it. Only where there was nothing to
    * write: of a chain that was written to, a driver may want to know how much it was, and DPDK's
-   * (24.11) does not look for receive buffers behind an entry.
+   * (22.11 to 26.11) does not look for receive buffers behind an entry.
    */
   maySkip(slot: number): boolean {
     return this.#readOnly[slot] === 1;
