@@ -107,11 +107,6 @@ export const reasons: readonly {
     why: "refused: post-copy needs a virtual machine that stops at faults",
   },
   {
-    role: "back-end",
-    names: postcopy,
-    why: "QEMU 7.2 asks for it when it migrates post-copy: not run yet",
-  },
-  {
     role: "client",
     names: [`${V}IOTLB_MSG`, `${B}IOTLB_MSG`],
     why: "DPDK's net_vhost serves it with iommu-support=1: not run yet",
