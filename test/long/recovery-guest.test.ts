@@ -6,7 +6,7 @@ import { guardLeaks } from "../support/leak-guard.ts";
 
 guardLeaks();
 
-const late = ["--fault", "late-completions=20"];
+const late = ["--fault", "late-completions=200"];
 
 for (const packed of ["off", "on"]) {
   test(
