@@ -13,7 +13,12 @@ guardLeaks();
 
 /** SEG_MAX, BLK_SIZE, FLUSH, TOPOLOGY, MQ, DISCARD, WRITE_ZEROES on top of rings and transport. */
 const OFFER = BACKEND_RING_FEATURES | 0x7644n;
-const PROTOCOL_OFFER = BACKEND_PROTOCOL_FEATURES | ProtocolFeature.Config;
+const PROTOCOL_OFFER =
+  BACKEND_PROTOCOL_FEATURES |
+  ProtocolFeature.Config |
+  ProtocolFeature.DeviceState |
+  ProtocolFeature.GetVringBaseInflight |
+  ProtocolFeature.GetVringBaseSkipDrain;
 
 function hex(bits: bigint): string {
   return `0x${bits.toString(16)}`;
