@@ -32,6 +32,7 @@ export class CheckContext extends Findings {
   readonly random: () => number;
   readonly #closing: { close(): void }[] = [];
   #sessions: Session[] = [];
+  #endedByTarget = false;
   #count = 0;
 
   constructor(options: { target: Target; facts: Facts; times: Times; random: () => number }) {
@@ -218,7 +219,13 @@ export class CheckContext extends Findings {
     return resource;
   }
 
+  /** Whether the target ended a connection: it may also have ended itself. */
+  get endedByTarget(): boolean {
+    return this.#endedByTarget || this.#sessions.some((session) => session.endedByTarget);
+  }
+
   closeSessions(): void {
+    this.#endedByTarget = this.endedByTarget;
     for (const session of this.#sessions) session.close();
     this.#sessions = [];
   }

@@ -72,7 +72,7 @@ export async function runCheck(check: Check, options: RunOptions): Promise<Check
   } finally {
     t.close();
   }
-  const { ends, output } = await storyOf(target, ended instanceof CheckFailure);
+  const { ends, output } = await storyOf(target, ended instanceof CheckFailure || t.endedByTarget);
   const outcome = judge(check, t, deathOf(facts.oneSession, ends, output) ?? ended);
   return {
     ...headOf(check),
@@ -102,9 +102,9 @@ async function sane(t: CheckContext, when: "before" | "after"): Promise<void> {
   t.exchange.fold(mark, `a clean session ${when} the check`);
 }
 
-/** What became of the target's processes; one that dies of a failed check may take a moment. */
-async function storyOf(target: Target, failed: boolean): Promise<TargetStory> {
-  const deadline = performance.now() + (failed && target.restart ? DEATH_MS : 0);
+/** What became of the target's processes; one that is about to die may take a moment. */
+async function storyOf(target: Target, suspicious: boolean): Promise<TargetStory> {
+  const deadline = performance.now() + (suspicious && target.restart ? DEATH_MS : 0);
   while (target.process && target.process.end === undefined && performance.now() < deadline) {
     await delay(5);
   }

@@ -95,6 +95,11 @@ export class Session {
     return this.#closed !== undefined;
   }
 
+  /** Closed, and not by the suite. */
+  get endedByTarget(): boolean {
+    return this.#closed !== undefined && this.#closed.by !== "local";
+  }
+
   /** @param payload bytes, or a value for the request's codec; a peer that has closed is no error */
   async send(request: number, payload?: unknown, options: SendOptions = {}): Promise<void> {
     const frame = frameOf(request, payload, options);
