@@ -24,6 +24,7 @@ const others: Readonly<Record<string, string>> = {
   "QEMU 7.2 with its virtual IOMMU": "test/peers/iommu-guest.test.ts",
   "QEMU 7.2, migrating": "test/peers/migration-guest.test.ts",
   "QEMU 7.2, migrating post-copy": "test/peers/migration-guest.test.ts",
+  "DPDK 22.11 with an IOMMU": "test/peers/net-driver.test.ts",
   "DPDK 22.11, migrating": "test/peers/migration-client.test.ts",
   "qemu-storage-daemon 7.2, in flight": "test/peers/recovery-daemon.test.ts",
 };

@@ -108,11 +108,6 @@ export const reasons: readonly {
   },
   {
     role: "client",
-    names: [`${V}IOTLB_MSG`, `${B}IOTLB_MSG`],
-    why: "DPDK's net_vhost serves it with iommu-support=1: not run yet",
-  },
-  {
-    role: "client",
     names: [`${V}CREATE_CRYPTO_SESSION`, `${V}CLOSE_CRYPTO_SESSION`, `${P}CRYPTO_SESSION`],
     why: "DPDK's example vhost_crypto serves it and is in no package; QEMU, virtiofsd and rust-vmm were searched",
   },
@@ -159,12 +154,12 @@ export const reasons: readonly {
   },
   {
     role: "client",
-    names: [`${B}CONFIG_CHANGE_MSG`],
-    why: "QEMU's vhost-user-blk server sends it when its node is resized: not run yet",
+    names: [`${B}VRING_HOST_NOTIFIER_MSG`, `${P}HOST_NOTIFIER`, `${P}BACKEND_SEND_FD`],
+    why: "DPDK sends it for hardware (vDPA) only; qemu-storage-daemon and virtiofsd do not",
   },
   {
     role: "client",
-    names: [`${B}VRING_HOST_NOTIFIER_MSG`, `${P}HOST_NOTIFIER`, `${P}BACKEND_SEND_FD`],
-    why: "DPDK sends it for hardware (vDPA) only; qemu-storage-daemon and virtiofsd do not",
+    names: [`${B}CONFIG_CHANGE_MSG`],
+    why: "qemu-storage-daemon 7.2 does not send it when its node is resized (tried), later ones do; virtiofsd and net_vhost have nothing that changes",
   },
 ];

@@ -126,6 +126,11 @@ export function reasonFor(subject: Subject, role: Role): string | undefined {
   return reasons.find((each) => each.role === role && each.names.includes(subject.name))?.why;
 }
 
+/** Every test of this package's own that names a subject. */
+export function ownTestsOf(subject: Subject): string[] {
+  return naming([...unitFiles, ...pairFiles], subject, Number.POSITIVE_INFINITY);
+}
+
 function cells(subject: Subject): string[] {
   const unit = naming(unitFiles, subject, 1).map((path) => link(path));
   const pair = naming(pairFiles, subject, 2).map((path) => link(path));

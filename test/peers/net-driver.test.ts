@@ -10,6 +10,8 @@ import {
 import { Client } from "../../src/frontend/index.ts";
 import { Testpmd } from "../../src/peers/index.ts";
 import { VirtioFeature } from "../../src/protocol/index.ts";
+import type { FrameObserver } from "../../src/transport/index.ts";
+import { assertHeard, listen } from "../coverage/heard.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { needsProgram, temporaryDirectory } from "./support/index.ts";
 import { portStatistics, until } from "./support/net.ts";
@@ -76,7 +78,9 @@ for (const each of cases) {
         deviceOptions: iommu ? "iommu-support=1" : undefined,
         applicationArguments: ["--forward-mode=rxonly"],
       });
-      const { client, driver, frames, receive } = await drive(t, socketPath, each);
+      const heard = listen();
+      const observe = iommu ? heard.observe : undefined;
+      const { client, driver, frames, receive } = await drive(t, socketPath, each, observe);
       assert.deepEqual(
         [client.ringFeatures.packed, client.ringFeatures.inOrder],
         [packed, inOrder],
@@ -142,6 +146,7 @@ for (const each of cases) {
       assert.equal(odd, 0, "frames that testpmd does not send");
       assert.equal(frames(), driver.counters.rxFrames);
       assert.equal(client.iommu?.counters.refused ?? 0, 0);
+      if (iommu) assertHeard("client", "DPDK 22.11 with an IOMMU", heard);
       const { rxShort, rxOverlong, rxWrongBuffers, rxTooLong, rxOffloads } = driver.counters;
       assert.deepEqual(
         [rxShort, rxOverlong, rxWrongBuffers, rxTooLong, rxOffloads],
@@ -203,7 +208,7 @@ async function send(driver: NetDriver, count: number, from = 0): Promise<number>
   return bytes;
 }
 
-async function drive(t: TestContext, socketPath: string, options: Case) {
+async function drive(t: TestContext, socketPath: string, options: Case, observe?: FrameObserver) {
   const { packed, inOrder, mergeable, queuePairs, completion, iommu } = options;
   const client = await Client.connect(socketPath, {
     deviceFeatures: NET_DRIVER_FEATURES,
@@ -211,6 +216,7 @@ async function drive(t: TestContext, socketPath: string, options: Case) {
     inOrder,
     // What fits the cache of DPDK, which has 2048 entries and forgets any of them when it is full.
     iommu: iommu && { pageSize: 65_536 },
+    observe,
     without: mergeable ? {} : { virtio: NetFeature.MrgRxbuf },
   });
   t.after(() => client.close());
