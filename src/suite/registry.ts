@@ -9,6 +9,8 @@ import { mem } from "./checks/mem.ts";
 import { mq } from "./checks/mq.ts";
 import { reset } from "./checks/reset.ts";
 import { slot } from "./checks/slot.ts";
+import { event } from "./checks/event.ts";
+import { packed } from "./checks/packed.ts";
 import { split } from "./checks/split.ts";
 import { stop } from "./checks/stop.ts";
 import { vring } from "./checks/vring.ts";
@@ -29,6 +31,8 @@ export const checks: readonly Check[] = [
   mq,
   reset,
   split,
+  event,
+  packed,
 ].flat();
 
 /** Every check of a front-end. */

@@ -1,4 +1,3 @@
-import { delay } from "../../base/index.ts";
 import type { GuestBuffer } from "../../memory/index.ts";
 import { EventFd, type OwnedFd } from "../../os/index.ts";
 import { FrontendRequest, VirtioFeature, type VringAddress } from "../../protocol/index.ts";
@@ -8,10 +7,9 @@ import { CheckFailure } from "../failure.ts";
 import type { Times } from "../times.ts";
 import type { SuiteMemory } from "./memory.ts";
 import type { Session } from "./session.ts";
+import { soon } from "./soon.ts";
 
 const MAX_SEGMENTS = 64;
-/** The used ring is looked at this often; a call that is missing is for other checks to find. */
-const LOOK_MS = 1;
 
 export interface RingOptions {
   /** Entries. Default 16. */
@@ -204,14 +202,11 @@ export class Ring {
    * @throws {CheckFailure} the used ring breaks its rules
    */
   async completion(timeoutMs: number = this.#times.callMs): Promise<Completion | undefined> {
-    const deadline = performance.now() + timeoutMs;
-    for (;;) {
+    const found = await soon(() => {
       this.#poll();
-      const done = this.#done.shift();
-      if (done !== undefined) return done;
-      if (performance.now() >= deadline || this.#session.closed) return undefined;
-      await delay(LOOK_MS);
-    }
+      return this.#done.shift() ?? (this.#session.closed ? "closed" : undefined);
+    }, timeoutMs);
+    return found === "closed" ? undefined : found;
   }
 
   /** As {@link completion}, which must come. @throws {CheckFailure} */
@@ -228,12 +223,8 @@ export class Ring {
 
   /** Whether the call, or another one, was signalled within the time, or before. */
   async called(timeoutMs: number = this.#times.callMs, or?: EventFd): Promise<boolean> {
-    const deadline = performance.now() + timeoutMs;
-    while (!this.call.drain() && !or?.drain()) {
-      if (performance.now() >= deadline) return false;
-      await delay(LOOK_MS);
-    }
-    return true;
+    const found = await soon(() => this.call.drain() || or?.drain() || undefined, timeoutMs);
+    return found === true;
   }
 
   /** Idempotent. */

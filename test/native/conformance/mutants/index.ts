@@ -8,6 +8,8 @@ import { mem } from "./mem.ts";
 import { mq } from "./mq.ts";
 import { reset } from "./reset.ts";
 import { slot } from "./slot.ts";
+import { event } from "./event.ts";
+import { packed } from "./packed.ts";
 import { split } from "./split.ts";
 import { stop } from "./stop.ts";
 import { vring } from "./vring.ts";
@@ -28,4 +30,6 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   ...mq,
   ...reset,
   ...split,
+  ...event,
+  ...packed,
 };
