@@ -146,7 +146,7 @@ for (const each of cases) {
       assert.equal(odd, 0, "frames that testpmd does not send");
       assert.equal(frames(), driver.counters.rxFrames);
       assert.equal(client.iommu?.counters.refused ?? 0, 0);
-      if (iommu) assertHeard("client", "DPDK 22.11 with an IOMMU", heard);
+      if (iommu && queuePairs > 1) assertHeard("client", "DPDK 22.11 with an IOMMU", heard);
       const { rxShort, rxOverlong, rxWrongBuffers, rxTooLong, rxOffloads } = driver.counters;
       assert.deepEqual(
         [rxShort, rxOverlong, rxWrongBuffers, rxTooLong, rxOffloads],
