@@ -54,11 +54,13 @@ export async function survey(
       await session.send(FrontendRequest.SetProtocolFeatures, ProtocolFeature.Mq);
       queueNum = await orElse(1n, session.call(FrontendRequest.GetQueueNum));
     }
+    // While it still runs: its name may tell.
+    const type = device(virtio, protocol);
     session.close();
     const oneSession = await endsSoon(target);
     target.oneSession = oneSession;
     return {
-      device: device(virtio, protocol),
+      device: type,
       virtio,
       protocol,
       queueNum: Number(queueNum),
