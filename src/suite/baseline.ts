@@ -9,6 +9,8 @@ export interface Expectation {
   readonly verdict: "FAIL" | "WARN";
   /** What was confirmed, and how: a baseline is no place to hide things. */
   readonly reason: string;
+  /** A race of the target's own: a run that sees nothing of it is no surprise. */
+  readonly sometimes?: true;
   /** Only for these versions of the target, with `*`. Default: all. */
   readonly version?: string | undefined;
 }
@@ -45,7 +47,7 @@ export function parseBaseline(text: string, path: string): Baseline {
 }
 
 function parseExpectation(value: unknown, where: string): Expectation {
-  const { check, verdict, reason, version } = isRecord(value) ? value : {};
+  const { check, verdict, reason, sometimes, version } = isRecord(value) ? value : {};
   if (typeof check !== "string" || (verdict !== "FAIL" && verdict !== "WARN")) {
     throw new UsageError(`${where}: expected "check" and "verdict" (FAIL or WARN)`);
   }
@@ -55,7 +57,10 @@ function parseExpectation(value: unknown, where: string): Expectation {
   if (version !== undefined && typeof version !== "string") {
     throw new UsageError(`${where} (${check}): expected "version" to be text`);
   }
-  return { check, verdict, reason, version };
+  if (sometimes !== undefined && typeof sometimes !== "boolean") {
+    throw new UsageError(`${where} (${check}): expected "sometimes" to be true or false`);
+  }
+  return { check, verdict, reason, version, ...(sometimes && { sometimes }) };
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -75,7 +80,7 @@ export function measure(
   if (expected === undefined) return { verdict, reason };
   if (verdict === expected.verdict) return { verdict: "XFAIL", reason: expected.reason };
   const better = verdict === "PASS" || verdict === "INFO" || verdict === "WARN";
-  if (!better) return { verdict, reason };
+  if (!better || expected.sometimes) return { verdict, reason };
   const told = `${expected.verdict} was expected (${expected.reason}), ${verdict} came`;
   return { verdict: "XPASS", reason: `${told}: take it out of the baseline` };
 }
@@ -102,12 +107,13 @@ export function updateBaseline(
 ): Baseline {
   const made = new Set(results.map(({ id }) => id));
   const kept = baseline.expectations.filter(
-    (each) => !isFor(each, version) || each.check.includes("*") || !made.has(each.check),
+    (each) =>
+      !isFor(each, version) || each.check.includes("*") || each.sometimes || !made.has(each.check),
   );
-  const patterns = kept.filter(({ check }) => check.includes("*"));
+  const covering = kept.filter((each) => isFor(each, version));
   const added = results.flatMap(({ id, verdict, reason }) => {
     if (verdict !== "FAIL" && verdict !== "WARN") return [];
-    if (patterns.some((each) => each.verdict === verdict && fits(id, each.check))) return [];
+    if (covering.some((each) => each.verdict === verdict && fits(id, each.check))) return [];
     const before = baseline.expectations.find(
       (each) => each.check === id && each.verdict === verdict && isFor(each, version),
     );

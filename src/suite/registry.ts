@@ -13,6 +13,7 @@ import { event } from "./checks/event.ts";
 import { packed } from "./checks/packed.ts";
 import { split } from "./checks/split.ts";
 import { stop } from "./checks/stop.ts";
+import { runningVring } from "./checks/vring-running.ts";
 import { vring } from "./checks/vring.ts";
 import { proto } from "./checks/proto.ts";
 
@@ -26,6 +27,7 @@ export const checks: readonly Check[] = [
   mem,
   slot,
   vring,
+  runningVring,
   enable,
   stop,
   mq,

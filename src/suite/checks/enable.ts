@@ -73,4 +73,29 @@ export const enable: readonly Check[] = [
       await request();
     },
   },
+  {
+    id: "enable/7",
+    title: "SET_VRING_ENABLE with another number than 0 or 1 does no harm",
+    strength: "ROBUSTNESS",
+    section: "VHOST_USER_SET_VRING_ENABLE",
+    needs: { virtio: VirtioFeature.ProtocolFeatures },
+    async run(t) {
+      const session = await t.neg();
+      const { ack } = await session.attempt(SetVringEnable, { index: 0, num: 2 });
+      t.info(ack === 0n ? "accepted" : "refused");
+      await t.survive(session);
+    },
+  },
+  {
+    id: "enable/8",
+    title: "SET_VRING_ENABLE without PROTOCOL_FEATURES acknowledged does no harm",
+    strength: "SHOULD",
+    section: "VHOST_USER_SET_VRING_ENABLE",
+    hostile: true,
+    async run(t) {
+      const session = await t.neg(VirtioFeature.Version1);
+      await session.send(SetVringEnable, { index: 0, num: 1 });
+      await t.survive(session);
+    },
+  },
 ];

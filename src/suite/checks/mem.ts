@@ -1,3 +1,5 @@
+import { openSync } from "node:fs";
+import { OwnedFd, sealsOf } from "../../os/index.ts";
 import { FrontendRequest, type MemoryRegion } from "../../protocol/index.ts";
 import type { Check } from "../check.ts";
 import type { CheckContext } from "../context.ts";
@@ -273,6 +275,23 @@ export const mem: readonly Check[] = [
     },
   },
   {
+    id: "mem/20",
+    title: "a descriptor that cannot be mapped is refused as a region",
+    strength: "ROBUSTNESS",
+    section: REGION,
+    async run(t) {
+      const memory = t.mem();
+      const [whole] = memory.fds as [OwnedFd];
+      for (const [what, path, flags] of [
+        ["/dev/null", "/dev/null", "r+"],
+        ["a file that may only be read", `/proc/self/fd/${whole.fd}`, "r"],
+      ] as const) {
+        const fds = [t.closing(new OwnedFd(openSync(path, flags)))];
+        await refused(t, what, memory, memory.table, { fds });
+      }
+    },
+  },
+  {
     id: "mem/21",
     title: "regions whose guest addresses overlap do no harm",
     strength: "ROBUSTNESS",
@@ -285,6 +304,19 @@ export const mem: readonly Check[] = [
     strength: "ROBUSTNESS",
     section: REGION,
     run: async (t) => overlapping(t, "userAddress"),
+  },
+  {
+    id: "mem/23",
+    title: "memory whose size is sealed is accepted",
+    strength: "SHOULD",
+    section: REGION,
+    needs: NEEDS,
+    async run(t) {
+      const { memory, request } = await t.up();
+      const seals = memory.fds.map(({ fd }) => sealsOf(fd));
+      t.info(`F_GET_SEALS: ${seals.join(", ")}`);
+      await request();
+    },
   },
 ];
 

@@ -1,4 +1,4 @@
-import { FrontendRequest, ProtocolFeature } from "../../protocol/index.ts";
+import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../protocol/index.ts";
 import type { Check } from "../check.ts";
 import type { CheckContext } from "../context.ts";
 import type { Up } from "../drive/bring-up.ts";
@@ -69,6 +69,18 @@ export const stop: readonly Check[] = [
       for (let i = 0; i < 5; i += 1) await request();
       const state = await session.call(GetVringBase, { index: ring.index, num: 0 });
       t.expect("the reply", state, { index: ring.index, num: 5 });
+    },
+  },
+  {
+    id: "stop/2",
+    title: "the base of a split ring has 16 bits",
+    strength: "MUST",
+    section: "A vring descriptor index for split virtqueues",
+    needs: NEEDS,
+    async run(t) {
+      const { ring, request } = await t.up();
+      await request();
+      t.expect("bits above 15", (await ring.stop()) >>> 16, 0);
     },
   },
   {
@@ -196,6 +208,22 @@ export const stop: readonly Check[] = [
       await (
         await t.up({ session, guestBase: 0x20_0000_0000, userBase: 0x7e00_0000_0000n })
       ).request();
+    },
+  },
+  {
+    id: "stop/11",
+    title: "a ring goes on while another one is stopped",
+    strength: "MUST",
+    section: STATES,
+    needs: { ...NEEDS, device: ["block"], queues: 2 },
+    async run(t) {
+      const { session, memory, ring, request } = await t.up();
+      const other = t.ring(session, memory, 1);
+      await other.start();
+      if ((session.virtio & VirtioFeature.ProtocolFeatures) !== 0n) await other.enable();
+      await request();
+      await ring.stop();
+      await t.request(other, memory);
     },
   },
   {

@@ -36,6 +36,16 @@ test("an expectation of some versions holds for no others", () => {
   assert.equal(verdict("fuzz/1", "FAIL"), "FAIL");
 });
 
+test("what is seen sometimes is no surprise where it is not, and an update keeps it", () => {
+  const expectation = { check: "stop/6", verdict: "FAIL", reason: "a race", sometimes: true };
+  const racy = parseBaseline(JSON.stringify({ expectations: [expectation] }), "baseline.json");
+  assert.equal(measure({ id: "stop/6", verdict: "FAIL" }, racy, undefined).verdict, "XFAIL");
+  assert.equal(measure({ id: "stop/6", verdict: "PASS" }, racy, undefined).verdict, "PASS");
+  for (const verdict of ["PASS", "FAIL"] as const) {
+    assert.deepEqual(updateBaseline(racy, [{ id: "stop/6", verdict }], undefined), racy);
+  }
+});
+
 test("an update keeps reasons, patterns and what was not made, and takes the rest from the run", () => {
   const results = [
     { id: "header/4", verdict: "PASS" },
@@ -57,6 +67,7 @@ for (const [text, says] of [
   [`{"expectations":[{"check":"a/1","verdict":"PASS","reason":"x"}]}`, /FAIL or WARN/],
   [`{"expectations":[{"check":"a/1","verdict":"FAIL","reason":" "}]}`, /expected a reason/],
   [`{"expectations":[{"check":"a/1","verdict":"FAIL","reason":"x","version":7}]}`, /"version"/],
+  [`{"expectations":[{"check":"a/1","verdict":"FAIL","reason":"x","sometimes":1}]}`, /"sometimes"/],
 ] as const) {
   test(`no baseline: ${text}`, () => {
     assert.throws(

@@ -1,6 +1,6 @@
 import { EventFd, type OwnedFd } from "../../../../src/os/index.ts";
 import { FrontendRequest, type VringState } from "../../../../src/protocol/index.ts";
-import { type Mutant, type Serving, throughHandler } from "../mutant.ts";
+import { crashesOn, hangsOn, type Mutant, type Serving, throughHandler } from "../mutant.ts";
 import { WaitsForKick } from "./vring.ts";
 
 const { GetVringBase, SetVringEnable, SetVringKick } = FrontendRequest;
@@ -65,4 +65,17 @@ export const enable: Readonly<Record<string, Mutant>> = {
       return plain({ index, num: again ? 0 : num }, incoming);
     },
   ),
+  "enable/7": crashesOn("SET_VRING_ENABLE with 2", ({ header: { request }, payload }) => {
+    return request === SetVringEnable && payload[4] === 2;
+  }),
+  "enable/8": hangsOn("SET_VRING_ENABLE without PROTOCOL_FEATURES", ungated()),
 };
+
+/** SET_VRING_ENABLE where SET_FEATURES did not have bit 30. */
+function ungated(): Parameters<typeof hangsOn>[1] {
+  let gate = true;
+  return ({ header: { request }, payload }) => {
+    if (request === FrontendRequest.SetFeatures) gate = ((payload[3] ?? 0) & 0x40) !== 0;
+    return request === SetVringEnable && !gate;
+  };
+}

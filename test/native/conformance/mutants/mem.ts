@@ -1,4 +1,5 @@
 import { fstatSync } from "node:fs";
+import { type OwnedFd, Seal, sealsOf } from "../../../../src/os/index.ts";
 import {
   FrontendRequest,
   type MemoryRegion,
@@ -134,6 +135,14 @@ export const mem: Readonly<Record<string, Mutant>> = {
       }),
     "SIGBUS",
   ),
+  "mem/20": crashesOn("a descriptor that is no file", (frame) =>
+    frame.fds.some(({ fd }) => fstatSync(fd).isCharacterDevice()),
+  ),
   "mem/21": crashesOn("overlapping guest addresses", (frame) => overlap(frame, "guestAddress")),
   "mem/22": crashesOn("overlapping user addresses", (frame) => overlap(frame, "userAddress")),
+  "mem/23": taking("takes no file whose size is sealed", (regions, fds) => {
+    const isSealed = ({ fd }: OwnedFd): boolean => ((sealsOf(fd) ?? 0) & Seal.Grow) !== 0;
+    if (fds.some(isSealed)) throw new Error("sealed");
+    return regions;
+  }),
 };

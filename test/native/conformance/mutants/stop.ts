@@ -42,6 +42,10 @@ function afterStop(act: () => void): (request: number, plain: RequestHandler) =>
 
 export const stop: Readonly<Record<string, Mutant>> = {
   "stop/1": fault("base-wrong"),
+  "stop/2": answers<VringState>("sets bit 16 of a base", GetVringBase, ({ index, num }) => ({
+    index,
+    num: num | 0x1_0000,
+  })),
   "stop/3": fault("drop-completion=2"),
   "stop/4": {
     fault: "writes to a ring that it has stopped",
@@ -107,6 +111,13 @@ export const stop: Readonly<Record<string, Mutant>> = {
       },
     };
   }),
+  "stop/11": throughHandler("stops all rings at once", () => ({
+    [GetVringBase]: (plain, session) => async (payload, incoming) => {
+      const reply = await plain(payload, incoming);
+      for (const vring of session().vrings) await vring.stop();
+      return reply;
+    },
+  })),
   "stop/12": throughChannel("does not tell its queues while rings are stopped", () => {
     let stopped = false;
     return {

@@ -64,6 +64,12 @@ function stateOf({ payload }: Frame): { index: number; value: bigint } {
 const dies = (summary: string, request: number, deadly: (frame: Frame) => boolean): Mutant =>
   crashesOn(summary, (frame) => frame.header.request === request && deadly(frame));
 
+/** Refuses to do without a descriptor. */
+const wanting: Serving = (plain) => (payload, incoming) => {
+  if (incoming.fds.length === 0) throw new Error("no descriptor came");
+  return plain(payload, incoming);
+};
+
 export const vring: Readonly<Record<string, Mutant>> = {
   "vring/1": fault("refuse@SET_VRING_ERR"),
   "vring/2": serving("takes no call descriptor for a ring that runs", SetVringCall, refusing(true)),
@@ -90,10 +96,9 @@ export const vring: Readonly<Record<string, Mutant>> = {
   ),
   "vring/5": withQueue("starts a ring with the first kick", (queue) => new WaitsForKick(queue)),
   "vring/6": serving("does not start rings", SetVringKick, () => () => undefined),
-  "vring/9": serving("wants an error descriptor", SetVringErr, (plain) => (payload, incoming) => {
-    if (incoming.fds.length === 0) throw new Error("none came");
-    return plain(payload, incoming);
-  }),
+  "vring/7": serving("wants a kick descriptor", SetVringKick, wanting),
+  "vring/8": serving("wants a call descriptor", SetVringCall, wanting),
+  "vring/9": serving("wants an error descriptor", SetVringErr, wanting),
   "vring/10": dies("a ring of one entry", SetVringNum, (frame) => stateOf(frame).value === 1n),
   "vring/11": serving(
     "takes rings of any size",
@@ -107,6 +112,7 @@ export const vring: Readonly<Record<string, Mutant>> = {
       }
     },
   ),
+  "vring/12": dies("a ring of 32768", SetVringNum, (frame) => stateOf(frame).value === 32_768n),
   "vring/13": dies(
     "misaligned descriptors",
     SetVringAddr,
@@ -150,6 +156,8 @@ export const vring: Readonly<Record<string, Mutant>> = {
       return plain(payload, incoming);
     },
   ),
+  "vring/24": serving("takes no addresses for a ring that runs", SetVringAddr, refusing(true)),
+  "vring/25": dies("a size of 8", SetVringNum, (frame) => stateOf(frame).value === 8n),
   "vring/26": withQueue(
     "writes behind the used ring",
     (queue) =>

@@ -1,0 +1,150 @@
+import { EventFd } from "../../os/index.ts";
+import { FrontendRequest, VirtioFeature } from "../../protocol/index.ts";
+import type { Check } from "../check.ts";
+import type { CheckContext } from "../context.ts";
+import { nameOf } from "../drive/session.ts";
+
+const { SetVringAddr, SetVringBase, SetVringCall, SetVringKick, SetVringNum } = FrontendRequest;
+const NEEDS = { request: true } as const;
+/** What is told of a running ring is told so often, while requests are in work. */
+const SWAPS = 20;
+
+/** A device whose split ring begins at an index serves a ring's worth and more of requests. */
+async function fromBase(t: CheckContext, base: number): Promise<void> {
+  t.closeSessions();
+  const { ring, request } = await t.up({ ring: { base } });
+  const count = 20;
+  for (let i = 0; i < count; i += 1) await request();
+  t.expect(`GET_VRING_BASE after base ${base}`, await ring.stop(), (base + count) % 0x1_0000);
+}
+
+/** The checks of section vring that are about rings which run. */
+export const runningVring: readonly Check[] = [
+  {
+    id: "vring/17",
+    title: "the base of a ring is honoured, and goes on from 65535 to 0",
+    strength: "MUST",
+    section: "VHOST_USER_SET_VRING_BASE",
+    needs: NEEDS,
+    async run(t) {
+      for (const base of [0, 65_535, 32_767]) await fromBase(t, base);
+    },
+  },
+  {
+    id: "vring/19",
+    title: "the kick descriptor of a running ring can be replaced",
+    strength: "SHOULD",
+    section: "VHOST_USER_SET_VRING_KICK",
+    needs: NEEDS,
+    async run(t) {
+      const { ring, request } = await t.up();
+      await request();
+      ring.kick = t.closing(EventFd.create());
+      await ring.send(SetVringKick);
+      await request();
+      await request();
+    },
+  },
+  {
+    id: "vring/20",
+    title: "no completion goes unsaid while the call descriptor of a running ring is replaced",
+    strength: "MUST",
+    section: "VHOST_USER_SET_VRING_CALL",
+    needs: NEEDS,
+    async run(t) {
+      const { ring, memory } = await t.up();
+      for (let i = 0; i < SWAPS; i += 1) {
+        const { readable, writable } = t.kit.request(memory);
+        const before = ring.call;
+        before.drain();
+        ring.push(readable, writable);
+        ring.call = t.closing(EventFd.create());
+        await ring.send(SetVringCall);
+        await ring.expectCompletion("a request");
+        const called = await ring.called(t.times.callMs, before);
+        t.expect("a call on one of the two descriptors", called, true);
+      }
+    },
+  },
+  {
+    id: "vring/24",
+    title: "the addresses of a running ring may be told again",
+    strength: "MUST",
+    section: "Migration",
+    needs: NEEDS,
+    async run(t) {
+      const { ring, memory } = await t.up();
+      for (let i = 0; i < SWAPS; i += 1) {
+        const { readable, writable } = t.kit.request(memory);
+        ring.push(readable, writable);
+        await ring.send(SetVringAddr);
+        await ring.expectCompletion("a request");
+      }
+    },
+  },
+  {
+    id: "vring/25",
+    title: "SET_VRING_NUM and SET_VRING_BASE for a running ring do no harm",
+    strength: "ROBUSTNESS",
+    section: "Ring states",
+    needs: NEEDS,
+    async run(t) {
+      for (const [request, num] of [
+        [SetVringNum, 8],
+        [SetVringBase, 9],
+      ] as const) {
+        t.closeSessions();
+        const up = await t.up();
+        const { ack } = await up.session.attempt(request, { index: up.ring.index, num });
+        t.info(`${nameOf(request)}: ${ack === 0n ? "accepted" : "refused"}`);
+        await t.survive(up.session);
+      }
+    },
+  },
+  {
+    id: "vring/26",
+    title: "a target writes to its part of the ring and nowhere beside it",
+    strength: "MUST",
+    section: "VIRTIO 2.7, 2.7.8",
+    needs: NEEDS,
+    async run(t) {
+      for (const features of [0n, VirtioFeature.EventIdx]) {
+        t.closeSessions();
+        const virtio = t.usualVirtio | (features & t.facts.virtio);
+        const { memory, ring, request } = await t.up({ virtio, regions: 8, spread: true });
+        for (let i = 0; i <= ring.size; i += 1) await request();
+        await ring.stop();
+        t.expect("writes beside ring and buffers", memory.damage() ?? "none", "none");
+      }
+    },
+  },
+  {
+    id: "vring/27",
+    title: "a target goes on from the used index that stands in memory",
+    strength: "MUST",
+    section: "VHOST_USER_SET_VRING_BASE",
+    needs: NEEDS,
+    async run(t) {
+      const { ring, request } = await t.up({ ring: { base: 7 } });
+      await request();
+      const { raw } = ring.queue;
+      if (raw.format === "split") t.expect("used index", Atomics.load(raw.used16, 1), 8);
+    },
+  },
+  {
+    id: "vring/28",
+    title: "a ring works while one before it was never set up",
+    strength: "MUST",
+    section: "Multiple queue support",
+    needs: { ...NEEDS, device: ["block"], queues: 2 },
+    async run(t) {
+      const session = await t.neg();
+      const memory = t.mem();
+      await t.share(session, memory);
+      const ring = t.ring(session, memory, 1);
+      await ring.start();
+      if ((session.virtio & VirtioFeature.ProtocolFeatures) !== 0n) await ring.enable();
+      await t.request(ring, memory);
+    },
+  },
+];
