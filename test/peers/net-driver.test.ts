@@ -92,8 +92,9 @@ for (const each of cases) {
 
       // There: what it counts is what we sent.
       await testpmd.command("set fwd rxonly");
-      await testpmd.command("start");
+      // Not while it polls: it adds to its counters, also nothing, and so brings old values back.
       await testpmd.command("clear port stats all");
+      await testpmd.command("start");
       const sentBefore = driver.counters.txFrames;
       const bytes = await send(driver, FRAMES);
       await driver.flushed();
