@@ -2,7 +2,7 @@ import { EventFd } from "../../os/index.ts";
 import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../protocol/index.ts";
 import type { Check } from "../check.ts";
 import type { CheckContext } from "../context.ts";
-import { hasEffect } from "../drive/effect.ts";
+import { writesOn } from "../drive/effect.ts";
 import type { RingStep } from "../drive/ring.ts";
 import { Flags, nameOf, type Received, type Session } from "../drive/session.ts";
 
@@ -201,14 +201,11 @@ export const ack: readonly Check[] = [
     section: "Ring states",
     needs: { ...ACK, request: true, virtio: VirtioFeature.ProtocolFeatures },
     async run(t) {
-      const effect = await hasEffect(t, async (write) => {
-        const { ring, memory, request } = await t.up();
-        await request();
-        await ring.enable(false);
-        const { readable, writable } = write(memory);
-        ring.push(readable, writable);
-        await ring.completion(t.times.callMs / 10);
-        await ring.stop();
+      const effect = await writesOn(t, async () => {
+        const up = await t.up();
+        await up.request();
+        await up.ring.enable(false);
+        return up;
       });
       t.expect("a write was done", effect, false);
     },

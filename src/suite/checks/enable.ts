@@ -1,6 +1,6 @@
 import { FrontendRequest, VirtioFeature } from "../../protocol/index.ts";
 import type { Check } from "../check.ts";
-import { writesOn } from "../drive/silence.ts";
+import { writesOn } from "../drive/effect.ts";
 
 const { SetVringEnable } = FrontendRequest;
 const STATES = "Ring states";

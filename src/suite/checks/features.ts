@@ -9,7 +9,7 @@ import {
 } from "../../protocol/index.ts";
 import type { Check } from "../check.ts";
 import type { CheckContext } from "../context.ts";
-import { hasEffect } from "../drive/effect.ts";
+import { writesOn } from "../drive/effect.ts";
 import { Flags } from "../drive/session.ts";
 
 const { GetFeatures, GetProtocolFeatures, SetFeatures, SetOwner, SetProtocolFeatures } =
@@ -41,13 +41,7 @@ function foreignBit({ facts }: CheckContext): bigint {
 
 /** A write to a ring that was never enabled. */
 async function neverEnabled(t: CheckContext, virtio: bigint): Promise<boolean> {
-  return hasEffect(t, async (write) => {
-    const { ring, memory } = await t.up({ virtio, enable: false });
-    const { readable, writable } = write(memory);
-    ring.push(readable, writable);
-    await ring.completion(t.times.callMs / 10);
-    await ring.stop();
-  });
+  return writesOn(t, async () => t.up({ virtio, enable: false }));
 }
 
 export const features: readonly Check[] = [

@@ -1,7 +1,7 @@
 import { FrontendRequest, ProtocolFeature } from "../../protocol/index.ts";
 import type { Check } from "../check.ts";
 import type { CheckContext } from "../context.ts";
-import { writesOn } from "../drive/silence.ts";
+import { writesOn } from "../drive/effect.ts";
 
 const { ResetDevice, ResetOwner, SetFeatures, SetOwner } = FrontendRequest;
 const RESET = "VHOST_USER_RESET_DEVICE";

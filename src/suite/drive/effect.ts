@@ -1,17 +1,18 @@
 import { BlockFeature } from "../../devices/block/layout.ts";
 import type { CheckContext } from "../context.ts";
-import type { ProbeRequest } from "./kit.ts";
 import type { SuiteMemory } from "./memory.ts";
+import type { Ring } from "./ring.ts";
 
 /**
- * Whether what `attempt` does has an effect that lasts: it is given a request that would change
- * something. What stood there before stands there again afterwards.
+ * Whether a write has an effect that lasts, on a ring in the state that `prepare` leaves it in. The
+ * target has a moment for it, and until the ring is stopped. What stood there before stands there
+ * again afterwards.
  *
  * @throws {CheckSkip} nothing of this device can be seen to stay; {@link CheckFailure}
  */
-export async function hasEffect(
+export async function writesOn(
   t: CheckContext,
-  attempt: (request: (memory: SuiteMemory) => ProbeRequest) => Promise<void>,
+  prepare: () => Promise<{ readonly ring: Ring; readonly memory: SuiteMemory }>,
 ): Promise<boolean> {
   const { effect } = t.kit;
   if (effect === undefined) t.skip(`of a ${t.kit.type} device no effect can be seen`);
@@ -26,7 +27,11 @@ export async function hasEffect(
   const before = await look();
   const other = before.map((byte) => byte ^ 0xff);
   t.closeSessions();
-  await attempt((memory) => effect.write(memory, other));
+  const { ring: subject, memory: shared } = await prepare();
+  const { readable, writable } = effect.write(shared, other);
+  subject.push(readable, writable);
+  await subject.completion(t.times.callMs / 10);
+  await subject.stop();
   const after = await look();
   const changed = Buffer.compare(before, after) !== 0;
   if (changed) {
