@@ -4,6 +4,7 @@ import { fe } from "./checks/fe.ts";
 import { features } from "./checks/features.ts";
 import { framing } from "./checks/framing.ts";
 import { header } from "./checks/header.ts";
+import { hostile } from "./checks/hostile.ts";
 import { enable } from "./checks/enable.ts";
 import { mem } from "./checks/mem.ts";
 import { mq } from "./checks/mq.ts";
@@ -35,6 +36,7 @@ export const checks: readonly Check[] = [
   split,
   event,
   packed,
+  hostile,
 ].flat();
 
 /** Every check of a front-end. */

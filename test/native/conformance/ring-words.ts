@@ -32,3 +32,9 @@ export function chainOf(raw: RawSplitRing, head: number): Laid[] {
   }
   return chain;
 }
+
+/** The chain that the driver made available last. */
+export function newestChain(raw: RawSplitRing): Laid[] {
+  const last = (Atomics.load(raw.available, 1) - 1) & (raw.size - 1);
+  return chainOf(raw, raw.available[2 + last] ?? 0);
+}

@@ -3,6 +3,7 @@ import { ack } from "./ack.ts";
 import { features } from "./features.ts";
 import { framing } from "./framing.ts";
 import { header } from "./header.ts";
+import { hostile } from "./hostile.ts";
 import { enable } from "./enable.ts";
 import { mem } from "./mem.ts";
 import { mq } from "./mq.ts";
@@ -32,4 +33,5 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   ...split,
   ...event,
   ...packed,
+  ...hostile,
 };
