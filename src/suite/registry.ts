@@ -1,5 +1,6 @@
 import type { Check, FrontendCheck } from "./check.ts";
 import { ack } from "./checks/ack.ts";
+import { blk } from "./checks/blk.ts";
 import { fe } from "./checks/fe.ts";
 import { features } from "./checks/features.ts";
 import { framing } from "./checks/framing.ts";
@@ -37,6 +38,7 @@ export const checks: readonly Check[] = [
   event,
   packed,
   hostile,
+  blk,
 ].flat();
 
 /** Every check of a front-end. */

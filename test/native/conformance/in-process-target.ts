@@ -20,7 +20,7 @@ export class InProcessTarget implements Target {
   readonly name: string;
   readonly #options: BackendOptions;
   readonly #bytes: (() => Bytewise) | undefined;
-  readonly #storage = BlockStorage.memory(DISK_BYTES);
+  readonly #storage: BlockStorage;
   readonly #sessions = new Set<BackendSession>();
   readonly #folder: SharedFolder | undefined;
   readonly #leaked: OwnedFd[] = [];
@@ -29,6 +29,7 @@ export class InProcessTarget implements Target {
 
   constructor(base: Base, mutant?: Mutant) {
     this.name = mutant?.fault ?? `healthy ${base}`;
+    this.#storage = BlockStorage.memory(DISK_BYTES, { readOnly: base === "read-only" });
     const folder =
       base === "fs" ? SharedFolder.open(join(packageRoot, "test", "fixtures")) : undefined;
     this.#folder = folder;

@@ -7,8 +7,8 @@ import type { RequestHandler } from "../../../src/session/index.ts";
 import type { Channel, CloseReason, Frame, FrameHandler } from "../../../src/transport/index.ts";
 import type { DeviceQueue } from "../../../src/virtqueue/index.ts";
 
-/** Which of our healthy devices a mutant is made of. */
-export type Base = "block" | "net" | "fs";
+/** Which of our healthy devices a mutant is made of; some for the sake of single checks. */
+export type Base = "block" | "net" | "fs" | "read-only";
 
 /** What a mutant can do to the process that it pretends to be. */
 export interface World {

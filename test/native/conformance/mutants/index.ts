@@ -1,5 +1,6 @@
 import type { Mutant } from "../mutant.ts";
 import { ack } from "./ack.ts";
+import { blk } from "./blk.ts";
 import { features } from "./features.ts";
 import { framing } from "./framing.ts";
 import { header } from "./header.ts";
@@ -34,4 +35,5 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   ...event,
   ...packed,
   ...hostile,
+  ...blk,
 };
