@@ -10,12 +10,16 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { EnvironmentError, UsageError, type WaitOptions } from "../../base/index.ts";
+import { delay, EnvironmentError, UsageError, type WaitOptions } from "../../base/index.ts";
 import { type GuestResult, readResult, waitForEnd } from "./guest.ts";
 import { buildInitramfs } from "./initramfs.ts";
 import { type GuestKernel, newestVersion } from "./kernel.ts";
 import { ManagedProcess } from "../process/managed-process.ts";
 import { requireProgram, resolveProgram } from "../process/programs.ts";
+
+/** How long a process may go on once its kernel has halted, milliseconds; and how long is watched. */
+const HALTED_MS = 5000;
+const WATCH_MS = 2 ** 31 - 1;
 
 const modulesRoot = "/usr/lib/uml/modules";
 
@@ -99,6 +103,7 @@ export async function bootUml(options: UmlOptions): Promise<GuestResult> {
     writeFileSync(join(directory, "initramfs"), initramfs);
     const started = performance.now();
     const machine = await startUml(kernel, umlArguments(options, directory), directory, resultPath);
+    const hurry = endOnceHalted(machine);
     try {
       const exit = await waitForEnd(machine, options);
       return {
@@ -107,11 +112,26 @@ export async function bootUml(options: UmlOptions): Promise<GuestResult> {
         durationMs: performance.now() - started,
       };
     } finally {
+      hurry.abort();
       killHelpers(machine.pid);
     }
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+/** Its kernel has halted, and once in a while the program around it does not end. */
+function endOnceHalted(machine: ManagedProcess): AbortController {
+  const over = new AbortController();
+  machine
+    .waitForOutput(/reboot: System halted/, { timeoutMs: WATCH_MS, signal: over.signal })
+    .then(async () => delay(HALTED_MS, over.signal))
+    .then(
+      () => machine.signal("SIGKILL"),
+      // It ended by itself, or never came as far.
+      () => undefined,
+    );
+  return over;
 }
 
 async function startUml(
