@@ -6,6 +6,8 @@ import { features } from "./checks/features.ts";
 import { framing } from "./checks/framing.ts";
 import { header } from "./checks/header.ts";
 import { hostile } from "./checks/hostile.ts";
+import { inflight } from "./checks/inflight.ts";
+import { log } from "./checks/log.ts";
 import { enable } from "./checks/enable.ts";
 import { mem } from "./checks/mem.ts";
 import { mq } from "./checks/mq.ts";
@@ -38,6 +40,8 @@ export const checks: readonly Check[] = [
   event,
   packed,
   hostile,
+  inflight,
+  log,
   blk,
 ].flat();
 

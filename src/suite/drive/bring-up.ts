@@ -1,14 +1,16 @@
+import type { OwnedFd } from "../../os/index.ts";
 import {
   DeviceStatus,
   FrontendRequest,
+  type Inflight,
   ProtocolFeature,
   VirtioFeature,
 } from "../../protocol/index.ts";
 import type { CheckContext } from "../context.ts";
-import { CheckFailure } from "../failure.ts";
+import { askInflight } from "./inflight.ts";
 import type { SuiteMemory, SuiteMemoryOptions } from "./memory.ts";
 import type { Ring, RingOptions } from "./ring.ts";
-import { nameOf, type Session } from "./session.ts";
+import type { Session } from "./session.ts";
 
 /** What a check does not want as usual. */
 export interface UpOptions extends SuiteMemoryOptions {
@@ -20,6 +22,8 @@ export interface UpOptions extends SuiteMemoryOptions {
   readonly ring?: RingOptions;
   /** In place of new memory; it is shared already. */
   readonly memory?: SuiteMemory;
+  /** Where requests in work are noted, in place of a region that the target makes. */
+  readonly inflight?: { readonly description: Inflight; readonly fd: OwnedFd };
   /** How the ring of requests is set up and started, in place of {@link Ring.start}. */
   readonly start?: (ring: Ring) => Promise<void>;
   /** The suite's own descriptors of the memory are closed as soon as it is shared. */
@@ -62,7 +66,11 @@ export async function bringUp(t: CheckContext, options: UpOptions): Promise<Up> 
   );
   const ring = rings.get(kit.ring);
   if (ring === undefined) throw new TypeError(`${kit.type} has no ring ${kit.ring}`);
-  if (acked(ProtocolFeature.InflightShmfd)) await trackInflight(session, rings.size, ring.size);
+  // libvhost-user starts no ring without a region to note in what is in work.
+  if (acked(ProtocolFeature.InflightShmfd)) {
+    const region = options.inflight ?? (await askInflight(session, rings.size, ring.size));
+    await session.set(FrontendRequest.SetInflightFd, region.description, [region.fd]);
+  }
   for (const each of rings.values()) {
     if (each === ring && options.start) await options.start(each);
     else await each.start();
@@ -73,17 +81,4 @@ export async function bringUp(t: CheckContext, options: UpOptions): Promise<Up> 
   }
   if (acked(ProtocolFeature.Status)) await session.set(FrontendRequest.SetStatus, RUNNING);
   return { session, memory, rings, ring, request: async () => t.request(ring, memory) };
-}
-
-/** A region to note in what is in work: libvhost-user starts no ring without one. */
-async function trackInflight(session: Session, rings: number, size: number): Promise<void> {
-  const wanted = { mmapSize: 0n, mmapOffset: 0n, numQueues: rings, queueSize: size };
-  const { GetInflightFd, SetInflightFd } = FrontendRequest;
-  await session.send(GetInflightFd, wanted);
-  const { payload, fds } = await session.expectNext(nameOf(GetInflightFd));
-  if (fds.length === 0) {
-    const details = { expected: "one descriptor", actual: "none" };
-    throw new CheckFailure(`${nameOf(GetInflightFd)}: no region came`, details);
-  }
-  await session.set(SetInflightFd, payload, fds);
 }

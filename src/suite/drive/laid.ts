@@ -9,10 +9,14 @@ export class LaidRequests {
   readonly heads: readonly number[];
   readonly #byHead = new Map<number, ProbeRequest>();
   readonly #t: CheckContext;
-  readonly #up: UpByHand;
+  readonly #up: Pick<UpByHand, "hand" | "memory" | "ring">;
 
   /** @param count at most; as many as the ring has descriptors for */
-  constructor(t: CheckContext, up: UpByHand, count: number = Infinity) {
+  constructor(
+    t: CheckContext,
+    up: Pick<UpByHand, "hand" | "memory" | "ring">,
+    count: number = Infinity,
+  ) {
     this.#t = t;
     this.#up = up;
     const { hand, memory } = up;

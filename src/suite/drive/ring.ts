@@ -44,7 +44,7 @@ export class Ring {
   kick: EventFd = EventFd.create();
   call: EventFd = EventFd.create();
   readonly #events: readonly EventFd[];
-  readonly #session: Session;
+  #session: Session;
   readonly #exchange: Exchange;
   readonly #times: Times;
   readonly #segments = new SegmentList(MAX_SEGMENTS);
@@ -136,6 +136,11 @@ export class Ring {
       await this.#session.set(request, what, fds);
     }
     this.kick.signal();
+  }
+
+  /** Goes to another connection, with all that is in it. */
+  moveTo(session: Session): void {
+    this.#session = session;
   }
 
   /** One of the {@link steps}. */

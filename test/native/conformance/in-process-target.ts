@@ -72,6 +72,14 @@ export class InProcessTarget implements Target {
     return { ends: this.#end ? [this.#end] : [], output: "" };
   }
 
+  /** Its sessions end at once, and there is another process. */
+  restart = async (): Promise<void> => {
+    this.#end = undefined;
+    const ended = [...this.#sessions].map(async ({ closed }) => closed);
+    for (const session of this.#sessions) session.close();
+    await Promise.all(ended);
+  };
+
   async close(): Promise<void> {
     const ended = [...this.#sessions].map(async ({ closed }) => closed);
     for (const session of this.#sessions) session.close();

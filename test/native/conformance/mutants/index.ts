@@ -5,6 +5,8 @@ import { features } from "./features.ts";
 import { framing } from "./framing.ts";
 import { header } from "./header.ts";
 import { hostile } from "./hostile.ts";
+import { inflight } from "./inflight.ts";
+import { log } from "./log.ts";
 import { enable } from "./enable.ts";
 import { mem } from "./mem.ts";
 import { mq } from "./mq.ts";
@@ -35,5 +37,7 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   ...event,
   ...packed,
   ...hostile,
+  ...inflight,
+  ...log,
   ...blk,
 };
