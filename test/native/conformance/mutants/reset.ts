@@ -1,35 +1,25 @@
 import { FrontendRequest } from "../../../../src/protocol/index.ts";
 import { type Mutant, throughChannel, throughHandler } from "../mutant.ts";
 
-const { ResetDevice, ResetOwner, SetFeatures, SetMemTable, SetOwner } = FrontendRequest;
-
-/** Refuses a request that comes after RESET_DEVICE, unless the other one came between. */
-const refusesAfterReset = (summary: string, refused: number, unless?: number): Mutant =>
-  throughHandler(summary, () => {
-    let fresh = false;
-    return {
-      [ResetDevice]: (plain) => (payload, incoming) => {
-        fresh = true;
-        return plain(payload, incoming);
-      },
-      ...(unless !== undefined && {
-        [unless]: () => () => {
-          fresh = false;
-        },
-      }),
-      [refused]: (plain) => (payload, incoming) => {
-        if (fresh) throw new Error("refused after a reset");
-        return plain(payload, incoming);
-      },
-    };
-  });
+const { ResetDevice, ResetOwner, SetMemTable, SetOwner } = FrontendRequest;
 
 export const reset: Readonly<Record<string, Mutant>> = {
   "reset/1": throughHandler("acknowledges RESET_DEVICE and goes on", () => ({
     [ResetDevice]: () => () => undefined,
   })),
-  "reset/2": refusesAfterReset("takes no memory table after a reset", SetMemTable),
-  "reset/3": refusesAfterReset("wants an owner after a reset", SetFeatures, SetOwner),
+  "reset/2": throughHandler("takes no memory table after a reset", () => {
+    const over = new WeakSet<object>();
+    return {
+      [ResetDevice]: (plain, session) => (payload, incoming) => {
+        over.add(session());
+        return plain(payload, incoming);
+      },
+      [SetMemTable]: (plain, session) => (payload, incoming) => {
+        if (over.has(session())) throw new Error("refused after a reset");
+        return plain(payload, incoming);
+      },
+    };
+  }),
   "reset/7": throughChannel("ends the session with its owner", () => ({
     request: (frame, channel) => {
       if (frame.header.request === ResetOwner) channel.close();
