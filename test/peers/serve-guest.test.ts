@@ -1,20 +1,11 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { test, type TestContext } from "node:test";
-import { TimeoutError } from "../../src/base/index.ts";
-import {
-  type BlockGuestOptions,
-  bootedExitCode,
-  bootFirmware,
-  bootGuest,
-  bootSector,
-  bootUml,
-  type GuestResult,
-} from "../../src/peers/index.ts";
+import { test } from "node:test";
+import { bootedExitCode, bootFirmware, bootSector, bootUml } from "../../src/peers/index.ts";
 import { DeviceId } from "../../src/protocol/index.ts";
 import { Workspace } from "../integration/support/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
+import { bootWithDisks, randomDisk } from "./support/guest-disks.ts";
 import { needsGuest, needsProgram, sha256OfFile } from "./support/index.ts";
 
 guardLeaks();
@@ -36,72 +27,33 @@ test(
   },
 );
 
-/**
- * Four emulated processors on two real ones: one of them was once seen stuck, with other guests
- * beside it. Such a guest is booted once more, but only if its driver has started no ring yet (the
- * firmware uses ring 0 alone): whatever hangs afterwards may be our fault, and stays a failure.
- */
-async function bootPatiently(
-  t: TestContext,
-  served: () => string,
-  options: BlockGuestOptions,
-): Promise<GuestResult> {
-  try {
-    return await bootGuest(options);
-  } catch (error) {
-    const lockedUp = error instanceof TimeoutError && /soft lockup/.test(error.message);
-    if (!lockedUp || /SET_VRING_KICK .*index=1\b/.test(served())) throw error;
-    t.diagnostic("the guest's kernel locked up before it had a disk; it is booted once more");
-    return bootGuest(options);
-  }
-}
-
-const combinations = ["off", "on"].flatMap((packed) =>
-  [1, 4].map((queues) => ({ packed, queues })),
-);
-
-for (const { packed, queues } of combinations) {
-  for (const eventIdx of ["on", "off"]) {
-    for (const indirect of ["on", "off"]) {
-      test(
-        `a Linux guest's checksums equal ours: packed ${packed}, queues ${queues}, event_idx ${eventIdx}, indirect ${indirect}`,
-        { skip: needsGuest() },
-        async (t) => {
-          const space = new Workspace(t);
-          const before = randomBytes(SIZE);
-          const image = space.file("disk.img", before);
-          const args = ["--image", image, "--queues", `${queues}`, "-v"];
-          const { socket, server } = await space.serve(args);
-          const result = await bootPatiently(t, () => server.stderr, {
-            socketPath: socket,
-            cpus: queues,
-            timeoutMs: 60_000,
-            blkOptions: `packed=${packed},num-queues=${queues},event_idx=${eventIdx},indirect_desc=${indirect}`,
-            script: `
-              set -e
-              ls -1 /sys/block/vda/mq | wc -l
-              sha256sum /dev/vda | cut -d ' ' -f 1
-              dd if=/dev/urandom of=/dev/vda bs=64k count=64 seek=32 iflag=fullblock conv=fsync,notrunc 2>/dev/null
-              dd if=/dev/urandom of=/dev/vda bs=4k count=100 seek=3001 iflag=fullblock conv=fsync,notrunc 2>/dev/null
-              echo 3 > /proc/sys/vm/drop_caches
-              sha256sum /dev/vda | cut -d ' ' -f 1`,
-          });
-          t.diagnostic(`the guest took ${Math.round(result.durationMs)} ms`);
-          assert.equal(result.exitCode, 0, result.console);
-          const sum = createHash("sha256").update(before).digest("hex");
-          assert.equal(result.output, `${queues}\n${sum}\n${sha256OfFile(image)}\n`);
-          const after = readFileSync(image);
-          assert.ok(after.subarray(0, 2 << 20).equals(before.subarray(0, 2 << 20)));
-          assert.ok(!after.equals(before));
-          const { code, stderr } = await server.stop("SIGTERM");
-          assert.equal(code, 0);
-          const acknowledged = stderr.match(/< VHOST_USER_SET_FEATURES .*/g)?.at(-1) ?? "";
-          assert.equal(acknowledged.includes("VIRTIO_F_RING_PACKED"), packed === "on");
-        },
-      );
+test(
+  "a Linux guest's checksums equal ours on disks of serve block: on the loop, and in workers by event and hybrid",
+  { skip: needsGuest() },
+  async (t) => {
+    const space = new Workspace(t);
+    const ways = [
+      { queues: 1, properties: "packed=off", options: [] },
+      { queues: 4, properties: "packed=on", options: ["--workers", "--mode", "event"] },
+      { queues: 4, properties: "packed=on", options: ["--workers", "--mode", "hybrid"] },
+    ];
+    const disks = await Promise.all(
+      ways.map(async ({ queues, properties, options }, i) => {
+        const disk = randomDisk(t);
+        const args = ["--image", disk.image, "--queues", `${queues}`, "-v", ...options];
+        const { socket, server } = await space.serve(args, `disk${i}.sock`);
+        return { ...disk, socketPath: socket, queues, properties, server };
+      }),
+    );
+    await bootWithDisks(t, disks);
+    for (const { server, properties } of disks) {
+      const { code, stderr } = await server.stop("SIGTERM");
+      assert.equal(code, 0, stderr);
+      const acknowledged = stderr.match(/< VHOST_USER_SET_FEATURES .*/g)?.at(-1) ?? "";
+      assert.equal(acknowledged.includes("VIRTIO_F_RING_PACKED"), properties === "packed=on");
     }
-  }
-}
+  },
+);
 
 test(
   "User Mode Linux, with neither QEMU nor KVM, reads and writes a disk of serve block",
