@@ -4,6 +4,7 @@ import { blk } from "./checks/blk.ts";
 import { fe } from "./checks/fe.ts";
 import { features } from "./checks/features.ts";
 import { framing } from "./checks/framing.ts";
+import { fuzz } from "./checks/fuzz.ts";
 import { header } from "./checks/header.ts";
 import { hostile } from "./checks/hostile.ts";
 import { inflight } from "./checks/inflight.ts";
@@ -40,6 +41,7 @@ export const checks: readonly Check[] = [
   event,
   packed,
   hostile,
+  fuzz,
   inflight,
   log,
   blk,

@@ -3,6 +3,7 @@ import { ack } from "./ack.ts";
 import { blk } from "./blk.ts";
 import { features } from "./features.ts";
 import { framing } from "./framing.ts";
+import { fuzz } from "./fuzz.ts";
 import { header } from "./header.ts";
 import { hostile } from "./hostile.ts";
 import { inflight } from "./inflight.ts";
@@ -40,4 +41,5 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   ...inflight,
   ...log,
   ...blk,
+  ...fuzz,
 };
