@@ -1,7 +1,7 @@
 /*
  * The same load as `vhost-user bench block`, on libblkio (virtio-blk-vhost-user driver): reads of
  * one size at random places, a fixed number in flight, latency of each request by the clock.
- * For comparison only; built by bench/peers.ts where libblkio's headers are installed.
+ * For comparison only; built by `vhost-user bench compare` where libblkio's headers are installed.
  *
  *     blkio-load SOCKET poll|event DEPTH BLOCK_BYTES WARM_UP_SECONDS SECONDS SPAN_BYTES
  *

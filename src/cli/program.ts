@@ -13,6 +13,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<AddCommand>> = new Map([
   ["backend", async () => (await import("./commands/backend/command.ts")).addBackendCommand],
   ["migrate", async () => (await import("./commands/migrate/command.ts")).addMigrateCommand],
   ["bench", async () => (await import("./commands/bench/command.ts")).addBenchCommand],
+  ["stress", async () => (await import("./commands/stress/command.ts")).addStressCommand],
   ["test", async () => (await import("./commands/test/command.ts")).addTestCommand],
   ["conform", async () => (await import("./commands/conform/command.ts")).addConformCommand],
   ["matrix", async () => (await import("./commands/matrix/command.ts")).addMatrixCommand],

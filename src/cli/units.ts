@@ -7,7 +7,13 @@ const SIZES: Readonly<Record<string, number>> = {
   g: 2 ** 30,
   t: 2 ** 40,
 };
-const TIMES: Readonly<Record<string, number>> = { ms: 1, s: 1000, "": 1000, m: 60_000 };
+const TIMES: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  "": 1000,
+  m: 60_000,
+  h: 3_600_000,
+};
 
 /** `4096`, `64K`, `256M`, `1GiB`: bytes, powers of 1024. @throws {UsageError} */
 export function parseSize(text: string): number {
@@ -17,9 +23,9 @@ export function parseSize(text: string): number {
   throw new UsageError(`expected a size such as 4096, 64K or 256M, got "${text}"`);
 }
 
-/** `500ms`, `5s`, `5`, `2m`: milliseconds; a bare number is seconds. @throws {UsageError} */
+/** `500ms`, `5s`, `5`, `2m`, `8h`: milliseconds; a bare number is seconds. @throws {UsageError} */
 export function parseDuration(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|)$/i.exec(text.trim());
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|)$/i.exec(text.trim());
   const ms = Number(match?.[1]) * (TIMES[match?.[2]?.toLowerCase() ?? ""] ?? Number.NaN);
   // A longer timer would fire at once.
   if (ms > 0 && ms < 2 ** 31) return ms;

@@ -6,4 +6,7 @@ export { basicGroup } from "./basic/index.ts";
 export * from "./engine.ts";
 export { perfGroup } from "./perf/index.ts";
 export { qemuGroup } from "./qemu/index.ts";
+export { diskBytes } from "./stress/fleet.ts";
+export { ENOUGH_ROUNDS, type Growth, growthFaults, type Holdings } from "./stress/growth.ts";
 export { stressGroup } from "./stress/index.ts";
+export { runSoak, type SoakProgress, type SoakResult, type SoakTarget } from "./stress/soak.ts";

@@ -9,6 +9,8 @@ export interface ProcessFigures {
   readonly descriptors: number;
   /** Mappings. */
   readonly mappings: number;
+  /** Those of them that are shared: of a back-end, its guests' memory. */
+  readonly sharedMappings: number;
   /** Resident memory, bytes. */
   readonly residentBytes: number;
   /** Time on the processor, milliseconds. */
@@ -19,7 +21,9 @@ export interface ProcessFigures {
 export function processFigures(pid: number): ProcessFigures | undefined {
   try {
     const descriptors = readdirSync(`/proc/${pid}/fd`).length;
-    const mappings = readFileSync(`/proc/${pid}/maps`, "utf8").split("\n").length - 1;
+    const maps = readFileSync(`/proc/${pid}/maps`, "utf8");
+    const mappings = maps.split("\n").length - 1;
+    const sharedMappings = (maps.match(/^\S+ ...s /gm) ?? []).length;
     const status = readFileSync(`/proc/${pid}/status`, "utf8");
     const resident = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? "0";
     // The name stands in parentheses and may hold anything; what follows is fields from the third on.
@@ -29,6 +33,7 @@ export function processFigures(pid: number): ProcessFigures | undefined {
     return {
       descriptors,
       mappings,
+      sharedMappings,
       residentBytes: Number(resident) * 1024,
       processorMs: ticks * TICK_MS,
     };

@@ -42,6 +42,7 @@ export {
   findProgram,
   knownPrograms,
   requireProgram,
+  resolveProgram,
   type ProgramName,
 } from "./process/programs.ts";
 export { qemuNetArguments, startQemuNet, type QemuNetOptions } from "./programs/qemu-net.ts";

@@ -44,7 +44,7 @@ function makeWorker(t: TestContext, packed = false) {
     offer: (index: number) =>
       Atomics.store(available.window.u16, (available.offset >>> 1) + 1, index),
     start(mode: RingMode): void {
-      const part = device.inWorker();
+      const part = device.inWorker(0);
       const release = (): void => {
         seen.released += 1;
         part.release?.();

@@ -33,6 +33,8 @@ export interface BlockServerOptions {
   readonly id: Uint8Array;
   /** Default: a flush is carried out at once, and what comes behind it waits. */
   readonly flushLater?: FlushLater | undefined;
+  /** One number, to which what is taken from a ring is added; another thread may read it. */
+  readonly counter?: Float64Array | undefined;
 }
 
 /** Carries the requests of block queues out, on the event loop or in a worker. */
@@ -42,13 +44,15 @@ export class BlockServer implements RingServer {
   readonly #storage: BlockStorage;
   readonly #id: Uint8Array;
   readonly #flushLater: FlushLater | undefined;
+  readonly #counter: Float64Array;
   readonly #chain: ChainCursor = createChainCursor();
   readonly #header = new Uint8Array(HEADER_BYTES);
   readonly #headerView = new DataView(this.#header.buffer);
   readonly #ranges = new Uint8Array(MAX_RANGES * RANGE_BYTES);
   readonly #rangesView = new DataView(this.#ranges.buffer);
 
-  constructor({ storage, id, flushLater }: BlockServerOptions) {
+  constructor({ storage, id, flushLater, counter }: BlockServerOptions) {
+    this.#counter = counter ?? new Float64Array(1);
     this.#storage = storage;
     this.#id = id;
     this.#flushLater = flushLater;
@@ -60,7 +64,10 @@ export class BlockServer implements RingServer {
   }
 
   serve(queue: DeviceQueue, budget: number): void {
-    for (; budget > 0 && queue.next(this.#chain); budget -= 1) this.#serve(queue, this.#chain);
+    let left = budget;
+    for (; left > 0 && queue.next(this.#chain); left -= 1) this.#serve(queue, this.#chain);
+    // Once a batch: it is shared with a thread that reads it.
+    if (left < budget) this.#counter[0] = (this.#counter[0] ?? 0) + budget - left;
   }
 
   #serve(queue: DeviceQueue, chain: ChainCursor): void {

@@ -31,6 +31,8 @@ export interface BlockWorkerData {
   readonly isNull: boolean;
   readonly id: Uint8Array;
   readonly writeThrough: boolean;
+  /** Of this queue: one float64, requests that were taken. */
+  readonly counter: SharedArrayBuffer;
 }
 
 export interface BlockDeviceOptions {
@@ -54,6 +56,8 @@ export class BlockDevice implements Device {
   readonly #storage: BlockStorage;
   readonly #id = new Uint8Array(ID_BYTES);
   readonly #server: BlockServer;
+  /** Requests that were taken: on the event loop, then by the worker of each queue. */
+  readonly #counters: SharedArrayBuffer[];
   /** The ring that is being served. */
   #running: RunningQueue | undefined;
   /** Flushes under way, by queue, and who waits for there to be none. */
@@ -66,10 +70,13 @@ export class BlockDevice implements Device {
     this.#storage = storage;
     this.maxQueues = queues;
     new TextEncoder().encodeInto(id, this.#id);
+    // One each, in cache lines of their own: each has one writer.
+    this.#counters = Array.from({ length: queues + 1 }, () => new SharedArrayBuffer(64));
     this.#server = new BlockServer({
       storage,
       id: this.#id,
       flushLater: (queue, chain) => this.#flush(queue, chain),
+      counter: new Float64Array(this.#counters[0] ?? new SharedArrayBuffer(8)),
     });
     this.features =
       BlockFeature.SegMax |
@@ -80,6 +87,11 @@ export class BlockDevice implements Device {
       (storage.readOnly ? BlockFeature.ReadOnly : BlockFeature.Discard | BlockFeature.WriteZeroes);
     this.state = blockState(storage);
     this.config = readOnlyConfig(() => blockConfig(storage.size / SECTOR_SIZE, queues));
+  }
+
+  /** Requests that were taken from the rings so far, all queues together. */
+  get requests(): number {
+    return this.#counters.reduce((sum, each) => sum + (new Float64Array(each)[0] ?? 0), 0);
   }
 
   attach(session: DeviceSession): void {
@@ -99,7 +111,7 @@ export class BlockDevice implements Device {
     this.#server.serve(running.queue, running.queue.size);
   }
 
-  inWorker(): WorkerPart {
+  inWorker(index: number): WorkerPart {
     const { size, readOnly, isNull } = this.#storage;
     // Of its own: who made the storage may close it while the worker is still in a system call.
     const fd = OwnedFd.duplicateOf(this.#storage.fd);
@@ -110,6 +122,7 @@ export class BlockDevice implements Device {
       isNull,
       id: this.#id,
       writeThrough: this.#server.writeThrough,
+      counter: this.#counters[index + 1] ?? new SharedArrayBuffer(8),
     };
     return { module: WORKER_MODULE, data, release: () => fd.close() };
   }

@@ -4,8 +4,11 @@ import {
   BlockDriver,
   BlockQueue,
   BlockRequest,
+  SECTOR_SIZE,
 } from "../../devices/block/index.ts";
 import { Client } from "../../frontend/index.ts";
+import { SystemError } from "../../base/index.ts";
+import type { UnixSocket } from "../../os/index.ts";
 import { connectSocket } from "../../transport/index.ts";
 import { answerParent, forEach, usageOf } from "./answering.ts";
 import { CLIENT_SHARE } from "./messages.ts";
@@ -21,7 +24,13 @@ const HANDSHAKES = 32;
 const TIMEOUT_MS = 60_000;
 const DRIVER = { depth: 4, queueSize: 16, transferBytes: 4096 };
 
+/** Bytes of a request without payload: GET_FEATURES, version 1. */
+const GET_FEATURES = Uint8Array.of(1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0);
+/** More of them than any socket's buffers hold. */
+const CLOGGING_REQUESTS = 100_000;
+
 let sessions: Session[] = [];
+let clogged: UnixSocket[] = [];
 
 async function open(path: string): Promise<Client> {
   return Client.connect(path, {
@@ -31,13 +40,14 @@ async function open(path: string): Promise<Client> {
   });
 }
 
-/** Its index in every byte, and where it stands. */
-function pattern(index: number): Uint8Array {
-  return Uint8Array.from({ length: CLIENT_SHARE }, (_, at) => index * 31 + at * 7 + (at >> 8));
+/** Its index and the round in every byte, and where it stands. */
+function pattern(index: number, round: number): Uint8Array {
+  const first = index * 31 + round * 101;
+  return Uint8Array.from({ length: CLIENT_SHARE }, (_, at) => first + at * 7 + (at >> 8));
 }
 
-async function verify({ index, driver }: Session): Promise<void> {
-  const data = pattern(index);
+async function verify({ index, driver }: Session, round: number): Promise<void> {
+  const data = pattern(index, round);
   await driver.write(index * CLIENT_SHARE, data, { timeoutMs: TIMEOUT_MS });
   const back = await driver.read(index * CLIENT_SHARE, data.length, { timeoutMs: TIMEOUT_MS });
   const at = data.findIndex((byte, i) => byte !== back[i]);
@@ -55,7 +65,8 @@ answerParent({
         sessions.push({ index, client, driver: await BlockDriver.start(client, DRIVER) });
       },
     ),
-  io: async () => forEach(sessions, sessions.length, verify),
+  io: async ({ round }) =>
+    forEach(sessions, sessions.length, async (session) => verify(session, round)),
   close: async () => {
     const closing = sessions;
     sessions = [];
@@ -74,7 +85,18 @@ answerParent({
     );
     return die();
   },
-  dieInIo: async ({ path }) => {
+  clog: async ({ path, count }) =>
+    forEach(Array.from({ length: count }), HANDSHAKES, async () => {
+      const socket = await connectSocket(path, { timeoutMs: TIMEOUT_MS });
+      clogged.push(socket);
+      sendWhatGoes(socket);
+    }),
+  release: async () => {
+    const leaving = clogged;
+    clogged = [];
+    return forEach(leaving, HANDSHAKES, async (socket) => socket.close());
+  },
+  dieInIo: async ({ path, position }) => {
     const client = await open(path);
     const options = {
       index: 0,
@@ -88,13 +110,23 @@ answerParent({
       failed: () => undefined,
     });
     for (let slot = queue.acquire(); slot >= 0; slot = queue.acquire()) {
-      queue.submit(slot, BlockRequest.Out, 0, 4096);
+      queue.submit(slot, BlockRequest.Out, position / SECTOR_SIZE, 4096);
     }
     queue.publish();
     return die();
   },
   usage: async () => usageOf(sessions.length),
 });
+
+/** Requests until the socket takes no more; a back-end may also have had enough and be gone. */
+function sendWhatGoes(socket: UnixSocket): void {
+  const { length } = GET_FEATURES;
+  try {
+    for (let i = 0; i < CLOGGING_REQUESTS && socket.send(GET_FEATURES, 0, length) >= 0; i += 1);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+  }
+}
 
 /** As a crash would: nothing is closed in order. */
 function die(): never {

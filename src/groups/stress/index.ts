@@ -6,8 +6,9 @@ import {
   type TestGroup,
 } from "../engine.ts";
 import { StressChild } from "./child.ts";
-import { descriptorNeed, DESCRIPTORS_PER_SESSION, expectAll, Fleet } from "./fleet.ts";
-import type { Usage } from "./messages.ts";
+import { DESCRIPTORS_PER_SESSION, expectAll, expectDescriptors, Fleet } from "./fleet.ts";
+import { slope } from "./growth.ts";
+import { CLIENT_SHARE, type Usage } from "./messages.ts";
 
 const STORM = 1000;
 const DEATHS = 16;
@@ -18,19 +19,10 @@ const WARM_UP_ROUNDS = 2;
 /** Growth of resident memory that counts as none, over all rounds after the warm-up. */
 const NO_SLOPE = 0.01;
 
-function expectLimits({ options: { clients } }: TestContext): void {
-  const { needed, available } = descriptorNeed(clients);
-  if (available >= needed) return;
-  throw new Error(
-    `${clients} clients need ${needed} file descriptors in one process, ${available} are available; ` +
-      `raise the limit (ulimit -n ${needed}) or use fewer clients`,
-  );
-}
-
 const concurrentCase: TestCase = {
   title: "Concurrent clients all do verified I/O",
   run: async (context) => {
-    expectLimits(context);
+    expectDescriptors(context.options.clients);
     const { clients } = context.options;
     const fleet = await Fleet.start(context, clients);
     const idle = await fleet.idleUsage();
@@ -70,7 +62,7 @@ function expectFewDescriptors(context: TestContext, who: string, idle: Usage, pe
 const roundsCase: TestCase = {
   title: "Nothing grows, round after round",
   run: async (context) => {
-    expectLimits(context);
+    expectDescriptors(context.options.clients);
     const { clients, rounds } = context.options;
     const fleet = await Fleet.start(context, clients, true);
     const backend: Usage[] = [];
@@ -110,16 +102,6 @@ function expectFlat(context: TestContext, who: string, rounds: readonly Usage[])
     growth <= NO_SLOPE,
     `resident memory of the ${who} not to grow, its slope is ${(growth * 100).toFixed(2)} %`,
   );
-}
-
-/** Growth from the first to the last value along the line that fits them best. */
-function slope(values: readonly number[]): number {
-  const n = values.length;
-  const middle = (n - 1) / 2;
-  const mean = values.reduce((sum, value) => sum + value, 0) / n;
-  const up = values.reduce((sum, value, i) => sum + (i - middle) * (value - mean), 0);
-  const across = values.reduce((sum, _value, i) => sum + (i - middle) ** 2, 0);
-  return across === 0 ? 0 : (up / across) * (n - 1);
 }
 
 const stormCase: TestCase = {
@@ -187,7 +169,7 @@ export const stressGroup: TestGroup = {
       client.tell("dieInMessage", { path, bytes: 1 + (i % 16) }),
     ),
     deathCase("Clients that die in the middle of I/O do no harm", (client, path) =>
-      client.tell("dieInIo", { path }),
+      client.tell("dieInIo", { path, position: CLIENT_SHARE }),
     ),
   ],
 };

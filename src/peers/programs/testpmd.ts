@@ -17,6 +17,8 @@ export interface TestpmdOptions {
   readonly lcores?: string | undefined;
   /** Hugepage-free memory; default 512. */
   readonly memoryMiB?: number | undefined;
+  /** Words that start it in place of `dpdk-testpmd`, e.g. another version with its own loader. */
+  readonly launcher?: readonly string[] | undefined;
   /** Further arguments after `--`, e.g. `["--forward-mode=txonly"]`. */
   readonly applicationArguments?: readonly string[] | undefined;
 }
@@ -75,9 +77,10 @@ export class Testpmd implements AsyncDisposable {
     const wait = { timeoutMs: defaultStartMs, ...options };
     let peer: ManagedProcess | undefined;
     try {
+      const [program = "", ...first] = options.launcher ?? ["dpdk-testpmd"];
       peer = await ManagedProcess.spawn(
-        "dpdk-testpmd",
-        testpmdArguments(options, basename(directory)),
+        program,
+        [...first, ...testpmdArguments(options, basename(directory))],
         {
           // At end of file it would quit.
           stdin: "pipe",

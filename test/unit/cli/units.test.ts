@@ -60,7 +60,7 @@ test("durations are seconds unless they say otherwise, and fit a timer", () => {
     "1.5S": 1500,
   };
   for (const [text, ms] of Object.entries(durations)) assert.equal(parseDuration(text), ms, text);
-  refuses(parseDuration, ["", "0", "0ms", "-1s", "5h", "soon", "2147484", "99999999m"]);
+  refuses(parseDuration, ["", "0", "0ms", "-1s", "5d", "soon", "2147484", "99999999m"]);
 });
 
 test("whole numbers stay in their range", () => {

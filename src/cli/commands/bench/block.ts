@@ -1,16 +1,17 @@
 import { randomInt } from "node:crypto";
 import { UsageError } from "../../../base/index.ts";
 import { SECTOR_SIZE } from "../../../devices/block/index.ts";
-import { type BlockWorkload, runBlockBench } from "../../../load/index.ts";
+import { type BlockWorkload, type LoadResult, runBlockBench } from "../../../load/index.ts";
 import { type BenchReport, percentileCurve, summarizeLatency } from "../../../report/index.ts";
 import type { RingMode } from "../../../runtime/index.ts";
 import { type ConnectOptions, connectClient } from "../../connect-client.ts";
 import type { Context } from "../../context.ts";
+import { type ExecOptions, targetName, withBackend } from "../../exec-backend.ts";
 import { displayCourse } from "./course.ts";
 import { describeEnvironment, Disturbances } from "./environment.ts";
 import { publish, type PublishOptions, readBaseline } from "./publish.ts";
 
-export interface BenchBlockOptions extends ConnectOptions, PublishOptions {
+export interface BenchBlockOptions extends ConnectOptions, PublishOptions, ExecOptions {
   readonly rw: BlockWorkload;
   readonly blockSize: number;
   readonly depth: number;
@@ -33,7 +34,7 @@ const DEFAULT_DURATION_MS = 5000;
 const STALL_MS = 30_000;
 
 export async function benchBlock(
-  socket: string,
+  socket: string | undefined,
   options: BenchBlockOptions,
   context: Context,
 ): Promise<void> {
@@ -44,9 +45,9 @@ export async function benchBlock(
   const seed = options.seed ?? randomInt(2 ** 31);
   const disturbances = new Disturbances();
   const course = displayCourse(context, "IOPS");
-  const result = await course.watch(
+  const load = async (path: string): Promise<LoadResult> =>
     runBlockBench({
-      connect: async (more) => connectClient(socket, options, context, "block", more),
+      connect: async (more) => connectClient(path, options, context, "block", more),
       workload: rw,
       blockBytes: blockSize,
       depth,
@@ -66,7 +67,9 @@ export async function benchBlock(
       stallMs: STALL_MS,
       onStart: course.onStart,
       onSecond: course.onSecond,
-    }),
+    });
+  const result = await withBackend(socket, options, context, async (backend) =>
+    course.watch(load(backend.socket)),
   );
   const iops = result.seconds > 0 ? result.requests / result.seconds : 0;
   const warnings = disturbances.warnings();
@@ -75,7 +78,7 @@ export async function benchBlock(
   const report: BenchReport = {
     schemaVersion: 1,
     bench: "block",
-    target: socket,
+    target: targetName(socket, options),
     options: optionsOf(options, seed),
     requests: result.requests,
     seconds: result.seconds,

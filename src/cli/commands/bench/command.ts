@@ -2,36 +2,24 @@ import { type Command, Option } from "@commander-js/extra-typings";
 import { BLOCK_WORKLOADS, NET_WORKLOADS } from "../../../load/bench/workloads.ts";
 import { RING_MODES } from "../../../runtime/mode.ts";
 import type { Context } from "../../context.ts";
-import {
-  checked,
-  commonCommand,
-  groupCommand,
-  strictOption,
-  timeoutOption,
-} from "../../options.ts";
+import { checked, groupCommand, strictOption, timeoutOption } from "../../options.ts";
+import { backendCommand } from "./backend-command.ts";
+import { reportingCommand } from "./reporting-command.ts";
+import { compareCommand } from "./compare-command.ts";
 import { parseChoice, parseDuration, parseInteger, parseSize } from "../../units.ts";
 
-const count = (most: number) => checked(parseInteger(1, most));
+/** In place of SOCKET. */
+const EXEC = [
+  "--exec <command>",
+  "start this back-end in place of SOCKET, and end it afterwards; {socket} in it stands for the path",
+] as const;
 
-/** Options of every bench: what becomes of the result. */
-function reportingCommand(name: string, description: string) {
-  return commonCommand(name)
-    .description(description)
-    .option("--json", "print one JSON document")
-    .option("--json-file <file>", "save the JSON document as well")
-    .option("--html <file>", "save a page with curves")
-    .option("--baseline <file>", "fail where the result is worse than that --json-file")
-    .addOption(
-      new Option("--tolerance <percent>", "how much worse than the baseline it may be")
-        .default(10, "10")
-        .argParser(checked(parseInteger(0, 100))),
-    )
-    .addOption(timeoutOption);
-}
+const count = (most: number) => checked(parseInteger(1, most));
 
 /** Options of everything that is a load on rings. */
 function loadCommand(name: string, description: string) {
   return reportingCommand(name, description)
+    .addOption(timeoutOption)
     .option("--seconds <duration>", "how long to measure; default 5s", checked(parseDuration))
     .addOption(
       new Option("--warmup <duration>", "how long to go on before anything counts")
@@ -61,7 +49,8 @@ function loadCommand(name: string, description: string) {
 
 export function addBenchCommand(program: Command, context: Context): void {
   const block = loadCommand("block", "a block device: requests a second and their latency")
-    .argument("<socket>", "path of the back-end's socket")
+    .argument("[socket]", "path of the back-end's socket")
+    .option(...EXEC)
     .addOption(
       new Option("--rw <what>", `what is done: ${BLOCK_WORKLOADS.join(", ")} (7 reads to 3 writes)`)
         .default("randread" as const)
@@ -100,7 +89,8 @@ export function addBenchCommand(program: Command, context: Context): void {
       "tx: send; rx: take what comes; loop: both",
       checked(parseChoice(NET_WORKLOADS)),
     )
-    .argument("<socket>", "path of the back-end's socket")
+    .argument("[socket]", "path of the back-end's socket")
+    .option(...EXEC)
     .addOption(
       new Option("--frame-size <bytes>", "bytes of the frames that are sent")
         .default(64, "64")
@@ -127,12 +117,14 @@ export function addBenchCommand(program: Command, context: Context): void {
     "connect",
     "a block back-end: how long a session takes to come up",
   )
-    .argument("<socket>", "path of the back-end's socket")
+    .argument("[socket]", "path of the back-end's socket")
+    .option(...EXEC)
     .addOption(
       new Option("--requests <number>", "sessions, one after another")
         .default(200, "200")
         .argParser(count(2 ** 31 - 1)),
     )
+    .addOption(timeoutOption)
     .action(async (socket, options) =>
       (await import("./connect.ts")).benchConnect(socket, options, context),
     );
@@ -140,5 +132,7 @@ export function addBenchCommand(program: Command, context: Context): void {
   bench.addCommand(block as unknown as Command);
   bench.addCommand(net as unknown as Command);
   bench.addCommand(connect as unknown as Command);
+  bench.addCommand(backendCommand(context) as unknown as Command);
+  bench.addCommand(compareCommand(context) as unknown as Command);
   program.addCommand(bench as unknown as Command);
 }

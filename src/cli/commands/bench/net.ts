@@ -1,13 +1,19 @@
-import { type NetTraffic, type NetWorkload, runNetBench } from "../../../load/index.ts";
+import {
+  type NetBenchResult,
+  type NetTraffic,
+  type NetWorkload,
+  runNetBench,
+} from "../../../load/index.ts";
 import type { BenchReport } from "../../../report/index.ts";
 import type { RingMode } from "../../../runtime/index.ts";
 import { type ConnectOptions, connectClient } from "../../connect-client.ts";
 import type { Context } from "../../context.ts";
+import { type ExecOptions, targetName, withBackend } from "../../exec-backend.ts";
 import { describeEnvironment, Disturbances } from "./environment.ts";
 import { type CourseDisplay, displayCourse } from "./course.ts";
 import { publish, type PublishOptions, readBaseline } from "./publish.ts";
 
-export interface BenchNetOptions extends ConnectOptions, PublishOptions {
+export interface BenchNetOptions extends ConnectOptions, PublishOptions, ExecOptions {
   readonly frameSize: number;
   readonly batch: number;
   readonly queues: number;
@@ -22,7 +28,7 @@ const DEFAULT_DURATION_MS = 5000;
 
 export async function benchNet(
   workload: NetWorkload,
-  socket: string,
+  socket: string | undefined,
   options: BenchNetOptions,
   context: Context,
 ): Promise<void> {
@@ -30,9 +36,9 @@ export async function benchNet(
   const { frameSize, batch, queues, threads, queueSize, completion, warmup } = options;
   const disturbances = new Disturbances();
   const course: CourseDisplay = displayCourse(context, "frames/s");
-  const result = await course.watch(
+  const load = async (path: string): Promise<NetBenchResult> =>
     runNetBench({
-      connect: async (more) => connectClient(socket, options, context, "net", more),
+      connect: async (more) => connectClient(path, options, context, "net", more),
       workload,
       frameBytes: frameSize,
       batch,
@@ -46,7 +52,9 @@ export async function benchNet(
       signal: context.signal,
       onStart: course.onStart,
       onSecond: course.onSecond,
-    }),
+    });
+  const result = await withBackend(socket, options, context, async (backend) =>
+    course.watch(load(backend.socket)),
   );
   const { sent, received } = result;
   // What comes back is what a loop is about.
@@ -57,7 +65,7 @@ export async function benchNet(
   const report: BenchReport = {
     schemaVersion: 1,
     bench: `net ${workload}`,
-    target: socket,
+    target: targetName(socket, options),
     options: {
       frameSize,
       batch,

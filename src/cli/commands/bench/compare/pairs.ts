@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { StateError } from "../../../../base/index.ts";
 
 /** One measurement: more is better, whatever the unit. */
 export type Sampler = () => Promise<number>;
@@ -29,6 +30,8 @@ export async function compare(ours: Sampler, theirs: Sampler, pairs: number): Pr
       const before = readTicks();
       const value = await sampler();
       const after = readTicks();
+      if (!(value > 0 && value < Infinity))
+        throw new StateError(`expected a sample above 0, got ${value}: nothing was measured`);
       const share = (after.steal - before.steal) / Math.max(1, after.all - before.all);
       if (share <= MAX_STEAL || attempt === MAX_REPEATS) return value;
       result.repeated += 1;

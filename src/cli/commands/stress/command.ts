@@ -1,0 +1,46 @@
+import { type Command, Option } from "@commander-js/extra-typings";
+import type { Context } from "../../context.ts";
+import { checked, commonCommand, timeoutOption } from "../../options.ts";
+import { parseDuration, parseInteger } from "../../units.ts";
+
+const count = (most: number) => checked(parseInteger(1, most));
+
+const HELP = `
+Without SOCKET and --exec the built-in back-end is under stress. In each round many clients write, read
+back and compare while others do not read what they asked for; connections come and leave without a
+word; clients are killed in the middle of a message and of I/O; then all compare again. It fails when
+a request fails, when data differs, and when descriptors, mappings or resident memory of the back-end
+or of the clients keep growing.
+
+The first 16 KiB of the disk for each client, and 16 KiB more, are written over.
+
+Back-ends that serve one session at a time, qemu-storage-daemon among them, need --clients 1.
+
+Examples:
+  $ vhost-user stress --duration 8h --clients 100
+  $ vhost-user stress --duration 10m --clients 1 --exec 'qemu-storage-daemon … {socket} …'`;
+
+export function addStressCommand(program: Command, context: Context): void {
+  const command = commonCommand("stress")
+    .description("a block back-end under clients, storms, kills and slow readers, for hours")
+    .argument("[socket]", "path of a listening block back-end")
+    .option("--exec <command>", "start this back-end; {socket} in it stands for the path")
+    .addOption(
+      new Option("--duration <duration>", "how long: 10m, 8h; the round under way is finished")
+        .default(60_000, "1m")
+        .argParser(checked(parseDuration)),
+    )
+    .option("--rounds <number>", "how many rounds in place of how long", count(1_000_000_000))
+    .addOption(
+      new Option("--clients <number>", "clients at once").default(16, "16").argParser(count(1000)),
+    )
+    .option("--overwrite", "write over a disk that is not blank")
+    .option("--json", "print one JSON document")
+    .addOption(timeoutOption)
+    .addHelpText("after", HELP);
+  command.action(async (socket, options) => {
+    const { runStress } = await import("./run.ts");
+    await runStress(socket, options, context);
+  });
+  program.addCommand(command as unknown as Command);
+}

@@ -1,0 +1,81 @@
+import { UsageError } from "../base/index.ts";
+import { makeRecordedFolder, ManagedProcess, startListening } from "../peers/index.ts";
+import { fillIn, splitWords } from "../suite/index.ts";
+import type { Context } from "./context.ts";
+
+/** How long a program may take until it listens, milliseconds. */
+const START_MS = 30_000;
+
+/** How a command is told of the back-end that it works on. */
+export interface ExecOptions {
+  /** A command that is a back-end, with `{socket}` in place of the path. */
+  readonly exec?: string | undefined;
+  readonly listen?: true | undefined;
+}
+
+/** A back-end that listens. */
+export interface ListeningBackend {
+  readonly socket: string;
+  /** Of a program that was started here. */
+  readonly process: ManagedProcess | undefined;
+}
+
+/**
+ * Works on the back-end that SOCKET names, or on one that is started for it and ended afterwards. When
+ * the work fails because the program ended, or the program does not listen, its last output is in the
+ * error.
+ *
+ * @throws {UsageError} not exactly one of the two, or no `{socket}`; {@link EnvironmentError} there is
+ *   no such program; {@link PeerClosedError | TimeoutError} it does not listen
+ */
+export async function withBackend<T>(
+  socket: string | undefined,
+  { exec, listen }: ExecOptions,
+  { signal }: Pick<Context, "signal">,
+  work: (backend: ListeningBackend) => Promise<T>,
+): Promise<T> {
+  if ((socket === undefined) === (exec === undefined))
+    throw new UsageError("expected either SOCKET or --exec COMMAND, got neither or both");
+  if (listen && exec !== undefined)
+    throw new UsageError("expected --exec with a program that listens, got --listen as well");
+  if (socket !== undefined) return work({ socket, process: undefined });
+  const words = splitWords(exec ?? "");
+  const folder = makeRecordedFolder("exec");
+  try {
+    const path = `${folder.path}/target.sock`;
+    const filled = wordsWithSocket(words, path);
+    const [program = "", ...args] = filled;
+    const start = async (): Promise<ManagedProcess> => ManagedProcess.spawn(program, args);
+    await using running = await startListening(path, start, { signal, timeoutMs: START_MS });
+    try {
+      return await work({ socket: path, process: running });
+    } catch (error) {
+      throw withOutput(error, running, signal);
+    }
+  } finally {
+    folder.remove();
+  }
+}
+
+/** What a report calls the target. */
+export function targetName(socket: string | undefined, { exec }: ExecOptions): string {
+  return socket ?? exec ?? "";
+}
+
+/** @throws {UsageError} the command does not say where the path goes */
+export function wordsWithSocket(words: readonly string[], path: string): string[] {
+  if (!words.some((word) => word.includes("{socket}")))
+    throw new UsageError(
+      "expected {socket} in the command, in place of the path of the socket, got none",
+    );
+  return fillIn(words, { socket: path });
+}
+
+/** What the program printed belongs to the failure, whatever it is of. */
+function withOutput(error: unknown, running: ManagedProcess, signal: AbortSignal): unknown {
+  if (signal.aborted || !(error instanceof Error) || error instanceof UsageError) return error;
+  if (running.exit === undefined && running.output === "") return error;
+  const how = running.exit === undefined ? "still runs" : "has ended";
+  error.message = running.describe(`${error.message}\n${running.name} (pid ${running.pid}) ${how}`);
+  return error;
+}

@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { findProgram } from "../../src/peers/index.ts";
+import { guardLeaks } from "../support/leak-guard.ts";
+import { Workspace } from "./support/index.ts";
+
+guardLeaks();
+
+const COMMAND = `${process.execPath} ${fileURLToPath(new URL("../../../bin/vhost-user.js", import.meta.url))}`;
+const LIBRARY = pathToFileURL(fileURLToPath(new URL("../../src/index.js", import.meta.url))).href;
+
+interface Told {
+  readonly rounds: number;
+  readonly clients: number;
+  readonly requests: number;
+  readonly target?: { readonly descriptors: number };
+  readonly faults: readonly string[];
+}
+
+test("stress has clients, storms, kills and slow readers work on the built-in back-end", async (t) => {
+  const space = new Workspace(t);
+  const words = ["stress", "--rounds", "2", "--clients", "5", "--json"];
+  const { code, stdout, stderr } = await space.run(words);
+  assert.equal(code, 0, stderr);
+  const told = JSON.parse(stdout) as Told;
+  assert.deepEqual([told.rounds, told.requests, told.faults], [2, 2 * 5 * 16, []]);
+  assert.ok((told.target?.descriptors ?? 0) > 0);
+});
+
+test("stress fails on data that is not what was written, and says in which round", async (t) => {
+  const space = new Workspace(t);
+  const exec = `${COMMAND} serve block --size 1M --socket {socket} --fault corrupt-read`;
+  const { code, stderr } = await space.run([
+    "stress",
+    "--rounds",
+    "2",
+    "--clients",
+    "2",
+    "--overwrite",
+    "--exec",
+    exec,
+  ]);
+  assert.equal(code, 1, stderr);
+  assert.match(
+    stderr,
+    /round 1: clients with verified I\/O: expected 2, got 0: .* of a client's share/,
+  );
+});
+
+test("stress finds a back-end whose descriptors become more and more", async (t) => {
+  const space = new Workspace(t);
+  const leaking = space.file(
+    "leaking.mjs",
+    `import { openSync } from "node:fs";
+import { BackendServer, BlockDevice, BlockStorage } from ${JSON.stringify(LIBRARY)};
+const storage = BlockStorage.memory(1 << 20);
+await BackendServer.listen(process.argv[2], {
+  device: () => new BlockDevice({ storage }),
+  onSession: () => openSync("/dev/null"),
+});
+`,
+  );
+  const exec = `${process.execPath} ${leaking} {socket}`;
+  const { code, stderr } = await space.run([
+    "stress",
+    "--rounds",
+    "12",
+    "--clients",
+    "1",
+    "--exec",
+    exec,
+    "--json",
+  ]);
+  assert.equal(code, 1, stderr);
+  assert.match(stderr, /the back-end's descriptors grow: from \d+ to \d+/);
+});
+
+test("stress leaves a disk with data on it alone", async (t) => {
+  const space = new Workspace(t);
+  space.file("image", Buffer.alloc(1 << 20, 1));
+  const { socket } = await space.serve(["--image", "image"]);
+  const { code, stderr } = await space.run(["stress", socket, "--rounds", "1"]);
+  assert.equal(code, 2, stderr);
+  assert.match(stderr, /expected a blank disk, there is data at byte 0; .* --overwrite/);
+});
+
+test(
+  "stress works on a qemu-storage-daemon, which serves one session at a time",
+  { skip: findProgram("qemu-storage-daemon") === undefined && "qemu-storage-daemon is missing" },
+  async (t) => {
+    const space = new Workspace(t);
+    const image = space.file("image", Buffer.alloc(1 << 20));
+    const node = `driver=file,node-name=n0,filename=${image}`;
+    const out =
+      "type=vhost-user-blk,id=e0,node-name=n0,addr.type=unix,addr.path={socket},writable=on";
+    const exec = `qemu-storage-daemon --blockdev ${node} --export ${out}`;
+    const words = ["stress", "--rounds", "2", "--clients", "1", "--exec", exec, "--json"];
+    const { code, stdout, stderr } = await space.run(words);
+    assert.equal(code, 0, stderr);
+    assert.equal((JSON.parse(stdout) as Told).rounds, 2);
+  },
+);
+
+test("a signal ends stress, and nothing is left of it", async (t) => {
+  const space = new Workspace(t);
+  const running = space.start(["stress", "--duration", "8h", "--clients", "2", "-v"]);
+  const deadline = performance.now() + 30_000;
+  while (space.survivors().length < 3 && performance.now() < deadline)
+    await new Promise((resolve) => setImmediate(resolve));
+  assert.equal((await running.stop("SIGINT")).code, 130);
+});
