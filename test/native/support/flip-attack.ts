@@ -92,8 +92,8 @@ export async function flipUnderDevice(
   try {
     const ring = locateRing(table, driver);
     let base = ringFormat(features.packed === true).freshBase;
-    const end = performance.now() + durationMs;
-    for (let round = 0; performance.now() < end; round += 1) {
+    const goesOn = course(durationMs, () => served > 0 && broken.size > 0);
+    for (let round = 0; goesOn(); round += 1) {
       const device = createDeviceQueue({ size: SIZE, memory: ring, space: table, features, base });
       for (let i = 0; i < 200 && device.broken === undefined; i += 1) {
         if (device.raw.format === "split") Atomics.add(device.raw.available, 1, 1);
@@ -128,6 +128,18 @@ export async function flipUnderDevice(
     "canaries",
   );
   return { flips: flipper.flips, served, broken };
+}
+
+/** How long an attack goes on at most until it has shown something, milliseconds. */
+const PATIENCE_MS = 30_000;
+
+/**
+ * Whether an attack goes on: for its time, and on a machine where the two threads hardly ever run
+ * at once, until it has shown something.
+ */
+function course(durationMs: number, hasShown: () => boolean): () => boolean {
+  const end = performance.now() + durationMs;
+  return () => performance.now() < end || (!hasShown() && performance.now() < end + PATIENCE_MS);
 }
 
 /** The driver half sends requests to a device half whose ring is rewritten meanwhile. */
@@ -170,8 +182,8 @@ export async function flipUnderDriver(
       tokens.delete(given);
       served += 1;
     };
-    const end = performance.now() + durationMs;
-    for (let round = 0; performance.now() < end; round += 1) {
+    const goesOn = course(durationMs, () => served > 0 && broken.size > 0);
+    for (let round = 0; goesOn(); round += 1) {
       for (let i = 0; i < 3 && driver.add(segments, 1, token); i += 1) {
         tokens.set(token, 1);
         token = (token + 1) & 0xffff;
