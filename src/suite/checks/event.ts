@@ -12,7 +12,7 @@ const DEVICE_SECTION = "VIRTIO 2.7.10, 2.7.10.2";
 /** VIRTQ_AVAIL_F_NO_INTERRUPT */
 const NO_INTERRUPT = 1;
 const IDLE_MS = 200;
-const ROUNDS = 2000;
+const ROUNDS = 600;
 /** Calls that may have been under way already, of 100 requests. */
 const FEW = 10;
 const LAST_INDICES = [65_531, 65_532, 65_533, 65_534, 65_535];

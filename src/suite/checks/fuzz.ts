@@ -10,16 +10,16 @@ import {
 import { nameOf, type Session } from "../drive/session.ts";
 
 const SECTION = "Header; Payload";
-const SESSIONS = 1000;
+const SESSIONS = 400;
 /** Between two looks at whether the target still serves. */
 const LOOK_AFTER = 100;
 const NOISE_BYTES = 64;
-const ROUNDS = 50;
+const ROUNDS = 20;
 const MAX_DESCRIPTORS = 12;
 
 /** Fewer where each session costs a process. */
 const times = ({ facts }: CheckContext, usual: number): number =>
-  facts.oneSession ? Math.ceil(usual / 50) : usual;
+  facts.oneSession ? Math.ceil(usual / 20) : usual;
 
 /** The session, or another one where it has ended or is not what it was. */
 async function alive(t: CheckContext, session: Session | undefined): Promise<Session> {
@@ -84,7 +84,7 @@ export const fuzz: readonly Check[] = [
     async run(t) {
       const before = await t.descriptors();
       let session: Session | undefined;
-      for (let round = 0; round < ROUNDS / 10; round += 1) {
+      for (let round = 0; round < ROUNDS / 5; round += 1) {
         for (const request of FRONTEND_REQUESTS) {
           session = await alive(t, session);
           const fds = randomDescriptors(t, Math.floor(t.random() * (MAX_DESCRIPTORS + 1)));

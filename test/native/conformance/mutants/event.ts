@@ -51,7 +51,7 @@ export const event: Readonly<Record<string, Mutant>> = {
   "event/1": fault("no-call"),
   "event/2": fault("spurious-calls"),
   "event/4": callsAlways("calls for every completion", () => true),
-  "event/5": losesCalls(200, "split"),
+  "event/5": losesCalls(100, "split"),
   "event/6": callsNot("takes event indices for numbers that do not wrap", () => (raw) => {
     return raw.format === "split" && Atomics.load(raw.used16, 1) <= usedEvent(raw);
   }),
