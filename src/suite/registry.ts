@@ -1,6 +1,8 @@
 import type { Check, FrontendCheck } from "./check.ts";
 import { ack } from "./checks/ack.ts";
 import { blk } from "./checks/blk.ts";
+import { config } from "./checks/config.ts";
+import { fs } from "./checks/fs.ts";
 import { fe } from "./checks/fe.ts";
 import { features } from "./checks/features.ts";
 import { framing } from "./checks/framing.ts";
@@ -45,6 +47,8 @@ export const checks: readonly Check[] = [
   inflight,
   log,
   blk,
+  config,
+  fs,
 ].flat();
 
 /** Every check of a front-end. */

@@ -59,6 +59,7 @@ async function survives(
   await up.session.alive();
   await up.ring.completion(t.times.callMs / 10);
   await t.survive(up.session, up.memory);
+  t.closeSessions();
   await (await diskOf(t)).read(0n, SECTOR_SIZE);
 }
 
@@ -396,6 +397,7 @@ export const blk: readonly Check[] = [
         const out = await disk.read(0n, disk.unit);
         judge("of a write", (await disk.ask(Out, { out })).written, 1);
       }
+      t.expect("used lengths beyond the room", disk.up.ring.queue.overlongCompletions, 0);
       const beyond = { sector: disk.config.capacity, room: disk.unit };
       const failed = await disk.attempt(In, beyond);
       if (failed === "closed" || failed.status === Ok) return;

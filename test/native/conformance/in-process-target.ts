@@ -3,12 +3,13 @@ import { type BackendOptions, BackendSession, type Device } from "../../../src/b
 import { ConnectError } from "../../../src/base/index.ts";
 import { BlockDevice, BlockStorage } from "../../../src/devices/block/index.ts";
 import { FsDevice, SharedFolder } from "../../../src/devices/fs/index.ts";
-import { NetDevice } from "../../../src/devices/net/index.ts";
+import { echoDevice } from "../../../src/devices/net/index.ts";
 import { type OwnedFd, processFigures, UnixSocket } from "../../../src/os/index.ts";
 import { ProtocolFeature } from "../../../src/protocol/index.ts";
 import type { ProcessEnd, Target, TargetProcess, TargetStory } from "../../../src/suite/index.ts";
 import { packageRoot } from "../../support/package-root.ts";
 import { type Bytewise, relayBytes } from "./byte-relay.ts";
+import { WceDisk } from "./wce-disk.ts";
 import type { Base, Mutant, World } from "./mutant.ts";
 
 const DISK_BYTES = 1 << 20;
@@ -35,8 +36,9 @@ export class InProcessTarget implements Target {
     this.#folder = folder;
     const device = (): Device => {
       if (folder !== undefined) return new FsDevice({ folder, queues: QUEUES });
-      if (base === "net") return new NetDevice({ queuePairs: QUEUES });
-      return new BlockDevice({ storage: this.#storage, queues: QUEUES });
+      if (base === "net") return echoDevice({ queuePairs: QUEUES, mtu: true });
+      const disk = new BlockDevice({ storage: this.#storage, queues: QUEUES });
+      return base === "wce" ? new WceDisk(disk) : disk;
     };
     const healthy: BackendOptions = { device, optional: ProtocolFeature.InbandNotifications };
     const world: World = {

@@ -8,7 +8,7 @@ import type { Channel, CloseReason, Frame, FrameHandler } from "../../../src/tra
 import type { DeviceQueue } from "../../../src/virtqueue/index.ts";
 
 /** Which of our healthy devices a mutant is made of; some for the sake of single checks. */
-export type Base = "block" | "net" | "fs" | "read-only";
+export type Base = "block" | "net" | "fs" | "read-only" | "wce";
 
 /** What a mutant can do to the process that it pretends to be. */
 export interface World {

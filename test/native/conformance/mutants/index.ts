@@ -1,6 +1,8 @@
 import type { Mutant } from "../mutant.ts";
 import { ack } from "./ack.ts";
 import { blk } from "./blk.ts";
+import { config } from "./config.ts";
+import { fs } from "./fs.ts";
 import { features } from "./features.ts";
 import { framing } from "./framing.ts";
 import { fuzz } from "./fuzz.ts";
@@ -42,4 +44,6 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   ...log,
   ...blk,
   ...fuzz,
+  ...config,
+  ...fs,
 };
