@@ -3,6 +3,10 @@ import { ack } from "./checks/ack.ts";
 import { blk } from "./checks/blk.ts";
 import { config } from "./checks/config.ts";
 import { fs } from "./checks/fs.ts";
+import { chan } from "./checks/chan.ts";
+import { status } from "./checks/status.ts";
+import { conn } from "./checks/conn.ts";
+import { fd } from "./checks/fd.ts";
 import { fe } from "./checks/fe.ts";
 import { features } from "./checks/features.ts";
 import { framing } from "./checks/framing.ts";
@@ -49,6 +53,10 @@ export const checks: readonly Check[] = [
   blk,
   config,
   fs,
+  chan,
+  status,
+  conn,
+  fd,
 ].flat();
 
 /** Every check of a front-end. */

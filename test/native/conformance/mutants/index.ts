@@ -3,6 +3,10 @@ import { ack } from "./ack.ts";
 import { blk } from "./blk.ts";
 import { config } from "./config.ts";
 import { fs } from "./fs.ts";
+import { chan } from "./chan.ts";
+import { status } from "./status.ts";
+import { conn } from "./conn.ts";
+import { fd } from "./fd.ts";
 import { features } from "./features.ts";
 import { framing } from "./framing.ts";
 import { fuzz } from "./fuzz.ts";
@@ -46,4 +50,8 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   ...fuzz,
   ...config,
   ...fs,
+  ...chan,
+  ...status,
+  ...conn,
+  ...fd,
 };

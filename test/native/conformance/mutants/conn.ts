@@ -1,0 +1,53 @@
+import type { BackendSession } from "../../../../src/backend/index.ts";
+import { FrontendRequest } from "../../../../src/protocol/index.ts";
+import { type Mutant, throughChannel } from "../mutant.ts";
+import { EventFd } from "../../../../src/os/index.ts";
+
+const { GetVringBase, SetVringKick } = FrontendRequest;
+
+/** Keeps a descriptor of each session that comes so far. */
+const leaks = (fault: string, request?: number): Mutant => ({
+  fault,
+  apply: (options, world) => ({
+    ...options,
+    channel: (inner) => {
+      if (request === undefined) world.leak(EventFd.create().descriptor);
+      return inner;
+    },
+    handler: (number, plain) => (payload, incoming) => {
+      if (number === request) world.leak(EventFd.create().descriptor);
+      return plain(payload, incoming);
+    },
+  }),
+});
+
+export const conn: Readonly<Record<string, Mutant>> = {
+  "conn/1": leaks("keeps a descriptor of each connection"),
+  "conn/2": leaks("keeps a descriptor of each session with rings", SetVringKick),
+  "conn/3": throughChannel("dies by SIGSEGV where a front-end goes and rings run", (world) => {
+    let running = 0;
+    let watched = false;
+    return {
+      request: (frame, channel) => {
+        if (frame.header.request === SetVringKick) running += 1;
+        if (frame.header.request === GetVringBase) running -= 1;
+        if (!watched) void channel.closed.then(() => running > 0 && world.crash("SIGSEGV"));
+        watched = true;
+        return frame;
+      },
+    };
+  }),
+  "conn/4": {
+    fault: "ends the session before for each that comes",
+    apply: (options) => {
+      let last: BackendSession | undefined;
+      return {
+        ...options,
+        onSession: (session) => {
+          last?.close();
+          last = session;
+        },
+      };
+    },
+  },
+};
