@@ -1,6 +1,7 @@
 import { ProtocolError } from "../base/index.ts";
 import type { OwnedFd } from "../os/index.ts";
 import {
+  acknowledgement,
   decodeLenient,
   type Direction,
   type DueReply,
@@ -96,7 +97,9 @@ export class Answerer {
       const refusal = error instanceof Error ? error : new Error(String(error));
       // What fails because the connection went away meanwhile was not refused.
       if (!this.#ended) this.#options.onRefused?.(refusal);
-      if (due.rule !== "ack") throw refusal;
+      // A look-up of a back-end has a reply of its own that is an acknowledgement as well.
+      const tells = this.#options.direction === "back-end" && due.codec === acknowledgement;
+      if (due.rule !== "ack" && !(due.rule === "own" && tells)) throw refusal;
       closeAll(incoming.replyFds);
       return due.codec.encode(FAILED);
     }

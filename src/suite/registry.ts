@@ -8,6 +8,8 @@ import { status } from "./checks/status.ts";
 import { conn } from "./checks/conn.ts";
 import { fd } from "./checks/fd.ts";
 import { fe } from "./checks/fe.ts";
+import { feChannel } from "./checks/fe-channel.ts";
+import { feReactions } from "./checks/fe-reactions.ts";
 import { features } from "./checks/features.ts";
 import { framing } from "./checks/framing.ts";
 import { fuzz } from "./checks/fuzz.ts";
@@ -60,4 +62,4 @@ export const checks: readonly Check[] = [
 ].flat();
 
 /** Every check of a front-end. */
-export const frontendChecks: readonly FrontendCheck[] = fe;
+export const frontendChecks: readonly FrontendCheck[] = [...fe, ...feReactions, ...feChannel];

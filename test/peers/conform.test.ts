@@ -100,7 +100,7 @@ test(
 test("QEMU's front-end passes", { skip: needsProgram("qemu-system-x86_64") }, async () => {
   const command =
     "qemu-system-x86_64 -M q35,memory-backend=ram -m 64 -object memory-backend-memfd,id=ram,size=64M,share=on " +
-    "-nodefaults -display none -chardev socket,id=disk,path={socket} -device vhost-user-blk-pci,chardev=disk " +
+    "-nodefaults -display none -chardev socket,id=disk,path={socket},reconnect=1 -device vhost-user-blk-pci,chardev=disk " +
     "-qmp unix:{qmp},server=on,wait=off";
   const target = new FrontendProgram(command, { timeoutMs: times.againMs });
   const results = await runFrontendChecks(frontendChecks, { target, device: "block", times });

@@ -2,6 +2,7 @@ import { Deferred, delay } from "../../base/index.ts";
 import type { OwnedFd, UnixSocket } from "../../os/index.ts";
 import {
   decodeLenient,
+  type Direction,
   FrontendRequest,
   type Header,
   HeaderFlag,
@@ -62,17 +63,26 @@ export class Session {
   readonly #channel: UnixChannel;
   readonly #exchange: Exchange;
   readonly #times: Times;
+  readonly #direction: Direction;
   readonly #frames: Received[] = [];
   readonly #fds: OwnedFd[] = [];
   #waiting: Deferred<void> | undefined;
   #closed: CloseReason | undefined;
 
-  constructor(name: string, socket: UnixSocket, exchange: Exchange, times: Times) {
+  /** @param direction whose requests travel: on a back-end's own channel the suite is the back-end */
+  constructor(
+    name: string,
+    socket: UnixSocket,
+    exchange: Exchange,
+    times: Times,
+    direction: Direction = "front-end",
+  ) {
     this.name = name;
+    this.#direction = direction;
     this.#exchange = exchange;
     this.#times = times;
     this.#socket = socket;
-    this.#channel = new UnixChannel(socket, { maxPayload: MAX_PAYLOAD });
+    this.#channel = new UnixChannel(socket, { maxPayload: MAX_PAYLOAD, direction });
     void this.#channel.closed.then((reason) => {
       this.#closed = reason;
       if (reason.by !== "local") exchange.note(name, `closed: ${reason.error.message}`);
@@ -86,7 +96,7 @@ export class Session {
       const fds = frame.fds.splice(0);
       this.#fds.push(...fds);
       this.#frames.push({ header: frame.header, payload: frame.payload, fds });
-      this.#exchange.message(this.name, "<", frame.header, frame.payload, fds.length);
+      this.#message("<", frame, fds.length);
       this.#waiting?.resolve();
     });
   }
@@ -104,7 +114,7 @@ export class Session {
   async send(request: number, payload?: unknown, options: SendOptions = {}): Promise<void> {
     const frame = frameOf(request, payload, options);
     const { fds = [] } = options;
-    this.#exchange.message(this.name, ">", frame.header, frame.payload, fds.length);
+    this.#message(">", frame, fds.length);
     await this.#channel.sendBytes(frameBytes(frame), fds).catch(() => undefined);
   }
 
@@ -285,6 +295,10 @@ export class Session {
     this.#channel.close();
     for (const fd of this.#fds) fd.close();
     this.#frames.length = 0;
+  }
+
+  #message(way: ">" | "<", { header, payload }: Frame, fds: number): void {
+    this.#exchange.message(this.name, way, header, payload, fds, this.#direction);
   }
 
   #hang(what: string): CheckFailure {

@@ -6,7 +6,7 @@ import { type DeviceName, FrontendRequest } from "../../protocol/index.ts";
 import { Exchange } from "../exchange.ts";
 import { CheckFailure } from "../failure.ts";
 import { Findings } from "../findings.ts";
-import { endText } from "../target/target.ts";
+import { endText, type ProcessEnd } from "../target/target.ts";
 import type { Times } from "../times.ts";
 import { type Message, Mock, type MockOptions } from "./mock.ts";
 import type { FrontendRun, FrontendTarget } from "./target.ts";
@@ -21,6 +21,9 @@ export interface Talk {
   readonly mock: Mock;
 }
 
+/** Whether what a check waits for has happened. */
+export type Done = (mock: Pick<Mock, "messages" | "conversations">) => boolean;
+
 /** What a check of a front-end is given. */
 export class FrontendContext extends Findings {
   readonly target: FrontendTarget;
@@ -28,6 +31,9 @@ export class FrontendContext extends Findings {
   readonly times: Times;
   readonly exchange: Exchange;
   readonly #talks: Talk[] = [];
+  readonly #ends: ProcessEnd[] = [];
+  readonly #closing: { close(): void }[] = [];
+  #output = "";
   readonly #folders: string[] = [];
 
   constructor(target: FrontendTarget, device: DeviceName, times: Times) {
@@ -55,40 +61,87 @@ export class FrontendContext extends Findings {
   }
 
   /**
-   * {@link boot}, and then waits until the front-end has started a ring and goes quiet, or has
+   * {@link boot}, and then waits until `done` says so and the front-end goes quiet, or it has
    * ended, or time is over.
    *
-   * @returns what it sent
+   * @param done default: the front-end has started a ring
    * @throws {CheckFailure} it sent nothing at all
    */
-  async talk(options: MockOptions = {}): Promise<readonly Message[]> {
-    const { mock, run } = await this.boot(options);
+  async meet(options: MockOptions = {}, done: Done = hasStarted): Promise<Talk> {
+    const talk = await this.boot(options);
+    await this.settled(talk, done);
+    const { mock, run } = talk;
+    if (mock.messages.length > 0) return talk;
+    const actual = run.end ? `nothing; it ${endText(run.end)}` : "nothing";
+    throw new CheckFailure("expected the front-end to connect", { expected: "messages", actual });
+  }
+
+  /** As {@link meet}; what the front-end sent. @throws {CheckFailure} */
+  async talk(options: MockOptions = {}, done: Done = hasStarted): Promise<readonly Message[]> {
+    return (await this.meet(options, done)).mock.messages;
+  }
+
+  /** Waits as {@link meet} does. Returns whether `done` was true in the end. */
+  async settled({ mock, run }: Talk, done: Done): Promise<boolean> {
     const deadline = performance.now() + 2 * this.times.againMs;
     const quietMs = this.times.answerMs * QUIET;
     let count = 0;
     let since = performance.now();
     while (run.end === undefined && performance.now() < deadline) {
       await delay(LOOK_MS);
-      const { messages } = mock;
-      if (messages.length !== count) since = performance.now();
-      count = messages.length;
-      if (this.#hasStarted(messages) && performance.now() - since > quietMs) break;
+      const { length } = mock.messages;
+      if (length !== count) since = performance.now();
+      count = length;
+      if (done(mock) && performance.now() - since > quietMs) break;
     }
     // What a front-end that has ended sent before is still on its way.
     if (run.end) await mock.drained(this.times.answerMs);
-    if (mock.messages.length > 0) return mock.messages;
-    const actual = run.end ? `nothing; it ${endText(run.end)}` : "nothing";
-    throw new CheckFailure("expected the front-end to connect", { expected: "messages", actual });
+    return done(mock);
+  }
+
+  /**
+   * The front-end lives, or has ended in an orderly way.
+   *
+   * @throws {CheckFailure} it was killed by a signal, or does not answer its monitor
+   */
+  async survives({ run }: Talk, what: string): Promise<void> {
+    const { end } = run;
+    if (end !== undefined && end.signal !== null) {
+      this.fail(what, "a front-end that goes on, or ends in an orderly way", endText(end), "FAIL");
+    }
+    if (end !== undefined || !this.target.hasMonitor) return;
+    const monitor = await run.monitor();
+    await monitor.execute("query-status").catch((error: unknown) => {
+      if (run.end?.signal === null) return;
+      const actual = run.end ? endText(run.end) : String(error);
+      this.fail(what, "a front-end that answers its monitor", actual, "FAIL");
+    });
+  }
+
+  /** Closes it at the end of the check. */
+  closing<T extends { close(): void }>(resource: T): T {
+    this.#closing.push(resource);
+    return resource;
+  }
+
+  /** Ends a front-end before the check does, where a check starts many. */
+  async leave(talk: Talk): Promise<void> {
+    const { end } = talk.run;
+    if (end) this.#ends.push(end);
+    await talk.run.stop();
+    await talk.mock.close();
+    this.#output += talk.run.output;
+    this.#talks.splice(this.#talks.indexOf(talk), 1);
   }
 
   /** What the front-ends printed. */
   get output(): string {
-    return this.#talks.map(({ run }) => run.output).join("");
+    return this.#output + this.#talks.map(({ run }) => run.output).join("");
   }
 
   /** Front-ends that ended by themselves. */
-  get ends() {
-    return this.#talks.flatMap(({ run }) => run.end ?? []);
+  get ends(): readonly ProcessEnd[] {
+    return [...this.#ends, ...this.#talks.flatMap(({ run }) => run.end ?? [])];
   }
 
   /** Ends front-ends and mocks. */
@@ -97,10 +150,11 @@ export class FrontendContext extends Findings {
       await run.stop();
       await mock.close();
     }
+    for (const resource of this.#closing.splice(0)) resource.close();
     for (const folder of this.#folders) rmSync(folder, { recursive: true, force: true });
   }
-
-  #hasStarted(messages: readonly Message[]): boolean {
-    return messages.some(({ header }) => header.request === FrontendRequest.SetVringKick);
-  }
 }
+
+/** Whether the front-end has started a ring. */
+export const hasStarted: Done = ({ messages }) =>
+  messages.some(({ header }) => header.request === FrontendRequest.SetVringKick);

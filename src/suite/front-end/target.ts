@@ -1,5 +1,10 @@
 import type { ProcessEnd } from "../target/target.ts";
-import type { Monitor } from "./monitor.ts";
+
+/** What a machine is driven by; the commands are those of QEMU's monitor protocol. */
+export interface Machine {
+  /** @throws {Error} it refuses, or does not answer */
+  execute(command: string, args?: Readonly<Record<string, unknown>>): Promise<unknown>;
+}
 
 /** A front-end that runs. */
 export interface FrontendRun {
@@ -14,7 +19,7 @@ export interface FrontendRun {
    *
    * @throws {CheckSkip} it has none
    */
-  monitor(): Promise<Monitor>;
+  monitor(): Promise<Machine>;
   /** Ends it, where it still runs. */
   stop(): Promise<void>;
 }

@@ -4,7 +4,8 @@ import { WrappedQueue } from "../../../src/mutants/wrapped-queue.ts";
 import type { Bytewise } from "./byte-relay.ts";
 import type { OwnedFd } from "../../../src/os/index.ts";
 import type { RequestHandler } from "../../../src/session/index.ts";
-import type { Channel, CloseReason, Frame, FrameHandler } from "../../../src/transport/index.ts";
+import { type Passing, PassingChannel } from "../../../src/suite/front-end/passing-channel.ts";
+import type { Frame } from "../../../src/transport/index.ts";
 import type { DeviceQueue } from "../../../src/virtqueue/index.ts";
 
 /** Which of our healthy devices a mutant is made of; some for the sake of single checks. */
@@ -42,14 +43,6 @@ export function fault(use: string, base: Base = "block"): Mutant {
     base,
     apply: (options) => applyFaults([parsed], options),
   };
-}
-
-/** What {@link throughChannel} does with the messages that pass; left out: they pass. */
-export interface Passing {
-  /** A request, before it is served; undefined: it is swallowed. */
-  readonly request?: (frame: Frame, channel: Channel) => Frame | undefined;
-  /** A reply or acknowledgement, in place of sending it. */
-  readonly reply?: (frame: Frame, channel: Channel) => Promise<void>;
 }
 
 /** A mutant whose messages are tampered with. @param make once a connection */
@@ -158,39 +151,6 @@ export function hangsOn(
     },
     base,
   );
-}
-
-class PassingChannel implements Channel {
-  readonly #channel: Channel;
-  readonly #passing: Passing;
-
-  constructor(channel: Channel, passing: Passing) {
-    this.#channel = channel;
-    this.#passing = passing;
-  }
-
-  get closed(): Promise<CloseReason> {
-    return this.#channel.closed;
-  }
-
-  async send(frame: Frame): Promise<void> {
-    return this.#passing.reply?.(frame, this.#channel) ?? this.#channel.send(frame);
-  }
-
-  async sendBytes(bytes: Uint8Array, fds: readonly OwnedFd[]): Promise<void> {
-    return this.#channel.sendBytes(bytes, fds);
-  }
-
-  onFrame(handler: FrameHandler): void {
-    this.#channel.onFrame(async (frame) => {
-      const passed = this.#passing.request ? this.#passing.request(frame, this) : frame;
-      if (passed !== undefined) await handler(passed);
-    });
-  }
-
-  close(reason?: Error): void {
-    this.#channel.close(reason);
-  }
 }
 
 /** What {@link throughQueue} does in place of a ring; left out: as the ring does it. */
