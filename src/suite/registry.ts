@@ -1,6 +1,7 @@
 import type { Check, FrontendCheck } from "./check.ts";
 import { ack } from "./checks/ack.ts";
 import { blk } from "./checks/blk.ts";
+import { blkRanges } from "./checks/blk-ranges.ts";
 import { config } from "./checks/config.ts";
 import { fs } from "./checks/fs.ts";
 import { chan } from "./checks/chan.ts";
@@ -53,6 +54,7 @@ export const checks: readonly Check[] = [
   inflight,
   log,
   blk,
+  blkRanges,
   config,
   fs,
   chan,

@@ -5,45 +5,23 @@ import {
   blockStatusName,
   ID_BYTES,
   SECTOR_SIZE,
-  WRITE_ZEROES_UNMAP,
 } from "../../devices/block/layout.ts";
 import { ProtocolFeature } from "../../protocol/index.ts";
-import type { Check, Needs } from "../check.ts";
+import type { Check } from "../check.ts";
 import type { CheckContext } from "../context.ts";
 import { blockHeader } from "../drive/block.ts";
-import { type Disk, type DiskRange, diskOf } from "../drive/disk.ts";
+import { diskOf } from "../drive/disk.ts";
 import { HandSplit } from "../drive/hand-split.ts";
+import { DEVICE, DRIVER, NEEDS, needing, noise, writableDisk } from "./blk-common.ts";
 import { POISON } from "../drive/memory.ts";
 import { cutInto, piecesOf } from "../drive/pieces.ts";
 
-const { Discard, Flush, GetId, In, Out, WriteZeroes } = BlockRequest;
+const { Flush, GetId, In, Out } = BlockRequest;
 const { IoError, Ok, Unsupported } = BlockStatus;
 const REQUESTS = "VIRTIO 5.2.6";
-const DRIVER = "VIRTIO 5.2.6, 5.2.6.1";
-const DEVICE = "VIRTIO 5.2.6.2";
-const NEEDS = { device: ["block"], protocol: ProtocolFeature.Config } as const;
 const ZONE_TYPES = [15, 16, 18, 20, 22, 24, 26];
 const BEYOND_ALL = 2n ** 64n - 1n;
 const MAX_RING = 1024;
-/** Blocks of a range that is zeroed, and of what is left of each side of it. */
-const RANGE_BLOCKS = 8;
-
-const needing = (virtio: bigint): Needs => ({ ...NEEDS, virtio });
-
-/** Bytes that differ from run to run. */
-function noise(t: CheckContext, length: number): Uint8Array {
-  return Uint8Array.from({ length }, () => t.random() * 256);
-}
-
-/** @throws {CheckSkip} nothing may be written */
-async function writableDisk(t: CheckContext, virtio = 0n): Promise<Disk> {
-  if ((t.facts.virtio & BlockFeature.ReadOnly) !== 0n) t.skip("the disk is read-only");
-  return diskOf(t, virtio);
-}
-
-function expectStatus(t: CheckContext, what: string, status: number, expected: number): void {
-  t.expect(what, blockStatusName(status), blockStatusName(expected));
-}
 
 /** A request that breaks the rules of its form: any answer, or a close, and nothing else. */
 async function survives(
@@ -61,34 +39,6 @@ async function survives(
   await t.survive(up.session, up.memory);
   t.closeSessions();
   await (await diskOf(t)).read(0n, SECTOR_SIZE);
-}
-
-/** Ranges beyond the end of the disk are refused. */
-async function refusesBeyond(t: CheckContext, type: number, feature: bigint): Promise<void> {
-  if ((t.facts.virtio & feature) === 0n) return;
-  const disk = await writableDisk(t, feature);
-  const sectors = 2 * (disk.unit / SECTOR_SIZE);
-  const status = await disk.ranges(type, [{ sector: disk.last, sectors }]);
-  const right = blockStatusName(IoError);
-  const what = `type ${type} beyond the end`;
-  if (status !== IoError) t.warn(what, right, blockStatusName(status));
-  t.closeSessions();
-}
-
-/** Zeroes some blocks, and looks at them and at their neighbours. */
-async function zeroes(t: CheckContext, disk: Disk, flags: number): Promise<void> {
-  const { unit } = disk;
-  const side = RANGE_BLOCKS * unit;
-  const bytes = noise(t, 3 * side);
-  await disk.keeping(0n, bytes.length, async () => {
-    await disk.write(0n, bytes);
-    const sectors = side / SECTOR_SIZE;
-    const range: DiskRange = { sector: BigInt(sectors), sectors, flags };
-    expectStatus(t, `flags ${flags}`, await disk.ranges(WriteZeroes, [range]), Ok);
-    bytes.fill(0, side, 2 * side);
-    const same = Buffer.compare(await disk.read(0n, bytes.length), bytes) === 0;
-    t.expectThat(`flags ${flags}`, same, "zeroes in the range alone", "other bytes");
-  });
 }
 
 export const blk: readonly Check[] = [
@@ -260,90 +210,6 @@ export const blk: readonly Check[] = [
       const before = await disk.read(0n, disk.unit);
       await disk.expectStatus(IoError, Out, { out: before.map((byte) => byte ^ 0xff) });
       t.expect("the block afterwards", await disk.read(0n, disk.unit), before);
-    },
-  },
-  {
-    id: "blk/13",
-    title: "DISCARD succeeds within its limits, and is refused beyond them",
-    strength: "MUST",
-    section: DRIVER,
-    needs: needing(BlockFeature.Discard),
-    hostile: true,
-    async run(t) {
-      const disk = await writableDisk(t, BlockFeature.Discard);
-      const { maxDiscardSeg, maxDiscardSectors } = disk.config;
-      const sectors = disk.unit / SECTOR_SIZE;
-      const one: DiskRange = { sector: 0n, sectors };
-      await disk.keeping(0n, disk.unit, async () => {
-        expectStatus(t, "one range", await disk.ranges(Discard, [one]), Ok);
-        const beyond: [string, DiskRange[]][] = [];
-        if (maxDiscardSeg < MAX_RING)
-          beyond.push(["too many ranges", Array<DiskRange>(maxDiscardSeg + 1).fill(one)]);
-        // Where the disk has no more, the number alone is too large.
-        if (maxDiscardSectors < 0xffff_ffff)
-          beyond.push([
-            "too many sectors",
-            [{ sector: disk.last, sectors: maxDiscardSectors + 1 }],
-          ]);
-        for (const [what, ranges] of beyond) {
-          const status = await disk.ranges(Discard, ranges);
-          if (status === Ok) t.warn(what, "an error", blockStatusName(status));
-        }
-      });
-    },
-  },
-  {
-    id: "blk/14",
-    title: "DISCARD with the unmap flag is not supported",
-    strength: "MUST",
-    section: DEVICE,
-    needs: needing(BlockFeature.Discard),
-    async run(t) {
-      const disk = await writableDisk(t, BlockFeature.Discard);
-      const range = { sector: 0n, sectors: disk.unit / SECTOR_SIZE, flags: WRITE_ZEROES_UNMAP };
-      await disk.keeping(0n, disk.unit, async () => {
-        expectStatus(t, "the unmap flag", await disk.ranges(Discard, [range]), Unsupported);
-      });
-    },
-  },
-  {
-    id: "blk/15",
-    title: "WRITE_ZEROES zeroes its range and nothing else",
-    strength: "MUST",
-    section: DEVICE,
-    needs: needing(BlockFeature.WriteZeroes),
-    async run(t) {
-      const disk = await writableDisk(t, BlockFeature.WriteZeroes);
-      if (disk.size < 3 * RANGE_BLOCKS * disk.unit) t.skip("the disk is too small");
-      for (const flags of [0, WRITE_ZEROES_UNMAP]) await zeroes(t, disk, flags);
-    },
-  },
-  {
-    id: "blk/16",
-    title: "unknown flags of a range are not supported",
-    strength: "MUST",
-    section: DEVICE,
-    needs: needing(BlockFeature.WriteZeroes),
-    async run(t) {
-      const disk = await writableDisk(t, BlockFeature.WriteZeroes | BlockFeature.Discard);
-      const range = { sector: 0n, sectors: disk.unit / SECTOR_SIZE, flags: 2 };
-      await disk.keeping(0n, disk.unit, async () => {
-        expectStatus(t, "flags 2", await disk.ranges(WriteZeroes, [range]), Unsupported);
-        if ((t.facts.virtio & BlockFeature.Discard) === 0n) return;
-        expectStatus(t, "flags 2", await disk.ranges(Discard, [range]), Unsupported);
-      });
-    },
-  },
-  {
-    id: "blk/17",
-    title: "ranges beyond the end are an I/O error",
-    strength: "SHOULD",
-    section: DRIVER,
-    needs: needing(BlockFeature.WriteZeroes),
-    hostile: true,
-    async run(t) {
-      await refusesBeyond(t, Discard, BlockFeature.Discard);
-      await refusesBeyond(t, WriteZeroes, BlockFeature.WriteZeroes);
     },
   },
   {
