@@ -8,9 +8,10 @@
  * The last line is `N passed, N failed, N skipped`. A step that is no test (build, lint) and fails
  * counts as one failure, so that "0 failed" always goes with exit code 0.
  */
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { install, installCommand, missingPackages } from "./install-peers.mjs";
@@ -54,14 +55,24 @@ function testFiles(tier) {
     .map((path) => join(root, "dist", "test", tier, path.replace(/\.ts$/, ".js")));
 }
 
-function runTier(tier) {
+/**
+ * Runs a tier to its end, or until a signal comes. All temporary files of its tests lie in a folder
+ * that is removed afterwards: a test file that crashed, or was ended, removes nothing itself.
+ *
+ * @returns the signal
+ */
+async function runTier(tier) {
   const files = testFiles(tier);
   say(`\n== ${tier}: ${files.length} files`);
-  if (files.length === 0) return say(`no tests in test/${tier} yet`);
-  const directory = mkdtempSync(join(tmpdir(), "vhost-user-test-"));
+  if (files.length === 0) {
+    say(`no tests in test/${tier} yet`);
+    return undefined;
+  }
+  // A short name: what is below it leads to sockets, whose paths may have 107 bytes.
+  const directory = mkdtempSync(join(tmpdir(), "vu-"));
   const totalsFile = join(directory, "totals.json");
   const { concurrency, timeoutMs } = tiers[tier];
-  const { status } = spawnSync(
+  const runner = spawn(
     process.execPath,
     [
       "--test",
@@ -73,8 +84,20 @@ function runTier(tier) {
       `--test-reporter-destination=${totalsFile}`,
       ...files,
     ],
-    { cwd: root, stdio: ["ignore", "inherit", "inherit"] },
+    {
+      cwd: root,
+      stdio: ["ignore", "inherit", "inherit"],
+      env: { ...process.env, TMPDIR: directory },
+    },
   );
+  let interruption;
+  const end = (signal) => {
+    interruption = signal;
+    runner.kill(signal);
+  };
+  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, end);
+  const [status] = await once(runner, "exit");
+  for (const signal of ["SIGINT", "SIGTERM"]) process.off(signal, end);
   const text = existsSync(totalsFile) ? readFileSync(totalsFile, "utf8") : "";
   rmSync(directory, { recursive: true, force: true });
   const result = text === "" ? { passed: 0, failed: 0, skipped: 0, notes: [] } : JSON.parse(text);
@@ -82,6 +105,7 @@ function runTier(tier) {
   if (status !== 0 && result.failed === 0) result.failed = 1;
   for (const key of ["passed", "failed", "skipped"]) total[key] += result[key];
   total.notes.push(...result.notes);
+  return interruption;
 }
 
 async function providePeers() {
@@ -107,7 +131,10 @@ async function main(names) {
     if (wanted.includes("peers")) await providePeers();
     if (wanted.includes("lint")) step("lint", "npm", ["run", "--silent", "lint"]);
     const wantedTiers = Object.keys(tiers).filter((tier) => wanted.includes(tier));
-    for (const tier of wantedTiers) runTier(tier);
+    for (const tier of wantedTiers) {
+      const signal = await runTier(tier);
+      if (signal !== undefined) return 128 + constants.signals[signal];
+    }
     if (wantedTiers.length > 0 && total.passed + total.failed === 0) {
       say("\nnot a single test was run");
       total.failed++;

@@ -152,7 +152,7 @@ function assertShape(command: string, actual: string, shown: readonly string[]):
 
 function shape(line: string): string {
   return line
-    .replaceAll(/vhost-user-demo-\w+/g, "vhost-user-demo")
+    .replaceAll(/\S*\/vhost-user-demo-\w+/g, "/tmp/vhost-user-demo")
     .replaceAll(/0x[0-9a-f]+|\d+(?:\.\d+)?/g, "#")
     .replaceAll(/ +/g, " ");
 }
