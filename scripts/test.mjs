@@ -10,7 +10,7 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -70,6 +70,8 @@ async function runTier(tier) {
   }
   // A short name: what is below it leads to sockets, whose paths may have 107 bytes.
   const directory = mkdtempSync(join(tmpdir(), "vu-"));
+  // Tests that become somebody else have to get through to folders of their own.
+  chmodSync(directory, 0o711);
   const totalsFile = join(directory, "totals.json");
   const { concurrency, timeoutMs } = tiers[tier];
   const runner = spawn(

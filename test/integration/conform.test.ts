@@ -124,7 +124,8 @@ test("shards merge into the whole; a baseline makes expected what is known", asy
 
 test("--front-end judges our client", async (t) => {
   const workspace = new Workspace(t);
-  const client = `${process.execPath} ${commandPath} io block read {socket} --length 4096 --out {dir}/out`;
+  // One that stays until it is ended.
+  const client = `${process.execPath} ${commandPath} bench block {socket} --seconds 60m`;
   const { code, stdout } = await workspace.run([
     "conform",
     "--front-end",
