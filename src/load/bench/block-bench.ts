@@ -49,7 +49,6 @@ export interface BlockBenchOptions extends CourseOptions {
   readonly verify: boolean;
   /** Writes over a device that is not blank. */
   readonly overwrite: boolean;
-  readonly packed?: boolean | undefined;
 }
 
 /** What a load came to, all queues together. */
@@ -75,7 +74,6 @@ export async function runBlockBench(options: BlockBenchOptions): Promise<LoadRes
   const memoryBytes = size * RING_BYTES + slotBytes(depth, blockBytes) + 65_536;
   await using client = await connect({
     deviceFeatures: BLOCK_DRIVER_FEATURES,
-    packed: options.packed,
     memory: { size: queues * (memoryBytes + 4096) },
   });
   const span = await expectDevice(client, options);

@@ -32,7 +32,6 @@ export interface NetBenchOptions extends CourseOptions {
   /** Entries of each ring. */
   readonly ringSize: number;
   readonly completion: RingMode;
-  readonly packed: boolean;
   readonly warmUpMs: number;
   readonly durationMs: number;
 }
@@ -56,7 +55,7 @@ export interface NetTraffic {
  * @throws {UsageError} the device does not have what was asked for; and whatever the client throws
  */
 export async function runNetBench(options: NetBenchOptions): Promise<NetBenchResult> {
-  const { queuePairs, ringSize, frameBytes, completion, packed } = options;
+  const { queuePairs, ringSize, frameBytes, completion } = options;
   if (options.batch > ringSize)
     throw new UsageError(
       `expected a batch of at most ${ringSize}, the ring's size, got ${options.batch}`,
@@ -65,7 +64,6 @@ export async function runNetBench(options: NetBenchOptions): Promise<NetBenchRes
   const memoryBytes = ringSize * RING_BYTES + netLoadBytes(ringSize, room) + 65_536;
   await using client = await options.connect({
     deviceFeatures: NetFeature.Mq,
-    packed,
     memory: { size: 2 * queuePairs * (memoryBytes + 4096) },
   });
   await expectQueuePairs(client, queuePairs);

@@ -62,7 +62,6 @@ export async function benchBlock(
       seed,
       verify: options.verify === true,
       overwrite: options.overwrite === true,
-      packed: options.packed === true,
       signal: context.signal,
       stallMs: STALL_MS,
       onStart: course.onStart,

@@ -46,7 +46,6 @@ export async function benchNet(
       threads,
       ringSize: queueSize,
       completion,
-      packed: options.packed === true,
       warmUpMs: warmup,
       durationMs: options.seconds ?? DEFAULT_DURATION_MS,
       signal: context.signal,

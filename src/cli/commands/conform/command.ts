@@ -3,8 +3,9 @@ import { deviceNames, parseDeviceName } from "../../../protocol/index.ts";
 import { UsageError } from "../../../base/index.ts";
 import type { Context } from "../../context.ts";
 import { checked, commonCommand } from "../../options.ts";
-import { parseDuration, parseInteger, parseList } from "../../units.ts";
-import { parseFactor, parseProfile, parseShard, parseStrength } from "./values.ts";
+import { parseInteger, parseList } from "../../units.ts";
+import { checkTimeoutOption, timeoutFactorOption } from "./shared-options.ts";
+import { parseProfile, parseShard, parseStrength } from "./values.ts";
 
 const HELP = `
 SOCKET is the path of a listening back-end. With --exec the suite starts one itself, watches its
@@ -55,16 +56,8 @@ export function addConformCommand(program: Command, context: Context): void {
     .option("--list", "print the checks that would be made, and make none; needs no target")
     .option("--dry-run", "look at the target, print what would be made or skipped, and make none")
     .option("--strict", "WARN fails as well")
-    .addOption(
-      new Option("--timeout <duration>", "for one check as a whole")
-        .default(30_000, "30s")
-        .argParser(checked(parseDuration)),
-    )
-    .addOption(
-      new Option("--timeout-factor <number>", "multiplies every wait, for slow targets")
-        .default(1)
-        .argParser(checked(parseFactor)),
-    )
+    .addOption(checkTimeoutOption)
+    .addOption(timeoutFactorOption)
     .addOption(
       new Option(
         "--seed <number>",

@@ -1,8 +1,9 @@
 import { type Command, Option } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
 import { checked, commonCommand } from "../../options.ts";
-import { parseDuration, parseInteger } from "../../units.ts";
-import { parseFactor, parseProfile } from "../conform/values.ts";
+import { parseInteger } from "../../units.ts";
+import { checkTimeoutOption, timeoutFactorOption } from "../conform/shared-options.ts";
+import { parseProfile } from "../conform/values.ts";
 
 const HELP = `
 TARGETS is a file of JSON:
@@ -25,16 +26,8 @@ export function addMatrixCommand(program: Command, context: Context): void {
     .option("--only <pattern...>", "these checks")
     .addOption(new Option("--profile <name>", "a set of checks").argParser(checked(parseProfile)))
     .option("--strict", "WARN fails as well")
-    .addOption(
-      new Option("--timeout <duration>", "for one check as a whole")
-        .default(30_000, "30s")
-        .argParser(checked(parseDuration)),
-    )
-    .addOption(
-      new Option("--timeout-factor <number>", "multiplies every wait, for slow targets")
-        .default(1)
-        .argParser(checked(parseFactor)),
-    )
+    .addOption(checkTimeoutOption)
+    .addOption(timeoutFactorOption)
     .addOption(
       new Option("--seed <number>", "what random inputs begin with")
         .default(1)

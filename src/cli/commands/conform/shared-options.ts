@@ -1,0 +1,16 @@
+/** Options of everything that makes checks. */
+import { Option } from "@commander-js/extra-typings";
+import { checked } from "../../options.ts";
+import { parseDuration } from "../../units.ts";
+import { parseFactor } from "./values.ts";
+
+export const checkTimeoutOption = new Option("--timeout <duration>", "for one check as a whole")
+  .default(30_000, "30s")
+  .argParser(checked(parseDuration));
+
+export const timeoutFactorOption = new Option(
+  "--timeout-factor <number>",
+  "multiplies every wait, for slow targets",
+)
+  .default(1)
+  .argParser(checked(parseFactor));
