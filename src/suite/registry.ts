@@ -6,6 +6,7 @@ import { config } from "./checks/config.ts";
 import { fs } from "./checks/fs.ts";
 import { chan } from "./checks/chan.ts";
 import { status } from "./checks/status.ts";
+import { devstate } from "./checks/devstate.ts";
 import { conn } from "./checks/conn.ts";
 import { fd } from "./checks/fd.ts";
 import { fe } from "./checks/fe.ts";
@@ -59,6 +60,7 @@ export const checks: readonly Check[] = [
   fs,
   chan,
   status,
+  devstate,
   conn,
   fd,
 ].flat();

@@ -177,9 +177,12 @@ export class Session {
    *
    * @throws {CheckFailure} neither: the target hangs
    */
-  async answerOrEnd(what: string): Promise<Received | "closed"> {
-    const next = await this.next();
-    if (next === "silence") throw this.#hang(what);
+  async answerOrEnd(
+    what: string,
+    timeoutMs: number = this.#times.answerMs,
+  ): Promise<Received | "closed"> {
+    const next = await this.next(timeoutMs);
+    if (next === "silence") throw hang(what, timeoutMs);
     return next;
   }
 
@@ -301,14 +304,6 @@ export class Session {
     this.#exchange.message(this.name, way, header, payload, fds, this.#direction);
   }
 
-  #hang(what: string): CheckFailure {
-    return new CheckFailure(`${what}: neither an answer nor the end of the connection`, {
-      grade: "FAIL",
-      expected: "an answer or a close",
-      actual: `nothing within ${this.#times.answerMs} ms: the target hangs`,
-    });
-  }
-
   #closeText(): string {
     return `the end of the connection (${this.#closed?.error.message ?? ""})`;
   }
@@ -335,7 +330,16 @@ function frameOf(request: number, payload: unknown, options: SendOptions): Frame
   return { header: { request, flags, size }, payload: bytes, fds: [] };
 }
 
-function expectReply(name: string, request: number, { request: got, flags }: Header): void {
+function hang(what: string, timeoutMs: number): CheckFailure {
+  return new CheckFailure(`${what}: neither an answer nor the end of the connection`, {
+    grade: "FAIL",
+    expected: "an answer or a close",
+    actual: `nothing within ${timeoutMs} ms: the target hangs`,
+  });
+}
+
+/** @throws {CheckFailure} it is another message, or no reply */
+export function expectReply(name: string, request: number, { request: got, flags }: Header): void {
   const right = HeaderFlag.VersionMask | HeaderFlag.Reply;
   if (got === request && (flags & right) === Flags.Reply) return;
   throw new CheckFailure(`${name}: expected its reply`, {

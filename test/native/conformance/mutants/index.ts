@@ -5,6 +5,7 @@ import { config } from "./config.ts";
 import { fs } from "./fs.ts";
 import { chan } from "./chan.ts";
 import { status } from "./status.ts";
+import { devstate } from "./devstate.ts";
 import { conn } from "./conn.ts";
 import { fd } from "./fd.ts";
 import { features } from "./features.ts";
@@ -52,6 +53,7 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   ...fs,
   ...chan,
   ...status,
+  ...devstate,
   ...conn,
   ...fd,
 };
