@@ -105,14 +105,14 @@ export class StateEnd {
     try {
       for await (const chunk of readPipe(this.#fd, this.#ending.signal)) {
         length += chunk.length;
-        if (length > MAX_STATE_BYTES) throw new Error(`more than ${MAX_STATE_BYTES} bytes`);
+        if (length > MAX_STATE_BYTES) this.close();
         chunks.push(chunk);
       }
       return Buffer.concat(chunks);
     } catch (error) {
       const problem = this.#ending.signal.aborted ? "no end" : String(error);
       throw new CheckFailure("the state: expected to come to its end", {
-        expected: `an end within ${this.#timeoutMs} ms`,
+        expected: `an end within ${this.#timeoutMs} ms and ${MAX_STATE_BYTES} bytes`,
         actual: `${length} bytes, then ${problem}`,
       });
     } finally {
