@@ -18,6 +18,8 @@ import { fuzz } from "./checks/fuzz.ts";
 import { header } from "./checks/header.ts";
 import { hostile } from "./checks/hostile.ts";
 import { inflight } from "./checks/inflight.ts";
+import { iotlb } from "./checks/iotlb.ts";
+import { iotlbMessages } from "./checks/iotlb-messages.ts";
 import { log } from "./checks/log.ts";
 import { enable } from "./checks/enable.ts";
 import { mem } from "./checks/mem.ts";
@@ -54,6 +56,8 @@ export const checks: readonly Check[] = [
   fuzz,
   inflight,
   log,
+  iotlbMessages,
+  iotlb,
   blk,
   blkRanges,
   config,

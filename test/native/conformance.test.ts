@@ -105,7 +105,7 @@ test("docs/conformance-checks.md is what `npm run docs` writes", () => {
   assert.equal(readFileSync(path, "utf8"), conformanceDocument(), "run `npm run docs`");
 });
 
-for (const base of ["block", "net", "fs", "read-only", "wce"] as const) {
+for (const base of ["block", "net", "fs", "read-only", "wce", "iommu"] as const) {
   test(`our ${base} back-end passes every check`, async (t) => {
     const wrong: string[] = [];
     const mine = ({ id }: Check): boolean => (mutants[id]?.base ?? "block") === base;

@@ -14,6 +14,7 @@ import {
   runChecks,
   runFrontendChecks,
   selectChecks,
+  type Selection,
   survey,
   timesOf,
   type CheckResult,
@@ -40,12 +41,27 @@ function unexpected(results: readonly CheckResult[], name: string): string[] {
   });
 }
 
-async function judged(t: TestContext, device: DeviceName, command: string, shell = false) {
+interface Judging extends Selection {
+  readonly shell?: boolean;
+}
+
+async function judged(
+  t: TestContext,
+  device: DeviceName,
+  command: string,
+  { shell, ...selection }: Judging = {},
+) {
   const target = new ProgramTarget(command, { shell, timeoutMs: 30_000 });
   t.after(async () => target.close());
   const facts = await survey(target, times, () => device);
-  return runChecks(selectChecks(checks, {}), { target, facts, times, seed: 1 });
+  return runChecks(selectChecks(checks, selection), { target, facts, times, seed: 1 });
 }
+
+/** DPDK's network card. At the end of its input it would quit: it reads from a pipe that nobody writes to. */
+const testpmd = (more = ""): string =>
+  "mkfifo {dir}/in 2>/dev/null; RUNTIME_DIRECTORY={dir} exec dpdk-testpmd --lcores=0,1 --no-huge " +
+  `-m 256 --no-pci --no-telemetry --file-prefix=vu-conform --vdev net_vhost0,iface={socket},queues=1${more} ` +
+  "-- --interactive --auto-start --total-num-mbufs=8192 --rxq=1 --txq=1 <>{dir}/in";
 
 test(
   "qemu-storage-daemon is judged as its baseline says",
@@ -84,16 +100,19 @@ test(
   "DPDK's net_vhost is judged as its baseline says",
   { skip: needsRoot() || needsProgram("dpdk-testpmd") },
   async (t) => {
-    // At the end of its input it would quit: it reads from a pipe that nobody writes to.
-    const results = await judged(
-      t,
-      "net",
-      "mkfifo {dir}/in 2>/dev/null; RUNTIME_DIRECTORY={dir} exec dpdk-testpmd --lcores=0,1 --no-huge " +
-        "-m 256 --no-pci --no-telemetry --file-prefix=vu-conform --vdev net_vhost0,iface={socket},queues=1 " +
-        "-- --interactive --auto-start --total-num-mbufs=8192 --rxq=1 --txq=1 <>{dir}/in",
-      true,
-    );
+    const results = await judged(t, "net", testpmd(), { shell: true });
     assert.deepEqual(unexpected(results, "dpdk-22.11"), []);
+  },
+);
+
+test(
+  "DPDK's net_vhost behind an IOMMU passes",
+  { skip: needsRoot() || needsProgram("dpdk-testpmd") },
+  async (t) => {
+    const only = { shell: true, only: ["iotlb"] };
+    const results = await judged(t, "net", testpmd(",iommu-support=1"), only);
+    assert.deepEqual(unexpected(results, "dpdk-22.11"), []);
+    assert.ok(results.some(({ id, verdict }) => id === "iotlb/6" && verdict === "PASS"));
   },
 );
 

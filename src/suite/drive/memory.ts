@@ -13,6 +13,8 @@ const GUEST_BASE = 0x1_0000_0000;
 const GUEST_STEP = 0x4000_0000;
 const USER_BASE = 0x7f00_0000_0000n;
 const USER_STEP = 0x1_0000_0000n;
+/** Of an I/O virtual address from the guest address of the same byte. */
+const IOVA_SHIFT = 2 ** 40;
 
 /** How the regions are made. */
 export interface SuiteMemoryOptions {
@@ -26,6 +28,11 @@ export interface SuiteMemoryOptions {
   readonly offset?: number;
   readonly guestBase?: number;
   readonly userBase?: bigint;
+  /**
+   * Behind an IOMMU: rings and descriptors carry I/O virtual addresses, and whatever is handed out
+   * begins a page, so that a translation is known by what it is for.
+   */
+  readonly iommu?: boolean;
   /** What is handed out comes from one region after another, in place of the first with room. */
   readonly spread?: boolean;
 }
@@ -48,13 +55,15 @@ export interface SuiteRegion {
 export class SuiteMemory {
   readonly regions: readonly SuiteRegion[];
   readonly #spread: boolean;
+  readonly #iommu: boolean;
   #turn = 0;
 
   constructor(options: SuiteMemoryOptions = {}) {
-    const { regions = 1, spread = false } = options;
+    const { regions = 1, spread = false, iommu = false } = options;
     const made: SuiteRegion[] = [];
     this.regions = made;
     this.#spread = spread;
+    this.#iommu = iommu;
     try {
       for (let i = 0; i < regions; i += 1) made.push(makeRegion(i, options));
     } catch (error) {
@@ -82,25 +91,37 @@ export class SuiteMemory {
   allocate(length: number, alignment = 16, region?: number): GuestBuffer {
     const only = region ?? (this.#spread ? this.#turn++ % this.regions.length : undefined);
     const from = only === undefined ? this.regions : this.regions.slice(only, only + 1);
+    const step = this.#iommu ? Math.max(alignment, PAGE) : alignment;
     for (const part of from) {
       const { guestAddress, userAddress, mmapOffset, size } = part.description;
-      const at = Math.ceil(part.used / alignment) * alignment;
+      const at = Math.ceil(part.used / step) * step;
       if (at + length > Number(size)) continue;
       if (at > part.used) part.gaps.push({ from: part.used, to: at });
       part.used = at + length;
       const offset = Number(mmapOffset) + at;
       const bytes = part.window.bytes.subarray(offset, offset + length);
       bytes.fill(0);
+      const guest = Number(guestAddress) + at;
+      const user = userAddress + BigInt(at);
       return {
-        address: Number(guestAddress) + at,
-        guestAddress: Number(guestAddress) + at,
-        userAddress: userAddress + BigInt(at),
-        ringAddress: userAddress + BigInt(at),
+        address: this.#iommu ? guest + IOVA_SHIFT : guest,
+        guestAddress: guest,
+        userAddress: user,
+        ringAddress: this.#iommu ? BigInt(guest + IOVA_SHIFT) : user,
         view: { window: part.window, offset, length },
         bytes,
       };
     }
     throw new MemoryAccessError(`the check's memory has no ${length} bytes left in one region`);
+  }
+
+  /** The user address behind an I/O virtual one; undefined: nothing is there. */
+  userAt(iova: number): bigint | undefined {
+    const guest = BigInt(iova - IOVA_SHIFT);
+    const found = this.table.regions.find(
+      ({ guestAddress, size }) => guest >= guestAddress && guest < guestAddress + size,
+    );
+    return found && found.userAddress + (guest - found.guestAddress);
   }
 
   /** As {@link allocate}, full of poison: for the target to write to. */

@@ -80,13 +80,13 @@ export class Ring {
 
   get address(): VringAddress {
     const { descriptors, driver, device } = this.queue.parts;
-    // User addresses, which are guest addresses with GPA_ADDRESSES: the memory knows.
+    // User addresses, guest addresses with GPA_ADDRESSES, or I/O virtual ones: the memory knows.
     return {
       index: this.index,
       flags: 0,
-      descriptor: descriptors.userAddress,
-      available: driver.userAddress,
-      used: device.userAddress,
+      descriptor: descriptors.ringAddress,
+      available: driver.ringAddress,
+      used: device.ringAddress,
       log: 0n,
     };
   }

@@ -66,6 +66,8 @@ export class Session {
   readonly #direction: Direction;
   readonly #frames: Received[] = [];
   readonly #fds: OwnedFd[] = [];
+  /** By request, whoever takes its replies. */
+  readonly #aside = new Map<number, (reply: Received) => void>();
   #waiting: Deferred<void> | undefined;
   #closed: CloseReason | undefined;
 
@@ -95,10 +97,18 @@ export class Session {
     this.#channel.onFrame((frame) => {
       const fds = frame.fds.splice(0);
       this.#fds.push(...fds);
-      this.#frames.push({ header: frame.header, payload: frame.payload, fds });
       this.#message("<", frame, fds.length);
+      const received = { header: frame.header, payload: frame.payload, fds };
+      const aside = this.#aside.get(frame.header.request);
+      if (aside) return aside(received);
+      this.#frames.push(received);
       this.#waiting?.resolve();
     });
+  }
+
+  /** Replies to this request go there, whatever a check waits for: it is sent in between. */
+  putAside(request: number, take: (reply: Received) => void): void {
+    this.#aside.set(request, take);
   }
 
   get closed(): boolean {

@@ -40,7 +40,11 @@ export class InProcessTarget implements Target {
       const disk = new BlockDevice({ storage: this.#storage, queues: QUEUES });
       return base === "wce" ? new WceDisk(disk) : disk;
     };
-    const healthy: BackendOptions = { device, optional: ProtocolFeature.InbandNotifications };
+    const healthy: BackendOptions = {
+      device,
+      optional: ProtocolFeature.InbandNotifications,
+      iommu: base === "iommu",
+    };
     const world: World = {
       crash: (signal) => this.#crash(signal),
       leak: (fd) => this.#leaked.push(fd),

@@ -9,7 +9,7 @@ import type { Frame } from "../../../src/transport/index.ts";
 import type { DeviceQueue } from "../../../src/virtqueue/index.ts";
 
 /** Which of our healthy devices a mutant is made of; some for the sake of single checks. */
-export type Base = "block" | "net" | "fs" | "read-only" | "wce";
+export type Base = "block" | "net" | "fs" | "read-only" | "wce" | "iommu";
 
 /** What a mutant can do to the process that it pretends to be. */
 export interface World {

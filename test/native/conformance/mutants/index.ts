@@ -14,6 +14,7 @@ import { fuzz } from "./fuzz.ts";
 import { header } from "./header.ts";
 import { hostile } from "./hostile.ts";
 import { inflight } from "./inflight.ts";
+import { iotlb } from "./iotlb.ts";
 import { log } from "./log.ts";
 import { enable } from "./enable.ts";
 import { mem } from "./mem.ts";
@@ -47,6 +48,7 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   ...hostile,
   ...inflight,
   ...log,
+  ...iotlb,
   ...blk,
   ...fuzz,
   ...config,
