@@ -62,6 +62,12 @@ export interface Device extends DeviceRequests {
    */
   wantsChains?(index: number): boolean;
   /**
+   * Whether chains of this ring are used without an effect while it is disabled (SET_VRING_ENABLE),
+   * as the specification has it for a network device's transmit rings. False: they are left there
+   * until it is enabled, as are those of a ring that was not enabled yet. Default false.
+   */
+  discards?(index: number): boolean;
+  /**
    * How a ring is served in a worker instead of by {@link process}; asked at every start of the
    * ring. Left out or undefined: the ring runs on the event loop.
    */

@@ -5,6 +5,7 @@ import type { VringAddress } from "../protocol/index.ts";
 import { DeviceRunner, type RingMode } from "../runtime/index.ts";
 import { createDeviceQueue, type DeviceQueue, RingLog } from "../virtqueue/index.ts";
 import type { Device, RunningQueue } from "./device.ts";
+import { discardChains } from "./discard.ts";
 import { adoptEvent, signalQuietly } from "./ring-events.ts";
 import { type RingMessages, VringNotifiers } from "./vring-notifiers.ts";
 import { VringSetup } from "./vring-setup.ts";
@@ -192,11 +193,12 @@ export class Vring {
     this.#notifiers.setError(fd);
   }
 
-  /** SET_VRING_ENABLE. A disabled ring is left alone: not touched any more once this resolves. */
+  /** SET_VRING_ENABLE. Once this resolves a disabled ring has no effects any more. */
   async setEnabled(enabled: boolean): Promise<void> {
     if (enabled === this.#enabled) return;
     this.#enabled = enabled;
     if (!enabled) {
+      if (this.#runner && this.#context.device.discards?.(this.index)) return;
       this.#halt();
       await this.#haltWorker();
       return;
@@ -336,8 +338,8 @@ export class Vring {
     const runner = new DeviceRunner({
       queue,
       mode: this.#context.rings.mode,
-      process: () => device.process(running),
-      wantsChains: () => device.wantsChains?.(index) ?? true,
+      process: () => (this.#enabled ? device.process(running) : discardChains(queue)),
+      wantsChains: () => !this.#enabled || (device.wantsChains?.(index) ?? true),
       kick: this.#notifiers.kick,
       call: this.#notifiers.call,
       onBroken: () => {

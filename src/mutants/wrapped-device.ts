@@ -83,6 +83,10 @@ export abstract class WrappedDevice implements Device {
     return this.#device.wantsChains?.(index) ?? true;
   }
 
+  discards(index: number): boolean {
+    return this.#device.discards?.(index) ?? false;
+  }
+
   async quiesce(index: number): Promise<void> {
     return this.#device.quiesce?.(index);
   }

@@ -134,6 +134,23 @@ test("a disabled receive ring gets nothing until it is enabled again", async (t)
   await until(() => done.length === 1, "the driver to get it");
 });
 
+test("what a disabled transmit ring has is used and dropped, and the ring goes on afterwards", async (t) => {
+  const { path, frames } = await serveNet(t);
+  const { client, done, put } = await connectCard(t, path);
+  put(1, packetOf(frameOf(60)), true, 1);
+  await until(() => done.length === 1, "a frame to be taken");
+  await client.requests.setVringEnable(1, false);
+  put(1, packetOf(frameOf(61)), true, 2);
+  await until(() => done.length === 2, "a frame to be dropped");
+  await client.requests.setVringEnable(1, true);
+  put(1, packetOf(frameOf(62)), true, 3);
+  await until(() => done.length === 3, "a frame to be taken again");
+  assert.deepEqual(
+    frames.map(({ length }) => length),
+    [60, 62],
+  );
+});
+
 test("a packet that breaks the rules ends its ring, and the session goes on", async (t) => {
   const { path, net, problems, frames } = await serveNet(t);
   const { client, done, put } = await connectCard(t, path);

@@ -132,6 +132,11 @@ export class NetSinkDevice implements Device {
     return (index & 1) === 1;
   }
 
+  /** As {@link NetDevice.discards}; a worker leaves them where they are. */
+  discards(index: number): boolean {
+    return (index & 1) === 1;
+  }
+
   inWorker(index: number): WorkerPart | undefined {
     const [counters, server] = [this.#rings[index >>> 1], this.#servers[index >>> 1]];
     if ((index & 1) === 0 || counters === undefined || server === undefined) return undefined;

@@ -213,6 +213,11 @@ export class NetDevice implements Device {
     return index === this.#controlRing || (index & 1) === 1 || this.waiting(index >>> 1) > 0;
   }
 
+  /** Frames that the driver sends while it may not are dropped. */
+  discards(index: number): boolean {
+    return index !== this.#controlRing && (index & 1) === 1;
+  }
+
   quiesce(index: number): Promise<void> {
     if ((index & 1) === 0 && index !== this.#controlRing) this.#receive[index >>> 1]?.quiesce();
     return Promise.resolve();
