@@ -4,6 +4,7 @@ import { blk } from "./checks/blk.ts";
 import { blkRanges } from "./checks/blk-ranges.ts";
 import { config } from "./checks/config.ts";
 import { fs } from "./checks/fs.ts";
+import { net } from "./checks/net.ts";
 import { chan } from "./checks/chan.ts";
 import { status } from "./checks/status.ts";
 import { devstate } from "./checks/devstate.ts";
@@ -61,6 +62,7 @@ export const checks: readonly Check[] = [
   blk,
   blkRanges,
   config,
+  net,
   fs,
   chan,
   status,

@@ -2,9 +2,9 @@ import { LONG_HEADER_BYTES } from "../../devices/net/layout.ts";
 import type { DeviceKit } from "./kit.ts";
 
 /** Shortest Ethernet frame, without its check sum. */
-const FRAME_BYTES = 60;
+export const FRAME_BYTES = 60;
 /** IEEE 802: an EtherType for local experiments. Nobody answers it. */
-const ETHER_TYPE = [0x88, 0xb5];
+export const ETHER_TYPE: readonly number[] = [0x88, 0xb5];
 
 /** Transmits a broadcast frame that means nothing. */
 export const netKit: DeviceKit = {

@@ -32,6 +32,8 @@ export interface Completion {
   readonly token: number;
   /** Bytes, as the used ring has it. */
   readonly written: number;
+  /** The look at the used ring, counted, that found it: what is published together is seen together. */
+  readonly look: number;
 }
 
 /** A ring of the suite's: driver half, descriptors, and the messages that set it up. */
@@ -50,6 +52,7 @@ export class Ring {
   readonly #segments = new SegmentList(MAX_SEGMENTS);
   readonly #done: Completion[] = [];
   #tokens = 0;
+  #looks = 0;
 
   constructor(
     index: number,
@@ -238,8 +241,9 @@ export class Ring {
   }
 
   #poll(): void {
+    const look = this.#looks++;
     this.queue.poll((token, written) => {
-      this.#done.push({ token, written });
+      this.#done.push({ token, written, look });
       this.#exchange.note(
         this.#session.name,
         `ring ${this.index}: chain ${token} used, ${written} bytes written`,

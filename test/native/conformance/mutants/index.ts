@@ -3,6 +3,7 @@ import { ack } from "./ack.ts";
 import { blk } from "./blk.ts";
 import { config } from "./config.ts";
 import { fs } from "./fs.ts";
+import { net } from "./net.ts";
 import { chan } from "./chan.ts";
 import { status } from "./status.ts";
 import { devstate } from "./devstate.ts";
@@ -52,6 +53,7 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   ...blk,
   ...fuzz,
   ...config,
+  ...net,
   ...fs,
   ...chan,
   ...status,
