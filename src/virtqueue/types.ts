@@ -140,6 +140,8 @@ export interface DriverQueue {
   readonly broken: QueueFault | undefined;
   /** Completions whose length was more than the chain's writable bytes; they are cut to that. */
   readonly overlongCompletions: number;
+  /** The length of the last of those, as the device has it. */
+  readonly overlongLength: number;
 }
 
 /** The device's half of a virtqueue. Nothing in here allocates per request or waits. */

@@ -135,6 +135,7 @@ test("a used length above the writable bytes is cut to them and counted", (t) =>
     [2, 16],
   ]);
   assert.equal(on.driver.overlongCompletions, 2);
+  assert.equal(on.driver.overlongLength, 0xffff_ffff);
   assert.equal(on.driver.broken, undefined);
 });
 

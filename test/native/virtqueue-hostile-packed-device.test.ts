@@ -150,6 +150,7 @@ test("a used length above the writable bytes is cut to them and counted; without
     [3, 0],
   ]);
   assert.equal(on.driver.overlongCompletions, 2);
+  assert.equal(on.driver.overlongLength, 0xffff_ffff);
   assert.equal(on.driver.broken, undefined);
 });
 

@@ -89,8 +89,11 @@ export class Disk {
         actual: `nothing within ${this.#t.times.callMs} ms`,
       });
     }
-    const { written } = done;
-    return { status: status.bytes[0] ?? 0, written, data: data[0]?.bytes ?? new Uint8Array() };
+    return {
+      status: status.bytes[0] ?? 0,
+      written: done.length,
+      data: data[0]?.bytes ?? new Uint8Array(),
+    };
   }
 
   /** As {@link attempt}, which must be answered. @throws {CheckFailure} */

@@ -89,7 +89,7 @@ export class Fuse {
     }
     const whole = got.length >= FUSE_OUT_BYTES;
     return {
-      written: done.written,
+      written: done.length,
       length: whole ? got.readUInt32LE(0) : 0,
       error: whole ? got.readInt32LE(4) : 0,
       mine: whole && got.readBigUInt64LE(8) === mine,

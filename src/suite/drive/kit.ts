@@ -6,7 +6,7 @@ import type { SuiteMemory } from "./memory.ts";
 export interface ProbeRequest {
   readonly readable: readonly GuestBuffer[];
   readonly writable: readonly GuestBuffer[];
-  /** What is wrong with the answer, if anything. @param written as the used ring has it */
+  /** What is wrong with the answer, if anything. @param written by the used ring, which may be wrong */
   readonly wrong: (written: number) => string | undefined;
 }
 

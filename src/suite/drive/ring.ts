@@ -30,8 +30,10 @@ export interface RingStep {
 /** What the target gave back. */
 export interface Completion {
   readonly token: number;
-  /** Bytes, as the used ring has it. */
+  /** Bytes, and never more than are writable: how far the answer may be read. */
   readonly written: number;
+  /** Bytes, as the used ring has it. */
+  readonly length: number;
   /** The look at the used ring, counted, that found it: what is published together is seen together. */
   readonly look: number;
 }
@@ -242,11 +244,17 @@ export class Ring {
 
   #poll(): void {
     const look = this.#looks++;
+    let seen = this.queue.overlongCompletions;
     this.queue.poll((token, written) => {
-      this.#done.push({ token, written, look });
+      const { overlongCompletions, overlongLength } = this.queue;
+      const overlong = overlongCompletions > seen;
+      seen = overlongCompletions;
+      const length = overlong ? overlongLength : written;
+      this.#done.push({ token, written, length, look });
+      const more = overlong ? `, of which ${written} are writable` : "";
       this.#exchange.note(
         this.#session.name,
-        `ring ${this.index}: chain ${token} used, ${written} bytes written`,
+        `ring ${this.index}: chain ${token} used, ${length} bytes written${more}`,
       );
     }, this.size);
     const { broken } = this.queue;

@@ -34,6 +34,7 @@ export class PackedDriverQueue implements DriverQueue {
   outstanding = 0;
   broken: QueueFault | undefined;
   overlongCompletions = 0;
+  overlongLength = 0;
   readonly #eventIdx: boolean;
   readonly #tables: GuestBuffer | undefined;
   readonly #tableSegments: number;
@@ -192,7 +193,10 @@ export class PackedDriverQueue implements DriverQueue {
       }
       const token = this.#tokens[id] ?? FREE;
       const writable = this.#writable[id] ?? 0;
-      if (length > writable) this.overlongCompletions += 1;
+      if (length > writable) {
+        this.overlongCompletions += 1;
+        this.overlongLength = length;
+      }
       this.#release(id);
       count += 1;
       done(token, length > writable ? writable : length);

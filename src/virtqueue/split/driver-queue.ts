@@ -23,6 +23,7 @@ export class SplitDriverQueue implements DriverQueue {
   outstanding = 0;
   broken: QueueFault | undefined;
   overlongCompletions = 0;
+  overlongLength = 0;
   readonly #eventIdx: boolean;
   readonly #mask: number;
   readonly #tables: GuestBuffer | undefined;
@@ -195,7 +196,10 @@ export class SplitDriverQueue implements DriverQueue {
   #handOver(head: number, length: number, done: (token: number, written: number) => void): void {
     const token = this.#tokens[head] ?? FREE;
     const writable = this.#writable[head] ?? 0;
-    if (length > writable) this.overlongCompletions += 1;
+    if (length > writable) {
+      this.overlongCompletions += 1;
+      this.overlongLength = length;
+    }
     this.#release(head);
     this.#usedSeen = (this.#usedSeen + 1) & 0xffff;
     this.outstanding -= 1;
