@@ -187,30 +187,45 @@ export class CheckContext extends Findings {
       this.fail("memory was written to", "poison, untouched", damage, "FAIL");
   }
 
+  /** Open descriptors of the target, once they do not change any more. @throws {CheckSkip} */
+  async descriptors(): Promise<number> {
+    return this.#settled("descriptors");
+  }
+
   /**
-   * Open descriptors of the target, once they do not change any more.
+   * Shared mappings of the target, once they do not change any more: guest memory, and what else it
+   * shares. Those of its own memory come and go as its allocator likes.
    *
-   * @param goal stop waiting as soon as there are so many, or fewer
    * @throws {CheckSkip} the process cannot be looked at
    */
-  async descriptors(goal = 0): Promise<number> {
-    if (this.facts.oneSession) throw new CheckSkip("the target's process ends with each session");
-    const deadline = performance.now() + SETTLE_MS;
-    for (let last = -1, same = 0; ; await delay(LOOK_MS)) {
-      const now = this.target.process?.figures()?.descriptors;
-      if (now === undefined) throw new CheckSkip("the target's process cannot be looked at");
-      same = now === last ? same + 1 : 0;
-      last = now;
-      if (now <= goal || (goal === 0 && same >= SETTLED) || performance.now() >= deadline) {
-        return now;
-      }
-    }
+  async mappings(): Promise<number> {
+    return this.#settled("sharedMappings");
   }
 
   /** @throws {CheckFailure} the target holds more descriptors than before */
   async expectDescriptors(before: number): Promise<void> {
-    const now = await this.descriptors(before);
+    const now = await this.#settled("descriptors", before);
     if (now > before) this.fail("descriptors leak", `${before} open descriptors`, now, "FAIL");
+  }
+
+  /** @throws {CheckFailure} the target holds more shared mappings than before */
+  async expectMappings(before: number): Promise<void> {
+    const now = await this.#settled("sharedMappings", before);
+    if (now > before) this.fail("mappings leak", `at most ${before} shared mappings`, now, "FAIL");
+  }
+
+  /** @param goal stop waiting as soon as there are so many, or fewer; default: at the first rest */
+  async #settled(name: "descriptors" | "sharedMappings", goal?: number): Promise<number> {
+    if (this.facts.oneSession) throw new CheckSkip("the target's process ends with each session");
+    const deadline = performance.now() + SETTLE_MS;
+    for (let last = -1, same = 0; ; await delay(LOOK_MS)) {
+      const now = this.target.process?.figures()?.[name];
+      if (now === undefined) throw new CheckSkip("the target's process cannot be looked at");
+      same = now === last ? same + 1 : 0;
+      last = now;
+      const enough = goal === undefined ? same >= SETTLED : now <= goal;
+      if (enough || performance.now() >= deadline) return now;
+    }
   }
 
   /** Closes it at the end of the check. */

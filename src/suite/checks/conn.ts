@@ -33,6 +33,7 @@ export const conn: readonly Check[] = [
     needs: { process: true, request: true },
     async run(t) {
       const before = await t.descriptors();
+      const mappings = await t.mappings();
       for (let i = 0; i < SESSIONS; i += 1) {
         const { request, memory, rings } = await t.up();
         await request();
@@ -41,6 +42,8 @@ export const conn: readonly Check[] = [
         memory.close();
       }
       await t.expectDescriptors(before);
+      // The first session may make what lasts.
+      await t.expectMappings(mappings + SESSIONS / 2);
     },
   },
   {

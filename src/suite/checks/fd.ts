@@ -76,21 +76,23 @@ export const fd: readonly Check[] = [
   },
   {
     id: "fd/7",
-    title: "a session leaves no descriptors behind",
+    title: "a session leaves neither descriptors nor shared mappings behind",
     strength: "MUST",
     section: KICK,
     needs: { ...PROCESS, request: true },
     async run(t) {
       // The first session may make what lasts.
       for (const first of [true, false]) {
-        const before = first ? Infinity : await t.descriptors();
+        const before = await t.descriptors();
+        const mappings = await t.mappings();
         const { request, memory, rings } = await t.up();
         await request();
         t.closeSessions();
         for (const ring of rings.values()) ring.close();
         memory.close();
-        if (!first) await t.expectDescriptors(before);
-        else await t.descriptors();
+        if (first) continue;
+        await t.expectDescriptors(before);
+        await t.expectMappings(mappings);
       }
     },
   },

@@ -9,6 +9,8 @@ const { SetMemTable } = FrontendRequest;
 const NEEDS = { request: true } as const;
 const TABLE = "VHOST_USER_SET_MEM_TABLE";
 const REGION = "Memory region description";
+/** One table after the other. */
+const TABLES = 50;
 const ACCESS = "Memory access";
 /** In the window of guest addresses that the suite uses, so that one looks like the other. */
 const CONFUSING_BASE = 0x1_4000_0000n;
@@ -316,6 +318,28 @@ export const mem: readonly Check[] = [
       const seals = memory.fds.map(({ fd }) => sealsOf(fd));
       t.info(`F_GET_SEALS: ${seals.join(", ")}`);
       await request();
+    },
+  },
+  {
+    id: "mem/25",
+    title: "tables that are replaced leave neither descriptors nor shared mappings behind",
+    strength: "SHOULD",
+    section: TABLE,
+    needs: { process: true },
+    async run(t) {
+      const session = await t.neg();
+      const replace = async (): Promise<void> => {
+        const memory = t.mem();
+        await t.share(session, memory);
+        memory.close();
+      };
+      await replace();
+      await session.alive();
+      const [descriptors, mappings] = [await t.descriptors(), await t.mappings()];
+      for (let i = 0; i < TABLES; i += 1) await replace();
+      await session.alive();
+      await t.expectDescriptors(descriptors);
+      await t.expectMappings(mappings);
     },
   },
 ];

@@ -1,13 +1,43 @@
-import { EventFd } from "../../os/index.ts";
+import { delay } from "../../base/index.ts";
+import { createPipe, EventFd, type OwnedFd } from "../../os/index.ts";
 import { FrontendRequest, VirtioFeature } from "../../protocol/index.ts";
 import type { Check } from "../check.ts";
 import type { CheckContext } from "../context.ts";
-import { nameOf } from "../drive/session.ts";
+import { nameOf, type Session } from "../drive/session.ts";
 
-const { SetVringAddr, SetVringBase, SetVringCall, SetVringKick, SetVringNum } = FrontendRequest;
+const { SetVringAddr, SetVringBase, SetVringCall, SetVringEnable, SetVringKick, SetVringNum } =
+  FrontendRequest;
 const NEEDS = { request: true } as const;
 /** What is told of a running ring is told so often, while requests are in work. */
 const SWAPS = 20;
+
+/** So long a target is looked at, milliseconds, and from so much of a processor on it is busy. */
+const LOOK_MS = 500;
+const BUSY = 0.2;
+
+const percent = (share: number): string => `${Math.round(share * 100)} %`;
+
+/** How much of a processor the target takes where nobody wants anything. @throws {CheckSkip} */
+async function busyShare(t: CheckContext): Promise<number> {
+  const spent = (): number =>
+    t.target.process?.figures()?.processorMs ?? t.skip("the target's process cannot be looked at");
+  const [before, start] = [spent(), performance.now()];
+  await delay(LOOK_MS);
+  return (spent() - before) / (performance.now() - start);
+}
+
+/** Starts a ring with this as its kick descriptor. @returns false: the target ended the session */
+async function kickedThrough(t: CheckContext, session: Session, fd: OwnedFd): Promise<boolean> {
+  const memory = t.mem();
+  await t.share(session, memory);
+  const ring = t.ring(session, memory, t.kit.ring);
+  const { index } = ring;
+  await ring.setUp(SetVringKick);
+  const { alive } = await session.attempt(SetVringKick, { index, noFd: false }, { fds: [fd] });
+  const gate = (session.virtio & VirtioFeature.ProtocolFeatures) !== 0n;
+  if (!alive || !gate) return alive;
+  return (await session.attempt(SetVringEnable, { index, num: 1 })).alive;
+}
 
 /** A device whose split ring begins at an index serves a ring's worth and more of requests. */
 async function fromBase(t: CheckContext, base: number): Promise<void> {
@@ -64,6 +94,30 @@ export const runningVring: readonly Check[] = [
         const called = await ring.called(t.times.callMs, before);
         t.expect("a call on one of the two descriptors", called, true);
       }
+    },
+  },
+  {
+    id: "vring/23",
+    title: "a kick descriptor whose other end is closed does not keep the target busy",
+    strength: "ROBUSTNESS",
+    section: "Support for platforms other than Linux",
+    needs: { ...NEEDS, process: true },
+    async run(t) {
+      const session = await t.neg();
+      const idle = await busyShare(t);
+      if (idle >= BUSY) t.skip(`the target is busy where nothing happens: ${percent(idle)}`);
+      const { read, write } = createPipe();
+      t.closing(read);
+      t.closing(write);
+      const runs = await kickedThrough(t, session, read);
+      write.close();
+      if (runs) {
+        const busy = await busyShare(t);
+        t.info(`${percent(idle)} of a processor before, ${percent(busy)} after`);
+        const expected = `less than ${percent(BUSY)} of a processor`;
+        t.expectThat("time on a processor", busy < BUSY, expected, percent(busy));
+      }
+      await t.survive(session);
     },
   },
   {

@@ -4,7 +4,7 @@ import { ConnectError } from "../../../src/base/index.ts";
 import { BlockDevice, BlockStorage } from "../../../src/devices/block/index.ts";
 import { FsDevice, SharedFolder } from "../../../src/devices/fs/index.ts";
 import { echoDevice } from "../../../src/devices/net/index.ts";
-import { type OwnedFd, processFigures, UnixSocket } from "../../../src/os/index.ts";
+import { processFigures, UnixSocket } from "../../../src/os/index.ts";
 import { ProtocolFeature } from "../../../src/protocol/index.ts";
 import type { ProcessEnd, Target, TargetProcess, TargetStory } from "../../../src/suite/index.ts";
 import { packageRoot } from "../../support/package-root.ts";
@@ -24,7 +24,7 @@ export class InProcessTarget implements Target {
   readonly #storage: BlockStorage;
   readonly #sessions = new Set<BackendSession>();
   readonly #folder: SharedFolder | undefined;
-  readonly #leaked: OwnedFd[] = [];
+  readonly #leaked: { close(): void }[] = [];
   readonly #hoarded: Uint8Array[] = [];
   #end: ProcessEnd | undefined;
 
@@ -47,7 +47,7 @@ export class InProcessTarget implements Target {
     };
     const world: World = {
       crash: (signal) => this.#crash(signal),
-      leak: (fd) => this.#leaked.push(fd),
+      leak: (held) => this.#leaked.push(held),
       hoard: (bytes) => this.#hoarded.push(Buffer.alloc(bytes, 1)),
     };
     this.#options = mutant?.apply?.(healthy, world) ?? healthy;
@@ -90,7 +90,7 @@ export class InProcessTarget implements Target {
     const ended = [...this.#sessions].map(async ({ closed }) => closed);
     for (const session of this.#sessions) session.close();
     await Promise.all(ended);
-    for (const fd of this.#leaked) fd.close();
+    for (const held of this.#leaked) held.close();
     this.#hoarded.length = 0;
     this.#storage.close();
     this.#folder?.close();

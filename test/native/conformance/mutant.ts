@@ -2,7 +2,6 @@ import type { BackendOptions, BackendSession } from "../../../src/backend/index.
 import { applyFaults, parseFault } from "../../../src/mutants/index.ts";
 import { WrappedQueue } from "../../../src/mutants/wrapped-queue.ts";
 import type { Bytewise } from "./byte-relay.ts";
-import type { OwnedFd } from "../../../src/os/index.ts";
 import type { RequestHandler } from "../../../src/session/index.ts";
 import { type Passing, PassingChannel } from "../../../src/suite/front-end/passing-channel.ts";
 import type { Frame } from "../../../src/transport/index.ts";
@@ -15,8 +14,8 @@ export type Base = "block" | "net" | "fs" | "read-only" | "wce" | "iommu";
 export interface World {
   /** It is gone, with every connection. */
   crash(signal: NodeJS.Signals): void;
-  /** Keeps a descriptor for ever (until the test is over). */
-  leak(fd: OwnedFd): void;
+  /** Keeps something for ever (until the test is over). */
+  leak(held: { close(): void }): void;
   /** Sets so many bytes of memory aside. */
   hoard(bytes: number): void;
 }

@@ -1,9 +1,11 @@
 import type { BackendSession } from "../../../../src/backend/index.ts";
 import { FrontendRequest } from "../../../../src/protocol/index.ts";
 import { type Mutant, throughChannel } from "../mutant.ts";
-import { EventFd } from "../../../../src/os/index.ts";
+import { EventFd, Mapping } from "../../../../src/os/index.ts";
 
-const { GetVringBase, SetVringKick } = FrontendRequest;
+const { GetVringBase, SetMemTable, SetVringKick } = FrontendRequest;
+
+const PAGE = 4096;
 
 /** Keeps a descriptor of each session that comes so far. */
 const leaks = (fault: string, request?: number): Mutant => ({
@@ -20,6 +22,22 @@ const leaks = (fault: string, request?: number): Mutant => ({
     },
   }),
 });
+
+/** Keeps a mapping of each region that comes, beside its own. */
+export const keepsMappings: Mutant = {
+  fault: "keeps mappings of memory that it was given",
+  apply: (options, world) => ({
+    ...options,
+    handler: (number, plain) => (payload, incoming) => {
+      const fds = number === SetMemTable ? incoming.fds : [];
+      for (const { fd } of fds) {
+        const mapping = Mapping.map(fd, { offset: 0, length: PAGE, writable: true });
+        world.leak({ close: () => mapping.unmap() });
+      }
+      return plain(payload, incoming);
+    },
+  }),
+};
 
 export const conn: Readonly<Record<string, Mutant>> = {
   "conn/1": leaks("keeps a descriptor of each connection"),

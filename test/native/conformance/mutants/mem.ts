@@ -16,6 +16,8 @@ import {
   throughHandler,
 } from "../mutant.ts";
 
+import { keepsMappings } from "./conn.ts";
+
 const { SetMemTable } = FrontendRequest;
 
 /** A back-end that takes another memory table than the one it was given. */
@@ -145,4 +147,5 @@ export const mem: Readonly<Record<string, Mutant>> = {
     if (fds.some(isSealed)) throw new Error("sealed");
     return regions;
   }),
+  "mem/25": keepsMappings,
 };

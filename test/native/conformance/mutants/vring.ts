@@ -1,3 +1,5 @@
+import { fstatSync } from "node:fs";
+import type { BackendSession } from "../../../../src/backend/index.ts";
 import { EventFd } from "../../../../src/os/index.ts";
 import { FrontendRequest, type VringState } from "../../../../src/protocol/index.ts";
 import { WrappedQueue } from "../../../../src/mutants/wrapped-queue.ts";
@@ -63,6 +65,18 @@ function stateOf({ payload }: Frame): { index: number; value: bigint } {
 
 const dies = (summary: string, request: number, deadly: (frame: Frame) => boolean): Mutant =>
   crashesOn(summary, (frame) => frame.header.request === request && deadly(frame));
+
+/** Keeps a processor busy until the session is over. */
+function spin(session: BackendSession): void {
+  let on = true;
+  void session.closed.then(() => {
+    on = false;
+  });
+  const turn = (): void => {
+    if (on) setImmediate(turn);
+  };
+  turn();
+}
 
 /** Refuses to do without a descriptor. */
 const wanting: Serving = (plain) => (payload, incoming) => {
@@ -153,6 +167,15 @@ export const vring: Readonly<Record<string, Mutant>> = {
         const [fd] = incoming.fds.splice(0, 1, EventFd.create().descriptor);
         fd?.close();
       }
+      return plain(payload, incoming);
+    },
+  ),
+  "vring/23": serving(
+    "turns round and round where it is kicked through a pipe",
+    SetVringKick,
+    (plain, session) => (payload, incoming) => {
+      const [fd] = incoming.fds;
+      if (fd && fstatSync(fd.fd).isFIFO()) spin(session());
       return plain(payload, incoming);
     },
   ),
