@@ -5,7 +5,7 @@ import { type AddressSpace, Resolved } from "./address-space.ts";
 import { type MemoryHandle, Region } from "./region.ts";
 import { DirtyLog } from "./dirty-log.ts";
 import type { SpanList } from "./span-list.ts";
-import { type MemoryView, WINDOW_SIZE } from "./window.ts";
+import { type MemoryView, type Window, WINDOW_SIZE } from "./window.ts";
 
 /**
  * The regions that a front-end shares, looked up by guest address (data path) and by user address
@@ -20,6 +20,17 @@ export class RegionTable implements AddressSpace {
   #byUser: Region[] = [];
   /** Index of what answered last, if that is still there: neighbouring buffers mostly share one. */
   #last = 0;
+  /**
+   * What answered twice in a row, if it is still there: guest addresses of one window that have the
+   * same upper half, from `#nearLow` on, and where they begin in it. Found by integers alone.
+   */
+  #near: Window | undefined;
+  #nearHigh = 0;
+  #nearLow = 0;
+  #nearLength = 0;
+  #nearOffset = 0;
+  /** Window index of the last look-up, in the region {@link #last}. */
+  #lastIndex = -1;
   /** The address that is looked up: a field, as a parameter of that size would be allocated. */
   #address = 0.5;
   #closed = false;
@@ -93,6 +104,20 @@ export class RegionTable implements AddressSpace {
   }
 
   resolve(low: number, high: number, length: number, _write: boolean, out: SpanList): Resolved {
+    const ahead = (low - this.#nearLow) >>> 0;
+    if (
+      this.#near !== undefined &&
+      (high | 0) === this.#nearHigh &&
+      ahead < this.#nearLength &&
+      length <= this.#nearLength - ahead &&
+      length > 0
+    ) {
+      return out.push(this.#near, this.#nearOffset + ahead, length) ? Resolved.Ok : Resolved.Fault;
+    }
+    return this.#search(low, high, length, out);
+  }
+
+  #search(low: number, high: number, length: number, out: SpanList): Resolved {
     // Rounded where it is 2^53 or more, and negative from 2^63 on: no region is there.
     this.#address = (high | 0) * 2 ** 32 + (low >>> 0);
     // A buffer may run from one region into the next where their guest addresses meet.
@@ -103,6 +128,8 @@ export class RegionTable implements AddressSpace {
       const at = this.#address - region.origin;
       const index = Math.floor(at / WINDOW_SIZE);
       if (!region.push(index, at - index * WINDOW_SIZE, take, out)) return Resolved.Fault;
+      if (index === this.#lastIndex) this.#keepNear(region, index);
+      this.#lastIndex = index;
       this.#address += take;
       length -= take;
     }
@@ -163,6 +190,19 @@ export class RegionTable implements AddressSpace {
     }
   }
 
+  #keepNear(region: Region, index: number): void {
+    const origin = region.origin + index * WINDOW_SIZE;
+    const first = Math.max(region.start, origin);
+    const end = Math.min(region.end, origin + WINDOW_SIZE);
+    const high = Math.floor(first / 2 ** 32);
+    const low = first - high * 2 ** 32;
+    this.#near = region.windowAt(index);
+    this.#nearHigh = high;
+    this.#nearLow = low | 0;
+    this.#nearLength = Math.min(end - first, 2 ** 32 - low);
+    this.#nearOffset = first - origin;
+  }
+
   /** The region of `#address`. */
   #find(): Region | undefined {
     const address = this.#address;
@@ -178,6 +218,7 @@ export class RegionTable implements AddressSpace {
       else if (address >= region.end) low = middle + 1;
       else {
         this.#last = middle;
+        this.#lastIndex = -1;
         return region;
       }
     }
@@ -187,6 +228,8 @@ export class RegionTable implements AddressSpace {
   #changed(): void {
     this.generation += 1;
     this.#breaks = -1;
+    this.#near = undefined;
+    this.#lastIndex = -1;
   }
 }
 

@@ -97,6 +97,11 @@ export class Region {
     return true;
   }
 
+  /** The window of an index as {@link push} takes it. */
+  windowAt(index: number): Window | undefined {
+    return this.#windows[index];
+  }
+
   /**
    * `length` contiguous bytes, `offset` bytes into the region; they must lie inside it.
    *

@@ -100,6 +100,31 @@ test("addresses with the highest bits set are faults, whatever their sum with th
   assert.equal(table.resolve(-1, -1, 1, false, spans), Resolved.Fault);
 });
 
+test("look-ups that follow each other find what the first one would", (t) => {
+  const GIB4 = 2 ** 32;
+  for (const start of [0, PAGE, 2 ** 31 - PAGE, GIB4 - PAGE, GIB4, 3 * GIB4 - 3 * PAGE]) {
+    const fresh = (address: number, length: number): unknown => {
+      const table = makeTable(t, makeRegion(start, 4 * PAGE));
+      return lookUp(table, address, length)?.map((bytes) => [bytes.byteOffset, bytes.length]);
+    };
+    const table = makeTable(t, makeRegion(start, 4 * PAGE));
+    const end = start + 4 * PAGE;
+    for (const address of [start, end - 1, start - 1, end, (start + 2 * PAGE) % GIB4]) {
+      for (const length of [0, 1, PAGE, 2 * PAGE, 4 * PAGE, 0xffff_ffff]) {
+        if (address < 0) continue;
+        for (const from of [address, address + PAGE, address + GIB4]) {
+          const found = lookUp(table, from, length);
+          const pieces = found?.map((bytes) => [bytes.byteOffset, bytes.length]);
+          assert.deepEqual(pieces, fresh(from, length), `${from} + ${length} in ${start}`);
+          assert.ok(lookUp(table, start, 1) && lookUp(table, start + 1, 1));
+        }
+      }
+    }
+    table.replace([makeRegion(start + 16 * PAGE, PAGE)]);
+    assert.equal(lookUp(table, start, 1), undefined);
+  }
+});
+
 test("an address from 2^31 to 2^32 may come with a signed lower half", (t) => {
   const table = makeTable(t, makeRegion(0xffff_f000, PAGE));
   const spans = new SpanList();
