@@ -38,6 +38,15 @@ export class WrappedQueue implements DeviceQueue {
     return this.queue.next(chain);
   }
 
+  /** None: every chain passes by {@link next} and {@link complete}, where faults are. */
+  takePieces(): number {
+    return 0;
+  }
+
+  completePieces(): void {
+    this.queue.completePieces();
+  }
+
   hasNext(): boolean {
     return this.queue.hasNext();
   }

@@ -59,6 +59,46 @@ export function appendBuffer(
   return undefined;
 }
 
+/**
+ * Fills the cursor from a chain that is one descriptor with a buffer, which most are: what the
+ * walkers do in general, in the shortest way. False: it is to be walked, by words read anew.
+ */
+export function takeSingle(
+  chain: ChainCursor,
+  words: Uint32Array,
+  at: number,
+  writable: boolean,
+  memory: AddressSpace,
+): boolean {
+  const { spans } = chain;
+  const length = words[at + 2] ?? 0;
+  spans.count = 0;
+  const low = (words[at] ?? 0) | 0;
+  const high = (words[at + 1] ?? 0) | 0;
+  if (memory.resolve(low, high, length, writable, spans) !== Resolved.Ok) return false;
+  chain.readableSpans = writable ? 0 : spans.count;
+  chain.readableBytes = writable ? 0 : length;
+  chain.writableBytes = writable ? length : 0;
+  return true;
+}
+
+/** Appends the buffer of a readable descriptor; false, and nothing is appended: it is not one piece. */
+export function appendPiece(
+  pieces: SpanList,
+  words: Uint32Array,
+  at: number,
+  memory: AddressSpace,
+): boolean {
+  const { count } = pieces;
+  const length = words[at + 2] ?? 0;
+  const low = (words[at] ?? 0) | 0;
+  const high = (words[at + 1] ?? 0) | 0;
+  const resolved = memory.resolve(low, high, length, false, pieces);
+  if (resolved === Resolved.Ok && pieces.count === count + 1) return true;
+  pieces.count = count;
+  return false;
+}
+
 /** Nothing is wrong: a translation is missing, and the chain is to be looked at again later. */
 export const MISSING: QueueFault = { reason: "a translation is missing", section: "2.7" };
 

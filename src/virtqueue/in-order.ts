@@ -38,6 +38,14 @@ export class CompletionOrder {
     return slot;
   }
 
+  /** Lets the chain pass that is finished and the oldest. False: it is another, or not in work. */
+  pass(slot: number): boolean {
+    if (slot !== this.#oldest || this.#progress[slot] !== IN_WORK) return false;
+    this.#progress[slot] = FREE;
+    this.#oldest = slot + 1 === this.#size ? 0 : slot + 1;
+    return true;
+  }
+
   /** False: there is no such chain in work. */
   finish(slot: number, written: number): boolean {
     if (this.#progress[slot] !== IN_WORK) return false;

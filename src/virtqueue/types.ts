@@ -108,6 +108,14 @@ export interface DriverQueue {
    * @param token given back by {@link poll}; an integer from 0 to 2^31 - 1
    */
   add(segments: SegmentList, readable: number, token: number): boolean;
+  /**
+   * Adds each of the segments as a chain of its own, as {@link add} does, in their order.
+   *
+   * @param readable whether the device reads them all, or writes them all
+   * @param tokens one for each segment
+   * @returns how many there was room for
+   */
+  addPieces(segments: SegmentList, readable: boolean, tokens: Int32Array): number;
   /** Makes everything added visible. True: the device wants a kick. */
   publish(): boolean;
   /** Hands over at most `max` completions; returns how many. `written` is in bytes. */
@@ -149,6 +157,15 @@ export interface DeviceQueue {
   readonly size: number;
   /** Takes the next available chain. False: there is none, or the queue is broken. */
   next(chain: ChainCursor): boolean;
+  /**
+   * Takes a batch: the next chains, at most `max`, as long as each is one readable piece of memory.
+   * Piece i is that of chain i. Only while nothing else is in work.
+   *
+   * @returns how many; 0: take the next chain by {@link next}, if there is one
+   */
+  takePieces(pieces: SpanList, max: number): number;
+  /** Gives all chains of {@link takePieces} back, as {@link complete} does; nothing was written. */
+  completePieces(): void;
   /** Whether the driver made something available that was not taken yet. Asks for nothing. */
   hasNext(): boolean;
   /**

@@ -127,7 +127,7 @@ test("a lap in which the flags go backwards is no work, and no fault (hostile/8)
   const words = on.driver.raw.format === "packed" ? on.driver.raw.descriptors16 : undefined;
   assert.ok(words);
   const one = { address: on.good, length: 1 };
-  on.raw.offer(one, one);
+  on.raw.offer(one);
   assert.ok(on.device.next(on.chain));
   on.device.complete(on.chain.id, 0);
   on.device.publish();
@@ -139,8 +139,23 @@ test("a lap in which the flags go backwards is no work, and no fault (hostile/8)
     assert.equal(on.device.arm(), true);
   }
   assert.equal(on.device.broken, undefined);
-  words[15] = AVAILABLE;
+  on.raw.offer(one);
   assert.ok(on.device.next(on.chain));
+});
+
+test("what was available when it was looked at is taken as it stands then, once (hostile/8)", (t) => {
+  const on = attack(t);
+  const words = on.driver.raw.format === "packed" ? on.driver.raw.descriptors16 : undefined;
+  assert.ok(words);
+  const one = { address: on.good, length: 1 };
+  on.raw.offer(one, one);
+  assert.ok(on.device.next(on.chain));
+  words[15] = WRITE;
+  assert.ok(on.device.next(on.chain));
+  assert.equal(on.chain.writableBytes, 1);
+  assert.equal(on.device.next(on.chain), false);
+  assert.equal(on.device.inFlight, 2);
+  assert.equal(on.device.broken, undefined);
 });
 
 const outside: readonly [name: string, address: (on: Attack) => number | bigint, length: number][] =

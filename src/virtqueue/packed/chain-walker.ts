@@ -1,5 +1,14 @@
-import { type AddressSpace, Resolved } from "../../memory/index.ts";
-import { appendBuffer, fault, MISSING, outside, PACKED_CHAIN_RULES, resetChain } from "../chain.ts";
+import { type AddressSpace, Resolved, type SpanList } from "../../memory/index.ts";
+import {
+  appendBuffer,
+  appendPiece,
+  fault,
+  MISSING,
+  outside,
+  PACKED_CHAIN_RULES,
+  resetChain,
+  takeSingle,
+} from "../chain.ts";
 import { Descriptor, DescriptorFlag } from "../descriptor.ts";
 import { IndirectTable } from "../indirect-table.ts";
 import type { PackedInflight } from "../inflight/packed-inflight.ts";
@@ -43,6 +52,35 @@ export class PackedChainWalker {
    * @param room ring descriptors that it can have at most
    */
   walk(index: number, room: number, chain: ChainCursor): QueueFault | undefined {
+    const { descriptors } = this.#ring;
+    const tail = descriptors[index * 4 + 3] ?? 0;
+    const plain = ((tail >>> 16) & (Next | Indirect)) === 0;
+    if (plain && room > 0 && this.#inflight === undefined) {
+      const writable = ((tail >>> 16) & Write) !== 0;
+      if (takeSingle(chain, descriptors, index * 4, writable, this.#memory)) {
+        this.count = 1;
+        this.bufferId = tail & 0xffff;
+        return undefined;
+      }
+    }
+    return this.#follow(index, room, chain);
+  }
+
+  /** As `DeviceQueue.takePieces`, from `index` on, not beyond the ring's end. @param ids of the buffers */
+  pieces(index: number, max: number, pieces: SpanList, ids: Uint16Array): number {
+    const { descriptors } = this.#ring;
+    let count = 0;
+    for (; count < max; count += 1) {
+      const at = (index + count) * 4;
+      const tail = descriptors[at + 3] ?? 0;
+      if (((tail >>> 16) & (Next | Indirect | Write)) !== 0) break;
+      if (!appendPiece(pieces, descriptors, at, this.#memory)) break;
+      ids[count] = tail & 0xffff;
+    }
+    return count;
+  }
+
+  #follow(index: number, room: number, chain: ChainCursor): QueueFault | undefined {
     const { size } = this.#ring;
     const descriptor = this.#descriptor;
     resetChain(chain);

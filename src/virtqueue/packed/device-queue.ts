@@ -1,4 +1,4 @@
-import type { AddressSpace } from "../../memory/index.ts";
+import type { AddressSpace, SpanList } from "../../memory/index.ts";
 import { MISSING } from "../chain.ts";
 import { DescriptorFlag } from "../descriptor.ts";
 import { CompletionOrder } from "../in-order.ts";
@@ -15,15 +15,17 @@ import type {
 } from "../types.ts";
 import { PackedChainWalker } from "./chain-walker.ts";
 import { EventFlag, packedNeedsEvent, packedRing, RingPosition } from "./layout.ts";
+import { RingLook } from "./ring-look.ts";
 
 const { Available, Used, Write } = DescriptorFlag;
 
 /**
  * The device half of a packed virtqueue, VIRTIO 2.8.
  *
- * Ordering. A descriptor's flags are loaded and stored by `Atomics`: what they announce is read
- * after the load and written before the store. The flags of the first completion of a batch go last
- * (publish), so the driver, which reads in ring order, sees none of the batch before. Flags, then
+ * Ordering. The flags of the first completion of a batch go last, by `Atomics` (publish), so the
+ * driver, which reads in ring order, sees none of the batch before, and those behind are plain
+ * stores. What is available is looked for by an atomic load, and from there on by plain ones with a
+ * full barrier behind them (`RingLook`): descriptors are read after that. Flags, then
  * the driver's event area (publish), and our event area, then flags (arm), are atomic
  * store-then-load pairs: the full barriers that the specification asks for.
  */
@@ -46,8 +48,16 @@ export class PackedDeviceQueue implements DeviceQueue {
   /** Where the driver's next chain begins, and where the next completion goes. */
   readonly #next: RingPosition;
   readonly #used: RingPosition;
-  /** First completion that the driver was not shown yet, its flags, and whether there is one. */
+  /** How many descriptors from #next on are known to be available. */
+  #ready = 0;
+  readonly #look: RingLook;
+  /**
+   * First completion that the driver was not shown yet: where it goes, what it says, and whether
+   * there is one. The driver may be looking at that place all the time.
+   */
   #heldIndex = 0;
+  #heldId = 0;
+  #heldLength = 0;
   #heldFlags = 0;
   #held = false;
   /** Where the next used descriptor goes: before #used, where the one there may stand for more. */
@@ -59,6 +69,8 @@ export class PackedDeviceQueue implements DeviceQueue {
   #decided: number | undefined;
   /** Ring descriptors of the chains in flight. */
   #taken = 0;
+  /** Chains of a batch that is in work; their buffer ids are the first ones below. */
+  #pieces = 0;
   /** Chains in flight: what the driver calls the buffer, its ring descriptors, its noted entry. */
   readonly #bufferIds: Uint16Array;
   readonly #counts: Uint16Array;
@@ -91,6 +103,7 @@ export class PackedDeviceQueue implements DeviceQueue {
         this.#next.advance(this.#taken);
       }
     }
+    this.#look = new RingLook(this.raw);
     this.#walker = new PackedChainWalker(this.raw, space, features.indirect, this.#inflight);
     this.#bufferIds = new Uint16Array(size);
     this.#counts = new Uint16Array(size);
@@ -106,25 +119,56 @@ export class PackedDeviceQueue implements DeviceQueue {
   next(chain: ChainCursor): boolean {
     if (this.broken !== undefined) return false;
     if (this.#resubmit > 0) return this.#again(chain);
-    // Memory that was taken away reads as zeroes: in a ring that is polled nobody else would see it.
-    if (!this.#isAvailable()) {
-      this.#memoryGone();
-      return false;
-    }
-    if (this.#memoryGone()) return false;
+    if (!this.#findReady()) return false;
     const { index } = this.#next;
     const wrong = this.#walker.walk(index, this.size - this.#taken, chain);
     this.parked = wrong === MISSING;
     if (wrong !== undefined) {
+      this.#ready = 0;
       if (this.parked) this.#inflight?.putBack();
       else this.fail(`chain at ${index}: ${wrong.reason}`, wrong.section);
       return false;
     }
     const { count } = this.#walker;
     this.#accept(chain, this.#inflight?.head ?? 0);
+    this.#ready = Math.max(0, this.#ready - count);
     this.#taken += count;
     this.#next.advance(count);
     return true;
+  }
+
+  takePieces(pieces: SpanList, max: number): number {
+    pieces.clear();
+    const busy = this.inFlight > 0 || this.#inflight !== undefined;
+    this.parked = false;
+    if (busy || this.broken !== undefined || !this.#findReady()) return 0;
+    const most = Math.min(max, this.#ready);
+    const count = this.#walker.pieces(this.#next.index, most, pieces, this.#bufferIds);
+    this.#ready -= count;
+    this.#pieces = count;
+    this.#taken += count;
+    this.inFlight += count;
+    this.#next.advance(count);
+    return count;
+  }
+
+  completePieces(): void {
+    const count = this.#pieces;
+    if (count === 0) return;
+    if (this.#order === undefined) {
+      for (let i = 0; i < count; i += 1) {
+        this.#put(this.#used.index, this.#used.wrap, this.#bufferIds[i] ?? 0, 0);
+        this.#used.advance(1);
+      }
+    } else {
+      if (!this.#elementOpen) this.#element.copy(this.#used);
+      this.#elementOpen = true;
+      this.#put(this.#element.index, this.#element.wrap, this.#bufferIds[count - 1] ?? 0, 0);
+      this.#used.advance(count);
+    }
+    this.#pieces = 0;
+    this.#taken -= count;
+    this.inFlight -= count;
   }
 
   hasNext(): boolean {
@@ -133,7 +177,12 @@ export class PackedDeviceQueue implements DeviceQueue {
 
   complete(slot: number, written: number): void {
     const order = this.#order;
-    if (order === undefined || !order.finish(slot, written)) {
+    if (order === undefined) {
+      this.#giveBack(slot, written, false);
+      return;
+    }
+    if (order.pass(slot)) this.#giveBack(slot, written, order.maySkip(slot));
+    else if (!order.finish(slot, written)) {
       this.#giveBack(slot, written, false);
       return;
     }
@@ -197,10 +246,20 @@ export class PackedDeviceQueue implements DeviceQueue {
     if (!this.#memoryGone()) this.broken ??= { reason, section };
   }
 
+  /** Whether a descriptor is known to be available; looks ahead. */
+  #findReady(): boolean {
+    if (this.#ready > 0) return true;
+    const { index, wrap } = this.#next;
+    const ready = this.#look.count(index, wrap, !wrap, this.size);
+    // Memory that was taken away reads as zeroes: in a ring that is polled nobody else would see it.
+    if (this.#memoryGone() || ready === 0) return false;
+    this.#ready = ready;
+    return true;
+  }
+
   #isAvailable(): boolean {
     const { index, wrap } = this.#next;
-    const flags = Atomics.load(this.raw.descriptors16, index * 8 + 7);
-    return ((flags & Available) !== 0) === wrap && ((flags & Used) !== 0) !== wrap;
+    return this.#ready > 0 || this.#look.at(index, wrap, !wrap);
   }
 
   /** Takes the next of the chains that were in work before. */
@@ -229,23 +288,11 @@ export class PackedDeviceQueue implements DeviceQueue {
     this.inFlight += 1;
   }
 
-  /** Writes a used descriptor. The flags of the first of a batch are held back. */
   #write(slot: number, written: number, maySkip: boolean): void {
-    const { raw } = this;
-    if (!this.#elementOpen) this.#element.copy(this.#used);
+    const { index, wrap } = this.#elementOpen ? this.#element : this.#used;
+    if (maySkip && !this.#elementOpen) this.#element.copy(this.#used);
     this.#elementOpen = maySkip;
-    const { index, wrap } = this.#element;
-    raw.descriptors[index * 4 + 2] = written;
-    raw.descriptors16[index * 8 + 6] = this.#bufferIds[slot] ?? 0;
-    const flags = (wrap ? Available | Used : 0) | (written > 0 ? Write : 0);
-    if (this.#held && index !== this.#heldIndex) {
-      Atomics.store(raw.descriptors16, index * 8 + 7, flags);
-      this.#logDescriptor(index);
-    } else {
-      this.#held = true;
-      this.#heldIndex = index;
-      this.#heldFlags = flags;
-    }
+    this.#put(index, wrap, this.#bufferIds[slot] ?? 0, written);
     const count = this.#counts[slot] ?? 1;
     this.#used.advance(count);
     this.#taken -= count;
@@ -254,10 +301,31 @@ export class PackedDeviceQueue implements DeviceQueue {
     this.#freeCount += 1;
   }
 
+  /** Writes a used descriptor, but the first of a batch. */
+  #put(index: number, wrap: boolean, id: number, written: number): void {
+    const { raw } = this;
+    const flags = (wrap ? Available | Used : 0) | (written > 0 ? Write : 0);
+    if (this.#held && index !== this.#heldIndex) {
+      raw.descriptors[index * 4 + 2] = written;
+      raw.descriptors[index * 4 + 3] = id | (flags << 16);
+      this.#logDescriptor(index);
+    } else {
+      this.#held = true;
+      this.#heldIndex = index;
+      this.#heldId = id;
+      this.#heldLength = written;
+      this.#heldFlags = flags;
+    }
+  }
+
   #showHeld(): void {
+    const { descriptors, descriptors16 } = this.raw;
+    const index = this.#heldIndex;
     this.#held = false;
-    Atomics.store(this.raw.descriptors16, this.#heldIndex * 8 + 7, this.#heldFlags);
-    this.#logDescriptor(this.#heldIndex);
+    descriptors[index * 4 + 2] = this.#heldLength;
+    descriptors16[index * 8 + 6] = this.#heldId;
+    Atomics.store(descriptors16, index * 8 + 7, this.#heldFlags);
+    this.#logDescriptor(index);
   }
 
   #logDescriptor(index: number): void {

@@ -1,10 +1,10 @@
 import { UsageError } from "../../base/index.ts";
 import type { GuestBuffer } from "../../memory/index.ts";
 import { DescriptorFlag, tableAddresses, writeDescriptor } from "../descriptor.ts";
-import { BatchOrder } from "../in-order.ts";
 import type { RawPackedRing } from "../raw-ring.ts";
 import type { SegmentList } from "../segment-list.ts";
 import type { DriverQueue, DriverQueueOptions, QueueFault, RingParts } from "../types.ts";
+import { BufferIds } from "./buffer-ids.ts";
 import {
   EventFlag,
   FRESH_BASE,
@@ -15,17 +15,20 @@ import {
   packedRingLayout,
   RingPosition,
 } from "./layout.ts";
+import { RingLook } from "./ring-look.ts";
 
 const { Available, Used, Write, Next, Indirect } = DescriptorFlag;
 const FREE = -1;
+const MAX_LENGTH = 0xffff_ffff;
 
 /**
  * The driver half of a packed virtqueue, VIRTIO 2.8. What the device could have overwritten is never
  * read back: chain lengths, tokens and free ids are kept in private memory.
  *
  * Ordering, as in the device half: the flags of the first chain of a batch are stored last, by
- * `Atomics` (publish); flags, then the device's event area (publish), and our event area, then flags
- * (arm), are atomic store-then-load pairs.
+ * `Atomics` (publish), those behind are plain stores; what is used is found by `RingLook`. Flags,
+ * then the device's event area (publish), and our event area, then flags (arm), are atomic
+ * store-then-load pairs.
  */
 export class PackedDriverQueue implements DriverQueue {
   readonly size: number;
@@ -43,6 +46,9 @@ export class PackedDriverQueue implements DriverQueue {
   readonly #next: RingPosition;
   readonly #used: RingPosition;
   #freeDescriptors: number;
+  /** How many descriptors from #used on are known to be used. */
+  #ready = 0;
+  readonly #look: RingLook;
   /** Where the first chain of the batch begins, its flags, and whether there is a batch. */
   #heldIndex = 0;
   #heldFlags = 0;
@@ -57,13 +63,13 @@ export class PackedDriverQueue implements DriverQueue {
   #shown = 0;
   /** By buffer id: ring descriptors, writable bytes, token (or FREE), when it was added. */
   readonly #counts: Uint16Array;
-  readonly #writable: Float64Array;
+  readonly #writable: Uint32Array;
   readonly #tokens: Int32Array;
   readonly #order: Int32Array;
-  readonly #freeIds: Uint16Array;
-  #freeIdCount: number;
-  /** With VIRTIO_F_IN_ORDER: which buffers a descriptor stands for, and the length of the last. */
-  readonly #batch: BatchOrder | undefined;
+  readonly #ids: BufferIds;
+  readonly #inOrder: boolean;
+  /** In order: how many more buffers a descriptor stands for, and the length of the last. */
+  #batchLeft = 0;
   #batchLength = 0;
 
   /**
@@ -87,6 +93,7 @@ export class PackedDriverQueue implements DriverQueue {
       driver: this.parts.driver.view,
       device: this.parts.device.view,
     });
+    this.#look = new RingLook(this.raw);
     this.#tableSegments = features.indirect ? indirectSegments : 0;
     this.#tables = features.indirect ? memory.allocate(size * indirectSegments * 16) : undefined;
     this.#tableAddresses = tableAddresses(this.#tables, size, indirectSegments);
@@ -94,24 +101,24 @@ export class PackedDriverQueue implements DriverQueue {
     this.#used = new RingPosition(size, FRESH_BASE >>> 16);
     this.#freeDescriptors = size;
     this.#counts = new Uint16Array(size);
-    this.#writable = new Float64Array(size);
+    this.#writable = new Uint32Array(size);
     this.#tokens = new Int32Array(size).fill(FREE);
     this.#order = new Int32Array(size);
-    this.#freeIds = Uint16Array.from({ length: size }, (_, i) => size - 1 - i);
-    this.#freeIdCount = size;
-    this.#batch = features.inOrder ? new BatchOrder(size) : undefined;
+    this.#ids = new BufferIds(size, features.inOrder === true);
+    this.#inOrder = features.inOrder === true;
   }
 
   reset(dropped: (token: number) => void): void {
     const tokens = this.#tokens.filter((token) => token !== FREE);
     for (const { bytes } of Object.values(this.parts)) bytes.fill(0);
     this.#tokens.fill(FREE);
-    this.#freeIds.forEach((_, i, ids) => (ids[i] = this.size - 1 - i));
-    this.#freeIdCount = this.#freeDescriptors = this.size;
-    this.#batch?.clear();
+    this.#ids.clear();
+    this.#freeDescriptors = this.size;
+    this.#batchLeft = 0;
     this.#next.restart(FRESH_BASE & 0xffff);
     this.#used.restart(FRESH_BASE >>> 16);
     this.#held = false;
+    this.#ready = 0;
     this.#decided = 0;
     this.#added = this.#shown = 0;
     this.outstanding = 0;
@@ -142,21 +149,51 @@ export class PackedDriverQueue implements DriverQueue {
     const useTable = this.#tables !== undefined && count > 1 && count <= this.#tableSegments;
     const needed = useTable ? 1 : count;
     if (needed > this.#freeDescriptors || count === 0 || this.broken !== undefined) return false;
-    this.#freeIdCount -= 1;
-    const id = this.#freeIds[this.#freeIdCount] ?? 0;
+    const id = this.#ids.take();
     let writable = 0;
     for (let i = readable; i < count; i += 1) writable += segments.lengths[i] ?? 0;
     if (useTable) this.#writeTable(id, segments, readable);
     else this.#writeChain(id, segments, readable);
     this.#freeDescriptors -= needed;
     this.#counts[id] = needed;
-    this.#writable[id] = writable;
+    // A used descriptor cannot name more.
+    this.#writable[id] = writable > MAX_LENGTH ? MAX_LENGTH : writable;
     this.#tokens[id] = token;
     this.#order[id] = this.#added;
-    this.#batch?.add(id);
     this.#added = (this.#added + 1) | 0;
     this.outstanding += 1;
     return true;
+  }
+
+  addPieces(segments: SegmentList, readable: boolean, tokens: Int32Array): number {
+    if (this.broken !== undefined) return 0;
+    const { descriptors } = this.raw;
+    const { addresses, lengths } = segments;
+    const count = Math.min(segments.count, this.#freeDescriptors);
+    const next = this.#next;
+    let { index } = next;
+    let flags = (readable ? 0 : Write) | (next.wrap ? Available : Used);
+    for (let i = 0; i < count; i += 1) {
+      const id = this.#ids.take();
+      const length = lengths[i] ?? 0;
+      // The flags of the batch's first stay what they are: a lap ago that was "used".
+      const shown = this.#show(index, flags) ? flags : this.#oldFlags(index);
+      writeDescriptor(descriptors, index * 4, addresses, i, length, id, shown);
+      this.#counts[id] = 1;
+      this.#writable[id] = readable ? 0 : length;
+      this.#tokens[id] = tokens[i] ?? 0;
+      this.#order[id] = (this.#added + i) | 0;
+      index += 1;
+      if (index === this.size) {
+        index = 0;
+        flags ^= Available | Used;
+      }
+    }
+    next.advance(count);
+    this.#freeDescriptors -= count;
+    this.#added = (this.#added + count) | 0;
+    this.outstanding += count;
+    return count;
   }
 
   publish(): boolean {
@@ -174,25 +211,25 @@ export class PackedDriverQueue implements DriverQueue {
 
   poll(done: (token: number, written: number) => void, max: number): number {
     let count = 0;
-    while (count < max && this.broken === undefined && this.#isUsed()) {
-      const batch = this.#batch;
-      let id = 0;
-      let length = this.#batchLength;
-      if (batch === undefined || batch.left === 0) {
-        const { index } = this.#used;
-        id = this.raw.descriptors16[index * 8 + 6] ?? 0;
-        const flags = this.raw.descriptors16[index * 8 + 7] ?? 0;
-        length = (flags & Write) === 0 ? 0 : (this.raw.descriptors[index * 4 + 2] ?? 0);
+    while (count < max && this.broken === undefined && this.#hasUsed()) {
+      let id = this.#ids.oldest;
+      if (this.#batchLeft === 0) {
+        const at = this.#used.index * 4;
+        const tail = this.raw.descriptors[at + 3] ?? 0;
+        id = tail & 0xffff;
+        const isWritten = ((tail >>> 16) & Write) !== 0;
+        this.#batchLength = isWritten ? (this.raw.descriptors[at + 2] ?? 0) : 0;
         if (!this.#isPossibleId(id)) break;
       }
-      if (batch !== undefined) {
-        this.#batchLength = length;
-        id = batch.take();
-        // What was skipped was used completely.
-        if (batch.left > 0) length = this.#writable[id] ?? 0;
+      if (this.#inOrder) {
+        if (this.#batchLeft === 0) this.#batchLeft = this.#ids.before(id) + 1;
+        this.#batchLeft -= 1;
+        id = this.#ids.oldest;
       }
       const token = this.#tokens[id] ?? FREE;
       const writable = this.#writable[id] ?? 0;
+      // What was skipped was used completely.
+      const length = this.#batchLeft > 0 ? writable : this.#batchLength;
       if (length > writable) {
         this.overlongCompletions += 1;
         this.overlongLength = length;
@@ -206,18 +243,19 @@ export class PackedDriverQueue implements DriverQueue {
 
   /** Whether a used descriptor may have this id; if not, the ring is broken. */
   #isPossibleId(id: number): boolean {
-    if (this.#batch !== undefined) {
+    if (this.#inOrder) {
       const shown = this.outstanding - ((this.#added - this.#shown) | 0);
-      if (this.#batch.begin(id, shown)) return true;
-      const expected = `one of the ${shown} oldest outstanding buffers`;
-      const reason = `expected the id of ${expected} in a used descriptor, got ${id}`;
-      this.broken = { reason, section: "2.8.8" };
-      return false;
+      if (id < this.size && this.#ids.before(id) < shown) return true;
+      return this.#refuse(id, `one of the ${shown} oldest outstanding buffers`, "2.8.8");
     }
     const token = this.#tokens[id] ?? FREE;
     if (token !== FREE && (((this.#order[id] ?? 0) - this.#shown) | 0) < 0) return true;
-    const reason = `expected the id of an outstanding buffer in a used descriptor, got ${id}`;
-    this.broken = { reason, section: "2.8.6" };
+    return this.#refuse(id, "an outstanding buffer", "2.8.6");
+  }
+
+  #refuse(id: number, expected: string, section: string): false {
+    const reason = `expected the id of ${expected} in a used descriptor, got ${id}`;
+    this.broken = { reason, section };
     return false;
   }
 
@@ -228,7 +266,7 @@ export class PackedDriverQueue implements DriverQueue {
     } else {
       Atomics.store(this.raw.driverEvent, 1, EventFlag.Enable);
     }
-    return !this.#isUsed();
+    return !this.#hasUsed();
   }
 
   /** The descriptors of what is out may have been overwritten. */
@@ -240,12 +278,13 @@ export class PackedDriverQueue implements DriverQueue {
     Atomics.store(this.raw.driverEvent, 1, EventFlag.Disable);
   }
 
-  #isUsed(): boolean {
+  /** Whether a completion is known to be there; looks where there was none. */
+  #hasUsed(): boolean {
+    if (this.#ready > 0 || this.#batchLeft > 0) return true;
     if (this.outstanding === 0) return false;
-    if (this.#batch !== undefined && this.#batch.left > 0) return true;
     const { index, wrap } = this.#used;
-    const flags = Atomics.load(this.raw.descriptors16, index * 8 + 7);
-    return ((flags & Available) !== 0) === wrap && ((flags & Used) !== 0) === wrap;
+    this.#ready = this.#look.count(index, wrap, wrap, this.size - this.#freeDescriptors);
+    return this.#ready > 0;
   }
 
   #writeChain(id: number, segments: SegmentList, readable: number): void {
@@ -269,7 +308,7 @@ export class PackedDriverQueue implements DriverQueue {
       );
       next.advance(1);
     }
-    this.#show(head, headFlags);
+    if (this.#show(head, headFlags)) this.raw.descriptors16[head * 8 + 7] = headFlags;
   }
 
   #writeTable(id: number, segments: SegmentList, readable: number): void {
@@ -297,18 +336,16 @@ export class PackedDriverQueue implements DriverQueue {
     const old = this.#oldFlags(head);
     writeDescriptor(this.raw.descriptors, head * 4, this.#tableAddresses, id, count * 16, id, old);
     next.advance(1);
-    this.#show(head, headFlags);
+    if (this.#show(head, headFlags)) this.raw.descriptors16[head * 8 + 7] = headFlags;
   }
 
-  /** Makes a chain available, unless it is the first of a batch: that one is shown by publish(). */
-  #show(head: number, flags: number): void {
-    if (this.#held) {
-      Atomics.store(this.raw.descriptors16, head * 8 + 7, flags);
-    } else {
-      this.#held = true;
-      this.#heldIndex = head;
-      this.#heldFlags = flags;
-    }
+  /** Whether a chain may be shown now: the first of a batch is held back until publish(). */
+  #show(head: number, flags: number): boolean {
+    if (this.#held) return true;
+    this.#held = true;
+    this.#heldIndex = head;
+    this.#heldFlags = flags;
+    return false;
   }
 
   #flags(i: number, count: number, readable: number): number {
@@ -327,10 +364,10 @@ export class PackedDriverQueue implements DriverQueue {
   #release(id: number): void {
     const count = this.#counts[id] ?? 1;
     this.#used.advance(count);
+    this.#ready = count < this.#ready ? this.#ready - count : 0;
     this.#freeDescriptors += count;
     this.#tokens[id] = FREE;
-    this.#freeIds[this.#freeIdCount] = id;
-    this.#freeIdCount += 1;
+    this.#ids.giveBack(id);
     this.outstanding -= 1;
   }
 }

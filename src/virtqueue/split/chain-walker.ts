@@ -1,5 +1,14 @@
-import { type AddressSpace, Resolved } from "../../memory/index.ts";
-import { appendBuffer, fault, MISSING, outside, resetChain, SPLIT_CHAIN_RULES } from "../chain.ts";
+import { type AddressSpace, Resolved, type SpanList } from "../../memory/index.ts";
+import {
+  appendBuffer,
+  appendPiece,
+  fault,
+  MISSING,
+  outside,
+  resetChain,
+  SPLIT_CHAIN_RULES,
+  takeSingle,
+} from "../chain.ts";
 import { Descriptor, DescriptorFlag } from "../descriptor.ts";
 import { IndirectTable } from "../indirect-table.ts";
 import type { RawSplitRing } from "../raw-ring.ts";
@@ -31,6 +40,34 @@ export class ChainWalker {
 
   /** Fills the cursor from the chain that starts at `head`; undefined: it is in order. */
   walk(head: number, chain: ChainCursor): QueueFault | undefined {
+    const { descriptors, size } = this.#ring;
+    if (head < size) {
+      const flags = descriptors[head * 4 + 3] ?? 0;
+      if ((flags & (DescriptorFlag.Next | DescriptorFlag.Indirect)) === 0) {
+        const writable = (flags & DescriptorFlag.Write) !== 0;
+        chain.id = head;
+        if (takeSingle(chain, descriptors, head * 4, writable, this.#memory)) return undefined;
+      }
+    }
+    return this.#follow(head, chain);
+  }
+
+  /** As `DeviceQueue.takePieces`, from free-running index `from` on. @param heads of the chains */
+  pieces(from: number, max: number, pieces: SpanList, heads: Uint16Array): number {
+    const { descriptors, available, size } = this.#ring;
+    const { Next, Indirect, Write } = DescriptorFlag;
+    let count = 0;
+    for (; count < max; count += 1) {
+      const head = available[2 + ((from + count) & (size - 1))] ?? 0;
+      if (head >= size) break;
+      if (((descriptors[head * 4 + 3] ?? 0) & (Next | Indirect | Write)) !== 0) break;
+      if (!appendPiece(pieces, descriptors, head * 4, this.#memory)) break;
+      heads[count] = head;
+    }
+    return count;
+  }
+
+  #follow(head: number, chain: ChainCursor): QueueFault | undefined {
     const descriptor = this.#descriptor;
     resetChain(chain);
     chain.id = head;

@@ -1,5 +1,5 @@
 import { needsEvent, u16Distance } from "../../base/index.ts";
-import type { AddressSpace } from "../../memory/index.ts";
+import type { AddressSpace, SpanList } from "../../memory/index.ts";
 import { CompletionOrder } from "../in-order.ts";
 import { MISSING } from "../chain.ts";
 import { SplitInflight } from "../inflight/split-inflight.ts";
@@ -46,6 +46,8 @@ export class SplitDeviceQueue implements DeviceQueue {
   #element: number;
   /** With VIRTIO_F_IN_ORDER: chains are named by their slot in it, which has the head. */
   readonly #order: CompletionOrder | undefined;
+  /** Chains of a batch that is in work; their heads are the first ones below. */
+  #pieces = 0;
   readonly #heads: Uint16Array;
   readonly #inflight: SplitInflight | undefined;
   /** How many of the chains that were in work before are still to be served again. */
@@ -67,7 +69,7 @@ export class SplitDeviceQueue implements DeviceQueue {
     this.#published = this.#used;
     this.#element = this.#used;
     this.#order = features.inOrder ? new CompletionOrder(size) : undefined;
-    this.#heads = new Uint16Array(features.inOrder ? size : 0);
+    this.#heads = new Uint16Array(size);
     this.#next = base & 0xffff;
     if (inflight !== undefined) {
       const available = Atomics.load(this.raw.available, 1);
@@ -81,25 +83,36 @@ export class SplitDeviceQueue implements DeviceQueue {
   next(chain: ChainCursor): boolean {
     if (this.broken !== undefined) return false;
     if (this.#resubmit > 0) return this.#again(chain);
-    if (this.#next === this.#seen) {
-      this.#seen = Atomics.load(this.raw.available, 1);
-      if (this.#memoryGone()) return false;
-      const waiting = u16Distance(this.#seen, this.#next);
-      if (waiting === 0) return false;
-      if (waiting + this.inFlight > this.size) {
-        this.fail(
-          `expected at most ${this.size} chains available or in use, got ${waiting + this.inFlight} (available idx ${this.#seen})`,
-          "2.7.6",
-        );
-        return false;
-      }
-    }
+    if (!this.#findAvailable()) return false;
     const head = this.raw.available[2 + (this.#next & this.#mask)] ?? 0;
     if (!this.#walk(head, chain)) return false;
     this.#inflight?.taken(head);
     this.#next = (this.#next + 1) & 0xffff;
     this.#accept(head, chain);
     return true;
+  }
+
+  takePieces(pieces: SpanList, max: number): number {
+    pieces.clear();
+    const busy = this.inFlight > 0 || this.#inflight !== undefined;
+    this.parked = false;
+    if (busy || this.broken !== undefined || !this.#findAvailable()) return 0;
+    const most = Math.min(max, u16Distance(this.#seen, this.#next));
+    const count = this.#walker.pieces(this.#next, most, pieces, this.#heads);
+    this.#next = (this.#next + count) & 0xffff;
+    this.#pieces = count;
+    this.inFlight += count;
+    return count;
+  }
+
+  completePieces(): void {
+    const count = this.#pieces;
+    if (count === 0) return;
+    if (this.#order === undefined) {
+      for (let i = 0; i < count; i += 1) this.#putUsed(this.#heads[i] ?? 0, 0, false, 1);
+    } else this.#putUsed(this.#heads[count - 1] ?? 0, 0, true, count);
+    this.#pieces = 0;
+    this.inFlight -= count;
   }
 
   hasNext(): boolean {
@@ -111,7 +124,12 @@ export class SplitDeviceQueue implements DeviceQueue {
 
   complete(id: number, written: number): void {
     const order = this.#order;
-    if (order === undefined || !order.finish(id, written)) {
+    if (order === undefined) {
+      this.#giveBack(id, written, false);
+      return;
+    }
+    if (order.pass(id)) this.#giveBack(this.#heads[id] ?? 0, written, order.maySkip(id));
+    else if (!order.finish(id, written)) {
       this.#giveBack(id, written, false);
       return;
     }
@@ -121,13 +139,18 @@ export class SplitDeviceQueue implements DeviceQueue {
   }
 
   #giveBack(head: number, written: number, maySkip: boolean): void {
+    this.#putUsed(head, written, maySkip, 1);
+    this.#inflight?.completed(head);
+    this.inFlight -= 1;
+  }
+
+  /** A used element, for `count` chains. */
+  #putUsed(head: number, written: number, maySkip: boolean, count: number): void {
     const slot = 1 + 2 * (this.#element & this.#mask);
     this.raw.used32[slot] = head;
     this.raw.used32[slot + 1] = written;
-    this.#inflight?.completed(head);
-    this.#used = (this.#used + 1) & 0xffff;
+    this.#used = (this.#used + count) & 0xffff;
     if (!maySkip) this.#element = this.#used;
-    this.inFlight -= 1;
   }
 
   publish(): boolean {
@@ -176,6 +199,20 @@ export class SplitDeviceQueue implements DeviceQueue {
   fail(reason: string, section: string): void {
     // Memory that the peer took away reads as zeroes; what that looks like is not the cause.
     if (!this.#memoryGone()) this.broken ??= { reason, section };
+  }
+
+  /** Whether a chain is known to be available; looks where there was none. */
+  #findAvailable(): boolean {
+    if (this.#next !== this.#seen) return true;
+    this.#seen = Atomics.load(this.raw.available, 1);
+    if (this.#memoryGone()) return false;
+    const waiting = u16Distance(this.#seen, this.#next);
+    if (waiting + this.inFlight <= this.size) return waiting > 0;
+    this.fail(
+      `expected at most ${this.size} chains available or in use, got ${waiting + this.inFlight} (available idx ${this.#seen})`,
+      "2.7.6",
+    );
+    return false;
   }
 
   /** Takes the next of the chains that were in work before. */

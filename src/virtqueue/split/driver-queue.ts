@@ -138,6 +138,33 @@ export class SplitDriverQueue implements DriverQueue {
     return true;
   }
 
+  addPieces(
+    { count, addresses, lengths }: SegmentList,
+    readable: boolean,
+    tokens: Int32Array,
+  ): number {
+    if (this.broken !== undefined) return 0;
+    const { descriptors, available } = this.raw;
+    const flags = readable ? 0 : DescriptorFlag.Write;
+    const added = Math.min(count, this.#freeCount);
+    for (let i = 0; i < added; i += 1) {
+      const head = this.#firstFree;
+      const length = lengths[i] ?? 0;
+      writeDescriptor(descriptors, head * 4, addresses, i, length, flags, 0);
+      this.#firstFree = this.#following[head] ?? 0;
+      this.#chainLength[head] = 1;
+      this.#writable[head] = readable ? 0 : length;
+      this.#tokens[head] = tokens[i] ?? 0;
+      this.#batch?.add(head);
+      this.#order[head] = this.#available;
+      available[2 + (this.#available & this.#mask)] = head;
+      this.#available = (this.#available + 1) & 0xffff;
+    }
+    this.#freeCount -= added;
+    this.outstanding += added;
+    return added;
+  }
+
   publish(): boolean {
     if (this.#available === this.#published) return false;
     const before = this.#published;

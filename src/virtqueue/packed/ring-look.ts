@@ -1,0 +1,50 @@
+import { DescriptorFlag } from "../descriptor.ts";
+import type { RawPackedRing } from "../raw-ring.ts";
+
+const { Available, Used } = DescriptorFlag;
+
+/** Descriptors that are looked at in one go: the lines behind may just be written. */
+const AHEAD = 32;
+
+/**
+ * How far the other side of a packed ring has come, by the flags of its descriptors.
+ *
+ * Ordering. The first descriptor's flags are an atomic load. Those behind are plain loads, which the
+ * processor may do in any order with what follows; so there is a full barrier between them and
+ * whatever is read of those descriptors: an atomic store, then an atomic load, of a word that nobody
+ * else has (on arm64 `stlr` waits for what was read before, `ldar` for that `stlr`, and later reads
+ * for `ldar`). One barrier for many descriptors costs less than an atomic load for each.
+ */
+export class RingLook {
+  readonly #ring: RawPackedRing;
+  readonly #barrier = new Int32Array(1);
+
+  constructor(ring: RawPackedRing) {
+    this.#ring = ring;
+  }
+
+  /** Whether the descriptor at `index` has these AVAIL and USED bits. */
+  at(index: number, available: boolean, used: boolean): boolean {
+    const flags = Atomics.load(this.#ring.descriptors16, index * 8 + 7);
+    return (flags & (Available | Used)) === bits(available, used);
+  }
+
+  /** How many descriptors from `index` on have these bits: at most `max`, and to the ring's end. */
+  count(index: number, available: boolean, used: boolean, max: number): number {
+    if (!this.at(index, available, used)) return 0;
+    const wanted = bits(available, used);
+    const words = this.#ring.descriptors16;
+    const end = Math.min(index + Math.min(max, AHEAD), this.#ring.size);
+    let at = index + 1;
+    while (at < end && ((words[at * 8 + 7] ?? 0) & (Available | Used)) === wanted) at += 1;
+    if (at > index + 1) {
+      Atomics.store(this.#barrier, 0, 0);
+      Atomics.load(this.#barrier, 0);
+    }
+    return at - index;
+  }
+}
+
+function bits(available: boolean, used: boolean): number {
+  return (available ? Available : 0) | (used ? Used : 0);
+}
