@@ -4,7 +4,7 @@ import { type RingMode, SPIN_MS } from "./mode.ts";
 import type { RingServer } from "./ring-server.ts";
 import type { RingEvents } from "./worker-messages.ts";
 
-/** Chains between two looks for messages: what is in work then delays the answer to a stop. */
+/** Chains between two looks for messages, unless the server says otherwise. */
 const BUDGET = 16;
 /** Looks at the ring between two looks at the clock. */
 const LOOKS = 32;
@@ -34,6 +34,7 @@ export interface DeviceLoopOptions {
 export class DeviceLoop {
   readonly #queue: DeviceQueue;
   readonly #server: RingServer;
+  readonly #budget: number;
   readonly #mode: RingMode;
   readonly #control: LoopControl;
   #kick: EventFd | undefined;
@@ -45,6 +46,7 @@ export class DeviceLoop {
   constructor({ queue, server, mode, events, control }: DeviceLoopOptions) {
     this.#queue = queue;
     this.#server = server;
+    this.#budget = server.budget ?? BUDGET;
     this.#mode = mode;
     this.#control = control;
     this.#fds[1] = control.wake.descriptor.fd;
@@ -66,7 +68,7 @@ export class DeviceLoop {
     this.#prepare();
     for (;;) {
       if (control.pending && !control.obey(this)) return;
-      this.#server.serve(queue, BUDGET);
+      this.#server.serve(queue, this.#budget);
       if (queue.publish()) this.#signal();
       if (queue.broken !== undefined) return;
       if (queue.hasNext()) continue;

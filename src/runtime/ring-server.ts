@@ -2,6 +2,11 @@ import type { DeviceQueue } from "../virtqueue/index.ts";
 
 /** Serves the chains of one ring, in whatever thread. */
 export interface RingServer {
+  /**
+   * Chains between two looks for messages and between two publications, default 16: as long as they
+   * take, a stop has to wait.
+   */
+  readonly budget?: number | undefined;
   /** Takes and completes at most `budget` chains; the caller shows them to the driver. */
   serve(queue: DeviceQueue, budget: number): void;
 }

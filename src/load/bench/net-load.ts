@@ -1,4 +1,4 @@
-import type { GuestBuffer } from "../../memory/index.ts";
+import { performance } from "node:perf_hooks";
 import { netHeaderBytes } from "../../devices/net/index.ts";
 import type { RingDriver, RingDriverHost } from "../../runtime/index.ts";
 import { SegmentList } from "../../virtqueue/index.ts";
@@ -46,15 +46,17 @@ export class NetLoad implements RingDriver {
   readonly #spec: NetLoadSpec;
   readonly #ring: RingDriverHost["queue"];
   readonly #schedule: Schedule;
-  readonly #segments = new SegmentList(1);
-  readonly #buffers: GuestBuffer[] = [];
+  /** One buffer each, of the same length. */
+  readonly #segments: SegmentList;
+  /** Guest address of each buffer. */
+  readonly #addresses: Float64Array;
   readonly #headerBytes: number;
   readonly #free: Int32Array;
   #freeCount: number;
   readonly #progress: Uint32Array;
   /** All that came back so far, and what had when the counting began and ended. */
   #frames = 0;
-  #bytes = 0;
+  #written = 0;
   #first: Tally | undefined;
   #last: Tally | undefined;
 
@@ -65,12 +67,15 @@ export class NetLoad implements RingDriver {
     this.#schedule = new Schedule({ ...spec, requests: undefined, rate: undefined });
     this.#headerBytes = netHeaderBytes(features);
     const bytes = this.#headerBytes + spec.frameBytes;
+    this.#addresses = new Float64Array(queue.size);
+    this.#segments = new SegmentList(queue.size);
+    this.#segments.lengths.fill(bytes);
     for (let i = 0; i < queue.size; i += 1) {
       const buffer = memory.allocate(bytes, 64);
       buffer.bytes.set(HEAD, this.#headerBytes);
-      this.#buffers.push(buffer);
+      this.#addresses[i] = buffer.address;
     }
-    this.#free = Int32Array.from(this.#buffers.keys());
+    this.#free = Int32Array.from(this.#addresses.keys());
     this.#freeCount = queue.size;
     this.#progress = new Uint32Array(spec.progress);
   }
@@ -79,26 +84,22 @@ export class NetLoad implements RingDriver {
     this.#look();
     // In batches: a look at the other side's index, and perhaps a kick, is for many frames at once.
     if (this.finished || this.#spec.idle || this.#freeCount < this.#spec.batch) return;
-    const readable = this.#spec.direction === "tx" ? 1 : 0;
-    const length = this.#headerBytes + this.#spec.frameBytes;
     const segments = this.#segments;
-    while (this.#freeCount > 0) {
-      const token = this.#free[this.#freeCount - 1] ?? 0;
-      const buffer = this.#buffers[token];
-      if (buffer === undefined) return;
-      segments.clear();
-      segments.pushPart(buffer, 0, length);
-      if (!this.#ring.add(segments, readable, token)) return;
-      this.#freeCount -= 1;
-    }
+    const free = this.#free;
+    const count = this.#freeCount;
+    for (let i = 0; i < count; i += 1) segments.addresses[i] = this.#addresses[free[i] ?? 0] ?? 0;
+    segments.count = count;
+    const added = this.#ring.addPieces(segments, this.#spec.direction === "tx", free);
+    free.copyWithin(0, added, count);
+    this.#freeCount = count - added;
   }
 
   done(token: number, written: number): void {
     this.#free[this.#freeCount] = token;
     this.#freeCount += 1;
     this.#frames += 1;
-    this.#bytes +=
-      this.#spec.direction === "tx" ? this.#spec.frameBytes : written - this.#headerBytes;
+    // Of what is sent nothing is written, and all have the same length.
+    this.#written += written;
   }
 
   /** Buffers that wait for frames stay with the device. */
@@ -130,7 +131,11 @@ export class NetLoad implements RingDriver {
   }
 
   #tally(at: number): Tally {
-    return { at, frames: this.#frames, bytes: this.#bytes };
+    const { direction, frameBytes } = this.#spec;
+    const frames = this.#frames;
+    const bytes =
+      direction === "tx" ? frames * frameBytes : this.#written - frames * this.#headerBytes;
+    return { at, frames, bytes };
   }
 }
 
