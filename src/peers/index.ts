@@ -72,5 +72,11 @@ export {
 } from "./programs/storage-daemon.ts";
 export { survey, type Finding } from "./machine/survey.ts";
 export { Testpmd, testpmdArguments, type TestpmdOptions } from "./programs/testpmd.ts";
-export { bootUml, findUmlKernel, umlArguments, type UmlOptions } from "./guest/uml.ts";
+export {
+  bootUml,
+  findUmlKernel,
+  ownProcessNamespace,
+  umlArguments,
+  type UmlOptions,
+} from "./guest/uml.ts";
 export { startVirtiofsd, virtiofsdArguments, type VirtiofsdOptions } from "./programs/virtiofsd.ts";

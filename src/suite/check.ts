@@ -50,6 +50,8 @@ export interface Check extends CheckInfo {
 export interface FrontendCheck extends CheckInfo {
   /** Only with a monitor ({qmp}): the check stops, resets or migrates the machine. */
   readonly needsMonitor?: true;
+  /** It starts the front-end over and over, and may take so many times as long as others. */
+  readonly patience?: number;
   run(t: FrontendContext): Promise<void>;
 }
 

@@ -154,10 +154,10 @@ async function startUml(
 }
 
 /**
- * Its helper processes wait for ever when it is killed. In a process namespace of its own they go
- * with it, also when nobody is left who could kill them.
+ * What to start it by. Its helper processes wait for ever when it is killed; in a process namespace
+ * of its own they go with it, also when nobody is left who could kill them.
  */
-function ownProcessNamespace(): readonly string[] {
+export function ownProcessNamespace(): readonly string[] {
   const unshare = resolveProgram("unshare");
   if (unshare === undefined) return [];
   const user = process.getuid?.() === 0 ? [] : ["--user", "--map-current-user"];

@@ -113,8 +113,9 @@ export const feReactions: readonly FrontendCheck[] = [
           header: { ...frame.header, request: UNKNOWN },
         })),
       );
-      const talk = await t.meet(other, ({ conversations }) =>
-        conversations.some(({ closed }) => closed),
+      const talk = await t.meet(
+        other,
+        (mock) => mock.conversations.some(({ closed }) => closed) || hasStarted(mock),
       );
       await t.survives(talk, `after a reply with number ${UNKNOWN}`);
       const ended = talk.run.end !== undefined || talk.mock.conversations.some((c) => c.closed);
@@ -162,6 +163,7 @@ export const feReactions: readonly FrontendCheck[] = [
     title: "a back-end may go away at every step",
     strength: "ROBUSTNESS",
     section: "Communication",
+    patience: 4,
     async run(t) {
       const { mock } = await t.meet();
       const requests = (mock.conversations[0]?.messages ?? []).map(({ header }) => header.request);

@@ -8,7 +8,7 @@ import {
 } from "../../protocol/index.ts";
 import type { FrontendCheck } from "../check.ts";
 import { nameOf } from "../drive/session.ts";
-import type { FrontendContext } from "../front-end/context.ts";
+import type { Done, FrontendContext } from "../front-end/context.ts";
 import { addressMoments, firstOf, partsOf, sent } from "../front-end/trace.ts";
 import { ownBackChannel, serving } from "../front-end/tricks.ts";
 
@@ -59,11 +59,13 @@ export const fe: readonly FrontendCheck[] = [
     strength: "MUST",
     section: "Communication",
     async run(t) {
-      const [first] = await t.talk();
+      const begun: Done = (mock) => mock.messages.length > 1;
+      const [first] = await t.talk({}, begun);
       if (first?.header.request !== GetFeatures) {
         t.info(`the first message is ${nameOf(first?.header.request ?? 0)}`);
       }
-      const messages = await t.talk({ without: { virtio: VirtioFeature.ProtocolFeatures } });
+      const without = { virtio: VirtioFeature.ProtocolFeatures };
+      const messages = await t.talk({ without }, begun);
       const gated: readonly number[] = [GetProtocolFeatures, SetProtocolFeatures];
       const spoken = messages.filter(({ header }) => gated.includes(header.request));
       const names = spoken.map(({ header }) => nameOf(header.request));

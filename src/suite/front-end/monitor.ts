@@ -13,14 +13,15 @@ export class Monitor {
   private constructor(socket: Socket, timeoutMs: number) {
     this.#socket = socket;
     this.#timeoutMs = timeoutMs;
-    createInterface({ input: socket }).on("line", (line) => this.#receive(line));
     const lost = (): void => {
       for (const each of this.#waiting.splice(0)) {
         each.reject(new PeerClosedError("the monitor closed the connection"));
       }
     };
+    const lines = createInterface({ input: socket }).on("line", (line) => this.#receive(line));
+    // An error of the socket is told here as well: a front-end that is killed resets it.
+    for (const each of [socket, lines]) each.on("error", lost);
     socket.on("close", lost);
-    socket.on("error", lost);
   }
 
   /** @throws {TimeoutError | PeerClosedError | Error} it does not listen, or does not answer */

@@ -5,7 +5,8 @@ import { fillIn, wordsOf } from "../target/words.ts";
 import { Monitor } from "./monitor.ts";
 import type { FrontendRun, FrontendTarget } from "./target.ts";
 
-const GRACE_MS = 2000;
+/** A front-end has nothing to lose; QEMU that waits for its back-end does not end by SIGTERM. */
+const GRACE_MS = 500;
 
 /** How a front-end is started. */
 export interface FrontendProgramOptions {
@@ -56,8 +57,9 @@ export class FrontendProgram implements FrontendTarget {
       ended: started.exited,
       monitor: async () => (monitor ??= connect()),
       stop: async () => {
-        (await monitor?.catch(() => undefined))?.close();
         await started.stop({ graceMs: GRACE_MS });
+        // It may have been on its way until then.
+        (await monitor?.catch(() => undefined))?.close();
       },
     };
   }

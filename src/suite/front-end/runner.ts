@@ -50,7 +50,8 @@ export async function runFrontendCheck(
   let ended: unknown;
   let crash: unknown;
   try {
-    await guarded(check, times, signal, async () => check.run(t));
+    const checkMs = times.checkMs * (check.patience ?? 1);
+    await guarded(check, { ...times, checkMs }, signal, async () => check.run(t));
   } catch (error) {
     ended = error;
   } finally {
