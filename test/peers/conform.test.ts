@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { findProgram } from "../../src/peers/index.ts";
+import {
+  findProgram,
+  findUmlKernel,
+  ownProcessNamespace,
+  umlArguments,
+} from "../../src/peers/index.ts";
+import { buildInitramfs } from "../../src/peers/guest/initramfs.ts";
 import type { DeviceName } from "../../src/protocol/index.ts";
 import {
   checks,
@@ -16,6 +22,7 @@ import {
   selectChecks,
   type Selection,
   survey,
+  type Times,
   timesOf,
   type CheckResult,
 } from "../../src/suite/index.ts";
@@ -25,8 +32,13 @@ import { needsProgram, needsRoot, temporaryDirectory } from "./support/index.ts"
 
 guardLeaks();
 
+/** Checks that start a front-end many times, or wait for what it never does. */
+const SLOW = ["fe/17", "fe/25", "fe/27", "fe/28", "fe/35"];
+
 /** Slow enough for a machine that does other things as well. */
 const times = timesOf(3);
+/** Of front-ends that say nothing for that long after each start. */
+const pace = timesOf(1.5);
 const VERDICTS_OF_INTEREST = new Set(["FAIL", "WARN", "ERROR", "XPASS"]);
 
 /** What a person has to look into: it is not in the baseline, or no longer as the baseline has it. */
@@ -116,12 +128,58 @@ test(
   },
 );
 
+/** A front-end, judged by checks of this selection. */
+async function judgedFrontend(
+  device: DeviceName,
+  command: string,
+  { shell, pace = times, ...selection }: Judging & { readonly pace?: Times } = {},
+) {
+  const target = new FrontendProgram(command, { shell, timeoutMs: times.againMs });
+  const chosen = selectChecks(frontendChecks, { profile: "front-end", ...selection });
+  return runFrontendChecks(chosen, { target, device, times: pace });
+}
+
+/** Without guest software. */
+const qemu = (more: string): string =>
+  "qemu-system-x86_64 -M q35,memory-backend=ram -m 64 -object memory-backend-memfd,id=ram,size=64M,share=on " +
+  `-nodefaults -display none -chardev socket,id=char,path={socket},reconnect=1 ${more} ` +
+  "-qmp unix:{qmp},server=on,wait=off";
+
 test("QEMU's front-end passes", { skip: needsProgram("qemu-system-x86_64") }, async () => {
-  const command =
-    "qemu-system-x86_64 -M q35,memory-backend=ram -m 64 -object memory-backend-memfd,id=ram,size=64M,share=on " +
-    "-nodefaults -display none -chardev socket,id=disk,path={socket},reconnect=1 -device vhost-user-blk-pci,chardev=disk " +
-    "-qmp unix:{qmp},server=on,wait=off";
-  const target = new FrontendProgram(command, { timeoutMs: times.againMs });
-  const results = await runFrontendChecks(frontendChecks, { target, device: "block", times });
+  const results = await judgedFrontend("block", qemu("-device vhost-user-blk-pci,chardev=char"));
   assert.deepEqual(unexpected(results, "qemu-7.2"), []);
 });
+
+test(
+  "QEMU's network card passes, as its boot ROM drives it",
+  { skip: needsProgram("qemu-system-x86_64") },
+  async () => {
+    // The ROM waits two seconds for a key: while the machine idles, its clock runs ahead.
+    const more =
+      "-icount shift=3,sleep=off -netdev vhost-user,id=net,chardev=char " +
+      "-device virtio-net-pci,netdev=net,vectors=0,bootindex=0";
+    const results = await judgedFrontend("net", qemu(more), { except: SLOW, pace });
+    assert.deepEqual(unexpected(results, "qemu-7.2"), []);
+    assert.ok(results.some(({ id, verdict }) => id === "fe/19" && verdict === "PASS"));
+  },
+);
+
+test(
+  "User Mode Linux is judged as its baseline says",
+  { skip: needsProgram("linux.uml", "busybox") },
+  async (t) => {
+    const directory = temporaryDirectory(t);
+    const kernel = findUmlKernel();
+    const initramfs = buildInitramfs({ script: "sleep 1000", modules: ["virtio_blk"], kernel });
+    writeFileSync(join(directory, "initramfs"), initramfs);
+    const where = { socketPath: "{socket}", deviceId: 2, memoryMiB: 64 };
+    const words = [...ownProcessNamespace(), kernel.imagePath, ...umlArguments(where, directory)];
+    // Its memory is a file there; its second serial line is descriptor 3.
+    const command = `TMPDIR={dir} exec ${words.join(" ")} 3>/dev/null`;
+    // Without BACKEND_REQ (fe/7) it starts no ring.
+    const except = [...SLOW, "fe/7"];
+    const results = await judgedFrontend("block", command, { shell: true, except, pace });
+    assert.deepEqual(unexpected(results, "uml-6.1"), []);
+    assert.ok(results.some(({ id, verdict }) => id === "fe/14" && verdict === "PASS"));
+  },
+);
