@@ -145,6 +145,7 @@ export class BackendSession {
     const noted = notes ? offered : offered & ~SKIP_DRAIN;
     this.protocolFeatures = withoutConflicts(noted, options.rings?.workers === true);
     this.negotiation.offered = this.features;
+    this.negotiation.offeredProtocolFeatures = this.protocolFeatures;
     this.requests = new BackendRequests({
       negotiation: this.negotiation,
       observe: options.observe,

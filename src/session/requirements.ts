@@ -22,12 +22,15 @@ export function expectRequirements(
   // at all.
   if (strictness === "lenient" && acknowledged === 0n)
     acknowledged = (negotiation.offered ?? 0n) & (VirtioFeature.ProtocolFeatures | NET_MTU);
+  const agreed =
+    negotiation.protocolFeatures |
+    (requires.offerSuffices ? negotiation.offeredProtocolFeatures : 0n);
   const missing = [
     ...virtioFeatureNames((requires.offered ?? 0n) & ~(negotiation.offered ?? 0n), undefined).map(
       (name) => `${name} offered`,
     ),
     ...virtioFeatureNames((requires.virtio ?? 0n) & ~acknowledged, undefined),
-    ...protocolFeatureNames((requires.protocol ?? 0n) & ~negotiation.protocolFeatures),
+    ...protocolFeatureNames((requires.protocol ?? 0n) & ~agreed),
   ];
   if (missing.length > 0) {
     throw new NegotiationError(

@@ -32,7 +32,7 @@ export const deviceRequests = {
     reply: ack,
     descriptors: noDescriptors,
     check: macHasSixBytes,
-    requires: { protocol: ProtocolFeature.Rarp },
+    requires: { protocol: ProtocolFeature.Rarp, offerSuffices: true },
     state: "while rings run, after a migration",
     section: "Front-end message types",
     summary: "has the back-end announce the guest's MAC address by a RARP packet",
@@ -45,7 +45,7 @@ export const deviceRequests = {
     descriptors: noDescriptors,
     check: mtuValue,
     // VIRTIO_NET_F_MTU as well: bit 3 of the virtio word, a net device's.
-    requires: { protocol: ProtocolFeature.Mtu, virtio: 1n << 3n },
+    requires: { protocol: ProtocolFeature.Mtu, virtio: 1n << 3n, offerSuffices: true },
     section: "Front-end message types",
     summary: "tells the MTU that the guest sees",
   },

@@ -79,7 +79,7 @@ export const sessionRequests = {
     payload: empty,
     reply: own(count),
     descriptors: noDescriptors,
-    requires: { protocol: ProtocolFeature.Mq },
+    requires: { protocol: ProtocolFeature.Mq, offerSuffices: true },
     section: "Multiple queue support",
     summary: "asks for the largest number of queues; DPDK and QEMU count pairs for net devices",
   },

@@ -52,6 +52,8 @@ export interface Requirement {
   readonly virtio?: bigint;
   /** Protocol features that were acknowledged. */
   readonly protocol?: bigint;
+  /** The specification asks for the offer of {@link protocol} only: a back-end serves it then. */
+  readonly offerSuffices?: true;
   /** Protocol features that must not have been acknowledged. */
   readonly without?: bigint;
 }

@@ -45,6 +45,17 @@ test("an offered, an acknowledged and a protocol feature are told apart, and nam
   check(FrontendRequest.GetConfig, negotiated({ protocolFeatures: ProtocolFeature.Config }));
 });
 
+test("for GET_QUEUE_NUM, SEND_RARP and NET_SET_MTU a back-end's offer is enough", () => {
+  const { Mq, Rarp, Mtu, Config } = ProtocolFeature;
+  const offeredProtocolFeatures = Mq | Rarp | Mtu | Config;
+  const offered = negotiated({ offeredProtocolFeatures, features: 1n << 3n });
+  check(FrontendRequest.GetQueueNum, offered);
+  check(FrontendRequest.SendRarp, offered);
+  check(FrontendRequest.NetSetMtu, offered);
+  assert.throws(() => check(FrontendRequest.GetConfig, offered), NegotiationError);
+  assert.throws(() => check(FrontendRequest.GetQueueNum, new Negotiation()), NegotiationError);
+});
+
 test("all features of the table at once allow every request but those that a feature forbids", () => {
   const all = negotiated({
     offered: 2n ** 64n - 1n,
