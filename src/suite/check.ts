@@ -20,6 +20,8 @@ export interface Needs {
   readonly queues?: number;
   /** The suite must know the target's process: it started it, or was told its id. */
   readonly process?: true;
+  /** The suite must have started the target, by words to which a check can add options. */
+  readonly program?: true;
   /** A device whose requests the suite knows. */
   readonly request?: true;
 }

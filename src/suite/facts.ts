@@ -98,7 +98,7 @@ export function missing(
   target: Target,
 ): string | undefined {
   if (needs === undefined) return undefined;
-  const { device, virtio = 0n, protocol = 0n, queues = 0, process, request } = needs;
+  const { device, virtio = 0n, protocol = 0n, queues = 0, process, program, request } = needs;
   if (device !== undefined && (facts.device === undefined || !device.includes(facts.device))) {
     return `for ${device.join(" and ")} devices`;
   }
@@ -113,6 +113,9 @@ export function missing(
   }
   if (process && target.process === undefined) {
     return "the target's process is not known; start it with --exec";
+  }
+  if (program && target.program === undefined) {
+    return "the suite did not start the target as a program; do so with --exec, without --shell";
   }
   return undefined;
 }

@@ -36,6 +36,12 @@ export type { FrontendRun, FrontendTarget } from "./front-end/target.ts";
 export { selectChecks, type Selection } from "./select.ts";
 export { ProgramTarget, type ProgramOptions } from "./target/program-target.ts";
 export { SocketTarget } from "./target/socket-target.ts";
-export type { ProcessEnd, Target, TargetProcess, TargetStory } from "./target/target.ts";
+export type {
+  ProcessEnd,
+  Target,
+  TargetProcess,
+  TargetProgram,
+  TargetStory,
+} from "./target/target.ts";
 export { fillIn, splitWords } from "./target/words.ts";
 export { type Times, timesOf } from "./times.ts";

@@ -33,6 +33,7 @@ import { split } from "./checks/split.ts";
 import { stop } from "./checks/stop.ts";
 import { runningVring } from "./checks/vring-running.ts";
 import { vring } from "./checks/vring.ts";
+import { prog } from "./checks/prog.ts";
 import { proto } from "./checks/proto.ts";
 
 /** Every check of a back-end, in the order in which they are made. */
@@ -69,6 +70,7 @@ export const checks: readonly Check[] = [
   devstate,
   conn,
   fd,
+  prog,
 ].flat();
 
 /** Every check of a front-end. */

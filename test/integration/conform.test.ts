@@ -33,7 +33,9 @@ test("conform --list needs no target, and --json makes an array of it", async (t
 
 test("our disk and our network card pass --strict, by --exec and by their socket", async (t) => {
   const workspace = new Workspace(t);
-  const block = await workspace.run(["conform", "--exec", OURS, "--strict", "--json"]);
+  // `serve` has options of its own: the programs of the conventions are `vhost-user-block` and so on.
+  const options = ["--strict", "--json", "--except", "prog"];
+  const block = await workspace.run(["conform", "--exec", OURS, ...options]);
   assert.equal(block.code, 0, block.stderr);
   assert.deepEqual(schemaFaults(schema, JSON.parse(block.stdout)), []);
   const { counts, target, results } = reportOf(block.stdout);

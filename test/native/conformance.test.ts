@@ -12,6 +12,7 @@ import {
   runCheck,
   runFrontendCheck,
   survey,
+  type Target,
   timesOf,
 } from "../../src/suite/index.ts";
 import { packageRoot } from "../support/package-root.ts";
@@ -19,6 +20,7 @@ import { conformanceDocument } from "./conformance/document.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { InProcessTarget } from "./conformance/in-process-target.ts";
 import type { Base, Mutant } from "./conformance/mutant.ts";
+import { OwnProgram } from "./conformance/own-program.ts";
 import { InProcessFrontend } from "./conformance/in-process-frontend.ts";
 import { frontendMutants } from "./conformance/mutants/fe.ts";
 import { mutants } from "./conformance/mutants/index.ts";
@@ -33,8 +35,11 @@ const isChosen = ({ id }: CheckInfo): boolean =>
   only === undefined || id === only || (only.endsWith("/") && id.startsWith(only));
 const chosen = checks.filter(isChosen);
 
+const targetOf = (base: Base, mutant?: Mutant): Target =>
+  base === "program" ? OwnProgram.of(mutant) : new InProcessTarget(base, mutant);
+
 async function result(check: Check, base: Base, mutant?: Mutant): Promise<CheckResult> {
-  const target = new InProcessTarget(base, mutant);
+  const target = targetOf(base, mutant);
   // What passes never waits in vain, whatever else the machine does; a mutant often has it wait.
   const times = { ...timesOf(mutant ? 1 : 5), gapMs: 30 };
   try {
@@ -61,7 +66,7 @@ async function healthyFacts(base: Base): ReturnType<typeof survey> {
 }
 
 async function looked(base: Base): ReturnType<typeof survey> {
-  const target = new InProcessTarget(base);
+  const target = targetOf(base);
   try {
     return await survey(target, timesOf(), () => deviceOf(base));
   } finally {
@@ -69,8 +74,9 @@ async function looked(base: Base): ReturnType<typeof survey> {
   }
 }
 
-/** What looks at the process, or needs a loop that comes round in time for pieces of messages. */
-const runsAlone = ({ id, needs }: Check): boolean => !!needs?.process || id.startsWith("framing/");
+/** What looks at a process, or needs a loop that comes round in time for pieces of messages. */
+const runsAlone = ({ id, needs }: Check): boolean =>
+  !!needs?.process || !!needs?.program || id.startsWith("framing/");
 
 /** In parallel, and in the end those that need to be alone. */
 async function forAll(
@@ -105,7 +111,7 @@ test("docs/conformance-checks.md is what `npm run docs` writes", () => {
   assert.equal(readFileSync(path, "utf8"), conformanceDocument(), "run `npm run docs`");
 });
 
-for (const base of ["block", "net", "fs", "read-only", "wce", "iommu"] as const) {
+for (const base of ["block", "net", "fs", "read-only", "wce", "iommu", "program"] as const) {
   test(`our ${base} back-end passes every check`, async (t) => {
     const wrong: string[] = [];
     const mine = ({ id }: Check): boolean => (mutants[id]?.base ?? "block") === base;

@@ -22,6 +22,8 @@ export interface ProcessOptions {
   readonly cwd?: string | undefined;
   /** Makes a program that prints through C's stdio flush each line into the pipe. */
   readonly lineBuffered?: boolean | undefined;
+  /** The only stream that is kept; default: both. The other one is /dev/null. */
+  readonly only?: "stdout" | "stderr" | undefined;
   /** How many bytes of output are kept; default 256 KiB. */
   readonly outputLimitBytes?: number | undefined;
 }
@@ -63,8 +65,11 @@ export class ManagedProcess implements AsyncDisposable {
     if (path === undefined) throw new EnvironmentError(missingProgramMessage(program));
     const stdbuf = options.lineBuffered ? resolveProgram("stdbuf") : undefined;
     const command = dieWithUs([...(stdbuf === undefined ? [] : [stdbuf, "-oL"]), path, ...args]);
+    const { stdin = "ignore", only, extraFds = [] } = options;
+    const stdout = only === "stderr" ? "ignore" : "pipe";
+    const stderr = only === "stdout" ? "ignore" : "pipe";
     const child = spawn(command[0] ?? path, command.slice(1), {
-      stdio: [options.stdin ?? "ignore", "pipe", "pipe", ...(options.extraFds ?? [])],
+      stdio: [stdin, stdout, stderr, ...extraFds],
       env: { ...process.env, ...options.env },
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     });

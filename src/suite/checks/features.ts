@@ -9,12 +9,16 @@ import {
 } from "../../protocol/index.ts";
 import type { Check } from "../check.ts";
 import type { CheckContext } from "../context.ts";
+import type { Up } from "../drive/bring-up.ts";
 import { writesOn } from "../drive/effect.ts";
+import { LogArea, setLog } from "../drive/log-area.ts";
 import { Flags } from "../drive/session.ts";
 
 const { GetFeatures, GetProtocolFeatures, SetFeatures, SetOwner, SetProtocolFeatures } =
   FrontendRequest;
 const GATE = VirtioFeature.ProtocolFeatures;
+const { LogAll } = VirtioFeature;
+const LOGGING = ProtocolFeature.LogShmfd | ProtocolFeature.ReplyAck | ProtocolFeature.Mq;
 /** VIRTIO 5.2.4: where num_queues stands in a disk's configuration space. */
 const NUM_QUEUES_OFFSET = 34;
 
@@ -42,6 +46,19 @@ function foreignBit({ facts }: CheckContext): bigint {
 /** A write to a ring that was never enabled. */
 async function neverEnabled(t: CheckContext, virtio: bigint): Promise<boolean> {
   return writesOn(t, async () => t.up({ virtio, enable: false }));
+}
+
+/** A request that is in work while something else is done: it must be served well. */
+async function servedMeanwhile(
+  t: CheckContext,
+  { ring, memory }: Up,
+  work: () => Promise<void>,
+): Promise<void> {
+  const { readable, writable, wrong } = t.kit.request(memory);
+  ring.push(readable, writable);
+  await work();
+  const { written } = await ring.expectCompletion("a request that was in work");
+  t.expect("its answer", wrong(written) ?? "as it should be", "as it should be");
 }
 
 export const features: readonly Check[] = [
@@ -164,14 +181,29 @@ export const features: readonly Check[] = [
     section: "Ring states; Migration",
     needs: { request: true },
     async run(t) {
-      const { session, ring, memory, request } = await t.up();
+      const up = await t.up();
+      const { session, request } = up;
       await request();
-      const { readable, writable, wrong } = t.kit.request(memory);
-      ring.push(readable, writable);
-      await session.set(SetFeatures, session.virtio);
-      const { written } = await ring.expectCompletion("a request that was in work");
-      t.expect("its answer", wrong(written) ?? "as it should be", "as it should be");
+      await servedMeanwhile(t, up, async () => session.set(SetFeatures, session.virtio));
       await request();
+    },
+  },
+  {
+    id: "features/11",
+    title: "LOG_ALL comes and goes while rings run, and no request is lost",
+    strength: "MUST",
+    section: "Migration",
+    needs: { request: true, virtio: LogAll, protocol: ProtocolFeature.LogShmfd },
+    async run(t) {
+      const up = await t.up({ protocol: t.facts.protocol & LOGGING });
+      const { session, memory } = up;
+      await setLog(t, session, new LogArea(t, memory));
+      for (const features of [session.virtio | LogAll, session.virtio]) {
+        for (let i = 0; i < 2; i += 1) {
+          await servedMeanwhile(t, up, async () => session.set(SetFeatures, features));
+          await up.request();
+        }
+      }
     },
   },
   {

@@ -1,3 +1,4 @@
+import { NetFeature } from "../../devices/net/layout.ts";
 import {
   FrontendRequest,
   ProtocolFeature,
@@ -15,7 +16,8 @@ const GATE = { virtio: VirtioFeature.ProtocolFeatures };
 const KNOWN = (1n << 24n) - 1n;
 const NOBODYS_BIT = 1n << 40n;
 
-const { BackendReq, ReplyAck, InflightShmfd, GetVringBaseInflight } = ProtocolFeature;
+const { BackendReq, ReplyAck, InflightShmfd, GetVringBaseInflight, GpaAddresses, Mq } =
+  ProtocolFeature;
 /** A feature, and those without which it must not be acknowledged or is of no use. */
 const IMPLIES: readonly (readonly [feature: bigint, needs: bigint])[] = [
   [ProtocolFeature.InbandNotifications, BackendReq | ReplyAck],
@@ -34,6 +36,14 @@ const GATED: readonly (readonly [request: number, feature: bigint, payload: Uint
   [FrontendRequest.SetStatus, ProtocolFeature.Status, u32(1, 0)],
   [FrontendRequest.GetShmemConfig, ProtocolFeature.Shmem, new Uint8Array()],
 ];
+
+/** A locally administered address, first byte lowest. */
+const MAC = 0x0100_0000_5452n;
+/** Of network devices: what must have been offered, and acknowledged as a virtio feature. */
+const OFFER_SUFFICES = [
+  [FrontendRequest.SendRarp, ProtocolFeature.Rarp, 0n, MAC],
+  [FrontendRequest.NetSetMtu, ProtocolFeature.Mtu, NetFeature.Mtu, 1500n],
+] as const;
 
 function u32(...words: readonly number[]): Uint8Array {
   return new Uint8Array(Uint32Array.from(words).buffer);
@@ -225,11 +235,40 @@ export const proto: readonly Check[] = [
     },
   },
   {
+    id: "proto/13",
+    title: "with GPA_ADDRESSES acknowledged, rings are found by guest addresses",
+    strength: "MUST",
+    section: "A vring address description",
+    needs: { request: true, protocol: GpaAddresses },
+    // User addresses repeat guest addresses then, as the text demands: memory in two regions, rings
+    // and buffers all over it, is what there is to get wrong.
+    run: async (t) =>
+      (await t.up({ protocol: GpaAddresses | ReplyAck | Mq, regions: 2, spread: true })).request(),
+  },
+  {
     id: "proto/14",
     title: "without GPA_ADDRESSES acknowledged, rings are found by user addresses",
     strength: "MUST",
     section: "A vring address description",
     needs: { request: true },
     run: async (t) => (await t.up()).request(),
+  },
+  {
+    id: "proto/15",
+    title: "where the offer of a feature is enough, its requests need no acknowledgement",
+    strength: "SHOULD",
+    section: "Front-end message types",
+    needs: { protocol: Mq },
+    async run(t) {
+      const isNet = t.facts.device === "net";
+      const session = await t.neg(t.usualVirtio | (isNet ? NetFeature.Mtu : 0n), 0n);
+      t.info(`${await session.call(FrontendRequest.GetQueueNum)} queues`);
+      for (const [request, feature, virtio, payload] of isNet ? OFFER_SUFFICES : []) {
+        const offered = (t.facts.protocol & feature) !== 0n;
+        if (!offered || (session.virtio & virtio) !== virtio) continue;
+        await session.send(request, payload);
+        t.expect(`${nameOf(request)}: the connection goes on`, await session.alive(), true);
+      }
+    },
   },
 ];

@@ -6,7 +6,7 @@ import { processFigures, type UnixSocket } from "../../os/index.ts";
 import { ManagedProcess, startListening } from "../../peers/index.ts";
 import { connectSocket } from "../../transport/index.ts";
 import { within } from "../within.ts";
-import type { Target, TargetProcess, TargetStory } from "./target.ts";
+import type { ProcessEnd, Target, TargetProcess, TargetProgram, TargetStory } from "./target.ts";
 import { fillIn, wordsOf } from "./words.ts";
 
 /** How a program is started. */
@@ -25,11 +25,14 @@ export interface ProgramOptions {
  */
 export class ProgramTarget implements Target {
   readonly name: string;
+  readonly program: TargetProgram | undefined;
   readonly #words: readonly string[];
   readonly #folder: string;
   readonly #socket: string;
   readonly #timeoutMs: number;
   #process: ManagedProcess | undefined;
+  /** The one that has been connected to. */
+  #served: ManagedProcess | undefined;
   /** Processes that ran since the last {@link story}, with what was told of their output. */
   #recent: { readonly process: ManagedProcess; from: number; ended: boolean }[] = [];
   oneSession = false;
@@ -41,7 +44,16 @@ export class ProgramTarget implements Target {
     const words = wordsOf(command, shell);
     this.#folder = mkdtempSync(join(tmpdir(), "vhost-user-conform-"));
     this.#socket = join(this.#folder, "target.sock");
-    this.#words = fillIn(words, { socket: this.#socket, dir: this.#folder });
+    const mine = fillIn(words, { dir: this.#folder });
+    this.#words = fillIn(mine, { socket: this.#socket });
+    this.program = shell
+      ? undefined
+      : {
+          words: mine,
+          socket: this.#socket,
+          folder: this.#folder,
+          end: async (signal, limitMs) => this.#end(signal, limitMs),
+        };
   }
 
   /**
@@ -52,11 +64,12 @@ export class ProgramTarget implements Target {
    */
   async connect(options: WaitOptions = {}): Promise<UnixSocket> {
     const running = this.#process;
-    if (this.oneSession && running) {
+    if (this.oneSession && running && running === this.#served) {
       // It no longer listens, or listens for nobody: what it still does is end.
       await within(running.exited, this.#timeoutMs);
     }
     if (running === undefined || running.exit !== undefined) await this.#start();
+    this.#served = this.#process;
     return connectSocket(this.#socket, options);
   }
 
@@ -79,8 +92,7 @@ export class ProgramTarget implements Target {
   }
 
   restart = async (): Promise<void> => {
-    const mine = this.#recent.find((each) => each.process === this.#process);
-    if (mine && this.#process?.exit === undefined) mine.ended = true;
+    this.#disown();
     await this.#process?.kill();
     await this.#start();
   };
@@ -89,6 +101,21 @@ export class ProgramTarget implements Target {
   async close(): Promise<void> {
     await this.#process?.stop({ graceMs: 2000 });
     rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  /** The end of the process, if it still runs, is the suite's doing. */
+  #disown(): void {
+    const mine = this.#recent.find((each) => each.process === this.#process);
+    if (mine && this.#process?.exit === undefined) mine.ended = true;
+  }
+
+  async #end(signal: NodeJS.Signals, timeoutMs: number): Promise<ProcessEnd | undefined> {
+    const running = this.#process;
+    if (running === undefined || running.exit !== undefined) return undefined;
+    this.#disown();
+    running.signal(signal);
+    await within(running.exited, timeoutMs);
+    return running.exit;
   }
 
   async #start(): Promise<void> {

@@ -24,6 +24,22 @@ export interface TargetStory {
   readonly output: string;
 }
 
+/** A program that the suite starts, as its command line has it. */
+export interface TargetProgram {
+  /** The words of the command; in them `{socket}` stands for the path on which it is to listen. */
+  readonly words: readonly string[];
+  /** That path, of the target itself. */
+  readonly socket: string;
+  /** A folder for what checks make; it is removed with the target. */
+  readonly folder: string;
+  /**
+   * Sends a signal to the process; what comes of it is no crash.
+   *
+   * @returns how it ended; undefined: it still runs after so long, or does not run
+   */
+  end(signal: NodeJS.Signals, timeoutMs: number): Promise<ProcessEnd | undefined>;
+}
+
 /** A back-end that checks are made on. */
 export interface Target {
   /** For people: a path or a command. */
@@ -36,6 +52,8 @@ export interface Target {
   connect(options?: WaitOptions): Promise<UnixSocket>;
   /** Undefined: unknown. */
   readonly process: TargetProcess | undefined;
+  /** Undefined: the suite does not start it, or not by words of its own (a shell's command). */
+  readonly program?: TargetProgram | undefined;
   /** What happened since this was called before. */
   story(): TargetStory;
   /** The process ends with each session, and {@link connect} has to wait for that. */

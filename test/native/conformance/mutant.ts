@@ -8,7 +8,7 @@ import type { Frame } from "../../../src/transport/index.ts";
 import type { DeviceQueue } from "../../../src/virtqueue/index.ts";
 
 /** Which of our healthy devices a mutant is made of; some for the sake of single checks. */
-export type Base = "block" | "net" | "fs" | "read-only" | "wce" | "iommu";
+export type Base = "block" | "net" | "fs" | "read-only" | "wce" | "iommu" | "program";
 
 /** What a mutant can do to the process that it pretends to be. */
 export interface World {
@@ -30,6 +30,8 @@ export interface Mutant {
   readonly apply?: (options: BackendOptions, world: World) => BackendOptions;
   /** Between the suite and the back-end, once a connection. */
   readonly bytes?: (world: World) => Bytewise;
+  /** What `/bin/sh` runs in place of the program, whose words are `"$@"`: of the base `program`. */
+  readonly script?: string;
   /** The offer is what is wrong: what the check needs is asked of the mutant itself. */
   readonly offers?: true;
 }

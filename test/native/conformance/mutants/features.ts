@@ -2,7 +2,7 @@ import { FrontendRequest, VirtioFeature } from "../../../../src/protocol/index.t
 import { answers, crashesOn, type Mutant, throughHandler } from "../mutant.ts";
 
 const { GetFeatures, GetProtocolFeatures, SetFeatures } = FrontendRequest;
-const { EventIdx, IndirectDesc, ProtocolFeatures, Version1 } = VirtioFeature;
+const { EventIdx, IndirectDesc, LogAll, ProtocolFeatures, Version1 } = VirtioFeature;
 const SR_IOV = VirtioFeature.SrIov;
 const BLK_FLUSH = 1n << 9n;
 const BLK_WCE = 1n << 11n;
@@ -18,14 +18,15 @@ const without = (summary: string, virtio: bigint): Mutant => ({
 const onSetFeatures = (
   summary: string,
   enabled: boolean,
-  when: (features: bigint, running: boolean) => boolean,
+  when: (features: bigint, running: boolean, before: bigint) => boolean,
 ): Mutant =>
   throughHandler(summary, () => ({
     [SetFeatures]: (plain, session) => async (payload, incoming) => {
+      const before = session().negotiation.features;
       await plain(payload, incoming);
       const { vrings } = session();
       const running = vrings.some(({ started }) => started);
-      if (!when(payload as bigint, running)) return;
+      if (!when(payload as bigint, running, before)) return;
       for (const vring of vrings) await vring.setEnabled(enabled);
     },
   }));
@@ -81,6 +82,11 @@ export const features: Readonly<Record<string, Mutant>> = {
       for (const vring of session().vrings) if (vring.started) await vring.stop();
     },
   })),
+  "features/11": onSetFeatures(
+    "disables its rings when LOG_ALL goes",
+    false,
+    (acked, running, before) => running && (before & ~acked & LogAll) !== 0n,
+  ),
   "features/12": throughHandler("acknowledges protocol features after SET_FEATURES only", () => {
     let set = false;
     return {

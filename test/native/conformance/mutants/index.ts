@@ -27,6 +27,7 @@ import { packed } from "./packed.ts";
 import { split } from "./split.ts";
 import { stop } from "./stop.ts";
 import { vring } from "./vring.ts";
+import { prog } from "./prog.ts";
 import { proto } from "./proto.ts";
 
 /** By the check that must catch it. */
@@ -60,4 +61,5 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   ...devstate,
   ...conn,
   ...fd,
+  ...prog,
 };

@@ -5,13 +5,32 @@ import {
 } from "../../../../src/protocol/index.ts";
 import { answers, fault, type Mutant, throughChannel, throughHandler } from "../mutant.ts";
 
-const { GetProtocolFeatures, GetMaxMemSlots, SetFeatures, SetProtocolFeatures, SetVringAddr } =
-  FrontendRequest;
-const { Config, GetVringBaseInflight, InbandNotifications, InflightShmfd, Mq, ReplyAck } =
-  ProtocolFeature;
+const {
+  GetProtocolFeatures,
+  GetMaxMemSlots,
+  GetQueueNum,
+  SetFeatures,
+  SetProtocolFeatures,
+  SetVringAddr,
+} = FrontendRequest;
+const {
+  Config,
+  GetVringBaseInflight,
+  GpaAddresses,
+  InbandNotifications,
+  InflightShmfd,
+  Mq,
+  ReplyAck,
+} = ProtocolFeature;
 
 const offering = (summary: string, change: (offer: bigint) => bigint): Mutant =>
   answers<bigint>(summary, GetProtocolFeatures, change);
+
+/** An address of one kind that is taken for one of another kind lies nowhere. */
+const elsewhere = (address: VringAddress): VringAddress => ({
+  ...address,
+  descriptor: address.descriptor + (1n << 50n),
+});
 
 export const proto: Readonly<Record<string, Mutant>> = {
   "proto/1": fault("long-payload@GET_PROTOCOL_FEATURES"),
@@ -71,11 +90,21 @@ export const proto: Readonly<Record<string, Mutant>> = {
       return undefined;
     },
   })),
-  "proto/14": throughHandler("takes the addresses of rings for guest addresses", () => ({
-    [SetVringAddr]: (plain) => (payload, incoming) => {
+  "proto/13": throughHandler("takes guest addresses of rings for something else", () => ({
+    [SetVringAddr]: (plain, session) => (payload, incoming) => {
       const address = payload as VringAddress;
-      // A user address that is taken for a guest address lies nowhere.
-      return plain({ ...address, descriptor: address.descriptor + (1n << 50n) }, incoming);
+      const guest = (session().negotiation.protocolFeatures & GpaAddresses) !== 0n;
+      return plain(guest ? elsewhere(address) : address, incoming);
+    },
+  })),
+  "proto/14": throughHandler("takes the addresses of rings for guest addresses", () => ({
+    [SetVringAddr]: (plain) => (payload, incoming) =>
+      plain(elsewhere(payload as VringAddress), incoming),
+  })),
+  "proto/15": throughHandler("serves GET_QUEUE_NUM only where MQ was acknowledged", () => ({
+    [GetQueueNum]: (plain, session) => (payload, incoming) => {
+      if ((session().negotiation.protocolFeatures & Mq) === 0n) throw new Error("refused");
+      return plain(payload, incoming);
     },
   })),
 };
