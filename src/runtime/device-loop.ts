@@ -1,3 +1,4 @@
+import { performance } from "node:perf_hooks";
 import { EventFd, OwnedFd, waitReadable } from "../os/index.ts";
 import type { DeviceQueue } from "../virtqueue/index.ts";
 import { type RingMode, SPIN_MS } from "./mode.ts";

@@ -1,3 +1,4 @@
+import { performance } from "node:perf_hooks";
 import { EventFd, OwnedFd, waitReadable } from "../os/index.ts";
 import type { DriverQueue } from "../virtqueue/index.ts";
 import { type RingMode, SPIN_MS } from "./mode.ts";
@@ -136,6 +137,7 @@ class BusyRing {
   submit(): void {
     this.driver.submit();
     if (this.queue.publish()) this.#kick.signal();
+    this.driver.account();
   }
 
   turn(): boolean {

@@ -5,6 +5,8 @@ import type { DriverQueue } from "../virtqueue/index.ts";
 export interface RingDriver {
   /** Lays out what is due; the caller publishes it. Called at first, and after each batch of completions. */
   submit(): void;
+  /** Called after each batch was published and kicked: what can wait until the device has its work. */
+  account(): void;
   /** One chain came back; `written` in bytes. */
   done(token: number, written: number): void;
   /**

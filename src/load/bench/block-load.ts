@@ -1,4 +1,4 @@
-import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
+import type { RecordableHistogram } from "node:perf_hooks";
 import {
   BlockRequest,
   BlockSlots,
@@ -8,6 +8,7 @@ import {
 } from "../../devices/block/index.ts";
 import type { RingDriver, RingDriverHost } from "../../runtime/index.ts";
 import { expectedWord, fillPattern, findMismatch } from "../pattern.ts";
+import { RequestTimes } from "./request-times.ts";
 import { Schedule } from "./schedule.ts";
 import type { BlockWorkload } from "./workloads.ts";
 
@@ -55,10 +56,9 @@ export class BlockLoad implements RingDriver {
   readonly #slots: BlockSlots;
   readonly #words: readonly Int32Array[];
   readonly #schedule: Schedule;
-  readonly #latency = createHistogram();
+  readonly #times: RequestTimes;
   readonly #progress: Uint32Array;
-  /** By slot: when it was submitted, its byte position, whether it reads. */
-  readonly #since: Float64Array;
+  /** By slot: its byte position, whether it reads. */
   readonly #position: Float64Array;
   readonly #reads: Uint8Array;
   readonly #blocks: number;
@@ -67,10 +67,8 @@ export class BlockLoad implements RingDriver {
   readonly #isRandom: boolean;
   #random: number;
   #next = 0;
-  /** The clock, read once a batch; 0: not read yet. */
-  #now = 0;
-  #counted = 0;
-  #last = 0;
+  /** Warm-up included. */
+  #completed = 0;
   #failure: string | undefined;
   readonly #none = new Int32Array(0);
 
@@ -85,7 +83,7 @@ export class BlockLoad implements RingDriver {
     });
     this.#schedule = new Schedule(spec);
     this.#progress = new Uint32Array(spec.progress);
-    this.#since = new Float64Array(depth);
+    this.#times = new RequestTimes(this.#schedule, depth);
     this.#position = new Float64Array(depth);
     this.#reads = new Uint8Array(depth);
     this.#blocks = Math.floor(spec.length / blockBytes);
@@ -106,37 +104,37 @@ export class BlockLoad implements RingDriver {
   }
 
   submit(): void {
-    const now = this.#now === 0 ? performance.now() : this.#now;
-    this.#now = 0;
+    const rated = this.#spec.rate !== undefined;
+    const now = rated ? performance.now() : this.#times.now;
     if (this.#schedule.isOver(now)) this.#ended = true;
     while (!this.#ended) {
-      const since = this.#schedule.take(now);
-      if (since < 0) return;
+      const due = rated ? this.#schedule.take(now) : -1;
+      if (rated && due < 0) return;
       const slot = this.#slots.acquire();
       if (slot < 0) {
-        this.#schedule.giveBack();
+        if (rated) this.#schedule.giveBack();
         return;
       }
-      this.#submit(slot, since);
+      this.#submit(slot);
+      this.#times.begin(slot, due);
     }
   }
 
   done(slot: number): void {
-    if (this.#now === 0) this.#now = performance.now();
     const status = this.#slots.status(slot);
     if (status !== BlockStatus.Ok) {
       this.#fail(slot, `the device answered ${blockStatusName(status)}`);
     } else if (this.#spec.verify && this.#reads[slot] === 1) {
       this.#compare(slot);
     }
-    if (this.#schedule.isCounted(this.#now)) {
-      this.#latency.record(Math.max(1, Math.round((this.#now - (this.#since[slot] ?? 0)) * 1e6)));
-      this.#counted += 1;
-      this.#last = this.#now;
-      this.#schedule.counted(this.#counted);
-    }
-    this.#progress[0] = (this.#progress[0] ?? 0) + 1;
+    this.#times.end(slot);
+    this.#completed += 1;
     this.#slots.release(slot);
+  }
+
+  account(): void {
+    this.#times.settle();
+    this.#progress[0] = this.#completed;
   }
 
   finish(): void {
@@ -145,21 +143,20 @@ export class BlockLoad implements RingDriver {
 
   result(): BlockLoadResult {
     return {
-      requests: this.#counted,
-      seconds: Math.max(0, this.#last - this.#schedule.begin) / 1000,
-      latency: this.#latency,
+      requests: this.#times.counted,
+      seconds: Math.max(0, this.#times.last - this.#schedule.begin) / 1000,
+      latency: this.#times.latency,
       failure: this.#failure,
     };
   }
 
-  #submit(slot: number, since: number): void {
+  #submit(slot: number): void {
     const { blockBytes, start, verify, seed } = this.#spec;
     const random = this.#draw();
     const reads = random < this.#readBelow;
     const block = this.#isRandom ? this.#draw() % this.#blocks : this.#next;
     this.#next = block + 1 < this.#blocks ? block + 1 : 0;
     const position = start + block * blockBytes;
-    this.#since[slot] = since;
     this.#position[slot] = position;
     this.#reads[slot] = reads ? 1 : 0;
     if (!reads && verify) fillPattern(this.#words[slot] ?? this.#none, seed, position);

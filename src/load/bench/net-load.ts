@@ -81,7 +81,6 @@ export class NetLoad implements RingDriver {
   }
 
   submit(): void {
-    this.#look();
     // In batches: a look at the other side's index, and perhaps a kick, is for many frames at once.
     if (this.finished || this.#spec.idle || this.#freeCount < this.#spec.batch) return;
     const segments = this.#segments;
@@ -102,6 +101,15 @@ export class NetLoad implements RingDriver {
     this.#written += written;
   }
 
+  /** Once a batch: what the clock says. */
+  account(): void {
+    const at = performance.now();
+    const schedule = this.#schedule;
+    this.#progress[0] = this.#frames;
+    if (this.#first === undefined && schedule.isCounted(at)) this.#first = this.#tally(at);
+    if (schedule.isOver(at)) this.finish();
+  }
+
   /** Buffers that wait for frames stay with the device. */
   finish(): void {
     this.#last ??= this.#tally(performance.now());
@@ -119,15 +127,6 @@ export class NetLoad implements RingDriver {
       bytes: last.bytes - first.bytes,
       seconds: (last.at - first.at) / 1000,
     };
-  }
-
-  /** Once a batch: what the clock says. */
-  #look(): void {
-    const at = performance.now();
-    const schedule = this.#schedule;
-    this.#progress[0] = this.#frames;
-    if (this.#first === undefined && schedule.isCounted(at)) this.#first = this.#tally(at);
-    if (schedule.isOver(at)) this.finish();
   }
 
   #tally(at: number): Tally {

@@ -1,3 +1,5 @@
+import { performance } from "node:perf_hooks";
+
 /** When a load begins to count, when it ends, and when requests are due. */
 export interface ScheduleOptions {
   readonly warmUpMs: number;
@@ -42,11 +44,10 @@ export class Schedule {
   }
 
   /**
-   * When the next request was due, which is what its latency counts from: one that had to wait for
+   * With a rate: when the next request was due, which is what its latency counts from: one that had to wait for
    * room is late, and not the device fast. Negative: none is due.
    */
   take(now: number): number {
-    if (this.#intervalMs === 0) return now;
     if (this.#due > now) return -1;
     const due = this.#due;
     this.#due += this.#intervalMs;

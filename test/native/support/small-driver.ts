@@ -23,6 +23,7 @@ export function createRingDriver({ queue, memory }: RingDriverHost, blocks: unkn
     get finished() {
       return at === total;
     },
+    account: () => undefined,
     submit() {
       if (at === total) return;
       const block = at % (total / 2);

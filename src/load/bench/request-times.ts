@@ -1,0 +1,63 @@
+import { createHistogram, performance, type RecordableHistogram } from "node:perf_hooks";
+import type { Schedule } from "./schedule.ts";
+
+/**
+ * How long each request of a load took. The clock is read and the histogram written once the device
+ * has its next work: at one request in flight the device would wait for both otherwise.
+ */
+export class RequestTimes {
+  /** Nanoseconds. */
+  readonly latency: RecordableHistogram = createHistogram();
+  /** Requests that count, and when the last of them completed. */
+  counted = 0;
+  last = 0;
+  /** The clock as it was read last, see {@link settle}. */
+  now = performance.now();
+  readonly #schedule: Schedule;
+  /** By slot, milliseconds of the clock. */
+  readonly #since: Float64Array;
+  /** Slots that began since the clock was read. */
+  readonly #begun: Int32Array;
+  #begunCount = 0;
+  /** When those had begun that ended since the clock was read. */
+  readonly #ended: Float64Array;
+  #endedCount = 0;
+
+  constructor(schedule: Schedule, slots: number) {
+    this.#schedule = schedule;
+    this.#since = new Float64Array(slots);
+    this.#begun = new Int32Array(slots);
+    this.#ended = new Float64Array(slots);
+  }
+
+  /** A slot's request is submitted; `due` is negative where its time is that of the submission. */
+  begin(slot: number, due: number): void {
+    if (due >= 0) {
+      this.#since[slot] = due;
+      return;
+    }
+    this.#begun[this.#begunCount] = slot;
+    this.#begunCount += 1;
+  }
+
+  /** A slot's request completed; the slot may begin again at once. */
+  end(slot: number): void {
+    this.#ended[this.#endedCount] = this.#since[slot] ?? 0;
+    this.#endedCount += 1;
+  }
+
+  /** Reads the clock for all that began or ended since. To be called after each publish. */
+  settle(): void {
+    const now = performance.now();
+    this.now = now;
+    for (let i = 0; i < this.#begunCount; i += 1) this.#since[this.#begun[i] ?? 0] = now;
+    this.#begunCount = 0;
+    for (let i = 0; i < this.#endedCount && this.#schedule.isCounted(now); i += 1) {
+      this.latency.record(Math.max(1, Math.round((now - (this.#ended[i] ?? 0)) * 1e6)));
+      this.counted += 1;
+      this.last = now;
+      this.#schedule.counted(this.counted);
+    }
+    this.#endedCount = 0;
+  }
+}
