@@ -44,6 +44,8 @@ export interface Addon {
   getSeals(fd: number): number;
   eventfd(initial: number): number;
   eventfdWrite(fd: number): number;
+  /** The same without a look at the descriptor's mode, see `EventFd.signalWatched`. */
+  eventfdWriteWatched(fd: number): number;
   /** 1: was signalled, 0: was not, -EPIPE: the end of a pipe. */
   eventfdRead(fd: number): number;
   /** `out`: the end to read from, the end to write to. */

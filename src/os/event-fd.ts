@@ -29,9 +29,24 @@ export class EventFd {
 
   /** @throws SystemError `EINVAL`, `EBADF`, `EPIPE`: not something that can be signalled */
   signal(): void {
-    const result = addon().eventfdWrite(this.descriptor.fd);
-    // EAGAIN: signalled so often already that the counter is full.
-    if (result < 0 && result !== -Errno.EAGAIN) throw systemError(result, "write");
+    expectSignalled(addon().eventfdWrite(this.descriptor.fd));
+  }
+
+  /**
+   * As {@link signal}, in two thirds of the time: the mode is not set again. A peer that made the
+   * open file blocking, and fills the counter, stops this thread until another one calls
+   * {@link free}: for threads that somebody watches.
+   *
+   * @throws SystemError as {@link signal}
+   */
+  signalWatched(): void {
+    expectSignalled(addon().eventfdWriteWatched(this.descriptor.fd));
+  }
+
+  /** Lets go who is blocked in {@link signalWatched}; the signal stays. @throws SystemError */
+  free(): void {
+    addon().eventfdRead(this.descriptor.fd);
+    this.signal();
   }
 
   /**
@@ -52,4 +67,9 @@ export class EventFd {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+function expectSignalled(result: number): void {
+  // EAGAIN: signalled so often already that the counter is full.
+  if (result < 0 && result !== -Errno.EAGAIN) throw systemError(result, "write");
 }

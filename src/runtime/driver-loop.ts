@@ -136,7 +136,7 @@ class BusyRing {
 
   submit(): void {
     this.driver.submit();
-    if (this.queue.publish()) this.#kick.signal();
+    if (this.queue.publish()) this.#kick.signalWatched();
     this.driver.account();
   }
 

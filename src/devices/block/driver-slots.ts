@@ -1,10 +1,10 @@
 import { UsageError } from "../../base/index.ts";
 import type { BufferSource, GuestBuffer } from "../../memory/index.ts";
 import { type DriverQueue, SegmentList } from "../../virtqueue/index.ts";
-import { BlockRequest, HEADER_BYTES } from "./layout.ts";
+import { BlockRequest, HEADER_BYTES, SECTOR_SIZE } from "./layout.ts";
 
-/** Bytes in front of a slot's data: the request header, then the status byte. */
-const SLOT_HEAD = 32;
+/** Bytes of a slot's head, a cache line of its own: the request header, then the status byte. */
+const HEAD_BYTES = 64;
 const STATUS_OFFSET = HEADER_BYTES;
 /** What no device answers: a status byte that stays like this was not written. */
 const NO_STATUS = 0xff;
@@ -14,9 +14,16 @@ export function requestsIn(size: number, indirect: boolean): number {
   return indirect ? size : Math.floor(size / 3);
 }
 
+/** Back-ends that bypass the page cache take aligned buffers as they are, and copy others. */
+function dataAlignment(transferBytes: number): number {
+  return transferBytes < 4096 ? SECTOR_SIZE : 4096;
+}
+
 /** Bytes of memory that slots take. */
 export function slotBytes(depth: number, transferBytes: number): number {
-  return depth * (Math.ceil((SLOT_HEAD + transferBytes) / 64) * 64) + 64;
+  const alignment = dataAlignment(transferBytes);
+  const data = Math.ceil(transferBytes / alignment) * alignment;
+  return depth * (HEAD_BYTES + data) + HEAD_BYTES + alignment;
 }
 
 /**
@@ -26,20 +33,32 @@ export function slotBytes(depth: number, transferBytes: number): number {
 export class BlockSlots {
   readonly depth: number;
   readonly transferBytes: number;
-  readonly #slots: GuestBuffer[] = [];
-  readonly #data: Uint8Array[] = [];
+  readonly #heads: GuestBuffer[] = [];
+  readonly #data: GuestBuffer[] = [];
   readonly #free: Int32Array;
   #freeCount: number;
-  readonly #segments = new SegmentList(3);
+  /** By slot: header, data and status; and the same of a request without data. */
+  readonly #withData: SegmentList[] = [];
+  readonly #bare: SegmentList[] = [];
 
   /** @throws {MemoryAccessError} the memory has no room left */
   constructor(memory: BufferSource, depth: number, transferBytes: number) {
     this.depth = depth;
     this.transferBytes = transferBytes;
-    for (let slot = 0; slot < depth; slot += 1) {
-      const buffer = memory.allocate(SLOT_HEAD + transferBytes, 64);
-      this.#slots.push(buffer);
-      this.#data.push(buffer.bytes.subarray(SLOT_HEAD));
+    for (let slot = 0; slot < depth; slot += 1)
+      this.#heads.push(memory.allocate(HEAD_BYTES, HEAD_BYTES));
+    for (let slot = 0; slot < depth; slot += 1)
+      this.#data.push(memory.allocate(transferBytes, dataAlignment(transferBytes)));
+    for (const [slot, head] of this.#heads.entries()) {
+      const bare = new SegmentList(2);
+      const withData = new SegmentList(3);
+      for (const segments of [bare, withData]) {
+        segments.pushPart(head, 0, HEADER_BYTES);
+        if (segments === withData) segments.push(this.#data[slot]?.address ?? 0, transferBytes);
+        segments.pushPart(head, STATUS_OFFSET, 1);
+      }
+      this.#bare.push(bare);
+      this.#withData.push(withData);
     }
     this.#free = Int32Array.from({ length: depth }, (_, i) => depth - 1 - i);
     this.#freeCount = depth;
@@ -68,12 +87,12 @@ export class BlockSlots {
     const data = this.#data[slot];
     if (data === undefined)
       throw new RangeError(`expected a slot below ${this.depth}, got ${slot}`);
-    return data;
+    return data.bytes;
   }
 
   /** As the device wrote it; 255: it wrote none. */
   status(slot: number): number {
-    return this.#slots[slot]?.bytes[STATUS_OFFSET] ?? NO_STATUS;
+    return this.#heads[slot]?.bytes[STATUS_OFFSET] ?? NO_STATUS;
   }
 
   /**
@@ -89,13 +108,14 @@ export class BlockSlots {
     sector: number,
     length: number,
   ): void {
-    const buffer = this.#slots[slot];
-    if (buffer === undefined)
+    const head = this.#heads[slot];
+    const segments = (length > 0 ? this.#withData : this.#bare)[slot];
+    if (head === undefined || segments === undefined)
       throw new RangeError(`expected a slot below ${this.depth}, got ${slot}`);
     if (length > this.transferBytes) {
       throw new RangeError(`expected at most ${this.transferBytes} bytes of data, got ${length}`);
     }
-    const { view, bytes } = buffer;
+    const { view, bytes } = head;
     const words = view.window.u32;
     const at = view.offset >>> 2;
     const high = Math.floor(sector / 2 ** 32);
@@ -104,11 +124,7 @@ export class BlockSlots {
     words[at + 2] = sector - high * 2 ** 32;
     words[at + 3] = high;
     bytes[STATUS_OFFSET] = NO_STATUS;
-    const segments = this.#segments;
-    segments.clear();
-    segments.pushPart(buffer, 0, HEADER_BYTES);
-    if (length > 0) segments.pushPart(buffer, SLOT_HEAD, length);
-    segments.pushPart(buffer, STATUS_OFFSET, 1);
+    if (length > 0) segments.lengths[1] = length;
     const deviceWrites = type === BlockRequest.In || type === BlockRequest.GetId;
     const readable = deviceWrites ? 1 : segments.count - 1;
     if (!ring.add(segments, readable, slot)) {

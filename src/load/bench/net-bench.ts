@@ -24,7 +24,9 @@ export interface NetBenchOptions extends CourseOptions {
   readonly workload: NetWorkload;
   /** Bytes of the frames that are sent. */
   readonly frameBytes: number;
-  /** Frames that are handed over together, at most the ring's size. */
+  /** Frames, or buffers for them, in flight on each ring, at most the ring's size. */
+  readonly depth: number;
+  /** Of these, how many are handed over together. */
   readonly batch: number;
   /** Pairs of one receive and one transmit ring. */
   readonly queuePairs: number;
@@ -55,13 +57,13 @@ export interface NetTraffic {
  * @throws {UsageError} the device does not have what was asked for; and whatever the client throws
  */
 export async function runNetBench(options: NetBenchOptions): Promise<NetBenchResult> {
-  const { queuePairs, ringSize, frameBytes, completion } = options;
-  if (options.batch > ringSize)
-    throw new UsageError(
-      `expected a batch of at most ${ringSize}, the ring's size, got ${options.batch}`,
-    );
+  const { queuePairs, ringSize, depth, batch, frameBytes, completion } = options;
+  if (depth > ringSize)
+    throw new UsageError(`expected a depth of at most ${ringSize}, the ring's size, got ${depth}`);
+  if (batch > depth)
+    throw new UsageError(`expected a batch of at most ${depth}, the depth, got ${batch}`);
   const room = Math.max(RECEIVE_BYTES, frameBytes);
-  const memoryBytes = ringSize * RING_BYTES + netLoadBytes(ringSize, room) + 65_536;
+  const memoryBytes = ringSize * RING_BYTES + netLoadBytes(depth, room) + 65_536;
   await using client = await options.connect({
     deviceFeatures: NetFeature.Mq,
     memory: { size: 2 * queuePairs * (memoryBytes + 4096) },
@@ -94,13 +96,13 @@ export async function runNetBench(options: NetBenchOptions): Promise<NetBenchRes
 }
 
 function specOf(
-  { batch, warmUpMs, durationMs }: NetBenchOptions,
+  { depth, batch, warmUpMs, durationMs }: NetBenchOptions,
   direction: "tx" | "rx",
   frameBytes: number,
   progress: SharedArrayBuffer,
   used: boolean,
 ): NetLoadSpec {
-  return { direction, frameBytes, batch, warmUpMs, durationMs, progress, idle: !used };
+  return { direction, frameBytes, depth, batch, warmUpMs, durationMs, progress, idle: !used };
 }
 
 function sum(results: readonly NetLoadResult[]): NetBenchResult {

@@ -9,6 +9,8 @@ export interface NetLoadSpec {
   readonly direction: "tx" | "rx";
   /** Bytes of a frame, header of the device not counted: of those sent, and of the room for others. */
   readonly frameBytes: number;
+  /** Frames or buffers with the device at most. */
+  readonly depth: number;
   /** Frames or buffers that are handed over together. */
   readonly batch: number;
   readonly warmUpMs: number;
@@ -32,12 +34,12 @@ export interface NetLoadResult {
 const HEAD = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 0x88, 0xb5];
 
 /** Bytes of memory that the buffers of a ring take. */
-export function netLoadBytes(size: number, frameBytes: number): number {
-  return size * Math.ceil((16 + frameBytes) / 64) * 64 + 64;
+export function netLoadBytes(depth: number, frameBytes: number): number {
+  return depth * Math.ceil((16 + frameBytes) / 64) * 64 + 64;
 }
 
 /**
- * The driver of one ring: keeps it as full as it goes. Frames to be sent were written before; what
+ * The driver of one ring: keeps as much in it as it may. Frames to be sent were written before; what
  * arrives is counted, not looked at.
  */
 export class NetLoad implements RingDriver {
@@ -67,16 +69,16 @@ export class NetLoad implements RingDriver {
     this.#schedule = new Schedule({ ...spec, requests: undefined, rate: undefined });
     this.#headerBytes = netHeaderBytes(features);
     const bytes = this.#headerBytes + spec.frameBytes;
-    this.#addresses = new Float64Array(queue.size);
-    this.#segments = new SegmentList(queue.size);
+    this.#addresses = new Float64Array(spec.depth);
+    this.#segments = new SegmentList(spec.depth);
     this.#segments.lengths.fill(bytes);
-    for (let i = 0; i < queue.size; i += 1) {
+    for (let i = 0; i < spec.depth; i += 1) {
       const buffer = memory.allocate(bytes, 64);
       buffer.bytes.set(HEAD, this.#headerBytes);
       this.#addresses[i] = buffer.address;
     }
     this.#free = Int32Array.from(this.#addresses.keys());
-    this.#freeCount = queue.size;
+    this.#freeCount = spec.depth;
     this.#progress = new Uint32Array(spec.progress);
   }
 

@@ -97,9 +97,16 @@ export function addBenchCommand(program: Command, context: Context): void {
         .argParser(checked(parseInteger(14, 65_550))),
     )
     .addOption(
-      new Option("--batch <number>", "frames that are handed over together")
-        .default(32, "32")
-        .argParser(count(32_768)),
+      new Option(
+        "--depth <number>",
+        "frames in flight on each ring (default: as many as fit)",
+      ).argParser(count(32_768)),
+    )
+    .addOption(
+      new Option(
+        "--batch <number>",
+        "frames that are handed over together (default: 32, or the depth)",
+      ).argParser(count(32_768)),
     )
     .addOption(
       new Option("--queue-size <number>", "entries of each ring")

@@ -15,7 +15,8 @@ import { publish, type PublishOptions, readBaseline } from "./publish.ts";
 
 export interface BenchNetOptions extends ConnectOptions, PublishOptions, ExecOptions {
   readonly frameSize: number;
-  readonly batch: number;
+  readonly depth?: number | undefined;
+  readonly batch?: number | undefined;
   readonly queues: number;
   readonly threads: number;
   readonly queueSize: number;
@@ -25,6 +26,7 @@ export interface BenchNetOptions extends ConnectOptions, PublishOptions, ExecOpt
 }
 
 const DEFAULT_DURATION_MS = 5000;
+const DEFAULT_BATCH = 32;
 
 export async function benchNet(
   workload: NetWorkload,
@@ -33,7 +35,8 @@ export async function benchNet(
   context: Context,
 ): Promise<void> {
   const baseline = readBaseline(options);
-  const { frameSize, batch, queues, threads, queueSize, completion, warmup } = options;
+  const { frameSize, queues, threads, queueSize, completion, warmup } = options;
+  const { depth = queueSize, batch = Math.min(DEFAULT_BATCH, depth) } = options;
   const disturbances = new Disturbances();
   const course: CourseDisplay = displayCourse(context, "frames/s");
   const load = async (path: string): Promise<NetBenchResult> =>
@@ -41,6 +44,7 @@ export async function benchNet(
       connect: async (more) => connectClient(path, options, context, "net", more),
       workload,
       frameBytes: frameSize,
+      depth,
       batch,
       queuePairs: queues,
       threads,
@@ -67,6 +71,7 @@ export async function benchNet(
     target: targetName(socket, options),
     options: {
       frameSize,
+      depth,
       batch,
       queues,
       threads,

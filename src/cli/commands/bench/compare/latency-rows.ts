@@ -5,31 +5,30 @@ import type { Cell, Row } from "./row.ts";
 /** For each second that a sample of something else takes. */
 const SESSIONS_PER_SECOND = 150;
 
-/** One request at a time through a ring, against a word through a cache line. */
+/** One frame at a time through a ring, of which nobody moves a byte, against a word through a cache line. */
 const roundTrip = (programs: Programs): Cell => ({
   name: "depth 1",
   setUp: async ({ seconds, warmUpSeconds }) => {
     const pingPong = await programs.cProgram("ping-pong");
     const socket = programs.path("latency.sock");
-    const serve = [...ourCommand, "serve", "block", "--socket", socket, "--null", "-q"];
+    const serve = [...ourCommand, "serve", "net", "--mode", "sink", "--socket", socket, "-q"];
     const server = await programs.start(
       BACKEND_CPU,
-      [...serve, "--workers", "--mode", "poll"],
+      [...serve, "--workers", "--look", "poll"],
       socket,
     );
-    const load = [...ourCommand, "bench", "block", socket, "--depth", "1", "-q"];
-    const how = [
-      "--completion",
-      "poll",
-      "--seconds",
-      `${seconds}s`,
-      "--warmup",
-      `${warmUpSeconds}s`,
-    ];
+    const load = [...ourCommand, "bench", "net", "tx", socket, "--packed", "--depth", "1", "-q"];
+    const timing = ["--seconds", `${seconds}s`, "--warmup", `${warmUpSeconds}s`];
     return {
       ours: async () => {
-        const text = await programs.output(LOAD_CPU, [...load, ...how, "--json"]);
-        return (JSON.parse(text) as { iops: number }).iops;
+        const text = await programs.output(LOAD_CPU, [
+          ...load,
+          ...timing,
+          "--completion",
+          "poll",
+          "--json",
+        ]);
+        return (JSON.parse(text) as { framesPerSecond: number }).framesPerSecond;
       },
       theirs: async () => {
         const words = [pingPong, LOAD_CPU, BACKEND_CPU, seconds].map(String);
