@@ -78,17 +78,18 @@ export class DeviceLoop {
     }
   }
 
-  /** Looks for a moment; true: there is something to do. */
+  /** Looks for a moment; true: there is something to do. The clock is for those who wait long. */
   #spin(): boolean {
     const queue = this.#queue;
     const control = this.#control;
-    const end = performance.now() + SPIN_MS;
-    do {
-      for (let look = 0; look < LOOKS; look += 1) {
-        if (queue.hasNext() || control.pending) return true;
-      }
-    } while (performance.now() < end);
-    return false;
+    let end = Infinity;
+    for (;;) {
+      for (let look = 0; look < LOOKS; look += 1) if (queue.hasNext()) return true;
+      if (control.pending) return true;
+      const now = performance.now();
+      if (now >= end) return false;
+      if (end === Infinity) end = now + SPIN_MS;
+    }
   }
 
   #sleep(): void {

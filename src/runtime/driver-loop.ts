@@ -84,14 +84,16 @@ export class DriverLoop {
     return worked;
   }
 
-  /** Looks for a moment; true: something was done. */
+  /** Looks for a moment; true: something was done. The clock is for those who wait long. */
   #look(): boolean {
-    const end = performance.now() + SPIN_MS;
-    do {
+    let end = Infinity;
+    for (;;) {
       for (let look = 0; look < LOOKS; look += 1) if (this.#turn()) return true;
       if (this.#control.asked !== 0 && !this.#finishing) return true;
-    } while (performance.now() < end);
-    return false;
+      const now = performance.now();
+      if (now >= end) return false;
+      if (end === Infinity) end = now + SPIN_MS;
+    }
   }
 
   #sleep(): void {

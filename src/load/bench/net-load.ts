@@ -91,7 +91,7 @@ export class NetLoad implements RingDriver {
     for (let i = 0; i < count; i += 1) segments.addresses[i] = this.#addresses[free[i] ?? 0] ?? 0;
     segments.count = count;
     const added = this.#ring.addPieces(segments, this.#spec.direction === "tx", free);
-    free.copyWithin(0, added, count);
+    if (added < count) free.copyWithin(0, added, count);
     this.#freeCount = count - added;
   }
 
