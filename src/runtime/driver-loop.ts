@@ -146,7 +146,7 @@ class BusyRing {
     const worked = this.queue.poll(this.#done, BATCH) > 0;
     if (!worked && this.driver.dueUs !== 0) return false;
     this.submit();
-    return worked;
+    return true;
   }
 
   drain(): void {

@@ -44,8 +44,8 @@ export class Schedule {
   }
 
   /**
-   * With a rate: when the next request was due, which is what its latency counts from: one that had to wait for
-   * room is late, and not the device fast. Negative: none is due.
+   * With a rate: when the next request was due, which is what its latency counts from: one that had
+   * to wait for room is late, and not the device fast. Negative: none is due.
    */
   take(now: number): number {
     if (this.#due > now) return -1;
