@@ -35,6 +35,9 @@ export class BlockSlots {
   readonly transferBytes: number;
   readonly #heads: GuestBuffer[] = [];
   readonly #data: GuestBuffer[] = [];
+  /** By slot: what was prepared, and how many of its pieces the device reads. */
+  readonly #prepared: SegmentList[] = [];
+  readonly #readable: Uint8Array;
   readonly #free: Int32Array;
   #freeCount: number;
   /** By slot: header, data and status; and the same of a request without data. */
@@ -60,6 +63,7 @@ export class BlockSlots {
       this.#bare.push(bare);
       this.#withData.push(withData);
     }
+    this.#readable = new Uint8Array(depth);
     this.#free = Int32Array.from({ length: depth }, (_, i) => depth - 1 - i);
     this.#freeCount = depth;
   }
@@ -96,18 +100,12 @@ export class BlockSlots {
   }
 
   /**
-   * Lays a request out in a ring, with the slot as token.
+   * Writes a slot's request, for {@link put}.
    *
    * @param length bytes of the slot's data buffer that go with it; 0 for a flush
-   * @throws {RangeError} no such slot, or no room in the ring
+   * @throws {RangeError} no such slot, or more data than it has
    */
-  add(
-    ring: Pick<DriverQueue, "add">,
-    slot: number,
-    type: BlockRequest,
-    sector: number,
-    length: number,
-  ): void {
+  prepare(slot: number, type: BlockRequest, sector: number, length: number): void {
     const head = this.#heads[slot];
     const segments = (length > 0 ? this.#withData : this.#bare)[slot];
     if (head === undefined || segments === undefined)
@@ -126,8 +124,19 @@ export class BlockSlots {
     bytes[STATUS_OFFSET] = NO_STATUS;
     if (length > 0) segments.lengths[1] = length;
     const deviceWrites = type === BlockRequest.In || type === BlockRequest.GetId;
-    const readable = deviceWrites ? 1 : segments.count - 1;
-    if (!ring.add(segments, readable, slot)) {
+    this.#prepared[slot] = segments;
+    this.#readable[slot] = deviceWrites ? 1 : segments.count - 1;
+  }
+
+  /**
+   * Lays a slot's request out in a ring, with the slot as token.
+   *
+   * @throws {RangeError} none was prepared, or there is no room in the ring
+   */
+  put(ring: Pick<DriverQueue, "add">, slot: number): void {
+    const segments = this.#prepared[slot];
+    if (segments === undefined) throw new RangeError(`expected a request in slot ${slot}`);
+    if (!ring.add(segments, this.#readable[slot] ?? 0, slot)) {
       throw new RangeError(
         "the ring is full or broken: more requests than slots, or a failed queue",
       );

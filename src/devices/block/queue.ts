@@ -102,7 +102,8 @@ export class BlockQueue {
    * @param length bytes of the slot's data buffer that go with it; 0 for a flush
    */
   submit(slot: number, type: BlockRequest, sector: number, length: number): void {
-    this.#slots.add(this.#queue, slot, type, sector, length);
+    this.#slots.prepare(slot, type, sector, length);
+    this.#slots.put(this.#queue, slot);
   }
 
   publish(): void {

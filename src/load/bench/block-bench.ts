@@ -14,7 +14,7 @@ import type { Client, ClientOptions, ClientThread } from "../../frontend/index.t
 import { VirtioFeature } from "../../protocol/index.ts";
 import type { RingMode } from "../../runtime/index.ts";
 import { MismatchError, runBlockPass } from "../block-pass.ts";
-import type { BlockLoadResult, BlockLoadSpec } from "./block-load.ts";
+import { type BlockLoadResult, type BlockLoadSpec, loadSlots } from "./block-load.ts";
 import { RING_BYTES } from "./ring-bytes.ts";
 import { type CourseOptions, runThreads, shares } from "./threads.ts";
 import type { BlockWorkload } from "./workloads.ts";
@@ -77,7 +77,7 @@ export async function runBlockBench(options: BlockBenchOptions): Promise<LoadRes
   // A device finds a chain with less effort than a table, as long as the ring has room for chains.
   const isDirect = 3 * depth <= USUAL_ENTRIES;
   const size = Math.max(256, 2 ** Math.ceil(Math.log2(isDirect ? 3 * depth : depth)));
-  const memoryBytes = size * RING_BYTES + slotBytes(depth, blockBytes) + 65_536;
+  const memoryBytes = size * RING_BYTES + slotBytes(loadSlots(depth), blockBytes) + 65_536;
   await using client = await connect({
     deviceFeatures: BLOCK_DRIVER_FEATURES,
     without: { virtio: isDirect ? VirtioFeature.IndirectDesc : 0n },

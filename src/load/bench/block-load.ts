@@ -47,7 +47,19 @@ export interface BlockLoadResult {
   readonly failure: string | undefined;
 }
 
-/** The driver of one queue, see `RingDriver`: keeps `depth` requests in flight. */
+/** Requests that are prepared while others are in flight, at most. */
+const SPARE = 64;
+
+/** How many slots a load of some depth has. */
+export function loadSlots(depth: number): number {
+  return depth + Math.min(depth, SPARE);
+}
+
+/**
+ * The driver of one queue, see `RingDriver`: keeps `depth` requests in flight. The next ones are
+ * prepared, and those that came back looked at, once the device has its work: it waits for nothing
+ * but descriptors.
+ */
 export class BlockLoad implements RingDriver {
   /** Nothing more is submitted. */
   #ended = false;
@@ -58,6 +70,12 @@ export class BlockLoad implements RingDriver {
   readonly #schedule: Schedule;
   readonly #times: RequestTimes;
   readonly #progress: Uint32Array;
+  /** Slots with a request to be submitted, and those that came back and were not looked at. */
+  readonly #ready: Int32Array;
+  #readyCount = 0;
+  readonly #back: Int32Array;
+  #backCount = 0;
+  #inFlight = 0;
   /** By slot: its byte position, whether it reads. */
   readonly #position: Float64Array;
   readonly #reads: Uint8Array;
@@ -73,68 +91,72 @@ export class BlockLoad implements RingDriver {
   readonly #none = new Int32Array(0);
 
   constructor({ queue, memory }: RingDriverHost, spec: BlockLoadSpec) {
-    const { workload, depth, blockBytes } = spec;
+    const { workload, blockBytes } = spec;
+    const slots = loadSlots(spec.depth);
     this.#spec = spec;
     this.#ring = queue;
-    this.#slots = new BlockSlots(memory, depth, blockBytes);
-    this.#words = Array.from({ length: depth }, (_, slot) => {
+    this.#slots = new BlockSlots(memory, slots, blockBytes);
+    this.#words = Array.from({ length: slots }, (_, slot) => {
       const data = this.#slots.data(slot);
       return new Int32Array(data.buffer, data.byteOffset, blockBytes / 4);
     });
     this.#schedule = new Schedule(spec);
     this.#progress = new Uint32Array(spec.progress);
-    this.#times = new RequestTimes(this.#schedule, depth);
-    this.#position = new Float64Array(depth);
-    this.#reads = new Uint8Array(depth);
+    this.#times = new RequestTimes(this.#schedule, slots);
+    this.#position = new Float64Array(slots);
+    this.#reads = new Uint8Array(slots);
     this.#blocks = Math.floor(spec.length / blockBytes);
     this.#isRandom = workload !== "read" && workload !== "write";
     const share = workload === "mix" ? READ_SHARE : workload.endsWith("read") ? 1 : 0;
     this.#readBelow = share * 2 ** 32;
     this.#random = spec.seed | 1;
+    this.#ready = new Int32Array(slots);
+    this.#back = new Int32Array(slots);
+    for (let slot = 0; slot < slots; slot += 1) this.#prepare(slot);
   }
 
   get finished(): boolean {
-    return this.#ended && this.#slots.outstanding === 0;
+    return this.#ended && this.#inFlight === 0;
   }
 
   get dueUs(): number {
     const waits = this.#spec.rate === undefined || this.#ended;
-    // Without a free slot it is a completion that is waited for.
-    return waits || this.#slots.outstanding === this.#slots.depth ? -1 : this.#schedule.dueUs();
+    // Without room it is a completion that is waited for.
+    return waits || this.#inFlight === this.#spec.depth ? -1 : this.#schedule.dueUs();
   }
 
   submit(): void {
     const rated = this.#spec.rate !== undefined;
     const now = rated ? performance.now() : this.#times.now;
     if (this.#schedule.isOver(now)) this.#ended = true;
-    while (!this.#ended) {
+    while (!this.#ended && this.#inFlight < this.#spec.depth && this.#readyCount > 0) {
       const due = rated ? this.#schedule.take(now) : -1;
       if (rated && due < 0) return;
-      const slot = this.#slots.acquire();
-      if (slot < 0) {
-        if (rated) this.#schedule.giveBack();
-        return;
-      }
-      this.#submit(slot);
+      this.#readyCount -= 1;
+      const slot = this.#ready[this.#readyCount] ?? 0;
+      this.#slots.put(this.#ring, slot);
+      this.#inFlight += 1;
       this.#times.begin(slot, due);
     }
   }
 
   done(slot: number): void {
-    const status = this.#slots.status(slot);
-    if (status !== BlockStatus.Ok) {
-      this.#fail(slot, `the device answered ${blockStatusName(status)}`);
-    } else if (this.#spec.verify && this.#reads[slot] === 1) {
-      this.#compare(slot);
-    }
     this.#times.end(slot);
-    this.#completed += 1;
-    this.#slots.release(slot);
+    this.#inFlight -= 1;
+    this.#back[this.#backCount] = slot;
+    this.#backCount += 1;
   }
 
   account(): void {
     this.#times.settle();
+    this.#completed += this.#backCount;
     this.#progress[0] = this.#completed;
+    for (let i = 0; i < this.#backCount; i += 1) {
+      const slot = this.#back[i] ?? 0;
+      this.#lookAt(slot);
+      this.#prepare(slot);
+    }
+    this.#backCount = 0;
   }
 
   finish(): void {
@@ -150,7 +172,16 @@ export class BlockLoad implements RingDriver {
     };
   }
 
-  #submit(slot: number): void {
+  #lookAt(slot: number): void {
+    const status = this.#slots.status(slot);
+    if (status !== BlockStatus.Ok) {
+      this.#fail(slot, `the device answered ${blockStatusName(status)}`);
+    } else if (this.#spec.verify && this.#reads[slot] === 1) {
+      this.#compare(slot);
+    }
+  }
+
+  #prepare(slot: number): void {
     const { blockBytes, start, verify, seed } = this.#spec;
     const random = this.#draw();
     const reads = random < this.#readBelow;
@@ -161,7 +192,9 @@ export class BlockLoad implements RingDriver {
     this.#reads[slot] = reads ? 1 : 0;
     if (!reads && verify) fillPattern(this.#words[slot] ?? this.#none, seed, position);
     const type = reads ? BlockRequest.In : BlockRequest.Out;
-    this.#slots.add(this.#ring, slot, type, position / SECTOR_SIZE, blockBytes);
+    this.#slots.prepare(slot, type, position / SECTOR_SIZE, blockBytes);
+    this.#ready[this.#readyCount] = slot;
+    this.#readyCount += 1;
   }
 
   /** xorshift32 as an unsigned number. */

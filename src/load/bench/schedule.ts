@@ -54,11 +54,6 @@ export class Schedule {
     return due;
   }
 
-  /** What was taken found no room. */
-  giveBack(): void {
-    this.#due -= this.#intervalMs;
-  }
-
   /** µs until the next request is due. */
   dueUs(): number {
     return Math.max(0, Math.ceil((this.#due - performance.now()) * 1000));
