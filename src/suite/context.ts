@@ -33,6 +33,8 @@ export class CheckContext extends Findings {
   readonly #closing: { close(): void }[] = [];
   #sessions: Session[] = [];
   #endedByTarget = false;
+  /** A check that ran out of time is still at work: it is to begin nothing more. */
+  #closed = false;
   #count = 0;
 
   constructor(options: { target: Target; facts: Facts; times: Times; random: () => number }) {
@@ -58,6 +60,10 @@ export class CheckContext extends Findings {
         expected: "a connection",
         actual,
       });
+    }
+    if (this.#closed) {
+      socket.close();
+      throw new Error("the check is over");
     }
     const session = new Session(name, socket, this.exchange, this.times);
     this.#sessions.push(session);
@@ -246,6 +252,7 @@ export class CheckContext extends Findings {
   }
 
   close(): void {
+    this.#closed = true;
     this.closeSessions();
     for (const resource of this.#closing.reverse()) resource.close();
     this.#closing.length = 0;

@@ -38,6 +38,9 @@ export class FrontendContext extends Findings {
   readonly #talks: Talk[] = [];
   readonly #ends: ProcessEnd[] = [];
   readonly #closing: { close(): void }[] = [];
+  /** Boots that are under way. */
+  readonly #booting = new Set<Promise<Talk>>();
+  #closed = false;
   #output = "";
   readonly #folders: string[] = [];
 
@@ -49,13 +52,29 @@ export class FrontendContext extends Findings {
     this.exchange = new Exchange(device);
   }
 
-  /** Listens as a back-end with these options, and starts the front-end. */
+  /**
+   * Listens as a back-end with these options, and starts the front-end.
+   *
+   * @throws {Error} the check is over
+   */
   async boot(options: MockOptions = {}): Promise<Talk> {
+    this.#expectOpen();
+    const booting = this.#boot(options);
+    this.#booting.add(booting);
+    try {
+      return await booting;
+    } finally {
+      this.#booting.delete(booting);
+    }
+  }
+
+  async #boot(options: MockOptions): Promise<Talk> {
     const folder = mkdtempSync(join(tmpdir(), "vhost-user-conform-"));
     this.#folders.push(folder);
     const path = join(folder, "mock.sock");
     const mock = await Mock.listen(path, this.device, this.exchange, options);
     try {
+      this.#expectOpen();
       const talk = { mock, run: await this.target.start(path) };
       this.#talks.push(talk);
       return talk;
@@ -63,6 +82,11 @@ export class FrontendContext extends Findings {
       await mock.close();
       throw error;
     }
+  }
+
+  /** A check that ran out of time is still at work: it is to start nothing more. */
+  #expectOpen(): void {
+    if (this.#closed) throw new Error("the check is over");
   }
 
   /**
@@ -93,6 +117,7 @@ export class FrontendContext extends Findings {
     let count = 0;
     let since = performance.now();
     while (run.end === undefined && performance.now() < deadline) {
+      this.#expectOpen();
       await delay(LOOK_MS);
       const { length } = mock.messages;
       if (length !== count) since = performance.now();
@@ -159,9 +184,13 @@ export class FrontendContext extends Findings {
     return [...this.#ends, ...this.#talks.flatMap(({ run }) => run.end ?? [])];
   }
 
-  /** Ends front-ends and mocks. */
+  /** Ends front-ends and mocks, those that are about to start as well. */
   async close(): Promise<void> {
-    for (const { run, mock } of this.#talks) {
+    this.#closed = true;
+    await Promise.allSettled(this.#booting);
+    // The check may still leave some of them meanwhile.
+    const talks = [...this.#talks];
+    for (const { run, mock } of talks) {
       await run.stop();
       await mock.close();
     }
