@@ -13,10 +13,9 @@ import { Findings } from "./findings.ts";
 import { endText, type Target } from "./target/target.ts";
 import type { Times } from "./times.ts";
 
-/** Descriptors of a target are counted until they were the same so often, and at most so long. */
+/** Descriptors of a target are counted until they were the same so often. */
 const SETTLED = 4;
 const LOOK_MS = 10;
-const SETTLE_MS = 2000;
 
 /** Acknowledged unless a check says otherwise. */
 const USUAL_VIRTIO = VirtioFeature.Version1 | VirtioFeature.ProtocolFeatures;
@@ -223,7 +222,7 @@ export class CheckContext extends Findings {
   /** @param goal stop waiting as soon as there are so many, or fewer; default: at the first rest */
   async #settled(name: "descriptors" | "sharedMappings", goal?: number): Promise<number> {
     if (this.facts.oneSession) throw new CheckSkip("the target's process ends with each session");
-    const deadline = performance.now() + SETTLE_MS;
+    const deadline = performance.now() + this.times.settleMs;
     for (let last = -1, same = 0; ; await delay(LOOK_MS)) {
       const now = this.target.process?.figures()?.[name];
       if (now === undefined) throw new CheckSkip("the target's process cannot be looked at");

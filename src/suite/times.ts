@@ -8,11 +8,20 @@ export interface Times {
   readonly callMs: number;
   /** Between the pieces of a message: the target should see them one by one. */
   readonly gapMs: number;
+  /** For descriptors and mappings of the target to be given back. */
+  readonly settleMs: number;
   /** For a check as a whole. */
   readonly checkMs: number;
 }
 
-const STANDARD: Times = { answerMs: 1000, againMs: 5000, callMs: 2000, gapMs: 30, checkMs: 30_000 };
+const STANDARD: Times = {
+  answerMs: 1000,
+  againMs: 5000,
+  callMs: 2000,
+  gapMs: 30,
+  settleMs: 2000,
+  checkMs: 30_000,
+};
 
 /**
  * @param factor multiplies all of them, for slow targets (sanitizers, emulation)
@@ -24,6 +33,7 @@ export function timesOf(factor = 1, checkMs: number = STANDARD.checkMs): Times {
     againMs: STANDARD.againMs * factor,
     callMs: STANDARD.callMs * factor,
     gapMs: STANDARD.gapMs * factor,
+    settleMs: STANDARD.settleMs * factor,
     checkMs: checkMs * factor,
   };
 }
