@@ -138,7 +138,9 @@ export class FrontendRequests {
 
   /** VHOST_USER_GET_PROTOCOL_FEATURES */
   async getProtocolFeatures(o?: CallOptions): Promise<bigint> {
-    return this.call(FrontendRequest.GetProtocolFeatures, undefined, o);
+    const offered = await this.call(FrontendRequest.GetProtocolFeatures, undefined, o);
+    this.negotiation.offeredProtocolFeatures = offered;
+    return offered;
   }
 
   /** VHOST_USER_SET_PROTOCOL_FEATURES */

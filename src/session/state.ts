@@ -6,7 +6,7 @@ export class Negotiation {
   features = 0n;
   /** Protocol features that were acknowledged (SET_PROTOCOL_FEATURES). */
   protocolFeatures = 0n;
-  /** Protocol features that we offered, as a back-end: for some requests that is enough. */
+  /** Protocol features that the back-end offered: for some requests that is enough. */
   offeredProtocolFeatures = 0n;
   /** The next SET_MEM_TABLE is answered with a table (POSTCOPY_LISTEN went before). */
   postcopy = false;

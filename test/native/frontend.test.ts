@@ -136,6 +136,13 @@ test("negotiates what both sides have, without what is not wanted", async (t) =>
   assert.deepEqual(await driver.read(0, 4096), pattern(3));
 });
 
+test("asks for the number of queues where MQ is offered, acknowledged or not", async (t) => {
+  const served = await serveDisk(t, undefined, 2);
+  const client = await connectDisk(t, served, { without: { protocol: ProtocolFeature.Mq } });
+  assert.equal(client.protocolFeatures & ProtocolFeature.Mq, 0n);
+  assert.equal(await client.requests.getQueueNum(), 2n);
+});
+
 test("works without protocol features at all, and without acknowledgements", async (t) => {
   const served = await serveDisk(t, (options) => ({
     ...options,
