@@ -5,7 +5,8 @@
  *     node scripts/install-peers.mjs           install what is missing, or say what to run
  *     node scripts/install-peers.mjs --check   only say it; exit code 4 when something is missing
  */
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
@@ -38,8 +39,8 @@ export function installCommand(packages) {
   return `apt-get update && apt-get install -y --no-install-recommends ${packages.join(" ")}`;
 }
 
-/** Installs `packages`; returns why it did not, or undefined when it did. */
-export function install(packages) {
+/** Installs `packages`; resolves to why it did not, or to undefined when it did. */
+export async function install(packages) {
   if (process.getuid?.() !== 0) return "that needs root";
   if (!existsSync("/usr/bin/apt-get")) return "there is no apt-get on this system";
   if (process.arch !== "x64") return "the guests of these tests are x86-64 machines";
@@ -48,8 +49,8 @@ export function install(packages) {
   if (bootsItself && process.env.CI !== "true" && packages.includes(kernelPackage())) {
     return "it adds a kernel to this machine's boot menu";
   }
-  const apt = (...args) =>
-    spawnSync(
+  const apt = async (...args) => {
+    const child = spawn(
       "apt-get",
       ["-q", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3", ...args],
       {
@@ -61,10 +62,13 @@ export function install(packages) {
           ...(bootsItself ? {} : { INITRD: "No" }),
         },
       },
-    ).status;
+    );
+    const [status] = await once(child, "exit");
+    return status;
+  };
   // An outdated list may still name packages that can be had: the second command decides.
-  apt("update");
-  const status = apt("install", "-y", "--no-install-recommends", ...packages);
+  await apt("update");
+  const status = await apt("install", "-y", "--no-install-recommends", ...packages);
   return status === 0 ? undefined : `apt-get install ended with code ${status}`;
 }
 
@@ -84,7 +88,7 @@ function distribution() {
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
   const packages = await missingPackages();
   if (packages.length > 0) {
-    const refused = process.argv.includes("--check") ? "not asked to" : install(packages);
+    const refused = process.argv.includes("--check") ? "not asked to" : await install(packages);
     const missing = refused === undefined ? await missingPackages() : packages;
     if (missing.length > 0) {
       process.stderr.write(

@@ -8,7 +8,7 @@
  * The last line is `N passed, N failed, N skipped`. A step that is no test (build, lint) and fails
  * counts as one failure, so that "0 failed" always goes with exit code 0.
  */
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
@@ -33,14 +33,12 @@ function say(line) {
 }
 
 /** Runs a step that is no test; true when it went well. */
-function step(name, command, args) {
+async function step(name, command, args) {
   say(`\n== ${name}`);
-  const { status, signal, error } = spawnSync(command, args, {
-    cwd: root,
-    stdio: ["ignore", "inherit", "inherit"],
-  });
+  const child = spawn(command, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
+  const [status, signal] = await once(child, "exit").catch((error) => [null, error.message]);
   if (status === 0) return true;
-  say(`${name} failed (${error?.message ?? signal ?? `exit code ${status}`})`);
+  say(`${name} failed (${signal ?? `exit code ${status}`})`);
   total.failed++;
   return false;
 }
@@ -114,7 +112,7 @@ async function providePeers() {
   const missing = await missingPackages();
   if (missing.length === 0) return;
   say(`\n== peers to install: ${missing.join(" ")}`);
-  const refused = install(missing);
+  const refused = await install(missing);
   if (refused === undefined) return;
   // The tests themselves decide what a missing program means: a skip here, a failure in CI.
   say(`not installed: ${refused}. Tests that need them are skipped. To have them, run as root:`);
@@ -129,9 +127,12 @@ async function main(names) {
   }
   const byDefault = Object.keys(tiers).filter((tier) => !tiers[tier].onlyWhenNamed);
   const wanted = names.length > 0 ? names : ["lint", ...byDefault];
-  if (step("build", "npm", ["run", "--silent", "build"])) {
-    if (wanted.includes("peers")) await providePeers();
-    if (wanted.includes("lint")) step("lint", "npm", ["run", "--silent", "lint"]);
+  if (await step("build", "npm", ["run", "--silent", "build"])) {
+    await Promise.all([
+      // It mostly waits for the network, and for the disk.
+      wanted.includes("peers") && providePeers(),
+      wanted.includes("lint") && step("lint", "npm", ["run", "--silent", "lint"]),
+    ]);
     const wantedTiers = Object.keys(tiers).filter((tier) => wanted.includes(tier));
     for (const tier of wantedTiers) {
       const signal = await runTier(tier);
