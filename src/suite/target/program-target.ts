@@ -66,7 +66,7 @@ export class ProgramTarget implements Target {
     const running = this.#process;
     if (this.oneSession && running && running === this.#served) {
       // It no longer listens, or listens for nobody: what it still does is end.
-      await within(running.exited, this.#timeoutMs);
+      await within(running.exited, options.timeoutMs ?? this.#timeoutMs);
     }
     if (running === undefined || running.exit !== undefined) await this.#start();
     this.#served = this.#process;
