@@ -1,6 +1,7 @@
 /*
  * Connects to a block back-end and brings a session up with one queue, over and over, with the
- * messages that our client sends, one after another, each reply waited for; a request is not sent.
+ * messages that it takes (no device status, no back-end channel), one after another, each reply
+ * waited for; a request is not sent.
  *
  *     session SOCKET COUNT
  *

@@ -1,6 +1,7 @@
 import { NegotiationError, ProtocolError } from "../base/index.ts";
 import type { EventFd, OwnedFd } from "../os/index.ts";
 import {
+  DeviceStatus,
   ProtocolFeature,
   protocolFeatureNames,
   VirtioFeature,
@@ -11,6 +12,7 @@ import type { IommuOptions } from "./iommu.ts";
 import type { Notifications } from "./notifications.ts";
 import type { ClientQueue } from "./queue.ts";
 import type { FrontendRequests } from "./requests.ts";
+import { together } from "./together.ts";
 
 /** Virtio features of transport and rings that this client can use; device bits come on top. */
 export const CLIENT_RING_FEATURES: bigint =
@@ -38,8 +40,10 @@ export const KEPT_FEATURES: bigint =
   ProtocolFeature.GetVringBaseInflight |
   ProtocolFeature.GetVringBaseSkipDrain;
 
-/** Bits of the virtio device status, VIRTIO 2.1. */
-const Status = { Acknowledge: 1, Driver: 2, DriverOk: 4, FeaturesOk: 8 } as const;
+/** Device status (VIRTIO 2.1) of a driver that is there, that has its features, and that runs. */
+const FOUND = DeviceStatus.Acknowledge | DeviceStatus.Driver;
+const AGREED = FOUND | DeviceStatus.FeaturesOk;
+const RUNNING = AGREED | DeviceStatus.DriverOk;
 
 /** What a front-end would like to use, where it is offered. */
 export interface Wishes {
@@ -61,15 +65,20 @@ export interface Wishes {
 }
 
 /**
- * Agrees with the back-end on features, in the order that every back-end bears.
+ * Agrees with the back-end on features, in the order that every back-end bears. What the back-end
+ * offers has to be waited for; all that follows from it is sent at once.
  *
  * @param openBackendChannel makes the channel for requests of the back-end; its other end is sent
- * @throws {NegotiationError} the back-end offers no VIRTIO_F_VERSION_1, or not what an IOMMU needs
+ * @param next sends, at once, what needs no more than the protocol features
+ * @throws {NegotiationError} the back-end offers no VIRTIO_F_VERSION_1, or not what an IOMMU needs,
+ * or does not work with the features that were acknowledged
+ * @throws what `next` throws
  */
 export async function negotiate(
   requests: FrontendRequests,
   { deviceFeatures = 0n, protocolFeatures = 0n, packed, inOrder, iommu, without }: Wishes,
   openBackendChannel: () => OwnedFd,
+  next: (requests: FrontendRequests) => Promise<void>,
 ): Promise<void> {
   const offered = await requests.getFeatures();
   if ((offered & VirtioFeature.Version1) === 0n) {
@@ -85,22 +94,41 @@ export async function negotiate(
     const keeps = (usable & KEPT_FEATURES) === KEPT_FEATURES;
     const partly = KEPT_FEATURES & ~ProtocolFeature.InflightShmfd;
     await requests.setProtocolFeatures(keeps ? usable : usable & ~partly);
-    if (requests.negotiation.has(ProtocolFeature.BackendReq)) {
-      const theirs = openBackendChannel();
-      await requests.setBackendReqFd(theirs);
-      theirs.close();
-    }
   }
   if (iommu) expectIommu(requests, offered);
-  await requests.setOwner();
-  await addStatus(requests, Status.Acknowledge | Status.Driver);
   const format = (packed ? VirtioFeature.RingPacked : 0n) | (inOrder ? VirtioFeature.InOrder : 0n);
   const platform = iommu ? VirtioFeature.AccessPlatform : 0n;
   const usable = CLIENT_RING_FEATURES | format | platform | deviceFeatures;
   const wanted = usable & ~(without?.virtio ?? 0n);
   const gate = withProtocol ? VirtioFeature.ProtocolFeatures : 0n;
-  await requests.setFeatures((offered & wanted) | gate);
-  await addStatus(requests, Status.FeaturesOk);
+  await together([
+    giveBackendChannel(requests, openBackendChannel),
+    requests.setOwner(),
+    setStatus(requests, FOUND),
+    requests.setFeatures((offered & wanted) | gate),
+    setStatus(requests, AGREED),
+    expectFeaturesOk(requests),
+    next(requests),
+  ]);
+}
+
+async function giveBackendChannel(requests: FrontendRequests, open: () => OwnedFd): Promise<void> {
+  if (!requests.negotiation.has(ProtocolFeature.BackendReq)) return;
+  const theirs = open();
+  const given = requests.setBackendReqFd(theirs);
+  // It is on its way.
+  theirs.close();
+  await given;
+}
+
+/** The device takes the bit back where it cannot do with what was acknowledged (VIRTIO 3.1.1). */
+async function expectFeaturesOk(requests: FrontendRequests): Promise<void> {
+  if (!requests.negotiation.has(ProtocolFeature.Status)) return;
+  if ((BigInt(await requests.getStatus()) & DeviceStatus.FeaturesOk) !== 0n) return;
+  throw new NegotiationError(
+    `expected the device to work with the features 0x${requests.negotiation.features.toString(16)}, ` +
+      `it took FEATURES_OK back; do without some of them`,
+  );
 }
 
 /** Nobody could ask for translations otherwise, or know when they are there. */
@@ -131,42 +159,55 @@ export interface QueueSetup {
   readonly notifications: Notifications;
 }
 
-/** Sets a ring up, starts and enables it. @param base where it goes on */
+/**
+ * Sets a ring up, starts it, and enables it, each once the back-end has taken what is before it.
+ *
+ * @param base where it goes on
+ * @param next sends, at once, what follows
+ * @throws what `next` throws
+ */
 export async function startRing(
   requests: FrontendRequests,
   queue: QueueSetup,
   base: number = queue.ring.base,
+  next: (requests: FrontendRequests) => Promise<void> = () => Promise.resolve(),
 ): Promise<void> {
   const { index, ring } = queue;
   const { descriptors, driver, device } = ring.parts;
-  await requests.setVringNum(index, ring.size);
-  await requests.setVringBase(index, base);
-  await requests.setVringAddr({
-    index,
-    flags: 0,
-    descriptor: descriptors.ringAddress,
-    available: driver.ringAddress,
-    used: device.ringAddress,
-    log: 0n,
-  });
   const { call = "eventfd", kick = "eventfd" } = queue.notifications;
+  const setUp: Promise<void>[] = [
+    requests.setVringNum(index, ring.size),
+    requests.setVringBase(index, base),
+    requests.setVringAddr({
+      index,
+      flags: 0,
+      descriptor: descriptors.ringAddress,
+      available: driver.ringAddress,
+      used: device.ringAddress,
+      log: 0n,
+    }),
+  ];
   // What goes by message is not to be said; the first VRING_KICK starts the ring.
   if (call !== "message") {
-    await requests.setVringErr(index, queue.error.descriptor);
-    await requests.setVringCall(index, call === "none" ? undefined : queue.call.descriptor);
+    const descriptor = call === "none" ? undefined : queue.call.descriptor;
+    setUp.push(requests.setVringErr(index, queue.error.descriptor));
+    setUp.push(requests.setVringCall(index, descriptor));
   }
+  await together(setUp);
   if (kick !== "message") {
     await requests.setVringKick(index, kick === "none" ? undefined : queue.kick.descriptor);
   }
-  await enableRing(requests, index, true);
+  await together([enableRing(requests, index, true), next(requests)]);
 }
 
-/** Tells that the driver is there, and makes sure that the back-end took the ring. */
+/** Tells that the driver is there, and makes sure that the back-end took the ring. Sent at once. */
 export async function confirmStart(requests: FrontendRequests): Promise<void> {
-  await addStatus(requests, Status.DriverOk);
-  // libvhost-user acknowledges everything with success and closes afterwards: only an answer to one
-  // more request shows that the ring was accepted.
-  await requests.getFeatures();
+  await together([
+    setStatus(requests, RUNNING),
+    // libvhost-user acknowledges everything with success and closes afterwards: only an answer to
+    // one more request shows that the ring was accepted.
+    requests.getFeatures(),
+  ]);
 }
 
 /**
@@ -209,8 +250,7 @@ async function enableRing(requests: FrontendRequests, index: number, on: boolean
   await requests.setVringEnable(index, on);
 }
 
-/** Adds bits to the device status, where the back-end wants to be told of it. */
-async function addStatus(requests: FrontendRequests, bits: number): Promise<void> {
-  if (!requests.negotiation.has(ProtocolFeature.Status)) return;
-  await requests.setStatus((await requests.getStatus()) | bits);
+/** Where the back-end wants to be told of the device status. */
+async function setStatus(requests: FrontendRequests, status: bigint): Promise<void> {
+  if (requests.negotiation.has(ProtocolFeature.Status)) await requests.setStatus(Number(status));
 }

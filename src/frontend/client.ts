@@ -121,10 +121,10 @@ export class Client {
     try {
       signal?.throwIfAborted();
       const connection = client.#connection;
-      await connection.negotiate(client.#wishes);
-      const memory = (client.#memory = makeMemory(connection.requests, options));
-      await (client.#recovery?.shareMemory(connection.requests, memory) ??
-        shareMemory(connection.requests, memory));
+      await connection.negotiate(client.#wishes, async (requests) => {
+        const memory = (client.#memory = makeMemory(requests, options));
+        await (client.#recovery?.shareMemory(requests, memory) ?? shareMemory(requests, memory));
+      });
       client.#watch(connection);
       return client;
     } catch (error) {
@@ -193,10 +193,9 @@ export class Client {
   async startQueue(queue: ClientQueue): Promise<void> {
     const { requests } = this;
     await this.#recovery?.prepare(requests, queue, [...this.#queues]);
-    await startRing(requests, queue);
     this.#started.add(queue);
     try {
-      await confirmStart(requests);
+      await startRing(requests, queue, queue.ring.base, confirmStart);
     } catch (error) {
       this.#started.delete(queue);
       throw error;

@@ -60,17 +60,21 @@ export class Connection {
   /**
    * Agrees on features: those of the wishes, with what handlers and notifications need.
    *
+   * @param next sends at once, without waiting for the virtio features to be acknowledged, what
+   * follows them
    * @throws {NegotiationError} the back-end offers no VIRTIO_F_VERSION_1, or no notifications by
    * message where those are wanted
    */
-  async negotiate(wishes: Wishes): Promise<void> {
+  async negotiate(
+    wishes: Wishes,
+    next: (requests: FrontendRequests) => Promise<void> = () => Promise.resolve(),
+  ): Promise<void> {
     const { handlers, notifications = {} } = this.#options;
     const byMessage = featuresOfNotifications(notifications);
     const needed = featuresOfHandlers(handlers) | byMessage;
     const protocolFeatures = (wishes.protocolFeatures ?? 0n) | needed;
-    await negotiate(this.requests, { ...wishes, protocolFeatures }, () =>
-      this.#openBackendChannel(),
-    );
+    const open = (): OwnedFd => this.#openBackendChannel();
+    await negotiate(this.requests, { ...wishes, protocolFeatures }, open, next);
     const missing = byMessage & ~this.requests.negotiation.protocolFeatures;
     if (missing === 0n) return;
     throw new NegotiationError(

@@ -2,6 +2,7 @@ import { EnvironmentError, StateError } from "../base/index.ts";
 import { GuestMemory, type GuestMemoryOptions, type Region } from "../memory/index.ts";
 import { MAX_MEMORY_REGIONS, ProtocolFeature } from "../protocol/index.ts";
 import type { FrontendRequests } from "./requests.ts";
+import { together } from "./together.ts";
 
 const DEFAULT_BYTES = 64 << 20;
 
@@ -14,9 +15,12 @@ export async function shareMemory(
   requests: FrontendRequests,
   memory: Pick<GuestMemory, "regions">,
 ): Promise<void> {
-  await expectRoom(requests, memory.regions.length);
-  if (!hasSlots(requests)) return sendTable(requests, memory.regions);
-  for (const region of memory.regions) await shareRegion(requests, memory, region);
+  const { regions } = memory;
+  const room = expectRoom(requests, regions.length);
+  // One region fits anywhere: how much room there is need not be known first.
+  if (regions.length > 1) await room;
+  const slots = hasSlots(requests);
+  await together([room, slots ? fillSlots(requests, regions) : sendTable(requests, regions)]);
 }
 
 /** A session, as far as its memory is concerned: a `Client` is one. */
@@ -86,6 +90,10 @@ async function shareRegion(
 ): Promise<void> {
   if (!hasSlots(requests)) return sendTable(requests, memory.regions);
   await requests.addMemReg(region.description, region.fd);
+}
+
+async function fillSlots(requests: FrontendRequests, regions: readonly Region[]): Promise<void> {
+  for (const { description, fd } of regions) await requests.addMemReg(description, fd);
 }
 
 async function sendTable(requests: FrontendRequests, regions: readonly Region[]): Promise<void> {

@@ -25,8 +25,9 @@ export interface WithFd<T> {
 }
 
 /**
- * Every request of a front-end as a method. Each resolves once the reply that is due has come; with
- * REPLY_ACK negotiated that is so for all of them. Addresses and 64-bit sizes are bigint.
+ * Every request of a front-end as a method. Each sends before it returns, so that several may be
+ * under way, and resolves once the reply that is due has come; with REPLY_ACK negotiated that is so
+ * for all of them. Addresses and 64-bit sizes are bigint.
  *
  * @see "Front-end message types" in the vhost-user specification
  */

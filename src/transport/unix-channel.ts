@@ -5,7 +5,7 @@ import type { Channel, CloseReason, Frame, FrameHandler, FrameObserver } from ".
 import { frameBytes, Framer } from "./framer.ts";
 import { SendQueue } from "./send-queue.ts";
 
-/** Messages read in one go before others on the event loop get their turn. */
+/** Messages read in one turn of the event loop before others on it get theirs. */
 const READ_BUDGET = 16;
 
 export interface UnixChannelOptions {
@@ -28,6 +28,10 @@ export class UnixChannel implements Channel {
   #handler: FrameHandler | undefined;
   /** A handler is busy: nothing is read. */
   #busy = false;
+  /** Something came meanwhile: the socket is not watched until the handler is done. */
+  #paused = false;
+  /** Messages that may still be read in this turn. */
+  #budget = 0;
   #wantsWritable = false;
 
   constructor(socket: UnixSocket, options: UnixChannelOptions = {}) {
@@ -46,7 +50,7 @@ export class UnixChannel implements Channel {
     );
     this.#poller = new Poller(socket.fd, {}, (readable, writable) => {
       if (writable && !this.#closed.settled) this.#queue.flush();
-      if (readable && !this.#closed.settled) this.#read();
+      if (readable && !this.#closed.settled) this.#readable();
     });
   }
 
@@ -84,16 +88,20 @@ export class UnixChannel implements Channel {
 
   #updatePoller(): void {
     if (this.#closed.settled) return;
-    const readable = this.#handler !== undefined && !this.#busy;
+    const readable = this.#handler !== undefined && !this.#paused;
     this.#poller.update({ readable, writable: this.#wantsWritable });
   }
 
+  #readable(): void {
+    this.#budget = READ_BUDGET;
+    if (!this.#busy) return this.#read();
+    this.#paused = true;
+    this.#updatePoller();
+  }
+
   #read(): void {
-    for (
-      let budget = READ_BUDGET;
-      budget > 0 && !this.#busy && !this.#closed.settled;
-      budget -= 1
-    ) {
+    while (this.#budget > 0 && !this.#busy && !this.#closed.settled) {
+      this.#budget -= 1;
       let frame: Frame | "wait" | "end";
       try {
         frame = this.#framer.read((target, offset, length, fds) =>
@@ -115,7 +123,7 @@ export class UnixChannel implements Channel {
   #sendFailed(error: Error): void {
     if (!(error instanceof PeerClosedError)) return this.#end({ by: "error", error });
     // A peer that answers and then closes: its last answers are still there to be read.
-    if (this.#handler !== undefined) this.#read();
+    if (this.#handler !== undefined) this.#readable();
     this.#end({ by: "peer", error });
   }
 
@@ -134,13 +142,15 @@ export class UnixChannel implements Channel {
       return;
     }
     this.#busy = true;
-    this.#updatePoller();
     result
       .catch((error: unknown) => this.#end({ by: "error", error: asError(error) }))
       .finally(() => {
         closeAll(frame.fds);
         this.#busy = false;
+        this.#paused = false;
         this.#updatePoller();
+        // What came behind it is answered in the same turn.
+        this.#read();
       });
   }
 

@@ -33,6 +33,7 @@ const dangerous = [
   "cut-reply",
   "close-before-reply@GET_CONFIG",
   "no-reply@SET_VRING_KICK",
+  "no-reply@SET_VRING_ADDR",
   "two-replies",
   "extra-descriptors=200@GET_CONFIG",
   "descriptors-after-first-byte",

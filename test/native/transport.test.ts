@@ -254,6 +254,27 @@ test("while a handler is busy nothing more is read", async (t) => {
   release?.();
 });
 
+test("messages behind one another are handled in one turn of the event loop, but not without end", async (t) => {
+  const [a, b] = pair(t);
+  const turns: number[] = [];
+  let turn = 0;
+  let ticking = true;
+  const tick = (): void => {
+    turn += 1;
+    if (ticking) setImmediate(tick);
+  };
+  b.onFrame(async () => {
+    await Promise.resolve();
+    turns.push(turn);
+  });
+  for (let i = 0; i < 40; i += 1) await a.send(frame(1));
+  tick();
+  await until(() => turns.length === 40, "the messages");
+  ticking = false;
+  const counts = [...new Set(turns)].map((each) => turns.filter((at) => at === each).length);
+  assert.deepEqual(counts, [16, 16, 8]);
+});
+
 test("answers that were sent before the peer closed are still read when sending fails", async (t) => {
   const [a, b] = pair(t);
   const received = collect(a);

@@ -74,6 +74,12 @@ export const faultTable: readonly FaultCase[] = [
     lenient: "TimeoutError",
     says: /SET_VRING_KICK: no answer within \d+ ms; peer is pid \d+/,
   },
+  {
+    // Requests behind it were sent as well, and are answered.
+    use: "no-reply@SET_VRING_ADDR",
+    lenient: "ProtocolError",
+    says: /SET_VRING_ADDR: expected its reply .*, got request 14/,
+  },
   { use: "late-reply=60000@SET_OWNER", lenient: "TimeoutError", says: TIMEOUT },
   { use: "unasked-reply", lenient: "ProtocolError", says: /got request 3 with flags 0x5/ },
   { use: "two-replies", lenient: "ProtocolError", says: /expected/ },

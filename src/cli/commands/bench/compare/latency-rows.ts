@@ -40,7 +40,7 @@ const roundTrip = (programs: Programs): Cell => ({
   },
 });
 
-/** The same messages to the same back-end, one after another. */
+/** To the same back-end; the C program waits for each reply. */
 const session = (programs: Programs): Cell => ({
   name: "session",
   setUp: async ({ seconds }) => {
@@ -73,7 +73,7 @@ export function latencyRows(programs: Programs): Row[] {
     },
     {
       name: "connect and full set-up of a session with our back-end",
-      against: "the same messages from a C program",
+      against: "a C program that waits for each reply",
       target: 1 / 1.5,
       unit: "a second",
       cells: [session(programs)],

@@ -1,0 +1,13 @@
+/**
+ * Waits for requests that were sent one behind another without waiting in between: for all of them,
+ * whatever the first comes to, so that nothing is under way afterwards. Replies bear no numbers and
+ * come in the order of the requests, so this takes as long as one round trip.
+ *
+ * @param sent in the order they were sent
+ * @throws what the first of them to fail came to: what follows it may fail because of it
+ */
+export async function together(sent: readonly Promise<unknown>[]): Promise<void> {
+  for (const outcome of await Promise.allSettled(sent)) {
+    if (outcome.status === "rejected") throw outcome.reason;
+  }
+}
