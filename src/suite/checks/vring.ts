@@ -171,7 +171,7 @@ export const vring: readonly Check[] = [
     section: "VHOST_USER_SET_VRING_CALL",
     needs: NEEDS,
     async run(t) {
-      const { request } = await t.up({
+      const { session, request } = await t.up({
         async start(ring) {
           const session = await ring.setUp(SetVringCall, SetVringKick);
           await session.set(SetVringCall, { index: ring.index, noFd: true });
@@ -180,6 +180,8 @@ export const vring: readonly Check[] = [
         },
       });
       await request();
+      // Who signals what is not there does so after the completion.
+      t.expect("the session goes on", await session.alive(), true);
     },
   },
   {

@@ -78,6 +78,8 @@ export async function bringUp(t: CheckContext, options: UpOptions): Promise<Up> 
   const gate = (session.virtio & VirtioFeature.ProtocolFeatures) !== 0n;
   if (gate && options.enable !== false) {
     for (const each of rings.values()) await each.enable();
+    // Else a kick may come before them. A target that loses it then is what enable/2 is about.
+    if (!session.acknowledges) await session.alive();
   }
   if (acked(ProtocolFeature.Status)) await session.set(FrontendRequest.SetStatus, RUNNING);
   return { session, memory, rings, ring, request: async () => t.request(ring, memory) };
