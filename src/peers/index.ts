@@ -71,6 +71,7 @@ export {
   type StorageDaemonOptions,
 } from "./programs/storage-daemon.ts";
 export { survey, type Finding } from "./machine/survey.ts";
+export { wordsInTree } from "./process/tree.ts";
 export { Testpmd, testpmdArguments, type TestpmdOptions } from "./programs/testpmd.ts";
 export {
   bootUml,

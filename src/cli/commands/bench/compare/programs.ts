@@ -14,6 +14,7 @@ import {
   type RecordedFolder,
   resolveProgram,
   startListening,
+  wordsInTree,
 } from "../../../../peers/index.ts";
 
 const libraries = "usr/lib/x86_64-linux-gnu";
@@ -121,9 +122,7 @@ export class Programs {
   }
 
   #loaded(path: string): string[] {
-    if (this.#root === "/") return [path];
-    const loader = join(this.#root, "lib64/ld-linux-x86-64.so.2");
-    return [loader, "--library-path", join(this.#root, libraries), path];
+    return this.#root === "/" ? [path] : wordsInTree(this.#root, path);
   }
 
   async #run(words: readonly string[], env: Readonly<Record<string, string>> = {}) {

@@ -1,0 +1,94 @@
+import { readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import type { DeviceName } from "../../../src/protocol/index.ts";
+import {
+  type CheckResult,
+  checks,
+  frontendChecks,
+  FrontendProgram,
+  measure,
+  parseBaseline,
+  ProgramTarget,
+  runChecks,
+  runFrontendChecks,
+  selectChecks,
+  type Selection,
+  survey,
+  timesOf,
+} from "../../../src/suite/index.ts";
+import { packageRoot } from "../../support/package-root.ts";
+import { temporaryDirectory } from "./temporary.ts";
+
+/** Checks that start a front-end many times, or wait for what it never does. */
+export const SLOW = ["fe/17", "fe/25", "fe/27", "fe/28", "fe/35"];
+
+/** Slow enough for a machine that does other things as well. */
+const times = timesOf(1.5);
+const VERDICTS_OF_INTEREST = new Set(["FAIL", "WARN", "ERROR", "XPASS"]);
+
+/** What a person has to look into: it is not in the baseline, or no longer as the baseline has it. */
+export function unexpected(results: readonly CheckResult[], name: string): string[] {
+  const path = join(packageRoot, "test", "peers", "baselines", `${name}.json`);
+  const baseline = parseBaseline(readFileSync(path, "utf8"), path);
+  return results.flatMap((result) => {
+    const { verdict, reason } = measure(result, baseline, undefined);
+    if (!VERDICTS_OF_INTEREST.has(verdict)) return [];
+    const exchange = verdict === "XPASS" ? [] : result.exchange;
+    return [[`${result.id}: ${verdict} ${reason}`, ...exchange].join("\n")];
+  });
+}
+
+interface Judging extends Selection {
+  readonly shell?: boolean;
+}
+
+/** A back-end, judged by checks of this selection. */
+export async function judged(
+  t: TestContext,
+  device: DeviceName,
+  command: string,
+  { shell, ...selection }: Judging = {},
+) {
+  const target = new ProgramTarget(command, { shell, timeoutMs: 30_000 });
+  t.after(async () => target.close());
+  const facts = await survey(target, times, () => device);
+  return runChecks(selectChecks(checks, selection), { target, facts, times, seed: 1 });
+}
+
+/** A front-end, judged by checks of this selection. */
+export async function judgedFrontend(
+  device: DeviceName,
+  command: string,
+  { shell, ...selection }: Judging = {},
+) {
+  const target = new FrontendProgram(command, { shell, timeoutMs: times.againMs });
+  const chosen = selectChecks(frontendChecks, { profile: "front-end", ...selection });
+  return runFrontendChecks(chosen, { target, device, times });
+}
+
+/** The storage daemon with an empty disk. @param program words that start it */
+export function storageDaemon(t: TestContext, program = "qemu-storage-daemon"): string {
+  const image = join(temporaryDirectory(t), "disk.img");
+  writeFileSync(image, "");
+  truncateSync(image, 16 << 20);
+  return (
+    `${program} --blockdev driver=file,node-name=file,filename=${image} ` +
+    "--export type=vhost-user-blk,id=disk,node-name=file,addr.type=unix,addr.path={socket},writable=on"
+  );
+}
+
+/** QEMU without guest software. @param program words that start it, with options of its own */
+export function qemu(more: string, program = "qemu-system-x86_64"): string {
+  return (
+    `${program} -M q35,memory-backend=ram -m 64 -object memory-backend-memfd,id=ram,size=64M,share=on ` +
+    `-nodefaults -display none -chardev socket,id=char,path={socket},reconnect=1 ${more} ` +
+    "-qmp unix:{qmp},server=on,wait=off"
+  );
+}
+
+export const QEMU_DISK = "-device vhost-user-blk-pci,chardev=char";
+/** Its boot ROM waits two seconds for a key: while the machine idles, its clock runs ahead. */
+export const QEMU_NET =
+  "-icount shift=3,sleep=off -netdev vhost-user,id=net,chardev=char " +
+  "-device virtio-net-pci,netdev=net,vectors=0,bootindex=0";
