@@ -70,9 +70,11 @@ export class BlockLoad implements RingDriver {
   readonly #schedule: Schedule;
   readonly #times: RequestTimes;
   readonly #progress: Uint32Array;
-  /** Slots with a request to be submitted, and those that came back and were not looked at. */
+  /** Slots with a request to be submitted, a ring of all: what is prepared first goes first. */
   readonly #ready: Int32Array;
+  #readyFirst = 0;
   #readyCount = 0;
+  /** Slots that came back and were not looked at. */
   readonly #back: Int32Array;
   #backCount = 0;
   #inFlight = 0;
@@ -132,8 +134,7 @@ export class BlockLoad implements RingDriver {
     while (!this.#ended && this.#inFlight < this.#spec.depth && this.#readyCount > 0) {
       const due = rated ? this.#schedule.take(now) : -1;
       if (rated && due < 0) return;
-      this.#readyCount -= 1;
-      const slot = this.#ready[this.#readyCount] ?? 0;
+      const slot = this.#takeReady();
       this.#slots.put(this.#ring, slot);
       this.#inFlight += 1;
       this.#times.begin(slot, due);
@@ -193,8 +194,17 @@ export class BlockLoad implements RingDriver {
     if (!reads && verify) fillPattern(this.#words[slot] ?? this.#none, seed, position);
     const type = reads ? BlockRequest.In : BlockRequest.Out;
     this.#slots.prepare(slot, type, position / SECTOR_SIZE, blockBytes);
-    this.#ready[this.#readyCount] = slot;
+    const at = this.#readyFirst + this.#readyCount;
+    this.#ready[at < this.#ready.length ? at : at - this.#ready.length] = slot;
     this.#readyCount += 1;
+  }
+
+  #takeReady(): number {
+    const slot = this.#ready[this.#readyFirst] ?? 0;
+    const next = this.#readyFirst + 1;
+    this.#readyFirst = next < this.#ready.length ? next : 0;
+    this.#readyCount -= 1;
+    return slot;
   }
 
   /** xorshift32 as an unsigned number. */

@@ -5,7 +5,7 @@ import type { Cell, Row } from "./row.ts";
 /** For each second that a sample of something else takes. */
 const SESSIONS_PER_SECOND = 150;
 
-/** One frame at a time through a ring, of which nobody moves a byte, against a word through a cache line. */
+/** One frame at a time, of which nobody moves a byte, against a word through a cache line. */
 const roundTrip = (programs: Programs): Cell => ({
   name: "depth 1",
   setUp: async ({ seconds, warmUpSeconds }) => {
@@ -19,15 +19,10 @@ const roundTrip = (programs: Programs): Cell => ({
     );
     const load = [...ourCommand, "bench", "net", "tx", socket, "--packed", "--depth", "1", "-q"];
     const timing = ["--seconds", `${seconds}s`, "--warmup", `${warmUpSeconds}s`];
+    const words = [...load, ...timing, "--completion", "poll", "--json"];
     return {
       ours: async () => {
-        const text = await programs.output(LOAD_CPU, [
-          ...load,
-          ...timing,
-          "--completion",
-          "poll",
-          "--json",
-        ]);
+        const text = await programs.output(LOAD_CPU, words);
         return (JSON.parse(text) as { framesPerSecond: number }).framesPerSecond;
       },
       theirs: async () => {
