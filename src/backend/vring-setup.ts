@@ -17,6 +17,7 @@ export interface VringSetupContext {
   readonly iotlb: () => Iotlb | undefined;
   readonly features: () => bigint;
   readonly inflight: () => InflightRegion | undefined;
+  readonly onProblem: (problem: Error) => void;
 }
 
 /** What the front-end has said about a ring: its size, where it lies, where it stands. */
@@ -80,7 +81,7 @@ export class VringSetup {
     const before = this.#address;
     this.#address = address;
     try {
-      if (check && this.#size > 0) this.check();
+      if (check && this.#size > 0) this.#expectInMemory();
     } catch (error) {
       this.#address = before;
       throw error;
@@ -94,14 +95,22 @@ export class VringSetup {
   }
 
   /**
-   * Looks whether the ring is set up, and lies in memory where that can be told: translations are
-   * asked for when they are needed, and no device that is stopped may ask.
+   * Before the ring starts: looks whether it is set up, and tells of one that {@link inflightRegion}
+   * has no room for.
    *
-   * @throws {StateError | ProtocolError} see `locateRing`
+   * @throws {StateError | ProtocolError | MemoryAccessError} see `locateRing`, {@link inflight}
    */
   check(): void {
+    this.#expectInMemory();
+    this.#tellInflightRoom();
+  }
+
+  /**
+   * That the ring is set up, and lies in memory where that can be told: translations are asked for
+   * when they are needed, and no device that is stopped may ask.
+   */
+  #expectInMemory(): void {
     const { memory, iotlb } = this.#context;
-    this.#expectInflightRoom();
     if (iotlb() === undefined)
       locateRing(this.#index, this.#size, this.#address, memory, this.#format);
     else expectSetUp(this.#index, this.#size, this.#address);
@@ -151,19 +160,26 @@ export class VringSetup {
     return this.inflightRegion?.area(this.#index, this.features.packed === true);
   }
 
-  /** @throws {ProtocolError} the ring is larger than that memory was made for */
-  #expectInflightRoom(): void {
-    const { inflight } = this;
-    if (inflight === undefined || this.#size <= inflight.entries) return;
-    throw new ProtocolError(
-      `ring ${this.#index}: expected at most ${inflight.entries} entries, as VHOST_USER_SET_INFLIGHT_FD said, ` +
-        `got ${this.#size}`,
-      { field: "num" },
-    );
+  /**
+   * The memory for that. A ring that it has no room for is served and not noted: QEMU 10.0.13 sizes
+   * it by `queue-size=`, 128, and lets guests have rings of up to 1024 entries.
+   */
+  get inflightRegion(): InflightRegion | undefined {
+    const region = this.#context.inflight();
+    return region === undefined || this.#size > region.description.queueSize ? undefined : region;
   }
 
-  get inflightRegion(): InflightRegion | undefined {
-    return this.#context.inflight();
+  /** @throws {MemoryAccessError} see {@link InflightRegion.area} */
+  #tellInflightRoom(): void {
+    const area = this.#context.inflight()?.area(this.#index, this.features.packed === true);
+    if (area === undefined || this.#size <= area.entries) return;
+    this.#context.onProblem(
+      new ProtocolError(
+        `ring ${this.#index}: expected at most ${area.entries} entries, as VHOST_USER_SET_INFLIGHT_FD said, ` +
+          `got ${this.#size}: its requests are not noted, and are lost if this process is killed`,
+        { field: "num" },
+      ),
+    );
   }
 
   /** Where the ring stands, as GET_VRING_BASE tells it. */

@@ -9,7 +9,7 @@ import {
 import type { FrontendCheck } from "../check.ts";
 import { nameOf } from "../drive/session.ts";
 import type { Done, FrontendContext } from "../front-end/context.ts";
-import { addressMoments, firstOf, partsOf, sent } from "../front-end/trace.ts";
+import { addressMoments, firstOf, partsOf, payloadOf, sent } from "../front-end/trace.ts";
 import { ownBackChannel, serving } from "../front-end/tricks.ts";
 
 const {
@@ -18,6 +18,7 @@ const {
   GetProtocolFeatures,
   GetVringBase,
   SetFeatures,
+  SetInflightFd,
   SetMemTable,
   SetOwner,
   SetProtocolFeatures,
@@ -267,6 +268,23 @@ export const fe: readonly FrontendCheck[] = [
       const some = started.length === 0 || started.some((index) => enabled.includes(index));
       const actual = `started: ${started.join(", ")}; enabled: ${enabled.join(", ")}`;
       t.expectThat("SET_VRING_ENABLE", some, "a ring that is started and enabled", actual);
+    },
+  },
+  {
+    id: "fe/54",
+    title: "no ring is larger than the queue size that SET_INFLIGHT_FD tells",
+    strength: "MUST",
+    section: "Inflight I/O tracking",
+    async run(t) {
+      let room = 0;
+      for (const message of await t.talk()) {
+        const { request } = message.header;
+        if (request === SetInflightFd) room = payloadOf(message, SetInflightFd).queueSize;
+        if (request !== SetVringNum || room === 0) continue;
+        const { index, num } = payloadOf(message, SetVringNum);
+        t.expectThat(`entries of ring ${index}`, num <= room, `at most ${room}`, num);
+      }
+      if (room === 0) t.skip("it sends no SET_INFLIGHT_FD");
     },
   },
 ];

@@ -20,6 +20,7 @@ const {
   GetVringBase,
   SetBackendReqFd,
   SetFeatures,
+  SetInflightFd,
   SetMemTable,
   SetOwner,
   SetProtocolFeatures,
@@ -230,4 +231,8 @@ export const frontendMutants: Readonly<Record<string, FrontendMutant>> = {
       if (by === "error") world.crash();
     });
   }),
+  "fe/54": alters("has notes for half of its rings", SetInflightFd, (inflight) => ({
+    ...inflight,
+    queueSize: inflight.queueSize / 2,
+  })),
 };
