@@ -2,7 +2,7 @@ import { EventFd } from "../../os/index.ts";
 import { FrontendRequest, ProtocolFeature } from "../../protocol/index.ts";
 import type { Check } from "../check.ts";
 import type { CheckContext } from "../context.ts";
-import { Flags, messageBytes, nameOf } from "../drive/session.ts";
+import { Flags, messageBytes, nameOf, type Session } from "../drive/session.ts";
 
 const { GetFeatures, SetFeatures, SetVringCall, SetVringKick } = FrontendRequest;
 
@@ -19,8 +19,16 @@ async function inPieces(
   const session = await t.neg();
   await session.sendPieces(bytes, cuts, nameOf(request));
   const next = await session.answerOrEnd(nameOf(request));
-  if (next === "closed") t.warn("a message in pieces", "its answer", "the end of the connection");
-  else t.expect("the next message answers", nameOf(next.header.request), nameOf(request));
+  if (next === "closed")
+    return t.warn("a message in pieces", "its answer", "the end of the connection");
+  t.expect("the next message answers", nameOf(next.header.request), nameOf(request));
+  await goesOn(t, session);
+}
+
+/** A target that answered the first piece meets the rest only behind that. */
+async function goesOn(t: CheckContext, session: Session): Promise<void> {
+  if (await session.alive()) return;
+  t.warn("behind a message in pieces", "further answers", "the end of the connection");
 }
 
 /** What is left of a message that never comes; the connection ends. */
@@ -100,6 +108,7 @@ export const framing: readonly Check[] = [
         if (next === "closed") return t.warn(which, "its answer", "the end of the connection");
         t.expect("the next message answers", next.header.request, GetFeatures);
       }
+      await goesOn(t, session);
     },
   },
   {
