@@ -3,7 +3,16 @@ import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { wordsInTree } from "../../src/peers/index.ts";
-import { judged, storageDaemon, unexpected } from "../peers/support/conform.ts";
+import {
+  judged,
+  judgedFrontend,
+  qemu,
+  QEMU_DISK,
+  QEMU_NET,
+  SLOW,
+  storageDaemon,
+  unexpected,
+} from "../peers/support/conform.ts";
 import { needsRoot, temporaryDirectory } from "../peers/support/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 
@@ -11,7 +20,7 @@ guardLeaks();
 
 const MAKE_ROOT =
   "as root: debootstrap --variant=minbase trixie ROOT && chroot ROOT apt-get install -y " +
-  "--no-install-recommends qemu-utils virtiofsd passt && " +
+  "--no-install-recommends qemu-system-x86 qemu-utils virtiofsd passt && " +
   "VHOST_USER_PEERS_ROOT=ROOT npm run test:newer-peers";
 const root = process.env["VHOST_USER_PEERS_ROOT"];
 
@@ -26,6 +35,14 @@ function inTree(path: string, ...variables: readonly string[]): string {
   const tree = root ?? "/";
   const words = ["env", ...variables, ...wordsInTree(tree, join(tree, path))];
   return words.map((word) => `'${word}'`).join(" ");
+}
+
+/** QEMU of the tree, with its modules and its firmware. */
+function qemuInTree(more: string): string {
+  const inRoot = (path: string): string => join(root ?? "/", path);
+  const modules = `QEMU_MODULE_DIR=${inRoot("usr/lib/x86_64-linux-gnu/qemu")}`;
+  const firmware = ["usr/share/qemu", "usr/share/seabios"].map((path) => `-L '${inRoot(path)}'`);
+  return qemu(more, [inTree("usr/bin/qemu-system-x86_64", modules), ...firmware].join(" "));
 }
 
 test(
@@ -59,5 +76,24 @@ test(
     const command = `${inTree("usr/bin/passt")} --foreground --vhost-user --runas 0 --socket {socket}`;
     const results = await judged(t, "net", command);
     assert.deepEqual(unexpected(results, "passt-2025-05"), []);
+  },
+);
+
+test(
+  "QEMU 10's front-end is judged as its baseline says",
+  { skip: needsInTree("usr/bin/qemu-system-x86_64") },
+  async () => {
+    const results = await judgedFrontend("block", qemuInTree(QEMU_DISK));
+    assert.deepEqual(unexpected(results, "qemu-10.0"), []);
+  },
+);
+
+test(
+  "QEMU 10's network card is judged as its baseline says, as its boot ROM drives it",
+  { skip: needsInTree("usr/bin/qemu-system-x86_64") },
+  async () => {
+    const results = await judgedFrontend("net", qemuInTree(QEMU_NET), { except: SLOW });
+    assert.deepEqual(unexpected(results, "qemu-10.0"), []);
+    assert.ok(results.some(({ id, verdict }) => id === "fe/19" && verdict === "PASS"));
   },
 );

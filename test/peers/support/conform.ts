@@ -78,10 +78,10 @@ export function storageDaemon(t: TestContext, program = "qemu-storage-daemon"): 
   );
 }
 
-/** QEMU without guest software. */
-export function qemu(more: string): string {
+/** QEMU without guest software. @param program words that start it, with options of its own */
+export function qemu(more: string, program = "qemu-system-x86_64"): string {
   return (
-    "qemu-system-x86_64 -M q35,memory-backend=ram -m 64 -object memory-backend-memfd,id=ram,size=64M,share=on " +
+    `${program} -M q35,memory-backend=ram -m 64 -object memory-backend-memfd,id=ram,size=64M,share=on ` +
     `-nodefaults -display none -chardev socket,id=char,path={socket},reconnect=1 ${more} ` +
     "-qmp unix:{qmp},server=on,wait=off"
   );
