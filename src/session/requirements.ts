@@ -25,14 +25,16 @@ export function expectRequirements(
   const agreed =
     negotiation.protocolFeatures |
     (requires.offerSuffices ? negotiation.offeredProtocolFeatures : 0n);
-  const missing = [
-    ...virtioFeatureNames((requires.offered ?? 0n) & ~(negotiation.offered ?? 0n), undefined).map(
-      (name) => `${name} offered`,
-    ),
-    ...virtioFeatureNames((requires.virtio ?? 0n) & ~acknowledged, undefined),
-    ...protocolFeatureNames((requires.protocol ?? 0n) & ~agreed),
-  ];
-  if (missing.length > 0) {
+  const offered = (requires.offered ?? 0n) & ~(negotiation.offered ?? 0n);
+  const virtio = (requires.virtio ?? 0n) & ~acknowledged;
+  const protocol = (requires.protocol ?? 0n) & ~agreed;
+  // Names are looked up for the message alone.
+  if ((offered | virtio | protocol) !== 0n) {
+    const missing = [
+      ...virtioFeatureNames(offered, undefined).map((name) => `${name} offered`),
+      ...virtioFeatureNames(virtio, undefined),
+      ...protocolFeatureNames(protocol),
+    ];
     throw new NegotiationError(
       `${spec.name} needs ${missing.join(" and ")}; that was not negotiated`,
     );

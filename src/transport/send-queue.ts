@@ -7,7 +7,9 @@ interface Outgoing {
   /** Our own duplicates of {@link fds}, once the message has to wait. */
   kept: readonly OwnedFd[];
   sent: number;
-  readonly done: Deferred<void>;
+  /** Of a message that had to wait. */
+  done?: Deferred<void>;
+  failure?: Error;
 }
 
 /** A peer that reads so little is no peer any more. */
@@ -49,13 +51,17 @@ export class SendQueue {
         `expected the peer to read its messages, ${MAX_QUEUED} of them wait to be sent already`,
       );
     }
-    const outgoing: Outgoing = { bytes, fds, kept: [], sent: 0, done: new Deferred<void>() };
+    const outgoing: Outgoing = { bytes, fds, kept: [], sent: 0 };
     this.#queue.push(outgoing);
     const alone = this.#queue.length === 1;
-    if (alone && this.#drain()) return outgoing.done.promise;
+    if (alone && this.#drain()) {
+      if (outgoing.failure !== undefined) throw outgoing.failure;
+      return;
+    }
+    outgoing.done = new Deferred<void>();
     if (outgoing.sent === 0) this.#keep(outgoing);
     if (alone) this.#waitWritable(true);
-    return outgoing.done.promise;
+    await outgoing.done.promise;
   }
 
   /** The socket is writable. */
@@ -77,7 +83,8 @@ export class SendQueue {
     this.#queue = [];
     for (const outgoing of queue) {
       release(outgoing);
-      outgoing.done.reject(reason);
+      outgoing.failure = reason;
+      outgoing.done?.reject(reason);
     }
   }
 
@@ -110,7 +117,7 @@ export class SendQueue {
       release(first);
       if (first.sent < first.bytes.length) return false;
       this.#queue.shift();
-      first.done.resolve();
+      first.done?.resolve();
     }
     return true;
   }
