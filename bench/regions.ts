@@ -28,7 +28,7 @@ const features = { eventIdx: true, indirect: false };
 /** One ring over so many regions. Returns nanoseconds a request. */
 function makeRing(regions: number, iommu: boolean): { run: () => number; close: () => void } {
   const each = RING_BYTES + Math.ceil(BUFFERS / regions) * BUFFER_BYTES;
-  const memory = new GuestMemory({ size: each * regions, regions }, { iommu });
+  const memory = new GuestMemory({ size: each * regions, regions }, iommu);
   const table = new RegionTable();
   table.replace(
     memory.regions.map(({ description, fd }) => new Region(description, fd.duplicate())),

@@ -1,5 +1,5 @@
 import { NegotiationError, ProtocolError } from "../base/index.ts";
-import type { EventFd, OwnedFd } from "../os/index.ts";
+import type { EventFd } from "../os/index.ts";
 import {
   DeviceStatus,
   ProtocolFeature,
@@ -8,11 +8,12 @@ import {
   virtioFeatureNames,
 } from "../protocol/index.ts";
 import type { RingMemory } from "../virtqueue/index.ts";
+import type { BackendChannel } from "./backend-channel.ts";
 import type { IommuOptions } from "./iommu.ts";
 import type { Notifications } from "./notifications.ts";
 import type { ClientQueue } from "./queue.ts";
 import type { FrontendRequests } from "./requests.ts";
-import { together } from "./together.ts";
+import { meanwhile, together } from "./together.ts";
 
 /** Virtio features of transport and rings that this client can use; device bits come on top. */
 export const CLIENT_RING_FEATURES: bigint =
@@ -68,7 +69,7 @@ export interface Wishes {
  * Agrees with the back-end on features, in the order that every back-end bears. What the back-end
  * offers has to be waited for; all that follows from it is sent at once.
  *
- * @param openBackendChannel makes the channel for requests of the back-end; its other end is sent
+ * @param openBackendChannel makes the channel for requests of the back-end
  * @param next sends, at once, what needs no more than the protocol features
  * @throws {NegotiationError} the back-end offers no VIRTIO_F_VERSION_1, or not what an IOMMU needs,
  * or does not work with the features that were acknowledged
@@ -77,7 +78,7 @@ export interface Wishes {
 export async function negotiate(
   requests: FrontendRequests,
   { deviceFeatures = 0n, protocolFeatures = 0n, packed, inOrder, iommu, without }: Wishes,
-  openBackendChannel: () => OwnedFd,
+  openBackendChannel: () => BackendChannel,
   next: (requests: FrontendRequests) => Promise<void>,
 ): Promise<void> {
   const offered = await requests.getFeatures();
@@ -87,9 +88,14 @@ export async function negotiate(
     );
   }
   const withProtocol = (offered & VirtioFeature.ProtocolFeatures) !== 0n;
+  let channel: BackendChannel | undefined;
   if (withProtocol) {
     const wanted = (CLIENT_PROTOCOL_FEATURES | protocolFeatures) & ~(without?.protocol ?? 0n);
-    const usable = (await requests.getProtocolFeatures()) & wanted;
+    const offer = await meanwhile(requests.getProtocolFeatures(), () => {
+      // Most back-ends offer it.
+      if ((wanted & ProtocolFeature.BackendReq) !== 0n) channel = openBackendChannel();
+    });
+    const usable = offer & wanted;
     // None of these may be acknowledged without the others.
     const keeps = (usable & KEPT_FEATURES) === KEPT_FEATURES;
     const partly = KEPT_FEATURES & ~ProtocolFeature.InflightShmfd;
@@ -102,7 +108,7 @@ export async function negotiate(
   const wanted = usable & ~(without?.virtio ?? 0n);
   const gate = withProtocol ? VirtioFeature.ProtocolFeatures : 0n;
   await together([
-    giveBackendChannel(requests, openBackendChannel),
+    giveBackendChannel(requests, channel),
     requests.setOwner(),
     setStatus(requests, FOUND),
     requests.setFeatures((offered & wanted) | gate),
@@ -112,12 +118,15 @@ export async function negotiate(
   ]);
 }
 
-async function giveBackendChannel(requests: FrontendRequests, open: () => OwnedFd): Promise<void> {
-  if (!requests.negotiation.has(ProtocolFeature.BackendReq)) return;
-  const theirs = open();
-  const given = requests.setBackendReqFd(theirs);
+async function giveBackendChannel(
+  requests: FrontendRequests,
+  channel: BackendChannel | undefined,
+): Promise<void> {
+  if (channel === undefined) return;
+  if (!requests.negotiation.has(ProtocolFeature.BackendReq)) return channel.close();
+  const given = requests.setBackendReqFd(channel.theirs);
   // It is on its way.
-  theirs.close();
+  channel.theirs.close();
   await given;
 }
 

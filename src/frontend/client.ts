@@ -9,7 +9,7 @@ import { handlersOf } from "./backend-handlers.ts";
 import { confirmStart, KEPT_FEATURES, startRing, stopRing, type Wishes } from "./bring-up.ts";
 import type { ClientOptions } from "./client-options.ts";
 import { ClientIommu } from "./iommu.ts";
-import { makeMemory, shareMemory } from "./memory-sharing.ts";
+import { makeMemory, settleMemory, shareMemory } from "./memory-sharing.ts";
 import { Connection } from "./connection.ts";
 import { kickOf } from "./notifications.ts";
 import { ClientThread, type ClientThreadOptions } from "./client-thread.ts";
@@ -18,6 +18,7 @@ import { migrate, type MigrationOptions, type MigrationReport } from "./migratio
 import { type Dial, keepTrying } from "./reconnect.ts";
 import { Recovery } from "./recovery.ts";
 import type { FrontendRequests } from "./requests.ts";
+import { meanwhile } from "./together.ts";
 
 /** Handshake requests are answered within this time unless told otherwise, milliseconds. */
 const DEFAULT_TIMEOUT_MS = 5000;
@@ -44,7 +45,6 @@ export class Client {
   readonly #threads = new Set<ClientThread>();
   readonly #closed = new Deferred<CloseReason>();
   readonly #ending = new AbortController();
-  /** Made once it is negotiated what its addresses are. */
   #memory: GuestMemory | undefined;
   #connection: Connection;
   /** What is to take the place of a connection that was lost. */
@@ -121,10 +121,11 @@ export class Client {
     try {
       signal?.throwIfAborted();
       const connection = client.#connection;
-      await connection.negotiate(client.#wishes, async (requests) => {
-        const memory = (client.#memory = makeMemory(requests, options));
+      const agreed = connection.negotiate(client.#wishes, async (requests) => {
+        const memory = settleMemory(requests, client.memory);
         await (client.#recovery?.shareMemory(requests, memory) ?? shareMemory(requests, memory));
       });
+      await meanwhile(agreed, () => (client.#memory = makeMemory(options)));
       client.#watch(connection);
       return client;
     } catch (error) {

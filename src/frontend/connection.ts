@@ -1,13 +1,8 @@
 import { NegotiationError } from "../base/index.ts";
-import type { OwnedFd, UnixSocket } from "../os/index.ts";
+import { describeProcess, type UnixSocket } from "../os/index.ts";
 import { BackendRequest, type Iotlb, protocolFeatureNames } from "../protocol/index.ts";
 import { Caller, Negotiation, type Strictness } from "../session/index.ts";
-import {
-  type CloseReason,
-  describePeer,
-  type FrameObserver,
-  UnixChannel,
-} from "../transport/index.ts";
+import { type CloseReason, type FrameObserver, UnixChannel } from "../transport/index.ts";
 import {
   BackendChannel,
   type BackendRequestHandlers,
@@ -44,7 +39,7 @@ export class Connection {
   /** @param socket taken over */
   constructor(socket: UnixSocket, options: ConnectionOptions) {
     this.#options = options;
-    const peer = describePeer(socket);
+    const { pid } = socket.peer;
     this.#channel = new UnixChannel(socket, { observe: options.observe });
     const negotiation = new Negotiation();
     const caller = new Caller(this.#channel, {
@@ -52,7 +47,8 @@ export class Connection {
       negotiation,
       strictness: options.strictness ?? "lenient",
       timeoutMs: options.timeoutMs,
-      describePeer: () => peer,
+      // Looked up when it is needed: reading a process's name takes longer than asking for features.
+      describePeer: () => describeProcess(pid),
     });
     this.requests = new FrontendRequests(caller, negotiation);
   }
@@ -73,7 +69,7 @@ export class Connection {
     const byMessage = featuresOfNotifications(notifications);
     const needed = featuresOfHandlers(handlers) | byMessage;
     const protocolFeatures = (wishes.protocolFeatures ?? 0n) | needed;
-    const open = (): OwnedFd => this.#openBackendChannel();
+    const open = (): BackendChannel => this.#openBackendChannel();
     await negotiate(this.requests, { ...wishes, protocolFeatures }, open, next);
     const missing = byMessage & ~this.requests.negotiation.protocolFeatures;
     if (missing === 0n) return;
@@ -94,8 +90,7 @@ export class Connection {
     this.#backendChannel?.close();
   }
 
-  /** Returns the end that goes to the back-end. */
-  #openBackendChannel(): OwnedFd {
+  #openBackendChannel(): BackendChannel {
     const { strictness = "lenient", observe, onProblem, translator } = this.#options;
     const update = async (message: Iotlb): Promise<void> => this.requests.iotlbMsg(message);
     const misses: BackendRequestHandlers = translator
@@ -108,6 +103,6 @@ export class Connection {
       handlers: { ...misses, ...this.#options.handlers },
       onProblem: (problem) => onProblem?.(problem),
     });
-    return this.#backendChannel.theirs;
+    return this.#backendChannel;
   }
 }

@@ -29,16 +29,21 @@ export interface MemorySession {
   readonly memory: GuestMemory;
 }
 
-/** The memory of a session whose features are negotiated. @throws see `GuestMemory` */
-export function makeMemory(
-  { negotiation }: FrontendRequests,
-  {
-    memory = { size: DEFAULT_BYTES },
-    iommu,
-  }: { memory?: GuestMemoryOptions | undefined; iommu?: unknown },
-): GuestMemory {
-  const gpa = negotiation.has(ProtocolFeature.GpaAddresses);
-  return new GuestMemory(memory, { iommu: Boolean(iommu), gpa });
+/** The memory of a session, which features need not be known for. @throws see `GuestMemory` */
+export function makeMemory({
+  memory = { size: DEFAULT_BYTES },
+  iommu,
+}: {
+  memory?: GuestMemoryOptions | undefined;
+  iommu?: unknown;
+}): GuestMemory {
+  return new GuestMemory(memory, Boolean(iommu));
+}
+
+/** Once the features are negotiated: it is known then what its addresses are. */
+export function settleMemory({ negotiation }: FrontendRequests, memory: GuestMemory): GuestMemory {
+  if (negotiation.has(ProtocolFeature.GpaAddresses)) memory.useGuestAddresses();
+  return memory;
 }
 
 /**

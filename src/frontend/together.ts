@@ -11,3 +11,18 @@ export async function together(sent: readonly Promise<unknown>[]): Promise<void>
     if (outcome.status === "rejected") throw outcome.reason;
   }
 }
+
+/**
+ * Does what needs no answer while one is under way.
+ *
+ * @throws what the work throws, at once: the answer is given up, and whoever asked ends the session
+ */
+export async function meanwhile<T>(answer: Promise<T>, work: () => void): Promise<T> {
+  try {
+    work();
+  } catch (error) {
+    answer.catch(() => undefined);
+    throw error;
+  }
+  return answer;
+}

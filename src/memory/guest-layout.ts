@@ -15,23 +15,12 @@ export interface RegionPlace {
   readonly iova: number;
 }
 
-/** What addresses are, by what was negotiated. */
-export interface AddressKinds {
-  /** VIRTIO_F_ACCESS_PLATFORM: descriptors and SET_VRING_ADDR carry I/O virtual addresses. */
-  readonly iommu: boolean;
-  /** VHOST_USER_PROTOCOL_F_GPA_ADDRESSES: user addresses are guest addresses. */
-  readonly gpa: boolean;
-}
-
 /** Gives every region of a client its addresses. None is given twice, also after a region is gone. */
 export class GuestLayout {
-  readonly #gpa: boolean;
+  /** User addresses are guest addresses. */
+  gpa = false;
   #next = 0;
   #iova = IOVA_TOP;
-
-  constructor({ gpa }: AddressKinds) {
-    this.#gpa = gpa;
-  }
 
   /**
    * @param size bytes, a multiple of the page size
@@ -46,7 +35,7 @@ export class GuestLayout {
       description: {
         guestAddress,
         size: BigInt(size),
-        userAddress: this.#gpa ? guestAddress : USER_BASE + BigInt(offset),
+        userAddress: this.gpa ? guestAddress : USER_BASE + BigInt(offset),
         mmapOffset: BigInt(mmapOffset),
       },
       iova: this.#iova,

@@ -1,7 +1,7 @@
 import { EnvironmentError, MemoryAccessError, UsageError } from "../base/index.ts";
 import { SharedMemory } from "../os/index.ts";
 import type { MemoryRegion } from "../protocol/index.ts";
-import { type AddressKinds, GuestLayout } from "./guest-layout.ts";
+import { GuestLayout } from "./guest-layout.ts";
 import { Region } from "./region.ts";
 import { type MemoryView, WINDOW_SIZE } from "./window.ts";
 
@@ -47,18 +47,16 @@ const MMAP_OFFSET_STEP = 64;
 /** The memory that a client shares with a back-end: sealed memfds, and buffers handed out of them. */
 export class GuestMemory {
   readonly #parts: Part[] = [];
-  readonly #layout: GuestLayout;
+  readonly #layout = new GuestLayout();
   readonly #mmapOffset: number;
   readonly #hugePages: boolean;
   readonly #iommu: boolean;
 
   /**
+   * @param iommu VIRTIO_F_ACCESS_PLATFORM: descriptors and SET_VRING_ADDR carry I/O virtual addresses
    * @throws {UsageError | EnvironmentError} no such layout; too few huge pages
    */
-  constructor(
-    options: GuestMemoryOptions,
-    { iommu = false, gpa = false }: Partial<AddressKinds> = {},
-  ) {
+  constructor(options: GuestMemoryOptions, iommu = false) {
     const { size, regions = 1, mmapOffset = 0, hugePages = false } = options;
     if (!(size > 0 && size < Infinity) || !Number.isSafeInteger(regions) || regions < 1) {
       throw new UsageError(
@@ -73,12 +71,23 @@ export class GuestMemory {
     this.#mmapOffset = mmapOffset;
     this.#hugePages = hugePages;
     this.#iommu = iommu;
-    this.#layout = new GuestLayout({ iommu, gpa });
     try {
       for (let i = 0; i < regions; i += 1) this.add(size / regions);
     } catch (error) {
       this.close();
       throw error;
+    }
+  }
+
+  /**
+   * VHOST_USER_PROTOCOL_F_GPA_ADDRESSES was agreed on: user addresses are guest addresses. To be said
+   * before anything is shared or handed out.
+   */
+  useGuestAddresses(): void {
+    this.#layout.gpa = true;
+    for (const { region } of this.#parts) {
+      const { description } = region;
+      region.description = { ...description, userAddress: description.guestAddress };
     }
   }
 

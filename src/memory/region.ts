@@ -27,7 +27,7 @@ const NUMBER_LIMIT = 2n ** 53n;
  * keeps in order to map the same memory again where that is needed.
  */
 export class Region {
-  readonly description: MemoryRegion;
+  description: MemoryRegion;
   /** First guest address. */
   readonly start: number;
   /** First guest address behind the region. */
