@@ -6,6 +6,7 @@ import { type Facts, missing } from "./facts.ts";
 import { CheckFailure } from "./failure.ts";
 import { guarded } from "./guarded.ts";
 import { seededRandom } from "./random.ts";
+import { Repetitions } from "./repetitions.ts";
 import type { CheckResult } from "./result.ts";
 import type { Target, TargetStory } from "./target/target.ts";
 import type { Times } from "./times.ts";
@@ -35,13 +36,14 @@ export async function runChecks(
 ): Promise<CheckResult[]> {
   const { signal, repeat = 1 } = options;
   const results: CheckResult[] = [];
+  const repetitions = new Repetitions();
   let gone = false;
   for (const check of checks.flatMap((each) => Array.from({ length: repeat }, () => each))) {
     if (signal?.aborted) break;
     options.onStart?.(check);
     const result: CheckResult = gone
       ? skipped(check, "the target is gone")
-      : await runCheck(check, options);
+      : repetitions.kept(await runCheck(check, options));
     gone ||= result.verdict === "FAIL" && !(await recovered(options));
     if (signal?.aborted) break;
     results.push(result);

@@ -1,6 +1,7 @@
 import type { DeviceName } from "../../protocol/index.ts";
 import type { FrontendCheck } from "../check.ts";
 import { guarded } from "../guarded.ts";
+import { Repetitions } from "../repetitions.ts";
 import type { CheckResult } from "../result.ts";
 import type { Times } from "../times.ts";
 import { deathOf, headOf, judge, skipped } from "../verdict.ts";
@@ -26,10 +27,11 @@ export async function runFrontendChecks(
 ): Promise<CheckResult[]> {
   const { signal, repeat = 1 } = options;
   const results: CheckResult[] = [];
+  const repetitions = new Repetitions();
   for (const check of checks.flatMap((each) => Array.from({ length: repeat }, () => each))) {
     if (signal?.aborted) break;
     options.onStart?.(check);
-    const result = await runFrontendCheck(check, options);
+    const result = repetitions.kept(await runFrontendCheck(check, options));
     if (signal?.aborted) break;
     results.push(result);
     options.onResult?.(result);
