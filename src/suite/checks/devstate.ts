@@ -129,6 +129,8 @@ export const devstate: readonly Check[] = [
       const { session } = await stopped(t);
       await saved(t, session);
       t.expect("its value", await checkState(t, session), 0n);
+      // Its end belongs here, where it takes a state that was saved for its last word.
+      await t.survive(session);
     },
   },
   {
