@@ -2,7 +2,6 @@ import { EnvironmentError, StateError } from "../base/index.ts";
 import { GuestMemory, type GuestMemoryOptions, type Region } from "../memory/index.ts";
 import { MAX_MEMORY_REGIONS, ProtocolFeature } from "../protocol/index.ts";
 import type { FrontendRequests } from "./requests.ts";
-import { together } from "./together.ts";
 
 const DEFAULT_BYTES = 64 << 20;
 
@@ -16,11 +15,9 @@ export async function shareMemory(
   memory: Pick<GuestMemory, "regions">,
 ): Promise<void> {
   const { regions } = memory;
-  const room = expectRoom(requests, regions.length);
-  // One region fits anywhere: how much room there is need not be known first.
-  if (regions.length > 1) await room;
-  const slots = hasSlots(requests);
-  await together([room, slots ? fillSlots(requests, regions) : sendTable(requests, regions)]);
+  // One region fits anywhere: how much room there is need not be known.
+  if (regions.length > 1) await expectRoom(requests, regions.length);
+  await (hasSlots(requests) ? fillSlots(requests, regions) : sendTable(requests, regions));
 }
 
 /** A session, as far as its memory is concerned: a `Client` is one. */

@@ -96,6 +96,7 @@ test("our client with virtiofsd", { skip: needsRoot() || needsProgram("virtiofsd
   await using daemon = await startVirtiofsd({ socketPath, sharedDirectory: directory });
   const heard = listen();
   const client = await Client.connect(socketPath, heard);
+  assert.ok((await client.requests.getMaxMemSlots()) > 1n);
   await tryRequests(client).catch(() => undefined);
   await client.close();
   assert.ok(daemon.pid > 0);

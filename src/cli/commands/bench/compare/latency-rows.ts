@@ -2,8 +2,8 @@
 import { BACKEND_CPU, LOAD_CPU, ourCommand, type Programs } from "./programs.ts";
 import type { Cell, Row } from "./row.ts";
 
-/** For each second that a sample of something else takes. */
-const SESSIONS_PER_SECOND = 150;
+/** About as many as take the time that a sample is to take. */
+const SESSIONS_PER_SECOND = 400;
 
 /** One frame at a time, of which nobody moves a byte, against a word through a cache line. */
 const roundTrip = (programs: Programs): Cell => ({
