@@ -211,12 +211,12 @@ export async function startRing(
 
 /** Tells that the driver is there, and makes sure that the back-end took the ring. Sent at once. */
 export async function confirmStart(requests: FrontendRequests): Promise<void> {
-  await together([
-    setStatus(requests, RUNNING),
-    // libvhost-user acknowledges everything with success and closes afterwards: only an answer to
-    // one more request shows that the ring was accepted.
-    requests.getFeatures(),
-  ]);
+  const told = setStatus(requests, RUNNING);
+  const { Status, ReplyAck } = ProtocolFeature;
+  // libvhost-user acknowledges everything with success and closes afterwards: only an answer to one
+  // more request shows that the ring was accepted. That of the status will do.
+  if (requests.negotiation.has(Status | ReplyAck)) return told;
+  await together([told, requests.getFeatures()]);
 }
 
 /**

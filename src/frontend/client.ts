@@ -192,18 +192,20 @@ export class Client {
    * @throws {StateError} with `reconnect`: a queue was made after the first one was started
    */
   async startQueue(queue: ClientQueue): Promise<void> {
-    const { requests } = this;
-    await this.#recovery?.prepare(requests, queue, [...this.#queues]);
+    await this.#recovery?.prepare(this.requests, queue, [...this.#queues]);
     this.#started.add(queue);
     try {
-      await startRing(requests, queue, queue.ring.base, confirmStart);
+      await startRing(this.requests, queue, queue.ring.base, async (requests) => {
+        queue.start();
+        await confirmStart(requests);
+      });
+      // The connection may have ended right behind the last answer.
+      if (queue.failure !== undefined) throw queue.failure;
     } catch (error) {
+      queue.stop();
       this.#started.delete(queue);
       throw error;
     }
-    // The connection may have ended right behind the last answer.
-    if (queue.failure !== undefined) throw queue.failure;
-    queue.start();
     // A kick at the start is harmless, and needed by back-ends that wait for one.
     queue.notify();
   }
@@ -287,8 +289,7 @@ export class Client {
 
   /** Stops the queues, as far as the back-end still answers, and frees everything. Idempotent. */
   async close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
+    return (this.#closing ??= this.#close());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -303,9 +304,8 @@ export class Client {
 
   #connectionOn(socket: UnixSocket): Connection {
     const { timeoutMs = DEFAULT_TIMEOUT_MS } = this.#options;
-    const { iommu } = this;
-    const handlers = this.#backendHandlers;
-    return new Connection(socket, { ...this.#options, timeoutMs, handlers, translator: iommu });
+    const own = { handlers: this.#backendHandlers, translator: this.iommu };
+    return new Connection(socket, { ...this.#options, timeoutMs, ...own });
   }
 
   #watch(connection: Connection): void {

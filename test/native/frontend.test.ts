@@ -101,7 +101,7 @@ test("the back-end goes away right behind its last answer to the start of a queu
   let starting = false;
   const client = await connectDisk(t, served, {
     observe: (direction, { header }) => {
-      if (!starting || direction !== "received" || header.request !== FrontendRequest.GetFeatures)
+      if (!starting || direction !== "received" || header.request !== FrontendRequest.SetStatus)
         return;
       for (const session of served.server.sessions) session.close();
     },
