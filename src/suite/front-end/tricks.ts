@@ -38,15 +38,12 @@ export function inPieces(gapMs: number): Passing {
   };
 }
 
-/** Acknowledges the first request of this kind that asks for it with "failed". */
+/** Acknowledges each request of this kind that asks for it with "failed". */
 export function refusing(request: number): Passing {
-  let done = false;
   return {
     request: (frame, channel) => {
       const { header } = frame;
-      if (done || header.request !== request || (header.flags & HeaderFlag.NeedReply) === 0)
-        return frame;
-      done = true;
+      if (header.request !== request || (header.flags & HeaderFlag.NeedReply) === 0) return frame;
       const payload = new Uint8Array(8).fill(1, 0, 1);
       const flags = HeaderFlag.Version | HeaderFlag.Reply;
       void channel.send({ header: { request, flags, size: payload.length }, payload, fds: [] });
