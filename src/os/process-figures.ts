@@ -13,8 +13,8 @@ export interface ProcessFigures {
   readonly sharedMappings: number;
   /** Resident memory, bytes. */
   readonly residentBytes: number;
-  /** Time on the processor, milliseconds. */
-  readonly processorMs: number;
+  /** Time on a processor or waiting for one, milliseconds: a machine under load makes it no idler. */
+  readonly runnableMs: number;
 }
 
 /** Undefined: the process is gone, or another user's. */
@@ -35,9 +35,24 @@ export function processFigures(pid: number): ProcessFigures | undefined {
       mappings,
       sharedMappings,
       residentBytes: Number(resident) * 1024,
-      processorMs: ticks * TICK_MS,
+      // A kernel may keep no such figures, and threads that have ended are in the first only.
+      runnableMs: Math.max(ticks * TICK_MS, threadsRunnableMs(pid)),
     };
   } catch {
     return undefined;
   }
+}
+
+function threadsRunnableMs(pid: number): number {
+  let nanoseconds = 0;
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    try {
+      const text = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8");
+      const [ran = 0, waited = 0] = text.split(" ").map(Number);
+      nanoseconds += ran + waited;
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  return nanoseconds / 1e6;
 }

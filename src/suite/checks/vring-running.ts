@@ -17,10 +17,10 @@ const BUSY = 0.2;
 
 const percent = (share: number): string => `${Math.round(share * 100)} %`;
 
-/** How much of a processor the target takes where nobody wants anything. @throws {CheckSkip} */
+/** How much of a processor the target would take where nobody wants anything. @throws {CheckSkip} */
 async function busyShare(t: CheckContext): Promise<number> {
   const spent = (): number =>
-    t.target.process?.figures()?.processorMs ?? t.skip("the target's process cannot be looked at");
+    t.target.process?.figures()?.runnableMs ?? t.skip("the target's process cannot be looked at");
   const [before, start] = [spent(), performance.now()];
   await delay(LOOK_MS);
   return (spent() - before) / (performance.now() - start);
