@@ -175,7 +175,7 @@ export class ClientThread {
 
 function expectBase(index: number, base: number, left: RingLeft | undefined): void {
   // Where something was still out, the device may have given it back or not.
-  if (left === undefined || left.outstanding > 0 || left.base === base) return;
+  if (left === undefined || left.shown > 0 || left.base === base) return;
   throw new ProtocolError(
     `VHOST_USER_GET_VRING_BASE reply: expected the index of queue ${index} to be ${left.base}, got ${base}`,
     { request: "VHOST_USER_GET_VRING_BASE", field: "num" },

@@ -11,7 +11,8 @@ let breaks: Int32Array | undefined;
  */
 export function brokenMappings(): number {
   breaks ??= new Int32Array(addon().brokenMappings());
-  return Atomics.load(breaks, 0);
+  // What this thread's own accesses broke it sees; of another thread's it hears with the next call.
+  return breaks[0] ?? 0;
 }
 
 export interface MapOptions {

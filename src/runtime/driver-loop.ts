@@ -6,14 +6,13 @@ import type { RingDriver } from "./ring-driver.ts";
 
 /** Completions taken from a ring before the next one has its turn. */
 const BATCH = 64;
-/** Looks at the rings between two looks at the clock. */
+/** Looks at the rings, or turns with them, between two looks at anything else. */
 const LOOKS = 32;
 
-/** A ring and who drives it. Descriptors are borrowed. */
+/** A ring and who drives it. The descriptor is borrowed. */
 export interface DrivenRing {
   readonly queue: DriverQueue;
   readonly driver: RingDriver;
-  readonly kick: number;
   readonly call: number;
 }
 
@@ -49,11 +48,19 @@ export class DriverLoop {
   /** Returns when all rings are done, one of them broke, or it was asked to leave. */
   run(): void {
     this.#disarm();
-    for (const ring of this.#rings) ring.submit();
+    if (this.#control.asked === 0) for (const { driver } of this.#rings) driver.submit();
+    // When `hybrid` goes to sleep. The clock is for those who wait long.
+    let end = Infinity;
     while (this.#obey() && this.#isBusy()) {
-      if (this.#turn()) continue;
-      if (this.#mode === "poll") this.#look();
-      else if (this.#mode === "event" || !this.#look()) this.#sleep();
+      const worked = this.#look();
+      if (worked) end = Infinity;
+      if (worked || this.#mode === "poll") continue;
+      if (this.#mode === "hybrid") {
+        const now = performance.now();
+        if (end === Infinity) end = now + SPIN_MS;
+        if (now < end) continue;
+      }
+      this.#sleep();
     }
   }
 
@@ -77,23 +84,14 @@ export class DriverLoop {
     return busy;
   }
 
-  /** Takes completions and puts new work in; false: there was nothing to do. */
-  #turn(): boolean {
-    let worked = false;
-    for (let i = 0; i < this.#rings.length; i += 1) if (this.#rings[i]?.turn()) worked = true;
-    return worked;
-  }
-
-  /** Looks for a moment; true: something was done. The clock is for those who wait long. */
+  /** Looks at the rings for a moment, `event` once; true: something was done. */
   #look(): boolean {
-    let end = Infinity;
-    for (;;) {
-      for (let look = 0; look < LOOKS; look += 1) if (this.#turn()) return true;
-      if (this.#control.asked !== 0 && !this.#finishing) return true;
-      const now = performance.now();
-      if (now >= end) return false;
-      if (end === Infinity) end = now + SPIN_MS;
+    const looks = this.#mode === "event" ? 1 : LOOKS;
+    let worked = false;
+    for (let look = 0; look < looks; look += 1) {
+      for (let i = 0; i < this.#rings.length; i += 1) if (this.#rings[i]?.turn()) worked = true;
     }
+    return worked;
   }
 
   #sleep(): void {
@@ -123,29 +121,26 @@ export class DriverLoop {
 class BusyRing {
   readonly queue: DriverQueue;
   readonly driver: RingDriver;
-  readonly #kick: EventFd;
   readonly #call: EventFd;
   readonly #done: (token: number, written: number) => void;
 
-  constructor({ queue, driver, kick, call }: DrivenRing) {
+  constructor({ queue, driver, call }: DrivenRing) {
     this.queue = queue;
     this.driver = driver;
-    // Somebody else closes them.
-    this.#kick = EventFd.adopt(new OwnedFd(kick));
+    // Somebody else closes it.
     this.#call = EventFd.adopt(new OwnedFd(call));
     this.#done = (token, written) => driver.done(token, written);
   }
 
-  submit(): void {
-    this.driver.submit();
-    if (this.queue.publish()) this.#kick.signalWatched();
-    this.driver.account();
-  }
-
+  /** Takes completions and puts new work in; false: there was nothing to do. */
   turn(): boolean {
-    const worked = this.queue.poll(this.#done, BATCH) > 0;
-    if (!worked && this.driver.dueUs !== 0) return false;
-    this.submit();
+    const { queue, driver } = this;
+    const returned = queue.returned();
+    if (returned > 0) {
+      driver.returned(returned);
+      queue.poll(this.#done, BATCH);
+    } else if (driver.dueUs !== 0) return false;
+    driver.submit();
     return true;
   }
 

@@ -25,8 +25,13 @@ async function make(): Promise<void> {
     const { arena, table } = openArena(handle);
     tables.push(table);
     const queue = createDriverQueue({ size, memory: arena, features: start.ringFeatures });
-    const driver = createRingDriver({ queue, memory: arena, features: start.features }, data);
-    rings.push({ queue, driver, kick, call });
+    // Somebody else closes it.
+    const event = EventFd.adopt(new OwnedFd(kick));
+    const show = (most?: number): void => {
+      if (queue.publish(most)) event.signalWatched();
+    };
+    const host = { queue, memory: arena, features: start.features, show };
+    rings.push({ queue, driver: createRingDriver(host, data), call });
   }
   tell({
     type: "ready",
@@ -51,9 +56,9 @@ function run(): void {
 }
 
 function leave({ queue, driver }: DrivenRing): RingLeft {
-  const { base, outstanding, broken } = queue;
+  const { base, shown, broken } = queue;
   const fault = broken && `${broken.reason} (VIRTIO ${broken.section})`;
-  return { base, outstanding, fault, result: driver.result() };
+  return { base, shown, fault, result: driver.result() };
 }
 
 parentPort?.once("message", () => {

@@ -21,6 +21,7 @@ export class DriverWorker {
   readonly #asked = new Int32Array(new SharedArrayBuffer(4));
   readonly #ready = new Deferred<readonly DriverRingPlace[]>();
   readonly #kicks: readonly EventFd[];
+  #gone = false;
   #freeing: NodeJS.Timeout | undefined;
   readonly #left = new Deferred<readonly RingLeft[]>();
   /** Resolves once the thread is gone, for whatever reason. */
@@ -65,15 +66,20 @@ export class DriverWorker {
     return this.#left.promise;
   }
 
-  /** Begins; the back-end serves the rings by now. */
+  /** Begins; the back-end serves the rings by now. Idempotent. */
   go(): void {
-    this.#worker.postMessage("go");
+    if (!this.#gone) this.#worker.postMessage("go");
+    this.#gone = true;
   }
 
-  /** Has the thread submit nothing any more, and leave when everything is back; or leave at once. */
+  /**
+   * Has the thread submit nothing any more, and leave when everything is back; or leave at once. One
+   * that did not begin comes to its end in the same way.
+   */
   ask(what: "finish" | "leave"): void {
     if (this.#wake.descriptor.closed) return;
     Atomics.store(this.#asked, 0, what === "finish" ? 1 : 2);
+    this.go();
     this.#wake.signal();
     this.#freeing ??= setInterval(() => this.#free(), FREE_MS);
   }

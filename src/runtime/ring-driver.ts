@@ -1,14 +1,20 @@
 import type { BufferSource } from "../memory/index.ts";
 import type { DriverQueue } from "../virtqueue/index.ts";
 
-/** Puts work into one ring and takes the results, in whatever thread: the counterpart of `RingServer`. */
+/**
+ * Puts work into one ring and takes the results, in whatever thread: the counterpart of `RingServer`.
+ * What it laid out it shows to the device itself, see {@link RingDriverHost.show}.
+ */
 export interface RingDriver {
-  /** Lays out what is due; the caller publishes it. Called at first, and after each batch of completions. */
-  submit(): void;
-  /** Called after each batch was published and kicked: what can wait until the device has its work. */
-  account(): void;
+  /**
+   * About `count` chains came back and are handed over next: the moment to show what was laid out
+   * ahead, before the device has nothing to do.
+   */
+  returned(count: number): void;
   /** One chain came back; `written` in bytes. */
   done(token: number, written: number): void;
+  /** Lays out and shows what is due. Called at first, and after each batch of completions. */
+  submit(): void;
   /**
    * When {@link submit} wants to be called though nothing completes: µs from now, 0 for at once,
    * negative for never.
@@ -28,6 +34,8 @@ export interface RingDriverHost {
   readonly memory: BufferSource;
   /** The virtio features in use. */
   readonly features: bigint;
+  /** Shows the device what was added, all or the `most` oldest chains, and kicks it if it wants that. */
+  show(this: void, most?: number): void;
 }
 
 /** What a module exports that makes ring drivers in workers. */

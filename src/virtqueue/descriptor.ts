@@ -62,6 +62,29 @@ export function writeDescriptor(
   words[at + 3] = third | (fourth << 16);
 }
 
+/**
+ * As {@link writeDescriptor}, where the same may stand there already: what is not written stays in the
+ * other side's cache.
+ */
+export function updateDescriptor(
+  words: Uint32Array,
+  at: number,
+  addresses: Float64Array,
+  index: number,
+  length: number,
+  third: number,
+  fourth: number,
+): void {
+  const address = addresses[index] ?? 0;
+  const high = Math.floor(address / 2 ** 32);
+  const low = address - high * 2 ** 32;
+  const tail = (third | (fourth << 16)) >>> 0;
+  if (words[at] !== low) words[at] = low;
+  if (words[at + 1] !== high) words[at + 1] = high;
+  if (words[at + 2] !== length) words[at + 2] = length;
+  if (words[at + 3] !== tail) words[at + 3] = tail;
+}
+
 /** Guest addresses of a driver's indirect tables, which lie one behind the other. */
 export function tableAddresses(
   tables: GuestBuffer | undefined,

@@ -116,8 +116,15 @@ export interface DriverQueue {
    * @returns how many there was room for
    */
   addPieces(segments: SegmentList, readable: boolean, tokens: Int32Array): number;
-  /** Makes everything added visible. True: the device wants a kick. */
-  publish(): boolean;
+  /** Makes what was added visible: all of it, or the `most` oldest. True: the device wants a kick. */
+  publish(most?: number): boolean;
+  /** Chains that the device was shown and that were not given back by {@link poll}. */
+  readonly shown: number;
+  /**
+   * How many completions are known to wait for {@link poll}; looks where none is known. A claim of
+   * the device's, which only {@link poll} judges.
+   */
+  returned(): number;
   /** Hands over at most `max` completions; returns how many. `written` is in bytes. */
   poll(done: (token: number, written: number) => void, max: number): number;
   /** Asks for a call at the next completion. False: there is one already, poll again. */

@@ -68,6 +68,16 @@ test("a thread that is asked to finish leaves once everything is back", async (t
   assert.deepEqual(served.problems, []);
 });
 
+test("a thread that never began can be stopped", async (t) => {
+  const served = await serveDisk(t);
+  const client = await connectDisk(t, served);
+  const never = spec({ requests: undefined });
+  await client.startThread({ module: LOAD, completion: "event", queues: [queue(never)] });
+  await client.close();
+  assert.equal(Atomics.load(new Uint32Array(never.progress), 0), 0);
+  assert.deepEqual(served.problems, []);
+});
+
 test("a thread whose module does not exist is an error, and leaves nothing", async (t) => {
   const served = await serveDisk(t);
   const client = await connectDisk(t, served);

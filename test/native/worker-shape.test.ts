@@ -23,18 +23,17 @@ async function driveHere(client: Client, completion: RingMode): Promise<unknown>
       done: (token, written) => driver.done(token, written),
       batchDone: () => {
         driver.submit();
-        queue.publish();
         if (driver.finished) settle?.resolve();
       },
       failed: (error) => settle?.reject(error),
     },
   });
   const { memory, features } = client;
-  const driver = createRingDriver({ queue: queue.ring, memory, features }, BLOCKS);
+  const show = (): void => queue.publish();
+  const driver = createRingDriver({ queue: queue.ring, memory, features, show }, BLOCKS);
   const finished = new Promise<void>((resolve, reject) => (settle = { resolve, reject }));
   await client.startQueue(queue);
   driver.submit();
-  queue.publish();
   await finished;
   return driver.result();
 }

@@ -53,7 +53,7 @@ export class NetSinkServer implements RingServer {
   serve(queue: DeviceQueue, budget: number): void {
     const pieces = this.#pieces;
     const chain = this.#chain;
-    while (budget > 0) {
+    while (budget > 0 && queue.hasNext()) {
       const count = queue.takePieces(pieces, budget);
       budget -= count;
       if (count > 0) this.#takePieces(queue, pieces);

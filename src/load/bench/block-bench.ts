@@ -75,9 +75,10 @@ export async function runBlockBench(options: BlockBenchOptions): Promise<LoadRes
   const writes = workload !== "read" && workload !== "randread";
   if (writes || verify) await prepare(options);
   // A device finds a chain with less effort than a table, as long as the ring has room for chains.
-  const isDirect = 3 * depth <= USUAL_ENTRIES;
-  const size = Math.max(256, 2 ** Math.ceil(Math.log2(isDirect ? 3 * depth : depth)));
-  const memoryBytes = size * RING_BYTES + slotBytes(loadSlots(depth), blockBytes) + 65_536;
+  const slots = loadSlots(depth);
+  const isDirect = 3 * slots <= USUAL_ENTRIES;
+  const size = Math.max(256, 2 ** Math.ceil(Math.log2(isDirect ? 3 * slots : depth)));
+  const memoryBytes = size * RING_BYTES + slotBytes(slots, blockBytes) + 65_536;
   await using client = await connect({
     deviceFeatures: BLOCK_DRIVER_FEATURES,
     without: { virtio: isDirect ? VirtioFeature.IndirectDesc : 0n },

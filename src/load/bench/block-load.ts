@@ -4,8 +4,10 @@ import {
   BlockSlots,
   BlockStatus,
   blockStatusName,
+  requestsIn,
   SECTOR_SIZE,
 } from "../../devices/block/index.ts";
+import { VirtioFeature } from "../../protocol/index.ts";
 import type { RingDriver, RingDriverHost } from "../../runtime/index.ts";
 import { expectedWord, fillPattern, findMismatch } from "../pattern.ts";
 import { RequestTimes } from "./request-times.ts";
@@ -47,33 +49,34 @@ export interface BlockLoadResult {
   readonly failure: string | undefined;
 }
 
-/** Requests that are prepared while others are in flight, at most. */
-const SPARE = 64;
+/** Requests that are laid out ahead while others are in flight, at most. */
+const AHEAD = 16;
 
 /** How many slots a load of some depth has. */
 export function loadSlots(depth: number): number {
-  return depth + Math.min(depth, SPARE);
+  return depth + Math.min(depth, AHEAD);
 }
 
 /**
- * The driver of one queue, see `RingDriver`: keeps `depth` requests in flight. The next ones are
- * prepared, and those that came back looked at, once the device has its work: it waits for nothing
- * but descriptors.
+ * The driver of one queue, see `RingDriver`: keeps `depth` requests in flight. The next ones stand in
+ * the ring already, and those that came back are looked at once the device has its work: between a
+ * completion and the next kick is nothing but an index.
  */
 export class BlockLoad implements RingDriver {
   /** Nothing more is submitted. */
   #ended = false;
   readonly #spec: BlockLoadSpec;
   readonly #ring: RingDriverHost["queue"];
+  readonly #show: RingDriverHost["show"];
   readonly #slots: BlockSlots;
   readonly #words: readonly Int32Array[];
   readonly #schedule: Schedule;
   readonly #times: RequestTimes;
   readonly #progress: Uint32Array;
-  /** Slots with a request to be submitted, a ring of all: what is prepared first goes first. */
-  readonly #ready: Int32Array;
-  #readyFirst = 0;
-  #readyCount = 0;
+  /** Slots that were laid out and not shown, a ring of all: in the order of the queue. */
+  readonly #ahead: Int32Array;
+  #aheadFirst = 0;
+  #aheadCount = 0;
   /** Slots that came back and were not looked at. */
   readonly #back: Int32Array;
   #backCount = 0;
@@ -92,11 +95,13 @@ export class BlockLoad implements RingDriver {
   #failure: string | undefined;
   readonly #none = new Int32Array(0);
 
-  constructor({ queue, memory }: RingDriverHost, spec: BlockLoadSpec) {
+  constructor({ queue, memory, features, show }: RingDriverHost, spec: BlockLoadSpec) {
     const { workload, blockBytes } = spec;
-    const slots = loadSlots(spec.depth);
+    const indirect = (features & VirtioFeature.IndirectDesc) !== 0n;
+    const slots = Math.min(loadSlots(spec.depth), requestsIn(queue.size, indirect));
     this.#spec = spec;
     this.#ring = queue;
+    this.#show = show;
     this.#slots = new BlockSlots(memory, slots, blockBytes);
     this.#words = Array.from({ length: slots }, (_, slot) => {
       const data = this.#slots.data(slot);
@@ -112,9 +117,9 @@ export class BlockLoad implements RingDriver {
     const share = workload === "mix" ? READ_SHARE : workload.endsWith("read") ? 1 : 0;
     this.#readBelow = share * 2 ** 32;
     this.#random = spec.seed | 1;
-    this.#ready = new Int32Array(slots);
+    this.#ahead = new Int32Array(slots);
     this.#back = new Int32Array(slots);
-    for (let slot = 0; slot < slots; slot += 1) this.#prepare(slot);
+    for (let slot = 0; slot < slots; slot += 1) this.#layOut(slot);
   }
 
   get finished(): boolean {
@@ -127,18 +132,8 @@ export class BlockLoad implements RingDriver {
     return waits || this.#inFlight === this.#spec.depth ? -1 : this.#schedule.dueUs();
   }
 
-  submit(): void {
-    const rated = this.#spec.rate !== undefined;
-    const now = rated ? performance.now() : this.#times.now;
-    if (this.#schedule.isOver(now)) this.#ended = true;
-    while (!this.#ended && this.#inFlight < this.#spec.depth && this.#readyCount > 0) {
-      const due = rated ? this.#schedule.take(now) : -1;
-      if (rated && due < 0) return;
-      const slot = this.#takeReady();
-      this.#slots.put(this.#ring, slot);
-      this.#inFlight += 1;
-      this.#times.begin(slot, due);
-    }
+  returned(count: number): void {
+    if (this.#spec.rate === undefined && !this.#isOver(this.#times.now)) this.#showAhead(count);
   }
 
   done(slot: number): void {
@@ -148,16 +143,24 @@ export class BlockLoad implements RingDriver {
     this.#backCount += 1;
   }
 
-  account(): void {
+  submit(): void {
     this.#times.settle();
     this.#completed += this.#backCount;
     this.#progress[0] = this.#completed;
-    for (let i = 0; i < this.#backCount; i += 1) {
-      const slot = this.#back[i] ?? 0;
+    // The last one first: so each has the descriptors that it had before, which need not be written.
+    while (this.#backCount > 0) {
+      this.#backCount -= 1;
+      const slot = this.#back[this.#backCount] ?? 0;
       this.#lookAt(slot);
-      this.#prepare(slot);
+      this.#layOut(slot);
     }
-    this.#backCount = 0;
+    const rated = this.#spec.rate !== undefined;
+    const now = rated ? performance.now() : this.#times.now;
+    const room = this.#spec.depth - this.#inFlight;
+    if (this.#isOver(now) || room <= 0) return;
+    if (rated) this.#showDue(now, room);
+    else this.#showAhead(room);
+    this.#times.settle();
   }
 
   finish(): void {
@@ -173,6 +176,37 @@ export class BlockLoad implements RingDriver {
     };
   }
 
+  #isOver(now: number): boolean {
+    if (this.#schedule.isOver(now)) this.#ended = true;
+    return this.#ended;
+  }
+
+  #showAhead(most: number): void {
+    const count = Math.min(most, this.#aheadCount);
+    this.#show(count);
+    for (let i = 0; i < count; i += 1) this.#begin(-1);
+  }
+
+  #showDue(now: number, room: number): void {
+    let count = 0;
+    while (count < room && this.#aheadCount > 0) {
+      const due = this.#schedule.take(now);
+      if (due < 0) break;
+      this.#begin(due);
+      count += 1;
+    }
+    this.#show(count);
+  }
+
+  /** The next of those laid out is with the device. */
+  #begin(due: number): void {
+    this.#times.begin(this.#ahead[this.#aheadFirst] ?? 0, due);
+    const next = this.#aheadFirst + 1;
+    this.#aheadFirst = next < this.#ahead.length ? next : 0;
+    this.#aheadCount -= 1;
+    this.#inFlight += 1;
+  }
+
   #lookAt(slot: number): void {
     const status = this.#slots.status(slot);
     if (status !== BlockStatus.Ok) {
@@ -182,7 +216,7 @@ export class BlockLoad implements RingDriver {
     }
   }
 
-  #prepare(slot: number): void {
+  #layOut(slot: number): void {
     const { blockBytes, start, verify, seed } = this.#spec;
     const random = this.#draw();
     const reads = random < this.#readBelow;
@@ -194,17 +228,10 @@ export class BlockLoad implements RingDriver {
     if (!reads && verify) fillPattern(this.#words[slot] ?? this.#none, seed, position);
     const type = reads ? BlockRequest.In : BlockRequest.Out;
     this.#slots.prepare(slot, type, position / SECTOR_SIZE, blockBytes);
-    const at = this.#readyFirst + this.#readyCount;
-    this.#ready[at < this.#ready.length ? at : at - this.#ready.length] = slot;
-    this.#readyCount += 1;
-  }
-
-  #takeReady(): number {
-    const slot = this.#ready[this.#readyFirst] ?? 0;
-    const next = this.#readyFirst + 1;
-    this.#readyFirst = next < this.#ready.length ? next : 0;
-    this.#readyCount -= 1;
-    return slot;
+    this.#slots.put(this.#ring, slot);
+    const at = this.#aheadFirst + this.#aheadCount;
+    this.#ahead[at < this.#ahead.length ? at : at - this.#ahead.length] = slot;
+    this.#aheadCount += 1;
   }
 
   /** xorshift32 as an unsigned number. */

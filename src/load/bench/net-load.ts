@@ -36,20 +36,24 @@ const HEAD = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 0x88, 0xb5];
 /** Between two looks at the clock, which takes as long as some frames. */
 const BATCHES = 8;
 
+/** Buffers that are laid out ahead while others are with the device, at most. */
+const AHEAD = 16;
+
 /** Bytes of memory that the buffers of a ring take. */
 export function netLoadBytes(depth: number, frameBytes: number): number {
-  return depth * Math.ceil((16 + frameBytes) / 64) * 64 + 64;
+  return (depth + AHEAD) * Math.ceil((16 + frameBytes) / 64) * 64 + 64;
 }
 
 /**
- * The driver of one ring: keeps as much in it as it may. Frames to be sent were written before; what
- * arrives is counted, not looked at.
+ * The driver of one ring: keeps as much with the device as it may, and in the ring, where there is
+ * room, some more. Frames to be sent were written before; what arrives is counted, not looked at.
  */
 export class NetLoad implements RingDriver {
   finished: boolean;
   readonly dueUs = -1;
   readonly #spec: NetLoadSpec;
   readonly #ring: RingDriverHost["queue"];
+  readonly #show: RingDriverHost["show"];
   readonly #schedule: Schedule;
   /** One buffer each, of the same length. */
   readonly #segments: SegmentList;
@@ -58,6 +62,10 @@ export class NetLoad implements RingDriver {
   readonly #headerBytes: number;
   readonly #free: Int32Array;
   #freeCount: number;
+  readonly #tokens: Int32Array;
+  /** Buffers that were laid out and not shown, and those with the device. */
+  #ahead = 0;
+  #shown = 0;
   readonly #progress: Uint32Array;
   /** All that came back so far, and what had when the counting began and ended. */
   #frames = 0;
@@ -66,48 +74,45 @@ export class NetLoad implements RingDriver {
   #first: Tally | undefined;
   #last: Tally | undefined;
 
-  constructor({ queue, memory, features }: RingDriverHost, spec: NetLoadSpec) {
+  constructor({ queue, memory, features, show }: RingDriverHost, spec: NetLoadSpec) {
     this.finished = spec.idle;
     this.#spec = spec;
     this.#ring = queue;
+    this.#show = show;
     this.#schedule = new Schedule({ ...spec, requests: undefined, rate: undefined });
     this.#headerBytes = netHeaderBytes(features);
     const bytes = this.#headerBytes + spec.frameBytes;
-    this.#addresses = new Float64Array(spec.depth);
-    this.#segments = new SegmentList(spec.depth);
+    const buffers = Math.min(queue.size, spec.depth + Math.min(spec.depth, AHEAD));
+    this.#addresses = new Float64Array(buffers);
+    this.#segments = new SegmentList(buffers);
     this.#segments.lengths.fill(bytes);
-    for (let i = 0; i < spec.depth; i += 1) {
+    for (let i = 0; i < buffers; i += 1) {
       const buffer = memory.allocate(bytes, 64);
       buffer.bytes.set(HEAD, this.#headerBytes);
       this.#addresses[i] = buffer.address;
     }
     this.#free = Int32Array.from(this.#addresses.keys());
-    this.#freeCount = spec.depth;
+    this.#freeCount = buffers;
+    this.#tokens = new Int32Array(buffers);
     this.#progress = new Uint32Array(spec.progress);
   }
 
-  submit(): void {
-    // In batches: a look at the other side's index, and perhaps a kick, is for many frames at once.
-    if (this.finished || this.#spec.idle || this.#freeCount < this.#spec.batch) return;
-    const segments = this.#segments;
-    const free = this.#free;
-    const count = this.#freeCount;
-    for (let i = 0; i < count; i += 1) segments.addresses[i] = this.#addresses[free[i] ?? 0] ?? 0;
-    segments.count = count;
-    const added = this.#ring.addPieces(segments, this.#spec.direction === "tx", free);
-    if (added < count) free.copyWithin(0, added, count);
-    this.#freeCount = count - added;
+  returned(count: number): void {
+    this.#showAhead(count);
   }
 
   done(token: number, written: number): void {
     this.#free[this.#freeCount] = token;
     this.#freeCount += 1;
+    this.#shown -= 1;
     this.#frames += 1;
     // Of what is sent nothing is written, and all have the same length.
     this.#written += written;
   }
 
-  account(): void {
+  submit(): void {
+    if (!this.#spec.idle && this.#freeCount + this.#ahead >= this.#spec.batch) this.#layOut();
+    this.#showAhead(this.#spec.depth - this.#shown);
     this.#progress[0] = this.#frames;
     this.#batches = (this.#batches + 1) & 0xff;
     if (this.#first === undefined || this.#batches % BATCHES === 0) this.#lookAtClock();
@@ -130,6 +135,32 @@ export class NetLoad implements RingDriver {
       bytes: last.bytes - first.bytes,
       seconds: (last.at - first.at) / 1000,
     };
+  }
+
+  #layOut(): void {
+    const segments = this.#segments;
+    const free = this.#free;
+    const tokens = this.#tokens;
+    const count = this.#freeCount;
+    // The last one first: so each has the descriptor that it had before, which need not be written.
+    for (let i = 0; i < count; i += 1) {
+      const token = free[count - 1 - i] ?? 0;
+      tokens[i] = token;
+      segments.addresses[i] = this.#addresses[token] ?? 0;
+    }
+    segments.count = count;
+    const added = this.#ring.addPieces(segments, this.#spec.direction === "tx", tokens);
+    this.#freeCount = count - added;
+    this.#ahead += added;
+  }
+
+  /** In batches: a look at the other side's index, and perhaps a kick, is for many frames at once. */
+  #showAhead(most: number): void {
+    const count = Math.min(most, this.#ahead);
+    if (count < this.#spec.batch || this.finished) return;
+    this.#show(count);
+    this.#ahead -= count;
+    this.#shown += count;
   }
 
   #lookAtClock(): void {

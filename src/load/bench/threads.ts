@@ -58,6 +58,7 @@ export async function runThreads(
   signal?.addEventListener("abort", finish, { once: true });
   try {
     onStart?.();
+    if (signal?.aborted === true) finish();
     for (const thread of threads) thread.go();
     const results = await Promise.all(threads.map(async (thread) => thread.results));
     signal?.throwIfAborted();

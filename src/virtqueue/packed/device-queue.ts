@@ -248,18 +248,17 @@ export class PackedDeviceQueue implements DeviceQueue {
 
   /** Whether a descriptor is known to be available; looks ahead. */
   #findReady(): boolean {
-    if (this.#ready > 0) return true;
-    const { index, wrap } = this.#next;
-    const ready = this.#look.count(index, wrap, !wrap, this.size);
+    if (this.#isAvailable()) return true;
     // Memory that was taken away reads as zeroes: in a ring that is polled nobody else would see it.
-    if (this.#memoryGone() || ready === 0) return false;
-    this.#ready = ready;
-    return true;
+    this.#memoryGone();
+    return false;
   }
 
   #isAvailable(): boolean {
+    if (this.#ready > 0) return true;
     const { index, wrap } = this.#next;
-    return this.#ready > 0 || this.#look.at(index, wrap, !wrap);
+    this.#ready = this.#look.count(index, wrap, !wrap, this.size);
+    return this.#ready > 0;
   }
 
   /** Takes the next of the chains that were in work before. */

@@ -25,8 +25,8 @@ const MAX_LENGTH = 0xffff_ffff;
  * The driver half of a packed virtqueue, VIRTIO 2.8. What the device could have overwritten is never
  * read back: chain lengths, tokens and free ids are kept in private memory.
  *
- * Ordering, as in the device half: the flags of the first chain of a batch are stored last, by
- * `Atomics` (publish), those behind are plain stores; what is used is found by `RingLook`. Flags,
+ * Ordering, as in the device half: of the chains that are shown together, the flags of the first are
+ * stored last, by `Atomics` (publish), those behind are plain stores; what is used is found by `RingLook`. Flags,
  * then the device's event area (publish), and our event area, then flags (arm), are atomic
  * store-then-load pairs.
  */
@@ -49,11 +49,12 @@ export class PackedDriverQueue implements DriverQueue {
   /** How many descriptors from #used on are known to be used. */
   #ready = 0;
   readonly #look: RingLook;
-  /** Where the first chain of the batch begins, its flags, and whether there is a batch. */
-  #heldIndex = 0;
-  #heldFlags = 0;
-  #held = false;
-  /** Index of #next at the last decision about a kick. */
+  /** Where the oldest chain begins that the device was not shown. */
+  readonly #unshown: RingPosition;
+  /** By index: of a chain that begins there and was not shown, flags and descriptors of the ring. */
+  readonly #heldFlags: Uint16Array;
+  readonly #heldCounts: Uint16Array;
+  /** Index of #unshown at the last decision about a kick. */
   #decided = 0;
   /**
    * Chains that were added, and how many of them the device was shown: signed 32-bit, wrapping. A
@@ -99,6 +100,9 @@ export class PackedDriverQueue implements DriverQueue {
     this.#tableAddresses = tableAddresses(this.#tables, size, indirectSegments);
     this.#next = new RingPosition(size, FRESH_BASE & 0xffff);
     this.#used = new RingPosition(size, FRESH_BASE >>> 16);
+    this.#unshown = new RingPosition(size, FRESH_BASE & 0xffff);
+    this.#heldFlags = new Uint16Array(size);
+    this.#heldCounts = new Uint16Array(size);
     this.#freeDescriptors = size;
     this.#counts = new Uint16Array(size);
     this.#writable = new Uint32Array(size);
@@ -117,7 +121,7 @@ export class PackedDriverQueue implements DriverQueue {
     this.#batchLeft = 0;
     this.#next.restart(FRESH_BASE & 0xffff);
     this.#used.restart(FRESH_BASE >>> 16);
-    this.#held = false;
+    this.#unshown.restart(FRESH_BASE & 0xffff);
     this.#ready = 0;
     this.#decided = 0;
     this.#added = this.#shown = 0;
@@ -139,9 +143,12 @@ export class PackedDriverQueue implements DriverQueue {
 
   isPossibleBase(base: number): boolean {
     const position = new RingPosition(this.size, base & 0xffff);
-    const laps = (position.wrap === this.#used.wrap ? 0 : this.size) + position.index;
-    const ahead = laps - this.#used.index;
-    return (base & 0x7fff) < this.size && ahead >= 0 && ahead <= this.size - this.#freeDescriptors;
+    const ahead = this.#aheadOfUsed(position);
+    return (base & 0x7fff) < this.size && ahead >= 0 && ahead <= this.#aheadOfUsed(this.#unshown);
+  }
+
+  get shown(): number {
+    return this.outstanding - ((this.#added - this.#shown) | 0);
   }
 
   add(segments: SegmentList, readable: number, token: number): boolean {
@@ -176,9 +183,8 @@ export class PackedDriverQueue implements DriverQueue {
     for (let i = 0; i < count; i += 1) {
       const id = this.#ids.take();
       const length = lengths[i] ?? 0;
-      // The flags of the batch's first stay what they are: a lap ago that was "used".
-      const shown = this.#show(index, flags) ? flags : this.#oldFlags(index);
-      writeDescriptor(descriptors, index * 4, addresses, i, length, id, shown);
+      this.#hold(index, flags, 1);
+      writeDescriptor(descriptors, index * 4, addresses, i, length, id, this.#oldFlags(index));
       this.#counts[id] = 1;
       this.#writable[id] = readable ? 0 : length;
       this.#tokens[id] = tokens[i] ?? 0;
@@ -196,17 +202,32 @@ export class PackedDriverQueue implements DriverQueue {
     return count;
   }
 
-  publish(): boolean {
-    if (!this.#held) return false;
-    this.#held = false;
-    this.#shown = this.#added;
-    Atomics.store(this.raw.descriptors16, this.#heldIndex * 8 + 7, this.#heldFlags);
+  publish(most = this.size): boolean {
+    const added = (this.#added - this.#shown) | 0;
+    const count = most < added ? most : added;
+    if (count <= 0) return false;
+    const { descriptors16 } = this.raw;
+    const unshown = this.#unshown;
+    const first = unshown.index;
+    unshown.advance(this.#heldCounts[first] ?? 1);
+    for (let i = 1; i < count; i += 1) {
+      const { index } = unshown;
+      descriptors16[index * 8 + 7] = this.#heldFlags[index] ?? 0;
+      unshown.advance(this.#heldCounts[index] ?? 1);
+    }
+    this.#shown = (this.#shown + count) | 0;
+    Atomics.store(descriptors16, first * 8 + 7, this.#heldFlags[first] ?? 0);
     const flags = Atomics.load(this.raw.deviceEvent, 1) & 3;
     const before = this.#decided;
-    this.#decided = this.#next.index;
+    this.#decided = unshown.index;
     if (flags !== EventFlag.Descriptor || !this.#eventIdx) return flags !== EventFlag.Disable;
     const event = Atomics.load(this.raw.deviceEvent, 0);
-    return packedNeedsEvent(event, this.#next, before, this.size);
+    return packedNeedsEvent(event, unshown, before, this.size);
+  }
+
+  /** Of chains of several descriptors there may be more, and of a batch in order. */
+  returned(): number {
+    return this.broken === undefined && this.#hasUsed() ? Math.max(1, this.#ready) : 0;
   }
 
   poll(done: (token: number, written: number) => void, max: number): number {
@@ -244,7 +265,7 @@ export class PackedDriverQueue implements DriverQueue {
   /** Whether a used descriptor may have this id; if not, the ring is broken. */
   #isPossibleId(id: number): boolean {
     if (this.#inOrder) {
-      const shown = this.outstanding - ((this.#added - this.#shown) | 0);
+      const { shown } = this;
       if (id < this.size && this.#ids.before(id) < shown) return true;
       return this.#refuse(id, `one of the ${shown} oldest outstanding buffers`, "2.8.8");
     }
@@ -290,8 +311,7 @@ export class PackedDriverQueue implements DriverQueue {
   #writeChain(id: number, segments: SegmentList, readable: number): void {
     const { count } = segments;
     const next = this.#next;
-    const head = next.index;
-    const headFlags = this.#flags(0, count, readable);
+    this.#hold(next.index, this.#flags(0, count, readable), count);
     for (let i = 0; i < count; i += 1) {
       const flags = this.#flags(i, count, readable);
       const length = segments.lengths[i] ?? 0;
@@ -308,7 +328,6 @@ export class PackedDriverQueue implements DriverQueue {
       );
       next.advance(1);
     }
-    if (this.#show(head, headFlags)) this.raw.descriptors16[head * 8 + 7] = headFlags;
   }
 
   #writeTable(id: number, segments: SegmentList, readable: number): void {
@@ -332,20 +351,21 @@ export class PackedDriverQueue implements DriverQueue {
     }
     const next = this.#next;
     const head = next.index;
-    const headFlags = this.#lapFlags() | Indirect;
+    this.#hold(head, this.#lapFlags() | Indirect, 1);
     const old = this.#oldFlags(head);
     writeDescriptor(this.raw.descriptors, head * 4, this.#tableAddresses, id, count * 16, id, old);
     next.advance(1);
-    if (this.#show(head, headFlags)) this.raw.descriptors16[head * 8 + 7] = headFlags;
   }
 
-  /** Whether a chain may be shown now: the first of a batch is held back until publish(). */
-  #show(head: number, flags: number): boolean {
-    if (this.#held) return true;
-    this.#held = true;
-    this.#heldIndex = head;
-    this.#heldFlags = flags;
-    return false;
+  /** The flags of a chain's head are held back until publish(). */
+  #hold(head: number, flags: number, count: number): void {
+    this.#heldFlags[head] = flags;
+    this.#heldCounts[head] = count;
+  }
+
+  /** Descriptors from #used to a position; negative behind it. */
+  #aheadOfUsed({ index, wrap }: RingPosition): number {
+    return (wrap === this.#used.wrap ? 0 : this.size) + index - this.#used.index;
   }
 
   #flags(i: number, count: number, readable: number): number {

@@ -9,7 +9,8 @@ const AHEAD = 32;
 /**
  * How far the other side of a packed ring has come, by the flags of its descriptors.
  *
- * Ordering. The first descriptor's flags are an atomic load. Those behind are plain loads, which the
+ * Ordering. The first descriptor's flags are an atomic load, once a plain one has seen the bits: most
+ * looks see nothing, and an atomic load is a call. Those behind are plain loads, which the
  * processor may do in any order with what follows; so there is a full barrier between them and
  * whatever is read of those descriptors: an atomic store, then an atomic load, of a word that nobody
  * else has (on arm64 `stlr` waits for what was read before, `ldar` for that `stlr`, and later reads
@@ -25,8 +26,11 @@ export class RingLook {
 
   /** Whether the descriptor at `index` has these AVAIL and USED bits. */
   at(index: number, available: boolean, used: boolean): boolean {
-    const flags = Atomics.load(this.#ring.descriptors16, index * 8 + 7);
-    return (flags & (Available | Used)) === bits(available, used);
+    const wanted = bits(available, used);
+    const words = this.#ring.descriptors16;
+    const at = index * 8 + 7;
+    if (((words[at] ?? 0) & (Available | Used)) !== wanted) return false;
+    return (Atomics.load(words, at) & (Available | Used)) === wanted;
   }
 
   /** How many descriptors from `index` on have these bits: at most `max`, and to the ring's end. */

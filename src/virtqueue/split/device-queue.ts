@@ -115,10 +115,10 @@ export class SplitDeviceQueue implements DeviceQueue {
     this.inFlight -= count;
   }
 
+  /** By a plain look: what is seen is only acted on after an atomic one. */
   hasNext(): boolean {
     return (
-      this.broken === undefined &&
-      (this.#resubmit > 0 || Atomics.load(this.raw.available, 1) !== this.#next)
+      this.broken === undefined && (this.#resubmit > 0 || this.raw.available[1] !== this.#next)
     );
   }
 

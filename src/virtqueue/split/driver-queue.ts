@@ -1,6 +1,6 @@
 import { needsEvent, u16Distance, UsageError } from "../../base/index.ts";
 import type { GuestBuffer } from "../../memory/index.ts";
-import { DescriptorFlag, tableAddresses, writeDescriptor } from "../descriptor.ts";
+import { DescriptorFlag, tableAddresses, updateDescriptor } from "../descriptor.ts";
 import { BatchOrder } from "../in-order.ts";
 import type { RawSplitRing } from "../raw-ring.ts";
 import type { SegmentList } from "../segment-list.ts";
@@ -41,11 +41,17 @@ export class SplitDriverQueue implements DriverQueue {
   readonly #chainLength: Uint16Array;
   readonly #writable: Float64Array;
   readonly #tokens: Int32Array;
-  /** By head: available idx when it was added. */
-  readonly #order: Uint16Array;
-  #available: number;
+  /** By head: how many chains had been added before, as {@link #added}. */
+  readonly #order: Int32Array;
+  /**
+   * Chains that were added, and how many of them the device was shown: signed 32-bit, wrapping; the
+   * low half is the available idx.
+   */
+  #added: number;
   #published: number;
   #usedSeen: number;
+  /** The used idx as it was read last. */
+  #used: number;
   /** With VIRTIO_F_IN_ORDER: which chains an element stands for, and the length of the last. */
   readonly #batch: BatchOrder | undefined;
   #batchLength = 0;
@@ -73,7 +79,7 @@ export class SplitDriverQueue implements DriverQueue {
       driver: this.parts.driver.view,
       device: this.parts.device.view,
     });
-    this.#available = this.#published = this.#usedSeen = base;
+    this.#added = this.#published = this.#usedSeen = this.#used = base;
     Atomics.store(this.raw.available, 1, base);
     Atomics.store(this.raw.used16, 1, base);
     this.#tableSegments = features.indirect ? indirectSegments : 0;
@@ -85,7 +91,7 @@ export class SplitDriverQueue implements DriverQueue {
     this.#chainLength = new Uint16Array(size);
     this.#writable = new Float64Array(size);
     this.#tokens = new Int32Array(size).fill(FREE);
-    this.#order = new Uint16Array(size);
+    this.#order = new Int32Array(size);
     this.#batch = features.inOrder ? new BatchOrder(size) : undefined;
   }
 
@@ -96,7 +102,7 @@ export class SplitDriverQueue implements DriverQueue {
     this.#linkFree();
     this.#batch?.clear();
     this.#freeCount = this.size;
-    this.#available = this.#published = this.#usedSeen = 0;
+    this.#added = this.#published = this.#usedSeen = this.#used = 0;
     this.outstanding = 0;
     this.broken = undefined;
     tokens.forEach(dropped);
@@ -112,8 +118,13 @@ export class SplitDriverQueue implements DriverQueue {
     return this.#tables === undefined ? [descriptors, driver] : [descriptors, driver, this.#tables];
   }
 
+  get shown(): number {
+    // Both indices run freely, so this is what the device was shown and has not given back.
+    return u16Distance(this.#published, this.#usedSeen);
+  }
+
   isPossibleBase(base: number): boolean {
-    return base <= 0xffff && u16Distance(base, this.#usedSeen) <= this.outstanding;
+    return base <= 0xffff && u16Distance(base, this.#usedSeen) <= this.shown;
   }
 
   add(segments: SegmentList, readable: number, token: number): boolean {
@@ -131,9 +142,9 @@ export class SplitDriverQueue implements DriverQueue {
     this.#writable[head] = writable;
     this.#tokens[head] = token;
     this.#batch?.add(head);
-    this.#order[head] = this.#available;
-    this.raw.available[2 + (this.#available & this.#mask)] = head;
-    this.#available = (this.#available + 1) & 0xffff;
+    this.#order[head] = this.#added;
+    this.raw.available[2 + (this.#added & this.#mask)] = head;
+    this.#added = (this.#added + 1) | 0;
     this.outstanding += 1;
     return true;
   }
@@ -150,37 +161,46 @@ export class SplitDriverQueue implements DriverQueue {
     for (let i = 0; i < added; i += 1) {
       const head = this.#firstFree;
       const length = lengths[i] ?? 0;
-      writeDescriptor(descriptors, head * 4, addresses, i, length, flags, 0);
+      updateDescriptor(descriptors, head * 4, addresses, i, length, flags, 0);
       this.#firstFree = this.#following[head] ?? 0;
       this.#chainLength[head] = 1;
       this.#writable[head] = readable ? 0 : length;
       this.#tokens[head] = tokens[i] ?? 0;
       this.#batch?.add(head);
-      this.#order[head] = this.#available;
-      available[2 + (this.#available & this.#mask)] = head;
-      this.#available = (this.#available + 1) & 0xffff;
+      this.#order[head] = this.#added;
+      available[2 + (this.#added & this.#mask)] = head;
+      this.#added = (this.#added + 1) | 0;
     }
     this.#freeCount -= added;
     this.outstanding += added;
     return added;
   }
 
-  publish(): boolean {
-    if (this.#available === this.#published) return false;
+  publish(most = this.size): boolean {
     const before = this.#published;
-    this.#published = this.#available;
-    Atomics.store(this.raw.available, 1, this.#available);
+    const added = (this.#added - before) | 0;
+    if (added === 0 || most <= 0) return false;
+    const now = most < added ? (before + most) | 0 : this.#added;
+    this.#published = now;
+    Atomics.store(this.raw.available, 1, now & 0xffff);
     if (!this.#eventIdx) return (Atomics.load(this.raw.used16, 0) & NO_NOTIFY) === 0;
     const event = Atomics.load(this.raw.used16, this.raw.availEventIndex);
-    return needsEvent(event, this.#available, before);
+    return needsEvent(event, now, before);
+  }
+
+  /** A plain look first: most see nothing, and an atomic load is a call. What it sees is confirmed. */
+  returned(): number {
+    if (this.raw.used16[1] === this.#usedSeen || this.broken !== undefined) return 0;
+    this.#used = Atomics.load(this.raw.used16, 1);
+    return u16Distance(this.#used, this.#usedSeen);
   }
 
   poll(done: (token: number, written: number) => void, max: number): number {
     if (this.broken !== undefined) return 0;
-    const used = Atomics.load(this.raw.used16, 1);
+    if (this.#used === this.#usedSeen) this.returned();
+    const used = this.#used;
     let waiting = u16Distance(used, this.#usedSeen);
-    // Both indices run freely, so this is what the device was shown and has not given back.
-    const shown = u16Distance(this.#published, this.#usedSeen);
+    const { shown } = this;
     if (waiting > shown) {
       this.#fail(
         `expected at most ${shown} completions, got ${waiting} (used idx ${used})`,
@@ -193,7 +213,7 @@ export class SplitDriverQueue implements DriverQueue {
       const slot = 1 + 2 * (this.#usedSeen & this.#mask);
       if (this.#batch === undefined) {
         const head = this.raw.used32[slot] ?? 0;
-        if ((this.#tokens[head] ?? FREE) === FREE) {
+        if (!this.#isShown(head)) {
           this.#fail(`expected the head of an outstanding chain as used id, got ${head}`, "2.7.8");
           return i;
         }
@@ -218,6 +238,12 @@ export class SplitDriverQueue implements DriverQueue {
       this.#handOver(head, length, done);
     }
     return waiting;
+  }
+
+  /** Whether a chain with this head is with the device. */
+  #isShown(head: number): boolean {
+    if ((this.#tokens[head] ?? FREE) === FREE) return false;
+    return (((this.#order[head] ?? 0) - this.#published) | 0) < 0;
   }
 
   #handOver(head: number, length: number, done: (token: number, written: number) => void): void {
@@ -250,7 +276,7 @@ export class SplitDriverQueue implements DriverQueue {
 
   /** Between used and available idx there are as many places as chains are out. */
   resubmit(): boolean {
-    const age = (head: number): number => u16Distance(this.#available, this.#order[head] ?? 0);
+    const age = (head: number): number => (this.#added - (this.#order[head] ?? 0)) | 0;
     const heads = Array.from(this.#tokens.keys()).filter((head) => this.#tokens[head] !== FREE);
     heads.sort((a, b) => age(b) - age(a));
     for (const [i, head] of heads.entries()) {
@@ -267,7 +293,7 @@ export class SplitDriverQueue implements DriverQueue {
       const flags =
         (i < readable ? 0 : DescriptorFlag.Write) | (i + 1 < count ? DescriptorFlag.Next : 0);
       const next = i + 1 < count ? following : 0;
-      writeDescriptor(
+      updateDescriptor(
         this.raw.descriptors,
         at * 4,
         segments.addresses,
@@ -290,7 +316,7 @@ export class SplitDriverQueue implements DriverQueue {
     for (let i = 0; i < count; i += 1) {
       const flags =
         (i < readable ? 0 : DescriptorFlag.Write) | (i + 1 < count ? DescriptorFlag.Next : 0);
-      writeDescriptor(
+      updateDescriptor(
         tables.view.window.u32,
         first + i * 4,
         segments.addresses,
@@ -300,7 +326,7 @@ export class SplitDriverQueue implements DriverQueue {
         i + 1 < count ? i + 1 : 0,
       );
     }
-    writeDescriptor(
+    updateDescriptor(
       this.raw.descriptors,
       head * 4,
       this.#tableAddresses,

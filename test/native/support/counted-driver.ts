@@ -2,7 +2,10 @@
 import type { RingDriver, RingDriverHost } from "../../../src/runtime/index.ts";
 import { SegmentList } from "../../../src/virtqueue/index.ts";
 
-export function createRingDriver({ queue, memory }: RingDriverHost, data: unknown): RingDriver {
+export function createRingDriver(
+  { queue, memory, show }: RingDriverHost,
+  data: unknown,
+): RingDriver {
   const counts = new Int32Array(data as SharedArrayBuffer);
   const buffer = memory.allocate(64);
   const segments = new SegmentList(1);
@@ -13,12 +16,13 @@ export function createRingDriver({ queue, memory }: RingDriverHost, data: unknow
       return submitted < Atomics.load(counts, 0) ? 0 : 1000;
     },
     finished: false,
-    account: () => undefined,
+    returned: () => undefined,
     submit() {
       if (submitted === Atomics.load(counts, 0)) return;
       submitted += 1;
       Atomics.store(counts, 1, submitted);
       queue.add(segments, 1, submitted);
+      show();
     },
     done: () => undefined,
     finish: () => undefined,

@@ -9,7 +9,10 @@ import { DISK_BYTES, pattern } from "./session.ts";
 
 const BLOCK = 4096;
 
-export function createRingDriver({ queue, memory }: RingDriverHost, blocks: unknown): RingDriver {
+export function createRingDriver(
+  { queue, memory, show }: RingDriverHost,
+  blocks: unknown,
+): RingDriver {
   const total = 2 * Number(blocks);
   const buffer = memory.allocate(32 + BLOCK, 64);
   const { bytes } = buffer;
@@ -23,7 +26,7 @@ export function createRingDriver({ queue, memory }: RingDriverHost, blocks: unkn
     get finished() {
       return at === total;
     },
-    account: () => undefined,
+    returned: () => undefined,
     submit() {
       if (at === total) return;
       const block = at % (total / 2);
@@ -38,6 +41,7 @@ export function createRingDriver({ queue, memory }: RingDriverHost, blocks: unkn
       segments.pushPart(buffer, 32, BLOCK);
       segments.pushPart(buffer, 16, 1);
       queue.add(segments, writes ? 2 : 1, 0);
+      show();
     },
     done() {
       const isRight = at < total / 2 || Buffer.compare(data, pattern(at % (total / 2))) === 0;
