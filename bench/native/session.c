@@ -1,11 +1,11 @@
 /*
  * Connects to a block back-end and brings a session up with one queue, over and over, with the
- * messages that it takes (no device status, no back-end channel), one after another, each reply
- * waited for; a request is not sent.
+ * messages of our client (bring-up.test.ts has their order), one after another, each reply waited
+ * for; a request is not sent. Memory is made once, for all sessions.
  *
  *     session SOCKET COUNT
  *
- * Prints the median of the microseconds from connect to the reply of the last GET_FEATURES.
+ * Prints the median of the microseconds from connect to the answer to the last SET_STATUS.
  */
 #define _GNU_SOURCE
 #include <stdint.h>
@@ -96,24 +96,30 @@ static void session(const char *path, int memory) {
   connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (connect(connection, (struct sockaddr *)&address, sizeof address) != 0) die("connect");
   uint64_t features = ask(1);
-  uint64_t protocol = ask(15) & (1 << 0 | 1 << 3 | 1 << 9 | 1 << 15); /* MQ REPLY_ACK CONFIG SLOTS */
+  uint64_t protocol = ask(15) & (1 << 0 | 1 << 3 | 1 << 5 | 1 << 9 | 1 << 15 | 1 << 16); /* MQ REPLY_ACK BACKEND_REQ CONFIG SLOTS STATUS */
+  int channel[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) != 0) die("socketpair");
   struct message message = {.value = protocol};
   send_message(16, 8, &message, -1, 0);
+  tell(21, 0, (struct message){0}, channel[1]);
+  close(channel[1]);
   tell(3, 0, (struct message){0}, -1);
+  tell(39, 8, (struct message){.value = 3}, -1);
   tell(2, 8, (struct message){.value = features & (1ull << 28 | 1ull << 29 | 1ull << 30 | 1ull << 32)}, -1);
+  tell(39, 8, (struct message){.value = 11}, -1);
+  ask(40);
   tell(37, 40, (struct message){.region = {0, GUEST, MEMORY_BYTES, USER, 0}}, memory);
-  struct message config = {0};
-  ((uint32_t *)config.bytes)[1] = 60;
-  send_message(24, 12 + 60, &config, -1, 0);
-  receive(&config);
-  int kick = eventfd(0, EFD_NONBLOCK), call = eventfd(0, EFD_NONBLOCK);
+  int kick = eventfd(0, EFD_NONBLOCK), call = eventfd(0, EFD_NONBLOCK), error = eventfd(0, EFD_NONBLOCK);
   tell(8, 8, (struct message){.state = {0, QUEUE_SIZE}}, -1);
   tell(10, 8, (struct message){.state = {0, 0}}, -1);
   tell(9, 40, (struct message){.address = {0, 0, USER, USER + 8192, USER + 4096, 0}}, -1);
+  tell(14, 8, (struct message){.value = 0}, error);
   tell(13, 8, (struct message){.value = 0}, call);
   tell(12, 8, (struct message){.value = 0}, kick);
   tell(18, 8, (struct message){.state = {0, 1}}, -1);
-  ask(1);
+  tell(39, 8, (struct message){.value = 15}, -1);
+  close(error);
+  close(channel[0]);
   close(kick);
   close(call);
 }

@@ -121,8 +121,8 @@ export interface DriverQueue {
   /** Chains that the device was shown and that were not given back by {@link poll}. */
   readonly shown: number;
   /**
-   * How many completions are known to wait for {@link poll}; looks where none is known. A claim of
-   * the device's, which only {@link poll} judges.
+   * How many completions are known to wait for {@link poll}, at least; looks where none is known. Which
+   * chains they are only {@link poll} says, and whether they can be.
    */
   returned(): number;
   /** Hands over at most `max` completions; returns how many. `written` is in bytes. */

@@ -41,10 +41,10 @@ test("what needs no earlier answer is sent at once: a session in three round tri
   const served = await serveDisk(t);
   const { list, observe } = rounds();
   const client = await connectDisk(t, served, { observe });
-  assert.deepEqual(list, [[1], [15], [16, 21, 3, 39, 2, 39, 40, 36, 37]]);
+  assert.deepEqual(list, [[1], [15], [16, 21, 3, 39, 2, 39, 40, 37]]);
   list.length = 0;
   await client.startQueue(client.createQueue({ index: 0, size: 16, completion: "event", handler }));
-  assert.deepEqual(list, [[8, 10, 9, 14, 13], [12], [18, 39, 1]]);
+  assert.deepEqual(list, [[8, 10, 9, 14, 13], [12], [18, 39]]);
   assert.deepEqual(served.problems, []);
 });
 

@@ -309,14 +309,14 @@ for (const packed of [false, true]) {
       const order: string[] = [];
       const note = (what: string) => () => order.push(what);
       await Promise.all([
-        driver.write(0, data).then(note("write")),
         driver.flush().then(note("flush")),
+        driver.write(0, data).then(note("write")),
         driver.read(0, 4096).then((read) => {
           assert.deepEqual(read, data);
           order.push("read");
         }),
       ]);
-      if (inOrder) assert.deepEqual(order, ["write", "flush", "read"]);
+      if (inOrder) assert.deepEqual(order, ["flush", "write", "read"]);
       await client.close();
     }
     assert.deepEqual(served.problems, []);

@@ -188,56 +188,63 @@ export class SplitDriverQueue implements DriverQueue {
     return needsEvent(event, now, before);
   }
 
-  /** A plain look first: most see nothing, and an atomic load is a call. What it sees is confirmed. */
   returned(): number {
-    if (this.raw.used16[1] === this.#usedSeen || this.broken !== undefined) return 0;
-    this.#used = Atomics.load(this.raw.used16, 1);
+    if (this.broken !== undefined || !this.#hasUsed()) return 0;
     return u16Distance(this.#used, this.#usedSeen);
   }
 
   poll(done: (token: number, written: number) => void, max: number): number {
-    if (this.broken !== undefined) return 0;
-    if (this.#used === this.#usedSeen) this.returned();
-    const used = this.#used;
-    let waiting = u16Distance(used, this.#usedSeen);
-    const { shown } = this;
-    if (waiting > shown) {
-      this.#fail(
-        `expected at most ${shown} completions, got ${waiting} (used idx ${used})`,
-        "2.7.8",
-      );
-      return 0;
-    }
-    if (waiting > max) waiting = max;
-    for (let i = 0; i < waiting; i += 1) {
+    let count = 0;
+    while (count < max && this.broken === undefined && this.#hasUsed()) {
       const slot = 1 + 2 * (this.#usedSeen & this.#mask);
-      if (this.#batch === undefined) {
+      const batch = this.#batch;
+      if (batch === undefined) {
         const head = this.raw.used32[slot] ?? 0;
         if (!this.#isShown(head)) {
           this.#fail(`expected the head of an outstanding chain as used id, got ${head}`, "2.7.8");
-          return i;
+          break;
         }
         this.#handOver(head, this.raw.used32[slot + 1] ?? 0, done);
-        continue;
+      } else {
+        if (batch.left === 0 && !this.#beginBatch(batch, slot)) break;
+        const head = batch.take();
+        const length = batch.left === 0 ? this.#batchLength : (this.#writable[head] ?? 0);
+        this.#handOver(head, length, done);
       }
-      const batch = this.#batch;
-      if (batch.left === 0) {
-        const last = this.raw.used32[slot] ?? 0;
-        this.#batchLength = this.raw.used32[slot + 1] ?? 0;
-        const given = u16Distance(used, this.#usedSeen);
-        if (!batch.begin(last, given)) {
-          this.#fail(
-            `expected one of the ${given} chains that are given back, in their order, as used id, got ${last}`,
-            "2.7.9",
-          );
-          return i;
-        }
-      }
-      const head = batch.take();
-      const length = batch.left === 0 ? this.#batchLength : (this.#writable[head] ?? 0);
-      this.#handOver(head, length, done);
+      count += 1;
     }
-    return waiting;
+    return count;
+  }
+
+  /**
+   * Whether a completion is known to be there; looks where there was none. By a plain look first: most
+   * see nothing, and an atomic load is a call.
+   */
+  #hasUsed(): boolean {
+    if (this.#used !== this.#usedSeen) return true;
+    if (this.raw.used16[1] === this.#usedSeen) return false;
+    const used = Atomics.load(this.raw.used16, 1);
+    const waiting = u16Distance(used, this.#usedSeen);
+    const { shown } = this;
+    if (waiting <= shown) {
+      this.#used = used;
+      return waiting > 0;
+    }
+    this.#fail(`expected at most ${shown} completions, got ${waiting} (used idx ${used})`, "2.7.8");
+    return false;
+  }
+
+  /** With VIRTIO_F_IN_ORDER: which chains the next used element stands for. False: it is wrong. */
+  #beginBatch(batch: BatchOrder, slot: number): boolean {
+    const last = this.raw.used32[slot] ?? 0;
+    this.#batchLength = this.raw.used32[slot + 1] ?? 0;
+    const given = u16Distance(this.#used, this.#usedSeen);
+    if (batch.begin(last, given)) return true;
+    this.#fail(
+      `expected one of the ${given} chains that are given back, in their order, as used id, got ${last}`,
+      "2.7.9",
+    );
+    return false;
   }
 
   /** Whether a chain with this head is with the device. */
