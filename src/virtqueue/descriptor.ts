@@ -54,12 +54,23 @@ export function writeDescriptor(
   third: number,
   fourth: number,
 ): void {
+  writeBuffer(words, at, addresses, index, length);
+  words[at + 3] = third | (fourth << 16);
+}
+
+/** The first three words of {@link writeDescriptor}. */
+export function writeBuffer(
+  words: Uint32Array,
+  at: number,
+  addresses: Float64Array,
+  index: number,
+  length: number,
+): void {
   const address = addresses[index] ?? 0;
   const high = Math.floor(address / 2 ** 32);
   words[at] = address - high * 2 ** 32;
   words[at + 1] = high;
   words[at + 2] = length;
-  words[at + 3] = third | (fourth << 16);
 }
 
 /**

@@ -269,8 +269,10 @@ const packedLies: readonly [name: string, lie: (on: Ordered) => number][] = [
   [
     "a buffer that was not published",
     ({ memory, driver }) => {
-      driver.add(segmentsOf([memory.allocate(8).guestAddress, 8]), 1, 9);
-      return packedOf({ driver } as MadeRings).descriptors16[9 * 8 + 6] ?? -1;
+      const { guestAddress } = memory.allocate(16);
+      driver.add(segmentsOf([guestAddress, 8], [guestAddress + 8, 8]), 1, 9);
+      // The id stands in the last descriptor; the first is written when it is published.
+      return packedOf({ driver } as MadeRings).descriptors16[10 * 8 + 6] ?? -1;
     },
   ],
   ["no buffer", () => 5],

@@ -1,6 +1,6 @@
 import { UsageError } from "../../base/index.ts";
 import type { GuestBuffer } from "../../memory/index.ts";
-import { DescriptorFlag, tableAddresses, writeDescriptor } from "../descriptor.ts";
+import { DescriptorFlag, tableAddresses, writeBuffer, writeDescriptor } from "../descriptor.ts";
 import type { RawPackedRing } from "../raw-ring.ts";
 import type { SegmentList } from "../segment-list.ts";
 import type { DriverQueue, DriverQueueOptions, QueueFault, RingParts } from "../types.ts";
@@ -51,8 +51,11 @@ export class PackedDriverQueue implements DriverQueue {
   readonly #look: RingLook;
   /** Where the oldest chain begins that the device was not shown. */
   readonly #unshown: RingPosition;
-  /** By index: of a chain that begins there and was not shown, flags and descriptors of the ring. */
-  readonly #heldFlags: Uint16Array;
+  /**
+   * By index: of a chain that begins there and was not shown, what goes where its id and its flags
+   * stand, and its descriptors of the ring. Until then the place says what it did a lap ago, "used".
+   */
+  readonly #heldTails: Uint32Array;
   readonly #heldCounts: Uint16Array;
   /** Index of #unshown at the last decision about a kick. */
   #decided = 0;
@@ -101,7 +104,7 @@ export class PackedDriverQueue implements DriverQueue {
     this.#next = new RingPosition(size, FRESH_BASE & 0xffff);
     this.#used = new RingPosition(size, FRESH_BASE >>> 16);
     this.#unshown = new RingPosition(size, FRESH_BASE & 0xffff);
-    this.#heldFlags = new Uint16Array(size);
+    this.#heldTails = new Uint32Array(size);
     this.#heldCounts = new Uint16Array(size);
     this.#freeDescriptors = size;
     this.#counts = new Uint16Array(size);
@@ -183,8 +186,8 @@ export class PackedDriverQueue implements DriverQueue {
     for (let i = 0; i < count; i += 1) {
       const id = this.#ids.take();
       const length = lengths[i] ?? 0;
-      this.#hold(index, flags, 1);
-      writeDescriptor(descriptors, index * 4, addresses, i, length, id, this.#oldFlags(index));
+      writeBuffer(descriptors, index * 4, addresses, i, length);
+      this.#hold(index, id, flags, 1);
       this.#counts[id] = 1;
       this.#writable[id] = readable ? 0 : length;
       this.#tokens[id] = tokens[i] ?? 0;
@@ -206,23 +209,26 @@ export class PackedDriverQueue implements DriverQueue {
     const added = (this.#added - this.#shown) | 0;
     const count = most < added ? most : added;
     if (count <= 0) return false;
-    const { descriptors16 } = this.raw;
-    const unshown = this.#unshown;
-    const first = unshown.index;
-    unshown.advance(this.#heldCounts[first] ?? 1);
+    const { descriptors, descriptors16 } = this.raw;
+    const first = this.#unshown.index;
+    let descriptorsShown = this.#heldCounts[first] ?? 1;
     for (let i = 1; i < count; i += 1) {
-      const { index } = unshown;
-      descriptors16[index * 8 + 7] = this.#heldFlags[index] ?? 0;
-      unshown.advance(this.#heldCounts[index] ?? 1);
+      const behind = first + descriptorsShown;
+      const index = behind < this.size ? behind : behind - this.size;
+      descriptors[index * 4 + 3] = this.#heldTails[index] ?? 0;
+      descriptorsShown += this.#heldCounts[index] ?? 1;
     }
+    this.#unshown.advance(descriptorsShown);
     this.#shown = (this.#shown + count) | 0;
-    Atomics.store(descriptors16, first * 8 + 7, this.#heldFlags[first] ?? 0);
+    const tail = this.#heldTails[first] ?? 0;
+    descriptors16[first * 8 + 6] = tail;
+    Atomics.store(descriptors16, first * 8 + 7, tail >>> 16);
     const flags = Atomics.load(this.raw.deviceEvent, 1) & 3;
     const before = this.#decided;
-    this.#decided = unshown.index;
+    this.#decided = this.#unshown.index;
     if (flags !== EventFlag.Descriptor || !this.#eventIdx) return flags !== EventFlag.Disable;
     const event = Atomics.load(this.raw.deviceEvent, 0);
-    return packedNeedsEvent(event, unshown, before, this.size);
+    return packedNeedsEvent(event, this.#unshown, before, this.size);
   }
 
   /** Of chains of several descriptors there may be more, and of a batch in order. */
@@ -310,22 +316,14 @@ export class PackedDriverQueue implements DriverQueue {
 
   #writeChain(id: number, segments: SegmentList, readable: number): void {
     const { count } = segments;
+    const { descriptors } = this.raw;
     const next = this.#next;
-    this.#hold(next.index, this.#flags(0, count, readable), count);
     for (let i = 0; i < count; i += 1) {
+      const at = next.index * 4;
       const flags = this.#flags(i, count, readable);
-      const length = segments.lengths[i] ?? 0;
-      // The head keeps what it says now: a lap ago that was "used".
-      const shown = i === 0 ? this.#oldFlags(next.index) : flags;
-      writeDescriptor(
-        this.raw.descriptors,
-        next.index * 4,
-        segments.addresses,
-        i,
-        length,
-        id,
-        shown,
-      );
+      writeBuffer(descriptors, at, segments.addresses, i, segments.lengths[i] ?? 0);
+      if (i === 0) this.#hold(next.index, id, flags, count);
+      else descriptors[at + 3] = id | (flags << 16);
       next.advance(1);
     }
   }
@@ -351,15 +349,13 @@ export class PackedDriverQueue implements DriverQueue {
     }
     const next = this.#next;
     const head = next.index;
-    this.#hold(head, this.#lapFlags() | Indirect, 1);
-    const old = this.#oldFlags(head);
-    writeDescriptor(this.raw.descriptors, head * 4, this.#tableAddresses, id, count * 16, id, old);
+    writeBuffer(this.raw.descriptors, head * 4, this.#tableAddresses, id, count * 16);
+    this.#hold(head, id, this.#lapFlags() | Indirect, 1);
     next.advance(1);
   }
 
-  /** The flags of a chain's head are held back until publish(). */
-  #hold(head: number, flags: number, count: number): void {
-    this.#heldFlags[head] = flags;
+  #hold(head: number, id: number, flags: number, count: number): void {
+    this.#heldTails[head] = id | (flags << 16);
     this.#heldCounts[head] = count;
   }
 
@@ -375,10 +371,6 @@ export class PackedDriverQueue implements DriverQueue {
   /** "Available" in the lap of the next position. */
   #lapFlags(): number {
     return this.#next.wrap ? Available : Used;
-  }
-
-  #oldFlags(index: number): number {
-    return this.raw.descriptors16[index * 8 + 7] ?? 0;
   }
 
   #release(id: number): void {
