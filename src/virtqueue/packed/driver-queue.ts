@@ -52,11 +52,10 @@ export class PackedDriverQueue implements DriverQueue {
   /** Where the oldest chain begins that the device was not shown. */
   readonly #unshown: RingPosition;
   /**
-   * By index: of a chain that begins there and was not shown, what goes where its id and its flags
-   * stand, and its descriptors of the ring. Until then the place says what it did a lap ago, "used".
+   * By index: of a chain that begins there and was not shown, its id and flags. Those of the oldest
+   * are held back, so the device sees none; those behind it stand in the ring.
    */
-  readonly #heldTails: Uint32Array;
-  readonly #heldCounts: Uint16Array;
+  readonly #tails: Uint32Array;
   /** Index of #unshown at the last decision about a kick. */
   #decided = 0;
   /**
@@ -104,8 +103,7 @@ export class PackedDriverQueue implements DriverQueue {
     this.#next = new RingPosition(size, FRESH_BASE & 0xffff);
     this.#used = new RingPosition(size, FRESH_BASE >>> 16);
     this.#unshown = new RingPosition(size, FRESH_BASE & 0xffff);
-    this.#heldTails = new Uint32Array(size);
-    this.#heldCounts = new Uint16Array(size);
+    this.#tails = new Uint32Array(size);
     this.#freeDescriptors = size;
     this.#counts = new Uint16Array(size);
     this.#writable = new Uint32Array(size);
@@ -183,11 +181,15 @@ export class PackedDriverQueue implements DriverQueue {
     const next = this.#next;
     let { index } = next;
     let flags = (readable ? 0 : Write) | (next.wrap ? Available : Used);
+    let isHeld = this.#added === this.#shown;
     for (let i = 0; i < count; i += 1) {
       const id = this.#ids.take();
       const length = lengths[i] ?? 0;
       writeBuffer(descriptors, index * 4, addresses, i, length);
-      this.#hold(index, id, flags, 1);
+      const tail = id | (flags << 16);
+      this.#tails[index] = tail;
+      if (!isHeld) descriptors[index * 4 + 3] = tail;
+      isHeld = false;
       this.#counts[id] = 1;
       this.#writable[id] = readable ? 0 : length;
       this.#tokens[id] = tokens[i] ?? 0;
@@ -209,18 +211,12 @@ export class PackedDriverQueue implements DriverQueue {
     const added = (this.#added - this.#shown) | 0;
     const count = most < added ? most : added;
     if (count <= 0) return false;
-    const { descriptors, descriptors16 } = this.raw;
+    const { descriptors16 } = this.raw;
     const first = this.#unshown.index;
-    let descriptorsShown = this.#heldCounts[first] ?? 1;
-    for (let i = 1; i < count; i += 1) {
-      const behind = first + descriptorsShown;
-      const index = behind < this.size ? behind : behind - this.size;
-      descriptors[index * 4 + 3] = this.#heldTails[index] ?? 0;
-      descriptorsShown += this.#heldCounts[index] ?? 1;
-    }
-    this.#unshown.advance(descriptorsShown);
+    const tail = this.#tails[first] ?? 0;
+    if (count === added) this.#unshown.copy(this.#next);
+    else this.#holdBehind(count);
     this.#shown = (this.#shown + count) | 0;
-    const tail = this.#heldTails[first] ?? 0;
     descriptors16[first * 8 + 6] = tail;
     Atomics.store(descriptors16, first * 8 + 7, tail >>> 16);
     const flags = Atomics.load(this.raw.deviceEvent, 1) & 3;
@@ -322,7 +318,7 @@ export class PackedDriverQueue implements DriverQueue {
       const at = next.index * 4;
       const flags = this.#flags(i, count, readable);
       writeBuffer(descriptors, at, segments.addresses, i, segments.lengths[i] ?? 0);
-      if (i === 0) this.#hold(next.index, id, flags, count);
+      if (i === 0) this.#putHead(next.index, id, flags);
       else descriptors[at + 3] = id | (flags << 16);
       next.advance(1);
     }
@@ -350,13 +346,29 @@ export class PackedDriverQueue implements DriverQueue {
     const next = this.#next;
     const head = next.index;
     writeBuffer(this.raw.descriptors, head * 4, this.#tableAddresses, id, count * 16);
-    this.#hold(head, id, this.#lapFlags() | Indirect, 1);
+    this.#putHead(head, id, this.#lapFlags() | Indirect);
     next.advance(1);
   }
 
-  #hold(head: number, id: number, flags: number, count: number): void {
-    this.#heldTails[head] = id | (flags << 16);
-    this.#heldCounts[head] = count;
+  /** Id and flags of a chain that was laid out, before it counts as added. */
+  #putHead(head: number, id: number, flags: number): void {
+    const tail = id | (flags << 16);
+    this.#tails[head] = tail;
+    if (this.#added !== this.#shown) this.raw.descriptors[head * 4 + 3] = tail;
+  }
+
+  /** Goes on behind the `count` oldest chains that were not shown, and holds the next one back. */
+  #holdBehind(count: number): void {
+    const unshown = this.#unshown;
+    let descriptors = 0;
+    for (let i = 0; i < count; i += 1) {
+      const at = unshown.index + descriptors;
+      const tail = this.#tails[at < this.size ? at : at - this.size] ?? 0;
+      descriptors += this.#counts[tail & 0xffff] ?? 1;
+    }
+    unshown.advance(descriptors);
+    // The device does not look there yet. Neither available nor used in this lap.
+    this.raw.descriptors16[unshown.index * 8 + 7] = unshown.wrap ? 0 : Available | Used;
   }
 
   /** Descriptors from #used to a position; negative behind it. */

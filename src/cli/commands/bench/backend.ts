@@ -66,7 +66,7 @@ export async function benchBackend(
     server = await BackendServer.listen(socket, {
       device: counting.device,
       rings,
-      onProblem: (problem) => output.note(`refused: ${problem.message}`),
+      onProblem: (problem) => output.note(`problem: ${problem.message}`),
     });
     const [program, ...args] = filled ?? [];
     if (program === undefined) output.note(`listening on ${socket}; waiting for a front-end`);

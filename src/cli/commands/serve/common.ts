@@ -86,7 +86,7 @@ export async function serveDevice(
     onSessionEnd: (_session, reason) => output.note(`front-end left: ${reason.message}`),
     onReplay: (requests) =>
       output.note(`requests that a back-end before had in work, served again: ${requests}`),
-    onProblem: (problem) => output.note(`refused: ${problem.message}`),
+    onProblem: (problem) => output.note(`problem: ${problem.message}`),
   } satisfies BackendOptions);
   if (options.fd !== undefined) {
     output.note(`serving descriptor ${options.fd} (${what})`);
