@@ -120,10 +120,10 @@ test("a signal ends bench block, and a back-end that dies is said", async (t) =>
   const space = new Workspace(t);
   const { socket, server } = await space.serve(["--size", "1M", "-v"]);
   const first = space.start(["bench", "block", socket, "--seconds", "60s"]);
-  await server.printed(/SET_VRING_ENABLE[^]*> VHOST_USER_GET_FEATURES/);
+  await server.printed(/DRIVER_OK[^]*> VHOST_USER_SET_STATUS reply/);
   assert.equal((await first.stop("SIGINT")).code, 130);
   const second = space.start(["bench", "block", socket, "--seconds", "60s", "-v"]);
-  await second.printed(/SET_VRING_ENABLE[^]*< VHOST_USER_GET_FEATURES/);
+  await second.printed(/DRIVER_OK[^]*< VHOST_USER_SET_STATUS reply/);
   await server.stop("SIGKILL");
   const { code, stderr } = await second.result;
   assert.equal(code, 1);
