@@ -21,7 +21,7 @@ test("io block verify --reconnect goes on where the back-end was killed", async 
   const verify = ["io", "block", "verify", socket, "--reconnect", "--packed", "--block-size", "4K"];
   const running = space.start([...verify, "--depth", "8", "--completion", "event", "--json", "-v"]);
   // The client's side, not the server's: only now its handshake is over.
-  await running.printed(/SET_VRING_ENABLE .*num=1[^]*< VHOST_USER_GET_FEATURES/);
+  await running.printed(/DRIVER_OK[^]*< VHOST_USER_SET_STATUS reply/);
   await server.stop("SIGKILL");
   await space.serve(args);
   const { code, stdout, stderr } = await running.result;
@@ -37,7 +37,7 @@ test("without --reconnect a killed back-end is a failure, as before", async (t) 
   const space = new Workspace(t);
   const { socket, server } = await space.serve(["--size", "4M", "--fault", "never-complete"]);
   const running = space.start(["io", "block", "verify", socket, "--depth", "1", "-v"]);
-  await running.printed(/SET_VRING_ENABLE .*num=1[^]*< VHOST_USER_GET_FEATURES/);
+  await running.printed(/DRIVER_OK[^]*< VHOST_USER_SET_STATUS reply/);
   await server.stop("SIGKILL");
   const { code, stderr } = await running.result;
   assert.match(stderr, /closed/);

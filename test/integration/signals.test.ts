@@ -102,7 +102,7 @@ for (const signal of signals) {
     const args = ["--depth", "16", "--completion", "event", "--overwrite", "-v"];
     const client = space.start(["io", "block", "verify", socket, ...args]);
     // The client's side, not the server's: only now its handshake is over.
-    await client.printed(/SET_VRING_ENABLE[^]*< VHOST_USER_GET_FEATURES/);
+    await client.printed(/DRIVER_OK[^]*< VHOST_USER_SET_STATUS reply/);
     assert.equal((await server.stop(signal)).code, expected);
     assert.equal(existsSync(socket), false);
     const { code, stderr } = await client.result;

@@ -193,7 +193,7 @@ test("a back-end that ends in the middle is a failure, and says so", async (t) =
   const { socket, server } = await space.serve(["--size", "1G", "-v"]);
   const args = ["--size", "1G", "--depth", "1", "--completion", "event", "--overwrite"];
   const running = space.start(["io", "block", "verify", socket, ...args]);
-  await server.printed(/SET_VRING_ENABLE[^]*> VHOST_USER_GET_FEATURES/);
+  await server.printed(/DRIVER_OK[^]*> VHOST_USER_SET_STATUS reply/);
   await running.printed(/seed/);
   await server.stop("SIGKILL");
   const { code, stderr } = await running.result;
