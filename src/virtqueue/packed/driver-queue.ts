@@ -26,9 +26,9 @@ const MAX_LENGTH = 0xffff_ffff;
  * read back: chain lengths, tokens and free ids are kept in private memory.
  *
  * Ordering, as in the device half: of the chains that are shown together, the flags of the first are
- * stored last, by `Atomics` (publish), those behind are plain stores; what is used is found by `RingLook`. Flags,
- * then the device's event area (publish), and our event area, then flags (arm), are atomic
- * store-then-load pairs.
+ * stored last, by `Atomics` (publish), those behind are plain stores; what is used is found by
+ * `RingLook`. Flags, then the device's event area (publish), and our event area, then flags (arm), are
+ * atomic store-then-load pairs.
  */
 export class PackedDriverQueue implements DriverQueue {
   readonly size: number;
