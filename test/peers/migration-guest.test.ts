@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import { test, type TestContext } from "node:test";
+import { TimeoutError } from "../../src/base/index.ts";
 import { blockDeviceArguments, MigratableGuest } from "../../src/peers/index.ts";
 import { Workspace } from "../integration/support/index.ts";
 import { assertHeard, heardIn } from "../coverage/heard.ts";
@@ -57,6 +58,9 @@ const SCRIPT = `
 const SLOW = { "max-bandwidth": 16 << 20, "downtime-limit": 1 };
 const FAST = { "max-bandwidth": 2 ** 30, "downtime-limit": 5000 };
 
+/** What the guest prints where it was moved to. */
+const GOES_ON = /(?:written \d+ bad \d+\s+){20}/;
+
 interface Outcome {
   /** Of the buffer that was filled during the migration. */
   readonly heldSum: string;
@@ -89,7 +93,7 @@ async function migrate(t: TestContext, space: Workspace, ...source: string[]): P
   const { downtime = 0 } = await guest.migration(({ status }) => status === "completed");
   const before = lastOf(guest.machine.output, /written (\d+) bad/g);
   await guest[Symbol.asyncDispose]();
-  await moved.printed(/(?:written \d+ bad \d+\s+){20}/);
+  await moved.printed(GOES_ON);
   tellGuest(image, "2");
   const [, heldSum = ""] = await moved.printed(/([0-9a-f]{64})/);
   const [, blocks, bad] = await moved.printed(/last (\d+) bad (\d+)/);
@@ -170,7 +174,7 @@ test(
     await guest.startPostcopy();
     const { downtime } = await guest.migration(({ status }) => status === "completed");
     const before = lastOf(guest.machine.output, /written (\d+) bad/g);
-    await moved.printed(/(?:written \d+ bad \d+\s+){20}/);
+    await moved.printed(GOES_ON);
     tellGuest(image, "1");
     await moved.printed(/held/);
     tellGuest(image, "2");
@@ -193,7 +197,12 @@ test(
     const space = new Workspace(t);
     const content = randomBytes(SIZE);
     space.file("disk.img", content);
-    const { heldSum } = await migrate(t, space, "--fault", "log-rings-only");
-    assert.notEqual(heldSum, sumOfHeld(content));
+    const outcome = await migrate(t, space, "--fault", "log-rings-only").catch((error: unknown) => {
+      // A guest that misses some of its memory may not come as far as to show it.
+      if (error instanceof TimeoutError && error.message.includes(String(GOES_ON)))
+        return undefined;
+      throw error;
+    });
+    assert.notEqual(outcome?.heldSum, sumOfHeld(content));
   },
 );
