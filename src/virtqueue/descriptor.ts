@@ -42,23 +42,10 @@ export class Descriptor {
 }
 
 /**
- * Writes a descriptor whose first word is `words[at]`. Its address is `addresses[index]`: a number
- * of that size would be allocated to be handed on, unless the engine puts this in its caller's place.
+ * Writes the first three words of a descriptor, from `words[at]` on. Its address is `addresses[index]`:
+ * a number of that size would be allocated to be handed on, unless the engine puts this in its
+ * caller's place.
  */
-export function writeDescriptor(
-  words: Uint32Array,
-  at: number,
-  addresses: Float64Array,
-  index: number,
-  length: number,
-  third: number,
-  fourth: number,
-): void {
-  writeBuffer(words, at, addresses, index, length);
-  words[at + 3] = third | (fourth << 16);
-}
-
-/** The first three words of {@link writeDescriptor}. */
 export function writeBuffer(
   words: Uint32Array,
   at: number,
@@ -74,8 +61,8 @@ export function writeBuffer(
 }
 
 /**
- * As {@link writeDescriptor}, where the same may stand there already: what is not written stays in the
- * other side's cache.
+ * Writes a whole descriptor where the same may stand already: what is not written stays in the other
+ * side's cache.
  */
 export function updateDescriptor(
   words: Uint32Array,

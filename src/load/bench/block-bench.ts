@@ -14,7 +14,8 @@ import type { Client, ClientOptions, ClientThread } from "../../frontend/index.t
 import { VirtioFeature } from "../../protocol/index.ts";
 import type { RingMode } from "../../runtime/index.ts";
 import { MismatchError, runBlockPass } from "../block-pass.ts";
-import { type BlockLoadResult, type BlockLoadSpec, loadSlots } from "./block-load.ts";
+import { loadSlots } from "./ahead.ts";
+import type { BlockLoadResult, BlockLoadSpec } from "./block-load.ts";
 import { RING_BYTES } from "./ring-bytes.ts";
 import { type CourseOptions, runThreads, shares } from "./threads.ts";
 import type { BlockWorkload } from "./workloads.ts";

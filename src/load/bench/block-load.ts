@@ -10,6 +10,7 @@ import {
 import { VirtioFeature } from "../../protocol/index.ts";
 import type { RingDriver, RingDriverHost } from "../../runtime/index.ts";
 import { expectedWord, fillPattern, findMismatch } from "../pattern.ts";
+import { loadSlots } from "./ahead.ts";
 import { RequestTimes } from "./request-times.ts";
 import { Schedule } from "./schedule.ts";
 import type { BlockWorkload } from "./workloads.ts";
@@ -47,14 +48,6 @@ export interface BlockLoadResult {
   readonly latency: RecordableHistogram;
   /** Why it ended early, if so. */
   readonly failure: string | undefined;
-}
-
-/** Requests that are laid out ahead while others are in flight, at most. */
-const AHEAD = 16;
-
-/** How many slots a load of some depth has. */
-export function loadSlots(depth: number): number {
-  return depth + Math.min(depth, AHEAD);
 }
 
 /**

@@ -2,6 +2,7 @@ import { performance } from "node:perf_hooks";
 import { netHeaderBytes } from "../../devices/net/index.ts";
 import type { RingDriver, RingDriverHost } from "../../runtime/index.ts";
 import { SegmentList } from "../../virtqueue/index.ts";
+import { loadSlots } from "./ahead.ts";
 import { Schedule } from "./schedule.ts";
 
 /** What one ring of a network device has to do; goes to its thread as a clone. */
@@ -36,12 +37,9 @@ const HEAD = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 0x88, 0xb5];
 /** Between two looks at the clock, which takes as long as some frames. */
 const BATCHES = 8;
 
-/** Buffers that are laid out ahead while others are with the device, at most. */
-const AHEAD = 16;
-
 /** Bytes of memory that the buffers of a ring take. */
 export function netLoadBytes(depth: number, frameBytes: number): number {
-  return (depth + AHEAD) * Math.ceil((16 + frameBytes) / 64) * 64 + 64;
+  return loadSlots(depth) * Math.ceil((16 + frameBytes) / 64) * 64 + 64;
 }
 
 /**
@@ -82,7 +80,7 @@ export class NetLoad implements RingDriver {
     this.#schedule = new Schedule({ ...spec, requests: undefined, rate: undefined });
     this.#headerBytes = netHeaderBytes(features);
     const bytes = this.#headerBytes + spec.frameBytes;
-    const buffers = Math.min(queue.size, spec.depth + Math.min(spec.depth, AHEAD));
+    const buffers = Math.min(queue.size, loadSlots(spec.depth));
     this.#addresses = new Float64Array(buffers);
     this.#segments = new SegmentList(buffers);
     this.#segments.lengths.fill(bytes);

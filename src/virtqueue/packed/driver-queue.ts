@@ -1,6 +1,6 @@
 import { UsageError } from "../../base/index.ts";
 import type { GuestBuffer } from "../../memory/index.ts";
-import { DescriptorFlag, tableAddresses, writeBuffer, writeDescriptor } from "../descriptor.ts";
+import { DescriptorFlag, tableAddresses, updateDescriptor, writeBuffer } from "../descriptor.ts";
 import type { RawPackedRing } from "../raw-ring.ts";
 import type { SegmentList } from "../segment-list.ts";
 import type { DriverQueue, DriverQueueOptions, QueueFault, RingParts } from "../types.ts";
@@ -333,7 +333,7 @@ export class PackedDriverQueue implements DriverQueue {
     for (let i = 0; i < count; i += 1) {
       const length = segments.lengths[i] ?? 0;
       const flags = i < readable ? 0 : Write;
-      writeDescriptor(
+      updateDescriptor(
         tables.view.window.u32,
         first + i * 4,
         segments.addresses,

@@ -1,0 +1,7 @@
+/** What is laid out ahead while other requests are with the device, at most. */
+const AHEAD = 16;
+
+/** Requests or buffers that a load of some depth has: those with the device, and those laid out ahead. */
+export function loadSlots(depth: number): number {
+  return depth + Math.min(depth, AHEAD);
+}
