@@ -1,9 +1,9 @@
 #include "addon.h"
+#include "event-loop.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <uv.h>
 
 /*
  * A uv_poll on the loop of the environment that made it. libuv keeps using the memory until its
@@ -14,12 +14,21 @@ struct poller {
   int holders;
   bool closing;
   int fd;
-  uv_poll_t poll;
   napi_env env;
   napi_ref callback;
   napi_async_context context;
   napi_async_cleanup_hook_handle hook;
+  /* A uv_poll_t, whose size only libuv knows. */
+  _Alignas(max_align_t) unsigned char poll[];
 };
+
+static uv_poll_t *poll_of(struct poller *poller) {
+  return (uv_poll_t *)poller->poll;
+}
+
+static uv_handle_t *handle_of(struct poller *poller) {
+  return (uv_handle_t *)poller->poll;
+}
 
 static void drop(struct poller *poller) {
   if (--poller->holders == 0) free(poller);
@@ -32,7 +41,7 @@ static void finalize_handle(napi_env env, void *data, void *hint) {
 }
 
 static void on_closed(uv_handle_t *handle) {
-  struct poller *poller = handle->data;
+  struct poller *poller = uv_handle_get_data(handle);
   napi_remove_async_cleanup_hook(poller->hook);
   drop(poller);
 }
@@ -42,7 +51,7 @@ static void close_poller(struct poller *poller) {
   poller->closing = true;
   napi_delete_reference(poller->env, poller->callback);
   napi_async_destroy(poller->env, poller->context);
-  uv_close((uv_handle_t *)&poller->poll, on_closed);
+  uv_close(handle_of(poller), on_closed);
 }
 
 /* A worker that ends while its loop still has a handle aborts the process: this closes it, and the
@@ -53,7 +62,7 @@ static void on_environment_exit(napi_async_cleanup_hook_handle hook, void *data)
 }
 
 static void on_poll(uv_poll_t *handle, int status, int events) {
-  struct poller *poller = handle->data;
+  struct poller *poller = uv_handle_get_data((uv_handle_t *)handle);
   napi_env env = poller->env;
   napi_handle_scope scope;
   napi_value receiver, callback, argument;
@@ -73,9 +82,9 @@ static void on_poll(uv_poll_t *handle, int status, int events) {
 
 /* libuv aborts the process when epoll refuses a descriptor, so a closed one must not get there. */
 static int start(struct poller *poller, int events) {
-  if (events == 0) return uv_poll_stop(&poller->poll);
+  if (events == 0) return uv_poll_stop(poll_of(poller));
   if (fcntl(poller->fd, F_GETFD) == -1) return -errno;
-  return uv_poll_start(&poller->poll, events, on_poll);
+  return uv_poll_start(poll_of(poller), events, on_poll);
 }
 
 /*
@@ -92,7 +101,7 @@ static napi_value adopt(napi_env env, struct poller *poller, napi_value callback
   napi_value name, handle;
   poller->holders = 1;
   poller->env = env;
-  poller->poll.data = poller;
+  uv_handle_set_data(handle_of(poller), poller);
   napi_create_string_utf8(env, "VHOSTUSERPOLL", NAPI_AUTO_LENGTH, &name);
   napi_create_reference(env, callback, 1, &poller->callback);
   napi_async_init(env, NULL, name, &poller->context);
@@ -122,11 +131,11 @@ static napi_value poller_start(napi_env env, napi_callback_info info) {
     return throw_type_error(env, "callback must be a function");
   if (napi_get_uv_event_loop(env, &loop) != napi_ok) return make_number(env, -EINVAL);
   if (is_epoll(fd, loop)) return make_number(env, -EPERM);
-  struct poller *poller = calloc(1, sizeof *poller);
+  struct poller *poller = calloc(1, sizeof *poller + uv_handle_size(UV_POLL));
   if (poller == NULL) return make_number(env, -ENOMEM);
   poller->tag = POLLER_TAG;
   poller->fd = fd;
-  int status = uv_poll_init(loop, &poller->poll, fd);
+  int status = uv_poll_init(loop, poll_of(poller), fd);
   if (status < 0) {
     free(poller);
     return make_number(env, status);
@@ -158,13 +167,13 @@ static napi_value poller_stop(napi_env env, napi_callback_info info) {
 
 static napi_value poller_ref(napi_env env, napi_callback_info info) {
   struct poller *poller = read_poller(env, info, NULL);
-  if (poller != NULL && !poller->closing) uv_ref((uv_handle_t *)&poller->poll);
+  if (poller != NULL && !poller->closing) uv_ref(handle_of(poller));
   return NULL;
 }
 
 static napi_value poller_unref(napi_env env, napi_callback_info info) {
   struct poller *poller = read_poller(env, info, NULL);
-  if (poller != NULL && !poller->closing) uv_unref((uv_handle_t *)&poller->poll);
+  if (poller != NULL && !poller->closing) uv_unref(handle_of(poller));
   return NULL;
 }
 

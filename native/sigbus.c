@@ -6,11 +6,11 @@
  * no huge page left); it is treated alike.
  */
 #include "addon.h"
+#include "event-loop.h"
 
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
-#include <uv.h>
 
 /*
  * One table for the process, because the handler runs in whichever thread faulted. `sequence` is a
@@ -91,7 +91,7 @@ static void install(void) {
 }
 
 int range_register(void *address, size_t span) {
-  static uv_once_t installed = UV_ONCE_INIT;
+  static pthread_once_t installed = UV_ONCE_INIT;
   uv_once(&installed, install);
   for (int i = 0; i < CAPACITY; i++) {
     struct range *range = &table[i];

@@ -1,20 +1,20 @@
-// Compiles native/*.c to build/native/vhost_user.node. One compiler call against the headers of
-// the running Node; where those are not installed, node-gyp fetches them.
+// Compiles native/*.c: one compiler call, with the headers in native/node-api. Neither Node's own
+// headers nor a package is needed, so it works in an installed package as well.
 //
-//   node scripts/build-native.mjs [--optional] [--force]
+//   node scripts/build-native.mjs [--optional] [--force] [--prebuild]
 //
 // --optional  no compiler is not a failure (npm ci must work without one)
 // --force     also when the output is up to date
-// Environment: CC (default cc), CFLAGS (appended), VHOST_USER_NODE_GYP=1 (skip the direct way).
+// --prebuild  writes the binary of the package, prebuilds/linux-ARCH-LIBC.node, stripped; the same
+//             sources and compiler give the same bytes
+// Environment: CC (default cc), CFLAGS (appended, not with --prebuild).
 // Exit codes: 0 built or nothing to do, 1 the compilation failed, 4 no compiler.
 import { spawnSync } from "node:child_process";
 import {
-  copyFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
-  realpathSync,
   renameSync,
   rmSync,
   statSync,
@@ -24,82 +24,68 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const sourceFolder = join(root, "native");
-const outputFolder = join(root, "build", "native");
-const output = join(outputFolder, "vhost_user.node");
-const stampFile = join(outputFolder, "stamp.json");
 const optional = process.argv.includes("--optional");
 const force = process.argv.includes("--force");
+const prebuild = process.argv.includes("--prebuild");
 
 const compiler = process.env["CC"] || "cc";
 const extraFlags = (process.env["CFLAGS"] ?? "").split(/\s+/).filter((flag) => flag !== "");
 const flags = [
-  ..."-std=c11 -O2 -Wall -Wextra -Werror -fPIC -shared -fvisibility=hidden".split(" "),
+  ..."-std=c11 -O2 -Wall -Wextra -fPIC -shared -fvisibility=hidden".split(" "),
+  // In a checkout only: a user's newer compiler may have warnings that ours does not know.
+  ...(existsSync(join(root, "tsconfig.json")) ? ["-Werror"] : []),
   // A worker that ends unloads the addon; the SIGBUS handler must outlive it.
   "-Wl,-z,nodelete,-z,relro,-z,now",
-  ...extraFlags,
+  ...(prebuild ? ["-s", "-Wl,--build-id=none"] : extraFlags),
 ];
-const stamp = JSON.stringify({ node: process.version, arch: process.arch, compiler, flags });
+const stamp = JSON.stringify({ arch: process.arch, compiler, flags });
 
 const installHint = [
   "    sudo apt-get install -y gcc libc6-dev",
   "    sudo dnf install -y gcc glibc-devel",
+  "    sudo apk add gcc musl-dev linux-headers",
 ];
-
-function sources() {
-  return readdirSync(sourceFolder)
-    .filter((name) => name.endsWith(".c"))
-    .map((name) => join(sourceFolder, name));
-}
-
-function upToDate() {
-  if (!existsSync(output) || !existsSync(stampFile)) return false;
-  if (readFileSync(stampFile, "utf8") !== stamp) return false;
-  const built = statSync(output).mtimeMs;
-  return readdirSync(sourceFolder).every(
-    (name) => statSync(join(sourceFolder, name)).mtimeMs <= built,
-  );
-}
-
-/** Undefined where Node was installed without its headers, as by some distributions. */
-function headers() {
-  const folder = join(dirname(dirname(realpathSync(process.execPath))), "include", "node");
-  const complete = ["node_api.h", "uv.h"].every((name) => existsSync(join(folder, name)));
-  return complete ? folder : undefined;
-}
 
 function say(text) {
   process.stderr.write(`${text}\n`);
 }
 
-function run(command, args, cwd, output = "inherit") {
-  const result = spawnSync(command, args, { cwd, stdio: ["ignore", output, output] });
-  if (result.error) throw result.error;
-  return result.status === 0;
+/** The libc of the running Node; src/os/addon.ts looks for it in the same way. */
+function libc() {
+  return readFileSync("/proc/self/maps", "utf8").includes("/ld-musl-") ? "musl" : "glibc";
+}
+
+function outputFile() {
+  return prebuild
+    ? join(root, "prebuilds", `linux-${process.arch}-${libc()}.node`)
+    : join(root, "build", "native", "vhost_user.node");
+}
+
+/** All below native/, headers included. */
+function sources() {
+  return readdirSync(join(root, "native"), { recursive: true })
+    .filter((name) => /\.[ch]$/.test(name))
+    .sort()
+    .map((name) => join("native", name));
+}
+
+function upToDate(output, stampFile) {
+  if (!existsSync(output) || !existsSync(stampFile)) return false;
+  if (readFileSync(stampFile, "utf8") !== stamp) return false;
+  const built = statSync(output).mtimeMs;
+  return sources().every((name) => statSync(join(root, name)).mtimeMs <= built);
 }
 
 /** False when the compilation failed; throws ENOENT when the command does not exist. */
 function compile(target) {
-  const include = process.env["VHOST_USER_NODE_GYP"] ? undefined : headers();
-  if (include !== undefined) {
-    return run(compiler, [...flags, `-I${include}`, ...sources(), "-o", target], root);
-  }
-  // Looked for first: node-gyp fetches headers and then reports a missing compiler in many words.
-  run(compiler, ["--version"], root, "ignore");
-  // node-gyp leaves its files beside binding.gyp; they do not belong among the sources.
-  const work = `${target}.gyp`;
-  mkdirSync(work, { recursive: true });
-  try {
-    for (const name of readdirSync(sourceFolder)) {
-      if (/\.(c|h|gyp)$/.test(name)) copyFileSync(join(sourceFolder, name), join(work, name));
-    }
-    // 12 is the last line that runs on Node 20.
-    if (!run("npx", ["--yes", "node-gyp@12", "rebuild", "--silent"], work)) return false;
-    copyFileSync(join(work, "build", "Release", "vhost_user.node"), target);
-    return true;
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
+  const files = sources().filter((name) => name.endsWith(".c"));
+  const result = spawnSync(
+    compiler,
+    [...flags, `-I${join("native", "node-api")}`, ...files, "-o", target],
+    { cwd: root, stdio: ["ignore", "inherit", "inherit"] },
+  );
+  if (result.error) throw result.error;
+  return result.status === 0;
 }
 
 function build() {
@@ -107,20 +93,26 @@ function build() {
     say(`vhost-user: the native addon is for Linux; nothing to build on ${process.platform}`);
     return optional ? 0 : 4;
   }
-  if (!force && upToDate()) return 0;
-  mkdirSync(outputFolder, { recursive: true });
+  const output = outputFile();
+  const stampFile = prebuild ? undefined : join(dirname(output), "stamp.json");
+  if (stampFile !== undefined && !force && upToDate(output, stampFile)) return 0;
   const temporary = `${output}.${process.pid}.tmp`;
   try {
+    mkdirSync(dirname(output), { recursive: true });
     if (!compile(temporary)) {
       say("vhost-user: compiling the native addon failed");
       return 1;
     }
     // Renamed, so that a process which loads it meanwhile sees the old file or the new one, whole.
     renameSync(temporary, output);
-    writeFileSync(stampFile, stamp);
+    if (stampFile !== undefined) writeFileSync(stampFile, stamp);
     return 0;
   } catch (error) {
-    if (error.code !== "ENOENT") throw error;
+    if (["EACCES", "EPERM", "EROFS"].includes(error.code)) {
+      say(`vhost-user: ${error.path} cannot be written; run this as the owner of ${root}`);
+      return 1;
+    }
+    if (error.code !== "ENOENT" || !error.syscall?.startsWith("spawn")) throw error;
     if (optional) {
       say(
         `vhost-user: no C compiler (${error.path}): the native addon was not built; later: npm run build`,

@@ -1,7 +1,7 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { arch, endianness, platform } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { EnvironmentError } from "../base/index.ts";
 
@@ -100,19 +100,27 @@ export interface AddonHost {
   readonly platform: string;
   readonly arch: string;
   readonly endianness: "LE" | "BE";
+  readonly libc: "glibc" | "musl";
   readonly packageRoot: string;
 }
 
-function thisHost(): AddonHost {
+/** The machine and package that this process runs on and from. */
+export function thisHost(): AddonHost {
   let packageRoot = dirname(fileURLToPath(import.meta.url));
   // dist/src/os when compiled, src/os when not.
   while (!existsSync(join(packageRoot, "package.json")) && packageRoot !== dirname(packageRoot)) {
     packageRoot = dirname(packageRoot);
   }
-  return { platform: platform(), arch: arch(), endianness: endianness(), packageRoot };
+  return {
+    platform: platform(),
+    arch: arch(),
+    endianness: endianness(),
+    libc: libc(),
+    packageRoot,
+  };
 }
 
-/** The process's own dynamic linker tells; asking `process.report` takes a hundred times longer. */
+/** The mappings of this process name its dynamic linker; `process.report` takes a hundred times longer. */
 function libc(): "glibc" | "musl" {
   try {
     return readFileSync("/proc/self/maps", "utf8").includes("/ld-musl-") ? "musl" : "glibc";
@@ -122,7 +130,26 @@ function libc(): "glibc" | "musl" {
 }
 
 /**
- * Loads the addon for `host`.
+ * The command that compiles the addon, in a checkout and in an installed package. `npm rebuild` does
+ * not: the package has no install script.
+ */
+export function addonBuildCommand(host: AddonHost = thisHost()): string {
+  const script = join(host.packageRoot, "scripts", "build-native.mjs");
+  return `node ${/[^\w./@+-]/.test(script) ? `'${script.replaceAll("'", `'\\''`)}'` : script}`;
+}
+
+/** The platforms for which the package has a prebuilt addon. */
+function prebuiltPlatforms(host: AddonHost): string {
+  try {
+    const names = readdirSync(join(host.packageRoot, "prebuilds"));
+    return names.map((name) => basename(name, ".node")).join(", ");
+  } catch {
+    return "";
+  }
+}
+
+/**
+ * Loads the addon for `host`: one that was compiled on this machine, else the package's prebuilt one.
  *
  * @throws EnvironmentError on another platform, or with what was tried and how to build it
  */
@@ -137,9 +164,10 @@ export function loadAddon(host: AddonHost): Addon {
       `virtqueues are little-endian and so must the machine be, this ${host.arch} is big-endian`,
     );
   }
+  const name = `linux-${host.arch}-${host.libc}`;
   const candidates = [
-    join(host.packageRoot, "prebuilds", `linux-${host.arch}-${libc()}.node`),
     join(host.packageRoot, "build", "native", "vhost_user.node"),
+    join(host.packageRoot, "prebuilds", `${name}.node`),
   ];
   const require = createRequire(import.meta.url);
   const tried: string[] = [];
@@ -154,16 +182,18 @@ export function loadAddon(host: AddonHost): Addon {
       tried.push(`${candidate}: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
+  const prebuilt = prebuiltPlatforms(host);
   throw new EnvironmentError(
     [
       "the native addon could not be loaded; tried",
       ...tried.map((line) => `  ${line}`),
-      "to build it, install a C compiler:",
-      "    sudo apt-get install -y gcc libc6-dev",
-      "    sudo dnf install -y gcc glibc-devel",
-      // Not npm rebuild: the package has no install script for it to run.
-      "then: npm run build (in a checkout), or",
-      `    node ${join(host.packageRoot, "scripts", "build-native.mjs")}`,
+      `prebuilt addons in this package: ${prebuilt === "" ? "none" : prebuilt}; this is ${name}`,
+      "to build the addon, install a C compiler:",
+      ...(host.libc === "musl"
+        ? ["    sudo apk add gcc musl-dev linux-headers"]
+        : ["    sudo apt-get install -y gcc libc6-dev", "    sudo dnf install -y gcc glibc-devel"]),
+      "then run:",
+      `    ${addonBuildCommand(host)}`,
     ].join("\n"),
   );
 }

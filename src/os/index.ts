@@ -8,7 +8,7 @@
  *
  * Imports base only. Any room but base and protocol may import it.
  */
-export { addon } from "./addon.ts";
+export { addon, addonBuildCommand } from "./addon.ts";
 export * from "./event-fd.ts";
 export * from "./fallocate.ts";
 export * from "./folder.ts";

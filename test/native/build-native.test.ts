@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import {
+  chmodSync,
   cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   statSync,
   utimesSync,
   writeFileSync,
@@ -37,9 +39,15 @@ function checkout(t: TestContext): string {
   return folder;
 }
 
-function build(folder: string, options: string[] = [], env: Record<string, string> = {}) {
+function build(
+  folder: string,
+  options: string[] = [],
+  env: Record<string, string> = {},
+  user: { uid?: number; gid?: number } = {},
+) {
   const script = join(folder, "scripts", "build-native.mjs");
   return spawnSync(process.execPath, [script, ...options], {
+    ...user,
     encoding: "utf8",
     env: { ...process.env, ...env },
   });
@@ -82,4 +90,43 @@ test("without a compiler it says what to install, or with --optional goes on", (
   const optional = build(folder, ["--optional"], missing);
   assert.equal(optional.status, 0);
   assert.equal(optional.stderr.trim().split("\n").length, 1);
+});
+
+test("needs neither Node's headers nor a package: the compiler alone is called", (t) => {
+  const folder = checkout(t);
+  const compiler = join(folder, "compiler");
+  const calls = join(folder, "calls");
+  writeFileSync(compiler, `#!/bin/sh\nprintf '%s\\n' "$*" >>'${calls}'\nexec cc "$@"\n`, {
+    mode: 0o755,
+  });
+  const { status, stderr } = build(folder, [], { CC: compiler, PATH: "/usr/bin:/bin" });
+  assert.equal(status, 0, stderr);
+  const includes = readFileSync(calls, "utf8").match(/-I\S+/g);
+  assert.deepEqual(includes, ["-Inative/node-api"]);
+});
+
+test("--prebuild has the same bytes in every folder, no symbols, and nothing of CFLAGS", (t) => {
+  const contents = ["", "-DNOTHING -g"].map((CFLAGS) => {
+    const folder = checkout(t);
+    const { status, stderr } = build(folder, ["--prebuild"], { CFLAGS });
+    assert.equal(status, 0, stderr);
+    const names = readdirSync(join(folder, "prebuilds"));
+    assert.equal(names.length, 1);
+    assert.match(names[0] ?? "", /^linux-\w+-(glibc|musl)\.node$/);
+    assert.ok(!existsSync(join(folder, "build")));
+    return readFileSync(join(folder, "prebuilds", names[0] ?? ""));
+  });
+  assert.ok(contents[0]?.equals(contents[1] ?? Buffer.alloc(0)));
+  assert.ok(!contents[0]?.includes(".symtab"));
+});
+
+test("a folder that this user may not write to is named, not blamed on the compiler", (t) => {
+  const folder = checkout(t);
+  chmodSync(folder, 0o555);
+  // The superuser may write everywhere.
+  const user = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+  const { status, stderr } = build(folder, [], {}, user);
+  chmodSync(folder, 0o755);
+  assert.equal(status, 1, stderr);
+  assert.match(stderr, /cannot be written; run this as the owner of/);
 });

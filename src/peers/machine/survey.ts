@@ -1,6 +1,6 @@
 import { accessSync, constants, readFileSync, statfsSync } from "node:fs";
 import { EnvironmentError } from "../../base/index.ts";
-import { addon } from "../../os/addon.ts";
+import { addon, addonBuildCommand } from "../../os/addon.ts";
 import { effectiveUserId } from "../../os/process-name.ts";
 import { installLines, type InstallLine, type Packages } from "../process/distribution.ts";
 import { findGuestKernel, guestKernelPackages } from "../guest/kernel.ts";
@@ -87,7 +87,7 @@ function nativeAddon(): Finding {
     return finding("addon", false, purpose, error.message.split("\n")[0] ?? "", {
       required: true,
       packages: compilerPackages,
-      remedy: "install a C compiler, then: npm run build",
+      remedy: `install a C compiler, then: ${addonBuildCommand()}`,
     });
   }
 }
@@ -155,7 +155,7 @@ function compiler(): Finding {
   return finding(
     "C compiler",
     path !== undefined,
-    "builds the addon in a checkout",
+    "builds the addon, where no prebuilt one fits",
     path ?? `${name} not found`,
     {
       packages: compilerPackages,
