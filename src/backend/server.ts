@@ -1,5 +1,5 @@
 import type { WaitOptions } from "../base/index.ts";
-import { Deferred, delay, UsageError, VhostUserError } from "../base/index.ts";
+import { Deferred, delay, onAbort, UsageError, VhostUserError } from "../base/index.ts";
 import { isListeningSocket, type OwnedFd, UnixSocket } from "../os/index.ts";
 import { connectSocket, SocketServer } from "../transport/index.ts";
 import type { Device } from "./device.ts";
@@ -82,11 +82,10 @@ export async function connectBackend(path: string, options: BackendConnectOption
       continue;
     }
     const session = startSession(socket, options);
-    const stop = (): void => session.close();
-    signal?.addEventListener("abort", stop, { once: true });
-    if (signal?.aborted) stop();
+    const ignoreSignal = onAbort(signal, () => session.close());
+    if (signal?.aborted) session.close();
     await session.closed;
-    signal?.removeEventListener("abort", stop);
+    ignoreSignal();
     if (!reconnect || signal?.aborted) return;
     await delay(retryMs, signal).catch(() => undefined);
     if (signal?.aborted) return;
@@ -106,14 +105,14 @@ export async function serveInherited(
   const { signal } = options;
   const over = new Deferred<void>({});
   const stop = (): void => over.resolve();
-  signal?.addEventListener("abort", stop, { once: true });
+  const ignoreSignal = onAbort(signal, stop);
   if (signal?.aborted) stop();
   const serving = isListening(fd)
     ? BackendServer.adopt(fd, options)
     : startSession(UnixSocket.adopt(fd), options);
   if (serving instanceof BackendSession) void serving.closed.then(stop);
   await over.promise;
-  signal?.removeEventListener("abort", stop);
+  ignoreSignal();
   serving.close();
 }
 

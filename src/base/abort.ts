@@ -8,6 +8,41 @@ export interface WaitOptions {
   readonly timeoutMs?: number | undefined;
 }
 
+/** Callbacks of each signal that has any. */
+const callbacksOf = new WeakMap<AbortSignal, Set<() => void>>();
+
+/**
+ * Calls a function once when the signal aborts. All functions of a signal share one listener: many
+ * requests may wait on one signal, and Node.js prints a warning at the eleventh listener.
+ *
+ * @param callback must not throw; not called for a signal that has already aborted
+ * @returns removes the function again; idempotent
+ */
+export function onAbort(signal: AbortSignal | undefined, callback: () => void): () => void {
+  if (signal === undefined || signal.aborted) return () => undefined;
+  const call = (): void => callback();
+  const callbacks = callbacksOf.get(signal) ?? listen(signal);
+  callbacks.add(call);
+  return () => {
+    if (!callbacks.delete(call) || callbacks.size > 0) return;
+    callbacksOf.delete(signal);
+    signal.removeEventListener("abort", runCallbacks);
+  };
+}
+
+function listen(signal: AbortSignal): Set<() => void> {
+  const callbacks = new Set<() => void>();
+  callbacksOf.set(signal, callbacks);
+  signal.addEventListener("abort", runCallbacks, { once: true });
+  return callbacks;
+}
+
+function runCallbacks({ target }: Event): void {
+  const callbacks = callbacksOf.get(target as AbortSignal);
+  callbacksOf.delete(target as AbortSignal);
+  for (const call of callbacks ?? []) call();
+}
+
 /**
  * A promise with its two ends in the caller's hands; ends early on abort or time-out. The timer
  * and the listener are gone as soon as it is settled.
@@ -19,8 +54,7 @@ export class Deferred<T> {
   #resolve!: (value: T) => void;
   #reject!: (reason: unknown) => void;
   #timer: NodeJS.Timeout | undefined;
-  #signal: AbortSignal | undefined;
-  #onAbort: (() => void) | undefined;
+  readonly #ignoreSignal: () => void;
   #settled = false;
 
   constructor(options: WaitOptions = {}, onTimeout?: () => Error) {
@@ -32,14 +66,10 @@ export class Deferred<T> {
     // would end the process in place of its clean-up.
     this.promise.catch(() => undefined);
     const { signal, timeoutMs } = options;
+    this.#ignoreSignal = onAbort(signal, () => this.reject(signal?.reason));
     if (signal?.aborted) {
       this.reject(signal.reason);
       return;
-    }
-    if (signal) {
-      this.#signal = signal;
-      this.#onAbort = (): void => this.reject(signal.reason);
-      signal.addEventListener("abort", this.#onAbort, { once: true });
     }
     if (timeoutMs !== undefined) {
       this.#timer = setTimeout(() => {
@@ -64,7 +94,7 @@ export class Deferred<T> {
     if (this.#settled) return false;
     this.#settled = true;
     clearTimeout(this.#timer);
-    if (this.#onAbort) this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#ignoreSignal();
     return true;
   }
 }

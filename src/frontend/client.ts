@@ -1,4 +1,4 @@
-import { Deferred, StateError, UsageError } from "../base/index.ts";
+import { Deferred, onAbort, StateError, UsageError } from "../base/index.ts";
 import type { GuestMemory } from "../memory/index.ts";
 import type { UnixSocket } from "../os/index.ts";
 import { VirtioFeature } from "../protocol/index.ts";
@@ -115,9 +115,9 @@ export class Client {
       throw error;
     }
     const { signal } = options;
-    const abort = (): void => client.#abort(new StateError("the session was aborted"));
-    signal?.addEventListener("abort", abort, { once: true });
-    client.#ignoreSignal = () => signal?.removeEventListener("abort", abort);
+    client.#ignoreSignal = onAbort(signal, () =>
+      client.#abort(new StateError("the session was aborted")),
+    );
     try {
       signal?.throwIfAborted();
       const connection = client.#connection;

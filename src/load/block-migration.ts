@@ -1,4 +1,3 @@
-import { setMaxListeners } from "node:events";
 import { UsageError, type WaitOptions } from "../base/index.ts";
 import { BlockDriver } from "../devices/block/index.ts";
 import type { Client, MigrationOptions, MigrationReport } from "../frontend/index.ts";
@@ -49,7 +48,6 @@ export async function migrateUnderLoad(
   });
   await expectDisk(driver, workers * share, options);
   const stop = new AbortController();
-  setMaxListeners(0, stop.signal);
   const load = Array.from({ length: workers }, (_, i) => new Worker(driver, i * share, options));
   const running = Promise.all(load.map(async (worker) => worker.run(stop.signal)));
   // Whoever waits below is told.

@@ -89,6 +89,15 @@ test("ls and stat tell what is there, for people and as JSON", async (t) => {
   assert.match((await io("stat")).stdout, /^type +folder$/m);
 });
 
+test("ls of a hundred entries prints them and nothing else", async (t) => {
+  const { folder, io } = await withFolder(t);
+  const names = Array.from({ length: 100 }, (_, i) => `entry-${i}`);
+  for (const name of names) writeFileSync(join(folder, "inner", name), "");
+  const { code, stdout, stderr } = await io("ls", "inner");
+  assert.deepEqual([code, stderr], [0, ""]);
+  assert.equal(stdout.trimEnd().split("\n").length, names.length + 1);
+});
+
 test("nothing outside of the folder can be read", async (t) => {
   const { io } = await withFolder(t);
   const link = await io("cat", "/up");

@@ -168,6 +168,38 @@ for (const [what, script, says] of lies) {
   });
 }
 
+test("a device may complete FUSE_DESTROY with a reply or with 0 bytes written, and with nothing between", async (t) => {
+  let reply: Script = {};
+  const { driver } = await scripted(t, (opcode) => (opcode === FuseOpcode.Destroy ? reply : {}));
+  for (reply of [{}, { used: 0 }]) await driver.destroy();
+  for (reply of [{ used: 1 }, { used: 15 }, { unique: 99n }]) {
+    await assert.rejects(driver.destroy(), ProtocolError);
+  }
+  reply = { error: -5 };
+  await assert.rejects(driver.destroy(), { errnoName: "EIO" });
+});
+
+test("every other request of a driver needs a reply, also those whose reply is a header alone", async (t) => {
+  const { driver } = await scripted(t, (opcode) => (opcode === FuseOpcode.Init ? {} : { used: 0 }));
+  const file = { nodeid: 1n, fh: 0n };
+  const requests: readonly (() => Promise<unknown>)[] = [
+    async () => driver.lookup(1n, Buffer.from("a")),
+    async () => driver.getattr(1n),
+    async () => driver.readlink(1n),
+    async () => driver.open(1n),
+    async () => driver.read(file, 0n, 1),
+    async () => driver.release(file),
+    async () => driver.opendir(1n),
+    async () => driver.readdir(file, 0n),
+    async () => driver.readdirplus(file, 0n),
+    async () => driver.releasedir(file),
+    async () => driver.statfs(),
+  ];
+  for (const request of requests) {
+    await assert.rejects(request(), /expected a reply of at least 16 bytes, got 0/);
+  }
+});
+
 test("an error number is told by its name, also one that has none", async (t) => {
   let error = -13;
   const { driver } = await scripted(t, (opcode) => (opcode === FuseOpcode.Lookup ? { error } : {}));

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { wordsInTree } from "../../src/peers/index.ts";
+import { ManagedProcess, startListening, wordsInTree } from "../../src/peers/index.ts";
+import { Workspace } from "../integration/support/index.ts";
 import {
   judged,
   judgedFrontend,
@@ -65,6 +66,43 @@ test(
     const command = `${inTree("usr/libexec/virtiofsd", "RUST_BACKTRACE=0")} --socket-path={socket} --shared-dir=${folder} --sandbox=chroot`;
     const results = await judged(t, "fs", command);
     assert.deepEqual(unexpected(results, "virtiofsd-1.13"), []);
+  },
+);
+
+test(
+  "io fs lists, reads and looks at what virtiofsd in Rust shares, and prints nothing else",
+  { skip: needsRoot() || needsInTree("usr/libexec/virtiofsd") },
+  async (t) => {
+    const space = new Workspace(t);
+    const shared = space.path("shared");
+    mkdirSync(shared);
+    const names = Array.from({ length: 20 }, (_, i) => `file-${i}`);
+    for (const name of names) writeFileSync(join(shared, name), name);
+    const tree = root ?? "/";
+    const words = wordsInTree(tree, join(tree, "usr/libexec/virtiofsd"));
+    const io = async (verb: string, ...more: readonly string[]) => {
+      const socket = space.path("fs.sock");
+      const options = [`--socket-path=${socket}`, `--shared-dir=${shared}`, "--sandbox=chroot"];
+      const [program = "", ...args] = [...words, ...options];
+      const start = () => ManagedProcess.spawn(program, args);
+      // It serves one front-end, then ends.
+      await using daemon = await startListening(socket, start, {});
+      const result = await space.run(["io", "fs", verb, socket, ...more]);
+      await daemon.exited;
+      return result;
+    };
+    for (const ring of [[], ["--packed"]]) {
+      const ls = await io("ls", "/", ...ring);
+      assert.deepEqual([ls.code, ls.stderr], [0, ""]);
+      assert.equal(ls.stdout.trimEnd().split("\n").length, names.length);
+      const cat = await io("cat", "/file-7", ...ring);
+      assert.deepEqual([cat.code, cat.stdout, cat.stderr], [0, "file-7", ""]);
+      const stat = await io("stat", "/file-7", "--json", ...ring);
+      assert.deepEqual([stat.code, stat.stderr], [0, ""]);
+    }
+    const none = await io("stat", "/none");
+    assert.equal(none.code, 1);
+    assert.match(none.stderr, /^vhost-user: \/none: .* the device answered ENOENT\n$/);
   },
 );
 

@@ -1,7 +1,7 @@
-import { setMaxListeners } from "node:events";
 import {
   Deferred,
   DeviceError,
+  onAbort,
   TimeoutError,
   UsageError,
   type WaitOptions,
@@ -195,11 +195,8 @@ export class BlockDriver {
     piece: (at: number, bytes: number, wait: WaitOptions) => Promise<void>,
   ): Promise<void> {
     const stop = new AbortController();
-    // Each piece listens, and Node warns of more than ten listeners.
-    setMaxListeners(0, stop.signal);
-    const onAbort = (): void => stop.abort(signal?.reason);
-    if (signal?.aborted) onAbort();
-    signal?.addEventListener("abort", onAbort, { once: true });
+    const ignoreSignal = onAbort(signal, () => stop.abort(signal?.reason));
+    if (signal?.aborted) stop.abort(signal.reason);
     const wait = { signal: stop.signal, timeoutMs };
     const step = this.queues[0]?.transferBytes ?? SECTOR_SIZE;
     const pieces: Promise<void>[] = [];
@@ -212,7 +209,7 @@ export class BlockDriver {
       stop.abort(error);
       throw error;
     } finally {
-      signal?.removeEventListener("abort", onAbort);
+      ignoreSignal();
     }
   }
 

@@ -7,7 +7,7 @@ import {
 } from "../../base/index.ts";
 import { FsError } from "./fs-error.ts";
 import { MAX_ERRNO, replyHeader, requestHeader } from "./layout.ts";
-import { fuseOpcodeName } from "./opcodes.ts";
+import { fuseOpcodeName, mayLackReply } from "./opcodes.ts";
 import type { FsQueue, FsQueueHandler } from "./queue.ts";
 import { viewOf } from "./wire.ts";
 
@@ -19,7 +19,9 @@ export interface FuseCall {
   readonly opcode: number;
   readonly nodeid: bigint;
   readonly args?: Uint8Array | undefined;
-  /** Bytes of reply that there is to be room for, without its header; undefined: it has none. */
+  /**
+   * Bytes of room for the reply behind its header; undefined: the request carries no reply buffer.
+   */
   readonly room?: number | undefined;
   /** What it is about, for errors, e.g. a name. */
   readonly about?: string | undefined;
@@ -127,6 +129,7 @@ function encodeCall({ opcode, nodeid, args }: FuseCall, unique: bigint): Uint8Ar
 function takeReply(call: FuseCall, unique: bigint, reply: Uint8Array): Uint8Array {
   if (call.room === undefined) return reply;
   const written = reply.length;
+  if (written === 0 && mayLackReply(call.opcode)) return reply;
   if (written < replyHeader.size) {
     throw replyError(call, "len", `a reply of at least ${replyHeader.size} bytes`, `${written}`);
   }

@@ -48,9 +48,9 @@ export const FuseOpcode = {
   Releasedir: 29,
   /** FUSE_CREATE */
   Create: 35,
-  /** FUSE_INTERRUPT; has no reply */
+  /** FUSE_INTERRUPT; has no reply unless it failed */
   Interrupt: 36,
-  /** FUSE_DESTROY */
+  /** FUSE_DESTROY; has a reply, or none */
   Destroy: 38,
   /** FUSE_BATCH_FORGET; has no reply */
   BatchForget: 42,
@@ -66,6 +66,19 @@ export const FuseOpcode = {
   Tmpfile: 51,
 } as const;
 export type FuseOpcode = (typeof FuseOpcode)[keyof typeof FuseOpcode];
+
+/**
+ * Whether a device may complete a request with 0 bytes written. libfuse and the virtiofsd of QEMU 7.2
+ * answer FUSE_DESTROY; virtiofsd 1.13 does not, and the Linux driver accepts both.
+ */
+export function mayLackReply(opcode: number): boolean {
+  return (
+    opcode === FuseOpcode.Forget ||
+    opcode === FuseOpcode.BatchForget ||
+    opcode === FuseOpcode.Interrupt ||
+    opcode === FuseOpcode.Destroy
+  );
+}
 
 /** `FUSE_INIT << 24`: what {@link FuseOpcode.Init} looks like in the other byte order. */
 export const SWAPPED_INIT = 0x1a00_0000;

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { onAbort } from "../../base/index.ts";
 import { ManagedProcess } from "../../peers/index.ts";
 import { expectEqual, expectThat, type TestCase, type TestContext } from "../engine.ts";
 import { startDaemon, startQemu } from "./programs.ts";
@@ -16,8 +17,9 @@ async function run(
   const command = fileURLToPath(new URL("../../../../bin/vhost-user.js", import.meta.url));
   const child = await ManagedProcess.spawn(process.execPath, [command, ...args]);
   context.defer(async () => child.kill());
-  context.signal.addEventListener("abort", () => child.signal("SIGTERM"), { once: true });
+  const ignoreSignal = onAbort(context.signal, () => child.signal("SIGTERM"));
   const { code } = await child.exited;
+  ignoreSignal();
   return { code, output: child.output };
 }
 

@@ -1,3 +1,4 @@
+import { onAbort } from "../../base/index.ts";
 import type { ClientThread } from "../../frontend/index.ts";
 import { StalledError } from "../block-pass.ts";
 
@@ -55,7 +56,7 @@ export async function runThreads(
   };
   const timer = setInterval(look, 1000);
   const end = endMs === undefined ? undefined : setTimeout(finish, endMs);
-  signal?.addEventListener("abort", finish, { once: true });
+  const ignoreSignal = onAbort(signal, finish);
   try {
     onStart?.();
     if (signal?.aborted === true) finish();
@@ -66,6 +67,6 @@ export async function runThreads(
   } finally {
     clearInterval(timer);
     clearTimeout(end);
-    signal?.removeEventListener("abort", finish);
+    ignoreSignal();
   }
 }

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PeerClosedError, TimeoutError, type WaitOptions } from "../../base/index.ts";
+import { onAbort, PeerClosedError, TimeoutError, type WaitOptions } from "../../base/index.ts";
 import { buildInitramfs, guestMarkers } from "./initramfs.ts";
 import { findGuestKernel, type GuestKernel } from "./kernel.ts";
 import { ManagedProcess, type ProcessExit } from "../process/managed-process.ts";
@@ -91,14 +91,14 @@ export async function waitForEnd(
   const stop = signal ? AbortSignal.any([signal, ended.signal]) : ended.signal;
   const onStop = (): void => machine.signal("SIGKILL");
   if (stop.aborted) onStop();
-  stop.addEventListener("abort", onStop, { once: true });
+  const ignoreSignal = onAbort(stop, onStop);
   try {
     const exit = await machine.exited;
     stop.throwIfAborted();
     return exit;
   } finally {
     clearTimeout(timer);
-    stop.removeEventListener("abort", onStop);
+    ignoreSignal();
   }
 }
 

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
@@ -40,7 +41,8 @@ export class Running {
   #ended = false;
 
   constructor(args: readonly string[], { input, env, wrapper = [], cwd }: RunOptions = {}) {
-    const [program = "", ...rest] = [...wrapper, process.execPath, commandPath, ...args];
+    const node = [process.execPath, "--trace-warnings"];
+    const [program = "", ...rest] = [...wrapper, ...node, commandPath, ...args];
     const child = spawn(program, rest, {
       stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
       env: { ...process.env, ...env },
@@ -54,6 +56,8 @@ export class Running {
     child.stdin?.end(input);
     this.result = once(child, "close").then(([code, signal]) => {
       this.#ended = true;
+      // No command makes Node.js complain, whatever the test looks at.
+      assert.doesNotMatch(this.#stderr, /^\(node:\d+\) /m, "Node.js printed a warning");
       const bytes = Buffer.concat(this.#out);
       return { code, signal, bytes, stdout: bytes.toString(), stderr: this.#stderr };
     });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { Deferred, delay, TimeoutError } from "../../../src/base/index.ts";
+import { Deferred, delay, onAbort, TimeoutError } from "../../../src/base/index.ts";
 
 function timers(): number {
   return process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length;
@@ -54,6 +54,43 @@ test("neither timer nor listener stays once it is settled", async () => {
   wait.resolve();
   await wait.promise;
   assert.equal(timers(), before);
+  assert.equal(getEventListeners(signal, "abort").length, 0);
+});
+
+test("a hundred waits on one signal share a listener, and Node.js prints no warning", async (t) => {
+  const warnings: Error[] = [];
+  const onWarning = (warning: Error): void => void warnings.push(warning);
+  process.on("warning", onWarning);
+  t.after(() => process.off("warning", onWarning));
+  const controller = new AbortController();
+  const { signal } = controller;
+  const waits = Array.from({ length: 100 }, () => new Deferred<void>({ signal }));
+  assert.equal(getEventListeners(signal, "abort").length, 1);
+  for (const wait of waits.slice(1)) wait.resolve();
+  assert.equal(getEventListeners(signal, "abort").length, 1);
+  const reason = new Error("enough");
+  controller.abort(reason);
+  await assert.rejects(waits[0]?.promise ?? Promise.resolve(), (error) => error === reason);
+  await setImmediate();
+  assert.deepEqual(warnings, []);
+});
+
+test("a function is called once at the abort, unless it was removed before or during it", () => {
+  const calls: string[] = [];
+  const controller = new AbortController();
+  const { signal } = controller;
+  onAbort(signal, () => {
+    calls.push("first");
+    removeDuring();
+    onAbort(signal, () => calls.push("added during the abort"));
+  });
+  const removeBefore = onAbort(signal, () => calls.push("removed before"));
+  const removeDuring = onAbort(signal, () => calls.push("removed during"));
+  removeBefore();
+  removeBefore();
+  controller.abort();
+  onAbort(signal, () => calls.push("added after the abort"));
+  assert.deepEqual(calls, ["first"]);
   assert.equal(getEventListeners(signal, "abort").length, 0);
 });
 
