@@ -1,4 +1,4 @@
-import { MemoryAccessError, StateError } from "../base/index.ts";
+import { counted, MemoryAccessError, StateError } from "../base/index.ts";
 import type { Region } from "../memory/index.ts";
 import { type OwnedFd, Userfault } from "../os/index.ts";
 import type { MemoryTable } from "../protocol/index.ts";
@@ -60,7 +60,7 @@ export class Postcopy {
       if (hostAddress !== undefined) return { ...description, userAddress: hostAddress };
       this.#drop();
       throw new MemoryAccessError(
-        `postcopy: expected regions of at most 1 GiB, got ${description.size} bytes`,
+        `postcopy: expected regions of at most 1 GiB, got ${counted(description.size, "byte")}`,
       );
     });
     this.#stage = "told";

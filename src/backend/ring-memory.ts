@@ -1,4 +1,4 @@
-import { ProtocolError, StateError } from "../base/index.ts";
+import { counted, ProtocolError, StateError } from "../base/index.ts";
 import { Iotlb, type MemoryView, type RegionTable } from "../memory/index.ts";
 import { IotlbPermission, VirtioFeature, type VringAddress } from "../protocol/index.ts";
 import type { RingFeatures, RingFormat, RingMemory } from "../virtqueue/index.ts";
@@ -78,7 +78,7 @@ export function locateRing(
       if (view) return view;
     }
     throw new ProtocolError(
-      `VHOST_USER_SET_VRING_ADDR: expected the ${name} area of ring ${index} (${bytes} bytes, ` +
+      `VHOST_USER_SET_VRING_ADDR: expected the ${name} area of ring ${index} (${counted(bytes, "byte")}, ` +
         `aligned to ${alignment}) inside one memory region, got address 0x${start.toString(16)}`,
       { request: "VHOST_USER_SET_VRING_ADDR", field: name },
     );

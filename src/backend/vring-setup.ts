@@ -1,4 +1,4 @@
-import { ProtocolError } from "../base/index.ts";
+import { counted, ProtocolError } from "../base/index.ts";
 import type { InflightArea, InflightRegion, Iotlb, RegionTable } from "../memory/index.ts";
 import { VirtioFeature, type VringAddress, VringAddressFlag } from "../protocol/index.ts";
 import {
@@ -175,7 +175,7 @@ export class VringSetup {
     if (area === undefined || this.#size <= area.entries) return;
     this.#context.onProblem(
       new ProtocolError(
-        `ring ${this.#index}: expected at most ${area.entries} entries, as VHOST_USER_SET_INFLIGHT_FD said, ` +
+        `ring ${this.#index}: expected at most ${counted(area.entries, "entry", "entries")}, as VHOST_USER_SET_INFLIGHT_FD said, ` +
           `got ${this.#size}: its requests are not noted, and are lost if this process is killed`,
         { field: "num" },
       ),

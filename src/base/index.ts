@@ -1,7 +1,8 @@
 /**
- * base: errors, waiting with a deadline, and 16-bit ring arithmetic. Imports nothing; everybody may
- * import it.
+ * base: errors, waiting with a deadline, counts with their nouns, and 16-bit ring arithmetic. Imports
+ * nothing; every other room may import it.
  */
 export * from "./abort.ts";
 export * from "./errors.ts";
+export * from "./quantity.ts";
 export * from "./u16.ts";

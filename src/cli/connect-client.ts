@@ -1,3 +1,4 @@
+import { counted } from "../base/index.ts";
 import { Client, type ClientOptions, type ReconnectReport } from "../frontend/index.ts";
 import type { DeviceName } from "../protocol/index.ts";
 import { type CommonOptions, type Context, messagePrinter } from "./context.ts";
@@ -42,7 +43,7 @@ function told({ attempts, downMs, queues, replayedBy }: ReconnectReport): string
   const sum = (of: "outstanding" | "inFlight"): number =>
     queues.reduce((all, queue) => all + queue[of], 0);
   return (
-    `the back-end came back after ${Math.round(downMs)} ms (attempt ${attempts}): ${sum("outstanding")} requests ` +
+    `the back-end came back after ${Math.round(downMs)} ms (attempt ${attempts}): ${counted(sum("outstanding"), "request")} ` +
     `were out, ${sum("inFlight")} of them are executed again, as the ${replayedBy} noted`
   );
 }

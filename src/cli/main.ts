@@ -1,6 +1,7 @@
 import { CommanderError } from "@commander-js/extra-typings";
 import { ProtocolError, VhostUserError } from "../base/index.ts";
 import { exitCodeOf, ExitCode, InterruptError } from "./exit-code.ts";
+import { ERROR_PREFIX } from "./options.ts";
 import { Output } from "./output.ts";
 import { createProgram } from "./program.ts";
 
@@ -62,7 +63,9 @@ function report(error: unknown, output: Output, debug: boolean): number {
   }
   const exitCode = exitCodeOf(error);
   const message = error instanceof Error ? error.message : String(error);
-  output.error(`vhost-user: ${exitCode === ExitCode.Internal ? "internal error: " : ""}${message}`);
+  output.error(
+    `${ERROR_PREFIX}${exitCode === ExitCode.Internal ? "internal error: " : ""}${message}`,
+  );
   if (error instanceof ProtocolError) output.error(PROTOCOL_REMEDY);
   if (debug && error instanceof Error) {
     output.error(error.stack ?? "");

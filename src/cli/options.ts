@@ -12,15 +12,24 @@ export function checked<T>(parse: (text: string) => T): (text: string) => T {
   };
 }
 
+/** The prefix of every error. */
+export const ERROR_PREFIX = "vhost-user: ";
+
+/** A command whose usage errors are thrown, and printed with {@link ERROR_PREFIX}. */
+export function bareCommand(name: string) {
+  return new Command(name).exitOverride().configureOutput({
+    outputError: (text, write) => write(text.replace(/^error: /, ERROR_PREFIX)),
+  });
+}
+
 /** A command that only has subcommands: options of its own would be taken away from those. */
 export function groupCommand(name: string) {
-  return new Command(name).exitOverride();
+  return bareCommand(name);
 }
 
 /** A command with the options that all have. */
 export function commonCommand(name: string) {
-  return new Command(name)
-    .exitOverride()
+  return bareCommand(name)
     .option("-v, --verbose", "print each message")
     .option("-q, --quiet", "print results and errors only")
     .option("--debug", "print stack traces");

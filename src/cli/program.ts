@@ -1,5 +1,6 @@
-import { Command } from "@commander-js/extra-typings";
+import type { Command } from "@commander-js/extra-typings";
 import type { Context } from "./context.ts";
+import { bareCommand } from "./options.ts";
 import { version } from "./version.ts";
 
 type AddCommand = (program: Command, context: Context) => void;
@@ -27,11 +28,10 @@ const COMMANDS: ReadonlyMap<string, () => Promise<AddCommand>> = new Map([
  * first word names one: what a command does is loaded when it runs.
  */
 export async function createProgram(context: Context, args: readonly string[]): Promise<Command> {
-  const program = new Command("vhost-user")
+  const program = bareCommand("vhost-user")
     .description("vhost-user without a virtual machine: test back-ends and front-ends, do real I/O")
     .version(version(), "-V, --version")
-    .showHelpAfterError("(add --help for what is possible)")
-    .exitOverride();
+    .showHelpAfterError("(add --help for what is possible)");
   const asked = COMMANDS.get(args[0] ?? "");
   for (const load of asked ? [asked] : COMMANDS.values()) (await load())(program, context);
   program.addHelpText("after", EXIT_CODES);

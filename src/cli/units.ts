@@ -1,4 +1,4 @@
-import { UsageError } from "../base/index.ts";
+import { counted, UsageError } from "../base/index.ts";
 
 const SIZES: Readonly<Record<string, number>> = {
   "": 1,
@@ -69,5 +69,5 @@ export function formatSize(bytes: number): string {
     const size = 2 ** (10 * (3 - i));
     if (bytes >= size) return `${Number((bytes / size).toFixed(2))} ${unit}`;
   }
-  return `${bytes} bytes`;
+  return counted(bytes, "byte");
 }

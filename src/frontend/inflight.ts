@@ -1,4 +1,4 @@
-import { StateError } from "../base/index.ts";
+import { counted, StateError } from "../base/index.ts";
 import { InflightRegion } from "../memory/index.ts";
 import { VirtioFeature } from "../protocol/index.ts";
 import { countInflight } from "../virtqueue/index.ts";
@@ -34,7 +34,7 @@ export class KeptInflight {
     if (index < numQueues && ring.size <= queueSize) return;
     throw new StateError(
       `reconnect: expected every queue to be made before the first is started, there is room for ` +
-        `${numQueues} queues of ${queueSize} entries, got queue ${index} with ${ring.size}`,
+        `${counted(numQueues, "queue")} of ${counted(queueSize, "entry", "entries")}, got queue ${index} with ${ring.size}`,
     );
   }
 

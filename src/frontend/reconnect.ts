@@ -1,5 +1,6 @@
 import {
   ConnectError,
+  counted,
   delay,
   NegotiationError,
   PeerClosedError,
@@ -75,7 +76,7 @@ export async function keepTrying(
       if (leftMs <= 0) {
         const reason = error instanceof Error ? error.message : String(error);
         throw new TimeoutError(
-          `the back-end did not come back within ${deadlineMs} ms (${attempts} attempts); the last one: ${reason}`,
+          `the back-end did not come back within ${deadlineMs} ms (${counted(attempts, "attempt")}); the last one: ${reason}`,
           { cause: error },
         );
       }

@@ -1,4 +1,4 @@
-import { NegotiationError } from "../base/index.ts";
+import { counted, NegotiationError } from "../base/index.ts";
 import type { GuestMemory } from "../memory/index.ts";
 import { ProtocolFeature } from "../protocol/index.ts";
 import { confirmStart, startRing, type Wishes } from "./bring-up.ts";
@@ -66,7 +66,7 @@ export class Recovery {
       if (!tracks && !ring.resubmit()) {
         throw new NegotiationError(
           `reconnect: the back-end notes nothing in flight (no VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD), ` +
-            `so the ${outstanding} requests on packed queue ${index} are lost; use split rings with it`,
+            `so the ${counted(outstanding, "request")} on packed queue ${index} are lost; use split rings with it`,
         );
       }
       const inFlight = tracks ? this.#inflight.count(queue) : outstanding;

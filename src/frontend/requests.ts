@@ -1,4 +1,4 @@
-import { ProtocolError, RemoteError } from "../base/index.ts";
+import { counted, ProtocolError, RemoteError } from "../base/index.ts";
 import type { OwnedFd } from "../os/index.ts";
 import {
   type Config,
@@ -198,12 +198,12 @@ export class FrontendRequests {
     if (reply === undefined || (reply.data.length === 0 && size > 0)) {
       throw new RemoteError(
         request,
-        `${request}: expected ${size} bytes at offset ${offset}, the peer refused; ` +
+        `${request}: expected ${counted(size, "byte")} at offset ${offset}, the peer refused; ` +
           `the device's configuration space may be smaller`,
       );
     }
     if (reply.data.length !== size) {
-      const [expected, actual] = [`${size} bytes`, `${reply.data.length} bytes`];
+      const [expected, actual] = [counted(size, "byte"), counted(reply.data.length, "byte")];
       throw new ProtocolError(
         `${request} reply: expected ${expected} of the configuration space, got ${actual}`,
         { request, field: "size", expected, actual },

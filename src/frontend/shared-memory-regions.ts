@@ -1,5 +1,5 @@
 import { fstatSync, readSync, writeSync } from "node:fs";
-import { MemoryAccessError, ProtocolError, StateError } from "../base/index.ts";
+import { counted, MemoryAccessError, ProtocolError, StateError } from "../base/index.ts";
 import type { OwnedFd } from "../os/index.ts";
 import { BackendRequest, type MMap, MMapFlag, type ShmemConfig } from "../protocol/index.ts";
 import type { BackendRequestHandlers } from "./backend-channel.ts";
@@ -56,7 +56,7 @@ export class SharedMemoryRegions {
     const count = readSync(fd.fd, out, 0, out.length, position);
     if (count < out.length) {
       throw new MemoryAccessError(
-        `shared memory region ${id}: expected ${out.length} bytes at ${offset}, the file has ${count}`,
+        `shared memory region ${id}: expected ${counted(out.length, "byte")} at ${offset}, the file has ${count}`,
       );
     }
   }
@@ -83,7 +83,7 @@ export class SharedMemoryRegions {
     );
     if (mapping === undefined) {
       throw new MemoryAccessError(
-        `shared memory region ${id}: expected ${length} bytes at ${offset} inside one mapping`,
+        `shared memory region ${id}: expected ${counted(length, "byte")} at ${offset} inside one mapping`,
       );
     }
     const position = Number(mapping.fdOffset + (offset - mapping.shmOffset));
@@ -94,7 +94,11 @@ export class SharedMemoryRegions {
     const size = this.size(shmid);
     const end = shmOffset + length;
     if (length === 0n || end > size) {
-      throw refused("shmOffset", `1 byte or more inside ${size} bytes of region ${shmid}`, end);
+      throw refused(
+        "shmOffset",
+        `1 byte or more inside ${counted(size, "byte")} of region ${shmid}`,
+        end,
+      );
     }
     if (flags > MMapFlag.Writable) throw refused("flags", "0 or 1 (writable)", flags);
     const taken = this.#mappings.find(
@@ -115,7 +119,11 @@ export class SharedMemoryRegions {
       );
     }
     if (fdOffset + length > BigInt(file.size)) {
-      throw refused("fdOffset", `an area inside the file's ${file.size} bytes`, fdOffset);
+      throw refused(
+        "fdOffset",
+        `an area inside the file's ${counted(file.size, "byte")}`,
+        fdOffset,
+      );
     }
   }
 

@@ -1,5 +1,5 @@
 import type { RecordableHistogram } from "node:perf_hooks";
-import { Deferred, DeviceError, TimeoutError } from "../base/index.ts";
+import { counted, Deferred, DeviceError, TimeoutError } from "../base/index.ts";
 import {
   type BlockQueue,
   BlockRequest,
@@ -109,7 +109,7 @@ class BlockPass {
     const start = performance.now();
     const { stallMs = DEFAULT_STALL_MS, work } = this.#options;
     const stalled = setTimeout(() => {
-      const what = `${work}: ${this.#queue.outstanding} requests not completed within ${stallMs} ms`;
+      const what = `${work}: ${counted(this.#queue.outstanding, "request")} not completed within ${stallMs} ms`;
       this.#end.reject(new StalledError(what));
     }, stallMs);
     this.#stalled = stalled;

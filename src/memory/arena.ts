@@ -1,4 +1,4 @@
-import { MemoryAccessError } from "../base/index.ts";
+import { counted, MemoryAccessError } from "../base/index.ts";
 import type { OwnedFd } from "../os/index.ts";
 import type { GuestBuffer } from "./guest-memory.ts";
 import type { MemoryHandle, Region } from "./region.ts";
@@ -91,7 +91,7 @@ export function openArena(handle: ArenaHandle): { arena: Arena; table: RegionTab
   if (view === undefined) {
     table.close();
     throw new MemoryAccessError(
-      `expected ${length} bytes of one region at 0x${userAddress.toString(16)}`,
+      `expected ${counted(length, "byte")} of one region at 0x${userAddress.toString(16)}`,
     );
   }
   const bytes = view.window.bytes.subarray(view.offset, view.offset + length);

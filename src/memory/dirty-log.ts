@@ -1,5 +1,5 @@
 import { fstatSync } from "node:fs";
-import { MemoryAccessError, StateError } from "../base/index.ts";
+import { counted, MemoryAccessError, StateError } from "../base/index.ts";
 import { EventFd, Mapping, OwnedFd } from "../os/index.ts";
 import type { Log } from "../protocol/index.ts";
 
@@ -185,8 +185,8 @@ function checkLog(
   }
   if (mmapOffset + mmapSize > BigInt(file.size)) {
     throw new MemoryAccessError(
-      `dirty log: expected a file of at least ${mmapOffset + mmapSize} bytes (mmap offset + size), ` +
-        `got ${file.size} bytes`,
+      `dirty log: expected a file of at least ${counted(mmapOffset + mmapSize, "byte")} (mmap offset + size), ` +
+        `got ${counted(file.size, "byte")}`,
     );
   }
   const alignment = Math.max(LOG_PAGE_SIZE, file.blksize);

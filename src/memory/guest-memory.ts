@@ -1,4 +1,4 @@
-import { EnvironmentError, MemoryAccessError, UsageError } from "../base/index.ts";
+import { counted, EnvironmentError, MemoryAccessError, UsageError } from "../base/index.ts";
 import { SharedMemory } from "../os/index.ts";
 import type { MemoryRegion } from "../protocol/index.ts";
 import { GuestLayout } from "./guest-layout.ts";
@@ -60,7 +60,7 @@ export class GuestMemory {
     const { size, regions = 1, mmapOffset = 0, hugePages = false } = options;
     if (!(size > 0 && size < Infinity) || !Number.isSafeInteger(regions) || regions < 1) {
       throw new UsageError(
-        `expected a memory size and a number of regions above 0, got ${size} bytes in ${regions}`,
+        `expected a memory size and a number of regions above 0, got ${counted(size, "byte")} in ${regions}`,
       );
     }
     if (!(mmapOffset >= 0) || mmapOffset % MMAP_OFFSET_STEP !== 0) {
@@ -120,7 +120,7 @@ export class GuestMemory {
     } catch (cause) {
       if (!this.#hugePages) throw cause;
       throw new EnvironmentError(
-        `expected ${size} bytes of free huge pages, the system has fewer; ` +
+        `expected ${counted(size, "byte")} of free huge pages, the system has fewer; ` +
           `as root: sysctl vm.nr_hugepages=N (see HugePages_Free and Hugepagesize in /proc/meminfo)`,
         { cause },
       );

@@ -1,5 +1,5 @@
 import { fstatSync } from "node:fs";
-import { MemoryAccessError } from "../base/index.ts";
+import { counted, MemoryAccessError } from "../base/index.ts";
 import { brokenMappings, Mapping, type OwnedFd, SharedMemory } from "../os/index.ts";
 import type { Inflight } from "../protocol/index.ts";
 import { type MemoryView, Window, WINDOW_SIZE } from "./window.ts";
@@ -146,15 +146,19 @@ function neededBytes({ numQueues, queueSize }: Inflight, packed: boolean): numbe
 function checkRegion(description: Inflight, fd: number, packed: boolean): number {
   const { mmapSize, mmapOffset, numQueues, queueSize } = description;
   if (numQueues === 0 || queueSize === 0) {
-    throw refused(`expected room for a queue, got ${numQueues} queues of ${queueSize} entries`);
+    throw refused(
+      `expected room for a queue, got ${counted(numQueues, "queue")} of ${counted(queueSize, "entry", "entries")}`,
+    );
   }
   const needed = BigInt(neededBytes(description, packed));
   if (needed > BigInt(WINDOW_SIZE)) {
-    throw refused(`expected at most ${WINDOW_SIZE} bytes, ${numQueues} queues need ${needed}`);
+    throw refused(
+      `expected at most ${WINDOW_SIZE} bytes, ${counted(numQueues, "queue")} need ${needed}`,
+    );
   }
   if (mmapSize < needed) {
     throw refused(
-      `expected at least ${needed} bytes for ${numQueues} queues of ${queueSize} entries, got ${mmapSize}`,
+      `expected at least ${counted(needed, "byte")} for ${counted(numQueues, "queue")} of ${counted(queueSize, "entry", "entries")}, got ${mmapSize}`,
     );
   }
   if (mmapOffset % 8n !== 0n) {
@@ -165,7 +169,7 @@ function checkRegion(description: Inflight, fd: number, packed: boolean): number
   // Number() below would round a larger offset; no file is that long.
   if (mmapOffset + mmapSize > BigInt(file.size)) {
     throw refused(
-      `expected a file of at least ${mmapOffset + mmapSize} bytes (mmap offset + size), got ${file.size}`,
+      `expected a file of at least ${counted(mmapOffset + mmapSize, "byte")} (mmap offset + size), got ${file.size}`,
     );
   }
   return Math.max(PAGE_SIZE, file.blksize);

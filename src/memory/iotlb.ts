@@ -1,4 +1,4 @@
-import { MemoryAccessError } from "../base/index.ts";
+import { counted, MemoryAccessError } from "../base/index.ts";
 import { IotlbPermission } from "../protocol/index.ts";
 import { type AddressSpace, Resolved } from "./address-space.ts";
 import { IotlbMisses, type MissHandler } from "./iotlb-misses.ts";
@@ -121,7 +121,7 @@ export class Iotlb implements AddressSpace {
     const table = this.#table;
     if (iova + BigInt(length) > NUMBER_LIMIT) {
       throw new MemoryAccessError(
-        `expected IOVA + size up to 2^53, got 0x${iova.toString(16)} and ${length} bytes`,
+        `expected IOVA + size up to 2^53, got 0x${iova.toString(16)} and ${counted(length, "byte")}`,
       );
     }
     table.address = Number(iova);
@@ -136,7 +136,7 @@ export class Iotlb implements AddressSpace {
       if (next === undefined || wanted !== 0) return this.#missing(wanted);
       if (next.region !== first.region || next.origin !== first.origin) {
         throw new MemoryAccessError(
-          `expected ${length} bytes from IOVA 0x${iova.toString(16)} to be contiguous in one memory region, ` +
+          `expected ${counted(length, "byte")} from IOVA 0x${iova.toString(16)} to be contiguous in one memory region, ` +
             `they are not from 0x${found.end.toString(16)} on`,
         );
       }
@@ -175,7 +175,7 @@ export class Iotlb implements AddressSpace {
       const region = this.#regions.regionAt(userAddress + done);
       if (region === undefined) {
         throw new MemoryAccessError(
-          `VHOST_USER_IOTLB_MSG: expected user address 0x${userAddress.toString(16)} + ${size} bytes inside ` +
+          `VHOST_USER_IOTLB_MSG: expected user address 0x${userAddress.toString(16)} + ${counted(size, "byte")} inside ` +
             `the memory regions, nothing is at 0x${(userAddress + done).toString(16)}`,
         );
       }
@@ -197,7 +197,7 @@ function expectRange(iova: bigint, size: bigint, userAddress: bigint, permission
   if (size === 0n || iova + size > NUMBER_LIMIT || userAddress + size > END) {
     throw new MemoryAccessError(
       `VHOST_USER_IOTLB_MSG: expected a size above 0, IOVA + size up to 2^53 and user address + size up to 2^64, ` +
-        `got IOVA 0x${iova.toString(16)}, user address 0x${userAddress.toString(16)}, ${size} bytes`,
+        `got IOVA 0x${iova.toString(16)}, user address 0x${userAddress.toString(16)}, ${counted(size, "byte")}`,
     );
   }
   if (permissions < Read || permissions > IotlbPermission.ReadWrite) {

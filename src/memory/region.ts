@@ -1,5 +1,5 @@
 import { fstatSync } from "node:fs";
-import { MemoryAccessError } from "../base/index.ts";
+import { counted, MemoryAccessError } from "../base/index.ts";
 import { Mapping, type OwnedFd } from "../os/index.ts";
 import type { MemoryRegion } from "../protocol/index.ts";
 import type { DirtyLog } from "./dirty-log.ts";
@@ -250,8 +250,8 @@ function checkRegion(region: MemoryRegion, fd: number): number {
   }
   if (BigInt(file.size) < mmapOffset + size) {
     throw new MemoryAccessError(
-      `${where}: expected a file of at least ${mmapOffset + size} bytes (mmap offset + size), ` +
-        `got ${file.size} bytes`,
+      `${where}: expected a file of at least ${counted(mmapOffset + size, "byte")} (mmap offset + size), ` +
+        `got ${counted(file.size, "byte")}`,
     );
   }
   // hugetlbfs reports its page size here, and maps nothing that is not aligned to it.

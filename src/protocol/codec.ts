@@ -1,3 +1,4 @@
+import { counted } from "../base/index.ts";
 import { ProtocolError } from "../base/errors.ts";
 
 /**
@@ -57,12 +58,12 @@ export function decodeLenient<T>(codec: Codec<T>, payload: Uint8Array): T {
 
 /** Checks the length of a payload against what its structure needs. */
 export function expectSize(name: string, payload: Uint8Array, size: number): void {
-  if (payload.byteLength !== size) throw sizeError(name, `${size} bytes`, payload);
+  if (payload.byteLength !== size) throw sizeError(name, counted(size, "byte"), payload);
 }
 
 /** The error for a payload whose length does not fit. */
 export function sizeError(name: string, expected: string, payload: Uint8Array): ProtocolError {
-  const actual = `${payload.byteLength} bytes`;
+  const actual = counted(payload.byteLength, "byte");
   return new ProtocolError(`${name}: expected ${expected}, got ${actual}`, {
     field: "size",
     expected,

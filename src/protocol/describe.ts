@@ -1,3 +1,4 @@
+import { counted } from "../base/index.ts";
 import type { Codec } from "./codec.ts";
 import type { DeviceName } from "./device-types.ts";
 import { hex } from "./fields.ts";
@@ -56,7 +57,7 @@ function contents({ direction, header, payload, device }: DescribableMessage): s
   const announced =
     header.size === payload.byteLength
       ? ""
-      : `size=${header.size} but ${payload.byteLength} bytes `;
+      : `size=${header.size} but ${counted(payload.byteLength, "byte")} `;
   if (!spec) return announced + (payload.byteLength === 0 ? "" : `payload=${hexBytes(payload)}`);
   const isReply = (header.flags & HeaderFlag.Reply) !== 0;
   const candidates = isReply ? replyCodecs(spec) : [spec.payload];
@@ -80,7 +81,7 @@ function withoutSurplus(codec: Codec<unknown>, payload: Uint8Array): string | un
   if (wanted >= payload.byteLength) return undefined;
   try {
     const value = codec.decode(payload.subarray(0, wanted));
-    return `${codec.describe(value)} surplus=${payload.byteLength - wanted} bytes`;
+    return `${codec.describe(value)} surplus=${counted(payload.byteLength - wanted, "byte")}`;
   } catch {
     return undefined;
   }

@@ -1,7 +1,9 @@
+import { counted } from "../base/index.ts";
+
 /** Bytes in hexadecimal, cut after `limit` bytes; the cut names the full length. */
 export function hexBytes(bytes: Uint8Array, limit = 32): string {
   const digits = Array.from(bytes.subarray(0, limit), (byte) =>
     byte.toString(16).padStart(2, "0"),
   ).join("");
-  return bytes.byteLength > limit ? `${digits}... (${bytes.byteLength} bytes)` : digits;
+  return bytes.byteLength > limit ? `${digits}... (${counted(bytes.byteLength, "byte")})` : digits;
 }

@@ -1,3 +1,4 @@
+import { counted } from "../base/index.ts";
 import { ProtocolError } from "../base/errors.ts";
 import type { Codec } from "./codec.ts";
 import { hex } from "./fields.ts";
@@ -81,7 +82,7 @@ function inspectHeader(header: Header, payload: Uint8Array, isReply: boolean): F
   if (isReply && (flags & HeaderFlag.NeedReply) !== 0) flagged("without need_reply");
   if ((flags & RESERVED_FLAGS) !== 0) flagged("without reserved bits");
   if (size !== payload.byteLength) {
-    const expected = `the ${payload.byteLength} bytes that follow`;
+    const expected = `the ${counted(payload.byteLength, "byte")} that follow`;
     findings.push({ kind: "size", field: "size", expected, actual: String(size) });
   }
   return findings;

@@ -1,4 +1,4 @@
-import { ProtocolError } from "../base/index.ts";
+import { counted, countedRange, ProtocolError } from "../base/index.ts";
 import type { OwnedFd } from "../os/index.ts";
 import {
   acknowledgement,
@@ -131,7 +131,7 @@ export class Answerer {
     expectDescriptors(spec, fds.length);
     if (payload.length < spec.payload.minSize) {
       throw new ProtocolError(
-        `${spec.name}: expected a payload of ${spec.payload.minSize} bytes, got ${payload.length}`,
+        `${spec.name}: expected a payload of ${counted(spec.payload.minSize, "byte")}, got ${payload.length}`,
         { request: spec.name, field: "size" },
       );
     }
@@ -165,7 +165,7 @@ function expectRequestFlags(flags: number, request: number): void {
 function expectDescriptors({ name, descriptors }: RequestSpec, count: number): void {
   if (count >= descriptors.min && count <= descriptors.max) return;
   throw new ProtocolError(
-    `${name}: expected ${descriptors.min} to ${descriptors.max} descriptors, got ${count}`,
+    `${name}: expected ${countedRange(descriptors.min, descriptors.max, "descriptor")}, got ${count}`,
     { request: name, field: "descriptors" },
   );
 }

@@ -1,4 +1,5 @@
 import {
+  counted,
   Deferred,
   PeerClosedError,
   ProtocolError,
@@ -203,7 +204,7 @@ export class Caller {
     // What is too short for a number is no number: it must not be read as "0, it worked".
     if (payload.length < due.codec.minSize) {
       throw new ProtocolError(
-        `${spec.name} reply: expected ${due.codec.minSize} bytes, got ${payload.length}`,
+        `${spec.name} reply: expected ${counted(due.codec.minSize, "byte")}, got ${payload.length}`,
         { request: spec.name, field: "size" },
       );
     }

@@ -1,6 +1,8 @@
 import { UsageError } from "../base/index.ts";
 import type { Verdict } from "./result.ts";
-import { fits } from "./select.ts";
+import type { CheckInfo } from "./check.ts";
+import { checks, frontendChecks } from "./registry.ts";
+import { fits, unknownCheck } from "./select.ts";
 
 /** A verdict that a target is known to earn, and why. */
 export interface Expectation {
@@ -20,6 +22,9 @@ export interface Baseline {
   readonly expectations: readonly Expectation[];
 }
 
+/** Every check that an expectation may name: a baseline may cover both roles. */
+const known: readonly CheckInfo[] = [...checks, ...frontendChecks];
+
 type Judged = Verdict | "XFAIL" | "XPASS";
 
 /** What a result comes to against a baseline. */
@@ -31,7 +36,7 @@ interface Measured {
 /** For {@link updateBaseline}: nobody has looked into it yet. */
 const UNCONFIRMED = "not confirmed yet";
 
-/** @throws {UsageError} the text is no baseline, or an expectation has no reason */
+/** @throws {UsageError} the text is no baseline, or an expectation names no check or has no reason */
 export function parseBaseline(text: string, path: string): Baseline {
   let value: unknown;
   try {
@@ -50,6 +55,9 @@ function parseExpectation(value: unknown, where: string): Expectation {
   const { check, verdict, reason, sometimes, version } = isRecord(value) ? value : {};
   if (typeof check !== "string" || (verdict !== "FAIL" && verdict !== "WARN")) {
     throw new UsageError(`${where}: expected "check" and "verdict" (FAIL or WARN)`);
+  }
+  if (!known.some(({ id }) => fits(id, check))) {
+    throw new UsageError(`${where}: ${unknownCheck(known, check)}`);
   }
   if (typeof reason !== "string" || reason.trim() === "") {
     throw new UsageError(`${where} (${check}): expected a reason`);

@@ -54,9 +54,9 @@ export class CheckContext extends Findings {
       socket = await this.target.connect({ timeoutMs: this.times.againMs });
     } catch (error) {
       const actual = error instanceof Error ? error.message : String(error);
-      throw new CheckFailure("expected the target to accept a connection", {
+      throw new CheckFailure("a new connection", {
         grade: "FAIL",
-        expected: "a connection",
+        expected: "the target to accept it",
         actual,
       });
     }
@@ -135,7 +135,7 @@ export class CheckContext extends Findings {
     const { written } = await ring.expectCompletion("a request");
     const fault = wrong(written);
     if (fault === undefined) return;
-    throw new CheckFailure("a request: expected it to be served well", {
+    throw new CheckFailure("a request", {
       expected: `what a ${this.kit.type} device answers`,
       actual: fault,
     });

@@ -1,3 +1,4 @@
+import { counted } from "../base/index.ts";
 import {
   describeMessage,
   type DeviceName,
@@ -53,7 +54,7 @@ export class Exchange {
 
   get lines(): readonly string[] {
     if (this.#dropped === 0) return [...this.#head, ...this.#tail];
-    return [...this.#head, `… ${this.#dropped} lines left out …`, ...this.#tail];
+    return [...this.#head, `… ${counted(this.#dropped, "line")} left out …`, ...this.#tail];
   }
 
   #add(text: string): void {

@@ -1,4 +1,4 @@
-import { delay } from "../base/index.ts";
+import { counted, delay } from "../base/index.ts";
 import {
   type DeviceName,
   FrontendRequest,
@@ -107,7 +107,8 @@ export function missing(
     ...protocolFeatureNames(protocol & ~facts.protocol),
   ];
   if (lacking.length > 0) return `not offered: ${lacking.join(", ")}`;
-  if (facts.queueNum < queues) return `needs ${queues} queues, the target has ${facts.queueNum}`;
+  if (facts.queueNum < queues)
+    return `needs ${counted(queues, "queue")}, the target has ${facts.queueNum}`;
   if (request && kitOf(facts.device) === undefined) {
     return `the suite knows no request for ${facts.device ?? "a device of unknown type"}; give --device`;
   }

@@ -56,8 +56,8 @@ export class Findings {
     const actual = alive
       ? "acknowledged with 0, and it goes on"
       : "acknowledged with 0, then closed";
-    if (!alive || served === "WARN") this.warn(`${what}: expected to be refused`, expected, actual);
+    if (!alive || served === "WARN") this.warn(what, expected, actual);
     else if (served === "INFO") this.info(`${what}: ${actual}`);
-    else this.fail(`${what}: expected to be refused`, expected, actual, "FAIL");
+    else this.fail(what, expected, actual, "FAIL");
   }
 }

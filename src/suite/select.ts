@@ -43,9 +43,14 @@ export function fits(id: string, pattern: string): boolean {
 function matcher(checks: readonly CheckInfo[], pattern: string): (check: CheckInfo) => boolean {
   const matches = ({ id }: CheckInfo): boolean => fits(id, pattern);
   if (checks.some(matches)) return matches;
+  throw new UsageError(unknownCheck(checks, pattern));
+}
+
+/** Why a pattern that names none of `checks` is refused. */
+export function unknownCheck(checks: readonly CheckInfo[], pattern: string): string {
   const sections = [...new Set(checks.map(sectionOf))].join(", ");
-  throw new UsageError(
+  return (
     `expected the id of a check (header/1), a pattern (header/*) or a section (${sections}), ` +
-      `got "${pattern}"; --list shows all`,
+    `got "${pattern}"; --list shows all`
   );
 }

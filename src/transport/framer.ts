@@ -1,4 +1,4 @@
-import { ProtocolError } from "../base/index.ts";
+import { counted, ProtocolError } from "../base/index.ts";
 import type { OwnedFd } from "../os/index.ts";
 import { decodeHeader, encodeHeader, type Header, HEADER_SIZE } from "../protocol/header.ts";
 import type { Frame } from "./channel.ts";
@@ -72,7 +72,7 @@ export class Framer {
     const header = decodeHeader(this.#buffer);
     if (header.size > this.#maxPayload) {
       throw new ProtocolError(
-        `expected a payload of at most ${this.#maxPayload} bytes, got a header announcing ${header.size} ` +
+        `expected a payload of at most ${counted(this.#maxPayload, "byte")}, got a header announcing ${header.size} ` +
           `(request ${header.request}, flags 0x${header.flags.toString(16)})`,
         { field: "size", expected: `<= ${this.#maxPayload}`, actual: String(header.size) },
       );

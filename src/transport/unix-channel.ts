@@ -1,4 +1,4 @@
-import { Deferred, PeerClosedError, StateError } from "../base/index.ts";
+import { counted, Deferred, PeerClosedError, StateError } from "../base/index.ts";
 import { type OwnedFd, Poller, type UnixSocket } from "../os/index.ts";
 import { type Direction, MAX_PAYLOAD_SIZE } from "../protocol/index.ts";
 import type { Channel, CloseReason, Frame, FrameHandler, FrameObserver } from "./channel.ts";
@@ -173,7 +173,7 @@ function endOfStream(pending: number): Error {
   return new PeerClosedError(
     pending === 0
       ? "the peer closed the connection"
-      : `the peer closed the connection in the middle of a message, after ${pending} bytes of it`,
+      : `the peer closed the connection in the middle of a message, after ${counted(pending, "byte")} of it`,
   );
 }
 

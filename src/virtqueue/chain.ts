@@ -1,3 +1,4 @@
+import { counted } from "../base/index.ts";
 import { type AddressSpace, MAX_SPANS, Resolved, SpanList } from "../memory/index.ts";
 import type { Descriptor } from "./descriptor.ts";
 import type { ChainCursor, QueueFault } from "./types.ts";
@@ -106,7 +107,7 @@ export const MISSING: QueueFault = { reason: "a translation is missing", section
 export function outside(what: string, descriptor: Descriptor, section: string): QueueFault {
   return fault(
     section,
-    `expected ${what} inside shared memory, got ${descriptor.length} bytes at guest address ${descriptor.addressText}`,
+    `expected ${what} inside shared memory, got ${counted(descriptor.length, "byte")} at guest address ${descriptor.addressText}`,
   );
 }
 

@@ -1,3 +1,5 @@
+import { counted } from "../base/index.ts";
+
 /** Buffers of one chain as the driver names them: guest addresses and lengths. Reused. */
 export class SegmentList {
   count = 0;
@@ -27,7 +29,7 @@ export class SegmentList {
   #take(length: number): number {
     const at = this.count;
     if (at === this.addresses.length) {
-      throw new RangeError(`expected at most ${at} segments in a chain, got one more`);
+      throw new RangeError(`expected at most ${counted(at, "segment")} in a chain, got one more`);
     }
     this.lengths[at] = length;
     this.count = at + 1;

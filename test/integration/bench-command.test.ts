@@ -101,7 +101,7 @@ test("bench block saves its result, and a later run is judged by it", async (t) 
 });
 
 for (const [words, message] of [
-  [["--queues", "2"], /expected 1 to 1 queues, which the device has, got 2/],
+  [["--queues", "2"], /expected 1 queue, which the device has, got 2/],
   [["--threads", "2"], /expected at most one thread a queue \(1\), got --threads 2/],
   [["--block-size", "1000"], /expected --block-size as a multiple of 512, got 1000/],
   [["--seconds", "1s", "--requests", "5"], /expected --seconds or --requests, got both/],

@@ -57,7 +57,7 @@ test("a fault fails, with the exchange, the files, and the line that repeats it"
     option,
     workspace.path(option.slice(2)),
   ]);
-  const only = ["--only", "header/1", "header/3"];
+  const only = ["--only", "header/1", "header/3", "slot/1"];
   const first = await workspace.run([
     "conform",
     path,
@@ -86,16 +86,21 @@ test("a fault fails, with the exchange, the files, and the line that repeats it"
   assert.match(run.stdout, /│ .* > VHOST_USER_GET_MAX_MEM_SLOTS\n/);
   assert.match(run.stdout, /again: vhost-user conform .*other\.sock --seed \d+ --only header\/3/);
   const report = reportOf(readFileSync(workspace.path("json-file"), "utf8"));
-  assert.equal(report.counts.FAIL, 1);
+  assert.equal(report.counts.FAIL, 2);
   assert.deepEqual(schemaFaults(schema, report), []);
   assert.deepEqual(schemaFaults(schema, { ...report, kind: "x", results: [{}] }).slice(0, 2), [
     '$.kind: expected "conformance"',
     "$.results[0]: id is missing",
   ]);
-  assert.match(readFileSync(workspace.path("junit"), "utf8"), /failures="1"/);
+  assert.match(readFileSync(workspace.path("junit"), "utf8"), /failures="2"/);
   assert.match(readFileSync(workspace.path("markdown"), "utf8"), /❌ FAIL \| header\/3/);
   assert.match(readFileSync(workspace.path("html"), "utf8"), /id="header\/3" data-verdict="FAIL"/);
   assert.match(readFileSync(workspace.path("kept/header-3.txt"), "utf8"), /GET_MAX_MEM_SLOTS/);
+  for (const file of ["junit", "markdown"]) {
+    const [told] = /.*expected request .*/.exec(readFileSync(workspace.path(file), "utf8")) ?? [];
+    assert.ok(told, `${file} has the reason`);
+    assert.doesNotMatch(told, /expected [^,]*: expected/);
+  }
 });
 
 test("shards merge into the whole; a baseline makes expected what is known", async (t) => {

@@ -92,6 +92,7 @@ for (const [args, says] of wrong) {
     assert.equal(stdout, "");
     assert.equal(code, 2);
     assert.doesNotMatch(stderr, /^\s+at /m, "a stack trace");
+    assert.match(stderr, /^(?:Usage: |vhost-user: (?!error))/, "one prefix for every error");
   });
 }
 

@@ -261,8 +261,8 @@ for (const packed of [false, true]) {
 test("numbers that make no region are refused, and the descriptor is closed", () => {
   const cases: [Partial<Inflight>, RegExp][] = [
     [{ numQueues: 0 }, /room for a queue, got 0 queues of 8/],
-    [{ queueSize: 0 }, /room for a queue, got 1 queues of 0/],
-    [{ mmapSize: 0n }, /at least 192 bytes for 1 queues of 8 entries, got 0/],
+    [{ queueSize: 0 }, /room for a queue, got 1 queue of 0/],
+    [{ mmapSize: 0n }, /at least 192 bytes for 1 queue of 8 entries, got 0/],
     [{ numQueues: 0xffff, queueSize: 0x8000, mmapSize: 1n << 62n }, /at most 1073741824 bytes/],
     [{ mmapOffset: 4n }, /multiple of 8, got 4/],
     [{ mmapOffset: 4096n }, /a file of at least 8192 bytes/],

@@ -288,7 +288,7 @@ test("a queue that is made after the first was started has no place in the regio
     handler: { done: () => undefined, failed: () => undefined },
   });
   await assert.rejects(client.startQueue(late), {
-    message: /every queue to be made before the first is started.* 1 queues of 16 entries/,
+    message: /every queue to be made before the first is started.* 1 queue of 16 entries/,
   });
 });
 

@@ -1,4 +1,4 @@
-import { ProtocolError, StateError } from "../../base/index.ts";
+import { counted, ProtocolError, StateError } from "../../base/index.ts";
 import { type Config, ConfigFlags, FrontendRequest } from "../../protocol/index.ts";
 import type { RequestHandler } from "../../session/index.ts";
 import type { BackendSession } from "../session.ts";
@@ -22,14 +22,14 @@ export function answerConfig(
     const { offset, flags, data } = payload as Config;
     if (config === undefined || offset + data.length > config.size) {
       throw new ProtocolError(
-        `VHOST_USER_SET_CONFIG: expected a range within ${config?.size ?? 0} bytes, got ${data.length} at ${offset}`,
+        `VHOST_USER_SET_CONFIG: expected a range within ${counted(config?.size ?? 0, "byte")}, got ${data.length} at ${offset}`,
         { request: "VHOST_USER_SET_CONFIG", field: "offset" },
       );
     }
     const by = flags === ConfigFlags.Migration ? "migration" : "driver";
     if (config.write(offset, data, by)) return;
     throw new StateError(
-      `VHOST_USER_SET_CONFIG: a read-only field lies in the ${data.length} bytes at ${offset}`,
+      `VHOST_USER_SET_CONFIG: a read-only field lies in the ${counted(data.length, "byte")} at ${offset}`,
     );
   });
 }

@@ -1,4 +1,4 @@
-import { ProtocolError, StateError } from "../../base/index.ts";
+import { counted, countedRange, ProtocolError, StateError } from "../../base/index.ts";
 import { InflightRegion } from "../../memory/index.ts";
 import { FrontendRequest, type Inflight, VirtioFeature } from "../../protocol/index.ts";
 import type { RequestHandler } from "../../session/index.ts";
@@ -44,7 +44,7 @@ function expectQueues(session: BackendSession, verb: "GET" | "SET", asked: Infli
     return asked;
   const request = `VHOST_USER_${verb}_INFLIGHT_FD`;
   throw new ProtocolError(
-    `${request}: expected 1 to ${maxQueues} queues of ${sizes} up to ${maxQueueSize} entries, ` +
+    `${request}: expected ${countedRange(1, maxQueues, "queue")} of ${sizes} up to ${counted(maxQueueSize, "entry", "entries")}, ` +
       `got ${numQueues} of ${queueSize}`,
     { request, field: numQueues >= 1 && numQueues <= maxQueues ? "queue size" : "num queues" },
   );

@@ -1,5 +1,5 @@
 import { type DeviceState, versionedState } from "../../backend/index.ts";
-import { UsageError } from "../../base/index.ts";
+import { counted, UsageError } from "../../base/index.ts";
 import type { BlockStorage } from "./storage.ts";
 
 /**
@@ -16,8 +16,8 @@ export function blockState(storage: BlockStorage): DeviceState {
       if (bytes === storage.size && readOnly === storage.readOnly) return;
       const kind = (only: unknown): string => (only === true ? "read-only" : "writable");
       throw new UsageError(
-        `device state: expected that of a ${kind(storage.readOnly)} disk of ${storage.size} bytes, ` +
-          `got a ${kind(readOnly)} one of ${JSON.stringify(bytes)} bytes; serve the same image at both ends`,
+        `device state: expected that of a ${kind(storage.readOnly)} disk of ${counted(storage.size, "byte")}, ` +
+          `got a ${kind(readOnly)} one of ${counted(JSON.stringify(bytes), "byte")}; serve the same image at both ends`,
       );
     },
   });

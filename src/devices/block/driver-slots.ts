@@ -1,4 +1,4 @@
-import { UsageError } from "../../base/index.ts";
+import { counted, UsageError } from "../../base/index.ts";
 import type { BufferSource, GuestBuffer } from "../../memory/index.ts";
 import { type DriverQueue, SegmentList } from "../../virtqueue/index.ts";
 import { BlockRequest, HEADER_BYTES, SECTOR_SIZE } from "./layout.ts";
@@ -111,7 +111,9 @@ export class BlockSlots {
     if (head === undefined || segments === undefined)
       throw new RangeError(`expected a slot below ${this.depth}, got ${slot}`);
     if (length > this.transferBytes) {
-      throw new RangeError(`expected at most ${this.transferBytes} bytes of data, got ${length}`);
+      throw new RangeError(
+        `expected at most ${counted(this.transferBytes, "byte")} of data, got ${length}`,
+      );
     }
     const { view, bytes } = head;
     const words = view.window.u32;
@@ -149,7 +151,7 @@ export function expectDepth(depth: number, size: number, indirect: boolean): voi
   const room = requestsIn(size, indirect);
   if (depth > 0 && depth <= room) return;
   throw new UsageError(
-    `expected a depth from 1 to ${room} for a queue of ${size} entries, got ${depth}; ` +
+    `expected a depth from 1 to ${room} for a queue of ${counted(size, "entry", "entries")}, got ${depth}; ` +
       `use a larger queue size`,
   );
 }

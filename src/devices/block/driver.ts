@@ -1,4 +1,6 @@
 import {
+  counted,
+  countedRange,
   Deferred,
   DeviceError,
   onAbort,
@@ -87,7 +89,9 @@ export class BlockDriver {
     const { queues: count = 1, depth = 16, completion = "event" } = options;
     const available = (client.features & BlockFeature.Mq) === 0n ? 1 : config.numQueues;
     if (!(count >= 1) || count > available) {
-      throw new UsageError(`expected 1 to ${available} queues, which the device has, got ${count}`);
+      throw new UsageError(
+        `expected ${countedRange(1, available, "queue")}, which the device has, got ${count}`,
+      );
     }
     const queues: BlockQueue[] = [];
     const driver = new BlockDriver(client, config, queues);
@@ -221,7 +225,7 @@ export class BlockDriver {
     }
     if (offset + length > this.size) {
       throw new UsageError(
-        `expected a range within the device's ${this.size} bytes, got ${length} bytes at ${offset}`,
+        `expected a range within the device's ${counted(this.size, "byte")}, got ${counted(length, "byte")} at ${offset}`,
       );
     }
   }

@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "node:fs";
-import { UsageError } from "../../base/index.ts";
+import { counted, UsageError } from "../../base/index.ts";
 import { fallocate, SharedMemory } from "../../os/index.ts";
 import type { Window } from "../../memory/index.ts";
 import { SECTOR_SIZE } from "./layout.ts";
@@ -93,7 +93,7 @@ export class BlockStorage {
     if (size === 0 || size % SECTOR_SIZE !== 0) {
       throw new UsageError(
         `expected an image whose size is a positive multiple of ${SECTOR_SIZE} bytes, got ${size}; ` +
-          `it is served with ${this.#size} bytes as before`,
+          `it is served with ${counted(this.#size, "byte")} as before`,
       );
     }
     this.#size = size;

@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import { UsageError } from "../../base/errors.ts";
 
 /**
@@ -47,7 +48,7 @@ export function encodeFsConfig({ tag, numRequestQueues }: FsConfig): Uint8Array 
   const encoded = new TextEncoder().encode(tag);
   if (encoded.length === 0 || encoded.length > FS_TAG_BYTES || encoded.includes(0)) {
     throw new UsageError(
-      `expected a tag of 1 to ${FS_TAG_BYTES} bytes without NUL, got ${encoded.length} bytes`,
+      `expected a tag of 1 to ${FS_TAG_BYTES} bytes without NUL, got ${counted(encoded.length, "byte")}`,
     );
   }
   const bytes = new Uint8Array(FS_CONFIG_SIZE);

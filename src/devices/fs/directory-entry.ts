@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import { ProtocolError } from "../../base/errors.ts";
 import { entry, FUSE_NAME_MAX, type FuseEntry } from "./layout.ts";
 import { isDots, isEntryName } from "./names.ts";
@@ -72,7 +73,10 @@ function decodeAll<T extends DirectoryEntry>(
   const entries: T[] = [];
   for (let at = 0; at < reply.length;) {
     if (reply.length - at < prefix + head.size) {
-      throw direntError(`whole entries`, `${reply.length - at} bytes behind the last one`);
+      throw direntError(
+        `whole entries`,
+        `${counted(reply.length - at, "byte")} behind the last one`,
+      );
     }
     const found = read(at);
     entries.push(found);
@@ -87,7 +91,7 @@ function readDirent(reply: Uint8Array, at: number, little: boolean): DirectoryEn
   if (namelen === 0 || namelen > FUSE_NAME_MAX || namelen > reply.length - start) {
     throw direntError(
       `a name of 1 to ${FUSE_NAME_MAX} bytes inside of the reply`,
-      `${namelen} bytes`,
+      counted(namelen, "byte"),
     );
   }
   const name = reply.slice(start, start + namelen);

@@ -1,4 +1,5 @@
 import {
+  counted,
   Deferred,
   ProtocolError,
   TimeoutError,
@@ -131,11 +132,21 @@ function takeReply(call: FuseCall, unique: bigint, reply: Uint8Array): Uint8Arra
   const written = reply.length;
   if (written === 0 && mayLackReply(call.opcode)) return reply;
   if (written < replyHeader.size) {
-    throw replyError(call, "len", `a reply of at least ${replyHeader.size} bytes`, `${written}`);
+    throw replyError(
+      call,
+      "len",
+      `a reply of at least ${counted(replyHeader.size, "byte")}`,
+      `${written}`,
+    );
   }
   const header = replyHeader.read(viewOf(reply), 0, true);
   if (header.len !== written) {
-    throw replyError(call, "len", `the ${written} bytes that were written`, `${header.len}`);
+    throw replyError(
+      call,
+      "len",
+      `the ${counted(written, "byte")} that were written`,
+      `${header.len}`,
+    );
   }
   if (header.unique !== unique) {
     throw replyError(call, "unique", `${unique}, as in the request`, `${header.unique}`);
@@ -146,7 +157,12 @@ function takeReply(call: FuseCall, unique: bigint, reply: Uint8Array): Uint8Arra
   }
   if (error === 0) return reply.subarray(replyHeader.size);
   if (written !== replyHeader.size) {
-    throw replyError(call, "len", `${replyHeader.size} bytes for an error`, `${written}`);
+    throw replyError(
+      call,
+      "len",
+      `${counted(replyHeader.size, "byte")} for an error`,
+      `${written}`,
+    );
   }
   throw new FsError(describeCall(call), -error);
 }
@@ -170,7 +186,7 @@ function describeCall({ opcode, nodeid, about }: FuseCall): string {
 export function encodeName(name: Uint8Array, longest: number): Uint8Array {
   if (name.length === 0 || name.length > longest || name.includes(0)) {
     throw new UsageError(
-      `expected a name of 1 to ${longest} bytes without NUL, got ${name.length} bytes`,
+      `expected a name of 1 to ${longest} bytes without NUL, got ${counted(name.length, "byte")}`,
     );
   }
   const bytes = new Uint8Array(name.length + 1);

@@ -1,4 +1,10 @@
-import { NegotiationError, UsageError, type WaitOptions } from "../../base/index.ts";
+import {
+  counted,
+  countedRange,
+  NegotiationError,
+  UsageError,
+  type WaitOptions,
+} from "../../base/index.ts";
 import type { Client } from "../../frontend/index.ts";
 import { ProtocolFeature } from "../../protocol/index.ts";
 import type { Completion } from "../../runtime/index.ts";
@@ -117,7 +123,7 @@ export class FsDriver {
     const available = config?.numRequestQueues ?? Infinity;
     if (!(queues >= 1 && queues <= available && depth >= 1 && transferBytes >= LINK_BYTES)) {
       throw new UsageError(
-        `expected 1 to ${available} queues, a depth from 1 and transfers from ${LINK_BYTES} bytes, ` +
+        `expected ${countedRange(1, available, "queue")}, a depth from 1 and transfers from ${LINK_BYTES} bytes, ` +
           `got ${queues}, ${depth} and ${transferBytes}`,
       );
     }
@@ -251,7 +257,12 @@ export class FsDriver {
   async #call<T>(call: FuseCall, reply: Struct<T>, wait?: WaitOptions): Promise<T> {
     const body = await this.#requests.call(call, wait);
     if (body.length !== reply.size) {
-      throw replyError(call, "len", `${reply.size} bytes behind the header`, `${body.length}`);
+      throw replyError(
+        call,
+        "len",
+        `${counted(reply.size, "byte")} behind the header`,
+        `${body.length}`,
+      );
     }
     return reply.read(viewOf(body), 0, true);
   }
@@ -268,7 +279,12 @@ async function negotiateFuse(requests: FuseCaller, wait?: WaitOptions): Promise<
   const call: FuseCall = { opcode: FuseOpcode.Init, nodeid: 0n, args, room: initReply.size };
   const body = await requests.call(call, wait);
   if (body.length < SHORT_INIT_REPLY) {
-    throw replyError(call, "len", `${initReply.size} bytes behind the header`, `${body.length}`);
+    throw replyError(
+      call,
+      "len",
+      `${counted(initReply.size, "byte")} behind the header`,
+      `${body.length}`,
+    );
   }
   const whole = new Uint8Array(initReply.size);
   whole.set(body);

@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import { DhcpType, dhcpOf } from "./dhcp.ts";
 import {
   ArpOperation,
@@ -17,10 +18,10 @@ import {
  */
 export function describeFrame(frame: Uint8Array): string {
   const ethernet = decodeEthernet(frame);
-  if (ethernet === undefined) return `no Ethernet frame, ${frame.length} bytes`;
+  if (ethernet === undefined) return `no Ethernet frame, ${counted(frame.length, "byte")}`;
   const { source, destination, vlan } = ethernet;
   const tag = vlan === undefined ? "" : ` vlan ${vlan}`;
-  return `${source} > ${destination}${tag} ${contents(frame)}, ${frame.length} bytes`;
+  return `${source} > ${destination}${tag} ${contents(frame)}, ${counted(frame.length, "byte")}`;
 }
 
 function contents(frame: Uint8Array): string {

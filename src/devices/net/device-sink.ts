@@ -1,4 +1,4 @@
-import { UsageError } from "../../base/index.ts";
+import { counted, UsageError } from "../../base/index.ts";
 import type { Device, RunningQueue } from "../../backend/index.ts";
 import type { RingServer, WorkerPart } from "../../runtime/index.ts";
 import { SpanList } from "../../memory/index.ts";
@@ -107,7 +107,7 @@ export class NetSinkServer implements RingServer {
   #tooShort(queue: DeviceQueue, length: number): void {
     const { headerBytes } = this;
     queue.fail(
-      `expected a packet with a header of ${headerBytes} bytes, got ${headerBytes + length} bytes`,
+      `expected a packet with a header of ${counted(headerBytes, "byte")}, got ${counted(headerBytes + length, "byte")}`,
       "5.1.6",
     );
   }

@@ -1,4 +1,4 @@
-import { UsageError } from "../../base/index.ts";
+import { counted, countedRange, UsageError } from "../../base/index.ts";
 import type { Device, DeviceConfig, DeviceState, RunningQueue } from "../../backend/index.ts";
 import { netState } from "./device-state.ts";
 import { rarpRequest, VLAN_HEADER_BYTES } from "./build-frame.ts";
@@ -111,7 +111,7 @@ export class NetDevice implements Device {
     } = options;
     const most = control === undefined ? MAX_PAIRS : MAX_PAIRS - 1;
     if (!Number.isInteger(queuePairs) || queuePairs < 1 || queuePairs > most)
-      throw new UsageError(`expected 1 to ${most} queue pairs, got ${queuePairs}`);
+      throw new UsageError(`expected ${countedRange(1, most, "queue pair")}, got ${queuePairs}`);
     if (!Number.isInteger(backlogFrames) || backlogFrames < 1)
       throw new UsageError(`expected a backlog of at least 1 frame, got ${backlogFrames}`);
     this.queueNum = queuePairs;
@@ -238,7 +238,7 @@ export class NetDevice implements Device {
     const counters = this.#counters;
     if (chain.readableBytes < headerBytes) {
       queue.fail(
-        `expected a packet with a header of ${headerBytes} bytes, got ${chain.readableBytes} bytes`,
+        `expected a packet with a header of ${counted(headerBytes, "byte")}, got ${counted(chain.readableBytes, "byte")}`,
         "5.1.6",
       );
       return;

@@ -1,4 +1,4 @@
-import { DeviceError, UsageError } from "../../base/index.ts";
+import { counted, DeviceError, UsageError } from "../../base/index.ts";
 import type { Client, ClientQueue } from "../../frontend/index.ts";
 import type { GuestBuffer } from "../../memory/index.ts";
 import type { Completion } from "../../runtime/index.ts";
@@ -93,7 +93,7 @@ export class DriverControl {
   async #send(cls: number, command: number, data: Uint8Array): Promise<void> {
     if (data.length > COMMAND_BYTES - 2) {
       throw new UsageError(
-        `expected at most ${COMMAND_BYTES - 2} bytes in a control command, got ${data.length}`,
+        `expected at most ${counted(COMMAND_BYTES - 2, "byte")} in a control command, got ${data.length}`,
       );
     }
     const before = this.#last;
@@ -118,7 +118,7 @@ export class DriverControl {
     await done;
     const ack = bytes[COMMAND_BYTES];
     if (ack === ControlAck.Ok) return;
-    const what = `control command ${cls}/${command} of ${data.length} bytes`;
+    const what = `control command ${cls}/${command} of ${counted(data.length, "byte")}`;
     throw new DeviceError(ack, `the device refused ${what}: answer ${ack}, expected 0`);
   }
 }

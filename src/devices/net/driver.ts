@@ -1,4 +1,4 @@
-import { UsageError } from "../../base/index.ts";
+import { countedRange, UsageError } from "../../base/index.ts";
 import type { Client } from "../../frontend/index.ts";
 import { ProtocolFeature } from "../../protocol/index.ts";
 import type { Completion } from "../../runtime/index.ts";
@@ -87,7 +87,9 @@ export class NetDriver {
     } = options;
     const [least, most] = [LONG_HEADER_BYTES + 1, LONG_HEADER_BYTES + MAX_FRAME_BYTES];
     if (!Number.isInteger(bufferBytes) || bufferBytes < least || bufferBytes > most)
-      throw new UsageError(`expected buffers of ${least} to ${most} bytes, got ${bufferBytes}`);
+      throw new UsageError(
+        `expected buffers of ${countedRange(least, most, "byte")}, got ${bufferBytes}`,
+      );
     await expectQueuePairs(client, queuePairs);
     if (control && (client.features & NetFeature.CtrlVq) === 0n)
       throw new UsageError(
@@ -187,7 +189,7 @@ export async function expectQueuePairs(client: Client, wanted: number): Promise<
   const available = isMulti && isCounted ? Number(await client.requests.getQueueNum()) : 1;
   if (wanted > available) {
     throw new UsageError(
-      `expected 1 to ${available} queue pairs, which the device has, got ${wanted}`,
+      `expected ${countedRange(1, available, "queue pair")}, which the device has, got ${wanted}`,
     );
   }
 }

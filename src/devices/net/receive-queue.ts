@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import type { RunningQueue } from "../../backend/index.ts";
 import {
   type ChainCursor,
@@ -128,7 +129,7 @@ export class ReceiveQueue {
       if (!queue.next(chain)) return "later";
       if (chain.writableBytes < headerBytes) {
         queue.fail(
-          `expected a receive buffer of at least ${headerBytes} bytes, got ${chain.writableBytes}`,
+          `expected a receive buffer of at least ${counted(headerBytes, "byte")}, got ${chain.writableBytes}`,
           "5.1.6.3.1",
         );
         return "later";

@@ -1,4 +1,4 @@
-import { MemoryAccessError, RemoteError } from "../../base/index.ts";
+import { counted, MemoryAccessError, RemoteError } from "../../base/index.ts";
 import { createPipe, readPipe, writePipe } from "../../os/index.ts";
 import { MigrationPhase, TransferDirection } from "../../protocol/index.ts";
 import type { OwnedFd } from "../../os/index.ts";
@@ -35,7 +35,7 @@ export async function saveDeviceState(
     length += chunk.length;
     if (length > maxBytes) {
       throw new MemoryAccessError(
-        `device state: expected at most ${maxBytes} bytes from the back-end, got more`,
+        `device state: expected at most ${counted(maxBytes, "byte")} from the back-end, got more`,
       );
     }
     chunks.push(chunk);

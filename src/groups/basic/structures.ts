@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import {
   config,
   cryptoSession,
@@ -110,7 +111,7 @@ export const structureCases: readonly TestCase[] = [
     },
   },
   ...SIZES.map(([name, { minSize }, bytes]) => ({
-    title: `Structure size is correct: ${name} (${bytes} bytes)`,
+    title: `Structure size is correct: ${name} (${counted(bytes, "byte")})`,
     run: () => expectEqual(name, minSize, bytes),
   })),
 ];

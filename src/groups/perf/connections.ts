@@ -1,4 +1,5 @@
 import { createHistogram } from "node:perf_hooks";
+import { counted } from "../../base/index.ts";
 import { Client } from "../../frontend/index.ts";
 import { CONNECTION_PHASES, timeConnection } from "../../load/index.ts";
 import { expectEqual, type TestCase } from "../engine.ts";
@@ -27,7 +28,7 @@ export const connectionCases: readonly TestCase[] = [
         const timing = await timeConnection(path, { signal: context.signal, timeoutMs: 5000 });
         for (const { phase, histogram } of histograms) record(histogram, timing[phase]);
       }
-      context.note(`${connections} connections`);
+      context.note(counted(connections, "connection"));
       for (const { phase, histogram } of histograms) {
         context.note(`${phase.padEnd(16)} ${percentilesUs(histogram)}`);
       }
@@ -48,7 +49,7 @@ export const connectionCases: readonly TestCase[] = [
       const seconds = (performance.now() - start) / 1000;
       expectEqual("sessions", latency.count, RECONNECTS);
       context.note(
-        `${(RECONNECTS / seconds).toFixed(0)} sessions a second, each ${percentilesUs(latency)}`,
+        `${counted((RECONNECTS / seconds).toFixed(0), "session")} a second, each ${percentilesUs(latency)}`,
       );
     },
   },

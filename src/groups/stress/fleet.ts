@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { counted } from "../../base/index.ts";
 import type { TestContext } from "../engine.ts";
 import { StressChild } from "./child.ts";
 import { ClientFleet, type FleetHost } from "./client-fleet.ts";
@@ -58,7 +59,7 @@ export function diskBytes(clients: number): number {
 export function expectAll({ done, failures }: Outcome, expected: number, what: string): void {
   if (done === expected) return;
   const worst = Object.entries(failures).toSorted((a, b) => b[1] - a[1]);
-  const reasons = worst.slice(0, 3).map(([text, count]) => `${count} times ${text}`);
+  const reasons = worst.slice(0, 3).map(([text, count]) => `${counted(count, "time")} ${text}`);
   throw new Error(`${what}: expected ${expected}, got ${done}: ${reasons.join("; ")}`);
 }
 

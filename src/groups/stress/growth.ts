@@ -1,3 +1,5 @@
+import { counted } from "../../base/index.ts";
+
 /** Growth from the first to the last value along the line that fits them best. */
 export function slope(values: readonly number[]): number {
   const n = values.length;
@@ -81,7 +83,7 @@ export function growthFaults({ rounds, first, last, ...growth }: Growth): string
     .filter((field) => growth[field] >= limits[field])
     .map(
       (field) =>
-        `${names[field]} grow: from ${first[field]} to ${last[field]} in ${rounds} rounds, ` +
+        `${names[field]} grow: from ${first[field]} to ${last[field]} in ${counted(rounds, "round")}, ` +
         `${growth[field].toFixed(0)} along the line that fits best`,
     );
 }

@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import {
   expectEqual,
   expectThat,
@@ -34,7 +35,7 @@ const concurrentCase: TestCase = {
     expectEqual("sessions at once", peak.sessions, clients);
     const peakClient = await fleet.clientUsage();
     context.note(
-      `${clients} clients in ${fleet.clients.length} processes connected in ${(opened - start).toFixed(0)} ms`,
+      `${counted(clients, "client")} in ${counted(fleet.clients.length, "process", "processes")} connected in ${(opened - start).toFixed(0)} ms`,
     );
     expectFewDescriptors(context, "back-end", idle, peak);
     expectFewDescriptors(context, "client process", idleClient, peakClient);
@@ -51,7 +52,7 @@ const concurrentCase: TestCase = {
 function expectFewDescriptors(context: TestContext, who: string, idle: Usage, peak: Usage): void {
   const perSession = (peak.descriptors - idle.descriptors) / (peak.sessions - idle.sessions);
   context.note(
-    `peak of the ${who}: ${peak.descriptors} descriptors, ${perSession.toFixed(2)} for each of ${peak.sessions} sessions`,
+    `peak of the ${who}: ${counted(peak.descriptors, "descriptor")}, ${perSession.toFixed(2)} for each of ${counted(peak.sessions, "session")}`,
   );
   expectThat(
     perSession <= DESCRIPTORS_PER_SESSION,

@@ -1,5 +1,5 @@
 import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
-import { DeviceError, UsageError } from "../../base/index.ts";
+import { counted, countedRange, DeviceError, UsageError } from "../../base/index.ts";
 import {
   BLOCK_DRIVER_FEATURES,
   BLOCK_CONFIG_SIZE,
@@ -148,11 +148,13 @@ async function expectDevice(client: Client, options: BlockBenchOptions): Promise
   const capacity = Number(config.capacity) * SECTOR_SIZE;
   const available = (client.features & BlockFeature.Mq) === 0n ? 1 : config.numQueues;
   if (queues > available)
-    throw new UsageError(`expected 1 to ${available} queues, which the device has, got ${queues}`);
+    throw new UsageError(
+      `expected ${countedRange(1, available, "queue")}, which the device has, got ${queues}`,
+    );
   const size = options.size ?? capacity;
   if (size > capacity || size < blockBytes * queues) {
     throw new UsageError(
-      `expected a size from ${blockBytes * queues} (one block a queue) to the device's ${capacity} bytes, got ${size}`,
+      `expected a size from ${blockBytes * queues} (one block a queue) to the device's ${counted(capacity, "byte")}, got ${size}`,
     );
   }
   const isReadOnly = (client.features & BlockFeature.ReadOnly) !== 0n;

@@ -1,4 +1,5 @@
 import type { RecordableHistogram } from "node:perf_hooks";
+import { counted } from "../../base/index.ts";
 import {
   BlockRequest,
   BlockSlots,
@@ -253,7 +254,7 @@ export class BlockLoad implements RingDriver {
 
   #fail(slot: number, what: string): void {
     const work = this.#reads[slot] === 1 ? "reading" : "writing";
-    this.#failure ??= `${work} ${this.#spec.blockBytes} bytes at byte ${this.#position[slot]}: ${what}`;
+    this.#failure ??= `${work} ${counted(this.#spec.blockBytes, "byte")} at byte ${this.#position[slot]}: ${what}`;
     this.#ended = true;
   }
 }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { resolve } from "node:path";
-import { UsageError } from "../../base/index.ts";
+import { counted, UsageError } from "../../base/index.ts";
 import type { Accelerator } from "../programs/qemu-options.ts";
 import { qemuNetArguments } from "../programs/qemu-net.ts";
 import { storageDaemonArguments } from "../programs/storage-daemon.ts";
@@ -53,11 +53,13 @@ export function checkServerOptions(options: ServerOptions): ServerOptions {
   const length = Buffer.byteLength(socket);
   if (length > longestSocketPath) {
     throw new UsageError(
-      `${socket}: expected a socket path of at most ${longestSocketPath} bytes, got ${length}; choose a shorter one with --socket`,
+      `${socket}: expected a socket path of at most ${counted(longestSocketPath, "byte")}, got ${length}; choose a shorter one with --socket`,
     );
   }
   if (memory < 1 << 20 || memory % (1 << 20) !== 0) {
-    throw new UsageError(`expected whole MiB of memory, at least 1M, got ${memory} bytes`);
+    throw new UsageError(
+      `expected whole MiB of memory, at least 1M, got ${counted(memory, "byte")}`,
+    );
   }
   if (kind === "net" && image !== undefined) {
     throw new UsageError("expected --image with --kind block, got --kind net: it has no disk");

@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import { MAX_PAYLOAD_SIZE, fieldError, sizeError } from "../codec.ts";
 import type { Codec } from "../codec.ts";
 import { u32, viewOf } from "../fields.ts";
@@ -60,7 +61,11 @@ export const config: Codec<Config> = {
     const { offset, size, flags } = readLayout(prefix, viewOf(payload), 0);
     if (size > MAX_DATA) throw fieldError(NAME, "size", `at most ${MAX_DATA}`, String(size));
     if (payload.byteLength !== PREFIX + size) {
-      throw sizeError(NAME, `${PREFIX + size} bytes for a size field of ${size}`, payload);
+      throw sizeError(
+        NAME,
+        `${counted(PREFIX + size, "byte")} for a size field of ${size}`,
+        payload,
+      );
     }
     return { offset, flags, data: payload.slice(PREFIX) };
   },

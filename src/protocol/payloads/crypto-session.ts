@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import { expectSize, fieldError } from "../codec.ts";
 import type { Codec } from "../codec.ts";
 import { hex, u32, u64, u8, viewOf } from "../fields.ts";
@@ -114,7 +115,9 @@ function readKey(place: KeyPlace, view: DataView, payload: Uint8Array): Uint8Arr
 
 function writeKey(place: KeyPlace, view: DataView, bytes: Uint8Array, key: Uint8Array): void {
   if (key.byteLength > place.max) {
-    throw new RangeError(`${place.name} has at most ${place.max} bytes, not ${key.byteLength}`);
+    throw new RangeError(
+      `${place.name} has at most ${counted(place.max, "byte")}, not ${key.byteLength}`,
+    );
   }
   place.length.write(view, 0, key.byteLength);
   bytes.set(key, place.offset);

@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import { fieldError, sizeError } from "../codec.ts";
 import type { Codec } from "../codec.ts";
 import { viewOf } from "../fields.ts";
@@ -72,7 +73,11 @@ export const memoryTable: Codec<MemoryTable> = {
     }
     const xen = isXen(count, payload);
     if (!xen && payload.byteLength !== PREFIX + count * REGION_SIZE) {
-      throw sizeError(NAME, `${PREFIX + count * REGION_SIZE} bytes for ${count} regions`, payload);
+      throw sizeError(
+        NAME,
+        `${PREFIX + count * REGION_SIZE} bytes for ${counted(count, "region")}`,
+        payload,
+      );
     }
     const step = xen ? XEN_REGION_SIZE : REGION_SIZE;
     const regions: MemoryRegion[] = [];

@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import type { ConformanceReport, ConformanceResult, ConformanceVerdict } from "./model.ts";
 import { conformanceTotals } from "./text.ts";
 
@@ -39,7 +40,8 @@ export function conformanceMarkdown(report: ConformanceReport): string {
 
 function details({ id, verdict, exchange, repeat }: ConformanceResult): string[] {
   const left = exchange.length - EXCHANGE_LINES;
-  const lines = left > 0 ? [`… ${left} lines before …`, ...exchange.slice(left)] : exchange;
+  const lines =
+    left > 0 ? [`… ${counted(left, "line")} before …`, ...exchange.slice(left)] : exchange;
   return [
     `<details><summary>${id}: ${verdict}</summary>`,
     "",

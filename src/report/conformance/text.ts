@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import { CONFORMANCE_VERDICTS, type ConformanceResult, type ConformanceVerdict } from "./model.ts";
 
 /** What a person has to look into. */
@@ -36,10 +37,13 @@ export function conformanceLines(
 export function conformanceTotals(counts: Readonly<Record<ConformanceVerdict, number>>): string {
   const all = CONFORMANCE_VERDICTS.reduce((sum, verdict) => sum + counts[verdict], 0);
   const parts = CONFORMANCE_VERDICTS.filter((verdict) => counts[verdict] > 0);
-  return `${all} checks: ${parts.map((verdict) => `${counts[verdict]} ${verdict}`).join(", ")}`;
+  return `${counted(all, "check")}: ${parts.map((verdict) => `${counts[verdict]} ${verdict}`).join(", ")}`;
 }
 
 function lastLines(lines: readonly string[]): readonly string[] {
   if (lines.length <= TERMINAL_LINES) return lines;
-  return [`… ${lines.length - TERMINAL_LINES} lines before …`, ...lines.slice(-TERMINAL_LINES)];
+  return [
+    `… ${counted(lines.length - TERMINAL_LINES, "line")} before …`,
+    ...lines.slice(-TERMINAL_LINES),
+  ];
 }

@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import {
   BlockFeature,
   BlockRequest,
@@ -51,7 +52,7 @@ export const blk: readonly Check[] = [
     async run(t) {
       const { config } = await diskOf(t);
       t.expectThat("capacity", config.capacity > 0n, "at least one sector", config.capacity);
-      t.info(`${config.capacity} sectors`);
+      t.info(counted(config.capacity, "sector"));
       if ((t.facts.virtio & BlockFeature.BlockSize) === 0n) return;
       const { blkSize } = config;
       const right = blkSize >= SECTOR_SIZE && (blkSize & (blkSize - 1)) === 0;
@@ -75,7 +76,12 @@ export const blk: readonly Check[] = [
           await disk.write(BigInt(at), bytes);
           const back = await disk.read(BigInt(at), length);
           const same = Buffer.compare(back, bytes) === 0;
-          t.expectThat(`${length} bytes at sector ${at}`, same, "the same bytes", "others");
+          t.expectThat(
+            `${counted(length, "byte")} at sector ${at}`,
+            same,
+            "the same bytes",
+            "others",
+          );
         });
       }
     },
@@ -230,7 +236,7 @@ export const blk: readonly Check[] = [
       const hand = new HandSplit(t, up.session, up.ring);
       const head = hand.chain(cutInto(piecesOf(request), pieces));
       const wrong = await hand.attempt(head, request);
-      t.expectThat(`${segMax} segments`, wrong === undefined, "served", wrong);
+      t.expectThat(counted(segMax, "segment"), wrong === undefined, "served", wrong);
     },
   },
   {

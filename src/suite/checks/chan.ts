@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import { FrontendRequest, ProtocolFeature } from "../../protocol/index.ts";
 import type { Check } from "../check.ts";
 import { BackChannel } from "../drive/back-channel.ts";
@@ -49,7 +50,7 @@ export const chan: readonly Check[] = [
       // What it had to say came before this answer, or comes soon.
       await session.alive();
       await session.pause(t.times.callMs / 20);
-      t.info(`${channel.count} messages`);
+      t.info(counted(channel.count, "message"));
       t.expect("what is wrong with them", channel.wrong, []);
     },
   },

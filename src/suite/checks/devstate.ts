@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import { FuseOpcode } from "../../devices/fs/opcodes.ts";
 import { createPipe, type OwnedFd } from "../../os/index.ts";
 import { FrontendRequest, ProtocolFeature, TransferDirection } from "../../protocol/index.ts";
@@ -98,7 +99,7 @@ export const devstate: readonly Check[] = [
       const end = await beginState(t, session, Save);
       const right = end.reply === 0x100n || end.reply === 0n;
       t.expectThat("the reply", right, "0x100, or 0 with a descriptor", end.reply);
-      t.info(`${(await end.read()).length} bytes`);
+      t.info(counted((await end.read()).length, "byte"));
     },
   },
   {
@@ -174,7 +175,7 @@ export const devstate: readonly Check[] = [
     async run(t) {
       const { session } = await stopped(t);
       const state = await saved(t, session);
-      if (state.length < 2) t.skip(`a state of ${state.length} bytes has no half`);
+      if (state.length < 2) t.skip(`a state of ${counted(state.length, "byte")} has no half`);
       const half = state.subarray(0, state.length >> 1);
       const value = await loaded(t, await fresh(t), half);
       t.expectThat("CHECK_DEVICE_STATE", value !== 0n, "an error", value);
@@ -193,7 +194,7 @@ export const devstate: readonly Check[] = [
       for (const wrong of state.length === 0 ? [noise] : [noise, Buffer.alloc(0)]) {
         const session = await fresh(t);
         const value = await loaded(t, session, wrong);
-        t.expectThat(`after ${wrong.length} bytes`, value !== 0n, "an error", value);
+        t.expectThat(`after ${counted(wrong.length, "byte")}`, value !== 0n, "an error", value);
         await t.survive(session);
       }
     },

@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import {
   FrontendRequest,
   HeaderFlag,
@@ -228,7 +229,7 @@ export const feReactions: readonly FrontendCheck[] = [
         const view = Buffer.from(payload);
         const [offset, size] = [view.readUInt32LE(0), view.readUInt32LE(4)];
         t.expect("size of GET_CONFIG", header.size, 12 + size);
-        if (offset + size > 256) t.info(`it reads ${size} bytes at ${offset}`);
+        if (offset + size > 256) t.info(`it reads ${counted(size, "byte")} at ${offset}`);
       }
     },
   },

@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import {
   BackendRequest,
   FrontendRequest,
@@ -242,7 +243,7 @@ export const fe: readonly FrontendCheck[] = [
             const start = guest ? guestAddress : userAddress;
             return address >= start && address + BigInt(bytes) <= start + size;
           });
-          t.expectThat(what, inside, `${bytes} bytes within a region`, text);
+          t.expectThat(what, inside, `${counted(bytes, "byte")} within a region`, text);
         }
       }
     },

@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import { BlockFeature } from "../../devices/block/layout.ts";
 import { NetFeature } from "../../devices/net/layout.ts";
 import {
@@ -276,8 +277,15 @@ export const features: readonly Check[] = [
       }
       const mq = t.facts.device === "net" ? NetFeature.Mq : BlockFeature.Mq;
       const offered = ((await session.call(GetFeatures)) & mq) !== 0n;
-      t.info(`${queueNum} queues or pairs, ${offered ? "MQ offered" : "MQ not offered"}`);
-      t.expectThat("MQ", offered || queueNum <= 1, "offered, or one queue", `${queueNum} queues`);
+      t.info(
+        `${counted(queueNum, "queue")} or pairs, ${offered ? "MQ offered" : "MQ not offered"}`,
+      );
+      t.expectThat(
+        "MQ",
+        offered || queueNum <= 1,
+        "offered, or one queue",
+        counted(queueNum, "queue"),
+      );
     },
   },
   {

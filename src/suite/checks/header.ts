@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import { FrontendRequest, HeaderFlag, ProtocolFeature } from "../../protocol/index.ts";
 import type { Check } from "../check.ts";
 import type { CheckContext } from "../context.ts";
@@ -29,14 +30,14 @@ async function reads(t: CheckContext, size: number): Promise<boolean> {
   t.closeSessions();
   const session = await t.sess();
   await session.send(GetFeatures, new Uint8Array(size));
-  return (await session.answerOrEnd(`a payload of ${size} bytes`)) !== "closed";
+  return (await session.answerOrEnd(`a payload of ${counted(size, "byte")}`)) !== "closed";
 }
 
 /** A request whose payload has another size than its structure; refused, or served and warned of. */
 async function wrongSize(t: CheckContext, request: number, payload: Uint8Array): Promise<void> {
   const session = await t.neg();
   const attempt = await session.attempt(request, payload);
-  const what = `${nameOf(request)} with ${payload.length} bytes`;
+  const what = `${nameOf(request)} with ${counted(payload.length, "byte")}`;
   t.reject(what, attempt, { served: "WARN" });
   if (!attempt.alive) await t.again();
   t.closeSessions();
@@ -218,7 +219,7 @@ export const header: readonly Check[] = [
         "resident memory",
         grown < 16 << 20,
         "less than 16 MiB more",
-        `${grown} bytes more`,
+        `${counted(grown, "byte")} more`,
       );
       await t.again();
     },
@@ -235,7 +236,9 @@ export const header: readonly Check[] = [
         if (await reads(t, middle)) low = middle;
         else high = middle;
       }
-      t.info(`largest payload that is read: ${low === 65_535 ? "65535 or more" : low} bytes`);
+      t.info(
+        `largest payload that is read: ${counted(low === 65_535 ? "65535 or more" : low, "byte")}`,
+      );
     },
   },
   {

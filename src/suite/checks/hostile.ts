@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import { VirtioFeature } from "../../protocol/index.ts";
 import { DescriptorFlag } from "../../virtqueue/index.ts";
 import type { Check } from "../check.ts";
@@ -197,7 +198,12 @@ export const hostile: readonly Check[] = [
         return { ...piece, length: 0xffff_ffff };
       });
       const grown = resident() - before;
-      t.expectThat("resident memory", grown < GIB, "less than 1 GiB more", `${grown} bytes more`);
+      t.expectThat(
+        "resident memory",
+        grown < GIB,
+        "less than 1 GiB more",
+        `${counted(grown, "byte")} more`,
+      );
     },
   },
   attacks("hostile/13", "a descriptor of no bytes does no harm", "VIRTIO 2.7.5", [

@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../protocol/index.ts";
 import type { Check } from "../check.ts";
 import type { CheckContext } from "../context.ts";
@@ -219,7 +220,8 @@ export const inflight: readonly Check[] = [
             "as it should be",
           );
           out.delete(done.token);
-          if (out.size > 0) done = await ring.expectCompletion(`one of ${out.size} requests`);
+          if (out.size > 0)
+            done = await ring.expectCompletion(`one of ${counted(out.size, "request")}`);
         }
       }
     },

@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import type { GuestBuffer } from "../../memory/index.ts";
 import {
   IotlbPermission,
@@ -35,7 +36,9 @@ function bufferOf({ writable, readable }: ProbeRequest): GuestBuffer {
 /** The buffer that a request has written, of more bytes than that. */
 function writtenBuffer(t: CheckContext, { writable }: ProbeRequest, bytes = 0): GuestBuffer {
   const found = writable.find((buffer) => buffer.bytes.length > bytes);
-  return found ?? t.skip(`a ${t.kit.type} request has no more than ${bytes} bytes written`);
+  return (
+    found ?? t.skip(`a ${t.kit.type} request has no more than ${counted(bytes, "byte")} written`)
+  );
 }
 
 const isPoison = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === POISON);
@@ -80,7 +83,7 @@ export const iotlb: readonly Check[] = [
     async run(t) {
       const { request, iommu } = await upBehindIommu(t);
       for (let i = 0; i < 3; i += 1) await request();
-      t.info(`${iommu.asked.length} misses`);
+      t.info(counted(iommu.asked.length, "miss", "misses"));
     },
   },
   {

@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import { EventFd } from "../../os/index.ts";
 import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../protocol/index.ts";
 import type { Check } from "../check.ts";
@@ -55,7 +56,7 @@ export const mq: readonly Check[] = [
       t.expectThat("queues", count >= 1n, "at least 1", count);
       const again = await session.call(GetQueueNum);
       if (again !== count) t.warn("queues, asked again", String(count), again);
-      t.info(`${count} queues`);
+      t.info(counted(count, "queue"));
     },
   },
   {
@@ -67,7 +68,7 @@ export const mq: readonly Check[] = [
     async run(t) {
       const { memory, takers } = await upAll(t);
       for (const ring of takers) await t.request(ring, memory);
-      t.info(`${takers.length} rings that take requests`);
+      t.info(`${counted(takers.length, "ring")} that take requests`);
     },
   },
   {

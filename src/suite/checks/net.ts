@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import { GSO_NONE, LONG_HEADER_BYTES, NetFeature } from "../../devices/net/layout.ts";
 import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../protocol/index.ts";
 import type { Check } from "../check.ts";
@@ -115,7 +116,9 @@ export const net: readonly Check[] = [
       const echo = await echoOf(t, { bufferBytes: SMALL_BUFFER });
       await echo.transmit(echo.frame(MIDDLE_FRAME));
       const packet = await echo.receive(t.times.callMs / 10);
-      t.info(packet === undefined ? "dropped" : `${packet.bytes.length} bytes of it arrive`);
+      t.info(
+        packet === undefined ? "dropped" : `${counted(packet.bytes.length, "byte")} of it arrive`,
+      );
       const { overlongCompletions } = echo.receiving.queue;
       t.expect("buffers with a used length beyond their room", overlongCompletions, 0);
       await t.survive(echo.up.session, echo.up.memory);
@@ -298,7 +301,7 @@ export const net: readonly Check[] = [
       const last = echo.frame();
       await echo.transmit(last);
       const passed = (await echo.until(last)).includes(larger);
-      t.expectThat(`a frame of ${larger.length} bytes`, !passed, "dropped", "it comes");
+      t.expectThat(`a frame of ${counted(larger.length, "byte")}`, !passed, "dropped", "it comes");
     },
   },
 ];

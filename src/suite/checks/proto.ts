@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import { NetFeature } from "../../devices/net/layout.ts";
 import {
   FrontendRequest,
@@ -262,7 +263,7 @@ export const proto: readonly Check[] = [
     async run(t) {
       const isNet = t.facts.device === "net";
       const session = await t.neg(t.usualVirtio | (isNet ? NetFeature.Mtu : 0n), 0n);
-      t.info(`${await session.call(FrontendRequest.GetQueueNum)} queues`);
+      t.info(counted(await session.call(FrontendRequest.GetQueueNum), "queue"));
       for (const [request, feature, virtio, payload] of isNet ? OFFER_SUFFICES : []) {
         const offered = (t.facts.protocol & feature) !== 0n;
         if (!offered || (session.virtio & virtio) !== virtio) continue;

@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import { FrontendRequest, type MemoryRegion, ProtocolFeature } from "../../protocol/index.ts";
 import type { Check } from "../check.ts";
 import type { CheckContext } from "../context.ts";
@@ -56,7 +57,7 @@ async function wrongDescriptors(t: CheckContext, count: number): Promise<void> {
   const session = await negotiated(t);
   const fds = memory.fds.slice(0, count);
   const [region] = memory.table.regions;
-  t.reject(`${count} descriptors`, await session.attempt(AddMemReg, { region }, { fds }));
+  t.reject(counted(count, "descriptor"), await session.attempt(AddMemReg, { region }, { fds }));
   await t.survive(session, memory);
 }
 
@@ -72,7 +73,7 @@ export const slot: readonly Check[] = [
       const count = await session.call(GetMaxMemSlots);
       t.expectThat("slots", count >= 1n, "at least 1", count);
       t.expect("slots, asked again", await session.call(GetMaxMemSlots), count);
-      t.info(`${count} slots`);
+      t.info(counted(count, "slot"));
     },
   },
   {

@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import { BlockFeature } from "../../devices/block/layout.ts";
 import { type Config, FrontendRequest, VirtioFeature } from "../../protocol/index.ts";
 import type { Check } from "../check.ts";
@@ -125,7 +126,11 @@ export const split: readonly Check[] = [
       const up = await upByHand(t);
       const request = t.kit.request(up.memory);
       const pieces = cutInto(piecesOf(request), await longestChain(t, up));
-      await up.hand.expectServed(`a chain of ${pieces.length} descriptors`, request, pieces);
+      await up.hand.expectServed(
+        `a chain of ${counted(pieces.length, "descriptor")}`,
+        request,
+        pieces,
+      );
     },
   },
   {
@@ -229,7 +234,11 @@ export const split: readonly Check[] = [
       const request = t.kit.request(memory);
       hand.offer(hand.chain([tableOf(memory, piecesOf(request))]));
       const seen = await hand.digested();
-      t.info(typeof seen === "object" ? `served, ${seen.length} bytes` : (seen ?? "not served"));
+      t.info(
+        typeof seen === "object"
+          ? `served, ${counted(seen.length, "byte")}`
+          : (seen ?? "not served"),
+      );
       await t.survive(session, memory);
     },
   },
@@ -256,7 +265,7 @@ export const split: readonly Check[] = [
       const { request, length, left } = await untouched(t);
       t.expectThat("used length", length <= left.length, `at most ${left.length}`, length);
       const hole = left.indexOf(true);
-      t.expectThat("what was written", hole < 0 || hole >= length, `${length} bytes`, hole);
+      t.expectThat("what was written", hole < 0 || hole >= length, counted(length, "byte"), hole);
       const wrong = request.wrong(length);
       if (wrong !== undefined) t.warn("used length", "all that was written", wrong);
     },

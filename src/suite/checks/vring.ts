@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import { EventFd } from "../../os/index.ts";
 import {
   FrontendRequest,
@@ -209,7 +210,8 @@ export const vring: readonly Check[] = [
     section: "VIRTIO 2.7",
     needs: NEEDS,
     async run(t) {
-      for (const size of [1, 2, 8, 256, 1024]) t.info(`${size} entries: ${await ofSize(t, size)}`);
+      for (const size of [1, 2, 8, 256, 1024])
+        t.info(`${counted(size, "entry", "entries")}: ${await ofSize(t, size)}`);
     },
   },
   {
@@ -224,7 +226,8 @@ export const vring: readonly Check[] = [
         const outcome = await badRing(t, (steps) =>
           changed<VringState>(steps, SetVringNum, (state) => ({ ...state, num })),
         );
-        if (outcome !== "refused") t.warn(`a ring of ${num} entries`, "a refusal", outcome);
+        if (outcome !== "refused")
+          t.warn(`a ring of ${counted(num, "entry", "entries")}`, "a refusal", outcome);
       }
     },
   },
@@ -251,7 +254,7 @@ export const vring: readonly Check[] = [
         const outcome = await badRing(t, (steps) =>
           changed<VringAddress>(steps, SetVringAddr, (all) => ({ ...all, [part]: all[part] + by })),
         );
-        t.info(`${part} ${by} bytes off: ${outcome}`);
+        t.info(`${part} ${counted(by, "byte")} off: ${outcome}`);
       }
     },
   },

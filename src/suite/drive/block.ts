@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import { BlockRequest, BlockStatus, blockStatusName } from "../../devices/block/layout.ts";
 import type { GuestBuffer } from "../../memory/index.ts";
 import type { DeviceKit, Effect, ProbeRequest } from "./kit.ts";
@@ -21,7 +22,7 @@ export function blockHeader(type: number, sector = 0n): Uint8Array {
 function wrongAnswer(status: GuestBuffer, written: number, expected: number): string | undefined {
   const [value = POISON] = status.bytes;
   if (value !== BlockStatus.Ok) return `status ${blockStatusName(value)}`;
-  return written === expected ? undefined : `${written} bytes written, not ${expected}`;
+  return written === expected ? undefined : `${counted(written, "byte")} written, not ${expected}`;
 }
 
 function read(

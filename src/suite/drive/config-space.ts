@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import { FrontendRequest } from "../../protocol/index.ts";
 import type { DeviceName } from "../../protocol/index.ts";
 import type { CheckContext } from "../context.ts";
@@ -49,7 +50,9 @@ export async function askConfig(
   bytes.writeUInt32LE(size, 4);
   bytes.set(payload, HEAD_BYTES);
   await session.send(GetConfig, bytes);
-  const next = await session.answerOrEnd(`${nameOf(GetConfig)} of ${size} bytes from ${offset}`);
+  const next = await session.answerOrEnd(
+    `${nameOf(GetConfig)} of ${counted(size, "byte")} from ${offset}`,
+  );
   if (next === "closed") return next;
   const got = Buffer.from(next.payload);
   const whole = got.length >= HEAD_BYTES;
@@ -70,7 +73,7 @@ export async function readConfig(
 ): Promise<Uint8Array> {
   const answer = await askConfig(session, offset, size);
   if (answer === "closed")
-    return t.fail("GET_CONFIG", `${size} bytes`, "the end of the connection");
+    return t.fail("GET_CONFIG", counted(size, "byte"), "the end of the connection");
   t.expect(`bytes from ${offset} on`, answer.data.length, size);
   return answer.data;
 }

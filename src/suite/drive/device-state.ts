@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import { createPipe, type OwnedFd, readPipe, writePipe } from "../../os/index.ts";
 import { FrontendRequest, MigrationPhase, TransferDirection } from "../../protocol/index.ts";
 import type { CheckContext } from "../context.ts";
@@ -54,7 +55,7 @@ function valueOf(request: number, { header, payload }: Received): bigint {
   if (payload.length === 8) return Buffer.from(payload).readBigUInt64LE(0);
   throw new CheckFailure(`${name}: size of the reply`, {
     expected: "8 bytes",
-    actual: `${payload.length} bytes`,
+    actual: counted(payload.length, "byte"),
   });
 }
 
@@ -111,9 +112,9 @@ export class StateEnd {
       return Buffer.concat(chunks);
     } catch (error) {
       const problem = this.#ending.signal.aborted ? "no end" : String(error);
-      throw new CheckFailure("the state: expected to come to its end", {
+      throw new CheckFailure("the device state", {
         expected: `an end within ${this.#timeoutMs} ms and ${MAX_STATE_BYTES} bytes`,
-        actual: `${length} bytes, then ${problem}`,
+        actual: `${counted(length, "byte")}, then ${problem}`,
       });
     } finally {
       clearTimeout(timer);

@@ -100,7 +100,7 @@ export class Disk {
   async ask(type: number, request: DiskRequest = {}): Promise<DiskAnswer> {
     const answer = await this.attempt(type, request);
     if (answer !== "closed") return answer;
-    throw new CheckFailure(`a request of type ${type}: expected an answer`, {
+    throw new CheckFailure(`a request of type ${type}`, {
       expected: "a status",
       actual: "the end of the connection",
     });

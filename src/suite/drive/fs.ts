@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import type { DeviceKit } from "./kit.ts";
 
 /** FUSE, as in `linux/fuse.h`. */
@@ -35,8 +36,9 @@ export const fsKit: DeviceKit = {
         const out = new DataView(header.view.window.bytes.buffer, header.view.offset);
         if (out.getBigUint64(8, true) !== mine) return "another request's answer";
         const length = out.getUint32(0, true);
-        if (length !== written) return `length ${length} in the answer, ${written} bytes written`;
-        return length >= OUT_HEADER_BYTES ? undefined : `an answer of ${length} bytes`;
+        if (length !== written)
+          return `length ${length} in the answer, ${counted(written, "byte")} written`;
+        return length >= OUT_HEADER_BYTES ? undefined : `an answer of ${counted(length, "byte")}`;
       },
     };
   },

@@ -101,7 +101,7 @@ export class Fuse {
   async ask(request: FuseRequest): Promise<FuseAnswer> {
     const answer = await this.attempt(request);
     if (answer !== "closed" && answer.mine) return answer;
-    throw new CheckFailure(`opcode ${request.opcode}: expected an answer`, {
+    throw new CheckFailure(`opcode ${request.opcode}`, {
       expected: "the answer to this request",
       actual: answer === "closed" ? "the end of the connection" : "another's",
     });

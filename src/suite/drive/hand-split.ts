@@ -1,4 +1,4 @@
-import { needsEvent } from "../../base/index.ts";
+import { counted, needsEvent } from "../../base/index.ts";
 import { VirtioFeature } from "../../protocol/index.ts";
 import type { RawSplitRing } from "../../virtqueue/index.ts";
 import type { CheckContext } from "../context.ts";
@@ -124,7 +124,7 @@ export class HandSplit {
     if (typeof found === "object") {
       this.#t.exchange.note(
         this.#session.name,
-        `ring ${this.#ring.index}: chain with head ${found.id} used, ${found.length} bytes written`,
+        `ring ${this.#ring.index}: chain with head ${found.id} used, ${counted(found.length, "byte")} written`,
       );
     }
     return found;
@@ -134,7 +134,7 @@ export class HandSplit {
   async expectUsed(what: string): Promise<Used> {
     const next = await this.next();
     if (typeof next === "object") return next;
-    throw new CheckFailure(`${what}: expected the ring to be served`, {
+    throw new CheckFailure(what, {
       expected: `a used element on ring ${this.#ring.index}`,
       actual:
         next === "closed"

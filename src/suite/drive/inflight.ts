@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import { Mapping, type OwnedFd, SharedMemory } from "../../os/index.ts";
 import { FrontendRequest, type Inflight } from "../../protocol/index.ts";
 import type { CheckContext } from "../context.ts";
@@ -75,7 +76,12 @@ export function held(t: CheckContext, description: Inflight, fd: OwnedFd, index 
   const stride = inflightBytes(description.queueSize);
   const { mmapOffset, mmapSize } = description;
   const needed = stride * (index + 1);
-  t.expectThat("size of the region", mmapSize >= needed, `at least ${needed} bytes`, mmapSize);
+  t.expectThat(
+    "size of the region",
+    mmapSize >= needed,
+    `at least ${counted(needed, "byte")}`,
+    mmapSize,
+  );
   const length = Number(mmapOffset + mmapSize);
   try {
     const mapping = Mapping.map(fd.fd, { offset: 0, length, writable: true });
@@ -98,7 +104,7 @@ export async function askInflight(session: Session, numQueues: number, queueSize
   if (fd === undefined || fds.length > 1 || payload.length < SHORT_BYTES) {
     throw new CheckFailure("GET_INFLIGHT_FD: no region came", {
       expected: "a description and one descriptor",
-      actual: `${payload.length} bytes, ${fds.length} descriptors`,
+      actual: `${counted(payload.length, "byte")}, ${counted(fds.length, "descriptor")}`,
     });
   }
   const view = viewOf(payload);

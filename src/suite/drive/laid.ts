@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import type { CheckContext } from "../context.ts";
 import type { UpByHand } from "./hand-split.ts";
 import type { ProbeRequest } from "./kit.ts";
@@ -50,7 +51,9 @@ export class LaidRequests {
   async used(count: number = this.heads.length): Promise<void> {
     const waiting = new Set(this.heads.slice(0, count));
     while (waiting.size > 0) {
-      const { id, length } = await this.#up.hand.expectUsed(`one of ${waiting.size} requests`);
+      const { id, length } = await this.#up.hand.expectUsed(
+        `one of ${counted(waiting.size, "request")}`,
+      );
       this.#t.expectThat("used id", waiting.delete(id), `one of ${[...waiting].join(", ")}`, id);
       const wrong = this.#byHead.get(id)?.wrong(length);
       this.#t.expect(`the answer to chain ${id}`, wrong ?? "as it should be", "as it should be");

@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import { BlockFeature } from "../../devices/block/layout.ts";
 import { VirtioFeature } from "../../protocol/index.ts";
 import type { CheckContext } from "../context.ts";
@@ -25,7 +26,7 @@ async function serveAll(
   }
   for (const [ring, waiting] of out) {
     for (let left = waiting.size; left > 0; left -= 1) {
-      const { token, written } = await ring.expectCompletion(`one of ${left} requests`);
+      const { token, written } = await ring.expectCompletion(`one of ${counted(left, "request")}`);
       const wrong = waiting.get(token)?.wrong(written);
       t.expect(`the answer to chain ${token}`, wrong ?? "as it should be", "as it should be");
     }

@@ -1,4 +1,4 @@
-import { MemoryAccessError } from "../../base/index.ts";
+import { counted, MemoryAccessError } from "../../base/index.ts";
 import { type GuestBuffer, Window } from "../../memory/index.ts";
 import { Mapping, type OwnedFd, SharedMemory } from "../../os/index.ts";
 import type { MemoryRegion, MemoryTable } from "../../protocol/index.ts";
@@ -112,7 +112,9 @@ export class SuiteMemory {
         bytes,
       };
     }
-    throw new MemoryAccessError(`the check's memory has no ${length} bytes left in one region`);
+    throw new MemoryAccessError(
+      `the check's memory has no ${counted(length, "byte")} left in one region`,
+    );
   }
 
   /** The user address behind an I/O virtual one; undefined: nothing is there. */

@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import { LONG_HEADER_BYTES } from "../../devices/net/layout.ts";
 import type { DeviceKit } from "./kit.ts";
 
@@ -19,7 +20,8 @@ export const netKit: DeviceKit = {
     return {
       readable: [memory.holding(bytes)],
       writable: [],
-      wrong: (written) => (written === 0 ? undefined : `${written} bytes written to nothing`),
+      wrong: (written) =>
+        written === 0 ? undefined : `${counted(written, "byte")} written to nothing`,
     };
   },
 };

@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import type { GuestBuffer } from "../../memory/index.ts";
 import { EventFd, type OwnedFd } from "../../os/index.ts";
 import { FrontendRequest, VirtioFeature, type VringAddress } from "../../protocol/index.ts";
@@ -188,7 +189,7 @@ export class Ring {
     }
     const token = this.#tokens++;
     if (!this.queue.add(this.#segments, readable.length, token)) {
-      throw new Error(`the check's ring of ${this.size} entries is full`);
+      throw new Error(`the check's ring of ${counted(this.size, "entry", "entries")} is full`);
     }
     this.queue.publish();
     this.#exchange.note(
@@ -223,7 +224,7 @@ export class Ring {
   async expectCompletion(what: string): Promise<Completion> {
     const done = await this.completion();
     if (done !== undefined) return done;
-    throw new CheckFailure(`${what}: expected the ring to be served`, {
+    throw new CheckFailure(what, {
       expected: `a completion on ring ${this.index}`,
       actual: this.#session.closed
         ? "the end of the connection"
@@ -254,7 +255,7 @@ export class Ring {
       const more = overlong ? `, of which ${written} are writable` : "";
       this.#exchange.note(
         this.#session.name,
-        `ring ${this.index}: chain ${token} used, ${length} bytes written${more}`,
+        `ring ${this.index}: chain ${token} used, ${counted(length, "byte")} written${more}`,
       );
     }, this.size);
     const { broken } = this.queue;
@@ -268,7 +269,7 @@ export class Ring {
 
   #state(): string {
     const { raw } = this.queue;
-    if (raw.format === "packed") return `${this.queue.outstanding} chains outstanding`;
+    if (raw.format === "packed") return `${counted(this.queue.outstanding, "chain")} outstanding`;
     const available = Atomics.load(raw.available, 1);
     return `available index ${available}, used index ${Atomics.load(raw.used16, 1)}`;
   }

@@ -1,4 +1,4 @@
-import { Deferred, delay } from "../../base/index.ts";
+import { counted, Deferred, delay } from "../../base/index.ts";
 import type { OwnedFd, UnixSocket } from "../../os/index.ts";
 import {
   decodeLenient,
@@ -130,7 +130,7 @@ export class Session {
 
   /** Sends bytes as they are, e.g. a message in pieces. */
   async sendBytes(bytes: Uint8Array, note: string, fds: readonly OwnedFd[] = []): Promise<void> {
-    this.#exchange.note(this.name, `> ${bytes.length} bytes: ${note}`);
+    this.#exchange.note(this.name, `> ${counted(bytes.length, "byte")}: ${note}`);
     await this.#channel.sendBytes(bytes, fds).catch(() => undefined);
   }
 
@@ -179,7 +179,7 @@ export class Session {
     if (typeof next !== "string") return next;
     const actual =
       next === "closed" ? this.#closeText() : `nothing within ${this.#times.answerMs} ms`;
-    throw new CheckFailure(`${what}: expected an answer`, { expected: "an answer", actual });
+    throw new CheckFailure(what, { expected: "an answer", actual });
   }
 
   /**
@@ -215,10 +215,10 @@ export class Session {
     const codec = requestSpec("front-end", request)?.reply.codec;
     if (codec === undefined) throw new TypeError(`${name} has no reply`);
     if (bytes.length < codec.minSize) {
-      const expected = `a payload of ${codec.minSize} bytes`;
+      const expected = `a payload of ${counted(codec.minSize, "byte")}`;
       throw new CheckFailure(`${name}: the reply is too short`, {
         expected,
-        actual: `${bytes.length} bytes`,
+        actual: counted(bytes.length, "byte"),
       });
     }
     return decodeLenient(codec, bytes) as ReplyOf<R>;
@@ -262,7 +262,7 @@ export class Session {
     expectReply(name, request, header);
     const ack = bytes.length < 8 ? -1n : Buffer.from(bytes).readBigUInt64LE(0);
     if (ack !== 0n) {
-      throw new CheckFailure(`${name}: expected to be accepted`, {
+      throw new CheckFailure(name, {
         expected: "acknowledgement 0",
         actual: `acknowledgement ${ack}`,
       });
@@ -352,7 +352,7 @@ function hang(what: string, timeoutMs: number): CheckFailure {
 export function expectReply(name: string, request: number, { request: got, flags }: Header): void {
   const right = HeaderFlag.VersionMask | HeaderFlag.Reply;
   if (got === request && (flags & right) === Flags.Reply) return;
-  throw new CheckFailure(`${name}: expected its reply`, {
+  throw new CheckFailure(name, {
     expected: `request ${request}, flags 0x5`,
     actual: `request ${got}, flags 0x${flags.toString(16)}`,
   });

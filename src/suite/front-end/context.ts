@@ -102,7 +102,7 @@ export class FrontendContext extends Findings {
     const { mock, run } = talk;
     if (mock.messages.length > 0) return talk;
     const actual = run.end ? `nothing; it ${endText(run.end)}` : "nothing";
-    throw new CheckFailure("expected the front-end to connect", { expected: "messages", actual });
+    throw new CheckFailure("the front-end does not connect", { expected: "messages", actual });
   }
 
   /** As {@link meet}; what the front-end sent. @throws {CheckFailure} */

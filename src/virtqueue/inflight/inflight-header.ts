@@ -1,4 +1,4 @@
-import { QueueError } from "../../base/index.ts";
+import { counted, QueueError } from "../../base/index.ts";
 
 const VERSION = 1;
 /** Positions in the header, counted in half words. */
@@ -25,7 +25,7 @@ export function expectVersion(
 ): "fresh" | "used" {
   if (size > entries) {
     throw new QueueError(
-      `in-flight region: expected room for ${size} entries, the size of the ring, got ${entries}`,
+      `in-flight region: expected room for ${counted(size, "entry", "entries")}, the size of the ring, got ${entries}`,
     );
   }
   const version = Atomics.load(halves, VERSION_AT);
@@ -33,7 +33,7 @@ export function expectVersion(
   const descNum = halves[DESC_NUM_AT] ?? 0;
   if (version !== VERSION || descNum !== entries) {
     throw new QueueError(
-      `in-flight region: expected version 0, or ${VERSION} with ${entries} entries, ` +
+      `in-flight region: expected version 0, or ${VERSION} with ${counted(entries, "entry", "entries")}, ` +
         `got version ${version} with ${descNum}`,
     );
   }

@@ -1,4 +1,4 @@
-import { QueueError } from "../../base/index.ts";
+import { counted, QueueError } from "../../base/index.ts";
 import type { InflightArea } from "../../memory/index.ts";
 import { type Descriptor, DescriptorFlag } from "../descriptor.ts";
 import { RingPosition, WRAP } from "../packed/layout.ts";
@@ -244,7 +244,7 @@ export class PackedInflight {
     }
     if (known + this.outstanding !== entries || this.outstanding > size) {
       throw new QueueError(
-        `in-flight region: expected ${entries} entries in all and up to ${size} in flight, ` +
+        `in-flight region: expected ${counted(entries, "entry", "entries")} in all and up to ${size} in flight, ` +
           `got ${known} free and ${this.outstanding} in flight`,
       );
     }

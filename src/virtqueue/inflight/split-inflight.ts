@@ -1,4 +1,4 @@
-import { QueueError, u16Distance } from "../../base/index.ts";
+import { counted, QueueError, u16Distance } from "../../base/index.ts";
 import type { InflightArea } from "../../memory/index.ts";
 import { expectVersion, InflightHeader, type InflightOrigin } from "./inflight-header.ts";
 
@@ -120,7 +120,7 @@ export class SplitInflight {
     }
     if (found.length > waiting) {
       throw new QueueError(
-        `in-flight region: expected at most ${waiting} chains in flight, as many as the driver waits for, ` +
+        `in-flight region: expected at most ${counted(waiting, "chain")} in flight, as many as the driver waits for, ` +
           `got ${found.length}: it is not the region of this ring`,
       );
     }

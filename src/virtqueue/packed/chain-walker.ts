@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import { type AddressSpace, Resolved, type SpanList } from "../../memory/index.ts";
 import {
   appendBuffer,
@@ -95,7 +96,7 @@ export class PackedChainWalker {
     }
     return fault(
       "2.8.17",
-      `expected at most ${size} descriptors available or in use, got more or a chain without end`,
+      `expected at most ${counted(size, "descriptor")} available or in use, got more or a chain without end`,
     );
   }
 
@@ -141,7 +142,10 @@ export class PackedChainWalker {
     if (opened !== Resolved.Ok) return outside("an indirect table", descriptor, "2.8.7");
     const limit = Math.max(this.#ring.size, MAX_CHAIN);
     if (table.size > limit) {
-      return fault("2.8.19", `expected at most ${limit} descriptors in a table, got ${table.size}`);
+      return fault(
+        "2.8.19",
+        `expected at most ${counted(limit, "descriptor")} in a table, got ${table.size}`,
+      );
     }
     for (let i = 0; i < table.size; i += 1) {
       table.take(i, descriptor);

@@ -1,3 +1,4 @@
+import { counted } from "../../base/index.ts";
 import { type AddressSpace, Resolved, type SpanList } from "../../memory/index.ts";
 import {
   appendBuffer,
@@ -99,7 +100,7 @@ export class ChainWalker {
     }
     return fault(
       "2.7.5.2",
-      `expected a chain of at most ${this.#limit} descriptors, got a longer one or a loop`,
+      `expected a chain of at most ${counted(this.#limit, "descriptor")}, got a longer one or a loop`,
     );
   }
 

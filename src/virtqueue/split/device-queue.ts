@@ -1,4 +1,4 @@
-import { needsEvent, u16Distance } from "../../base/index.ts";
+import { counted, needsEvent, u16Distance } from "../../base/index.ts";
 import type { AddressSpace, SpanList } from "../../memory/index.ts";
 import { CompletionOrder } from "../in-order.ts";
 import { MISSING } from "../chain.ts";
@@ -209,7 +209,7 @@ export class SplitDeviceQueue implements DeviceQueue {
     const waiting = u16Distance(this.#seen, this.#next);
     if (waiting + this.inFlight <= this.size) return waiting > 0;
     this.fail(
-      `expected at most ${this.size} chains available or in use, got ${waiting + this.inFlight} (available idx ${this.#seen})`,
+      `expected at most ${counted(this.size, "chain")} available or in use, got ${waiting + this.inFlight} (available idx ${this.#seen})`,
       "2.7.6",
     );
     return false;

@@ -1,4 +1,4 @@
-import { needsEvent, u16Distance, UsageError } from "../../base/index.ts";
+import { counted, needsEvent, u16Distance, UsageError } from "../../base/index.ts";
 import type { GuestBuffer } from "../../memory/index.ts";
 import { DescriptorFlag, tableAddresses, updateDescriptor } from "../descriptor.ts";
 import { BatchOrder } from "../in-order.ts";
@@ -230,7 +230,10 @@ export class SplitDriverQueue implements DriverQueue {
       this.#used = used;
       return waiting > 0;
     }
-    this.#fail(`expected at most ${shown} completions, got ${waiting} (used idx ${used})`, "2.7.8");
+    this.#fail(
+      `expected at most ${counted(shown, "completion")}, got ${waiting} (used idx ${used})`,
+      "2.7.8",
+    );
     return false;
   }
 
@@ -241,7 +244,7 @@ export class SplitDriverQueue implements DriverQueue {
     const given = u16Distance(this.#used, this.#usedSeen);
     if (batch.begin(last, given)) return true;
     this.#fail(
-      `expected one of the ${given} chains that are given back, in their order, as used id, got ${last}`,
+      `expected one of the ${counted(given, "chain")} that are given back, in their order, as used id, got ${last}`,
       "2.7.9",
     );
     return false;

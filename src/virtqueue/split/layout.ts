@@ -1,4 +1,4 @@
-import { QueueError } from "../../base/index.ts";
+import { counted, QueueError } from "../../base/index.ts";
 import type { MemoryView } from "../../memory/index.ts";
 import type { RawSplitRing } from "../raw-ring.ts";
 import type { RingMemory } from "../types.ts";
@@ -48,8 +48,8 @@ export function splitRing(size: number, memory: RingMemory): RawSplitRing {
     const { bytes, alignment } = layout[part];
     if (length < bytes || offset % alignment !== 0) {
       throw new QueueError(
-        `${part} area of a queue of ${size}: expected ${bytes} bytes aligned to ${alignment}, ` +
-          `got ${length} bytes at 0x${offset.toString(16)} of its page`,
+        `${part} area of a queue of ${size}: expected ${counted(bytes, "byte")} aligned to ${alignment}, ` +
+          `got ${counted(length, "byte")} at 0x${offset.toString(16)} of its page`,
       );
     }
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ProtocolError } from "../../../src/base/errors.ts";
+import { counted, ProtocolError } from "../../../src/base/index.ts";
 import * as p from "../../../src/protocol/index.ts";
 import { bytes, vectors } from "./vectors.ts";
 
@@ -27,8 +27,12 @@ test("every structure refuses surplus and missing bytes and says what it expecte
       if (codec === p.configReply && wrong.byteLength === 0) continue;
       const { details } = refusal(codec, wrong);
       assert.equal(details.field, "size", title);
-      assert.match(details.actual ?? "", new RegExp(`^${wrong.byteLength} bytes`), title);
-      assert.match(details.expected ?? "", /bytes/, title);
+      assert.match(
+        details.actual ?? "",
+        new RegExp(`^${counted(wrong.byteLength, "byte")}`),
+        title,
+      );
+      assert.match(details.expected ?? "", /bytes?/, title);
     }
   }
 });

@@ -64,10 +64,16 @@ test("an update keeps reasons, patterns and what was not made, and takes the res
 for (const [text, says] of [
   ["{", /expected a baseline in JSON/],
   ["[]", /expected \{"expectations": \[...\]\}/],
-  [`{"expectations":[{"check":"a/1","verdict":"PASS","reason":"x"}]}`, /FAIL or WARN/],
-  [`{"expectations":[{"check":"a/1","verdict":"FAIL","reason":" "}]}`, /expected a reason/],
-  [`{"expectations":[{"check":"a/1","verdict":"FAIL","reason":"x","version":7}]}`, /"version"/],
-  [`{"expectations":[{"check":"a/1","verdict":"FAIL","reason":"x","sometimes":1}]}`, /"sometimes"/],
+  [`{"expectations":[{"check":"header/1","verdict":"PASS","reason":"x"}]}`, /FAIL or WARN/],
+  [`{"expectations":[{"check":"header/1","verdict":"FAIL","reason":" "}]}`, /expected a reason/],
+  [
+    `{"expectations":[{"check":"header/1","verdict":"FAIL","reason":"x","version":7}]}`,
+    /"version"/,
+  ],
+  [
+    `{"expectations":[{"check":"header/1","verdict":"FAIL","reason":"x","sometimes":1}]}`,
+    /"sometimes"/,
+  ],
 ] as const) {
   test(`no baseline: ${text}`, () => {
     assert.throws(
@@ -81,3 +87,21 @@ for (const [text, says] of [
     );
   });
 }
+
+test("an expectation that names no check is refused, as --only does", () => {
+  const parse = (check: string): unknown =>
+    parseBaseline(
+      JSON.stringify({ expectations: [{ check, verdict: "FAIL", reason: "it fails" }] }),
+      "b.json",
+    );
+  for (const check of ["header/4", "header/*", "header", "fe/1", "*"]) parse(check);
+  for (const check of ["header/9999", "headers", "header/4 "]) {
+    assert.throws(
+      () => parse(check),
+      (error) =>
+        error instanceof UsageError &&
+        /^b\.json: 0: .*the id of a check/.test(error.message) &&
+        error.message.includes(`got "${check}"`),
+    );
+  }
+});

@@ -1,6 +1,6 @@
-import { Command } from "@commander-js/extra-typings";
+import type { Command } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
-import { groupCommand } from "../../options.ts";
+import { bareCommand, groupCommand } from "../../options.ts";
 import type { BackendType } from "./run.ts";
 
 /** What a program of each type can be told besides its socket, as `--print-capabilities` has it. */
@@ -15,9 +15,8 @@ export function addBackendCommand(program: Command, context: Context): void {
     'be a back-end program as management layers start it ("Backend program conventions")',
   );
   for (const { name, description } of types) {
-    const command = new Command(name)
+    const command = bareCommand(name)
       .description(description)
-      .exitOverride()
       .option("--socket-path <path>", "listen here")
       .option("--fd <number>", "an inherited socket, listening or connected")
       .option("--print-capabilities", "print what this program can be told, and end")

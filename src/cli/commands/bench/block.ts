@@ -1,5 +1,5 @@
 import { randomInt } from "node:crypto";
-import { UsageError } from "../../../base/index.ts";
+import { counted, UsageError } from "../../../base/index.ts";
 import { SECTOR_SIZE } from "../../../devices/block/index.ts";
 import { type BlockWorkload, type LoadResult, runBlockBench } from "../../../load/index.ts";
 import { type BenchReport, percentileCurve, summarizeLatency } from "../../../report/index.ts";
@@ -72,7 +72,7 @@ export async function benchBlock(
   );
   const iops = result.seconds > 0 ? result.requests / result.seconds : 0;
   const warnings = disturbances.warnings();
-  if (result.requests < 1000) warnings.push(`only ${result.requests} requests were counted`);
+  if (result.requests < 1000) warnings.push(`only ${counted(result.requests, "request")} counted`);
   if (!options.verify) warnings.push("the data that was read was not looked at (--verify)");
   const report: BenchReport = {
     schemaVersion: 1,

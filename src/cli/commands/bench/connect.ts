@@ -1,4 +1,5 @@
 import { createHistogram } from "node:perf_hooks";
+import { counted } from "../../../base/index.ts";
 import { CONNECTION_PHASES, timeConnection } from "../../../load/index.ts";
 import { type BenchReport, percentileCurve, summarizeLatency } from "../../../report/index.ts";
 import type { Context } from "../../context.ts";
@@ -33,7 +34,7 @@ export async function benchConnect(
       const timing = await timeConnection(backend.socket, wait);
       for (const { phase, histogram } of phases) histogram.record(Math.max(1, timing[phase]));
       setUp.record(Math.max(1, timing.setUp));
-      output.progress(() => `${i + 1} of ${options.requests} sessions`);
+      output.progress(() => `${i + 1} of ${counted(options.requests, "session")}`);
     }
     return (performance.now() - start) / 1000;
   });

@@ -1,3 +1,4 @@
+import { counted } from "../../../base/index.ts";
 import type { ConformanceReport } from "../../../report/index.ts";
 import type { Context } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
@@ -35,5 +36,8 @@ export async function runConform(
 export function expectNoFailures({ counts, results }: ConformanceReport, strict: boolean): void {
   const failed = counts.FAIL + counts.ERROR + counts.XPASS + (strict ? counts.WARN : 0);
   if (failed === 0) return;
-  throw new CommandError(ExitCode.Failed, `${failed} of ${results.length} checks failed`);
+  throw new CommandError(
+    ExitCode.Failed,
+    `${failed} of ${counted(results.length, "check")} failed`,
+  );
 }

@@ -1,6 +1,7 @@
 import { randomInt } from "node:crypto";
 import { readFileSync } from "node:fs";
 import {
+  counted,
   Deferred,
   delay,
   PeerClosedError,
@@ -105,7 +106,7 @@ export async function send(socket: string, options: SendOptions, context: Contex
     if (options.json) output.json({ socket, frames, bytes, seconds });
     else {
       output.print(
-        `${frames} frames, ${formatSize(bytes)} sent in ${seconds.toFixed(2)} s, ` +
+        `${counted(frames, "frame")}, ${formatSize(bytes)} sent in ${seconds.toFixed(2)} s, ` +
           `${Math.round(frames / seconds)} frames/s`,
       );
     }
@@ -146,7 +147,7 @@ export async function receive(
       } finally {
         clearTimeout(timer);
         if (options.json) output.json({ socket, frames, bytes, counters: driver.counters });
-        else output.note(`${frames} frames, ${formatSize(bytes)}`);
+        else output.note(`${counted(frames, "frame")}, ${formatSize(bytes)}`);
       }
     });
   } finally {
@@ -185,7 +186,7 @@ export async function ping(
         times.push(ms);
         if (!json)
           output.print(
-            `${size + 8} bytes from ${address}: seq=${sequence} time=${ms.toFixed(3)} ms`,
+            `${counted(size + 8, "byte")} from ${address}: seq=${sequence} time=${ms.toFixed(3)} ms`,
           );
       } catch (error) {
         if (!(error instanceof TimeoutError)) throw error;
@@ -205,7 +206,10 @@ export async function ping(
     }
   });
   if (times.length === 0)
-    throw new CommandError(ExitCode.Failed, `none of ${count} echoes came back`);
+    throw new CommandError(
+      ExitCode.Failed,
+      `none of ${counted(count, "echo", "echoes")} came back`,
+    );
 }
 
 export async function dhcp(
@@ -241,7 +245,7 @@ function stalledError(driver: NetDriver, waitMs: number): CommandError {
   const left = unfinished(driver);
   return new CommandError(
     ExitCode.Failed,
-    `the device took ${driver.counters.txFrames - left} frames and then none within ${waitMs} ms; ` +
+    `the device took ${counted(driver.counters.txFrames - left, "frame")} and then none within ${waitMs} ms; ` +
       `${left} are left`,
   );
 }

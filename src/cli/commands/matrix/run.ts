@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { EnvironmentError } from "../../../base/index.ts";
+import { counted, EnvironmentError } from "../../../base/index.ts";
 import {
   conformanceHtml,
   conformanceMatrix,
@@ -54,7 +54,10 @@ export async function runMatrix(
   context.signal.throwIfAborted();
   const failed = columns.filter((column) => failures(column, options.strict === true) > 0);
   if (failed.length === 0) return;
-  throw new CommandError(ExitCode.Failed, `${failed.length} of ${columns.length} targets failed`);
+  throw new CommandError(
+    ExitCode.Failed,
+    `${failed.length} of ${counted(columns.length, "target")} failed`,
+  );
 }
 
 async function columnOf(

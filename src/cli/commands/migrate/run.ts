@@ -1,5 +1,5 @@
 import { randomInt } from "node:crypto";
-import { UsageError } from "../../../base/index.ts";
+import { counted, UsageError } from "../../../base/index.ts";
 import { BLOCK_DRIVER_FEATURES } from "../../../devices/block/index.ts";
 import { type BlockMigrationResult, migrateUnderLoad, MismatchError } from "../../../load/index.ts";
 import { type ConnectOptions, connectClient } from "../../connect-client.ts";
@@ -57,7 +57,7 @@ export async function runMigrate(
     if (missed > 0) {
       throw new CommandError(
         ExitCode.Failed,
-        `the source changed ${missed} pages that it did not mark in the dirty log, the first at guest address ` +
+        `the source changed ${counted(missed, "page")} that it did not mark in the dirty log, the first at guest address ` +
           `0x${((result.missedPages?.[0] ?? 0) * PAGE_SIZE).toString(16)} (seed ${seed})`,
       );
     }
@@ -72,14 +72,14 @@ export async function runMigrate(
 
 function* lines(result: BlockMigrationResult): Iterable<string> {
   const { rounds, downMs, stateBytes, before, during, after } = result;
-  yield `before     ${before} writes, each read back and compared`;
+  yield `before     ${counted(before, "write")}, each read back and compared`;
   for (const [i, { pages, byDevice }] of rounds.entries()) {
     const name = i === rounds.length - 1 ? "stopped" : `round ${i + 1}`;
     const marked = i === 0 ? "" : `, ${byDevice} of them marked by the source`;
-    yield `${name.padEnd(11)}${pages} pages (${formatSize(pages * PAGE_SIZE)})${marked}`;
+    yield `${name.padEnd(11)}${counted(pages, "page")} (${formatSize(pages * PAGE_SIZE)})${marked}`;
   }
-  yield `state      ${stateBytes === undefined ? "not transferred" : `${stateBytes} bytes`}`;
+  yield `state      ${stateBytes === undefined ? "not transferred" : counted(stateBytes, "byte")}`;
   yield `down       ${downMs.toFixed(1)} ms`;
-  yield `during     ${during} writes, each read back and compared`;
-  yield `after      ${after} writes, each read back and compared`;
+  yield `during     ${counted(during, "write")}, each read back and compared`;
+  yield `after      ${counted(after, "write")}, each read back and compared`;
 }

@@ -14,7 +14,7 @@ import {
   sourcePort,
   testFrame,
 } from "../../../devices/net/index.ts";
-import { UsageError } from "../../../base/index.ts";
+import { counted, UsageError } from "../../../base/index.ts";
 import type { RingMode } from "../../../runtime/index.ts";
 import type { Context } from "../../context.ts";
 import { withUserFile } from "../../files.ts";
@@ -160,7 +160,7 @@ function report(
   }
   const dropped = sum.rxOverflow + sum.rxWrongSize + sum.txWrongSize + sum.txOffloads;
   output.note(
-    `drivers sent ${sum.txFrames} frames (${sum.txBytes} bytes) and received ${sum.rxFrames} ` +
-      `(${sum.rxBytes} bytes); ${dropped} dropped`,
+    `drivers sent ${counted(sum.txFrames, "frame")} (${counted(sum.txBytes, "byte")}) and received ${sum.rxFrames} ` +
+      `(${counted(sum.rxBytes, "byte")}); ${dropped} dropped`,
   );
 }

@@ -1,4 +1,4 @@
-import { UsageError } from "../../../base/index.ts";
+import { counted, UsageError } from "../../../base/index.ts";
 import {
   BLOCK_CONFIG_SIZE,
   BLOCK_DRIVER_FEATURES,
@@ -32,7 +32,7 @@ export async function expectDisk(
   const capacity = Number(config.capacity) * SECTOR_SIZE;
   if (capacity < size)
     throw new UsageError(
-      `expected a disk of at least ${size} bytes for that many --clients, got ${capacity}`,
+      `expected a disk of at least ${counted(size, "byte")} for that many --clients, got ${capacity}`,
     );
   if ((client.features & BlockFeature.ReadOnly) !== 0n)
     throw new UsageError("expected a disk that can be written, it is read-only");
@@ -44,7 +44,7 @@ export async function expectDisk(
     (error: unknown) => {
       if (!(error instanceof MismatchError)) throw error;
       throw new UsageError(
-        `expected a blank disk, there is data at byte ${error.offset}; to write over its first ${size} bytes add --overwrite`,
+        `expected a blank disk, there is data at byte ${error.offset}; to write over its first ${counted(size, "byte")} add --overwrite`,
       );
     },
   );

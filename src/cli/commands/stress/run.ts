@@ -1,4 +1,4 @@
-import { delay } from "../../../base/index.ts";
+import { counted, delay } from "../../../base/index.ts";
 import {
   diskBytes,
   ENOUGH_ROUNDS,
@@ -125,11 +125,11 @@ function lineOf({
   target,
 }: SoakProgress): string {
   const held = target
-    ? `; back-end: ${target.descriptors} descriptors, ${formatSize(target.residentBytes)} resident`
+    ? `; back-end: ${counted(target.descriptors, "descriptor")}, ${formatSize(target.residentBytes)} resident`
     : "";
   return (
-    `${seconds.toFixed(0)} s, ${rounds} rounds of ${clients} clients: ${sessions} sessions, ` +
-    `${requests} requests verified, ${kills} clients killed${held}`
+    `${seconds.toFixed(0)} s, ${counted(rounds, "round")} of ${counted(clients, "client")}: ${counted(sessions, "session")}, ` +
+    `${counted(requests, "request")} verified, ${counted(kills, "client")} killed${held}`
   );
 }
 

@@ -3,7 +3,7 @@
  * own. Programs that are not installed are named and left out.
  */
 import { availableParallelism } from "node:os";
-import { EnvironmentError, UsageError } from "../../../../base/index.ts";
+import { counted, EnvironmentError, UsageError } from "../../../../base/index.ts";
 import type { Context } from "../../../context.ts";
 import { CommandError, ExitCode } from "../../../exit-code.ts";
 import { saveUserFile } from "../../../files.ts";
@@ -142,6 +142,6 @@ function line({ cell, medianRatio, ratios, ours, theirs, repeated }: CellResult)
   return (
     `  ${cell.padEnd(10)} ${medianRatio.toFixed(2)} (${low.toFixed(2)}-${high.toFixed(2)})  ` +
     `ours ${number(median(ours))}, theirs ${number(median(theirs))}` +
-    (repeated > 0 ? `, ${repeated} samples repeated for steal` : "")
+    (repeated > 0 ? `, ${counted(repeated, "sample")} repeated for steal` : "")
   );
 }
