@@ -1,10 +1,12 @@
-import { UsageError } from "../base/index.ts";
+import { PeerClosedError, UsageError } from "../base/index.ts";
 import { makeRecordedFolder, ManagedProcess, startListening } from "../peers/index.ts";
-import { fillIn, splitWords } from "../suite/index.ts";
+import { fillIn, requireSocketPlace, splitWords, within } from "../suite/index.ts";
 import type { Context } from "./context.ts";
 
 /** How long a program may take until it listens, milliseconds. */
 const START_MS = 30_000;
+/** A program that closed its connections as it died is seen to have ended this soon, milliseconds. */
+const END_MS = 300;
 
 /** How a command is told of the back-end that it works on. */
 export interface ExecOptions {
@@ -50,7 +52,7 @@ export async function withBackend<T>(
     try {
       return await work({ socket: path, process: running });
     } catch (error) {
-      throw withOutput(error, running, signal);
+      throw await withOutput(error, running, signal);
     }
   } finally {
     folder.remove();
@@ -64,18 +66,21 @@ export function targetName(socket: string | undefined, { exec }: ExecOptions): s
 
 /** @throws {UsageError} the command does not say where the path goes */
 export function wordsWithSocket(words: readonly string[], path: string): string[] {
-  if (!words.some((word) => word.includes("{socket}")))
-    throw new UsageError(
-      "expected {socket} in the command, in place of the path of the socket, got none",
-    );
+  requireSocketPlace(words);
   return fillIn(words, { socket: path });
 }
 
 /** What the program printed belongs to the failure, whatever it is of. */
-function withOutput(error: unknown, running: ManagedProcess, signal: AbortSignal): unknown {
+async function withOutput(
+  error: unknown,
+  running: ManagedProcess,
+  signal: AbortSignal,
+): Promise<unknown> {
   if (signal.aborted || !(error instanceof Error) || error instanceof UsageError) return error;
+  // Its connections are closed before its end can be seen.
+  if (error instanceof PeerClosedError) await within(running.exited, END_MS);
   if (running.exit === undefined && running.output === "") return error;
-  const how = running.exit === undefined ? "still runs" : "has ended";
-  error.message = running.describe(`${error.message}\n${running.name} (pid ${running.pid}) ${how}`);
+  const how = `${running.name} (pid ${running.pid}) ${running.exitText}`;
+  error.message = running.describe(`${error.message}\n${how}`);
   return error;
 }

@@ -43,5 +43,7 @@ export type {
   TargetProgram,
   TargetStory,
 } from "./target/target.ts";
-export { fillIn, splitWords } from "./target/words.ts";
+export { storyOf, storyText } from "./target/story.ts";
+export { within } from "./within.ts";
+export { fillIn, requireSocketPlace, splitWords, wordsOf } from "./target/words.ts";
 export { type Times, timesOf } from "./times.ts";

@@ -1,4 +1,3 @@
-import { delay } from "../base/index.ts";
 import { type Check, isHostile } from "./check.ts";
 import { CheckContext } from "./context.ts";
 import { kitOf } from "./drive/kits.ts";
@@ -8,7 +7,8 @@ import { guarded } from "./guarded.ts";
 import { seededRandom } from "./random.ts";
 import { Repetitions } from "./repetitions.ts";
 import type { CheckResult } from "./result.ts";
-import type { Target, TargetStory } from "./target/target.ts";
+import { storyOf } from "./target/story.ts";
+import type { Target } from "./target/target.ts";
 import type { Times } from "./times.ts";
 import { deathOf, headOf, judge, skipped } from "./verdict.ts";
 
@@ -74,7 +74,8 @@ export async function runCheck(check: Check, options: RunOptions): Promise<Check
   } finally {
     t.close();
   }
-  const { ends, output } = await storyOf(target, ended instanceof CheckFailure || t.endedByTarget);
+  const suspicious = ended instanceof CheckFailure || t.endedByTarget;
+  const { ends, output } = await storyOf(target, suspicious ? DEATH_MS : 0);
   const outcome = judge(check, t, deathOf(facts.oneSession, ends, output) ?? ended);
   return {
     ...headOf(check),
@@ -102,15 +103,6 @@ async function sane(t: CheckContext, when: "before" | "after"): Promise<void> {
   }
   t.closeSessions();
   t.exchange.fold(mark, `a clean session ${when} the check`);
-}
-
-/** What became of the target's processes; one that is about to die may take a moment. */
-async function storyOf(target: Target, suspicious: boolean): Promise<TargetStory> {
-  const deadline = performance.now() + (suspicious && target.restart ? DEATH_MS : 0);
-  while (target.process && target.process.end === undefined && performance.now() < deadline) {
-    await delay(5);
-  }
-  return target.story();
 }
 
 /** Whether the target serves again; a process of ours that hangs is started anew. */

@@ -62,11 +62,11 @@ test("the output of a back-end that does not come up, or fails, is shown", async
 });
 
 for (const [words, message] of [
-  [["block", "--exec", "true"], /expected \{socket\} in the command/],
+  [["block", "--exec", "true"], /the command has no \{socket\}/],
   [["block"], /expected either SOCKET or --exec COMMAND, got neither or both/],
   [["net", "tx", "x.sock", "--exec", "true {socket}"], /got neither or both/],
   [["block", "--exec", "true {socket}", "--listen"], /expected --exec with a program that listens/],
-  [["backend", "block", "--load", "true"], /expected \{socket\} in the command/],
+  [["backend", "block", "--load", "true"], /the command has no \{socket\}/],
   [["compare", "--rows", "no such row"], /--list has them/],
 ] as const) {
   test(`bench ${words.join(" ")} is a usage error`, async (t) => {

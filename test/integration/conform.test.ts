@@ -152,7 +152,7 @@ test("matrix judges many targets and writes a page that leads to each exchange",
   const targets = [
     { name: "ours", version: "1", exec: OURS, device: "block" },
     { name: "known", exec: faulty, baseline: "b.json" },
-    { name: "<absent>", exec: "no-such-program {socket}" },
+    { name: "<absent>", exec: "no-such-program {socket}", optional: true },
   ];
   const file = workspace.file("targets.json", JSON.stringify({ targets }));
   const out = workspace.path("out");
@@ -167,9 +167,52 @@ test("matrix judges many targets and writes a page that leads to each exchange",
   assert.ok(page.includes("&lt;absent&gt;"));
   assert.match(readFileSync(`${out}/2-known.html`, "utf8"), /id="header\/4" data-verdict="XFAIL"/);
   assert.equal(reportOf(readFileSync(`${out}/1-ours.json`, "utf8")).counts.PASS, 2);
+  const dies = `sh -c 'echo the first line; echo the last line; exit 7' {socket}`;
+  const alone = workspace.file(
+    "one.json",
+    JSON.stringify({ targets: [{ name: "d", exec: dies }] }),
+  );
+  const unjudged = await workspace.run(["matrix", alone, "--out", out]);
+  assert.equal(unjudged.code, 1);
+  assert.match(unjudged.stderr, /1 of 1 target failed; not judged: d \("optional": true excuses/);
+  const reason = /sh exited with code 7 before it listened.*\n +the first line\n +the last line/;
+  assert.match(unjudged.stdout, reason);
+  assert.match(readFileSync(`${out}/index.html`, "utf8"), reason);
+  const placeless = { targets: [{ name: "p", exec: "sleep 60" }] };
+  const early = await workspace.run([
+    "matrix",
+    workspace.file("p.json", JSON.stringify(placeless)),
+    "--out",
+    out,
+  ]);
+  assert.equal(early.code, 2);
+  assert.match(early.stderr, /target 1 \(p\): the command has no \{socket\}/);
   const wrong = await workspace.run(["matrix", workspace.file("x", "{}"), "--out", out]);
   assert.equal(wrong.code, 2);
   assert.match(wrong.stderr, /expected targets, got none/);
+});
+
+test("a target that dies at its first message is told of with its exit status and its output", async (t) => {
+  const workspace = new Workspace(t);
+  const script = workspace.file(
+    "dies.mjs",
+    `import { createServer } from "node:net";
+     const server = createServer((socket) => socket.once("data", () => {
+       console.error("chroot(shared): No such file or directory");
+       process.exitCode = 7;
+       server.close();
+       socket.destroy();
+     }));
+     server.listen(process.argv[2]);`,
+  );
+  const dies = `${process.execPath} ${script} {socket}`;
+  const says =
+    /got the end of the connection.*\n.*exited with code 7.*; its last output:\n +chroot\(shared\): No such/;
+  for (const command of [["conform"], ["bench", "block"], ["stress"]]) {
+    const { code, stderr } = await workspace.run([...command, "--exec", dies]);
+    assert.equal(code, 3, stderr);
+    assert.match(stderr, command[0] === "conform" ? says : /exited with code 7.*\n +chroot/);
+  }
 });
 
 test("SIGINT prints what was done so far", async (t) => {
@@ -190,6 +233,9 @@ test("a target that is not there, or both of them, or neither, is said clearly",
     [["nobody.sock"], 3, /nobody\.sock: expected a listening Unix socket/],
     [["--exec", "no-such-program {socket}"], 4, /no-such-program/],
     [["--exec", "false {socket}"], 3, /false exited with code 1 before it listened/],
+    [["--exec", "sleep 60"], 2, /the command has no \{socket\}: .*, got: sleep 60/],
+    [["--exec", "sleep 60", "--shell"], 2, /the command has no \{socket\}/],
+    [["--front-end", "--exec", "sleep 60 {qmp}"], 2, /the command has no \{socket\}/],
     [["--exec", "a 'b"], 2, /expected every quote to be closed/],
     [["x.sock", "--only", "no/1"], 2, /expected the id of a check/],
     [["x.sock", "--shard", "3/2"], 2, /expected a part such as 1\/4/],

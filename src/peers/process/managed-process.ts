@@ -123,6 +123,11 @@ export class ManagedProcess implements AsyncDisposable {
     return this.#exit;
   }
 
+  /** `exited with code 1`, `was ended by SIGSEGV`, `still runs`. */
+  get exitText(): string {
+    return exitText(this.#exit);
+  }
+
   /** The newest output, stdout and stderr as they came. */
   get output(): string {
     return this.#output.text();
@@ -181,7 +186,7 @@ export class ManagedProcess implements AsyncDisposable {
 
   /** The error for a process that has ended; `when` completes "NAME exited with code 1 …". */
   exitError(when: string): PeerClosedError {
-    return new PeerClosedError(this.describe(`${this.name} ${exitText(this.#exit)} ${when}`));
+    return new PeerClosedError(this.describe(`${this.name} ${this.exitText} ${when}`));
   }
 
   /** `message` followed by the last lines that the process printed. */

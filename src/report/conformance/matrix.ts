@@ -12,11 +12,13 @@ export interface MatrixColumn {
   readonly report?: ConformanceReport | undefined;
   /** Why it was not judged. */
   readonly missing?: string | undefined;
+  /** It may be missing: that is no failure. */
+  readonly optional?: true | undefined;
 }
 
 const MATRIX_STYLE = `
 body{max-width:none}table{border-collapse:collapse}th,td{border:1px solid var(--line);padding:.15rem .4rem;text-align:left}
-thead th{position:sticky;top:0;background:Canvas}td.cell{text-align:center}.wrap{overflow-x:auto}
+thead th{position:sticky;top:0;background:Canvas}td.cell{text-align:center}td.sum{white-space:pre-wrap;vertical-align:top}.wrap{overflow-x:auto}
 `;
 
 /** Checks by targets; each cell leads to the exchange behind it. */
@@ -31,7 +33,7 @@ export function conformanceMatrix(columns: readonly MatrixColumn[]): string {
   );
   const sums = columns.map(
     ({ report, missing }) =>
-      `<td>${escape(report ? conformanceTotals(report.counts) : `not judged: ${missing ?? ""}`)}</td>`,
+      `<td class="sum">${escape(report ? conformanceTotals(report.counts) : `not judged: ${missing ?? ""}`)}</td>`,
   );
   const lines = [...rows].map(
     ([id, title]) =>

@@ -1,7 +1,7 @@
 import { dirname, join } from "node:path";
 import { ManagedProcess, waitUntilListening } from "../../peers/index.ts";
 import { CheckSkip } from "../failure.ts";
-import { fillIn, wordsOf } from "../target/words.ts";
+import { fillIn, wordsWithPlace } from "../target/words.ts";
 import { Monitor } from "./monitor.ts";
 import type { FrontendRun, FrontendTarget } from "./target.ts";
 
@@ -26,11 +26,11 @@ export class FrontendProgram implements FrontendTarget {
   readonly #words: readonly string[];
   readonly #timeoutMs: number;
 
-  /** @throws {UsageError} the command has no words */
+  /** @throws {UsageError} the command has no words, or no `{socket}` */
   constructor(command: string, { shell = false, timeoutMs }: FrontendProgramOptions) {
     this.name = command;
     this.hasMonitor = command.includes("{qmp}");
-    this.#words = wordsOf(command, shell);
+    this.#words = wordsWithPlace(command, shell);
     this.#timeoutMs = timeoutMs;
   }
 

@@ -7,7 +7,7 @@ import { ManagedProcess, startListening } from "../../peers/index.ts";
 import { connectSocket } from "../../transport/index.ts";
 import { within } from "../within.ts";
 import type { ProcessEnd, Target, TargetProcess, TargetProgram, TargetStory } from "./target.ts";
-import { fillIn, wordsOf } from "./words.ts";
+import { fillIn, wordsWithPlace } from "./words.ts";
 
 /** How a program is started. */
 export interface ProgramOptions {
@@ -37,11 +37,11 @@ export class ProgramTarget implements Target {
   #recent: { readonly process: ManagedProcess; from: number; ended: boolean }[] = [];
   oneSession = false;
 
-  /** @throws {UsageError} the command has no words */
+  /** @throws {UsageError} the command has no words, or no `{socket}` */
   constructor(command: string, { shell = false, timeoutMs }: ProgramOptions) {
     this.name = command;
     this.#timeoutMs = timeoutMs;
-    const words = wordsOf(command, shell);
+    const words = wordsWithPlace(command, shell);
     this.#folder = mkdtempSync(join(tmpdir(), "vhost-user-conform-"));
     this.#socket = join(this.#folder, "target.sock");
     const mine = fillIn(words, { dir: this.#folder });

@@ -26,6 +26,26 @@ export function wordsOf(command: string, shell: boolean): string[] {
   return shell ? ["/bin/sh", "-c", command] : splitWords(command);
 }
 
+/**
+ * The words of a command that has a place for the path of a socket.
+ *
+ * @throws {UsageError} as {@link wordsOf}, or there is no `{socket}`: whatever the program did, the
+ *   path would never be used
+ */
+export function wordsWithPlace(command: string, shell: boolean): string[] {
+  const words = wordsOf(command, shell);
+  requireSocketPlace(words);
+  return words;
+}
+
+/** @throws {UsageError} no word has `{socket}` */
+export function requireSocketPlace(words: readonly string[]): void {
+  if (words.some((word) => word.includes("{socket}"))) return;
+  throw new UsageError(
+    `the command has no {socket}: write {socket} where it takes the path of the socket, got: ${words.join(" ")}`,
+  );
+}
+
 /** Words with `{name}` replaced by what it stands for; other braces stay. */
 export function fillIn(
   words: readonly string[],

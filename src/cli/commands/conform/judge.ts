@@ -16,6 +16,8 @@ import {
   selectChecks,
   type Selection,
   SocketTarget,
+  storyOf,
+  storyText,
   survey,
   type Target,
   type Times,
@@ -26,6 +28,9 @@ import { CommandError, ExitCode } from "../../exit-code.ts";
 import type { ConformOptions } from "./options.ts";
 import { printPlan } from "./selection.ts";
 import { Telling } from "./telling.ts";
+
+/** A target that closes its first connection as it dies is seen to have ended this soon. */
+const END_MS = 500;
 
 /**
  * Judges a back-end or front-end, telling of it; undefined: with --dry-run.
@@ -115,8 +120,11 @@ async function factsOf(target: Target, times: Times, { device }: ConformOptions)
   } catch (error) {
     if (!(error instanceof CheckFailure)) throw error;
     const { message, expected = "an answer", actual = "none" } = error;
-    const told = `${target.name}: ${message}: expected ${expected}, got ${actual}; is this a back-end?`;
-    throw new CommandError(ExitCode.Unreachable, told, { cause: error });
+    const { ends, output } = await storyOf(target, END_MS);
+    const question = ends.length === 0 ? "; is this a back-end?" : "";
+    const what = `${target.name}: ${message}: expected ${expected}, got ${actual}${question}`;
+    const text = [what, storyText(ends, output, target.process)].filter(Boolean).join("\n");
+    throw new CommandError(ExitCode.Unreachable, text, { cause: error });
   }
 }
 

@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { counted, EnvironmentError } from "../../../base/index.ts";
+import { counted } from "../../../base/index.ts";
 import {
   conformanceHtml,
   conformanceMatrix,
@@ -52,12 +52,15 @@ export async function runMatrix(
   writeFileSync(join(out, "index.html"), conformanceMatrix(columns));
   context.output.print(`written: ${join(out, "index.html")}`);
   context.signal.throwIfAborted();
-  const failed = columns.filter((column) => failures(column, options.strict === true) > 0);
+  const failed = columns.filter((column) => hasFailed(column, options.strict === true));
   if (failed.length === 0) return;
-  throw new CommandError(
-    ExitCode.Failed,
-    `${failed.length} of ${counted(columns.length, "target")} failed`,
-  );
+  const unjudged = failed.filter(({ report }) => report === undefined).map(({ name }) => name);
+  const what =
+    unjudged.length === 0
+      ? ""
+      : `; not judged: ${unjudged.join(", ")} ("optional": true excuses a target that cannot be judged)`;
+  const message = `${failed.length} of ${counted(columns.length, "target")} failed${what}`;
+  throw new CommandError(ExitCode.Failed, message);
 }
 
 async function columnOf(
@@ -67,7 +70,7 @@ async function columnOf(
   options: MatrixOptions,
   context: Context,
 ): Promise<MatrixColumn> {
-  const { name, version, socket, baseline } = target;
+  const { name, version, socket, baseline, optional } = target;
   const conform: ConformOptions = {
     ...options,
     ...target,
@@ -81,11 +84,10 @@ async function columnOf(
   try {
     return { name, version, page, report: await judge(socket, conform, context) };
   } catch (error) {
-    // A program that is not on this machine is no failure of the matrix.
-    const kind = exitCodeOf(error);
-    const absent = error instanceof EnvironmentError || kind === ExitCode.Unreachable;
-    if (!absent || !(error instanceof Error)) throw error;
-    return { name, version, missing: error.message.split("\n")[0] };
+    // The other targets are judged all the same; whether this one fails the run is decided at the end.
+    const ours = exitCodeOf(error) === ExitCode.Internal || context.signal.aborted;
+    if (ours || !(error instanceof Error)) throw error;
+    return { name, version, missing: error.message, optional };
   }
 }
 
@@ -100,10 +102,11 @@ function summary({ report, missing }: MatrixColumn): string {
   return report ? conformanceTotals(report.counts) : `not judged: ${missing ?? ""}`;
 }
 
-function failures({ report }: MatrixColumn, strict: boolean): number {
-  if (report === undefined) return 0;
+/** A target that was not judged has failed, as nothing is known about it. */
+function hasFailed({ report, optional }: MatrixColumn, strict: boolean): boolean {
+  if (report === undefined) return !optional;
   const { FAIL, ERROR, XPASS, WARN } = report.counts;
-  return FAIL + ERROR + XPASS + (strict ? WARN : 0);
+  return FAIL + ERROR + XPASS + (strict ? WARN : 0) > 0;
 }
 
 function slug(name: string): string {

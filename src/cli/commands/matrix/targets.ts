@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { UsageError } from "../../../base/index.ts";
 import { type DeviceName, parseDeviceName } from "../../../protocol/index.ts";
+import { requireSocketPlace, wordsOf } from "../../../suite/index.ts";
 import { withUserFile } from "../../files.ts";
 
 /** One row of the file of targets. */
@@ -15,6 +16,8 @@ export interface MatrixTarget {
   readonly device?: DeviceName | undefined;
   /** A baseline's path, seen from the file of targets. */
   readonly baseline?: string | undefined;
+  /** A target that cannot be judged, e.g. as its program is missing, does not fail the run. */
+  readonly optional?: true | undefined;
 }
 
 /** @throws {UsageError} it is no list of targets */
@@ -46,15 +49,28 @@ function parseTarget(value: unknown, where: string): MatrixTarget {
   if (name === undefined || (exec === undefined) === (socket === undefined)) {
     throw new UsageError(`${where}: expected "name", and either "exec" or "socket"`);
   }
+  const flag = (key: string): true | undefined => {
+    const field = value[key];
+    if (field === undefined || typeof field === "boolean") return field || undefined;
+    throw new UsageError(`${where}: "${key}" must be true or false`);
+  };
+  const shell = flag("shell");
+  if (exec !== undefined) {
+    try {
+      requireSocketPlace(wordsOf(exec, shell === true));
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      throw new UsageError(`${where} (${name}): ${error.message}`, { cause: error });
+    }
+  }
   const type = text("device");
   const device = type === undefined ? undefined : parseDeviceName(type);
   if (type !== undefined && device === undefined) {
     throw new UsageError(`${where}: expected a device type, got "${type}"`);
   }
   const [version, baseline] = [text("version"), text("baseline")];
-  const shell = value["shell"] === true ? true : undefined;
-  const frontEnd = value["frontEnd"] === true ? true : undefined;
-  return { name, version, exec, socket, device, baseline, shell, frontEnd };
+  const [frontEnd, optional] = [flag("frontEnd"), flag("optional")];
+  return { name, version, exec, socket, device, baseline, shell, frontEnd, optional };
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
