@@ -1,4 +1,4 @@
-import { CommanderError } from "@commander-js/extra-typings";
+import { CommanderError } from "commander";
 import { ProtocolError, VhostUserError } from "../base/index.ts";
 import { exitCodeOf, ExitCode, InterruptError } from "./exit-code.ts";
 import { ERROR_PREFIX } from "./options.ts";

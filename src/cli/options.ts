@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { parseDuration } from "./units.ts";
 
 /** Makes a parser's complaint a complaint about the option. */

@@ -1,4 +1,4 @@
-import type { Command } from "@commander-js/extra-typings";
+import type { Command } from "commander";
 import type { Context } from "./context.ts";
 import { bareCommand } from "./options.ts";
 import { version } from "./version.ts";

@@ -28,7 +28,7 @@ function start(
   fd?: number,
 ): { child: ChildProcess; ended: Promise<Ended> } {
   const program = space.path(name);
-  symlinkSync(join(packageRoot, "bin/vhost-user-backend.js"), program);
+  symlinkSync(join(packageRoot, `bin/${name}.js`), program);
   const child = spawn(process.execPath, [program, ...args], {
     stdio: ["ignore", "pipe", "pipe", ...(fd === undefined ? [] : [fd])],
     cwd: packageRoot,

@@ -119,6 +119,16 @@ function roomOf(path: string): string {
   return "devices (layout)";
 }
 
+/** Packages that a file imports at run time. */
+function packagesOf({ text }: SourceFile): string[] {
+  const pattern =
+    /^(?:import|export)\s+(type\s)?[^;]*?from\s+"([^".][^"]*)"|import\("([^".][^"]*)"\)/gm;
+  return [...text.matchAll(pattern)]
+    .filter(([, type]) => type === undefined)
+    .map(([, , fixed, dynamic]) => fixed ?? dynamic ?? "")
+    .filter((name) => !name.startsWith("node:"));
+}
+
 /** Relative imports of a file, as paths below src/. */
 function importsOf({ path, text }: SourceFile, withTypes = true): string[] {
   const pattern = /^(?:import|export)\s+(type\s)?[^;]*?from\s+"(\.[^"]+)"|import\("(\.[^"]+)"\)/gm;
@@ -206,6 +216,14 @@ function unguarded(files: readonly SourceFile[]): string[] {
 
 const source = readTree("src");
 const file = (path: string, text: string): SourceFile => ({ path, text });
+
+test("the source imports no package that is not installed with this one", () => {
+  const { dependencies } = JSON.parse(readFileSync(join(packageRoot, "package.json"), "utf8")) as {
+    dependencies: Record<string, string>;
+  };
+  const imported = new Set(readTree("src").flatMap(packagesOf));
+  assert.deepEqual([...imported], Object.keys(dependencies));
+});
 
 test("every file of src stands in a room of the law", () => {
   assert.ok(source.length > 100);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
-import type { Command } from "@commander-js/extra-typings";
+import type { Command } from "commander";
 import { answers } from "../../src/backend/handlers/index.ts";
 import { BackendSession } from "../../src/backend/index.ts";
 import { ExitCode } from "../../src/cli/exit-code.ts";

@@ -18,6 +18,8 @@ export interface RunOptions {
   /** A program with its arguments that starts Node, e.g. `setpriv`. */
   readonly wrapper?: readonly string[];
   readonly cwd?: string;
+  /** Run instead of this checkout's command: a program with its first arguments. */
+  readonly program?: readonly string[];
 }
 
 /** What a run of the command came to. */
@@ -40,10 +42,11 @@ export class Running {
   #stderr = "";
   #ended = false;
 
-  constructor(args: readonly string[], { input, env, wrapper = [], cwd }: RunOptions = {}) {
+  constructor(args: readonly string[], options: RunOptions = {}) {
     const node = [process.execPath, "--trace-warnings"];
-    const [program = "", ...rest] = [...wrapper, ...node, commandPath, ...args];
-    const child = spawn(program, rest, {
+    const { input, env, wrapper = [], cwd, program = [...node, commandPath] } = options;
+    const [file = "", ...rest] = [...wrapper, ...program, ...args];
+    const child = spawn(file, rest, {
       stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
       env: { ...process.env, ...env },
       ...(cwd === undefined ? {} : { cwd }),

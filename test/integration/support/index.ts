@@ -1,5 +1,5 @@
 /** Helpers of the tests that run the command. */
-export { commandPath, type Result, Running, vhostUser } from "./command.ts";
+export { commandPath, type Result, Running, type RunOptions, vhostUser } from "./command.ts";
 export { busyListener, rawListener } from "./peers.ts";
 export { needsNobody, nobody } from "./nobody.ts";
 export { Workspace } from "./workspace.ts";

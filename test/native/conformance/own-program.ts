@@ -17,7 +17,7 @@ export class OwnProgram extends ProgramTarget {
     const folder = mkdtempSync(join(tmpdir(), "vhost-user-program-"));
     const path = (name: string): string => join(folder, name);
     // By this name it knows what it is.
-    symlinkSync(join(packageRoot, "bin", "vhost-user-backend.js"), path("vhost-user-block"));
+    symlinkSync(join(packageRoot, "bin", "vhost-user-block.js"), path("vhost-user-block"));
     writeFileSync(path("disk.img"), "");
     truncateSync(path("disk.img"), DISK_BYTES);
     writeFileSync(path("wrapper.sh"), mutant?.script ?? 'exec "$@"');

@@ -1,4 +1,4 @@
-import { type Command, Option } from "@commander-js/extra-typings";
+import { type Command, Option } from "commander";
 import { BLOCK_WORKLOADS, NET_WORKLOADS } from "../../../load/bench/workloads.ts";
 import { RING_MODES } from "../../../runtime/mode.ts";
 import type { Context } from "../../context.ts";

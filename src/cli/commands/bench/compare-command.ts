@@ -1,4 +1,4 @@
-import { Option } from "@commander-js/extra-typings";
+import { Option } from "commander";
 import type { Context } from "../../context.ts";
 import { checked, commonCommand } from "../../options.ts";
 import { parseDuration, parseInteger } from "../../units.ts";

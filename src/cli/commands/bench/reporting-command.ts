@@ -1,4 +1,4 @@
-import { Option } from "@commander-js/extra-typings";
+import { Option } from "commander";
 import { checked, commonCommand } from "../../options.ts";
 import { parseInteger } from "../../units.ts";
 

@@ -1,4 +1,4 @@
-import { type Command, Option } from "@commander-js/extra-typings";
+import { type Command, Option } from "commander";
 import { deviceNames, parseDeviceName } from "../../../protocol/index.ts";
 import { UsageError } from "../../../base/index.ts";
 import type { Context } from "../../context.ts";

@@ -1,5 +1,5 @@
 /** Options of everything that makes checks. */
-import { Option } from "@commander-js/extra-typings";
+import { Option } from "commander";
 import { checked } from "../../options.ts";
 import { parseDuration } from "../../units.ts";
 import { parseFactor } from "./values.ts";

@@ -1,4 +1,4 @@
-import type { Command } from "@commander-js/extra-typings";
+import type { Command } from "commander";
 import type { Context } from "../../context.ts";
 import { groupCommand } from "../../options.ts";
 import { requestCommand } from "./common-command.ts";

@@ -1,4 +1,4 @@
-import { type Command, Option } from "@commander-js/extra-typings";
+import { type Command, Option } from "commander";
 import type { Context } from "../../context.ts";
 import {
   checked,

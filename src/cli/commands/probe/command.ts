@@ -1,4 +1,4 @@
-import { type Command, Option } from "@commander-js/extra-typings";
+import { type Command, Option } from "commander";
 import { UsageError } from "../../../base/index.ts";
 import { type DeviceName, deviceNames, parseDeviceName } from "../../../protocol/device-types.ts";
 import type { Context } from "../../context.ts";

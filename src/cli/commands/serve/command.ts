@@ -1,4 +1,4 @@
-import { type Command, Option } from "@commander-js/extra-typings";
+import { type Command, Option } from "commander";
 import type { Context } from "../../context.ts";
 import { checked, groupCommand } from "../../options.ts";
 import { RING_MODES, type RingMode } from "../../../runtime/mode.ts";

@@ -1,4 +1,4 @@
-import { Option } from "@commander-js/extra-typings";
+import { Option } from "commander";
 import { checked, commonCommand, strictOption, timeoutOption } from "../../options.ts";
 import { parseList } from "../../units.ts";
 
