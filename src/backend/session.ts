@@ -117,7 +117,6 @@ export class BackendSession {
   readonly memory = new RegionTable();
   readonly postcopy = new Postcopy();
   readonly iommu: BackendIommu;
-  readonly vrings: readonly Vring[];
   /** Features that are offered. */
   readonly features: bigint;
   readonly protocolFeatures: bigint;
@@ -127,6 +126,9 @@ export class BackendSession {
   readonly #options: SessionOptions;
   /** Requests of our own, once the front-end has given a channel for them. */
   readonly requests: BackendRequests;
+  readonly #vrings: Vring[] = [];
+  /** Whether a ring that is made now is enabled: SET_FEATURES without PROTOCOL_FEATURES came. */
+  #enabledAtStart = false;
   #configChangeDue = false;
   #inflight: InflightRegion | undefined;
 
@@ -157,7 +159,6 @@ export class BackendSession {
       ask: async (message) => this.requests.iotlbMsg(message),
       onProblem: (problem) => this.report(problem),
     });
-    this.vrings = Array.from({ length: device.maxQueues }, (_, index) => this.#vring(index));
     const channel = new UnixChannel(socket, { observe: options.observe });
     try {
       this.#channel = options.channel?.(channel) ?? channel;
@@ -199,19 +200,44 @@ export class BackendSession {
     if (region === undefined) return;
     for (const vring of this.vrings) vring.notesChanged();
     const packed = (this.negotiation.features & VirtioFeature.RingPacked) !== 0n;
-    const areas = this.vrings.map(({ index }) => region.area(index, packed));
-    const count = areas.reduce((sum, area) => sum + (area ? countInflight(area, packed) : 0), 0);
+    let count = 0;
+    for (let index = 0; index < region.description.numQueues; index += 1) {
+      const area = region.area(index, packed);
+      if (area !== undefined) count += countInflight(area, packed);
+    }
     if (count > 0) this.#options.onReplay?.(count);
+  }
+
+  /**
+   * The rings up to the last one that the front-end named, by index. A device may offer hundreds:
+   * those that are not used must cost nothing.
+   */
+  get vrings(): readonly Vring[] {
+    return this.#vrings;
   }
 
   /** @throws {ProtocolError} the device has no such ring */
   vring(index: number, request: string): Vring {
-    const vring = this.vrings[index];
-    if (vring !== undefined) return vring;
-    throw new ProtocolError(
-      `${request}: expected a ring index below ${this.vrings.length}, got ${index}`,
-      { request, field: "index" },
-    );
+    const { maxQueues } = this.device;
+    if (index >= maxQueues) {
+      throw new ProtocolError(
+        `${request}: expected a ring index below ${maxQueues}, got ${index}`,
+        { request, field: "index" },
+      );
+    }
+    for (let next = this.#vrings.length; next <= index; next += 1) {
+      const vring = this.#vring(next);
+      // A ring that is not started has nothing to wait for.
+      void vring.setEnabled(this.#enabledAtStart);
+      this.#vrings.push(vring);
+    }
+    return this.#vrings[index] as Vring;
+  }
+
+  /** Enables or disables every ring, also those that the front-end names later. */
+  async setAllEnabled(enabled: boolean): Promise<void> {
+    this.#enabledAtStart = enabled;
+    for (const vring of this.vrings) await vring.setEnabled(enabled);
   }
 
   /** Whether all rings are stopped: then nothing is sent unasked. */
@@ -252,6 +278,7 @@ export class BackendSession {
 
   /** Stops all rings and puts the device back to its beginning. */
   async reset(): Promise<void> {
+    this.#enabledAtStart = false;
     for (const vring of this.vrings) {
       await vring.setEnabled(false);
       await vring.stop();

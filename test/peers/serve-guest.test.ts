@@ -13,17 +13,21 @@ guardLeaks();
 const SIZE = 16 << 20;
 
 test(
-  "a PC's firmware boots from sector 0 of serve block",
+  "a PC of four processors, with no num-queues, boots from sector 0 of serve block",
   { skip: needsProgram("qemu-system-x86_64") },
   async (t) => {
     const space = new Workspace(t);
     const content = Buffer.alloc(1 << 20);
     content.set(bootSector("booted from vhost-user"));
-    const { socket } = await space.serve(["--image", space.file("disk.img", content)]);
-    const { message, exitCode, durationMs } = await bootFirmware({ socketPath: socket });
+    const image = space.file("disk.img", content);
+    const { socket, server } = await space.serve(["--image", image, "-v"]);
+    const { message, exitCode, durationMs } = await bootFirmware({ socketPath: socket, cpus: 4 });
     t.diagnostic(`the firmware took ${Math.round(durationMs)} ms`);
     assert.equal(message, "booted from vhost-user");
     assert.equal(exitCode, bootedExitCode);
+    const { stderr } = await server.stop("SIGTERM");
+    const named = [...stderr.matchAll(/< VHOST_USER_SET_VRING_CALL index=(\d+)/g)];
+    assert.equal(Math.max(...named.map(([, index]) => Number(index))), 3);
   },
 );
 

@@ -50,9 +50,7 @@ export function answerNegotiation(
   });
   // A second owner is no reason to end a session: the socket has one peer only.
   on(FrontendRequest.SetOwner, () => undefined);
-  on(FrontendRequest.ResetOwner, async () => {
-    for (const vring of session.vrings) await vring.setEnabled(false);
-  });
+  on(FrontendRequest.ResetOwner, async () => session.setAllEnabled(false));
   on(FrontendRequest.GetQueueNum, () => {
     const { queueNum, maxQueues } = session.device;
     return BigInt(queueNum ?? maxQueues);
@@ -101,6 +99,6 @@ async function setFeatures(session: BackendSession, features: bigint): Promise<v
   device.negotiated?.(features);
   // Without the gate there is no request that could enable a ring.
   if ((features & VirtioFeature.ProtocolFeatures) === 0n) {
-    for (const vring of vrings) await vring.setEnabled(true);
+    await session.setAllEnabled(true);
   }
 }

@@ -12,7 +12,7 @@ import type { ChainCursor, DeviceQueue } from "../../virtqueue/index.ts";
 import { BLOCK_CONFIG_SIZE, encodeBlockConfig } from "./config.ts";
 import { blockState } from "./device-state.ts";
 import { BlockServer, MAX_RANGE_SECTORS, MAX_RANGES } from "./device-server.ts";
-import { BlockFeature, BlockStatus, ID_BYTES, SECTOR_SIZE } from "./layout.ts";
+import { BlockFeature, BlockStatus, ID_BYTES, MAX_BLOCK_QUEUES, SECTOR_SIZE } from "./layout.ts";
 import type { BlockStorage } from "./storage.ts";
 
 const EXTENSION = import.meta.url.slice(import.meta.url.lastIndexOf("."));
@@ -38,7 +38,10 @@ export interface BlockWorkerData {
 export interface BlockDeviceOptions {
   /** Shared with other sessions; not closed with the device. */
   readonly storage: BlockStorage;
-  /** Request queues that are offered. Default 1. */
+  /**
+   * Request queues that are offered. Default {@link MAX_BLOCK_QUEUES}: QEMU wants one for each
+   * virtual processor of its machine, and does not start where fewer are offered.
+   */
   readonly queues?: number;
   /** The answer to GET_ID, up to 20 bytes. */
   readonly id?: string;
@@ -56,8 +59,13 @@ export class BlockDevice implements Device {
   readonly #storage: BlockStorage;
   readonly #id = new Uint8Array(ID_BYTES);
   readonly #server: BlockServer;
-  /** Requests that were taken: on the event loop, then by the worker of each queue. */
-  readonly #counters: SharedArrayBuffer[];
+  /** Requests that were taken on the event loop: one float64. */
+  readonly #counter = new SharedArrayBuffer(8);
+  /**
+   * The same of each queue that a worker serves, by index, made when it is first started. In cache
+   * lines of their own, as each has one writer.
+   */
+  readonly #workerCounters = new Map<number, SharedArrayBuffer>();
   /** The ring that is being served. */
   #running: RunningQueue | undefined;
   /** Flushes under way, by queue, and who waits for there to be none. */
@@ -66,17 +74,15 @@ export class BlockDevice implements Device {
   readonly #suspensions: number[] = [];
   readonly #idle: (() => void)[][] = [];
 
-  constructor({ storage, queues = 1, id = "vhost-user" }: BlockDeviceOptions) {
+  constructor({ storage, queues = MAX_BLOCK_QUEUES, id = "vhost-user" }: BlockDeviceOptions) {
     this.#storage = storage;
     this.maxQueues = queues;
     new TextEncoder().encodeInto(id, this.#id);
-    // One each, in cache lines of their own: each has one writer.
-    this.#counters = Array.from({ length: queues + 1 }, () => new SharedArrayBuffer(64));
     this.#server = new BlockServer({
       storage,
       id: this.#id,
       flushLater: (queue, chain) => this.#flush(queue, chain),
-      counter: new Float64Array(this.#counters[0] ?? new SharedArrayBuffer(8)),
+      counter: new Float64Array(this.#counter),
     });
     this.features =
       BlockFeature.SegMax |
@@ -91,7 +97,10 @@ export class BlockDevice implements Device {
 
   /** Requests that were taken from the rings so far, all queues together. */
   get requests(): number {
-    return this.#counters.reduce((sum, each) => sum + (new Float64Array(each)[0] ?? 0), 0);
+    let sum = 0;
+    for (const each of [this.#counter, ...this.#workerCounters.values()])
+      sum += new Float64Array(each)[0] ?? 0;
+    return sum;
   }
 
   attach(session: DeviceSession): void {
@@ -122,7 +131,7 @@ export class BlockDevice implements Device {
       isNull,
       id: this.#id,
       writeThrough: this.#server.writeThrough,
-      counter: this.#counters[index + 1] ?? new SharedArrayBuffer(8),
+      counter: this.#workerCounter(index),
     };
     return { module: WORKER_MODULE, data, release: () => fd.close() };
   }
@@ -137,6 +146,12 @@ export class BlockDevice implements Device {
   suspend(index: number): void {
     this.#suspensions[index] = (this.#suspensions[index] ?? 0) + 1;
     this.#flushes[index] = 0;
+  }
+
+  #workerCounter(index: number): SharedArrayBuffer {
+    const counter = this.#workerCounters.get(index) ?? new SharedArrayBuffer(64);
+    this.#workerCounters.set(index, counter);
+    return counter;
   }
 
   /**

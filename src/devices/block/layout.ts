@@ -13,6 +13,8 @@ export const HEADER_BYTES = 16;
 export const ID_BYTES = 20;
 /** Bytes of a discard or write-zeroes segment: 0:8 sector, 8:4 sectors, 12:4 flags. */
 export const RANGE_BYTES = 16;
+/** Request queues of one device: a vhost-user ring index has 8 bits. */
+export const MAX_BLOCK_QUEUES = 256;
 
 /** Feature bits of the device (masks). */
 export const BlockFeature = {

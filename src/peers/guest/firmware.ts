@@ -13,6 +13,8 @@ export interface FirmwareOptions extends WaitOptions {
   readonly socketPath: string;
   /** Further properties of `vhost-user-blk-pci`. */
   readonly blkOptions?: string | undefined;
+  /** Default 1. QEMU gives the disk a queue for each. */
+  readonly cpus?: number | undefined;
   /** Default 64. */
   readonly memoryMiB?: number | undefined;
 }
@@ -42,7 +44,7 @@ export async function bootFirmware(options: FirmwareOptions): Promise<FirmwareRe
     const machine = await ManagedProcess.spawn(
       "qemu-system-x86_64",
       [
-        bareMachineArguments(options.memoryMiB ?? 64, 1),
+        bareMachineArguments(options.memoryMiB ?? 64, options.cpus ?? 1),
         ["-chardev", `file,id=debugcon,path=${escapeComma(consolePath)}`],
         ["-device", `isa-debugcon,iobase=${debugConsolePort},chardev=debugcon`],
         ["-device", `isa-debug-exit,iobase=${debugExitPort},iosize=1`],

@@ -166,7 +166,7 @@ export const ack: readonly Check[] = [
       }
       await mustFail(t, "FAIL", FrontendRequest.NetSetMtu, 10n, Mtu);
       await mustFail(t, "WARN", FrontendRequest.SetVringNum, { index: 0, num: 0 });
-      if (gate(t)) await mustFail(t, "WARN", SetVringEnable, { index: 200, num: 1 });
+      if (gate(t)) await mustFail(t, "WARN", SetVringEnable, { index: 1024, num: 1 });
       const [region] = t.mem().table.regions;
       await mustFail(t, "WARN", FrontendRequest.RemMemReg, { region }, ConfigureMemSlots);
     },

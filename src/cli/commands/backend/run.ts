@@ -1,4 +1,5 @@
 import { UsageError } from "../../../base/index.ts";
+import { MAX_BLOCK_QUEUES } from "../../../devices/block/layout.ts";
 import type { Context } from "../../context.ts";
 
 export type BackendType = "block" | "net" | "fs";
@@ -64,7 +65,7 @@ export async function runBackend(
   const { serveBlock } = await import("../serve/run.ts");
   const image = expectGiven(options.blkFile, "--blk-file PATH");
   return serveBlock(
-    { ...common, image, readOnly: options.readOnly, queues: 1, mode: "event" },
+    { ...common, image, readOnly: options.readOnly, queues: MAX_BLOCK_QUEUES, mode: "event" },
     context,
   );
 }

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import type { Context } from "../../context.ts";
 import { checked, groupCommand } from "../../options.ts";
+import { MAX_BLOCK_QUEUES } from "../../../devices/block/layout.ts";
 import { RING_MODES, type RingMode } from "../../../runtime/mode.ts";
 import { parseChoice, parseInteger, parseSize } from "../../units.ts";
 import { backendCommand } from "./common-command.ts";
@@ -24,9 +25,12 @@ export function addServeCommand(program: Command, context: Context): void {
     )
     .option("--read-only", "refuse writes")
     .addOption(
-      new Option("--queues <number>", "request queues")
-        .default(1)
-        .argParser(checked(parseInteger(1, 256))),
+      new Option(
+        "--queues <number>",
+        "request queues to offer; those that are not used cost nothing",
+      )
+        .default(MAX_BLOCK_QUEUES)
+        .argParser(checked(parseInteger(1, MAX_BLOCK_QUEUES))),
     )
     .option("--workers", "serve each queue in a worker thread of its own")
     .addOption(

@@ -27,7 +27,7 @@ const onSetFeatures = (
       const { vrings } = session();
       const running = vrings.some(({ started }) => started);
       if (!when(payload as bigint, running, before)) return;
-      for (const vring of vrings) await vring.setEnabled(enabled);
+      await session().setAllEnabled(enabled);
     },
   }));
 

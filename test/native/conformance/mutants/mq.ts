@@ -20,7 +20,9 @@ export const mq: Readonly<Record<string, Mutant>> = {
   }),
   "mq/6": throughHandler("starts rings that it does not have", () => ({
     [SetVringKick]: (plain, session) => (payload, incoming) =>
-      (payload as VringFd).index < session().vrings.length ? plain(payload, incoming) : undefined,
+      (payload as VringFd).index < session().device.maxQueues
+        ? plain(payload, incoming)
+        : undefined,
   })),
   "mq/7": throughHandler("keeps a call descriptor for the first ring that brings one", () => ({
     [SetVringCall]: (plain) => (payload, incoming) =>
