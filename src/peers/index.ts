@@ -29,13 +29,14 @@ export { bootLinux, type GuestResult, type LinuxGuestOptions } from "./guest/gue
 export { findGuestKernel, type GuestKernel } from "./guest/kernel.ts";
 export { judgeKvm, type KvmVerdict } from "./machine/kvm.ts";
 export { isOurs, Ledger, type DamagedRecord, type LedgerRecord } from "./ledger/ledger.ts";
-export { lastLogLines } from "./server/log-file.ts";
+export { isOurLog, lastLogLines } from "./server/log-file.ts";
 export {
   ManagedProcess,
   type ProcessExit,
   type ProcessOptions,
 } from "./process/managed-process.ts";
 export { makeRecordedFolder, type RecordedFolder } from "./ledger/recorded-folder.ts";
+export { checkOwner, currentOwner } from "./ledger/owner.ts";
 export { ownPath, type OwnedPath, removeOwnedPath } from "./ledger/owned-path.ts";
 export { identifyProcess, identifySelf, type ProcessIdentity } from "./process/process-identity.ts";
 export {
@@ -64,7 +65,7 @@ export {
 } from "./server/server-options.ts";
 export type { StartIo } from "./server/server-preflight.ts";
 export { startServer, type StartResult } from "./server/server-start.ts";
-export type { ServerStatus } from "./server/server-record.ts";
+export { serverDetails, type ServerStatus } from "./server/server-record.ts";
 export {
   startStorageDaemon,
   storageDaemonArguments,

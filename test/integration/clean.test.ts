@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { clean, identifySelf, Ledger, ownPath } from "../../src/peers/index.ts";
+import { clean, currentOwner, identifySelf, Ledger, ownPath } from "../../src/peers/index.ts";
 import { needsRoot } from "../peers/support/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { packageRoot } from "../support/package-root.ts";
@@ -22,15 +22,21 @@ import { runs, ServerSpace, until } from "./support/servers.ts";
 
 guardLeaks();
 
+/** The environment of a user at a terminal. */
+const noCi = Object.fromEntries(
+  "CI GITHUB_ACTIONS GITLAB_CI JENKINS_URL BUILDKITE TF_BUILD CIRCLECI"
+    .split(" ")
+    .map((name) => [name, ""]),
+);
+
 test("clean stops a server and removes all it made, the log too", async (t) => {
   const space = new ServerSpace(t, "listen");
   const pid = await space.started();
   const record = space.recordFile;
   const dry = await space.clean("--dry-run", "--json");
-  const expected = {
-    removed: [`pid ${pid} (node)`, space.log, space.pidFile, space.socket, record],
-    left: [],
-  };
+  const { owner } = space;
+  const all = [`pid ${pid} (node)`, space.log, space.pidFile, space.socket, record];
+  const expected = { owner, removed: all.map((what) => ({ what, owner })), left: [] };
   assert.deepEqual(JSON.parse(dry.stdout), { dryRun: true, ...expected });
   assert.ok(runs(pid));
   assert.ok(existsSync(record));
@@ -47,7 +53,8 @@ test("clean removes the log that stop kept, and a stale pid file of ours", async
   const space = new ServerSpace(t, "listen");
   await space.started();
   await space.qemu("stop");
-  space.file("pid", "4194304\n12345 00000000-0000-0000-0000-000000000000\n");
+  const boot = "00000000-0000-0000-0000-000000000000";
+  space.file("pid", `4194304\n12345 ${boot}\nowner ${space.owner}\n`);
   const { stdout } = await space.clean();
   assert.equal(stdout, `removed: ${space.pidFile}\nremoved: ${space.log}\n`);
 });
@@ -114,6 +121,109 @@ test("clean kills nobody whose pid was used again", async (t) => {
   assert.equal(space.hasRecord, false);
 });
 
+test("clean covers what its own owner started; --owner and --all-owners cover the rest", async (t) => {
+  const space = new ServerSpace(t, "listen");
+  const mine = await space.started();
+  const other = space.path("other");
+  const paths = ["--socket", other, "--pid-file", `${other}.pid`, "--log", `${other}.log`];
+  const start = ["qemu", "start", "--accel", "tcg", "--owner", "github:o/p/7/1/build", ...paths];
+  assert.equal((await space.command(start).result).code, 0);
+  const [pid] = space.survivors().filter((one) => one !== mine);
+  assert.ok(pid);
+
+  const dry = await space.clean("--dry-run");
+  const [first, ...lines] = dry.stdout.trimEnd().split("\n");
+  assert.equal(first, `owner: ${space.owner}`);
+  assert.ok(lines.includes(`would remove: pid ${mine} (node) (owner ${space.owner})`), dry.stdout);
+  const left = `left alone: pid ${pid} (node): github:o/p/7/1/build started it; --owner github:o/p/7/1/build or --all-owners covers it`;
+  assert.deepEqual(
+    lines.filter((line) => !line.endsWith(`(owner ${space.owner})`)),
+    [left],
+  );
+  const all = await space.clean("--dry-run", "--all-owners");
+  assert.match(all.stdout, /^all owners\n/);
+  assert.match(
+    all.stdout,
+    new RegExp(`^would remove: pid ${mine} \\(node\\) \\(owner the tests\\)$`, "m"),
+  );
+  assert.match(all.stdout, new RegExp(`^would remove: pid ${pid} .*\\(owner github:`, "m"));
+
+  const { code, stdout } = await space.clean();
+  assert.equal(code, 0);
+  assert.ok(stdout.includes(`${left}\n`), stdout);
+  assert.equal(runs(mine), false);
+  assert.ok(runs(pid), "another job's peer was stopped");
+  assert.ok(existsSync(other) && existsSync(`${other}.pid`) && existsSync(`${other}.log`));
+  await space.clean("--owner", "github:o/p/7/1/build");
+  assert.equal(runs(pid), false);
+  space.assertNothingLeft();
+  assert.ok(!existsSync(other) && !existsSync(`${other}.log`));
+  const both = await space.clean("--owner", "x", "--all-owners");
+  assert.match(both.stderr, /'--owner <name>' cannot be used with option '--all-owners'/);
+  assert.equal(both.code, 2);
+});
+
+test("clean leaves another owner's log and stale pid file, and those without an owner", async (t) => {
+  const space = new ServerSpace(t, "listen");
+  const boot = "00000000-0000-0000-0000-000000000000";
+  for (const line of ["", "owner job-2\n"]) {
+    space.file("pid", `4194304\n1 ${boot}\n${line}`);
+    space.file("log", `# log of vhost-user qemu\n${line && `# ${line}`}# 2026-01-01 qemu\n`);
+    const kept = await space.clean();
+    const reason =
+      line === "" ? "recorded no owner; --all" : "job-2 started it; --owner job-2 or --all";
+    assert.equal(kept.stdout.split(reason).length - 1, 2, kept.stdout);
+    assert.ok(existsSync(space.pidFile) && existsSync(space.log));
+    const done = await space.clean("--all-owners");
+    assert.equal(done.stdout, `removed: ${space.pidFile}\nremoved: ${space.log}\n`);
+  }
+});
+
+test("clean leaves a record of before there were owners, and --all-owners covers it", async (t) => {
+  const space = new ServerSpace(t, "listen");
+  const pid = await space.started();
+  space.changeRecord((record) => {
+    const { writer, ...rest } = record;
+    return { ...rest, version: 1, owner: writer } as never;
+  });
+  assert.equal((await space.status()).owner, null);
+  const kept = await space.clean();
+  assert.match(
+    kept.stdout,
+    /^left alone: pid \d+ \(node\): an older version made it and recorded no owner; --all-owners covers it$/m,
+  );
+  assert.ok(runs(pid));
+  assert.ok(existsSync(space.socket));
+  await space.clean("--all-owners");
+  assert.equal(runs(pid), false);
+  space.assertNothingLeft();
+});
+
+test("what two checkouts and two jobs of a CI system start is kept apart", async (t) => {
+  const space = new ServerSpace(t);
+  const env = { XDG_RUNTIME_DIR: space.path("run"), VHOST_USER_OWNER: "" };
+  const job = { GITHUB_ACTIONS: "true", GITHUB_REPOSITORY: "o/p", GITHUB_RUN_ATTEMPT: "1" };
+  for (const name of ["GITHUB_JOB", "RUNNER_NAME"]) Object.assign(job, { [name]: name });
+  const [a, b] = ["a", "b"].map((name) => space.path(name));
+  for (const path of ["a", "b"]) mkdirSync(space.path(`${path}/.git`), { recursive: true });
+  const places: readonly (readonly [cwd: string | undefined, env: Record<string, string>])[] = [
+    [a, noCi],
+    [b, noCi],
+    [a, { ...noCi, ...job, GITHUB_RUN_ID: "1" }],
+    [a, { ...noCi, ...job, GITHUB_RUN_ID: "2" }],
+  ];
+  const owners = new Set<unknown>();
+  for (const [cwd = "", more] of places) {
+    const args = ["clean", "--dry-run", "--json", "--socket", space.socket];
+    const { stdout } = await space.command(args, { cwd, env: { ...env, ...more } }).result;
+    owners.add((JSON.parse(stdout) as Record<string, unknown>)["owner"]);
+  }
+  assert.deepEqual(
+    [...owners],
+    [a, b, "github:o/p/1/1/GITHUB_JOB/RUNNER_NAME", "github:o/p/2/1/GITHUB_JOB/RUNNER_NAME"],
+  );
+});
+
 test("clean leaves what another command is at work with, until that has ended", async (t) => {
   const space = new ServerSpace(t, "never-listen");
   const start = space.startQemu("start --timeout 60s");
@@ -134,12 +244,14 @@ test("a run of tests that still goes on is left, one that died is cleaned with i
   const ledger = Ledger.open({ XDG_RUNTIME_DIR: space.path("run") });
   const folder = space.path("work");
   mkdirSync(join(folder, "deep"), { recursive: true });
-  const owner = identifySelf();
+  const writer = identifySelf();
+  const owner = currentOwner();
   const record = {
     id: "test-1",
     kind: "test",
     state: "running",
     owner,
+    writer,
     process: null,
     paths: [ownPath(folder, "folder")],
     details: {},
@@ -149,9 +261,10 @@ test("a run of tests that still goes on is left, one that died is cleaned with i
   const busy = await clean(ledger, { paths });
   assert.deepEqual(busy.removed, []);
   assert.match(busy.left[0]?.reason ?? "", /is at work with it/);
-  ledger.write({ ...record, owner: { ...owner, startTime: "1" } });
+  ledger.write({ ...record, writer: { ...writer, startTime: "1" } });
   const done = await clean(ledger, { paths });
-  assert.deepEqual(done, { removed: [folder, ledger.fileOf("test-1")], left: [] });
+  const removed = [folder, ledger.fileOf("test-1")].map((what) => ({ what, owner }));
+  assert.deepEqual(done, { removed, left: [] });
   assert.equal(existsSync(folder), false);
 });
 

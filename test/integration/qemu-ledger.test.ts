@@ -42,7 +42,8 @@ function recordOf(change: Partial<LedgerRecord> = {}): LedgerRecord {
     id: "run-1",
     kind: "test",
     state: "running",
-    owner: self,
+    owner: "/checkout",
+    writer: self,
     process: self,
     paths: [],
     details: { words: ["a", "b"] },
@@ -83,10 +84,12 @@ test("a record with a field of the wrong kind, or under another name, is damaged
   const self = identifySelf();
   const owned = { path: "/x", role: "log", device: "1", inode: "2", born: "3" };
   const wrong = [
-    { version: 2 },
+    { version: 3 },
     { id: "run-2" },
     { state: "done" },
-    { owner: null },
+    { owner: "" },
+    { owner: self },
+    { writer: null },
     { process: { ...self, pid: -1 } },
     { process: { ...self, pid: `${self.pid}` } },
     { process: { ...self, startTime: "" } },
@@ -98,11 +101,23 @@ test("a record with a field of the wrong kind, or under another name, is damaged
     { details: null },
   ];
   for (const change of wrong) {
-    writeFileSync(file, JSON.stringify({ version: 1, ...recordOf(), ...change }));
+    writeFileSync(file, JSON.stringify({ version: 2, ...recordOf(), ...change }));
     assert.throws(() => ledger.read("run-1"), /damaged \(bad field: /, JSON.stringify(change));
   }
-  writeFileSync(file, JSON.stringify({ version: 1, ...recordOf({ paths: [owned as never] }) }));
+  writeFileSync(file, JSON.stringify({ version: 2, ...recordOf({ paths: [owned as never] }) }));
   assert.ok(ledger.read("run-1"));
+});
+
+test("a record of before there were owners is read, without one", (t) => {
+  const ledger = privateLedger(t);
+  const { writer, ...rest } = recordOf();
+  writeFileSync(ledger.fileOf("run-1"), JSON.stringify({ version: 1, ...rest, owner: writer }));
+  assert.deepEqual(ledger.read("run-1"), recordOf({ owner: null }));
+  writeFileSync(ledger.fileOf("run-1"), JSON.stringify({ version: 1, ...rest, writer }));
+  assert.throws(() => ledger.read("run-1"), /damaged \(bad field: /);
+  // One that is written again stays without.
+  ledger.write(recordOf({ owner: null }));
+  assert.equal(ledger.read("run-1")?.owner, null);
 });
 
 test("a process is ours only with the same start time and boot", () => {

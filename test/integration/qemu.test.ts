@@ -13,10 +13,13 @@ import {
   writeFileSync,
 } from "node:fs";
 import { createServer } from "node:net";
+import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { needsRoot } from "../peers/support/index.ts";
 import { needsNobody, nobody } from "./support/index.ts";
+import { serverDefaults } from "../../src/peers/index.ts";
+import { serverId } from "../../src/peers/server/server-options.ts";
 import { runs, ServerSpace, until } from "./support/servers.ts";
 
 guardLeaks();
@@ -36,14 +39,16 @@ test("start ends when the server listens, status describes it, stop leaves only 
   const space = new ServerSpace(t, "listen");
   const pid = await space.started("--memory 64M -- -extra word");
   assert.ok(runs(pid));
-  const [first, second] = readFileSync(space.pidFile, "utf8").split("\n");
+  const [first, second, third] = readFileSync(space.pidFile, "utf8").split("\n");
   assert.equal(first, `${pid}`);
+  assert.equal(third, `owner ${space.owner}`);
   const { process: identity } = space.record();
   assert.equal(second, `${identity?.startTime} ${identity?.bootId}`);
   const { commandLine, ...status } = await space.status();
   assert.deepEqual(status, {
     running: true,
     pid,
+    owner: space.owner,
     kind: "net",
     accelerator: "tcg",
     socket: space.socket,
@@ -110,6 +115,74 @@ test("of several starts at once exactly one starts, the others say that it runs"
   assert.deepEqual(words, ["already running", "already running", "already running", "started"]);
   assert.equal(space.survivors().length, 1);
   await space.qemu("stop");
+  space.assertNothingLeft();
+});
+
+test("status, stop and restart take every option that says where start put it", async (t) => {
+  const space = new ServerSpace(t, "listen");
+  const place = `--kind net --socket ${space.socket} --log ${space.log}`;
+  await space.started(place);
+  const first = await space.qemu(`status --json ${place}`);
+  assert.equal(first.code, 0, first.stderr);
+  const restarted = await space.qemu(`restart ${place}`);
+  assert.match(restarted.stdout, /^restarted: /, restarted.stderr);
+  const stopped = await space.qemu(`stop ${place}`);
+  assert.match(stopped.stdout, /^stopped: pid /, stopped.stderr);
+  const kept = await space.qemu(`status ${place}`);
+  assert.equal(kept.code, 1);
+  assert.match(kept.stdout, new RegExp(`^not running .*\\nlog {7}${space.log}\\n {2}the program`));
+  assert.equal((await space.qemu(`stop ${place}`)).code, 0);
+});
+
+test("status and stop refuse a server that is not the one that the options name", async (t) => {
+  const space = new ServerSpace(t, "listen");
+  const pid = await space.started();
+  const others: readonly (readonly [words: string, says: RegExp])[] = [
+    ["--kind block", /--kind block is not that of the server on \/.*\/s, whose is net; leave/],
+    ["--log other", /--log \/.*\/other is not that of .* whose is \/.*\/log; leave --log out/],
+    ["--pid-file other", /--pid-file \/.*\/other is not that of/],
+    ["--image disk.img", /--image \/.*\/disk.img is not that of .*, whose is none/],
+  ];
+  for (const verb of ["status", "stop"]) {
+    for (const [words, says] of others) {
+      const { code, stderr } = await space.qemu(`${verb} ${words}`);
+      assert.match(stderr, says);
+      assert.equal(code, 2);
+    }
+  }
+  assert.ok(runs(pid));
+  await space.qemu("stop");
+});
+
+test("another owner's server on a socket that is not named is not stopped", async (t) => {
+  const space = new ServerSpace(t, "listen");
+  const pid = await space.started("--owner job-1");
+  assert.equal((await space.status()).owner, "job-1");
+  assert.match((await space.qemu("status")).stdout, /^owner {5}job-1$/m);
+  assert.match((await space.qemu("start")).stdout, /^already running: .*, started by job-1\n$/);
+  // Through the file system the default socket's record is that of this place's.
+  const env = { SOCKET_PATH: "" };
+  const id = serverId(serverDefaults.socket);
+  const record = { ...space.record(), version: 2, id };
+  writeFileSync(join(space.ledgerFolder, `${id}.json`), JSON.stringify(record));
+  for (const verb of ["stop", "restart"]) {
+    const { code, stderr } = await space.qemu(verb, { env });
+    assert.match(stderr, /was started by job-1, not by .*; to stop it nevertheless, name it/);
+    assert.equal(code, 2);
+  }
+  assert.ok(runs(pid));
+  rmSync(join(space.ledgerFolder, `${id}.json`));
+  assert.match((await space.qemu("stop")).stdout, /^stopped: /);
+});
+
+test("an owner with a line end, or none, is refused", async (t) => {
+  const space = new ServerSpace(t, "listen");
+  const bad = await space.qemu("start", { env: { VHOST_USER_OWNER: "a\nb" } });
+  assert.match(bad.stderr, /VHOST_USER_OWNER must be a name of .*, got "a\\nb"\n$/);
+  assert.equal(bad.code, 2);
+  const empty = await space.command(["clean", "--owner", ""]).result;
+  assert.match(empty.stderr, /--owner must be a name of 1 to 200 characters/);
+  assert.equal(empty.code, 2);
   space.assertNothingLeft();
 });
 

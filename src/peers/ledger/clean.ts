@@ -1,15 +1,17 @@
 import { lstatSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { EnvironmentError } from "../../base/index.ts";
 import { describeProcess, effectiveUserId } from "../../os/process-name.ts";
 import { kvmCacheName } from "../machine/kvm.ts";
 import { isLockFile, type LedgerLock, tryLockLedger } from "./ledger-lock.ts";
 import { damageText, isOurs, type Ledger, type LedgerRecord } from "./ledger.ts";
-import { isOurLog } from "../server/log-file.ts";
+import { isOurLog, logOwner } from "../server/log-file.ts";
+import { currentOwner } from "./owner.ts";
 import { pathState } from "./owned-path.ts";
-import { removeStalePidFile } from "./pid-file.ts";
+import { findStalePidFile } from "./pid-file.ts";
 import { bootId, isRunning } from "../process/process-identity.ts";
-import { retire } from "../server/retire.ts";
-import { serverDefaults, type ServerOptions } from "../server/server-options.ts";
+import { retire, type Retirement } from "../server/retire.ts";
+import { serverDefaults, type ServerOptions, shellWords } from "../server/server-options.ts";
 import { serverRecordKind } from "../server/server-record.ts";
 
 export interface CleanOptions {
@@ -17,108 +19,170 @@ export interface CleanOptions {
   readonly dryRun?: boolean;
   /** Also what makes the next run faster. */
   readonly caches?: boolean;
+  /** Whose things are covered; default {@link currentOwner}; null: those of all owners. */
+  readonly owner?: string | null;
   /** Where runs leave things when nothing else is asked for. */
   readonly paths?: Pick<ServerOptions, "socket" | "pidFile" | "log">;
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A path or a process. */
+export interface Cleaned {
+  readonly what: string;
+  /** Null: nothing says who started it, or it belongs to all (locks, caches). */
+  readonly owner: string | null;
+}
+
 export interface CleanReport {
-  /** `what` is a path or a process. */
-  readonly removed: readonly string[];
-  readonly left: readonly { readonly what: string; readonly reason: string }[];
+  readonly removed: readonly Cleaned[];
+  readonly left: readonly (Cleaned & { readonly reason: string })[];
 }
 
 /**
- * Removes what runs left: what the ledger proves to be ours, and pid file and log at the default
- * paths when they say so themselves and nobody uses them. Everything else stays and is named.
+ * Removes what runs of an owner left: what the ledger proves to be ours, and pid file and log at the
+ * default paths when they say so themselves and no process uses them. Everything else stays and is
+ * named.
  *
  * @throws `signal.reason`, between two runs
  */
 export async function clean(ledger: Ledger, options: CleanOptions = {}): Promise<CleanReport> {
-  const { dryRun = false, paths = serverDefaults, signal } = options;
-  const removed: string[] = [];
-  const left: { what: string; reason: string }[] = [];
-  const { records, damaged } = ledger.list();
-  for (const record of records) {
+  const { dryRun = false, paths = serverDefaults, signal, owner = currentOwner() } = options;
+  const run = new CleanRun(ledger, owner, dryRun);
+  for (const { id } of ledger.list().records) {
     signal?.throwIfAborted();
-    await cleanRecord(ledger, record, dryRun, removed, left);
+    await run.record(id);
   }
-  for (const one of damaged) left.push({ what: one.file, reason: damageText(one) });
-  const accounted = new Set([...removed, ...left.map(({ what }) => what)]);
-  for (const record of ledger.list().records) {
-    for (const { path } of record.paths) accounted.add(path);
-  }
-  if (!accounted.has(paths.pidFile)) cleanPidFile(paths.pidFile, dryRun, removed, left);
-  if (!accounted.has(paths.log)) cleanLog(paths.log, dryRun, removed, left);
-  if (!accounted.has(paths.socket) && stands(paths.socket)) {
-    const reason = `the ledger does not know who made it; when nobody needs it: rm ${paths.socket}`;
-    left.push({ what: paths.socket, reason });
-  }
-  cleanFolder(ledger, options.caches === true, dryRun, removed);
-  return { removed, left };
+  run.rest(paths, options.caches === true);
+  return { removed: run.removed, left: run.left };
 }
 
-type Left = { what: string; reason: string }[];
+class CleanRun {
+  readonly removed: Cleaned[] = [];
+  readonly left: (Cleaned & { readonly reason: string })[] = [];
+  readonly #ledger: Ledger;
+  readonly #owner: string | null;
+  readonly #dryRun: boolean;
 
-async function cleanRecord(
-  ledger: Ledger,
-  record: LedgerRecord,
-  dryRun: boolean,
-  removed: string[],
-  left: Left,
-): Promise<void> {
-  const lock = tryLockLedger(ledger, record.id);
-  if (!("file" in lock)) {
-    left.push({
-      what: ledger.fileOf(record.id),
-      reason: `${describeProcess(lock.heldBy.pid)} works on it; run clean again when that has ended`,
-    });
-    return;
+  constructor(ledger: Ledger, owner: string | null, dryRun: boolean) {
+    this.#ledger = ledger;
+    this.#owner = owner;
+    this.#dryRun = dryRun;
   }
-  using _lock: LedgerLock = lock;
-  // A server is meant to outlive its command; anything else is in use as long as that runs.
-  const inUse = record.kind !== serverRecordKind && isRunning(record.owner);
-  if (inUse) {
-    const reason = `${describeProcess(record.owner.pid)} is at work with it; run clean again when that has ended`;
-    left.push({ what: ledger.fileOf(record.id), reason });
-    return;
+
+  async record(id: string): Promise<void> {
+    const before = this.#read(id);
+    if (before === undefined || !this.#covers(before)) return;
+    const file = this.#ledger.fileOf(id);
+    const lock = tryLockLedger(this.#ledger, id);
+    if (!("file" in lock)) {
+      const reason = `${describeProcess(lock.heldBy.pid)} works on it; run clean again when that has ended`;
+      this.left.push({ what: file, owner: before.owner, reason });
+      return;
+    }
+    using _lock: LedgerLock = lock;
+    // Another command may have replaced it before the lock was ours.
+    const record = this.#read(id);
+    if (record === undefined || !this.#covers(record)) return;
+    const { owner, writer, kind } = record;
+    // A server is meant to outlive its command; anything else is in use as long as that runs.
+    if (kind !== serverRecordKind && isRunning(writer)) {
+      const reason = `${describeProcess(writer.pid)} is at work with it; run clean again when that has ended`;
+      this.left.push({ what: file, owner, reason });
+      return;
+    }
+    const running = isOurs(record) ? [describeProcess(record.process.pid)] : [];
+    const result = this.#dryRun ? wouldRetire(record) : await retire(this.#ledger, record);
+    for (const what of [...running, ...result.removed, file]) this.removed.push({ what, owner });
+    for (const { path, reason } of result.left) this.left.push({ what: path, owner, reason });
   }
-  const running = isOurs(record) ? describeProcess(record.process.pid) : undefined;
-  if (dryRun) {
-    if (running !== undefined) removed.push(running);
-    for (const owned of record.paths) if (pathState(owned) === "ours") removed.push(owned.path);
-    removed.push(ledger.fileOf(record.id));
-    return;
+
+  /** What no record covers. */
+  rest({ socket, pidFile, log }: Required<CleanOptions>["paths"], caches: boolean): void {
+    const { records, damaged } = this.#ledger.list();
+    for (const one of damaged) {
+      this.left.push({ what: one.file, owner: null, reason: damageText(one) });
+    }
+    const accounted = new Set([...this.removed, ...this.left].map(({ what }) => what));
+    for (const { paths } of records) for (const { path } of paths) accounted.add(path);
+    if (!accounted.has(pidFile)) this.#pidFile(pidFile);
+    if (!accounted.has(log)) this.#log(log);
+    if (!accounted.has(socket) && exists(socket)) {
+      const reason = `the ledger does not know who made it; when no program needs it: rm ${socket}`;
+      this.left.push({ what: socket, owner: null, reason });
+    }
+    const files = cleanFolder(this.#ledger, caches, this.#dryRun);
+    for (const what of files) this.removed.push({ what, owner: null });
   }
-  const result = await retire(ledger, record);
-  if (running !== undefined) removed.push(running);
-  removed.push(...result.removed, ledger.fileOf(record.id));
-  left.push(...result.left.map(({ path, reason }) => ({ what: path, reason })));
+
+  /** Undefined when it is gone or damaged: damaged ones are reported with the rest. */
+  #read(id: string): LedgerRecord | undefined {
+    try {
+      return this.#ledger.read(id);
+    } catch (error) {
+      if (error instanceof EnvironmentError) return undefined;
+      throw error;
+    }
+  }
+
+  /** False for a record of another owner, which is left and reported. */
+  #covers(record: LedgerRecord): boolean {
+    const what = isOurs(record)
+      ? describeProcess(record.process.pid)
+      : this.#ledger.fileOf(record.id);
+    return this.#coversOwner(what, record.owner);
+  }
+
+  #coversOwner(what: string, owner: string | null): boolean {
+    if (this.#owner === null || this.#owner === owner) return true;
+    const reason =
+      owner === null
+        ? "an older version made it and recorded no owner; --all-owners covers it"
+        : `${owner} started it; --owner ${shellWords([owner])} or --all-owners covers it`;
+    this.left.push({ what, owner, reason });
+    return false;
+  }
+
+  #pidFile(path: string): void {
+    try {
+      const found = findStalePidFile(path);
+      if (found === undefined) return;
+      if (typeof found === "string") this.#leave(path, withoutPath(found, path));
+      else if (this.#coversOwner(path, found.owner)) this.#remove(path, found.owner);
+    } catch (error) {
+      this.#leave(path, withoutPath(messageOf(error), path));
+    }
+  }
+
+  #log(path: string): void {
+    const found = exists(path);
+    if (found === undefined) return;
+    if (!found.isFile() || found.uid !== effectiveUserId() || !isOurLog(path)) {
+      this.#leave(path, "it is not a log of ours");
+      return;
+    }
+    const owner = logOwner(path);
+    if (this.#coversOwner(path, owner)) this.#remove(path, owner);
+  }
+
+  #leave(what: string, reason: string): void {
+    this.left.push({ what, owner: null, reason });
+  }
+
+  #remove(path: string, owner: string | null): void {
+    if (!this.#dryRun) rmSync(path);
+    this.removed.push({ what: path, owner });
+  }
 }
 
-function cleanPidFile(path: string, dryRun: boolean, removed: string[], left: Left): void {
-  try {
-    const found = removeStalePidFile(path, dryRun);
-    if (typeof found === "string") left.push({ what: path, reason: withoutPath(found, path) });
-    else if (found !== undefined) removed.push(path);
-  } catch (error) {
-    left.push({ what: path, reason: withoutPath(messageOf(error), path) });
-  }
-}
-
-function cleanLog(path: string, dryRun: boolean, removed: string[], left: Left): void {
-  const found = stands(path);
-  if (found === undefined) return;
-  if (!found.isFile() || found.uid !== effectiveUserId() || !isOurLog(path)) {
-    left.push({ what: path, reason: "it is not a log of ours" });
-    return;
-  }
-  if (!dryRun) rmSync(path);
-  removed.push(path);
+/** What `retire` would do. */
+function wouldRetire({ paths }: LedgerRecord): Pick<Retirement, "removed" | "left"> {
+  const ours = paths.filter((owned) => pathState(owned) === "ours");
+  return { removed: ours.map(({ path }) => path), left: [] };
 }
 
 /** Half-written files and locks of processes that are gone; the folder itself stays. */
-function cleanFolder(ledger: Ledger, caches: boolean, dryRun: boolean, removed: string[]): void {
+function cleanFolder(ledger: Ledger, caches: boolean, dryRun: boolean): string[] {
+  const removed: string[] = [];
   for (const name of readdirSync(ledger.folder)) {
     const path = join(ledger.folder, name);
     const [, pid, startTime = ""] = /^\..+\.(\d+)-(\d+)\.tmp$/.exec(name) ?? [];
@@ -130,6 +194,7 @@ function cleanFolder(ledger: Ledger, caches: boolean, dryRun: boolean, removed: 
     if (!dryRun) rmSync(path, { force: true });
     removed.push(path);
   }
+  return removed;
 }
 
 /** True when nobody holds it any more. */
@@ -146,7 +211,7 @@ function releaseDeadLock(ledger: Ledger, name: string, dryRun: boolean): boolean
   }
 }
 
-function stands(path: string) {
+function exists(path: string) {
   return lstatSync(path, { throwIfNoEntry: false });
 }
 

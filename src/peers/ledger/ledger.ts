@@ -28,8 +28,10 @@ export interface LedgerRecord {
   readonly kind: string;
   /** `starting` until its command has done all it had to do. */
   readonly state: "starting" | "running";
+  /** Who started it, as `currentOwner` names them; null in a record of before there were owners. */
+  readonly owner: string | null;
   /** The command that wrote this. */
-  readonly owner: ProcessIdentity;
+  readonly writer: ProcessIdentity;
   /** Null when nothing but paths is ours, or before there is one. */
   readonly process: ProcessIdentity | null;
   readonly paths: readonly OwnedPath[];
@@ -43,7 +45,9 @@ export interface DamagedRecord {
   readonly reason: string;
 }
 
-const formatVersion = 1;
+const formatVersion = 2;
+/** It has no owner, and its `owner` is what is `writer` now. */
+const ownerlessVersion = 1;
 
 /** Is the record's process still the one that we started? Only then it may be signalled. */
 export function isOurs(record: LedgerRecord): record is LedgerRecord & {
@@ -149,8 +153,8 @@ function readRecord(file: string, id: string): LedgerRecord | DamagedRecord | un
 
 function parseRecord(value: unknown, id: string): LedgerRecord {
   const fields = (value ?? {}) as Record<string, unknown>;
-  const { kind, state, paths, details } = fields;
-  if (fields["version"] !== formatVersion) throw new TypeError("version");
+  const { version, kind, state, paths, details } = fields;
+  if (version !== formatVersion && version !== ownerlessVersion) throw new TypeError("version");
   if (fields["id"] !== id) throw new TypeError("id");
   if (typeof kind !== "string" || kind === "") throw new TypeError("kind");
   if (state !== "starting" && state !== "running") throw new TypeError("state");
@@ -160,9 +164,16 @@ function parseRecord(value: unknown, id: string): LedgerRecord {
     id,
     kind,
     state,
-    owner: parseIdentity(fields["owner"]),
+    owner: version === ownerlessVersion ? null : parseOwner(fields["owner"]),
+    writer: parseIdentity(fields[version === ownerlessVersion ? "owner" : "writer"]),
     process: fields["process"] === null ? null : parseIdentity(fields["process"]),
     paths: paths.map(parseOwnedPath),
     details: details as Record<string, unknown>,
   };
+}
+
+/** An older record that was written again stays without one. @throws {TypeError} */
+function parseOwner(value: unknown): string | null {
+  if (value === null || (typeof value === "string" && value !== "")) return value;
+  throw new TypeError("owner");
 }

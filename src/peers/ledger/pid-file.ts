@@ -6,16 +6,30 @@ import { isRunning, parseIdentity, type ProcessIdentity } from "../process/proce
 
 export const pidFilePurpose: PathPurpose = { what: "pid file", option: "--pid-file" };
 
-/** Line 1 is for everybody: the pid alone. Line 2 says which process of that pid was meant. */
-export function pidFileText({ pid, startTime, bootId }: ProcessIdentity): string {
-  return `${pid}\n${startTime} ${bootId}\n`;
+/** What a pid file of ours says. */
+export interface PidFile {
+  readonly process: ProcessIdentity;
+  /** Null in a file of before there were owners. */
+  readonly owner: string | null;
+}
+
+/**
+ * Line 1 is for every reader: the pid alone. Line 2 says which process of that pid was meant, line 3
+ * who started it.
+ */
+export function pidFileText(
+  { pid, startTime, bootId }: ProcessIdentity,
+  owner: string | null,
+): string {
+  return `${pid}\n${startTime} ${bootId}\n${owner === null ? "" : `owner ${owner}\n`}`;
 }
 
 /** Undefined when the text is not what {@link pidFileText} makes. */
-export function parsePidFile(text: string): ProcessIdentity | undefined {
-  const [, pid, startTime, bootId] = /^(\d+)\n(\d+) (\S+)\n$/.exec(text) ?? [];
+export function parsePidFile(text: string): PidFile | undefined {
+  const [, pid, startTime, bootId, owner = null] =
+    /^(\d+)\n(\d+) (\S+)\n(?:owner (.+)\n)?$/.exec(text) ?? [];
   try {
-    return parseIdentity({ pid: Number(pid), startTime, bootId });
+    return { process: parseIdentity({ pid: Number(pid), startTime, bootId }), owner };
   } catch {
     return undefined;
   }
@@ -28,32 +42,30 @@ export function parsePidFile(text: string): ProcessIdentity | undefined {
  * @throws {UsageError} what stands there is not ours, or its process runs
  */
 export function clearPidFile(path: string, note: (text: string) => void): void {
-  const problem = removeStalePidFile(path);
-  if (problem === undefined) return;
-  if (typeof problem === "string") throw new UsageError(problem);
-  note(`${path}: replaced, it was left by pid ${problem.stale.pid}, which is gone`);
+  const found = findStalePidFile(path);
+  if (found === undefined) return;
+  if (typeof found === "string") throw new UsageError(found);
+  rmSync(path);
+  note(`${path}: replaced, it was left by pid ${found.process.pid}, which is gone`);
 }
 
-/** Why it cannot be removed, or whose it was; undefined: there is none. */
-export function removeStalePidFile(
-  path: string,
-  dryRun = false,
-): string | { readonly stale: ProcessIdentity } | undefined {
-  const found = statOwn(path, pidFilePurpose);
-  if (found === undefined) return undefined;
-  const identity = found.isFile() ? parsePidFile(readFileSync(path, "utf8")) : undefined;
-  if (identity === undefined) {
+/** Why it must not be removed, or what it says; undefined: there is none. */
+export function findStalePidFile(path: string): string | PidFile | undefined {
+  const stats = statOwn(path, pidFilePurpose);
+  if (stats === undefined) return undefined;
+  const found = stats.isFile() ? parsePidFile(readFileSync(path, "utf8")) : undefined;
+  if (found === undefined) {
     return (
       `${path}: it is not a pid file of ours (line 2 with start time and boot id is missing), so it and the ` +
       `process that it may name were left alone; remove it yourself, or choose another path with --pid-file`
     );
   }
-  if (isRunning(identity)) {
+  const { process } = found;
+  if (isRunning(process)) {
     return (
-      `${path}: it names ${describeProcess(identity.pid)}, which runs, but the ledger does not know it under ` +
-      `this socket; nothing was stopped: stop it with the --socket it was started with, or kill ${identity.pid}`
+      `${path}: it names ${describeProcess(process.pid)}, which runs, but the ledger does not know it under ` +
+      `this socket; nothing was stopped: stop it with the --socket it was started with, or kill ${process.pid}`
     );
   }
-  if (!dryRun) rmSync(path);
-  return { stale: identity };
+  return found;
 }

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Ledger } from "./ledger.ts";
+import { currentOwner } from "./owner.ts";
 import { ownPath } from "./owned-path.ts";
 import { explainFileError } from "./private-file.ts";
 import { identifySelf } from "../process/process-identity.ts";
@@ -20,7 +21,7 @@ export interface RecordedFolder {
  *
  * @param name what it is for; small letters
  * @throws {EnvironmentError} the ledger's folder is not ours alone; no permission or room;
- *   {@link UsageError} TMPDIR is no folder
+ *   {@link UsageError} TMPDIR is no folder, or VHOST_USER_OWNER no name of an owner
  */
 export function makeRecordedFolder(name: string): RecordedFolder {
   const ledger = Ledger.open();
@@ -35,7 +36,8 @@ export function makeRecordedFolder(name: string): RecordedFolder {
       id,
       kind: "test",
       state: "running",
-      owner: identifySelf(),
+      owner: currentOwner(),
+      writer: identifySelf(),
       process: null,
       paths: [ownPath(path, "folder")],
       details: { name },

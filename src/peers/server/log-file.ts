@@ -8,10 +8,15 @@ export const logPurpose: PathPurpose = { what: "log", option: "--log" };
 
 /** By this first line a later run knows that it may replace the log. */
 const firstLine = "# log of vhost-user qemu";
+/** The second line, where there is an owner. */
+const ownerPrefix = "# owner ";
 const tailBytes = 16 * 1024;
+/** First line and owner. */
+const headBytes = 8 * 1024;
 
-export function logHeader(commandLine: string): string {
-  return `${firstLine}\n# ${new Date().toISOString()} ${commandLine}\n`;
+export function logHeader(commandLine: string, owner: string | null): string {
+  const ownerLine = owner === null ? "" : `${ownerPrefix}${owner}\n`;
+  return `${firstLine}\n${ownerLine}# ${new Date().toISOString()} ${commandLine}\n`;
 }
 
 /**
@@ -34,6 +39,12 @@ export function clearLog(path: string): void {
 /** Does the file begin as {@link logHeader} does? */
 export function isOurLog(path: string): boolean {
   return readPart(path, 0, firstLine.length + 1) === `${firstLine}\n`;
+}
+
+/** Who started the program of a log of ours; null: a log that does not say so. */
+export function logOwner(path: string): string | null {
+  const [, second = ""] = readPart(path, 0, headBytes).split("\n");
+  return second.startsWith(ownerPrefix) ? second.slice(ownerPrefix.length) : null;
 }
 
 /** The last lines of what the program printed, without terminal control sequences. */

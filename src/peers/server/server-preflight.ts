@@ -11,6 +11,8 @@ import type { ServerOptions } from "./server-options.ts";
 import { socketMode } from "./socket-mode.ts";
 
 export interface StartIo extends WaitOptions {
+  /** Recorded with what is started; default: {@link currentOwner}. */
+  readonly owner?: string | undefined;
   /** Things a person should know; they are no results. */
   readonly note: (text: string) => void;
   /** What it waits for, many times. */

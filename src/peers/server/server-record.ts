@@ -17,6 +17,8 @@ export interface ServerDetails {
 export interface ServerStatus {
   readonly running: boolean;
   readonly pid: number | null;
+  /** Who started it; null: an older version recorded none, or nothing runs. */
+  readonly owner: string | null;
   readonly kind: ServerKind | null;
   /** Null where nothing is emulated (block), or nothing runs. */
   readonly accelerator: Accelerator | null;
@@ -39,6 +41,7 @@ export function serverStatus(socket: string, record: LedgerRecord | undefined): 
     return {
       running: false,
       pid: null,
+      owner: null,
       kind: null,
       accelerator: null,
       socket,
@@ -51,6 +54,7 @@ export function serverStatus(socket: string, record: LedgerRecord | undefined): 
   return {
     running: true,
     pid: record.process.pid,
+    owner: record.owner,
     kind: options.kind,
     accelerator,
     socket,

@@ -10,6 +10,7 @@ import { DetachedProcess } from "../process/detached-process.ts";
 import { lockLedger } from "../ledger/ledger-lock.ts";
 import { isOurs, type Ledger, type LedgerRecord } from "../ledger/ledger.ts";
 import { lastLogLines, logHeader, logPurpose } from "./log-file.ts";
+import { currentOwner } from "../ledger/owner.ts";
 import { ownPath, removeOwnedPath, type OwnedPath } from "../ledger/owned-path.ts";
 import { pidFilePurpose, pidFileText } from "../ledger/pid-file.ts";
 import { createPrivateFile, explainFileError, type PathPurpose } from "../ledger/private-file.ts";
@@ -63,6 +64,7 @@ export async function startServer(
   io: StartIo,
 ): Promise<StartResult> {
   const options = checkServerOptions(asked);
+  const owner = io.owner ?? currentOwner();
   const id = serverId(options.socket);
   using _lock = await lockLedger(ledger, id, {
     signal: io.signal,
@@ -79,7 +81,7 @@ export async function startServer(
   if (path === undefined) throw new EnvironmentError(missingProgramMessage(program));
   clearWay(ledger, options, io);
   const accelerator = await chooseAccelerator(ledger, options, path, io);
-  const run = new Start(ledger, id, options, accelerator, path);
+  const run = new Start(ledger, id, options, accelerator, path, owner);
   try {
     return await run.go(io);
   } catch (error) {
@@ -113,6 +115,7 @@ class Start {
     options: ServerOptions,
     accelerator: Accelerator | undefined,
     program: string,
+    owner: string,
   ) {
     this.#ledger = ledger;
     this.#options = options;
@@ -122,7 +125,8 @@ class Start {
       id,
       kind: serverRecordKind,
       state: "starting",
-      owner: identifySelf(),
+      owner,
+      writer: identifySelf(),
       process: null,
       paths: [],
       details: {
@@ -141,7 +145,7 @@ class Start {
     this.#write({});
     const logFd = this.#create(log, logPurpose, "log");
     try {
-      writeAll(logFd, logHeader(shellWords(this.#command)), log, logPurpose);
+      writeAll(logFd, logHeader(shellWords(this.#command), this.#record.owner), log, logPurpose);
       const image = ownImagePath(this.#options);
       if (image !== undefined) this.#createImage(image);
       const pidFd = this.#create(pidFile, pidFilePurpose, "pid file");
@@ -149,7 +153,7 @@ class Start {
         const [program = "", ...args] = this.#command;
         this.#process = await DetachedProcess.spawn(program, args, logFd);
         const { identity } = this.#process;
-        writeAll(pidFd, pidFileText(identity), pidFile, pidFilePurpose);
+        writeAll(pidFd, pidFileText(identity, this.#record.owner), pidFile, pidFilePurpose);
         this.#write({ process: identity });
       } finally {
         closeSync(pidFd);

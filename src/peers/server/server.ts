@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { isOurs, type Ledger, type LedgerRecord } from "../ledger/ledger.ts";
 import { lockLedger } from "../ledger/ledger-lock.ts";
-import { removeStalePidFile } from "../ledger/pid-file.ts";
+import { findStalePidFile } from "../ledger/pid-file.ts";
 import { retire, type Retirement } from "./retire.ts";
 import {
   checkServerOptions,
@@ -90,7 +90,7 @@ export async function restartServer(
 
 /** Why a pid file may still be there though the ledger knows nothing; undefined when all is well. */
 export function strayPidFile(pidFile: string): string | undefined {
-  const found = removeStalePidFile(resolve(pidFile), true);
+  const found = findStalePidFile(resolve(pidFile));
   if (found === undefined || typeof found === "string") return found;
-  return `${pidFile}: left by pid ${found.stale.pid}, which is gone; vhost-user clean, or the next start, removes it`;
+  return `${pidFile}: left by pid ${found.process.pid}, which is gone; vhost-user clean, or the next start, removes it`;
 }

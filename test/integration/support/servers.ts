@@ -44,6 +44,8 @@ export class ServerSpace extends Workspace {
   readonly pidFile = this.path("pid");
   readonly log = this.path("log");
   readonly ledgerFolder = this.path("run/vhost-user");
+  /** Of what is started here, outside of any checkout and CI job. */
+  readonly owner = "the tests";
   readonly #env: Record<string, string>;
 
   /** @param behaviour undefined: the real programs */
@@ -51,6 +53,7 @@ export class ServerSpace extends Workspace {
     super(t);
     mkdirSync(this.path("run"), { mode: 0o700 });
     this.#env = { XDG_RUNTIME_DIR: this.path("run"), SOCKET_PATH: this.socket };
+    this.#env["VHOST_USER_OWNER"] = this.owner;
     for (const name of ["QEMU", "QEMU_EXTRA_ARGS", "MEMORY_SIZE"]) this.#env[name] = "";
     if (behaviour === undefined) return;
     const fake = this.file("fake-qemu", `#!${process.execPath}\n${program}`);

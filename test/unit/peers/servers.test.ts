@@ -19,19 +19,24 @@ const identity = {
   bootId: "51aad14a-7fb9-489d-b731-e183426336f4",
 };
 
-test("a pid file has the pid alone on line 1, start time and boot id on line 2", () => {
-  const text = pidFileText(identity);
-  assert.equal(text, "4711\n401226 51aad14a-7fb9-489d-b731-e183426336f4\n");
-  assert.deepEqual(parsePidFile(text), identity);
+test("a pid file has the pid alone on line 1, start time and boot id on line 2, the owner on line 3", () => {
+  const text = pidFileText(identity, "/checkout");
+  const older = "4711\n401226 51aad14a-7fb9-489d-b731-e183426336f4\n";
+  assert.equal(text, `${older}owner /checkout\n`);
+  assert.deepEqual(parsePidFile(text), { process: identity, owner: "/checkout" });
+  assert.equal(pidFileText(identity, null), older);
+  assert.deepEqual(parsePidFile(older), { process: identity, owner: null });
 });
 
-test("a pid file without a whole line 2 names nobody", () => {
-  const whole = pidFileText(identity);
+test("a pid file without a whole line 2 or with half a line 3 names no process", () => {
+  const whole = pidFileText(identity, "/checkout");
   const wrong = [
     "",
     "4711",
     "4711\n",
     "4711\n401226\n",
+    whole.replace("owner /checkout", "owner "),
+    whole.replace("owner /checkout", "/checkout"),
     whole.slice(0, -1),
     `${whole}x`,
     `x${whole}`,

@@ -8,6 +8,8 @@ const EXAMPLES = `
 Variables: SOCKET_PATH, MEMORY_SIZE, QEMU (the program), QEMU_EXTRA_ARGS; options win.
 Files: /tmp/vhost-user-test-sock, /tmp/qemu-vhost-test.pid, /tmp/qemu-vhost-test.log.
 
+status and stop take the options that say where it is, too, and refuse a server that differs.
+
 Examples:
   $ vhost-user qemu start
   $ vhost-user qemu start --kind block --image disk.img --socket /tmp/disk.sock
@@ -49,22 +51,25 @@ export function addQemuCommand(program: Command, context: Context): void {
   program.addCommand(qemu as unknown as Command);
 }
 
+/** What says which server is meant: `status` and `stop` refuse one that differs. */
 function withPlace(name: string) {
   return commonCommand(name)
+    .addOption(
+      new Option("--kind <kind>", "net: QEMU, block: qemu-storage-daemon; default net").argParser(
+        checked(parseChoice(["net", "block"] satisfies QemuOptions["kind"][])),
+      ),
+    )
     .option("--socket <path>", "where it listens")
     .option("--pid-file <path>", "where its pid is written")
+    .option("--log <path>", "where what it prints goes")
+    .option("--image <file>", "what is exported (block); default a sparse file of 64 MiB")
     .option("--json", "print one JSON document");
 }
 
 function withStartOptions(name: string) {
   return withPlace(name)
     .argument("[args...]", "after --: further arguments of the program")
-    .addOption(
-      new Option("--kind <kind>", "net: QEMU, block: qemu-storage-daemon; default net").argParser(
-        checked(parseChoice(["net", "block"] satisfies QemuOptions["kind"][])),
-      ),
-    )
-    .option("--log <path>", "where what it prints goes")
+    .option("--owner <name>", "who starts it, for clean; default this CI job or checkout")
     .addOption(
       new Option("--memory <size>", "the guest's memory (net); default 512M").argParser(
         checked(parseSize),
@@ -75,7 +80,6 @@ function withStartOptions(name: string) {
         checked(parseChoice(["auto", "kvm", "tcg"] satisfies QemuOptions["accel"][])),
       ),
     )
-    .option("--image <file>", "what is exported (block); default a sparse file of 64 MiB")
     .addOption(
       new Option("--timeout <duration>", "how long it may take until it listens")
         .default(10_000, "10s")

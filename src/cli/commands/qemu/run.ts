@@ -1,12 +1,18 @@
+import { resolve } from "node:path";
 import { PeerClosedError, StateError, TimeoutError, UsageError } from "../../../base/index.ts";
 import {
+  checkOwner,
+  currentOwner,
   findServer,
+  isOurLog,
   isOurs,
   lastLogLines,
   Ledger,
+  type LedgerRecord,
   otherServers,
   restartServer,
   serverDefaults,
+  serverDetails,
   type ServerOptions,
   type ServerStatus,
   splitWords,
@@ -23,17 +29,18 @@ import { checked } from "../../options.ts";
 import { parseSize } from "../../units.ts";
 
 export interface PlaceOptions extends CommonOptions {
+  readonly kind?: ServerOptions["kind"] | undefined;
   readonly socket?: string | undefined;
   readonly pidFile?: string | undefined;
+  readonly log?: string | undefined;
+  readonly image?: string | undefined;
   readonly json?: true | undefined;
 }
 
 export interface QemuOptions extends PlaceOptions {
-  readonly kind?: ServerOptions["kind"] | undefined;
-  readonly log?: string | undefined;
+  readonly owner?: string | undefined;
   readonly memory?: number | undefined;
   readonly accel?: ServerOptions["accelerator"] | undefined;
-  readonly image?: string | undefined;
   readonly timeout: number;
 }
 
@@ -53,7 +60,7 @@ export async function startQemu(
     if (!result.already) return `started: ${describe(result.status)}, after ${ms(result.readyMs)}`;
     const other =
       result.status.kind === asked.kind ? "" : `, not ${asked.kind} (restart changes that)`;
-    return `already running: ${describe(result.status)}${other}`;
+    return `already running: ${describe(result.status)}${other}${ownerText(result.status)}`;
   });
 }
 
@@ -64,9 +71,13 @@ export async function restartQemu(
 ): Promise<void> {
   const ledger = Ledger.open();
   const anew = given(args, options);
-  if (anew.kind !== undefined) refuseUseless(anew.kind, options);
+  const socket = socketOf(options);
+  const before = findServer(ledger, socket);
+  const kind = anew.kind ?? (before && serverDetails(before).options.kind);
+  if (kind !== undefined) refuseUseless(kind, options);
+  refuseOtherOwner(before, socket, options);
   const result = await explained(() =>
-    restartServer(ledger, socketOf(options), anew, startIo(context, options)),
+    restartServer(ledger, socket, anew, startIo(context, options)),
   );
   for (const line of stopLines(result.stopped)) context.output.note(line);
   report(result.status, options, context, () => {
@@ -78,6 +89,9 @@ export async function stopQemu(options: PlaceOptions, context: Context): Promise
   const { output, signal } = context;
   const ledger = Ledger.open();
   const socket = socketOf(options);
+  const found = findServer(ledger, socket);
+  refuseDifferent(found, socket, options);
+  refuseOtherOwner(found, socket, options);
   const note = (text: string): void => output.note(text);
   const stopped = await explained(() => stopServer(ledger, socket, { signal, note }));
   if (options.json) {
@@ -103,8 +117,10 @@ export async function qemuStatus(options: PlaceOptions, context: Context): Promi
   const { output } = context;
   const ledger = Ledger.open();
   const socket = socketOf(options);
-  const status = await explained(async () => statusOfServer(ledger, socket));
   const record = findServer(ledger, socket);
+  refuseDifferent(record, socket, options);
+  const found = statusOfServer(ledger, socket);
+  const status = record === undefined ? { ...found, log: keptLog(options) } : found;
   if (options.json) output.json(status);
   else for (const line of statusLines(status)) output.print(line);
   if (status.running) return;
@@ -133,6 +149,64 @@ function hints(ledger: Ledger, socket: string, options: PlaceOptions, { output }
     stray = error instanceof Error ? error.message : String(error);
   }
   if (stray !== undefined) output.note(stray);
+}
+
+/** The log that a stopped server left at the path of `--log`. */
+function keptLog({ log }: PlaceOptions): string | null {
+  if (log === undefined) return null;
+  const path = resolve(log);
+  try {
+    return isOurLog(path) ? path : null;
+  } catch {
+    // There is none, or it is no file: then there are no last lines to print either.
+    return null;
+  }
+}
+
+/**
+ * The options that say where a server is say which one is meant.
+ *
+ * @throws {UsageError} the one on this socket is another one
+ */
+function refuseDifferent(
+  record: LedgerRecord | undefined,
+  socket: string,
+  { kind, pidFile, log, image }: PlaceOptions,
+): void {
+  if (record === undefined) return;
+  const known = serverDetails(record).options;
+  const facts = [
+    ["--kind", kind, known.kind],
+    ["--pid-file", pidFile && resolve(pidFile), known.pidFile],
+    ["--log", log && resolve(log), known.log],
+    ["--image", image && resolve(image), known.image ?? "none"],
+  ] as const;
+  for (const [option, asked, is] of facts) {
+    if (asked === undefined || asked === is) continue;
+    throw new UsageError(
+      `${option} ${asked} is not that of the server on ${resolve(socket)}, whose is ${is}; ` +
+        `leave ${option} out, or name another socket with --socket`,
+    );
+  }
+}
+
+/** Jobs share the default socket. @throws {UsageError} another owner's server is there, and the user has not named it */
+function refuseOtherOwner(
+  record: LedgerRecord | undefined,
+  socket: string,
+  options: PlaceOptions,
+): void {
+  if (record === undefined || !isOurs(record) || isNamed(options)) return;
+  const owner = currentOwner();
+  if (record.owner === owner) return;
+  throw new UsageError(
+    `pid ${record.process.pid} on ${socket} was started by ${record.owner ?? "an older version"}, not by ${owner}; ` +
+      `to stop it nevertheless, name it with --socket ${socket}`,
+  );
+}
+
+function isNamed({ socket }: PlaceOptions): boolean {
+  return (socket ?? variable("SOCKET_PATH")) !== undefined;
 }
 
 function socketOf({ socket }: PlaceOptions): string {
@@ -176,13 +250,15 @@ function memoryVariable(): number | undefined {
 
 function refuseUseless(kind: ServerOptions["kind"], { memory, accel }: QemuOptions): void {
   if (kind === "net" || (memory === undefined && accel === undefined)) return;
-  throw new UsageError("expected --memory and --accel with --kind net only, got --kind block");
+  const option = memory === undefined ? "--accel" : "--memory";
+  throw new UsageError(`${option} and --kind block cannot be combined: nothing is emulated`);
 }
 
-function startIo({ output, signal }: Context, { timeout }: QemuOptions): StartIo {
+function startIo({ output, signal }: Context, { timeout, owner }: QemuOptions): StartIo {
   return {
     signal,
     timeoutMs: timeout,
+    owner: owner === undefined ? undefined : checkOwner(owner, "--owner"),
     note: (text) => output.note(text),
     progress: (text) => output.progress(() => text),
   };
@@ -217,14 +293,20 @@ function describe({ kind, pid, accelerator, socket, log }: ServerStatus): string
   return `${what}, pid ${pid}, listens on ${socket}, log ${log}`;
 }
 
+/** Who else started it. */
+function ownerText({ owner }: ServerStatus): string {
+  return owner === currentOwner() ? "" : `, started by ${owner ?? "an older version"}`;
+}
+
 function statusLines(status: ServerStatus): string[] {
-  const { running, kind, pid, accelerator, socket, mode, log, commandLine } = status;
+  const { running, kind, pid, accelerator, socket, mode, log, commandLine, owner } = status;
   const lines = log === null ? [] : lastLogLines(log, STATUS_LOG_LINES);
   const tail = log === null ? [] : [`log       ${log}`, ...lines.map((line) => `  ${line}`)];
   if (!running) return [`not running (socket ${socket})`, ...tail];
   return [
     `running   ${kind}, pid ${pid}`,
     `socket    ${socket} (${mode})`,
+    `owner     ${owner ?? "unknown: an older version started it"}`,
     ...(accelerator === null ? [] : [`accelerator ${accelerator}`]),
     `command   ${commandLine}`,
     ...tail,
