@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import {
   chownSync,
-  copyFileSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -11,7 +10,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { clean, currentOwner, identifySelf, Ledger, ownPath } from "../../src/peers/index.ts";
 import { needsRoot } from "../peers/support/index.ts";
@@ -288,8 +287,7 @@ test("clean --all removes the build output of a checkout, and of nothing but a c
   const space = new ServerSpace(t);
   const checkout = space.path("checkout");
   const command = join(checkout, "bin", "vhost-user.js");
-  mkdirSync(join(checkout, "bin"), { recursive: true });
-  copyFileSync(commandPath, command);
+  cpSync(dirname(commandPath), join(checkout, "bin"), { recursive: true });
   for (const name of ["package.json", "tsconfig.json"]) {
     writeFileSync(join(checkout, name), readFileSync(join(packageRoot, "package.json")));
   }
