@@ -43,6 +43,8 @@ export type {
   TargetProgram,
   TargetStory,
 } from "./target/target.ts";
+export type { EarlyStop } from "./early-stop.ts";
+export { FrontendListener } from "./front-end/listener.ts";
 export { storyOf, storyText } from "./target/story.ts";
 export { within } from "./within.ts";
 export { fillIn, requireSocketPlace, splitWords, wordsOf } from "./target/words.ts";

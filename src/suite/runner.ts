@@ -1,6 +1,8 @@
+import { delay } from "../base/index.ts";
 import { type Check, isHostile } from "./check.ts";
 import { CheckContext } from "./context.ts";
 import { kitOf } from "./drive/kits.ts";
+import { ATTEMPTS, type EarlyStop, stopEarly } from "./early-stop.ts";
 import { type Facts, missing } from "./facts.ts";
 import { CheckFailure } from "./failure.ts";
 import { guarded } from "./guarded.ts";
@@ -14,6 +16,8 @@ import { deathOf, headOf, judge, skipped } from "./verdict.ts";
 
 /** A process that dies of what a check did is seen dead this soon. */
 const DEATH_MS = 100;
+/** Between attempts to reach a target that the suite cannot restart: a part of the time for an answer. */
+const PAUSE = 0.5;
 
 export interface RunOptions {
   readonly target: Target;
@@ -27,6 +31,11 @@ export interface RunOptions {
   readonly repeat?: number | undefined;
   readonly onStart?: ((check: Check) => void) | undefined;
   readonly onResult?: ((result: CheckResult) => void) | undefined;
+  /**
+   * The target cannot be reached any more: the checks that are left are skipped, and are not given to
+   * {@link RunOptions.onResult}. Without it they are.
+   */
+  readonly onStop?: ((stop: EarlyStop) => void) | undefined;
 }
 
 /** Makes the checks, one after another, and returns what they came to; never throws for a target. */
@@ -37,17 +46,19 @@ export async function runChecks(
   const { signal, repeat = 1 } = options;
   const results: CheckResult[] = [];
   const repetitions = new Repetitions();
-  let gone = false;
-  for (const check of checks.flatMap((each) => Array.from({ length: repeat }, () => each))) {
+  const all = checks.flatMap((each) => Array.from({ length: repeat }, () => each));
+  for (const [i, check] of all.entries()) {
     if (signal?.aborted) break;
     options.onStart?.(check);
-    const result: CheckResult = gone
-      ? skipped(check, "the target is gone")
-      : repetitions.kept(await runCheck(check, options));
-    gone ||= result.verdict === "FAIL" && !(await recovered(options));
+    const result = repetitions.kept(await runCheck(check, options));
+    const gone = result.verdict === "FAIL" ? await unreachable(options) : undefined;
     if (signal?.aborted) break;
     results.push(result);
     options.onResult?.(result);
+    if (gone === undefined) continue;
+    const reason = `the target could not be reached in ${ATTEMPTS} attempts: ${gone}`;
+    results.push(...stopEarly(all.slice(i + 1), reason, "the target is gone", options));
+    break;
   }
   return results;
 }
@@ -105,25 +116,32 @@ async function sane(t: CheckContext, when: "before" | "after"): Promise<void> {
   t.exchange.fold(mark, `a clean session ${when} the check`);
 }
 
-/** Whether the target serves again; a process of ours that hangs is started anew. */
-async function recovered({ target, facts, times }: RunOptions): Promise<boolean> {
-  const tried = async (): Promise<boolean> => {
+/**
+ * Why the target serves no more, after {@link ATTEMPTS} attempts; undefined: it does. A process of
+ * ours that hangs is started anew; of another's, whoever supervises it is given a moment.
+ */
+async function unreachable({
+  target,
+  facts,
+  times,
+  signal,
+}: RunOptions): Promise<string | undefined> {
+  let reason = "";
+  for (let attempt = 1; attempt <= ATTEMPTS && !signal?.aborted; attempt++) {
     const t = new CheckContext({ target, facts, times, random: Math.random });
     try {
+      if (attempt > 1) {
+        if (target.restart === undefined) await delay(times.answerMs * PAUSE);
+        else await target.restart();
+      }
       await t.again();
-      return true;
-    } catch {
-      return false;
+      return undefined;
+    } catch (error) {
+      const found = error instanceof CheckFailure ? (error.actual ?? error.message) : undefined;
+      reason = found ?? (error instanceof Error ? error.message : String(error));
     } finally {
       t.close();
     }
-  };
-  if (await tried()) return true;
-  if (target.restart === undefined) return false;
-  try {
-    await target.restart();
-  } catch {
-    return false;
   }
-  return tried();
+  return reason;
 }

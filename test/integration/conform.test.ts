@@ -144,6 +144,31 @@ test("--front-end judges our client", async (t) => {
   assert.match(stdout, /^PASS +fe\/2/m);
 });
 
+test("--front-end SOCKET --listen waits for a front-end that another program starts", async (t) => {
+  const workspace = new Workspace(t);
+  const socket = workspace.path("mine.sock");
+  const running = workspace.start([
+    "conform",
+    "--front-end",
+    socket,
+    "--listen",
+    "--only",
+    "fe/1",
+    "fe/2",
+  ]);
+  let isOver = false;
+  const over = running.result.finally(() => (isOver = true));
+  // A harness that starts its front-end again whenever that has ended.
+  const harness = (async (): Promise<void> => {
+    while (!isOver) await workspace.run(["bench", "block", socket, "--seconds", "60m"]);
+  })();
+  const { code, stdout, stderr } = await over;
+  await harness;
+  assert.equal(code, 0, stdout);
+  assert.match(stderr, /^waiting for a front-end on .*mine\.sock; start it now$/m);
+  assert.match(stdout, /^2 checks: 2 PASS$/m);
+});
+
 test("matrix judges many targets and writes a page that leads to each exchange", async (t) => {
   const workspace = new Workspace(t);
   const faulty = `${OURS} --fault need-reply-echoed@GET_FEATURES`;
@@ -239,7 +264,14 @@ test("a target that is not there, or both of them, or neither, is said clearly",
     [["--exec", "a 'b"], 2, /expected every quote to be closed/],
     [["x.sock", "--only", "no/1"], 2, /expected the id of a check/],
     [["x.sock", "--shard", "3/2"], 2, /expected a part such as 1\/4/],
-    [["--front-end", "x.sock"], 2, /expected --front-end with --exec/],
+    [
+      ["--front-end", "x.sock"],
+      2,
+      /--front-end needs either --exec COMMAND.* or SOCKET and --listen/,
+    ],
+    [["--front-end", "--exec", "true {socket}", "--listen"], 2, /--exec and --listen cannot be/],
+    [["x.sock", "--listen"], 2, /--listen needs --front-end/],
+    [["--front-end", "--exec", "no-such-program {socket}"], 4, /no-such-program/],
     [["merge", "nothing.json"], 2, /nothing\.json: expected a report/],
   ] as const) {
     const got = await workspace.run(["conform", ...args]);

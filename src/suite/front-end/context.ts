@@ -40,6 +40,8 @@ export class FrontendContext extends Findings {
   readonly #closing: { close(): void }[] = [];
   /** Boots that are under way. */
   readonly #booting = new Set<Promise<Talk>>();
+  /** Every mock that a front-end was started for. */
+  readonly #booted: Mock[] = [];
   #closed = false;
   #output = "";
   readonly #folders: string[] = [];
@@ -71,10 +73,14 @@ export class FrontendContext extends Findings {
   async #boot(options: MockOptions): Promise<Talk> {
     const folder = mkdtempSync(join(tmpdir(), "vhost-user-conform-"));
     this.#folders.push(folder);
-    const path = join(folder, "mock.sock");
+    const { socketPath } = this.target;
+    const path = socketPath ?? join(folder, "mock.sock");
+    // There is one path for all connections then: the one before is over.
+    if (socketPath !== undefined) for (const { mock } of this.#talks) await mock.close();
     const mock = await Mock.listen(path, this.device, this.exchange, options);
     try {
       this.#expectOpen();
+      this.#booted.push(mock);
       const talk = { mock, run: await this.target.start(path) };
       this.#talks.push(talk);
       return talk;
@@ -172,6 +178,11 @@ export class FrontendContext extends Findings {
     await talk.mock.close();
     this.#output += talk.run.output;
     this.#talks.splice(this.#talks.indexOf(talk), 1);
+  }
+
+  /** Front-ends were started, and none of them connected. */
+  get neverConnected(): boolean {
+    return this.#booted.length > 0 && this.#booted.every((mock) => mock.conversations.length === 0);
   }
 
   /** What the front-ends printed. */

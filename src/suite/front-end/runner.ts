@@ -1,5 +1,7 @@
+import { EnvironmentError } from "../../base/index.ts";
 import type { DeviceName } from "../../protocol/index.ts";
 import type { FrontendCheck } from "../check.ts";
+import { ATTEMPTS, type EarlyStop, stopEarly } from "../early-stop.ts";
 import { guarded } from "../guarded.ts";
 import { Repetitions } from "../repetitions.ts";
 import type { CheckResult } from "../result.ts";
@@ -18,9 +20,15 @@ export interface FrontendRunOptions {
   readonly repeat?: number | undefined;
   readonly onStart?: ((check: FrontendCheck) => void) | undefined;
   readonly onResult?: ((result: CheckResult) => void) | undefined;
+  /** The front-end does not connect: as for back-ends. */
+  readonly onStop?: ((stop: EarlyStop) => void) | undefined;
 }
 
-/** Makes checks of a front-end, one after another; each starts it anew. */
+/**
+ * Makes checks of a front-end, one after another; each starts it anew.
+ *
+ * @throws {EnvironmentError} there is no such program
+ */
 export async function runFrontendChecks(
   checks: readonly FrontendCheck[],
   options: FrontendRunOptions,
@@ -28,13 +36,23 @@ export async function runFrontendChecks(
   const { signal, repeat = 1 } = options;
   const results: CheckResult[] = [];
   const repetitions = new Repetitions();
-  for (const check of checks.flatMap((each) => Array.from({ length: repeat }, () => each))) {
+  const all = checks.flatMap((each) => Array.from({ length: repeat }, () => each));
+  for (const [i, check] of all.entries()) {
     if (signal?.aborted) break;
     options.onStart?.(check);
-    const result = repetitions.kept(await runFrontendCheck(check, options));
+    const { result, neverConnected, ended } = await made(check, options);
+    // A program that is missing is missing for every check.
+    if (ended instanceof EnvironmentError && results.length === 0) throw ended;
+    const kept = repetitions.kept(result);
+    const failed = result.verdict === "FAIL" || result.verdict === "WARN";
+    const away = neverConnected && failed && (await staysAway(options));
     if (signal?.aborted) break;
-    results.push(result);
-    options.onResult?.(result);
+    results.push(kept);
+    options.onResult?.(kept);
+    if (!away) continue;
+    const reason = `the front-end did not connect in ${ATTEMPTS} attempts`;
+    results.push(...stopEarly(all.slice(i + 1), reason, "the front-end does not connect", options));
+    break;
   }
   return results;
 }
@@ -42,10 +60,42 @@ export async function runFrontendChecks(
 /** Makes one check. */
 export async function runFrontendCheck(
   check: FrontendCheck,
-  { target, device, times, signal }: FrontendRunOptions,
+  options: FrontendRunOptions,
 ): Promise<CheckResult> {
+  return (await made(check, options)).result;
+}
+
+/** Whether the front-end does not connect in the attempts that are left after a first one. */
+async function staysAway({ target, device, times, signal }: FrontendRunOptions): Promise<boolean> {
+  for (let attempt = 2; attempt <= ATTEMPTS && !signal?.aborted; attempt++) {
+    const t = new FrontendContext(target, device, times);
+    try {
+      await t.settled(await t.boot(), ({ conversations }) => conversations.length > 0);
+      if (!t.neverConnected) return false;
+    } finally {
+      await t.close();
+    }
+  }
+  return true;
+}
+
+/** A result, and what the run has to know besides. */
+interface Made {
+  readonly result: CheckResult;
+  readonly neverConnected: boolean;
+  /** What ended the check, if anything did. */
+  readonly ended: unknown;
+}
+
+async function made(
+  check: FrontendCheck,
+  { target, device, times, signal }: FrontendRunOptions,
+): Promise<Made> {
   if (check.needsMonitor && !target.hasMonitor) {
-    return skipped(check, "the command has no {qmp}: the suite cannot drive the machine");
+    const because =
+      target.socketPath === undefined ? "the command has no {qmp}" : "it has no monitor";
+    const reason = `${because}: the suite cannot drive the machine`;
+    return { result: skipped(check, reason), neverConnected: false, ended: undefined };
   }
   const t = new FrontendContext(target, device, times);
   const start = performance.now();
@@ -61,7 +111,7 @@ export async function runFrontendCheck(
     crash = deathOf(true, t.ends, t.output);
     await t.close();
   }
-  return {
+  const result = {
     ...headOf(check),
     ...judge(check, t, crash ?? ended),
     values: t.values,
@@ -69,4 +119,5 @@ export async function runFrontendCheck(
     exchange: t.exchange.lines,
     output: t.output === "" ? undefined : t.output,
   };
+  return { result, neverConnected: t.neverConnected, ended };
 }

@@ -24,6 +24,11 @@ With --front-end the suite is the back-end and the command a front-end, started 
   {qmp}     a path on which the front-end's monitor is to listen; without it, checks that stop,
             reset or migrate the machine are skipped
 
+With --front-end SOCKET --listen you start the front-end yourself. It has to connect again, or to be
+started again, whenever its connection ends: each check is a connection of its own.
+
+  vhost-user conform --front-end /run/mine.sock --listen
+
 A check is named by its id (header/1), by a pattern (mem/*) or by its section (vring).`;
 
 export function addConformCommand(program: Command, context: Context): void {
@@ -31,9 +36,10 @@ export function addConformCommand(program: Command, context: Context): void {
     .description(
       "judge a back-end or front-end by the specification; each verdict shows its exchange",
     )
-    .argument("[socket]", "path of a listening back-end")
+    .argument("[socket]", "path of a listening back-end; with --listen, of the suite's own")
     .option("--exec <command>", "start this back-end; split into words, without a shell")
     .option("--front-end", "judge a front-end, which --exec starts, in place of a back-end")
+    .option("--listen", "with --front-end: make SOCKET, and wait for a front-end that you start")
     .option("--shell", "start it by /bin/sh -c")
     .addOption(
       new Option(

@@ -8,6 +8,7 @@ import {
   type Facts,
   type FrontendCheck,
   frontendChecks,
+  FrontendListener,
   FrontendProgram,
   missing,
   ProgramTarget,
@@ -29,6 +30,13 @@ import type { ConformOptions } from "./options.ts";
 import { printPlan } from "./selection.ts";
 import { Telling } from "./telling.ts";
 
+/** What came of a run. */
+export interface Judgement {
+  readonly report: ConformanceReport;
+  /** Why it ended before all its checks were made, if it did. */
+  readonly stopped: string | undefined;
+}
+
 /** A target that closes its first connection as it dies is seen to have ended this soon. */
 const END_MS = 500;
 
@@ -41,7 +49,7 @@ export async function judge(
   socket: string | undefined,
   options: ConformOptions,
   context: Context,
-): Promise<ConformanceReport | undefined> {
+): Promise<Judgement | undefined> {
   const { only, except, profile, strength: strengths, shard } = options;
   const selection = { only, except, profile, strengths, shard };
   const times = timesOf(options.timeoutFactor, options.timeout);
@@ -56,7 +64,7 @@ async function judgeBackend(
   socket: string | undefined,
   options: ConformOptions,
   context: Context,
-): Promise<ConformanceReport | undefined> {
+): Promise<Judgement | undefined> {
   const { signal } = context;
   const chosen = selectChecks(checks, selection);
   const target = targetOf(socket, options, times);
@@ -70,12 +78,13 @@ async function judgeBackend(
     const { seed } = told;
     const { repeat } = options;
     await runChecks(chosen, { target, facts, times, seed, signal, repeat, ...told.callbacks });
-    return told.end({
+    const report = told.end({
       name: target.name,
       device: facts.device ?? null,
       virtioFeatures: `0x${facts.virtio.toString(16)}`,
       protocolFeatures: `0x${facts.protocol.toString(16)}`,
     });
+    return { report, stopped: told.stopped };
   } finally {
     await target.close();
   }
@@ -87,26 +96,28 @@ async function judgeFrontend(
   socket: string | undefined,
   options: ConformOptions,
   context: Context,
-): Promise<ConformanceReport | undefined> {
-  const { exec, shell, device = "block", repeat } = options;
-  if (exec === undefined || socket !== undefined) {
-    throw new UsageError("expected --front-end with --exec, the command that starts the front-end");
-  }
+): Promise<Judgement | undefined> {
+  const { device = "block", repeat } = options;
   const chosen = selectChecks(frontendChecks, {
     ...selection,
     profile: selection.profile ?? "front-end",
   });
-  const target = new FrontendProgram(exec, { shell, timeoutMs: times.againMs });
+  const target = frontendOf(socket, options, times);
   if (options.dryRun) {
     const lacking = (check: FrontendCheck): string | undefined =>
-      check.needsMonitor && !target.hasMonitor ? "the command has no {qmp}" : undefined;
+      check.needsMonitor && !target.hasMonitor ? "there is no monitor ({qmp})" : undefined;
     printPlan(chosen, lacking, context.output);
     return undefined;
   }
   const told = new Telling(chosen.length, { socket, options, context });
-  const { signal } = context;
+  const { signal, output } = context;
+  if (target instanceof FrontendListener) {
+    output.note(`waiting for a front-end on ${target.name}; start it now`);
+    await target.arrival(device, times, signal);
+  }
   await runFrontendChecks(chosen, { target, device, times, signal, repeat, ...told.callbacks });
-  return told.end({ name: target.name, device, virtioFeatures: null, protocolFeatures: null });
+  const about = { name: target.name, device, virtioFeatures: null, protocolFeatures: null };
+  return { report: told.end(about), stopped: told.stopped };
 }
 
 /** @throws {CommandError} the target does not answer GET_FEATURES as a back-end does */
@@ -128,9 +139,25 @@ async function factsOf(target: Target, times: Times, { device }: ConformOptions)
   }
 }
 
-/** @throws {UsageError} neither or both of SOCKET and --exec */
+/** @throws {UsageError} neither --exec, nor SOCKET and --listen; or both */
+function frontendOf(
+  socket: string | undefined,
+  { exec, shell, listen }: ConformOptions,
+  times: Times,
+): FrontendProgram | FrontendListener {
+  if (exec !== undefined && listen) throw new UsageError("--exec and --listen cannot be combined");
+  if (exec !== undefined && socket === undefined)
+    return new FrontendProgram(exec, { shell, timeoutMs: times.againMs });
+  if (exec === undefined && socket !== undefined && listen) return new FrontendListener(socket);
+  throw new UsageError(
+    "--front-end needs either --exec COMMAND, which starts the front-end, or SOCKET and --listen",
+  );
+}
+
+/** @throws {UsageError} neither or both of SOCKET and --exec; --listen */
 function targetOf(socket: string | undefined, options: ConformOptions, times: Times): Target {
-  const { exec, shell } = options;
+  const { exec, shell, listen } = options;
+  if (listen) throw new UsageError("--listen needs --front-end: a back-end listens itself");
   if ((socket === undefined) === (exec === undefined)) {
     throw new UsageError(
       "expected either SOCKET, the path of a listening back-end, or --exec with the command that starts one",

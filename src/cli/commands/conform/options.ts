@@ -8,6 +8,7 @@ export interface ConformOptions extends CommonOptions, ReportFiles {
   readonly exec?: string | undefined;
   readonly shell?: true | undefined;
   readonly frontEnd?: true | undefined;
+  readonly listen?: true | undefined;
   readonly device?: DeviceName | undefined;
   readonly only?: string[] | undefined;
   readonly except?: string[] | undefined;

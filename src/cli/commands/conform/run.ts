@@ -24,12 +24,18 @@ export async function runConform(
     return listChecks(rows, options.json === true, context.output);
   }
   prepareReports(options);
-  const report = await judge(socket, options, context);
-  if (report === undefined) return;
+  const judgement = await judge(socket, options, context);
+  if (judgement === undefined) return;
+  const { report, stopped } = judgement;
   if (options.json) context.output.json(report);
   writeReports(report, options, strict);
   context.signal.throwIfAborted();
   if (!options.updateBaseline) expectNoFailures(report, strict);
+  if (stopped !== undefined) throw new CommandError(ExitCode.Failed, stoppedText(report, stopped));
+}
+
+function stoppedText({ counts, results }: ConformanceReport, reason: string): string {
+  return `${counts.SKIP} of ${counted(results.length, "check")} skipped: ${reason}`;
 }
 
 /** @throws {CommandError} there are some */

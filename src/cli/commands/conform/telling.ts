@@ -1,3 +1,4 @@
+import { counted } from "../../../base/index.ts";
 import {
   conformanceLines,
   type ConformanceReport,
@@ -7,7 +8,7 @@ import {
   type ConformanceVerdict,
   countVerdicts,
 } from "../../../report/index.ts";
-import type { CheckInfo, CheckResult } from "../../../suite/index.ts";
+import type { CheckInfo, CheckResult, EarlyStop } from "../../../suite/index.ts";
 import type { Context } from "../../context.ts";
 import { version } from "../../version.ts";
 import { Expected } from "./baseline.ts";
@@ -41,6 +42,7 @@ export class Telling {
   readonly #start = performance.now();
   readonly #results: ConformanceResult[] = [];
   readonly #expected: Expected;
+  #stopped: string | undefined;
 
   /** @param checks how many there are @throws {UsageError} the baseline is none */
   constructor(checks: number, around: Surroundings) {
@@ -55,7 +57,13 @@ export class Telling {
     return {
       onStart: (check: CheckInfo): void => this.#progress(check),
       onResult: (result: CheckResult): void => this.#result(result),
+      onStop: (stop: EarlyStop): void => this.#stop(stop),
     };
+  }
+
+  /** Why the run ended before all its checks were made, if it did. */
+  get stopped(): string | undefined {
+    return this.#stopped;
   }
 
   /** The sum; also of a run that was interrupted. Writes the baseline that is asked for. */
@@ -86,6 +94,13 @@ export class Telling {
     for (const line of conformanceLines(told, mark)) this.#say(line);
   }
 
+  #stop({ reason, left }: EarlyStop): void {
+    this.#stopped = reason;
+    const results = left.map((result) => ({ ...result, repeat: this.#repeatCommand(result.id) }));
+    this.#results.push(...results);
+    this.#say(`stopped: ${reason}; ${counted(left.length, "check")} not made`);
+  }
+
   #progress({ id }: CheckInfo): void {
     this.#around.context.output.progress(() => {
       const done = this.#results.length;
@@ -104,11 +119,12 @@ export class Telling {
 
   /** The command line that makes one check alone. */
   #repeatCommand(id: string): string {
-    const { exec, shell, frontEnd, device, timeoutFactor } = this.#around.options;
+    const { exec, shell, frontEnd, listen, device, timeoutFactor } = this.#around.options;
     const { socket } = this.#around;
     return [
       "vhost-user conform",
       frontEnd ? "--front-end" : "",
+      listen ? "--listen" : "",
       socket === undefined ? `--exec ${quoted(exec ?? "")}` : quoted(socket),
       shell ? "--shell" : "",
       device === undefined ? "" : `--device ${device}`,

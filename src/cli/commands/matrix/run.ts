@@ -25,6 +25,11 @@ export interface MatrixOptions extends CommonOptions {
   readonly seed: number;
 }
 
+/** A column, and why its run ended before all its checks were made, if it did. */
+interface Column extends MatrixColumn {
+  readonly stopped?: string | undefined;
+}
+
 /** Judges many targets, and writes the page of them all with a page for each. */
 export async function runMatrix(
   path: string,
@@ -34,7 +39,7 @@ export async function runMatrix(
   const targets = readTargets(path);
   const { out } = options;
   mkdirSync(out, { recursive: true });
-  const columns: MatrixColumn[] = [];
+  const columns: Column[] = [];
   for (const [i, target] of targets.entries()) {
     context.output.note(`=== ${target.name} ${target.version ?? ""} ===`);
     const column = await columnOf(
@@ -69,11 +74,12 @@ async function columnOf(
   path: string,
   options: MatrixOptions,
   context: Context,
-): Promise<MatrixColumn> {
+): Promise<Column> {
   const { name, version, socket, baseline, optional } = target;
   const conform: ConformOptions = {
     ...options,
     ...target,
+    listen: target.frontEnd && socket !== undefined ? true : undefined,
     baseline: baseline === undefined ? undefined : resolve(dirname(path), baseline),
     targetVersion: version,
     repeat: 1,
@@ -82,7 +88,8 @@ async function columnOf(
     json: true,
   };
   try {
-    return { name, version, page, report: await judge(socket, conform, context) };
+    const { report, stopped } = (await judge(socket, conform, context)) ?? {};
+    return { name, version, page, report, stopped };
   } catch (error) {
     // The other targets are judged all the same; whether this one fails the run is decided at the end.
     const ours = exitCodeOf(error) === ExitCode.Internal || context.signal.aborted;
@@ -103,8 +110,9 @@ function summary({ report, missing }: MatrixColumn): string {
 }
 
 /** A target that was not judged has failed, as nothing is known about it. */
-function hasFailed({ report, optional }: MatrixColumn, strict: boolean): boolean {
+function hasFailed({ report, optional, stopped }: Column, strict: boolean): boolean {
   if (report === undefined) return !optional;
+  if (stopped !== undefined) return true;
   const { FAIL, ERROR, XPASS, WARN } = report.counts;
   return FAIL + ERROR + XPASS + (strict ? WARN : 0) > 0;
 }

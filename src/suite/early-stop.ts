@@ -1,0 +1,36 @@
+import type { CheckInfo } from "./check.ts";
+import type { CheckResult } from "./result.ts";
+import { skipped } from "./verdict.ts";
+
+/** A target that cannot be reached so often, one attempt after another, is given up. */
+export const ATTEMPTS = 3;
+
+/** The end of a run whose target cannot be reached any more. */
+export interface EarlyStop {
+  readonly reason: string;
+  /** The checks that were not made, all of them SKIP. */
+  readonly left: readonly CheckResult[];
+}
+
+/**
+ * Skips the checks that are left, and reports that once.
+ *
+ * @param because why each of them is skipped, in a few words
+ */
+export function stopEarly(
+  checks: readonly CheckInfo[],
+  reason: string,
+  because: string,
+  {
+    onStop,
+    onResult,
+  }: {
+    readonly onStop?: ((stop: EarlyStop) => void) | undefined;
+    readonly onResult?: ((result: CheckResult) => void) | undefined;
+  },
+): readonly CheckResult[] {
+  const left = checks.map((check) => skipped(check, because));
+  if (onStop) onStop({ reason, left });
+  else for (const result of left) onResult?.(result);
+  return left;
+}
