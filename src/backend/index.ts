@@ -9,4 +9,5 @@ export { type DeviceState, type VersionedState, versionedState } from "./device-
 export * from "./device-requests.ts";
 export * from "./server.ts";
 export * from "./session.ts";
-export type { RingOptions, Vring } from "./vring.ts";
+export type { Vring } from "./vring.ts";
+export type { RingOptions } from "./vring-context.ts";

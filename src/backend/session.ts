@@ -17,7 +17,8 @@ import { answers } from "./handlers/index.ts";
 import { BackendIommu } from "./iommu.ts";
 import { leaveRegion } from "./inflight-owners.ts";
 import { Postcopy } from "./postcopy.ts";
-import { type RingOptions, Vring } from "./vring.ts";
+import { Vring } from "./vring.ts";
+import type { RingOptions } from "./vring-context.ts";
 
 /** Virtio features of transport and rings that every back-end offers. */
 export const BACKEND_RING_FEATURES: bigint =
@@ -228,7 +229,7 @@ export class BackendSession {
     for (let next = this.#vrings.length; next <= index; next += 1) {
       const vring = this.#vring(next);
       // A ring that is not started has nothing to wait for.
-      void vring.setEnabled(this.#enabledAtStart);
+      if (this.#enabledAtStart) void vring.setEnabled(true);
       this.#vrings.push(vring);
     }
     return this.#vrings[index] as Vring;
@@ -276,6 +277,16 @@ export class BackendSession {
     onProblem?.(problem instanceof Error ? problem : new Error(String(problem)));
   }
 
+  /**
+   * RESET_OWNER, deprecated, disables every ring. Where all are disabled already it is a reset: Cloud
+   * Hypervisor before v25 and rust-hypervisor-firmware disable every ring, send it, and set the
+   * device up again on the same connection.
+   */
+  async resetOwner(): Promise<void> {
+    const isReset = !this.#enabledAtStart && this.vrings.every(({ enabled }) => !enabled);
+    await (isReset ? this.reset() : this.setAllEnabled(false));
+  }
+
   /** Stops all rings and puts the device back to its beginning. */
   async reset(): Promise<void> {
     this.#enabledAtStart = false;
@@ -297,10 +308,7 @@ export class BackendSession {
   #end(): void {
     this.iommu.close();
     this.requests.close();
-    const drained = this.vrings.map(async (vring) => {
-      await vring.close();
-      await this.device.quiesce?.(vring.index);
-    });
+    const drained = this.vrings.map((vring) => vring.close());
     const through = Promise.allSettled(drained);
     if (this.#inflight) leaveRegion(this.#inflight, through);
     void through.then(() => {
@@ -333,8 +341,8 @@ export class BackendSession {
       inflight: () => this.#inflight,
       rings: { mode: rings?.mode, workers: rings?.workers === true && queue === undefined },
       wrapQueue: queue ?? ((plain) => plain),
-      onBroken: (vring) =>
-        onProblem?.(new ProtocolError(`ring ${vring.index} is broken: ${vring.brokenReason}`)),
+      onBroken: (ring, reason) =>
+        onProblem?.(new ProtocolError(`ring ${ring} is broken: ${reason}`)),
     });
   }
 }

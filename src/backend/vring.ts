@@ -1,43 +1,15 @@
 import { StateError } from "../base/index.ts";
-import type { InflightRegion, Iotlb, RegionTable } from "../memory/index.ts";
 import { EventFd, type OwnedFd } from "../os/index.ts";
 import type { VringAddress } from "../protocol/index.ts";
-import { DeviceRunner, type RingMode } from "../runtime/index.ts";
+import { DeviceRunner } from "../runtime/index.ts";
 import { createDeviceQueue, type DeviceQueue, RingLog } from "../virtqueue/index.ts";
-import type { Device, RunningQueue } from "./device.ts";
+import type { RunningQueue } from "./device.ts";
 import { discardChains } from "./discard.ts";
 import { adoptEvent, signalQuietly } from "./ring-events.ts";
-import { type RingMessages, VringNotifiers } from "./vring-notifiers.ts";
+import type { StopMode, VringContext } from "./vring-context.ts";
+import { VringNotifiers } from "./vring-notifiers.ts";
 import { VringSetup } from "./vring-setup.ts";
 import { VringWorker } from "./vring-worker.ts";
-
-/** Where and when the rings of a session are served. */
-export interface RingOptions {
-  /** Each in a worker of its own, for a device that can. Default: on the event loop. */
-  readonly workers?: boolean | undefined;
-  /** Default `event`. */
-  readonly mode?: RingMode | undefined;
-}
-
-/** What becomes of requests in work when a ring stops. */
-export type StopMode = "drain" | "leave in flight";
-
-/** What a ring needs to know of its session. */
-export interface VringContext {
-  readonly device: Device;
-  readonly memory: RegionTable;
-  /** Addresses of rings and buffers are looked up there; undefined: there is no IOMMU. */
-  readonly iotlb: () => Iotlb | undefined;
-  readonly features: () => bigint;
-  readonly inflight: () => InflightRegion | undefined;
-  readonly wrapQueue: (queue: DeviceQueue) => DeviceQueue;
-  readonly rings: RingOptions;
-  /** In-band notifications, where they were negotiated. */
-  readonly messages: () => RingMessages | undefined;
-  readonly onStarted: () => void;
-  readonly onBroken: (vring: Vring) => void;
-  readonly onProblem: (problem: Error) => void;
-}
 
 /**
  * One ring of a session. Two bits tell whether it is served: started (SET_VRING_KICK to
@@ -193,14 +165,23 @@ export class Vring {
     this.#notifiers.setError(fd);
   }
 
-  /** SET_VRING_ENABLE. Once this resolves a disabled ring has no effects any more. */
-  async setEnabled(enabled: boolean): Promise<void> {
-    if (enabled === this.#enabled) return;
+  /**
+   * SET_VRING_ENABLE. A disabled ring takes no more requests.
+   *
+   * @param mode `drain`: once this resolves the device has completed those in flight
+   */
+  async setEnabled(enabled: boolean, mode: StopMode = "drain"): Promise<void> {
+    if (enabled && this.#enabled) return;
     this.#enabled = enabled;
     if (!enabled) {
-      if (this.#runner && this.#context.device.discards?.(this.index)) return;
-      this.#halt();
-      await this.#haltWorker();
+      const { device } = this.#context;
+      // A ring whose chains are discarded stays served, without the device.
+      const discards = this.#runner !== undefined && device.discards?.(this.index) === true;
+      if (mode === "drain") await (discards ? device.quiesce?.(this.index) : this.quiesce());
+      else if (!discards) {
+        this.#halt();
+        await this.#haltWorker();
+      }
       return;
     }
     try {
@@ -226,7 +207,10 @@ export class Vring {
     return this.#setup.standsAt;
   }
 
-  /** Resolves once the ring's memory is not touched any more. {@link resume} goes on. */
+  /**
+   * The one way to stop serving a ring, whatever asks for it. Resolves once the device processes none
+   * of its requests and nothing touches its memory. {@link resume} goes on.
+   */
   async quiesce(mode: StopMode = "drain"): Promise<void> {
     this.#halt();
     await this.#haltWorker();
@@ -288,7 +272,10 @@ export class Vring {
     }
   }
 
-  /** The session is over: the ring does not run again. Resolves once nothing of it is in use. */
+  /**
+   * The session is over: the ring does not run again. What the device still completes is not shown:
+   * the front-end may have handed the ring over already. Resolves once nothing of it is in use.
+   */
   async close(): Promise<void> {
     this.#halt();
     this.#closed = true;
@@ -296,6 +283,7 @@ export class Vring {
     this.#queue = undefined;
     await this.#worker?.close();
     this.#notifiers.close();
+    await this.quiesce();
   }
 
   #halt(): void {
@@ -367,7 +355,7 @@ export class Vring {
 
   #reportBroken(): void {
     this.#notifiers.signalError();
-    this.#context.onBroken(this);
+    this.#context.onBroken(this.index, this.brokenReason);
   }
 
   /** Undefined: a translation is missing; {@link translationCame} goes on. */

@@ -183,6 +183,7 @@ test("with a back-end that notes nothing, a split ring's requests are made avail
   await until(() => place.done.length === 1, "its completion");
   place.goAway();
   await place.come(noInflight);
+  await until(() => place.devices.length === 2, "the next session");
   await until(() => place.device.held.length === 3, "the others to be taken again");
   assert.deepEqual(
     place.device.held.map(({ id }) => id),
@@ -350,6 +351,7 @@ for (const packed of [false, true]) {
     await until(() => place.device.held.length === 1, "a request to be taken from the new ring");
     place.goAway();
     await place.come({ ringReset: true });
+    await until(() => place.devices.length === 2, "the next session");
     await until(() => place.device.held.length === 1, "it to be taken again");
     place.device.release();
     await until(() => place.done.length === 4, "its completion");

@@ -50,7 +50,7 @@ export function answerNegotiation(
   });
   // A second owner is no reason to end a session: the socket has one peer only.
   on(FrontendRequest.SetOwner, () => undefined);
-  on(FrontendRequest.ResetOwner, async () => session.setAllEnabled(false));
+  on(FrontendRequest.ResetOwner, async () => session.resetOwner());
   on(FrontendRequest.GetQueueNum, () => {
     const { queueNum, maxQueues } = session.device;
     return BigInt(queueNum ?? maxQueues);

@@ -1,6 +1,7 @@
 import { ProtocolError } from "../../base/index.ts";
 import {
   FrontendRequest,
+  ProtocolFeature,
   requestSpec,
   type VringAddress,
   type VringFd,
@@ -48,7 +49,11 @@ export function answerVrings(
   withRing(FrontendRequest.SetVringAddr, (vring, state) =>
     vring.setAddress(state as unknown as VringAddress),
   );
-  withRing(FrontendRequest.SetVringEnable, (vring, { num }) => vring.setEnabled(num !== 0));
+  withRing(FrontendRequest.SetVringEnable, (vring, { num }) => {
+    // With GET_VRING_BASE_SKIP_DRAIN the request that stops the ring says whether to wait.
+    const skips = session.negotiation.has(ProtocolFeature.GetVringBaseSkipDrain);
+    return vring.setEnabled(num !== 0, skips ? "leave in flight" : "drain");
+  });
   withRing(FrontendRequest.GetVringBase, async (vring) => ({
     index: vring.index,
     num: await vring.stop(),

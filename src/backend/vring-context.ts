@@ -1,0 +1,33 @@
+import type { InflightRegion, Iotlb, RegionTable } from "../memory/index.ts";
+import type { RingMode } from "../runtime/index.ts";
+import type { DeviceQueue } from "../virtqueue/index.ts";
+import type { Device } from "./device.ts";
+import type { RingMessages } from "./vring-notifiers.ts";
+
+/** Where and when the rings of a session are served. */
+export interface RingOptions {
+  /** Each in a worker of its own, for a device that can. Default: on the event loop. */
+  readonly workers?: boolean | undefined;
+  /** Default `event`. */
+  readonly mode?: RingMode | undefined;
+}
+
+/** What becomes of requests in work when a ring stops. */
+export type StopMode = "drain" | "leave in flight";
+
+/** What a ring needs to know of its session. */
+export interface VringContext {
+  readonly device: Device;
+  readonly memory: RegionTable;
+  /** Addresses of rings and buffers are looked up there; undefined: there is no IOMMU. */
+  readonly iotlb: () => Iotlb | undefined;
+  readonly features: () => bigint;
+  readonly inflight: () => InflightRegion | undefined;
+  readonly wrapQueue: (queue: DeviceQueue) => DeviceQueue;
+  readonly rings: RingOptions;
+  /** In-band notifications, where they were negotiated. */
+  readonly messages: () => RingMessages | undefined;
+  readonly onStarted: () => void;
+  readonly onBroken: (index: number, reason: string | undefined) => void;
+  readonly onProblem: (problem: Error) => void;
+}
