@@ -1,5 +1,5 @@
-// Compiles native/*.c: one compiler call, with the headers in native/node-api. Neither Node's own
-// headers nor a package is needed, so it works in an installed package as well.
+// Compiles native/*.c: one compiler call, with the headers of the package node-api-headers. Node's
+// own headers are not needed, so it works in an installed package, without a network.
 //
 //   node scripts/build-native.mjs [--optional] [--force] [--prebuild]
 //
@@ -20,6 +20,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
+import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -61,9 +62,9 @@ function outputFile() {
     : join(root, "build", "native", "vhost_user.node");
 }
 
-/** All below native/, headers included. */
+/** All of native/, headers included. */
 function sources() {
-  return readdirSync(join(root, "native"), { recursive: true })
+  return readdirSync(join(root, "native"))
     .filter((name) => /\.[ch]$/.test(name))
     .sort()
     .map((name) => join("native", name));
@@ -78,12 +79,12 @@ function upToDate(output, stampFile) {
 
 /** False when the compilation failed; throws ENOENT when the command does not exist. */
 function compile(target) {
+  const { include_dir: headers } = createRequire(import.meta.url)("node-api-headers");
   const files = sources().filter((name) => name.endsWith(".c"));
-  const result = spawnSync(
-    compiler,
-    [...flags, `-I${join("native", "node-api")}`, ...files, "-o", target],
-    { cwd: root, stdio: ["ignore", "inherit", "inherit"] },
-  );
+  const result = spawnSync(compiler, [...flags, `-I${headers}`, ...files, "-o", target], {
+    cwd: root,
+    stdio: ["ignore", "inherit", "inherit"],
+  });
   if (result.error) throw result.error;
   return result.status === 0;
 }

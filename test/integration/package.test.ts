@@ -195,7 +195,6 @@ test("the packed package", { skip: missingProgram() }, async (t) => {
       ),
       `prebuilds/linux-${process.arch}-glibc.node`,
       "scripts/build-native.mjs",
-      "native/node-api/LICENSE",
       "LICENSE",
       "README.md",
     ].map((path) => path.replace("./", ""));
