@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { PeerClosedError, TimeoutError } from "../../src/base/index.ts";
+import { counted, PeerClosedError, TimeoutError } from "../../src/base/index.ts";
 import { applyFaults, faults, parseFault } from "../../src/mutants/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { exercise } from "./support/exercise.ts";
@@ -62,7 +62,9 @@ test("a reply cut after each of its bytes", async (t) => {
     assert.equal(seen.outcome, "PeerClosedError");
     assert.match(
       seen.error?.message ?? "",
-      new RegExp(`GET_PROTOCOL_FEATURES: .* in the middle of a message, after ${bytes} bytes`),
+      new RegExp(
+        `GET_PROTOCOL_FEATURES: .* in the middle of a message, after ${counted(bytes, "byte")} of it`,
+      ),
     );
   }
 });

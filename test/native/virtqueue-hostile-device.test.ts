@@ -111,7 +111,7 @@ test("a used index that moves backwards breaks the ring", (t) => {
   assert.equal(on.poll().length, 1);
   Atomics.store(on.driver.raw.used16, 1, 0);
   assert.deepEqual(on.poll(), []);
-  assert.match(on.driver.broken?.reason ?? "", /at most 1 completions, got 65535 \(used idx 0\)/);
+  assert.match(on.driver.broken?.reason ?? "", /at most 1 completion, got 65535 \(used idx 0\)/);
 });
 
 test("completions of requests that were not published break the ring", (t) => {
@@ -120,7 +120,7 @@ test("completions of requests that were not published break the ring", (t) => {
   assert.ok(on.driver.add(segmentsOf([on.memory.allocate(8).guestAddress, 8]), 0, 9));
   on.use(0, 0);
   on.use(2, 0);
-  assertBroken(on, /at most 1 completions, got 2/);
+  assertBroken(on, /at most 1 completion, got 2/);
 });
 
 test("a used length above the writable bytes is cut to them and counted", (t) => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type TestContext, test } from "node:test";
 import { Worker } from "node:worker_threads";
+import { counted } from "../../src/base/index.ts";
 import { MAX_SPANS, Region } from "../../src/memory/index.ts";
 import { type ChainCursor, createChainCursor } from "../../src/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
@@ -198,7 +199,7 @@ for (const [name, address, length] of outside) {
       const at = address(on);
       on.raw.put(0, { address: at, length, flags });
       on.raw.offer(0);
-      const where = new RegExp(`${length} bytes at guest address 0x${at.toString(16)}$`);
+      const where = new RegExp(`${counted(length, "byte")} at guest address 0x${at.toString(16)}$`);
       assertBreaks(on, where, "2.7.5");
       assert.ok(process.memoryUsage.rss() - memory < 2 ** 29);
     });

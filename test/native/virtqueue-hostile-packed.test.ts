@@ -1,6 +1,7 @@
 /** What is written to a packed ring by a driver that breaks its rules; numbers as for split rings. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { counted } from "../../src/base/index.ts";
 import {
   createDeviceQueue,
   createChainCursor,
@@ -82,7 +83,7 @@ for (const size of [1, 2, 7, 32768]) {
       ({ good }) =>
         Array.from({ length: size }, () => ({ address: good, length: 1, flags: NEXT | WRITE })),
       new RegExp(
-        `at most ${size} descriptors available or in use, got more or a chain without end`,
+        `at most ${counted(size, "descriptor")} available or in use, got more or a chain without end`,
       ),
       "2.8.17",
       { size, bytes: 2 ** 23, indirectSegments: 2 },
@@ -185,7 +186,9 @@ for (const [name, address, length] of outside) {
         on.raw.offer(
           table ? writePackedTable(on.memory.allocate(16), 0, [descriptor]) : descriptor,
         );
-        const reason = new RegExp(`${length} bytes at guest address 0x${at.toString(16)}$`);
+        const reason = new RegExp(
+          `${counted(length, "byte")} at guest address 0x${at.toString(16)}$`,
+        );
         assertBreaks(on, reason, "2.8.4");
         assert.ok(process.memoryUsage.rss() - memory < 2 ** 29);
       });
