@@ -17,8 +17,17 @@ export interface Expectation {
   readonly version?: string | undefined;
 }
 
+/** The program that a baseline is about. */
+export interface BaselineTarget {
+  /** As it is called: the base name of its file. */
+  readonly program: string;
+  /** The beginning of its version, e.g. `7.2` for every 7.2.x. */
+  readonly version: string;
+}
+
 /** Expectations about one target. */
 export interface Baseline {
+  readonly target?: BaselineTarget | undefined;
   readonly expectations: readonly Expectation[];
 }
 
@@ -48,7 +57,16 @@ export function parseBaseline(text: string, path: string): Baseline {
   if (!Array.isArray(list)) {
     throw new UsageError(`${path}: expected {"expectations": [...]}, got something else`);
   }
-  return { expectations: list.map((each: unknown, i) => parseExpectation(each, `${path}: ${i}`)) };
+  const expectations = list.map((each: unknown, i) => parseExpectation(each, `${path}: ${i}`));
+  const target = isRecord(value) ? value["target"] : undefined;
+  if (target === undefined) return { expectations };
+  return { target: parseTarget(target, path), expectations };
+}
+
+function parseTarget(value: unknown, path: string): BaselineTarget {
+  const { program, version } = isRecord(value) ? value : {};
+  if (typeof program === "string" && typeof version === "string") return { program, version };
+  throw new UsageError(`${path}: "target" must have "program" and "version", both text`);
 }
 
 function parseExpectation(value: unknown, where: string): Expectation {
@@ -127,5 +145,5 @@ export function updateBaseline(
     );
     return [before ?? { check: id, verdict, reason: `${UNCONFIRMED}: ${reason ?? ""}` }];
   });
-  return { expectations: [...kept, ...added] };
+  return { ...baseline, expectations: [...kept, ...added] };
 }

@@ -43,6 +43,7 @@ export type {
   TargetProgram,
   TargetStory,
 } from "./target/target.ts";
+export { knownFindings, type KnownFindings } from "./known-findings.ts";
 export type { EarlyStop } from "./early-stop.ts";
 export { FrontendListener } from "./front-end/listener.ts";
 export { storyOf, storyText } from "./target/story.ts";

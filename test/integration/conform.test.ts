@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { chmodSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { ConformanceReport } from "../../src/report/index.ts";
@@ -127,6 +127,54 @@ test("shards merge into the whole; a baseline makes expected what is known", asy
   const held = await workspace.run([...conform, "--strict", ...baseline]);
   assert.equal(held.code, 0);
   assert.match(held.stdout, /1 PASS, 2 XFAIL$/m);
+});
+
+test("a known program is recognised by its name and version, and its findings are known", async (t) => {
+  const workspace = new Workspace(t);
+  const program = (version: string): string =>
+    `#!/bin/sh
+[ "$1" = --version ] && echo "qemu-storage-daemon version ${version} (test)" && exit
+exec ${OURS.replace("{socket}", '"$1"')} --fault need-reply-echoed@GET_FEATURES
+`;
+  const path = workspace.file("qemu-storage-daemon", program("7.2.99"));
+  chmodSync(path, 0o755);
+  const conform = [
+    "conform",
+    "--exec",
+    `env A=1 ${path} {socket}`,
+    "--only",
+    "header/1",
+    "header/4",
+  ];
+  const known = await workspace.run(conform);
+  assert.equal(known.code, 0, known.stderr);
+  const line = /^1 known finding of qemu-storage-daemon 7\.2, none new/m;
+  assert.match(known.stdout, /^WARN +header\/4/m, "it changes no verdict");
+  assert.match(known.stdout, line);
+  assert.match(known.stdout, /--baseline qemu-storage-daemon-7\.2 makes the known ones expected/);
+  const named = [...conform, "--strict", "--baseline", "qemu-storage-daemon-7.2"];
+  const expected = await workspace.run(named);
+  assert.match(expected.stdout, /^XFAIL +header\/4/m);
+  assert.match(expected.stdout, line);
+  const update = await workspace.run([...named, "--update-baseline"]);
+  assert.equal(update.code, 2);
+  assert.match(update.stderr, /cannot write qemu-storage-daemon-7\.2, a baseline of the package/);
+  workspace.file("qemu-storage-daemon", program("7.3.0"));
+  const other = await workspace.run(conform);
+  assert.doesNotMatch(other.stdout, /known finding/);
+});
+
+test("--list-baselines needs no target, and --json makes an array of it", async (t) => {
+  const workspace = new Workspace(t);
+  const text = await workspace.run(["conform", "--list-baselines"]);
+  assert.equal(text.code, 0);
+  assert.match(
+    text.stdout,
+    /^qemu-storage-daemon-7\.2 +qemu-storage-daemon 7\.2 +\d+ known findings$/m,
+  );
+  const { stdout } = await workspace.run(["conform", "--list-baselines", "--json"]);
+  const [first] = JSON.parse(stdout) as Record<string, unknown>[];
+  assert.deepEqual(Object.keys(first ?? {}), ["name", "program", "version", "expectations"]);
 });
 
 test("--front-end judges our client", async (t) => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { recognise } from "../../src/cli/commands/conform/recognise.ts";
 import {
   findProgram,
   findUmlKernel,
@@ -75,6 +76,21 @@ test(
     const results = await judged(t, "net", testpmd(",iommu-support=1"), only);
     assert.deepEqual(unexpected(results, "dpdk-22.11"), []);
     assert.ok(results.some(({ id, verdict }) => id === "iotlb/6" && verdict === "PASS"));
+  },
+);
+
+test(
+  "real programs are recognised by the version that they print",
+  { skip: needsProgram("qemu-storage-daemon", "virtiofsd", "qemu-system-x86_64") },
+  async () => {
+    for (const [command, name] of [
+      ["qemu-storage-daemon --export {socket}", "qemu-storage-daemon-7.2"],
+      [`env A=1 ${findProgram("virtiofsd")} --socket-path={socket}`, "virtiofsd-7.2"],
+      ["qemu-system-x86_64 -chardev socket,path={socket}", "qemu-7.2"],
+    ] as const) {
+      assert.equal((await recognise(command, false))?.name, name);
+      assert.equal(await recognise(command, true), undefined, "a shell starts it");
+    }
   },
 );
 

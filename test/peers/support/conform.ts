@@ -29,7 +29,7 @@ const VERDICTS_OF_INTEREST = new Set(["FAIL", "WARN", "ERROR", "XPASS"]);
 
 /** What a person has to look into: it is not in the baseline, or no longer as the baseline has it. */
 export function unexpected(results: readonly CheckResult[], name: string): string[] {
-  const path = join(packageRoot, "test", "peers", "baselines", `${name}.json`);
+  const path = join(packageRoot, "baselines", `${name}.json`);
   const baseline = parseBaseline(readFileSync(path, "utf8"), path);
   return results.flatMap((result) => {
     const { verdict, reason } = measure(result, baseline, undefined);

@@ -81,7 +81,11 @@ export function addConformCommand(program: Command, context: Context): void {
         "only part i of n, as 1/4; conform merge puts parts together",
       ).argParser(checked(parseShard)),
     )
-    .option("--baseline <file>", "verdicts that are expected of this target, with reasons")
+    .option(
+      "--baseline <file>",
+      "verdicts that are expected of this target, with reasons: a file, or a name of the package's",
+    )
+    .option("--list-baselines", "print the baselines of real programs that the package has")
     .option("--update-baseline", "write the baseline that this run would pass")
     .option("--target-version <text>", "the target's version, for expectations of some versions")
     .option("--json", "print one JSON document")

@@ -27,7 +27,9 @@ import {
 import type { Context } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
 import type { ConformOptions } from "./options.ts";
+import { recognise } from "./recognise.ts";
 import { printPlan } from "./selection.ts";
+import type { ShippedBaseline } from "./shipped-baselines.ts";
 import { Telling } from "./telling.ts";
 
 /** What came of a run. */
@@ -74,7 +76,8 @@ async function judgeBackend(
       printPlan(chosen, ({ needs }) => missing(needs, facts, target), context.output);
       return undefined;
     }
-    const told = new Telling(chosen.length, { socket, options, context });
+    const recognised = await recognisedOf(options);
+    const told = new Telling(chosen.length, { socket, options, context, recognised });
     const { seed } = told;
     const { repeat } = options;
     await runChecks(chosen, { target, facts, times, seed, signal, repeat, ...told.callbacks });
@@ -109,7 +112,8 @@ async function judgeFrontend(
     printPlan(chosen, lacking, context.output);
     return undefined;
   }
-  const told = new Telling(chosen.length, { socket, options, context });
+  const recognised = await recognisedOf(options);
+  const told = new Telling(chosen.length, { socket, options, context, recognised });
   const { signal, output } = context;
   if (target instanceof FrontendListener) {
     output.note(`waiting for a front-end on ${target.name}; start it now`);
@@ -118,6 +122,15 @@ async function judgeFrontend(
   await runFrontendChecks(chosen, { target, device, times, signal, repeat, ...told.callbacks });
   const about = { name: target.name, device, virtioFeatures: null, protocolFeatures: null };
   return { report: told.end(about), stopped: told.stopped };
+}
+
+/** What a user's own baseline expects is not compared with the package's. */
+async function recognisedOf({
+  exec,
+  shell,
+  baseline,
+}: ConformOptions): Promise<ShippedBaseline | undefined> {
+  return baseline === undefined ? recognise(exec, shell === true) : undefined;
 }
 
 /** @throws {CommandError} the target does not answer GET_FEATURES as a back-end does */

@@ -23,6 +23,7 @@ export interface ConformOptions extends CommonOptions, ReportFiles {
   readonly seed?: number | undefined;
   readonly repeat: number;
   readonly json?: true | undefined;
+  readonly listBaselines?: true | undefined;
   readonly baseline?: string | undefined;
   readonly updateBaseline?: true | undefined;
   readonly targetVersion?: string | undefined;

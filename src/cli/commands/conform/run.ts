@@ -6,6 +6,7 @@ import { judge } from "./judge.ts";
 import type { ConformOptions } from "./options.ts";
 import { prepareReports, writeReports } from "./reports.ts";
 import { listChecks, listed } from "./selection.ts";
+import { listBaselines } from "./shipped-baselines.ts";
 
 /**
  * The command.
@@ -23,6 +24,7 @@ export async function runConform(
     const rows = listed(selection, options.frontEnd === true);
     return listChecks(rows, options.json === true, context.output);
   }
+  if (options.listBaselines) return listBaselines(options.json === true, context.output);
   prepareReports(options);
   const judgement = await judge(socket, options, context);
   if (judgement === undefined) return;

@@ -13,6 +13,7 @@ import type { Context } from "../../context.ts";
 import { version } from "../../version.ts";
 import { Expected } from "./baseline.ts";
 import type { ConformOptions } from "./options.ts";
+import type { ShippedBaseline } from "./shipped-baselines.ts";
 
 const COLOURS: Readonly<Record<ConformanceVerdict, "green" | "red" | "yellow" | "cyan">> = {
   PASS: "green",
@@ -31,6 +32,8 @@ interface Surroundings {
   readonly socket: string | undefined;
   readonly options: ConformOptions;
   readonly context: Context;
+  /** The baseline of the target's program. */
+  readonly recognised: ShippedBaseline | undefined;
 }
 
 /** Tells of a run while it goes on, and makes its report in the end. */
@@ -47,7 +50,7 @@ export class Telling {
   /** @param checks how many there are @throws {UsageError} the baseline is none */
   constructor(checks: number, around: Surroundings) {
     this.#around = around;
-    this.#expected = new Expected(around.options);
+    this.#expected = new Expected(around.options, around.recognised);
     this.#count = checks * around.options.repeat;
     this.seed = around.options.seed ?? Date.now() % 2 ** 32;
   }
@@ -70,6 +73,8 @@ export class Telling {
   end(target: ConformanceTarget): ConformanceReport {
     const counts = countVerdicts(this.#results);
     this.#say(conformanceTotals(counts));
+    const summary = this.#expected.summary();
+    if (summary !== undefined) this.#say(summary);
     if (!this.#around.context.signal.aborted) this.#expected.update();
     return {
       schemaVersion: 1,

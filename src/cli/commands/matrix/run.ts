@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { counted } from "../../../base/index.ts";
 import {
@@ -12,6 +12,7 @@ import type { CommonOptions, Context } from "../../context.ts";
 import { CommandError, ExitCode, exitCodeOf } from "../../exit-code.ts";
 import { judge } from "../conform/judge.ts";
 import type { ConformOptions } from "../conform/options.ts";
+import { shippedNames } from "../conform/shipped-baselines.ts";
 import { type MatrixTarget, readTargets } from "./targets.ts";
 
 export interface MatrixOptions extends CommonOptions {
@@ -80,7 +81,7 @@ async function columnOf(
     ...options,
     ...target,
     listen: target.frontEnd && socket !== undefined ? true : undefined,
-    baseline: baseline === undefined ? undefined : resolve(dirname(path), baseline),
+    baseline: baseline === undefined ? undefined : baselineOf(baseline, path),
     targetVersion: version,
     repeat: 1,
     quiet: true,
@@ -96,6 +97,12 @@ async function columnOf(
     if (ours || !(error instanceof Error)) throw error;
     return { name, version, missing: error.message, optional };
   }
+}
+
+/** A file beside the file of targets, or else a baseline of the package. */
+function baselineOf(baseline: string, path: string): string {
+  const file = resolve(dirname(path), baseline);
+  return !existsSync(file) && shippedNames().includes(baseline) ? baseline : file;
 }
 
 function writePages(out: string, { page, report }: MatrixColumn): void {

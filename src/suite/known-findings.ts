@@ -1,0 +1,34 @@
+import { type Baseline, measure } from "./baseline.ts";
+import type { Verdict } from "./result.ts";
+
+/** What of a run a baseline knows, and what it does not. */
+export interface KnownFindings {
+  /** How many of its expectations came true. */
+  readonly known: number;
+  /** Ids of checks that found what it does not expect. */
+  readonly unknown: readonly string[];
+  /** Ids of checks that passed although it expects a failure. */
+  readonly missed: readonly string[];
+}
+
+const FOUND: ReadonlySet<string> = new Set(["FAIL", "WARN", "ERROR"]);
+
+/** Holds all results of a run against a baseline. @param version of the target, if it is known */
+export function knownFindings(
+  results: readonly { readonly id: string; readonly verdict: Verdict }[],
+  baseline: Baseline,
+  version: string | undefined,
+): KnownFindings {
+  const measured = results.map((result) => ({
+    id: result.id,
+    verdict: measure(result, baseline, version).verdict,
+  }));
+  const ids = (holds: (verdict: string) => boolean): string[] => [
+    ...new Set(measured.flatMap(({ id, verdict }) => (holds(verdict) ? [id] : []))),
+  ];
+  return {
+    known: ids((verdict) => verdict === "XFAIL").length,
+    unknown: ids((verdict) => FOUND.has(verdict)),
+    missed: ids((verdict) => verdict === "XPASS"),
+  };
+}
