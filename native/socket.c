@@ -1,8 +1,11 @@
 #include "addon.h"
 
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -30,14 +33,38 @@ static int read_path(napi_env env, napi_value value, struct sockaddr_un *address
   return strlen(address->sun_path) == length ? 0 : EINVAL;
 }
 
-static int64_t listen_on(const struct sockaddr_un *address, int backlog) {
+/* Gives the path of a bound socket its mode and its group (-1: as it is). bind() takes the mode from
+   the socket, but subtracts the umask, which belongs to all threads of the process. */
+static int set_access(const char *path, mode_t mode, gid_t group) {
+  struct stat stats;
+  char link[40];
+  int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (fd == -1) return -1;
+  /* The fstat() of libc needs glibc 2.33; on 64-bit machines its structure is the kernel's. */
+  int result = (int)syscall(SYS_fstat, fd, &stats);
+  if (result == 0 && !S_ISSOCK(stats.st_mode)) {
+    /* Another process has replaced it. */
+    errno = ENOTSOCK;
+    result = -1;
+  }
+  if (result == 0 && group != (gid_t)-1 && stats.st_gid != group)
+    result = fchownat(fd, "", (uid_t)-1, group, AT_EMPTY_PATH);
+  if (result == 0 && (stats.st_mode & 07777) != mode) {
+    /* fchmod() refuses a descriptor of O_PATH. */
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    result = chmod(link, mode);
+  }
+  return result == -1 ? (int)fail_closed(fd) : close(fd);
+}
+
+static int64_t listen_on(const struct sockaddr_un *address, int backlog, mode_t mode,
+                         gid_t group) {
   int fd = open_socket();
   if (fd == -1) return -1;
-  /* The mode of the path is taken from the socket at bind: there is no moment at which another
-     user could connect, which there would be with a chmod of the path afterwards. */
+  /* A connect() before listen() is refused, so the path has its final access in time. */
   if (fchmod(fd, 0600) == -1) return fail_closed(fd);
   if (bind(fd, (const struct sockaddr *)address, sizeof *address) == -1) return fail_closed(fd);
-  if (listen(fd, backlog) == -1) {
+  if (set_access(address->sun_path, mode, group) == -1 || listen(fd, backlog) == -1) {
     int saved = errno;
     unlink(address->sun_path);
     errno = saved;
@@ -47,14 +74,17 @@ static int64_t listen_on(const struct sockaddr_un *address, int backlog) {
 }
 
 static napi_value unix_listen(napi_env env, napi_callback_info info) {
-  napi_value argv[2];
+  napi_value argv[4];
   struct sockaddr_un address;
-  int32_t backlog;
-  read_arguments(env, info, 2, argv);
+  int32_t backlog, mode;
+  int64_t group;
+  read_arguments(env, info, 4, argv);
   int problem = read_path(env, argv[0], &address);
-  if (problem == -1 || !read_int32(env, argv[1], "backlog", &backlog)) return NULL;
+  if (problem == -1 || !read_int32(env, argv[1], "backlog", &backlog) ||
+      !read_int32(env, argv[2], "mode", &mode) || !read_size(env, argv[3], "group", &group))
+    return NULL;
   if (problem != 0) return make_number(env, -problem);
-  return make_result(env, listen_on(&address, backlog));
+  return make_result(env, listen_on(&address, backlog, (mode_t)mode & 07777, (gid_t)group));
 }
 
 static napi_value unix_connect(napi_env env, napi_callback_info info) {
@@ -117,6 +147,30 @@ static napi_value peer_credentials(napi_env env, napi_callback_info info) {
   return make_result(env, result);
 }
 
+/* The address is the bytes of sun_path, so that an abstract one can start with NUL. */
+static napi_value send_datagram(napi_env env, napi_callback_info info) {
+  napi_value argv[6];
+  struct bytes path, data;
+  struct sockaddr_un address;
+  read_arguments(env, info, 6, argv);
+  if (!read_window(env, argv[0], argv[1], argv[2], &path) ||
+      !read_window(env, argv[3], argv[4], argv[5], &data))
+    return NULL;
+  memset(&address, 0, sizeof address);
+  address.sun_family = AF_UNIX;
+  if (path.length == 0 || path.length > sizeof address.sun_path)
+    return make_number(env, -ENAMETOOLONG);
+  memcpy(address.sun_path, path.data, path.length);
+  socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path.length);
+  int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd == -1) return make_result(env, -1);
+  ssize_t sent = sendto(fd, data.data, data.length, MSG_NOSIGNAL, (struct sockaddr *)&address,
+                        length);
+  if (sent == -1) return make_result(env, fail_closed(fd));
+  close(fd);
+  return make_number(env, (double)sent);
+}
+
 static napi_value shut_down(napi_env env, napi_callback_info info) {
   napi_value argv[2];
   int32_t fd, how;
@@ -141,7 +195,7 @@ bool export_sockets(napi_env env, napi_value exports) {
       {"unixListen", unix_listen},   {"unixConnect", unix_connect},
       {"accept", accept_connection}, {"socketpair", socket_pair},
       {"shutdown", shut_down},       {"peerCredentials", peer_credentials},
-      {"isListening", is_listening},
+      {"isListening", is_listening}, {"sendDatagram", send_datagram},
   };
   return EXPORT(env, exports, functions);
 }

@@ -1,4 +1,4 @@
-import { ProtocolError } from "../base/index.ts";
+import { Deferred, ProtocolError } from "../base/index.ts";
 import { type InflightRegion, RegionTable } from "../memory/index.ts";
 import type { UnixSocket } from "../os/index.ts";
 import { ProtocolFeature, VirtioFeature } from "../protocol/index.ts";
@@ -132,6 +132,7 @@ export class BackendSession {
   #enabledAtStart = false;
   #configChangeDue = false;
   #inflight: InflightRegion | undefined;
+  readonly #ended = new Deferred<void>();
 
   /** @param socket taken over */
   constructor(socket: UnixSocket, options: SessionOptions) {
@@ -192,6 +193,11 @@ export class BackendSession {
   /** How the connection ended; pending until then. */
   get closed(): Promise<CloseReason> {
     return this.#channel.closed;
+  }
+
+  /** Resolves once the connection is gone and the device has completed every request. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
   }
 
   /** Where rings note what is in work (SET_INFLIGHT_FD). Taken over; no ring may run. */
@@ -312,10 +318,15 @@ export class BackendSession {
     const through = Promise.allSettled(drained);
     if (this.#inflight) leaveRegion(this.#inflight, through);
     void through.then(() => {
-      this.postcopy.close();
-      this.memory.close();
-      this.inflight = undefined;
-      this.device.close?.();
+      try {
+        this.postcopy.close();
+        this.memory.close();
+        this.inflight = undefined;
+        this.device.close?.();
+      } catch (error) {
+        this.report(error);
+      }
+      this.#ended.resolve();
     });
   }
 

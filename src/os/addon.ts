@@ -14,7 +14,8 @@ export type PollerHandle = { readonly poller: unique symbol };
  * (`TypeError`). Reasons stand beside the C code.
  */
 export interface Addon {
-  unixListen(path: string, backlog: number): number;
+  /** `group`: 2^32 - 1 leaves it. */
+  unixListen(path: string, backlog: number, mode: number, group: number): number;
   unixConnect(path: string): number;
   accept(fd: number): number;
   socketpair(out: Int32Array): number;
@@ -23,6 +24,15 @@ export interface Addon {
   peerCredentials(fd: number, out: Int32Array): number;
   /** 1 or 0. */
   isListening(fd: number): number;
+  /** From a socket of its own, to the `sun_path` that the first three arguments give. */
+  sendDatagram(
+    path: Uint8Array,
+    pathOffset: number,
+    pathLength: number,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+  ): number;
   sendMessage(
     fd: number,
     bytes: Uint8Array,

@@ -9,6 +9,7 @@
  * Imports base only. Any room but base and protocol may import it.
  */
 export { addon, addonBuildCommand } from "./addon.ts";
+export * from "./datagram.ts";
 export * from "./event-fd.ts";
 export * from "./fallocate.ts";
 export * from "./folder.ts";

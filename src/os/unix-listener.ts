@@ -19,12 +19,23 @@ function identify(path: string): Identity | undefined {
   return stats && { device: stats.dev, inode: stats.ino };
 }
 
-export interface ListenOptions {
+/** Who may connect to a socket. */
+export interface SocketAccess {
+  /** Permission bits of the path, whatever the umask is. Default 0600. */
+  readonly mode?: number | undefined;
+  /** Group id of the path. Default: that of every file which this process makes there. */
+  readonly group?: number | undefined;
+}
+
+/** `(gid_t)-1`. */
+const SAME_GROUP = 0xffff_ffff;
+
+export interface ListenOptions extends SocketAccess {
   /** How many connections wait to be accepted; the kernel allows one more. Default 128. */
   readonly backlog?: number | undefined;
 }
 
-/** A listening UNIX stream socket, its path born with mode 0600; never blocks. */
+/** A listening UNIX stream socket, its path of mode 0600 unless asked otherwise; never blocks. */
 export class UnixListener {
   readonly path: string;
   readonly #owned: OwnedFd;
@@ -41,12 +52,14 @@ export class UnixListener {
    * of a listener that died.
    *
    * @throws UsageError for an impossible path
-   * @throws SystemError `EADDRINUSE` (the path exists), `ENOENT`, `EACCES`
+   * @throws SystemError `EADDRINUSE` (the path exists), `ENOENT`, `EACCES`, `EPERM` (not a member
+   * of the group)
    */
   static listen(path: string, options: ListenOptions = {}): UnixListener {
     checkSocketPath(path);
-    const { backlog = 128 } = options;
-    const owned = new OwnedFd(check(addon().unixListen(path, backlog), "bind", path));
+    const { backlog = 128, mode = 0o600, group = SAME_GROUP } = options;
+    const result = addon().unixListen(path, backlog, mode, group);
+    const owned = new OwnedFd(check(result, "bind", path));
     return new UnixListener(path, owned, identify(path));
   }
 

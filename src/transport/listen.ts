@@ -14,6 +14,7 @@ import {
   listeningPaths,
   type OwnedFd,
   Poller,
+  type SocketAccess,
   UnixListener,
   UnixSocket,
 } from "../os/index.ts";
@@ -37,15 +38,19 @@ export class SocketServer {
   }
 
   /**
-   * Listens, with mode 0600. The socket of a listener that is gone is replaced if it is ours; any
-   * other file stays, whatever it is.
+   * Listens, with mode 0600 unless `access` says otherwise. The socket of a listener that is gone is
+   * replaced if it is ours; any other file stays, whatever it is.
    *
    * @param onSocket owns the socket
    * @throws {UsageError} the path is taken or too long
    * @throws {EnvironmentError} no permission, or no such folder
    */
-  static async listen(path: string, onSocket: (socket: UnixSocket) => void): Promise<SocketServer> {
-    return new SocketServer(await bind(path), onSocket);
+  static async listen(
+    path: string,
+    onSocket: (socket: UnixSocket) => void,
+    access: SocketAccess = {},
+  ): Promise<SocketServer> {
+    return new SocketServer(await bind(path, access), onSocket);
   }
 
   /** Accepts on a listening socket from elsewhere, which it takes over; its path stays. */
@@ -104,18 +109,18 @@ export async function acceptSocket(path: string, options: WaitOptions = {}): Pro
   }
 }
 
-async function bind(path: string): Promise<UnixListener> {
+async function bind(path: string, access: SocketAccess): Promise<UnixListener> {
   try {
-    return UnixListener.listen(path);
+    return UnixListener.listen(path, access);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    if (error.code !== "EADDRINUSE") throw explain(path, error);
+    if (error.code !== "EADDRINUSE") throw explain(path, error, access);
   }
   await removeStaleSocket(path);
   try {
-    return UnixListener.listen(path);
+    return UnixListener.listen(path, access);
   } catch (error) {
-    throw error instanceof SystemError ? explain(path, error) : error;
+    throw error instanceof SystemError ? explain(path, error, access) : error;
   }
 }
 
@@ -154,8 +159,14 @@ async function hasListener(path: string): Promise<boolean> {
   }
 }
 
-function explain(path: string, error: SystemError): Error {
+function explain(path: string, error: SystemError, { group }: SocketAccess): Error {
   const options = { cause: error };
+  if (error.code === "EPERM" && group !== undefined) {
+    return new EnvironmentError(
+      `${path}: cannot give the socket to group ${group} (EPERM); run as root or as a member of that group`,
+      options,
+    );
+  }
   if (error.code === "EACCES" || error.code === "EPERM" || error.code === "EROFS") {
     return new EnvironmentError(
       `${path}: no permission to make a socket there (${error.code}); ` +

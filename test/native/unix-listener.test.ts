@@ -23,12 +23,31 @@ test("accepts waiting connections, then returns undefined", async (t) => {
   assert.equal(buffer[0], 7);
 });
 
-test("the path has mode 0600 whatever the umask", (t) => {
+test("the path has mode 0600, or the mode that was asked for, whatever the umask", (t) => {
+  const folder = temporaryFolder(t);
+  const before = process.umask();
+  t.after(() => process.umask(before));
+  for (const umask of [0, 0o022, 0o277, 0o777]) {
+    process.umask(umask);
+    for (const mode of [undefined, 0o600, 0o660, 0o777, 0o200]) {
+      using listener = UnixListener.listen(join(folder, "s"), { mode });
+      const found = statSync(listener.path).mode & 0o7777;
+      assert.equal(found.toString(8), (mode ?? 0o600).toString(8), `umask 0${umask.toString(8)}`);
+    }
+  }
+});
+
+test("the path has the group that was asked for, or none is made", (t) => {
   const path = join(temporaryFolder(t), "s");
-  const umask = process.umask(0);
-  t.after(() => process.umask(umask));
-  using listener = UnixListener.listen(path);
-  assert.equal(statSync(listener.path).mode & 0o777, 0o600);
+  const group = process.getuid?.() === 0 ? 65_534 : (process.getgroups?.().at(-1) ?? 0);
+  {
+    using listener = UnixListener.listen(path, { mode: 0o660, group });
+    const { gid, mode } = statSync(listener.path);
+    assert.deepEqual({ gid, mode: mode & 0o7777 }, { gid: group, mode: 0o660 });
+  }
+  assert.throws(() => UnixListener.listen(path, { group: -1 }), TypeError);
+  if (process.getuid?.() !== 0) assert.throws(() => UnixListener.listen(path, { group: 0 }));
+  assert.equal(existsSync(path), false);
 });
 
 test("an existing path is EADDRINUSE and stays, also the one of a listener that died", async (t) => {
