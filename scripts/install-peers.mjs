@@ -17,6 +17,7 @@ const programs = [
   "dpdk-testpmd",
   "linux.uml",
   "busybox",
+  "systemd-socket-activate",
 ];
 
 /** Debian packages that are missing; needs the build, which knows where programs stand. */

@@ -5,7 +5,7 @@ import type { Output } from "./output.ts";
 /** What a command is given besides its own options. */
 export interface Context {
   readonly output: Output;
-  /** Aborts with an `InterruptError` on SIGINT and SIGTERM: clean up and end. */
+  /** Aborts with an `InterruptError` on SIGINT, SIGTERM and SIGHUP: clean up and end. */
   readonly signal: AbortSignal;
 }
 
@@ -27,6 +27,6 @@ export async function messagePrinter(
   return (way, { header, payload, fds }, direction) => {
     const descriptors = fds.length;
     const text = describeMessage({ direction, header, payload, descriptors, device });
-    output.error(`${way === "sent" ? ">" : "<"} ${text}`);
+    output.trace(`${way === "sent" ? ">" : "<"} ${text}`);
   };
 }

@@ -25,6 +25,8 @@ export const ExitCode = {
   Environment: 4,
   /** A bug of ours. */
   Internal: 70,
+  /** The terminal was closed (SIGHUP). */
+  HungUp: 129,
   Interrupted: 130,
   Terminated: 143,
 } as const;
@@ -40,15 +42,34 @@ export class CommandError extends Error {
   }
 }
 
+/** Signals that end a command, and what it then exits with. */
+const INTERRUPTED = {
+  SIGHUP: ExitCode.HungUp,
+  SIGINT: ExitCode.Interrupted,
+  SIGTERM: ExitCode.Terminated,
+} as const;
+export type InterruptSignal = keyof typeof INTERRUPTED;
+export const INTERRUPT_SIGNALS = Object.keys(INTERRUPTED) as readonly InterruptSignal[];
+
 /** Ends a command on a signal. */
 export class InterruptError extends Error {
-  readonly signal: "SIGINT" | "SIGTERM";
+  readonly signal: InterruptSignal;
   readonly exitCode: ExitCode;
 
-  constructor(signal: "SIGINT" | "SIGTERM") {
+  constructor(signal: InterruptSignal) {
     super(`interrupted by ${signal}`);
     this.signal = signal;
-    this.exitCode = signal === "SIGINT" ? ExitCode.Interrupted : ExitCode.Terminated;
+    this.exitCode = INTERRUPTED[signal];
+  }
+}
+
+/**
+ * Something could not be closed or saved in an orderly way. A signal does not cause this, so it is
+ * reported also when a signal ended the command.
+ */
+export class CleanUpError extends CommandError {
+  constructor(message: string, options?: ErrorOptions) {
+    super(ExitCode.Failed, message, options);
   }
 }
 

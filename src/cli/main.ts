@@ -1,6 +1,14 @@
 import { CommanderError } from "commander";
 import { ProtocolError, VhostUserError } from "../base/index.ts";
-import { exitCodeOf, ExitCode, InterruptError } from "./exit-code.ts";
+import {
+  CleanUpError,
+  exitCodeOf,
+  ExitCode,
+  INTERRUPT_SIGNALS,
+  InterruptError,
+  type InterruptSignal,
+} from "./exit-code.ts";
+import { isHangupIgnored } from "./hangup.ts";
 import { ERROR_PREFIX } from "./options.ts";
 import { Output } from "./output.ts";
 import { createProgram } from "./program.ts";
@@ -16,7 +24,8 @@ export async function main(args: readonly string[]): Promise<void> {
   // Whoever reads us may stop reading; that is no error of ours.
   for (const stream of [stdout, stderr]) {
     stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EPIPE") throw error;
+      // Writing to a terminal that was closed fails with EIO.
+      if (error.code !== "EPIPE" && !(error.code === "EIO" && stream.isTTY)) throw error;
       process.exitCode ??= ExitCode.Ok;
     });
   }
@@ -29,9 +38,10 @@ export async function main(args: readonly string[]): Promise<void> {
     const program = await createProgram({ output, signal: interrupt.signal }, args);
     await program.parseAsync([...args], { from: "user" });
   } catch (error) {
-    // Whatever failed after a signal did so because of it.
+    // Whatever failed after a signal did so because of it, except for the clean-up.
     const { aborted, reason } = interrupt.signal;
-    process.exitCode = report(aborted ? reason : error, output, debug);
+    const isCause = aborted && !(error instanceof CleanUpError);
+    process.exitCode = report(isCause ? reason : error, output, debug);
   } finally {
     stopListening();
   }
@@ -41,18 +51,20 @@ export async function main(args: readonly string[]): Promise<void> {
 function abortOnSignals(interrupt: AbortController): () => void {
   let first = 0;
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (signal !== "SIGINT" && signal !== "SIGTERM") return;
-    const reason = new InterruptError(signal);
+    const reason = new InterruptError(signal as InterruptSignal);
     if (!interrupt.signal.aborted) {
       first = performance.now();
       interrupt.abort(reason);
     } else if (performance.now() - first > SAME_SIGNAL_MS) process.exit(reason.exitCode);
   };
-  process.on("SIGINT", onSignal);
-  process.on("SIGTERM", onSignal);
+  const ignore = (): void => undefined;
+  const handlers = INTERRUPT_SIGNALS.map((signal) => {
+    const handler = signal === "SIGHUP" && isHangupIgnored() ? ignore : onSignal;
+    process.on(signal, handler);
+    return { signal, handler };
+  });
   return () => {
-    process.off("SIGINT", onSignal);
-    process.off("SIGTERM", onSignal);
+    for (const { signal, handler } of handlers) process.off(signal, handler);
   };
 }
 

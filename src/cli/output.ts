@@ -9,6 +9,13 @@ export interface OutputOptions {
   readonly quiet: boolean;
 }
 
+/** How lines for people look: as text, or as one JSON object each. */
+export const LOG_FORMATS = ["text", "json"] as const;
+export type LogFormat = (typeof LOG_FORMATS)[number];
+
+/** Of a line for people. */
+export type LogLevel = "debug" | "info" | "warning" | "error";
+
 /** How often a progress line is drawn at most, milliseconds. */
 const PROGRESS_INTERVAL_MS = 100;
 
@@ -17,6 +24,8 @@ export class Output {
   readonly #options: OutputOptions;
   #drawnAt = 0;
   #progressShown = false;
+  /** How lines for people look from now on; results stay as they are. */
+  logFormat: LogFormat = "text";
 
   constructor(options: OutputOptions) {
     this.#options = options;
@@ -54,12 +63,30 @@ export class Output {
 
   /** For people; silent with --quiet. */
   note(line: string): void {
-    if (!this.#options.quiet) this.error(line);
+    if (!this.#options.quiet) this.#log("info", line);
+  }
+
+  /** As {@link note}, of something that went wrong although the command goes on. */
+  warn(line: string): void {
+    if (!this.#options.quiet) this.#log("warning", line);
+  }
+
+  /** A line that was asked for with -v. */
+  trace(line: string): void {
+    this.#log("debug", line);
   }
 
   /** For people, always. */
   error(line: string): void {
+    this.#log("error", line);
+  }
+
+  #log(level: LogLevel, message: string): void {
     this.#clearProgress();
+    const line =
+      this.logFormat === "text"
+        ? message
+        : JSON.stringify({ time: new Date().toISOString(), level, message });
     this.#options.stderr.write(`${line}\n`);
   }
 
@@ -67,7 +94,13 @@ export class Output {
   progress(line: () => string): void {
     const { stderr, quiet } = this.#options;
     const now = performance.now();
-    if (!stderr.isTTY || quiet || now - this.#drawnAt < PROGRESS_INTERVAL_MS) return;
+    if (
+      !stderr.isTTY ||
+      quiet ||
+      this.logFormat === "json" ||
+      now - this.#drawnAt < PROGRESS_INTERVAL_MS
+    )
+      return;
     this.#drawnAt = now;
     this.#progressShown = true;
     stderr.write(`\r\u001b[K${line()}`);

@@ -40,4 +40,5 @@ export async function createProgram(context: Context, args: readonly string[]): 
 
 const EXIT_CODES = `
 Exit codes: 0 ok, 1 something failed, 2 wrong usage, 3 target unreachable or handshake failed,
-4 a needed program, permission or limit is missing, 70 internal error, 130/143 interrupted.`;
+4 a needed program, permission or limit is missing, 70 internal error, 129/130/143 ended
+by SIGHUP, SIGINT or SIGTERM.`;

@@ -87,6 +87,72 @@ for (const [name, start] of Object.entries(instants)) {
   }
 }
 
+test("SIGHUP is handled as SIGTERM is: commands clean up, serve ends with 0", async (t) => {
+  const space = new Workspace(t);
+  const { socket, server } = await space.serve(["--size", "1M"]);
+  const waiting = space.start("io block id s --listen --timeout 60s".split(" "));
+  const demo = space.start(["demo", "--size", "1G", "-v"]);
+  await until(() => existsSync(space.path("s")));
+  await demo.printed(/> .*SET_OWNER/);
+  assert.equal((await server.stop("SIGHUP")).code, 0);
+  assert.equal(existsSync(socket), false);
+  for (const running of [waiting, demo]) {
+    const { code, stderr } = await running.stop("SIGHUP");
+    assert.match(stderr, /vhost-user: interrupted by SIGHUP\n$/);
+    assert.equal(code, 129);
+  }
+  assert.equal(existsSync(space.path("s")), false);
+  assert.deepEqual(space.temporaryFiles, []);
+});
+
+test("a terminal that is closed ends serve, which removes its socket", async (t) => {
+  const space = new Workspace(t);
+  // util-linux's script runs a command on a terminal of its own, which ends with it.
+  const wrapper = ["sh", "-c", "exec script -qfc \"exec '$0' '$1' '$2' $3\" /dev/null"];
+  const serve = "serve block --socket s --size 1M";
+  const terminal = space.start([serve], { wrapper });
+  await terminal.printed(/listening on/);
+  await terminal.stop("SIGKILL");
+  await until(() => space.survivors().length === 0);
+  assert.equal(existsSync(space.path("s")), false);
+});
+
+for (const [name, wrapper] of Object.entries({
+  "nohup, started by a shell": ["bash", "-c", 'nohup "$0" "$@"'],
+  "a parent that ignores SIGHUP": [
+    "sh",
+    "-c",
+    "trap '' HUP; \"$0\" \"$@\" & trap 'kill $!' TERM; wait; wait",
+  ],
+})) {
+  test(`SIGHUP that was ignored at the start does not end serve: ${name}`, async (t) => {
+    const space = new Workspace(t);
+    const server = space.start(["serve", "block", "--socket", "s", "--size", "1M"], { wrapper });
+    await server.printed(/listening on/);
+    for (const pid of space.survivors()) process.kill(pid, "SIGHUP");
+    assert.equal((await space.run(["io", "block", "id", "s"])).code, 0);
+    await server.stop("SIGTERM");
+    assert.equal(existsSync(space.path("s")), false);
+  });
+}
+
+test("a failure to write the last frames is reported when a signal ends serve or io", async (t) => {
+  const space = new Workspace(t);
+  const pcap = ["--pcap", "/dev/full", "--force"];
+  const { socket, server } = await space.serve(["--mode", "echo", ...pcap], "net.sock", "net");
+  const running = space.start(["io", "net", "receive", socket, "-v", ...pcap]);
+  await running.printed(/DRIVER_OK[^]*< VHOST_USER_SET_STATUS reply/);
+  for (const [each, signal] of [
+    [running, "SIGINT"],
+    [server, "SIGTERM"],
+  ] as const) {
+    const { code, stderr } = await each.stop(signal);
+    assert.match(stderr, /cannot write all frames to \/dev\/full: ENOSPC/);
+    assert.equal(code, 1, stderr);
+  }
+  assert.equal(existsSync(socket), false);
+});
+
 for (const signal of signals) {
   const expected = signal === "SIGINT" ? 130 : 0;
   test(`${signal} ends an idle serve with ${expected}, its socket gone`, async (t) => {

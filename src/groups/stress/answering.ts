@@ -16,8 +16,8 @@ export function answerParent(handlers: Handlers): void {
     );
   });
   process.on("disconnect", () => process.exit(0));
-  // The parent decides what an interruption means.
-  process.on("SIGINT", () => undefined);
+  // A terminal signals all of its processes; the parent decides what that means.
+  for (const signal of ["SIGINT", "SIGHUP"] as const) process.on(signal, () => undefined);
 }
 
 /** What this process holds, after collecting garbage until nothing more comes of it. */

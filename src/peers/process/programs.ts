@@ -50,6 +50,7 @@ export const knownPrograms = {
     centosPackage: "epel:busybox",
   },
   "linux.uml": { debianPackage: "user-mode-linux" },
+  "systemd-socket-activate": { debianPackage: "systemd", fedoraPackage: "systemd" },
   xz: { debianPackage: "xz-utils", fedoraPackage: "xz", centosPackage: "xz" },
   zstd: { debianPackage: "zstd", fedoraPackage: "zstd", centosPackage: "zstd" },
 } as const satisfies Record<string, KnownProgram>;

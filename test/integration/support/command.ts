@@ -20,6 +20,8 @@ export interface RunOptions {
   readonly cwd?: string;
   /** Run instead of this checkout's command: a program with its first arguments. */
   readonly program?: readonly string[];
+  /** Descriptors of ours that the command gets as 3, 4, … */
+  readonly fds?: readonly number[];
 }
 
 /** What a run of the command came to. */
@@ -44,10 +46,10 @@ export class Running {
 
   constructor(args: readonly string[], options: RunOptions = {}) {
     const node = [process.execPath, "--trace-warnings"];
-    const { input, env, wrapper = [], cwd, program = [...node, commandPath] } = options;
+    const { input, env, wrapper = [], cwd, fds = [], program = [...node, commandPath] } = options;
     const [file = "", ...rest] = [...wrapper, ...program, ...args];
     const child = spawn(file, rest, {
-      stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+      stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe", ...fds],
       env: { ...process.env, ...env },
       ...(cwd === undefined ? {} : { cwd }),
     });

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as base from "../../../src/base/index.ts";
-import { CommandError, ExitCode, exitCodeOf, InterruptError } from "../../../src/cli/exit-code.ts";
+import {
+  CleanUpError,
+  CommandError,
+  ExitCode,
+  exitCodeOf,
+  InterruptError,
+} from "../../../src/cli/exit-code.ts";
 
 test("each situation has its exit code", () => {
   const codes: readonly (readonly [Error, number])[] = [
@@ -16,6 +22,8 @@ test("each situation has its exit code", () => {
     [new base.NegotiationError(""), 3],
     [new base.RemoteError("VHOST_USER_SET_OWNER", ""), 3],
     [new CommandError(ExitCode.Failed, ""), 1],
+    [new CleanUpError(""), 1],
+    [new InterruptError("SIGHUP"), 129],
     [new InterruptError("SIGINT"), 130],
     [new InterruptError("SIGTERM"), 143],
   ];

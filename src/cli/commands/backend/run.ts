@@ -1,12 +1,20 @@
 import { UsageError } from "../../../base/index.ts";
 import { MAX_BLOCK_QUEUES } from "../../../devices/block/layout.ts";
 import type { Context } from "../../context.ts";
+import { parseGroup, parseMode } from "../../groups.ts";
+import { LOG_FORMATS } from "../../output.ts";
+import { passedSockets } from "../../service/activation.ts";
+import { parseChoice } from "../../units.ts";
 
 export type BackendType = "block" | "net" | "fs";
 
 interface BackendProgramOptions {
   readonly socketPath?: string | undefined;
   readonly fd?: string | undefined;
+  readonly socketMode?: string | undefined;
+  readonly socketGroup?: string | undefined;
+  readonly pidFile?: string | undefined;
+  readonly logFormat?: string | undefined;
   readonly printCapabilities?: true | undefined;
   readonly blkFile?: string | undefined;
   readonly readOnly?: true | undefined;
@@ -39,13 +47,18 @@ export async function runBackend(
   }
   if (surplus.length > 0)
     throw new UsageError(`expected no further words, got ${surplus.join(" ")}`);
-  const { socketPath: socket, fd } = options;
-  if ((socket === undefined) === (fd === undefined)) {
+  const { socketPath: socket, fd, socketMode, socketGroup, pidFile, logFormat } = options;
+  const passed = passedSockets(process.env, process.pid) > 0;
+  if (!passed && (socket === undefined) === (fd === undefined)) {
     throw new UsageError("expected either --socket-path PATH or --fd NUMBER, got neither or both");
   }
   const common = {
     socket,
     fd: fd === undefined ? undefined : parseFd(fd),
+    socketMode: parsed("--socket-mode", socketMode, parseMode),
+    socketGroup: parsed("--socket-group", socketGroup, parseGroup),
+    pidFile,
+    logFormat: parsed("--log-format", logFormat, parseChoice(LOG_FORMATS)),
     fault: [],
     timeout: TIMEOUT_MS,
   };
@@ -68,6 +81,22 @@ export async function runBackend(
     { ...common, image, readOnly: options.readOnly, queues: MAX_BLOCK_QUEUES, mode: "event" },
     context,
   );
+}
+
+/** Not by the option itself: with --print-capabilities no value is an error. */
+function parsed<T>(
+  option: string,
+  text: string | undefined,
+  parse: (text: string) => T,
+): T | undefined {
+  if (text === undefined) return undefined;
+  try {
+    return parse(text);
+  } catch (cause) {
+    throw new UsageError(`${option}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
+  }
 }
 
 function expectGiven(value: string | undefined, option: string): string {

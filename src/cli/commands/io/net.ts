@@ -27,6 +27,7 @@ import {
 } from "../../../devices/net/index.ts";
 import { Client, type ClientOptions } from "../../../frontend/index.ts";
 import type { Completion } from "../../../runtime/index.ts";
+import { type CleanUpStep, withCleanUp } from "../../clean-up.ts";
 import { type CommonOptions, type Context, messagePrinter } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
 import { withUserFile } from "../../files.ts";
@@ -139,8 +140,8 @@ export async function receive(
     if (!options.json) output.print(describeFrame(frame));
     if (frames === count) enough.resolve();
   };
-  try {
-    await withDriver(socket, options, context, { onConnected, onFrame }, async (driver, signal) => {
+  await withCleanUp(context, [closing(options, () => pcap)], async () =>
+    withDriver(socket, options, context, { onConnected, onFrame }, async (driver, signal) => {
       const timer = forMs === undefined ? undefined : setTimeout(() => enough.resolve(), forMs);
       try {
         await untilAborted(enough.promise, signal);
@@ -149,10 +150,8 @@ export async function receive(
         if (options.json) output.json({ socket, frames, bytes, counters: driver.counters });
         else output.note(`${counted(frames, "frame")}, ${formatSize(bytes)}`);
       }
-    });
-  } finally {
-    await pcap?.close();
-  }
+    }),
+  );
 }
 
 export interface PingOptions extends WaitingOptions {
@@ -298,24 +297,26 @@ async function withStation(
   let pcap: PcapWriter | undefined;
   const show = (mark: string, frame: Uint8Array): void => {
     pcap?.write(frame);
-    if (options.verbose) context.output.error(`${mark} ${describeFrame(frame)}`);
+    if (options.verbose) context.output.trace(`${mark} ${describeFrame(frame)}`);
   };
   const onConnected = (): void => void (pcap = openPcap(options));
   const onFrame = (frame: Uint8Array): void => {
     show("<", frame);
     station.receive(frame);
   };
-  try {
-    await withDriver(socket, options, context, { onConnected, onFrame }, async (driver, signal) => {
+  await withCleanUp(context, [closing(options, () => pcap)], async () =>
+    withDriver(socket, options, context, { onConnected, onFrame }, async (driver, signal) => {
       transmit = (frame) => {
         show(">", frame);
         driver.send(frame);
       };
       await use(station, { timeoutMs: options.wait, signal });
-    });
-  } finally {
-    await pcap?.close();
-  }
+    }),
+  );
+}
+
+function closing({ pcap: path }: PcapOptions, made: () => PcapWriter | undefined): CleanUpStep {
+  return { what: `write all frames to ${path}`, run: async () => made()?.close() };
 }
 
 interface DriverUse {

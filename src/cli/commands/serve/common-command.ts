@@ -1,6 +1,8 @@
 import { Option } from "commander";
+import { parseGroup, parseMode } from "../../groups.ts";
 import { checked, commonCommand, strictOption, timeoutOption } from "../../options.ts";
-import { parseList } from "../../units.ts";
+import { LOG_FORMATS, type LogFormat } from "../../output.ts";
+import { parseChoice, parseInteger, parseList } from "../../units.ts";
 
 const words = checked(parseList((text) => text));
 
@@ -10,6 +12,19 @@ export function backendCommand(name: string, description: string) {
     .description(description)
     .option("--socket <path>", "listen here; any number of front-ends at once")
     .option("--connect <path>", "connect to a front-end that listens here, again when it leaves")
+    .option(
+      "--fd <number>",
+      "serve an inherited socket, listening or connected; sockets of systemd (LISTEN_FDS) need no option",
+      checked(parseInteger(0, 2 ** 31 - 1)),
+    )
+    .option("--socket-mode <mode>", "of --socket, octal; default 0600", checked(parseMode))
+    .option("--socket-group <group>", "of --socket, a name or a number", checked(parseGroup))
+    .option("--pid-file <file>", "write the pid to this file while front-ends are served")
+    .addOption(
+      new Option("--log-format <format>", "text, or json: one object a line, on standard error")
+        .default("text" as LogFormat)
+        .argParser(checked(parseChoice(LOG_FORMATS))),
+    )
     .option(
       "--features <list>",
       "offer these features and no others (names, bit numbers, masks)",

@@ -10,12 +10,17 @@ import {
   type RingOptions,
   serveInherited,
 } from "../../../backend/index.ts";
-import { OwnedFd } from "../../../os/index.ts";
+import { OwnedFd, type SocketAccess } from "../../../os/index.ts";
 import { applyFaults, faults, parseFault } from "../../../mutants/index.ts";
 import { protocolFeatureNames, VirtioFeature } from "../../../protocol/index.ts";
+import { withCleanUp } from "../../clean-up.ts";
 import { type CommonOptions, type Context, messagePrinter } from "../../context.ts";
 import { InterruptError } from "../../exit-code.ts";
+import type { LogFormat } from "../../output.ts";
+import { passedElsewhere, passedSockets, takePassedSockets } from "../../service/activation.ts";
+import { Service } from "../../service/service.ts";
 import { type FeatureMasks, parseFeatures } from "./features.ts";
+import { SessionLines } from "./session-lines.ts";
 
 /** Options of every command that is a back-end. */
 export interface ServeOptions extends CommonOptions {
@@ -23,6 +28,11 @@ export interface ServeOptions extends CommonOptions {
   readonly connect?: string | undefined;
   /** An inherited socket, listening or connected. */
   readonly fd?: number | undefined;
+  readonly socketMode?: number | undefined;
+  /** Group id. */
+  readonly socketGroup?: number | undefined;
+  readonly pidFile?: string | undefined;
+  readonly logFormat?: LogFormat | undefined;
   readonly features?: readonly string[] | undefined;
   readonly without?: readonly string[] | undefined;
   readonly iommu?: true | undefined;
@@ -42,12 +52,35 @@ export function listedFaults({ listFaults }: ServeOptions, { output }: Context):
   return true;
 }
 
-/** @throws {UsageError} not exactly one of `--socket` and `--connect` */
-export function expectOneSocket({ socket, connect, fd }: ServeOptions): void {
-  if ([socket, connect, fd].filter((given) => given !== undefined).length === 1) return;
-  throw new UsageError(
-    "expected either --socket PATH (to listen) or --connect PATH, got neither or both",
-  );
+/**
+ * @throws {UsageError} not exactly one of `--socket`, `--connect`, `--fd` and sockets of the service
+ *   manager; access to a socket that is not made here
+ */
+export function expectOneSocket(options: ServeOptions, { output }: Context): void {
+  const { socket, connect, fd, socketMode, socketGroup, logFormat = "text" } = options;
+  output.logFormat = logFormat;
+  const { env, pid } = process;
+  const passed = passedSockets(env, pid);
+  const given = [
+    ...(socket === undefined ? [] : ["--socket"]),
+    ...(connect === undefined ? [] : ["--connect"]),
+    ...(fd === undefined ? [] : ["--fd"]),
+    ...(passed === 0 ? [] : [`the sockets of the service manager (LISTEN_FDS=${passed})`]),
+  ];
+  const [place = "", other] = given;
+  if (other !== undefined) throw new UsageError(`${given.join(" and ")} cannot be combined`);
+  if (place === "") {
+    throw new UsageError(
+      "there is no socket to serve: give --socket PATH (to listen), --connect PATH or --fd NUMBER" +
+        passedElsewhere(env, pid),
+    );
+  }
+  if (socket === undefined && (socketMode !== undefined || socketGroup !== undefined)) {
+    const option = socketMode === undefined ? "--socket-group" : "--socket-mode";
+    throw new UsageError(
+      `${option} and ${place} cannot be combined: the access to a socket is set by the program that makes it`,
+    );
+  }
 }
 
 /**
@@ -74,6 +107,7 @@ export async function serveDevice(
         `requests, which cannot be in a worker; leave --workers out`,
     );
   }
+  const lines = new SessionLines(output);
   const backend = applyFaults(uses, {
     device,
     rings,
@@ -82,29 +116,97 @@ export async function serveDevice(
     ...wantedOptional(options, sample),
     strictness: options.strict ? "strict" : "lenient",
     observe: await messagePrinter(context, options, sample.type),
-    onSession: () => output.note("front-end connected"),
-    onSessionEnd: (_session, reason) => output.note(`front-end left: ${reason.message}`),
+    onSession: () => lines.note("front-end connected"),
+    onSessionEnd: (_session, reason) => lines.note(`front-end left: ${reason.message}`),
     onReplay: (requests) =>
-      output.note(`requests that a back-end before had in work, served again: ${requests}`),
-    onProblem: (problem) => output.note(`problem: ${problem.message}`),
+      lines.note(`requests that a back-end before had in work, served again: ${requests}`),
+    onProblem: (problem) => lines.warn(`problem: ${problem.message}`),
   } satisfies BackendOptions);
-  if (options.fd !== undefined) {
-    output.note(`serving descriptor ${options.fd} (${what})`);
-    await serveInherited(new OwnedFd(options.fd), { ...backend, signal });
-  } else if (socket === undefined) {
-    output.note(`connecting to ${connect} (${what})`);
-    await connectBackend(connect ?? "", {
-      ...backend,
-      reconnect: true,
-      signal,
-      timeoutMs: options.timeout,
-    });
-  } else {
-    const server = await BackendServer.listen(socket, backend);
+  const { pidFile, socketMode: mode, socketGroup: group } = options;
+  const service = new Service(context, { notifySocket: process.env["NOTIFY_SOCKET"], pidFile });
+  const stopping = (): void => service.stopping();
+  signal.addEventListener("abort", stopping, { once: true });
+  const steps = [
+    { what: "report the end", run: stopping },
+    { what: `remove ${pidFile}`, run: () => service.close() },
+  ];
+  await withCleanUp(context, steps, async () => {
+    if (socket !== undefined) {
+      await serveAt(socket, { ...backend, access: { mode, group } }, context, what, service);
+    } else if (connect !== undefined) {
+      output.note(`connecting to ${connect} (${what})`);
+      const { onSession }: BackendOptions = backend;
+      service.writePidFile();
+      await connectBackend(connect, {
+        ...backend,
+        onSession: (session) => {
+          service.ready();
+          onSession?.(session);
+        },
+        reconnect: true,
+        onRetry: (retry) => lines.retry(retry),
+        signal,
+        timeoutMs: options.timeout,
+      });
+    } else {
+      await servePassed(options.fd, backend, context, what, service);
+    }
+  });
+  lines.close();
+  signal.removeEventListener("abort", stopping);
+}
+
+async function serveAt(
+  socket: string,
+  options: BackendOptions & { readonly access: SocketAccess },
+  { output, signal }: Context,
+  what: string,
+  service: Service,
+): Promise<void> {
+  const server = await BackendServer.listen(socket, options);
+  try {
+    service.ready();
     output.note(`listening on ${socket} (${what})`);
     await aborted(signal);
-    server.close();
+  } finally {
+    await server.end();
   }
+}
+
+/** @param number `--fd`; without it: the sockets of the service manager */
+async function servePassed(
+  number: number | undefined,
+  options: BackendOptions,
+  { output, signal }: Context,
+  what: string,
+  service: Service,
+): Promise<void> {
+  const sockets =
+    number === undefined ? takePassedSockets(process.env, process.pid) : [new OwnedFd(number)];
+  const plural = sockets.length === 1 ? "" : "s";
+  const which =
+    number === undefined
+      ? `${sockets.length} socket${plural} of the service manager`
+      : `descriptor ${number}`;
+  output.note(`serving ${which} (${what})`);
+  let waiting = sockets.length;
+  const onReady = (): void => {
+    waiting -= 1;
+    if (waiting === 0) service.ready();
+  };
+  // One that cannot be served ends the others.
+  const failed = new AbortController();
+  const end = AbortSignal.any([signal, failed.signal]);
+  await Promise.all(
+    sockets.map(async (socket) => {
+      try {
+        await serveInherited(socket, { ...options, onReady, signal: end });
+      } catch (error) {
+        failed.abort();
+        throw error;
+      }
+    }),
+  );
 }
 
 /** SIGTERM is how a back-end program is told to end: that is success. @throws the signal's reason */

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { UsageError } from "../../../base/index.ts";
 import { FsDevice, SharedFolder } from "../../../devices/fs/index.ts";
+import { withCleanUp } from "../../clean-up.ts";
 import type { Context } from "../../context.ts";
 import { withUserFile } from "../../files.ts";
 import {
@@ -24,19 +25,18 @@ export interface ServeFsOptions extends ServeOptions {
 
 export async function serveFs(options: ServeFsOptions, context: Context): Promise<void> {
   if (listedFaults(options, context)) return;
-  expectOneSocket(options);
+  expectOneSocket(options, context);
   const { dir, tag, queues } = options;
   if (dir === undefined)
     throw new UsageError("expected --dir FOLDER, got none; --dir . shares this one");
   const folder = withUserFile(dir, "a folder to share", "name another with --dir", () =>
     SharedFolder.open(dir, { maxDescriptors: descriptorsToUse() }),
   );
-  try {
-    const what = `fs, ${dir} as ${tag}, read-only, queues: ${queues}`;
-    await serveDevice(options, context, what, () => new FsDevice({ folder, tag, queues }));
-  } finally {
-    folder.close();
-  }
+  const steps = [{ what: `close ${dir}`, run: () => folder.close() }];
+  const what = `fs, ${dir} as ${tag}, read-only, queues: ${queues}`;
+  await withCleanUp(context, steps, async () =>
+    serveDevice(options, context, what, () => new FsDevice({ folder, tag, queues })),
+  );
   endOnSignal(context);
 }
 

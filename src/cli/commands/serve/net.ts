@@ -16,6 +16,7 @@ import {
 } from "../../../devices/net/index.ts";
 import { counted, UsageError } from "../../../base/index.ts";
 import type { RingMode } from "../../../runtime/index.ts";
+import { withCleanUp } from "../../clean-up.ts";
 import type { Context } from "../../context.ts";
 import { withUserFile } from "../../files.ts";
 import {
@@ -48,7 +49,7 @@ const BROADCAST = new Uint8Array(6).fill(0xff);
 
 export async function serveNet(options: ServeNetOptions, context: Context): Promise<void> {
   if (listedFaults(options, context)) return;
-  expectOneSocket(options);
+  expectOneSocket(options, context);
   const { output } = context;
   const { mode, queues, pcap: path } = options;
   const { mac, address, lease } = options;
@@ -63,10 +64,12 @@ export async function serveNet(options: ServeNetOptions, context: Context): Prom
   const devices: (NetDevice | NetSinkDevice)[] = [];
   const tap: FrameTap = (frame, way) => {
     pcap?.write(frame);
-    if (options.verbose) output.error(`${way === "sent" ? "<" : ">"} ${describeFrame(frame)}`);
+    if (options.verbose) output.trace(`${way === "sent" ? "<" : ">"} ${describeFrame(frame)}`);
   };
   const station = mode === "respond" ? `, ${responder.address}, leases ${responder.lease}` : "";
   const what = `net, ${mode}${station}, queue pairs: ${queues}`;
+  const closePcap = async (): Promise<void> => pcap?.close();
+  const steps = [{ what: `write all frames to ${path}`, run: closePcap }];
   try {
     const device = (): NetDevice | NetSinkDevice => {
       const made = makeDevice(options, responder, tap, context);
@@ -76,9 +79,10 @@ export async function serveNet(options: ServeNetOptions, context: Context): Prom
     const { workers, look, mtu } = options;
     const served = { ...options, rings: { workers, mode: look } };
     const sample = sinkDevice({ queuePairs: queues, mtu, control: controlOf(options) });
-    await serveDevice(served, context, what, device, sample);
+    await withCleanUp(context, steps, async () =>
+      serveDevice(served, context, what, device, sample),
+    );
   } finally {
-    await pcap?.close();
     report(options, context, devices, pcap);
   }
   endOnSignal(context);

@@ -1,5 +1,6 @@
 import { fdatasyncSync } from "node:fs";
 import { BlockDevice, BlockStorage } from "../../../devices/block/index.ts";
+import { type CleanUpStep, withCleanUp } from "../../clean-up.ts";
 import type { Context } from "../../context.ts";
 import { withUserFile } from "../../files.ts";
 import type { RingMode } from "../../../runtime/index.ts";
@@ -28,7 +29,7 @@ export interface ServeBlockOptions extends ServeOptions {
 
 export async function serveBlock(options: ServeBlockOptions, context: Context): Promise<void> {
   if (listedFaults(options, context)) return;
-  expectOneSocket(options);
+  expectOneSocket(options, context);
   const { queues, workers, mode } = options;
   const readOnly = options.readOnly === true;
   const isNull = options.null === true;
@@ -36,19 +37,25 @@ export async function serveBlock(options: ServeBlockOptions, context: Context): 
     options.image === undefined
       ? BlockStorage.memory(options.size ?? DEFAULT_SIZE, { readOnly, isNull })
       : openImage(options.image, readOnly);
+  const disk = options.image ?? "the disk in memory";
+  const steps: readonly CleanUpStep[] = [
+    {
+      what: `synchronise ${disk}`,
+      consequence: "writes that no guest flushed may be lost",
+      run: () => (readOnly ? undefined : fdatasyncSync(storage.fd)),
+    },
+    { what: `close ${disk}`, run: () => storage.close() },
+  ];
+  const what = `block, ${formatSize(storage.size)}${readOnly ? ", read-only" : ""}${isNull ? ", moves no data" : ""}, queues: ${queues}`;
+  const served = { ...options, rings: { workers, mode } };
+  const reread = (): void => rereadSize(storage, context);
+  process.on(RESIZE_SIGNAL, reread);
   try {
-    const what = `block, ${formatSize(storage.size)}${readOnly ? ", read-only" : ""}${isNull ? ", moves no data" : ""}, queues: ${queues}`;
-    const served = { ...options, rings: { workers, mode } };
-    const reread = (): void => rereadSize(storage, context);
-    process.on(RESIZE_SIGNAL, reread);
-    try {
-      await serveDevice(served, context, what, () => new BlockDevice({ storage, queues }));
-    } finally {
-      process.off(RESIZE_SIGNAL, reread);
-    }
-    if (!readOnly) fdatasyncSync(storage.fd);
+    await withCleanUp(context, steps, async () =>
+      serveDevice(served, context, what, () => new BlockDevice({ storage, queues })),
+    );
   } finally {
-    storage.close();
+    process.off(RESIZE_SIGNAL, reread);
   }
   endOnSignal(context);
 }
