@@ -33,7 +33,7 @@ export async function main(args: readonly string[]): Promise<void> {
   const quiet = args.includes("--quiet") || args.includes("-q");
   const output = new Output({ stdout, stderr, quiet });
   const interrupt = new AbortController();
-  const stopListening = abortOnSignals(interrupt);
+  const stopListening = abortOnSignals(interrupt, output);
   try {
     const program = await createProgram({ output, signal: interrupt.signal }, args);
     await program.parseAsync([...args], { from: "user" });
@@ -43,19 +43,23 @@ export async function main(args: readonly string[]): Promise<void> {
     const isCause = aborted && !(error instanceof CleanUpError);
     process.exitCode = report(isCause ? reason : error, output, debug);
   } finally {
+    output.clearProgress();
     stopListening();
   }
 }
 
 /** A signal asks the command to clean up and end; the next one, if it takes long, ends it. */
-function abortOnSignals(interrupt: AbortController): () => void {
+function abortOnSignals(interrupt: AbortController, output: Output): () => void {
   let first = 0;
   const onSignal = (signal: NodeJS.Signals): void => {
     const reason = new InterruptError(signal as InterruptSignal);
     if (!interrupt.signal.aborted) {
       first = performance.now();
       interrupt.abort(reason);
-    } else if (performance.now() - first > SAME_SIGNAL_MS) process.exit(reason.exitCode);
+    } else if (performance.now() - first > SAME_SIGNAL_MS) {
+      output.clearProgress();
+      process.exit(reason.exitCode);
+    }
   };
   const ignore = (): void => undefined;
   const handlers = INTERRUPT_SIGNALS.map((signal) => {

@@ -1,4 +1,5 @@
 import { styleText } from "node:util";
+import { ProgressLine } from "./progress-line.ts";
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -16,24 +17,22 @@ export type LogFormat = (typeof LOG_FORMATS)[number];
 /** Of a line for people. */
 export type LogLevel = "debug" | "info" | "warning" | "error";
 
-/** How often a progress line is drawn at most, milliseconds. */
-const PROGRESS_INTERVAL_MS = 100;
-
 /** Results go to stdout; what only a person wants to see goes to stderr. */
 export class Output {
   readonly #options: OutputOptions;
-  #drawnAt = 0;
-  #progressShown = false;
+  readonly #progress: ProgressLine;
   /** How lines for people look from now on; results stay as they are. */
   logFormat: LogFormat = "text";
 
   constructor(options: OutputOptions) {
     this.#options = options;
+    const { stderr, quiet } = options;
+    this.#progress = new ProgressLine(stderr, { quiet, term: process.env["TERM"] });
   }
 
   /** A line of the result. */
   print(line: string): void {
-    this.#clearProgress();
+    this.#progress.clear();
     this.#options.stdout.write(`${line}\n`);
   }
 
@@ -44,6 +43,7 @@ export class Output {
 
   /** Raw bytes of the result. */
   bytes(bytes: Uint8Array): void {
+    this.#progress.clear();
     this.#options.stdout.write(bytes);
   }
 
@@ -52,6 +52,7 @@ export class Output {
    * more.
    */
   async stream(bytes: Uint8Array): Promise<boolean> {
+    this.#progress.clear();
     return new Promise((resolve, reject) => {
       this.#options.stdout.write(bytes, (error: NodeJS.ErrnoException | null | undefined) => {
         if (!error) resolve(true);
@@ -82,7 +83,7 @@ export class Output {
   }
 
   #log(level: LogLevel, message: string): void {
-    this.#clearProgress();
+    this.#progress.clear();
     const line =
       this.logFormat === "text"
         ? message
@@ -90,20 +91,14 @@ export class Output {
     this.#options.stderr.write(`${line}\n`);
   }
 
-  /** One line that is overwritten by the next; on a terminal only. */
+  /** One line that the next one replaces; on a terminal only. See {@link ProgressLine}. */
   progress(line: () => string): void {
-    const { stderr, quiet } = this.#options;
-    const now = performance.now();
-    if (
-      !stderr.isTTY ||
-      quiet ||
-      this.logFormat === "json" ||
-      now - this.#drawnAt < PROGRESS_INTERVAL_MS
-    )
-      return;
-    this.#drawnAt = now;
-    this.#progressShown = true;
-    stderr.write(`\r\u001b[K${line()}`);
+    if (this.logFormat === "text") this.#progress.show(line);
+  }
+
+  /** Erases the progress line: the command ends, or another program is about to print. */
+  clearProgress(): void {
+    this.#progress.clear();
   }
 
   /** Colours follow the terminal, NO_COLOR and FORCE_COLOR. */
@@ -113,12 +108,6 @@ export class Output {
 
   get stdoutIsTerminal(): boolean {
     return this.#options.stdout.isTTY;
-  }
-
-  #clearProgress(): void {
-    if (!this.#progressShown) return;
-    this.#progressShown = false;
-    this.#options.stderr.write("\r\u001b[K");
   }
 }
 
