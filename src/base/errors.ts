@@ -92,6 +92,29 @@ export class TimeoutError extends VhostUserError {
   }
 }
 
+/** A queue whose requests are in flight, none of which completes. */
+export interface RingStall {
+  readonly queue: number;
+  readonly inFlight: number;
+  /** How long nothing has completed, milliseconds. */
+  readonly idleMs: number;
+}
+
+/** The peer serves the session, and completes none of the requests of a queue any more. */
+export class StalledError extends TimeoutError {
+  readonly queues: readonly RingStall[];
+
+  /** @param limitMs how long nothing may complete */
+  constructor(limitMs: number, queues: readonly RingStall[]) {
+    const each = queues.map(({ queue, inFlight, idleMs }) => {
+      const since = new Date(Date.now() - idleMs).toTimeString().slice(0, 8);
+      return `queue ${queue} has ${inFlight} in flight and has completed none since ${since}`;
+    });
+    super(`nothing completed within ${limitMs / 1000} s: ${each.join("; ")}`);
+    this.queues = queues;
+  }
+}
+
 /** The peer answered, and the answer is "failed" (a non-zero REPLY_ACK, an empty config reply). */
 export class RemoteError extends VhostUserError {
   /** Specification name of the request that failed. */

@@ -7,6 +7,7 @@ import {
   ProtocolError,
   QueueError,
   RemoteError,
+  StalledError,
   SystemError,
   TimeoutError,
   UsageError,
@@ -78,6 +79,8 @@ const bySituation: readonly (readonly [new (...args: never[]) => Error, ExitCode
   [EnvironmentError, ExitCode.Environment],
   [DeviceError, ExitCode.Failed],
   [QueueError, ExitCode.Failed],
+  // A timeout, but of a target that was reached.
+  [StalledError, ExitCode.Failed],
   [ConnectError, ExitCode.Unreachable],
   [TimeoutError, ExitCode.Unreachable],
   [PeerClosedError, ExitCode.Unreachable],

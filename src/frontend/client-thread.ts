@@ -120,6 +120,21 @@ export class ClientThread {
     return this.#done;
   }
 
+  /**
+   * What the drivers came to, one for each queue, also where the connection ended or the device
+   * broke a rule of a ring.
+   *
+   * @throws {QueueError} the thread failed
+   */
+  get lastResults(): Promise<readonly unknown[]> {
+    return this.#worker.left.then((left) => left.map(({ result }) => result));
+  }
+
+  /** Has the drivers leave their rings at once, whatever is in flight. */
+  leave(): void {
+    this.#worker.ask("leave");
+  }
+
   /** Has the drivers submit nothing more and come to an end once everything is back. */
   finish(): void {
     this.#worker.ask("finish");
@@ -144,7 +159,7 @@ export class ClientThread {
   /** The connection ended: nothing completes any more. */
   fail(error: Error): void {
     this.#failure ??= error;
-    this.#worker.ask("leave");
+    this.leave();
   }
 
   /** Ends the thread; resolves when nothing is used by it any more. Idempotent. */

@@ -1,5 +1,5 @@
 import type { RecordableHistogram } from "node:perf_hooks";
-import { counted, Deferred, DeviceError, TimeoutError } from "../base/index.ts";
+import { Deferred, DeviceError, StalledError } from "../base/index.ts";
 import {
   type BlockQueue,
   BlockRequest,
@@ -53,9 +53,6 @@ export class MismatchError extends Error {
   }
 }
 
-/** Requests are out, and none completes any more. */
-export class StalledError extends TimeoutError {}
-
 /**
  * Goes over a range of a block device once, on one queue at its full depth. The queue's handler is
  * taken for the time of the pass.
@@ -107,13 +104,15 @@ class BlockPass {
   async run(): Promise<BlockPassResult> {
     if (this.#queue.failure !== undefined) throw this.#queue.failure;
     const start = performance.now();
-    const { stallMs = DEFAULT_STALL_MS, work } = this.#options;
+    const { stallMs = DEFAULT_STALL_MS } = this.#options;
     const stalled = setTimeout(() => {
-      const what = `${work}: ${counted(this.#queue.outstanding, "request")} not completed within ${stallMs} ms`;
-      this.#end.reject(new StalledError(what));
+      const { index, outstanding } = this.#queue;
+      const ring = { queue: index, inFlight: outstanding, idleMs: stallMs };
+      this.#end.reject(new StalledError(stallMs, [ring]));
     }, stallMs);
     this.#stalled = stalled;
     try {
+      this.#options.onProgress?.(0);
       this.#submit();
       await this.#end.promise;
     } finally {

@@ -1,4 +1,4 @@
-import { Deferred, DeviceError, type WaitOptions } from "../base/index.ts";
+import { Deferred, DeviceError, StalledError, type WaitOptions } from "../base/index.ts";
 import {
   BLOCK_DRIVER_FEATURES,
   BlockQueue,
@@ -35,6 +35,11 @@ const TIMED: Partial<Record<number, ConnectionPhase>> = {
   [FrontendRequest.AddMemReg]: "memoryTable",
 };
 
+export interface ConnectionTimingOptions extends WaitOptions {
+  /** How long the first request may take, milliseconds. Default: `timeoutMs`. */
+  readonly stallMs?: number | undefined;
+}
+
 /**
  * Opens a session to a block back-end, reads its first sector, closes, and tells how long each phase
  * took: `connect` the system call; `features`, `protocolFeatures`, `memoryTable` from the request to
@@ -42,12 +47,13 @@ const TIMED: Partial<Record<number, ConnectionPhase>> = {
  * `firstCompletion` from there until it is completed; `setUp` from the first connect until the first
  * request is handed over.
  *
- * @throws what {@link Client.connect} throws; {@link DeviceError}
+ * @throws what {@link Client.connect} throws; {@link DeviceError | StalledError}
  */
 export async function timeConnection(
   path: string,
-  options: WaitOptions = {},
+  options: ConnectionTimingOptions = {},
 ): Promise<ConnectionTiming> {
+  const { signal, timeoutMs, stallMs = timeoutMs } = options;
   const timing: Record<ConnectionPhase | "setUp", number> = {
     connect: 0,
     features: 0,
@@ -73,7 +79,10 @@ export async function timeConnection(
     },
   });
   try {
-    const done = new Deferred<void>(options);
+    const done = new Deferred<void>({ signal, timeoutMs: stallMs }, () => {
+      const idleMs = stallMs ?? 0;
+      return new StalledError(idleMs, [{ queue: 0, inFlight: 1, idleMs }]);
+    });
     const start = now();
     const queue = await BlockQueue.start(
       client,

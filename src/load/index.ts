@@ -8,4 +8,5 @@ export * from "./block-verify.ts";
 export * from "./connection-timing.ts";
 export * from "./bench/block-bench.ts";
 export * from "./bench/net-bench.ts";
+export type { CourseOptions, LoadProgress } from "./bench/threads.ts";
 export * from "./bench/workloads.ts";

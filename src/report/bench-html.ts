@@ -5,7 +5,16 @@ const [WIDTH, HEIGHT, LEFT, BOTTOM] = [720, 260, 64, 28];
 
 /** One self-contained page: the result, the percentile curve, the course of time, the environment. */
 export function benchHtml(report: BenchReport): string {
-  const { bench, target, percentiles = [], perSecond, environment, options, warnings } = report;
+  const {
+    bench,
+    target,
+    percentiles = [],
+    perSecond,
+    seconds,
+    environment,
+    options,
+    warnings,
+  } = report;
   const curve = percentiles.map(([, us]) => us);
   const labels = percentiles.map(([percentile]) => `p${percentile}`);
   const charts = [
@@ -14,7 +23,7 @@ export function benchHtml(report: BenchReport): string {
       chart(
         "Completions in each second",
         perSecond,
-        perSecond.map((_, i) => `${i + 1} s`),
+        perSecond.map((_, i) => `${Number(Math.min(i + 1, seconds).toFixed(1))} s`),
         false,
       ),
   ];

@@ -6,6 +6,9 @@ export interface BenchReport {
   readonly target: string;
   /** The options, so that the run can be repeated. */
   readonly options: Readonly<Record<string, string | number | boolean>>;
+  /** The run ended early, by {@link endedBy}: the figures are of what was measured until then. */
+  readonly partial: boolean;
+  readonly endedBy?: string;
   readonly requests: number;
   /** From the end of the warm-up to the last completion. */
   readonly seconds: number;
@@ -23,7 +26,7 @@ export interface BenchReport {
   readonly latencyUs?: LatencySummary;
   /** Pairs of percentile and µs, for a curve. */
   readonly percentiles?: readonly (readonly [number, number])[];
-  /** Completions in each second, warm-up included. */
+  /** Completions in each second after the warm-up; the last one may be a part of a second. */
   readonly perSecond: readonly number[];
   readonly environment: Readonly<Record<string, string>>;
   /** Why the result may not be trusted. */

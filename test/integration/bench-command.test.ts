@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
+import { BackendServer } from "../../src/backend/index.ts";
+import { BlockDevice, BlockStorage } from "../../src/devices/block/index.ts";
 import type { BenchReport } from "../../src/report/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { Workspace } from "./support/index.ts";
@@ -95,6 +97,18 @@ test("bench block saves its result, and a later run is judged by it", async (t) 
   assert.equal(worse.code, 1);
   assert.match(worse.stderr, /expected iops of at least 900,000,000/);
   assert.equal((await space.run([...bench, "--baseline", "low.json"])).code, 0);
+  writeFileSync(space.path("partial.json"), JSON.stringify({ ...report, partial: true }));
+  const early = await space.run([...bench, "--baseline", "partial.json"]);
+  assert.equal(early.code, 2);
+  assert.match(early.stderr, /partial\.json is the result of a run that ended early/);
+  const other = ["--baseline", "low.json", "--rw", "write", "--bs", "64K", "--iodepth", "1"];
+  const refused = await space.run([...bench, ...other]);
+  assert.equal(refused.code, 2);
+  assert.equal(refused.stdout, "");
+  assert.match(
+    refused.stderr,
+    /low\.json measured another workload: rw randread \(now write\), blockSize 4096 \(now 65536\), depth 16 \(now 1\)/,
+  );
   const wrong = await space.run([...bench, "--baseline", "r.html"]);
   assert.equal(wrong.code, 2);
   assert.match(wrong.stderr, /expected a report of an earlier run/);
@@ -104,15 +118,105 @@ for (const [words, message] of [
   [["--queues", "2"], /expected 1 queue, which the device has, got 2/],
   [["--threads", "2"], /expected at most one thread a queue \(1\), got --threads 2/],
   [["--block-size", "1000"], /expected --block-size as a multiple of 512, got 1000/],
-  [["--seconds", "1s", "--requests", "5"], /expected --seconds or --requests, got both/],
+  [["--seconds", "1s", "--requests", "5"], /--seconds and --requests cannot be combined/],
+  [["--rwmixread", "50"], /--rwmixread cannot be combined with --rw randread/],
   [["--size", "2M"], /expected a size from 4096 .* to the device's 1048576 bytes, got 2097152/],
 ] as const) {
   test(`bench block ${words.join(" ")} is a usage error`, async (t) => {
     const space = new Workspace(t);
-    const { socket } = await space.serve(["--size", "1M"]);
+    const { socket } = await space.serve(["--size", "1M", "--queues", "1"]);
     const { code, stderr } = await space.run(["bench", "block", socket, ...words]);
     assert.equal(code, 2, stderr);
     assert.match(stderr, message);
+  });
+}
+
+test("bench block takes fio's words for its workload, and prints it", async (t) => {
+  const space = new Workspace(t);
+  const { socket } = await space.serve(["--size", "1M"]);
+  const fio = "--rw=randrw --rwmixread=80 --bs=8k --iodepth=4 --runtime=1100ms --warmup 200ms";
+  const words = ["bench", "block", socket, "--overwrite", "--json-file", "r.json"];
+  const { code, stdout, stderr } = await space.run([...words, ...fio.split(" ")]);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^block: randrw 8 KiB, 80 % reads, depth 4, 1 queue, 1 thread,/);
+  const { options, perSecond, requests, partial } = reportOf(
+    readFileSync(space.path("r.json"), "utf8"),
+  );
+  const { rw, readPercent, blockSize, depth } = options;
+  assert.deepEqual([rw, readPercent, blockSize, depth], ["randrw", 80, 8192, 4]);
+  assert.equal(partial, false);
+  // The second that is not complete counts, and the warm-up does not.
+  assert.equal(perSecond.length, 2);
+  assert.equal((perSecond[0] ?? 0) + (perSecond[1] ?? 0), requests);
+});
+
+test("bench block --rw write has nothing to say of data that is read", async (t) => {
+  const space = new Workspace(t);
+  const { socket } = await space.serve(["--size", "1M"]);
+  const { code, stderr } = await space.run(["bench", "block", socket, "--rw", "write", ...SHORT]);
+  assert.equal(code, 0, stderr);
+  assert.doesNotMatch(stderr, /read|verify/);
+});
+
+test("bench block --rw write --verify reads back what it wrote", async (t) => {
+  const space = new Workspace(t);
+  const { socket } = await space.serve(["--size", "1M"]);
+  const words = ["--rw", "write", "--verify", "--overwrite", ...SHORT];
+  const good = await space.run(["bench", "block", socket, ...words]);
+  assert.equal(good.code, 0, good.stderr);
+  const fault = ["--size", "1M", "--fault", "corrupt-read"];
+  const { socket: bad } = await space.serve(fault, "bad.sock");
+  const { code, stderr } = await space.run(["bench", "block", bad, ...words]);
+  assert.equal(code, 1, stderr);
+  assert.match(stderr, /data differs at byte \d+/);
+});
+
+for (const [name, words, device] of [
+  ["by event in a split ring", ["block", "--completion", "event"], "block"],
+  ["by poll in a packed ring", ["block", "--completion", "poll", "--packed"], "block"],
+  ["while it looks for data", ["block", "--rw", "write"], "block"],
+  ["in a session", ["connect"], "block"],
+  ["for frames", ["net", "tx"], "net"],
+] as const) {
+  test(`bench fails with a back-end that never completes, and says what is in flight (${name})`, async (t) => {
+    const space = new Workspace(t);
+    const { socket } = await space.serve(["--fault", "never-complete"], "s", device);
+    const command = ["bench", ...words, socket, "--stall-timeout", "300ms", "--json"];
+    const { code, stdout, stderr } = await space.run(command);
+    assert.equal(code, 1, stderr);
+    assert.equal(stdout, "");
+    assert.match(
+      stderr,
+      /nothing completed within 0\.3 s: queue [01] has \d+ in flight and has completed none since \d\d:\d\d:\d\d/,
+    );
+  });
+}
+
+for (const json of [[], ["--json"]]) {
+  test(`a signal has bench block print what it has ${json.join("")}, marked partial`, async (t) => {
+    const space = new Workspace(t);
+    const socket = space.path("disk.sock");
+    const storage = BlockStorage.memory(1 << 20);
+    const device = new BlockDevice({ storage });
+    const server = await BackendServer.listen(socket, { device: () => device });
+    t.after(() => {
+      server.close();
+      storage.close();
+    });
+    const words = ["bench", "block", socket, "--runtime", "60s", "--warmup", "1ms", ...json];
+    const running = space.start([...words, "--json-file", "r.json"]);
+    const requests = device.requests + 1000;
+    while (device.requests < requests) await new Promise(setImmediate);
+    const { code, stdout, stderr } = await running.stop("SIGINT");
+    assert.equal(code, 130);
+    assert.match(stderr, /vhost-user: interrupted by SIGINT\n$/);
+    if (json.length === 0)
+      assert.match(stdout, /^block: .*\npartial result: interrupted by SIGINT\n[\d,]+ IOPS/);
+    const report = reportOf(
+      json.length === 0 ? readFileSync(space.path("r.json"), "utf8") : stdout,
+    );
+    assert.deepEqual([report.partial, report.endedBy], [true, "interrupted by SIGINT"]);
+    assert.ok(report.requests > 0, `${report.requests} requests`);
   });
 }
 
@@ -141,10 +245,26 @@ for (const [what, device] of [
     const words = "--seconds 300ms --warmup 50ms --completion poll --json".split(" ");
     const { code, stdout, stderr } = await space.run(["bench", "net", what, socket, ...words]);
     assert.equal(code, 0, stderr);
-    const { framesPerSecond = 0, sentFramesPerSecond, warnings } = reportOf(stdout);
+    const { framesPerSecond = 0, sentFramesPerSecond, warnings, ...rest } = reportOf(stdout);
     assert.ok(framesPerSecond > 100, `${framesPerSecond} frames a second`);
     assert.equal(sentFramesPerSecond === undefined, what !== "loop");
-    assert.ok(!warnings.includes("no frame passed"));
+    assert.deepEqual(rest.perSecond, [rest.requests]);
+    const unread = warnings.filter((warning) => warning.includes("not looked at"));
+    assert.equal(unread.length, what === "tx" ? 0 : 1);
+  });
+}
+
+for (const [what, device, message] of [
+  ["rx", "sink", /no frame was received after the warm-up/],
+  ["loop", "sink", /no frame came back after the warm-up/],
+] as const) {
+  test(`bench net ${what} fails when nothing comes from the back-end`, async (t) => {
+    const space = new Workspace(t);
+    const { socket } = await space.serve(["--mode", device], "net.sock", "net");
+    const words = ["bench", "net", what, socket, "--runtime", "100ms", "--warmup", "1ms"];
+    const { code, stderr } = await space.run(words);
+    assert.equal(code, 1);
+    assert.match(stderr, message);
   });
 }
 
@@ -159,7 +279,14 @@ test("bench connect measures sessions, phase by phase", async (t) => {
   assert.ok(sessionsPerSecond > 0);
   const [connect, first] = [phasesUs.connect?.p50 ?? 0, phasesUs.firstKick?.p50 ?? 0];
   assert.ok(connect > 0 && first > 0 && (latencyUs?.p50 ?? 0) > first, stdout);
-  assert.match((await space.run(words)).stdout, /^[\d,]+ sessions\/s .*\nconnect {10}min/);
+  assert.equal(
+    reportOf(stdout).perSecond.reduce((sum, count) => sum + count, 0),
+    20,
+  );
+  assert.match(
+    (await space.run(words)).stdout,
+    /^connect: 20 sessions, one after another\n[\d,]+ sessions\/s .*\nconnect {10}min/,
+  );
 });
 
 for (const workers of [[], ["--workers", "--look", "poll"]]) {

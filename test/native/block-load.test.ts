@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { BlockStatus } from "../../src/devices/block/index.ts";
-import { createRingDriver } from "../../src/load/bench/block-load.ts";
+import { type BlockLoadSpec, createRingDriver } from "../../src/load/bench/block-load.ts";
 import { GuestMemory } from "../../src/memory/index.ts";
 import type { RingDriver } from "../../src/runtime/index.ts";
 import { createDriverQueue } from "../../src/virtqueue/index.ts";
+import { progressBuffer } from "../../src/load/bench/threads.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 
 guardLeaks();
@@ -16,6 +17,8 @@ interface Played {
   readonly load: RingDriver;
   /** What the load showed, was told and was given, in the order of it. */
   readonly events: string[];
+  /** Types of the requests that the device took. */
+  readonly types: number[];
   /** The device takes what is there; the sectors that were asked for. */
   take(this: void): number[];
   /** It is done with everything, the newest first, and the load is given it. */
@@ -23,7 +26,7 @@ interface Played {
 }
 
 /** A sequential load on a ring whose other side is this test. */
-function play(t: TestContext, size: number): Played {
+function play(t: TestContext, size: number, more: Partial<BlockLoadSpec> = {}): Played {
   const memory = new GuestMemory({ size: 1 << 20 });
   t.after(() => memory.close());
   const features = { eventIdx: false, indirect: false };
@@ -38,6 +41,7 @@ function play(t: TestContext, size: number): Played {
     { queue, memory, features: 0n, show },
     {
       workload: "read",
+      readPercent: 100,
       blockBytes: BLOCK,
       depth: DEPTH,
       start: 0,
@@ -48,7 +52,8 @@ function play(t: TestContext, size: number): Played {
       durationMs: undefined,
       requests: undefined,
       rate: undefined,
-      progress: new SharedArrayBuffer(4),
+      progress: progressBuffer(),
+      ...more,
     },
   );
   const { descriptors, driver, device } = queue.parts;
@@ -56,11 +61,13 @@ function play(t: TestContext, size: number): Played {
     ({ bytes }) => new DataView(bytes.buffer, bytes.byteOffset, bytes.length),
   );
   assert.ok(table && available && used);
+  const types: number[] = [];
   let taken = 0;
   const heads: number[] = [];
   return {
     load,
     events,
+    types,
     take() {
       const sectors: number[] = [];
       for (; taken !== available.getUint16(2, true); taken += 1) {
@@ -68,6 +75,7 @@ function play(t: TestContext, size: number): Played {
         const at = Number(table.getBigUint64(head * 16, true)) - descriptors.guestAddress;
         // Headers lie behind the rings, in the same mapping.
         const header = new DataView(table.buffer, table.byteOffset + at, 17);
+        types.push(header.getUint32(0, true));
         sectors.push(Number(header.getBigUint64(8, true)));
         header.setUint8(16, BlockStatus.Ok);
         heads.push(head);
@@ -106,6 +114,26 @@ for (const size of [64, 32]) {
     }
     const expected = sectors.map((_, i) => (i * BLOCK) / 512);
     assert.deepEqual(sectors, expected);
+  });
+}
+
+for (const [workload, readPercent] of [
+  ["rw", 80],
+  ["randrw", 30],
+  ["mix", 70],
+] as const) {
+  test(`a ${workload} load reads ${readPercent} % of the time, in the order that it should`, (t) => {
+    const { load, take, complete, types } = play(t, 64, { workload, readPercent });
+    load.submit();
+    const sectors: number[] = [];
+    for (let round = 0; round < 500; round += 1) {
+      sectors.push(...take());
+      complete();
+    }
+    const reads = types.filter((type) => type === 0).length / types.length;
+    assert.ok(Math.abs(reads * 100 - readPercent) < 5, `${reads}`);
+    const isSequential = sectors.every((sector, i) => sector === (i * BLOCK) / 512);
+    assert.equal(isSequential, workload === "rw");
   });
 }
 

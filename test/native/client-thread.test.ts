@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { QueueError } from "../../src/base/index.ts";
 import type { BlockLoadResult, BlockLoadSpec } from "../../src/load/bench/block-load.ts";
 import { RING_MODES } from "../../src/runtime/index.ts";
+import { progressBuffer } from "../../src/load/bench/threads.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { connectDisk, DISK_BYTES, serveDisk } from "./support/session.ts";
 
@@ -14,6 +15,7 @@ const MEMORY_BYTES = 1 << 20;
 function spec(more: Partial<BlockLoadSpec> = {}): BlockLoadSpec {
   return {
     workload: "randwrite",
+    readPercent: 0,
     blockBytes: 4096,
     depth: 8,
     start: 0,
@@ -24,7 +26,7 @@ function spec(more: Partial<BlockLoadSpec> = {}): BlockLoadSpec {
     durationMs: undefined,
     requests: 500,
     rate: undefined,
-    progress: new SharedArrayBuffer(4),
+    progress: progressBuffer(),
     ...more,
   };
 }

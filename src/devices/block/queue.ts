@@ -28,6 +28,7 @@ export interface BlockQueueOptions {
  * is {@link BlockDriver}.
  */
 export class BlockQueue {
+  readonly index: number;
   readonly depth: number;
   readonly transferBytes: number;
   /** Receives completions; may be exchanged while nothing is outstanding. */
@@ -39,6 +40,7 @@ export class BlockQueue {
   constructor(client: Client, options: BlockQueueOptions, handler: BlockQueueHandler) {
     const { index, size, depth, transferBytes, completion } = options;
     expectDepth(depth, size, client.ringFeatures.indirect);
+    this.index = index;
     this.depth = depth;
     this.transferBytes = transferBytes;
     this.handler = handler;

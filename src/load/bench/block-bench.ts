@@ -13,11 +13,12 @@ import {
 import type { Client, ClientOptions, ClientThread } from "../../frontend/index.ts";
 import { VirtioFeature } from "../../protocol/index.ts";
 import type { RingMode } from "../../runtime/index.ts";
-import { MismatchError, runBlockPass } from "../block-pass.ts";
+import { type BlockWork, MismatchError, runBlockPass } from "../block-pass.ts";
 import { loadSlots } from "./ahead.ts";
 import type { BlockLoadResult, BlockLoadSpec } from "./block-load.ts";
 import { RING_BYTES } from "./ring-bytes.ts";
-import { type CourseOptions, runThreads, shares } from "./threads.ts";
+import { addPerSecond } from "./per-second.ts";
+import { type CourseOptions, progressBuffer, runThreads, shares } from "./threads.ts";
 import type { BlockWorkload } from "./workloads.ts";
 
 const EXTENSION = import.meta.url.slice(import.meta.url.lastIndexOf("."));
@@ -33,6 +34,8 @@ export interface BlockBenchOptions extends CourseOptions {
   /** Opens a connection: one to prepare the device where that is needed, then one for the load. */
   readonly connect: (options: ClientOptions) => Promise<Client>;
   readonly workload: BlockWorkload;
+  /** Share of the requests that read. */
+  readonly readPercent: number;
   /** Bytes of each request, a multiple of 512. */
   readonly blockBytes: number;
   /** Requests in flight on each queue. */
@@ -54,6 +57,8 @@ export interface BlockBenchOptions extends CourseOptions {
   readonly verify: boolean;
   /** Writes over a device that is not blank. */
   readonly overwrite: boolean;
+  /** The device is looked over, filled, or compared: what is done, and how far it is. */
+  readonly onPass?: ((what: string, bytes: number, size: number) => void) | undefined;
 }
 
 /** What a load came to, all queues together. */
@@ -63,18 +68,30 @@ export interface LoadResult {
   readonly seconds: number;
   /** Nanoseconds. */
   readonly latency: RecordableHistogram;
+  /** Of the requests, in each second after the warm-up; the last one may be a part of a second. */
+  readonly perSecond: readonly number[];
+  /** Why the load ended early: the signal's reason, a stall, the connection's error. */
+  readonly failure?: unknown;
 }
 
 /**
- * Puts a load on a block device and measures it.
+ * Puts a load on a block device and measures it. A load that ends early returns what was measured
+ * until then, with the reason.
  *
  * @throws {UsageError} the device does not have what was asked for, or is not blank
  * @throws {DeviceError} a request failed, or data differs; and whatever the client throws
  */
 export async function runBlockBench(options: BlockBenchOptions): Promise<LoadResult> {
-  const { connect, workload, verify, queues, depth, blockBytes } = options;
-  const writes = workload !== "read" && workload !== "randread";
-  if (writes || verify) await prepare(options);
+  const { readPercent, verify } = options;
+  if (readPercent < 100 || verify) await prepare(options);
+  const result = await load(options);
+  // Without reads nothing has been compared yet.
+  if (verify && readPercent === 0 && result.failure === undefined) await readBack(options);
+  return result;
+}
+
+async function load(options: BlockBenchOptions): Promise<LoadResult> {
+  const { connect, queues, depth, blockBytes } = options;
   // A device finds a chain with less effort than a table, as long as the ring has room for chains.
   const slots = loadSlots(depth);
   const isDirect = 3 * slots <= USUAL_ENTRIES;
@@ -88,7 +105,7 @@ export async function runBlockBench(options: BlockBenchOptions): Promise<LoadRes
   const span = await expectDevice(client, options);
   if (depth > requestsIn(size, client.ringFeatures.indirect))
     throw new UsageError(`expected a depth of at most ${requestsIn(size, false)}, got ${depth}`);
-  const progress = Array.from({ length: queues }, () => new SharedArrayBuffer(4));
+  const progress = Array.from({ length: queues }, progressBuffer);
   const specs = progress.map((counter, index) => specOf(options, span, index, counter));
   const threads: ClientThread[] = [];
   const all = specs.map((data, index) => ({ index, size, memoryBytes, data }));
@@ -96,11 +113,13 @@ export async function runBlockBench(options: BlockBenchOptions): Promise<LoadRes
     const { completion } = options;
     threads.push(await client.startThread({ module: LOAD, completion, queues }));
   }
-  const results = await runThreads(threads, progress, options);
-  return merge(results as readonly BlockLoadResult[]);
+  const watched = progress.map((each, index) => ({ index, progress: each, isReceiver: false }));
+  const { results, failure } = await runThreads(threads, watched, options);
+  return { ...merge(results as readonly BlockLoadResult[]), failure };
 }
 
-function merge(results: readonly BlockLoadResult[]): LoadResult {
+/** @throws {DeviceError} a request failed, or data differs */
+function merge(results: readonly BlockLoadResult[]): Omit<LoadResult, "failure"> {
   const failed = results.find(({ failure }) => failure !== undefined);
   if (failed?.failure !== undefined) throw new DeviceError(1, failed.failure);
   const latency = createHistogram();
@@ -111,7 +130,8 @@ function merge(results: readonly BlockLoadResult[]): LoadResult {
     requests += result.requests;
     seconds = Math.max(seconds, result.seconds);
   }
-  return { requests, seconds, latency };
+  const perSecond = addPerSecond(results.map((result) => result.perSecond));
+  return { requests, seconds, latency, perSecond };
 }
 
 /** Each queue has a part of the device to itself: nobody reads what another is about to write. */
@@ -121,11 +141,12 @@ function specOf(
   index: number,
   progress: SharedArrayBuffer,
 ): BlockLoadSpec {
-  const { workload, blockBytes, depth, queues, seed, verify, warmUpMs } = options;
+  const { workload, readPercent, blockBytes, depth, queues, seed, verify, warmUpMs } = options;
   const length = Math.floor(span / queues / blockBytes) * blockBytes;
   const { durationMs, requests, rate } = options;
   return {
     workload,
+    readPercent,
     blockBytes,
     depth,
     start: index * length,
@@ -143,7 +164,7 @@ function specOf(
 
 /** Returns the bytes to work on. */
 async function expectDevice(client: Client, options: BlockBenchOptions): Promise<number> {
-  const { queues, blockBytes, workload } = options;
+  const { queues, blockBytes, readPercent } = options;
   const config = decodeBlockConfig(await client.requests.getConfig(0, BLOCK_CONFIG_SIZE));
   const capacity = Number(config.capacity) * SECTOR_SIZE;
   const available = (client.features & BlockFeature.Mq) === 0n ? 1 : config.numQueues;
@@ -158,29 +179,56 @@ async function expectDevice(client: Client, options: BlockBenchOptions): Promise
     );
   }
   const isReadOnly = (client.features & BlockFeature.ReadOnly) !== 0n;
-  if (isReadOnly && workload !== "read" && workload !== "randread")
+  if (isReadOnly && (readPercent < 100 || options.verify))
     throw new UsageError("expected a device that can be written, it is read-only");
   return size;
 }
 
-/** Refuses a device with data on it; fills it with the pattern where reads are to be verified. */
+/** Refuses a device with data on it; fills it with the pattern where data is to be verified. */
 async function prepare(options: BlockBenchOptions): Promise<void> {
-  const { connect, overwrite, verify, seed, signal } = options;
-  await using client = await connect({ deviceFeatures: BLOCK_DRIVER_FEATURES });
-  const driver = await BlockDriver.start(client, { depth: 64, transferBytes: PASS_BYTES });
-  const size = await expectDevice(client, options);
-  const [queue] = driver.queues;
-  if (queue === undefined) throw new UsageError("the device has no queue");
-  if (!overwrite) {
-    await runBlockPass(queue, { work: "expect-blank", size, seed, signal }).catch(
-      (error: unknown) => {
+  await overDevice(options, async (pass) => {
+    if (!options.overwrite) {
+      await pass("expect-blank", "looking for data").catch((error: unknown) => {
         if (!(error instanceof MismatchError)) throw error;
         throw new UsageError(
           `expected a blank device, there is data at byte ${error.offset}; ` +
             `to write over it all the same add --overwrite`,
         );
-      },
-    );
-  }
-  if (verify) await runBlockPass(queue, { work: "write", size, seed, signal });
+      });
+    }
+    if (options.verify) await pass("write", "writing the pattern");
+  });
+}
+
+/** Compares all that a load of writes has left. @throws {DeviceError} data differs */
+async function readBack(options: BlockBenchOptions): Promise<void> {
+  await overDevice(options, async (pass) => {
+    await pass("verify", "reading back").catch((error: unknown) => {
+      if (!(error instanceof MismatchError)) throw error;
+      throw new DeviceError(1, error.message);
+    });
+  });
+}
+
+/** Goes over the part of the device that is worked on, on a connection of its own. */
+async function overDevice(
+  options: BlockBenchOptions,
+  work: (pass: (work: BlockWork, name: string) => Promise<unknown>) => Promise<void>,
+): Promise<void> {
+  const { connect, seed, signal, stallMs, onPass } = options;
+  await using client = await connect({ deviceFeatures: BLOCK_DRIVER_FEATURES });
+  const driver = await BlockDriver.start(client, { depth: 64, transferBytes: PASS_BYTES });
+  const size = await expectDevice(client, options);
+  const [queue] = driver.queues;
+  if (queue === undefined) throw new UsageError("the device has no queue");
+  await work(async (work, name) =>
+    runBlockPass(queue, {
+      work,
+      size,
+      seed,
+      signal,
+      stallMs,
+      onProgress: (bytes) => onPass?.(name, bytes, size),
+    }),
+  );
 }

@@ -16,12 +16,11 @@ import { RequestTimes } from "./request-times.ts";
 import { Schedule } from "./schedule.ts";
 import type { BlockWorkload } from "./workloads.ts";
 
-/** Of `mix`: the share of reads, as fio's default for tests of both. */
-const READ_SHARE = 0.7;
-
 /** What one queue has to do; goes to its thread as a clone. */
 export interface BlockLoadSpec {
   readonly workload: BlockWorkload;
+  /** Share of the requests that read. */
+  readonly readPercent: number;
   readonly blockBytes: number;
   readonly depth: number;
   /** Bytes: the part of the device that this queue works on. */
@@ -36,7 +35,7 @@ export interface BlockLoadSpec {
   readonly requests: number | undefined;
   /** Requests a second; undefined: as many as possible. */
   readonly rate: number | undefined;
-  /** One u32: completions so far, warm-up included. */
+  /** See `progressBuffer`. */
   readonly progress: SharedArrayBuffer;
 }
 
@@ -45,6 +44,8 @@ export interface BlockLoadResult {
   readonly requests: number;
   /** From the end of the warm-up to the last completion. */
   readonly seconds: number;
+  /** Of the requests, in each second. */
+  readonly perSecond: readonly number[];
   /** Nanoseconds from submission (with a rate: from when it was due) to completion. */
   readonly latency: RecordableHistogram;
   /** Why it ended early, if so. */
@@ -103,13 +104,12 @@ export class BlockLoad implements RingDriver {
     });
     this.#schedule = new Schedule(spec);
     this.#progress = new Uint32Array(spec.progress);
-    this.#times = new RequestTimes(this.#schedule, slots);
+    this.#times = new RequestTimes(this.#schedule, slots, spec.durationMs);
     this.#position = new Float64Array(slots);
     this.#reads = new Uint8Array(slots);
     this.#blocks = Math.floor(spec.length / blockBytes);
-    this.#isRandom = workload !== "read" && workload !== "write";
-    const share = workload === "mix" ? READ_SHARE : workload.endsWith("read") ? 1 : 0;
-    this.#readBelow = share * 2 ** 32;
+    this.#isRandom = workload === "mix" || workload.startsWith("rand");
+    this.#readBelow = (spec.readPercent / 100) * 2 ** 32;
     this.#random = spec.seed | 1;
     this.#ahead = new Int32Array(slots);
     this.#back = new Int32Array(slots);
@@ -138,6 +138,7 @@ export class BlockLoad implements RingDriver {
   }
 
   submit(): void {
+    this.#schedule.start();
     this.#times.settle();
     this.#completed += this.#backCount;
     this.#progress[0] = this.#completed;
@@ -148,6 +149,11 @@ export class BlockLoad implements RingDriver {
       this.#lookAt(slot);
       this.#layOut(slot);
     }
+    this.#showMore();
+    this.#progress[1] = this.#inFlight;
+  }
+
+  #showMore(): void {
     const rated = this.#spec.rate !== undefined;
     const now = rated ? performance.now() : this.#times.now;
     const room = this.#spec.depth - this.#inFlight;
@@ -165,6 +171,7 @@ export class BlockLoad implements RingDriver {
     return {
       requests: this.#times.counted,
       seconds: Math.max(0, this.#times.last - this.#schedule.begin) / 1000,
+      perSecond: this.#times.perSecond,
       latency: this.#times.latency,
       failure: this.#failure,
     };

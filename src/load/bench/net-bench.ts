@@ -8,7 +8,14 @@ import {
 import type { Client, ClientOptions, ClientThread } from "../../frontend/index.ts";
 import type { RingMode } from "../../runtime/index.ts";
 import { netLoadBytes, type NetLoadResult, type NetLoadSpec } from "./net-load.ts";
-import { type CourseOptions, runThreads, shares } from "./threads.ts";
+import { addPerSecond } from "./per-second.ts";
+import {
+  type CourseOptions,
+  progressBuffer,
+  runThreads,
+  shares,
+  type WatchedQueue,
+} from "./threads.ts";
 import { RING_BYTES } from "./ring-bytes.ts";
 import type { NetWorkload } from "./workloads.ts";
 
@@ -42,6 +49,8 @@ export interface NetBenchOptions extends CourseOptions {
 export interface NetBenchResult {
   readonly sent: NetTraffic;
   readonly received: NetTraffic;
+  /** Why the load ended early: the signal's reason, a stall, the connection's error. */
+  readonly failure?: unknown;
 }
 
 export interface NetTraffic {
@@ -49,10 +58,13 @@ export interface NetTraffic {
   /** Of the frames, without the device's header. */
   readonly bytes: number;
   readonly seconds: number;
+  /** Of the frames, in each second after the warm-up; the last one may be a part of a second. */
+  readonly perSecond: readonly number[];
 }
 
 /**
- * Sends frames to a network device, takes those that come, or both, and counts.
+ * Sends frames to a network device, takes those that come, or both, and counts. A load that ends early
+ * returns what was counted until then, with the reason.
  *
  * @throws {UsageError} the device does not have what was asked for; and whatever the client throws
  */
@@ -69,20 +81,15 @@ export async function runNetBench(options: NetBenchOptions): Promise<NetBenchRes
     memory: { size: 2 * queuePairs * (memoryBytes + 4096) },
   });
   await expectQueuePairs(client, queuePairs);
-  const progress: SharedArrayBuffer[] = [];
+  const watched: WatchedQueue[] = [];
   const pairs = Array.from({ length: queuePairs }, (_, pair) =>
     (["rx", "tx"] as const).map((direction) => {
       const used = options.workload === "loop" || options.workload === direction;
-      const counter = new SharedArrayBuffer(4);
-      if (used) progress.push(counter);
-      const index = direction === "rx" ? receiveRing(pair) : transmitRing(pair);
-      const spec = specOf(
-        options,
-        direction,
-        direction === "rx" ? room : frameBytes,
-        counter,
-        used,
-      );
+      const counter = progressBuffer();
+      const isReceiver = direction === "rx";
+      const index = isReceiver ? receiveRing(pair) : transmitRing(pair);
+      if (used) watched.push({ index, progress: counter, isReceiver });
+      const spec = specOf(options, direction, isReceiver ? room : frameBytes, counter, used);
       return { index, size: ringSize, memoryBytes, data: spec };
     }),
   );
@@ -91,8 +98,8 @@ export async function runNetBench(options: NetBenchOptions): Promise<NetBenchRes
   for (const share of shares(pairs, options.threads))
     threads.push(await client.startThread({ module: LOAD, completion, queues: share.flat() }));
   const endMs = options.warmUpMs + options.durationMs;
-  const results = await runThreads(threads, progress, { ...options, endMs });
-  return sum(results as readonly NetLoadResult[]);
+  const { results, failure } = await runThreads(threads, watched, { ...options, endMs });
+  return { ...sum(results as readonly NetLoadResult[]), failure };
 }
 
 function specOf(
@@ -105,13 +112,14 @@ function specOf(
   return { direction, frameBytes, depth, batch, warmUpMs, durationMs, progress, idle: !used };
 }
 
-function sum(results: readonly NetLoadResult[]): NetBenchResult {
+function sum(results: readonly NetLoadResult[]): Omit<NetBenchResult, "failure"> {
   const of = (direction: "tx" | "rx"): NetTraffic => {
     const mine = results.filter((result) => result.direction === direction);
     return {
       frames: mine.reduce((total, { frames }) => total + frames, 0),
       bytes: mine.reduce((total, { bytes }) => total + bytes, 0),
       seconds: Math.max(0, ...mine.map(({ seconds }) => seconds)),
+      perSecond: addPerSecond(mine.map(({ perSecond }) => perSecond)),
     };
   };
   return { sent: of("tx"), received: of("rx") };

@@ -3,6 +3,7 @@ import { netHeaderBytes } from "../../devices/net/index.ts";
 import type { RingDriver, RingDriverHost } from "../../runtime/index.ts";
 import { SegmentList } from "../../virtqueue/index.ts";
 import { loadSlots } from "./ahead.ts";
+import { PerSecond } from "./per-second.ts";
 import { Schedule } from "./schedule.ts";
 
 /** What one ring of a network device has to do; goes to its thread as a clone. */
@@ -18,7 +19,7 @@ export interface NetLoadSpec {
   readonly durationMs: number;
   /** Nothing is to be sent, or taken: the ring is only there. */
   readonly idle: boolean;
-  /** One u32: frames so far, warm-up included. */
+  /** See `progressBuffer`. */
   readonly progress: SharedArrayBuffer;
 }
 
@@ -29,6 +30,8 @@ export interface NetLoadResult {
   /** Of the frames, without the device's header. */
   readonly bytes: number;
   readonly seconds: number;
+  /** Of the frames, in each second. */
+  readonly perSecond: readonly number[];
 }
 
 /** Local experimental EtherType 1: nobody takes these frames for something else. */
@@ -71,6 +74,9 @@ export class NetLoad implements RingDriver {
   #written = 0;
   #first: Tally | undefined;
   #last: Tally | undefined;
+  readonly #perSecond: PerSecond;
+  /** Frames that {@link #perSecond} has. */
+  #counted = 0;
 
   constructor({ queue, memory, features, show }: RingDriverHost, spec: NetLoadSpec) {
     this.finished = spec.idle;
@@ -78,6 +84,7 @@ export class NetLoad implements RingDriver {
     this.#ring = queue;
     this.#show = show;
     this.#schedule = new Schedule({ ...spec, requests: undefined, rate: undefined });
+    this.#perSecond = new PerSecond(spec.durationMs);
     this.#headerBytes = netHeaderBytes(features);
     const bytes = this.#headerBytes + spec.frameBytes;
     const buffers = Math.min(queue.size, loadSlots(spec.depth));
@@ -109,16 +116,20 @@ export class NetLoad implements RingDriver {
   }
 
   submit(): void {
+    this.#schedule.start();
     if (!this.#spec.idle && this.#freeCount + this.#ahead >= this.#spec.batch) this.#layOut();
     this.#showAhead(this.#spec.depth - this.#shown);
     this.#progress[0] = this.#frames;
+    this.#progress[1] = this.#shown;
     this.#batches = (this.#batches + 1) & 0xff;
     if (this.#first === undefined || this.#batches % BATCHES === 0) this.#lookAtClock();
   }
 
   /** Buffers that wait for frames stay with the device. */
   finish(): void {
-    this.#last ??= this.#tally(performance.now());
+    const at = performance.now();
+    if (this.#last === undefined && this.#first !== undefined) this.#countSecond(at);
+    this.#last ??= this.#tally(at);
     this.finished = true;
   }
 
@@ -126,12 +137,13 @@ export class NetLoad implements RingDriver {
     const { direction } = this.#spec;
     const [first, last] = [this.#first, this.#last];
     if (first === undefined || last === undefined)
-      return { direction, frames: 0, bytes: 0, seconds: 0 };
+      return { direction, frames: 0, bytes: 0, seconds: 0, perSecond: [] };
     return {
       direction,
       frames: last.frames - first.frames,
       bytes: last.bytes - first.bytes,
       seconds: (last.at - first.at) / 1000,
+      perSecond: this.#perSecond.counts,
     };
   }
 
@@ -164,8 +176,17 @@ export class NetLoad implements RingDriver {
   #lookAtClock(): void {
     const at = performance.now();
     const schedule = this.#schedule;
-    if (this.#first === undefined && schedule.isCounted(at)) this.#first = this.#tally(at);
+    if (this.#first !== undefined) this.#countSecond(at);
+    else if (schedule.isCounted(at)) {
+      this.#first = this.#tally(at);
+      this.#counted = this.#frames;
+    }
     if (schedule.isOver(at)) this.finish();
+  }
+
+  #countSecond(at: number): void {
+    this.#perSecond.add(at - this.#schedule.begin, this.#frames - this.#counted);
+    this.#counted = this.#frames;
   }
 
   #tally(at: number): Tally {

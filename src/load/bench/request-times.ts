@@ -1,4 +1,5 @@
 import { createHistogram, performance, type RecordableHistogram } from "node:perf_hooks";
+import { PerSecond } from "./per-second.ts";
 import type { Schedule } from "./schedule.ts";
 
 /**
@@ -23,11 +24,19 @@ export class RequestTimes {
   readonly #ended: Float64Array;
   #endedCount = 0;
 
-  constructor(schedule: Schedule, slots: number) {
+  readonly #perSecond: PerSecond;
+
+  constructor(schedule: Schedule, slots: number, durationMs: number | undefined) {
     this.#schedule = schedule;
+    this.#perSecond = new PerSecond(durationMs);
     this.#since = new Float64Array(slots);
     this.#begun = new Int32Array(slots);
     this.#ended = new Float64Array(slots);
+  }
+
+  /** Requests that count, in each second. */
+  get perSecond(): readonly number[] {
+    return this.#perSecond.counts;
   }
 
   /** A slot's request is submitted; `due` is negative where its time is that of the submission. */
@@ -52,6 +61,7 @@ export class RequestTimes {
     this.now = now;
     for (let i = 0; i < this.#begunCount; i += 1) this.#since[this.#begun[i] ?? 0] = now;
     this.#begunCount = 0;
+    const before = this.counted;
     for (let i = 0; i < this.#endedCount && this.#schedule.isCounted(now); i += 1) {
       this.latency.record(Math.max(1, Math.round((now - (this.#ended[i] ?? 0)) * 1e6)));
       this.counted += 1;
@@ -59,5 +69,7 @@ export class RequestTimes {
       this.#schedule.counted(this.counted);
     }
     this.#endedCount = 0;
+    if (this.counted > before)
+      this.#perSecond.add(now - this.#schedule.begin, this.counted - before);
   }
 }

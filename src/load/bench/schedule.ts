@@ -11,22 +11,35 @@ export interface ScheduleOptions {
   readonly rate: number | undefined;
 }
 
-/** All times are those of `performance.now()`, milliseconds. */
+/** All times are those of `performance.now()`, milliseconds. Nothing counts before {@link start}. */
 export class Schedule {
-  /** When the warm-up ends. */
-  readonly begin: number;
-  readonly #end: number;
+  readonly #options: ScheduleOptions;
   readonly #requests: number;
   readonly #intervalMs: number;
-  #due: number;
+  #begin = Infinity;
+  #end = Infinity;
+  #due = Infinity;
   #isOver = false;
 
-  constructor({ warmUpMs, durationMs, requests, rate }: ScheduleOptions) {
-    this.#due = performance.now();
-    this.begin = this.#due + warmUpMs;
-    this.#end = this.begin + (durationMs ?? Infinity);
+  constructor(options: ScheduleOptions) {
+    const { requests, rate } = options;
+    this.#options = options;
     this.#requests = requests ?? Infinity;
     this.#intervalMs = rate === undefined ? 0 : 1000 / rate;
+  }
+
+  /** The first request is about to be submitted: the warm-up begins. Idempotent. */
+  start(): void {
+    if (this.#due !== Infinity) return;
+    const { warmUpMs, durationMs = Infinity } = this.#options;
+    this.#due = performance.now();
+    this.#begin = this.#due + warmUpMs;
+    this.#end = this.#begin + durationMs;
+  }
+
+  /** When the warm-up ends. */
+  get begin(): number {
+    return this.#begin;
   }
 
   /** Whether nothing is to be submitted any more. */
@@ -36,7 +49,7 @@ export class Schedule {
 
   /** Whether what completes now counts. */
   isCounted(now: number): boolean {
-    return now >= this.begin && now < this.#end && !this.#isOver;
+    return now >= this.#begin && now < this.#end && !this.#isOver;
   }
 
   counted(requests: number): void {

@@ -3,7 +3,7 @@ import { RING_MODES, type RingMode } from "../../../runtime/mode.ts";
 import type { Context } from "../../context.ts";
 import { checked, groupCommand } from "../../options.ts";
 import { parseChoice, parseDuration, parseInteger, parseSize } from "../../units.ts";
-import { reportingCommand } from "./reporting-command.ts";
+import { reportingCommand, stallTimeoutOption } from "./reporting-command.ts";
 
 const HELP = `
 What the device itself counted is reported, whatever the load says of itself. Without --load somebody
@@ -17,7 +17,7 @@ function measuredCommand(name: string, description: string) {
     .option("--socket <path>", "listen here; default: on a path of its own, for --load")
     .option("--load <command>", "start this load; {socket} in it stands for the path")
     .addOption(
-      new Option("--seconds <duration>", "how long to measure")
+      new Option("--runtime, --seconds <duration>", "how long to measure")
         .default(5000, "5s")
         .argParser(checked(parseDuration)),
     )
@@ -26,6 +26,7 @@ function measuredCommand(name: string, description: string) {
         .default(1000, "1s")
         .argParser(checked(parseDuration)),
     )
+    .addOption(stallTimeoutOption)
     .option("--workers", "serve each queue in a worker thread of its own")
     .addOption(
       new Option("--mode <mode>", `when queues are looked at: ${RING_MODES.join(", ")}`)

@@ -9,10 +9,10 @@ import type { Context } from "../../context.ts";
 import { wordsWithSocket } from "../../exec-backend.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
 import { withUserFile } from "../../files.ts";
-import { type Count, type CountResult, measureCount } from "./backend-count.ts";
+import { type Count, type CountOptions, type CountResult, measureCount } from "./backend-count.ts";
 import { displayCourse } from "./course.ts";
 import { describeEnvironment, Disturbances } from "./environment.ts";
-import { publish, type PublishOptions, readBaseline } from "./publish.ts";
+import { endOf, publish, publishEarlyEnd, type PublishOptions, readBaseline } from "./publish.ts";
 
 export interface BenchBackendOptions extends PublishOptions {
   readonly socket?: string | undefined;
@@ -21,6 +21,7 @@ export interface BenchBackendOptions extends PublishOptions {
   /** Milliseconds. */
   readonly seconds: number;
   readonly warmup: number;
+  readonly stallTimeout: number;
   readonly queues: number;
   readonly workers?: true | undefined;
   readonly mode: RingMode;
@@ -41,7 +42,8 @@ interface Counting {
 /**
  * Our back-end under somebody else's load, counted by the device.
  *
- * @throws {CommandError} the load failed, or ended before there was something to measure
+ * @throws {CommandError} the load failed, ended before there was something to measure, or sends
+ *   nothing any more
  */
 export async function benchBackend(
   type: "block" | "net",
@@ -49,16 +51,47 @@ export async function benchBackend(
   context: Context,
 ): Promise<void> {
   const { output, signal } = context;
-  const { queues, workers, mode, warmup, load } = options;
-  const baseline = readBaseline(options);
+  const { queues, workers, mode, warmup: warmUpMs, load, image, size } = options;
+  const workload = {
+    bench: `backend ${type}`,
+    options: {
+      queues,
+      workers: workers === true,
+      mode,
+      warmUpMs,
+      ...(type === "block" && { null: options.null === true, image: image !== undefined }),
+      ...(size !== undefined && { size }),
+    },
+  };
+  const baseline = readBaseline(options, workload);
   const words = load === undefined ? undefined : splitWords(load);
   const folder = makeRecordedFolder("bench");
   const socket = options.socket ?? `${folder.path}/backend.sock`;
   const disturbances = new Disturbances();
-  const course = displayCourse(context, type === "block" ? "IOPS" : "frames/s");
+  const reportOf = (result: CountResult): BenchReport => {
+    const { requests, bytes, seconds, perSecond, early } = result;
+    const rate = seconds > 0 ? requests / seconds : 0;
+    const warnings = disturbances.warnings();
+    if (early)
+      warnings.push("the load ended before --seconds: measured until its last request, to 20 ms");
+    return {
+      schemaVersion: 1,
+      ...workload,
+      target: load ?? socket,
+      ...endOf(result.failure, signal),
+      requests,
+      seconds,
+      ...(type === "block"
+        ? { iops: rate }
+        : { framesPerSecond: rate, bytesPerSecond: seconds > 0 ? bytes / seconds : 0 }),
+      perSecond,
+      environment: describeEnvironment(),
+      warnings,
+    };
+  };
   let counting: Counting | undefined;
   let server: BackendServer | undefined;
-  let result: CountResult;
+  let report: BenchReport;
   try {
     const filled = words && wordsWithSocket(words, socket);
     counting = type === "block" ? countingBlock(options) : countingNet(queues);
@@ -72,45 +105,44 @@ export async function benchBackend(
     if (program === undefined) output.note(`listening on ${socket}; waiting for a front-end`);
     await using running =
       program === undefined ? undefined : await ManagedProcess.spawn(program, args);
-    result = await measureCount(counting.count, {
-      warmUpMs: warmup,
+    const result = await measureCount(counting.count, {
+      warmUpMs,
       durationMs: options.seconds,
       signal,
       isOver: () => running?.exit !== undefined,
-      onSecond: course.onSecond,
+      // Without --load another person starts the front-end, whenever they want to.
+      stallMs: running && options.stallTimeout,
+      ...displayCount(type, options, context),
     });
+    report = publishEarlyEnd(reportOf(result), result.failure, options, context);
     expectLoad(running, result);
   } finally {
     server?.close();
     counting?.close();
     folder.remove();
   }
-  const { requests, bytes, seconds, early } = result;
-  const rate = requests / seconds;
-  const warnings = disturbances.warnings();
-  if (early)
-    warnings.push("the load ended before --seconds: measured until its last request, to 20 ms");
-  const report: BenchReport = {
-    schemaVersion: 1,
-    bench: `backend ${type}`,
-    target: load ?? socket,
-    options: {
-      queues,
-      workers: workers === true,
-      mode,
-      warmUpMs: warmup,
-      ...(type === "block" && { null: options.null === true }),
-    },
-    requests,
-    seconds,
-    ...(type === "block"
-      ? { iops: rate }
-      : { framesPerSecond: rate, bytesPerSecond: bytes / seconds }),
-    perSecond: course.perSecond,
-    environment: describeEnvironment(),
-    warnings,
-  };
   publish(report, options, baseline, context);
+}
+
+function displayCount(
+  type: "block" | "net",
+  { warmup: warmUpMs, seconds: durationMs }: BenchBackendOptions,
+  context: Context,
+): Pick<CountOptions, "onStart" | "onLook"> {
+  const [noun, unit] = type === "block" ? ["request", "IOPS"] : ["frame", "frames/s"];
+  const display = { noun, unit, warmUpMs, durationMs, stallMs: undefined };
+  const course = displayCourse(context, display);
+  let isWaiting = true;
+  return {
+    onStart: () => {
+      isWaiting = false;
+      course.onStart();
+    },
+    onLook: (completed, idleMs) => {
+      if (isWaiting) context.output.progress(() => `waiting for the first ${noun}`);
+      else course.onProgress({ completed, idleMs });
+    },
+  };
 }
 
 function expectLoad(running: ManagedProcess | undefined, { requests }: CountResult): void {

@@ -1,15 +1,22 @@
 import { randomInt } from "node:crypto";
 import { counted, UsageError } from "../../../base/index.ts";
 import { SECTOR_SIZE } from "../../../devices/block/index.ts";
-import { type BlockWorkload, type LoadResult, runBlockBench } from "../../../load/index.ts";
+import {
+  type BlockWorkload,
+  isMixed,
+  type LoadResult,
+  READ_PERCENT,
+  runBlockBench,
+} from "../../../load/index.ts";
 import { type BenchReport, percentileCurve, summarizeLatency } from "../../../report/index.ts";
 import type { RingMode } from "../../../runtime/index.ts";
 import { type ConnectOptions, connectClient } from "../../connect-client.ts";
 import type { Context } from "../../context.ts";
 import { type ExecOptions, targetName, withBackend } from "../../exec-backend.ts";
+import { CommandError, ExitCode } from "../../exit-code.ts";
 import { displayCourse } from "./course.ts";
 import { describeEnvironment, Disturbances } from "./environment.ts";
-import { publish, type PublishOptions, readBaseline } from "./publish.ts";
+import { endOf, publish, publishEarlyEnd, type PublishOptions, readBaseline } from "./publish.ts";
 
 export interface BenchBlockOptions extends ConnectOptions, PublishOptions, ExecOptions {
   readonly rw: BlockWorkload;
@@ -22,6 +29,9 @@ export interface BenchBlockOptions extends ConnectOptions, PublishOptions, ExecO
   readonly warmup: number;
   readonly completion: RingMode;
   readonly verify?: true | undefined;
+  readonly rwmixread?: number | undefined;
+  /** Milliseconds. */
+  readonly stallTimeout: number;
   readonly rate?: number | undefined;
   readonly size?: number | undefined;
   readonly seed?: number | undefined;
@@ -30,8 +40,6 @@ export interface BenchBlockOptions extends ConnectOptions, PublishOptions, ExecO
 
 /** Milliseconds, where neither seconds nor requests are told. */
 const DEFAULT_DURATION_MS = 5000;
-/** How long nothing at all may complete. */
-const STALL_MS = 30_000;
 
 export async function benchBlock(
   socket: string | undefined,
@@ -39,62 +47,67 @@ export async function benchBlock(
   context: Context,
 ): Promise<void> {
   expectSense(options);
-  const baseline = readBaseline(options);
-  const { rw, blockSize, depth, queues, threads, completion, requests, rate, size } = options;
-  const durationMs = options.seconds ?? (requests === undefined ? DEFAULT_DURATION_MS : undefined);
+  const { rw, blockSize, requests, stallTimeout: stallMs, warmup: warmUpMs } = options;
   const seed = options.seed ?? randomInt(2 ** 31);
+  const workload = { bench: "block", options: optionsOf(options, seed) };
+  const baseline = readBaseline(options, workload);
+  const readPercent = options.rwmixread ?? READ_PERCENT[rw];
+  const durationMs = options.seconds ?? (requests === undefined ? DEFAULT_DURATION_MS : undefined);
   const disturbances = new Disturbances();
-  const course = displayCourse(context, "IOPS");
+  const display = { noun: "request", unit: "IOPS", warmUpMs, durationMs, stallMs };
+  const course = displayCourse(context, display);
   const load = async (path: string): Promise<LoadResult> =>
     runBlockBench({
+      ...options,
       connect: async (more) => connectClient(path, options, context, "block", more),
       workload: rw,
+      readPercent,
       blockBytes: blockSize,
-      depth,
-      queues,
-      threads,
-      completion,
-      warmUpMs: options.warmup,
+      warmUpMs,
       durationMs,
-      requests,
-      rate,
-      size,
       seed,
       verify: options.verify === true,
       overwrite: options.overwrite === true,
       signal: context.signal,
-      stallMs: STALL_MS,
-      onStart: course.onStart,
-      onSecond: course.onSecond,
+      stallMs,
+      ...course,
     });
-  const result = await withBackend(socket, options, context, async (backend) =>
-    course.watch(load(backend.socket)),
-  );
-  const iops = result.seconds > 0 ? result.requests / result.seconds : 0;
-  const warnings = disturbances.warnings();
-  if (result.requests < 1000) warnings.push(`only ${counted(result.requests, "request")} counted`);
-  if (!options.verify) warnings.push("the data that was read was not looked at (--verify)");
-  const report: BenchReport = {
-    schemaVersion: 1,
-    bench: "block",
-    target: targetName(socket, options),
-    options: optionsOf(options, seed),
-    requests: result.requests,
-    seconds: result.seconds,
-    iops,
-    bytesPerSecond: iops * blockSize,
-    ...(result.requests > 0 && {
-      latencyUs: summarizeLatency(result.latency),
-      percentiles: percentileCurve(result.latency),
-    }),
-    perSecond: course.perSecond,
-    environment: describeEnvironment(),
-    warnings,
+  const reportOf = (result: LoadResult): BenchReport => {
+    const iops = result.seconds > 0 ? result.requests / result.seconds : 0;
+    const warnings = disturbances.warnings();
+    if (result.requests < 1000)
+      warnings.push(`only ${counted(result.requests, "request")} counted`);
+    if (readPercent > 0 && !options.verify)
+      warnings.push("the data that was read was not looked at (--verify)");
+    return {
+      schemaVersion: 1,
+      ...workload,
+      target: targetName(socket, options),
+      ...endOf(result.failure, context.signal),
+      requests: result.requests,
+      seconds: result.seconds,
+      iops,
+      bytesPerSecond: iops * blockSize,
+      ...(result.requests > 0 && {
+        latencyUs: summarizeLatency(result.latency),
+        percentiles: percentileCurve(result.latency),
+      }),
+      perSecond: result.perSecond,
+      environment: describeEnvironment(),
+      warnings,
+    };
   };
+  const report = await withBackend(socket, options, context, async (backend) => {
+    const result = await course.watch(load(backend.socket));
+    return publishEarlyEnd(reportOf(result), result.failure, options, context);
+  });
   publish(report, options, baseline, context);
+  if (report.requests === 0)
+    throw new CommandError(ExitCode.Failed, "no request completed after the warm-up");
 }
 
-function expectSense({ blockSize, threads, queues, seconds, requests }: BenchBlockOptions): void {
+function expectSense(options: BenchBlockOptions): void {
+  const { blockSize, threads, queues, seconds, requests, rw, rwmixread } = options;
   if (blockSize % SECTOR_SIZE !== 0 || blockSize === 0)
     throw new UsageError(`expected --block-size as a multiple of ${SECTOR_SIZE}, got ${blockSize}`);
   if (threads > queues)
@@ -102,13 +115,17 @@ function expectSense({ blockSize, threads, queues, seconds, requests }: BenchBlo
       `expected at most one thread a queue (${queues}), got --threads ${threads}`,
     );
   if (seconds !== undefined && requests !== undefined)
-    throw new UsageError("expected --seconds or --requests, got both");
+    throw new UsageError("--seconds and --requests cannot be combined");
+  if (rwmixread !== undefined && !isMixed(rw))
+    throw new UsageError(`--rwmixread cannot be combined with --rw ${rw}, which does only one`);
 }
 
 function optionsOf(options: BenchBlockOptions, seed: number): BenchReport["options"] {
-  const { rw, blockSize, depth, queues, threads, completion, warmup, rate } = options;
+  const { rw, rwmixread, blockSize, depth, queues, threads, completion, warmup } = options;
+  const { rate, size } = options;
   return {
     rw,
+    ...(isMixed(rw) && { readPercent: rwmixread ?? READ_PERCENT[rw] }),
     blockSize,
     depth,
     queues,
@@ -117,7 +134,9 @@ function optionsOf(options: BenchBlockOptions, seed: number): BenchReport["optio
     warmUpMs: warmup,
     seed,
     packed: options.packed === true,
+    inOrder: options.inOrder === true,
     verify: options.verify === true,
     ...(rate !== undefined && { rate }),
+    ...(size !== undefined && { size }),
   };
 }

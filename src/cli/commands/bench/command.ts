@@ -4,7 +4,7 @@ import { RING_MODES } from "../../../runtime/mode.ts";
 import type { Context } from "../../context.ts";
 import { checked, groupCommand, strictOption, timeoutOption } from "../../options.ts";
 import { backendCommand } from "./backend-command.ts";
-import { reportingCommand } from "./reporting-command.ts";
+import { reportingCommand, stallTimeoutOption } from "./reporting-command.ts";
 import { compareCommand } from "./compare-command.ts";
 import { parseChoice, parseDuration, parseInteger, parseSize } from "../../units.ts";
 
@@ -20,7 +20,11 @@ const count = (most: number) => checked(parseInteger(1, most));
 function loadCommand(name: string, description: string) {
   return reportingCommand(name, description)
     .addOption(timeoutOption)
-    .option("--seconds <duration>", "how long to measure; default 5s", checked(parseDuration))
+    .option(
+      "--runtime, --seconds <duration>",
+      "how long to measure; default 5s",
+      checked(parseDuration),
+    )
     .addOption(
       new Option("--warmup <duration>", "how long to go on before anything counts")
         .default(1000, "1s")
@@ -44,6 +48,7 @@ function loadCommand(name: string, description: string) {
     .option("--packed", "use packed rings where they are offered")
     .option("--in-order", "have requests completed in their order where that is offered")
     .option("--listen", "make the socket and wait for the back-end to connect")
+    .addOption(stallTimeoutOption)
     .addOption(strictOption);
 }
 
@@ -52,24 +57,33 @@ export function addBenchCommand(program: Command, context: Context): void {
     .argument("[socket]", "path of the back-end's socket")
     .option(...EXEC)
     .addOption(
-      new Option("--rw <what>", `what is done: ${BLOCK_WORKLOADS.join(", ")} (7 reads to 3 writes)`)
+      new Option(
+        "--rw <what>",
+        `what is done: ${BLOCK_WORKLOADS.join(", ")} (randrw with 70 % reads)`,
+      )
         .default("randread" as const)
         .argParser(checked(parseChoice(BLOCK_WORKLOADS))),
     )
     .addOption(
-      new Option("--block-size <bytes>", "bytes of each request")
+      new Option(
+        "--rwmixread <percent>",
+        "share of reads of rw, randrw and mix; default 50, of mix 70",
+      ).argParser(checked(parseInteger(0, 100))),
+    )
+    .addOption(
+      new Option("--bs, --block-size <bytes>", "bytes of each request")
         .default(4096, "4K")
         .argParser(checked(parseSize)),
     )
     .addOption(
-      new Option("--depth <number>", "requests in flight on each queue")
+      new Option("--iodepth, --depth <number>", "requests in flight on each queue")
         .default(16, "16")
         .argParser(count(10_922)),
     )
     .option("--requests <number>", "how many instead of how long", count(2 ** 31 - 1))
     .option("--rate <number>", "requests a second; default: all it can", count(2 ** 31 - 1))
     .option("--size <bytes>", "how much of the device, from its beginning", checked(parseSize))
-    .option("--verify", "write a pattern first, and compare what is read with it")
+    .option("--verify", "write a pattern first, and compare what is read with it; read writes back")
     .option("--overwrite", "write over a device that is not blank")
     .option(
       "--seed <number>",
@@ -98,7 +112,7 @@ export function addBenchCommand(program: Command, context: Context): void {
     )
     .addOption(
       new Option(
-        "--depth <number>",
+        "--iodepth, --depth <number>",
         "frames in flight on each ring (default: as many as fit)",
       ).argParser(count(32_768)),
     )
@@ -132,6 +146,7 @@ export function addBenchCommand(program: Command, context: Context): void {
         .argParser(count(2 ** 31 - 1)),
     )
     .addOption(timeoutOption)
+    .addOption(stallTimeoutOption)
     .action(async (socket, options) =>
       (await import("./connect.ts")).benchConnect(socket, options, context),
     );

@@ -25,7 +25,7 @@ export function compareCommand(context: Context) {
         .argParser(checked(parseInteger(1, 1000))),
     )
     .addOption(
-      new Option("--seconds <duration>", "how long a sample is measured")
+      new Option("--runtime, --seconds <duration>", "how long a sample is measured")
         .default(2000, "2s")
         .argParser(checked(parseDuration)),
     )

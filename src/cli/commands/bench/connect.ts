@@ -1,16 +1,19 @@
 import { createHistogram } from "node:perf_hooks";
 import { counted } from "../../../base/index.ts";
-import { CONNECTION_PHASES, timeConnection } from "../../../load/index.ts";
+import { PerSecond } from "../../../load/bench/per-second.ts";
+import { CONNECTION_PHASES, type ConnectionTiming, timeConnection } from "../../../load/index.ts";
 import { type BenchReport, percentileCurve, summarizeLatency } from "../../../report/index.ts";
 import type { Context } from "../../context.ts";
+import { CommandError, ExitCode } from "../../exit-code.ts";
 import { type ExecOptions, targetName, withBackend } from "../../exec-backend.ts";
 import { describeEnvironment, Disturbances } from "./environment.ts";
-import { publish, type PublishOptions, readBaseline } from "./publish.ts";
+import { endOf, publish, publishEarlyEnd, type PublishOptions, readBaseline } from "./publish.ts";
 
 export interface BenchConnectOptions extends PublishOptions, ExecOptions {
   readonly requests: number;
   /** Milliseconds. */
   readonly timeout: number;
+  readonly stallTimeout: number;
 }
 
 /** Sessions that are not counted: the program is compiled meanwhile. */
@@ -22,38 +25,65 @@ export async function benchConnect(
   context: Context,
 ): Promise<void> {
   const { signal, output } = context;
-  const baseline = readBaseline(options);
+  const workload = { bench: "connect", options: { requests: options.requests } };
+  const baseline = readBaseline(options, workload);
   const disturbances = new Disturbances();
-  const wait = { signal, timeoutMs: options.timeout };
+  const wait = { signal, timeoutMs: options.timeout, stallMs: options.stallTimeout };
   const phases = CONNECTION_PHASES.map((phase) => ({ phase, histogram: createHistogram() }));
   const setUp = createHistogram();
-  const seconds = await withBackend(socket, options, context, async (backend) => {
-    for (let i = 0; i < WARM_UP; i += 1) await timeConnection(backend.socket, wait);
-    const start = performance.now();
-    for (let i = 0; i < options.requests; i += 1) {
-      const timing = await timeConnection(backend.socket, wait);
+  const perSecond = new PerSecond(undefined);
+  let [sessions, begun, start] = [0, 0, performance.now()];
+  const session = async (path: string): Promise<ConnectionTiming> => {
+    begun += 1;
+    output.progress(() => `${begun} of ${counted(WARM_UP + options.requests, "session")}`);
+    return timeConnection(path, wait);
+  };
+  const measure = async (path: string): Promise<void> => {
+    for (let i = 0; i < WARM_UP; i += 1) await session(path);
+    start = performance.now();
+    while (sessions < options.requests) {
+      const timing = await session(path);
       for (const { phase, histogram } of phases) histogram.record(Math.max(1, timing[phase]));
       setUp.record(Math.max(1, timing.setUp));
-      output.progress(() => `${i + 1} of ${counted(options.requests, "session")}`);
+      sessions += 1;
+      perSecond.add(performance.now() - start, 1);
     }
-    return (performance.now() - start) / 1000;
-  });
-  const report: BenchReport = {
-    schemaVersion: 1,
-    bench: "connect",
-    target: targetName(socket, options),
-    options: { requests: options.requests },
-    requests: options.requests,
-    seconds,
-    sessionsPerSecond: options.requests / seconds,
-    phasesUs: Object.fromEntries(
-      phases.map(({ phase, histogram }) => [phase, summarizeLatency(histogram)]),
-    ),
-    latencyUs: summarizeLatency(setUp),
-    percentiles: percentileCurve(setUp),
-    perSecond: [],
-    environment: describeEnvironment(),
-    warnings: disturbances.warnings(),
   };
+  const reportOf = (failure: unknown): BenchReport => {
+    const seconds = sessions === 0 ? 0 : (performance.now() - start) / 1000;
+    return {
+      schemaVersion: 1,
+      ...workload,
+      target: targetName(socket, options),
+      ...endOf(failure, signal),
+      requests: sessions,
+      seconds,
+      sessionsPerSecond: seconds === 0 ? 0 : sessions / seconds,
+      ...(sessions > 0 && {
+        phasesUs: Object.fromEntries(
+          phases.map(({ phase, histogram }) => [phase, summarizeLatency(histogram)]),
+        ),
+        latencyUs: summarizeLatency(setUp),
+        percentiles: percentileCurve(setUp),
+      }),
+      perSecond: perSecond.counts,
+      environment: describeEnvironment(),
+      warnings: disturbances.warnings(),
+    };
+  };
+  const report = await withBackend(socket, options, context, async (backend) => {
+    try {
+      await measure(backend.socket);
+      return reportOf(undefined);
+    } catch (error) {
+      // Before the first session the target has not been reached yet.
+      if (begun <= 1) throw error;
+      const message = error instanceof Error ? error.message : String(error);
+      const failure = new CommandError(ExitCode.Failed, `session ${begun}: ${message}`, {
+        cause: error,
+      });
+      return publishEarlyEnd(reportOf(failure), failure, options, context);
+    }
+  });
   publish(report, options, baseline, context);
 }

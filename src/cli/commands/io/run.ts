@@ -1,13 +1,8 @@
 import { readFileSync } from "node:fs";
 import { randomInt } from "node:crypto";
-import { UsageError, type WaitOptions } from "../../../base/index.ts";
+import { StalledError, UsageError, type WaitOptions } from "../../../base/index.ts";
 import { BLOCK_DRIVER_FEATURES, BlockDriver, SECTOR_SIZE } from "../../../devices/block/index.ts";
-import {
-  MismatchError,
-  StalledError,
-  verifyBlock,
-  type VerifyResult,
-} from "../../../load/index.ts";
+import { MismatchError, verifyBlock, type VerifyResult } from "../../../load/index.ts";
 import type { Completion } from "../../../runtime/index.ts";
 import { connectClient } from "../../connect-client.ts";
 import type { Context } from "../../context.ts";
