@@ -222,7 +222,10 @@ test("the source imports no package that is not installed with this one", () => 
     dependencies: Record<string, string>;
   };
   const imported = new Set(readTree("src").flatMap(packagesOf));
-  assert.deepEqual([...imported], Object.keys(dependencies));
+  assert.deepEqual(
+    [...imported].filter((name) => !Object.hasOwn(dependencies, name)),
+    [],
+  );
 });
 
 test("every file of src stands in a room of the law", () => {
