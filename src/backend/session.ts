@@ -130,6 +130,8 @@ export class BackendSession {
   readonly #vrings: Vring[] = [];
   /** Whether a ring that is made now is enabled: SET_FEATURES without PROTOCOL_FEATURES came. */
   #enabledAtStart = false;
+  /** Faults of the front-end or its driver that were reported: each is served from then on. */
+  readonly #tolerated = new Set<string>();
   #configChangeDue = false;
   #inflight: InflightRegion | undefined;
   readonly #ended = new Deferred<void>();
@@ -291,6 +293,20 @@ export class BackendSession {
   async resetOwner(): Promise<void> {
     const isReset = !this.#enabledAtStart && this.vrings.every(({ enabled }) => !enabled);
     await (isReset ? this.reset() : this.setAllEnabled(false));
+  }
+
+  /**
+   * The front-end or its driver breaks a rule in a way that cannot be misunderstood. Lenient: reports
+   * that once a session. Strict: false, and the caller refuses it.
+   *
+   * @param fault one of a fixed set of sentences
+   */
+  tolerates(fault: string): boolean {
+    const isStrict = this.#options.strictness === "strict";
+    if (isStrict || !this.#tolerated.has(fault))
+      this.report(new ProtocolError(isStrict ? fault : `${fault}; served all the same`));
+    this.#tolerated.add(fault);
+    return !isStrict;
   }
 
   /** Stops all rings and puts the device back to its beginning. */

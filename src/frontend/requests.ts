@@ -212,6 +212,22 @@ export class FrontendRequests {
     return reply.data;
   }
 
+  /**
+   * VHOST_USER_GET_CONFIG from the start: as many bytes as the back-end gives.
+   *
+   * @param sizes to ask for, largest first: many back-ends refuse more than they have
+   * @throws as {@link getConfig}, where it refuses all of them
+   */
+  async getLargestConfig(sizes: readonly number[], o?: CallOptions): Promise<Uint8Array> {
+    const [size = 0, ...smaller] = sizes;
+    try {
+      return await this.getConfig(0, size, o);
+    } catch (error) {
+      if (smaller.length === 0 || !(error instanceof RemoteError)) throw error;
+      return this.getLargestConfig(smaller, o);
+    }
+  }
+
   /** VHOST_USER_SET_CONFIG. @param flags 0 the driver writes, 1 migration */
   async setConfig(offset: number, data: Uint8Array, flags = 0, o?: CallOptions): Promise<void> {
     return this.call(FrontendRequest.SetConfig, { offset, flags, data }, o);

@@ -1,5 +1,5 @@
 import { RemoteError, type WaitOptions } from "../base/index.ts";
-import { BLOCK_CONFIG_SIZE, decodeBlockConfig } from "../devices/block/config.ts";
+import { BLOCK_CONFIG_SIZES, decodeBlockConfig } from "../devices/block/config.ts";
 import {
   decodeFsConfig,
   FS_CONFIG_SIZE,
@@ -12,7 +12,7 @@ type Decode = (bytes: Uint8Array) => Record<string, unknown>;
 
 /** Sizes to ask for, largest first: a device refuses more than it has. */
 const SPACES: Partial<Record<DeviceName, { sizes: readonly number[]; decode: Decode }>> = {
-  block: { sizes: [BLOCK_CONFIG_SIZE, 36, 8], decode: block },
+  block: { sizes: BLOCK_CONFIG_SIZES, decode: block },
   net: { sizes: [24, 17, 12, 10, 8, 6], decode: net },
   fs: { sizes: [FS_CONFIG_SIZE_NOTIFICATION, FS_CONFIG_SIZE], decode: fs },
   vsock: { sizes: [8], decode: (bytes) => ({ guestCid: view(bytes).getBigUint64(0, true) }) },
@@ -26,14 +26,12 @@ export async function probeConfig(
 ): Promise<Record<string, unknown> | null> {
   const space = device === null ? undefined : SPACES[device];
   if (space === undefined) return null;
-  for (const size of space.sizes) {
-    try {
-      return space.decode(await requests.getConfig(0, size, wait));
-    } catch (error) {
-      if (!(error instanceof RemoteError)) throw error;
-    }
+  try {
+    return space.decode(await requests.getLargestConfig(space.sizes, wait));
+  } catch (error) {
+    if (!(error instanceof RemoteError)) throw error;
+    return null;
   }
-  return null;
 }
 
 function block(bytes: Uint8Array): Record<string, unknown> {

@@ -2,10 +2,13 @@ import assert from "node:assert/strict";
 import { chmodSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { BackendServer } from "../../src/backend/index.ts";
+import { BlockDevice, BlockStorage } from "../../src/devices/block/index.ts";
 import type { ConformanceReport } from "../../src/report/index.ts";
 import { type JsonSchema, schemaFaults } from "../support/json-schema.ts";
 import { packageRoot } from "../support/package-root.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
+import { shortConfig } from "../native/support/short-config.ts";
 import { commandPath, Workspace } from "./support/index.ts";
 
 guardLeaks();
@@ -45,6 +48,40 @@ test("our disk and our network card pass --strict, by --exec and by their socket
   const { socket } = await workspace.serve([], "net.sock", "net");
   const net = await workspace.run(["conform", socket, "--device", "net", "--strict", "-q"]);
   assert.equal(net.code, 0, net.stdout);
+});
+
+test("io, bench and conform go on with a back-end whose configuration space is short", async (t) => {
+  const workspace = new Workspace(t);
+  const storage = BlockStorage.memory(1 << 20);
+  const socket = workspace.path("short.sock");
+  const server = await BackendServer.listen(socket, {
+    device: () => new BlockDevice({ storage }),
+    ...shortConfig(24),
+  });
+  t.after(() => {
+    server.close();
+    storage.close();
+  });
+  const commands = [
+    ["io", "block", "verify", socket, "--overwrite", "--depth", "4", "--completion", "event"],
+    ["bench", "block", socket, "--overwrite", "--requests", "10", "--warmup", "1ms"],
+    [
+      "conform",
+      socket,
+      "--device",
+      "block",
+      "--strict",
+      "--only",
+      "config/1",
+      "config/3",
+      "blk/2",
+      "-q",
+    ],
+  ];
+  for (const command of commands) {
+    const { code, stderr, stdout } = await workspace.run(command);
+    assert.equal(code, 0, `${command.join(" ")}: ${stderr}${stdout}`);
+  }
 });
 
 test("a fault fails, with the exchange, the files, and the line that repeats it", async (t) => {

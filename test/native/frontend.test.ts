@@ -16,6 +16,7 @@ import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../src/proto
 import { SocketServer } from "../../src/transport/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { temporaryFolder } from "./support/folder.ts";
+import { shortConfig } from "./support/short-config.ts";
 import { connectDisk, pattern, serveDisk, SMALL, until } from "./support/session.ts";
 
 guardLeaks();
@@ -162,16 +163,16 @@ test("works without protocol features at all, and without acknowledgements", asy
   await assert.rejects(BlockDriver.start(plain, SMALL), NegotiationError);
 });
 
-test("reads of the configuration beyond its end are refused, by name", async (t) => {
-  const served = await serveDisk(t);
+test("a configuration that the back-end refuses is refused by name", async (t) => {
+  const served = await serveDisk(t, (options) => ({ ...options, ...shortConfig(60) }));
   const client = await connectDisk(t, served);
   assert.equal((await client.requests.getConfig(56, 4)).length, 4);
-  await assert.rejects(
-    client.requests.getConfig(0, 100),
-    (error) =>
-      error instanceof RemoteError &&
-      /expected 100 bytes at offset 0, the peer refused/.test(error.message),
-  );
+  const refused = (error: unknown): boolean =>
+    error instanceof RemoteError &&
+    /expected 100 bytes at offset 0, the peer refused/.test(error.message);
+  await assert.rejects(client.requests.getConfig(0, 100), refused);
+  await assert.rejects(client.requests.getLargestConfig([200, 100]), refused);
+  assert.equal((await client.requests.getLargestConfig([100, 8])).length, 8);
   await assert.rejects(client.requests.setConfig(0, Uint8Array.of(1, 2, 3)), RemoteError);
 });
 

@@ -1,7 +1,13 @@
 import { counted, ProtocolError, StateError } from "../../base/index.ts";
 import { type Config, ConfigFlags, FrontendRequest } from "../../protocol/index.ts";
 import type { RequestHandler } from "../../session/index.ts";
+import type { DeviceConfig } from "../device.ts";
 import type { BackendSession } from "../session.ts";
+
+/** Where a message carries offsets and sizes, they have 32 bits. */
+const OFFSETS = 2 ** 32;
+/** Cloud Hypervisor before 2026 asks with these for the space from its start. */
+const QUIRK = { offset: 0x100, flags: 1 } as const;
 
 /** The device's configuration space. */
 export function answerConfig(
@@ -12,11 +18,18 @@ export function answerConfig(
   on(FrontendRequest.GetConfig, (payload) => {
     const { offset, flags, data } = payload as Config;
     // The empty reply is how the specification has a back-end refuse.
-    if (config === undefined || data.length === 0 || offset + data.length > config.size)
+    if (config === undefined || data.length === 0 || offset + data.length > OFFSETS)
       return undefined;
-    const bytes = new Uint8Array(data.length);
-    config.read(offset, bytes);
-    return { offset, flags, data: bytes };
+    const isQuirk = offset === QUIRK.offset && flags === QUIRK.flags;
+    if (
+      isQuirk &&
+      !session.tolerates(
+        "VHOST_USER_GET_CONFIG at offset 0x100 with flags 1: the front-end means offset 0, as Cloud " +
+          "Hypervisor before 2026 does",
+      )
+    )
+      return undefined;
+    return { offset, flags, data: readConfig(config, isQuirk ? 0 : offset, data.length) };
   });
   on(FrontendRequest.SetConfig, (payload) => {
     const { offset, flags, data } = payload as Config;
@@ -32,4 +45,12 @@ export function answerConfig(
       `VHOST_USER_SET_CONFIG: a read-only field lies in the ${counted(data.length, "byte")} at ${offset}`,
     );
   });
+}
+
+/** What the space has in a range, and zeroes behind its end: OpenVMM always asks for 256 bytes. */
+function readConfig(config: DeviceConfig, offset: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  const within = Math.min(length, config.size - offset);
+  if (within > 0) config.read(offset, bytes.subarray(0, within));
+  return bytes;
 }

@@ -15,6 +15,8 @@
  * | 48:9 | max_write_zeroes_sectors, max_write_zeroes_seg, write_zeroes_may_unmap u8 | WRITE_ZEROES |
  */
 export const BLOCK_CONFIG_SIZE = 60;
+/** Sizes that back-ends give, largest first: with num_queues, without topology, the capacity. */
+export const BLOCK_CONFIG_SIZES: readonly number[] = [BLOCK_CONFIG_SIZE, 36, 24, 8];
 
 /** Fields behind the end of what the device gave are 0. */
 export interface BlockConfig {

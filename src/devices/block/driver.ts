@@ -10,7 +10,7 @@ import {
 } from "../../base/index.ts";
 import { type Client } from "../../frontend/index.ts";
 import type { Completion } from "../../runtime/index.ts";
-import { BLOCK_CONFIG_SIZE, type BlockConfig, decodeBlockConfig } from "./config.ts";
+import { BLOCK_CONFIG_SIZES, type BlockConfig, decodeBlockConfig } from "./config.ts";
 import {
   BlockFeature,
   BlockRequest,
@@ -87,7 +87,8 @@ export class BlockDriver {
   static async start(client: Client, options: BlockDriverOptions = {}): Promise<BlockDriver> {
     const config = await readBlockConfig(client);
     const { queues: count = 1, depth = 16, completion = "event" } = options;
-    const available = (client.features & BlockFeature.Mq) === 0n ? 1 : config.numQueues;
+    const available =
+      (client.features & BlockFeature.Mq) === 0n ? 1 : Math.max(1, config.numQueues);
     if (!(count >= 1) || count > available) {
       throw new UsageError(
         `expected ${countedRange(1, available, "queue")}, which the device has, got ${count}`,
@@ -319,7 +320,7 @@ export class BlockDriver {
   }
 }
 
-/** The configuration space: QEMU 7.2's daemon has 60 bytes and refuses to give more. */
+/** The configuration space, as much of it as the back-end gives. */
 async function readBlockConfig(client: Client): Promise<BlockConfig> {
-  return decodeBlockConfig(await client.requests.getConfig(0, BLOCK_CONFIG_SIZE));
+  return decodeBlockConfig(await client.requests.getLargestConfig(BLOCK_CONFIG_SIZES));
 }

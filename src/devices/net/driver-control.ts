@@ -9,7 +9,7 @@ import {
   ControlClass,
   controlRing,
   MacCommand,
-  NET_CONFIG_BYTES,
+  NET_CONFIG_SIZES,
   type ReceiveMode,
 } from "./control.ts";
 import { NetFeature } from "./layout.ts";
@@ -130,12 +130,13 @@ export class DriverControl {
  * @throws {NegotiationError} VHOST_USER_PROTOCOL_F_CONFIG is not in use
  */
 export async function readNetConfig(client: Client): Promise<NetConfig> {
-  const bytes = await client.requests.getConfig(0, NET_CONFIG_BYTES);
+  const bytes = await client.requests.getLargestConfig(NET_CONFIG_SIZES);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const isMulti = (client.features & NetFeature.Mq) !== 0n;
   return {
     mac: Array.from(bytes.subarray(0, 6), (byte) => byte.toString(16).padStart(2, "0")).join(":"),
-    linkUp: (view.getUint16(6, true) & 1) !== 0,
-    maxQueuePairs: isMulti ? view.getUint16(8, true) : 1,
+    // A device without the field has its link up (VIRTIO 5.1.4.2).
+    linkUp: bytes.length < 8 || (view.getUint16(6, true) & 1) !== 0,
+    maxQueuePairs: isMulti && bytes.length >= 10 ? view.getUint16(8, true) : 1,
   };
 }

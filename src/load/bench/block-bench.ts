@@ -2,7 +2,7 @@ import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
 import { counted, countedRange, DeviceError, UsageError } from "../../base/index.ts";
 import {
   BLOCK_DRIVER_FEATURES,
-  BLOCK_CONFIG_SIZE,
+  BLOCK_CONFIG_SIZES,
   BlockDriver,
   BlockFeature,
   decodeBlockConfig,
@@ -165,9 +165,9 @@ function specOf(
 /** Returns the bytes to work on. */
 async function expectDevice(client: Client, options: BlockBenchOptions): Promise<number> {
   const { queues, blockBytes, readPercent } = options;
-  const config = decodeBlockConfig(await client.requests.getConfig(0, BLOCK_CONFIG_SIZE));
+  const config = decodeBlockConfig(await client.requests.getLargestConfig(BLOCK_CONFIG_SIZES));
   const capacity = Number(config.capacity) * SECTOR_SIZE;
-  const available = (client.features & BlockFeature.Mq) === 0n ? 1 : config.numQueues;
+  const available = (client.features & BlockFeature.Mq) === 0n ? 1 : Math.max(1, config.numQueues);
   if (queues > available)
     throw new UsageError(
       `expected ${countedRange(1, available, "queue")}, which the device has, got ${queues}`,

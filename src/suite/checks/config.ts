@@ -20,8 +20,9 @@ export const config: readonly Check[] = [
     section: GET,
     needs: NEEDS,
     async run(t) {
-      const { size } = configShape(t);
-      const answer = await askConfig(await t.neg(), 0, size);
+      const session = await t.neg();
+      const { size } = await configShape(t, session);
+      const answer = await askConfig(session, 0, size);
       if (answer === "closed") return t.fail("GET_CONFIG", "an answer", "a close");
       t.expect("offset and size", [answer.offset, answer.size], [0, size]);
       t.expect("bytes", answer.data.length, size);
@@ -34,8 +35,8 @@ export const config: readonly Check[] = [
     section: GET,
     needs: NEEDS,
     async run(t) {
-      const { size } = configShape(t);
       const session = await t.neg();
+      const { size } = await configShape(t, session);
       const first = await askConfig(session, 0, size);
       const second = await askConfig(session, 0, size, new Uint8Array(size).fill(0xff));
       t.expect("the second answer", second, first);
@@ -48,8 +49,8 @@ export const config: readonly Check[] = [
     section: SPACE,
     needs: NEEDS,
     async run(t) {
-      const { size, fields } = configShape(t);
       const session = await t.neg();
+      const { size, fields } = await configShape(t, session);
       const whole = await readConfig(t, session, 0, size);
       for (const [i, offset] of fields.entries()) {
         const end = fields[i + 1] ?? size;
@@ -65,8 +66,8 @@ export const config: readonly Check[] = [
     section: SPACE,
     needs: NEEDS,
     async run(t) {
-      const { size } = configShape(t);
       const session = await t.neg();
+      const { size } = await configShape(t, session);
       const whole = await readConfig(t, session, 0, size);
       for (let at = 0; at < size; at += 1) {
         const byte = await readConfig(t, session, at, 1);
@@ -100,8 +101,8 @@ export const config: readonly Check[] = [
     section: GET,
     needs: NEEDS,
     async run(t) {
-      const { size } = configShape(t);
       const session = await t.neg();
+      const { size } = await configShape(t, session);
       const whole = await readConfig(t, session, 0, size);
       const answer = await askConfig(session, 0, MAX_BYTES);
       if (answer === "closed") return t.fail("256 bytes", "an answer", "a close");
@@ -130,7 +131,7 @@ export const config: readonly Check[] = [
     needs: NEEDS,
     async run(t) {
       const session = await t.neg();
-      const { size } = configShape(t);
+      const { size } = await configShape(t, session);
       const front = await readConfig(t, session, 0, size);
       const answer = await askConfig(session, 0xffff_fff0, size);
       if (answer !== "closed" && answer.data.some((byte) => byte !== 0)) {
@@ -169,8 +170,8 @@ export const config: readonly Check[] = [
     needs: NEEDS,
     hostile: true,
     async run(t) {
-      configShape(t);
       const session = await t.neg();
+      await configShape(t, session);
       const before = await readConfig(t, session, 0, 1);
       const other = before.map((byte) => byte ^ 0xff);
       const attempt = await writeConfig(session, 0, other);

@@ -1,5 +1,5 @@
 import { counted } from "../../base/index.ts";
-import { FrontendRequest } from "../../protocol/index.ts";
+import { type Config, FrontendRequest } from "../../protocol/index.ts";
 import type { DeviceName } from "../../protocol/index.ts";
 import type { CheckContext } from "../context.ts";
 import { type Attempt, nameOf, type Session } from "./session.ts";
@@ -8,8 +8,12 @@ const { GetConfig, SetConfig } = FrontendRequest;
 /** Of the message's own fields. */
 const HEAD_BYTES = 12;
 
-/** Bytes that every device of a type has: VIRTIO 5.1.4, 5.2.4, 5.11.4. */
-const SIZES: Partial<Record<DeviceName, number>> = { net: 12, block: 32, fs: 40 };
+/** Bytes that a device of a type has, largest first: VIRTIO 5.1.4, 5.2.4 (topology), 5.11.4. */
+const SIZES: Partial<Record<DeviceName, readonly number[]>> = {
+  net: [12, 10, 8, 6],
+  block: [32, 24],
+  fs: [40],
+};
 
 /** Fields that cannot change while a device runs, by where they begin. */
 const FIELDS: Partial<Record<DeviceName, readonly number[]>> = {
@@ -28,14 +32,36 @@ export interface ConfigAnswer {
   readonly length: number;
 }
 
-/** What is known of the device's configuration space. @throws {CheckSkip} nothing */
-export function configShape(t: CheckContext): { size: number; fields: readonly number[] } {
+/**
+ * What is known of the device's configuration space. What the device refuses whole may be shorter.
+ *
+ * @throws {CheckSkip} nothing
+ */
+export async function configShape(
+  t: CheckContext,
+  session: Session,
+): Promise<{ size: number; fields: readonly number[] }> {
   const { device } = t.facts;
-  const size = device && SIZES[device];
+  const sizes = device && SIZES[device];
   const fields = device && FIELDS[device];
-  if (size === undefined || fields === undefined)
-    t.skip(`the configuration space of ${device ?? "this device"} is not known`);
-  return { size, fields };
+  if (sizes === undefined || fields === undefined)
+    return t.skip(`the configuration space of ${device ?? "this device"} is not known`);
+  const [largest = 0] = sizes;
+  const size = (await largestConfig(session, sizes))?.length ?? largest;
+  return { size, fields: fields.filter((offset) => offset < size) };
+}
+
+/** The configuration space from its start, in the first of these sizes that is not refused. */
+export async function largestConfig(
+  session: Session,
+  sizes: readonly number[],
+): Promise<Uint8Array | undefined> {
+  for (const size of sizes) {
+    const asked: Config = { offset: 0, flags: 0, data: new Uint8Array(size) };
+    const config = await session.call(GetConfig, asked);
+    if (config !== undefined && config.data.length > 0) return config.data;
+  }
+  return undefined;
 }
 
 /** GET_CONFIG, whatever comes of it. @param payload in place of zeroes */

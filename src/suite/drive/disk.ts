@@ -1,4 +1,8 @@
-import { type BlockConfig, decodeBlockConfig } from "../../devices/block/config.ts";
+import {
+  BLOCK_CONFIG_SIZES,
+  type BlockConfig,
+  decodeBlockConfig,
+} from "../../devices/block/config.ts";
 import {
   BlockFeature,
   BlockRequest,
@@ -7,14 +11,12 @@ import {
   RANGE_BYTES,
   SECTOR_SIZE,
 } from "../../devices/block/layout.ts";
-import { FrontendRequest } from "../../protocol/index.ts";
 import type { CheckContext } from "../context.ts";
 import { CheckFailure } from "../failure.ts";
 import { blockHeader } from "./block.ts";
 import type { Up, UpOptions } from "./bring-up.ts";
+import { largestConfig } from "./config-space.ts";
 
-/** Configuration space as far as VIRTIO_BLK_F_WRITE_ZEROES reaches. */
-const CONFIG_BYTES = 60;
 /** Room for data of 1 MiB, several times. */
 const MEMORY_BYTES = 8 << 20;
 
@@ -185,8 +187,7 @@ export async function diskOf(
     ...options,
     virtio: t.usualVirtio | (virtio & t.facts.virtio),
   });
-  const space = { offset: 0, flags: 0, data: new Uint8Array(CONFIG_BYTES) };
-  const config = await up.session.call(FrontendRequest.GetConfig, space);
+  const config = await largestConfig(up.session, BLOCK_CONFIG_SIZES);
   if (config === undefined) t.fail("GET_CONFIG", "the configuration of a disk", "an error");
-  return new Disk(t, up, decodeBlockConfig(config.data));
+  return new Disk(t, up, decodeBlockConfig(config));
 }

@@ -1,6 +1,6 @@
 import { counted, UsageError } from "../../../base/index.ts";
 import {
-  BLOCK_CONFIG_SIZE,
+  BLOCK_CONFIG_SIZES,
   BLOCK_DRIVER_FEATURES,
   BlockDriver,
   BlockFeature,
@@ -28,7 +28,7 @@ export async function expectDisk(
     timeoutMs: timeout,
     signal,
   });
-  const config = decodeBlockConfig(await client.requests.getConfig(0, BLOCK_CONFIG_SIZE));
+  const config = decodeBlockConfig(await client.requests.getLargestConfig(BLOCK_CONFIG_SIZES));
   const capacity = Number(config.capacity) * SECTOR_SIZE;
   if (capacity < size)
     throw new UsageError(

@@ -1,0 +1,15 @@
+import type { BackendHooks } from "../../../src/backend/index.ts";
+import { type Config, FrontendRequest } from "../../../src/protocol/index.ts";
+
+/** A back-end whose configuration space has so many bytes, and that refuses to give more. */
+export function shortConfig(bytes: number): Pick<BackendHooks, "handler"> {
+  return {
+    handler: (request, plain) =>
+      request !== FrontendRequest.GetConfig
+        ? plain
+        : (payload, incoming) => {
+            const { offset, data } = payload as Config;
+            return offset + data.length > bytes ? undefined : plain(payload, incoming);
+          },
+  };
+}
