@@ -328,7 +328,7 @@ export const hostileGroups: readonly HostileGroup[] = [
       [inflight, "numbers that a region cannot have"],
       ["native/dirty-log", "a log that a file does not hold is refused"],
       [back, "features that were not offered are refused"],
-      ["native/frontend", "reads of the configuration beyond its end"],
+      ["native/frontend", "a configuration that the back-end refuses"],
       ["native/device-state", "directions, phases and descriptors that are none"],
       ["native/device-state", "while rings run it is refused"],
     ],
