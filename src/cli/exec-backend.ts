@@ -1,4 +1,5 @@
 import { PeerClosedError, UsageError } from "../base/index.ts";
+import { reachablePath } from "../os/index.ts";
 import { makeRecordedFolder, ManagedProcess, startListening } from "../peers/index.ts";
 import { fillIn, requireSocketPlace, splitWords, within } from "../suite/index.ts";
 import type { Context } from "./context.ts";
@@ -50,7 +51,7 @@ export async function withBackend<T>(
     const start = async (): Promise<ManagedProcess> => ManagedProcess.spawn(program, args);
     await using running = await startListening(path, start, { signal, timeoutMs: START_MS });
     try {
-      return await work({ socket: path, process: running });
+      return await work({ socket: reachablePath(path, running.pid), process: running });
     } catch (error) {
       throw await withOutput(error, running, signal);
     }

@@ -16,6 +16,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { guardLeaks } from "../support/leak-guard.ts";
+import { needsNamespaces, unsharing } from "../support/namespaces.ts";
 import { needsRoot } from "../peers/support/index.ts";
 import { needsNobody, nobody } from "./support/index.ts";
 import { serverDefaults } from "../../src/peers/index.ts";
@@ -34,6 +35,21 @@ function bystander(t: TestContext): number {
   assert.ok(child.pid);
   return child.pid;
 }
+
+test(
+  "a server that listens in another network namespace is ready, and its status says so",
+  { skip: needsNamespaces() },
+  async (t) => {
+    const space = new ServerSpace(t, "listen");
+    const words = unsharing("--net", space.path("fake-qemu")).join(" ");
+    const wrapper = space.file("wrapper", `#!/bin/sh\nexec ${words} "$@"\n`);
+    chmodSync(wrapper, 0o755);
+    const { code, stderr } = await space.qemu("start", { env: { QEMU: wrapper } });
+    assert.equal(code, 0, stderr);
+    assert.equal((await space.status()).mode, "listening");
+    assert.equal((await space.qemu("stop")).code, 0);
+  },
+);
 
 test("start ends when the server listens, status describes it, stop leaves only the log", async (t) => {
   const space = new ServerSpace(t, "listen");

@@ -9,7 +9,8 @@ const defaultTimeoutMs = 10_000;
  * Resolves when somebody listens on `socketPath`. Read from the kernel's table of UNIX sockets and
  * never tried by connecting: many back-ends take the first connection for their only front-end.
  *
- * @param options.process who is expected to listen; its end ends the wait
+ * @param options.process what is expected to listen, itself or by its children, in network namespaces of
+ *   their own as well; its end ends the wait
  * @throws {PeerClosedError} with the process's last output when it exits first;
  *   {@link TimeoutError} (default 10 s); `signal.reason`
  */
@@ -22,7 +23,7 @@ export async function waitUntilListening(
   while (true) {
     signal?.throwIfAborted();
     if (peer?.exit) throw peer.exitError(`before it listened on ${socketPath}`);
-    if (isListening(socketPath)) return;
+    if (isListening(socketPath, peer?.pid)) return;
     if (performance.now() >= deadline) {
       const message = `nobody listens on ${socketPath} after ${timeoutMs} ms`;
       throw new TimeoutError(peer?.describe(`${message} (${peer.name} still runs)`) ?? message);

@@ -58,7 +58,7 @@ export function serverStatus(socket: string, record: LedgerRecord | undefined): 
     kind: options.kind,
     accelerator,
     socket,
-    mode: socketMode(socket),
+    mode: socketMode(socket, record.process.pid),
     log: options.log,
     commandLine: shellWords(command),
   };

@@ -1,17 +1,17 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { delay } from "../../base/index.ts";
+import { parseSocketRows, tablesNear, type UnixSocketRow } from "../../os/proc-net-unix.ts";
 
 /** `connected`: somebody has connected; `closed`: there is no such socket (any more). */
 export type SocketMode = "listening" | "connected" | "closed";
 
-interface SocketRow {
-  readonly inode: string;
-  readonly listening: boolean;
-}
-
-/** What the kernel's table of UNIX sockets tells about a path. Nobody is connected to. */
-export function socketMode(path: string): SocketMode {
-  const rows = socketRows(path);
+/**
+ * What the kernel's table of UNIX sockets tells about a path. Nobody is connected to.
+ *
+ * @param near a process that may listen there in a network namespace of its own
+ */
+export function socketMode(path: string, near?: number): SocketMode {
+  const rows = socketRows(path, near);
   if (rows.some((row) => !row.listening)) return "connected";
   return rows.length > 0 ? "listening" : "closed";
 }
@@ -31,16 +31,16 @@ export async function waitUntilClosed(path: string, timeoutMs: number): Promise<
 export function holdsListener(pid: number, path: string): boolean {
   return holdsOneOf(
     pid,
-    socketRows(path).filter((row) => row.listening),
+    socketRows(path, pid).filter((row) => row.listening),
   );
 }
 
 /** Has this process a socket of that path, listening or not yet? Proves that it made the path. */
 export function holdsSocket(pid: number, path: string): boolean {
-  return holdsOneOf(pid, socketRows(path));
+  return holdsOneOf(pid, socketRows(path, pid));
 }
 
-function holdsOneOf(pid: number, rows: readonly SocketRow[]): boolean {
+function holdsOneOf(pid: number, rows: readonly UnixSocketRow[]): boolean {
   const names = new Set(rows.map(({ inode }) => `socket:[${inode}]`));
   try {
     return readdirSync(`/proc/${pid}/fd`).some((fd) => {
@@ -55,13 +55,8 @@ function holdsOneOf(pid: number, rows: readonly SocketRow[]): boolean {
   }
 }
 
-function socketRows(path: string): SocketRow[] {
-  const rows: SocketRow[] = [];
-  for (const text of readFileSync("/proc/net/unix", "utf8").split("\n")) {
-    // Num: RefCount Protocol Flags Type St Inode Path; accepted ones carry the listener's path.
-    const [, flags, inode, bound] = /^\S+: \S+ \S+ (\S+) \S+ \S+ +(\d+) (.+)$/.exec(text) ?? [];
-    if (bound === path && inode !== undefined)
-      rows.push({ inode, listening: flags === "00010000" });
-  }
-  return rows;
+function socketRows(path: string, near?: number): UnixSocketRow[] {
+  const tables = [readFileSync("/proc/net/unix", "utf8")];
+  if (near !== undefined) tables.push(...tablesNear(near));
+  return tables.flatMap(parseSocketRows).filter((row) => row.path === path);
 }

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { isListening } from "../../os/proc-net-unix.ts";
+import { isListening, reachablePath } from "../../os/proc-net-unix.ts";
 import { FrontendRequest } from "../../protocol/index.ts";
 import { connectSocket } from "../../transport/index.ts";
 import type { Check } from "../check.ts";
@@ -83,10 +83,17 @@ export const prog: readonly Check[] = [
       await makeRoom(t);
       const path = freePath(t, "other.sock");
       const other = await startOnce(t, wordsWithSocketPath(programOf(t).words, path));
-      await soon(() => isListening(path) || other.exit, t.times.againMs);
+      await soon(() => isListening(path, other.pid) || other.exit, t.times.againMs);
       const outcome = outcomeText({ end: other.exit, text: other.output });
-      t.expectThat("--socket-path", isListening(path), "somebody listens there", outcome);
-      const socket = await connectSocket(path, { timeoutMs: t.times.againMs });
+      t.expectThat(
+        "--socket-path",
+        isListening(path, other.pid),
+        "somebody listens there",
+        outcome,
+      );
+      const socket = await connectSocket(reachablePath(path, other.pid), {
+        timeoutMs: t.times.againMs,
+      });
       const session = t.closing(new Session("s1", socket, t.exchange, t.times));
       session.read();
       await session.call(FrontendRequest.GetFeatures);

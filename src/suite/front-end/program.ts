@@ -1,4 +1,5 @@
 import { dirname, join } from "node:path";
+import { reachablePath } from "../../os/index.ts";
 import { ManagedProcess, waitUntilListening } from "../../peers/index.ts";
 import { CheckSkip } from "../failure.ts";
 import { fillIn, wordsWithPlace } from "../target/words.ts";
@@ -45,7 +46,7 @@ export class FrontendProgram implements FrontendTarget {
     const connect = async (): Promise<Monitor> => {
       if (!hasMonitor) throw new CheckSkip("the command has no {qmp}");
       await waitUntilListening(qmp, { timeoutMs, process: started });
-      return Monitor.connect(qmp, timeoutMs);
+      return Monitor.connect(reachablePath(qmp, started.pid), timeoutMs);
     };
     return {
       get end() {

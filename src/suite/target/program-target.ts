@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { WaitOptions } from "../../base/index.ts";
-import { processFigures, type UnixSocket } from "../../os/index.ts";
+import { processFigures, reachablePath, type UnixSocket } from "../../os/index.ts";
 import { ManagedProcess, startListening } from "../../peers/index.ts";
 import { connectSocket } from "../../transport/index.ts";
 import { within } from "../within.ts";
@@ -30,6 +30,8 @@ export class ProgramTarget implements Target {
   readonly #folder: string;
   readonly #socket: string;
   readonly #timeoutMs: number;
+  /** How the socket is seen from here. */
+  #reached: string;
   #process: ManagedProcess | undefined;
   /** The one that has been connected to. */
   #served: ManagedProcess | undefined;
@@ -44,6 +46,7 @@ export class ProgramTarget implements Target {
     const words = wordsWithPlace(command, shell);
     this.#folder = mkdtempSync(join(tmpdir(), "vhost-user-conform-"));
     this.#socket = join(this.#folder, "target.sock");
+    this.#reached = this.#socket;
     const mine = fillIn(words, { dir: this.#folder });
     this.#words = fillIn(mine, { socket: this.#socket });
     this.program = shell
@@ -70,7 +73,7 @@ export class ProgramTarget implements Target {
     }
     if (running === undefined || running.exit !== undefined) await this.#start();
     this.#served = this.#process;
-    return connectSocket(this.#socket, options);
+    return connectSocket(this.#reached, options);
   }
 
   get process(): TargetProcess | undefined {
@@ -125,6 +128,7 @@ export class ProgramTarget implements Target {
     const start = async (): Promise<ManagedProcess> => ManagedProcess.spawn(program, args);
     const started = await startListening(this.#socket, start, { timeoutMs: this.#timeoutMs });
     this.#process = started;
+    this.#reached = reachablePath(this.#socket, started.pid);
     this.#recent.push({ process: started, from: 0, ended: false });
   }
 }
