@@ -7,7 +7,14 @@ export * from "./backend-requests.ts";
 export * from "./device.ts";
 export { type DeviceState, type VersionedState, versionedState } from "./device-state.ts";
 export * from "./device-requests.ts";
+export {
+  BACKEND_OPTIONAL_FEATURES,
+  BACKEND_PROTOCOL_FEATURES,
+  BACKEND_RING_FEATURES,
+  protocolFeaturesOf,
+} from "./offered-features.ts";
 export * from "./server.ts";
 export * from "./session.ts";
+export type { SessionHistory } from "./session-history.ts";
 export type { Vring } from "./vring.ts";
 export type { RingOptions } from "./vring-context.ts";

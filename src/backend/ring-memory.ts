@@ -1,10 +1,12 @@
-import { counted, ProtocolError, StateError } from "../base/index.ts";
-import { Iotlb, type MemoryView, type RegionTable } from "../memory/index.ts";
+import { ProtocolError, StateError } from "../base/index.ts";
+import { Iotlb, type MemoryView, type RegionTable, SHARE_HINT } from "../memory/index.ts";
 import { IotlbPermission, VirtioFeature, type VringAddress } from "../protocol/index.ts";
 import type { RingFeatures, RingFormat, RingMemory } from "../virtqueue/index.ts";
 
 /** VIRTQ_DESC_F_USED, seen in a descriptor's last word. */
 const PACKED_USED = 1 << 31;
+
+const SHARED_ELSEWHERE = "no region that the front-end shared holds all of it";
 
 /** What the acknowledged features mean for a ring. */
 export function ringFeaturesOf(features: bigint): RingFeatures {
@@ -35,6 +37,12 @@ export function firstBase(
     if ((idAndFlags & PACKED_USED) !== 0) return base;
   }
   return freshBase;
+}
+
+/** What is wrong with a part of a ring. */
+function wrong(name: keyof RingMemory, what: string): ProtocolError {
+  const request = "VHOST_USER_SET_VRING_ADDR";
+  return new ProtocolError(`${request}: ${what}`, { request, field: name });
 }
 
 /** @throws {StateError} size or address were not set */
@@ -72,16 +80,14 @@ export function locateRing(
   const layout = format.layout(size);
   const part = (name: keyof RingMemory, start: bigint): MemoryView | undefined => {
     const { bytes, alignment } = layout[name];
-    if (start % BigInt(alignment) === 0n) {
-      if (space instanceof Iotlb) return space.locate(start, bytes, permissionsFor(name, format));
-      const view = space.locate(start, bytes);
-      if (view) return view;
-    }
-    throw new ProtocolError(
-      `VHOST_USER_SET_VRING_ADDR: expected the ${name} area of ring ${index} (${counted(bytes, "byte")}, ` +
-        `aligned to ${alignment}) inside one memory region, got address 0x${start.toString(16)}`,
-      { request: "VHOST_USER_SET_VRING_ADDR", field: name },
-    );
+    const area = `the ${name} area of ring ${index}, ${bytes} bytes at 0x${start.toString(16)},`;
+    if (start % BigInt(alignment) !== 0n)
+      throw wrong(name, `${area} is not aligned to ${alignment}`);
+    if (space instanceof Iotlb) return space.locate(start, bytes, permissionsFor(name, format));
+    const view = space.locate(start, bytes);
+    if (view) return view;
+    const shared = space.regions.length === 0 ? "the front-end shared no memory" : SHARED_ELSEWHERE;
+    throw wrong(name, `${area} is outside shared memory: ${shared}; ${SHARE_HINT}`);
   };
   // All three are looked up, so that all that is missing is asked for at once.
   const descriptors = part("descriptors", at.descriptor);

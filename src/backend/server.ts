@@ -62,7 +62,7 @@ export class BackendServer {
       session = startSession(socket, this.#options);
     } catch (error) {
       // One connection that cannot be served is no reason to stop serving the others.
-      this.#options.onProblem?.(error instanceof Error ? error : new Error(String(error)));
+      this.#options.onProblem?.(error instanceof Error ? error : new Error(String(error)), false);
       return;
     }
     this.sessions.add(session);

@@ -1,4 +1,4 @@
-import { Deferred, ProtocolError } from "../base/index.ts";
+import { counted, Deferred, ProtocolError } from "../base/index.ts";
 import { type InflightRegion, RegionTable } from "../memory/index.ts";
 import type { UnixSocket } from "../os/index.ts";
 import { ProtocolFeature, VirtioFeature } from "../protocol/index.ts";
@@ -12,62 +12,20 @@ import {
 import { countInflight, type DeviceQueue } from "../virtqueue/index.ts";
 import { BackendRequests } from "./backend-requests.ts";
 import type { Device } from "./device.ts";
-import { deviceProtocolFeatures } from "./device-requests.ts";
 import { answers } from "./handlers/index.ts";
 import { BackendIommu } from "./iommu.ts";
 import { leaveRegion } from "./inflight-owners.ts";
+import {
+  BACKEND_OPTIONAL_FEATURES,
+  BACKEND_RING_FEATURES,
+  protocolFeaturesOf,
+  SKIP_DRAIN,
+  withoutConflicts,
+} from "./offered-features.ts";
 import { Postcopy } from "./postcopy.ts";
+import { SessionHistory } from "./session-history.ts";
 import { Vring } from "./vring.ts";
 import type { RingOptions } from "./vring-context.ts";
-
-/** Virtio features of transport and rings that every back-end offers. */
-export const BACKEND_RING_FEATURES: bigint =
-  VirtioFeature.Version1 |
-  VirtioFeature.IndirectDesc |
-  VirtioFeature.EventIdx |
-  VirtioFeature.RingPacked |
-  VirtioFeature.InOrder |
-  VirtioFeature.LogAll |
-  VirtioFeature.ProtocolFeatures;
-
-/** Protocol features that every back-end offers; CONFIG comes with a device that has one. */
-export const BACKEND_PROTOCOL_FEATURES: bigint =
-  ProtocolFeature.Mq |
-  ProtocolFeature.LogShmfd |
-  ProtocolFeature.ReplyAck |
-  ProtocolFeature.BackendReq |
-  ProtocolFeature.InflightShmfd |
-  ProtocolFeature.ResetDevice |
-  ProtocolFeature.ConfigureMemSlots |
-  ProtocolFeature.Status |
-  ProtocolFeature.GpaAddresses;
-
-/**
- * Protocol features that are implemented and offered only if asked for: QEMU acknowledges whatever
- * it is offered, also the in-band notifications that it does not know.
- */
-export const BACKEND_OPTIONAL_FEATURES: bigint =
-  ProtocolFeature.InbandNotifications | ProtocolFeature.CrossEndian | ProtocolFeature.Pagefault;
-
-/** With INFLIGHT_SHMFD, which it needs, offered with devices that can let go of requests. */
-const SKIP_DRAIN = ProtocolFeature.GetVringBaseInflight | ProtocolFeature.GetVringBaseSkipDrain;
-
-/** Protocol features that a back-end with this device offers. */
-export function protocolFeaturesOf(device: Device): bigint {
-  const config = device.config === undefined ? 0n : ProtocolFeature.Config;
-  const state = device.state === undefined ? 0n : ProtocolFeature.DeviceState;
-  const suspend = device.suspend === undefined ? 0n : SKIP_DRAIN;
-  return BACKEND_PROTOCOL_FEATURES | config | state | suspend | deviceProtocolFeatures(device);
-}
-
-/**
- * Postcopy goes without memory slots (specification: "Migration"), and with rings on the event loop:
- * a worker has mappings of its own, whose pages nobody would bring.
- */
-function withoutConflicts(features: bigint, workers: boolean): bigint {
-  if ((features & ProtocolFeature.Pagefault) === 0n) return features;
-  return features & ~(workers ? ProtocolFeature.Pagefault : ProtocolFeature.ConfigureMemSlots);
-}
 
 /** Places to look at or change what passes, for tests and observers; each is optional. */
 export interface BackendHooks {
@@ -107,8 +65,12 @@ export interface SessionOptions extends BackendHooks {
    * are served again.
    */
   readonly onReplay?: ((requests: number) => void) | undefined;
-  /** Something was refused, or a ring broke; the session may go on. */
-  readonly onProblem?: ((problem: Error) => void) | undefined;
+  /**
+   * Something was refused, or a ring broke.
+   *
+   * @param ends the session ends with it, and the same error is the reason
+   */
+  readonly onProblem?: ((problem: Error, ends: boolean) => void) | undefined;
 }
 
 /** A back-end's side of one connection: state, memory, rings, and the device behind them. */
@@ -118,6 +80,7 @@ export class BackendSession {
   readonly memory = new RegionTable();
   readonly postcopy = new Postcopy();
   readonly iommu: BackendIommu;
+  readonly history = new SessionHistory();
   /** Features that are offered. */
   readonly features: bigint;
   readonly protocolFeatures: bigint;
@@ -179,16 +142,27 @@ export class BackendSession {
       direction: "front-end",
       negotiation: this.negotiation,
       strictness,
-      onRefused: onProblem,
+      onRefused: (problem, ends) => {
+        this.history.refusal = problem;
+        onProblem?.(problem, ends);
+      },
     });
-    const on = (request: number, handler: RequestHandler): void =>
-      answerer.on(request, wrap?.(request, handler) ?? handler);
+    const on = (request: number, handler: RequestHandler): void => {
+      const serve = wrap?.(request, handler) ?? handler;
+      answerer.on(request, (payload, incoming) => {
+        this.history.begin(request);
+        return serve(payload, incoming);
+      });
+    };
     for (const answer of answers) answer(this, on);
     this.device.attach?.({
       requests: this.requests,
       configChanged: () => void this.configChanged().catch((error: unknown) => this.report(error)),
     });
-    void this.#channel.closed.then(() => this.#end());
+    void this.#channel.closed.then(({ by }) => {
+      this.history.closedBy = by;
+      this.#end();
+    });
     answerer.start();
   }
 
@@ -230,7 +204,7 @@ export class BackendSession {
     const { maxQueues } = this.device;
     if (index >= maxQueues) {
       throw new ProtocolError(
-        `${request}: expected a ring index below ${maxQueues}, got ${index}`,
+        `${request}: there is no ring ${index}: the device offers ${counted(maxQueues, "ring")}`,
         { request, field: "index" },
       );
     }
@@ -274,15 +248,21 @@ export class BackendSession {
 
   /** What waited for the device to run can be told now; not while a request is being served. */
   #ringStarted(): void {
+    this.history.ringStarted = true;
     setImmediate(() => {
       this.#tellConfigChange().catch((error: unknown) => this.report(error));
     });
   }
 
-  /** Something failed that is told to the front-end by an answer of its own. */
+  /** Something failed, and the session goes on. */
   report(problem: unknown): void {
-    const { onProblem } = this.#options;
-    onProblem?.(problem instanceof Error ? problem : new Error(String(problem)));
+    this.#options.onProblem?.(asError(problem), false);
+  }
+
+  /** The request that is being served is refused by a reply of its own, not by its acknowledgement. */
+  refuse(problem: unknown): void {
+    this.history.refusal = asError(problem);
+    this.report(problem);
   }
 
   /**
@@ -303,8 +283,9 @@ export class BackendSession {
    */
   tolerates(fault: string): boolean {
     const isStrict = this.#options.strictness === "strict";
-    if (isStrict || !this.#tolerated.has(fault))
-      this.report(new ProtocolError(isStrict ? fault : `${fault}; served all the same`));
+    if (isStrict) this.refuse(new ProtocolError(fault));
+    else if (!this.#tolerated.has(fault))
+      this.report(new ProtocolError(`${fault}; served all the same`));
     this.#tolerated.add(fault);
     return !isStrict;
   }
@@ -364,12 +345,16 @@ export class BackendSession {
       features: () => this.negotiation.features,
       messages: () => (this.#inband ? this.requests : undefined),
       onStarted: () => this.#ringStarted(),
-      onProblem: (problem) => onProblem?.(problem),
+      onProblem: (problem) => onProblem?.(problem, false),
       inflight: () => this.#inflight,
       rings: { mode: rings?.mode, workers: rings?.workers === true && queue === undefined },
       wrapQueue: queue ?? ((plain) => plain),
       onBroken: (ring, reason) =>
-        onProblem?.(new ProtocolError(`ring ${ring} is broken: ${reason}`)),
+        this.report(new ProtocolError(`ring ${ring} is broken: ${reason}`)),
     });
   }
+}
+
+function asError(problem: unknown): Error {
+  return problem instanceof Error ? problem : new Error(String(problem));
 }

@@ -23,6 +23,8 @@ export class Output {
   readonly #progress: ProgressLine;
   /** How lines for people look from now on; results stay as they are. */
   logFormat: LogFormat = "text";
+  /** Whether such lines of text begin with the time, as those of QEMU's `-msg timestamp=on` do. */
+  timed = false;
 
   constructor(options: OutputOptions) {
     this.#options = options;
@@ -84,10 +86,9 @@ export class Output {
 
   #log(level: LogLevel, message: string): void {
     this.#progress.clear();
-    const line =
-      this.logFormat === "text"
-        ? message
-        : JSON.stringify({ time: new Date().toISOString(), level, message });
+    const time = new Date().toISOString();
+    const text = this.timed ? `${time} ${message}` : message;
+    const line = this.logFormat === "text" ? text : JSON.stringify({ time, level, message });
     this.#options.stderr.write(`${line}\n`);
   }
 

@@ -10,5 +10,6 @@ export * from "./inflight-region.ts";
 export * from "./iotlb.ts";
 export * from "./region.ts";
 export * from "./region-table.ts";
+export * from "./share-hint.ts";
 export * from "./span-list.ts";
 export * from "./window.ts";

@@ -33,8 +33,12 @@ export interface AnswererOptions {
   readonly direction: Direction;
   readonly negotiation: Negotiation;
   readonly strictness: Strictness;
-  /** A request was refused; the session goes on if that could be told to the peer. */
-  readonly onRefused?: ((error: Error) => void) | undefined;
+  /**
+   * A request was refused.
+   *
+   * @param ends the connection ends with it, as no reply can say so
+   */
+  readonly onRefused?: ((error: Error, ends: boolean) => void) | undefined;
 }
 
 const FAILED = 1n;
@@ -95,11 +99,12 @@ export class Answerer {
       return due.rule === "none" ? undefined : due.codec.encode(due.rule === "ack" ? 0n : value);
     } catch (error) {
       const refusal = error instanceof Error ? error : new Error(String(error));
-      // What fails because the connection went away meanwhile was not refused.
-      if (!this.#ended) this.#options.onRefused?.(refusal);
       // A look-up of a back-end has a reply of its own that is an acknowledgement as well.
       const tells = this.#options.direction === "back-end" && due.codec === acknowledgement;
-      if (due.rule !== "ack" && !(due.rule === "own" && tells)) throw refusal;
+      const ends = due.rule !== "ack" && !(due.rule === "own" && tells);
+      // What fails because the connection went away meanwhile was not refused.
+      if (!this.#ended) this.#options.onRefused?.(refusal, ends);
+      if (ends) throw refusal;
       closeAll(incoming.replyFds);
       return due.codec.encode(FAILED);
     }

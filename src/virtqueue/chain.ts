@@ -1,5 +1,5 @@
 import { counted } from "../base/index.ts";
-import { type AddressSpace, MAX_SPANS, Resolved, SpanList } from "../memory/index.ts";
+import { type AddressSpace, MAX_SPANS, Resolved, SHARE_HINT, SpanList } from "../memory/index.ts";
 import type { Descriptor } from "./descriptor.ts";
 import type { ChainCursor, QueueFault } from "./types.ts";
 
@@ -107,7 +107,7 @@ export const MISSING: QueueFault = { reason: "a translation is missing", section
 export function outside(what: string, descriptor: Descriptor, section: string): QueueFault {
   return fault(
     section,
-    `expected ${what} inside shared memory, got ${counted(descriptor.length, "byte")} at guest address ${descriptor.addressText}`,
+    `expected ${what} inside shared memory, got ${counted(descriptor.length, "byte")} at guest address ${descriptor.addressText}; ${SHARE_HINT}`,
   );
 }
 

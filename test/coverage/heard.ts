@@ -50,7 +50,7 @@ export function listen(): Heard & { readonly observe: FrameObserver } {
 export function heardIn(text: string): Heard {
   const requests = new Set<string>();
   const features = new Set<string>();
-  for (const [, name = "", rest = ""] of text.matchAll(/^[<>] (VHOST_USER_\w+)(.*)$/gm)) {
+  for (const [, name = "", rest = ""] of text.matchAll(/^(?:\S+Z )?[<>] (VHOST_USER_\w+)(.*)$/gm)) {
     if (/^ reply\b/.test(rest)) continue;
     requests.add(name);
     if (name === "VHOST_USER_SET_PROTOCOL_FEATURES")

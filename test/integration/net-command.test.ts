@@ -116,7 +116,10 @@ test("a front-end that listens is served by a back-end that connects; -v shows w
   assert.equal(code, 0, stderr);
   assert.match(stderr, /> VHOST_USER_SET_VRING_KICK/);
   assert.match(stderr, /< 52:54:00:00:00:01 > 52:54:00:00:00:02 ICMP 10\.0\.2\.1 > 10\.0\.2\.2/);
-  await server.stop();
+  const served = (await server.stop()).stderr.trimEnd().split("\n");
+  const untimed = served.filter((line) => !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z \S/.test(line));
+  assert.deepEqual(untimed, [], "every line of serve -v begins with the time");
+  assert.match(served[0] ?? "", /Z connecting to /);
 });
 
 test("an interrupted receive ends with 130; a server that goes away makes it fail", async (t) => {

@@ -54,7 +54,7 @@ const attacks: readonly [name: string, attack: (raw: RawRing) => RegExp][] = [
         driver.put(0, descriptor);
         driver.offer(0);
       }
-      return /guest address 0x12345000 \(VIRTIO 2\.(7\.5|8\.4)\)$/;
+      return /guest address 0x12345000; .* \(VIRTIO 2\.(7\.5|8\.4)\)$/;
     },
   ],
   [

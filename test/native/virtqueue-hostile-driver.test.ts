@@ -199,7 +199,7 @@ for (const [name, address, length] of outside) {
       const at = address(on);
       on.raw.put(0, { address: at, length, flags });
       on.raw.offer(0);
-      const where = new RegExp(`${counted(length, "byte")} at guest address 0x${at.toString(16)}$`);
+      const where = new RegExp(`${counted(length, "byte")} at guest address 0x${at.toString(16)};`);
       assertBreaks(on, where, "2.7.5");
       assert.ok(process.memoryUsage.rss() - memory < 2 ** 29);
     });

@@ -187,7 +187,7 @@ for (const [name, address, length] of outside) {
           table ? writePackedTable(on.memory.allocate(16), 0, [descriptor]) : descriptor,
         );
         const reason = new RegExp(
-          `${counted(length, "byte")} at guest address 0x${at.toString(16)}$`,
+          `${counted(length, "byte")} at guest address 0x${at.toString(16)};`,
         );
         assertBreaks(on, reason, "2.8.4");
         assert.ok(process.memoryUsage.rss() - memory < 2 ** 29);

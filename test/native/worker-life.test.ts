@@ -215,7 +215,10 @@ test("a worker whose ring's own memory is removed breaks it, and the session goe
   const [region] = client.memory.regions;
   assert.ok(region);
   await client.requests.remMemReg(region.description);
-  assert.match(String(served.problems[0]), /ring 0 is broken.*inside one memory region/);
+  assert.match(
+    String(served.problems[0]),
+    /ring 0 is broken.*outside shared memory.*is share=on missing/,
+  );
   await client.requests.getFeatures();
 });
 

@@ -61,7 +61,7 @@ for (const [name, skip, boot, guestName] of guests) {
     const { code, stderr } = await server.stop("SIGTERM");
     assert.equal(code, 0);
     assertHeard("back-end", guestName, heardIn(stderr));
-    assert.match(stderr, /^now 32 MiB$/m);
+    assert.match(stderr, /Z now 32 MiB$/m);
     assert.match(stderr, /> VHOST_USER_BACKEND_CONFIG_CHANGE_MSG/);
   });
 }

@@ -18,8 +18,18 @@ export function answerConfig(
   on(FrontendRequest.GetConfig, (payload) => {
     const { offset, flags, data } = payload as Config;
     // The empty reply is how the specification has a back-end refuse.
-    if (config === undefined || data.length === 0 || offset + data.length > OFFSETS)
+    if (config === undefined || data.length === 0 || offset + data.length > OFFSETS) {
+      const asked = `${counted(data.length, "byte")} at ${offset}`;
+      const space =
+        config === undefined ? "there is none" : `it has ${counted(config.size, "byte")}`;
+      session.refuse(
+        new ProtocolError(
+          `VHOST_USER_GET_CONFIG: ${asked} of the configuration space are refused: ${space}`,
+          { request: "VHOST_USER_GET_CONFIG", field: "size" },
+        ),
+      );
       return undefined;
+    }
     const isQuirk = offset === QUIRK.offset && flags === QUIRK.flags;
     if (
       isQuirk &&

@@ -47,7 +47,7 @@ export function answerDeviceRequests(
     try {
       return { ...wanted, sessionId: await device.crypto.create(wanted) };
     } catch (error) {
-      session.report(error);
+      session.refuse(error);
       return { ...wanted, sessionId: NO_SESSION };
     }
   });

@@ -29,7 +29,7 @@ export function answerDeviceState(
       transfer = begun;
       return STARTED;
     } catch (error) {
-      session.report(error);
+      session.refuse(error);
       return REFUSED;
     }
   });
@@ -37,7 +37,7 @@ export function answerDeviceState(
     const asked = transfer;
     transfer = undefined;
     const error = asked ? await asked.result() : new StateError("no device state was transferred");
-    if (error !== undefined) session.report(error);
+    if (error !== undefined) session.refuse(error);
     return error === undefined ? 0n : 1n;
   });
 }

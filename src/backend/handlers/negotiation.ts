@@ -81,7 +81,8 @@ async function setFeatures(session: BackendSession, features: bigint): Promise<v
     (session.features & VirtioFeature.Version1) !== 0n
   ) {
     throw new NegotiationError(
-      "VHOST_USER_SET_FEATURES: expected VIRTIO_F_VERSION_1; legacy devices are not implemented",
+      "VHOST_USER_SET_FEATURES: the driver did not acknowledge VIRTIO_F_VERSION_1, which was offered: " +
+        "legacy drivers are not served; use a current driver, and no disable-modern=on at QEMU's device",
     );
   }
   const changed = features ^ negotiation.features;

@@ -19,6 +19,7 @@ import { InterruptError } from "../../exit-code.ts";
 import type { LogFormat } from "../../output.ts";
 import { passedElsewhere, passedSockets, takePassedSockets } from "../../service/activation.ts";
 import { Service } from "../../service/service.ts";
+import { describeDeparture } from "./departure.ts";
 import { type FeatureMasks, parseFeatures } from "./features.ts";
 import { SessionLines } from "./session-lines.ts";
 
@@ -99,6 +100,7 @@ export async function serveDevice(
 ): Promise<void> {
   const { output, signal } = context;
   const { socket, connect, rings } = options;
+  output.timed = options.verbose === true;
   const uses = options.fault.map(parseFault);
   const onLoop = uses.find(({ fault: { where } }) => where === "queue" || where === "device");
   if (rings?.workers && onLoop !== undefined) {
@@ -117,10 +119,13 @@ export async function serveDevice(
     strictness: options.strict ? "strict" : "lenient",
     observe: await messagePrinter(context, options, sample.type),
     onSession: () => lines.note("front-end connected"),
-    onSessionEnd: (_session, reason) => lines.note(`front-end left: ${reason.message}`),
+    onSessionEnd: (session, reason) => lines.note(describeDeparture(session, reason)),
     onReplay: (requests) =>
       lines.note(`requests that a back-end before had in work, served again: ${requests}`),
-    onProblem: (problem) => lines.warn(`problem: ${problem.message}`),
+    onProblem: (problem, ends) => {
+      // What ends the session is the reason for which the front-end leaves.
+      if (!ends) lines.warn(`problem: ${problem.message}`);
+    },
   } satisfies BackendOptions);
   const { pidFile, socketMode: mode, socketGroup: group } = options;
   const service = new Service(context, { notifySocket: process.env["NOTIFY_SOCKET"], pidFile });

@@ -61,11 +61,11 @@ export const hostile: Readonly<Record<string, Mutant>> = {
     /chains available or in use/,
     (_chain, { available }) => Atomics.load(available, 1) >= 0x8000,
   ),
-  "hostile/9": diesOf("a buffer in a hole", /inside shared memory.*address 0x130000000$/),
-  "hostile/10": diesOf("a buffer that wraps", /inside shared memory.*address 0xf{13}000$/),
+  "hostile/9": diesOf("a buffer in a hole", /inside shared memory.*address 0x130000000;/),
+  "hostile/10": diesOf("a buffer that wraps", /inside shared memory.*address 0xf{13}000;/),
   "hostile/11": diesOf(
     "a buffer that leaves its region",
-    /inside shared memory, got 8192 bytes at guest address 0x1000[0-9a-f]{5}$/,
+    /inside shared memory, got 8192 bytes at guest address 0x1000[0-9a-f]{5};/,
   ),
   "hostile/12": diesOf("a buffer of 4 GiB", /inside shared memory, got 4294967295 bytes/),
   "hostile/13": diesOf("a descriptor of no bytes", /./, (chain) =>
