@@ -2,7 +2,7 @@ import type { CheckInfo } from "./check.ts";
 import type { CheckResult } from "./result.ts";
 import { skipped } from "./verdict.ts";
 
-/** A target that cannot be reached so often, one attempt after another, is given up. */
+/** Attempts to reach a target, one after another, before it is given up. */
 export const ATTEMPTS = 3;
 
 /** The end of a run whose target cannot be reached any more. */

@@ -118,7 +118,7 @@ async function sane(t: CheckContext, when: "before" | "after"): Promise<void> {
 
 /**
  * Why the target serves no more, after {@link ATTEMPTS} attempts; undefined: it does. A process of
- * ours that hangs is started anew; of another's, whoever supervises it is given a moment.
+ * ours that hangs is started anew; a supervisor of another process is given a moment to do so.
  */
 async function unreachable({
   target,

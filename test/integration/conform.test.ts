@@ -302,7 +302,7 @@ test("matrix judges many targets and writes a page that leads to each exchange",
   assert.match(wrong.stderr, /expected targets, got none/);
 });
 
-test("a target that dies at its first message is told of with its exit status and its output", async (t) => {
+test("the exit status and the output of a target that dies at its first message are in the error", async (t) => {
   const workspace = new Workspace(t);
   const script = workspace.file(
     "dies.mjs",

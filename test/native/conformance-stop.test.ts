@@ -32,7 +32,7 @@ class Reported {
   };
 }
 
-/** A back-end that goes away, and comes back after so many attempts. */
+/** A back-end that goes away, and comes back after a number of attempts. */
 class LeavingTarget extends InProcessTarget {
   isAway = false;
   refusals = 0;

@@ -16,7 +16,7 @@ export const serverCases: readonly TestCase[] = [
     title: "QEMU vhost-user server is running",
     run: async (context) => {
       const { socket, qemu } = await startQemu(context);
-      expectThat(isListening(socket, qemu.pid), `somebody to listen on ${socket}`);
+      expectThat(isListening(socket, qemu.pid), `a listener on ${socket}`);
       context.note(`pid ${qemu.pid}`);
     },
   },

@@ -6,7 +6,7 @@ import { parseSocketRows, tablesNear, type UnixSocketRow } from "../../os/proc-n
 export type SocketMode = "listening" | "connected" | "closed";
 
 /**
- * What the kernel's table of UNIX sockets tells about a path. Nobody is connected to.
+ * What the kernel's tables of UNIX sockets have about a path; no connection is made.
  *
  * @param near a process that may listen there in a network namespace of its own
  */

@@ -15,8 +15,9 @@ TARGETS is a file of JSON:
     {"name": "QEMU", "frontEnd": true, "exec": "qemu-system-x86_64 … {socket} … {qmp} …"}
   ]}
 
-"exec" and "socket" are as in conform; "shell": true has a shell start it. A target that cannot be
-judged fails the run, unless it has "optional": true; its column says why.`;
+"exec" and "socket" are as in conform (of a front-end, "socket" is listened on); "shell": true has a
+shell start it; "baseline" is a file beside TARGETS or a name of conform --list-baselines. A target
+that cannot be judged fails the run, unless it has "optional": true; its column says why.`;
 
 export function addMatrixCommand(program: Command, context: Context): void {
   const command = commonCommand("matrix")
