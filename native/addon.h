@@ -80,6 +80,20 @@ bool export_mappings(napi_env env, napi_value exports);
 bool export_pollers(napi_env env, napi_value exports);
 bool export_wait(napi_env env, napi_value exports);
 
+/*
+ * deadline.c: one system call between the two, if it is one that a signal ends, lasts less than a
+ * millisecond. Begin returns NULL with errno where that cannot be promised. End returns whether the
+ * call is to be repeated, because another signal ended it; when the deadline did, errno is EAGAIN.
+ */
+struct announcement;
+struct announcement *deadline_begin(void);
+bool deadline_end(struct announcement *announcement, int64_t result);
+bool deadline_attach(napi_env env); /* once in each thread */
+
+/* descriptor.c: 0 when a call on this descriptor would not have to wait by now, or -1 with EAGAIN.
+   Leaves the mode of the open file alone, which a peer may share. */
+int look_ready(int fd, short events);
+
 /* sigbus.c: the table of mapped ranges. A slot is >= 0, or -ENOMEM when the table is full. */
 int range_register(void *address, size_t span);
 void range_unregister(int slot);

@@ -1,6 +1,7 @@
 #include "addon.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
@@ -58,55 +59,80 @@ static napi_value create_eventfd(napi_env env, napi_callback_info info) {
 }
 
 /*
- * Also before each write the peer may have changed the mode of the open file that it shares, and a
- * full counter would then block this thread, signals included. Kernels know no flag for one write
- * to an event descriptor; what remains is the moment between the two calls.
+ * O_NONBLOCK belongs to the open file, which a peer shares: setting it would break a peer that reads
+ * in blocking mode, and the peer may change it at any moment. So a blocking descriptor is polled
+ * first, and what happens behind the look has a deadline.
  */
-static int ensure_non_blocking(int fd) {
+int look_ready(int fd, short events) {
   int flags = fcntl(fd, F_GETFL);
-  if (flags == -1 || (flags & O_NONBLOCK) != 0) return flags;
-  return fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+  if (flags == -1) return -1;
+  if ((flags & O_NONBLOCK) != 0) return 0;
+  struct pollfd polled = {.fd = fd, .events = events};
+  int ready = poll(&polled, 1, 0);
+  if (ready == 0) errno = EAGAIN;
+  return ready > 0 ? 0 : -1;
 }
 
-static napi_value write_one(napi_env env, int fd) {
-  const uint64_t one = 1;
+static ssize_t write_in_time(int fd, const void *data, size_t length) {
+  struct announcement *announcement;
   ssize_t result;
   do {
-    result = write(fd, &one, sizeof one);
-  } while (result == -1 && errno == EINTR);
-  return make_result(env, result == -1 ? -1 : 0);
+    if ((announcement = deadline_begin()) == NULL) return -1;
+    result = write(fd, data, length);
+  } while (deadline_end(announcement, result));
+  return result;
 }
+
+static ssize_t read_in_time(int fd, void *data, size_t length) {
+  struct announcement *announcement;
+  ssize_t result;
+  do {
+    if ((announcement = deadline_begin()) == NULL) return -1;
+    result = read(fd, data, length);
+  } while (deadline_end(announcement, result));
+  return result;
+}
+
+static const uint64_t one = 1;
 
 /* -EAGAIN means that the counter is full: the other side has yet to look, and will. */
 static napi_value eventfd_write_one(napi_env env, napi_callback_info info) {
   int32_t fd;
   if (!read_fd(env, info, &fd)) return NULL;
-  if (ensure_non_blocking(fd) == -1) return make_result(env, -1);
-  return write_one(env, fd);
+  if (look_ready(fd, POLLOUT) == -1) return make_result(env, -1);
+  return make_result(env, write_in_time(fd, &one, sizeof one) == -1 ? -1 : 0);
 }
 
-/* For a thread that somebody frees when it blocks: a third of the time goes without the look. */
-static napi_value eventfd_write_watched(napi_env env, napi_callback_info info) {
+/* Without the look, a third of the time, for a descriptor that was made non-blocking here. A peer
+   that fills the counter and changes the mode makes each write last up to the deadline. */
+static napi_value eventfd_write_own(napi_env env, napi_callback_info info) {
   int32_t fd;
   if (!read_fd(env, info, &fd)) return NULL;
-  return write_one(env, fd);
+  return make_result(env, write_in_time(fd, &one, sizeof one) == -1 ? -1 : 0);
 }
 
-/*
- * O_NONBLOCK belongs to the open file, which the peer shares and may change at any moment; a read
- * that trusts it could be made to block the event loop. RWF_NOWAIT belongs to this one call.
- */
-static ssize_t read_nowait(int fd, uint64_t *value) {
-  struct iovec vector = {.iov_base = value, .iov_len = sizeof *value};
-  ssize_t result = syscall(SYS_preadv2, fd, &vector, 1, -1L, -1L, RWF_NOWAIT);
+/* RWF_NOWAIT belongs to this one call, not to the open file. Named pipes, any pipe before Linux 6.4
+   and event descriptors before Linux 5.8 do not know the flag. */
+static ssize_t read_nowait(int fd, void *data, size_t length) {
+  struct iovec vector = {.iov_base = data, .iov_len = length};
+  ssize_t result;
+  do {
+    result = syscall(SYS_preadv2, fd, &vector, 1, -1L, -1L, RWF_NOWAIT);
+  } while (result == -1 && errno == EINTR);
   if (result != -1 || (errno != EOPNOTSUPP && errno != ENOSYS)) return result;
-  /* Named pipes, and any pipe before Linux 6.4, do not know the flag. What remains is the moment
-     between the two calls, in which the peer would have to read too. */
-  struct pollfd polled = {.fd = fd, .events = POLLIN};
-  int ready = poll(&polled, 1, 0);
-  if (ready > 0) return read(fd, value, sizeof *value);
-  if (ready == 0) errno = EAGAIN;
-  return -1;
+  return look_ready(fd, POLLIN) == -1 ? -1 : read_in_time(fd, data, length);
+}
+
+static ssize_t write_nowait(int fd, void *data, size_t length) {
+  struct iovec vector = {.iov_base = data, .iov_len = length};
+  ssize_t result;
+  do {
+    result = syscall(SYS_pwritev2, fd, &vector, 1, -1L, -1L, RWF_NOWAIT);
+  } while (result == -1 && errno == EINTR);
+  if (result != -1 || (errno != EOPNOTSUPP && errno != ENOSYS)) return result;
+  /* A pipe that is writable takes PIPE_BUF bytes without a wait. */
+  if (length > PIPE_BUF) length = PIPE_BUF;
+  return look_ready(fd, POLLOUT) == -1 ? -1 : write_in_time(fd, data, length);
 }
 
 /* 1: was signalled, 0: was not. Up to 8 bytes, so that the read end of a pipe works too. -EPIPE at
@@ -115,13 +141,31 @@ static napi_value eventfd_drain(napi_env env, napi_callback_info info) {
   int32_t fd;
   uint64_t value;
   if (!read_fd(env, info, &fd)) return NULL;
-  ssize_t result;
-  do {
-    result = read_nowait(fd, &value);
-  } while (result == -1 && errno == EINTR);
+  ssize_t result = read_nowait(fd, &value, sizeof value);
   if (result == 0) return make_number(env, -EPIPE);
   if (result == -1) return make_number(env, errno == EAGAIN ? 0 : -errno);
   return make_number(env, 1);
+}
+
+static bool read_transfer(napi_env env, napi_callback_info info, int32_t *fd, struct bytes *bytes) {
+  napi_value argv[4];
+  read_arguments(env, info, 4, argv);
+  return read_int32(env, argv[0], "fd", fd) &&
+         read_window(env, argv[1], argv[2], argv[3], bytes);
+}
+
+static napi_value read_available(napi_env env, napi_callback_info info) {
+  int32_t fd;
+  struct bytes bytes;
+  if (!read_transfer(env, info, &fd, &bytes)) return NULL;
+  return make_result(env, read_nowait(fd, bytes.data, bytes.length));
+}
+
+static napi_value write_available(napi_env env, napi_callback_info info) {
+  int32_t fd;
+  struct bytes bytes;
+  if (!read_transfer(env, info, &fd, &bytes)) return NULL;
+  return make_result(env, write_nowait(fd, bytes.data, bytes.length));
 }
 
 static napi_value create_pipe(napi_env env, napi_callback_info info) {
@@ -151,12 +195,6 @@ static napi_value close_fd(napi_env env, napi_callback_info info) {
   return make_result(env, close(fd) == -1 && errno != EINTR ? -1 : 0);
 }
 
-static napi_value set_non_blocking(napi_env env, napi_callback_info info) {
-  int32_t fd;
-  if (!read_fd(env, info, &fd)) return NULL;
-  return make_result(env, ensure_non_blocking(fd) == -1 ? -1 : 0);
-}
-
 static napi_value allocate(napi_env env, napi_callback_info info) {
   napi_value argv[4];
   int32_t fd, mode;
@@ -180,12 +218,13 @@ bool export_descriptors(napi_env env, napi_value exports) {
       {"getSeals", get_seals},
       {"eventfd", create_eventfd},
       {"eventfdWrite", eventfd_write_one},
-      {"eventfdWriteWatched", eventfd_write_watched},
+      {"eventfdWriteOwn", eventfd_write_own},
       {"eventfdRead", eventfd_drain},
+      {"readAvailable", read_available},
+      {"writeAvailable", write_available},
       {"pipe", create_pipe},
       {"dup", duplicate},
       {"close", close_fd},
-      {"setNonBlocking", set_non_blocking},
       {"fallocate", allocate},
   };
   return EXPORT(env, exports, functions);

@@ -28,8 +28,10 @@ int uv_poll_start(uv_poll_t *handle, int events,
                   void (*ready)(uv_poll_t *handle, int status, int events));
 int uv_poll_stop(uv_poll_t *handle);
 
-/* pthread_once itself has a new version in glibc 2.34; a binary that calls it needs that one. */
+/* pthread_once and pthread_create have new versions in glibc 2.34; a binary that calls them needs
+   that one. */
 #define UV_ONCE_INIT PTHREAD_ONCE_INIT
 void uv_once(pthread_once_t *guard, void (*callback)(void));
+int uv_thread_create(pthread_t *thread, void (*entry)(void *argument), void *argument);
 
 #endif

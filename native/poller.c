@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 /*
  * A uv_poll on the loop of the environment that made it. libuv keeps using the memory until its
@@ -13,7 +15,8 @@ struct poller {
   uint32_t tag;
   int holders;
   bool closing;
-  int fd;
+  int fd;      /* the caller's */
+  int watched; /* the same open file, by a number of our own */
   napi_env env;
   napi_ref callback;
   napi_async_context context;
@@ -52,6 +55,7 @@ static void close_poller(struct poller *poller) {
   napi_delete_reference(poller->env, poller->callback);
   napi_async_destroy(poller->env, poller->context);
   uv_close(handle_of(poller), on_closed);
+  close(poller->watched); /* libuv has taken it out of its epoll */
 }
 
 /* A worker that ends while its loop still has a handle aborts the process: this closes it, and the
@@ -80,11 +84,34 @@ static void on_poll(uv_poll_t *handle, int status, int events) {
   napi_close_handle_scope(env, scope);
 }
 
-/* libuv aborts the process when epoll refuses a descriptor, so a closed one must not get there. */
+/* A poller that outlives the caller's descriptor would keep the open file alive. */
 static int start(struct poller *poller, int events) {
   if (events == 0) return uv_poll_stop(poll_of(poller));
   if (fcntl(poller->fd, F_GETFD) == -1) return -errno;
   return uv_poll_start(poll_of(poller), events, on_poll);
+}
+
+/*
+ * uv_poll_init makes what it is given non-blocking, and the mode of an open file that a peer shares
+ * is not ours to set. So it gets an event descriptor, and the number then becomes that of the
+ * caller's open file: libuv adds the number to its epoll when polling starts, and not before.
+ */
+static int watch(uv_loop_t *loop, struct poller *poller) {
+  poller->watched = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (poller->watched == -1) return -errno;
+  int status = uv_poll_init(loop, poll_of(poller), poller->watched);
+  if (status < 0) close(poller->watched);
+  return status;
+}
+
+/* 0, or -errno of what epoll refuses: libuv aborts the process when it finds out by itself. */
+static int exchange(const uv_loop_t *loop, struct poller *poller) {
+  struct epoll_event nothing = {.events = 0};
+  int epoll = uv_backend_fd(loop);
+  if (dup3(poller->fd, poller->watched, O_CLOEXEC) == -1) return -errno;
+  if (epoll_ctl(epoll, EPOLL_CTL_ADD, poller->watched, &nothing) == -1) return -errno;
+  epoll_ctl(epoll, EPOLL_CTL_DEL, poller->watched, &nothing);
+  return 0;
 }
 
 /*
@@ -97,7 +124,8 @@ static bool is_epoll(int fd, const uv_loop_t *loop) {
 }
 
 /* libuv knows the handle from here on: failures go through its close callback. */
-static napi_value adopt(napi_env env, struct poller *poller, napi_value callback, int events) {
+static napi_value adopt(napi_env env, uv_loop_t *loop, struct poller *poller, napi_value callback,
+                        int events) {
   napi_value name, handle;
   poller->holders = 1;
   poller->env = env;
@@ -106,7 +134,8 @@ static napi_value adopt(napi_env env, struct poller *poller, napi_value callback
   napi_create_reference(env, callback, 1, &poller->callback);
   napi_async_init(env, NULL, name, &poller->context);
   napi_add_async_cleanup_hook(env, on_environment_exit, poller, &poller->hook);
-  int status = start(poller, events);
+  int status = exchange(loop, poller);
+  if (status == 0) status = start(poller, events);
   if (status < 0) {
     close_poller(poller);
     return make_number(env, status);
@@ -130,17 +159,18 @@ static napi_value poller_start(napi_env env, napi_callback_info info) {
   if (napi_typeof(env, argv[2], &type) != napi_ok || type != napi_function)
     return throw_type_error(env, "callback must be a function");
   if (napi_get_uv_event_loop(env, &loop) != napi_ok) return make_number(env, -EINVAL);
+  if (fcntl(fd, F_GETFD) == -1) return make_number(env, -errno);
   if (is_epoll(fd, loop)) return make_number(env, -EPERM);
   struct poller *poller = calloc(1, sizeof *poller + uv_handle_size(UV_POLL));
   if (poller == NULL) return make_number(env, -ENOMEM);
   poller->tag = POLLER_TAG;
   poller->fd = fd;
-  int status = uv_poll_init(loop, poll_of(poller), fd);
+  int status = watch(loop, poller);
   if (status < 0) {
     free(poller);
     return make_number(env, status);
   }
-  return adopt(env, poller, argv[2], events);
+  return adopt(env, loop, poller, argv[2], events);
 }
 
 static struct poller *read_poller(napi_env env, napi_callback_info info, int32_t *events) {

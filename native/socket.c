@@ -1,6 +1,7 @@
 #include "addon.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -103,16 +104,24 @@ static napi_value unix_connect(napi_env env, napi_callback_info info) {
   return make_result(env, result == -1 ? fail_closed(fd) : fd);
 }
 
+/* A listening socket may be inherited, in blocking mode, by several processes: another one may take
+   the connection between the look and the call. */
+static int accept_in_time(int fd) {
+  struct announcement *announcement;
+  int result;
+  do {
+    if (look_ready(fd, POLLIN) == -1 || (announcement = deadline_begin()) == NULL) return -1;
+    result = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  } while (deadline_end(announcement, result));
+  return result;
+}
+
 static napi_value accept_connection(napi_env env, napi_callback_info info) {
   napi_value argv[1];
   int32_t fd;
   read_arguments(env, info, 1, argv);
   if (!read_int32(env, argv[0], "fd", &fd)) return NULL;
-  int result;
-  do {
-    result = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  } while (result == -1 && errno == EINTR);
-  return make_result(env, result);
+  return make_result(env, accept_in_time(fd));
 }
 
 static napi_value socket_pair(napi_env env, napi_callback_info info) {

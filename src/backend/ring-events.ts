@@ -2,12 +2,7 @@ import { EventFd, type OwnedFd } from "../os/index.ts";
 
 /** Takes a peer's descriptor over, also when it cannot be used as one for events. */
 export function adoptEvent(fd: OwnedFd | undefined): EventFd | undefined {
-  try {
-    return fd && EventFd.adopt(fd);
-  } catch (error) {
-    fd?.close();
-    throw error;
-  }
+  return fd && EventFd.adopt(fd);
 }
 
 /** Signals what a peer gave; when that cannot be signalled, the peer is not told. */

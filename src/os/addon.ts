@@ -53,16 +53,20 @@ export interface Addon {
   addSeals(fd: number, seals: number): number;
   getSeals(fd: number): number;
   eventfd(initial: number): number;
+  /** -EAGAIN: the counter is full. */
   eventfdWrite(fd: number): number;
-  /** The same without a look at the descriptor's mode, see `EventFd.signalWatched`. */
-  eventfdWriteWatched(fd: number): number;
+  /** The same without a look at the descriptor's mode, see `EventFd.signalOwn`. */
+  eventfdWriteOwn(fd: number): number;
   /** 1: was signalled, 0: was not, -EPIPE: the end of a pipe. */
   eventfdRead(fd: number): number;
+  /** One read of what a pipe or a socket holds, whatever its mode; -EAGAIN: nothing, 0: the end. */
+  readAvailable(fd: number, bytes: Uint8Array, offset: number, length: number): number;
+  /** One write of what a pipe or a socket has room for, whatever its mode; -EAGAIN: no room. */
+  writeAvailable(fd: number, bytes: Uint8Array, offset: number, length: number): number;
   /** `out`: the end to read from, the end to write to. */
   pipe(out: Int32Array): number;
   dup(fd: number): number;
   close(fd: number): number;
-  setNonBlocking(fd: number): number;
   fallocate(fd: number, mode: number, position: number, length: number): number;
   mmap(
     fd: number,

@@ -5,9 +5,10 @@ import { check, Errno, systemError } from "./system-error.ts";
 /**
  * A counter to signal through: a kick or a call. A peer's may be a pipe instead.
  *
- * The open file is shared with the peer, and so is its non-blocking mode. Draining does not depend
- * on it; a signal sets it again before it writes, and only a peer that clears it within that moment,
- * and keeps the counter full, makes it block.
+ * The open file is shared with the peer, and so is its mode, which is never changed here: the peer
+ * may read its end in blocking mode. Neither a drain nor a signal depends on it. A drain does not
+ * wait; a signal waits for less than a millisecond, and only for a peer that fills the counter
+ * within the moment of the call.
  */
 export class EventFd {
   readonly descriptor: OwnedFd;
@@ -21,9 +22,8 @@ export class EventFd {
     return new EventFd(new OwnedFd(check(addon().eventfd(0), "eventfd")));
   }
 
-  /** Takes over a descriptor and makes it non-blocking. On failure it is still the caller's. */
+  /** Takes over a descriptor; its mode stays as it is. */
   static adopt(fd: OwnedFd): EventFd {
-    check(addon().setNonBlocking(fd.fd), "fcntl");
     return new EventFd(fd);
   }
 
@@ -33,20 +33,14 @@ export class EventFd {
   }
 
   /**
-   * As {@link signal}, in two thirds of the time: the mode is not set again. A peer that made the
-   * open file blocking, and fills the counter, stops this thread until another one calls
-   * {@link free}: for threads that somebody watches.
+   * As {@link signal}, in two thirds of the time: without the look at the mode. For a descriptor
+   * that {@link create} made; a peer that makes it blocking and keeps the counter full has each
+   * signal wait for up to a millisecond.
    *
    * @throws SystemError as {@link signal}
    */
-  signalWatched(): void {
-    expectSignalled(addon().eventfdWriteWatched(this.descriptor.fd));
-  }
-
-  /** Lets go who is blocked in {@link signalWatched}; the signal stays. @throws SystemError */
-  free(): void {
-    addon().eventfdRead(this.descriptor.fd);
-    this.signal();
+  signalOwn(): void {
+    expectSignalled(addon().eventfdWriteOwn(this.descriptor.fd));
   }
 
   /**

@@ -1,9 +1,12 @@
-import { Socket } from "node:net";
-import { finished } from "node:stream/promises";
-import { UsageError } from "../base/index.ts";
+import { fstatSync } from "node:fs";
+import { Deferred, UsageError } from "../base/index.ts";
 import { addon } from "./addon.ts";
 import { OwnedFd } from "./owned-fd.ts";
-import { check } from "./system-error.ts";
+import { type PollEvents, Poller } from "./poller.ts";
+import { check, Errno } from "./system-error.ts";
+
+/** What a pipe holds by default: one turn of the event loop moves no more. */
+const TURN_BYTES = 65_536;
 
 /** The two ends of a pipe. */
 export interface Pipe {
@@ -19,23 +22,30 @@ export function createPipe(): Pipe {
 }
 
 /**
- * What comes out of a pipe, up to its end, on the event loop: a writer that stalls holds nothing
- * else up. A socket will do as well.
+ * Reads a pipe to its end, on the event loop: a writer that stalls holds nothing else up. A socket
+ * will do as well. The open file, which a peer may share, keeps its mode.
  *
  * @param fd taken over: closed at the end of the data or of the loop, when the signal aborts, and on
  * every error
  * @throws {UsageError} neither a pipe nor a socket
- * @throws Node's error of read(2); the signal's reason
+ * @throws {SystemError} of read(2); the signal's reason
  */
 export function readPipe(fd: OwnedFd, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
-  const socket = open(fd, { readable: true, writable: false }, signal);
-  // What happens before anybody reads shows when somebody does.
-  socket.on("error", () => undefined);
-  return chunksOf(socket);
+  return chunksOf(new StreamEnd(fd, signal));
 }
 
-async function* chunksOf(socket: Socket): AsyncGenerator<Uint8Array> {
-  for await (const chunk of socket) yield chunk as Uint8Array;
+async function* chunksOf(end: StreamEnd): AsyncGenerator<Uint8Array> {
+  const bytes = new Uint8Array(TURN_BYTES);
+  try {
+    for (;;) {
+      const count = end.read(bytes);
+      if (count === 0) return;
+      if (count !== undefined) yield bytes.slice(0, count);
+      await end.ready({ readable: true });
+    }
+  } finally {
+    end.close();
+  }
 }
 
 /**
@@ -49,46 +59,87 @@ export function writePipe(
   chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   signal?: AbortSignal,
 ): Promise<void> {
-  return pump(chunks, open(fd, { readable: false, writable: true }, signal), signal);
+  return pump(chunks, new StreamEnd(fd, signal));
 }
 
 async function pump(
   chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
-  socket: Socket,
-  signal: AbortSignal | undefined,
+  end: StreamEnd,
 ): Promise<void> {
-  const done = finished(socket, { readable: false });
-  done.catch(() => undefined);
+  let turn = 0;
   try {
     for await (const chunk of chunks) {
-      signal?.throwIfAborted();
-      if (socket.destroyed) break;
-      if (!socket.write(chunk)) await Promise.race([onceDrained(socket), done]);
+      for (let at = 0; at < chunk.length;) {
+        const count = end.write(chunk, at);
+        at += count ?? 0;
+        turn += count ?? 0;
+        if (at === chunk.length && turn < TURN_BYTES) continue;
+        await end.ready({ writable: true });
+        turn = 0;
+      }
     }
-    socket.end();
-    await done;
   } finally {
-    socket.destroy();
+    end.close();
   }
 }
 
-async function onceDrained(socket: Socket): Promise<void> {
-  return new Promise((resolve) => socket.once("drain", resolve));
-}
+/** One end of a pipe or of a connection, that is read or written without waiting. */
+class StreamEnd {
+  readonly #fd: OwnedFd;
+  readonly #signal: AbortSignal | undefined;
+  readonly #poller: Poller;
+  readonly #onAbort = (): void => {
+    this.close();
+    this.#waiting?.reject(this.#signal?.reason as Error);
+  };
+  #waiting: Deferred<void> | undefined;
 
-function open(
-  fd: OwnedFd,
-  way: { readonly readable: boolean; readonly writable: boolean },
-  signal: AbortSignal | undefined,
-): Socket {
-  let socket: Socket;
-  try {
-    socket = new Socket({ fd: fd.fd, ...way, ...(signal && { signal }) });
-  } catch (cause) {
-    fd.close();
-    throw new UsageError("expected a pipe or a socket, got another kind of descriptor", { cause });
+  constructor(fd: OwnedFd, signal: AbortSignal | undefined) {
+    this.#fd = fd;
+    this.#signal = signal;
+    try {
+      const kind = fstatSync(fd.fd);
+      if (!kind.isFIFO() && !kind.isSocket()) {
+        throw new UsageError("the descriptor is not a pipe or a socket");
+      }
+      this.#poller = new Poller(fd.fd, {}, () => {
+        this.#poller.update({});
+        this.#waiting?.resolve();
+      });
+    } catch (error) {
+      fd.close();
+      throw error;
+    }
+    if (signal?.aborted) this.close();
+    signal?.addEventListener("abort", this.#onAbort, { once: true });
   }
-  // The socket closes the number from now on.
-  fd.release();
-  return socket;
+
+  /** Returns how many bytes came: 0 at the end, undefined when there are none yet. */
+  read(bytes: Uint8Array): number | undefined {
+    this.#signal?.throwIfAborted();
+    const count = addon().readAvailable(this.#fd.fd, bytes, 0, bytes.length);
+    return count === -Errno.EAGAIN ? undefined : check(count, "read");
+  }
+
+  /** Returns how many bytes were taken; undefined when there is no room yet. */
+  write(bytes: Uint8Array, at: number): number | undefined {
+    this.#signal?.throwIfAborted();
+    const count = addon().writeAvailable(this.#fd.fd, bytes, at, bytes.length - at);
+    return count === -Errno.EAGAIN ? undefined : check(count, "write");
+  }
+
+  /** Waits for at least one turn of the event loop. @throws the signal's reason */
+  async ready(events: PollEvents): Promise<void> {
+    this.#signal?.throwIfAborted();
+    this.#waiting = new Deferred();
+    this.#poller.update(events);
+    await this.#waiting.promise;
+  }
+
+  /** Idempotent. */
+  close(): void {
+    this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#poller.close();
+    this.#fd.close();
+  }
 }

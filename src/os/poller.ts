@@ -20,9 +20,9 @@ function toMask(events: PollEvents): number {
  * of a stream and errors count as ready: the next read or write reports them. Keeps the process
  * alive until closed or {@link unref}ed.
  *
- * One Poller a descriptor in a thread (`EEXIST`). Close it before the descriptor. Regular files
- * cannot be polled, and epoll descriptors are not taken (`EPERM`). Makes the descriptor
- * non-blocking.
+ * Close it before the descriptor: it holds a number of its own for the same open file. Regular files
+ * cannot be polled, and epoll descriptors are refused (`EPERM`). The open file, which a peer may
+ * share, keeps its mode, so what follows must not block on a descriptor in blocking mode.
  */
 export class Poller {
   readonly #onReady: (readable: boolean, writable: boolean) => void;
@@ -31,7 +31,7 @@ export class Poller {
 
   /**
    * @param onReady an exception in it is an `uncaughtException`
-   * @throws SystemError `EEXIST`, `EPERM`, `EBADF`
+   * @throws SystemError `EPERM`, `EBADF`, `EMFILE`
    */
   constructor(
     fd: number,

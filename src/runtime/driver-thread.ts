@@ -28,7 +28,7 @@ async function make(): Promise<void> {
     // Somebody else closes it.
     const event = EventFd.adopt(new OwnedFd(kick));
     const show = (most?: number): void => {
-      if (queue.publish(most)) event.signalWatched();
+      if (queue.publish(most)) event.signalOwn();
     };
     const host = { queue, memory: arena, features: start.features, show };
     rings.push({ queue, driver: createRingDriver(host, data), call });

@@ -1,28 +1,18 @@
 import { Worker } from "node:worker_threads";
 import { Deferred, QueueError } from "../base/index.ts";
-import { EventFd, OwnedFd } from "../os/index.ts";
+import { EventFd } from "../os/index.ts";
 import type { DriverRingPlace, DriverStart, FromDriver, RingLeft } from "./driver-messages.ts";
 
 const EXTENSION = import.meta.url.slice(import.meta.url.lastIndexOf("."));
 const THREAD = new URL(`./driver-thread${EXTENSION}`, import.meta.url);
 
-/** Between two attempts to free a thread that was asked for something, milliseconds. */
-const FREE_MS = 50;
-
-/**
- * A thread that drives rings. What it borrows must stay open until {@link ended}.
- *
- * It kicks without looking whether that may block, which is the peer's to say (`signalWatched`). So
- * whenever it is asked for something, and as long as it has not ended, it is freed again and again.
- */
+/** A thread that drives rings. What it borrows must stay open until {@link ended}. */
 export class DriverWorker {
   readonly #worker: Worker;
   readonly #wake = EventFd.create();
   readonly #asked = new Int32Array(new SharedArrayBuffer(4));
   readonly #ready = new Deferred<readonly DriverRingPlace[]>();
-  readonly #kicks: readonly EventFd[];
   #gone = false;
-  #freeing: NodeJS.Timeout | undefined;
   readonly #left = new Deferred<readonly RingLeft[]>();
   /** Resolves once the thread is gone, for whatever reason. */
   readonly ended: Promise<void>;
@@ -34,8 +24,6 @@ export class DriverWorker {
       asked: this.#asked.buffer as SharedArrayBuffer,
       wake: this.#wake.descriptor.fd,
     };
-    // Borrowed.
-    this.#kicks = options.rings.map(({ kick }) => EventFd.adopt(new OwnedFd(kick)));
     this.#worker = new Worker(THREAD, { workerData: start, name });
     for (const { promise } of [this.#ready, this.#left]) promise.catch(() => undefined);
     this.#worker.on("message", (message: FromDriver) => {
@@ -50,7 +38,6 @@ export class DriverWorker {
       this.#worker.once("exit", (code) => {
         this.#fail(new QueueError(`the thread of a driver ended with code ${code}`));
         this.#wake.close();
-        clearInterval(this.#freeing);
         resolve();
       });
     });
@@ -81,17 +68,6 @@ export class DriverWorker {
     Atomics.store(this.#asked, 0, what === "finish" ? 1 : 2);
     this.go();
     this.#wake.signal();
-    this.#freeing ??= setInterval(() => this.#free(), FREE_MS);
-  }
-
-  #free(): void {
-    for (const kick of this.#kicks) {
-      try {
-        kick.free();
-      } catch {
-        // The peer's doing too: what cannot be signalled blocks nobody.
-      }
-    }
   }
 
   /** Ends the thread, whatever it is doing. */

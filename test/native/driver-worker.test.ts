@@ -1,26 +1,16 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { GuestMemory, lendArena } from "../../src/memory/index.ts";
 import { EventFd } from "../../src/os/index.ts";
 import { DriverWorker } from "../../src/runtime/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
+import { fillCounter, makeBlocking } from "../support/open-file.ts";
 
 guardLeaks();
 
 const DRIVER = new URL("./support/counted-driver.js", import.meta.url);
 const BYTES = 1 << 16;
-
-/** What a peer can do to the open file that it shares: make it blocking, and fill the counter. */
-function block(event: EventFd): void {
-  // A child's standard output is made blocking when it is handed on.
-  const { fd } = event.descriptor;
-  const full = spawnSync("printf", ["\\376\\377\\377\\377\\377\\377\\377\\377"], {
-    stdio: ["ignore", fd, "inherit"],
-  });
-  assert.equal(full.status, 0);
-}
 
 test("a driver that its peer has blocked in a kick ends when it is told to", async (t) => {
   const memory = new GuestMemory({ size: 4 * BYTES });
@@ -47,10 +37,12 @@ test("a driver that its peer has blocked in a kick ends when it is told to", asy
   lent.close();
   worker.go();
   while (!kick.drain()) await setImmediate();
-  block(kick);
+  const { fd } = kick.descriptor;
+  makeBlocking(fd);
+  fillCounter(fd);
   Atomics.store(counts, 0, 2);
   while (Atomics.load(counts, 1) < 2) await setImmediate();
-  // The second kick finds the counter full: the thread stays there, and sees nothing that it is asked.
+  // The second kick found the counter full and the descriptor in blocking mode.
   worker.ask("leave");
   const [left] = await worker.left;
   assert.equal(left?.result, 2);

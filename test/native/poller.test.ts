@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { StateError } from "../../src/base/index.ts";
 import { EventFd, Poller, type PollEvents, UnixSocket } from "../../src/os/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
+import { makeBlocking, modeOf } from "../support/open-file.ts";
 import { runChild, runChildWell } from "./support/child.ts";
 import { ownEpolls } from "./support/own-epolls.ts";
 
@@ -130,13 +131,31 @@ test("a peer that closed with bytes unread does not hide what it sent before", a
   assert.deepEqual(outcomes, [1, 1, "ECONNRESET"]);
 });
 
-test("refuses a second poller on a descriptor, regular files and closed numbers", () => {
+test("watching a descriptor leaves the mode of its open file alone", async () => {
   using event = EventFd.create();
   const { fd } = event.descriptor;
-  using _first = new Poller(fd, { readable: true }, () => undefined);
+  makeBlocking(fd);
+  const before = modeOf(fd);
+  const ready = firstReady(fd, { readable: true });
+  event.signal();
+  assert.deepEqual(await ready, [true, false]);
+  assert.equal(modeOf(fd), before);
+});
+
+test("two pollers watch one descriptor", async () => {
+  using event = EventFd.create();
+  const { fd } = event.descriptor;
+  const ready = [firstReady(fd, { readable: true }), firstReady(fd, { readable: true })];
+  event.signal();
+  assert.deepEqual(await Promise.all(ready), [
+    [true, false],
+    [true, false],
+  ]);
+});
+
+test("refuses regular files and closed numbers", () => {
   const poll = (number: number) => () =>
     new Poller(number, { readable: true }, () => undefined).close();
-  assert.throws(poll(fd), { code: "EEXIST" });
   const file = openSync(fileURLToPath(import.meta.url), "r");
   try {
     assert.throws(poll(file), { code: "EPERM" });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { GuestMemory } from "../../../src/memory/index.ts";
-import { EventFd, type OwnedFd } from "../../../src/os/index.ts";
+import { EventFd, type OwnedFd, type UnixSocket } from "../../../src/os/index.ts";
 import {
   FrontendRequest,
   HeaderFlag,
@@ -52,7 +52,12 @@ export class RawFrontend {
 
   /** @param reading whether it reads what comes back */
   static async connect(path: string, reading = true): Promise<RawFrontend> {
-    const raw = new RawFrontend(new UnixChannel(await connectSocket(path)));
+    return RawFrontend.on(await connectSocket(path), reading);
+  }
+
+  /** As {@link connect}, on a connection that is there already. */
+  static on(socket: UnixSocket, reading = true): RawFrontend {
+    const raw = new RawFrontend(new UnixChannel(socket));
     if (reading) {
       raw.channel.onFrame((frame) => {
         raw.replies.push({ ...frame, fds: [] });

@@ -1,0 +1,172 @@
+/*
+ * Ends a system call in which a peer holds this thread. The mode of an open file belongs to whoever
+ * shares it: a peer may clear O_NONBLOCK and fill an event counter at any moment, so neither a look
+ * at the mode nor a poll can promise that the write behind it returns. And the mode of a peer's
+ * descriptor is not ours to set.
+ *
+ * A thread announces such a call by two stores. A watcher thread looks at the announcements while
+ * calls are being made, and a call that it finds unchanged at the next look gets a signal, whose
+ * handler is installed without SA_RESTART: the call returns EINTR. A timer for each call would cost
+ * ten times what the call itself does.
+ */
+#include "addon.h"
+#include "event-loop.h"
+
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/*
+ * A call that is in progress at a look is looked at again after the shorter time: with the timer's
+ * slack of 50 us each, it lasts less than a millisecond. Looks are rare because each wakes a thread.
+ */
+enum { PERIOD_NS = 700 * 1000, AGAIN_NS = 100 * 1000, IDLE_LOOKS = 3 };
+
+enum activity { IDLE, BETWEEN_CALLS, IN_CALL };
+
+/* One for each thread, on a cache line of its own; used again after the thread's end, never freed. */
+struct announcement {
+  atomic_uint sequence; /* odd: in a call */
+  atomic_uint ended;    /* the call that got the signal */
+  atomic_bool taken;
+  pid_t thread;
+  unsigned seen; /* the watcher's */
+  struct announcement *next;
+} __attribute__((aligned(64)));
+
+static _Atomic(struct announcement *) announcements;
+static _Atomic uint32_t asleep; /* the watcher waits for a call to begin */
+static _Thread_local struct announcement *own;
+static int wake_signal;
+static int failure; /* errno of what kept the watcher from starting */
+
+static void on_signal(int signal) { (void)signal; }
+
+/* A signal that has no handler yet: a handler of another library stays, and is never called. */
+static int install(void) {
+  for (int candidate = SIGRTMAX - 1; candidate >= SIGRTMIN; candidate--) {
+    struct sigaction before, action = {.sa_handler = on_signal};
+    if (sigaction(candidate, NULL, &before) == -1 || before.sa_handler != SIG_DFL) continue;
+    sigemptyset(&action.sa_mask);
+    if (sigaction(candidate, &action, NULL) == -1) return errno;
+    wake_signal = candidate;
+    return 0;
+  }
+  return EBUSY;
+}
+
+static enum activity look(void) {
+  enum activity activity = IDLE;
+  for (struct announcement *one = atomic_load(&announcements); one != NULL; one = one->next) {
+    unsigned sequence = atomic_load(&one->sequence);
+    bool in_call = sequence % 2 == 1;
+    if (in_call && sequence == one->seen) {
+      /* Again at every look: a signal that comes before the call has begun ends nothing. */
+      atomic_store(&one->ended, sequence);
+      syscall(SYS_tgkill, getpid(), one->thread, wake_signal);
+    }
+    if (in_call) activity = IN_CALL;
+    else if (sequence != one->seen && activity == IDLE) activity = BETWEEN_CALLS;
+    one->seen = sequence;
+  }
+  return activity;
+}
+
+static void watch(void *unused) {
+  (void)unused;
+  prctl(PR_SET_NAME, "vhost-deadline");
+  for (int idle = 0;;) {
+    enum activity activity = look();
+    idle = activity == IDLE ? idle + 1 : 0;
+    if (idle == IDLE_LOOKS) {
+      idle = 0;
+      /* First the flag, then another look; a caller announces first and then reads the flag. */
+      atomic_store(&asleep, 1);
+      if (look() == IDLE) syscall(SYS_futex, &asleep, FUTEX_WAIT_PRIVATE, 1, NULL, NULL, 0);
+      atomic_store(&asleep, 0);
+      activity = IN_CALL;
+    }
+    nanosleep(&(struct timespec){.tv_nsec = activity == IN_CALL ? AGAIN_NS : PERIOD_NS}, NULL);
+  }
+}
+
+static void wake(void) {
+  if (atomic_exchange(&asleep, 0) == 1)
+    syscall(SYS_futex, &asleep, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+static void start(void) {
+  pthread_t thread;
+  sigset_t all, before;
+  failure = install();
+  if (failure != 0) return;
+  /* The watcher handles no signal of the process. */
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, &before);
+  failure = -uv_thread_create(&thread, watch, NULL);
+  sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
+static struct announcement *find_free(void) {
+  for (struct announcement *one = atomic_load(&announcements); one != NULL; one = one->next) {
+    bool taken = false;
+    if (atomic_compare_exchange_strong(&one->taken, &taken, true)) return one;
+  }
+  struct announcement *one = aligned_alloc(_Alignof(struct announcement), sizeof *one);
+  if (one == NULL) return NULL;
+  *one = (struct announcement){.taken = true};
+  one->next = atomic_load(&announcements);
+  while (!atomic_compare_exchange_weak(&announcements, &one->next, one)) continue;
+  return one;
+}
+
+static struct announcement *claim(void) {
+  static pthread_once_t once = UV_ONCE_INIT;
+  sigset_t ours;
+  uv_once(&once, start);
+  /* EAGAIN of a thread that cannot be made must not look like that of a full counter. */
+  errno = failure == EAGAIN ? ENOMEM : failure;
+  if (failure != 0) return NULL;
+  struct announcement *one = find_free();
+  errno = ENOMEM;
+  if (one == NULL) return NULL;
+  one->thread = (pid_t)syscall(SYS_gettid);
+  sigemptyset(&ours);
+  sigaddset(&ours, wake_signal);
+  sigprocmask(SIG_UNBLOCK, &ours, NULL);
+  return one;
+}
+
+struct announcement *deadline_begin(void) {
+  if (own == NULL && (own = claim()) == NULL) return NULL;
+  struct announcement *one = own;
+  atomic_fetch_add(&one->sequence, 1);
+  if (atomic_load(&asleep) == 1) wake();
+  return one;
+}
+
+bool deadline_end(struct announcement *one, int64_t result) {
+  unsigned sequence = atomic_load_explicit(&one->sequence, memory_order_relaxed);
+  bool passed = atomic_load_explicit(&one->ended, memory_order_acquire) == sequence;
+  atomic_store_explicit(&one->sequence, sequence + 1, memory_order_release);
+  if (result != -1 || errno != EINTR) return false;
+  if (passed) errno = EAGAIN;
+  return !passed;
+}
+
+/* At the thread's end. */
+static void give_back(void *unused) {
+  (void)unused;
+  if (own != NULL) atomic_store(&own->taken, false);
+  own = NULL;
+}
+
+bool deadline_attach(napi_env env) {
+  return napi_add_env_cleanup_hook(env, give_back, NULL) == napi_ok;
+}
