@@ -7,12 +7,16 @@ const REFRESH_MS = 1000;
 /** For terminals that do not know their width. */
 const USUAL_COLUMNS = 80;
 
+/** The row of the cursor. */
+const ERASE_ROW = "\r\u001b[K";
 /**
- * The cursor rests in the first column, so a terminal that wraps the line when it becomes narrower
- * leaves the cursor in the first of the wrapped rows: erasing from there to the end of the screen
- * removes all of them.
+ * All that a line occupies after a resize. The cursor rests in the first column, so a terminal that
+ * wraps the line when it becomes narrower leaves it in the first of the wrapped rows: those below
+ * are erased too. Never from the first row on: tmux would keep what it erases in its history.
  */
-const ERASE = "\r\u001b[J";
+const ERASE_ROWS = "\r\u001b7\u001b[B\u001b[J\u001b8\u001b[K";
+/** The terminal cuts what is too wide for it: it may be narrower by now than the last SIGWINCH said. */
+const [NO_WRAP, WRAP] = ["\u001b[?7l", "\u001b[?7h"];
 
 /** What the line needs of a stream. */
 export type ProgressTerminal = Pick<NodeJS.WriteStream, "write" | "on" | "off"> & {
@@ -31,6 +35,8 @@ export class ProgressLine {
   readonly #onResize = (): void => this.#draw();
   #line: (() => string) | undefined;
   #isDrawn = false;
+  /** Of the terminal when the line was drawn. */
+  #columns: number | undefined;
   /** Something new is to be drawn once the interval is over. */
   #isDue = false;
   #drawnAt = -Infinity;
@@ -64,21 +70,26 @@ export class ProgressLine {
     clearTimeout(this.#next);
     this.#next = undefined;
     this.#terminal.off("resize", this.#onResize);
-    if (this.#isDrawn) this.#terminal.write(ERASE);
+    if (this.#isDrawn) this.#terminal.write(this.#erase());
     this.#isDrawn = false;
     this.#isDue = false;
   }
 
   #draw(): void {
     if (this.#line === undefined) return;
-    const { columns = 0 } = this.#terminal;
+    const erase = this.#isDrawn ? this.#erase() : ERASE_ROW;
+    this.#columns = this.#terminal.columns ?? 0;
     // A full row would have some terminals begin the next one.
-    const most = (columns > 0 ? columns : USUAL_COLUMNS) - 1;
-    this.#terminal.write(`${ERASE}${fitText(this.#line(), most)}\r`);
+    const most = (this.#columns > 0 ? this.#columns : USUAL_COLUMNS) - 1;
+    this.#terminal.write(`${erase}${NO_WRAP}${fitText(this.#line(), most)}${WRAP}\r`);
     this.#isDrawn = true;
     this.#isDue = false;
     this.#drawnAt = performance.now();
     this.#schedule(REFRESH_MS);
+  }
+
+  #erase(): string {
+    return this.#terminal.columns === this.#columns ? ERASE_ROW : ERASE_ROWS;
   }
 
   #schedule(ms: number): void {

@@ -9,4 +9,10 @@ export { qemuGroup } from "./qemu/index.ts";
 export { diskBytes } from "./stress/fleet.ts";
 export { ENOUGH_ROUNDS, type Growth, growthFaults, type Holdings } from "./stress/growth.ts";
 export { stressGroup } from "./stress/index.ts";
-export { runSoak, type SoakProgress, type SoakResult, type SoakTarget } from "./stress/soak.ts";
+export {
+  runSoak,
+  type SoakOptions,
+  type SoakProgress,
+  type SoakResult,
+  type SoakTarget,
+} from "./stress/soak.ts";

@@ -11,6 +11,8 @@ const COMMAND = `${process.execPath} ${fileURLToPath(new URL("../../../bin/vhost
 const LIBRARY = pathToFileURL(fileURLToPath(new URL("../../src/index.js", import.meta.url))).href;
 
 interface Told {
+  readonly partial: boolean;
+  readonly endedBy?: string;
   readonly rounds: number;
   readonly clients: number;
   readonly requests: number;
@@ -25,6 +27,7 @@ test("stress has clients, storms, kills and slow readers work on the built-in ba
   assert.equal(code, 0, stderr);
   const told = JSON.parse(stdout) as Told;
   assert.deepEqual([told.rounds, told.requests, told.faults], [2, 2 * 5 * 16, []]);
+  assert.equal(told.partial, false);
   assert.ok((told.target?.descriptors ?? 0) > 0);
 });
 
@@ -102,11 +105,31 @@ test(
   },
 );
 
-test("a signal ends stress, and nothing is left of it", async (t) => {
+for (const json of [[], ["--json"]]) {
+  test(`a signal has stress print what it has ${json.join("")}, and nothing is left of it`, async (t) => {
+    const space = new Workspace(t);
+    const running = space.start(["stress", "--duration", "8h", "--clients", "2", ...json]);
+    const deadline = performance.now() + 30_000;
+    while (space.survivors().length < 3 && performance.now() < deadline)
+      await new Promise((resolve) => setImmediate(resolve));
+    const { code, stdout, stderr } = await running.stop("SIGINT");
+    assert.equal(code, 130);
+    assert.match(stderr, /vhost-user: interrupted by SIGINT\n$/);
+    if (json.length === 0)
+      return assert.match(stdout, /^partial result: interrupted by SIGINT\n\d+ s, \d+ rounds? of/);
+    const { partial, endedBy, faults } = JSON.parse(stdout) as Told;
+    assert.deepEqual([partial, endedBy, faults], [true, "interrupted by SIGINT", []]);
+  });
+}
+
+test("stress fails on a back-end that never completes, after --stall-timeout", async (t) => {
   const space = new Workspace(t);
-  const running = space.start(["stress", "--duration", "8h", "--clients", "2", "-v"]);
-  const deadline = performance.now() + 30_000;
-  while (space.survivors().length < 3 && performance.now() < deadline)
-    await new Promise((resolve) => setImmediate(resolve));
-  assert.equal((await running.stop("SIGINT")).code, 130);
+  const exec = `${COMMAND} serve block --size 1M --socket {socket} --fault never-complete`;
+  const words = ["stress", "--clients", "1", "--overwrite", "--stall-timeout", "300ms", "--json"];
+  const { code, stdout, stderr } = await space.run([...words, "--exec", exec]);
+  assert.equal(code, 1, stderr);
+  assert.match(stderr, /round 1: clients with verified I\/O: .*not completed within 300 ms/);
+  const { partial, faults } = JSON.parse(stdout) as Told;
+  assert.equal(partial, true);
+  assert.match(faults[0] ?? "", /^round 1: /);
 });

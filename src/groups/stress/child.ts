@@ -55,11 +55,12 @@ export class StressChild {
     command: C,
     ask: Commands[C]["ask"],
     signal: AbortSignal,
+    timeoutMs = TIMEOUT_MS,
   ): Promise<Commands[C]["answer"]> {
     if (this.#ended) throw this.#ended;
     const id = this.#next;
     this.#next += 1;
-    const waiting = new Deferred<unknown>({ signal, timeoutMs: TIMEOUT_MS });
+    const waiting = new Deferred<unknown>({ signal, timeoutMs });
     this.#waiting.set(id, waiting);
     this.#child.send({ id, command, ask });
     try {

@@ -1,7 +1,9 @@
 import type { TestContext } from "../engine.ts";
 import { StressChild } from "./child.ts";
-import type { Outcome, Usage } from "./messages.ts";
+import { type Outcome, STALL_MS, type Usage } from "./messages.ts";
 
+/** How long a client process may take to answer once its requests are done, milliseconds. */
+const ANSWER_MS = 60_000;
 /** Client processes at most. */
 const MAX_PROCESSES = 4;
 
@@ -35,9 +37,16 @@ export class ClientFleet {
     });
   }
 
-  /** @param round what is written differs from round to round */
-  async io(round = 0): Promise<Outcome> {
-    return this.#all(async (client) => client.ask("io", { round }, this.#signal));
+  /**
+   * @param round what is written differs from round to round
+   * @param stallMs how long one request may take
+   */
+  async io(round = 0, stallMs = STALL_MS): Promise<Outcome> {
+    // A client writes and reads, and answers after that.
+    const timeoutMs = 2 * stallMs + ANSWER_MS;
+    return this.#all(async (client) =>
+      client.ask("io", { round, stallMs }, this.#signal, timeoutMs),
+    );
   }
 
   async close(): Promise<Outcome> {

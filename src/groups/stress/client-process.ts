@@ -11,7 +11,7 @@ import { SystemError } from "../../base/index.ts";
 import type { UnixSocket } from "../../os/index.ts";
 import { connectSocket } from "../../transport/index.ts";
 import { answerParent, forEach, usageOf } from "./answering.ts";
-import { CLIENT_SHARE } from "./messages.ts";
+import { CLIENT_SHARE, type Commands } from "./messages.ts";
 
 interface Session {
   readonly index: number;
@@ -46,10 +46,13 @@ function pattern(index: number, round: number): Uint8Array {
   return Uint8Array.from({ length: CLIENT_SHARE }, (_, at) => first + at * 7 + (at >> 8));
 }
 
-async function verify({ index, driver }: Session, round: number): Promise<void> {
+async function verify(
+  { index, driver }: Session,
+  { round, stallMs: timeoutMs }: Commands["io"]["ask"],
+): Promise<void> {
   const data = pattern(index, round);
-  await driver.write(index * CLIENT_SHARE, data, { timeoutMs: TIMEOUT_MS });
-  const back = await driver.read(index * CLIENT_SHARE, data.length, { timeoutMs: TIMEOUT_MS });
+  await driver.write(index * CLIENT_SHARE, data, { timeoutMs });
+  const back = await driver.read(index * CLIENT_SHARE, data.length, { timeoutMs });
   const at = data.findIndex((byte, i) => byte !== back[i]);
   if (at >= 0)
     throw new Error(`expected ${data[at]} at byte ${at} of a client's share, got ${back[at]}`);
@@ -65,8 +68,7 @@ answerParent({
         sessions.push({ index, client, driver: await BlockDriver.start(client, DRIVER) });
       },
     ),
-  io: async ({ round }) =>
-    forEach(sessions, sessions.length, async (session) => verify(session, round)),
+  io: async (ask) => forEach(sessions, sessions.length, async (session) => verify(session, ask)),
   close: async () => {
     const closing = sessions;
     sessions = [];

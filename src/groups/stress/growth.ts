@@ -48,7 +48,7 @@ const ENOUGH_ROUNDS_OF_MEMORY = 60;
 const MEMORY_SHARE = 0.02;
 const MEMORY_BYTES = 1 << 20;
 
-/** @param history at least one, a round each */
+/** @param history a round each */
 export function growthOf(history: readonly Holdings[]): Growth {
   const settled = history.slice(Math.floor(history.length / 4));
   const none = { descriptors: 0, mappings: 0, residentBytes: 0 };

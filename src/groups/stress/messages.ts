@@ -3,8 +3,8 @@ export interface Commands {
   /** Client: opens sessions `first` to `first + count - 1` and keeps them. */
   open: { ask: { path: string; first: number; count: number }; answer: Outcome };
   /** Client: each open session writes its own part of the disk, reads it back and compares.
-   * What is written differs from round to round. */
-  io: { ask: { round: number }; answer: Outcome };
+   * What is written differs from round to round. No request may take longer than `stallMs`. */
+  io: { ask: { round: number; stallMs: number }; answer: Outcome };
   /** Client: closes all sessions. */
   close: { ask: Record<string, never>; answer: Outcome };
   /** Client: connects and leaves without a word. */
@@ -40,6 +40,9 @@ export interface Usage {
 
 /** Bytes of the disk that belong to one client. */
 export const CLIENT_SHARE = 16_384;
+
+/** How long one request may take unless the user says otherwise, milliseconds. */
+export const STALL_MS = 60_000;
 
 /** Requests that write a client's share and read it back. */
 export const REQUESTS_PER_PASS = 8;

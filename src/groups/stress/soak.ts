@@ -31,6 +31,10 @@ export interface SoakOptions {
   /** In place of the time. */
   readonly rounds?: number | undefined;
   readonly signal: AbortSignal;
+  /** How long one request may take, milliseconds. */
+  readonly stallMs?: number | undefined;
+  /** The next part of a round begins. */
+  readonly onPhase?: ((round: number, what: string) => void) | undefined;
   readonly onRound: (progress: SoakProgress) => void;
 }
 
@@ -58,15 +62,16 @@ export interface SoakResult extends SoakProgress {
   readonly growth: Growth | undefined;
   /** Of the first client process. */
   readonly clientGrowth: Growth;
+  /** Why it ended early, in a round that does not count; undefined: it did not. */
+  readonly failure: unknown;
 }
 
 /**
  * Rounds of everything that clients do to a block back-end, until the time is over: verified I/O by
  * many at once beside connections that do not read, a connection storm, clients that are killed in a
- * message and in I/O, verified I/O again. Writes to the first `diskBytes(clients)` bytes.
- *
- * @throws {Error} a request failed, data differed, or a client process died, and in which round; the
- *   signal's reason
+ * message and in I/O, verified I/O again. Writes to the first `diskBytes(clients)` bytes. It ends
+ * early, with a `failure`, when a request fails, data differs, a client process dies, or the signal
+ * aborts.
  */
 export async function runSoak(options: SoakOptions): Promise<SoakResult> {
   const { target, clients, signal, folder } = options;
@@ -80,6 +85,12 @@ export async function runSoak(options: SoakOptions): Promise<SoakResult> {
     }
     const fleet = await Fleet.start(host, clients, true);
     return await soak(fleet, async () => fleet.idleUsage(), options);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    // Interrupted while the processes start.
+    const progress = progressOf(0, clients, performance.now(), undefined);
+    const clientGrowth = growthOf([]);
+    return { ...progress, growth: undefined, clientGrowth, failure: signal.reason };
   } finally {
     for (const cleanUp of cleanUps.toReversed()) await cleanUp();
   }
@@ -88,63 +99,87 @@ export async function runSoak(options: SoakOptions): Promise<SoakResult> {
 async function soak(
   fleet: ClientFleet,
   figures: SoakTarget["figures"],
-  { clients, durationMs, rounds, signal, onRound }: SoakOptions,
+  options: SoakOptions,
 ): Promise<SoakResult> {
+  const { clients, durationMs, rounds, signal, onRound } = options;
   const start = performance.now();
   const history: Holdings[] = [];
   const clientHistory: Holdings[] = [];
-  const slowReaders = clients > 1 ? CLOGGED : 1;
-  let progress: SoakProgress;
+  let progress = progressOf(0, clients, start, undefined);
+  let failure: unknown;
   let round = 0;
   do {
     round += 1;
     try {
-      await play(fleet, clients, round, signal);
+      await play(fleet, round, options);
+      const held = await figures(history[0]?.descriptors);
+      if (held !== undefined) history.push(held);
+      clientHistory.push(await fleet.clientUsage());
+      progress = progressOf(round, clients, start, held);
     } catch (error) {
-      signal.throwIfAborted();
       const message = error instanceof Error ? error.message : String(error);
-      throw new Error(`round ${round}: ${message}`, { cause: error });
+      failure = signal.aborted
+        ? signal.reason
+        : new Error(`round ${round}: ${message}`, { cause: error });
+      break;
     }
-    const held = await figures(history[0]?.descriptors);
-    if (held !== undefined) history.push(held);
-    clientHistory.push(await fleet.clientUsage());
-    progress = {
-      rounds: round,
-      seconds: (performance.now() - start) / 1000,
-      clients,
-      sessions: round * clients,
-      requests: round * clients * 2 * REQUESTS_PER_PASS,
-      storms: round * STORM,
-      slowReaders: round * slowReaders,
-      kills: round * 2,
-      target: held,
-    };
     onRound(progress);
   } while (rounds === undefined ? performance.now() - start < durationMs : round < rounds);
   return {
     ...progress,
+    seconds: (performance.now() - start) / 1000,
     growth: history.length === 0 ? undefined : growthOf(history),
     clientGrowth: growthOf(clientHistory),
+    failure,
+  };
+}
+
+function progressOf(
+  rounds: number,
+  clients: number,
+  start: number,
+  target: Holdings | undefined,
+): SoakProgress {
+  return {
+    rounds,
+    seconds: (performance.now() - start) / 1000,
+    clients,
+    sessions: rounds * clients,
+    requests: rounds * clients * 2 * REQUESTS_PER_PASS,
+    storms: rounds * STORM,
+    slowReaders: rounds * (clients > 1 ? CLOGGED : 1),
+    kills: rounds * 2,
+    target,
   };
 }
 
 async function play(
   fleet: ClientFleet,
-  clients: number,
   round: number,
-  signal: AbortSignal,
+  { clients, signal, stallMs, onPhase }: SoakOptions,
 ): Promise<void> {
+  const phase = (what: string): void => onPhase?.(round, what);
+  phase("connections that do not read");
   // A back-end that serves one session at a time would serve nobody but the one that does not read.
   const alone = clients === 1;
   if (alone) {
     expectAll(await fleet.clog(1), 1, "connections that do not read");
     await fleet.release();
+    phase("a connection storm, and clients that are killed");
     await disturb(fleet, clients, round, signal);
   } else expectAll(await fleet.clog(CLOGGED), CLOGGED, "connections that do not read");
+  phase("clients connect");
   expectAll(await fleet.open(), clients, "clients connected");
-  expectAll(await fleet.io(2 * round), clients, "clients with verified I/O");
-  if (!alone) await disturb(fleet, clients, round, signal);
-  expectAll(await fleet.io(2 * round + 1), clients, "clients with verified I/O after the storm");
+  phase("verified I/O");
+  expectAll(await fleet.io(2 * round, stallMs), clients, "clients with verified I/O");
+  if (!alone) {
+    phase("a connection storm, and clients that are killed");
+    await disturb(fleet, clients, round, signal);
+  }
+  phase("verified I/O after the storm");
+  const again = await fleet.io(2 * round + 1, stallMs);
+  expectAll(again, clients, "clients with verified I/O after the storm");
+  phase("clients leave");
   expectAll(await fleet.close(), clients, "clients closed");
   await fleet.release();
 }

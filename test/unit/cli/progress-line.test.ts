@@ -5,7 +5,13 @@ import { Output } from "../../../src/cli/output.ts";
 import { ProgressLine, type ProgressTerminal } from "../../../src/cli/progress-line.ts";
 import { fitText, textWidth } from "../../../src/cli/text-width.ts";
 
-const ERASE = "\r\u001b[J";
+const ERASE = "\r\u001b[K";
+const ERASE_ROWS = "\r\u001b7\u001b[B\u001b[J\u001b8\u001b[K";
+
+/** What draws a text, without autowrap. */
+function drawing(text: string, erase = ERASE): string {
+  return `${erase}\u001b[?7l${text}\u001b[?7h\r`;
+}
 
 /** A terminal that keeps what was written to it. */
 class Terminal extends EventEmitter {
@@ -77,8 +83,10 @@ for (const columns of [80, 40, 20]) {
       line.show(() => text);
       line.clear();
       const [drawn = "", erased] = terminal.writes;
-      assert.ok(drawn.startsWith(ERASE) && drawn.endsWith("…\r"), JSON.stringify(drawn));
-      const width = textWidth(drawn.slice(ERASE.length, -1));
+      const shown = drawn.slice(drawing("").indexOf("7l") + 2, -6);
+      assert.equal(drawn, drawing(shown));
+      assert.ok(shown.endsWith("…"), JSON.stringify(drawn));
+      const width = textWidth(shown);
       assert.ok(width < columns && width >= columns - 2, `${width} columns`);
       assert.equal(erased, ERASE);
     });
@@ -90,7 +98,7 @@ test("a terminal that does not know its width gets at most 79 columns", () => {
   const line = new ProgressLine(terminal.stream, options);
   line.show(() => LONG);
   line.clear();
-  assert.equal(textWidth(terminal.writes[0]?.slice(ERASE.length, -1) ?? ""), 79);
+  assert.deepEqual(terminal.writes, [drawing(fitText(LONG, 79)), ERASE]);
 });
 
 test("a progress line is drawn again in the new width when its terminal is resized", () => {
@@ -102,8 +110,8 @@ test("a progress line is drawn again in the new width when its terminal is resiz
   line.clear();
   terminal.resize(10);
   assert.deepEqual(terminal.writes.slice(1), [
-    `${ERASE}60 s, 120 rounds o…\r`,
-    `${ERASE}${LONG}\r`,
+    drawing("60 s, 120 rounds o…", ERASE_ROWS),
+    drawing(LONG, ERASE_ROWS),
     ERASE,
   ]);
   assert.equal(terminal.listenerCount("resize"), 0);
@@ -117,7 +125,7 @@ test("lines that come fast are drawn once, and then the newest of them", (t) => 
   const fast = terminal.writes.length;
   assert.ok(fast < 10, `${fast} writes`);
   t.mock.timers.tick(100);
-  assert.equal(terminal.writes.at(-1), `${ERASE}line 999\r`);
+  assert.equal(terminal.writes.at(-1), drawing("line 999"));
   line.clear();
   t.mock.timers.tick(10_000);
   assert.equal(terminal.writes.at(-1), ERASE);
@@ -132,7 +140,7 @@ test("a line that shows a time goes on while its command has nothing new", (t) =
   t.mock.timers.tick(1000);
   t.mock.timers.tick(1000);
   line.clear();
-  assert.deepEqual(terminal.writes, [`${ERASE}1 s\r`, `${ERASE}2 s\r`, `${ERASE}3 s\r`, ERASE]);
+  assert.deepEqual(terminal.writes, [...["1 s", "2 s", "3 s"].map((text) => drawing(text)), ERASE]);
 });
 
 test("results and messages erase the progress line before they are printed", (t) => {
@@ -156,7 +164,7 @@ test("results and messages erase the progress line before they are printed", (t)
     const output = new Output({ stdout: stream, stderr: stream, quiet: false });
     output.progress(() => "working");
     void print(output);
-    assert.deepEqual(terminal.writes.slice(0, 2), [`${ERASE}working\r`, ERASE]);
+    assert.deepEqual(terminal.writes.slice(0, 2), [drawing("working"), ERASE]);
     assert.match(String(terminal.writes[2]), /x|120/);
   }
 });

@@ -30,13 +30,18 @@ export function addStressCommand(program: Command, context: Context): void {
         .default(60_000, "1m")
         .argParser(checked(parseDuration)),
     )
-    .option("--rounds <number>", "how many rounds in place of how long", count(1_000_000_000))
+    .option("--rounds <number>", "how many rounds instead of how long", count(1_000_000_000))
     .addOption(
       new Option("--clients <number>", "clients at once").default(16, "16").argParser(count(1000)),
     )
     .option("--overwrite", "write over a disk that is not blank")
     .option("--json", "print one JSON document")
     .addOption(timeoutOption)
+    .addOption(
+      new Option("--stall-timeout <duration>", "how long one request may take")
+        .default(60_000, "1m")
+        .argParser(checked(parseDuration)),
+    )
     .addHelpText("after", HELP);
   command.action(async (socket, options) => {
     const { runStress } = await import("./run.ts");

@@ -10,6 +10,13 @@ import {
 import { Client } from "../../../frontend/index.ts";
 import { MismatchError, runBlockPass } from "../../../load/index.ts";
 
+interface DiskOptions {
+  readonly overwrite?: true | undefined;
+  /** Milliseconds. */
+  readonly timeout: number;
+  readonly stallTimeout: number;
+}
+
 /**
  * Looks whether a disk can take the stress, and whether it may.
  *
@@ -20,7 +27,7 @@ import { MismatchError, runBlockPass } from "../../../load/index.ts";
 export async function expectDisk(
   socket: string,
   size: number,
-  { overwrite, timeout }: { readonly overwrite?: true | undefined; readonly timeout: number },
+  { overwrite, timeout, stallTimeout: stallMs }: DiskOptions,
   signal: AbortSignal,
 ): Promise<void> {
   await using client = await Client.connect(socket, {
@@ -40,7 +47,7 @@ export async function expectDisk(
   const driver = await BlockDriver.start(client, { depth: 8, transferBytes: 16_384 });
   const [queue] = driver.queues;
   if (queue === undefined) throw new UsageError("the device has no queue");
-  await runBlockPass(queue, { work: "expect-blank", size, seed: 0, signal }).catch(
+  await runBlockPass(queue, { work: "expect-blank", size, seed: 0, signal, stallMs }).catch(
     (error: unknown) => {
       if (!(error instanceof MismatchError)) throw error;
       throw new UsageError(

@@ -6,6 +6,7 @@ import {
   growthFaults,
   type Holdings,
   runSoak,
+  type SoakOptions,
   type SoakProgress,
   type SoakResult,
   type SoakTarget,
@@ -28,6 +29,7 @@ export interface StressOptions extends CommonOptions {
   readonly overwrite?: true | undefined;
   readonly json?: true | undefined;
   readonly timeout: number;
+  readonly stallTimeout: number;
 }
 
 const MINUTE_MS = 60_000;
@@ -43,26 +45,20 @@ export async function runStress(
   options: StressOptions,
   context: Context,
 ): Promise<void> {
-  const { output, signal } = context;
-  const { clients, duration: durationMs, rounds, exec } = options;
+  const { signal } = context;
+  const { clients, duration: durationMs, rounds, exec, stallTimeout: stallMs } = options;
   const name = socket ?? exec ?? "the built-in back-end";
-  const say = (line: string): void => (options.json ? output.note(line) : output.print(line));
-  let told = performance.now();
-  const onRound = (progress: SoakProgress): void => {
-    output.progress(() => lineOf(progress));
-    if (performance.now() - told < MINUTE_MS) return;
-    told = performance.now();
-    say(lineOf(progress));
-  };
   const folder = makeRecordedFolder("stress");
-  const soak = async (target?: SoakTarget): Promise<SoakResult> =>
-    runSoak({ target, folder: folder.path, clients, durationMs, rounds, signal, onRound }).catch(
-      (error: unknown) => {
-        signal.throwIfAborted();
-        const message = error instanceof Error ? error.message : String(error);
-        throw new CommandError(ExitCode.Failed, message, { cause: error });
-      },
-    );
+  const soak = async (target?: SoakTarget): Promise<SoakResult> => {
+    const limits = { clients, durationMs, rounds, stallMs };
+    const display = displaySoak(options, context);
+    const result = await runSoak({ target, folder: folder.path, signal, ...limits, ...display });
+    report(name, result, options, context);
+    signal.throwIfAborted();
+    const { failure } = result;
+    if (!(failure instanceof Error)) return result;
+    throw new CommandError(ExitCode.Failed, failure.message, { cause: failure });
+  };
   let result: SoakResult;
   try {
     result =
@@ -75,16 +71,74 @@ export async function runStress(
   } finally {
     folder.remove();
   }
-  const faults = [
-    ...(result.growth ? growthFaults(result.growth).map((fault) => `the back-end's ${fault}`) : []),
-    ...growthFaults(result.clientGrowth).map((fault) => `a client process's ${fault}`),
-  ];
-  if (options.json) output.json({ schemaVersion: 1, of: name, ...result, faults });
-  say(lineOf(result));
-  if (result.growth) say(growthLine("back-end", result.growth));
-  else say("back-end: its process cannot be seen from here, so nothing is known of what it holds");
-  say(growthLine("client process", result.clientGrowth));
+  const faults = faultsOf(result);
   if (faults.length > 0) throw new CommandError(ExitCode.Failed, faults.join("\n"));
+}
+
+/** Shows how the rounds go: on a terminal all the time, else once a minute. */
+function displaySoak(
+  { json }: StressOptions,
+  { output }: Context,
+): Pick<SoakOptions, "onPhase" | "onRound"> {
+  const start = performance.now();
+  let [told, round, phase] = [start, 1, ""];
+  let last: SoakProgress | undefined;
+  const line = (): string => {
+    const seconds = ((performance.now() - start) / 1000).toFixed(0);
+    const verified = last === undefined ? "" : `, ${counted(last.requests, "request")} verified`;
+    return `${seconds} s, round ${round}: ${phase}${verified}${heldBy(last)}`;
+  };
+  return {
+    onPhase: (newRound, what) => {
+      [round, phase] = [newRound, what];
+      output.progress(line);
+    },
+    onRound: (progress) => {
+      last = progress;
+      if (performance.now() - told < MINUTE_MS) return;
+      told = performance.now();
+      sayOf(json, output)(lineOf(progress));
+    },
+  };
+}
+
+/** With --json the document is the only thing on standard output. */
+function sayOf(json: true | undefined, output: Context["output"]): (line: string) => void {
+  return (line) => (json ? output.note(line) : output.print(line));
+}
+
+/** The result, also of rounds before one that failed or was interrupted. */
+function report(
+  name: string,
+  result: SoakResult,
+  { json }: StressOptions,
+  { output, signal }: Context,
+): void {
+  const { failure, growth, clientGrowth, ...rest } = result;
+  const partial = failure !== undefined;
+  const endedBy = failure instanceof Error ? { endedBy: failure.message } : {};
+  const faults = [
+    ...(partial && !signal.aborted ? [String(endedBy.endedBy)] : []),
+    ...faultsOf(result),
+  ];
+  const document = { schemaVersion: 1, of: name, partial, ...endedBy, ...rest };
+  if (json) output.json({ ...document, growth, clientGrowth, faults });
+  const say = sayOf(json, output);
+  // The error that follows says all.
+  if (partial && result.rounds === 0 && !signal.aborted) return;
+  if (partial) say(`partial result: ${endedBy.endedBy}`);
+  say(lineOf(result));
+  if (result.rounds === 0) return;
+  if (growth) say(growthLine("back-end", growth));
+  else say("back-end: its process cannot be seen from here, so nothing is known of what it holds");
+  say(growthLine("client process", clientGrowth));
+}
+
+function faultsOf({ growth, clientGrowth }: SoakResult): string[] {
+  return [
+    ...(growth ? growthFaults(growth).map((fault) => `the back-end's ${fault}`) : []),
+    ...growthFaults(clientGrowth).map((fault) => `a client process's ${fault}`),
+  ];
 }
 
 function targetOf({ socket, process }: ListeningBackend): SoakTarget {
@@ -124,13 +178,16 @@ function lineOf({
   kills,
   target,
 }: SoakProgress): string {
-  const held = target
-    ? `; back-end: ${counted(target.descriptors, "descriptor")}, ${formatSize(target.residentBytes)} resident`
-    : "";
   return (
     `${seconds.toFixed(0)} s, ${counted(rounds, "round")} of ${counted(clients, "client")}: ${counted(sessions, "session")}, ` +
-    `${counted(requests, "request")} verified, ${counted(kills, "client")} killed${held}`
+    `${counted(requests, "request")} verified, ${counted(kills, "client")} killed${heldBy({ target })}`
   );
+}
+
+function heldBy(progress: Pick<SoakProgress, "target"> | undefined): string {
+  if (progress?.target === undefined) return "";
+  const { descriptors, residentBytes } = progress.target;
+  return `; back-end: ${counted(descriptors, "descriptor")}, ${formatSize(residentBytes)} resident`;
 }
 
 function growthLine(who: string, { rounds, first, last }: Growth): string {
