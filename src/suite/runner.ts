@@ -10,7 +10,7 @@ import { seededRandom } from "./random.ts";
 import { Repetitions } from "./repetitions.ts";
 import type { CheckResult } from "./result.ts";
 import { storyOf } from "./target/story.ts";
-import type { Target } from "./target/target.ts";
+import { endText, type Target } from "./target/target.ts";
 import type { Times } from "./times.ts";
 import { deathOf, headOf, judge, skipped } from "./verdict.ts";
 
@@ -87,6 +87,7 @@ export async function runCheck(check: Check, options: RunOptions): Promise<Check
   }
   const suspicious = ended instanceof CheckFailure || t.endedByTarget;
   const { ends, output } = await storyOf(target, suspicious ? DEATH_MS : 0);
+  for (const end of ends) t.exchange.note("··", `the target's process ${endText(end)}`);
   const outcome = judge(check, t, deathOf(facts.oneSession, ends, output) ?? ended);
   return {
     ...headOf(check),

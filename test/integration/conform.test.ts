@@ -254,6 +254,23 @@ test("--front-end SOCKET --listen waits for a front-end that another program sta
   assert.match(stdout, /^2 checks: 2 PASS$/m);
 });
 
+test("a front-end that ends before it connects is reported once, with its exit status and output", async (t) => {
+  const workspace = new Workspace(t);
+  const exec = `sh -c 'echo no such device; exit 3' {socket}`;
+  const { code, stdout } = await workspace.run(["conform", "--front-end", "--exec", exec]);
+  assert.equal(code, 1);
+  assert.equal(stdout.match(/^FAIL /gm)?.length, 1, stdout);
+  assert.match(
+    stdout,
+    /the front-end does not connect\n.*\n +actual +nothing; it exited with code 3$/m,
+  );
+  assert.match(stdout, /│ .* the front-end exited with code 3\n +┊ no such device$/m);
+  assert.match(
+    stdout,
+    /^stopped: the front-end did not connect in 3 attempts; \d+ checks not made$/m,
+  );
+});
+
 test("matrix judges many targets and writes a page that leads to each exchange", async (t) => {
   const workspace = new Workspace(t);
   const faulty = `${OURS} --fault need-reply-echoed@GET_FEATURES`;

@@ -46,6 +46,8 @@ test("a crash, a hang and a complaint are found and named, and the run goes on",
   assert.match(thirteen ?? "", /^header\/13 FAIL .*Assertion `0' failed\.$/);
   assert.equal(five, "framing/5 PASS ");
   assert.match(results[4]?.output ?? "", /Assertion/);
+  const exchange = results[1]?.exchange.join("\n") ?? "";
+  assert.match(exchange, / the target's process ended by SIGSEGV$/m, "its end is in the exchange");
   const { pid } = target.process ?? {};
   await target.close();
   assert.equal(existsSync(`/proc/${pid}`), false, "the process is gone");

@@ -6,6 +6,7 @@ import { guarded } from "../guarded.ts";
 import { Repetitions } from "../repetitions.ts";
 import type { CheckResult } from "../result.ts";
 import type { Times } from "../times.ts";
+import { endText } from "../target/target.ts";
 import { deathOf, headOf, judge, skipped } from "../verdict.ts";
 import { FrontendContext } from "./context.ts";
 import type { FrontendTarget } from "./target.ts";
@@ -109,6 +110,7 @@ async function made(
   } finally {
     // What it ends by is looked at before it is ended; an orderly end is its own business.
     crash = deathOf(true, t.ends, t.output);
+    for (const end of t.ends) t.exchange.note("··", `the front-end ${endText(end)}`);
     await t.close();
   }
   const result = {
