@@ -20,9 +20,9 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import nodeApi from "node-api-headers";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const optional = process.argv.includes("--optional");
@@ -79,12 +79,15 @@ function upToDate(output, stampFile) {
 
 /** False when the compilation failed; throws ENOENT when the command does not exist. */
 function compile(target) {
-  const { include_dir: headers } = createRequire(import.meta.url)("node-api-headers");
   const files = sources().filter((name) => name.endsWith(".c"));
-  const result = spawnSync(compiler, [...flags, `-I${headers}`, ...files, "-o", target], {
-    cwd: root,
-    stdio: ["ignore", "inherit", "inherit"],
-  });
+  const result = spawnSync(
+    compiler,
+    [...flags, `-I${nodeApi.include_dir}`, ...files, "-o", target],
+    {
+      cwd: root,
+      stdio: ["ignore", "inherit", "inherit"],
+    },
+  );
   if (result.error) throw result.error;
   return result.status === 0;
 }
