@@ -29,7 +29,7 @@ export interface ClientOptions extends WaitOptions, Wishes {
   readonly onProblem?: ((problem: Error) => void) | undefined;
   /**
    * Outlives back-ends: when one goes away, the queues wait for the next, which serves what is out.
-   * Default: the session ends with the connection.
+   * Also waits for the first one. Default: the session ends with the connection.
    */
   readonly reconnect?: ReconnectOptions | undefined;
 }

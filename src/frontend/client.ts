@@ -15,13 +15,10 @@ import { kickOf } from "./notifications.ts";
 import { ClientThread, type ClientThreadOptions } from "./client-thread.ts";
 import { ClientQueue, type ClientQueueOptions } from "./queue.ts";
 import { migrate, type MigrationOptions, type MigrationReport } from "./migration/migrate.ts";
-import { type Dial, keepTrying } from "./reconnect.ts";
+import { beginSession, DEFAULT_TIMEOUT_MS, type Dial, keepTrying } from "./reconnect.ts";
 import { Recovery } from "./recovery.ts";
 import type { FrontendRequests } from "./requests.ts";
-import { meanwhile } from "./together.ts";
-
-/** Handshake requests are answered within this time unless told otherwise, milliseconds. */
-const DEFAULT_TIMEOUT_MS = 5000;
+import { meanwhile, withinTime } from "./together.ts";
 
 /**
  * A front-end: talks to a back-end, shares memory with it and drives virtqueues, with no virtual
@@ -94,18 +91,18 @@ export class Client {
       socket.close();
       throw new UsageError("reconnect: expected a path, got a socket");
     }
-    return Client.#begin(socket, options, undefined);
+    return Client.#begin(options, undefined, socket);
   }
 
   static async #dialled(dial: Dial, options: ClientOptions): Promise<Client> {
-    const { signal, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
-    return Client.#begin(await dial({ signal, timeoutMs }), options, dial);
+    return beginSession(options, dial, async (...made) => Client.#begin(options, dial, ...made));
   }
 
   static async #begin(
-    socket: UnixSocket,
     options: ClientOptions,
     dial: Dial | undefined,
+    socket: UnixSocket,
+    leftMs: number = Infinity,
   ): Promise<Client> {
     let client: Client;
     try {
@@ -125,7 +122,8 @@ export class Client {
         const memory = settleMemory(requests, client.memory);
         await (client.#recovery?.shareMemory(requests, memory) ?? shareMemory(requests, memory));
       });
-      await meanwhile(agreed, () => (client.#memory = makeMemory(options)));
+      const ready = meanwhile(agreed, () => (client.#memory = makeMemory(options)));
+      await withinTime(leftMs, connection, ready);
       client.#watch(connection);
       return client;
     } catch (error) {
@@ -335,18 +333,19 @@ export class Client {
     const sound = (): ClientQueue[] => [...this.#started].filter(({ failure }) => !failure);
     try {
       const queues = recovery.suspend(sound());
-      const attempts = await keepTrying(reconnect, signal, async (leftMs) => {
+      const { attempts } = await keepTrying(reconnect, signal, async (leftMs) => {
         const socket = await dial({ signal, timeoutMs: Math.min(timeoutMs, leftMs) });
         if (signal.aborted) socket.close();
         signal.throwIfAborted();
         this.#coming?.close();
         this.#coming = this.#connectionOn(socket);
-        await recovery.resume(this.#coming, lost, {
+        const resumed = recovery.resume(this.#coming, lost, {
           wishes: this.#wishes,
           memory: this.memory,
           queues: [...this.#queues],
           started: sound(),
         });
+        await withinTime(leftMs, this.#coming, resumed);
       });
       this.#connection = this.#coming ?? lost;
       this.#coming = undefined;

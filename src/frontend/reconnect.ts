@@ -12,11 +12,18 @@ import type { UnixSocket } from "../os/index.ts";
 import { protocolFeatureNames, virtioFeatureNames } from "../protocol/index.ts";
 import type { Negotiation } from "../session/index.ts";
 import type { Wishes } from "./bring-up.ts";
+import type { ClientOptions } from "./client-options.ts";
+
+/** Handshake requests are answered within this time unless asked otherwise, milliseconds. */
+export const DEFAULT_TIMEOUT_MS = 5000;
 
 /** Makes a connection to a back-end. @param wait how long it may take, and who may end it */
 export type Dial = (wait: WaitOptions) => Promise<UnixSocket>;
 
-/** How a client comes back to a back-end that went away. */
+/**
+ * How a client comes back to a back-end that went away. It covers the first connection and its
+ * handshake as well: the back-end may be started later than the client.
+ */
 export interface ReconnectOptions {
   /** Pause before the second attempt, milliseconds; it doubles with each. Default 5. */
   readonly delayMs?: number | undefined;
@@ -24,6 +31,10 @@ export interface ReconnectOptions {
   readonly maxDelayMs?: number | undefined;
   /** How long the back-end may be away, milliseconds; then the session ends. Default 30,000. */
   readonly deadlineMs?: number | undefined;
+  /** How long the first connection may take with its handshake, milliseconds. Default: as long. */
+  readonly firstDeadlineMs?: number | undefined;
+  /** An attempt failed, and another one follows. */
+  readonly onRetry?: ((reason: Error) => void) | undefined;
   /** The back-end is there again, and serves what it had not completed. */
   readonly onReconnect?: ((report: ReconnectReport) => void) | undefined;
 }
@@ -52,34 +63,60 @@ export interface ReconnectReport {
 }
 
 /**
+ * Begins a session: in one attempt, or with `reconnect` in as many as it takes.
+ *
+ * @param begin negotiates on a connected socket, which it takes over, within the time that is left
+ * @throws as {@link keepTrying}
+ */
+export async function beginSession<T>(
+  { reconnect, signal, timeoutMs = DEFAULT_TIMEOUT_MS }: ClientOptions,
+  dial: Dial,
+  begin: (socket: UnixSocket, leftMs: number) => Promise<T>,
+): Promise<T> {
+  if (reconnect === undefined) return begin(await dial({ signal, timeoutMs }), Infinity);
+  const deadlineMs = reconnect.firstDeadlineMs ?? reconnect.deadlineMs;
+  const { result } = await keepTrying(
+    { ...reconnect, deadlineMs },
+    signal,
+    async (leftMs) => begin(await dial({ signal, timeoutMs: Math.min(timeoutMs, leftMs) }), leftMs),
+    "no back-end answered",
+  );
+  return result;
+}
+
+/**
  * Tries until it works, the deadline passes, or something fails that will not get better.
  *
- * @returns attempts that it took
- * @throws {TimeoutError} nobody who answers, within the deadline
+ * @param what begins the message when the deadline passes
+ * @returns attempts that it took, and the result of the last
+ * @throws {TimeoutError} no back-end that answers, within the deadline
  * @throws what `attempt` does, for what another attempt cannot change; the signal's reason
  */
-export async function keepTrying(
-  { delayMs = 5, maxDelayMs = 500, deadlineMs = 30_000 }: ReconnectOptions,
-  signal: AbortSignal,
-  attempt: (leftMs: number) => Promise<void>,
-): Promise<number> {
+export async function keepTrying<T>(
+  { delayMs = 5, maxDelayMs = 500, deadlineMs = 30_000, onRetry }: ReconnectOptions,
+  signal: AbortSignal | undefined,
+  attempt: (leftMs: number) => Promise<T>,
+  what:
+    "no back-end answered" | "the back-end did not come back" = "the back-end did not come back",
+): Promise<{ readonly attempts: number; readonly result: T }> {
   const end = performance.now() + deadlineMs;
   let pauseMs = delayMs;
   for (let attempts = 1; ; attempts += 1) {
     try {
-      await attempt(Math.max(1, end - performance.now()));
-      return attempts;
+      const result = await attempt(Math.max(1, end - performance.now()));
+      return { attempts, result };
     } catch (error) {
-      signal.throwIfAborted();
+      signal?.throwIfAborted();
       if (!mayPass(error)) throw error;
       const leftMs = end - performance.now();
       if (leftMs <= 0) {
-        const reason = error instanceof Error ? error.message : String(error);
         throw new TimeoutError(
-          `the back-end did not come back within ${deadlineMs} ms (${counted(attempts, "attempt")}); the last one: ${reason}`,
+          `${what} within ${Math.round(deadlineMs)} ms (${counted(attempts, "attempt")}); ` +
+            `the last one: ${error.message}`,
           { cause: error },
         );
       }
+      onRetry?.(error);
       await delay(Math.min(pauseMs, leftMs), signal);
       pauseMs = Math.min(pauseMs * 2, maxDelayMs);
     }
@@ -87,7 +124,7 @@ export async function keepTrying(
 }
 
 /** Nobody there yet, or gone again. */
-function mayPass(error: unknown): boolean {
+function mayPass(error: unknown): error is Error {
   return (
     error instanceof ConnectError ||
     error instanceof PeerClosedError ||

@@ -1,3 +1,5 @@
+import { TimeoutError } from "../base/index.ts";
+
 /**
  * Waits for requests that were sent one behind another without waiting in between: for all of them,
  * whatever the first comes to, so that nothing is under way afterwards. Replies bear no numbers and
@@ -25,4 +27,23 @@ export async function meanwhile<T>(answer: Promise<T>, work: () => void): Promis
     throw error;
   }
   return answer;
+}
+
+/** Closes a connection on which `work` takes longer than the time that is left, milliseconds. */
+export async function withinTime<T>(
+  leftMs: number,
+  connection: { close(reason: Error): void },
+  work: Promise<T>,
+): Promise<T> {
+  if (leftMs === Infinity) return work;
+  const timer = setTimeout(() => {
+    connection.close(
+      new TimeoutError(`the handshake was not over within ${Math.round(leftMs)} ms`),
+    );
+  }, leftMs);
+  try {
+    return await work;
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -11,8 +11,11 @@ export interface VerifyCase {
 }
 
 export interface BlockVerifyOptions extends WaitOptions {
-  /** Opens a connection for each case. */
-  readonly connect: (options: ClientOptions) => Promise<Client>;
+  /** Opens a connection for each case, and has `start` bring its driver up. */
+  readonly open: <D>(
+    options: ClientOptions,
+    start: (client: Client) => Promise<D>,
+  ) => Promise<{ readonly client: Client; readonly driver: D }>;
   /** Bytes from the beginning of the device; default all of it. */
   readonly size?: number | undefined;
   readonly cases: readonly VerifyCase[];
@@ -65,9 +68,11 @@ async function verifyCase(
 ): Promise<VerifyResult> {
   const { transferBytes = 65_536, signal, stallMs, onProgress } = options;
   const memory = { size: depth * (transferBytes + 4096) + (4 << 20) };
-  const client = await options.connect({ deviceFeatures: BLOCK_DRIVER_FEATURES, memory });
+  const { client, driver } = await options.open(
+    { deviceFeatures: BLOCK_DRIVER_FEATURES, memory },
+    async (made) => BlockDriver.start(made, { depth, completion, transferBytes }),
+  );
   try {
-    const driver = await BlockDriver.start(client, { depth, completion, transferBytes });
     const size = options.size ?? driver.size;
     checkTarget(driver, size);
     options.onStart?.();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { test } from "node:test";
 import { guardLeaks } from "../support/leak-guard.ts";
-import { Workspace } from "./support/index.ts";
+import { rawListener, Workspace } from "./support/index.ts";
 
 guardLeaks();
 
@@ -25,6 +25,16 @@ test("a back-end that connects serves one listening front-end after another", as
   const { code, stderr } = await server.stop("SIGTERM");
   assert.equal(code, 0);
   assert.match(stderr, /connecting to .*front-end connected\nfront-end left/s);
+});
+
+test("a back-end whose front-end leaves at once does not repeat its lines for ever", async (t) => {
+  const space = new Workspace(t);
+  await rawListener(t, space.path("s"), (socket) => socket.destroy());
+  const server = space.start(["serve", "block", "--connect", "s", "--size", "1M"]);
+  await server.printed(/lost or not found 3 times in a row; trying again with longer pauses/);
+  const { code, stderr } = await server.stop("SIGTERM");
+  assert.equal(code, 0);
+  assert.equal(stderr.match(/front-end connected/g)?.length, 3);
 });
 
 test("a front-end that waits in vain says so, and leaves no socket", async (t) => {

@@ -138,7 +138,7 @@ test("an interrupted receive ends with 130; a server that goes away makes it fai
 test("wrong usage is told before anything is started", async (t) => {
   const space = new Workspace(t);
   const refused: readonly (readonly [string, RegExp])[] = [
-    ["serve net", /either --socket PATH/],
+    ["serve net", /there is no socket to serve: give --socket PATH/],
     ["serve net --socket s --address 10.0.2.1/33", /expected a prefix length of 1 to 30/],
     ["serve net --socket s --lease 10.9.9.9", /expected a lease within 10\.0\.2\.1\/24/],
     ["serve net --socket s --mac x", /expected a MAC address such as/],

@@ -65,8 +65,11 @@ const wrong: readonly (readonly [args: string, says: RegExp])[] = [
   ["io block verify x --seed -1", /expected a whole number from 0 to 2147483647, got "-1"/],
   ["serve", /^Usage: vhost-user serve/],
   ["serve block --socket x --mode magic", /expected event or poll or hybrid, got "magic"/],
-  ["serve block", /expected either --socket PATH \(to listen\) or --connect PATH, got neither/],
-  ["serve block --socket a --connect b", /got neither or both/],
+  [
+    "serve block",
+    /there is no socket to serve: give --socket PATH \(to listen\), --connect PATH or/,
+  ],
+  ["serve block --socket a --connect b", /--socket and --connect cannot be combined/],
   ["serve block --socket a --image i --size 1M", /cannot be used with option '--size <bytes>'/],
   ["serve block --socket a --size 1000", /expected a size .*multiple of 512 bytes, got 1000/],
   ["serve block --socket a --size 0", /expected a size .*positive multiple of 512 bytes, got 0/],

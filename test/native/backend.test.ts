@@ -5,6 +5,7 @@ import {
   type BackendHooks,
   BackendServer,
   type BackendSession,
+  type BackendRetry,
   connectBackend,
   type Device,
 } from "../../src/backend/index.ts";
@@ -17,6 +18,7 @@ import {
 } from "../../src/devices/block/index.ts";
 import { Client, type ClientQueue } from "../../src/frontend/index.ts";
 import { EventFd } from "../../src/os/index.ts";
+import { SocketServer } from "../../src/transport/index.ts";
 import { SegmentList } from "../../src/virtqueue/index.ts";
 import { parseFault } from "../../src/mutants/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
@@ -384,6 +386,31 @@ test("the client listens, the back-end connects, and connects again", async (t) 
   controller.abort();
   await running;
   await connectBackend(path, { ...options, signal: AbortSignal.abort() });
+});
+
+test("a back-end whose front-end leaves at once pauses longer and longer", async (t) => {
+  const path = join(temporaryFolder(t), "closing.sock");
+  const front = await SocketServer.listen(path, (socket) => socket.close());
+  t.after(() => front.close());
+  const controller = new AbortController();
+  const retries: BackendRetry[] = [];
+  await connectBackend(path, {
+    device: () => new HoldingDevice(),
+    reconnect: true,
+    retryMs: 1,
+    maxRetryMs: 10_000,
+    signal: controller.signal,
+    onRetry: (retry) => {
+      retries.push(retry);
+      // Then there is no listener, which counts as well.
+      if (retries.length === 3) front.close();
+      if (retries.length === 5) controller.abort();
+    },
+  });
+  assert.deepEqual(
+    retries.map(({ failures, pauseMs }) => [failures, pauseMs]),
+    [1, 2, 4, 8, 16].map((pauseMs, i) => [i + 1, pauseMs]),
+  );
 });
 
 test("a back-end that is aborted the moment it has connected", async (t) => {

@@ -19,6 +19,7 @@ import {
   ProtocolFeature,
   VirtioFeature,
 } from "../../src/protocol/index.ts";
+import { SocketServer } from "../../src/transport/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { HoldingDevice } from "./support/holding-device.ts";
@@ -124,6 +125,56 @@ for (const packed of [false, true]) {
     });
   }
 }
+
+test("with reconnect the first back-end may come later, and leave in the handshake", async (t) => {
+  const place = new Place(t);
+  const reasons: string[] = [];
+  let refused = 0;
+  const closing = async (socket: UnixSocket): Promise<void> => {
+    refused += 1;
+    socket.close();
+    if (refused < 2) return;
+    early.close();
+    await place.come();
+  };
+  let early: SocketServer;
+  const client = await place.client(t, {
+    reconnect: {
+      onRetry: ({ message }) => {
+        reasons.push(message);
+        if (reasons.length > 1) return;
+        // The path does not exist before the first attempt has failed.
+        void SocketServer.listen(place.path, (socket) => void closing(socket)).then(
+          (server) => (early = server),
+        );
+      },
+    },
+  });
+  assert.match(reasons[0] ?? "", /there is no such file/);
+  assert.ok(reasons.length >= 3, "a missing path, and two connections that were closed");
+  assert.equal(client.reconnects, 0, "that was the first session");
+});
+
+test("the first session is given up at its deadline: no back-end, or one that is silent", async (t) => {
+  const path = join(temporaryFolder(t), "s");
+  const options = { memory: { size: 1 << 20 }, reconnect: { firstDeadlineMs: 20 } };
+  await assert.rejects(Client.connect(path, options), {
+    name: "TimeoutError",
+    message: /^no back-end answered within 20 ms \(\d+ attempts?\); the last one: .*no such file/,
+  });
+  const sockets: UnixSocket[] = [];
+  const silent = await SocketServer.listen(path, (socket) => sockets.push(socket));
+  t.after(() => {
+    silent.close();
+    for (const socket of sockets) socket.close();
+  });
+  await assert.rejects(Client.connect(path, { ...options, timeoutMs: 60_000 }), {
+    name: "TimeoutError",
+    message: /^no back-end answered within 20 ms .*: .*the handshake was not over within \d+ ms/,
+  });
+  const signal = AbortSignal.abort(new Error("stopped"));
+  await assert.rejects(Client.connect(path, { ...options, signal }), { message: "stopped" });
+});
 
 test("a client that listens waits on its path for the next back-end", async (t) => {
   const path = join(temporaryFolder(t), "s");

@@ -6,6 +6,7 @@ import {
   UsageError,
   type WaitOptions,
 } from "../../base/index.ts";
+import type { Client } from "../../frontend/index.ts";
 import { FsError } from "./fs-error.ts";
 import { MAX_ERRNO, replyHeader, requestHeader } from "./layout.ts";
 import { fuseOpcodeName, mayLackReply } from "./opcodes.ts";
@@ -42,11 +43,16 @@ export class FuseCaller {
   #turn = 0;
   #unique = 0n;
 
-  /** Adds a queue; it is started with the handler that is passed. */
-  async add(start: (handler: FsQueueHandler) => Promise<FsQueue>): Promise<void> {
+  /** Adds a queue, made with the handler that is passed; {@link start} starts it. */
+  add(make: (handler: FsQueueHandler) => FsQueue): void {
     const index = this.#queues.length;
     this.#pending[index] = new Map();
-    this.#queues.push(await start(this.#handler(index)));
+    this.#queues.push(make(this.#handler(index)));
+  }
+
+  /** Starts the queues. @throws as `Client.startQueue` */
+  async start(client: Client): Promise<void> {
+    for (const queue of this.#queues) await queue.start(client);
   }
 
   /**

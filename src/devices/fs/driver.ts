@@ -129,12 +129,14 @@ export class FsDriver {
     }
     const forgets = new FuseCaller();
     const hiprio = { index: 0, depth, replyBytes: 0, completion };
-    await forgets.add(async (handler) => FsQueue.start(client, hiprio, handler));
+    forgets.add((handler) => new FsQueue(client, hiprio, handler));
     const requests = new FuseCaller();
     for (let index = 1; index <= queues; index += 1) {
       const queue = { index, depth, replyBytes: transferBytes, completion };
-      await requests.add(async (handler) => FsQueue.start(client, queue, handler));
+      requests.add((handler) => new FsQueue(client, queue, handler));
     }
+    // A session that reconnects tracks requests in flight for the queues that exist at the first start.
+    for (const caller of [forgets, requests]) await caller.start(client);
     const init = await negotiateFuse(requests, options.wait);
     return new FsDriver(config, init, transferBytes, [requests, forgets]);
   }

@@ -33,7 +33,8 @@ export class FsQueue {
   readonly #free: number[];
   readonly #segments = new SegmentList(2);
 
-  private constructor(client: Client, options: FsQueueOptions, handler: FsQueueHandler) {
+  /** Makes a queue; {@link start} starts it. */
+  constructor(client: Client, options: FsQueueOptions, handler: FsQueueHandler) {
     const { index, depth, replyBytes, completion } = options;
     const bytes = REQUEST_BYTES + replyHeader.size + replyBytes;
     for (let slot = 0; slot < depth; slot += 1) {
@@ -45,14 +46,9 @@ export class FsQueue {
     this.#queue = client.createQueue({ index, size, completion, handler });
   }
 
-  static async start(
-    client: Client,
-    options: FsQueueOptions,
-    handler: FsQueueHandler,
-  ): Promise<FsQueue> {
-    const queue = new FsQueue(client, options, handler);
-    await client.startQueue(queue.#queue);
-    return queue;
+  /** @throws as `Client.startQueue` */
+  async start(client: Client): Promise<void> {
+    await client.startQueue(this.#queue);
   }
 
   /** Why nothing completes any more. */

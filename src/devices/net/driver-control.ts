@@ -53,17 +53,20 @@ export class DriverControl {
     });
   }
 
-  /** Reads the configuration, and starts the queue. @throws as `Client.startQueue` */
-  static async start(
+  /** Reads the configuration, and makes the queue; {@link start} starts it. */
+  static async create(
     client: Client,
     completion: Completion,
     onFailed: (error: Error) => void,
   ): Promise<DriverControl> {
     const { maxQueuePairs } = await readNetConfig(client);
     const index = controlRing(maxQueuePairs, client.features);
-    const control = new DriverControl(client, index, completion, onFailed);
-    await client.startQueue(control.#queue);
-    return control;
+    return new DriverControl(client, index, completion, onFailed);
+  }
+
+  /** @throws as `Client.startQueue` */
+  async start(client: Client): Promise<void> {
+    await client.startQueue(this.#queue);
   }
 
   /** Pairs that the device may use for frames to us. @throws {DeviceError} not so many */

@@ -108,6 +108,7 @@ export class NetDriver {
       driver.#receive.push(new DriverReceiveRing(client, { ...ring, pair }, counters, onFrame));
       driver.#transmit.push(new DriverTransmitRing(client, { ...ring, pair }, counters));
     }
+    const made = control ? await DriverControl.create(client, completion, failed) : undefined;
     for (const [pair, receive] of driver.#receive.entries()) {
       await client.startQueue(receive.queue);
       // The buffers were published before anybody looked: who polls begins with this.
@@ -115,10 +116,9 @@ export class NetDriver {
       const transmit = driver.#transmit[pair];
       if (transmit !== undefined) await client.startQueue(transmit.queue);
     }
-    if (control) {
-      driver.#control = await DriverControl.start(client, completion, failed);
-      if (queuePairs > 1) await driver.#control.setQueuePairs(queuePairs);
-    }
+    await made?.start(client);
+    driver.#control = made;
+    if (queuePairs > 1) await made?.setQueuePairs(queuePairs);
     return driver;
   }
 

@@ -9,7 +9,15 @@ export function requestCommand(name: string, description: string) {
     .argument("<socket>", "path of the back-end's socket")
     .option("--listen", "make the socket and wait for the back-end to connect")
     .option("--packed", "use packed rings where they are offered")
-    .option("--reconnect", "when the back-end goes away, wait for it to come back and go on")
+    .option(
+      "--reconnect",
+      "wait for the back-end, to begin with and whenever it goes away, and go on",
+    )
+    .option(
+      "--reconnect-for <duration>",
+      "how long to wait for it each time, with --reconnect; default 30s",
+      checked(parseDuration),
+    )
     .option("--in-order", "have requests completed in their order where that is offered")
     .option("--iommu", "use I/O virtual addresses, and answer the back-end's IOTLB misses")
     .addOption(strictOption)

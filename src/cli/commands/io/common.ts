@@ -1,6 +1,6 @@
 import { PeerClosedError, TimeoutError } from "../../../base/index.ts";
 import type { Client } from "../../../frontend/index.ts";
-import type { ConnectOptions } from "../../connect-client.ts";
+import { type ConnectOptions, type DriverTarget, openDriver } from "../../connect-client.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
 
 /** Options of everything that sends requests to a back-end. */
@@ -9,18 +9,29 @@ export interface RequestOptions extends ConnectOptions {
   readonly ioTimeout: number;
 }
 
-/** Uses a client and closes it: its handshake is over, so what is lost is a failed request. */
-export async function withClient(
-  client: Client,
-  use: (client: Client) => Promise<void>,
+/**
+ * Opens a session, brings a driver up, uses it, and closes the session. Once the session is open,
+ * what is lost is a failed request.
+ */
+export async function withDriverOf<D>(
+  target: DriverTarget,
+  start: (client: Client) => Promise<D>,
+  use: (driver: D) => Promise<void>,
 ): Promise<void> {
+  let isOpen = false;
   try {
-    await use(client);
+    const { client, driver } = await openDriver(target, async (opened) => {
+      isOpen = true;
+      return start(opened);
+    });
+    try {
+      await use(driver);
+    } finally {
+      await client.close();
+    }
   } catch (error) {
-    if (!isLoss(error)) throw error;
+    if (!isOpen || !isLoss(error)) throw error;
     throw new CommandError(ExitCode.Failed, error.message, { cause: error });
-  } finally {
-    await client.close();
   }
 }
 

@@ -11,12 +11,11 @@ import {
   pathNames,
   S_IFMT,
 } from "../../../devices/fs/index.ts";
-import { connectClient } from "../../connect-client.ts";
 import type { Context } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
 import { makeUserFile } from "../../files.ts";
 import { formatSize } from "../../units.ts";
-import { type RequestOptions, withClient } from "./common.ts";
+import { type RequestOptions, withDriverOf } from "./common.ts";
 
 /** One request after another, and few of them for a large file. */
 const DEPTH = 4;
@@ -117,25 +116,37 @@ async function withTree(
   use: (node: FoundNode, visit: Visit) => Promise<void>,
 ): Promise<void> {
   const names = pathNames(path);
-  await withClient(await connectClient(socket, options, context, "fs", {}), async (client) => {
-    const wait = { timeoutMs: options.ioTimeout, signal: context.signal };
-    const sizes = { depth: DEPTH, transferBytes: TRANSFER_BYTES };
-    try {
-      const driver = await FsDriver.start(client, { wait, ...sizes });
+  const wait = { timeoutMs: options.ioTimeout, signal: context.signal };
+  const sizes = { depth: DEPTH, transferBytes: TRANSFER_BYTES };
+  await withDriverOf(
+    { socket, options, context, device: "fs" },
+    async (client) => onPath(path, FsDriver.start(client, { wait, ...sizes })),
+    async (driver) => {
       const tree = new FsTree(driver, wait);
-      await tree.visit(names, async (node) => {
+      const visit = tree.visit(names, async (node) => {
         const isLink = (node.attr.mode & S_IFMT) === FileType.Link;
         const target = isLink ? await driver.readlink(node.nodeid, wait) : undefined;
         await use(node, { tree, names, target });
       });
-      await driver.destroy(wait);
-    } catch (error) {
-      // The handshake is over: what the device says, or how it lies, is a failed request. Its nodes
-      // have numbers; the user knows the path.
-      if (!(error instanceof FsError || error instanceof ProtocolError)) throw error;
-      throw new CommandError(ExitCode.Failed, `${path}: ${error.message}`, { cause: error });
-    }
-  });
+      await onPath(
+        path,
+        visit.then(async () => driver.destroy(wait)),
+      );
+    },
+  );
+}
+
+/**
+ * The handshake is over: a refusal or a wrong answer of the device is a failed request. Its nodes
+ * have numbers; the user knows the path.
+ */
+async function onPath<T>(path: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!(error instanceof FsError || error instanceof ProtocolError)) throw error;
+    throw new CommandError(ExitCode.Failed, `${path}: ${error.message}`, { cause: error });
+  }
 }
 
 /** Bytes that were saved. A file that was made for what then failed does not stay. */

@@ -4,12 +4,12 @@ import { StalledError, UsageError, type WaitOptions } from "../../../base/index.
 import { BLOCK_DRIVER_FEATURES, BlockDriver, SECTOR_SIZE } from "../../../devices/block/index.ts";
 import { MismatchError, verifyBlock, type VerifyResult } from "../../../load/index.ts";
 import type { Completion } from "../../../runtime/index.ts";
-import { connectClient } from "../../connect-client.ts";
+import { openDriver } from "../../connect-client.ts";
 import type { Context } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
 import { saveUserFile, withUserFile } from "../../files.ts";
 import { formatSize } from "../../units.ts";
-import { isLoss, type RequestOptions, withClient } from "./common.ts";
+import { isLoss, type RequestOptions, withDriverOf } from "./common.ts";
 
 interface RangeOptions extends RequestOptions {
   readonly offset: number;
@@ -127,7 +127,8 @@ export async function verify(
   output.note(`seed ${seed}`);
   try {
     for await (const result of verifyBlock({
-      connect: async (more) => connectClient(socket, options, context, "block", more),
+      open: async (more, start) =>
+        openDriver({ socket, options, context, device: "block", more }, start),
       size,
       cases,
       seed,
@@ -169,10 +170,11 @@ async function withDriver(
   use: (driver: BlockDriver, wait: WaitOptions) => Promise<void>,
 ): Promise<void> {
   const more = { deviceFeatures: BLOCK_DRIVER_FEATURES };
-  await withClient(await connectClient(socket, options, context, "block", more), async (client) => {
-    const driver = await BlockDriver.start(client);
-    await use(driver, { timeoutMs: options.ioTimeout, signal: context.signal });
-  });
+  await withDriverOf(
+    { socket, options, context, device: "block", more },
+    async (client) => BlockDriver.start(client),
+    async (driver) => use(driver, { timeoutMs: options.ioTimeout, signal: context.signal }),
+  );
 }
 
 function readInput(path: string | undefined): Uint8Array {
