@@ -85,7 +85,11 @@ test("what is sent is counted by the sink and stands in its pcap file", async (t
 });
 
 test("receive prints a line for each frame of a source and keeps them; the file can be sent", async (t) => {
-  const { space, io } = await withNet(t, ["--mode", "source", "--size", "100"]);
+  // Of which the receiver uses one: the others get nothing, and hold nothing up.
+  const offered = ["--mode", "source", "--size", "100", "--queues", "4"];
+  const { space, io } = await withNet(t, offered);
+  const many = await io("receive SOCKET --count 300 --json");
+  assert.equal(many.code, 0, many.stderr);
   const got = await io(`receive SOCKET --count 20 --pcap ${space.path("got.pcap")}`);
   assert.equal(got.code, 0, got.stderr);
   const lines = got.stdout.trimEnd().split("\n");

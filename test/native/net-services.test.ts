@@ -50,7 +50,7 @@ async function drive(t: TestContext, device: NetDevice, queuePairs = 1) {
       hear(frame);
     },
   });
-  return { driver, frames, onFrame: (handler: typeof hear) => void (hear = handler) };
+  return { client, driver, frames, onFrame: (handler: typeof hear) => void (hear = handler) };
 }
 
 test("an echo sends each frame back on its pair, addresses exchanged", async (t) => {
@@ -95,6 +95,57 @@ test("a source sends as many frames as wanted, pairs taking turns, and drops non
     );
   }
   assert.equal(device.counters.rxOverflow, 0);
+});
+
+test("a source sends to the pairs that the driver uses, not to the others", async (t) => {
+  const device = sinkDevice({ queuePairs: 4 });
+  const { frames } = await drive(t, device, 2);
+  const sent = await sendFrames(sourcePort(device), {
+    frame: (number) => frameOf(60, number),
+    count: 1000,
+  });
+  await until(() => frames.length === 1000, "all frames");
+  assert.equal(sent, 1000);
+  const of = (pair: number): number => frames.filter((each) => each.pair === pair).length;
+  assert.deepEqual([of(0), of(1)], [500, 500]);
+  assert.deepEqual(
+    [0, 1, 2, 3].map((pair) => device.waiting(pair)),
+    [0, 0, 0, 0],
+  );
+});
+
+test("what comes before the driver waits at the first pair, and a disabled pair gets no more", async (t) => {
+  const device = sinkDevice({ queuePairs: 4 });
+  for (const pair of [0, 1, 2, 3]) assert.ok(device.send(frameOf(60, pair), pair));
+  assert.equal(device.waiting(0), 4);
+  const { client, frames } = await drive(t, device, 3);
+  await until(() => frames.length === 4, "what waited");
+  assert.deepEqual(
+    frames.map(({ pair }) => pair),
+    [0, 0, 0, 0],
+  );
+  await until(() => device.pairFor(2) === 2, "the third pair to run");
+  assert.deepEqual(
+    [0, 1, 2, 3].map((pair) => device.pairFor(pair)),
+    [0, 1, 2, 0],
+  );
+  await client.requests.setVringEnable(0, false);
+  assert.deepEqual(
+    [0, 1, 2, 3].map((pair) => device.pairFor(pair)),
+    [1, 1, 2, 2],
+  );
+  assert.ok(device.send(frameOf(60, 9), 0));
+  await until(() => frames.length === 5, "the frame");
+  assert.equal(frames[4]?.pair, 1);
+});
+
+test("a wire brings frames of any pair to a driver that uses one", async (t) => {
+  const [left, right] = joinedDevices({ queuePairs: 4 }, { queuePairs: 4 });
+  const many = await drive(t, left, 4);
+  const one = await drive(t, right, 1);
+  for (const pair of [3, 2, 1, 0]) many.driver.send(frameOf(60, pair), pair);
+  await until(() => one.frames.length === 4, "the frames");
+  assert.ok(one.frames.every(({ pair }) => pair === 0));
 });
 
 test("a source keeps to its rate, and ends when it is told to", async () => {

@@ -61,7 +61,7 @@ export function respondingDevice(
 export function sourcePort(device: NetDevice, tap?: FrameTap): SourcePort {
   return {
     queuePairs: device.queueNum,
-    isReady: (pair) => device.waiting(pair) < SOURCE_BACKLOG,
+    isReady: (pair) => device.waiting(device.pairFor(pair)) < SOURCE_BACKLOG,
     send(frame, pair) {
       tap?.(frame, "received", pair);
       return device.send(frame, pair);
@@ -69,7 +69,10 @@ export function sourcePort(device: NetDevice, tap?: FrameTap): SourcePort {
   };
 }
 
-/** Two devices joined by a wire: what one's driver sends, the other's receives, pair by pair. */
+/**
+ * Two devices joined by a wire: what one's driver sends, the other's receives, pair by pair as far
+ * as the other uses that pair.
+ */
 export function joinedDevices(
   first: NetServiceOptions = {},
   second: NetServiceOptions = {},

@@ -148,6 +148,25 @@ export class NetDevice implements Device {
     this.#onFrame(rarpRequest(mac), 0);
   }
 
+  /**
+   * The pair that a frame for this one goes to: itself where its receive ring is started and enabled,
+   * otherwise one whose ring is, or the first where none is yet. A driver with a control queue
+   * chooses how many there are.
+   */
+  pairFor(pair: number): number {
+    const wanted = this.#controlRing < 0 ? pair : pair % this.#controlledPairs;
+    if (this.#receive[wanted]?.active === true) return wanted;
+    let active = 0;
+    for (const queue of this.#receive) if (queue.active) active += 1;
+    if (active === 0) return 0;
+    let skip = wanted % active;
+    return this.#receive.findIndex((queue) => queue.active && (skip -= 1) < 0);
+  }
+
+  get #controlledPairs(): number {
+    return this.#isMulti ? (this.#control?.activePairs ?? 1) : 1;
+  }
+
   /** Frames that wait for buffers of this pair's driver. */
   waiting(pair = 0): number {
     return this.#receive[pair]?.waiting ?? 0;
@@ -155,15 +174,14 @@ export class NetDevice implements Device {
 
   /**
    * Brings a frame to the driver, now or as soon as it has a buffer. The frame is only borrowed. A
-   * driver with a control queue gets what it asked for, on the pairs that it asked for.
+   * driver with a control queue gets what it asked for. It goes to the pair of {@link pairFor}.
    *
    * @param frame without check sum
    * @returns false: it was dropped, {@link counters} tell why
    * @throws {RangeError} there is no such pair
    */
   send(frame: Uint8Array, pair = 0): boolean {
-    let queue = this.#receive[pair];
-    if (queue === undefined) {
+    if (this.#receive[pair] === undefined) {
       throw new RangeError(`expected a queue pair below ${this.queueNum}, got ${pair}`);
     }
     const most = this.#mtu === undefined ? MAX_FRAME_BYTES : this.#mtu + VLAN_HEADER_BYTES;
@@ -172,14 +190,13 @@ export class NetDevice implements Device {
       return false;
     }
     if (this.#control !== undefined && this.#controlRing >= 0) {
-      const { filter, activePairs } = this.#control;
+      const { filter } = this.#control;
       if (!filter.accepts(frame)) {
         this.#counters.rxFiltered += 1;
         return false;
       }
-      queue = this.#receive[pair % (this.#isMulti ? activePairs : 1)] ?? queue;
     }
-    return queue.send(frame, this.#form);
+    return this.#receive[this.pairFor(pair)]?.send(frame, this.#form) === true;
   }
 
   negotiated(features: bigint): void {
