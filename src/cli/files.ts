@@ -1,8 +1,20 @@
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { EnvironmentError, UsageError } from "../base/index.ts";
+import { fileKind, pathProblem, type PathProblem } from "../os/index.ts";
 
 /** Permissions, room, limits: what the machine lacks. */
 const LACKING = new Set(["EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "EMFILE", "ENFILE"]);
+/** The path itself, or a folder on the way to it. */
+const WRONG_PATH = new Set([
+  "ENOENT",
+  "ENOTDIR",
+  "EISDIR",
+  "EEXIST",
+  "ELOOP",
+  "ENAMETOOLONG",
+  "ENXIO",
+]);
 
 /**
  * Works on a file that the user named, and makes the system's complaint one about that file.
@@ -17,24 +29,40 @@ export function withUserFile<T>(path: string, expected: string, remedy: string, 
     return use();
   } catch (error) {
     if (!(error instanceof Error && "code" in error && "syscall" in error)) throw error;
-    const options = { cause: error };
-    const code = String(error.code);
-    if (code === "ENOENT") {
-      throw new UsageError(
-        `${path}: expected ${expected}, there is no such file; ${remedy}`,
-        options,
-      );
-    }
-    if (code === "EISDIR" || code === "ENOTDIR") {
-      throw new UsageError(
-        `${path}: expected ${expected}, got a path of a folder; ${remedy}`,
-        options,
-      );
-    }
-    if (!LACKING.has(code)) throw error;
-    const missing = code === "EACCES" || code === "EPERM" ? "permission denied" : error.message;
-    throw new EnvironmentError(`${path}: expected ${expected}, ${missing} (${code})`, options);
+    throw explained(path, expected, remedy, error as Error & { readonly code: unknown });
   }
+}
+
+function explained(
+  path: string,
+  expected: string,
+  remedy: string,
+  error: Error & { readonly code: unknown },
+): Error {
+  const code = String(error.code);
+  const options = { cause: error };
+  const problem = pathProblem(path);
+  if (WRONG_PATH.has(code)) {
+    const text = problem?.text ?? `it is ${fileKind(path) ?? "gone"}`;
+    const advice = problem?.isMissing === true ? remedy : (problem?.remedy ?? "name another path");
+    return new UsageError(`${path}: expected ${expected}, ${text}; ${advice}`, options);
+  }
+  if (!LACKING.has(code)) return error;
+  return new EnvironmentError(
+    `${path}: expected ${expected}, ${lackText(path, code, error.message, problem)} (${code})`,
+    options,
+  );
+}
+
+function lackText(
+  path: string,
+  code: string,
+  message: string,
+  problem: PathProblem | undefined,
+): string {
+  if (code !== "EACCES" && code !== "EPERM") return message;
+  if (problem?.isMissing === true) return `no permission to make a file in ${dirname(path)}`;
+  return problem?.text ?? "permission denied";
 }
 
 /**
@@ -54,8 +82,12 @@ export function makeUserFile<T>(
       return make(overwrite ? "w" : "wx");
     } catch (error) {
       if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+      const kind = fileKind(path);
+      const isFile = kind === "a file";
+      const found = isFile ? "" : `, it is ${kind ?? "gone again"}`;
+      const advice = isFile ? "choose another or add --force" : "choose another";
       throw new UsageError(
-        `${path}: expected a file that does not exist yet; it was left alone: choose another or add --force`,
+        `${path}: expected a file that does not exist yet${found}; it was left alone: ${advice}`,
         { cause: error },
       );
     }
@@ -65,4 +97,11 @@ export function makeUserFile<T>(
 /** Writes a file that the user named. @throws as {@link makeUserFile} */
 export function saveUserFile(path: string, content: string | Uint8Array, overwrite: boolean): void {
   makeUserFile(path, overwrite, (flag) => writeFileSync(path, content, { flag }));
+}
+
+/** Makes a folder that the user named, and those above it. @throws as {@link makeUserFile} */
+export function makeUserFolder(path: string): void {
+  withUserFile(path, "a folder to write to", "choose another path", () =>
+    mkdirSync(path, { recursive: true }),
+  );
 }

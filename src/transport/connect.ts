@@ -7,7 +7,7 @@ import {
   TimeoutError,
   type WaitOptions,
 } from "../base/index.ts";
-import { describeProcess, listenerProcessId, UnixSocket } from "../os/index.ts";
+import { describeProcess, listenerProcessId, pathProblem, UnixSocket } from "../os/index.ts";
 
 /**
  * Connects to a listening Unix socket.
@@ -43,9 +43,14 @@ export function describePeer(socket: UnixSocket): string {
 
 function explain(path: string, error: SystemError): Error {
   const options = { cause: error };
+  const problem = pathProblem(path);
   if (error.code === "ENOENT") {
+    const { text, isMissing } = problem ?? { text: "there is no such file", isMissing: true };
+    const advice = isMissing
+      ? "start the other side first"
+      : "name the socket that the other side listens on";
     return new ConnectError(
-      `${path}: expected a listening Unix socket, there is no such file; start the other side first`,
+      `${path}: expected a listening Unix socket, ${text}; ${advice}`,
       options,
     );
   }
@@ -62,7 +67,7 @@ function explain(path: string, error: SystemError): Error {
       kind === "socket"
         ? `${path}: expected somebody listening on this socket, nobody does (connection refused); ` +
             `start the other side first`
-        : `${path}: expected a Unix socket, got ${kind}; name the socket that the other side listens on`,
+        : `${path}: expected a Unix socket, ${kind === undefined ? (problem?.text ?? "there is none") : `got ${kind}`}; name the socket that the other side listens on`,
       options,
     );
   }
@@ -75,13 +80,13 @@ function explain(path: string, error: SystemError): Error {
   return new ConnectError(`${path}: cannot connect: ${error.message}`, options);
 }
 
-/** What stands at a path, in words. */
-export function kindOf(path: string): string {
+/** What stands at a path, in words; undefined: it cannot be looked at. */
+export function kindOf(path: string): string | undefined {
   let stats;
   try {
     stats = statSync(path, { throwIfNoEntry: false });
   } catch {
-    return "a path that cannot be looked at";
+    return undefined;
   }
   if (stats === undefined) return "nothing";
   if (stats.isSocket()) return "socket";

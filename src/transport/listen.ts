@@ -13,6 +13,7 @@ import {
   effectiveUserId,
   listeningPaths,
   type OwnedFd,
+  pathProblem,
   Poller,
   type SocketAccess,
   UnixListener,
@@ -129,8 +130,8 @@ async function removeStaleSocket(path: string): Promise<void> {
   if (before === undefined) return;
   if (!before.isSocket()) {
     throw new UsageError(
-      `${path}: expected a path that does not exist yet, got an existing file; it was left alone: ` +
-        `choose another path or remove it yourself`,
+      `${path}: expected a path that does not exist yet, got an existing ${before.isDirectory() ? "folder" : "file"}; ` +
+        `it was left alone: choose another path or remove it yourself`,
     );
   }
   if (before.uid !== effectiveUserId()) {
@@ -175,8 +176,9 @@ function explain(path: string, error: SystemError, { group }: SocketAccess): Err
     );
   }
   if (error.code === "ENOENT" || error.code === "ENOTDIR") {
+    const { text, remedy } = pathProblem(path) ?? { text: "there is none", remedy: undefined };
     return new UsageError(
-      `${path}: expected an existing folder to make the socket in; make it first`,
+      `${path}: expected an existing folder to make the socket in, ${text}; ${remedy ?? "choose another path"}`,
       options,
     );
   }

@@ -66,7 +66,7 @@ test("write refuses what is no whole sectors, too short, or missing; nothing cha
     ["write SOCKET --in empty", /got 0 bytes/],
     ["write SOCKET", /got 0 bytes/],
     ["write SOCKET --in none", /none: expected a file to read, there is no such file/],
-    [`write SOCKET --in .`, /\.: expected a file to read, got a path of a folder/],
+    [`write SOCKET --in .`, /\.: expected a file to read, it is a folder/],
     ["read SOCKET --length 100", /multiples of 512, got 0 and 100/],
     ["read SOCKET --offset 1 --length 512", /multiples of 512, got 1 and 512/],
     [
@@ -105,7 +105,10 @@ test("--out makes a file and leaves an existing one alone, unless --force", asyn
   assert.equal((await io("read SOCKET --out mine --force")).code, 0);
   assert.ok(readFileSync(mine).equals(content.subarray(0, 512)));
   const nowhere = await io("read SOCKET --out none/copy");
-  assert.match(nowhere.stderr, /none\/copy: expected a file to write, there is no such f/);
+  assert.match(
+    nowhere.stderr,
+    /none\/copy: expected a file to write, there is no folder none; make it first: mkdir/,
+  );
   assert.equal(nowhere.code, 2);
 });
 

@@ -456,7 +456,7 @@ test("a socket that somebody else listens on is left to them", async (t) => {
   server.close();
   await once(server, "close");
   assert.equal(code, 2);
-  assert.match(stderr, /somebody listens on it: stop that program, or choose another path/);
+  assert.match(stderr, /a program listens on it: stop that program, or choose another path/);
   assert.match(stop.stdout, /^not running/);
 });
 

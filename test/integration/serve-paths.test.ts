@@ -126,9 +126,18 @@ test("serve does not remove what took its socket's place", async (t) => {
 test("serve in a folder that does not exist, or below a file", async (t) => {
   const space = new Workspace(t);
   space.file("file", "");
-  for (const path of ["none/disk.sock", "file/disk.sock"]) {
-    const result = await space.run(["serve", "block", "--socket", path]);
-    expectFailure(result, 2, /expected an existing folder to make the socket in; make it first/);
+  const cases = [
+    [
+      "none/disk.sock",
+      /folder to make the socket in, there is no folder none; make it first: mkdir -p none/,
+    ],
+    [
+      "file/disk.sock",
+      /folder to make the socket in, file is a file and not a folder; choose another/,
+    ],
+  ] as const;
+  for (const [path, says] of cases) {
+    expectFailure(await space.run(["serve", "block", "--socket", path]), 2, says);
   }
 });
 

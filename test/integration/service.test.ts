@@ -164,7 +164,7 @@ test("--pid-file names the process while it serves; only a stale one is replaced
   for (const [path, says] of [
     [pidFile, /exists and does not hold a pid/],
     [space.path("folder"), /pid file to write|does not hold a pid/],
-    [space.path("missing/pid"), /there is no such file; make its folder first/],
+    [space.path("missing/pid"), /there is no folder .*; make it first: mkdir -p /],
   ] as const) {
     const refused = await space.run(["serve", "net", "--socket", "other", "--pid-file", path]);
     assert.match(refused.stderr, says);

@@ -3,7 +3,6 @@ import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { type BackendServer as Server, BackendServer } from "../../src/backend/index.ts";
-import { UsageError } from "../../src/base/index.ts";
 import {
   echoDevice,
   joinedDevices,
@@ -233,7 +232,7 @@ test("a pcap file gives back the frames that were written, with their times", as
 test("a pcap file that exists is left alone, unless forced", async (t) => {
   const path = join(temporaryFolder(t), "a.pcap");
   writeFileSync(path, "precious");
-  assert.throws(() => PcapWriter.create(path), UsageError);
+  assert.throws(() => PcapWriter.create(path), { code: "EEXIST" });
   assert.equal(readFileSync(path, "utf8"), "precious");
   await PcapWriter.create(path, { force: true }).close();
   assert.equal(readFileSync(path).length, 24);

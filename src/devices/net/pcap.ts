@@ -48,19 +48,10 @@ export class PcapWriter {
 
   /**
    * @param options.force writes over a file that is there
-   * @throws {UsageError} the file exists; Node's errors of open(2)
+   * @throws Node's errors of open(2), `EEXIST` where the file exists
    */
   static create(path: string, { force = false }: { readonly force?: boolean } = {}): PcapWriter {
-    let fd: number;
-    try {
-      fd = openSync(path, force ? "w" : "wx", 0o600);
-    } catch (error) {
-      if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
-      throw new UsageError(
-        `${path}: expected a file that does not exist yet; it was left alone: choose another or add --force`,
-        { cause: error },
-      );
-    }
+    const fd = openSync(path, force ? "w" : "wx", 0o600);
     try {
       return new PcapWriter(createWriteStream("", { fd }));
     } catch (error) {

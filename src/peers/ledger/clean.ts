@@ -1,6 +1,7 @@
-import { lstatSync, readdirSync, rmSync } from "node:fs";
+import { lstatSync, readdirSync, rmSync, type Stats } from "node:fs";
 import { join } from "node:path";
 import { EnvironmentError } from "../../base/index.ts";
+import { fileKind, pathProblem } from "../../os/path-problem.ts";
 import { describeProcess, effectiveUserId } from "../../os/process-name.ts";
 import { kvmCacheName } from "../machine/kvm.ts";
 import { isLockFile, type LedgerLock, tryLockLedger } from "./ledger-lock.ts";
@@ -91,7 +92,15 @@ class CleanRun {
       return;
     }
     const running = isOurs(record) ? [describeProcess(record.process.pid)] : [];
-    const result = this.#dryRun ? wouldRetire(record) : await retire(this.#ledger, record);
+    let result: Pick<Retirement, "removed" | "left">;
+    try {
+      result = this.#dryRun ? wouldRetire(record) : await retire(this.#ledger, record);
+    } catch (error) {
+      // A path of it cannot be looked at or removed: the other records are cleaned all the same.
+      if (codeOf(error) === undefined) throw error;
+      this.left.push({ what: file, owner, reason: messageOf(error) });
+      return;
+    }
     for (const what of [...running, ...result.removed, file]) this.removed.push({ what, owner });
     for (const { path, reason } of result.left) this.left.push({ what: path, owner, reason });
   }
@@ -106,8 +115,9 @@ class CleanRun {
     for (const { paths } of records) for (const { path } of paths) accounted.add(path);
     if (!accounted.has(pidFile)) this.#pidFile(pidFile);
     if (!accounted.has(log)) this.#log(log);
-    if (!accounted.has(socket) && exists(socket)) {
-      const reason = `the ledger does not know who made it; when no program needs it: rm ${socket}`;
+    if (!accounted.has(socket) && this.#look(socket)) {
+      const what = fileKind(socket) ?? "gone again";
+      const reason = `it is ${what} that the ledger does not know; when no program needs it, remove it yourself`;
       this.left.push({ what: socket, owner: null, reason });
     }
     const files = cleanFolder(this.#ledger, caches, this.#dryRun);
@@ -143,6 +153,7 @@ class CleanRun {
   }
 
   #pidFile(path: string): void {
+    if (this.#look(path) === undefined) return;
     try {
       const found = findStalePidFile(path);
       if (found === undefined) return;
@@ -154,7 +165,7 @@ class CleanRun {
   }
 
   #log(path: string): void {
-    const found = exists(path);
+    const found = this.#look(path);
     if (found === undefined) return;
     if (!found.isFile() || found.uid !== effectiveUserId() || !isOurLog(path)) {
       this.#leave(path, "it is not a log of ours");
@@ -162,6 +173,18 @@ class CleanRun {
     }
     const owner = logOwner(path);
     if (this.#coversOwner(path, owner)) this.#remove(path, owner);
+  }
+
+  /** What stands at a path; one that cannot be looked at is left and reported. */
+  #look(path: string): Stats | undefined {
+    try {
+      return lstatSync(path, { throwIfNoEntry: false });
+    } catch (error) {
+      // Where a folder on the way is a file, nothing was left.
+      if (codeOf(error) !== "ENOTDIR")
+        this.#leave(path, pathProblem(path)?.text ?? messageOf(error));
+      return undefined;
+    }
   }
 
   #leave(what: string, reason: string): void {
@@ -211,8 +234,9 @@ function releaseDeadLock(ledger: Ledger, name: string, dryRun: boolean): boolean
   }
 }
 
-function exists(path: string) {
-  return lstatSync(path, { throwIfNoEntry: false });
+/** Of a system call that failed. */
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && "syscall" in error && "code" in error ? error.code : undefined;
 }
 
 function messageOf(error: unknown): string {

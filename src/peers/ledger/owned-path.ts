@@ -21,11 +21,21 @@ export function ownPath(path: string, role: PathRole): OwnedPath {
 }
 
 export function pathState(owned: OwnedPath): PathState {
-  const now = lstatSync(owned.path, { bigint: true, throwIfNoEntry: false });
+  const now = look(owned.path);
   if (now === undefined) return "gone";
   const { device, inode, born } = identify(now);
   const same = device === owned.device && inode === owned.inode && born === owned.born;
   return same ? "ours" : "changed";
+}
+
+function look(path: string): BigIntStats | undefined {
+  try {
+    return lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  } catch (error) {
+    // Its folder is a file now.
+    if ((error as NodeJS.ErrnoException).code === "ENOTDIR") return undefined;
+    throw error;
+  }
 }
 
 /** Removes it if it still is what we made, a folder with all that is in it. */

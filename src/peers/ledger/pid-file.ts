@@ -1,5 +1,6 @@
 import { readFileSync, rmSync } from "node:fs";
 import { UsageError } from "../../base/index.ts";
+import { fileKind } from "../../os/path-problem.ts";
 import { describeProcess } from "../../os/process-name.ts";
 import { statOwn, type PathPurpose } from "./private-file.ts";
 import { isRunning, parseIdentity, type ProcessIdentity } from "../process/process-identity.ts";
@@ -53,7 +54,13 @@ export function clearPidFile(path: string, note: (text: string) => void): void {
 export function findStalePidFile(path: string): string | PidFile | undefined {
   const stats = statOwn(path, pidFilePurpose);
   if (stats === undefined) return undefined;
-  const found = stats.isFile() ? parsePidFile(readFileSync(path, "utf8")) : undefined;
+  if (!stats.isFile()) {
+    return (
+      `${path}: it is ${fileKind(path) ?? "gone again"} and not a pid file of ours; it was left alone; ` +
+      `choose another path with --pid-file`
+    );
+  }
+  const found = parsePidFile(readFileSync(path, "utf8"));
   if (found === undefined) {
     return (
       `${path}: it is not a pid file of ours (line 2 with start time and boot id is missing), so it and the ` +

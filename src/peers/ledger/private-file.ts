@@ -1,6 +1,7 @@
 import { constants, lstatSync, openSync, type Stats } from "node:fs";
 import { dirname } from "node:path";
 import { EnvironmentError, UsageError } from "../../base/index.ts";
+import { pathProblem } from "../../os/path-problem.ts";
 import { effectiveUserId } from "../../os/process-name.ts";
 
 /** How messages speak of a path: what it is for, and how to choose another one. */
@@ -54,7 +55,7 @@ export function createPrivateFile(path: string, purpose: PathPurpose): number {
   }
 }
 
-/** A file operation's failure in words, with what to do about it. */
+/** Why making a file failed, in words, with what to do about it. */
 export function explainFileError(
   error: unknown,
   path: string,
@@ -63,10 +64,17 @@ export function explainFileError(
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   const options = { cause: error };
   const folder = dirname(path);
+  const problem = pathProblem(path);
   switch (code) {
     case "EACCES":
     case "EPERM":
     case "EROFS":
+      if (problem !== undefined && !problem.isMissing) {
+        return new EnvironmentError(
+          `${path}: refused as ${what}: ${problem.text} (${code}); choose another path with ${option}`,
+          options,
+        );
+      }
       return new EnvironmentError(
         `${path}: no permission to make the ${what} in ${folder} (${code}); ` +
           `choose another path with ${option}, or let the owner of ${folder} give you the permission`,
@@ -82,7 +90,8 @@ export function explainFileError(
     case "ENOENT":
     case "ENOTDIR":
       return new UsageError(
-        `${path}: expected an existing folder for the ${what}; mkdir -p ${folder}, or choose another path with ${option}`,
+        `${path}: refused as ${what}: ${problem?.text ?? `there is no folder ${folder}`}; ` +
+          `${problem?.remedy === undefined ? "" : `${problem.remedy}, or `}choose another path with ${option}`,
         options,
       );
     case "EEXIST":

@@ -2,6 +2,7 @@ import { closeSync, fstatSync, openSync, readSync, rmSync } from "node:fs";
 import { constants } from "node:fs";
 import { stripVTControlCharacters } from "node:util";
 import { UsageError } from "../../base/index.ts";
+import { fileKind } from "../../os/path-problem.ts";
 import { statOwn, type PathPurpose } from "../ledger/private-file.ts";
 
 export const logPurpose: PathPurpose = { what: "log", option: "--log" };
@@ -29,8 +30,9 @@ export function clearLog(path: string): void {
   if (found === undefined) return;
   if (found.isFile() && isOurLog(path)) rmSync(path);
   else {
+    const kind = fileKind(path) ?? "gone again";
     throw new UsageError(
-      `${path}: expected a free path for the log, got a file that is not a log of ours; it was left alone; ` +
+      `${path}: expected a free path for the log, it is ${kind} and not a log of ours; it was left alone; ` +
         `remove it yourself, or choose another path with --log`,
     );
   }

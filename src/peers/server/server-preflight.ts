@@ -1,11 +1,12 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { UsageError, type WaitOptions } from "../../base/index.ts";
+import { EnvironmentError, UsageError, type WaitOptions } from "../../base/index.ts";
 import { judgeKvm } from "../machine/kvm.ts";
 import { isOurs, type Ledger } from "../ledger/ledger.ts";
 import { clearLog } from "./log-file.ts";
 import { clearPidFile } from "../ledger/pid-file.ts";
 import { explainFileError, type PathPurpose, statOwn } from "../ledger/private-file.ts";
+import { fileKind, pathProblem } from "../../os/path-problem.ts";
 import type { Accelerator } from "../programs/qemu-options.ts";
 import type { ServerOptions } from "./server-options.ts";
 import { socketMode } from "./socket-mode.ts";
@@ -37,13 +38,17 @@ export function clearWay(
   const mode = socketMode(socket);
   const found = statOwn(socket, socketPurpose);
   if (found !== undefined || mode !== "closed") {
+    const isSocket = found?.isSocket() !== false;
+    const kind = isSocket ? "a socket that the ledger does not know" : fileKind(socket);
     const advice =
-      mode === "closed"
-        ? `nobody listens on it: rm ${socket}, or choose another path with --socket`
-        : "somebody listens on it: stop that program, or choose another path with --socket";
+      mode !== "closed"
+        ? "a program listens on it: stop that program, or "
+        : isSocket
+          ? `no program listens on it: rm ${socket}, or `
+          : "";
     throw new UsageError(
-      `${socket}: expected a free path for the socket, got ${found?.isSocket() === false ? "a file" : "a socket that the ledger does not know"}; ` +
-        `it was left alone; ${advice}`,
+      `${socket}: expected a free path for the socket, got ${kind}; ` +
+        `it was left alone; ${advice}choose another path with --socket`,
     );
   }
   requireWritable(dirname(socket), socket);
@@ -58,14 +63,30 @@ export function clearWay(
   clearLog(log);
 }
 
+/** Of an image that the user named, and that is not made here. */
 function requireImage(image: string): void {
+  const problem = pathProblem(image);
+  if (problem !== undefined) {
+    const remedy = problem.isMissing ? `make it first: truncate -s 64M ${image}` : problem.remedy;
+    throw new UsageError(
+      `${image}: cannot be used as disk image: ${problem.text}; ` +
+        `${remedy === undefined ? "" : `${remedy}, or `}name another with --image`,
+    );
+  }
+  const stats = statSync(image);
+  if (!stats.isFile() && !stats.isBlockDevice()) {
+    throw new UsageError(
+      `${image}: cannot be used as disk image: it is ${fileKind(image)}; name a file or a block device with --image`,
+    );
+  }
   try {
     accessSync(image, constants.R_OK | constants.W_OK);
-    if (statSync(image).isDirectory())
-      throw new UsageError(`${image}: expected an image file, got a folder`);
   } catch (error) {
-    if (error instanceof UsageError) throw error;
-    throw explainFileError(error, image, imagePurpose);
+    throw new EnvironmentError(
+      `${image}: no permission to read and write the disk image (${(error as NodeJS.ErrnoException).code}); ` +
+        `let its owner give you the permission, or name another with --image`,
+      { cause: error },
+    );
   }
 }
 

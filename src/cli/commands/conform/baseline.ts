@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { counted, UsageError } from "../../../base/index.ts";
 import {
   type Baseline,
@@ -8,7 +8,7 @@ import {
   parseBaseline,
   updateBaseline,
 } from "../../../suite/index.ts";
-import { withUserFile } from "../../files.ts";
+import { saveUserFile, withUserFile } from "../../files.ts";
 import type { ConformOptions } from "./options.ts";
 import {
   type ShippedBaseline,
@@ -70,7 +70,7 @@ export class Expected {
     const { baseline: path, updateBaseline: wanted, targetVersion } = this.#options;
     if (!wanted || path === undefined) return;
     const updated = updateBaseline(this.#baseline, this.#results, targetVersion);
-    writeFileSync(path, `${JSON.stringify(updated, null, 2)}\n`);
+    saveUserFile(path, `${JSON.stringify(updated, null, 2)}\n`, true);
   }
 }
 

@@ -1,4 +1,3 @@
-import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   conformanceHtml,
@@ -7,6 +6,7 @@ import {
   conformanceMarkdown,
   type ConformanceReport,
 } from "../../../report/index.ts";
+import { makeUserFolder, saveUserFile } from "../../files.ts";
 
 /** Where reports are written to. */
 export interface ReportFiles {
@@ -21,18 +21,18 @@ export interface ReportFiles {
 /** A place that cannot be written to is better found out before than after. */
 export function prepareReports({ keep, jsonFile, junit, markdown, html }: ReportFiles): void {
   for (const file of [jsonFile, junit, markdown, html]) {
-    if (file !== undefined) writeFileSync(file, "");
+    if (file !== undefined) saveUserFile(file, "", true);
   }
-  if (keep !== undefined) mkdirSync(keep, { recursive: true });
+  if (keep !== undefined) makeUserFolder(keep);
 }
 
 /** @param strict whether WARN is a failure in JUnit's eyes */
 export function writeReports(report: ConformanceReport, files: ReportFiles, strict: boolean): void {
   const { jsonFile, junit, markdown, html, keep } = files;
-  if (jsonFile !== undefined) writeFileSync(jsonFile, `${JSON.stringify(report, null, 2)}\n`);
-  if (junit !== undefined) writeFileSync(junit, conformanceJunit(report, strict));
-  if (markdown !== undefined) writeFileSync(markdown, conformanceMarkdown(report));
-  if (html !== undefined) writeFileSync(html, conformanceHtml(report));
+  if (jsonFile !== undefined) saveUserFile(jsonFile, `${JSON.stringify(report, null, 2)}\n`, true);
+  if (junit !== undefined) saveUserFile(junit, conformanceJunit(report, strict), true);
+  if (markdown !== undefined) saveUserFile(markdown, conformanceMarkdown(report), true);
+  if (html !== undefined) saveUserFile(html, conformanceHtml(report), true);
   if (keep !== undefined) keepExchanges(report, keep);
 }
 
@@ -47,6 +47,7 @@ function keepExchanges({ results }: ConformanceReport, folder: string): void {
       "",
       result.output ?? "",
     ];
-    writeFileSync(join(folder, `${result.id.replaceAll("/", "-")}.txt`), `${lines.join("\n")}\n`);
+    const path = join(folder, `${result.id.replaceAll("/", "-")}.txt`);
+    saveUserFile(path, `${lines.join("\n")}\n`, true);
   }
 }

@@ -30,7 +30,7 @@ import type { Completion } from "../../../runtime/index.ts";
 import { type CleanUpStep, withCleanUp } from "../../clean-up.ts";
 import { type CommonOptions, type Context, messagePrinter } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
-import { withUserFile } from "../../files.ts";
+import { makeUserFile, withUserFile } from "../../files.ts";
 import { formatSize } from "../../units.ts";
 
 /** Buffers hold any frame of an Ethernet without jumbo frames. */
@@ -259,7 +259,7 @@ function whatToSend(options: SendOptions): {
   if (path !== undefined) {
     const expected = "a pcap file to read";
     const file = withUserFile(path, expected, "name another", () => readFileSync(path));
-    const frames = readPcap(file).filter(({ length }) => length > 0);
+    const frames = framesOf(path, file).filter(({ length }) => length > 0);
     const [first] = frames;
     if (first === undefined) throw new UsageError(`${path}: expected a file with frames, got none`);
     const longest = frames.reduce((most, { length }) => Math.max(most, length), 0);
@@ -271,6 +271,16 @@ function whatToSend(options: SendOptions): {
   return { frame, count, longest: size };
 }
 
+/** @throws {UsageError} naming the file */
+function framesOf(path: string, bytes: Uint8Array): Uint8Array[] {
+  try {
+    return readPcap(bytes);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    throw new UsageError(`${path}: ${error.message}`, { cause: error });
+  }
+}
+
 function statistics(times: readonly number[]) {
   if (times.length === 0) return undefined;
   const avg = times.reduce((sum, ms) => sum + ms, 0) / times.length;
@@ -280,8 +290,8 @@ function statistics(times: readonly number[]) {
 
 function openPcap({ pcap, force }: PcapOptions): PcapWriter | undefined {
   if (pcap === undefined) return undefined;
-  return withUserFile(pcap, "a file to write", "choose another path", () =>
-    PcapWriter.create(pcap, { force: force === true }),
+  return makeUserFile(pcap, force === true, (flag) =>
+    PcapWriter.create(pcap, { force: flag === "w" }),
   );
 }
 

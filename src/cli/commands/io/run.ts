@@ -48,7 +48,7 @@ export async function write(
   const length = options.length ?? input.length;
   if (length > input.length || length % SECTOR_SIZE !== 0 || length === 0) {
     throw new UsageError(
-      `expected input of a positive multiple of ${SECTOR_SIZE} bytes, got ${input.length} bytes` +
+      `${options.in ?? "standard input"}: expected input of a positive multiple of ${SECTOR_SIZE} bytes, got ${input.length} bytes` +
         (options.length === undefined ? "" : ` for --length ${options.length}`),
     );
   }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { counted } from "../../../base/index.ts";
 import {
@@ -10,6 +10,7 @@ import {
 import type { Profile } from "../../../suite/index.ts";
 import type { CommonOptions, Context } from "../../context.ts";
 import { CommandError, ExitCode, exitCodeOf } from "../../exit-code.ts";
+import { makeUserFolder, saveUserFile } from "../../files.ts";
 import { judge } from "../conform/judge.ts";
 import type { ConformOptions } from "../conform/options.ts";
 import { shippedNames } from "../conform/shipped-baselines.ts";
@@ -39,7 +40,7 @@ export async function runMatrix(
 ): Promise<void> {
   const targets = readTargets(path);
   const { out } = options;
-  mkdirSync(out, { recursive: true });
+  makeUserFolder(out);
   const columns: Column[] = [];
   for (const [i, target] of targets.entries()) {
     context.output.note(`=== ${target.name} ${target.version ?? ""} ===`);
@@ -55,7 +56,7 @@ export async function runMatrix(
     context.output.print(`${target.name}: ${summary(column)}`);
     if (context.signal.aborted) break;
   }
-  writeFileSync(join(out, "index.html"), conformanceMatrix(columns));
+  saveUserFile(join(out, "index.html"), conformanceMatrix(columns), true);
   context.output.print(`written: ${join(out, "index.html")}`);
   context.signal.throwIfAborted();
   const failed = columns.filter((column) => hasFailed(column, options.strict === true));
@@ -107,9 +108,9 @@ function baselineOf(baseline: string, path: string): string {
 
 function writePages(out: string, { page, report }: MatrixColumn): void {
   if (page === undefined || report === undefined) return;
-  writeFileSync(join(out, page), conformanceHtml(report));
+  saveUserFile(join(out, page), conformanceHtml(report), true);
   const document = `${JSON.stringify(report, null, 2)}\n`;
-  writeFileSync(join(out, page.replace(/\.html$/, ".json")), document);
+  saveUserFile(join(out, page.replace(/\.html$/, ".json")), document, true);
 }
 
 function summary({ report, missing }: MatrixColumn): string {

@@ -18,7 +18,7 @@ import { counted, UsageError } from "../../../base/index.ts";
 import type { RingMode } from "../../../runtime/index.ts";
 import { withCleanUp } from "../../clean-up.ts";
 import type { Context } from "../../context.ts";
-import { withUserFile } from "../../files.ts";
+import { makeUserFile } from "../../files.ts";
 import {
   endOnSignal,
   expectOneSocket,
@@ -57,8 +57,8 @@ export async function serveNet(options: ServeNetOptions, context: Context): Prom
   const pcap =
     path === undefined
       ? undefined
-      : withUserFile(path, "a file to write", "choose another path", () =>
-          PcapWriter.create(path, { force: options.force === true }),
+      : makeUserFile(path, options.force === true, (flag) =>
+          PcapWriter.create(path, { force: flag === "w" }),
         );
   expectSinkForWorkers(options);
   const devices: (NetDevice | NetSinkDevice)[] = [];

@@ -1,4 +1,3 @@
-import { writeFileSync } from "node:fs";
 import {
   basicGroup,
   type GroupOptions,
@@ -18,6 +17,7 @@ import {
 } from "../../../report/index.ts";
 import type { CommonOptions, Context } from "../../context.ts";
 import { CommandError, ExitCode, exitCodeOf } from "../../exit-code.ts";
+import { saveUserFile } from "../../files.ts";
 import { version } from "../../version.ts";
 
 export interface TestOptions extends CommonOptions {
@@ -55,7 +55,7 @@ export async function runTests(
   const say = (line: string): void => (options.json ? output.note(line) : output.print(line));
   // A place that cannot be written to is better found out before than after.
   for (const file of [options.jsonFile, options.junit]) {
-    if (file !== undefined) writeFileSync(file, "");
+    if (file !== undefined) saveUserFile(file, "", true);
   }
   const startedAt = new Date();
   const start = performance.now();
@@ -87,8 +87,8 @@ export async function runTests(
     if (name === "all" && groups.length > 1) say(totalsLine(groups));
     if (options.json) output.json(report);
     if (options.jsonFile !== undefined)
-      writeFileSync(options.jsonFile, `${JSON.stringify(report, null, 2)}\n`);
-    if (options.junit !== undefined) writeFileSync(options.junit, toJunit(report));
+      saveUserFile(options.jsonFile, `${JSON.stringify(report, null, 2)}\n`, true);
+    if (options.junit !== undefined) saveUserFile(options.junit, toJunit(report), true);
   }
   const failed = groups
     .flatMap(({ results }) => results)
