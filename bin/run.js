@@ -1,6 +1,5 @@
 // Loads and runs the command line, for the programs of this folder.
 import { existsSync } from "node:fs";
-import process from "node:process";
 
 const file = (path) => new URL(`../${path}`, import.meta.url);
 

@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import process from "node:process";
 
 // `--version` is answered without loading anything else: scripts ask it often.
 const [first, ...rest] = process.argv.slice(2);

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, statSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { test } from "node:test";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { Workspace } from "./support/index.ts";
@@ -42,6 +44,25 @@ test("write takes standard input, and the image has it at its place", async (t) 
   assert.match(stderr, /^100 KiB written at byte 4096 and flushed\n$/);
   content.set(data, 4096);
   assert.ok(readFileSync(image).equals(content));
+});
+
+test("write waits for standard input that comes late", async (t) => {
+  const { space, image, socket } = await withDisk(t);
+  const fifo = space.path("fifo");
+  execFileSync("mkfifo", [fifo]);
+  const wrapper = ["sh", "-c", `exec "$0" "$@" <${fifo}`];
+  const running = space.start(["io", "block", "write", socket], { wrapper });
+  const input = await open(fifo, "w");
+  // read(2) of descriptor 0: on x86-64 or arm64.
+  const isReading = (): boolean =>
+    /^(?:0|63) 0x0 /.test(readFileSync(`/proc/${running.pid}/syscall`, "utf8"));
+  while (!isReading()) await new Promise((resolve) => setImmediate(resolve));
+  const data = randomBytes(512);
+  await input.write(data);
+  await input.close();
+  const { code, stderr } = await running.result;
+  assert.equal(code, 0, stderr);
+  assert.deepEqual(readFileSync(image).subarray(0, 512), data);
 });
 
 test("write takes a file, all of it or --length of it", async (t) => {
