@@ -1,4 +1,4 @@
-import { counted, Deferred, ProtocolError } from "../base/index.ts";
+import { counted, Deferred, ProtocolError, StateError } from "../base/index.ts";
 import { type InflightRegion, RegionTable } from "../memory/index.ts";
 import type { UnixSocket } from "../os/index.ts";
 import { ProtocolFeature, VirtioFeature } from "../protocol/index.ts";
@@ -230,12 +230,20 @@ export class BackendSession {
 
   /**
    * Has the front-end read the configuration again (CONFIG_CHANGE_MSG): now, or once the first ring
-   * starts. A front-end without a back-end channel cannot be told.
+   * starts. Reports that a front-end without a back-end channel does not learn of it.
    *
    * @throws {NegotiationError | TimeoutError | RemoteError | PeerClosedError}
    */
   async configChanged(): Promise<void> {
     this.#configChangeDue = this.requests.open;
+    if (!this.#configChangeDue) {
+      this.report(
+        new StateError(
+          "the new configuration cannot be announced: the front-end gave no back-end channel " +
+            "(VHOST_USER_SET_BACKEND_REQ_FD); it sees the change when it connects again",
+        ),
+      );
+    }
     for (const vring of this.vrings) await vring.restartWorker();
     await this.#tellConfigChange();
   }

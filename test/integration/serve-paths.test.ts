@@ -8,6 +8,7 @@ import {
   readFileSync,
   readlinkSync,
   renameSync,
+  rmSync,
   symlinkSync,
   truncateSync,
 } from "node:fs";
@@ -17,6 +18,23 @@ import { guardLeaks } from "../support/leak-guard.ts";
 import { needsNobody, nobody, type Result, Workspace } from "./support/index.ts";
 
 guardLeaks();
+
+test("SIGUSR1 says which file is served when the image was replaced or removed", async (t) => {
+  const space = new Workspace(t);
+  const image = space.file("disk.img", Buffer.alloc(1 << 20));
+  const { socket, server } = await space.serve(["--image", image]);
+  server.signal("SIGUSR1");
+  await server.printed(/^still 1 MiB$/m);
+  renameSync(space.file("new.img", Buffer.alloc(2 << 20)), image);
+  server.signal("SIGUSR1");
+  const kept = "; the old file is still served until serve is started again";
+  await server.printed(new RegExp(`^still 1 MiB: ${image} is another file now${kept}$`, "m"));
+  rmSync(image);
+  server.signal("SIGUSR1");
+  await server.printed(new RegExp(`^still 1 MiB: ${image} no longer exists${kept}$`, "m"));
+  const { stdout } = await space.run(["probe", socket, "--json"]);
+  assert.equal(JSON.parse(stdout).config.capacity, (1 << 20) / 512);
+});
 
 const isRoot = process.getuid?.() === 0;
 

@@ -9,6 +9,7 @@ import {
   BlockStorage,
   decodeBlockConfig,
 } from "../../src/devices/block/index.ts";
+import { ProtocolFeature } from "../../src/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { connectDisk, pattern, serveDisk, SMALL, until } from "./support/session.ts";
@@ -59,3 +60,23 @@ for (const workers of [false, true]) {
     assert.deepEqual(served.problems, []);
   });
 }
+
+test("a resize that cannot be announced, as there is no back-end channel, is reported", async (t) => {
+  const path = join(temporaryFolder(t), "disk.img");
+  writeFileSync(path, new Uint8Array(MIB));
+  const storage = BlockStorage.open(path);
+  t.after(() => storage.close());
+  const served = await serveDisk(t, (options) => ({
+    ...options,
+    device: () => new BlockDevice({ storage }),
+    without: { protocol: ProtocolFeature.BackendReq },
+  }));
+  await BlockDriver.start(await connectDisk(t, served), SMALL);
+  truncateSync(path, 2 * MIB);
+  assert.equal(storage.refresh(), true);
+  await until(() => served.problems.length > 0, "the report");
+  assert.match(
+    served.problems.map(({ message }) => message).join(),
+    /^the new configuration cannot be announced: the front-end gave no back-end channel \(VHOST_USER_SET_BACKEND_REQ_FD\); it sees the change when it connects again$/,
+  );
+});

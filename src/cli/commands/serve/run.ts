@@ -1,4 +1,4 @@
-import { fdatasyncSync } from "node:fs";
+import { fdatasyncSync, fstatSync, statSync } from "node:fs";
 import { BlockDevice, BlockStorage } from "../../../devices/block/index.ts";
 import { type CleanUpStep, withCleanUp } from "../../clean-up.ts";
 import type { Context } from "../../context.ts";
@@ -48,7 +48,7 @@ export async function serveBlock(options: ServeBlockOptions, context: Context): 
   ];
   const what = `block, ${formatSize(storage.size)}${readOnly ? ", read-only" : ""}${isNull ? ", moves no data" : ""}, queues: ${queues}`;
   const served = { ...options, rings: { workers, mode } };
-  const reread = (): void => rereadSize(storage, context);
+  const reread = (): void => rereadSize(storage, options.image, context);
   process.on(RESIZE_SIGNAL, reread);
   try {
     await withCleanUp(context, steps, async () =>
@@ -61,13 +61,23 @@ export async function serveBlock(options: ServeBlockOptions, context: Context): 
 }
 
 /** An image that makes no sense is no reason to stop serving what there was. */
-function rereadSize(storage: BlockStorage, { output }: Context): void {
+function rereadSize(storage: BlockStorage, image: string | undefined, { output }: Context): void {
   try {
     const changed = storage.refresh();
-    output.note(`${changed ? "now" : "still"} ${formatSize(storage.size)}`);
+    const other = image === undefined ? "" : whatBecameOf(image, storage);
+    output.note(`${changed ? "now" : "still"} ${formatSize(storage.size)}${other}`);
   } catch (error) {
     output.note(`not resized: ${error instanceof Error ? error.message : String(error)}`);
   }
+}
+
+/** The file that was opened is served, also where its path leads to another one by now (`mv`). */
+function whatBecameOf(path: string, storage: BlockStorage): string {
+  const served = fstatSync(storage.fd, { bigint: true });
+  const now = statSync(path, { bigint: true, throwIfNoEntry: false });
+  if (now?.dev === served.dev && now.ino === served.ino) return "";
+  const what = now === undefined ? "no longer exists" : "is another file now";
+  return `: ${path} ${what}; the old file is still served until serve is started again`;
 }
 
 function openImage(path: string, readOnly: boolean): BlockStorage {
