@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import {
@@ -15,7 +14,7 @@ import type { BackendSession } from "../../src/backend/index.ts";
 import { bootLinux, Testpmd } from "../../src/peers/index.ts";
 import { VirtioFeature } from "../../src/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
-import { needsGuest, needsProgram, temporaryDirectory } from "./support/index.ts";
+import { needsBootRom, needsGuest, needsProgram, temporaryDirectory } from "./support/index.ts";
 import {
   arpReply,
   bootFromNetwork,
@@ -29,13 +28,7 @@ import {
 
 guardLeaks();
 
-const bootRoms = ["/usr/lib/ipxe/qemu", "/usr/share/qemu", "/usr/share/ipxe/qemu"];
-const needsBootRom = (): string | false => {
-  if (bootRoms.some((folder) => existsSync(join(folder, "efi-virtio.rom")))) return false;
-  if (process.env["CI"] === "true") throw new Error("the package ipxe-qemu is missing");
-  return "the boot ROM of the card was not found: install the Debian package ipxe-qemu";
-};
-const skipRom = needsProgram("qemu-system-x86_64") || needsBootRom();
+const skipRom = needsBootRom();
 const skipGuest = needsGuest();
 const skipTestpmd = needsProgram("dpdk-testpmd");
 

@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { EnvironmentError } from "../../../src/base/index.ts";
 import { findGuestKernel, requireProgram, type ProgramName } from "../../../src/peers/index.ts";
 
@@ -14,6 +16,19 @@ export function needsGuest(...names: readonly ProgramName[]): string | false {
   return needs(() => {
     for (const name of ["qemu-system-x86_64", "busybox", ...names] as const) requireProgram(name);
     findGuestKernel();
+  });
+}
+
+const bootRoms = ["/usr/lib/ipxe/qemu", "/usr/share/qemu", "/usr/share/ipxe/qemu"];
+
+/** As {@link needsProgram}, for QEMU with the boot ROM of its network card. */
+export function needsBootRom(): string | false {
+  return needs(() => {
+    requireProgram("qemu-system-x86_64");
+    if (bootRoms.some((folder) => existsSync(join(folder, "efi-virtio.rom")))) return;
+    throw new EnvironmentError(
+      "the boot ROM of the card was not found: install the Debian package ipxe-qemu",
+    );
   });
 }
 

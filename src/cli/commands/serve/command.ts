@@ -4,6 +4,7 @@ import { checked, groupCommand } from "../../options.ts";
 import { MAX_BLOCK_QUEUES } from "../../../devices/block/layout.ts";
 import { RING_MODES, type RingMode } from "../../../runtime/mode.ts";
 import { parseChoice, parseInteger, parseSize } from "../../units.ts";
+import { qemuHelp } from "./qemu-help.ts";
 import { backendCommand } from "./common-command.ts";
 import { serveFsCommand } from "./fs-command.ts";
 import { serveNetCommand } from "./net-command.ts";
@@ -47,6 +48,10 @@ export function addServeCommand(program: Command, context: Context): void {
       "\nExamples:\n  $ vhost-user serve block --socket disk.sock --image disk.img" +
         "\n  $ vhost-user serve block --socket disk.sock --queues 4 --workers" +
         "\n  $ vhost-user serve block --socket disk.sock --fault no-reply@GET_CONFIG" +
+        qemuHelp([
+          "-chardev socket,id=disk0,path=disk.sock",
+          "-device vhost-user-blk-pci,chardev=disk0,bootindex=0",
+        ]) +
         "\n\nSIGUSR1 has the size of --image read again: guests see a disk that grew at once.",
     );
   block.action(async (options) => {

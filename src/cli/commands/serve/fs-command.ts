@@ -2,6 +2,7 @@ import { type Command, Option } from "commander";
 import type { Context } from "../../context.ts";
 import { checked } from "../../options.ts";
 import { parseInteger } from "../../units.ts";
+import { qemuHelp } from "./qemu-help.ts";
 import { backendCommand } from "./common-command.ts";
 
 export function serveFsCommand(context: Context): Command {
@@ -16,7 +17,11 @@ export function serveFsCommand(context: Context): Command {
     .addHelpText(
       "after",
       "\nExample:\n  $ vhost-user serve fs --socket fs.sock --dir . --tag shared" +
-        "\nin a guest:\n  $ mount -t virtiofs shared /mnt",
+        qemuHelp([
+          "-chardev socket,id=fs0,path=fs.sock",
+          "-device vhost-user-fs-pci,chardev=fs0,tag=shared",
+        ]) +
+        "\nin the guest:\n  $ mount -t virtiofs shared /mnt",
     );
   fs.action(async (options) => {
     const { serveFs } = await import("./fs.ts");

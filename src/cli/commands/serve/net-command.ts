@@ -3,6 +3,7 @@ import type { Context } from "../../context.ts";
 import { checked } from "../../options.ts";
 import { RING_MODES, type RingMode } from "../../../runtime/mode.ts";
 import { parseChoice, parseInteger } from "../../units.ts";
+import { qemuHelp } from "./qemu-help.ts";
 import { backendCommand } from "./common-command.ts";
 
 const MODES = ["respond", "echo", "sink", "source"] as const;
@@ -67,7 +68,14 @@ export function serveNetCommand(context: Context): Command {
     .addHelpText(
       "after",
       "\nExamples:\n  $ vhost-user serve net --socket net.sock --mode respond --pcap guest.pcap" +
-        "\n  $ vhost-user serve net --socket net.sock --mode source --rate 1000 --size 1514",
+        "\n  $ vhost-user serve net --socket net.sock --mode source --rate 1000 --size 1514" +
+        qemuHelp(
+          [
+            "-chardev socket,id=net0,path=net.sock -netdev vhost-user,id=net0,chardev=net0",
+            "-device virtio-net-pci,netdev=net0,vectors=0",
+          ],
+          "; QEMU 7.2 without KVM needs vectors=0",
+        ),
     );
   net.action(async (options) => {
     const { serveNet } = await import("./net.ts");
