@@ -82,16 +82,17 @@ bool export_wait(napi_env env, napi_value exports);
 
 /*
  * deadline.c: one system call between the two, if it is one that a signal ends, lasts less than a
- * millisecond. Begin returns NULL with errno where that cannot be promised. End returns whether the
- * call is to be repeated, because another signal ended it; when the deadline did, errno is EAGAIN.
+ * millisecond on a descriptor in blocking mode, and 11 ms on one whose mode is changed behind the
+ * look. Begin returns NULL with errno where that cannot be promised. End returns whether the call is
+ * to be repeated, because another signal ended it; when the deadline did, errno is EAGAIN.
  */
 struct announcement;
-struct announcement *deadline_begin(void);
+struct announcement *deadline_begin(bool blocking);
 bool deadline_end(struct announcement *announcement, int64_t result);
 bool deadline_attach(napi_env env); /* once in each thread */
 
-/* descriptor.c: 0 when a call on this descriptor would not have to wait by now, or -1 with EAGAIN.
-   Leaves the mode of the open file alone, which a peer may share. */
+/* descriptor.c: whether a descriptor is in blocking mode (1 or 0), or -1: EAGAIN when a call on it
+   would have to wait by now. Leaves the mode of the open file alone, which a peer may share. */
 int look_ready(int fd, short events);
 
 /* sigbus.c: the table of mapped ranges. A slot is >= 0, or -ENOMEM when the table is full. */

@@ -8,6 +8,9 @@
  * calls are being made, and a call that it finds unchanged at the next look gets a signal, whose
  * handler is installed without SA_RESTART: the call returns EINTR. A timer for each call would cost
  * ten times what the call itself does.
+ *
+ * Each look wakes a thread, so they are frequent only where a call can be held without a change of
+ * the mode: on descriptors in blocking mode, and for a while after a call had to be ended.
  */
 #include "addon.h"
 #include "event-loop.h"
@@ -23,25 +26,37 @@
 #include <unistd.h>
 
 /*
- * A call that is in progress at a look is looked at again after the shorter time: with the timer's
- * slack of 50 us each, it lasts less than a millisecond. Looks are rare because each wakes a thread.
+ * A call that is in progress at a look is looked at again after AGAIN_NS. With the timer's slack of
+ * 50 us each, a call on a descriptor in blocking mode lasts less than a millisecond.
  */
-enum { PERIOD_NS = 700 * 1000, AGAIN_NS = 100 * 1000, IDLE_LOOKS = 3 };
+enum {
+  PERIOD_NS = 600 * 1000,
+  AGAIN_NS = 100 * 1000,
+  RARE_PERIOD_NS = 10 * 1000 * 1000,
+  IDLE_LOOKS = 3,
+  ALERT_LOOKS = 10 * 1000 * 1000 / 600 /* 10 s */
+};
 
-enum activity { IDLE, BETWEEN_CALLS, IN_CALL };
+/* What a look found. */
+enum { CALLED = 1, BLOCKING_CALLED = 2, IN_CALL = 4, SIGNALLED = 8 };
+
+/* What the watcher rests until. */
+enum { AWAKE = 0, BLOCKING_CALL = 1, ANY_CALL = 2 };
 
 /* One for each thread, on a cache line of its own; used again after the thread's end, never freed. */
 struct announcement {
   atomic_uint sequence; /* odd: in a call */
   atomic_uint ended;    /* the call that got the signal */
+  atomic_uint blocking; /* calls on descriptors in blocking mode */
   atomic_bool taken;
   pid_t thread;
-  unsigned seen; /* the watcher's */
+  unsigned seen, blocking_seen; /* the watcher's */
   struct announcement *next;
 } __attribute__((aligned(64)));
 
 static _Atomic(struct announcement *) announcements;
-static _Atomic uint32_t asleep; /* the watcher waits for a call to begin */
+static _Atomic uint32_t resting;
+static atomic_bool held; /* a call had to be ended */
 static _Thread_local struct announcement *own;
 static int wake_signal;
 static int failure; /* errno of what kept the watcher from starting */
@@ -61,44 +76,69 @@ static int install(void) {
   return EBUSY;
 }
 
-static enum activity look(void) {
-  enum activity activity = IDLE;
+static int look(void) {
+  int found = 0;
   for (struct announcement *one = atomic_load(&announcements); one != NULL; one = one->next) {
-    unsigned sequence = atomic_load(&one->sequence);
+    unsigned sequence = atomic_load(&one->sequence), blocking = atomic_load(&one->blocking);
     bool in_call = sequence % 2 == 1;
     if (in_call && sequence == one->seen) {
       /* Again at every look: a signal that comes before the call has begun ends nothing. */
       atomic_store(&one->ended, sequence);
       syscall(SYS_tgkill, getpid(), one->thread, wake_signal);
+      found |= SIGNALLED;
     }
-    if (in_call) activity = IN_CALL;
-    else if (sequence != one->seen && activity == IDLE) activity = BETWEEN_CALLS;
+    if (in_call) found |= IN_CALL;
+    if (sequence != one->seen) found |= CALLED;
+    if (blocking != one->blocking_seen) found |= BLOCKING_CALLED;
     one->seen = sequence;
+    one->blocking_seen = blocking;
   }
-  return activity;
+  return found;
+}
+
+/* First the word, then another look; a caller announces first and then reads the word. */
+static int rest(uint32_t until, int wakes, const struct timespec *timeout) {
+  atomic_store(&resting, until);
+  int found = look();
+  if ((found & wakes) == 0) {
+    syscall(SYS_futex, &resting, FUTEX_WAIT_PRIVATE, until, timeout, NULL, 0);
+    /* No call was in progress before: this look compares with nothing that is too recent. */
+    found |= look();
+  }
+  atomic_store(&resting, AWAKE);
+  return found;
+}
+
+static int look_after(long ns) {
+  nanosleep(&(struct timespec){.tv_nsec = ns}, NULL);
+  return look();
 }
 
 static void watch(void *unused) {
+  const struct timespec rare = {.tv_nsec = RARE_PERIOD_NS};
+  int found = 0, idle = 0, alert = 0;
   (void)unused;
   prctl(PR_SET_NAME, "vhost-deadline");
-  for (int idle = 0;;) {
-    enum activity activity = look();
-    idle = activity == IDLE ? idle + 1 : 0;
-    if (idle == IDLE_LOOKS) {
+  for (;;) {
+    idle = found == 0 ? idle + 1 : 0;
+    if (atomic_exchange(&held, false)) alert = ALERT_LOOKS;
+    if ((found & (IN_CALL | SIGNALLED)) == IN_CALL) {
+      found = look_after(AGAIN_NS);
+    } else if ((found & (IN_CALL | BLOCKING_CALLED)) != 0 || alert > 0) {
+      if (alert > 0) alert--;
+      found = look_after(PERIOD_NS);
+    } else if (idle < IDLE_LOOKS) {
+      found = rest(BLOCKING_CALL, IN_CALL | BLOCKING_CALLED, &rare);
+    } else {
       idle = 0;
-      /* First the flag, then another look; a caller announces first and then reads the flag. */
-      atomic_store(&asleep, 1);
-      if (look() == IDLE) syscall(SYS_futex, &asleep, FUTEX_WAIT_PRIVATE, 1, NULL, NULL, 0);
-      atomic_store(&asleep, 0);
-      activity = IN_CALL;
+      found = rest(ANY_CALL, IN_CALL | CALLED, NULL);
     }
-    nanosleep(&(struct timespec){.tv_nsec = activity == IN_CALL ? AGAIN_NS : PERIOD_NS}, NULL);
   }
 }
 
 static void wake(void) {
-  if (atomic_exchange(&asleep, 0) == 1)
-    syscall(SYS_futex, &asleep, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+  if (atomic_exchange(&resting, AWAKE) != AWAKE)
+    syscall(SYS_futex, &resting, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 static void start(void) {
@@ -143,11 +183,13 @@ static struct announcement *claim(void) {
   return one;
 }
 
-struct announcement *deadline_begin(void) {
+struct announcement *deadline_begin(bool blocking) {
   if (own == NULL && (own = claim()) == NULL) return NULL;
   struct announcement *one = own;
+  if (blocking) atomic_fetch_add_explicit(&one->blocking, 1, memory_order_relaxed);
   atomic_fetch_add(&one->sequence, 1);
-  if (atomic_load(&asleep) == 1) wake();
+  uint32_t until = atomic_load(&resting);
+  if (until == ANY_CALL || (until == BLOCKING_CALL && blocking)) wake();
   return one;
 }
 
@@ -156,8 +198,10 @@ bool deadline_end(struct announcement *one, int64_t result) {
   bool passed = atomic_load_explicit(&one->ended, memory_order_acquire) == sequence;
   atomic_store_explicit(&one->sequence, sequence + 1, memory_order_release);
   if (result != -1 || errno != EINTR) return false;
-  if (passed) errno = EAGAIN;
-  return !passed;
+  if (!passed) return true;
+  atomic_store(&held, true);
+  errno = EAGAIN;
+  return false;
 }
 
 /* At the thread's end. */

@@ -70,24 +70,24 @@ int look_ready(int fd, short events) {
   struct pollfd polled = {.fd = fd, .events = events};
   int ready = poll(&polled, 1, 0);
   if (ready == 0) errno = EAGAIN;
-  return ready > 0 ? 0 : -1;
+  return ready > 0 ? 1 : -1;
 }
 
-static ssize_t write_in_time(int fd, const void *data, size_t length) {
+static ssize_t write_in_time(int fd, const void *data, size_t length, bool blocking) {
   struct announcement *announcement;
   ssize_t result;
   do {
-    if ((announcement = deadline_begin()) == NULL) return -1;
+    if ((announcement = deadline_begin(blocking)) == NULL) return -1;
     result = write(fd, data, length);
   } while (deadline_end(announcement, result));
   return result;
 }
 
-static ssize_t read_in_time(int fd, void *data, size_t length) {
+static ssize_t read_in_time(int fd, void *data, size_t length, bool blocking) {
   struct announcement *announcement;
   ssize_t result;
   do {
-    if ((announcement = deadline_begin()) == NULL) return -1;
+    if ((announcement = deadline_begin(blocking)) == NULL) return -1;
     result = read(fd, data, length);
   } while (deadline_end(announcement, result));
   return result;
@@ -99,8 +99,9 @@ static const uint64_t one = 1;
 static napi_value eventfd_write_one(napi_env env, napi_callback_info info) {
   int32_t fd;
   if (!read_fd(env, info, &fd)) return NULL;
-  if (look_ready(fd, POLLOUT) == -1) return make_result(env, -1);
-  return make_result(env, write_in_time(fd, &one, sizeof one) == -1 ? -1 : 0);
+  int blocking = look_ready(fd, POLLOUT);
+  if (blocking == -1) return make_result(env, -1);
+  return make_result(env, write_in_time(fd, &one, sizeof one, blocking == 1) == -1 ? -1 : 0);
 }
 
 /* Without the look, a third of the time, for a descriptor that was made non-blocking here. A peer
@@ -108,7 +109,7 @@ static napi_value eventfd_write_one(napi_env env, napi_callback_info info) {
 static napi_value eventfd_write_own(napi_env env, napi_callback_info info) {
   int32_t fd;
   if (!read_fd(env, info, &fd)) return NULL;
-  return make_result(env, write_in_time(fd, &one, sizeof one) == -1 ? -1 : 0);
+  return make_result(env, write_in_time(fd, &one, sizeof one, false) == -1 ? -1 : 0);
 }
 
 /* RWF_NOWAIT belongs to this one call, not to the open file. Named pipes, any pipe before Linux 6.4
@@ -120,7 +121,8 @@ static ssize_t read_nowait(int fd, void *data, size_t length) {
     result = syscall(SYS_preadv2, fd, &vector, 1, -1L, -1L, RWF_NOWAIT);
   } while (result == -1 && errno == EINTR);
   if (result != -1 || (errno != EOPNOTSUPP && errno != ENOSYS)) return result;
-  return look_ready(fd, POLLIN) == -1 ? -1 : read_in_time(fd, data, length);
+  int blocking = look_ready(fd, POLLIN);
+  return blocking == -1 ? -1 : read_in_time(fd, data, length, blocking == 1);
 }
 
 static ssize_t write_nowait(int fd, void *data, size_t length) {
@@ -132,7 +134,8 @@ static ssize_t write_nowait(int fd, void *data, size_t length) {
   if (result != -1 || (errno != EOPNOTSUPP && errno != ENOSYS)) return result;
   /* A pipe that is writable takes PIPE_BUF bytes without a wait. */
   if (length > PIPE_BUF) length = PIPE_BUF;
-  return look_ready(fd, POLLOUT) == -1 ? -1 : write_in_time(fd, data, length);
+  int blocking = look_ready(fd, POLLOUT);
+  return blocking == -1 ? -1 : write_in_time(fd, data, length, blocking == 1);
 }
 
 /* 1: was signalled, 0: was not. Up to 8 bytes, so that the read end of a pipe works too. -EPIPE at

@@ -110,7 +110,8 @@ static int accept_in_time(int fd) {
   struct announcement *announcement;
   int result;
   do {
-    if (look_ready(fd, POLLIN) == -1 || (announcement = deadline_begin()) == NULL) return -1;
+    int blocking = look_ready(fd, POLLIN);
+    if (blocking == -1 || (announcement = deadline_begin(blocking == 1)) == NULL) return -1;
     result = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
   } while (deadline_end(announcement, result));
   return result;

@@ -8,7 +8,7 @@ import { check, Errno, systemError } from "./system-error.ts";
  * The open file is shared with the peer, and so is its mode, which is never changed here: the peer
  * may read its end in blocking mode. Neither a drain nor a signal depends on it. A drain does not
  * wait; a signal waits for less than a millisecond, and only for a peer that fills the counter
- * within the moment of the call.
+ * within the moment of the call (11 ms if the peer changes the mode in that moment too).
  */
 export class EventFd {
   readonly descriptor: OwnedFd;
@@ -35,7 +35,7 @@ export class EventFd {
   /**
    * As {@link signal}, in two thirds of the time: without the look at the mode. For a descriptor
    * that {@link create} made; a peer that makes it blocking and keeps the counter full has each
-   * signal wait for up to a millisecond.
+   * signal wait for up to a millisecond, and the first for 11.
    *
    * @throws SystemError as {@link signal}
    */
