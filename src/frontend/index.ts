@@ -17,4 +17,10 @@ export type { MigrationOptions, MigrationReport, MigrationRound } from "./migrat
 export { loadDeviceState, saveDeviceState } from "./migration/device-state.ts";
 export * from "./queue.ts";
 export type { ReconnectOptions, ReconnectReport, ReplayedQueue } from "./reconnect.ts";
+export {
+  type PipelineRequest,
+  RequestPipeline,
+  type SlotHandler,
+  type SlotQueue,
+} from "./request-pipeline.ts";
 export * from "./requests.ts";

@@ -16,6 +16,7 @@ export * from "./packed/layout.ts";
 export * from "./raw-ring.ts";
 export { RingLog, type RingLogSetting } from "./ring-log.ts";
 export * from "./segment-list.ts";
+export { SlotPool } from "./slot-pool.ts";
 export * from "./split/device-queue.ts";
 export * from "./split/driver-queue.ts";
 export * from "./split/layout.ts";

@@ -1,6 +1,6 @@
 import { counted, UsageError } from "../../base/index.ts";
 import type { BufferSource, GuestBuffer } from "../../memory/index.ts";
-import { type DriverQueue, SegmentList } from "../../virtqueue/index.ts";
+import { type DriverQueue, SegmentList, SlotPool } from "../../virtqueue/index.ts";
 import { BlockRequest, HEADER_BYTES, SECTOR_SIZE } from "./layout.ts";
 
 /** Bytes of a slot's head, a cache line of its own: the request header, then the status byte. */
@@ -38,8 +38,7 @@ export class BlockSlots {
   /** By slot: what was prepared, and how many of its pieces the device reads. */
   readonly #prepared: SegmentList[] = [];
   readonly #readable: Uint8Array;
-  readonly #free: Int32Array;
-  #freeCount: number;
+  readonly #pool: SlotPool;
   /** By slot: header, data and status; and the same of a request without data. */
   readonly #withData: SegmentList[] = [];
   readonly #bare: SegmentList[] = [];
@@ -64,26 +63,22 @@ export class BlockSlots {
       this.#withData.push(withData);
     }
     this.#readable = new Uint8Array(depth);
-    this.#free = Int32Array.from({ length: depth }, (_, i) => depth - 1 - i);
-    this.#freeCount = depth;
+    this.#pool = new SlotPool(depth);
   }
 
   /** Requests that are out. */
   get outstanding(): number {
-    return this.depth - this.#freeCount;
+    return this.#pool.taken;
   }
 
   /** A free slot; -1: all are in use. */
   acquire(): number {
-    if (this.#freeCount === 0) return -1;
-    this.#freeCount -= 1;
-    return this.#free[this.#freeCount] ?? -1;
+    return this.#pool.acquire();
   }
 
   /** Gives a slot back; its request must have completed. */
   release(slot: number): void {
-    this.#free[this.#freeCount] = slot;
-    this.#freeCount += 1;
+    this.#pool.release(slot);
   }
 
   /** The slot's data buffer, shared with the device. */

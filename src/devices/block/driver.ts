@@ -1,14 +1,12 @@
 import {
   counted,
   countedRange,
-  Deferred,
   DeviceError,
   onAbort,
-  TimeoutError,
   UsageError,
   type WaitOptions,
 } from "../../base/index.ts";
-import { type Client } from "../../frontend/index.ts";
+import { type Client, RequestPipeline } from "../../frontend/index.ts";
 import type { Completion } from "../../runtime/index.ts";
 import { BLOCK_CONFIG_SIZES, type BlockConfig, decodeBlockConfig } from "./config.ts";
 import {
@@ -35,9 +33,6 @@ export const BLOCK_DRIVER_FEATURES: bigint =
   BlockFeature.Discard |
   BlockFeature.WriteZeroes;
 
-/** Default for one request, milliseconds. */
-const DEFAULT_TIMEOUT_MS = 30_000;
-
 export interface BlockDriverOptions {
   /** Request queues to use, 1 to what the device has. Default 1. */
   readonly queues?: number;
@@ -51,14 +46,6 @@ export interface BlockDriverOptions {
   readonly completion?: Completion;
 }
 
-/** What a request came to, for whoever waits for it. */
-interface Pending {
-  readonly done: Deferred<void>;
-  /** Runs on success before the slot is given back. */
-  readonly collect: (data: Uint8Array) => void;
-  readonly what: string;
-}
-
 /**
  * Drives a block device (VIRTIO 5.2) on the queues of a client: offsets and lengths in bytes,
  * multiples of 512. Requests of any length and number; the rest wait their turn.
@@ -66,16 +53,16 @@ interface Pending {
 export class BlockDriver {
   /** Configuration space as read at the start. */
   readonly config: BlockConfig;
-  readonly queues: readonly BlockQueue[];
   readonly #client: Client;
-  readonly #pending: (Pending | undefined)[][] = [];
-  readonly #waiting: (() => void)[] = [];
-  #turn = 0;
+  readonly #pipeline = new RequestPipeline<BlockQueue>();
 
-  private constructor(client: Client, config: BlockConfig, queues: BlockQueue[]) {
+  private constructor(client: Client, config: BlockConfig) {
     this.#client = client;
     this.config = config;
-    this.queues = queues;
+  }
+
+  get queues(): readonly BlockQueue[] {
+    return this.#pipeline.queues;
   }
 
   /**
@@ -94,17 +81,15 @@ export class BlockDriver {
         `expected ${countedRange(1, available, "queue")}, which the device has, got ${count}`,
       );
     }
-    const queues: BlockQueue[] = [];
-    const driver = new BlockDriver(client, config, queues);
+    const driver = new BlockDriver(client, config);
     const perRequest = client.ringFeatures.indirect ? 1 : 3;
     const size = options.queueSize ?? Math.max(16, 2 ** Math.ceil(Math.log2(depth * perRequest)));
+    const transferBytes = driver.#transferBytes(options.transferBytes ?? 65_536);
     for (let index = 0; index < count; index += 1) {
-      driver.#pending[index] = [];
-      const transferBytes = driver.#transferBytes(options.transferBytes ?? 65_536);
       const queueOptions = { index, size, depth, completion, transferBytes };
-      queues.push(new BlockQueue(client, queueOptions, driver.#handler(index)));
+      driver.#pipeline.add((handler) => new BlockQueue(client, queueOptions, handler));
     }
-    for (const queue of queues) await queue.begin(client);
+    for (const queue of driver.queues) await queue.begin(client);
     return driver;
   }
 
@@ -260,63 +245,22 @@ export class BlockDriver {
     collect: (data: Uint8Array) => void = () => undefined,
   ): Promise<void> {
     const what = `block request ${type} at byte ${offset}`;
-    const timeoutMs = wait.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-    const done = new Deferred<void>(
-      { ...wait, timeoutMs },
-      () => new TimeoutError(`${what}: not completed within ${timeoutMs} ms`),
+    await this.#pipeline.send(
+      {
+        what,
+        submit: (queue, slot) => {
+          if (data !== undefined) queue.data(slot).set(data);
+          queue.submit(slot, type, offset / SECTOR_SIZE, length);
+          queue.publish();
+        },
+        complete: (queue, slot, status) => {
+          if (status === BlockStatus.Ok) return collect(queue.data(slot));
+          const message = `${what}: the device answered ${blockStatusName(status)}`;
+          throw new DeviceError(status, message);
+        },
+      },
+      wait,
     );
-    // A rejection is seen by whoever awaits the promise below, also if that is later.
-    done.promise.catch(() => undefined);
-    const { index, slot } = await this.#acquire(done);
-    const queue = this.queues[index];
-    if (slot >= 0 && queue !== undefined) {
-      if (data !== undefined) queue.data(slot).set(data);
-      const pending = this.#pending[index];
-      if (pending) pending[slot] = { done, collect, what };
-      queue.submit(slot, type, offset / SECTOR_SIZE, length);
-      queue.publish();
-    }
-    return done.promise;
-  }
-
-  /** A free slot, queues taking turns; slot -1 once nobody waits for the request any more. */
-  async #acquire(done: Deferred<void>): Promise<{ index: number; slot: number }> {
-    for (;;) {
-      for (const { failure } of this.queues) if (failure !== undefined) done.reject(failure);
-      if (done.settled) return { index: 0, slot: -1 };
-      for (let i = 0; i < this.queues.length; i += 1) {
-        this.#turn = (this.#turn + 1) % this.queues.length;
-        const slot = this.queues[this.#turn]?.acquire() ?? -1;
-        if (slot >= 0) return { index: this.#turn, slot };
-      }
-      await Promise.race([
-        new Promise<void>((resolve) => this.#waiting.push(resolve)),
-        done.promise,
-      ]);
-    }
-  }
-
-  #handler(index: number): BlockQueue["handler"] {
-    return {
-      done: (slot, status) => {
-        const queue = this.queues[index];
-        const pending = this.#pending[index]?.[slot];
-        if (queue === undefined || pending === undefined) return;
-        if (status !== BlockStatus.Ok) {
-          const message = `${pending.what}: the device answered ${blockStatusName(status)}`;
-          pending.done.reject(new DeviceError(status, message));
-        } else if (!pending.done.settled) {
-          pending.collect(queue.data(slot));
-          pending.done.resolve();
-        }
-        queue.release(slot);
-        this.#waiting.shift()?.();
-      },
-      failed: (error) => {
-        for (const pending of this.#pending[index] ?? []) pending?.done.reject(error);
-        for (const wake of this.#waiting.splice(0)) wake();
-      },
-    };
   }
 }
 

@@ -1,20 +1,10 @@
-import {
-  counted,
-  Deferred,
-  ProtocolError,
-  TimeoutError,
-  UsageError,
-  type WaitOptions,
-} from "../../base/index.ts";
-import type { Client } from "../../frontend/index.ts";
+import { counted, ProtocolError, UsageError, type WaitOptions } from "../../base/index.ts";
+import { type Client, RequestPipeline, type SlotHandler } from "../../frontend/index.ts";
 import { FsError } from "./fs-error.ts";
 import { MAX_ERRNO, replyHeader, requestHeader } from "./layout.ts";
 import { fuseOpcodeName, mayLackReply } from "./opcodes.ts";
-import type { FsQueue, FsQueueHandler } from "./queue.ts";
+import type { FsQueue } from "./queue.ts";
 import { viewOf } from "./wire.ts";
-
-/** Default for one request, milliseconds. */
-const DEFAULT_TIMEOUT_MS = 30_000;
 
 /** A FUSE request, as whoever sends it has it. */
 export interface FuseCall {
@@ -29,30 +19,19 @@ export interface FuseCall {
   readonly about?: string | undefined;
 }
 
-interface Pending {
-  readonly done: Deferred<Uint8Array>;
-  readonly call: FuseCall;
-  readonly unique: bigint;
-}
-
 /** Sends requests over queues that take turns, and judges the replies. */
 export class FuseCaller {
-  readonly #queues: FsQueue[] = [];
-  readonly #pending: Map<number, Pending>[] = [];
-  readonly #waiting: (() => void)[] = [];
-  #turn = 0;
+  readonly #pipeline = new RequestPipeline<FsQueue>();
   #unique = 0n;
 
   /** Adds a queue, made with the handler that is passed; {@link start} starts it. */
-  add(make: (handler: FsQueueHandler) => FsQueue): void {
-    const index = this.#queues.length;
-    this.#pending[index] = new Map();
-    this.#queues.push(make(this.#handler(index)));
+  add(make: (handler: SlotHandler) => FsQueue): void {
+    this.#pipeline.add(make);
   }
 
   /** Starts the queues. @throws as `Client.startQueue` */
   async start(client: Client): Promise<void> {
-    for (const queue of this.#queues) await queue.start(client);
+    for (const queue of this.#pipeline.queues) await queue.start(client);
   }
 
   /**
@@ -63,64 +42,17 @@ export class FuseCaller {
    * @throws {TimeoutError | QueueError | PeerClosedError} the signal's reason
    */
   async call(call: FuseCall, wait: WaitOptions = {}): Promise<Uint8Array> {
-    const what = describeCall(call);
-    const timeoutMs = wait.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-    const done = new Deferred<Uint8Array>(
-      { ...wait, timeoutMs },
-      () => new TimeoutError(`${what}: not completed within ${timeoutMs} ms`),
+    this.#unique += 2n;
+    const unique = this.#unique;
+    const room = call.room === undefined ? 0 : replyHeader.size + call.room;
+    return this.#pipeline.send(
+      {
+        what: describeCall(call),
+        submit: (queue, slot) => queue.submit(slot, encodeCall(call, unique), room),
+        complete: (queue, slot, written) => takeReply(call, unique, queue.reply(slot, written)),
+      },
+      wait,
     );
-    // A rejection is seen by whoever awaits the promise below, also if that is later.
-    done.promise.catch(() => undefined);
-    const { index, slot } = await this.#acquire(done);
-    const queue = this.#queues[index];
-    if (slot >= 0 && queue !== undefined) {
-      this.#unique += 2n;
-      const unique = this.#unique;
-      this.#pending[index]?.set(slot, { done, call, unique });
-      const room = call.room === undefined ? 0 : replyHeader.size + call.room;
-      queue.submit(slot, encodeCall(call, unique), room);
-    }
-    return done.promise;
-  }
-
-  /** A free slot, queues taking turns; slot -1 once nobody waits for the request any more. */
-  async #acquire(done: Deferred<Uint8Array>): Promise<{ index: number; slot: number }> {
-    for (;;) {
-      for (const { failure } of this.#queues) if (failure !== undefined) done.reject(failure);
-      if (done.settled) return { index: 0, slot: -1 };
-      for (let i = 0; i < this.#queues.length; i += 1) {
-        this.#turn = (this.#turn + 1) % this.#queues.length;
-        const slot = this.#queues[this.#turn]?.acquire() ?? -1;
-        if (slot >= 0) return { index: this.#turn, slot };
-      }
-      await Promise.race([
-        new Promise<void>((resolve) => this.#waiting.push(resolve)),
-        done.promise,
-      ]);
-    }
-  }
-
-  #handler(index: number): FsQueueHandler {
-    return {
-      done: (slot, written) => {
-        const queue = this.#queues[index];
-        const pending = this.#pending[index]?.get(slot);
-        if (queue === undefined || pending === undefined) return;
-        this.#pending[index]?.delete(slot);
-        const { done, call, unique } = pending;
-        try {
-          done.resolve(takeReply(call, unique, queue.reply(slot, written)));
-        } catch (error) {
-          done.reject(error);
-        }
-        queue.release(slot);
-        this.#waiting.shift()?.();
-      },
-      failed: (error) => {
-        for (const { done } of this.#pending[index]?.values() ?? []) done.reject(error);
-        for (const wake of this.#waiting.splice(0)) wake();
-      },
-    };
   }
 }
 

@@ -1,18 +1,11 @@
-import type { Client, ClientQueue } from "../../frontend/index.ts";
+import type { Client, ClientQueue, SlotHandler } from "../../frontend/index.ts";
 import type { GuestBuffer } from "../../memory/index.ts";
 import type { Completion } from "../../runtime/index.ts";
-import { SegmentList } from "../../virtqueue/index.ts";
+import { SegmentList, SlotPool } from "../../virtqueue/index.ts";
 import { FUSE_NAME_MAX, replyHeader, requestHeader } from "./layout.ts";
 
 /** Header and the longest arguments: a name with its NUL; rounded up. */
 const REQUEST_BYTES = (requestHeader.size + FUSE_NAME_MAX + 1 + 15) & ~15;
-
-/** Who is told of a queue's completed requests. */
-export interface FsQueueHandler {
-  /** @param written bytes of the reply, with its header; never more than there was room for */
-  done(slot: number, written: number): void;
-  failed(error: Error): void;
-}
 
 export interface FsQueueOptions {
   readonly index: number;
@@ -30,17 +23,17 @@ export interface FsQueueOptions {
 export class FsQueue {
   readonly #queue: ClientQueue;
   readonly #slots: GuestBuffer[] = [];
-  readonly #free: number[];
+  readonly #pool: SlotPool;
   readonly #segments = new SegmentList(2);
 
   /** Makes a queue; {@link start} starts it. */
-  constructor(client: Client, options: FsQueueOptions, handler: FsQueueHandler) {
+  constructor(client: Client, options: FsQueueOptions, handler: SlotHandler) {
     const { index, depth, replyBytes, completion } = options;
     const bytes = REQUEST_BYTES + replyHeader.size + replyBytes;
     for (let slot = 0; slot < depth; slot += 1) {
       this.#slots.push(client.memory.allocate(bytes, 64));
     }
-    this.#free = Array.from({ length: depth }, (_, i) => depth - 1 - i);
+    this.#pool = new SlotPool(depth);
     // Without indirect descriptors a request takes two entries of the ring.
     const size = Math.max(16, 2 ** Math.ceil(Math.log2(depth * 2)));
     this.#queue = client.createQueue({ index, size, completion, handler });
@@ -58,12 +51,12 @@ export class FsQueue {
 
   /** A free slot; -1: all are in use. */
   acquire(): number {
-    return this.#free.pop() ?? -1;
+    return this.#pool.acquire();
   }
 
   /** Gives a slot back; its request must have completed. */
   release(slot: number): void {
-    this.#free.push(slot);
+    this.#pool.release(slot);
   }
 
   /**

@@ -1,7 +1,7 @@
 import type { Client, ClientQueue } from "../../frontend/index.ts";
 import type { GuestBuffer } from "../../memory/index.ts";
 import type { Completion } from "../../runtime/index.ts";
-import { SegmentList } from "../../virtqueue/index.ts";
+import { SegmentList, SlotPool } from "../../virtqueue/index.ts";
 import { FrameAssembly } from "./frame-assembly.ts";
 import {
   GSO_NONE,
@@ -60,8 +60,7 @@ export class DriverReceiveRing {
   readonly #bodies: Uint8Array[] = [];
   readonly #segments = new SegmentList(1);
   /** Buffers to be given to the device again. */
-  readonly #free: Int32Array;
-  #freeCount: number;
+  readonly #pool: SlotPool;
   readonly #assembly: FrameAssembly;
   /** Buffers of the present frame that are still to come, and whether the frame is dropped. */
   #missing = 0;
@@ -86,8 +85,7 @@ export class DriverReceiveRing {
       this.#buffers.push(buffer);
       this.#bodies.push(buffer.bytes.subarray(this.#headerBytes));
     }
-    this.#free = Int32Array.from({ length: size }, (_, i) => size - 1 - i);
-    this.#freeCount = size;
+    this.#pool = new SlotPool(size);
     this.queue = client.createQueue({
       index: receiveRing(pair),
       size,
@@ -103,21 +101,20 @@ export class DriverReceiveRing {
 
   #supply(): void {
     const segments = this.#segments;
-    while (this.#freeCount > 0) {
-      const token = this.#free[this.#freeCount - 1] ?? 0;
+    for (;;) {
+      const token = this.#pool.peek();
       const buffer = this.#buffers[token];
-      if (buffer === undefined) return;
+      if (buffer === undefined) break;
       segments.clear();
       segments.push(buffer.address, buffer.bytes.length);
       if (!this.queue.add(segments, 0, token)) break;
-      this.#freeCount -= 1;
+      this.#pool.acquire();
     }
     this.queue.publish();
   }
 
   #take(token: number, written: number): void {
-    this.#free[this.#freeCount] = token;
-    this.#freeCount += 1;
+    this.#pool.release(token);
     const overlong = this.queue.ring.overlongCompletions;
     const isOverlong = overlong !== this.#overlongSeen;
     this.#overlongSeen = overlong;

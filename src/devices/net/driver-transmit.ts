@@ -1,6 +1,6 @@
 import type { Client, ClientQueue } from "../../frontend/index.ts";
 import type { GuestBuffer } from "../../memory/index.ts";
-import { SegmentList } from "../../virtqueue/index.ts";
+import { SegmentList, SlotPool } from "../../virtqueue/index.ts";
 import type { DriverRingOptions } from "./driver-receive.ts";
 import { netHeaderBytes, transmitRing } from "./layout.ts";
 
@@ -25,12 +25,8 @@ export class DriverTransmitRing {
   readonly #headerBytes: number;
   readonly #buffers: GuestBuffer[] = [];
   readonly #segments = new SegmentList(1);
-  readonly #free: Int32Array;
-  #freeCount: number;
-  readonly #release = (token: number): void => {
-    this.#free[this.#freeCount] = token;
-    this.#freeCount += 1;
-  };
+  readonly #pool: SlotPool;
+  readonly #release = (token: number): void => this.#pool.release(token);
   /** Called once there is room, or once everything was given back. */
   readonly #waiting: { readonly free: number; readonly resolve: () => void }[] = [];
 
@@ -43,8 +39,7 @@ export class DriverTransmitRing {
     this.#headerBytes = netHeaderBytes(client.features);
     this.maxFrameBytes = bufferBytes - this.#headerBytes;
     for (let i = 0; i < size; i += 1) this.#buffers.push(client.memory.allocate(bufferBytes, 64));
-    this.#free = Int32Array.from({ length: size }, (_, i) => size - 1 - i);
-    this.#freeCount = size;
+    this.#pool = new SlotPool(size);
     this.queue = client.createQueue({
       index: transmitRing(pair),
       size,
@@ -63,7 +58,7 @@ export class DriverTransmitRing {
 
   /** Frames that the device has not given back. */
   get outstanding(): number {
-    return this.#free.length - this.#freeCount;
+    return this.#pool.taken;
   }
 
   /** False: no room. @throws {RangeError} an empty frame, or one longer than the buffers */
@@ -74,14 +69,14 @@ export class DriverTransmitRing {
         `expected a frame of 1 to ${this.maxFrameBytes} bytes, got ${length}; bufferBytes sets the limit`,
       );
     }
-    if (this.#freeCount === 0) {
+    if (this.#pool.free === 0) {
       this.#collect();
-      if (this.#freeCount === 0) {
+      if (this.#pool.free === 0) {
         this.#counters.txFull += 1;
         return false;
       }
     }
-    const token = this.#free[this.#freeCount - 1] ?? 0;
+    const token = this.#pool.peek();
     const buffer = this.#buffers[token];
     if (buffer === undefined) return false;
     const { bytes, address } = buffer;
@@ -91,7 +86,7 @@ export class DriverTransmitRing {
     this.#segments.clear();
     this.#segments.push(address, this.#headerBytes + length);
     if (!this.queue.add(this.#segments, 1, token)) return false;
-    this.#freeCount -= 1;
+    this.#pool.acquire();
     this.queue.publish();
     this.#counters.txFrames += 1;
     this.#counters.txBytes += length;
@@ -100,8 +95,8 @@ export class DriverTransmitRing {
 
   /** Resolves once `free` buffers (at most all) are free, or the queue has failed. */
   async whenFree(free: number): Promise<void> {
-    const wanted = Math.min(free, this.#free.length);
-    if (this.#freeCount >= wanted) return;
+    const wanted = Math.min(free, this.#pool.size);
+    if (this.#pool.free >= wanted) return;
     await new Promise<void>((resolve) => this.#waiting.push({ free: wanted, resolve }));
   }
 
@@ -116,7 +111,7 @@ export class DriverTransmitRing {
   #wake(): void {
     for (let i = this.#waiting.length - 1; i >= 0; i -= 1) {
       const waiting = this.#waiting[i];
-      if (waiting === undefined || waiting.free > this.#freeCount) continue;
+      if (waiting === undefined || waiting.free > this.#pool.free) continue;
       this.#waiting.splice(i, 1);
       waiting.resolve();
     }
