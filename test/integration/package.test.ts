@@ -31,11 +31,15 @@ interface Manifest {
 const manifest = JSON.parse(readFileSync(join(packageRoot, "package.json"), "utf8")) as Manifest;
 
 /** Not what `npm test` sets for its scripts, and no proxy before the registry of the test. */
-const outerEnvironment = Object.fromEntries(
-  Object.keys(process.env)
-    .filter((name) => /^npm_|_proxy$/i.test(name))
-    .map((name) => [name, ""]),
-);
+const outerEnvironment: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(
+    Object.keys(process.env)
+      .filter((name) => /^npm_|_proxy$/i.test(name))
+      .map((name) => [name, ""]),
+  ),
+  // Newer Nodes let npm and tsc leave compiled code among the temporary files.
+  NODE_DISABLE_COMPILE_CACHE: "1",
+};
 
 function npm(cwd: string, env: Readonly<Record<string, string>> = {}): RunOptions {
   return {
@@ -182,6 +186,7 @@ function missingProgram(): string | false {
 }
 
 test("the packed package", { skip: missingProgram() }, async (t) => {
+  const registry = await Registry.start(t);
   const space = new Workspace(t);
   const tarball = await pack(space);
   const files = listTarball(tarball);
@@ -229,7 +234,6 @@ test("the packed package", { skip: missingProgram() }, async (t) => {
     assert.ok(unpacked <= 3_600_000, `${unpacked} bytes unpacked`);
   });
 
-  const registry = await Registry.start(t);
   const installed = await Installed.from(tarball, space, registry);
 
   await t.test("is installed with its dependencies and no other package", () => {

@@ -29,6 +29,8 @@ export class Registry {
     const registry = new Registry();
     registry.#server.listen(0, "127.0.0.1");
     await once(registry.#server, "listening");
+    // A test that fails before its hooks have run must not wait for it.
+    registry.#server.unref();
     t.after(async () => {
       registry.#server.close();
       registry.#server.closeAllConnections();
