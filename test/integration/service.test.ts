@@ -30,23 +30,26 @@ async function expectServed(path: string): Promise<void> {
   await (await Client.connect(path, client)).close();
 }
 
+/** The back-end program is `vhost-user-block`. */
 const types: Readonly<Record<string, readonly string[]>> = {
-  block: ["--size", "1M"],
-  net: ["--mode", "sink"],
-  fs: ["--dir", "."],
+  block: ["serve", "block", "--size", "1M"],
+  net: ["serve", "net", "--mode", "sink"],
+  fs: ["serve", "fs", "--dir", "."],
+  program: ["backend", "block", "--blk-file", "disk.img"],
 };
 
 test("sockets of a service manager are served by every type, and stay; the manager is notified", async (t) => {
   const space = new Workspace(t);
+  space.file("disk.img", new Uint8Array(1 << 20));
   for (const form of ["path", "abstract"] as const) {
     const name = `${space.path("notify")}-${form}`;
     const address = form === "path" ? name : `@${name}`;
     const manager = await notifications(t, address);
-    const running = Object.entries(types).map(([type, options]) => {
+    const running = Object.entries(types).map(([type, words]) => {
       const path = space.path(`${form}-${type}`);
       const listener = UnixListener.listen(path);
       t.after(() => listener.close());
-      const server = space.start(["serve", type, ...options], {
+      const server = space.start(words, {
         wrapper: activated(1),
         env: { NOTIFY_SOCKET: address },
         fds: [listener.fd],
@@ -67,11 +70,12 @@ test("sockets of a service manager are served by every type, and stay; the manag
 
 test("--fd serves an inherited socket with every type, listening or connected", async (t) => {
   const space = new Workspace(t);
+  space.file("disk.img", new Uint8Array(1 << 20));
   const running: { path: string; server: Running }[] = [];
-  for (const [type, options] of Object.entries(types)) {
+  for (const [type, words] of Object.entries(types)) {
     const listener = UnixListener.listen(space.path(type));
     t.after(() => listener.close());
-    const server = space.start(["serve", type, "--fd", "3", ...options], { fds: [listener.fd] });
+    const server = space.start([...words, "--fd", "3"], { fds: [listener.fd] });
     running.push({ path: listener.path, server });
   }
   for (const { path, server } of running) {

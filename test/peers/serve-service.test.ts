@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, statSync, truncateSync } from "node:fs";
+import { existsSync, readFileSync, statSync, truncateSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { Client } from "../../src/frontend/index.ts";
 import { ManagedProcess } from "../../src/peers/index.ts";
 import { notifications, Workspace } from "../integration/support/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
+import { packageRoot } from "../support/package-root.ts";
 import { needsProgram, needsRoot } from "./support/index.ts";
 
 guardLeaks();
@@ -68,7 +70,7 @@ test(
 );
 
 test(
-  "systemd-socket-activate starts serve for a front-end, which is served, as is the next one",
+  "systemd-socket-activate starts serve as the documented unit does, and every front-end is served",
   { skip: needsProgram("systemd-socket-activate") },
   async (t) => {
     const space = new Workspace(t);
@@ -78,7 +80,11 @@ test(
     const activate = ["systemd-socket-activate", `--listen=${socket}`];
     const wrapper = [...activate, ...variables.flatMap((name) => ["-E", name])];
     const env = { NOTIFY_SOCKET: space.path("notify") };
-    const server = space.start(["serve", "block", "--size", "1M"], { wrapper, env });
+    const page = readFileSync(join(packageRoot, "docs/backend-programs.md"), "utf8");
+    const [, command = ""] = /^ExecStart=\S+\/vhost-user (.*)$/m.exec(page) ?? [];
+    const image = space.file("disk.img", new Uint8Array(1 << 20));
+    const words = command.replace("/var/lib/vhost-user/%i.img", image).split(" ");
+    const server = space.start(words, { wrapper, env });
     await server.printed(/Listening on/);
     for (let i = 0; i < 2; i += 1) {
       const client = await Client.connect(socket, { memory: { size: 1 << 20 }, timeoutMs: 20_000 });
@@ -86,7 +92,7 @@ test(
     }
     await manager.received("READY=1", 1);
     const { code, stderr } = await server.stop("SIGTERM");
-    assert.match(stderr, /serving 1 socket of the service manager/);
+    assert.match(stderr, /"message":"serving 1 socket of the service manager/);
     assert.equal(code, 0, stderr);
     await manager.received("STOPPING=1", 1);
   },
