@@ -22,7 +22,12 @@ export interface BlockMigrationOptions extends WaitOptions {
   /** Writes over what is on the device. Default false: a device that is not blank is refused. */
   readonly overwrite?: boolean | undefined;
   readonly migration?: MigrationOptions | undefined;
+  /** A phase begins; `verified` is the number of writes that have been read back by then. */
+  readonly onPhase?: ((phase: MigrationPhase, verified: () => number) => void) | undefined;
 }
+
+/** The writes of a phase are before, during or after the migration. */
+export type MigrationPhase = "before" | "during" | "after";
 
 export interface BlockMigrationResult extends MigrationReport {
   /** Writes that were read back and compared before the migration, during it, and after it. */
@@ -41,6 +46,7 @@ export async function migrateUnderLoad(
   options: BlockMigrationOptions,
 ): Promise<BlockMigrationResult> {
   const { client, destination, workers = 4, blockBytes = 4096, signal, migration } = options;
+  const { onPhase } = options;
   const share = BLOCKS * blockBytes;
   const driver = await BlockDriver.start(client, {
     depth: Math.max(4, workers),
@@ -59,10 +65,13 @@ export async function migrateUnderLoad(
     signal?.throwIfAborted();
   };
   try {
+    onPhase?.("before", verified);
     await further();
     const before = verified();
+    onPhase?.("during", verified);
     const report = await client.migrate(destination, { signal, ...migration });
     const during = verified() - before;
+    onPhase?.("after", verified);
     await further();
     stop.abort();
     await running;

@@ -27,6 +27,8 @@ export interface Report {
   /** ISO 8601. */
   readonly startedAt: string;
   readonly durationMs: number;
+  /** The run was interrupted: tests are missing. */
+  readonly partial: boolean;
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
@@ -46,12 +48,14 @@ export function createReport(
   startedAt: Date,
   durationMs: number,
   groups: readonly GroupResult[],
+  partial = false,
 ): Report {
   return {
     schemaVersion: 1,
     tool: { name: "vhost-user", version },
     startedAt: startedAt.toISOString(),
     durationMs: Math.round(durationMs),
+    partial,
     passed: countOf(groups, "pass"),
     failed: countOf(groups, "fail"),
     skipped: countOf(groups, "skip"),

@@ -47,7 +47,8 @@ for (const format of [[], ["--packed"]]) {
     assert.equal(code, 0, stderr);
     const report = JSON.parse(stdout) as Record<string, unknown>;
     const { rounds, downMs, before, during, after, stateBytes, ...rest } = report;
-    assert.deepEqual(rest, { source, destination, seed: 7, verified: true, missedPages: [] });
+    const verdict = { verified: true, partial: false, missedPages: [] };
+    assert.deepEqual(rest, { source, destination, seed: 7, ...verdict });
     assert.ok((rounds as unknown[]).length >= 2);
     for (const figure of [downMs, before, after, stateBytes]) assert.ok(Number(figure) > 0);
     assert.ok(Number(during) >= 0);
@@ -75,6 +76,16 @@ test("a source that marks nothing is found, and named with the first page", asyn
     /did not mark in the dirty log, the first at guest address 0x1|within 5000 ms/,
   );
   if (stdout !== "") assert.equal((JSON.parse(stdout) as { verified: boolean }).verified, false);
+});
+
+test("a migration that ends early says how far it was, marked partial", async (t) => {
+  const { migrate } = await serveTwo(t, { source: ["--fault", "never-complete"] });
+  const words = ["--json", "--io-timeout", "300ms", "--overwrite", "--seed", "7"];
+  const { code, stdout, stderr } = await migrate(...words);
+  assert.equal(code, 1, stderr);
+  const { partial, phase, writes, endedBy } = JSON.parse(stdout) as Record<string, unknown>;
+  assert.deepEqual([partial, phase, writes], [true, "before", 0]);
+  assert.match(String(endedBy), /not completed within 300 ms/);
 });
 
 test("a disk that is not blank, or too small, is not written to", async (t) => {

@@ -191,7 +191,7 @@ test("too low a limit of open files is a failure naming needed and available", a
   assert.equal(code, 1);
   assert.match(
     stdout,
-    /✗ FAIL: .*\n {4}100 clients need 664 file descriptors .* 200 are available/,
+    /✗ FAIL: .*\n {4}100 clients need 964 file descriptors .* 200 are available/,
   );
   assert.match(stdout, /ulimit -n 664/);
 });
@@ -207,14 +207,18 @@ for (const [name, words, printed] of [
     const args = [...words.split(" "), "--json-file", space.path("results.json")];
     const running = space.start(args, { env: ledger.env });
     await running.printed(printed);
-    const { code, stderr } = await running.stop("SIGINT");
+    const { code, stdout, stderr } = await running.stop("SIGINT");
     assert.equal(code, 130);
+    assert.match(stdout, /^partial result: interrupted by SIGINT$/m);
     assert.match(stderr, /vhost-user: interrupted by SIGINT\n$/);
     assert.deepEqual(space.survivors(), []);
     assert.deepEqual(space.temporaryFiles, []);
     assert.deepEqual(ledger.files(), []);
     const report = JSON.parse(readFileSync(space.path("results.json"), "utf8")) as Report;
     assert.equal(report.failed, 0, "an interruption is no failure");
+    assert.equal(report.partial, true);
+    // What passed in the group that was interrupted counts.
+    assert.equal(report.passed > 0, name !== "perf");
   });
 }
 

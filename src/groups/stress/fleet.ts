@@ -7,7 +7,7 @@ import { ClientFleet, type FleetHost } from "./client-fleet.ts";
 import { CLIENT_SHARE, type Outcome, type Usage } from "./messages.ts";
 
 /** Descriptors that one session takes on either side, and those a process has anyway. */
-export const DESCRIPTORS_PER_SESSION = 6;
+export const DESCRIPTORS_PER_SESSION = 9;
 const DESCRIPTORS_OF_A_PROCESS = 64;
 
 /** A back-end process of ours and the client processes that it is put under stress with. */

@@ -32,8 +32,8 @@ export interface SurveyOptions {
 
 const oldestNode = [20, 19] as const;
 const neededMemory = 2 ** 30;
-/** 1,000 clients with 6 descriptors each on one side, and some of our own. */
-const wantedDescriptors = 6200;
+/** 1,000 clients with 9 descriptors each on one side, and some of our own. */
+const wantedDescriptors = 9200;
 const wantedSharedMemory = 256 << 20;
 const compilerPackages: Packages = {
   debian: "gcc libc6-dev",

@@ -21,6 +21,7 @@ test("a report sums its groups up, and is JSON as it stands", () => {
     tool: { name: "vhost-user", version: "1.2.3" },
     startedAt: "2026-03-04T05:06:07.890Z",
     durationMs: 15,
+    partial: false,
     passed: 3,
     failed: 1,
     skipped: 1,

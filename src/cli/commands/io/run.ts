@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { randomInt } from "node:crypto";
-import { StalledError, UsageError, type WaitOptions } from "../../../base/index.ts";
+import { counted, StalledError, UsageError, type WaitOptions } from "../../../base/index.ts";
 import { BLOCK_DRIVER_FEATURES, BlockDriver, SECTOR_SIZE } from "../../../devices/block/index.ts";
 import { MismatchError, verifyBlock, type VerifyResult } from "../../../load/index.ts";
 import type { Completion } from "../../../runtime/index.ts";
@@ -139,20 +139,33 @@ export async function verify(
       onStart: () => {
         started = true;
       },
-      onProgress: ({ phase, depth, completion, bytes, size: all }) =>
-        output.progress(
-          () => `depth ${depth}, ${completion}: ${phase} ${Math.floor((bytes / all) * 100)} %`,
-        ),
+      onProgress: ({ phase, depth, completion, bytes, size: all }) => {
+        const at = performance.now();
+        output.progress(() => {
+          const percent = Math.floor((bytes / all) * 100);
+          const idle = Math.floor((performance.now() - at) / 1000);
+          const stalled = idle < 1 ? "" : `, nothing completed for ${idle} s`;
+          return `depth ${depth}, ${completion}: ${phase} ${percent} %${stalled}`;
+        });
+      },
     })) {
       results.push(result);
       if (!options.json) output.print(verifyLine(result));
     }
   } catch (error) {
+    if (started) {
+      const reason: unknown = signal.aborted ? signal.reason : error;
+      const endedBy = reason instanceof Error ? reason.message : String(reason);
+      const done = `${results.length} of ${counted(cases.length, "case")} verified`;
+      if (options.json)
+        output.json({ socket, seed, verified: false, partial: true, endedBy, results });
+      else if (signal.aborted) output.print(`partial result: ${endedBy}, ${done}`);
+    }
     const failed = error instanceof MismatchError || error instanceof StalledError;
     if (!(failed || (started && isLoss(error)))) throw error;
     throw new CommandError(ExitCode.Failed, `${error.message} (seed ${seed})`, { cause: error });
   }
-  if (options.json) output.json({ socket, seed, verified: true, results });
+  if (options.json) output.json({ socket, seed, verified: true, partial: false, results });
 }
 
 function verifyLine({ depth, completion, bytes, writeMiBs, readMiBs }: VerifyResult): string {

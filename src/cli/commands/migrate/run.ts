@@ -1,7 +1,12 @@
 import { randomInt } from "node:crypto";
 import { counted, UsageError } from "../../../base/index.ts";
 import { BLOCK_DRIVER_FEATURES } from "../../../devices/block/index.ts";
-import { type BlockMigrationResult, migrateUnderLoad, MismatchError } from "../../../load/index.ts";
+import {
+  type BlockMigrationResult,
+  migrateUnderLoad,
+  type MigrationPhase,
+  MismatchError,
+} from "../../../load/index.ts";
 import { type ConnectOptions, connectClient } from "../../connect-client.ts";
 import type { Context } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
@@ -39,6 +44,7 @@ export async function runMigrate(
   await there.close();
   const more = { ...features, without };
   const client = await connectClient(source, options, context, "block", more);
+  let course: { readonly phase: MigrationPhase; readonly verified: () => number } | undefined;
   try {
     const result = await migrateUnderLoad({
       client,
@@ -50,9 +56,17 @@ export async function runMigrate(
       signal,
       timeoutMs: ioTimeout,
       migration: { maxRounds, compare: true },
+      onPhase: (phase, verified) => {
+        course = { phase, verified };
+        output.progress(
+          () => `${phase} the migration: ${counted(verified(), "write")} read back and compared`,
+        );
+      },
     });
+    course = undefined;
     const missed = result.missedPages?.length ?? 0;
-    if (options.json) output.json({ source, destination, seed, verified: missed === 0, ...result });
+    if (options.json)
+      output.json({ source, destination, seed, verified: missed === 0, partial: false, ...result });
     else for (const line of lines(result)) output.print(line);
     if (missed > 0) {
       throw new CommandError(
@@ -63,6 +77,18 @@ export async function runMigrate(
     }
     if (!options.json) output.print("ok: nothing was lost, every byte is right");
   } catch (error) {
+    if (course !== undefined) {
+      const reason: unknown = signal.aborted ? signal.reason : error;
+      const endedBy = reason instanceof Error ? reason.message : String(reason);
+      const { phase } = course;
+      const writes = course.verified();
+      const document = { source, destination, seed, verified: false, partial: true };
+      if (options.json) output.json({ ...document, endedBy, phase, writes });
+      else if (signal.aborted) {
+        const done = `${counted(writes, "write")} read back and compared`;
+        output.print(`partial result: ${endedBy} ${phase} the migration, ${done}`);
+      }
+    }
     if (!(error instanceof MismatchError || isLoss(error))) throw error;
     throw new CommandError(ExitCode.Failed, `${error.message} (seed ${seed})`, { cause: error });
   } finally {

@@ -12,6 +12,7 @@ import {
   type GroupResult,
   resultLines,
   toJunit,
+  type TestResult,
   totalsLine,
   type Verdict,
 } from "../../../report/index.ts";
@@ -60,12 +61,22 @@ export async function runTests(
   const startedAt = new Date();
   const start = performance.now();
   const groups: GroupResult[] = [];
+  /** The group that runs, as far as it is. */
+  let current: { readonly group: GroupResult; readonly results: TestResult[] } | undefined;
   try {
     for (const group of name === "all" ? ALL : GROUPS[name]) {
       const result = await runGroup(group, groupOptions, signal, {
-        onStart: ({ title }) => say(groupHeading(title)),
-        onCase: (title) => output.progress(() => `… ${title}`),
+        onStart: ({ name, title }) => {
+          const results: TestResult[] = [];
+          current = { group: { name, title, durationMs: 0, results }, results };
+          say(groupHeading(title));
+        },
+        onCase: (title) => {
+          const since = performance.now();
+          output.progress(() => `${((performance.now() - since) / 1000).toFixed(0)} s: ${title}`);
+        },
         onResult: (each) => {
+          current?.results.push(each);
           for (const line of resultLines(each, (verdict, mark) =>
             output.style(COLOURS[verdict], mark),
           ))
@@ -73,6 +84,7 @@ export async function runTests(
         },
       });
       groups.push(result);
+      current = undefined;
       say(totalsLine([result]));
       say("");
     }
@@ -83,7 +95,13 @@ export async function runTests(
     throw new CommandError(ExitCode.Failed, message, { cause: error });
   } finally {
     // Also what was done before an interruption is worth keeping.
-    const report = createReport(version(), startedAt, performance.now() - start, groups);
+    if (current !== undefined) groups.push(current.group);
+    const { aborted } = signal;
+    const report = createReport(version(), startedAt, performance.now() - start, groups, aborted);
+    if (aborted && signal.reason instanceof Error) {
+      if (current !== undefined) say(totalsLine([current.group]));
+      say(`partial result: ${signal.reason.message}`);
+    }
     if (name === "all" && groups.length > 1) say(totalsLine(groups));
     if (options.json) output.json(report);
     if (options.jsonFile !== undefined)

@@ -18,14 +18,20 @@ const MAX_STEAL = 0.02;
 const MAX_REPEATS = 5;
 
 /** Measures both in turns, and who is first changes from pair to pair: what drifts, drifts for both. */
-export async function compare(ours: Sampler, theirs: Sampler, pairs: number): Promise<Comparison> {
+export async function compare(
+  ours: Sampler,
+  theirs: Sampler,
+  pairs: number,
+  onSample: (pair: number, side: "ours" | "theirs") => void,
+): Promise<Comparison> {
   const result = {
     ratios: [] as number[],
     ours: [] as number[],
     theirs: [] as number[],
     repeated: 0,
   };
-  const take = async (sampler: Sampler): Promise<number> => {
+  const take = async (sampler: Sampler, pair: number): Promise<number> => {
+    onSample(pair + 1, sampler === ours ? "ours" : "theirs");
     for (let attempt = 0; ; attempt += 1) {
       const before = readTicks();
       const value = await sampler();
@@ -39,8 +45,8 @@ export async function compare(ours: Sampler, theirs: Sampler, pairs: number): Pr
   };
   for (let pair = 0; pair < pairs; pair += 1) {
     const oursFirst = pair % 2 === 0;
-    const first = await take(oursFirst ? ours : theirs);
-    const second = await take(oursFirst ? theirs : ours);
+    const first = await take(oursFirst ? ours : theirs, pair);
+    const second = await take(oursFirst ? theirs : ours, pair);
     const [mine, other] = oursFirst ? [first, second] : [second, first];
     result.ours.push(mine);
     result.theirs.push(other);

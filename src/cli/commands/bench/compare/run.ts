@@ -61,13 +61,22 @@ export async function benchCompare(options: CompareOptions, context: Context): P
     }
     const timing = { seconds: seconds / 1000, warmUpSeconds: warmup / 1000 };
     const results: RowResult[] = [];
-    const document = { schemaVersion: 1, environment: describeEnvironment(), rows: results };
-    for (const row of rows) {
-      await measure(row, results, { timing, pairs, json: options.json === true }, context);
-      if (options.jsonFile !== undefined)
-        saveUserFile(options.jsonFile, `${JSON.stringify(document, null, 1)}\n`, true);
+    const environment = describeEnvironment();
+    let failure: unknown;
+    try {
+      for (const row of rows)
+        await measure(row, results, { timing, pairs, json: options.json === true }, context);
+    } catch (error) {
+      failure = signal.aborted ? signal.reason : error;
     }
+    const partial = failure !== undefined;
+    const endedBy = failure instanceof Error ? { endedBy: failure.message } : {};
+    const document = { schemaVersion: 1, environment, partial, ...endedBy, rows: results };
+    if (options.jsonFile !== undefined)
+      saveUserFile(options.jsonFile, `${JSON.stringify(document, null, 1)}\n`, true);
     if (options.json) output.json(document);
+    else if (partial) output.print(`partial result: ${endedBy.endedBy ?? ""}`);
+    if (partial) throw failure;
     if (results.every(({ cells }) => cells.length === 0))
       throw new CommandError(ExitCode.Environment, "no program to compare with is installed");
   } finally {
@@ -102,10 +111,14 @@ async function measure(
   results.push(result);
   for (const cell of row.cells) {
     signal.throwIfAborted();
+    const where = `${cell.name}, ${name}`;
     try {
+      output.progress(() => `start: ${where}`);
       const { ours, theirs, end } = await cell.setUp(timing);
       try {
-        const comparison = await compare(ours, theirs, pairs);
+        const comparison = await compare(ours, theirs, pairs, (pair, side) =>
+          output.progress(() => `pair ${pair} of ${pairs}, ${side}: ${where}`),
+        );
         const done = {
           cell: cell.name,
           medianRatio: median(comparison.ratios),
