@@ -81,22 +81,30 @@ test("write refuses what is no whole sectors, too short, or missing; nothing cha
   const refused: readonly (readonly [string, RegExp])[] = [
     ["write SOCKET --in data", /positive multiple of 512 bytes, got 1000 bytes/],
     ["write SOCKET --in data --length 1K", /got 1000 bytes for --length 1024/],
-    ["write SOCKET --in data --length 100", /for --length 100/],
-    ["write SOCKET --in data --length 512 --offset 100", /multiples of 512, got 100 and 512/],
+    [
+      "write SOCKET --in data --length 100",
+      /--length must be a positive multiple of 512 bytes, got 100/,
+    ],
+    [
+      "write SOCKET --in data --length 512 --offset 100",
+      /--offset must be a multiple of 512 bytes, got 100/,
+    ],
     [`write SOCKET --in data --length 512 --offset 1M`, /within the device's 1048576 bytes/],
     ["write SOCKET --in empty", /got 0 bytes/],
     ["write SOCKET", /got 0 bytes/],
     ["write SOCKET --in none", /none: expected a file to read, there is no such file/],
     [`write SOCKET --in .`, /\.: expected a file to read, it is a folder/],
-    ["read SOCKET --length 100", /multiples of 512, got 0 and 100/],
-    ["read SOCKET --offset 1 --length 512", /multiples of 512, got 1 and 512/],
+    ["read SOCKET --length 100", /--length must be a positive multiple of 512 bytes, got 100/],
+    ["read SOCKET --offset 1 --length 512", /--offset must be a multiple of 512 bytes, got 1/],
     [
       `read SOCKET --offset ${MIB - 512} --length 1K`,
       /within the device's 1048576 bytes, got 1024/,
     ],
     ["read SOCKET --offset 8P", /expected a size/],
     ["read SOCKET --length 1000000G", /within the device's/],
-    ["discard SOCKET --length 700", /multiples of 512/],
+    ["discard SOCKET --length 700", /positive multiple of 512 bytes, got 700/],
+    ["discard SOCKET --length 0", /positive multiple of 512 bytes, got 0/],
+    ["read SOCKET --length 0", /positive multiple of 512 bytes, got 0/],
     ["write-zeroes SOCKET --length 2M", /within the device's/],
   ];
   for (const [words, says] of refused) {

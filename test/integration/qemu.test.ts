@@ -239,6 +239,29 @@ test("a restart that cannot be leaves what runs alone", async (t) => {
   await space.qemu("stop");
 });
 
+test("a restart whose paths or program cannot be used leaves what runs alone", async (t) => {
+  const space = new ServerSpace(t, "listen");
+  const pid = await space.started();
+  space.file("file", "precious");
+  const refused: readonly (readonly [words: string, code: number, says: RegExp])[] = [
+    ["--log none/log", 2, /there is no folder .*none; make it first: mkdir -p/],
+    ["--log file", 2, /it is a file and not a log of ours/],
+    ["--pid-file file/pid", 2, /file is a file and not a folder/],
+    ["--pid-file file", 2, /it is not a pid file of ours/],
+    ["--kind block --image none.img", 2, /none.img: .*there is no such file; make it first: trunc/],
+  ];
+  for (const [words, code, says] of refused) {
+    const result = await space.qemu(`restart ${words}`);
+    assert.match(result.stderr, says);
+    assert.equal(result.code, code);
+  }
+  const missing = await space.qemu("restart", { env: { QEMU: "/nowhere/qemu" } });
+  assert.match(missing.stderr, /the program \/nowhere\/qemu was not found/);
+  assert.equal(missing.code, 4);
+  assert.ok(runs(pid), "the server was stopped");
+  await space.qemu("stop");
+});
+
 test("options win over variables, and the variables' arguments come before those after --", async (t) => {
   const space = new ServerSpace(t, "listen");
   const env = { MEMORY_SIZE: "16M", QEMU_EXTRA_ARGS: "-name 'a b'" };

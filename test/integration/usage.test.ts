@@ -61,6 +61,8 @@ const wrong: readonly (readonly [args: string, says: RegExp])[] = [
   ["io block verify x --depth 0", /expected a whole number from 1 to 32768, got "0"/],
   ["io block verify x --depth ,", /expected .*got ","/],
   ["io block verify x --completion magic", /expected event or poll or hybrid, got "magic"/],
+  ["io block read x --length 0", /--length must be a positive multiple of 512 bytes, got 0/],
+  ["io block write-zeroes x --length 1K --offset 3", /--offset must be a multiple of 512 bytes/],
   ["io block verify x --block-size 1000", /expected --block-size as a multiple of 512, got 1000/],
   ["io block verify x --seed -1", /expected a whole number from 0 to 2147483647, got "-1"/],
   ["serve", /^Usage: vhost-user serve/],

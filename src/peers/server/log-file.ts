@@ -26,16 +26,19 @@ export function logHeader(commandLine: string, owner: string | null): string {
  * @throws {UsageError} what stands there is not a log of ours
  */
 export function clearLog(path: string): void {
+  if (checkLog(path)) rmSync(path);
+}
+
+/** Whether a log of an earlier run of ours is in the way. @throws {UsageError} as {@link clearLog} */
+export function checkLog(path: string): boolean {
   const found = statOwn(path, logPurpose);
-  if (found === undefined) return;
-  if (found.isFile() && isOurLog(path)) rmSync(path);
-  else {
-    const kind = fileKind(path) ?? "gone again";
-    throw new UsageError(
-      `${path}: expected a free path for the log, it is ${kind} and not a log of ours; it was left alone; ` +
-        `remove it yourself, or choose another path with --log`,
-    );
-  }
+  if (found === undefined) return false;
+  if (found.isFile() && isOurLog(path)) return true;
+  const kind = fileKind(path) ?? "gone again";
+  throw new UsageError(
+    `${path}: expected a free path for the log, it is ${kind} and not a log of ours; it was left alone; ` +
+      `remove it yourself, or choose another path with --log`,
+  );
 }
 
 /** Does the file begin as {@link logHeader} does? */

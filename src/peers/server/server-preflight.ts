@@ -3,12 +3,13 @@ import { dirname } from "node:path";
 import { EnvironmentError, UsageError, type WaitOptions } from "../../base/index.ts";
 import { judgeKvm } from "../machine/kvm.ts";
 import { isOurs, type Ledger } from "../ledger/ledger.ts";
-import { clearLog } from "./log-file.ts";
-import { clearPidFile } from "../ledger/pid-file.ts";
+import { checkLog, clearLog, logPurpose } from "./log-file.ts";
+import { clearPidFile, findStalePidFile, pidFilePurpose } from "../ledger/pid-file.ts";
 import { explainFileError, type PathPurpose, statOwn } from "../ledger/private-file.ts";
 import { fileKind, pathProblem } from "../../os/path-problem.ts";
 import type { Accelerator } from "../programs/qemu-options.ts";
-import type { ServerOptions } from "./server-options.ts";
+import { missingProgramMessage, resolveProgram } from "../process/programs.ts";
+import { type ServerOptions, serverProgram } from "./server-options.ts";
 import { socketMode } from "./socket-mode.ts";
 
 export interface StartIo extends WaitOptions {
@@ -51,16 +52,49 @@ export function clearWay(
         `it was left alone; ${advice}choose another path with --socket`,
     );
   }
-  requireWritable(dirname(socket), socket);
+  requireWritable(socket, socketPurpose);
+  refuseTaken(ledger, [pidFile, log]);
+  clearPidFile(pidFile, io.note);
+  clearLog(log);
+}
+
+/** @throws {UsageError} one of the paths belongs to a server that runs */
+function refuseTaken(ledger: Ledger, paths: readonly string[]): void {
   for (const record of ledger.list().records) {
-    const taken = record.paths.find(({ path }) => path === pidFile || path === log);
+    const taken = record.paths.find(({ path }) => paths.includes(path));
     if (taken === undefined || !isOurs(record)) continue;
     throw new UsageError(
       `${taken.path}: it is the ${taken.role} of pid ${record.process.pid}, which runs; choose another path with --${taken.role === "log" ? "log" : "pid-file"}`,
     );
   }
-  clearPidFile(pidFile, io.note);
-  clearLog(log);
+}
+
+/**
+ * Looks at what a start needs while nothing is made or stopped: program, image, folders, and pid file
+ * and log that are not `owned` by the server that is to be stopped first.
+ *
+ * @throws {UsageError} {@link EnvironmentError} what is missing or in the way, and the remedy
+ */
+export function checkNeeds(ledger: Ledger, options: ServerOptions, owned: readonly string[]): void {
+  const { image, socket, pidFile, log } = options;
+  requireServerProgram(options);
+  if (image !== undefined) requireImage(image);
+  requireWritable(socket, socketPurpose);
+  requireWritable(pidFile, pidFilePurpose);
+  requireWritable(log, logPurpose);
+  const free = [pidFile, log].filter((path) => !owned.includes(path));
+  refuseTaken(ledger, free);
+  if (free.includes(log)) checkLog(log);
+  const stale = free.includes(pidFile) ? findStalePidFile(pidFile) : undefined;
+  if (typeof stale === "string") throw new UsageError(stale);
+}
+
+/** The program's path. @throws {EnvironmentError} it is missing */
+export function requireServerProgram(options: ServerOptions): string {
+  const program = serverProgram(options);
+  const path = resolveProgram(program);
+  if (path === undefined) throw new EnvironmentError(missingProgramMessage(program));
+  return path;
 }
 
 /** Of an image that the user named, and that is not made here. */
@@ -90,11 +124,12 @@ function requireImage(image: string): void {
   }
 }
 
-function requireWritable(folder: string, socket: string): void {
+function requireWritable(path: string, purpose: PathPurpose): void {
   try {
-    accessSync(folder, constants.W_OK | constants.X_OK);
+    // By its ".", as for a file in its place access(2) says EACCES and not ENOTDIR.
+    accessSync(`${dirname(path)}/.`, constants.W_OK | constants.X_OK);
   } catch (error) {
-    throw explainFileError(error, socket, socketPurpose);
+    throw explainFileError(error, path, purpose);
   }
 }
 

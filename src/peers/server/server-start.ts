@@ -1,11 +1,5 @@
 import { closeSync, ftruncateSync, writeSync } from "node:fs";
-import {
-  delay,
-  EnvironmentError,
-  PeerClosedError,
-  TimeoutError,
-  type WaitOptions,
-} from "../../base/index.ts";
+import { delay, PeerClosedError, TimeoutError, type WaitOptions } from "../../base/index.ts";
 import { DetachedProcess } from "../process/detached-process.ts";
 import { lockLedger } from "../ledger/ledger-lock.ts";
 import { isOurs, type Ledger, type LedgerRecord } from "../ledger/ledger.ts";
@@ -16,17 +10,21 @@ import { pidFilePurpose, pidFileText } from "../ledger/pid-file.ts";
 import { createPrivateFile, explainFileError, type PathPurpose } from "../ledger/private-file.ts";
 import { identifySelf } from "../process/process-identity.ts";
 import { freeze } from "../process/freeze.ts";
-import { missingProgramMessage, resolveProgram } from "../process/programs.ts";
 import type { Accelerator } from "../programs/qemu-options.ts";
 import { retire } from "./retire.ts";
-import { chooseAccelerator, clearWay, imagePurpose, type StartIo } from "./server-preflight.ts";
+import {
+  chooseAccelerator,
+  clearWay,
+  imagePurpose,
+  requireServerProgram,
+  type StartIo,
+} from "./server-preflight.ts";
 import {
   checkServerOptions,
   ownImagePath,
   serverArguments,
   serverId,
   type ServerOptions,
-  serverProgram,
   shellWords,
   sparseImageBytes,
 } from "./server-options.ts";
@@ -76,9 +74,7 @@ export async function startServer(
     return { status: serverStatus(options.socket, before), already: true, readyMs: 0 };
   }
   if (before !== undefined) await clearRemains(ledger, before, io);
-  const program = serverProgram(options);
-  const path = resolveProgram(program);
-  if (path === undefined) throw new EnvironmentError(missingProgramMessage(program));
+  const path = requireServerProgram(options);
   clearWay(ledger, options, io);
   const accelerator = await chooseAccelerator(ledger, options, path, io);
   const run = new Start(ledger, id, options, accelerator, path, owner);

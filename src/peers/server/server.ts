@@ -15,7 +15,7 @@ import {
   serverStatus,
   type ServerStatus,
 } from "./server-record.ts";
-import type { StartIo } from "./server-preflight.ts";
+import { checkNeeds, type StartIo } from "./server-preflight.ts";
 import { startServer, type StartResult } from "./server-start.ts";
 
 export interface StopResult extends Retirement {
@@ -82,7 +82,8 @@ export async function restartServer(
     socket,
   };
   // Before anything is stopped: a restart that cannot be should change nothing.
-  checkServerOptions(options);
+  const owned = before === undefined ? [] : [known.log, known.pidFile];
+  checkNeeds(ledger, checkServerOptions(options), owned);
   const stopped = await stopServer(ledger, socket, io);
   io.signal?.throwIfAborted();
   return { ...(await startServer(ledger, options, io)), stopped };

@@ -22,6 +22,7 @@ export async function read(
   context: Context,
 ): Promise<void> {
   const { output } = context;
+  checkRange(options);
   await withDriver(socket, options, context, async (driver, wait) => {
     const bytes = await driver.read(options.offset, options.length, wait);
     if (options.out !== undefined) {
@@ -44,6 +45,7 @@ export async function write(
   },
   context: Context,
 ): Promise<void> {
+  checkRange(options);
   const input = readInput(options.in);
   const length = options.length ?? input.length;
   if (length > input.length || length % SECTOR_SIZE !== 0 || length === 0) {
@@ -78,6 +80,7 @@ export async function discard(
   options: RangeOptions,
   context: Context,
 ): Promise<void> {
+  checkRange(options);
   await withDriver(socket, options, context, async (driver, wait) => {
     await driver.discard(options.offset, options.length, wait);
     context.output.note(`${formatSize(options.length)} discarded at byte ${options.offset}`);
@@ -89,6 +92,7 @@ export async function writeZeroes(
   options: RangeOptions & { readonly unmap?: true | undefined },
   context: Context,
 ): Promise<void> {
+  checkRange(options);
   await withDriver(socket, options, context, async (driver, wait) => {
     await driver.writeZeroes(options.offset, options.length, {
       ...wait,
@@ -187,6 +191,22 @@ async function withDriver(
     { socket, options, context, device: "block", more },
     async (client) => BlockDriver.start(client),
     async (driver) => use(driver, { timeoutMs: options.ioTimeout, signal: context.signal }),
+  );
+}
+
+/** What is wrong whatever the device is. @throws {UsageError} */
+function checkRange({ offset, length }: { offset: number; length?: number | undefined }): void {
+  if (offset % SECTOR_SIZE !== 0) {
+    throw new UsageError(`--offset must be a multiple of ${SECTOR_SIZE} bytes, got ${offset}`);
+  }
+  if (length === undefined) return;
+  expectSectors("--length", length);
+}
+
+function expectSectors(option: string, bytes: number): void {
+  if (bytes > 0 && bytes % SECTOR_SIZE === 0) return;
+  throw new UsageError(
+    `${option} must be a positive multiple of ${SECTOR_SIZE} bytes, got ${bytes}`,
   );
 }
 
