@@ -1,5 +1,5 @@
-import { counted, Deferred, ProtocolError, StateError } from "../base/index.ts";
-import { type InflightRegion, RegionTable } from "../memory/index.ts";
+import { counted, Deferred, MemoryAccessError, ProtocolError, StateError } from "../base/index.ts";
+import { type InflightRegion, RegionTable, SHARE_HINT } from "../memory/index.ts";
 import type { UnixSocket } from "../os/index.ts";
 import { ProtocolFeature, VirtioFeature } from "../protocol/index.ts";
 import { Answerer, Negotiation, type RequestHandler, type Strictness } from "../session/index.ts";
@@ -24,8 +24,10 @@ import {
 } from "./offered-features.ts";
 import { Postcopy } from "./postcopy.ts";
 import { SessionHistory } from "./session-history.ts";
+import { isUnshared } from "./unshared-memory.ts";
 import { Vring } from "./vring.ts";
 import type { RingOptions } from "./vring-context.ts";
+import type { VringSetup } from "./vring-setup.ts";
 
 /** Places to look at or change what passes, for tests and observers; each is optional. */
 export interface BackendHooks {
@@ -96,6 +98,8 @@ export class BackendSession {
   /** Faults of the front-end or its driver that were reported: each is served from then on. */
   readonly #tolerated = new Set<string>();
   #configChangeDue = false;
+  /** Looks at memory that may not be shared: a few, as each costs a look at many pages. */
+  #sharingChecks = 8;
   #inflight: InflightRegion | undefined;
   readonly #ended = new Deferred<void>();
 
@@ -262,6 +266,20 @@ export class BackendSession {
     });
   }
 
+  /** A driver that writes to memory of its own waits for ever: that is reported, once. */
+  #lookAtSharing(index: number, ring: VringSetup): void {
+    if (this.#sharingChecks === 0 || this.#translates) return;
+    this.#sharingChecks -= 1;
+    if (!isUnshared(this.memory, ring)) return;
+    this.#sharingChecks = 0;
+    this.report(
+      new MemoryAccessError(
+        `ring ${index} was kicked, but it and the beginning of its memory region hold only zeroes: ` +
+          `what the driver writes does not arrive here; ${SHARE_HINT}`,
+      ),
+    );
+  }
+
   /** Something failed, and the session goes on. */
   report(problem: unknown): void {
     this.#options.onProblem?.(asError(problem), false);
@@ -353,6 +371,7 @@ export class BackendSession {
       features: () => this.negotiation.features,
       messages: () => (this.#inband ? this.requests : undefined),
       onStarted: () => this.#ringStarted(),
+      onIdleKick: (setup) => this.#lookAtSharing(index, setup),
       onProblem: (problem) => onProblem?.(problem, false),
       inflight: () => this.#inflight,
       rings: { mode: rings?.mode, workers: rings?.workers === true && queue === undefined },

@@ -2,6 +2,7 @@ import type { InflightRegion, Iotlb, RegionTable } from "../memory/index.ts";
 import type { RingMode } from "../runtime/index.ts";
 import type { DeviceQueue } from "../virtqueue/index.ts";
 import type { Device } from "./device.ts";
+import type { VringSetup } from "./vring-setup.ts";
 import type { RingMessages } from "./vring-notifiers.ts";
 
 /** Where and when the rings of a session are served. */
@@ -28,6 +29,8 @@ export interface VringContext {
   /** In-band notifications, where they were negotiated. */
   readonly messages: () => RingMessages | undefined;
   readonly onStarted: () => void;
+  /** The driver kicked the ring, and has made nothing available so far. */
+  readonly onIdleKick: (ring: VringSetup) => void;
   readonly onBroken: (index: number, reason: string | undefined) => void;
   readonly onProblem: (problem: Error) => void;
 }

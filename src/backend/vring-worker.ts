@@ -10,6 +10,7 @@ export interface VringWorkerOptions {
   readonly device: Device;
   readonly memory: RegionTable;
   readonly mode: RingMode;
+  readonly onIdleKick: () => void;
   /** The ring broke, or its thread is gone. */
   readonly onBroken: (end: RingEnd) => void;
 }
@@ -34,7 +35,7 @@ export class VringWorker {
    * @throws {StateError | ProtocolError} the ring is not set up, or does not lie in memory
    */
   start(notifiers: RingNotifiers): boolean {
-    const { index, setup, device, memory, mode, onBroken } = this.#options;
+    const { index, setup, device, memory, mode, onIdleKick, onBroken } = this.#options;
     const located = setup.locate();
     if (located === undefined) return false;
     const base = setup.firstBase(located);
@@ -42,7 +43,7 @@ export class VringWorker {
     const part = address && device.inWorker?.(index);
     if (address === undefined || part === undefined) return false;
     if (this.#thread === undefined || this.#thread.gone) {
-      this.#thread = new RingWorker({ name: `vhost-user ring ${index}`, onBroken });
+      this.#thread = new RingWorker({ name: `vhost-user ring ${index}`, onIdleKick, onBroken });
     }
     const areas = {
       descriptors: address.descriptor,

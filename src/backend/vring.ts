@@ -47,6 +47,7 @@ export class Vring {
       device,
       memory,
       mode: rings.mode ?? "event",
+      onIdleKick: () => context.onIdleKick(this.#setup),
       onBroken: ({ base, fault }) => {
         this.#setup.base = base ?? this.#setup.base;
         this.#fault ??= fault;
@@ -330,6 +331,7 @@ export class Vring {
       wantsChains: () => !this.#enabled || (device.wantsChains?.(index) ?? true),
       kick: this.#notifiers.kick,
       call: this.#notifiers.call,
+      onIdleKick: () => this.#context.onIdleKick(this.#setup),
       onBroken: () => {
         this.#runner = undefined;
         this.#reportBroken();

@@ -1,7 +1,7 @@
 import { performance } from "node:perf_hooks";
 import { EventFd, OwnedFd, waitReadable } from "../os/index.ts";
 import type { DeviceQueue } from "../virtqueue/index.ts";
-import { type RingMode, SPIN_MS } from "./mode.ts";
+import { MAX_IDLE_KICKS, type RingMode, SPIN_MS } from "./mode.ts";
 import type { RingServer } from "./ring-server.ts";
 import type { RingEvents } from "./worker-messages.ts";
 
@@ -26,6 +26,8 @@ export interface DeviceLoopOptions {
   readonly mode: RingMode;
   readonly events: RingEvents;
   readonly control: LoopControl;
+  /** As that of `DeviceRunner`. */
+  readonly onIdleKick: () => void;
 }
 
 /**
@@ -40,11 +42,15 @@ export class DeviceLoop {
   readonly #control: LoopControl;
   #kick: EventFd | undefined;
   #call: EventFd | undefined;
+  /** Idle kicks that are still to be reported. */
+  #idleKicks = MAX_IDLE_KICKS;
+  readonly #onIdleKick: () => void;
   /** Kick and control. */
   readonly #fds = Int32Array.of(-1, -1);
   readonly #ready = new Int32Array(2);
 
-  constructor({ queue, server, mode, events, control }: DeviceLoopOptions) {
+  constructor({ queue, server, mode, events, control, onIdleKick }: DeviceLoopOptions) {
+    this.#onIdleKick = onIdleKick;
     this.#queue = queue;
     this.#server = server;
     this.#budget = server.budget ?? BUDGET;
@@ -96,7 +102,10 @@ export class DeviceLoop {
     if (!this.#queue.arm()) return;
     waitReadable(this.#fds, this.#ready, -1);
     if (this.#ready[1] === 1) this.#control.wake.drain();
-    if (this.#ready[0] === 1) this.#drainKick();
+    if (this.#ready[0] === 1) {
+      this.#drainKick();
+      if (this.#idleKicks > 0) this.#lookIdle();
+    }
     this.#prepare();
   }
 
@@ -107,6 +116,11 @@ export class DeviceLoop {
       // Not an event descriptor, or a pipe whose other end is gone: it would wake us for ever.
       this.#queue.fail(`the kick descriptor cannot be read: ${String(error)}`, "2.7.10");
     }
+  }
+
+  #lookIdle(): void {
+    this.#idleKicks = this.#queue.hasNext() ? 0 : this.#idleKicks - 1;
+    if (this.#idleKicks > 0) this.#onIdleKick();
   }
 
   /** While the ring is looked at anyway, kicks are not wanted. */

@@ -1,6 +1,6 @@
 import { type EventFd, Poller } from "../os/index.ts";
 import type { DeviceQueue } from "../virtqueue/index.ts";
-import { type RingMode, SPIN_MS } from "./mode.ts";
+import { MAX_IDLE_KICKS, type RingMode, SPIN_MS } from "./mode.ts";
 
 /** Rounds of one wake-up before others on the event loop get their turn. */
 const MAX_ROUNDS = 8;
@@ -19,6 +19,11 @@ export interface DeviceRunnerOptions {
   readonly kick: EventFd | undefined;
   /** Tells the driver of completions; undefined: the driver polls. Not owned. */
   readonly call: EventFd | undefined;
+  /**
+   * The driver kicked and has made nothing available so far: it may write to memory that is not
+   * shared. Called for the first few such kicks.
+   */
+  readonly onIdleKick?: (() => void) | undefined;
   /** The queue broke; it is not served any more. */
   readonly onBroken: () => void;
 }
@@ -37,6 +42,8 @@ export class DeviceRunner {
   #call: EventFd | undefined;
   #again: NodeJS.Immediate | undefined;
   #stopped = false;
+  /** Idle kicks that are still to be reported. */
+  #idleKicks = MAX_IDLE_KICKS;
 
   /** Starts at once: whatever the driver made available before is served without a kick. */
   constructor(options: DeviceRunnerOptions) {
@@ -57,6 +64,10 @@ export class DeviceRunner {
         } catch (error) {
           // Not an event descriptor, or a pipe whose other end is gone: it would wake us for ever.
           queue.fail(`the kick descriptor cannot be read: ${String(error)}`, "2.7.10");
+        }
+        if (this.#idleKicks > 0) {
+          this.#idleKicks = queue.hasNext() ? 0 : this.#idleKicks - 1;
+          if (this.#idleKicks > 0) options.onIdleKick?.();
         }
         if (this.#mode === "hybrid") queue.disarm();
         this.#run();

@@ -8,3 +8,6 @@ export const RING_MODES: readonly RingMode[] = ["event", "poll", "hybrid"];
 
 /** How long `hybrid` looks before it sleeps unless told otherwise, milliseconds. */
 export const SPIN_MS = 0.05;
+
+/** Kicks of a ring without chains that are reported until its first chain comes. */
+export const MAX_IDLE_KICKS = 4;

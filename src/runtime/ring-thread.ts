@@ -78,7 +78,9 @@ async function serve(message: ToWorker & { type: "start" }): Promise<void> {
       inflight = new InflightRegion(description, new OwnedFd(fd), packed, true);
     }
     queue = makeQueue(ring, table, inflight);
-    new DeviceLoop({ queue, server, mode: ring.mode, events: message, control }).run();
+    const onIdleKick = (): void => send({ type: "idle-kick" });
+    const { mode } = ring;
+    new DeviceLoop({ queue, server, mode, events: message, control, onIdleKick }).run();
     const { broken } = queue;
     end = {
       base: queue.state().base,

@@ -16,6 +16,8 @@ const THREAD = new URL(`./ring-thread${EXTENSION}`, import.meta.url);
 export interface RingWorkerOptions {
   /** For whoever looks at the threads of a process. */
   readonly name: string;
+  /** See `DeviceRunnerOptions.onIdleKick`. */
+  readonly onIdleKick?: (() => void) | undefined;
   /** The ring that is served broke, or the worker is gone; it is not served any more. */
   readonly onBroken: (end: RingEnd) => void;
 }
@@ -125,6 +127,10 @@ export class RingWorker {
   #receive(message: FromWorker): void {
     if (message.type === "replaced") {
       this.#retired.shift()?.close();
+      return;
+    }
+    if (message.type === "idle-kick") {
+      this.#options.onIdleKick?.();
       return;
     }
     const { base, fault } = message;

@@ -49,7 +49,9 @@ export type ToWorker =
 export type FromWorker =
   | ({ readonly type: "stopped" } & RingEnd)
   | ({ readonly type: "broken" } & RingEnd)
-  | { readonly type: "replaced" };
+  | { readonly type: "replaced" }
+  /** The driver kicked and has made nothing available so far. */
+  | { readonly type: "idle-kick" };
 
 export interface WorkerStart {
   readonly port: MessagePort;

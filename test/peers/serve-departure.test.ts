@@ -13,6 +13,9 @@ const SHARED = ["-machine", "q35,memory-backend=memory0", ...sharedMemoryArgumen
 /** QEMU's own memory: no descriptor, so its memory table stays empty. */
 const ANONYMOUS = ["-machine", "q35", "-m", "64M"];
 
+/** A memfd that the back-end can map, and to whose pages the guest does not write. */
+const PRIVATE = SHARED.map((word) => word.replace("share=on", "share=off"));
+
 interface Machine {
   readonly title: string;
   readonly device: "block" | "net" | "fs";
@@ -106,4 +109,22 @@ for (const machine of machines) {
     // The refusal is not printed a second time.
     assert.doesNotMatch(stderr, /problem: .*(outside shared memory|there is no ring)/);
   });
+}
+
+for (const workers of [[], ["--workers"]]) {
+  const where = workers.length === 0 ? "" : ", in a worker";
+  test(
+    `serve says that QEMU's memory is private, while the guest waits${where}`,
+    { skip },
+    async (t) => {
+      await meet(t, {
+        title: "",
+        device: "block",
+        serve: workers,
+        memory: PRIVATE,
+        arguments: (socket) => disk(socket),
+        line: /problem: ring 0 was kicked, but it and the beginning of its memory region hold only zeroes: what the driver writes does not arrive here; is share=on missing at the memory backend\?/,
+      });
+    },
+  );
 }
