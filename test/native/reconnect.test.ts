@@ -289,7 +289,7 @@ test("a back-end with fewer memory slots is not gone on with", async (t) => {
 test("nobody comes back: the session ends after the deadline, and says what it tried", async (t) => {
   const place = new Place(t);
   await place.come();
-  const client = await place.client(t, { reconnect: { deadlineMs: 50 } });
+  const client = await place.client(t, { reconnect: { firstDeadlineMs: 20_000, deadlineMs: 50 } });
   await place.queue(client, 1);
   place.goAway();
   const { error } = await client.closed;
