@@ -193,7 +193,7 @@ test("too low a limit of open files is a failure naming needed and available", a
     stdout,
     /✗ FAIL: .*\n {4}100 clients need 964 file descriptors .* 200 are available/,
   );
-  assert.match(stdout, /ulimit -n 664/);
+  assert.match(stdout, /ulimit -n 964/);
 });
 
 for (const [name, words, printed] of [

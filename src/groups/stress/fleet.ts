@@ -10,6 +10,9 @@ import { CLIENT_SHARE, type Outcome, type Usage } from "./messages.ts";
 export const DESCRIPTORS_PER_SESSION = 9;
 const DESCRIPTORS_OF_A_PROCESS = 64;
 
+/** How long descriptors may take to be as few as before, milliseconds. */
+const IDLE_MS = 10_000;
+
 /** A back-end process of ours and the client processes that it is put under stress with. */
 export class Fleet extends ClientFleet {
   readonly backend: StressChild;
@@ -40,11 +43,18 @@ export class Fleet extends ClientFleet {
     return this.backend.ask("usage", {}, this.#signal);
   }
 
-  /** The back-end's usage once no session is open any more: leaving is noticed, not told. */
-  async idleUsage(): Promise<Usage> {
+  /**
+   * The back-end's usage once no session is open any more, which takes it a moment to see.
+   *
+   * @param descriptors what it had before: one that is short of descriptors accepts connections that
+   *   wait in its backlog later, and holds them while it is asked
+   */
+  async idleUsage(descriptors = Infinity): Promise<Usage> {
+    const deadline = performance.now() + IDLE_MS;
     for (;;) {
       const usage = await this.backendUsage();
-      if (usage.sessions === 0) return usage;
+      const isSettled = usage.descriptors <= descriptors || performance.now() > deadline;
+      if (usage.sessions === 0 && isSettled) return usage;
       this.#signal.throwIfAborted();
     }
   }

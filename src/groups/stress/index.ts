@@ -45,7 +45,8 @@ const concurrentCase: TestCase = {
       `each wrote and read back its data, in ${(performance.now() - before).toFixed(0)} ms`,
     );
     expectAll(await fleet.close(), clients, "clients closed");
-    expectEqual("descriptors afterwards", (await fleet.idleUsage()).descriptors, idle.descriptors);
+    const after = await fleet.idleUsage(idle.descriptors);
+    expectEqual("descriptors afterwards", after.descriptors, idle.descriptors);
   },
 };
 
@@ -117,7 +118,7 @@ const stormCase: TestCase = {
     );
     expectEqual(
       "descriptors afterwards",
-      (await fleet.idleUsage()).descriptors,
+      (await fleet.idleUsage(before.descriptors)).descriptors,
       before.descriptors,
     );
     await expectServed(fleet);
@@ -141,7 +142,7 @@ function deathCase(
         await victim.exited;
         context.signal.throwIfAborted();
       }
-      const after = await fleet.idleUsage();
+      const after = await fleet.idleUsage(before.descriptors);
       expectEqual("descriptors afterwards", after.descriptors, before.descriptors);
       expectEqual("shared mappings afterwards", after.mappings, before.mappings);
       context.note(`${DEATHS} clients killed; descriptors and mappings of the back-end as before`);
