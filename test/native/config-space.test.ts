@@ -69,9 +69,11 @@ for (const [name, make] of Object.entries(devices)) {
     const part = (await ask(size - 4, 100))?.data;
     assert.deepEqual(part, new Uint8Array(whole.subarray(size - 4, size + 96)));
     assert.deepEqual((await ask(0x200, 8))?.data, new Uint8Array(8));
-    // A range that leaves the field is none.
-    assert.equal(await ask(0xffff_fff0, 0x20), undefined);
     assert.deepEqual(problems, []);
+    // A range that leaves the field is none; the refusal is reported.
+    assert.equal(await ask(0xffff_fff0, 0x20), undefined);
+    assert.equal(problems.length, 1);
+    assert.match(problems[0]?.message ?? "", /32 bytes at 4294967280 .* are refused/);
   });
 
   test(`GET_CONFIG of a ${name} device at offset 0x100 with flags 1 means its start, reported once`, async (t) => {
