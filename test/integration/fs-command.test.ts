@@ -121,7 +121,7 @@ test("probe reads tag and queues of serve fs", async (t) => {
   await server.printed(/\(fs, .* as files, read-only, queues: 4\)/);
   const { stdout } = await space.run(["probe", socket, "--device", "fs", "--json"]);
   const probed = JSON.parse(stdout) as Record<string, unknown>;
-  assert.deepEqual(probed["config"], { tag: "files", numRequestQueues: 4 });
+  assert.deepEqual(probed["config"], { tag: "files", numRequestQueues: 4, notifyBufSize: 0 });
   assert.equal(probed["queues"], 5);
 });
 
