@@ -30,7 +30,7 @@ const commands: readonly (readonly [what: string, command: string])[] = [
   ],
   [
     "a network and a mount namespace of a child",
-    `${unsharing("--net", "--mount", "--fork", "--kill-child").join(" ")} sh -c 'mount -t tmpfs none "$1" && ${backend.replaceAll("'", '"')} "$2"; exit' sh {dir} {socket}`,
+    `${unsharing("--net", "--mount", "--fork", "--kill-child").join(" ")} sh -c 'mount -t tmpfs none "$1" && exec ${backend.replaceAll("'", '"')} "$2"' sh {dir} {socket}`,
   ],
 ];
 
