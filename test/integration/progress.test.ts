@@ -98,26 +98,30 @@ test(
       }
     };
     const line = shellLine([process.execPath, commandPath, ...words]);
-    t.after(() => void tmux("kill-server"));
-    // Above the line: tmux moves rows into its history as it wraps others.
-    tmux("new-session", "-d", "-x", "60", "-y", "10", `seq 6; ${line}; echo last; cat`);
-    await until(/^6\n\d+ of 60 s: [\d,]+ IOPS, \d+ in flight$/m);
-    for (const columns of [20, 80, 30]) {
-      tmux("resize-window", "-x", String(columns), "-y", "10");
-      await until(
-        columns === 80
-          ? /^6\n\d+ of 60 s: [\d,]+ IOPS, \d+ in flight$/m
-          : /^6\n\d+ of 60 s: [\d,]+.*…$/m,
+    try {
+      // Above the line: tmux moves rows into its history as it wraps others.
+      tmux("new-session", "-d", "-x", "60", "-y", "10", `seq 6; ${line}; echo last; cat`);
+      await until(/^6\n\d+ of 60 s: [\d,]+ IOPS, \d+ in flight$/m);
+      for (const columns of [20, 80, 30]) {
+        tmux("resize-window", "-x", String(columns), "-y", "10");
+        await until(
+          columns === 80
+            ? /^6\n\d+ of 60 s: [\d,]+ IOPS, \d+ in flight$/m
+            : /^6\n\d+ of 60 s: [\d,]+.*…$/m,
+        );
+      }
+      tmux("resize-window", "-x", "120", "-y", "10");
+      tmux("send-keys", "C-c");
+      await until(/^last$/m);
+      const lines = screen().split("\n");
+      assert.deepEqual(
+        lines.filter((each) => each.includes("in flight")),
+        [],
       );
+      assert.match(lines[6] ?? "", /^block: randread/);
+    } finally {
+      // Before the folder with its socket is removed.
+      tmux("kill-server");
     }
-    tmux("resize-window", "-x", "120", "-y", "10");
-    tmux("send-keys", "C-c");
-    await until(/^last$/m);
-    const lines = screen().split("\n");
-    assert.deepEqual(
-      lines.filter((each) => each.includes("in flight")),
-      [],
-    );
-    assert.match(lines[6] ?? "", /^block: randread/);
   },
 );
