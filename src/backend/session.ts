@@ -9,7 +9,7 @@ import {
   type FrameObserver,
   UnixChannel,
 } from "../transport/index.ts";
-import { countInflight, type DeviceQueue } from "../virtqueue/index.ts";
+import { countInflight, type DeviceQueue, type QueueFault } from "../virtqueue/index.ts";
 import { BackendRequests } from "./backend-requests.ts";
 import type { Device } from "./device.ts";
 import { answers } from "./handlers/index.ts";
@@ -303,17 +303,24 @@ export class BackendSession {
 
   /**
    * The front-end or its driver breaks a rule in a way that cannot be misunderstood. Lenient: reports
-   * that once a session. Strict: false, and the caller refuses it.
-   *
-   * @param fault one of a fixed set of sentences
+   * that once a session. Strict: false, and the caller refuses it. There is a fixed set of faults.
    */
   tolerates(fault: string): boolean {
     const isStrict = this.#options.strictness === "strict";
+    if (this.#tolerated.has(fault)) return !isStrict;
     if (isStrict) this.refuse(new ProtocolError(fault));
-    else if (!this.#tolerated.has(fault))
-      this.report(new ProtocolError(`${fault}; served all the same`));
+    else this.report(new ProtocolError(`${fault}; served all the same`));
     this.#tolerated.add(fault);
     return !isStrict;
+  }
+
+  /** Reported once a session: a guest whose memory is not shared has nothing else in its rings. */
+  #unreachable(ring: number, { reason, section }: QueueFault): void {
+    if (this.#tolerated.has("a buffer outside")) return;
+    this.#tolerated.add("a buffer outside");
+    this.report(
+      new MemoryAccessError(`ring ${ring}: a request fails: ${reason} (VIRTIO ${section})`),
+    );
   }
 
   /** Stops all rings and puts the device back to its beginning. */
@@ -376,6 +383,12 @@ export class BackendSession {
       inflight: () => this.#inflight,
       rings: { mode: rings?.mode, workers: rings?.workers === true && queue === undefined },
       wrapQueue: queue ?? ((plain) => plain),
+      strict: this.#options.strictness === "strict",
+      reports: {
+        tolerates: (feature) =>
+          this.tolerates(`the driver uses ${feature}, which it did not acknowledge`),
+        unreachable: (fault) => this.#unreachable(index, fault),
+      },
       onBroken: (ring, reason) =>
         this.report(new ProtocolError(`ring ${ring} is broken: ${reason}`)),
     });

@@ -1,6 +1,6 @@
 import type { InflightRegion, Iotlb, RegionTable } from "../memory/index.ts";
 import type { RingMode } from "../runtime/index.ts";
-import type { DeviceQueue } from "../virtqueue/index.ts";
+import type { DeviceQueue, DriverReports } from "../virtqueue/index.ts";
 import type { Device } from "./device.ts";
 import type { VringSetup } from "./vring-setup.ts";
 import type { RingMessages } from "./vring-notifiers.ts";
@@ -26,6 +26,8 @@ export interface VringContext {
   readonly inflight: () => InflightRegion | undefined;
   readonly wrapQueue: (queue: DeviceQueue) => DeviceQueue;
   readonly rings: RingOptions;
+  /** Whether what the driver did not acknowledge is refused. */
+  readonly strict: boolean;
   /** In-band notifications, where they were negotiated. */
   readonly messages: () => RingMessages | undefined;
   readonly onStarted: () => void;
@@ -33,4 +35,5 @@ export interface VringContext {
   readonly onIdleKick: (ring: VringSetup) => void;
   readonly onBroken: (index: number, reason: string | undefined) => void;
   readonly onProblem: (problem: Error) => void;
+  readonly reports: DriverReports;
 }

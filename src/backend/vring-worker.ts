@@ -1,6 +1,7 @@
 import { type RingEnd, type RingMode, type RingNotifiers, RingWorker } from "../runtime/index.ts";
 import type { RegionTable } from "../memory/index.ts";
 import type { EventFd } from "../os/index.ts";
+import type { DriverReports } from "../virtqueue/index.ts";
 import type { Device } from "./device.ts";
 import type { VringSetup } from "./vring-setup.ts";
 
@@ -11,6 +12,8 @@ export interface VringWorkerOptions {
   readonly memory: RegionTable;
   readonly mode: RingMode;
   readonly onIdleKick: () => void;
+  readonly strict: boolean;
+  readonly reports: DriverReports;
   /** The ring broke, or its thread is gone. */
   readonly onBroken: (end: RingEnd) => void;
 }
@@ -35,7 +38,7 @@ export class VringWorker {
    * @throws {StateError | ProtocolError} the ring is not set up, or does not lie in memory
    */
   start(notifiers: RingNotifiers): boolean {
-    const { index, setup, device, memory, mode, onIdleKick, onBroken } = this.#options;
+    const { index, setup, device, memory, mode, strict, reports } = this.#options;
     const located = setup.locate();
     if (located === undefined) return false;
     const base = setup.firstBase(located);
@@ -43,7 +46,9 @@ export class VringWorker {
     const part = address && device.inWorker?.(index);
     if (address === undefined || part === undefined) return false;
     if (this.#thread === undefined || this.#thread.gone) {
-      this.#thread = new RingWorker({ name: `vhost-user ring ${index}`, onIdleKick, onBroken });
+      const { onIdleKick, onBroken } = this.#options;
+      const name = `vhost-user ring ${index}`;
+      this.#thread = new RingWorker({ name, onIdleKick, onBroken, reports });
     }
     const areas = {
       descriptors: address.descriptor,
@@ -60,6 +65,7 @@ export class VringWorker {
       mode,
       log: memory.log.handle,
       ringLog: setup.logSetting,
+      strict,
     };
     this.#thread.start(ring, part, notifiers);
     return true;

@@ -30,6 +30,8 @@ export class Vring {
   readonly #worker: VringWorker | undefined;
   /** Why a worker does not serve the ring any more. */
   #fault: string | undefined;
+  /** Why the ring cannot be served in the memory that there is. */
+  #missing: string | undefined;
   /** The memory that the queue's addresses were looked up in may be gone. */
   #stale = false;
 
@@ -38,7 +40,7 @@ export class Vring {
     this.#context = context;
     this.#setup = new VringSetup(index, context);
     this.#log = new RingLog(context.memory.log);
-    const { device, memory, rings, messages, onProblem } = context;
+    const { device, memory, rings, messages, onProblem, strict, reports } = context;
     this.#notifiers = new VringNotifiers({ index, messages, onProblem });
     if (!rings.workers || !device.inWorker) return;
     this.#worker = new VringWorker({
@@ -48,6 +50,8 @@ export class Vring {
       memory,
       mode: rings.mode ?? "event",
       onIdleKick: () => context.onIdleKick(this.#setup),
+      strict,
+      reports,
       onBroken: ({ base, fault }) => {
         this.#setup.base = base ?? this.#setup.base;
         this.#fault ??= fault;
@@ -67,7 +71,7 @@ export class Vring {
   /** Why the ring is no longer served, if so. */
   get brokenReason(): string | undefined {
     const fault = this.#queue?.broken;
-    return this.#fault ?? (fault && `${fault.reason} (VIRTIO ${fault.section})`);
+    return this.#fault ?? this.#missing ?? (fault && `${fault.reason} (VIRTIO ${fault.section})`);
   }
 
   /** SET_VRING_NUM. @throws {ProtocolError | StateError} */
@@ -205,6 +209,7 @@ export class Vring {
     this.#started = false;
     this.#queue = undefined;
     this.#fault = undefined;
+    this.#missing = undefined;
     return this.#setup.standsAt;
   }
 
@@ -224,9 +229,15 @@ export class Vring {
     if (!this.#closed && this.#queue?.publish()) this.#notifiers.signalCall();
   }
 
-  /** After the memory table changed. A ring that the new table does not cover is broken. */
+  /** After the memory table changed. A ring that it does not cover is broken until it does again. */
   resume(): void {
     this.#stale = true;
+    this.memoryAdded();
+  }
+
+  /** A ring whose areas were in no region may go on. */
+  memoryAdded(): void {
+    this.#missing = undefined;
     this.#runOrBreak();
   }
 
@@ -266,9 +277,7 @@ export class Vring {
     try {
       this.#run();
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      if (this.#queue) this.#queue.fail(reason, "2.7");
-      else this.#fault = reason;
+      this.#missing = error instanceof Error ? error.message : String(error);
       this.#reportBroken();
     }
   }
@@ -362,7 +371,7 @@ export class Vring {
 
   /** Undefined: a translation is missing; {@link translationCame} goes on. */
   #currentQueue(): DeviceQueue | undefined {
-    const { memory, iotlb, wrapQueue } = this.#context;
+    const { memory, iotlb, wrapQueue, reports } = this.#context;
     if (this.#queue && !this.#stale) return this.#queue;
     const { size, features } = this.#setup;
     const areas = this.#setup.locate();
@@ -375,6 +384,7 @@ export class Vring {
       base: this.#queue?.state().base ?? this.#setup.firstBase(areas),
       inflight: this.#setup.inflight,
       log: this.#log,
+      reports,
     });
     this.#queue = wrapQueue(queue);
     this.#stale = false;

@@ -1,4 +1,4 @@
-import type { Window } from "./window.ts";
+import { type Window, WINDOW_SIZE } from "./window.ts";
 
 /**
  * More pieces than this in one descriptor chain are refused: it bounds what a peer can make us keep.
@@ -12,7 +12,8 @@ export const MAX_SPANS = 65_536;
  */
 export class SpanList {
   count = 0;
-  readonly windows: Window[] = [];
+  /** Undefined: of bytes that are in no shared memory; they can be neither read nor written. */
+  readonly windows: (Window | undefined)[] = [];
   /** Byte offset of each piece in its window. */
   offsets: Int32Array;
   /** Bytes of each piece, always more than zero. */
@@ -27,8 +28,15 @@ export class SpanList {
     this.count = 0;
   }
 
+  /** Takes the place of bytes that are in no shared memory. False: the list has reached its bound. */
+  pushUnreachable(length: number): boolean {
+    for (let left = length; left > 0; left -= WINDOW_SIZE)
+      if (!this.push(undefined, 0, Math.min(left, WINDOW_SIZE))) return false;
+    return true;
+  }
+
   /** False: the list has reached its bound. */
-  push(window: Window, offset: number, length: number): boolean {
+  push(window: Window | undefined, offset: number, length: number): boolean {
     const at = this.count;
     if (at === this.offsets.length && !this.#grow()) return false;
     this.windows[at] = window;

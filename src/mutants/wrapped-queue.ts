@@ -71,6 +71,10 @@ export class WrappedQueue implements DeviceQueue {
     return this.queue.state();
   }
 
+  tolerates(feature: string): boolean {
+    return this.queue.tolerates(feature);
+  }
+
   fail(reason: string, section: string): void {
     this.queue.fail(reason, section);
   }

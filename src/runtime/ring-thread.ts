@@ -10,6 +10,7 @@ import { EventFd, OwnedFd } from "../os/index.ts";
 import {
   createDeviceQueue,
   type DeviceQueue,
+  type DriverReports,
   ringFormat,
   RingLog,
   type RingMemory,
@@ -117,7 +118,25 @@ function makeQueue(
   const inflight = inflightRegion?.area(ring.inflight?.index ?? 0, packed);
   const log = new RingLog(table.log);
   if (ringLog !== undefined) log.setting = ringLog;
-  return createDeviceQueue({ size, memory, space: table, features, base, inflight, log });
+  const reports = reportsOf(ring);
+  return createDeviceQueue({ size, memory, space: table, features, base, inflight, log, reports });
+}
+
+/** Each is sent once a start: the ring must not wait for them. */
+function reportsOf({ strict }: RingSetup): DriverReports {
+  const uses = new Set<string>();
+  let isUnreachable = false;
+  return {
+    tolerates(feature) {
+      if (!uses.has(feature)) send({ type: "unacknowledged", feature });
+      uses.add(feature);
+      return !strict;
+    },
+    unreachable(fault) {
+      if (!isUnreachable) send({ type: "unreachable", fault });
+      isUnreachable = true;
+    },
+  };
 }
 
 /** Obeys one message after another; one that starts a ring takes as long as the ring runs. */

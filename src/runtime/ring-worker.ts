@@ -1,5 +1,6 @@
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import { EventFd } from "../os/index.ts";
+import type { DriverReports } from "../virtqueue/index.ts";
 import type { WorkerPart } from "./ring-server.ts";
 import type {
   FromWorker,
@@ -20,6 +21,7 @@ export interface RingWorkerOptions {
   readonly onIdleKick?: (() => void) | undefined;
   /** The ring that is served broke, or the worker is gone; it is not served any more. */
   readonly onBroken: (end: RingEnd) => void;
+  readonly reports?: DriverReports | undefined;
 }
 
 /** Kick and call of a ring; undefined: the side polls. Borrowed until the ring was stopped. */
@@ -131,6 +133,14 @@ export class RingWorker {
     }
     if (message.type === "idle-kick") {
       this.#options.onIdleKick?.();
+      return;
+    }
+    if (message.type === "unacknowledged") {
+      this.#options.reports?.tolerates(message.feature);
+      return;
+    }
+    if (message.type === "unreachable") {
+      this.#options.reports?.unreachable(message.fault);
       return;
     }
     const { base, fault } = message;

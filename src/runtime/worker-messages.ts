@@ -1,6 +1,6 @@
 import type { MessagePort } from "node:worker_threads";
 import type { InflightHandle, LogHandle, MemoryHandle } from "../memory/index.ts";
-import type { RingFeatures, RingLogSetting, RingMemory } from "../virtqueue/index.ts";
+import type { QueueFault, RingFeatures, RingLogSetting, RingMemory } from "../virtqueue/index.ts";
 import type { RingMode } from "./mode.ts";
 
 /** A ring as another thread needs it. Its descriptors are borrowed until the ring is stopped. */
@@ -17,6 +17,8 @@ export interface RingSetup {
   /** The front-end's dirty log, where there is one. */
   readonly log?: LogHandle | undefined;
   readonly ringLog?: RingLogSetting | undefined;
+  /** Whether features that the driver did not acknowledge are refused. */
+  readonly strict: boolean;
 }
 
 /** Descriptors for kick and call; undefined: the side polls. */
@@ -51,7 +53,11 @@ export type FromWorker =
   | ({ readonly type: "broken" } & RingEnd)
   | { readonly type: "replaced" }
   /** The driver kicked and has made nothing available so far. */
-  | { readonly type: "idle-kick" };
+  | { readonly type: "idle-kick" }
+  /** The driver uses a feature that it did not acknowledge. */
+  | { readonly type: "unacknowledged"; readonly feature: string }
+  /** A request has a buffer outside of shared memory. */
+  | { readonly type: "unreachable"; readonly fault: QueueFault };
 
 export interface WorkerStart {
   readonly port: MessagePort;

@@ -6,6 +6,20 @@ import type { ChainCursor } from "./types.ts";
  * data. Reads and writes nothing twice, allocates nothing.
  */
 
+/** Whether `length` bytes from byte `start` of the writable part can be written. */
+export function canWrite(chain: ChainCursor, start: number, length: number): boolean {
+  const { spans } = chain;
+  for (let span = chain.readableSpans; span < spans.count && length > 0; span += 1) {
+    const size = spans.lengths[span] ?? 0;
+    if (start < size) {
+      if (spans.windows[span] === undefined) return false;
+      length -= size - start;
+    }
+    start = Math.max(0, start - size);
+  }
+  return length <= 0;
+}
+
 /** Copies `length` readable bytes from byte `start` of the chain on; the chain holds them. */
 export function copyOut(chain: ChainCursor, start: number, out: Uint8Array, length: number): void {
   const { spans } = chain;

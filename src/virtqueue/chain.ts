@@ -5,7 +5,14 @@ import type { ChainCursor, QueueFault } from "./types.ts";
 
 /** A cursor to be reused with `DeviceQueue.next`. */
 export function createChainCursor(): ChainCursor {
-  return { id: 0, spans: new SpanList(), readableSpans: 0, readableBytes: 0, writableBytes: 0 };
+  return {
+    id: 0,
+    spans: new SpanList(),
+    readableSpans: 0,
+    readableBytes: 0,
+    writableBytes: 0,
+    unreachable: undefined,
+  };
 }
 
 /** Begins a new chain in a cursor. */
@@ -14,6 +21,7 @@ export function resetChain(chain: ChainCursor): void {
   chain.readableSpans = 0;
   chain.readableBytes = 0;
   chain.writableBytes = 0;
+  chain.unreachable = undefined;
 }
 
 /** VIRTIO sections of the rules that a chain may break. */
@@ -27,7 +35,10 @@ export interface ChainRules {
 export const SPLIT_CHAIN_RULES: ChainRules = { order: "2.7.4.2", buffer: "2.7.5" };
 export const PACKED_CHAIN_RULES: ChainRules = { order: "2.8.17", buffer: "2.8.4" };
 
-/** Translates a descriptor's buffer and appends it; undefined: it is in order. */
+/**
+ * Translates a descriptor's buffer and appends it; undefined: it is in order. One outside of shared
+ * memory does not damage the ring: it makes the chain {@link ChainCursor.unreachable}.
+ */
 export function appendBuffer(
   chain: ChainCursor,
   descriptor: Descriptor,
@@ -42,12 +53,17 @@ export function appendBuffer(
       "expected readable descriptors before writable ones, got a readable one after",
     );
   }
-  const resolved = memory.resolve(low, high, length, writable, chain.spans);
+  const { spans } = chain;
+  const { count } = spans;
+  const resolved = memory.resolve(low, high, length, writable, spans);
   if (resolved === Resolved.Miss) return MISSING;
   if (resolved !== Resolved.Ok) {
     const { buffer } = rules;
-    if (chain.spans.count < MAX_SPANS) return outside("a buffer", descriptor, buffer);
-    return fault(buffer, `expected at most ${MAX_SPANS} pieces of memory in a chain, got more`);
+    const isOutside = spans.count < MAX_SPANS;
+    spans.count = count;
+    if (isOutside) chain.unreachable ??= outside("a buffer", descriptor, buffer);
+    if (!isOutside || !spans.pushUnreachable(length))
+      return fault(buffer, `expected at most ${MAX_SPANS} pieces of memory in a chain, got more`);
   }
   if (writable) chain.writableBytes += length;
   else {
@@ -77,6 +93,7 @@ export function takeSingle(
   const low = (words[at] ?? 0) | 0;
   const high = (words[at + 1] ?? 0) | 0;
   if (memory.resolve(low, high, length, writable, spans) !== Resolved.Ok) return false;
+  chain.unreachable = undefined;
   chain.readableSpans = writable ? 0 : spans.count;
   chain.readableBytes = writable ? 0 : length;
   chain.writableBytes = writable ? length : 0;
@@ -113,4 +130,14 @@ export function outside(what: string, descriptor: Descriptor, section: string): 
 
 export function fault(section: string, reason: string): QueueFault {
   return { section, reason };
+}
+
+/**
+ * An indirect table is in no shared memory: of its chain nothing more is known. One byte takes the
+ * place of what the device might write, so that nothing in front of the table is taken for its end.
+ */
+export function appendUnreachable(chain: ChainCursor, why: QueueFault): void {
+  chain.unreachable ??= why;
+  chain.spans.pushUnreachable(1);
+  chain.writableBytes += 1;
 }

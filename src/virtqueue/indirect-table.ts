@@ -1,10 +1,14 @@
 import { type AddressSpace, Resolved, SpanList } from "../memory/index.ts";
+import { outside } from "./chain.ts";
 import type { Descriptor } from "./descriptor.ts";
+import type { QueueFault } from "./types.ts";
 
 /** The indirect table of a chain (VIRTIO 2.7.5.3, 2.8.7), read where it stands if that is possible. */
 export class IndirectTable {
   /** Entries. */
   size = 0;
+  /** Why the table that was to be taken last cannot be read: it is in no shared memory. */
+  outside: QueueFault | undefined;
   readonly #memory: AddressSpace;
   /** Pieces of the table, or of one of its descriptors. */
   readonly #pieces = new SpanList(4);
@@ -21,11 +25,18 @@ export class IndirectTable {
     this.#memory = memory;
   }
 
-  /** Takes the table that a descriptor names; its length is a multiple of 16. */
-  open({ low, high, length }: Descriptor): Resolved {
+  /**
+   * Takes the table that a descriptor names; its length is a multiple of 16.
+   *
+   * @param section of VIRTIO that has it in memory
+   */
+  open(descriptor: Descriptor, section: string): Resolved {
+    const { low, high, length } = descriptor;
     const pieces = this.#pieces;
     pieces.clear();
     const resolved = this.#memory.resolve(low, high, length, false, pieces);
+    this.outside =
+      resolved === Resolved.Fault ? outside("an indirect table", descriptor, section) : undefined;
     if (resolved !== Resolved.Ok) return resolved;
     const offset = pieces.offsets[0] ?? 0;
     const inPlace = pieces.count === 1 && (offset & 3) === 0;

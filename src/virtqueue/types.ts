@@ -42,6 +42,19 @@ export interface VringState {
   readonly base: number;
 }
 
+/** What a device half says about its driver. Each is for a person: once a session is enough. */
+export interface DriverReports {
+  /**
+   * The driver uses something that it did not acknowledge, or that was not offered.
+   *
+   * @param feature its name
+   * @returns false: the use is to be refused
+   */
+  tolerates(feature: string): boolean;
+  /** A request has a buffer outside of shared memory. It fails, and the ring goes on. */
+  unreachable(fault: QueueFault): void;
+}
+
 /** What a device half is made of. */
 export interface DeviceQueueOptions {
   readonly size: number;
@@ -57,6 +70,8 @@ export interface DeviceQueueOptions {
   readonly inflight?: InflightArea | undefined;
   /** Default: what is written into the ring is not logged. */
   readonly log?: RingLog | undefined;
+  /** Default: what the driver did not acknowledge is refused, and nothing is reported. */
+  readonly reports?: DriverReports | undefined;
 }
 
 /** What a driver half is made of. */
@@ -86,6 +101,11 @@ export interface ChainCursor {
   readableBytes: number;
   /** Bytes that the device may write. */
   writableBytes: number;
+  /**
+   * Why a part of the chain cannot be reached: it is in no shared memory. The bytes count, and their
+   * pieces have no window. The device fails the request and carries nothing of it out.
+   */
+  unreachable: QueueFault | undefined;
 }
 
 /** Why a ring is no longer served: the rule that the other side broke. */
@@ -194,6 +214,11 @@ export interface DeviceQueue {
    */
   readonly parked: boolean;
   state(): VringState;
+  /**
+   * For a device whose driver uses a feature that it did not acknowledge: see
+   * {@link DriverReports.tolerates}.
+   */
+  tolerates(feature: string): boolean;
   /** Marks the queue broken: for a device that finds what only it can see. */
   fail(reason: string, section: string): void;
   readonly raw: RawRing;

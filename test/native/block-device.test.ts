@@ -443,7 +443,7 @@ test("a flush that ends after its memory went is dropped", async (t) => {
 
 test("writes are stable at once for a driver that cannot flush, and only then", async (t) => {
   const syncs = countSyncs(t);
-  const slow = makeDisk(t, { features: 0n });
+  const slow = makeDisk(t, { features: BlockFeature.Discard | BlockFeature.WriteZeroes });
   await slow.request({ type: Out, out: pattern(SECTOR) });
   assert.equal(syncs(), 1);
   await slow.request({ type: WriteZeroes, out: range(0, 1) });

@@ -1,11 +1,11 @@
 /** What a broken ring means for its session: checks hostile/15, 26 and 27. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BlockStatus } from "../../src/devices/block/index.ts";
+import { BlockRequest, BlockStatus } from "../../src/devices/block/index.ts";
 import type { Client, ClientQueue } from "../../src/frontend/index.ts";
 import type { RawRing } from "../../src/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
-import { RawDriver } from "../../src/suite/drive/raw-driver.ts";
+import { INDIRECT, RawDriver } from "../../src/suite/drive/raw-driver.ts";
 import { RawPackedDriver } from "./support/raw-packed-driver.ts";
 import { segmentsOf } from "./support/rings.ts";
 import { connectDisk, provesWell, serveDisk, until } from "./support/session.ts";
@@ -40,21 +40,33 @@ function makeRing(client: Client, index: number): Ring {
   };
 }
 
+/** A ring whose completions are counted. */
+function countingQueue(client: Client) {
+  let count = 0;
+  const queue = client.createQueue({
+    index: 0,
+    size: 8,
+    completion: "event",
+    handler: { done: () => (count += 1), failed: () => undefined },
+  });
+  return { queue, completed: () => count };
+}
+
 const HOLE = 0x1234_5000;
 
 /** Breaks a ring that nobody has used; what the back-end says of it. */
 const attacks: readonly [name: string, attack: (raw: RawRing) => RegExp][] = [
   [
-    "a buffer outside of memory",
+    "an indirect table of half a descriptor",
     (raw) => {
-      const descriptor = { address: HOLE, length: 16 };
+      const descriptor = { address: HOLE, length: 8, flags: INDIRECT };
       if (raw.format === "packed") new RawPackedDriver(raw).offer(descriptor);
       else {
         const driver = new RawDriver(raw);
         driver.put(0, descriptor);
         driver.offer(0);
       }
-      return /guest address 0x12345000; .* \(VIRTIO 2\.(7\.5|8\.4)\)$/;
+      return /n \* 16 bytes, got 8 \(VIRTIO 2\.(7\.5\.3|8\.7)\)$/;
     },
   ],
   [
@@ -98,7 +110,80 @@ for (const packed of [false, true]) {
     }
   }
 
+  for (const workers of [false, true]) {
+    const where = `${packed ? "packed" : "split"}, ${workers ? "in a worker" : "on the loop"}`;
+
+    test(`a buffer outside of memory fails its request, and memory that is added serves the next (${where})`, async (t) => {
+      const served = await serveDisk(t, (options) => ({ ...options, rings: { workers } }));
+      const client = await connectDisk(t, served, { packed });
+      const { queue, completed } = countingQueue(client);
+      await client.startQueue(queue);
+      const { guestAddress: at, bytes } = client.memory.allocate(64);
+      const [region] = client.memory.regions;
+      assert.ok(region);
+      const added = {
+        ...region.description,
+        guestAddress: 0x5000_0000n,
+        userAddress: 0x7000_0000n,
+      };
+      const far = Number(added.guestAddress) + 4096;
+      const read = segmentsOf([at, 16], [far, 512], [at + 16, 1]);
+      for (let i = 0; i < 3; i += 1) {
+        bytes[16] = 0xee;
+        assert.ok(queue.add(read, 1, i));
+        queue.publish();
+        await until(() => completed() === i + 1, "the completion");
+        assert.equal(bytes[16], BlockStatus.IoError);
+      }
+      assert.equal(queue.takeError(), false);
+      assert.deepEqual(
+        served.problems.map(({ message }) => message.replace(/;.*/, "")),
+        [
+          "ring 0: a request fails: expected a buffer inside shared memory, got 512 bytes at guest address 0x50001000",
+        ],
+      );
+      await client.requests.addMemReg(added, region.fd);
+      bytes[16] = 0xee;
+      assert.ok(queue.add(read, 1, 3));
+      queue.publish();
+      await until(() => completed() === 4, "the completion");
+      assert.equal(bytes[16], BlockStatus.Ok);
+      assert.equal(served.problems.length, 1);
+    });
+
+    test(`a ring whose own memory was removed goes on once it is added again (${where})`, async (t) => {
+      const served = await serveDisk(t, (options) => ({ ...options, rings: { workers } }));
+      const client = await connectDisk(t, served, { packed });
+      const { queue, completed } = countingQueue(client);
+      await client.startQueue(queue);
+      const { guestAddress: at, bytes } = client.memory.allocate(64);
+      const [region] = client.memory.regions;
+      assert.ok(region);
+      await client.requests.remMemReg(region.description);
+      await until(() => served.problems.length === 1, "the problem");
+      bytes[0] = BlockRequest.Flush;
+      bytes[16] = 0xee;
+      assert.ok(queue.add(segmentsOf([at, 16], [at + 16, 1]), 1, 0));
+      queue.publish();
+      await client.requests.addMemReg(region.description, region.fd);
+      await until(() => completed() === 1, "the completion");
+      assert.equal(bytes[16], BlockStatus.Ok);
+    });
+  }
+
   const format = packed ? "packed" : "split";
+
+  test(`a request whose status byte is outside of memory breaks its ring (${format})`, async (t) => {
+    const served = await serveDisk(t);
+    const client = await connectDisk(t, served, { packed });
+    const { queue } = countingQueue(client);
+    await client.startQueue(queue);
+    const { guestAddress: at } = client.memory.allocate(64);
+    assert.ok(queue.add(segmentsOf([at, 16], [HOLE, 1]), 1, 1));
+    queue.publish();
+    await until(() => served.problems.length === 2, "the problem");
+    assert.match(served.problems[1]?.message ?? "", /^ring 0 is broken: expected a buffer inside/);
+  });
 
   test(`a request without a place for a status breaks its ring (${format}; hostile/15)`, async (t) => {
     const served = await serveDisk(t);

@@ -59,6 +59,7 @@ function makeWorker(t: TestContext, packed = false) {
           device: userAddress + 2048n,
         },
         memory: table.regions.map(({ handle }) => handle),
+        strict: false,
         mode,
       };
       worker.start(ring, { ...part, release }, { kick, call });

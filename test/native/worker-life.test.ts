@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { type TestContext, test } from "node:test";
 import type { RingOptions } from "../../src/backend/index.ts";
-import { BlockDriver, BlockRequest } from "../../src/devices/block/index.ts";
+import { BlockDriver, BlockRequest, BlockStatus } from "../../src/devices/block/index.ts";
 import type { Client, ClientOptions, ClientQueue } from "../../src/frontend/index.ts";
 import { EventFd } from "../../src/os/index.ts";
 import { RING_MODES } from "../../src/runtime/index.ts";
@@ -203,9 +203,14 @@ test("a worker reaches memory that was added while its ring runs, and loses what
   assert.deepEqual(written, [4097]);
   await requests.remMemReg(second.description);
   read();
-  await until(() => served.problems.length === 1, "the fault");
-  assert.match(String(served.problems[0]), /ring 0 is broken.*inside shared memory/);
-  assert.ok(queue.takeError());
+  await until(() => written.length === 2, "the answer");
+  assert.equal(status.bytes[0], BlockStatus.IoError);
+  assert.match(String(served.problems[0]), /ring 0: a request fails.*inside shared memory/);
+  assert.equal(queue.takeError(), false);
+  await requests.addMemReg(second.description, second.fd);
+  read();
+  await until(() => written.length === 3, "the read");
+  assert.equal(status.bytes[0], BlockStatus.Ok);
 });
 
 test("a worker whose ring's own memory is removed breaks it, and the session goes on", async (t) => {

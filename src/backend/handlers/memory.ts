@@ -39,7 +39,10 @@ export function answerMemory(
     }
     const [region] = mapAll([description], fds);
     if (region) memory.add(region);
-    for (const vring of session.vrings) await vring.restartWorker();
+    for (const vring of session.vrings) {
+      await vring.restartWorker();
+      vring.memoryAdded();
+    }
   });
   on(FrontendRequest.RemMemReg, async (payload) => {
     const { region } = payload as { region: MemoryRegion };

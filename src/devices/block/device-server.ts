@@ -1,14 +1,17 @@
 import { fdatasyncSync } from "node:fs";
 import type { RingServer } from "../../runtime/index.ts";
 import {
+  canWrite,
   type ChainCursor,
   copyIn,
   copyOut,
   createChainCursor,
   type DeviceQueue,
+  type QueueFault,
 } from "../../virtqueue/index.ts";
 import { transfer, writeLastByte } from "./chain-io.ts";
 import {
+  BlockFeature,
   BlockRequest,
   BlockStatus,
   HEADER_BYTES,
@@ -18,6 +21,8 @@ import {
   WRITE_ZEROES_UNMAP,
 } from "./layout.ts";
 import type { BlockStorage } from "./storage.ts";
+
+const { Flush, Discard, WriteZeroes } = BlockFeature;
 
 /** Segments of one discard or write-zeroes request. */
 export const MAX_RANGES = 16;
@@ -41,6 +46,8 @@ export interface BlockServerOptions {
 export class BlockServer implements RingServer {
   /** Whether every completed write is stable: for a driver without VIRTIO_BLK_F_FLUSH. */
   writeThrough = true;
+  /** What the driver acknowledged; undefined: whatever it uses. */
+  features: bigint | undefined;
   readonly #storage: BlockStorage;
   readonly #id: Uint8Array;
   readonly #flushLater: FlushLater | undefined;
@@ -76,12 +83,20 @@ export class BlockServer implements RingServer {
       queue.fail("expected a writable status byte in a block request, got none", "5.2.6");
       return;
     }
+    if (chain.unreachable !== undefined) {
+      this.#finishUnreachable(queue, chain, chain.unreachable);
+      return;
+    }
     if (chain.readableBytes < HEADER_BYTES) {
       this.#finish(queue, chain, BlockStatus.IoError, 0);
       return;
     }
     copyOut(chain, 0, this.#header, HEADER_BYTES);
     const type = this.#headerView.getUint32(0, true);
+    if (!this.#mayUse(queue, type)) {
+      this.#finish(queue, chain, BlockStatus.Unsupported, 0);
+      return;
+    }
     if (type === BlockRequest.Flush) {
       if (this.#flushLater) this.#flushLater(queue, chain);
       else this.#finish(queue, chain, this.#sync(), 0);
@@ -112,6 +127,26 @@ export class BlockServer implements RingServer {
     // The used length counts written bytes from the front: a status behind unwritten data does not.
     const front = written === chain.writableBytes - 1;
     queue.complete(chain.id, front ? written + 1 : written);
+  }
+
+  /** Whether a request of this type is served: the driver acknowledged it, or is tolerated. */
+  #mayUse(queue: DeviceQueue, type: number): boolean {
+    const { features } = this;
+    if (features === undefined) return true;
+    if (type === BlockRequest.Flush)
+      return (features & Flush) !== 0n || queue.tolerates("VIRTIO_BLK_F_FLUSH");
+    if (type === BlockRequest.Discard)
+      return (features & Discard) !== 0n || queue.tolerates("VIRTIO_BLK_F_DISCARD");
+    if (type === BlockRequest.WriteZeroes)
+      return (features & WriteZeroes) !== 0n || queue.tolerates("VIRTIO_BLK_F_WRITE_ZEROES");
+    return true;
+  }
+
+  /** Nothing of the request is carried out. Without a status the driver could take it for served. */
+  #finishUnreachable(queue: DeviceQueue, chain: ChainCursor, why: QueueFault): void {
+    if (canWrite(chain, chain.writableBytes - 1, 1))
+      this.#finish(queue, chain, BlockStatus.IoError, 0);
+    else queue.fail(why.reason, why.section);
   }
 
   #read(chain: ChainCursor, length: number): number {

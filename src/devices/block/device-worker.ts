@@ -5,9 +5,10 @@ import { BlockServer } from "./device-server.ts";
 import { BlockStorage } from "./storage.ts";
 
 export function createRingServer(data: unknown): RingServer {
-  const { fd, size, id, writeThrough, counter, ...options } = data as BlockWorkerData;
+  const { fd, size, id, writeThrough, features, counter, ...options } = data as BlockWorkerData;
   const storage = BlockStorage.borrow(fd, size, options);
   const server = new BlockServer({ storage, id, counter: new Float64Array(counter) });
   server.writeThrough = writeThrough;
+  server.features = features;
   return server;
 }

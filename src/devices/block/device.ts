@@ -31,6 +31,8 @@ export interface BlockWorkerData {
   readonly isNull: boolean;
   readonly id: Uint8Array;
   readonly writeThrough: boolean;
+  /** That the driver acknowledged. */
+  readonly features: bigint | undefined;
   /** Of this queue: one float64, requests that were taken. */
   readonly counter: SharedArrayBuffer;
 }
@@ -113,6 +115,7 @@ export class BlockDevice implements Device {
 
   negotiated(features: bigint): void {
     this.#server.writeThrough = (features & BlockFeature.Flush) === 0n;
+    this.#server.features = features;
   }
 
   process(running: RunningQueue): void {
@@ -131,6 +134,7 @@ export class BlockDevice implements Device {
       isNull,
       id: this.#id,
       writeThrough: this.#server.writeThrough,
+      features: this.#server.features,
       counter: this.#workerCounter(index),
     };
     return { module: WORKER_MODULE, data, release: () => fd.close() };

@@ -1,5 +1,6 @@
 import type { Device, DeviceConfig, RunningQueue } from "../../backend/index.ts";
 import {
+  canWrite,
   type ChainCursor,
   copyIn,
   copyOut,
@@ -71,7 +72,12 @@ export class CryptoDevice implements Device {
       queue.fail("expected a writable status byte in a crypto request, got none", "5.9.7");
       return;
     }
-    const result = this.#run(chain, room);
+    const { unreachable } = chain;
+    if (unreachable !== undefined && !canWrite(chain, room, 1)) {
+      queue.fail(unreachable.reason, unreachable.section);
+      return;
+    }
+    const result = unreachable === undefined ? this.#run(chain, room) : CryptoStatus.Error;
     const data = typeof result === "number" ? undefined : result;
     if (data) copyIn(chain, 0, data, 0, data.length);
     const status = typeof result === "number" ? result : CryptoStatus.Ok;

@@ -1,9 +1,11 @@
 import {
+  canWrite,
   type ChainCursor,
   copyIn,
   copyOut,
   createChainCursor,
   type DeviceQueue,
+  type QueueFault,
 } from "../../virtqueue/index.ts";
 import type { SharedFolder } from "./device-folder.ts";
 import { OPERATIONS } from "./device-operations.ts";
@@ -40,6 +42,8 @@ const MAX_PAGES = 256;
 const MAX_WRITE = 128 << 10;
 /** After this many bytes of file data others on the event loop get their turn. */
 const BYTES_PER_TURN = 4 << 20;
+/** Of a request whose own header is too short. */
+const NO_HEADER = requestHeader.read(viewOf(new Uint8Array(requestHeader.size)), 0, true);
 /** Entries of one BATCH_FORGET, and how many are looked at together. */
 const MAX_FORGETS = 65_536;
 const FORGETS_AT_ONCE = 256;
@@ -97,6 +101,10 @@ export class FuseServer {
   /** Bytes that the device wrote. */
   #serve(queue: DeviceQueue, chain: ChainCursor): number {
     const request = this.#request;
+    if (chain.unreachable !== undefined) {
+      this.#refuseUnreachable(queue, chain, chain.unreachable);
+      return 0;
+    }
     if (!request.take(chain)) {
       queue.fail(
         `expected a FUSE request of at least ${requestHeader.size} readable bytes, got ${chain.readableBytes}`,
@@ -121,6 +129,23 @@ export class FuseServer {
     }
     this.#reply.little = request.little;
     return this.#answer(queue, chain, isWhole ? this.#run(opcode, chain) : -Errno.EINVAL);
+  }
+
+  /** A request with a buffer outside of shared memory: nothing of it is carried out. */
+  #refuseUnreachable(queue: DeviceQueue, chain: ChainCursor, why: QueueFault): void {
+    if (chain.writableBytes === 0) {
+      // Nothing waits for a reply to it.
+      queue.complete(chain.id, 0);
+      return;
+    }
+    if (!canWrite(chain, 0, replyHeader.size)) {
+      queue.fail(why.reason, why.section);
+      return;
+    }
+    // A header that cannot be read has the unique number 0; drivers know the request by its chain.
+    if (!this.#request.take(chain)) this.#request.header = NO_HEADER;
+    this.#reply.little = this.#request.little;
+    this.#answer(queue, chain, -Errno.EIO);
   }
 
   /** @param result bytes behind the header, or `-errno` */

@@ -1,7 +1,16 @@
 import type { DeviceConfig, RunningQueue } from "../../backend/index.ts";
-import { type ChainCursor, copyIn, copyOut, createChainCursor } from "../../virtqueue/index.ts";
+import { virtioFeatureNames } from "../../protocol/index.ts";
+import {
+  canWrite,
+  type ChainCursor,
+  copyIn,
+  copyOut,
+  createChainCursor,
+  type DeviceQueue,
+} from "../../virtqueue/index.ts";
 import { parseMac } from "./build-frame.ts";
 import { ControlAck, ControlClass, MacCommand, NET_CONFIG_BYTES } from "./control.ts";
+import { NetFeature } from "./layout.ts";
 import { ReceiveFilter } from "./receive-filter.ts";
 
 /** Of a command as a whole: two tables of more addresses than a filter keeps. */
@@ -13,6 +22,8 @@ export class DeviceControl {
   readonly filter: ReceiveFilter;
   /** Pairs that the driver takes frames on: the first one alone, until it says otherwise. */
   activePairs = 1;
+  /** What the driver acknowledged; undefined: whatever it uses. */
+  features: bigint | undefined;
   readonly config: DeviceConfig;
   readonly #pairs: number;
   readonly #chain: ChainCursor = createChainCursor();
@@ -33,10 +44,17 @@ export class DeviceControl {
         queue.fail("expected a byte for the answer in a control command, got none", "5.1.6.5");
         return;
       }
+      if (chain.unreachable !== undefined && !canWrite(chain, 0, 1)) {
+        queue.fail(chain.unreachable.reason, chain.unreachable.section);
+        return;
+      }
       const length = Math.min(chain.readableBytes, MAX_COMMAND_BYTES);
       copyOut(chain, 0, this.#command, length);
       const isTaken =
-        chain.readableBytes <= MAX_COMMAND_BYTES && this.#obey(this.#command.subarray(0, length));
+        chain.unreachable === undefined &&
+        chain.readableBytes <= MAX_COMMAND_BYTES &&
+        this.#mayUse(queue, this.#command) &&
+        this.#obey(this.#command.subarray(0, length));
       this.#ack[0] = isTaken ? ControlAck.Ok : ControlAck.Error;
       copyIn(chain, 0, this.#ack, 0, 1);
       queue.complete(chain.id, 1);
@@ -60,6 +78,13 @@ export class DeviceControl {
     if (pairs < 1 || pairs > this.#pairs || !this.filter.load(filter)) return false;
     this.activePairs = pairs;
     return true;
+  }
+
+  /** Whether a command is obeyed: the driver acknowledged its feature, or is tolerated. */
+  #mayUse(queue: DeviceQueue, [cls = 0, name = 0]: Uint8Array): boolean {
+    const needed = featureOf(cls, name);
+    if (this.features === undefined || (needed & ~this.features) === 0n) return true;
+    return queue.tolerates(virtioFeatureNames(needed, "net").join());
   }
 
   #obey(command: Uint8Array): boolean {
@@ -105,4 +130,12 @@ export class DeviceControl {
     bytes.fill(0xff, 10);
     out.set(bytes.subarray(offset, offset + out.length));
   }
+}
+
+/** The feature that a command comes with (VIRTIO 5.1.6.5); 0: none, or no such command. */
+function featureOf(cls: number, name: number): bigint {
+  if (cls === ControlClass.Receive) return name < 2 ? NetFeature.CtrlRx : NetFeature.CtrlRxExtra;
+  if (cls === ControlClass.QueuePairs) return NetFeature.Mq;
+  if (cls !== ControlClass.Mac) return 0n;
+  return name === MacCommand.Address ? NetFeature.CtrlMacAddr : NetFeature.CtrlRx;
 }

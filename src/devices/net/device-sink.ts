@@ -85,6 +85,11 @@ export class NetSinkServer implements RingServer {
   }
 
   #take(queue: DeviceQueue, chain: ChainCursor): void {
+    if (chain.unreachable !== undefined) {
+      this.#count(Counter.WrongSize, 1);
+      queue.complete(chain.id, 0);
+      return;
+    }
     const length = chain.readableBytes - this.headerBytes;
     if (length < 0) return this.#tooShort(queue, length);
     copyOut(chain, 0, this.#header, 2);

@@ -53,7 +53,7 @@ export interface NetTransmitCounters {
   /** Frames that were taken. */
   txFrames: number;
   txBytes: number;
-  /** Packets without a frame, or with one of more than 64 KiB. */
+  /** Packets without a frame, with one of more than 64 KiB, or outside of shared memory. */
   txWrongSize: number;
   /** Packets that rely on offloads (check sum, segmentation), which are never offered. */
   txOffloads: number;
@@ -207,11 +207,12 @@ export class NetDevice implements Device {
     const hasControl = this.#control !== undefined && (features & NetFeature.CtrlVq) !== 0n;
     this.#controlRing = hasControl ? controlRing(this.queueNum, features) : -1;
     this.#isMulti = (features & NetFeature.Mq) !== 0n;
+    if (this.#control !== undefined) this.#control.features = features;
   }
 
   process(running: RunningQueue): void {
-    if (running.index === this.#controlRing) {
-      this.#control?.process(running);
+    if (this.#isControl(running.index)) {
+      this.#serveControl(running);
       return;
     }
     const pair = running.index >>> 1;
@@ -227,16 +228,16 @@ export class NetDevice implements Device {
 
   /** Receive buffers stay with the driver until there is a frame for them. */
   wantsChains(index: number): boolean {
-    return index === this.#controlRing || (index & 1) === 1 || this.waiting(index >>> 1) > 0;
+    return this.#isControl(index) || (index & 1) === 1 || this.waiting(index >>> 1) > 0;
   }
 
   /** Frames that the driver sends while it may not are dropped. */
   discards(index: number): boolean {
-    return index !== this.#controlRing && (index & 1) === 1;
+    return !this.#isControl(index) && (index & 1) === 1;
   }
 
   quiesce(index: number): Promise<void> {
-    if ((index & 1) === 0 && index !== this.#controlRing) this.#receive[index >>> 1]?.quiesce();
+    if ((index & 1) === 0 && !this.#isControl(index)) this.#receive[index >>> 1]?.quiesce();
     return Promise.resolve();
   }
 
@@ -250,9 +251,33 @@ export class NetDevice implements Device {
     this.reset();
   }
 
+  /** The ring behind those of all pairs can be nothing else, whatever the driver acknowledged. */
+  #isControl(index: number): boolean {
+    const isBehind = this.#control !== undefined && index === 2 * this.queueNum;
+    return isBehind || index === this.#controlRing;
+  }
+
+  #serveControl(running: RunningQueue): void {
+    const { index, queue } = running;
+    if (index !== this.#controlRing && queue.hasNext()) {
+      const feature = this.#controlRing < 0 ? "VIRTIO_NET_F_CTRL_VQ" : "VIRTIO_NET_F_MQ";
+      if (!queue.tolerates(feature)) {
+        queue.fail(`a control command without ${feature}`, "5.1.6.5");
+        return;
+      }
+      this.#controlRing = index;
+    }
+    this.#control?.process(running);
+  }
+
   #transmit({ queue }: RunningQueue, chain: ChainCursor, pair: number): void {
     const { headerBytes } = this.#form;
     const counters = this.#counters;
+    if (chain.unreachable !== undefined) {
+      counters.txWrongSize += 1;
+      queue.complete(chain.id, 0);
+      return;
+    }
     if (chain.readableBytes < headerBytes) {
       queue.fail(
         `expected a packet with a header of ${counted(headerBytes, "byte")}, got ${counted(chain.readableBytes, "byte")}`,

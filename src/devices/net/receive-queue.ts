@@ -122,6 +122,7 @@ export class ReceiveQueue {
     { headerBytes, mergeable }: PacketForm,
   ): "delivered" | "later" | "dropped" {
     const needed = headerBytes + frame.length;
+    let unreachable = 0;
     while (this.#heldRoom < needed) {
       // Without mergeable buffers one chain has to do; with them, as many as a ring holds.
       if (this.#held >= (mergeable ? queue.size : 1)) {
@@ -132,6 +133,13 @@ export class ReceiveQueue {
       }
       const chain = this.#held === 0 ? this.#first : this.#further;
       if (!queue.next(chain)) return "later";
+      if (chain.unreachable !== undefined) {
+        // Given back unused. The driver may make more of them available all the time.
+        queue.complete(chain.id, 0);
+        unreachable += 1;
+        if (unreachable === queue.size) return "later";
+        continue;
+      }
       if (chain.writableBytes < headerBytes) {
         queue.fail(
           `expected a receive buffer of at least ${counted(headerBytes, "byte")}, got ${chain.writableBytes}`,

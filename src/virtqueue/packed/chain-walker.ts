@@ -3,9 +3,9 @@ import { type AddressSpace, Resolved, type SpanList } from "../../memory/index.t
 import {
   appendBuffer,
   appendPiece,
+  appendUnreachable,
   fault,
   MISSING,
-  outside,
   PACKED_CHAIN_RULES,
   resetChain,
   takeSingle,
@@ -14,7 +14,7 @@ import { Descriptor, DescriptorFlag } from "../descriptor.ts";
 import { IndirectTable } from "../indirect-table.ts";
 import type { PackedInflight } from "../inflight/packed-inflight.ts";
 import type { RawPackedRing } from "../raw-ring.ts";
-import type { ChainCursor, QueueFault } from "../types.ts";
+import type { ChainCursor, DriverReports, QueueFault } from "../types.ts";
 
 const { Write, Next, Indirect } = DescriptorFlag;
 
@@ -29,6 +29,7 @@ export class PackedChainWalker {
   readonly #ring: RawPackedRing;
   readonly #memory: AddressSpace;
   readonly #indirect: boolean;
+  readonly #reports: DriverReports | undefined;
   readonly #inflight: PackedInflight | undefined;
   readonly #descriptor = new Descriptor();
   readonly #table: IndirectTable;
@@ -39,7 +40,9 @@ export class PackedChainWalker {
     memory: AddressSpace,
     indirect: boolean,
     inflight: PackedInflight | undefined,
+    reports: DriverReports | undefined,
   ) {
+    this.#reports = reports;
     this.#ring = ring;
     this.#memory = memory;
     this.#indirect = indirect;
@@ -131,15 +134,18 @@ export class PackedChainWalker {
   #appendTable(chain: ChainCursor): QueueFault | undefined {
     const descriptor = this.#descriptor;
     const table = this.#table;
-    if (!this.#indirect) {
+    if (!this.#indirect && this.#reports?.tolerates("VIRTIO_RING_F_INDIRECT_DESC") !== true) {
       return fault("2.8.19", "got an indirect descriptor without VIRTIO_RING_F_INDIRECT_DESC");
     }
     if (descriptor.length === 0 || descriptor.length % 16 !== 0) {
       return fault("2.8.7", `expected an indirect table of n * 16 bytes, got ${descriptor.length}`);
     }
-    const opened = table.open(descriptor);
+    const opened = table.open(descriptor, "2.8.7");
     if (opened === Resolved.Miss) return MISSING;
-    if (opened !== Resolved.Ok) return outside("an indirect table", descriptor, "2.8.7");
+    if (table.outside !== undefined) {
+      appendUnreachable(chain, table.outside);
+      return undefined;
+    }
     const limit = Math.max(this.#ring.size, MAX_CHAIN);
     if (table.size > limit) {
       return fault(

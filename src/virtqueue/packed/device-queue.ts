@@ -10,6 +10,7 @@ import type {
   ChainCursor,
   DeviceQueue,
   DeviceQueueOptions,
+  DriverReports,
   QueueFault,
   VringState,
 } from "../types.ts";
@@ -36,6 +37,7 @@ export class PackedDeviceQueue implements DeviceQueue {
   parked = false;
   broken: QueueFault | undefined;
   readonly #space: AddressSpace;
+  readonly #reports: DriverReports | undefined;
   readonly #eventIdx: boolean;
   readonly #log: RingLog;
   /** Guest addresses of the descriptor ring and of the device event area. */
@@ -83,8 +85,9 @@ export class PackedDeviceQueue implements DeviceQueue {
   #doneCount = 0;
 
   /** @throws {QueueError} size or memory do not make a packed ring; see `PackedInflight` */
-  constructor({ size, memory, space, features, base, inflight, log }: DeviceQueueOptions) {
+  constructor({ size, memory, space, features, base, inflight, log, reports }: DeviceQueueOptions) {
     this.size = size;
+    this.#reports = reports;
     this.raw = packedRing(size, memory);
     this.#log = log ?? NO_RING_LOG;
     this.#descriptorsAt = memory.descriptors.window.guestStart + memory.descriptors.offset;
@@ -104,7 +107,13 @@ export class PackedDeviceQueue implements DeviceQueue {
       }
     }
     this.#look = new RingLook(this.raw);
-    this.#walker = new PackedChainWalker(this.raw, space, features.indirect, this.#inflight);
+    this.#walker = new PackedChainWalker(
+      this.raw,
+      space,
+      features.indirect,
+      this.#inflight,
+      reports,
+    );
     this.#bufferIds = new Uint16Array(size);
     this.#counts = new Uint16Array(size);
     this.#entries = new Uint16Array(size);
@@ -216,7 +225,12 @@ export class PackedDeviceQueue implements DeviceQueue {
     const flags = Atomics.load(this.raw.driverEvent, 1) & 3;
     const before = this.#decided;
     this.#decided = this.#used.index;
-    if (flags !== EventFlag.Descriptor || !this.#eventIdx) return flags !== EventFlag.Disable;
+    if (flags !== EventFlag.Descriptor) return flags !== EventFlag.Disable;
+    if (!this.#eventIdx) {
+      if (this.#reports?.tolerates("VIRTIO_RING_F_EVENT_IDX") === false)
+        this.fail("a driver event area with flags 2 without VIRTIO_RING_F_EVENT_IDX", "2.8.10");
+      return true;
+    }
     const event = Atomics.load(this.raw.driverEvent, 0);
     return before === undefined || packedNeedsEvent(event, this.#used, before, this.size);
   }
@@ -239,6 +253,10 @@ export class PackedDeviceQueue implements DeviceQueue {
 
   state(): VringState {
     return { size: this.size, base: ((this.#used.half << 16) | this.#next.half) >>> 0 };
+  }
+
+  tolerates(feature: string): boolean {
+    return this.#reports?.tolerates(feature) === true;
   }
 
   fail(reason: string, section: string): void {
@@ -285,6 +303,7 @@ export class PackedDeviceQueue implements DeviceQueue {
     this.#entries[slot] = entry;
     chain.id = slot;
     this.inFlight += 1;
+    if (chain.unreachable !== undefined) this.#reports?.unreachable(chain.unreachable);
   }
 
   #write(slot: number, written: number, maySkip: boolean): void {

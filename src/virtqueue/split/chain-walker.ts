@@ -3,9 +3,9 @@ import { type AddressSpace, Resolved, type SpanList } from "../../memory/index.t
 import {
   appendBuffer,
   appendPiece,
+  appendUnreachable,
   fault,
   MISSING,
-  outside,
   resetChain,
   SPLIT_CHAIN_RULES,
   takeSingle,
@@ -13,7 +13,7 @@ import {
 import { Descriptor, DescriptorFlag } from "../descriptor.ts";
 import { IndirectTable } from "../indirect-table.ts";
 import type { RawSplitRing } from "../raw-ring.ts";
-import type { ChainCursor, QueueFault } from "../types.ts";
+import type { ChainCursor, DriverReports, QueueFault } from "../types.ts";
 
 /**
  * A chain longer than the queue breaks VIRTIO 2.7.5.3.1, yet drivers that put more segments into an
@@ -27,11 +27,18 @@ export class ChainWalker {
   readonly #ring: RawSplitRing;
   readonly #memory: AddressSpace;
   readonly #indirect: boolean;
+  readonly #reports: DriverReports | undefined;
   readonly #limit: number;
   readonly #descriptor = new Descriptor();
   readonly #table: IndirectTable;
 
-  constructor(ring: RawSplitRing, memory: AddressSpace, indirect: boolean) {
+  constructor(
+    ring: RawSplitRing,
+    memory: AddressSpace,
+    indirect: boolean,
+    reports: DriverReports | undefined,
+  ) {
+    this.#reports = reports;
     this.#ring = ring;
     this.#memory = memory;
     this.#indirect = indirect;
@@ -85,6 +92,10 @@ export class ChainWalker {
       const { third: flags, fourth: next } = descriptor;
       if ((flags & DescriptorFlag.Indirect) !== 0) {
         const wrong = this.#openTable(indirect);
+        if (wrong === this.#table.outside && wrong !== undefined) {
+          appendUnreachable(chain, wrong);
+          return undefined;
+        }
         if (wrong !== undefined) return wrong;
         indirect = true;
         tableSize = this.#table.size;
@@ -106,7 +117,7 @@ export class ChainWalker {
 
   #openTable(nested: boolean): QueueFault | undefined {
     const descriptor = this.#descriptor;
-    if (!this.#indirect) {
+    if (!this.#indirect && this.#reports?.tolerates("VIRTIO_RING_F_INDIRECT_DESC") !== true) {
       return fault("2.7.5.3.1", "got an indirect descriptor without VIRTIO_RING_F_INDIRECT_DESC");
     }
     if (nested) return fault("2.7.5.3.1", "got an indirect descriptor inside an indirect table");
@@ -119,8 +130,8 @@ export class ChainWalker {
         `expected an indirect table of n * 16 bytes, got ${descriptor.length}`,
       );
     }
-    const opened = this.#table.open(descriptor);
+    const opened = this.#table.open(descriptor, "2.7.5.3");
     if (opened === Resolved.Ok) return undefined;
-    return opened === Resolved.Miss ? MISSING : outside("an indirect table", descriptor, "2.7.5.3");
+    return opened === Resolved.Miss ? MISSING : this.#table.outside;
   }
 }

@@ -9,6 +9,7 @@ import type {
   ChainCursor,
   DeviceQueue,
   DeviceQueueOptions,
+  DriverReports,
   QueueFault,
   VringState,
 } from "../types.ts";
@@ -31,6 +32,7 @@ export class SplitDeviceQueue implements DeviceQueue {
   parked = false;
   broken: QueueFault | undefined;
   readonly #space: AddressSpace;
+  readonly #reports: DriverReports | undefined;
   readonly #walker: ChainWalker;
   readonly #eventIdx: boolean;
   readonly #log: UsedLog;
@@ -56,13 +58,14 @@ export class SplitDeviceQueue implements DeviceQueue {
   #decided: number | undefined;
 
   /** @throws {QueueError} size or memory do not make a split ring; see `SplitInflight` */
-  constructor({ size, memory, space, features, base, inflight, log }: DeviceQueueOptions) {
+  constructor({ size, memory, space, features, base, inflight, log, reports }: DeviceQueueOptions) {
     this.size = size;
+    this.#reports = reports;
     this.raw = splitRing(size, memory);
     this.#log = new UsedLog(log, this.raw, memory);
     this.#mask = size - 1;
     this.#space = space;
-    this.#walker = new ChainWalker(this.raw, space, features.indirect);
+    this.#walker = new ChainWalker(this.raw, space, features.indirect, reports);
     this.#eventIdx = features.eventIdx;
     // The used index continues from memory: it is the only record of what was already completed.
     this.#used = Atomics.load(this.raw.used16, 1);
@@ -196,6 +199,10 @@ export class SplitDeviceQueue implements DeviceQueue {
     return { size: this.size, base: this.#next };
   }
 
+  tolerates(feature: string): boolean {
+    return this.#reports?.tolerates(feature) === true;
+  }
+
   fail(reason: string, section: string): void {
     // Memory that the peer took away reads as zeroes; what that looks like is not the cause.
     if (!this.#memoryGone()) this.broken ??= { reason, section };
@@ -233,6 +240,7 @@ export class SplitDeviceQueue implements DeviceQueue {
       this.#heads[chain.id] = head;
     }
     this.inFlight += 1;
+    if (chain.unreachable !== undefined) this.#reports?.unreachable(chain.unreachable);
   }
 
   #walk(head: number, chain: ChainCursor): boolean {

@@ -104,7 +104,8 @@ export const split: Readonly<Record<string, Mutant>> = {
     (queue, world) => ({
       next(cursor) {
         const more = queue.next(cursor);
-        if (queue.broken?.reason.includes("without VIRTIO_RING_F_INDIRECT")) world.crash("SIGSEGV");
+        const flags = splitOf(queue).descriptors16[8 * cursor.id + 6] ?? 0;
+        if (more && (flags & Indirect) !== 0) world.crash("SIGSEGV");
         return more;
       },
     }),
