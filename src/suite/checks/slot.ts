@@ -41,13 +41,12 @@ async function isGone(t: CheckContext, { ring, memory, session }: Up): Promise<v
   first.used = Number(first.description.size);
   const { readable, writable } = t.kit.request(memory);
   const before = second.window.bytes.slice();
-  const token = ring.push(readable, writable);
-  const done = await ring.completion(t.times.callMs / 10);
+  ring.push(readable, writable);
+  // A completion says nothing: of a frame that cannot be read it means that it was dropped.
+  await ring.completion(t.times.callMs / 10);
   if (!session.closed) await t.survive(session);
   const touched = Buffer.compare(before, second.window.bytes) !== 0;
-  const served = done?.token === token && writable.length === 0;
   t.expect("a write to the removed region", touched, false);
-  if (served) t.warn("the removed region was read", "no completion, or an error", "a completion");
 }
 
 /** One more or one fewer descriptor than a region has. */
