@@ -15,6 +15,7 @@ export {
 } from "./offered-features.ts";
 export * from "./server.ts";
 export * from "./session.ts";
+export type { BackendHooks, SessionOptions } from "./session-options.ts";
 export type { SessionHistory } from "./session-history.ts";
 export type { Vring } from "./vring.ts";
 export type { RingOptions } from "./vring-context.ts";

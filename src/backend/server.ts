@@ -3,7 +3,8 @@ import { Deferred, delay, onAbort, UsageError, VhostUserError } from "../base/in
 import { isListeningSocket, type OwnedFd, type SocketAccess, UnixSocket } from "../os/index.ts";
 import { connectSocket, SocketServer } from "../transport/index.ts";
 import type { Device } from "./device.ts";
-import { BackendSession, type SessionOptions } from "./session.ts";
+import { BackendSession } from "./session.ts";
+import type { SessionOptions } from "./session-options.ts";
 
 export interface BackendOptions extends Omit<SessionOptions, "device"> {
   /** Makes the device of a new session. */

@@ -3,13 +3,8 @@ import { type InflightRegion, RegionTable, SHARE_HINT } from "../memory/index.ts
 import type { UnixSocket } from "../os/index.ts";
 import { ProtocolFeature, VirtioFeature } from "../protocol/index.ts";
 import { Answerer, Negotiation, type RequestHandler, type Strictness } from "../session/index.ts";
-import {
-  type Channel,
-  type CloseReason,
-  type FrameObserver,
-  UnixChannel,
-} from "../transport/index.ts";
-import { countInflight, type DeviceQueue, type QueueFault } from "../virtqueue/index.ts";
+import { type Channel, type CloseReason, UnixChannel } from "../transport/index.ts";
+import { countInflight, type QueueFault } from "../virtqueue/index.ts";
 import { BackendRequests } from "./backend-requests.ts";
 import type { Device } from "./device.ts";
 import { answers } from "./handlers/index.ts";
@@ -24,56 +19,10 @@ import {
 } from "./offered-features.ts";
 import { Postcopy } from "./postcopy.ts";
 import { SessionHistory } from "./session-history.ts";
+import type { SessionOptions } from "./session-options.ts";
 import { isUnshared } from "./unshared-memory.ts";
 import { Vring } from "./vring.ts";
-import type { RingOptions } from "./vring-context.ts";
 import type { VringSetup } from "./vring-setup.ts";
-
-/** Places to look at or change what passes, for tests and observers; each is optional. */
-export interface BackendHooks {
-  /** Sees each message. */
-  readonly observe?: FrameObserver | undefined;
-  readonly channel?: ((channel: Channel) => Channel) | undefined;
-  readonly handler?: ((request: number, handler: RequestHandler) => RequestHandler) | undefined;
-  readonly queue?: ((queue: DeviceQueue) => DeviceQueue) | undefined;
-}
-
-export interface SessionOptions extends BackendHooks {
-  readonly device: Device;
-  /** Features not to offer although they are implemented. */
-  readonly without?: { readonly virtio?: bigint; readonly protocol?: bigint } | undefined;
-  /** Of {@link BACKEND_OPTIONAL_FEATURES}: to be offered as well. */
-  readonly optional?: bigint | undefined;
-  /**
-   * Offers VIRTIO_F_ACCESS_PLATFORM: a front-end that acknowledges it has an IOMMU, answers IOTLB
-   * misses, and its rings stay on the event loop. Default false, as there are drivers that
-   * acknowledge it whether or not their front-end has one.
-   */
-  readonly iommu?: boolean | undefined;
-  /**
-   * Offers VIRTIO_F_RING_RESET. Default false: QEMU (7.2 to today) hands it on to its guest, and
-   * does not tell a vhost-user back-end of the reset.
-   */
-  readonly ringReset?: boolean | undefined;
-  /**
-   * Where and when rings are served. With a hook for queues they stay on the event loop, as a hook
-   * cannot go elsewhere.
-   */
-  readonly rings?: RingOptions | undefined;
-  /** How requests are judged. Default lenient. */
-  readonly strictness?: Strictness | undefined;
-  /**
-   * The front-end handed over what a back-end before had in work (SET_INFLIGHT_FD): so many requests
-   * are served again.
-   */
-  readonly onReplay?: ((requests: number) => void) | undefined;
-  /**
-   * Something was refused, or a ring broke.
-   *
-   * @param ends the session ends with it, and the same error is the reason
-   */
-  readonly onProblem?: ((problem: Error, ends: boolean) => void) | undefined;
-}
 
 /** A back-end's side of one connection: state, memory, rings, and the device behind them. */
 export class BackendSession {
