@@ -8,6 +8,7 @@ const MINOR = 31;
 const IN_HEADER_BYTES = 40;
 const INIT_IN_BYTES = 16;
 const OUT_HEADER_BYTES = 16;
+const OUT_ERROR_OFFSET = 4;
 const INIT_OUT_BYTES = 64;
 
 let unique = 1n;
@@ -32,12 +33,17 @@ export const fsKit: DeviceKit = {
     return {
       readable: [memory.holding(bytes)],
       writable: [header, reply],
+      failed: () => {
+        const out = new DataView(header.view.window.bytes.buffer, header.view.offset);
+        return out.getInt32(OUT_ERROR_OFFSET, true) !== 0;
+      },
       wrong: (written) => {
         const out = new DataView(header.view.window.bytes.buffer, header.view.offset);
         if (out.getBigUint64(8, true) !== mine) return "another request's answer";
         const length = out.getUint32(0, true);
         if (length !== written)
           return `length ${length} in the answer, ${counted(written, "byte")} written`;
+        // A second INIT may be answered with an error: see `failed`.
         return length >= OUT_HEADER_BYTES ? undefined : `an answer of ${counted(length, "byte")}`;
       },
     };

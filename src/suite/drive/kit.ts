@@ -8,6 +8,8 @@ export interface ProbeRequest {
   readonly writable: readonly GuestBuffer[];
   /** What is wrong with the answer, if anything. @param written by the used ring, which may be wrong */
   readonly wrong: (written: number) => string | undefined;
+  /** Whether the device answered with an error; left out where `wrong` says so, or nothing can. */
+  readonly failed?: () => boolean;
 }
 
 /** Something that a device keeps, so that it can be seen whether a request had an effect. */

@@ -70,7 +70,9 @@ export class InProcessFrontend implements FrontendTarget {
     let client: Client | undefined;
     const queues: ClientQueue[] = [];
     const work = async (): Promise<void> => {
-      client = await Client.connect(relay?.path ?? socketPath, { ...OPTIONS, reconnect: {} });
+      // A mutant that breaks its handshake would repeat it until the deadline.
+      const reconnect = { firstDeadlineMs: this.#mutant ? 1000 : 5000 };
+      client = await Client.connect(relay?.path ?? socketPath, { ...OPTIONS, reconnect });
       const make = client.createQueue.bind(client);
       client.createQueue = (options) => {
         const queue = make(options);
