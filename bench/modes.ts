@@ -17,9 +17,9 @@ import {
   BlockQueue,
   type BlockQueueHandler,
   BlockRequest,
-} from "../src/devices/block/index.ts";
-import { Client } from "../src/frontend/index.ts";
-import { RING_MODES } from "../src/runtime/index.ts";
+} from "../src/endpoints/devices/block/index.ts";
+import { Client } from "../src/endpoints/frontend/index.ts";
+import { RING_MODES } from "../src/core/runtime/index.ts";
 
 const ROUNDS = 7;
 const READS = Number(process.argv[2] ?? 5000);

@@ -6,14 +6,14 @@
  *
  *     node dist/bench/regions.js [requests per round]
  */
-import { GuestMemory, Iotlb, Region, RegionTable } from "../src/memory/index.ts";
+import { GuestMemory, Iotlb, Region, RegionTable } from "../src/core/memory/index.ts";
 import {
   createChainCursor,
   createDeviceQueue,
   createDriverQueue,
   ringFormat,
   SegmentList,
-} from "../src/virtqueue/index.ts";
+} from "../src/core/virtqueue/index.ts";
 
 const REGION_COUNTS = [1, 2, 8, 64, 253, 509];
 const REQUESTS = Number(process.argv[2] ?? 200_000);

@@ -11,14 +11,14 @@
  *
  * The semi-space is that large so that nothing is collected meanwhile.
  */
-import { GuestMemory, InflightRegion, Region, RegionTable } from "../src/memory/index.ts";
+import { GuestMemory, InflightRegion, Region, RegionTable } from "../src/core/memory/index.ts";
 import {
   createChainCursor,
   createDeviceQueue,
   createDriverQueue,
   ringFormat,
   SegmentList,
-} from "../src/virtqueue/index.ts";
+} from "../src/core/virtqueue/index.ts";
 
 const SIZE = 256;
 const DEPTH = 64;

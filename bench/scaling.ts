@@ -9,9 +9,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { BLOCK_DRIVER_FEATURES, BlockDriver } from "../src/devices/block/index.ts";
-import { Client } from "../src/frontend/index.ts";
-import { startBuiltIn } from "../src/peers/index.ts";
+import { BLOCK_DRIVER_FEATURES, BlockDriver } from "../src/endpoints/devices/block/index.ts";
+import { Client } from "../src/endpoints/frontend/index.ts";
+import { startBuiltIn } from "../src/lab/programs/index.ts";
 
 const REQUESTS = Number(process.argv[2] ?? 20_000);
 const BYTES = 512;

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 const file = (path) => new URL(`../${path}`, import.meta.url);
 
 function explain(error) {
-  if (existsSync(file("dist/src/cli/main.js"))) {
+  if (existsSync(file("dist/src/app/cli/main.js"))) {
     return `vhost-user: a file of the package or of a dependency is missing; install it again: ${error.message}`;
   }
   return existsSync(file("tsconfig.json"))
@@ -13,7 +13,7 @@ function explain(error) {
 }
 
 export async function run(args) {
-  const { main } = await import("../dist/src/cli/main.js").catch((error) => {
+  const { main } = await import("../dist/src/app/cli/main.js").catch((error) => {
     if (error?.code !== "ERR_MODULE_NOT_FOUND") throw error;
     process.stderr.write(`${explain(error)}\n`);
     process.exit(4);

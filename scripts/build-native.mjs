@@ -51,7 +51,7 @@ function say(text) {
   process.stderr.write(`${text}\n`);
 }
 
-/** The libc of the running Node; src/os/addon.ts looks for it in the same way. */
+/** The libc of the running Node; src/core/os/addon.ts looks for it in the same way. */
 function libc() {
   return readFileSync("/proc/self/maps", "utf8").includes("/ld-musl-") ? "musl" : "glibc";
 }

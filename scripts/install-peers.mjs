@@ -23,7 +23,7 @@ const programs = [
 /** Debian packages that are missing; needs the build, which knows where programs stand. */
 export async function missingPackages() {
   const { findGuestKernel, findProgram, knownPrograms } =
-    await import("../dist/src/peers/index.js");
+    await import("../dist/src/lab/programs/index.js");
   const missing = programs
     .filter((name) => findProgram(name) === undefined)
     .map((name) => packageOf(name, knownPrograms[name].debianPackage));

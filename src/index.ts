@@ -7,29 +7,29 @@
  *
  * Messages and their table are under `vhost-user/protocol`, rings under `vhost-user/virtqueue`.
  */
-export * from "./base/errors.ts";
-export type { WaitOptions } from "./base/abort.ts";
-export * from "./backend/index.ts";
-export * from "./devices/block/index.ts";
-export * from "./devices/fs/index.ts";
-export * from "./devices/crypto/index.ts";
-export * from "./devices/net/index.ts";
-export * from "./frontend/index.ts";
-export * from "./load/index.ts";
+export * from "./core/base/errors.ts";
+export type { WaitOptions } from "./core/base/abort.ts";
+export * from "./endpoints/backend/index.ts";
+export * from "./endpoints/devices/block/index.ts";
+export * from "./endpoints/devices/fs/index.ts";
+export * from "./endpoints/devices/crypto/index.ts";
+export * from "./endpoints/devices/net/index.ts";
+export * from "./endpoints/frontend/index.ts";
+export * from "./lab/workloads/index.ts";
 export {
   GuestMemory,
   type GuestBuffer,
   type GuestMemoryOptions,
   type Region,
-} from "./memory/index.ts";
-export * from "./mutants/index.ts";
-export * from "./probe/index.ts";
+} from "./core/memory/index.ts";
+export * from "./lab/faults/index.ts";
+export * from "./lab/probe/index.ts";
 export type {
   Completion,
   RingMode,
   RingServer,
   RingServerModule,
   WorkerPart,
-} from "./runtime/index.ts";
-export type { Strictness } from "./session/index.ts";
-export type { CloseReason, Frame, FrameObserver } from "./transport/index.ts";
+} from "./core/runtime/index.ts";
+export type { Strictness } from "./core/session/index.ts";
+export type { CloseReason, Frame, FrameObserver } from "./core/transport/index.ts";

@@ -7,8 +7,8 @@ import {
   protocolFeatures,
   requestSpec,
   VirtioFeature,
-} from "../../src/protocol/index.ts";
-import type { FrameObserver } from "../../src/transport/index.ts";
+} from "../../src/core/protocol/index.ts";
+import type { FrameObserver } from "../../src/core/transport/index.ts";
 import { type Conversation, conversationsPath } from "./conversations.ts";
 
 /**

@@ -9,7 +9,7 @@ import {
   protocolFeatureNames,
   VirtioFeature,
   virtioFeatureNames,
-} from "../../src/protocol/index.ts";
+} from "../../src/core/protocol/index.ts";
 import { packageRoot } from "../support/package-root.ts";
 import { conversations, recordedBy } from "./conversations.ts";
 import { hostileGroups, type Place } from "./hostile-groups.ts";

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { findProgram } from "../../src/peers/index.ts";
-import type { BenchReport } from "../../src/report/index.ts";
+import { findProgram } from "../../src/lab/programs/index.ts";
+import type { BenchReport } from "../../src/lab/results/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { Workspace } from "./support/index.ts";
 

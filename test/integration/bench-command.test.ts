@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
-import { BackendServer } from "../../src/backend/index.ts";
-import { BlockDevice, BlockStorage } from "../../src/devices/block/index.ts";
-import type { BenchReport } from "../../src/report/index.ts";
+import { BackendServer } from "../../src/endpoints/backend/index.ts";
+import { BlockDevice, BlockStorage } from "../../src/endpoints/devices/block/index.ts";
+import type { BenchReport } from "../../src/lab/results/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { Workspace } from "./support/index.ts";
 

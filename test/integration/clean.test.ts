@@ -12,7 +12,13 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
-import { clean, currentOwner, identifySelf, Ledger, ownPath } from "../../src/peers/index.ts";
+import {
+  clean,
+  currentOwner,
+  identifySelf,
+  Ledger,
+  ownPath,
+} from "../../src/lab/programs/index.ts";
 import { needsRoot } from "../peers/support/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { packageRoot } from "../support/package-root.ts";

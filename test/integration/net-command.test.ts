@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { type TestContext, test } from "node:test";
-import { readPcap, testFrame } from "../../src/devices/net/index.ts";
-import { waitUntilListening } from "../../src/peers/index.ts";
+import { readPcap, testFrame } from "../../src/endpoints/devices/net/index.ts";
+import { waitUntilListening } from "../../src/lab/programs/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { Workspace } from "./support/index.ts";
 

@@ -12,8 +12,8 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
-import { EnvironmentError } from "../../src/base/index.ts";
-import { resolveProgram } from "../../src/peers/index.ts";
+import { EnvironmentError } from "../../src/core/base/index.ts";
+import { resolveProgram } from "../../src/lab/programs/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { packageRoot } from "../support/package-root.ts";
 import { type Result, type Running, type RunOptions, Workspace } from "./support/index.ts";

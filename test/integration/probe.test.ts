@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BACKEND_PROTOCOL_FEATURES, BACKEND_RING_FEATURES } from "../../src/backend/index.ts";
+import {
+  BACKEND_PROTOCOL_FEATURES,
+  BACKEND_RING_FEATURES,
+} from "../../src/endpoints/backend/index.ts";
 import {
   ProtocolFeature,
   protocolFeatureNames,
   virtioFeatureNames,
-} from "../../src/protocol/index.ts";
+} from "../../src/core/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { Workspace } from "./support/index.ts";
 

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
-import { textWidth } from "../../src/cli/text-width.ts";
-import { resolveProgram } from "../../src/peers/index.ts";
+import { textWidth } from "../../src/app/cli/text-width.ts";
+import { resolveProgram } from "../../src/lab/programs/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { commandPath, Workspace } from "./support/index.ts";
 import { needsPty, PtyRun, shellLine } from "./support/pty.ts";

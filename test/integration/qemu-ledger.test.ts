@@ -14,9 +14,9 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { EnvironmentError } from "../../src/base/index.ts";
-import { ledgerFolder } from "../../src/peers/ledger/ledger-folder.ts";
-import { lockLedger, tryLockLedger } from "../../src/peers/ledger/ledger-lock.ts";
+import { EnvironmentError } from "../../src/core/base/index.ts";
+import { ledgerFolder } from "../../src/lab/programs/ledger/ledger-folder.ts";
+import { lockLedger, tryLockLedger } from "../../src/lab/programs/ledger/ledger-lock.ts";
 import {
   identifyProcess,
   identifySelf,
@@ -25,7 +25,7 @@ import {
   type LedgerRecord,
   ownPath,
   removeOwnedPath,
-} from "../../src/peers/index.ts";
+} from "../../src/lab/programs/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { needsRoot, temporaryDirectory } from "../peers/support/index.ts";
 import { until } from "./support/servers.ts";

@@ -19,8 +19,8 @@ import { guardLeaks } from "../support/leak-guard.ts";
 import { needsNamespaces, unsharing } from "../support/namespaces.ts";
 import { needsRoot } from "../peers/support/index.ts";
 import { needsNobody, nobody } from "./support/index.ts";
-import { serverDefaults } from "../../src/peers/index.ts";
-import { serverId } from "../../src/peers/server/server-options.ts";
+import { serverDefaults } from "../../src/lab/programs/index.ts";
+import { serverId } from "../../src/lab/programs/server/server-options.ts";
 import { runs, ServerSpace, until } from "./support/servers.ts";
 
 guardLeaks();

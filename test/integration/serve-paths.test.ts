@@ -13,7 +13,7 @@ import {
   truncateSync,
 } from "node:fs";
 import { test } from "node:test";
-import { UnixListener } from "../../src/os/index.ts";
+import { UnixListener } from "../../src/core/os/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { needsNobody, nobody, type Result, Workspace } from "./support/index.ts";
 

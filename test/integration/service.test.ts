@@ -9,8 +9,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { test } from "node:test";
-import { Client } from "../../src/frontend/index.ts";
-import { UnixListener, UnixSocket } from "../../src/os/index.ts";
+import { Client } from "../../src/endpoints/frontend/index.ts";
+import { UnixListener, UnixSocket } from "../../src/core/os/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { notifications, type Running, Workspace } from "./support/index.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { test } from "node:test";
-import { findMismatch } from "../../src/load/pattern.ts";
+import { findMismatch } from "../../src/lab/workloads/pattern.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { busyListener, rawListener, type Running, Workspace } from "./support/index.ts";
 

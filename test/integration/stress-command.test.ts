@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { findProgram } from "../../src/peers/index.ts";
+import { findProgram } from "../../src/lab/programs/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { Workspace } from "./support/index.ts";
 

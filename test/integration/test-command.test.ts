@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { test } from "node:test";
-import { CONNECTION_PHASES } from "../../src/load/index.ts";
-import type { Report } from "../../src/report/index.ts";
+import { CONNECTION_PHASES } from "../../src/lab/workloads/index.ts";
+import type { Report } from "../../src/lab/results/index.ts";
 import { parseJunit } from "../support/junit.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { Workspace } from "./support/index.ts";

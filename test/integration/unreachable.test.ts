@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
-import { UnixListener } from "../../src/os/index.ts";
+import { UnixListener } from "../../src/core/os/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import {
   busyListener,

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { BackendServer } from "../../src/backend/index.ts";
-import { BlockDevice, BlockStorage } from "../../src/devices/block/index.ts";
-import { findMismatch } from "../../src/load/pattern.ts";
+import { BackendServer } from "../../src/endpoints/backend/index.ts";
+import { BlockDevice, BlockStorage } from "../../src/endpoints/devices/block/index.ts";
+import { findMismatch } from "../../src/lab/workloads/pattern.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { type Result, Workspace } from "./support/index.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FrontendRequest, ProtocolFeature } from "../../src/protocol/index.ts";
+import { FrontendRequest, ProtocolFeature } from "../../src/core/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { RawFrontend } from "./support/raw-frontend.ts";
 import { serveDisk } from "./support/session.ts";

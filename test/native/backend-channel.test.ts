@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
 import { readSync, writeSync } from "node:fs";
 import { test, type TestContext } from "node:test";
-import type { BackendSession, Device, DeviceSession } from "../../src/backend/index.ts";
-import { NegotiationError, RemoteError, StateError, UsageError } from "../../src/base/index.ts";
-import { BlockDevice, BlockDriver, BlockStorage } from "../../src/devices/block/index.ts";
-import { BlockRequest, BlockStatus } from "../../src/devices/block/layout.ts";
+import type { BackendSession, Device, DeviceSession } from "../../src/endpoints/backend/index.ts";
+import {
+  NegotiationError,
+  RemoteError,
+  StateError,
+  UsageError,
+} from "../../src/core/base/index.ts";
+import { BlockDevice, BlockDriver, BlockStorage } from "../../src/endpoints/devices/block/index.ts";
+import { BlockRequest, BlockStatus } from "../../src/endpoints/devices/block/layout.ts";
 import {
   type Client,
   type ClientOptions,
@@ -14,8 +19,8 @@ import {
   type ObjectExporter,
   SharedMemoryRegions,
   SharedObjects,
-} from "../../src/frontend/index.ts";
-import { SharedMemory } from "../../src/os/index.ts";
+} from "../../src/endpoints/frontend/index.ts";
+import { SharedMemory } from "../../src/core/os/index.ts";
 import {
   BackendRequest,
   FrontendRequest,
@@ -23,9 +28,9 @@ import {
   MMapFlag,
   parseUuid,
   ProtocolFeature,
-} from "../../src/protocol/index.ts";
-import type { FrameObserver } from "../../src/transport/index.ts";
-import { type RawSplitRing, SegmentList } from "../../src/virtqueue/index.ts";
+} from "../../src/core/protocol/index.ts";
+import type { FrameObserver } from "../../src/core/transport/index.ts";
+import { type RawSplitRing, SegmentList } from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import {
   connectDisk,

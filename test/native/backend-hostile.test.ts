@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { closeSync, openSync } from "node:fs";
 import { describe, type TestContext, test } from "node:test";
 import fc from "fast-check";
-import { EventFd, OwnedFd, SharedMemory, UnixSocket } from "../../src/os/index.ts";
+import { EventFd, OwnedFd, SharedMemory, UnixSocket } from "../../src/core/os/index.ts";
 import {
   FrontendRequest,
   frontendRequests,
@@ -10,8 +10,8 @@ import {
   type MemoryRegion,
   ProtocolFeature,
   type RequestSpec,
-} from "../../src/protocol/index.ts";
-import { frameBytes } from "../../src/transport/index.ts";
+} from "../../src/core/protocol/index.ts";
+import { frameBytes } from "../../src/core/transport/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { ownEpolls } from "./support/own-epolls.ts";
 import { ALL_PROTOCOL_FEATURES, RawFrontend, RawRingParts } from "./support/raw-frontend.ts";

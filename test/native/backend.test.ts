@@ -8,19 +8,19 @@ import {
   type BackendRetry,
   connectBackend,
   type Device,
-} from "../../src/backend/index.ts";
-import { ConnectError, PeerClosedError } from "../../src/base/index.ts";
+} from "../../src/endpoints/backend/index.ts";
+import { ConnectError, PeerClosedError } from "../../src/core/base/index.ts";
 import {
   BLOCK_DRIVER_FEATURES,
   BlockDevice,
   BlockDriver,
   BlockStorage,
-} from "../../src/devices/block/index.ts";
-import { Client, type ClientQueue } from "../../src/frontend/index.ts";
-import { EventFd } from "../../src/os/index.ts";
-import { SocketServer } from "../../src/transport/index.ts";
-import { SegmentList } from "../../src/virtqueue/index.ts";
-import { parseFault } from "../../src/mutants/index.ts";
+} from "../../src/endpoints/devices/block/index.ts";
+import { Client, type ClientQueue } from "../../src/endpoints/frontend/index.ts";
+import { EventFd } from "../../src/core/os/index.ts";
+import { SocketServer } from "../../src/core/transport/index.ts";
+import { SegmentList } from "../../src/core/virtqueue/index.ts";
+import { parseFault } from "../../src/lab/faults/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { HoldingDevice } from "./support/holding-device.ts";

@@ -5,7 +5,7 @@ import {
   BlockFeature,
   BlockStorage,
   decodeBlockConfig,
-} from "../../src/devices/block/index.ts";
+} from "../../src/endpoints/devices/block/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 
 guardLeaks();

@@ -3,14 +3,14 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { BackendServer } from "../../src/backend/index.ts";
+import { BackendServer } from "../../src/endpoints/backend/index.ts";
 import {
   BLOCK_DRIVER_FEATURES,
   BlockDevice,
   BlockDriver,
   BlockStorage,
-} from "../../src/devices/block/index.ts";
-import { Client } from "../../src/frontend/index.ts";
+} from "../../src/endpoints/devices/block/index.ts";
+import { Client } from "../../src/endpoints/frontend/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 
 guardLeaks();

@@ -7,7 +7,7 @@ import {
   BlockRequest,
   BlockStatus,
   BlockStorage,
-} from "../../src/devices/block/index.ts";
+} from "../../src/endpoints/devices/block/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import {
   type Answer,

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
-import { BlockStatus } from "../../src/devices/block/index.ts";
-import { type BlockLoadSpec, createRingDriver } from "../../src/load/bench/block-load.ts";
-import { GuestMemory } from "../../src/memory/index.ts";
-import type { RingDriver } from "../../src/runtime/index.ts";
-import { createDriverQueue } from "../../src/virtqueue/index.ts";
-import { progressBuffer } from "../../src/load/bench/threads.ts";
+import { BlockStatus } from "../../src/endpoints/devices/block/index.ts";
+import { type BlockLoadSpec, createRingDriver } from "../../src/lab/workloads/bench/block-load.ts";
+import { GuestMemory } from "../../src/core/memory/index.ts";
+import type { RingDriver } from "../../src/core/runtime/index.ts";
+import { createDriverQueue } from "../../src/core/virtqueue/index.ts";
+import { progressBuffer } from "../../src/lab/workloads/bench/threads.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 
 guardLeaks();

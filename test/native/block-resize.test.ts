@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import { truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { DeviceError, UsageError } from "../../src/base/index.ts";
+import { DeviceError, UsageError } from "../../src/core/base/index.ts";
 import {
   BlockDevice,
   BlockDriver,
   BlockStorage,
   decodeBlockConfig,
-} from "../../src/devices/block/index.ts";
-import { ProtocolFeature } from "../../src/protocol/index.ts";
+} from "../../src/endpoints/devices/block/index.ts";
+import { ProtocolFeature } from "../../src/core/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { connectDisk, pattern, serveDisk, SMALL, until } from "./support/session.ts";

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { BackendOptions } from "../../src/backend/index.ts";
-import { NegotiationError, RemoteError } from "../../src/base/index.ts";
-import { BLOCK_DRIVER_FEATURES, BlockDriver } from "../../src/devices/block/index.ts";
-import { Client } from "../../src/frontend/index.ts";
-import { applyFaults, parseFault } from "../../src/mutants/index.ts";
-import { FrontendRequest, ProtocolFeature } from "../../src/protocol/index.ts";
-import type { FrameObserver } from "../../src/transport/index.ts";
+import type { BackendOptions } from "../../src/endpoints/backend/index.ts";
+import { NegotiationError, RemoteError } from "../../src/core/base/index.ts";
+import { BLOCK_DRIVER_FEATURES, BlockDriver } from "../../src/endpoints/devices/block/index.ts";
+import { Client } from "../../src/endpoints/frontend/index.ts";
+import { applyFaults, parseFault } from "../../src/lab/faults/index.ts";
+import { FrontendRequest, ProtocolFeature } from "../../src/core/protocol/index.ts";
+import type { FrameObserver } from "../../src/core/transport/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { connectDisk, serveDisk, SMALL } from "./support/session.ts";
 

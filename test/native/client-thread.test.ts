@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { QueueError } from "../../src/base/index.ts";
-import type { BlockLoadResult, BlockLoadSpec } from "../../src/load/bench/block-load.ts";
-import { RING_MODES } from "../../src/runtime/index.ts";
-import { progressBuffer } from "../../src/load/bench/threads.ts";
+import { QueueError } from "../../src/core/base/index.ts";
+import type { BlockLoadResult, BlockLoadSpec } from "../../src/lab/workloads/bench/block-load.ts";
+import { RING_MODES } from "../../src/core/runtime/index.ts";
+import { progressBuffer } from "../../src/lab/workloads/bench/threads.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { connectDisk, DISK_BYTES, serveDisk } from "./support/session.ts";
 
 guardLeaks();
 
-const LOAD = new URL("../../src/load/bench/block-load.js", import.meta.url);
+const LOAD = new URL("../../src/lab/workloads/bench/block-load.js", import.meta.url);
 const MEMORY_BYTES = 1 << 20;
 
 function spec(more: Partial<BlockLoadSpec> = {}): BlockLoadSpec {

@@ -3,13 +3,17 @@ import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { type BackendOptions, BackendServer, type Device } from "../../src/backend/index.ts";
-import { BlockDevice, BlockDriver, BlockStorage } from "../../src/devices/block/index.ts";
-import { CryptoDevice } from "../../src/devices/crypto/index.ts";
-import { decodeFsConfig, FsDevice, SharedFolder } from "../../src/devices/fs/index.ts";
-import { NetDevice, readNetConfig } from "../../src/devices/net/index.ts";
-import { Client } from "../../src/frontend/index.ts";
-import { type Config, FrontendRequest } from "../../src/protocol/index.ts";
+import {
+  type BackendOptions,
+  BackendServer,
+  type Device,
+} from "../../src/endpoints/backend/index.ts";
+import { BlockDevice, BlockDriver, BlockStorage } from "../../src/endpoints/devices/block/index.ts";
+import { CryptoDevice } from "../../src/endpoints/devices/crypto/index.ts";
+import { decodeFsConfig, FsDevice, SharedFolder } from "../../src/endpoints/devices/fs/index.ts";
+import { NetDevice, readNetConfig } from "../../src/endpoints/devices/net/index.ts";
+import { Client } from "../../src/endpoints/frontend/index.ts";
+import { type Config, FrontendRequest } from "../../src/core/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { SMALL, until } from "./support/session.ts";

@@ -7,7 +7,7 @@ import {
   runCheck,
   survey,
   timesOf,
-} from "../../src/suite/index.ts";
+} from "../../src/lab/conformance/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { InProcessTarget } from "./conformance/in-process-target.ts";
 import { fault, type Mutant } from "./conformance/mutant.ts";

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { Deferred } from "../../src/base/index.ts";
+import { Deferred } from "../../src/core/base/index.ts";
 import {
   type Check,
   type FrontendCheck,
@@ -13,7 +13,7 @@ import {
   runFrontendCheck,
   survey,
   timesOf,
-} from "../../src/suite/index.ts";
+} from "../../src/lab/conformance/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { InProcessTarget } from "./conformance/in-process-target.ts";
 

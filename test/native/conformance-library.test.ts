@@ -3,10 +3,14 @@ import { after, test } from "node:test";
 import { join } from "node:path";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { BackendServer } from "../../src/backend/index.ts";
-import { BlockDevice, BlockStorage } from "../../src/devices/block/index.ts";
-import { FrontendRequest } from "../../src/protocol/index.ts";
-import { type Check, describeConformance, type TestRunner } from "../../src/suite/library.ts";
+import { BackendServer } from "../../src/endpoints/backend/index.ts";
+import { BlockDevice, BlockStorage } from "../../src/endpoints/devices/block/index.ts";
+import { FrontendRequest } from "../../src/core/protocol/index.ts";
+import {
+  type Check,
+  describeConformance,
+  type TestRunner,
+} from "../../src/lab/conformance/library.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { InProcessTarget } from "./conformance/in-process-target.ts";
 import { fault } from "./conformance/mutant.ts";

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
-import { PeerClosedError } from "../../src/base/index.ts";
-import { Monitor } from "../../src/suite/front-end/monitor.ts";
+import { PeerClosedError } from "../../src/core/base/index.ts";
+import { Monitor } from "../../src/lab/conformance/kit/front-end/monitor.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { temporaryFolder } from "./support/folder.ts";
 

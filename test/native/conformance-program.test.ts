@@ -10,7 +10,7 @@ import {
   selectChecks,
   survey,
   timesOf,
-} from "../../src/suite/index.ts";
+} from "../../src/lab/conformance/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 
 guardLeaks();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ConnectError, Deferred } from "../../src/base/index.ts";
-import type { UnixSocket } from "../../src/os/index.ts";
+import { ConnectError, Deferred } from "../../src/core/base/index.ts";
+import type { UnixSocket } from "../../src/core/os/index.ts";
 import {
   type Check,
   type CheckResult,
@@ -13,7 +13,7 @@ import {
   runFrontendChecks,
   survey,
   timesOf,
-} from "../../src/suite/index.ts";
+} from "../../src/lab/conformance/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { InProcessTarget } from "./conformance/in-process-target.ts";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { DeviceName } from "../../src/protocol/index.ts";
+import type { DeviceName } from "../../src/core/protocol/index.ts";
 import {
   type Check,
   type CheckInfo,
@@ -14,7 +14,7 @@ import {
   survey,
   type Target,
   timesOf,
-} from "../../src/suite/index.ts";
+} from "../../src/lab/conformance/index.ts";
 import { packageRoot } from "../support/package-root.ts";
 import { conformanceDocument } from "./conformance/document.ts";
 import { guardLeaks } from "../support/leak-guard.ts";

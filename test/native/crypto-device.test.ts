@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { createCipheriv, randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { BackendServer } from "../../src/backend/index.ts";
-import { RemoteError } from "../../src/base/index.ts";
+import { BackendServer } from "../../src/endpoints/backend/index.ts";
+import { RemoteError } from "../../src/core/base/index.ts";
 import {
   CipherAlgorithm,
   CipherDirection,
@@ -11,14 +11,14 @@ import {
   CryptoOp,
   CryptoStatus,
   SymmetricOperation,
-} from "../../src/devices/crypto/index.ts";
-import { Client } from "../../src/frontend/index.ts";
+} from "../../src/endpoints/devices/crypto/index.ts";
+import { Client } from "../../src/endpoints/frontend/index.ts";
 import {
   type CryptoSession,
   ProtocolFeature,
   type SymmetricSession,
-} from "../../src/protocol/index.ts";
-import { SegmentList } from "../../src/virtqueue/index.ts";
+} from "../../src/core/protocol/index.ts";
+import { SegmentList } from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { until } from "./support/session.ts";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
-import { UsageError } from "../../src/base/index.ts";
-import { addon, EventFd, OwnedFd, UnixSocket } from "../../src/os/index.ts";
+import { UsageError } from "../../src/core/base/index.ts";
+import { addon, EventFd, OwnedFd, UnixSocket } from "../../src/core/os/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { runChildWell } from "./support/child.ts";
 

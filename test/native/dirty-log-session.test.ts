@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BlockRequest } from "../../src/devices/block/index.ts";
-import { PageLog } from "../../src/frontend/migration/page-log.ts";
+import { BlockRequest } from "../../src/endpoints/devices/block/index.ts";
+import { PageLog } from "../../src/endpoints/frontend/migration/page-log.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { LoggedDisk, pageOf, RING_LOG_ADDRESS } from "./support/logged-disk.ts";
 import { turns } from "./support/until.ts";

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { ftruncateSync } from "node:fs";
 import { test, type TestContext } from "node:test";
-import { MemoryAccessError, StateError } from "../../src/base/index.ts";
-import { DirtyLog } from "../../src/memory/index.ts";
-import { EventFd, Mapping, OwnedFd, SharedMemory, UnixSocket } from "../../src/os/index.ts";
-import { addon } from "../../src/os/addon.ts";
+import { MemoryAccessError, StateError } from "../../src/core/base/index.ts";
+import { DirtyLog } from "../../src/core/memory/index.ts";
+import { EventFd, Mapping, OwnedFd, SharedMemory, UnixSocket } from "../../src/core/os/index.ts";
+import { addon } from "../../src/core/os/addon.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 
 guardLeaks();

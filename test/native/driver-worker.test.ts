@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { GuestMemory, lendArena } from "../../src/memory/index.ts";
-import { EventFd } from "../../src/os/index.ts";
-import { DriverWorker } from "../../src/runtime/index.ts";
+import { GuestMemory, lendArena } from "../../src/core/memory/index.ts";
+import { EventFd } from "../../src/core/os/index.ts";
+import { DriverWorker } from "../../src/core/runtime/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { fillCounter, makeBlocking } from "../support/open-file.ts";
 

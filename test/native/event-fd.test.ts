@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { EventFd, OwnedFd, SharedMemory, UnixSocket } from "../../src/os/index.ts";
+import { EventFd, OwnedFd, SharedMemory, UnixSocket } from "../../src/core/os/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { fillCounter, makeBlocking, modeOf } from "../support/open-file.ts";
 import { runChildWell } from "./support/child.ts";

@@ -2,8 +2,14 @@ import assert from "node:assert/strict";
 import { closeSync, mkdirSync, readSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { addon } from "../../src/os/addon.ts";
-import { nameEntry, nameFolder, openNamed, readFolder, readNamedLink } from "../../src/os/index.ts";
+import { addon } from "../../src/core/os/addon.ts";
+import {
+  nameEntry,
+  nameFolder,
+  openNamed,
+  readFolder,
+  readNamedLink,
+} from "../../src/core/os/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { temporaryFolder } from "./support/folder.ts";
 

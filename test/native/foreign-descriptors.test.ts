@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { serveInherited } from "../../src/backend/index.ts";
-import { BlockDevice, BlockDriver, BlockStorage } from "../../src/devices/block/index.ts";
+import { serveInherited } from "../../src/endpoints/backend/index.ts";
+import { BlockDevice, BlockDriver, BlockStorage } from "../../src/endpoints/devices/block/index.ts";
 import {
   type Client,
   type FrontendRequests,
   loadDeviceState,
   saveDeviceState,
-} from "../../src/frontend/index.ts";
+} from "../../src/endpoints/frontend/index.ts";
 import {
   createPipe,
   EventFd,
@@ -18,10 +18,10 @@ import {
   UnixListener,
   UnixSocket,
   writePipe,
-} from "../../src/os/index.ts";
-import { inflightQueueBytes } from "../../src/memory/index.ts";
-import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../src/protocol/index.ts";
-import { RING_MODES } from "../../src/runtime/index.ts";
+} from "../../src/core/os/index.ts";
+import { inflightQueueBytes } from "../../src/core/memory/index.ts";
+import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../src/core/protocol/index.ts";
+import { RING_MODES } from "../../src/core/runtime/index.ts";
 
 import { guardLeaks } from "../support/leak-guard.ts";
 import { isNonBlocking, makeBlocking, modeOf } from "../support/open-file.ts";

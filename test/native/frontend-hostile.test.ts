@@ -1,18 +1,23 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
-import { VhostUserError } from "../../src/base/index.ts";
-import { BLOCK_DRIVER_FEATURES, BlockDriver } from "../../src/devices/block/index.ts";
-import { Client, SharedMemoryRegions } from "../../src/frontend/index.ts";
-import { TappedChannel } from "../../src/mutants/tapped-channel.ts";
-import { EventFd, type OwnedFd, UnixSocket } from "../../src/os/index.ts";
+import { VhostUserError } from "../../src/core/base/index.ts";
+import { BLOCK_DRIVER_FEATURES, BlockDriver } from "../../src/endpoints/devices/block/index.ts";
+import { Client, SharedMemoryRegions } from "../../src/endpoints/frontend/index.ts";
+import { TappedChannel } from "../../src/lab/faults/tapped-channel.ts";
+import { EventFd, type OwnedFd, UnixSocket } from "../../src/core/os/index.ts";
 import {
   backendRequests,
   FrontendRequest,
   HeaderFlag,
   ProtocolFeature,
   type RequestSpec,
-} from "../../src/protocol/index.ts";
-import { type Channel, type Frame, frameBytes, UnixChannel } from "../../src/transport/index.ts";
+} from "../../src/core/protocol/index.ts";
+import {
+  type Channel,
+  type Frame,
+  frameBytes,
+  UnixChannel,
+} from "../../src/core/transport/index.ts";
 import { guardLeaks, settledLeaks, takeResources } from "../support/leak-guard.ts";
 import { provesWell, type Served, serveDisk, SMALL, until } from "./support/session.ts";
 

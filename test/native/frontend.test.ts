@@ -7,13 +7,13 @@ import {
   RemoteError,
   TimeoutError,
   UsageError,
-} from "../../src/base/index.ts";
-import { BlockDriver } from "../../src/devices/block/index.ts";
-import { Client } from "../../src/frontend/index.ts";
-import { runBlockPass } from "../../src/load/index.ts";
-import { UnixSocket } from "../../src/os/index.ts";
-import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../src/protocol/index.ts";
-import { SocketServer } from "../../src/transport/index.ts";
+} from "../../src/core/base/index.ts";
+import { BlockDriver } from "../../src/endpoints/devices/block/index.ts";
+import { Client } from "../../src/endpoints/frontend/index.ts";
+import { runBlockPass } from "../../src/lab/workloads/index.ts";
+import { UnixSocket } from "../../src/core/os/index.ts";
+import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../src/core/protocol/index.ts";
+import { SocketServer } from "../../src/core/transport/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { shortConfig } from "./support/short-config.ts";

@@ -15,17 +15,17 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { Worker } from "node:worker_threads";
 import fc from "fast-check";
-import { SharedFolder } from "../../src/devices/fs/device-folder.ts";
-import { Errno } from "../../src/devices/fs/errno.ts";
+import { SharedFolder } from "../../src/endpoints/devices/fs/device/folder.ts";
+import { Errno } from "../../src/endpoints/devices/fs/errno.ts";
 import {
   batchForgetRequest,
   FileType,
   forgetOne,
   readRequest,
   S_IFMT,
-} from "../../src/devices/fs/layout.ts";
-import { FuseOpcode } from "../../src/devices/fs/opcodes.ts";
-import { encodeStruct } from "../../src/devices/fs/wire.ts";
+} from "../../src/endpoints/devices/fs/layout.ts";
+import { FuseOpcode } from "../../src/endpoints/devices/fs/opcodes.ts";
+import { encodeStruct } from "../../src/endpoints/devices/fs/wire.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { FsGuest, shareFolder } from "./support/fs.ts";

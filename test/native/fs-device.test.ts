@@ -10,15 +10,15 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { UsageError } from "../../src/base/index.ts";
-import { decodeFsConfig } from "../../src/devices/fs/config.ts";
-import { FsDevice } from "../../src/devices/fs/device.ts";
+import { UsageError } from "../../src/core/base/index.ts";
+import { decodeFsConfig } from "../../src/endpoints/devices/fs/config.ts";
+import { FsDevice } from "../../src/endpoints/devices/fs/device/device.ts";
 import {
   decodeDirents,
   decodeDirentsPlus,
   type DirectoryEntry,
-} from "../../src/devices/fs/directory-entry.ts";
-import { Errno } from "../../src/devices/fs/errno.ts";
+} from "../../src/endpoints/devices/fs/directory-entry.ts";
+import { Errno } from "../../src/endpoints/devices/fs/errno.ts";
 import {
   attributesReply,
   FileType,
@@ -27,11 +27,11 @@ import {
   readRequest,
   S_IFMT,
   statfs,
-} from "../../src/devices/fs/layout.ts";
-import { nameText } from "../../src/devices/fs/names.ts";
-import { FuseOpcode } from "../../src/devices/fs/opcodes.ts";
-import { encodeStruct, viewOf } from "../../src/devices/fs/wire.ts";
-import { Window } from "../../src/memory/index.ts";
+} from "../../src/endpoints/devices/fs/layout.ts";
+import { nameText } from "../../src/endpoints/devices/fs/names.ts";
+import { FuseOpcode } from "../../src/endpoints/devices/fs/opcodes.ts";
+import { encodeStruct, viewOf } from "../../src/endpoints/devices/fs/wire.ts";
+import { Window } from "../../src/core/memory/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { FsGuest, type FsGuestOptions, shareFolder } from "./support/fs.ts";

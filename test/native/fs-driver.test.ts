@@ -3,21 +3,36 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { type BackendOptions, BackendServer } from "../../src/backend/index.ts";
+import { type BackendOptions, BackendServer } from "../../src/endpoints/backend/index.ts";
 import {
   NegotiationError,
   PeerClosedError,
   ProtocolError,
   TimeoutError,
   UsageError,
-} from "../../src/base/index.ts";
-import { direntPlusSize, direntSize, writeDirent } from "../../src/devices/fs/directory-entry.ts";
-import { FsDevice, FsDriver, FsError, FsTree, SharedFolder } from "../../src/devices/fs/index.ts";
-import { attributesReply, entry, FuseInitFlag, openReply } from "../../src/devices/fs/layout.ts";
-import { nameText, pathNames } from "../../src/devices/fs/names.ts";
-import { FuseOpcode } from "../../src/devices/fs/opcodes.ts";
-import { Client, type ClientOptions } from "../../src/frontend/index.ts";
-import { VirtioFeature } from "../../src/protocol/index.ts";
+} from "../../src/core/base/index.ts";
+import {
+  direntPlusSize,
+  direntSize,
+  writeDirent,
+} from "../../src/endpoints/devices/fs/directory-entry.ts";
+import {
+  FsDevice,
+  FsDriver,
+  FsError,
+  FsTree,
+  SharedFolder,
+} from "../../src/endpoints/devices/fs/index.ts";
+import {
+  attributesReply,
+  entry,
+  FuseInitFlag,
+  openReply,
+} from "../../src/endpoints/devices/fs/layout.ts";
+import { nameText, pathNames } from "../../src/endpoints/devices/fs/names.ts";
+import { FuseOpcode } from "../../src/endpoints/devices/fs/opcodes.ts";
+import { Client, type ClientOptions } from "../../src/endpoints/frontend/index.ts";
+import { VirtioFeature } from "../../src/core/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { initBody, type Script, ScriptedFs } from "./support/scripted-fs.ts";

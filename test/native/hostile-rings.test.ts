@@ -1,11 +1,11 @@
 /** What a broken ring means for its session: checks hostile/15, 26 and 27. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BlockRequest, BlockStatus } from "../../src/devices/block/index.ts";
-import type { Client, ClientQueue } from "../../src/frontend/index.ts";
-import type { RawRing } from "../../src/virtqueue/index.ts";
+import { BlockRequest, BlockStatus } from "../../src/endpoints/devices/block/index.ts";
+import type { Client, ClientQueue } from "../../src/endpoints/frontend/index.ts";
+import type { RawRing } from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
-import { INDIRECT, RawDriver } from "../../src/suite/drive/raw-driver.ts";
+import { INDIRECT, RawDriver } from "../../src/lab/conformance/kit/back-end/raw-driver.ts";
 import { RawPackedDriver } from "./support/raw-packed-driver.ts";
 import { segmentsOf } from "./support/rings.ts";
 import { connectDisk, provesWell, serveDisk, until } from "./support/session.ts";

@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { GuestMemory, InflightRegion } from "../../src/memory/index.ts";
-import { SharedMemory } from "../../src/os/index.ts";
+import { GuestMemory, InflightRegion } from "../../src/core/memory/index.ts";
+import { SharedMemory } from "../../src/core/os/index.ts";
 import {
   createChainCursor,
   createDeviceQueue,
   type RingMemory,
-} from "../../src/virtqueue/index.ts";
+} from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { packageRoot } from "../support/package-root.ts";
 import { tableOf } from "./support/rings.ts";

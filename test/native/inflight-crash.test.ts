@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
-import { GuestMemory, InflightRegion, type RegionTable } from "../../src/memory/index.ts";
+import { GuestMemory, InflightRegion, type RegionTable } from "../../src/core/memory/index.ts";
 import {
   createChainCursor,
   createDeviceQueue,
@@ -10,7 +10,7 @@ import {
   type RingFeatures,
   ringFormat,
   SegmentList,
-} from "../../src/virtqueue/index.ts";
+} from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { Crash } from "./support/crash.ts";
 import { locateRing, tableOf } from "./support/rings.ts";

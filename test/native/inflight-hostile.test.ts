@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { ftruncateSync } from "node:fs";
 import { test, type TestContext } from "node:test";
-import { QueueError } from "../../src/base/index.ts";
-import { InflightRegion } from "../../src/memory/index.ts";
-import { OwnedFd, SharedMemory } from "../../src/os/index.ts";
-import type { Inflight } from "../../src/protocol/index.ts";
+import { QueueError } from "../../src/core/base/index.ts";
+import { InflightRegion } from "../../src/core/memory/index.ts";
+import { OwnedFd, SharedMemory } from "../../src/core/os/index.ts";
+import type { Inflight } from "../../src/core/protocol/index.ts";
 import {
   createChainCursor,
   createDeviceQueue,
   type DeviceQueue,
   ringFormat,
-} from "../../src/virtqueue/index.ts";
+} from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { unsealedFile } from "./support/memory.ts";
 import { locateRing, makeRingsOfFormat, segmentsOf } from "./support/rings.ts";

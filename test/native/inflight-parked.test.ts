@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type AddressSpace, InflightRegion, Resolved } from "../../src/memory/index.ts";
-import { createChainCursor, createDeviceQueue, ringFormat } from "../../src/virtqueue/index.ts";
+import { type AddressSpace, InflightRegion, Resolved } from "../../src/core/memory/index.ts";
+import {
+  createChainCursor,
+  createDeviceQueue,
+  ringFormat,
+} from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { locateRing, makeRingsOfFormat, segmentsOf } from "./support/rings.ts";
 

@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { type TestContext, test } from "node:test";
-import { RemoteError } from "../../src/base/index.ts";
-import { BLOCK_DRIVER_FEATURES, BlockDriver } from "../../src/devices/block/index.ts";
-import { Client, type ClientOptions } from "../../src/frontend/index.ts";
+import { RemoteError } from "../../src/core/base/index.ts";
+import { BLOCK_DRIVER_FEATURES, BlockDriver } from "../../src/endpoints/devices/block/index.ts";
+import { Client, type ClientOptions } from "../../src/endpoints/frontend/index.ts";
 import {
   BackendRequest,
   FrontendRequest,
   type Iotlb,
   IotlbPermission,
   IotlbType,
-} from "../../src/protocol/index.ts";
+} from "../../src/core/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { DISK_BYTES, serveDisk, type Served } from "./support/session.ts";
 import { until } from "./support/until.ts";

@@ -1,16 +1,20 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { BackendServer, type Device } from "../../src/backend/index.ts";
-import { Client, type ClientOptions, type ClientQueue } from "../../src/frontend/index.ts";
-import type { GuestBuffer } from "../../src/memory/index.ts";
-import { BackendRequest, IotlbPermission, IotlbType } from "../../src/protocol/index.ts";
+import { BackendServer, type Device } from "../../src/endpoints/backend/index.ts";
+import {
+  Client,
+  type ClientOptions,
+  type ClientQueue,
+} from "../../src/endpoints/frontend/index.ts";
+import type { GuestBuffer } from "../../src/core/memory/index.ts";
+import { BackendRequest, IotlbPermission, IotlbType } from "../../src/core/protocol/index.ts";
 import {
   type ChainCursor,
   copyIn,
   createChainCursor,
   SegmentList,
-} from "../../src/virtqueue/index.ts";
+} from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { HoldingDevice } from "./support/holding-device.ts";

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { test } from "node:test";
-import { NegotiationError } from "../../src/base/index.ts";
-import { BLOCK_DRIVER_FEATURES, BlockDriver } from "../../src/devices/block/index.ts";
-import { Client, type ClientOptions } from "../../src/frontend/index.ts";
-import { ProtocolFeature, VirtioFeature } from "../../src/protocol/index.ts";
-import type { Completion } from "../../src/runtime/index.ts";
+import { NegotiationError } from "../../src/core/base/index.ts";
+import { BLOCK_DRIVER_FEATURES, BlockDriver } from "../../src/endpoints/devices/block/index.ts";
+import { Client, type ClientOptions } from "../../src/endpoints/frontend/index.ts";
+import { ProtocolFeature, VirtioFeature } from "../../src/core/protocol/index.ts";
+import type { Completion } from "../../src/core/runtime/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { DISK_BYTES, serveDisk } from "./support/session.ts";
 import { until } from "./support/until.ts";

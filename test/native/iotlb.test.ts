@@ -1,9 +1,15 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import fc from "fast-check";
-import { MemoryAccessError } from "../../src/base/index.ts";
-import { Iotlb, RegionTable, type Region, Resolved, SpanList } from "../../src/memory/index.ts";
-import { IotlbPermission } from "../../src/protocol/index.ts";
+import { MemoryAccessError } from "../../src/core/base/index.ts";
+import {
+  Iotlb,
+  RegionTable,
+  type Region,
+  Resolved,
+  SpanList,
+} from "../../src/core/memory/index.ts";
+import { IotlbPermission } from "../../src/core/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { makeRegion, PAGE } from "./support/memory.ts";
 

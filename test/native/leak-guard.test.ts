@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
-import { EventFd, Mapping, Poller, SharedMemory } from "../../src/os/index.ts";
+import { EventFd, Mapping, Poller, SharedMemory } from "../../src/core/os/index.ts";
 import { guardLeaks, leaksBetween, settledLeaks, takeResources } from "../support/leak-guard.ts";
 
 guardLeaks();

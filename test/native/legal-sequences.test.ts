@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
-import { BlockRequest, BlockStatus } from "../../src/devices/block/index.ts";
-import { SharedMemory } from "../../src/os/index.ts";
+import { BlockRequest, BlockStatus } from "../../src/endpoints/devices/block/index.ts";
+import { SharedMemory } from "../../src/core/os/index.ts";
 import {
   FrontendRequest,
   frontendRequests,
   ProtocolFeature,
   VirtioFeature,
-} from "../../src/protocol/index.ts";
-import { SegmentList } from "../../src/virtqueue/index.ts";
+} from "../../src/core/protocol/index.ts";
+import { SegmentList } from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { RawFrontend, RawRingParts } from "./support/raw-frontend.ts";
 import { type Served, serveDisk, survives, until } from "./support/session.ts";

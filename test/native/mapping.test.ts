@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { constants } from "node:buffer";
 import { readSync } from "node:fs";
 import { test } from "node:test";
-import { UsageError } from "../../src/base/index.ts";
-import { addon, Mapping, SharedMemory, UnixSocket } from "../../src/os/index.ts";
+import { UsageError } from "../../src/core/base/index.ts";
+import { addon, Mapping, SharedMemory, UnixSocket } from "../../src/core/os/index.ts";
 import { guardLeaks, takeResources } from "../support/leak-guard.ts";
 import { runChildWell } from "./support/child.ts";
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { MemoryAccessError, UsageError } from "../../src/base/index.ts";
-import { GuestMemory } from "../../src/memory/index.ts";
-import { Mapping, Seal, sealsOf, SharedMemory } from "../../src/os/index.ts";
+import { MemoryAccessError, UsageError } from "../../src/core/base/index.ts";
+import { GuestMemory } from "../../src/core/memory/index.ts";
+import { Mapping, Seal, sealsOf, SharedMemory } from "../../src/core/os/index.ts";
 import { guardLeaks, takeResources } from "../support/leak-guard.ts";
 import { GIB, lookUp, PAGE } from "./support/memory.ts";
 import { tableOf } from "./support/rings.ts";

@@ -4,9 +4,9 @@ import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync } fro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { MemoryAccessError } from "../../src/base/index.ts";
-import { Region } from "../../src/memory/index.ts";
-import { EventFd, Mapping, OwnedFd, SharedMemory, UnixSocket } from "../../src/os/index.ts";
+import { MemoryAccessError } from "../../src/core/base/index.ts";
+import { Region } from "../../src/core/memory/index.ts";
+import { EventFd, Mapping, OwnedFd, SharedMemory, UnixSocket } from "../../src/core/os/index.ts";
 import { guardLeaks, takeResources } from "../support/leak-guard.ts";
 import { describeRegion, GIB, makeRegion, PAGE, unsealedFile } from "./support/memory.ts";
 

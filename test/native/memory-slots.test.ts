@@ -3,13 +3,18 @@ import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { BackendServer } from "../../src/backend/index.ts";
-import { EnvironmentError, RemoteError, StateError } from "../../src/base/index.ts";
-import { BLOCK_DRIVER_FEATURES, BlockDriver } from "../../src/devices/block/index.ts";
-import { NetDevice } from "../../src/devices/net/index.ts";
-import { addMemory, Client, type ClientOptions, removeMemory } from "../../src/frontend/index.ts";
-import { RegionTable, Resolved, SpanList, type Region } from "../../src/memory/index.ts";
-import { FrontendRequest, ProtocolFeature } from "../../src/protocol/index.ts";
+import { BackendServer } from "../../src/endpoints/backend/index.ts";
+import { EnvironmentError, RemoteError, StateError } from "../../src/core/base/index.ts";
+import { BLOCK_DRIVER_FEATURES, BlockDriver } from "../../src/endpoints/devices/block/index.ts";
+import { NetDevice } from "../../src/endpoints/devices/net/index.ts";
+import {
+  addMemory,
+  Client,
+  type ClientOptions,
+  removeMemory,
+} from "../../src/endpoints/frontend/index.ts";
+import { RegionTable, Resolved, SpanList, type Region } from "../../src/core/memory/index.ts";
+import { FrontendRequest, ProtocolFeature } from "../../src/core/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { GIB, makeRegion, PAGE } from "./support/memory.ts";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { ftruncateSync } from "node:fs";
 import { type TestContext, test } from "node:test";
-import { MemoryAccessError, StateError } from "../../src/base/index.ts";
-import { MAX_SPANS, Region, RegionTable, Resolved, SpanList } from "../../src/memory/index.ts";
-import { brokenMappings, Mapping } from "../../src/os/index.ts";
+import { MemoryAccessError, StateError } from "../../src/core/base/index.ts";
+import { MAX_SPANS, Region, RegionTable, Resolved, SpanList } from "../../src/core/memory/index.ts";
+import { brokenMappings, Mapping } from "../../src/core/os/index.ts";
 import { guardLeaks, takeResources } from "../support/leak-guard.ts";
 import { runChildWell } from "./support/child.ts";
 import {

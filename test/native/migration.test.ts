@@ -2,18 +2,18 @@ import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
-import { BackendServer, type BackendOptions } from "../../src/backend/index.ts";
-import { BlockDevice, BlockDriver } from "../../src/devices/block/index.ts";
-import { Client, type ClientOptions } from "../../src/frontend/index.ts";
-import { ConnectError, PeerClosedError, RemoteError } from "../../src/base/index.ts";
+import { BackendServer, type BackendOptions } from "../../src/endpoints/backend/index.ts";
+import { BlockDevice, BlockDriver } from "../../src/endpoints/devices/block/index.ts";
+import { Client, type ClientOptions } from "../../src/endpoints/frontend/index.ts";
+import { ConnectError, PeerClosedError, RemoteError } from "../../src/core/base/index.ts";
 import {
   echoDevice,
   NET_DRIVER_FEATURES,
   type NetDevice,
   NetDriver,
-} from "../../src/devices/net/index.ts";
-import { applyFaults, parseFault } from "../../src/mutants/index.ts";
-import { ProtocolFeature, VirtioFeature } from "../../src/protocol/index.ts";
+} from "../../src/endpoints/devices/net/index.ts";
+import { applyFaults, parseFault } from "../../src/lab/faults/index.ts";
+import { ProtocolFeature, VirtioFeature } from "../../src/core/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { connectDisk, pattern, type Served, serveDisk, until } from "./support/session.ts";

@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { BackendOptions, Device } from "../../src/backend/index.ts";
-import { BlockDriver, BlockRequest } from "../../src/devices/block/index.ts";
-import { Aim } from "../../src/mutants/aim.ts";
-import { applyFaults, type ChannelFault, parseFault } from "../../src/mutants/index.ts";
-import { TappedDevice } from "../../src/mutants/tapped-device.ts";
-import { EventFd, UnixSocket } from "../../src/os/index.ts";
-import { FrontendRequest, type Inflight, ProtocolFeature } from "../../src/protocol/index.ts";
-import { Answerer, Caller, Negotiation } from "../../src/session/index.ts";
-import { UnixChannel } from "../../src/transport/index.ts";
-import type { DeviceQueue } from "../../src/virtqueue/index.ts";
+import type { BackendOptions, Device } from "../../src/endpoints/backend/index.ts";
+import { BlockDriver, BlockRequest } from "../../src/endpoints/devices/block/index.ts";
+import { Aim } from "../../src/lab/faults/aim.ts";
+import { applyFaults, type ChannelFault, parseFault } from "../../src/lab/faults/index.ts";
+import { TappedDevice } from "../../src/lab/faults/tapped-device.ts";
+import { EventFd, UnixSocket } from "../../src/core/os/index.ts";
+import { FrontendRequest, type Inflight, ProtocolFeature } from "../../src/core/protocol/index.ts";
+import { Answerer, Caller, Negotiation } from "../../src/core/session/index.ts";
+import { UnixChannel } from "../../src/core/transport/index.ts";
+import type { DeviceQueue } from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { connectDisk, pattern, serveDisk, SMALL } from "./support/session.ts";
 

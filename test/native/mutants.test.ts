@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { counted, PeerClosedError, TimeoutError } from "../../src/base/index.ts";
-import { applyFaults, faults, parseFault } from "../../src/mutants/index.ts";
+import { counted, PeerClosedError, TimeoutError } from "../../src/core/base/index.ts";
+import { applyFaults, faults, parseFault } from "../../src/lab/faults/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { exercise } from "./support/exercise.ts";
 import { type FaultCase, faultTable } from "./support/fault-table.ts";

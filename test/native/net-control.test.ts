@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { BackendServer } from "../../src/backend/index.ts";
-import { DeviceError, UsageError } from "../../src/base/index.ts";
+import { BackendServer } from "../../src/endpoints/backend/index.ts";
+import { DeviceError, UsageError } from "../../src/core/base/index.ts";
 import {
   NET_CONTROL_FEATURES,
   NET_DRIVER_FEATURES,
@@ -11,8 +11,8 @@ import {
   NetDriver,
   readNetConfig,
   ReceiveMode,
-} from "../../src/devices/net/index.ts";
-import { Client, type ClientOptions } from "../../src/frontend/index.ts";
+} from "../../src/endpoints/devices/net/index.ts";
+import { Client, type ClientOptions } from "../../src/endpoints/frontend/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { segmentsOf } from "./support/rings.ts";

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { UsageError } from "../../src/base/index.ts";
+import { UsageError } from "../../src/core/base/index.ts";
 import {
   describeFrame,
   MAX_FRAME_BYTES,
   NetDevice,
   NetFeature,
-} from "../../src/devices/net/index.ts";
+} from "../../src/endpoints/devices/net/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import {
   type Card,

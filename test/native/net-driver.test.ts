@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { BackendServer, type Device } from "../../src/backend/index.ts";
-import { UsageError } from "../../src/base/index.ts";
+import { BackendServer, type Device } from "../../src/endpoints/backend/index.ts";
+import { UsageError } from "../../src/core/base/index.ts";
 import {
   MAX_FRAME_BYTES,
   NET_DRIVER_FEATURES,
@@ -10,8 +10,8 @@ import {
   NetDriver,
   type NetDriverOptions,
   NetFeature,
-} from "../../src/devices/net/index.ts";
-import { Client, type ClientOptions } from "../../src/frontend/index.ts";
+} from "../../src/endpoints/devices/net/index.ts";
+import { Client, type ClientOptions } from "../../src/endpoints/frontend/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { frameOf } from "./support/net.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { type BackendServer as Server, BackendServer } from "../../src/backend/index.ts";
+import { type BackendServer as Server, BackendServer } from "../../src/endpoints/backend/index.ts";
 import {
   echoDevice,
   joinedDevices,
@@ -17,8 +17,8 @@ import {
   sendFrames,
   sinkDevice,
   sourcePort,
-} from "../../src/devices/net/index.ts";
-import { Client } from "../../src/frontend/index.ts";
+} from "../../src/endpoints/devices/net/index.ts";
+import { Client } from "../../src/endpoints/frontend/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { frameOf } from "./support/net.ts";

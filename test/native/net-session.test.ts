@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { BackendServer } from "../../src/backend/index.ts";
-import { delay } from "../../src/base/index.ts";
-import { NetDevice, type NetDeviceOptions } from "../../src/devices/net/index.ts";
-import { Client, type ClientQueue } from "../../src/frontend/index.ts";
-import { SegmentList } from "../../src/virtqueue/index.ts";
+import { BackendServer } from "../../src/endpoints/backend/index.ts";
+import { delay } from "../../src/core/base/index.ts";
+import { NetDevice, type NetDeviceOptions } from "../../src/endpoints/devices/net/index.ts";
+import { Client, type ClientQueue } from "../../src/endpoints/frontend/index.ts";
+import { SegmentList } from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { frameOf, packetOf } from "./support/net.ts";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { fstatSync } from "node:fs";
 import { test } from "node:test";
-import { StateError, UsageError } from "../../src/base/index.ts";
-import { addon, check, OwnedFd, systemError } from "../../src/os/index.ts";
+import { StateError, UsageError } from "../../src/core/base/index.ts";
+import { addon, check, OwnedFd, systemError } from "../../src/core/os/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { runChildWell } from "./support/child.ts";
 

@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
 import { readlinkSync } from "node:fs";
 import { test, type TestContext } from "node:test";
-import { Client } from "../../src/frontend/index.ts";
-import { GuestMemory } from "../../src/memory/index.ts";
-import { FrontendRequest, type MemoryTable, ProtocolFeature } from "../../src/protocol/index.ts";
+import { Client } from "../../src/endpoints/frontend/index.ts";
+import { GuestMemory } from "../../src/core/memory/index.ts";
+import {
+  FrontendRequest,
+  type MemoryTable,
+  ProtocolFeature,
+} from "../../src/core/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { ALL_PROTOCOL_FEATURES, RawFrontend } from "./support/raw-frontend.ts";
 import { connectDisk, type Served, serveDisk, survives } from "./support/session.ts";

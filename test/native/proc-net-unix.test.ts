@@ -7,7 +7,7 @@ import {
   parseListeningPaths,
   UnixListener,
   UnixSocket,
-} from "../../src/os/index.ts";
+} from "../../src/core/os/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { temporaryFolder } from "./support/folder.ts";
 

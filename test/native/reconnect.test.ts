@@ -2,7 +2,11 @@ import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { type BackendOptions, BackendServer, connectBackend } from "../../src/backend/index.ts";
+import {
+  type BackendOptions,
+  BackendServer,
+  connectBackend,
+} from "../../src/endpoints/backend/index.ts";
 import {
   delay,
   MemoryAccessError,
@@ -10,16 +14,20 @@ import {
   StateError,
   TimeoutError,
   UsageError,
-} from "../../src/base/index.ts";
-import { Client, type ClientOptions, type ReconnectReport } from "../../src/frontend/index.ts";
-import { EventFd, SharedMemory, UnixSocket } from "../../src/os/index.ts";
+} from "../../src/core/base/index.ts";
+import {
+  Client,
+  type ClientOptions,
+  type ReconnectReport,
+} from "../../src/endpoints/frontend/index.ts";
+import { EventFd, SharedMemory, UnixSocket } from "../../src/core/os/index.ts";
 import {
   FrontendRequest,
   type Inflight,
   ProtocolFeature,
   VirtioFeature,
-} from "../../src/protocol/index.ts";
-import { SocketServer } from "../../src/transport/index.ts";
+} from "../../src/core/protocol/index.ts";
+import { SocketServer } from "../../src/core/transport/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { HoldingDevice } from "./support/holding-device.ts";

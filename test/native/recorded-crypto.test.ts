@@ -2,16 +2,16 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { BackendServer } from "../../src/backend/index.ts";
-import { CryptoDevice } from "../../src/devices/crypto/index.ts";
-import { EventFd, type OwnedFd, SharedMemory, UnixSocket } from "../../src/os/index.ts";
+import { BackendServer } from "../../src/endpoints/backend/index.ts";
+import { CryptoDevice } from "../../src/endpoints/devices/crypto/index.ts";
+import { EventFd, type OwnedFd, SharedMemory, UnixSocket } from "../../src/core/os/index.ts";
 import {
   decodeHeader,
   FrontendRequest,
   HEADER_SIZE,
   ProtocolFeature,
   VirtioFeature,
-} from "../../src/protocol/index.ts";
+} from "../../src/core/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { packageRoot } from "../support/package-root.ts";
 import { temporaryFolder } from "./support/folder.ts";

@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { NegotiationError, RemoteError } from "../../src/base/index.ts";
-import { FrontendRequest, frontendRequests, ProtocolFeature } from "../../src/protocol/index.ts";
+import { NegotiationError, RemoteError } from "../../src/core/base/index.ts";
+import {
+  FrontendRequest,
+  frontendRequests,
+  ProtocolFeature,
+} from "../../src/core/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { refusals } from "../coverage/evidence.ts";
 import { connectDisk, serveDisk } from "./support/session.ts";

@@ -1,8 +1,8 @@
 /** The life of a ring in every format and place: stopped, moved on, its descriptors exchanged. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { EventFd } from "../../src/os/index.ts";
-import { VirtioFeature } from "../../src/protocol/index.ts";
+import { EventFd } from "../../src/core/os/index.ts";
+import { VirtioFeature } from "../../src/core/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { segmentsOf } from "./support/rings.ts";
 import { connectDisk, serveDisk } from "./support/session.ts";

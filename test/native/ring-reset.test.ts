@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { StateError } from "../../src/base/index.ts";
-import { FrontendRequest, VirtioFeature } from "../../src/protocol/index.ts";
-import { createChainCursor, createDeviceQueue, ringFormat } from "../../src/virtqueue/index.ts";
+import { StateError } from "../../src/core/base/index.ts";
+import { FrontendRequest, VirtioFeature } from "../../src/core/protocol/index.ts";
+import {
+  createChainCursor,
+  createDeviceQueue,
+  ringFormat,
+} from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { locateRing, makeRingsOfFormat, segmentsOf } from "./support/rings.ts";
 import { connectDisk, serveDisk } from "./support/session.ts";

@@ -1,10 +1,10 @@
 /** A ring that is stopped, in whatever way, completes the requests that its device processes first. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { BlockRequest, BlockStatus } from "../../src/devices/block/index.ts";
-import type { Client } from "../../src/frontend/index.ts";
-import { EventFd } from "../../src/os/index.ts";
-import { VirtioFeature } from "../../src/protocol/index.ts";
+import { BlockRequest, BlockStatus } from "../../src/endpoints/devices/block/index.ts";
+import type { Client } from "../../src/endpoints/frontend/index.ts";
+import { EventFd } from "../../src/core/os/index.ts";
+import { VirtioFeature } from "../../src/core/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { makeMoody } from "./support/moody-worker.ts";
 import { segmentsOf } from "./support/rings.ts";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { EventFd } from "../../src/os/index.ts";
-import { type Completion, DriverRunner } from "../../src/runtime/index.ts";
-import { createChainCursor } from "../../src/virtqueue/index.ts";
+import { EventFd } from "../../src/core/os/index.ts";
+import { type Completion, DriverRunner } from "../../src/core/runtime/index.ts";
+import { createChainCursor } from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { makeRings, type RingOptions, segmentsOf } from "./support/rings.ts";
 import { turns, until } from "./support/until.ts";

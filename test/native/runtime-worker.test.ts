@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { ftruncateSync } from "node:fs";
 import { type TestContext, test } from "node:test";
-import { BlockDevice, BlockStorage } from "../../src/devices/block/index.ts";
-import { Region, RegionTable } from "../../src/memory/index.ts";
-import { EventFd } from "../../src/os/index.ts";
-import { RING_MODES, type RingMode, RingWorker } from "../../src/runtime/index.ts";
-import { ringFormat, splitRingLayout } from "../../src/virtqueue/index.ts";
+import { BlockDevice, BlockStorage } from "../../src/endpoints/devices/block/index.ts";
+import { Region, RegionTable } from "../../src/core/memory/index.ts";
+import { EventFd } from "../../src/core/os/index.ts";
+import { RING_MODES, type RingMode, RingWorker } from "../../src/core/runtime/index.ts";
+import { ringFormat, splitRingLayout } from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { describeRegion, PAGE, unsealedFile } from "./support/memory.ts";
 import { until } from "./support/until.ts";

@@ -1,15 +1,19 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { type BackendOptions, BackendServer, type Device } from "../../src/backend/index.ts";
-import { NegotiationError } from "../../src/base/index.ts";
-import { describeDeparture } from "../../src/cli/commands/serve/departure.ts";
-import { BlockDevice, BlockStorage } from "../../src/devices/block/index.ts";
-import { FsDevice, SharedFolder } from "../../src/devices/fs/index.ts";
-import { NetDevice } from "../../src/devices/net/index.ts";
-import { Client } from "../../src/frontend/index.ts";
-import { EventFd } from "../../src/os/index.ts";
-import { FrontendRequest, VirtioFeature } from "../../src/protocol/index.ts";
+import {
+  type BackendOptions,
+  BackendServer,
+  type Device,
+} from "../../src/endpoints/backend/index.ts";
+import { NegotiationError } from "../../src/core/base/index.ts";
+import { describeDeparture } from "../../src/app/cli/commands/serve/departure.ts";
+import { BlockDevice, BlockStorage } from "../../src/endpoints/devices/block/index.ts";
+import { FsDevice, SharedFolder } from "../../src/endpoints/devices/fs/index.ts";
+import { NetDevice } from "../../src/endpoints/devices/net/index.ts";
+import { Client } from "../../src/endpoints/frontend/index.ts";
+import { EventFd } from "../../src/core/os/index.ts";
+import { FrontendRequest, VirtioFeature } from "../../src/core/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { until } from "./support/session.ts";

@@ -7,8 +7,8 @@ import {
   RemoteError,
   StateError,
   TimeoutError,
-} from "../../src/base/index.ts";
-import { EventFd, type OwnedFd, UnixSocket } from "../../src/os/index.ts";
+} from "../../src/core/base/index.ts";
+import { EventFd, type OwnedFd, UnixSocket } from "../../src/core/os/index.ts";
 import {
   BackendRequest,
   type Direction,
@@ -17,7 +17,7 @@ import {
   type Iotlb,
   ProtocolFeature,
   VirtioFeature,
-} from "../../src/protocol/index.ts";
+} from "../../src/core/protocol/index.ts";
 import {
   Answerer,
   Caller,
@@ -25,8 +25,8 @@ import {
   Negotiation,
   type RequestHandler,
   type Strictness,
-} from "../../src/session/index.ts";
-import { type Frame, UnixChannel } from "../../src/transport/index.ts";
+} from "../../src/core/session/index.ts";
+import { type Frame, UnixChannel } from "../../src/core/transport/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { until } from "./support/session.ts";
 

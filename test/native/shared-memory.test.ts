@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { fstatSync, ftruncateSync, readSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { UsageError } from "../../src/base/index.ts";
+import { UsageError } from "../../src/core/base/index.ts";
 import {
   addon,
   fallocate,
@@ -11,7 +11,7 @@ import {
   sealsOf,
   SharedMemory,
   UnixListener,
-} from "../../src/os/index.ts";
+} from "../../src/core/os/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { temporaryFolder } from "./support/folder.ts";
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { BackendServer } from "../../src/backend/index.ts";
-import { Client } from "../../src/frontend/index.ts";
-import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../src/protocol/index.ts";
+import { BackendServer } from "../../src/endpoints/backend/index.ts";
+import { Client } from "../../src/endpoints/frontend/index.ts";
+import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../src/core/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { HoldingDevice } from "./support/holding-device.ts";

@@ -7,9 +7,9 @@ import {
   StateError,
   TimeoutError,
   UsageError,
-} from "../../src/base/index.ts";
-import { EventFd, type OwnedFd, UnixSocket } from "../../src/os/index.ts";
-import { frontendRequests } from "../../src/protocol/index.ts";
+} from "../../src/core/base/index.ts";
+import { EventFd, type OwnedFd, UnixSocket } from "../../src/core/os/index.ts";
+import { frontendRequests } from "../../src/core/protocol/index.ts";
 import {
   acceptSocket,
   connectSocket,
@@ -17,7 +17,7 @@ import {
   frameBytes,
   SocketServer,
   UnixChannel,
-} from "../../src/transport/index.ts";
+} from "../../src/core/transport/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { until } from "./support/session.ts";

@@ -2,17 +2,22 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { BackendServer, type RingOptions } from "../../src/backend/index.ts";
+import { BackendServer, type RingOptions } from "../../src/endpoints/backend/index.ts";
 import {
   BlockDevice,
   BlockRequest,
   BlockStatus,
   BlockStorage,
-} from "../../src/devices/block/index.ts";
-import { NetDevice } from "../../src/devices/net/index.ts";
-import { Client, type ClientOptions } from "../../src/frontend/index.ts";
-import { VirtioFeature } from "../../src/protocol/index.ts";
-import { INDIRECT, NEXT, RawDriver, WRITE } from "../../src/suite/drive/raw-driver.ts";
+} from "../../src/endpoints/devices/block/index.ts";
+import { NetDevice } from "../../src/endpoints/devices/net/index.ts";
+import { Client, type ClientOptions } from "../../src/endpoints/frontend/index.ts";
+import { VirtioFeature } from "../../src/core/protocol/index.ts";
+import {
+  INDIRECT,
+  NEXT,
+  RawDriver,
+  WRITE,
+} from "../../src/lab/conformance/kit/back-end/raw-driver.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { header, range } from "./support/block.ts";
 import { temporaryFolder } from "./support/folder.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { addon, isListening, UnixListener, UnixSocket } from "../../src/os/index.ts";
+import { addon, isListening, UnixListener, UnixSocket } from "../../src/core/os/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { runChildWell } from "./support/child.ts";
 import { temporaryFolder } from "./support/folder.ts";

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { StateError, TimeoutError, UsageError } from "../../src/base/index.ts";
-import { UnixListener, UnixSocket } from "../../src/os/index.ts";
+import { StateError, TimeoutError, UsageError } from "../../src/core/base/index.ts";
+import { UnixListener, UnixSocket } from "../../src/core/os/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { temporaryFolder } from "./support/folder.ts";
 

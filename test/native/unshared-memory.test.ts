@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test, type TestContext } from "node:test";
-import { BlockDriver } from "../../src/devices/block/index.ts";
+import { BlockDriver } from "../../src/endpoints/devices/block/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { connectDisk, serveDisk, SMALL, until } from "./support/session.ts";
 

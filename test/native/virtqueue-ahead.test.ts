@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { createChainCursor, SegmentList } from "../../src/virtqueue/index.ts";
+import { createChainCursor, SegmentList } from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { type MadeRings, makeRingsOfFormat, type RingOptions } from "./support/rings.ts";
 

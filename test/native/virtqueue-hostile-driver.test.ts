@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type TestContext, test } from "node:test";
 import { Worker } from "node:worker_threads";
-import { counted } from "../../src/base/index.ts";
-import { MAX_SPANS, Region } from "../../src/memory/index.ts";
-import { type ChainCursor, createChainCursor } from "../../src/virtqueue/index.ts";
+import { counted } from "../../src/core/base/index.ts";
+import { MAX_SPANS, Region } from "../../src/core/memory/index.ts";
+import { type ChainCursor, createChainCursor } from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { osModule } from "./support/child.ts";
 import { describeRegion, makeRegion, PAGE, unsealedFile } from "./support/memory.ts";
@@ -16,7 +16,7 @@ import {
   RawDriver,
   WRITE,
   writeTable,
-} from "../../src/suite/drive/raw-driver.ts";
+} from "../../src/lab/conformance/kit/back-end/raw-driver.ts";
 import { makeRings, type RingOptions, type Rings } from "./support/rings.ts";
 import { assertInside } from "./support/spans.ts";
 

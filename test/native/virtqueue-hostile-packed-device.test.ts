@@ -1,9 +1,9 @@
 /** What is written to a packed ring by a device that breaks its rules. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { createChainCursor, type RawPackedRing } from "../../src/virtqueue/index.ts";
+import { createChainCursor, type RawPackedRing } from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
-import { WRITE } from "../../src/suite/drive/raw-driver.ts";
+import { WRITE } from "../../src/lab/conformance/kit/back-end/raw-driver.ts";
 import { AVAILABLE, USED } from "./support/raw-packed-driver.ts";
 import {
   type MadeRings,

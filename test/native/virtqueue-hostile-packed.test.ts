@@ -1,15 +1,15 @@
 /** What is written to a packed ring by a driver that breaks its rules; numbers as for split rings. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { counted } from "../../src/base/index.ts";
+import { counted } from "../../src/core/base/index.ts";
 import {
   createDeviceQueue,
   createChainCursor,
   type ChainCursor,
-} from "../../src/virtqueue/index.ts";
+} from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { PAGE } from "./support/memory.ts";
-import { INDIRECT, NEXT, WRITE } from "../../src/suite/drive/raw-driver.ts";
+import { INDIRECT, NEXT, WRITE } from "../../src/lab/conformance/kit/back-end/raw-driver.ts";
 import {
   AVAILABLE,
   type PackedDescriptor,

@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { BackendServer } from "../../src/backend/index.ts";
-import { BLOCK_DRIVER_FEATURES, BlockDriver } from "../../src/devices/block/index.ts";
-import { Client } from "../../src/frontend/index.ts";
-import { VirtioFeature } from "../../src/protocol/index.ts";
+import { BackendServer } from "../../src/endpoints/backend/index.ts";
+import { BLOCK_DRIVER_FEATURES, BlockDriver } from "../../src/endpoints/devices/block/index.ts";
+import { Client } from "../../src/endpoints/frontend/index.ts";
+import { VirtioFeature } from "../../src/core/protocol/index.ts";
 import {
   createChainCursor,
   type RawPackedRing,
   type RawSplitRing,
   SegmentList,
-} from "../../src/virtqueue/index.ts";
+} from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { HoldingDevice } from "./support/holding-device.ts";

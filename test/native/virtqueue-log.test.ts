@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { LOG_PAGE_SIZE, PageLog } from "../../src/frontend/migration/page-log.ts";
-import { createChainCursor, RingLog, SplitDeviceQueue } from "../../src/virtqueue/index.ts";
+import { LOG_PAGE_SIZE, PageLog } from "../../src/endpoints/frontend/migration/page-log.ts";
+import { createChainCursor, RingLog, SplitDeviceQueue } from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { locateRing, makeRings, segmentsOf } from "./support/rings.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { RingFeatures } from "../../src/virtqueue/index.ts";
+import type { RingFeatures } from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { LocalDevice } from "./support/device-side.ts";
 import {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createChainCursor } from "../../src/virtqueue/index.ts";
+import { createChainCursor } from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { makeRings, type Rings, segmentsOf } from "./support/rings.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { QueueError, UsageError } from "../../src/base/index.ts";
+import { QueueError, UsageError } from "../../src/core/base/index.ts";
 import {
   createChainCursor,
   EventFlag,
@@ -8,7 +8,7 @@ import {
   PackedDriverQueue,
   type RawPackedRing,
   SegmentList,
-} from "../../src/virtqueue/index.ts";
+} from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import {
   locateRing,

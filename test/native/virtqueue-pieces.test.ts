@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { SpanList } from "../../src/memory/index.ts";
-import { createChainCursor, SegmentList } from "../../src/virtqueue/index.ts";
+import { SpanList } from "../../src/core/memory/index.ts";
+import { createChainCursor, SegmentList } from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { makeRingsOfFormat } from "./support/rings.ts";
 

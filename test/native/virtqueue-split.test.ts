@@ -1,16 +1,22 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { QueueError, UsageError } from "../../src/base/index.ts";
+import { QueueError, UsageError } from "../../src/core/base/index.ts";
 import {
   type ChainCursor,
   createChainCursor,
   SegmentList,
   SplitDeviceQueue,
   SplitDriverQueue,
-} from "../../src/virtqueue/index.ts";
+} from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { makeRegion, PAGE } from "./support/memory.ts";
-import { inOrder, NEXT, RawDriver, WRITE, writeTable } from "../../src/suite/drive/raw-driver.ts";
+import {
+  inOrder,
+  NEXT,
+  RawDriver,
+  WRITE,
+  writeTable,
+} from "../../src/lab/conformance/kit/back-end/raw-driver.ts";
 import { locateRing, makeRings, type Rings, segmentsOf } from "./support/rings.ts";
 
 guardLeaks();

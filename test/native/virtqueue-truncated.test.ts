@@ -1,15 +1,28 @@
 import assert from "node:assert/strict";
 import { ftruncateSync, readSync, writeSync } from "node:fs";
 import { type TestContext, test } from "node:test";
-import { BlockDevice, BlockRequest, BlockStorage } from "../../src/devices/block/index.ts";
-import { type MemoryView, Region, RegionTable } from "../../src/memory/index.ts";
-import { EventFd } from "../../src/os/index.ts";
-import { DeviceRunner } from "../../src/runtime/index.ts";
-import { createChainCursor, SplitDeviceQueue, splitRingLayout } from "../../src/virtqueue/index.ts";
+import {
+  BlockDevice,
+  BlockRequest,
+  BlockStorage,
+} from "../../src/endpoints/devices/block/index.ts";
+import { type MemoryView, Region, RegionTable } from "../../src/core/memory/index.ts";
+import { EventFd } from "../../src/core/os/index.ts";
+import { DeviceRunner } from "../../src/core/runtime/index.ts";
+import {
+  createChainCursor,
+  SplitDeviceQueue,
+  splitRingLayout,
+} from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { header, runningQueue } from "./support/block.ts";
 import { describeRegion, makeRegion, PAGE, unsealedFile } from "./support/memory.ts";
-import { inOrder, RawDriver, WRITE, writeTable } from "../../src/suite/drive/raw-driver.ts";
+import {
+  inOrder,
+  RawDriver,
+  WRITE,
+  writeTable,
+} from "../../src/lab/conformance/kit/back-end/raw-driver.ts";
 import { turns, until } from "./support/until.ts";
 
 guardLeaks();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { EventFd, UnixSocket, waitReadable } from "../../src/os/index.ts";
+import { EventFd, UnixSocket, waitReadable } from "../../src/core/os/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { runChildWell } from "./support/child.ts";
 

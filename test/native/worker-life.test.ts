@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { type TestContext, test } from "node:test";
-import type { RingOptions } from "../../src/backend/index.ts";
-import { BlockDriver, BlockRequest, BlockStatus } from "../../src/devices/block/index.ts";
-import type { Client, ClientOptions, ClientQueue } from "../../src/frontend/index.ts";
-import { EventFd } from "../../src/os/index.ts";
-import { RING_MODES } from "../../src/runtime/index.ts";
+import type { RingOptions } from "../../src/endpoints/backend/index.ts";
+import { BlockDriver, BlockRequest, BlockStatus } from "../../src/endpoints/devices/block/index.ts";
+import type { Client, ClientOptions, ClientQueue } from "../../src/endpoints/frontend/index.ts";
+import { EventFd } from "../../src/core/os/index.ts";
+import { RING_MODES } from "../../src/core/runtime/index.ts";
 import { guardLeaks, takeResources } from "../support/leak-guard.ts";
 import { makeMoody, type Mood } from "./support/moody-worker.ts";
 import { segmentsOf } from "./support/rings.ts";

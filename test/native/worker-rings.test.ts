@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import type { RingOptions } from "../../src/backend/index.ts";
-import { BlockDriver } from "../../src/devices/block/index.ts";
-import { RING_MODES } from "../../src/runtime/index.ts";
+import type { RingOptions } from "../../src/endpoints/backend/index.ts";
+import { BlockDriver } from "../../src/endpoints/devices/block/index.ts";
+import { RING_MODES } from "../../src/core/runtime/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { connectDisk, pattern, serveDisk, SMALL } from "./support/session.ts";
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Client } from "../../src/frontend/index.ts";
-import { VirtioFeature } from "../../src/protocol/index.ts";
-import { RING_MODES, type RingMode } from "../../src/runtime/index.ts";
+import type { Client } from "../../src/endpoints/frontend/index.ts";
+import { VirtioFeature } from "../../src/core/protocol/index.ts";
+import { RING_MODES, type RingMode } from "../../src/core/runtime/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { connectDisk, serveDisk } from "./support/session.ts";
 import { createRingDriver } from "./support/small-driver.ts";

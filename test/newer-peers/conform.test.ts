@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { ManagedProcess, startListening, wordsInTree } from "../../src/peers/index.ts";
+import { ManagedProcess, startListening, wordsInTree } from "../../src/lab/programs/index.ts";
 import { Workspace } from "../integration/support/index.ts";
 import {
   judged,

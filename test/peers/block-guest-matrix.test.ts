@@ -1,13 +1,17 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
-import { BackendServer, type BackendSession } from "../../src/backend/index.ts";
-import { BlockDevice, BlockFeature, BlockStorage } from "../../src/devices/block/index.ts";
+import { BackendServer, type BackendSession } from "../../src/endpoints/backend/index.ts";
+import {
+  BlockDevice,
+  BlockFeature,
+  BlockStorage,
+} from "../../src/endpoints/devices/block/index.ts";
 import {
   FrontendRequest,
   HeaderFlag,
   VirtioFeature,
   vringState,
-} from "../../src/protocol/index.ts";
+} from "../../src/core/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { needsGuest } from "./support/index.ts";
 import { bootWithDisks, randomDisk } from "./support/guest-disks.ts";

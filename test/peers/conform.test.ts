@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { recognise } from "../../src/cli/commands/conform/recognise.ts";
+import { recognise } from "../../src/app/cli/commands/conform/recognise.ts";
 import {
   findProgram,
   findUmlKernel,
   ownProcessNamespace,
   umlArguments,
-} from "../../src/peers/index.ts";
-import { buildInitramfs } from "../../src/peers/guest/initramfs.ts";
+} from "../../src/lab/programs/index.ts";
+import { buildInitramfs } from "../../src/lab/programs/guest/initramfs.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import {
   judged,

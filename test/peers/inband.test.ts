@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BackendServer, type BackendSession } from "../../src/backend/index.ts";
-import { BlockDevice, BlockStorage } from "../../src/devices/block/index.ts";
-import { bootUml } from "../../src/peers/index.ts";
+import { BackendServer, type BackendSession } from "../../src/endpoints/backend/index.ts";
+import { BlockDevice, BlockStorage } from "../../src/endpoints/devices/block/index.ts";
+import { bootUml } from "../../src/lab/programs/index.ts";
 import {
   BackendRequest,
   DeviceId,
   FrontendRequest,
   ProtocolFeature,
-} from "../../src/protocol/index.ts";
+} from "../../src/core/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { diskImage, needsProgram, sha256OfFile, temporaryDirectory } from "./support/index.ts";
 

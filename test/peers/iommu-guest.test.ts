@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
-import { NetResponder, respondingDevice } from "../../src/devices/net/index.ts";
-import { bootLinux } from "../../src/peers/index.ts";
-import { VirtioFeature } from "../../src/protocol/index.ts";
+import { NetResponder, respondingDevice } from "../../src/endpoints/devices/net/index.ts";
+import { bootLinux } from "../../src/lab/programs/index.ts";
+import { VirtioFeature } from "../../src/core/protocol/index.ts";
 import { assertHeard } from "../coverage/heard.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { needsGuest, sha256OfFile } from "./support/index.ts";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync } from "node:fs";
 import { test } from "node:test";
-import { judgeKvm, Ledger, requireProgram } from "../../src/peers/index.ts";
-import { kvmDevice, kvmLimitMs, kvmWorstRatio } from "../../src/peers/machine/kvm.ts";
+import { judgeKvm, Ledger, requireProgram } from "../../src/lab/programs/index.ts";
+import { kvmDevice, kvmLimitMs, kvmWorstRatio } from "../../src/lab/programs/machine/kvm.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { needsProgram, temporaryDirectory } from "./support/index.ts";
 

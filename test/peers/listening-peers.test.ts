@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { startQemuNet, startVirtiofsd, Testpmd } from "../../src/peers/index.ts";
+import { startQemuNet, startVirtiofsd, Testpmd } from "../../src/lab/programs/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { needsProgram, needsRoot, temporaryDirectory } from "./support/index.ts";
 

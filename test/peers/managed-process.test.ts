@@ -3,9 +3,9 @@ import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { test } from "node:test";
-import { EnvironmentError, PeerClosedError, TimeoutError } from "../../src/base/index.ts";
+import { EnvironmentError, PeerClosedError, TimeoutError } from "../../src/core/base/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
-import { ManagedProcess } from "../../src/peers/index.ts";
+import { ManagedProcess } from "../../src/lab/programs/index.ts";
 
 guardLeaks();
 
@@ -89,7 +89,7 @@ test("a descriptor handed over arrives as number 3", async () => {
 });
 
 test("a child does not outlive us, even when we are killed", async () => {
-  const module = new URL("../../src/peers/index.js", import.meta.url).href;
+  const module = new URL("../../src/lab/programs/index.js", import.meta.url).href;
   const code = `
     const { ManagedProcess } = await import(${JSON.stringify(module)});
     const child = await ManagedProcess.spawn("sleep", ["60"]);

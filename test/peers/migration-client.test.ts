@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { BLOCK_DRIVER_FEATURES, BlockDriver, BlockFeature } from "../../src/devices/block/index.ts";
-import { NET_DRIVER_FEATURES, NetDriver } from "../../src/devices/net/index.ts";
-import { Client, type MigrationReport } from "../../src/frontend/index.ts";
-import { startStorageDaemon, Testpmd } from "../../src/peers/index.ts";
-import { VirtioFeature } from "../../src/protocol/index.ts";
+import {
+  BLOCK_DRIVER_FEATURES,
+  BlockDriver,
+  BlockFeature,
+} from "../../src/endpoints/devices/block/index.ts";
+import { NET_DRIVER_FEATURES, NetDriver } from "../../src/endpoints/devices/net/index.ts";
+import { Client, type MigrationReport } from "../../src/endpoints/frontend/index.ts";
+import { startStorageDaemon, Testpmd } from "../../src/lab/programs/index.ts";
+import { VirtioFeature } from "../../src/core/protocol/index.ts";
 import { Workspace } from "../integration/support/index.ts";
 import { assertHeard, listen } from "../coverage/heard.ts";
 import { guardLeaks } from "../support/leak-guard.ts";

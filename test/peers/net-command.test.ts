@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { describeFrame, readPcap } from "../../src/devices/net/index.ts";
-import { bootLinux, bootUml, Testpmd } from "../../src/peers/index.ts";
-import { DeviceId } from "../../src/protocol/index.ts";
+import { describeFrame, readPcap } from "../../src/endpoints/devices/net/index.ts";
+import { bootLinux, bootUml, Testpmd } from "../../src/lab/programs/index.ts";
+import { DeviceId } from "../../src/core/protocol/index.ts";
 import { Workspace } from "../integration/support/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { needsGuest, needsProgram } from "./support/index.ts";

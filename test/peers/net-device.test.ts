@@ -9,10 +9,10 @@ import {
   dhcpOf,
   IpProtocol,
   NetFeature,
-} from "../../src/devices/net/index.ts";
-import type { BackendSession } from "../../src/backend/index.ts";
-import { bootLinux, Testpmd } from "../../src/peers/index.ts";
-import { VirtioFeature } from "../../src/protocol/index.ts";
+} from "../../src/endpoints/devices/net/index.ts";
+import type { BackendSession } from "../../src/endpoints/backend/index.ts";
+import { bootLinux, Testpmd } from "../../src/lab/programs/index.ts";
+import { VirtioFeature } from "../../src/core/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { needsBootRom, needsGuest, needsProgram, temporaryDirectory } from "./support/index.ts";
 import {

@@ -6,11 +6,11 @@ import {
   NET_DRIVER_FEATURES,
   NetDriver,
   NetFeature,
-} from "../../src/devices/net/index.ts";
-import { Client } from "../../src/frontend/index.ts";
-import { Testpmd } from "../../src/peers/index.ts";
-import { VirtioFeature } from "../../src/protocol/index.ts";
-import type { FrameObserver } from "../../src/transport/index.ts";
+} from "../../src/endpoints/devices/net/index.ts";
+import { Client } from "../../src/endpoints/frontend/index.ts";
+import { Testpmd } from "../../src/lab/programs/index.ts";
+import { VirtioFeature } from "../../src/core/protocol/index.ts";
+import type { FrameObserver } from "../../src/core/transport/index.ts";
 import { assertHeard, listen } from "../coverage/heard.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { needsProgram, temporaryDirectory } from "./support/index.ts";

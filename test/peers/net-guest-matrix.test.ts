@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { BackendSession } from "../../src/backend/index.ts";
+import type { BackendSession } from "../../src/endpoints/backend/index.ts";
 import {
   decodeEthernet,
   decodeIpv4,
   IpProtocol,
   NetFeature,
   NetResponder,
-} from "../../src/devices/net/index.ts";
-import { bootLinux } from "../../src/peers/index.ts";
-import { VirtioFeature } from "../../src/protocol/index.ts";
+} from "../../src/endpoints/devices/net/index.ts";
+import { bootLinux } from "../../src/lab/programs/index.ts";
+import { VirtioFeature } from "../../src/core/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { needsGuest } from "./support/index.ts";
 import { serveNet } from "./support/net.ts";

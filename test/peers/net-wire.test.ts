@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { BackendServer } from "../../src/backend/index.ts";
+import { BackendServer } from "../../src/endpoints/backend/index.ts";
 import {
   joinedDevices,
   type NetDevice,
   NET_DRIVER_FEATURES,
   NetDriver,
   NetStation,
-} from "../../src/devices/net/index.ts";
-import { Client } from "../../src/frontend/index.ts";
-import { bootLinux } from "../../src/peers/index.ts";
+} from "../../src/endpoints/devices/net/index.ts";
+import { Client } from "../../src/endpoints/frontend/index.ts";
+import { bootLinux } from "../../src/lab/programs/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { needsGuest, temporaryDirectory } from "./support/index.ts";
 import { cardArguments, until } from "./support/net.ts";

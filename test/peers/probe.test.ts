@@ -6,7 +6,7 @@ import {
   startStorageDaemon,
   startVirtiofsd,
   Testpmd,
-} from "../../src/peers/index.ts";
+} from "../../src/lab/programs/index.ts";
 import { Workspace } from "../integration/support/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { diskImage, needsProgram, needsRoot } from "./support/index.ts";

@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { BackendServer, type Device } from "../../src/backend/index.ts";
+import { BackendServer, type Device } from "../../src/endpoints/backend/index.ts";
 import {
   BLOCK_DRIVER_FEATURES,
   BlockDevice,
   BlockDriver,
   BlockFeature,
   BlockStorage,
-} from "../../src/devices/block/index.ts";
-import { NetDevice } from "../../src/devices/net/index.ts";
-import { Client, type ClientOptions } from "../../src/frontend/index.ts";
-import { EventFd, SharedMemory } from "../../src/os/index.ts";
+} from "../../src/endpoints/devices/block/index.ts";
+import { NetDevice } from "../../src/endpoints/devices/net/index.ts";
+import { Client, type ClientOptions } from "../../src/endpoints/frontend/index.ts";
+import { EventFd, SharedMemory } from "../../src/core/os/index.ts";
 import {
   bootFirmware,
   bootSector,
@@ -19,8 +19,8 @@ import {
   startStorageDaemon,
   startVirtiofsd,
   Testpmd,
-} from "../../src/peers/index.ts";
-import { ProtocolFeature } from "../../src/protocol/index.ts";
+} from "../../src/lab/programs/index.ts";
+import { ProtocolFeature } from "../../src/core/protocol/index.ts";
 import { assertHeard, listen } from "../coverage/heard.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { diskImage, needsProgram, needsRoot, temporaryDirectory } from "./support/index.ts";

@@ -2,17 +2,17 @@ import assert from "node:assert/strict";
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { BackendServer } from "../../src/backend/index.ts";
-import { Deferred, delay } from "../../src/base/index.ts";
+import { BackendServer } from "../../src/endpoints/backend/index.ts";
+import { Deferred, delay } from "../../src/core/base/index.ts";
 import {
   BLOCK_DRIVER_FEATURES,
   BlockDevice,
   BlockFeature,
   BlockStorage,
-} from "../../src/devices/block/index.ts";
-import { Client, type ReconnectReport } from "../../src/frontend/index.ts";
-import { startStorageDaemon } from "../../src/peers/index.ts";
-import { ProtocolFeature } from "../../src/protocol/index.ts";
+} from "../../src/endpoints/devices/block/index.ts";
+import { Client, type ReconnectReport } from "../../src/endpoints/frontend/index.ts";
+import { startStorageDaemon } from "../../src/lab/programs/index.ts";
+import { ProtocolFeature } from "../../src/core/protocol/index.ts";
 import { KillLoad } from "../support/kill-load.ts";
 import { assertHeard, listen } from "../coverage/heard.ts";
 import { guardLeaks } from "../support/leak-guard.ts";

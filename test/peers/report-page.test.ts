@@ -8,7 +8,7 @@ import {
   type ConformanceReport,
   type ConformanceResult,
   countVerdicts,
-} from "../../src/report/index.ts";
+} from "../../src/lab/results/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { findChromium, Page } from "./support/chromium.ts";
 import { temporaryDirectory } from "./support/index.ts";

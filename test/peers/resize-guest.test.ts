@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { closeSync, openSync, readFileSync, readSync, truncateSync } from "node:fs";
 import { test } from "node:test";
-import { bootGuest, bootUml, type GuestResult } from "../../src/peers/index.ts";
-import { DeviceId } from "../../src/protocol/index.ts";
+import { bootGuest, bootUml, type GuestResult } from "../../src/lab/programs/index.ts";
+import { DeviceId } from "../../src/core/protocol/index.ts";
 import { Workspace } from "../integration/support/index.ts";
 import { assertHeard, heardIn } from "../coverage/heard.ts";
 import { guardLeaks } from "../support/leak-guard.ts";

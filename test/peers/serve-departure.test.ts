@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { ManagedProcess } from "../../src/peers/index.ts";
-import { sharedMemoryArguments } from "../../src/peers/programs/qemu-options.ts";
+import { ManagedProcess } from "../../src/lab/programs/index.ts";
+import { sharedMemoryArguments } from "../../src/lab/programs/known/qemu-options.ts";
 import { Workspace } from "../integration/support/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { needsProgram } from "./support/index.ts";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { test } from "node:test";
-import { bootedExitCode, bootFirmware, bootSector, bootUml } from "../../src/peers/index.ts";
-import { DeviceId } from "../../src/protocol/index.ts";
+import { bootedExitCode, bootFirmware, bootSector, bootUml } from "../../src/lab/programs/index.ts";
+import { DeviceId } from "../../src/core/protocol/index.ts";
 import { Workspace } from "../integration/support/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { bootWithDisks, randomDisk } from "./support/guest-disks.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { type TestContext, test } from "node:test";
-import { ManagedProcess } from "../../src/peers/index.ts";
+import { ManagedProcess } from "../../src/lab/programs/index.ts";
 import { type Running, Workspace } from "../integration/support/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { readDocument } from "../support/markdown.ts";

@@ -3,11 +3,11 @@ import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { BLOCK_DRIVER_FEATURES, BlockDriver } from "../../src/devices/block/index.ts";
-import { Client } from "../../src/frontend/index.ts";
-import { startStorageDaemon } from "../../src/peers/index.ts";
-import { ProtocolFeature, VirtioFeature } from "../../src/protocol/index.ts";
-import type { Completion } from "../../src/runtime/index.ts";
+import { BLOCK_DRIVER_FEATURES, BlockDriver } from "../../src/endpoints/devices/block/index.ts";
+import { Client } from "../../src/endpoints/frontend/index.ts";
+import { startStorageDaemon } from "../../src/lab/programs/index.ts";
+import { ProtocolFeature, VirtioFeature } from "../../src/core/protocol/index.ts";
+import type { Completion } from "../../src/core/runtime/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { diskImage, needsProgram, temporaryDirectory } from "./support/index.ts";
 

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { PeerClosedError, TimeoutError } from "../../src/base/index.ts";
+import { PeerClosedError, TimeoutError } from "../../src/core/base/index.ts";
 import {
   bootedExitCode,
   bootFirmware,
   bootGuest,
   bootSector,
   startStorageDaemon,
-} from "../../src/peers/index.ts";
+} from "../../src/lab/programs/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import {
   diskImage,

@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { PeerClosedError, TimeoutError } from "../../src/base/index.ts";
+import { PeerClosedError, TimeoutError } from "../../src/core/base/index.ts";
 import {
   ManagedProcess,
   startStorageDaemon,
   storageDaemonArguments,
   waitUntilListening,
-} from "../../src/peers/index.ts";
+} from "../../src/lab/programs/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { diskImage, needsProgram, temporaryDirectory } from "./support/index.ts";
 

@@ -2,9 +2,15 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { FsDriver, FsTree, FUSE_ROOT_ID, nameText, pathNames } from "../../src/devices/fs/index.ts";
-import { Client } from "../../src/frontend/index.ts";
-import { startVirtiofsd } from "../../src/peers/index.ts";
+import {
+  FsDriver,
+  FsTree,
+  FUSE_ROOT_ID,
+  nameText,
+  pathNames,
+} from "../../src/endpoints/devices/fs/index.ts";
+import { Client } from "../../src/endpoints/frontend/index.ts";
+import { startVirtiofsd } from "../../src/lab/programs/index.ts";
 import { Workspace } from "../integration/support/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { BIG_BYTES, makeSharedFolder, MANY } from "./support/shared-folder.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { bootLinux, startVirtiofsd } from "../../src/peers/index.ts";
+import { bootLinux, startVirtiofsd } from "../../src/lab/programs/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { needsGuest, needsRoot, temporaryDirectory } from "./support/index.ts";
 

@@ -8,9 +8,9 @@
  */
 import { readSync, writeSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
-import { BLOCK_DRIVER_FEATURES, BlockRequest } from "../../src/devices/block/index.ts";
-import { Client } from "../../src/frontend/index.ts";
-import { SegmentList } from "../../src/virtqueue/index.ts";
+import { BLOCK_DRIVER_FEATURES, BlockRequest } from "../../src/endpoints/devices/block/index.ts";
+import { Client } from "../../src/endpoints/frontend/index.ts";
+import { SegmentList } from "../../src/core/virtqueue/index.ts";
 import { isNonBlocking, makeBlocking } from "./open-file.ts";
 
 const BLOCK = 4096;

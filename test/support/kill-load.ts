@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
-import { Deferred } from "../../src/base/index.ts";
+import { Deferred } from "../../src/core/base/index.ts";
 import {
   BlockQueue,
   BlockRequest,
   BlockStatus,
   SECTOR_SIZE,
-} from "../../src/devices/block/index.ts";
-import type { Client } from "../../src/frontend/index.ts";
-import { fillPattern, findMismatch } from "../../src/load/pattern.ts";
-import type { Completion } from "../../src/runtime/index.ts";
+} from "../../src/endpoints/devices/block/index.ts";
+import type { Client } from "../../src/endpoints/frontend/index.ts";
+import { fillPattern, findMismatch } from "../../src/lab/workloads/pattern.ts";
+import type { Completion } from "../../src/core/runtime/index.ts";
 
 const BLOCK = 4096;
 

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { growthFaults, growthOf, slope, steadyGrowth } from "../../src/groups/stress/growth.ts";
+import {
+  growthFaults,
+  growthOf,
+  slope,
+  steadyGrowth,
+} from "../../src/lab/selftest/stress/growth.ts";
 
 const rounds = (count: number, value: (round: number) => number): number[] =>
   Array.from({ length: count }, (_, round) => value(round));

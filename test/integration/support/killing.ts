@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import type { TestContext } from "node:test";
-import { delay } from "../../../src/base/index.ts";
-import { BLOCK_DRIVER_FEATURES } from "../../../src/devices/block/index.ts";
-import { Client, type ReconnectReport } from "../../../src/frontend/index.ts";
+import { delay } from "../../../src/core/base/index.ts";
+import { BLOCK_DRIVER_FEATURES } from "../../../src/endpoints/devices/block/index.ts";
+import { Client, type ReconnectReport } from "../../../src/endpoints/frontend/index.ts";
 import { KillLoad, type KillLoadOptions } from "../../support/kill-load.ts";
 import type { Running } from "./command.ts";
 import { Workspace } from "./workspace.ts";

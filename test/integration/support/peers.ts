@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import type { TestContext } from "node:test";
-import { UnixListener, UnixSocket } from "../../../src/os/index.ts";
+import { UnixListener, UnixSocket } from "../../../src/core/os/index.ts";
 
 /** A listener of ours that does with each connection what it is told. */
 export async function rawListener(

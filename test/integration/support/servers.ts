@@ -10,7 +10,11 @@ import {
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { identifyProcess, type LedgerRecord, type ServerStatus } from "../../../src/peers/index.ts";
+import {
+  identifyProcess,
+  type LedgerRecord,
+  type ServerStatus,
+} from "../../../src/lab/programs/index.ts";
 import { type Result, type Running, type RunOptions } from "./command.ts";
 import { Workspace } from "./workspace.ts";
 

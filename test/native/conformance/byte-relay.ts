@@ -1,4 +1,4 @@
-import { type OwnedFd, Poller, UnixSocket } from "../../../src/os/index.ts";
+import { type OwnedFd, Poller, UnixSocket } from "../../../src/core/os/index.ts";
 
 /** Bytes as one receive has them, and the descriptors that came along. */
 export interface Chunk {

@@ -1,4 +1,4 @@
-import { type CheckInfo, checks, frontendChecks } from "../../../src/suite/index.ts";
+import { type CheckInfo, checks, frontendChecks } from "../../../src/lab/conformance/index.ts";
 import { frontendMutants } from "./mutants/fe.ts";
 import { mutants } from "./mutants/index.ts";
 

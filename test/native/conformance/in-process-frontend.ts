@@ -1,7 +1,11 @@
-import { BLOCK_DRIVER_FEATURES, BlockDriver } from "../../../src/devices/block/index.ts";
-import { Client, type ClientQueue } from "../../../src/frontend/index.ts";
-import { type OwnedFd, Poller, type UnixSocket } from "../../../src/os/index.ts";
-import type { FrontendRun, FrontendTarget, ProcessEnd } from "../../../src/suite/index.ts";
+import { BLOCK_DRIVER_FEATURES, BlockDriver } from "../../../src/endpoints/devices/block/index.ts";
+import { Client, type ClientQueue } from "../../../src/endpoints/frontend/index.ts";
+import { type OwnedFd, Poller, type UnixSocket } from "../../../src/core/os/index.ts";
+import type {
+  FrontendRun,
+  FrontendTarget,
+  ProcessEnd,
+} from "../../../src/lab/conformance/index.ts";
 import {
   type Channel,
   connectSocket,
@@ -9,7 +13,7 @@ import {
   frameBytes,
   SocketServer,
   UnixChannel,
-} from "../../../src/transport/index.ts";
+} from "../../../src/core/transport/index.ts";
 
 /** What a {@link FrontendMutant} does with the messages of a connection; left out: they pass. */
 export interface FrontendPassing {

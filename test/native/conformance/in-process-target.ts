@@ -1,12 +1,21 @@
 import { join } from "node:path";
-import { type BackendOptions, BackendSession, type Device } from "../../../src/backend/index.ts";
-import { ConnectError } from "../../../src/base/index.ts";
-import { BlockDevice, BlockStorage } from "../../../src/devices/block/index.ts";
-import { FsDevice, SharedFolder } from "../../../src/devices/fs/index.ts";
-import { echoDevice } from "../../../src/devices/net/index.ts";
-import { processFigures, UnixSocket } from "../../../src/os/index.ts";
-import { ProtocolFeature } from "../../../src/protocol/index.ts";
-import type { ProcessEnd, Target, TargetProcess, TargetStory } from "../../../src/suite/index.ts";
+import {
+  type BackendOptions,
+  BackendSession,
+  type Device,
+} from "../../../src/endpoints/backend/index.ts";
+import { ConnectError } from "../../../src/core/base/index.ts";
+import { BlockDevice, BlockStorage } from "../../../src/endpoints/devices/block/index.ts";
+import { FsDevice, SharedFolder } from "../../../src/endpoints/devices/fs/index.ts";
+import { echoDevice } from "../../../src/endpoints/devices/net/index.ts";
+import { processFigures, UnixSocket } from "../../../src/core/os/index.ts";
+import { ProtocolFeature } from "../../../src/core/protocol/index.ts";
+import type {
+  ProcessEnd,
+  Target,
+  TargetProcess,
+  TargetStory,
+} from "../../../src/lab/conformance/index.ts";
 import { packageRoot } from "../../support/package-root.ts";
 import { type Bytewise, relayBytes } from "./byte-relay.ts";
 import { WceDisk } from "./wce-disk.ts";

@@ -1,11 +1,14 @@
-import type { BackendOptions, BackendSession } from "../../../src/backend/index.ts";
-import { applyFaults, parseFault } from "../../../src/mutants/index.ts";
-import { WrappedQueue } from "../../../src/mutants/wrapped-queue.ts";
+import type { BackendOptions, BackendSession } from "../../../src/endpoints/backend/index.ts";
+import { applyFaults, parseFault } from "../../../src/lab/faults/index.ts";
+import { WrappedQueue } from "../../../src/lab/faults/wrapped-queue.ts";
 import type { Bytewise } from "./byte-relay.ts";
-import type { RequestHandler } from "../../../src/session/index.ts";
-import { type Passing, PassingChannel } from "../../../src/suite/front-end/passing-channel.ts";
-import type { Frame } from "../../../src/transport/index.ts";
-import type { DeviceQueue } from "../../../src/virtqueue/index.ts";
+import type { RequestHandler } from "../../../src/core/session/index.ts";
+import {
+  type Passing,
+  PassingChannel,
+} from "../../../src/lab/conformance/kit/front-end/passing-channel.ts";
+import type { Frame } from "../../../src/core/transport/index.ts";
+import type { DeviceQueue } from "../../../src/core/virtqueue/index.ts";
 
 /** Which of our healthy devices a mutant is made of; some for the sake of single checks. */
 export type Base = "block" | "net" | "fs" | "read-only" | "wce" | "iommu" | "program";
@@ -36,7 +39,7 @@ export interface Mutant {
   readonly offers?: true;
 }
 
-/** A fault of `src/mutants`, as on the command line. */
+/** A fault of `src/lab/faults`, as on the command line. */
 export function fault(use: string, base: Base = "block"): Mutant {
   const parsed = parseFault(use);
   return {

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ProgramTarget } from "../../../src/suite/index.ts";
+import { ProgramTarget } from "../../../src/lab/conformance/index.ts";
 import { packageRoot } from "../../support/package-root.ts";
 import type { Mutant } from "./mutant.ts";
 

@@ -2,7 +2,7 @@ import {
   DescriptorFlag,
   type DeviceQueue,
   type RawSplitRing,
-} from "../../../src/virtqueue/index.ts";
+} from "../../../src/core/virtqueue/index.ts";
 
 /** A descriptor of a split ring, as the driver laid it. */
 export interface Laid {

@@ -1,4 +1,4 @@
-import type { ChainCursor } from "../../../src/virtqueue/index.ts";
+import type { ChainCursor } from "../../../src/core/virtqueue/index.ts";
 import { type Base, type Mutant, throughQueue, type World } from "./mutant.ts";
 
 /** A chain as a mutant's device got it; the bytes are those of the shared memory. */

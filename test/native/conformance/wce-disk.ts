@@ -1,7 +1,7 @@
-import type { DeviceConfig, RunningQueue } from "../../../src/backend/index.ts";
-import { BlockFeature } from "../../../src/devices/block/layout.ts";
-import { WrappedDevice } from "../../../src/mutants/wrapped-device.ts";
-import type { DeviceQueue } from "../../../src/virtqueue/index.ts";
+import type { DeviceConfig, RunningQueue } from "../../../src/endpoints/backend/index.ts";
+import { BlockFeature } from "../../../src/endpoints/devices/block/layout.ts";
+import { WrappedDevice } from "../../../src/lab/faults/wrapped-device.ts";
+import type { DeviceQueue } from "../../../src/core/virtqueue/index.ts";
 
 /** VIRTIO 5.2.4 */
 const WCE = 32;

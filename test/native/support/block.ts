@@ -4,8 +4,8 @@ import {
   BlockDevice,
   type BlockDeviceOptions,
   BlockStorage,
-} from "../../../src/devices/block/index.ts";
-import { type DeviceQueue, SegmentList } from "../../../src/virtqueue/index.ts";
+} from "../../../src/endpoints/devices/block/index.ts";
+import { type DeviceQueue, SegmentList } from "../../../src/core/virtqueue/index.ts";
 import { makeRings, type Rings } from "./rings.ts";
 
 export const SECTOR = 512;

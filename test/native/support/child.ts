@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 
 /** The compiled os room, for code that runs in another process or thread. */
-export const osModule = new URL("../../../src/os/index.js", import.meta.url).href;
+export const osModule = new URL("../../../src/core/os/index.js", import.meta.url).href;
 
 export interface ChildOptions {
   /** Node's own arguments. */

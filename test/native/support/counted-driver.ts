@@ -1,6 +1,6 @@
 /** A driver for tests that submits as many pieces as it is told in shared memory, and says how many: two i32. */
-import type { RingDriver, RingDriverHost } from "../../../src/runtime/index.ts";
-import { SegmentList } from "../../../src/virtqueue/index.ts";
+import type { RingDriver, RingDriverHost } from "../../../src/core/runtime/index.ts";
+import { SegmentList } from "../../../src/core/virtqueue/index.ts";
 
 export function createRingDriver(
   { queue, memory, show }: RingDriverHost,

@@ -2,7 +2,7 @@ import {
   type ChainCursor,
   createChainCursor,
   type DeviceQueue,
-} from "../../../src/virtqueue/index.ts";
+} from "../../../src/core/virtqueue/index.ts";
 import { type DeviceSide, type DeviceState, deviceByte, type TakenChain } from "./ring-model.ts";
 
 /** The device half of a model's ring, in this process. */

@@ -1,10 +1,14 @@
-import { VhostUserError } from "../../../src/base/index.ts";
+import { VhostUserError } from "../../../src/core/base/index.ts";
 import {
   BLOCK_DRIVER_FEATURES,
   BlockDriver,
   type BlockDriverOptions,
-} from "../../../src/devices/block/index.ts";
-import { Client, type ClientOptions, type ClientQueue } from "../../../src/frontend/index.ts";
+} from "../../../src/endpoints/devices/block/index.ts";
+import {
+  Client,
+  type ClientOptions,
+  type ClientQueue,
+} from "../../../src/endpoints/frontend/index.ts";
 import { pattern, SMALL } from "./session.ts";
 
 /** What a client made of a back-end. */

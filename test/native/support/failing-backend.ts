@@ -6,9 +6,9 @@
  * 200: dies by SIGSEGV. 0: hangs, for ever and for everybody. 0xffffffff: says what the C library
  * says of a failed assertion, and goes on.
  */
-import { BackendServer } from "../../../src/backend/index.ts";
-import { BlockDevice, BlockStorage } from "../../../src/devices/block/index.ts";
-import type { Channel, FrameHandler } from "../../../src/transport/index.ts";
+import { BackendServer } from "../../../src/endpoints/backend/index.ts";
+import { BlockDevice, BlockStorage } from "../../../src/endpoints/devices/block/index.ts";
+import type { Channel, FrameHandler } from "../../../src/core/transport/index.ts";
 
 const [path = ""] = process.argv.slice(2);
 const storage = BlockStorage.memory(1 << 20);

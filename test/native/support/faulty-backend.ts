@@ -5,9 +5,9 @@
  *
  * Says `ready` to its parent once it listens; ends when the parent disconnects.
  */
-import { BackendServer } from "../../../src/backend/index.ts";
-import { BlockDevice, BlockStorage } from "../../../src/devices/block/index.ts";
-import { applyFaults, parseFault } from "../../../src/mutants/index.ts";
+import { BackendServer } from "../../../src/endpoints/backend/index.ts";
+import { BlockDevice, BlockStorage } from "../../../src/endpoints/devices/block/index.ts";
+import { applyFaults, parseFault } from "../../../src/lab/faults/index.ts";
 
 const [path = "", ...texts] = process.argv.slice(2);
 const storage = BlockStorage.memory(1 << 20);

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { GuestMemory, Region, RegionTable } from "../../../src/memory/index.ts";
+import { GuestMemory, Region, RegionTable } from "../../../src/core/memory/index.ts";
 import {
   createChainCursor,
   createDeviceQueue,
@@ -13,7 +13,7 @@ import {
   type DriverQueue,
   type RingFeatures,
   ringFormat,
-} from "../../../src/virtqueue/index.ts";
+} from "../../../src/core/virtqueue/index.ts";
 import { Flipper, type FlipTarget } from "./flipper.ts";
 import { describeRegion, PAGE, unsealedFile } from "./memory.ts";
 import { locateRing, segmentsOf } from "./rings.ts";

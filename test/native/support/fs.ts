@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
-import { SharedFolder } from "../../../src/devices/fs/device-folder.ts";
-import { FsDevice, type FsDeviceOptions } from "../../../src/devices/fs/device.ts";
+import { SharedFolder } from "../../../src/endpoints/devices/fs/device/folder.ts";
+import { FsDevice, type FsDeviceOptions } from "../../../src/endpoints/devices/fs/device/device.ts";
 import {
   entry,
   type FuseEntry,
@@ -12,10 +12,10 @@ import {
   readRequest,
   releaseRequest,
   requestHeader,
-} from "../../../src/devices/fs/layout.ts";
-import { FuseOpcode } from "../../../src/devices/fs/opcodes.ts";
-import { encodeStruct, viewOf } from "../../../src/devices/fs/wire.ts";
-import { type DeviceQueue, SegmentList } from "../../../src/virtqueue/index.ts";
+} from "../../../src/endpoints/devices/fs/layout.ts";
+import { FuseOpcode } from "../../../src/endpoints/devices/fs/opcodes.ts";
+import { encodeStruct, viewOf } from "../../../src/endpoints/devices/fs/wire.ts";
+import { type DeviceQueue, SegmentList } from "../../../src/core/virtqueue/index.ts";
 import { runningQueue } from "./block.ts";
 import { makeRingsOfFormat } from "./rings.ts";
 

@@ -1,9 +1,9 @@
-import type { Device, RunningQueue } from "../../../src/backend/index.ts";
+import type { Device, RunningQueue } from "../../../src/endpoints/backend/index.ts";
 import {
   type ChainCursor,
   createChainCursor,
   type DeviceQueue,
-} from "../../../src/virtqueue/index.ts";
+} from "../../../src/core/virtqueue/index.ts";
 
 /** A device that keeps every chain until it is told to give it back, or has to. */
 export class HoldingDevice implements Device {

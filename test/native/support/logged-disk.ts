@@ -1,10 +1,10 @@
 import type { TestContext } from "node:test";
-import type { RingOptions } from "../../../src/backend/index.ts";
-import type { Client, ClientQueue } from "../../../src/frontend/index.ts";
-import { LOG_PAGE_SIZE, PageLog } from "../../../src/frontend/migration/page-log.ts";
-import type { GuestBuffer } from "../../../src/memory/index.ts";
-import { VirtioFeature } from "../../../src/protocol/index.ts";
-import { SegmentList } from "../../../src/virtqueue/index.ts";
+import type { RingOptions } from "../../../src/endpoints/backend/index.ts";
+import type { Client, ClientQueue } from "../../../src/endpoints/frontend/index.ts";
+import { LOG_PAGE_SIZE, PageLog } from "../../../src/endpoints/frontend/migration/page-log.ts";
+import type { GuestBuffer } from "../../../src/core/memory/index.ts";
+import { VirtioFeature } from "../../../src/core/protocol/index.ts";
+import { SegmentList } from "../../../src/core/virtqueue/index.ts";
 import { header } from "./block.ts";
 import { connectDisk, type Served, serveDisk } from "./session.ts";
 

@@ -1,7 +1,7 @@
 import { ftruncateSync } from "node:fs";
-import { Region, Resolved, type RegionTable, SpanList } from "../../../src/memory/index.ts";
-import { addon, OwnedFd } from "../../../src/os/index.ts";
-import type { MemoryRegion } from "../../../src/protocol/index.ts";
+import { Region, Resolved, type RegionTable, SpanList } from "../../../src/core/memory/index.ts";
+import { addon, OwnedFd } from "../../../src/core/os/index.ts";
+import type { MemoryRegion } from "../../../src/core/protocol/index.ts";
 
 export const PAGE = 4096;
 export const GIB = 2 ** 30;

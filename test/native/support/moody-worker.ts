@@ -1,8 +1,8 @@
 /** A block device's part in a worker that fails or stalls as it is told to. */
-import type { Device } from "../../../src/backend/index.ts";
-import { createRingServer as createBlockServer } from "../../../src/devices/block/device-worker.ts";
-import { EventFd, OwnedFd, waitReadable } from "../../../src/os/index.ts";
-import type { RingServer } from "../../../src/runtime/index.ts";
+import type { Device } from "../../../src/endpoints/backend/index.ts";
+import { createRingServer as createBlockServer } from "../../../src/endpoints/devices/block/device/worker.ts";
+import { EventFd, OwnedFd, waitReadable } from "../../../src/core/os/index.ts";
+import type { RingServer } from "../../../src/core/runtime/index.ts";
 
 export interface Mood {
   /** Has to be readable before a chain is served. */

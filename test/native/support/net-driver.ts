@@ -1,6 +1,6 @@
-import type { Device, RunningQueue } from "../../../src/backend/index.ts";
-import { NetFeature } from "../../../src/devices/net/index.ts";
-import { copyIn, createChainCursor } from "../../../src/virtqueue/index.ts";
+import type { Device, RunningQueue } from "../../../src/endpoints/backend/index.ts";
+import { NetFeature } from "../../../src/endpoints/devices/net/index.ts";
+import { copyIn, createChainCursor } from "../../../src/core/virtqueue/index.ts";
 
 /** What a device writes into one buffer, true or not. */
 export interface Packet {

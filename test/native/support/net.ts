@@ -1,9 +1,13 @@
 import type { TestContext } from "node:test";
-import type { RunningQueue } from "../../../src/backend/index.ts";
-import { NetDevice, type NetDeviceOptions, NetFeature } from "../../../src/devices/net/index.ts";
-import type { GuestBuffer } from "../../../src/memory/index.ts";
-import { VirtioFeature } from "../../../src/protocol/index.ts";
-import { SegmentList } from "../../../src/virtqueue/index.ts";
+import type { RunningQueue } from "../../../src/endpoints/backend/index.ts";
+import {
+  NetDevice,
+  type NetDeviceOptions,
+  NetFeature,
+} from "../../../src/endpoints/devices/net/index.ts";
+import type { GuestBuffer } from "../../../src/core/memory/index.ts";
+import { VirtioFeature } from "../../../src/core/protocol/index.ts";
+import { SegmentList } from "../../../src/core/virtqueue/index.ts";
 import { makeRings, type RingOptions, type Rings } from "./rings.ts";
 
 export const MODERN = VirtioFeature.Version1;

@@ -1,5 +1,5 @@
 import { readdirSync, readlinkSync } from "node:fs";
-import { OwnedFd } from "../../../src/os/index.ts";
+import { OwnedFd } from "../../../src/core/os/index.ts";
 
 /** Duplicates of the epoll descriptors of this process; Node has more than that of the event loop. */
 export function ownEpolls(): OwnedFd[] {

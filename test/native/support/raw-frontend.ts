@@ -1,20 +1,20 @@
 import assert from "node:assert/strict";
-import { GuestMemory } from "../../../src/memory/index.ts";
-import { EventFd, type OwnedFd, type UnixSocket } from "../../../src/os/index.ts";
+import { GuestMemory } from "../../../src/core/memory/index.ts";
+import { EventFd, type OwnedFd, type UnixSocket } from "../../../src/core/os/index.ts";
 import {
   FrontendRequest,
   HeaderFlag,
   ProtocolFeature,
   requestSpec,
   VirtioFeature,
-} from "../../../src/protocol/index.ts";
+} from "../../../src/core/protocol/index.ts";
 import {
   connectSocket,
   type Frame,
   frameBytes,
   UnixChannel,
-} from "../../../src/transport/index.ts";
-import { SplitDriverQueue } from "../../../src/virtqueue/index.ts";
+} from "../../../src/core/transport/index.ts";
+import { SplitDriverQueue } from "../../../src/core/virtqueue/index.ts";
 import { until } from "./session.ts";
 
 export interface SendOptions {

@@ -1,6 +1,6 @@
-import type { GuestBuffer } from "../../../src/memory/index.ts";
-import type { RawPackedRing, RawRing } from "../../../src/virtqueue/index.ts";
-import { INDIRECT } from "../../../src/suite/drive/raw-driver.ts";
+import type { GuestBuffer } from "../../../src/core/memory/index.ts";
+import type { RawPackedRing, RawRing } from "../../../src/core/virtqueue/index.ts";
+import { INDIRECT } from "../../../src/lab/conformance/kit/back-end/raw-driver.ts";
 
 export const AVAILABLE: number = 1 << 7;
 export const USED: number = 1 << 15;

@@ -4,8 +4,8 @@
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { GuestMemory } from "../../../src/memory/index.ts";
-import { type DriverQueue, SegmentList } from "../../../src/virtqueue/index.ts";
+import type { GuestMemory } from "../../../src/core/memory/index.ts";
+import { type DriverQueue, SegmentList } from "../../../src/core/virtqueue/index.ts";
 
 /** The device half, here or in another process. */
 export interface DeviceSide {

@@ -7,15 +7,15 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { openSync } from "node:fs";
 import { pathToFileURL } from "node:url";
-import { type GuestMemory, Region, RegionTable } from "../../../src/memory/index.ts";
-import { OwnedFd } from "../../../src/os/index.ts";
-import type { MemoryRegion } from "../../../src/protocol/index.ts";
+import { type GuestMemory, Region, RegionTable } from "../../../src/core/memory/index.ts";
+import { OwnedFd } from "../../../src/core/os/index.ts";
+import type { MemoryRegion } from "../../../src/core/protocol/index.ts";
 import {
   createDeviceQueue,
   type DriverQueue,
   type RingFeatures,
   ringFormat,
-} from "../../../src/virtqueue/index.ts";
+} from "../../../src/core/virtqueue/index.ts";
 import { LocalDevice } from "./device-side.ts";
 import type { DeviceSide, DeviceState, TakenChain } from "./ring-model.ts";
 import { locateParts, type PartAddresses } from "./rings.ts";

@@ -1,5 +1,5 @@
 import type { TestContext } from "node:test";
-import { GuestMemory, Region, RegionTable } from "../../../src/memory/index.ts";
+import { GuestMemory, Region, RegionTable } from "../../../src/core/memory/index.ts";
 import {
   createDeviceQueue,
   createDriverQueue,
@@ -11,7 +11,7 @@ import {
   SegmentList,
   SplitDeviceQueue,
   SplitDriverQueue,
-} from "../../../src/virtqueue/index.ts";
+} from "../../../src/core/virtqueue/index.ts";
 
 export interface RingOptions extends Partial<RingFeatures> {
   readonly size?: number;

@@ -1,13 +1,13 @@
-import type { Device, RunningQueue } from "../../../src/backend/index.ts";
-import { initReply, replyHeader, requestHeader } from "../../../src/devices/fs/layout.ts";
-import { FuseOpcode } from "../../../src/devices/fs/opcodes.ts";
-import { encodeStruct, viewOf } from "../../../src/devices/fs/wire.ts";
+import type { Device, RunningQueue } from "../../../src/endpoints/backend/index.ts";
+import { initReply, replyHeader, requestHeader } from "../../../src/endpoints/devices/fs/layout.ts";
+import { FuseOpcode } from "../../../src/endpoints/devices/fs/opcodes.ts";
+import { encodeStruct, viewOf } from "../../../src/endpoints/devices/fs/wire.ts";
 import {
   type ChainCursor,
   copyIn,
   copyOut,
   createChainCursor,
-} from "../../../src/virtqueue/index.ts";
+} from "../../../src/core/virtqueue/index.ts";
 
 /** What a scripted device answers to one request. */
 export interface Script {

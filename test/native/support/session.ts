@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { type BackendOptions, BackendServer } from "../../../src/backend/index.ts";
-import { delay } from "../../../src/base/index.ts";
+import { type BackendOptions, BackendServer } from "../../../src/endpoints/backend/index.ts";
+import { delay } from "../../../src/core/base/index.ts";
 import {
   BLOCK_DRIVER_FEATURES,
   BlockDevice,
   BlockDriver,
   type BlockDriverOptions,
   BlockStorage,
-} from "../../../src/devices/block/index.ts";
-import { Client, type ClientOptions } from "../../../src/frontend/index.ts";
+} from "../../../src/endpoints/devices/block/index.ts";
+import { Client, type ClientOptions } from "../../../src/endpoints/frontend/index.ts";
 import { settledLeaks, takeResources } from "../../support/leak-guard.ts";
 import { temporaryFolder } from "./folder.ts";
 

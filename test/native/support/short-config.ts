@@ -1,5 +1,5 @@
-import type { BackendHooks } from "../../../src/backend/index.ts";
-import { type Config, FrontendRequest } from "../../../src/protocol/index.ts";
+import type { BackendHooks } from "../../../src/endpoints/backend/index.ts";
+import { type Config, FrontendRequest } from "../../../src/core/protocol/index.ts";
 
 /** A back-end whose configuration space has so many bytes, and that refuses to give more. */
 export function shortConfig(bytes: number): Pick<BackendHooks, "handler"> {

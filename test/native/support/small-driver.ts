@@ -2,9 +2,9 @@
  * The guard of the shape: a block driver that knows nothing of formats, modes, threads, addresses.
  * It writes blocks and reads them again, one at a time; its result is how many came back right.
  */
-import { BlockRequest } from "../../../src/devices/block/index.ts";
-import type { RingDriver, RingDriverHost } from "../../../src/runtime/index.ts";
-import { SegmentList } from "../../../src/virtqueue/index.ts";
+import { BlockRequest } from "../../../src/endpoints/devices/block/index.ts";
+import type { RingDriver, RingDriverHost } from "../../../src/core/runtime/index.ts";
+import { SegmentList } from "../../../src/core/virtqueue/index.ts";
 import { DISK_BYTES, pattern } from "./session.ts";
 
 const BLOCK = 4096;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { RegionTable } from "../../../src/memory/index.ts";
-import type { ChainCursor } from "../../../src/virtqueue/index.ts";
+import type { RegionTable } from "../../../src/core/memory/index.ts";
+import type { ChainCursor } from "../../../src/core/virtqueue/index.ts";
 
 /** Every piece is inside its window and inside shared memory, or has none in an unreachable chain. */
 export function assertInside(chain: ChainCursor, table: RegionTable): void {

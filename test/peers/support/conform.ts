@@ -1,7 +1,7 @@
 import { readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import type { DeviceName } from "../../../src/protocol/index.ts";
+import type { DeviceName } from "../../../src/core/protocol/index.ts";
 import {
   type CheckResult,
   checks,
@@ -16,7 +16,7 @@ import {
   type Selection,
   survey,
   timesOf,
-} from "../../../src/suite/index.ts";
+} from "../../../src/lab/conformance/index.ts";
 import { packageRoot } from "../../support/package-root.ts";
 import { temporaryDirectory } from "./temporary.ts";
 

@@ -3,7 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { bootLinux } from "../../../src/peers/index.ts";
+import { bootLinux } from "../../../src/lab/programs/index.ts";
 import { diskImage, sha256OfFile, temporaryDirectory } from "./temporary.ts";
 
 /** Bytes of each disk. */

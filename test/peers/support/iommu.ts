@@ -1,9 +1,17 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { BackendServer, type BackendSession, type Device } from "../../../src/backend/index.ts";
-import { BlockDevice, BlockStorage } from "../../../src/devices/block/index.ts";
-import { FrontendRequest, IotlbType, singleMemoryRegion } from "../../../src/protocol/index.ts";
+import {
+  BackendServer,
+  type BackendSession,
+  type Device,
+} from "../../../src/endpoints/backend/index.ts";
+import { BlockDevice, BlockStorage } from "../../../src/endpoints/devices/block/index.ts";
+import {
+  FrontendRequest,
+  IotlbType,
+  singleMemoryRegion,
+} from "../../../src/core/protocol/index.ts";
 import { listen } from "../../coverage/heard.ts";
 import { diskImage, temporaryDirectory } from "./temporary.ts";
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import type { TestContext } from "node:test";
-import { delay } from "../../../src/base/index.ts";
-import { bootLinux } from "../../../src/peers/index.ts";
+import { delay } from "../../../src/core/base/index.ts";
+import { bootLinux } from "../../../src/lab/programs/index.ts";
 import { type Running, Workspace } from "../../integration/support/index.ts";
 
 const SIZE = 16 << 20;

@@ -1,7 +1,11 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { EnvironmentError } from "../../../src/base/index.ts";
-import { findGuestKernel, requireProgram, type ProgramName } from "../../../src/peers/index.ts";
+import { EnvironmentError } from "../../../src/core/base/index.ts";
+import {
+  findGuestKernel,
+  requireProgram,
+  type ProgramName,
+} from "../../../src/lab/programs/index.ts";
 
 /**
  * For a test's `skip`: false when every program is there, else the reason. With `CI=true` a missing

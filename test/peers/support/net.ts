@@ -1,7 +1,11 @@
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { type BackendOptions, BackendServer, connectBackend } from "../../../src/backend/index.ts";
-import { delay } from "../../../src/base/index.ts";
+import {
+  type BackendOptions,
+  BackendServer,
+  connectBackend,
+} from "../../../src/endpoints/backend/index.ts";
+import { delay } from "../../../src/core/base/index.ts";
 import {
   ArpOperation,
   decodeArp,
@@ -10,9 +14,13 @@ import {
   EtherType,
   NetDevice,
   type NetDeviceOptions,
-} from "../../../src/devices/net/index.ts";
-import { ManagedProcess, type Testpmd, waitUntilListening } from "../../../src/peers/index.ts";
-import { bareMachineArguments, escapeComma } from "../../../src/peers/programs/qemu-options.ts";
+} from "../../../src/endpoints/devices/net/index.ts";
+import {
+  ManagedProcess,
+  type Testpmd,
+  waitUntilListening,
+} from "../../../src/lab/programs/index.ts";
+import { bareMachineArguments, escapeComma } from "../../../src/lab/programs/known/qemu-options.ts";
 import { temporaryDirectory } from "./temporary.ts";
 
 export const MAC = "52:54:00:ab:cd:ef";

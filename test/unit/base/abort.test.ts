@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { Deferred, delay, onAbort, TimeoutError } from "../../../src/base/index.ts";
+import { Deferred, delay, onAbort, TimeoutError } from "../../../src/core/base/index.ts";
 
 function timers(): number {
   return process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import * as base from "../../../src/base/index.ts";
+import * as base from "../../../src/core/base/index.ts";
 
 const { VhostUserError } = base;
 

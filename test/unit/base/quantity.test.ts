@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { counted, countedRange } from "../../../src/base/index.ts";
+import { counted, countedRange } from "../../../src/core/base/index.ts";
 import { packageRoot } from "../../support/package-root.ts";
 
 test("a count of one has the singular, every other count the plural", () => {
@@ -20,7 +20,7 @@ const uncounted =
   /\$\{(?!counted)(?![A-Z_]+\})[^{}`\n]+\} (?:checks|rounds|sessions|targets|queues|queue pairs|descriptors|lines|requests|frames|clients|findings)\b(?![/'])/;
 
 test("commands, reports and checks count with the helper, so that one is never plural", () => {
-  const found = ["cli", "report", "suite"].flatMap((room) => {
+  const found = ["app/cli", "lab/results", "lab/conformance"].flatMap((room) => {
     const folder = join(packageRoot, "src", room);
     return readdirSync(folder, { recursive: true, encoding: "utf8" })
       .filter((name) => name.endsWith(".ts"))
@@ -31,5 +31,5 @@ test("commands, reports and checks count with the helper, so that one is never p
           .map((line) => `${room}/${name}: ${line.trim()}`),
       );
   });
-  assert.deepEqual(found, [], "use counted(count, noun) of src/base/quantity.ts");
+  assert.deepEqual(found, [], "use counted(count, noun) of src/core/base/quantity.ts");
 });

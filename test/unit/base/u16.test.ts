@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { needsEvent, u16Distance } from "../../../src/base/index.ts";
+import { needsEvent, u16Distance } from "../../../src/core/base/index.ts";
 
 const u16 = fc.nat(0xffff);
 

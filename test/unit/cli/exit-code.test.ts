@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import * as base from "../../../src/base/index.ts";
+import * as base from "../../../src/core/base/index.ts";
 import {
   CleanUpError,
   CommandError,
   ExitCode,
   exitCodeOf,
   InterruptError,
-} from "../../../src/cli/exit-code.ts";
+} from "../../../src/app/cli/exit-code.ts";
 
 test("each situation has its exit code", () => {
   const codes: readonly (readonly [Error, number])[] = [

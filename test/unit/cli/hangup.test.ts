@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { isHangupIgnored } from "../../../src/cli/hangup.ts";
+import { isHangupIgnored } from "../../../src/app/cli/hangup.ts";
 
 interface Seen {
   /** `SigIgn` of this process and of its parent. */

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { test } from "node:test";
-import { Output } from "../../../src/cli/output.ts";
-import { ProgressLine, type ProgressTerminal } from "../../../src/cli/progress-line.ts";
-import { fitText, textWidth } from "../../../src/cli/text-width.ts";
+import { Output } from "../../../src/app/cli/output.ts";
+import { ProgressLine, type ProgressTerminal } from "../../../src/app/cli/progress-line.ts";
+import { fitText, textWidth } from "../../../src/app/cli/text-width.ts";
 
 const ERASE = "\r\u001b[K";
 const ERASE_ROWS = "\r\u001b7\u001b[B\u001b[J\u001b8\u001b[K";

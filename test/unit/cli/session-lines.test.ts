@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SessionLines } from "../../../src/cli/commands/serve/session-lines.ts";
+import { SessionLines } from "../../../src/app/cli/commands/serve/session-lines.ts";
 
 test("of a front-end that leaves at once the first sessions are printed, then only one that lasts", (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isVersion } from "../../../src/cli/commands/conform/recognise.ts";
-import { shippedBaselines } from "../../../src/cli/commands/conform/shipped-baselines.ts";
+import { isVersion } from "../../../src/app/cli/commands/conform/recognise.ts";
+import { shippedBaselines } from "../../../src/app/cli/commands/conform/shipped-baselines.ts";
 
 test("every baseline of the package names its target, and no two name the same", () => {
   const shipped = shippedBaselines();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { UsageError } from "../../../src/base/index.ts";
+import { UsageError } from "../../../src/core/base/index.ts";
 import {
   formatSize,
   parseChoice,
@@ -8,7 +8,7 @@ import {
   parseInteger,
   parseList,
   parseSize,
-} from "../../../src/cli/units.ts";
+} from "../../../src/app/cli/units.ts";
 
 function refuses(parse: (text: string) => unknown, texts: readonly string[]): void {
   for (const text of texts) {

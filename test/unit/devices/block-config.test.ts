@@ -7,7 +7,7 @@ import {
   blockStatusName,
   decodeBlockConfig,
   encodeBlockConfig,
-} from "../../../src/devices/block/index.ts";
+} from "../../../src/endpoints/devices/block/index.ts";
 
 // By hand from VIRTIO 5.2.4: every field has bytes of its own, so that a swap of two is seen.
 const golden = `

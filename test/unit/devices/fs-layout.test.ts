@@ -1,20 +1,24 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { ProtocolError, UsageError } from "../../../src/base/index.ts";
-import { decodeFsConfig, encodeFsConfig, FS_CONFIG_SIZE } from "../../../src/devices/fs/config.ts";
+import { ProtocolError, UsageError } from "../../../src/core/base/index.ts";
+import {
+  decodeFsConfig,
+  encodeFsConfig,
+  FS_CONFIG_SIZE,
+} from "../../../src/endpoints/devices/fs/config.ts";
 import {
   decodeDirents,
   decodeDirentsPlus,
   direntPlusSize,
   direntSize,
   writeDirent,
-} from "../../../src/devices/fs/directory-entry.ts";
-import { errnoName } from "../../../src/devices/fs/errno.ts";
-import * as layout from "../../../src/devices/fs/layout.ts";
-import { isEntryName, nameText, pathNames } from "../../../src/devices/fs/names.ts";
-import { FuseOpcode, fuseOpcodeName } from "../../../src/devices/fs/opcodes.ts";
-import { encodeStruct, type Struct, viewOf } from "../../../src/devices/fs/wire.ts";
+} from "../../../src/endpoints/devices/fs/directory-entry.ts";
+import { errnoName } from "../../../src/endpoints/devices/fs/errno.ts";
+import * as layout from "../../../src/endpoints/devices/fs/layout.ts";
+import { isEntryName, nameText, pathNames } from "../../../src/endpoints/devices/fs/names.ts";
+import { FuseOpcode, fuseOpcodeName } from "../../../src/endpoints/devices/fs/opcodes.ts";
+import { encodeStruct, type Struct, viewOf } from "../../../src/endpoints/devices/fs/wire.ts";
 
 const bytesOf = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, "hex"));
 

@@ -10,7 +10,7 @@ import {
   describeFrame,
   DhcpType,
   dhcpOf,
-} from "../../../src/devices/net/index.ts";
+} from "../../../src/endpoints/devices/net/index.ts";
 
 const hex = (text: string): Uint8Array =>
   Uint8Array.from(Buffer.from(text.replaceAll(/\s/g, ""), "hex"));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { TimeoutError, UsageError } from "../../../src/base/index.ts";
+import { TimeoutError, UsageError } from "../../../src/core/base/index.ts";
 import {
   arpRequest,
   BROADCAST_MAC,
@@ -19,7 +19,7 @@ import {
   NetResponder,
   NetStation,
   testFrame,
-} from "../../../src/devices/net/index.ts";
+} from "../../../src/endpoints/devices/net/index.ts";
 
 const CLIENT = { mac: "52:54:00:ab:cd:ef", address: "10.0.2.2" };
 const SERVER = { mac: "52:54:00:00:00:01", address: "10.0.2.1" };

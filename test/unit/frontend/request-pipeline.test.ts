@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { TimeoutError } from "../../../src/base/index.ts";
-import { RequestPipeline, type SlotHandler, type SlotQueue } from "../../../src/frontend/index.ts";
-import { SlotPool } from "../../../src/virtqueue/index.ts";
+import { TimeoutError } from "../../../src/core/base/index.ts";
+import {
+  RequestPipeline,
+  type SlotHandler,
+  type SlotQueue,
+} from "../../../src/endpoints/frontend/index.ts";
+import { SlotPool } from "../../../src/core/virtqueue/index.ts";
 
 /** A queue that completes what the test asks for. */
 class ScriptedQueue implements SlotQueue {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Deferred } from "../../../src/base/index.ts";
-import { together } from "../../../src/frontend/together.ts";
+import { Deferred } from "../../../src/core/base/index.ts";
+import { together } from "../../../src/endpoints/frontend/together.ts";
 
 test("waits for all, and throws what the first in order came to, whichever failed first", async () => {
   const [first, second, third] = [0, 1, 2].map(() => new Deferred<void>());

@@ -12,8 +12,8 @@ import {
   SkipError,
   type TestCase,
   type TestContext,
-} from "../../../src/groups/engine.ts";
-import type { GroupResult } from "../../../src/report/index.ts";
+} from "../../../src/lab/selftest/engine.ts";
+import type { GroupResult } from "../../../src/lab/results/index.ts";
 
 const options = { clients: 1, rounds: 4, connections: 10, requirePrograms: false };
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHistogram } from "node:perf_hooks";
 import { test } from "node:test";
-import { percentilesUs, record } from "../../../src/groups/percentiles.ts";
+import { percentilesUs, record } from "../../../src/lab/selftest/percentiles.ts";
 
 test("percentiles are told in microseconds", () => {
   const histogram = createHistogram();

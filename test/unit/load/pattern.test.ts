@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { expectedWord, fillPattern, findMismatch } from "../../../src/load/pattern.ts";
+import { expectedWord, fillPattern, findMismatch } from "../../../src/lab/workloads/pattern.ts";
 
 function pattern(words: number, seed: number, position: number): Int32Array {
   const data = new Int32Array(words);

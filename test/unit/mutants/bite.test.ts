@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Aim } from "../../../src/mutants/aim.ts";
-import { type ChannelFault, faults, parseFault } from "../../../src/mutants/index.ts";
-import { FrontendRequest, HeaderFlag } from "../../../src/protocol/index.ts";
-import type { Channel, CloseReason, Frame, FrameHandler } from "../../../src/transport/index.ts";
-import { frameBytes } from "../../../src/transport/index.ts";
+import { Aim } from "../../../src/lab/faults/aim.ts";
+import { type ChannelFault, faults, parseFault } from "../../../src/lab/faults/index.ts";
+import { FrontendRequest, HeaderFlag } from "../../../src/core/protocol/index.ts";
+import type {
+  Channel,
+  CloseReason,
+  Frame,
+  FrameHandler,
+} from "../../../src/core/transport/index.ts";
+import { frameBytes } from "../../../src/core/transport/index.ts";
 
 /** Writes down what passes; opens nothing. */
 class RecordingChannel implements Channel {

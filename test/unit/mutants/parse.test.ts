@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { UsageError } from "../../../src/base/index.ts";
-import { faults, parseFault } from "../../../src/mutants/index.ts";
-import { FrontendRequest } from "../../../src/protocol/index.ts";
+import { UsageError } from "../../../src/core/base/index.ts";
+import { faults, parseFault } from "../../../src/lab/faults/index.ts";
+import { FrontendRequest } from "../../../src/core/protocol/index.ts";
 
 const { GetFeatures, GetConfig, SetVringNum } = FrontendRequest;
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bootSector } from "../../../src/peers/index.ts";
+import { bootSector } from "../../../src/lab/programs/index.ts";
 
 const codeBytes = 24;
 

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { UsageError } from "../../../src/base/index.ts";
+import { UsageError } from "../../../src/core/base/index.ts";
 import {
   qemuNetArguments,
   storageDaemonArguments,
   testpmdArguments,
   virtiofsdArguments,
-} from "../../../src/peers/index.ts";
-import { missingProgramMessage } from "../../../src/peers/process/programs.ts";
+} from "../../../src/lab/programs/index.ts";
+import { missingProgramMessage } from "../../../src/lab/programs/process/programs.ts";
 
 test("the storage daemon exports one image on one socket", () => {
   assert.deepEqual(

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cpioArchive } from "../../../src/peers/guest/cpio.ts";
-import { moduleLoadOrder, newestVersion } from "../../../src/peers/guest/kernel.ts";
+import { cpioArchive } from "../../../src/lab/programs/guest/cpio.ts";
+import { moduleLoadOrder, newestVersion } from "../../../src/lab/programs/guest/kernel.ts";
 
 // As depmod writes it; the order within a line says nothing about who needs whom.
 const modulesDep = `kernel/drivers/virtio/virtio.ko:

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { OutputBuffer } from "../../../src/peers/process/output-buffer.ts";
+import { OutputBuffer } from "../../../src/lab/programs/process/output-buffer.ts";
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 

@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { UsageError } from "../../../src/base/index.ts";
-import { currentOwner } from "../../../src/peers/index.ts";
+import { UsageError } from "../../../src/core/base/index.ts";
+import { currentOwner } from "../../../src/lab/programs/index.ts";
 import { packageRoot } from "../../support/package-root.ts";
 
 const github = {

@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { UsageError } from "../../../src/base/index.ts";
-import { installLines, parseDistribution } from "../../../src/peers/process/distribution.ts";
-import { serverDefaults, splitWords } from "../../../src/peers/index.ts";
-import { kvmVerdict } from "../../../src/peers/machine/kvm.ts";
-import { longModeSector } from "../../../src/peers/machine/kvm-sector.ts";
-import { parsePidFile, pidFileText } from "../../../src/peers/ledger/pid-file.ts";
+import { UsageError } from "../../../src/core/base/index.ts";
+import { installLines, parseDistribution } from "../../../src/lab/programs/process/distribution.ts";
+import { serverDefaults, splitWords } from "../../../src/lab/programs/index.ts";
+import { kvmVerdict } from "../../../src/lab/programs/machine/kvm.ts";
+import { longModeSector } from "../../../src/lab/programs/machine/kvm-sector.ts";
+import { parsePidFile, pidFileText } from "../../../src/lab/programs/ledger/pid-file.ts";
 import {
   checkServerOptions,
   serverArguments,
   serverId,
   shellWords,
-} from "../../../src/peers/server/server-options.ts";
+} from "../../../src/lab/programs/server/server-options.ts";
 
 const identity = {
   pid: 4711,

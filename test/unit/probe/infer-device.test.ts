@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { inferDevice } from "../../../src/probe/infer-device.ts";
+import { inferDevice } from "../../../src/lab/probe/infer-device.ts";
 import { packageRoot } from "../../support/package-root.ts";
 
 /** What the back-end of a recorded conversation offered: its first replies to requests 1 and 15. */

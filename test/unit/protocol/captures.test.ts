@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import * as p from "../../../src/protocol/index.ts";
+import * as p from "../../../src/core/protocol/index.ts";
 import { packageRoot } from "../../support/package-root.ts";
 
 interface Line {

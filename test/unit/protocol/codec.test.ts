@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { counted, ProtocolError } from "../../../src/base/index.ts";
-import * as p from "../../../src/protocol/index.ts";
+import { counted, ProtocolError } from "../../../src/core/base/index.ts";
+import * as p from "../../../src/core/protocol/index.ts";
 import { bytes, vectors } from "./vectors.ts";
 
 const region = { guestAddress: 0n, size: 1n, userAddress: 0n, mmapOffset: 0n };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { describeMessage } from "../../../src/protocol/index.ts";
-import type { DescribableMessage, Direction } from "../../../src/protocol/index.ts";
+import { describeMessage } from "../../../src/core/protocol/index.ts";
+import type { DescribableMessage, Direction } from "../../../src/core/protocol/index.ts";
 import { bytes } from "./vectors.ts";
 
 function line(

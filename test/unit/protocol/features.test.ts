@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { UsageError } from "../../../src/base/errors.ts";
-import * as p from "../../../src/protocol/index.ts";
+import { UsageError } from "../../../src/core/base/errors.ts";
+import * as p from "../../../src/core/protocol/index.ts";
 
 const protocolNames =
   "MQ LOG_SHMFD RARP REPLY_ACK MTU BACKEND_REQ CROSS_ENDIAN CRYPTO_SESSION PAGEFAULT CONFIG " +

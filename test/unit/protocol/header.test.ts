@@ -5,7 +5,7 @@ import {
   HeaderFlag,
   decodeHeader,
   encodeHeader,
-} from "../../../src/protocol/index.ts";
+} from "../../../src/core/protocol/index.ts";
 import { bytes } from "./vectors.ts";
 
 const wire = bytes(`

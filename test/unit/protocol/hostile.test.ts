@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { ProtocolError } from "../../../src/base/errors.ts";
-import * as p from "../../../src/protocol/index.ts";
+import { ProtocolError } from "../../../src/core/base/errors.ts";
+import * as p from "../../../src/core/protocol/index.ts";
 import { vectors } from "./vectors.ts";
 
 /** Runs the code and lets nothing through but the one error that hostile bytes may cause. */

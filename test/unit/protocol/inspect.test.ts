@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ProtocolError } from "../../../src/base/errors.ts";
-import * as p from "../../../src/protocol/index.ts";
+import { ProtocolError } from "../../../src/core/base/errors.ts";
+import * as p from "../../../src/core/protocol/index.ts";
 import { bytes } from "./vectors.ts";
 
 interface Case {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import * as p from "../../../src/protocol/index.ts";
+import * as p from "../../../src/core/protocol/index.ts";
 
 const u8 = fc.nat({ max: 0xff });
 const u16 = fc.nat({ max: 0xffff });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import * as p from "../../../src/protocol/index.ts";
+import * as p from "../../../src/core/protocol/index.ts";
 
 /**
  * The requests once more, written down from the protocol digest independently of the table:

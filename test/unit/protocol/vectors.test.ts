@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import * as p from "../../../src/protocol/index.ts";
+import * as p from "../../../src/core/protocol/index.ts";
 import { vectors } from "./vectors.ts";
 
 for (const { title, codec, bytes, value } of vectors) {

@@ -2,8 +2,8 @@
  * Golden vectors: for every structure its bytes, written down by hand from the layout tables of the
  * specification, and the value that they mean. `#` starts a comment, `xx*n` repeats a byte.
  */
-import * as p from "../../../src/protocol/index.ts";
-import type { Codec } from "../../../src/protocol/index.ts";
+import * as p from "../../../src/core/protocol/index.ts";
+import type { Codec } from "../../../src/core/protocol/index.ts";
 
 export interface Vector<T = unknown> {
   readonly title: string;

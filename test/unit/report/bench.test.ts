@@ -5,7 +5,7 @@ import {
   benchLines,
   type BenchReport,
   workloadDifferences,
-} from "../../../src/report/index.ts";
+} from "../../../src/lab/results/index.ts";
 
 const rings = { queues: 1, threads: 1, completion: "hybrid", packed: false, inOrder: false };
 const report: BenchReport = {

@@ -10,7 +10,7 @@ import {
   conformanceTotals,
   countVerdicts,
   mergeReports,
-} from "../../../src/report/index.ts";
+} from "../../../src/lab/results/index.ts";
 import { parseJunit } from "../../support/junit.ts";
 
 const result = (

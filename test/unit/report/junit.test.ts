@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { createReport, type GroupResult, toJunit } from "../../../src/report/index.ts";
+import { createReport, type GroupResult, toJunit } from "../../../src/lab/results/index.ts";
 import { parseJunit, parseXml, type XmlElement } from "../../support/junit.ts";
 
 const started = new Date("2026-03-04T05:06:07.890Z");

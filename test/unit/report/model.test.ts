@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createReport, type GroupResult } from "../../../src/report/index.ts";
+import { createReport, type GroupResult } from "../../../src/lab/results/index.ts";
 
 const results: GroupResult["results"] = [
   { title: "One", verdict: "pass", durationMs: 1, notes: ["seen"] },

@@ -6,7 +6,7 @@ import {
   resultLines,
   totalsLine,
   type Verdict,
-} from "../../../src/report/index.ts";
+} from "../../../src/lab/results/index.ts";
 
 const result = { title: "It holds", durationMs: 1, notes: [] } as const;
 

@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { NegotiationError } from "../../../src/base/index.ts";
+import { NegotiationError } from "../../../src/core/base/index.ts";
 import {
   FrontendRequest,
   frontendRequests,
   ProtocolFeature,
   requestSpec,
   VirtioFeature,
-} from "../../../src/protocol/index.ts";
-import { expectRequirements } from "../../../src/session/requirements.ts";
-import { Negotiation } from "../../../src/session/index.ts";
+} from "../../../src/core/protocol/index.ts";
+import { expectRequirements } from "../../../src/core/session/requirements.ts";
+import { Negotiation } from "../../../src/core/session/index.ts";
 
 function negotiated(values: Partial<Negotiation>): Negotiation {
   return Object.assign(new Negotiation(), values);

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { UsageError } from "../../../src/base/index.ts";
-import { measure, parseBaseline, updateBaseline, type Verdict } from "../../../src/suite/index.ts";
+import { UsageError } from "../../../src/core/base/index.ts";
+import {
+  measure,
+  parseBaseline,
+  updateBaseline,
+  type Verdict,
+} from "../../../src/lab/conformance/index.ts";
 
 const baseline = parseBaseline(
   JSON.stringify({

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { knownFindings, parseBaseline, type Verdict } from "../../../src/suite/index.ts";
+import { knownFindings, parseBaseline, type Verdict } from "../../../src/lab/conformance/index.ts";
 
 const baseline = parseBaseline(
   JSON.stringify({

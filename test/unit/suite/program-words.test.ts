@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { wordsWithSocketPath } from "../../../src/suite/drive/program.ts";
+import { wordsWithSocketPath } from "../../../src/lab/conformance/kit/back-end/program.ts";
 
 const made = (...words: readonly string[]): string[] => wordsWithSocketPath(words, "/new");
 

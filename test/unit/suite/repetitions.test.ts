@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { CheckResult, Verdict } from "../../../src/suite/index.ts";
-import { Repetitions } from "../../../src/suite/repetitions.ts";
+import type { CheckResult, Verdict } from "../../../src/lab/conformance/index.ts";
+import { Repetitions } from "../../../src/lab/conformance/repetitions.ts";
 
 function result(id: string, verdict: Verdict): CheckResult {
   return {

@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { UsageError } from "../../../src/base/index.ts";
-import { type Check, checks, selectChecks, type Selection } from "../../../src/suite/index.ts";
-import { fillIn, splitWords } from "../../../src/suite/target/words.ts";
+import { UsageError } from "../../../src/core/base/index.ts";
+import {
+  type Check,
+  checks,
+  selectChecks,
+  type Selection,
+} from "../../../src/lab/conformance/index.ts";
+import { fillIn, splitWords } from "../../../src/lab/conformance/targets/words.ts";
 
 const ids = (selection: Selection): string[] => selectChecks(checks, selection).map(({ id }) => id);
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { ProtocolError } from "../../../src/base/index.ts";
-import type { OwnedFd } from "../../../src/os/index.ts";
-import { encodeHeader, HEADER_SIZE } from "../../../src/protocol/index.ts";
-import { type Frame, frameBytes, Framer, type Receive } from "../../../src/transport/index.ts";
+import { ProtocolError } from "../../../src/core/base/index.ts";
+import type { OwnedFd } from "../../../src/core/os/index.ts";
+import { encodeHeader, HEADER_SIZE } from "../../../src/core/protocol/index.ts";
+import { type Frame, frameBytes, Framer, type Receive } from "../../../src/core/transport/index.ts";
 
 /** Stands for a descriptor; opens nothing. */
 class FakeFd {

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { MemoryView, Window } from "../../../src/memory/index.ts";
+import type { MemoryView, Window } from "../../../src/core/memory/index.ts";
 import {
   isSplitQueueSize,
   SegmentList,
   splitRing,
   splitRingLayout,
-} from "../../../src/virtqueue/index.ts";
+} from "../../../src/core/virtqueue/index.ts";
 
 /** Memory that is nowhere shared. */
 function plainView(offset: number, length: number): MemoryView {

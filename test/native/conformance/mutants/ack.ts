@@ -1,4 +1,4 @@
-import { FrontendRequest, type VringState } from "../../../../src/protocol/index.ts";
+import { FrontendRequest, type VringState } from "../../../../src/core/protocol/index.ts";
 import { fault, type Mutant, throughHandler } from "../mutant.ts";
 
 const { SetMemTable, SetVringCall, SetVringEnable } = FrontendRequest;

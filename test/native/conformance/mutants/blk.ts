@@ -1,5 +1,5 @@
-import { BlockRequest } from "../../../../src/devices/block/index.ts";
-import { type Config, FrontendRequest } from "../../../../src/protocol/index.ts";
+import { BlockRequest } from "../../../../src/endpoints/devices/block/index.ts";
+import { type Config, FrontendRequest } from "../../../../src/core/protocol/index.ts";
 import { answers, fault, type Mutant, throughQueue } from "../mutant.ts";
 import { meddles, type SeenRequest } from "../seen-request.ts";
 

@@ -1,6 +1,6 @@
-import { FrontendRequest } from "../../../../src/protocol/index.ts";
-import { UnixSocket } from "../../../../src/os/index.ts";
-import { UnixChannel } from "../../../../src/transport/index.ts";
+import { FrontendRequest } from "../../../../src/core/protocol/index.ts";
+import { UnixSocket } from "../../../../src/core/os/index.ts";
+import { UnixChannel } from "../../../../src/core/transport/index.ts";
 import { fault, type Mutant, throughChannel } from "../mutant.ts";
 
 const { SetBackendReqFd } = FrontendRequest;

@@ -1,4 +1,4 @@
-import { type Config, FrontendRequest } from "../../../../src/protocol/index.ts";
+import { type Config, FrontendRequest } from "../../../../src/core/protocol/index.ts";
 import { crashesOn, fault, type Mutant, throughChannel, throughHandler } from "../mutant.ts";
 
 const { GetConfig, SetConfig } = FrontendRequest;

@@ -1,7 +1,7 @@
-import type { BackendSession } from "../../../../src/backend/index.ts";
-import { FrontendRequest } from "../../../../src/protocol/index.ts";
+import type { BackendSession } from "../../../../src/endpoints/backend/index.ts";
+import { FrontendRequest } from "../../../../src/core/protocol/index.ts";
 import { type Mutant, throughChannel } from "../mutant.ts";
-import { EventFd, Mapping } from "../../../../src/os/index.ts";
+import { EventFd, Mapping } from "../../../../src/core/os/index.ts";
 
 const { GetVringBase, SetMemTable, SetVringKick } = FrontendRequest;
 

@@ -1,10 +1,10 @@
-import type { BackendSession, DeviceState } from "../../../../src/backend/index.ts";
-import { EventFd } from "../../../../src/os/index.ts";
+import type { BackendSession, DeviceState } from "../../../../src/endpoints/backend/index.ts";
+import { EventFd } from "../../../../src/core/os/index.ts";
 import {
   type DeviceStateParams,
   FrontendRequest,
   TransferDirection,
-} from "../../../../src/protocol/index.ts";
+} from "../../../../src/core/protocol/index.ts";
 import { type Mutant, type Serving, throughChannel, throughHandler } from "../mutant.ts";
 
 const { CheckDeviceState, SetDeviceStateFd, SetVringKick } = FrontendRequest;

@@ -1,5 +1,5 @@
-import { EventFd, type OwnedFd } from "../../../../src/os/index.ts";
-import { FrontendRequest, type VringState } from "../../../../src/protocol/index.ts";
+import { EventFd, type OwnedFd } from "../../../../src/core/os/index.ts";
+import { FrontendRequest, type VringState } from "../../../../src/core/protocol/index.ts";
 import { crashesOn, hangsOn, type Mutant, type Serving, throughHandler } from "../mutant.ts";
 import { WaitsForKick } from "./vring.ts";
 

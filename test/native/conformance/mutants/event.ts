@@ -1,5 +1,5 @@
-import { needsEvent } from "../../../../src/base/index.ts";
-import type { DeviceQueue, RawRing } from "../../../../src/virtqueue/index.ts";
+import { needsEvent } from "../../../../src/core/base/index.ts";
+import type { DeviceQueue, RawRing } from "../../../../src/core/virtqueue/index.ts";
 import { fault, type Mutant, throughQueue } from "../mutant.ts";
 import { splitOf } from "../ring-words.ts";
 

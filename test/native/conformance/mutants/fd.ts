@@ -1,5 +1,5 @@
-import { FrontendRequest } from "../../../../src/protocol/index.ts";
-import type { Frame } from "../../../../src/transport/index.ts";
+import { FrontendRequest } from "../../../../src/core/protocol/index.ts";
+import type { Frame } from "../../../../src/core/transport/index.ts";
 import { type Mutant, throughChannel, throughHandler } from "../mutant.ts";
 
 const { GetFeatures, SetMemTable, SetVringCall, SetVringKick } = FrontendRequest;

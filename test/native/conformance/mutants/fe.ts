@@ -1,4 +1,4 @@
-import { UnixSocket } from "../../../../src/os/index.ts";
+import { UnixSocket } from "../../../../src/core/os/index.ts";
 import {
   decodeLenient,
   FrontendRequest,
@@ -7,8 +7,8 @@ import {
   type PayloadOf,
   requestSpec,
   VirtioFeature,
-} from "../../../../src/protocol/index.ts";
-import { type Frame, UnixChannel } from "../../../../src/transport/index.ts";
+} from "../../../../src/core/protocol/index.ts";
+import { type Frame, UnixChannel } from "../../../../src/core/transport/index.ts";
 import type { FrontendMutant, FrontendWorld } from "../in-process-frontend.ts";
 
 const {

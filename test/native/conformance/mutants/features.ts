@@ -1,4 +1,4 @@
-import { FrontendRequest, VirtioFeature } from "../../../../src/protocol/index.ts";
+import { FrontendRequest, VirtioFeature } from "../../../../src/core/protocol/index.ts";
 import { answers, crashesOn, type Mutant, throughHandler } from "../mutant.ts";
 
 const { GetFeatures, GetProtocolFeatures, SetFeatures } = FrontendRequest;

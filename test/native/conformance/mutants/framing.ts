@@ -1,6 +1,6 @@
-import type { OwnedFd } from "../../../../src/os/index.ts";
-import { FrontendRequest } from "../../../../src/protocol/index.ts";
-import type { RequestHandler } from "../../../../src/session/index.ts";
+import type { OwnedFd } from "../../../../src/core/os/index.ts";
+import { FrontendRequest } from "../../../../src/core/protocol/index.ts";
+import type { RequestHandler } from "../../../../src/core/session/index.ts";
 import { crashesOn, type Mutant, throughBytes } from "../mutant.ts";
 
 const { SetVringCall, SetVringKick } = FrontendRequest;

@@ -1,4 +1,4 @@
-import { FrontendRequest } from "../../../../src/protocol/index.ts";
+import { FrontendRequest } from "../../../../src/core/protocol/index.ts";
 import { crashesOn, type Mutant, throughBytes, throughChannel } from "../mutant.ts";
 
 const { SetVringAddr, SetVringNum } = FrontendRequest;

@@ -1,5 +1,5 @@
-import { delay } from "../../../../src/base/index.ts";
-import { FrontendRequest, HeaderFlag } from "../../../../src/protocol/index.ts";
+import { delay } from "../../../../src/core/base/index.ts";
+import { FrontendRequest, HeaderFlag } from "../../../../src/core/protocol/index.ts";
 import { crashesOn, fault, hangsOn, type Mutant, throughChannel } from "../mutant.ts";
 
 const { GetFeatures, GetConfig } = FrontendRequest;

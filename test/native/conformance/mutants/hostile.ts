@@ -1,5 +1,5 @@
-import { DescriptorFlag } from "../../../../src/virtqueue/index.ts";
-import type { RawSplitRing } from "../../../../src/virtqueue/index.ts";
+import { DescriptorFlag } from "../../../../src/core/virtqueue/index.ts";
+import type { RawSplitRing } from "../../../../src/core/virtqueue/index.ts";
 import { type Mutant, throughQueue } from "../mutant.ts";
 import { type Laid, newestChain, splitOf } from "../ring-words.ts";
 

@@ -1,7 +1,7 @@
-import { Mapping, type OwnedFd } from "../../../../src/os/index.ts";
-import { FrontendRequest, type Inflight } from "../../../../src/protocol/index.ts";
-import type { DeviceQueue } from "../../../../src/virtqueue/index.ts";
-import { WrappedQueue } from "../../../../src/mutants/wrapped-queue.ts";
+import { Mapping, type OwnedFd } from "../../../../src/core/os/index.ts";
+import { FrontendRequest, type Inflight } from "../../../../src/core/protocol/index.ts";
+import type { DeviceQueue } from "../../../../src/core/virtqueue/index.ts";
+import { WrappedQueue } from "../../../../src/lab/faults/wrapped-queue.ts";
 import { answers, type Mutant, throughHandler } from "../mutant.ts";
 
 const { GetInflightFd, GetVringBase, SetInflightFd } = FrontendRequest;

@@ -1,4 +1,4 @@
-import type { BackendSession } from "../../../../src/backend/index.ts";
+import type { BackendSession } from "../../../../src/endpoints/backend/index.ts";
 import {
   FrontendRequest,
   type Iotlb,
@@ -6,7 +6,7 @@ import {
   IotlbType,
   ProtocolFeature,
   type VringAddress,
-} from "../../../../src/protocol/index.ts";
+} from "../../../../src/core/protocol/index.ts";
 import { crashesOn, fault, type Mutant, throughHandler } from "../mutant.ts";
 
 const { GetFeatures, IotlbMsg, SetVringAddr } = FrontendRequest;

@@ -1,4 +1,4 @@
-import { FrontendRequest, type VringAddress } from "../../../../src/protocol/index.ts";
+import { FrontendRequest, type VringAddress } from "../../../../src/core/protocol/index.ts";
 import { fault, type Mutant, throughChannel, throughHandler } from "../mutant.ts";
 
 const { SetLogBase, SetVringAddr } = FrontendRequest;

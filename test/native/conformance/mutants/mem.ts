@@ -1,12 +1,12 @@
 import { fstatSync } from "node:fs";
-import { type OwnedFd, Seal, sealsOf } from "../../../../src/os/index.ts";
+import { type OwnedFd, Seal, sealsOf } from "../../../../src/core/os/index.ts";
 import {
   FrontendRequest,
   type MemoryRegion,
   type MemoryTable,
-} from "../../../../src/protocol/index.ts";
-import type { Incoming, RequestHandler } from "../../../../src/session/index.ts";
-import type { Frame } from "../../../../src/transport/index.ts";
+} from "../../../../src/core/protocol/index.ts";
+import type { Incoming, RequestHandler } from "../../../../src/core/session/index.ts";
+import type { Frame } from "../../../../src/core/transport/index.ts";
 import {
   crashesOn,
   fault,

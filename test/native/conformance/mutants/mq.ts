@@ -1,4 +1,8 @@
-import { FrontendRequest, type VringFd, type VringState } from "../../../../src/protocol/index.ts";
+import {
+  FrontendRequest,
+  type VringFd,
+  type VringState,
+} from "../../../../src/core/protocol/index.ts";
 import { fault, type Mutant, throughHandler } from "../mutant.ts";
 
 const { SetVringCall, SetVringKick, SetVringNum } = FrontendRequest;

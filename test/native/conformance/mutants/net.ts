@@ -1,4 +1,4 @@
-import { FrontendRequest, type VringState } from "../../../../src/protocol/index.ts";
+import { FrontendRequest, type VringState } from "../../../../src/core/protocol/index.ts";
 import { type Mutant, throughHandler, throughQueue } from "../mutant.ts";
 import { meddles, type SeenRequest } from "../seen-request.ts";
 

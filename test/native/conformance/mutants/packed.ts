@@ -1,5 +1,5 @@
-import { FrontendRequest, type VringState } from "../../../../src/protocol/index.ts";
-import { FRESH_BASE } from "../../../../src/virtqueue/index.ts";
+import { FrontendRequest, type VringState } from "../../../../src/core/protocol/index.ts";
+import { FRESH_BASE } from "../../../../src/core/virtqueue/index.ts";
 import { answers, type Mutant, throughHandler, throughQueue } from "../mutant.ts";
 import { losesCalls } from "./event.ts";
 

@@ -2,7 +2,7 @@ import {
   FrontendRequest,
   ProtocolFeature,
   type VringAddress,
-} from "../../../../src/protocol/index.ts";
+} from "../../../../src/core/protocol/index.ts";
 import { answers, fault, type Mutant, throughChannel, throughHandler } from "../mutant.ts";
 
 const {

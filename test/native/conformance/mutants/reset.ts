@@ -1,4 +1,4 @@
-import { FrontendRequest } from "../../../../src/protocol/index.ts";
+import { FrontendRequest } from "../../../../src/core/protocol/index.ts";
 import { type Mutant, throughChannel, throughHandler } from "../mutant.ts";
 
 const { ResetDevice, ResetOwner, SetMemTable, SetOwner } = FrontendRequest;

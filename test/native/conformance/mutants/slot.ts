@@ -1,4 +1,4 @@
-import { FrontendRequest, type MemoryRegion } from "../../../../src/protocol/index.ts";
+import { FrontendRequest, type MemoryRegion } from "../../../../src/core/protocol/index.ts";
 import {
   answers,
   crashesOn,

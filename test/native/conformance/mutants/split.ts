@@ -1,4 +1,4 @@
-import { DescriptorFlag } from "../../../../src/virtqueue/index.ts";
+import { DescriptorFlag } from "../../../../src/core/virtqueue/index.ts";
 import { fault, type Mutant, throughQueue } from "../mutant.ts";
 import { chainOf, type Laid, splitOf } from "../ring-words.ts";
 

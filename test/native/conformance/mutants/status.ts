@@ -1,4 +1,4 @@
-import { FrontendRequest, ProtocolFeature } from "../../../../src/protocol/index.ts";
+import { FrontendRequest, ProtocolFeature } from "../../../../src/core/protocol/index.ts";
 import { answers, type Mutant, throughHandler } from "../mutant.ts";
 
 const { GetStatus, SetProtocolFeatures, SetStatus, SetVringKick } = FrontendRequest;

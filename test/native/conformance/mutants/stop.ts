@@ -1,7 +1,7 @@
-import { EventFd, type OwnedFd } from "../../../../src/os/index.ts";
-import { FrontendRequest, type VringState } from "../../../../src/protocol/index.ts";
-import type { RequestHandler } from "../../../../src/session/index.ts";
-import type { DeviceQueue } from "../../../../src/virtqueue/index.ts";
+import { EventFd, type OwnedFd } from "../../../../src/core/os/index.ts";
+import { FrontendRequest, type VringState } from "../../../../src/core/protocol/index.ts";
+import type { RequestHandler } from "../../../../src/core/session/index.ts";
+import type { DeviceQueue } from "../../../../src/core/virtqueue/index.ts";
 import { answers, fault, type Mutant, throughChannel, throughHandler } from "../mutant.ts";
 
 const { GetFeatures, GetQueueNum, GetVringBase, SetMemTable, SetVringBase, SetVringCall } =

@@ -1,10 +1,10 @@
 import { fstatSync } from "node:fs";
-import type { BackendSession } from "../../../../src/backend/index.ts";
-import { EventFd } from "../../../../src/os/index.ts";
-import { FrontendRequest, type VringState } from "../../../../src/protocol/index.ts";
-import { WrappedQueue } from "../../../../src/mutants/wrapped-queue.ts";
-import type { ChainCursor, DeviceQueue } from "../../../../src/virtqueue/index.ts";
-import type { Frame } from "../../../../src/transport/index.ts";
+import type { BackendSession } from "../../../../src/endpoints/backend/index.ts";
+import { EventFd } from "../../../../src/core/os/index.ts";
+import { FrontendRequest, type VringState } from "../../../../src/core/protocol/index.ts";
+import { WrappedQueue } from "../../../../src/lab/faults/wrapped-queue.ts";
+import type { ChainCursor, DeviceQueue } from "../../../../src/core/virtqueue/index.ts";
+import type { Frame } from "../../../../src/core/transport/index.ts";
 import { crashesOn, fault, type Mutant, type Serving, throughHandler } from "../mutant.ts";
 
 const { SetVringAddr, SetVringBase, SetVringCall, SetVringErr, SetVringKick, SetVringNum } =

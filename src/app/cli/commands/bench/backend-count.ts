@@ -1,0 +1,97 @@
+import { delay } from "../../../../core/base/index.ts";
+import { PerSecond } from "../../../../lab/workloads/bench/per-second.ts";
+import { CommandError, ExitCode } from "../../exit-code.ts";
+
+/** What a device has served so far. */
+export interface Count {
+  readonly requests: number;
+  readonly bytes: number;
+}
+
+export interface CountOptions {
+  /** From the first request on. */
+  readonly warmUpMs: number;
+  /** After the warm-up. */
+  readonly durationMs: number;
+  readonly signal: AbortSignal;
+  /** The load has ended: nothing more comes. */
+  readonly isOver: () => boolean;
+  /** How long no request may come. Undefined: any time. */
+  readonly stallMs: number | undefined;
+  /** The first request has come. */
+  readonly onStart: () => void;
+  /** With all that was served so far, and how long nothing has come. */
+  readonly onLook: (served: number, idleMs: number) => void;
+}
+
+/** After the warm-up; requests 0: nothing came. */
+export interface CountResult extends Count {
+  readonly seconds: number;
+  /** Of the requests, in each second; the last one may be a part of a second. */
+  readonly perSecond: readonly number[];
+  /** The load ended first. */
+  readonly early: boolean;
+  /** Why the measurement ended early: the signal's reason, or the load sent nothing any more. */
+  readonly failure: unknown;
+}
+
+const LOOK_MS = 20;
+
+/** Measures by a counter that a load of another process drives. */
+export async function measureCount(
+  count: () => Count,
+  options: CountOptions,
+): Promise<CountResult> {
+  const { warmUpMs, durationMs, signal, isOver, stallMs = Infinity } = options;
+  const perSecond = new PerSecond(durationMs);
+  let [first, last] = [count(), count()];
+  let [start, lastAt] = [0, performance.now()];
+  let isCounting = false;
+  let begin: number | undefined;
+  let [early, failure]: [boolean, unknown] = [false, undefined];
+  for (;;) {
+    // Asked first: what is counted after it is all there was.
+    early = isOver();
+    const [now, at] = [count(), performance.now()];
+    const served = now.requests - last.requests;
+    if (begin === undefined && now.requests > 0) {
+      begin = at;
+      options.onStart();
+    }
+    // A load that has ended is measured until its last request was seen.
+    if (served > 0) [last, lastAt] = [now, at];
+    if (isCounting && served > 0) perSecond.add(at - start, served);
+    options.onLook(now.requests, at - lastAt);
+    if (early) break;
+    if (isCounting && at - start >= durationMs) {
+      lastAt = at;
+      break;
+    }
+    if (at - lastAt >= stallMs) {
+      const since = begin === undefined ? "" : " any more";
+      const message = `the load has sent no request${since} for ${stallMs / 1000} s (--stall-timeout)`;
+      failure = new CommandError(ExitCode.Failed, message);
+      break;
+    }
+    if (!isCounting && begin !== undefined && at - begin >= warmUpMs) {
+      isCounting = true;
+      [first, start] = [now, at];
+    }
+    try {
+      const left = isCounting ? Math.max(1, durationMs - (at - start)) : LOOK_MS;
+      await delay(Math.min(LOOK_MS, left), signal);
+    } catch (error) {
+      failure = error;
+      break;
+    }
+  }
+  if (!isCounting) [first, start] = [last, lastAt];
+  return {
+    requests: last.requests - first.requests,
+    bytes: last.bytes - first.bytes,
+    seconds: (lastAt - start) / 1000,
+    perSecond: perSecond.counts,
+    early,
+    failure,
+  };
+}

@@ -1,0 +1,146 @@
+import { randomInt } from "node:crypto";
+import { counted, UsageError } from "../../../../core/base/index.ts";
+import { SECTOR_SIZE } from "../../../../endpoints/devices/block/index.ts";
+import {
+  type BlockWorkload,
+  isMixed,
+  type LoadResult,
+  READ_PERCENT,
+  runBlockBench,
+} from "../../../../lab/workloads/index.ts";
+import {
+  type BenchReport,
+  percentileCurve,
+  summarizeLatency,
+} from "../../../../lab/results/index.ts";
+import type { RingMode } from "../../../../core/runtime/index.ts";
+import { type ConnectOptions, connectClient } from "../../connect-client.ts";
+import type { Context } from "../../context.ts";
+import { type ExecOptions, targetName, withBackend } from "../../exec-backend.ts";
+import { CommandError, ExitCode } from "../../exit-code.ts";
+import { displayCourse } from "./course.ts";
+import { describeEnvironment, Disturbances } from "./environment.ts";
+import { endOf, publish, publishEarlyEnd, type PublishOptions, readBaseline } from "./publish.ts";
+
+export interface BenchBlockOptions extends ConnectOptions, PublishOptions, ExecOptions {
+  readonly rw: BlockWorkload;
+  readonly blockSize: number;
+  readonly depth: number;
+  readonly queues: number;
+  readonly threads: number;
+  readonly seconds?: number | undefined;
+  readonly requests?: number | undefined;
+  readonly warmup: number;
+  readonly completion: RingMode;
+  readonly verify?: true | undefined;
+  readonly rwmixread?: number | undefined;
+  /** Milliseconds. */
+  readonly stallTimeout: number;
+  readonly rate?: number | undefined;
+  readonly size?: number | undefined;
+  readonly seed?: number | undefined;
+  readonly overwrite?: true | undefined;
+}
+
+/** Milliseconds, where neither seconds nor requests are told. */
+const DEFAULT_DURATION_MS = 5000;
+
+export async function benchBlock(
+  socket: string | undefined,
+  options: BenchBlockOptions,
+  context: Context,
+): Promise<void> {
+  expectSense(options);
+  const { rw, blockSize, requests, stallTimeout: stallMs, warmup: warmUpMs } = options;
+  const seed = options.seed ?? randomInt(2 ** 31);
+  const workload = { bench: "block", options: optionsOf(options, seed) };
+  const baseline = readBaseline(options, workload);
+  const readPercent = options.rwmixread ?? READ_PERCENT[rw];
+  const durationMs = options.seconds ?? (requests === undefined ? DEFAULT_DURATION_MS : undefined);
+  const disturbances = new Disturbances();
+  const display = { noun: "request", unit: "IOPS", warmUpMs, durationMs, stallMs };
+  const course = displayCourse(context, display);
+  const load = async (path: string): Promise<LoadResult> =>
+    runBlockBench({
+      ...options,
+      connect: async (more) => connectClient(path, options, context, "block", more),
+      workload: rw,
+      readPercent,
+      blockBytes: blockSize,
+      warmUpMs,
+      durationMs,
+      seed,
+      verify: options.verify === true,
+      overwrite: options.overwrite === true,
+      signal: context.signal,
+      stallMs,
+      ...course,
+    });
+  const reportOf = (result: LoadResult): BenchReport => {
+    const iops = result.seconds > 0 ? result.requests / result.seconds : 0;
+    const warnings = disturbances.warnings();
+    if (result.requests < 1000)
+      warnings.push(`only ${counted(result.requests, "request")} counted`);
+    if (readPercent > 0 && !options.verify)
+      warnings.push("the data that was read was not looked at (--verify)");
+    return {
+      schemaVersion: 1,
+      ...workload,
+      target: targetName(socket, options),
+      ...endOf(result.failure, context.signal),
+      requests: result.requests,
+      seconds: result.seconds,
+      iops,
+      bytesPerSecond: iops * blockSize,
+      ...(result.requests > 0 && {
+        latencyUs: summarizeLatency(result.latency),
+        percentiles: percentileCurve(result.latency),
+      }),
+      perSecond: result.perSecond,
+      environment: describeEnvironment(),
+      warnings,
+    };
+  };
+  const report = await withBackend(socket, options, context, async (backend) => {
+    const result = await course.watch(load(backend.socket));
+    return publishEarlyEnd(reportOf(result), result.failure, options, context);
+  });
+  publish(report, options, baseline, context);
+  if (report.requests === 0)
+    throw new CommandError(ExitCode.Failed, "no request completed after the warm-up");
+}
+
+function expectSense(options: BenchBlockOptions): void {
+  const { blockSize, threads, queues, seconds, requests, rw, rwmixread } = options;
+  if (blockSize % SECTOR_SIZE !== 0 || blockSize === 0)
+    throw new UsageError(`expected --block-size as a multiple of ${SECTOR_SIZE}, got ${blockSize}`);
+  if (threads > queues)
+    throw new UsageError(
+      `expected at most one thread a queue (${queues}), got --threads ${threads}`,
+    );
+  if (seconds !== undefined && requests !== undefined)
+    throw new UsageError("--seconds and --requests cannot be combined");
+  if (rwmixread !== undefined && !isMixed(rw))
+    throw new UsageError(`--rwmixread cannot be combined with --rw ${rw}, which does only one`);
+}
+
+function optionsOf(options: BenchBlockOptions, seed: number): BenchReport["options"] {
+  const { rw, rwmixread, blockSize, depth, queues, threads, completion, warmup } = options;
+  const { rate, size } = options;
+  return {
+    rw,
+    ...(isMixed(rw) && { readPercent: rwmixread ?? READ_PERCENT[rw] }),
+    blockSize,
+    depth,
+    queues,
+    threads,
+    completion,
+    warmUpMs: warmup,
+    seed,
+    packed: options.packed === true,
+    inOrder: options.inOrder === true,
+    verify: options.verify === true,
+    ...(rate !== undefined && { rate }),
+    ...(size !== undefined && { size }),
+  };
+}

@@ -1,0 +1,119 @@
+import { PeerClosedError } from "../../../../core/base/index.ts";
+import type { LoadProgress } from "../../../../lab/workloads/index.ts";
+import type { Context } from "../../context.ts";
+import { CommandError, ExitCode } from "../../exit-code.ts";
+
+/** How long nothing may complete before the progress line, and then a message, says so. */
+const QUIET_MS = 1000;
+const NOTE_MS = 5000;
+/** What the rate is told from. */
+const WINDOW_MS = 1000;
+
+export interface CourseOptions {
+  /** What completes: `request`, `frame`. */
+  readonly noun: string;
+  /** Of them in a second. */
+  readonly unit: string;
+  readonly warmUpMs: number;
+  /** After the warm-up. */
+  readonly durationMs: number | undefined;
+  /** See `--stall-timeout`; undefined: there is no limit. */
+  readonly stallMs: number | undefined;
+}
+
+type CourseProgress = Pick<LoadProgress, "completed" | "idleMs"> & Partial<LoadProgress>;
+
+/** Shows how a load goes. */
+export interface CourseDisplay {
+  readonly onStart: () => void;
+  /** What is in flight is unknown where the load is another program's. */
+  readonly onProgress: (progress: CourseProgress) => void;
+  /** The device is prepared or compared, before or after the load. */
+  readonly onPass: (what: string, bytes: number, size: number) => void;
+  /** Waits for the load; a connection that is lost once it began is a failure, not a bad target. */
+  watch<T>(load: Promise<T>): Promise<T>;
+}
+
+export function displayCourse({ output }: Context, options: CourseOptions): CourseDisplay {
+  const { noun, stallMs } = options;
+  const rate = new Rate();
+  let start = performance.now();
+  let reached = false;
+  let isNoted = false;
+  return {
+    onStart: () => {
+      reached = true;
+      start = performance.now();
+    },
+    onPass: (what, bytes, size) => {
+      reached = true;
+      output.progress(() => `${what}: ${Math.floor((bytes / size) * 100)} %`);
+    },
+    onProgress: (progress) => {
+      const { completed, inFlight, idleMs } = progress;
+      rate.add(performance.now(), completed);
+      output.progress(() => line(performance.now() - start, progress, rate.perSecond, options));
+      if (idleMs < NOTE_MS || inFlight === 0) isNoted = false;
+      else if (!isNoted) {
+        isNoted = true;
+        const limit =
+          stallMs === undefined ? "" : `; gives up after ${stallMs / 1000} s (--stall-timeout)`;
+        output.note(`${quiet(noun, idleMs)}${flying(inFlight)}${limit}`);
+      }
+    },
+    watch: async (load) =>
+      load.catch((error: unknown) => {
+        throw reached ? failureOf(error) : error;
+      }),
+  };
+}
+
+/** Why a load ended that had begun: its target was reached. */
+export function failureOf(error: unknown): unknown {
+  if (!(error instanceof PeerClosedError)) return error;
+  return new CommandError(ExitCode.Failed, error.message, { cause: error });
+}
+
+function line(
+  elapsedMs: number,
+  { inFlight, idleMs }: CourseProgress,
+  perSecond: number,
+  { noun, unit, warmUpMs, durationMs }: CourseOptions,
+): string {
+  const counted = Math.max(0, elapsedMs - warmUpMs);
+  const of = durationMs === undefined ? "" : ` of ${durationMs / 1000}`;
+  const when = elapsedMs < warmUpMs ? "warm-up" : `${seconds(counted)}${of} s`;
+  const what =
+    idleMs >= QUIET_MS && inFlight !== 0
+      ? quiet(noun, idleMs)
+      : `${Math.round(perSecond).toLocaleString("en-US")} ${unit}`;
+  return `${when}: ${what}${flying(inFlight)}`;
+}
+
+function quiet(noun: string, idleMs: number): string {
+  return `no ${noun} completed for ${seconds(idleMs)} s`;
+}
+
+function flying(inFlight: number | undefined): string {
+  return inFlight === undefined ? "" : `, ${inFlight} in flight`;
+}
+
+function seconds(ms: number): number {
+  return Math.floor(ms / 1000);
+}
+
+/** Completions a second, of about the last second. */
+class Rate {
+  readonly #samples: { readonly at: number; readonly completed: number }[] = [];
+
+  add(at: number, completed: number): void {
+    this.#samples.push({ at, completed });
+    while (at - (this.#samples[1]?.at ?? at) >= WINDOW_MS) this.#samples.shift();
+  }
+
+  get perSecond(): number {
+    const [first, last] = [this.#samples[0], this.#samples.at(-1)];
+    if (first === undefined || last === undefined || last.at === first.at) return 0;
+    return ((last.completed - first.completed) / (last.at - first.at)) * 1000;
+  }
+}

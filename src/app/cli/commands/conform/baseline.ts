@@ -1,0 +1,105 @@
+import { existsSync, readFileSync } from "node:fs";
+import { counted, UsageError } from "../../../../core/base/index.ts";
+import {
+  type Baseline,
+  type CheckResult,
+  knownFindings,
+  measure,
+  parseBaseline,
+  updateBaseline,
+} from "../../../../lab/conformance/index.ts";
+import { saveUserFile, withUserFile } from "../../files.ts";
+import type { ConformOptions } from "./options.ts";
+import {
+  type ShippedBaseline,
+  shippedBaselines,
+  shippedNames,
+  targetText,
+} from "./shipped-baselines.ts";
+
+const NOTHING: Baseline = { expectations: [] };
+
+/** What is expected of a target, and the results that are held against it. */
+export class Expected {
+  readonly #options: ConformOptions;
+  readonly #baseline: Baseline;
+  readonly #recognised: ShippedBaseline | undefined;
+  readonly #results: CheckResult[] = [];
+
+  /**
+   * @param recognised of the target's program: it changes no verdict
+   * @throws {UsageError} the file is no baseline, or `--update-baseline` has no file to write
+   */
+  constructor(options: ConformOptions, recognised: ShippedBaseline | undefined) {
+    const { baseline: path, updateBaseline: update } = options;
+    if (update && path === undefined) {
+      throw new UsageError("expected --update-baseline with --baseline, the file to write");
+    }
+    this.#options = options;
+    this.#recognised = recognised;
+    this.#baseline = path === undefined ? NOTHING : readBaseline(path, update === true);
+  }
+
+  /** `14 known findings of qemu-storage-daemon 7.2, none new`; undefined: no baseline is about the target. */
+  summary(): string | undefined {
+    const { baseline: path, updateBaseline, targetVersion } = this.#options;
+    if (updateBaseline) return undefined;
+    if (path !== undefined) {
+      return summaryText(
+        this.#results,
+        this.#baseline,
+        targetText(this.#baseline, path),
+        targetVersion,
+      );
+    }
+    if (this.#recognised === undefined) return undefined;
+    const { name, baseline } = this.#recognised;
+    const text = summaryText(this.#results, baseline, targetText(baseline, name), targetVersion);
+    return `${text} (--baseline ${name} makes the known ones expected)`;
+  }
+
+  /** With the verdict that it has against the baseline; while that is updated, its own. */
+  measure(result: CheckResult) {
+    this.#results.push(result);
+    if (this.#options.updateBaseline) return result;
+    return { ...result, ...measure(result, this.#baseline, this.#options.targetVersion) };
+  }
+
+  /** Writes the baseline that this run would pass, if that is asked for. */
+  update(): void {
+    const { baseline: path, updateBaseline: wanted, targetVersion } = this.#options;
+    if (!wanted || path === undefined) return;
+    const updated = updateBaseline(this.#baseline, this.#results, targetVersion);
+    saveUserFile(path, `${JSON.stringify(updated, null, 2)}\n`, true);
+  }
+}
+
+function summaryText(
+  results: readonly CheckResult[],
+  baseline: Baseline,
+  target: string,
+  version: string | undefined,
+): string {
+  const { known, unknown, missed } = knownFindings(results, baseline, version);
+  const fresh = unknown.length === 0 ? "none new" : `${unknown.length} new: ${unknown.join(", ")}`;
+  const gone =
+    missed.length === 0 ? "" : `; ${missed.length} not found any more: ${missed.join(", ")}`;
+  return `${counted(known, "known finding")} of ${target}, ${fresh}${gone}`;
+}
+
+/** A file, or where there is none of that name, a baseline of the package. */
+function readBaseline(path: string, mayBeMissing: boolean): Baseline {
+  const shipped = existsSync(path) ? undefined : shippedNames().find((name) => name === path);
+  if (shipped !== undefined && mayBeMissing) {
+    throw new UsageError(
+      `--update-baseline cannot write ${path}, a baseline of the package; to write a file of that name: --baseline ./${path}`,
+    );
+  }
+  const found = shippedBaselines().find(({ name }) => name === shipped);
+  if (found !== undefined) return found.baseline;
+  if (mayBeMissing && !existsSync(path)) return NOTHING;
+  const remedy =
+    "make one with --update-baseline, or name one of the package: --list-baselines prints them";
+  const text = withUserFile(path, "a baseline", remedy, () => readFileSync(path, "utf8"));
+  return parseBaseline(text, path);
+}

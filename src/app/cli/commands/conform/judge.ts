@@ -1,0 +1,181 @@
+import { UsageError } from "../../../../core/base/index.ts";
+import { processName } from "../../../../core/os/index.ts";
+import type { ConformanceReport } from "../../../../lab/results/index.ts";
+import { inferDevice } from "../../../../lab/probe/index.ts";
+import {
+  CheckFailure,
+  checks,
+  type Facts,
+  type FrontendCheck,
+  frontendChecks,
+  FrontendListener,
+  FrontendProgram,
+  missing,
+  ProgramTarget,
+  runChecks,
+  runFrontendChecks,
+  selectChecks,
+  type Selection,
+  SocketTarget,
+  storyOf,
+  storyText,
+  survey,
+  type Target,
+  type Times,
+  timesOf,
+} from "../../../../lab/conformance/index.ts";
+import type { Context } from "../../context.ts";
+import { CommandError, ExitCode } from "../../exit-code.ts";
+import type { ConformOptions } from "./options.ts";
+import { recognise } from "./recognise.ts";
+import { printPlan } from "./selection.ts";
+import type { ShippedBaseline } from "./shipped-baselines.ts";
+import { Telling } from "./telling.ts";
+
+/** What came of a run. */
+export interface Judgement {
+  readonly report: ConformanceReport;
+  /** Why it ended before all its checks were made, if it did. */
+  readonly stopped: string | undefined;
+}
+
+/** A target that closes its first connection as it dies is seen to have ended this soon. */
+const END_MS = 500;
+
+/**
+ * Judges a back-end or front-end, telling of it; undefined: with --dry-run.
+ *
+ * @throws {UsageError} neither or both of SOCKET and --exec; {@link CommandError} no back-end is there
+ */
+export async function judge(
+  socket: string | undefined,
+  options: ConformOptions,
+  context: Context,
+): Promise<Judgement | undefined> {
+  const { only, except, profile, strength: strengths, shard } = options;
+  const selection = { only, except, profile, strengths, shard };
+  const times = timesOf(options.timeoutFactor, options.timeout);
+  return options.frontEnd
+    ? judgeFrontend(selection, times, socket, options, context)
+    : judgeBackend(selection, times, socket, options, context);
+}
+
+async function judgeBackend(
+  selection: Selection,
+  times: Times,
+  socket: string | undefined,
+  options: ConformOptions,
+  context: Context,
+): Promise<Judgement | undefined> {
+  const { signal } = context;
+  const chosen = selectChecks(checks, selection);
+  const target = targetOf(socket, options, times);
+  try {
+    const facts = await factsOf(target, times, options);
+    if (options.dryRun) {
+      printPlan(chosen, ({ needs }) => missing(needs, facts, target), context.output);
+      return undefined;
+    }
+    const recognised = await recognisedOf(options);
+    const told = new Telling(chosen.length, { socket, options, context, recognised });
+    const { seed } = told;
+    const { repeat } = options;
+    await runChecks(chosen, { target, facts, times, seed, signal, repeat, ...told.callbacks });
+    const report = told.end({
+      name: target.name,
+      device: facts.device ?? null,
+      virtioFeatures: `0x${facts.virtio.toString(16)}`,
+      protocolFeatures: `0x${facts.protocol.toString(16)}`,
+    });
+    return { report, stopped: told.stopped };
+  } finally {
+    await target.close();
+  }
+}
+
+async function judgeFrontend(
+  selection: Selection,
+  times: Times,
+  socket: string | undefined,
+  options: ConformOptions,
+  context: Context,
+): Promise<Judgement | undefined> {
+  const { device = "block", repeat } = options;
+  const chosen = selectChecks(frontendChecks, {
+    ...selection,
+    profile: selection.profile ?? "front-end",
+  });
+  const target = frontendOf(socket, options, times);
+  if (options.dryRun) {
+    const lacking = (check: FrontendCheck): string | undefined =>
+      check.needsMonitor && !target.hasMonitor ? "there is no monitor ({qmp})" : undefined;
+    printPlan(chosen, lacking, context.output);
+    return undefined;
+  }
+  const recognised = await recognisedOf(options);
+  const told = new Telling(chosen.length, { socket, options, context, recognised });
+  const { signal, output } = context;
+  if (target instanceof FrontendListener) {
+    output.note(`waiting for a front-end on ${target.name}; start it now`);
+    await target.arrival(device, times, signal);
+  }
+  await runFrontendChecks(chosen, { target, device, times, signal, repeat, ...told.callbacks });
+  const about = { name: target.name, device, virtioFeatures: null, protocolFeatures: null };
+  return { report: told.end(about), stopped: told.stopped };
+}
+
+/** What a user's own baseline expects is not compared with the package's. */
+async function recognisedOf({
+  exec,
+  shell,
+  baseline,
+}: ConformOptions): Promise<ShippedBaseline | undefined> {
+  return baseline === undefined ? recognise(exec, shell === true) : undefined;
+}
+
+/** @throws {CommandError} the target does not answer GET_FEATURES as a back-end does */
+async function factsOf(target: Target, times: Times, { device }: ConformOptions): Promise<Facts> {
+  try {
+    return await survey(target, times, (virtio, protocol) => {
+      const pid = target.process?.pid;
+      const program = pid === undefined ? undefined : processName(pid);
+      return device ?? inferDevice(virtio, protocol, program) ?? undefined;
+    });
+  } catch (error) {
+    if (!(error instanceof CheckFailure)) throw error;
+    const { message, expected = "an answer", actual = "none" } = error;
+    const { ends, output } = await storyOf(target, END_MS);
+    const question = ends.length === 0 ? "; is this a back-end?" : "";
+    const what = `${target.name}: ${message}: expected ${expected}, got ${actual}${question}`;
+    const text = [what, storyText(ends, output, target.process)].filter(Boolean).join("\n");
+    throw new CommandError(ExitCode.Unreachable, text, { cause: error });
+  }
+}
+
+/** @throws {UsageError} neither --exec, nor SOCKET and --listen; or both */
+function frontendOf(
+  socket: string | undefined,
+  { exec, shell, listen }: ConformOptions,
+  times: Times,
+): FrontendProgram | FrontendListener {
+  if (exec !== undefined && listen) throw new UsageError("--exec and --listen cannot be combined");
+  if (exec !== undefined && socket === undefined)
+    return new FrontendProgram(exec, { shell, timeoutMs: times.againMs });
+  if (exec === undefined && socket !== undefined && listen) return new FrontendListener(socket);
+  throw new UsageError(
+    "--front-end needs either --exec COMMAND, which starts the front-end, or SOCKET and --listen",
+  );
+}
+
+/** @throws {UsageError} neither or both of SOCKET and --exec; --listen */
+function targetOf(socket: string | undefined, options: ConformOptions, times: Times): Target {
+  const { exec, shell, listen } = options;
+  if (listen) throw new UsageError("--listen needs --front-end: a back-end listens itself");
+  if ((socket === undefined) === (exec === undefined)) {
+    throw new UsageError(
+      "expected either SOCKET, the path of a listening back-end, or --exec with the command that starts one",
+    );
+  }
+  if (exec !== undefined) return new ProgramTarget(exec, { shell, timeoutMs: 2 * times.againMs });
+  return new SocketTarget(socket ?? "");
+}

@@ -1,0 +1,53 @@
+import { readFileSync } from "node:fs";
+import { UsageError } from "../../../../core/base/index.ts";
+import {
+  type ConformanceReport,
+  conformanceTotals,
+  mergeReports,
+} from "../../../../lab/results/index.ts";
+import type { CommonOptions, Context } from "../../context.ts";
+import { withUserFile } from "../../files.ts";
+import { expectNoFailures } from "./run.ts";
+import { prepareReports, type ReportFiles, writeReports } from "./reports.ts";
+
+export interface MergeOptions extends CommonOptions, ReportFiles {
+  readonly json?: true | undefined;
+  readonly strict?: true | undefined;
+}
+
+/** Puts the reports of shards together. */
+export function runMerge(
+  files: readonly string[],
+  options: MergeOptions,
+  { output }: Context,
+): void {
+  const reports = files.map(readReport);
+  prepareReports(options);
+  const report = mergeReports(reports);
+  writeReports(report, options, options.strict === true);
+  if (options.json) output.json(report);
+  else output.print(conformanceTotals(report.counts));
+  expectNoFailures(report, options.strict === true);
+}
+
+function readReport(path: string): ConformanceReport {
+  const text = withUserFile(path, "a report of conform --json-file", "make it first", () =>
+    readFileSync(path, "utf8"),
+  );
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = undefined;
+  }
+  if (isReport(value)) return value;
+  throw new UsageError(
+    `${path}: expected a report of conform --json-file (schemaVersion 1), got something else`,
+  );
+}
+
+function isReport(value: unknown): value is ConformanceReport {
+  if (typeof value !== "object" || value === null) return false;
+  const { schemaVersion, kind, results } = value as Readonly<Record<string, unknown>>;
+  return schemaVersion === 1 && kind === "conformance" && Array.isArray(results);
+}

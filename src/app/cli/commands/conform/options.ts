@@ -1,0 +1,31 @@
+import type { DeviceName } from "../../../../core/protocol/index.ts";
+import type { Profile, Strength } from "../../../../lab/conformance/index.ts";
+import type { CommonOptions } from "../../context.ts";
+import type { ReportFiles } from "./reports.ts";
+
+/** As the command line has them. */
+export interface ConformOptions extends CommonOptions, ReportFiles {
+  readonly exec?: string | undefined;
+  readonly shell?: true | undefined;
+  readonly frontEnd?: true | undefined;
+  readonly listen?: true | undefined;
+  readonly device?: DeviceName | undefined;
+  readonly only?: string[] | undefined;
+  readonly except?: string[] | undefined;
+  readonly profile?: Profile | undefined;
+  readonly strength?: readonly Strength[] | undefined;
+  readonly list?: true | undefined;
+  readonly dryRun?: true | undefined;
+  readonly strict?: true | undefined;
+  /** Of one check as a whole, milliseconds. */
+  readonly timeout: number;
+  readonly timeoutFactor: number;
+  readonly seed?: number | undefined;
+  readonly repeat: number;
+  readonly json?: true | undefined;
+  readonly listBaselines?: true | undefined;
+  readonly baseline?: string | undefined;
+  readonly updateBaseline?: true | undefined;
+  readonly targetVersion?: string | undefined;
+  readonly shard?: { readonly index: number; readonly count: number } | undefined;
+}

@@ -1,0 +1,53 @@
+import { join } from "node:path";
+import {
+  conformanceHtml,
+  conformanceJunit,
+  conformanceLines,
+  conformanceMarkdown,
+  type ConformanceReport,
+} from "../../../../lab/results/index.ts";
+import { makeUserFolder, saveUserFile } from "../../files.ts";
+
+/** Where reports are written to. */
+export interface ReportFiles {
+  readonly jsonFile?: string | undefined;
+  readonly junit?: string | undefined;
+  readonly markdown?: string | undefined;
+  readonly html?: string | undefined;
+  /** A folder for the exchanges of what did not pass. */
+  readonly keep?: string | undefined;
+}
+
+/** A place that cannot be written to is better found out before than after. */
+export function prepareReports({ keep, jsonFile, junit, markdown, html }: ReportFiles): void {
+  for (const file of [jsonFile, junit, markdown, html]) {
+    if (file !== undefined) saveUserFile(file, "", true);
+  }
+  if (keep !== undefined) makeUserFolder(keep);
+}
+
+/** @param strict whether WARN is a failure in JUnit's eyes */
+export function writeReports(report: ConformanceReport, files: ReportFiles, strict: boolean): void {
+  const { jsonFile, junit, markdown, html, keep } = files;
+  if (jsonFile !== undefined) saveUserFile(jsonFile, `${JSON.stringify(report, null, 2)}\n`, true);
+  if (junit !== undefined) saveUserFile(junit, conformanceJunit(report, strict), true);
+  if (markdown !== undefined) saveUserFile(markdown, conformanceMarkdown(report), true);
+  if (html !== undefined) saveUserFile(html, conformanceHtml(report), true);
+  if (keep !== undefined) keepExchanges(report, keep);
+}
+
+/** A file for each check that did not pass, as a terminal would show it, and in full. */
+function keepExchanges({ results }: ConformanceReport, folder: string): void {
+  for (const result of results) {
+    if (result.verdict === "PASS" || result.verdict === "SKIP") continue;
+    const lines = [
+      ...conformanceLines({ ...result, exchange: [], output: undefined }),
+      "",
+      ...result.exchange,
+      "",
+      result.output ?? "",
+    ];
+    const path = join(folder, `${result.id.replaceAll("/", "-")}.txt`);
+    saveUserFile(path, `${lines.join("\n")}\n`, true);
+  }
+}

@@ -1,0 +1,51 @@
+import { counted } from "../../../../core/base/index.ts";
+import type { ConformanceReport } from "../../../../lab/results/index.ts";
+import type { Context } from "../../context.ts";
+import { CommandError, ExitCode } from "../../exit-code.ts";
+import { judge } from "./judge.ts";
+import type { ConformOptions } from "./options.ts";
+import { prepareReports, writeReports } from "./reports.ts";
+import { listChecks, listed } from "./selection.ts";
+import { listBaselines } from "./shipped-baselines.ts";
+
+/**
+ * The command.
+ *
+ * @throws {CommandError} something failed; the signal's reason
+ */
+export async function runConform(
+  socket: string | undefined,
+  options: ConformOptions,
+  context: Context,
+): Promise<void> {
+  const { only, except, profile, strength: strengths, shard, strict = false } = options;
+  if (options.list) {
+    const selection = { only, except, profile, strengths, shard };
+    const rows = listed(selection, options.frontEnd === true);
+    return listChecks(rows, options.json === true, context.output);
+  }
+  if (options.listBaselines) return listBaselines(options.json === true, context.output);
+  prepareReports(options);
+  const judgement = await judge(socket, options, context);
+  if (judgement === undefined) return;
+  const { report, stopped } = judgement;
+  if (options.json) context.output.json(report);
+  writeReports(report, options, strict);
+  context.signal.throwIfAborted();
+  if (!options.updateBaseline) expectNoFailures(report, strict);
+  if (stopped !== undefined) throw new CommandError(ExitCode.Failed, stoppedText(report, stopped));
+}
+
+function stoppedText({ counts, results }: ConformanceReport, reason: string): string {
+  return `${counts.SKIP} of ${counted(results.length, "check")} skipped: ${reason}`;
+}
+
+/** @throws {CommandError} there are some */
+export function expectNoFailures({ counts, results }: ConformanceReport, strict: boolean): void {
+  const failed = counts.FAIL + counts.ERROR + counts.XPASS + (strict ? counts.WARN : 0);
+  if (failed === 0) return;
+  throw new CommandError(
+    ExitCode.Failed,
+    `${failed} of ${counted(results.length, "check")} failed`,
+  );
+}

@@ -1,0 +1,108 @@
+import { type Command, Option } from "commander";
+import type { Context } from "../../context.ts";
+import { checked, groupCommand } from "../../options.ts";
+import type { Completion } from "../../../../core/runtime/index.ts";
+import { RING_MODES } from "../../../../core/runtime/mode.ts";
+import { parseChoice, parseInteger, parseList, parseSize } from "../../units.ts";
+import { requestCommand } from "./common-command.ts";
+import { ioFsCommand } from "./fs-command.ts";
+import { ioNetCommand } from "./net-command.ts";
+
+const parseCompletion = parseChoice(RING_MODES);
+
+const offset = new Option("--offset <bytes>", "where on the device, a multiple of 512")
+  .default(0, "0")
+  .argParser(checked(parseSize));
+
+const lengthOption = (): Option<
+  "--length <bytes>",
+  undefined,
+  undefined,
+  undefined,
+  false,
+  number
+> => new Option("--length <bytes>", "how much, a multiple of 512").argParser(checked(parseSize));
+
+export function addIoCommand(program: Command, context: Context): void {
+  const load = async () => import("./run.ts");
+  const block = groupCommand("block").description("a block device");
+
+  block.addCommand(
+    requestCommand("read", "read bytes, to a file or to standard output")
+      .addOption(offset)
+      .addOption(lengthOption().default(512, "512"))
+      .option("--out <file>", "write them to this file, which must not exist yet")
+      .option("--force", "write over the file of --out")
+      .action(async (socket, options) => (await load()).read(socket, options, context)),
+  );
+  block.addCommand(
+    requestCommand("write", "write bytes from a file or from standard input")
+      .addOption(offset)
+      .addOption(lengthOption())
+      .option("--in <file>", "take them from this file")
+      .action(async (socket, options) => (await load()).write(socket, options, context)),
+  );
+  block.addCommand(
+    requestCommand("flush", "make what was written last").action(async (socket, options) =>
+      (await load()).flush(socket, options, context),
+    ),
+  );
+  block.addCommand(
+    requestCommand("id", "ask for the device's name").action(async (socket, options) =>
+      (await load()).id(socket, options, context),
+    ),
+  );
+  block.addCommand(
+    requestCommand("discard", "tell that a range is not needed any more")
+      .addOption(offset)
+      .addOption(lengthOption().makeOptionMandatory())
+      .action(async (socket, options) => (await load()).discard(socket, options, context)),
+  );
+  block.addCommand(
+    requestCommand("write-zeroes", "make a range read as zeroes")
+      .addOption(offset)
+      .addOption(lengthOption().makeOptionMandatory())
+      .option("--unmap", "the device may give the room back")
+      .action(async (socket, options) => (await load()).writeZeroes(socket, options, context)),
+  );
+  block.addCommand(
+    requestCommand("verify", "write a pattern, read it back, compare; prints MiB/s")
+      .option("--size <bytes>", "how much, from the beginning; default all", checked(parseSize))
+      .addOption(
+        new Option("--depth <list>", "requests at once, one run for each")
+          .default([1, 16, 128], "1,16,128")
+          .argParser(checked(parseList(parseInteger(1, 32_768)))),
+      )
+      .addOption(
+        new Option(
+          "--completion <list>",
+          "how completions are learnt of (poll, event, hybrid), one run for each",
+        )
+          .default(["poll", "event"] as Completion[], "poll,event")
+          .argParser(checked(parseList(parseCompletion))),
+      )
+      .addOption(
+        new Option("--block-size <bytes>", "bytes of each request")
+          .default(65_536, "64K")
+          .argParser(checked(parseSize)),
+      )
+      .option(
+        "--seed <number>",
+        "of the pattern; default random",
+        checked(parseInteger(0, 2 ** 31 - 1)),
+      )
+      .option("--overwrite", "write over a device that is not blank")
+      .option("--json", "print one JSON document")
+      .addHelpText(
+        "after",
+        "\nExample:\n  $ vhost-user io block verify disk.sock --size 256M --depth 1,16,128",
+      )
+      .action(async (socket, options) => (await load()).verify(socket, options, context)),
+  );
+
+  const io = groupCommand("io").description("do I/O by hand: the client, with no virtual machine");
+  io.addCommand(block as unknown as Command);
+  io.addCommand(ioNetCommand(context));
+  io.addCommand(ioFsCommand(context));
+  program.addCommand(io as unknown as Command);
+}

@@ -1,0 +1,78 @@
+import { readFileSync } from "node:fs";
+import { UsageError } from "../../../../core/base/index.ts";
+import { type DeviceName, parseDeviceName } from "../../../../core/protocol/index.ts";
+import { requireSocketPlace, wordsOf } from "../../../../lab/conformance/index.ts";
+import { withUserFile } from "../../files.ts";
+
+/** One row of the file of targets. */
+export interface MatrixTarget {
+  readonly name: string;
+  readonly version?: string | undefined;
+  /** A command, or else the path of a socket. */
+  readonly exec?: string | undefined;
+  readonly socket?: string | undefined;
+  readonly shell?: true | undefined;
+  readonly frontEnd?: true | undefined;
+  readonly device?: DeviceName | undefined;
+  /** A baseline's path, seen from the file of targets. */
+  readonly baseline?: string | undefined;
+  /** A target that cannot be judged, e.g. as its program is missing, does not fail the run. */
+  readonly optional?: true | undefined;
+}
+
+/** @throws {UsageError} it is no list of targets */
+export function readTargets(path: string): MatrixTarget[] {
+  const remedy = `write {"targets": [{"name": "…", "exec": "…"}]}`;
+  const text = withUserFile(path, "a list of targets", remedy, () => readFileSync(path, "utf8"));
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new UsageError(`${path}: expected JSON; ${remedy}`, { cause });
+  }
+  const list = isRecord(value) ? value["targets"] : undefined;
+  if (!Array.isArray(list) || list.length === 0) {
+    throw new UsageError(`${path}: expected targets, got none; ${remedy}`);
+  }
+  return list.map((each: unknown, i) => parseTarget(each, `${path}: target ${i + 1}`));
+}
+
+function parseTarget(value: unknown, where: string): MatrixTarget {
+  if (!isRecord(value)) throw new UsageError(`${where}: expected an object`);
+  const text = (key: string): string | undefined => {
+    const field = value[key];
+    if (field === undefined || typeof field === "string") return field;
+    throw new UsageError(`${where}: expected "${key}" to be text`);
+  };
+  const name = text("name");
+  const [exec, socket] = [text("exec"), text("socket")];
+  if (name === undefined || (exec === undefined) === (socket === undefined)) {
+    throw new UsageError(`${where}: expected "name", and either "exec" or "socket"`);
+  }
+  const flag = (key: string): true | undefined => {
+    const field = value[key];
+    if (field === undefined || typeof field === "boolean") return field || undefined;
+    throw new UsageError(`${where}: "${key}" must be true or false`);
+  };
+  const shell = flag("shell");
+  if (exec !== undefined) {
+    try {
+      requireSocketPlace(wordsOf(exec, shell === true));
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      throw new UsageError(`${where} (${name}): ${error.message}`, { cause: error });
+    }
+  }
+  const type = text("device");
+  const device = type === undefined ? undefined : parseDeviceName(type);
+  if (type !== undefined && device === undefined) {
+    throw new UsageError(`${where}: expected a device type, got "${type}"`);
+  }
+  const [version, baseline] = [text("version"), text("baseline")];
+  const [frontEnd, optional] = [flag("frontEnd"), flag("optional")];
+  return { name, version, exec, socket, device, baseline, shell, frontEnd, optional };
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
+}

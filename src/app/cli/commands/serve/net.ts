@@ -1,0 +1,170 @@
+import {
+  describeFrame,
+  echoDevice,
+  type FrameTap,
+  type NetCounters,
+  type NetDevice,
+  NetSinkDevice,
+  NetResponder,
+  parseMac,
+  PcapWriter,
+  respondingDevice,
+  sendFrames,
+  sinkDevice,
+  sourcePort,
+  testFrame,
+} from "../../../../endpoints/devices/net/index.ts";
+import { counted, UsageError } from "../../../../core/base/index.ts";
+import type { RingMode } from "../../../../core/runtime/index.ts";
+import { withCleanUp } from "../../clean-up.ts";
+import type { Context } from "../../context.ts";
+import { makeUserFile } from "../../files.ts";
+import {
+  endOnSignal,
+  expectOneSocket,
+  listedFaults,
+  serveDevice,
+  type ServeOptions,
+} from "./common.ts";
+
+export interface ServeNetOptions extends ServeOptions {
+  readonly mode: "respond" | "echo" | "sink" | "source";
+  readonly queues: number;
+  readonly mac: string;
+  readonly controlQueue?: string | undefined;
+  readonly address: string;
+  readonly lease?: string | undefined;
+  readonly rate?: number | undefined;
+  readonly count?: number | undefined;
+  readonly size: number;
+  readonly workers?: true | undefined;
+  readonly look: RingMode;
+  readonly mtu?: true | undefined;
+  readonly pcap?: string | undefined;
+  readonly force?: true | undefined;
+  readonly json?: true | undefined;
+}
+
+const BROADCAST = new Uint8Array(6).fill(0xff);
+
+export async function serveNet(options: ServeNetOptions, context: Context): Promise<void> {
+  if (listedFaults(options, context)) return;
+  expectOneSocket(options, context);
+  const { output } = context;
+  const { mode, queues, pcap: path } = options;
+  const { mac, address, lease } = options;
+  const responder = new NetResponder({ mac, address, lease });
+  const pcap =
+    path === undefined
+      ? undefined
+      : makeUserFile(path, options.force === true, (flag) =>
+          PcapWriter.create(path, { force: flag === "w" }),
+        );
+  expectSinkForWorkers(options);
+  const devices: (NetDevice | NetSinkDevice)[] = [];
+  const tap: FrameTap = (frame, way) => {
+    pcap?.write(frame);
+    if (options.verbose) output.trace(`${way === "sent" ? "<" : ">"} ${describeFrame(frame)}`);
+  };
+  const station = mode === "respond" ? `, ${responder.address}, leases ${responder.lease}` : "";
+  const what = `net, ${mode}${station}, queue pairs: ${queues}`;
+  const closePcap = async (): Promise<void> => pcap?.close();
+  const steps = [{ what: `write all frames to ${path}`, run: closePcap }];
+  try {
+    const device = (): NetDevice | NetSinkDevice => {
+      const made = makeDevice(options, responder, tap, context);
+      devices.push(made);
+      return made;
+    };
+    const { workers, look, mtu } = options;
+    const served = { ...options, rings: { workers, mode: look } };
+    const sample = sinkDevice({ queuePairs: queues, mtu, control: controlOf(options) });
+    await withCleanUp(context, steps, async () =>
+      serveDevice(served, context, what, device, sample),
+    );
+  } finally {
+    report(options, context, devices, pcap);
+  }
+  endOnSignal(context);
+}
+
+function expectSinkForWorkers(options: ServeNetOptions): void {
+  const { workers, mode, pcap, controlQueue, verbose } = options;
+  const isSeen = pcap !== undefined || controlQueue !== undefined || verbose === true;
+  if (workers && (mode !== "sink" || isSeen))
+    throw new UsageError(
+      "expected --workers with --mode sink, and without --pcap, --control-queue and -v",
+    );
+}
+
+function controlOf({
+  controlQueue: mac,
+}: Pick<ServeNetOptions, "controlQueue">): { mac: string } | undefined {
+  return mac === undefined ? undefined : { mac };
+}
+
+function makeDevice(
+  { mode, queues: queuePairs, mtu, ...options }: ServeNetOptions,
+  responder: NetResponder,
+  tap: FrameTap,
+  context: Context,
+): NetDevice | NetSinkDevice {
+  const control = controlOf(options);
+  const shape = { queuePairs, mtu, tap, control };
+  if (mode === "respond") return respondingDevice(responder, shape);
+  if (mode === "echo") return echoDevice(shape);
+  // Nobody looks at the frames: then they need not be copied either.
+  const unseen = options.pcap === undefined && options.verbose !== true;
+  if (mode === "sink" && unseen && !mtu && !control) return new NetSinkDevice({ queuePairs });
+  const device = sinkDevice(shape);
+  if (mode === "sink") return device;
+  const source = parseMac(options.mac);
+  const ended = new AbortController();
+  const close = device.close.bind(device);
+  // The session's end is the source's end.
+  device.close = () => {
+    ended.abort();
+    close();
+  };
+  const { count, rate: framesPerSecond, size } = options;
+  void sendFrames(sourcePort(device, tap), {
+    frame: (number) => testFrame(number, size, source, BROADCAST),
+    count,
+    framesPerSecond,
+    signal: AbortSignal.any([ended.signal, context.signal]),
+  });
+  return device;
+}
+
+function report(
+  { json, mode }: ServeNetOptions,
+  { output }: Context,
+  devices: readonly (NetDevice | NetSinkDevice)[],
+  pcap: PcapWriter | undefined,
+): void {
+  const sum: NetCounters = {
+    txFrames: 0,
+    txBytes: 0,
+    txWrongSize: 0,
+    txOffloads: 0,
+    rxFrames: 0,
+    rxBytes: 0,
+    rxOverflow: 0,
+    rxWrongSize: 0,
+    rxFiltered: 0,
+  };
+  for (const { counters } of devices) {
+    const own: Partial<NetCounters> = counters;
+    for (const name of Object.keys(sum) as (keyof NetCounters)[]) sum[name] += own[name] ?? 0;
+  }
+  if (json) {
+    const kept = pcap && { frames: pcap.frames, dropped: pcap.dropped };
+    output.json({ mode, sessions: devices.length, counters: sum, pcap: kept });
+    return;
+  }
+  const dropped = sum.rxOverflow + sum.rxWrongSize + sum.txWrongSize + sum.txOffloads;
+  output.note(
+    `drivers sent ${counted(sum.txFrames, "frame")} (${counted(sum.txBytes, "byte")}) and received ${sum.rxFrames} ` +
+      `(${counted(sum.rxBytes, "byte")}); ${dropped} dropped`,
+  );
+}

@@ -1,0 +1,87 @@
+import { fdatasyncSync, fstatSync, statSync } from "node:fs";
+import { BlockDevice, BlockStorage } from "../../../../endpoints/devices/block/index.ts";
+import { type CleanUpStep, withCleanUp } from "../../clean-up.ts";
+import type { Context } from "../../context.ts";
+import { withUserFile } from "../../files.ts";
+import type { RingMode } from "../../../../core/runtime/index.ts";
+import { formatSize } from "../../units.ts";
+import {
+  endOnSignal,
+  expectOneSocket,
+  listedFaults,
+  serveDevice,
+  type ServeOptions,
+} from "./common.ts";
+
+const DEFAULT_SIZE = 64 << 20;
+/** Has the image's size read again. */
+const RESIZE_SIGNAL = "SIGUSR1";
+
+export interface ServeBlockOptions extends ServeOptions {
+  readonly image?: string | undefined;
+  readonly size?: number | undefined;
+  readonly null?: true | undefined;
+  readonly readOnly?: true | undefined;
+  readonly queues: number;
+  readonly workers?: true | undefined;
+  readonly mode: RingMode;
+}
+
+export async function serveBlock(options: ServeBlockOptions, context: Context): Promise<void> {
+  if (listedFaults(options, context)) return;
+  expectOneSocket(options, context);
+  const { queues, workers, mode } = options;
+  const readOnly = options.readOnly === true;
+  const isNull = options.null === true;
+  const storage =
+    options.image === undefined
+      ? BlockStorage.memory(options.size ?? DEFAULT_SIZE, { readOnly, isNull })
+      : openImage(options.image, readOnly);
+  const disk = options.image ?? "the disk in memory";
+  const steps: readonly CleanUpStep[] = [
+    {
+      what: `synchronise ${disk}`,
+      consequence: "writes that no guest flushed may be lost",
+      run: () => (readOnly ? undefined : fdatasyncSync(storage.fd)),
+    },
+    { what: `close ${disk}`, run: () => storage.close() },
+  ];
+  const what = `block, ${formatSize(storage.size)}${readOnly ? ", read-only" : ""}${isNull ? ", moves no data" : ""}, queues: ${queues}`;
+  const served = { ...options, rings: { workers, mode } };
+  const reread = (): void => rereadSize(storage, options.image, context);
+  process.on(RESIZE_SIGNAL, reread);
+  try {
+    await withCleanUp(context, steps, async () =>
+      serveDevice(served, context, what, () => new BlockDevice({ storage, queues })),
+    );
+  } finally {
+    process.off(RESIZE_SIGNAL, reread);
+  }
+  endOnSignal(context);
+}
+
+/** An image that makes no sense is no reason to stop serving what there was. */
+function rereadSize(storage: BlockStorage, image: string | undefined, { output }: Context): void {
+  try {
+    const changed = storage.refresh();
+    const other = image === undefined ? "" : whatBecameOf(image, storage);
+    output.note(`${changed ? "now" : "still"} ${formatSize(storage.size)}${other}`);
+  } catch (error) {
+    output.note(`not resized: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** The file that was opened is served, also where its path leads to another one by now (`mv`). */
+function whatBecameOf(path: string, storage: BlockStorage): string {
+  const served = fstatSync(storage.fd, { bigint: true });
+  const now = statSync(path, { bigint: true, throwIfNoEntry: false });
+  if (now?.dev === served.dev && now.ino === served.ino) return "";
+  const what = now === undefined ? "no longer exists" : "is another file now";
+  return `: ${path} ${what}; the old file is still served until serve is started again`;
+}
+
+function openImage(path: string, readOnly: boolean): BlockStorage {
+  const expected = `an image that can be ${readOnly ? "read" : "read and written"}`;
+  const remedy = `make one with: truncate -s 64M ${path}`;
+  return withUserFile(path, expected, remedy, () => BlockStorage.open(path, { readOnly }));
+}

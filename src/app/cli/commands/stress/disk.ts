@@ -1,0 +1,58 @@
+import { counted, UsageError } from "../../../../core/base/index.ts";
+import {
+  BLOCK_CONFIG_SIZES,
+  BLOCK_DRIVER_FEATURES,
+  BlockDriver,
+  BlockFeature,
+  decodeBlockConfig,
+  SECTOR_SIZE,
+} from "../../../../endpoints/devices/block/index.ts";
+import { Client } from "../../../../endpoints/frontend/index.ts";
+import { MismatchError, runBlockPass } from "../../../../lab/workloads/index.ts";
+
+interface DiskOptions {
+  readonly overwrite?: true | undefined;
+  /** Milliseconds. */
+  readonly timeout: number;
+  readonly stallTimeout: number;
+}
+
+/**
+ * Looks whether a disk can take the stress, and whether it may.
+ *
+ * @param size bytes that will be written over, from its beginning
+ * @throws {UsageError} it is read-only or too small, or there is data and no `overwrite`; what the
+ *   client throws
+ */
+export async function expectDisk(
+  socket: string,
+  size: number,
+  { overwrite, timeout, stallTimeout: stallMs }: DiskOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  await using client = await Client.connect(socket, {
+    deviceFeatures: BLOCK_DRIVER_FEATURES,
+    timeoutMs: timeout,
+    signal,
+  });
+  const config = decodeBlockConfig(await client.requests.getLargestConfig(BLOCK_CONFIG_SIZES));
+  const capacity = Number(config.capacity) * SECTOR_SIZE;
+  if (capacity < size)
+    throw new UsageError(
+      `expected a disk of at least ${counted(size, "byte")} for that many --clients, got ${capacity}`,
+    );
+  if ((client.features & BlockFeature.ReadOnly) !== 0n)
+    throw new UsageError("expected a disk that can be written, it is read-only");
+  if (overwrite) return;
+  const driver = await BlockDriver.start(client, { depth: 8, transferBytes: 16_384 });
+  const [queue] = driver.queues;
+  if (queue === undefined) throw new UsageError("the device has no queue");
+  await runBlockPass(queue, { work: "expect-blank", size, seed: 0, signal, stallMs }).catch(
+    (error: unknown) => {
+      if (!(error instanceof MismatchError)) throw error;
+      throw new UsageError(
+        `expected a blank disk, there is data at byte ${error.offset}; to write over its first ${counted(size, "byte")} add --overwrite`,
+      );
+    },
+  );
+}

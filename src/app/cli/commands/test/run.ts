@@ -1,0 +1,115 @@
+import {
+  basicGroup,
+  type GroupOptions,
+  perfGroup,
+  qemuGroup,
+  runGroup,
+  stressGroup,
+} from "../../../../lab/selftest/index.ts";
+import {
+  createReport,
+  groupHeading,
+  type GroupResult,
+  resultLines,
+  toJunit,
+  type TestResult,
+  totalsLine,
+  type Verdict,
+} from "../../../../lab/results/index.ts";
+import type { CommonOptions, Context } from "../../context.ts";
+import { CommandError, ExitCode, exitCodeOf } from "../../exit-code.ts";
+import { saveUserFile } from "../../files.ts";
+import { version } from "../../version.ts";
+
+export interface TestOptions extends CommonOptions {
+  readonly json?: true | undefined;
+  readonly jsonFile?: string | undefined;
+  readonly junit?: string | undefined;
+  readonly socket?: string | undefined;
+  readonly clients: number;
+  readonly rounds: number;
+  readonly connections: number;
+}
+
+const GROUPS = { basic: [basicGroup], qemu: [qemuGroup], perf: [perfGroup], stress: [stressGroup] };
+const ALL = Object.values(GROUPS).flat();
+
+const COLOURS: Readonly<Record<Verdict, "green" | "red" | "yellow">> = {
+  pass: "green",
+  fail: "red",
+  skip: "yellow",
+};
+
+export async function runTests(
+  name: keyof typeof GROUPS | "all",
+  options: TestOptions,
+  { output, signal }: Context,
+): Promise<void> {
+  const groupOptions: GroupOptions = {
+    socket: options.socket,
+    clients: options.clients,
+    rounds: options.rounds,
+    connections: options.connections,
+    requirePrograms: process.env["CI"] === "true",
+  };
+  // With --json the document is the only thing on standard output.
+  const say = (line: string): void => (options.json ? output.note(line) : output.print(line));
+  // A place that cannot be written to is better found out before than after.
+  for (const file of [options.jsonFile, options.junit]) {
+    if (file !== undefined) saveUserFile(file, "", true);
+  }
+  const startedAt = new Date();
+  const start = performance.now();
+  const groups: GroupResult[] = [];
+  /** The group that runs, as far as it is. */
+  let current: { readonly group: GroupResult; readonly results: TestResult[] } | undefined;
+  try {
+    for (const group of name === "all" ? ALL : GROUPS[name]) {
+      const result = await runGroup(group, groupOptions, signal, {
+        onStart: ({ name, title }) => {
+          const results: TestResult[] = [];
+          current = { group: { name, title, durationMs: 0, results }, results };
+          say(groupHeading(title));
+        },
+        onCase: (title) => {
+          const since = performance.now();
+          output.progress(() => `${((performance.now() - since) / 1000).toFixed(0)} s: ${title}`);
+        },
+        onResult: (each) => {
+          current?.results.push(each);
+          for (const line of resultLines(each, (verdict, mark) =>
+            output.style(COLOURS[verdict], mark),
+          ))
+            say(line);
+        },
+      });
+      groups.push(result);
+      current = undefined;
+      say(totalsLine([result]));
+      say("");
+    }
+  } catch (error) {
+    // Of this command everybody wants to know: did all pass? A machine that lacks something is a no.
+    if (signal.aborted || exitCodeOf(error) !== ExitCode.Environment) throw error;
+    const message = error instanceof Error ? error.message : String(error);
+    throw new CommandError(ExitCode.Failed, message, { cause: error });
+  } finally {
+    // Also what was done before an interruption is worth keeping.
+    if (current !== undefined) groups.push(current.group);
+    const { aborted } = signal;
+    const report = createReport(version(), startedAt, performance.now() - start, groups, aborted);
+    if (aborted && signal.reason instanceof Error) {
+      if (current !== undefined) say(totalsLine([current.group]));
+      say(`partial result: ${signal.reason.message}`);
+    }
+    if (name === "all" && groups.length > 1) say(totalsLine(groups));
+    if (options.json) output.json(report);
+    if (options.jsonFile !== undefined)
+      saveUserFile(options.jsonFile, `${JSON.stringify(report, null, 2)}\n`, true);
+    if (options.junit !== undefined) saveUserFile(options.junit, toJunit(report), true);
+  }
+  const failed = groups
+    .flatMap(({ results }) => results)
+    .filter(({ verdict }) => verdict === "fail").length;
+  if (failed > 0) throw new CommandError(ExitCode.Failed, `${failed} of the tests failed`);
+}

@@ -1,0 +1,107 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { EnvironmentError, UsageError } from "../../core/base/index.ts";
+import { fileKind, pathProblem, type PathProblem } from "../../core/os/index.ts";
+
+/** Permissions, room, limits: what the machine lacks. */
+const LACKING = new Set(["EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "EMFILE", "ENFILE"]);
+/** The path itself, or a folder on the way to it. */
+const WRONG_PATH = new Set([
+  "ENOENT",
+  "ENOTDIR",
+  "EISDIR",
+  "EEXIST",
+  "ELOOP",
+  "ENAMETOOLONG",
+  "ENXIO",
+]);
+
+/**
+ * Works on a file that the user named, and makes the system's complaint one about that file.
+ *
+ * @param path as the user wrote it
+ * @param expected what it should be, e.g. `an image`
+ * @param remedy what to do when there is no such file
+ * @throws {UsageError | EnvironmentError}
+ */
+export function withUserFile<T>(path: string, expected: string, remedy: string, use: () => T): T {
+  try {
+    return use();
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && "syscall" in error)) throw error;
+    throw explained(path, expected, remedy, error as Error & { readonly code: unknown });
+  }
+}
+
+function explained(
+  path: string,
+  expected: string,
+  remedy: string,
+  error: Error & { readonly code: unknown },
+): Error {
+  const code = String(error.code);
+  const options = { cause: error };
+  const problem = pathProblem(path);
+  if (WRONG_PATH.has(code)) {
+    const text = problem?.text ?? `it is ${fileKind(path) ?? "gone"}`;
+    const advice = problem?.isMissing === true ? remedy : (problem?.remedy ?? "name another path");
+    return new UsageError(`${path}: expected ${expected}, ${text}; ${advice}`, options);
+  }
+  if (!LACKING.has(code)) return error;
+  return new EnvironmentError(
+    `${path}: expected ${expected}, ${lackText(path, code, error.message, problem)} (${code})`,
+    options,
+  );
+}
+
+function lackText(
+  path: string,
+  code: string,
+  message: string,
+  problem: PathProblem | undefined,
+): string {
+  if (code !== "EACCES" && code !== "EPERM") return message;
+  if (problem?.isMissing === true) return `no permission to make a file in ${dirname(path)}`;
+  return problem?.text ?? "permission denied";
+}
+
+/**
+ * Makes a file that the user named.
+ *
+ * @param overwrite whether it may exist already
+ * @param make makes it with this flag of open
+ * @throws {UsageError | EnvironmentError}
+ */
+export function makeUserFile<T>(
+  path: string,
+  overwrite: boolean,
+  make: (flag: "w" | "wx") => T,
+): T {
+  return withUserFile(path, "a file to write", "choose another path", () => {
+    try {
+      return make(overwrite ? "w" : "wx");
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+      const kind = fileKind(path);
+      const isFile = kind === "a file";
+      const found = isFile ? "" : `, it is ${kind ?? "gone again"}`;
+      const advice = isFile ? "choose another or add --force" : "choose another";
+      throw new UsageError(
+        `${path}: expected a file that does not exist yet${found}; it was left alone: ${advice}`,
+        { cause: error },
+      );
+    }
+  });
+}
+
+/** Writes a file that the user named. @throws as {@link makeUserFile} */
+export function saveUserFile(path: string, content: string | Uint8Array, overwrite: boolean): void {
+  makeUserFile(path, overwrite, (flag) => writeFileSync(path, content, { flag }));
+}
+
+/** Makes a folder that the user named, and those above it. @throws as {@link makeUserFile} */
+export function makeUserFolder(path: string): void {
+  withUserFile(path, "a folder to write to", "choose another path", () =>
+    mkdirSync(path, { recursive: true }),
+  );
+}

@@ -1,0 +1,49 @@
+import { UsageError } from "../../../core/base/index.ts";
+import { OwnedFd } from "../../../core/os/index.ts";
+
+/** `SD_LISTEN_FDS_START`. */
+const FIRST_DESCRIPTOR = 3;
+/** A service has a handful. */
+const MAX_SOCKETS = 1024;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * How many sockets a service manager passes to this process, as descriptors from 3 on
+ * (`sd_listen_fds(3)`); 0 when they are for another process.
+ *
+ * @throws {UsageError} `LISTEN_FDS` is not a number of sockets
+ */
+export function passedSockets(env: Environment, pid: number): number {
+  const { LISTEN_PID: forPid, LISTEN_FDS: count } = env;
+  if (forPid === undefined || count === undefined || Number(forPid) !== pid) return 0;
+  const sockets = /^\d+$/.test(count) ? Number(count) : Number.NaN;
+  if (sockets <= MAX_SOCKETS) return sockets;
+  throw new UsageError(`LISTEN_FDS=${count} is not a number of sockets from 0 to ${MAX_SOCKETS}`);
+}
+
+/**
+ * Takes the sockets that {@link passedSockets} counts: the variables are removed, and programs that
+ * this process starts do not inherit the sockets.
+ */
+export function takePassedSockets(env: NodeJS.ProcessEnv, pid: number): OwnedFd[] {
+  const count = passedSockets(env, pid);
+  for (const name of ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"]) delete env[name];
+  return Array.from({ length: count }, (_, i) => {
+    const passed = new OwnedFd(FIRST_DESCRIPTOR + i);
+    // A duplicate has FD_CLOEXEC.
+    const socket = passed.duplicate();
+    passed.close();
+    return socket;
+  });
+}
+
+/** Why sockets that were passed are not taken: they are for the parent, e.g. npx. */
+export function passedElsewhere(env: Environment, pid: number): string {
+  const { LISTEN_PID: forPid } = env;
+  if (forPid === undefined || Number(forPid) === pid) return "";
+  return (
+    `; LISTEN_PID=${forPid} passes sockets to another process than this one (${pid}): ` +
+    `start vhost-user itself, without npx or npm`
+  );
+}

@@ -1,0 +1,224 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { arch, endianness, platform } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { EnvironmentError } from "../base/index.ts";
+
+/** What `mmap` and `pollerStart` return; only the addon looks inside. */
+export type MappingHandle = { readonly mapping: unique symbol };
+export type PollerHandle = { readonly poller: unique symbol };
+
+/**
+ * The addon's functions. Numbers are >= 0 or `-errno`; only wrong types of arguments throw
+ * (`TypeError`). Reasons stand beside the C code.
+ */
+export interface Addon {
+  /** `group`: 2^32 - 1 leaves it. */
+  unixListen(path: string, backlog: number, mode: number, group: number): number;
+  unixConnect(path: string): number;
+  accept(fd: number): number;
+  socketpair(out: Int32Array): number;
+  shutdown(fd: number, how: number): number;
+  /** `out`: pid, uid, gid. */
+  peerCredentials(fd: number, out: Int32Array): number;
+  /** 1 or 0. */
+  isListening(fd: number): number;
+  /** From a socket of its own, to the `sun_path` that the first three arguments give. */
+  sendDatagram(
+    path: Uint8Array,
+    pathOffset: number,
+    pathLength: number,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+  ): number;
+  sendMessage(
+    fd: number,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    fds: Int32Array,
+    fdCount: number,
+  ): number;
+  /** `fdsOut[0]`: how many, then they. -EBADMSG: truncated, -EMSGSIZE: no room; all closed. */
+  receiveMessage(
+    fd: number,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    fdsOut: Int32Array,
+  ): number;
+  memfdCreate(name: string, flags: number): number;
+  addSeals(fd: number, seals: number): number;
+  getSeals(fd: number): number;
+  eventfd(initial: number): number;
+  /** -EAGAIN: the counter is full. */
+  eventfdWrite(fd: number): number;
+  /** The same without a look at the descriptor's mode, see `EventFd.signalOwn`. */
+  eventfdWriteOwn(fd: number): number;
+  /** 1: was signalled, 0: was not, -EPIPE: the end of a pipe. */
+  eventfdRead(fd: number): number;
+  /** One read of what a pipe or a socket holds, whatever its mode; -EAGAIN: nothing, 0: the end. */
+  readAvailable(fd: number, bytes: Uint8Array, offset: number, length: number): number;
+  /** One write of what a pipe or a socket has room for, whatever its mode; -EAGAIN: no room. */
+  writeAvailable(fd: number, bytes: Uint8Array, offset: number, length: number): number;
+  /** `out`: the end to read from, the end to write to. */
+  pipe(out: Int32Array): number;
+  dup(fd: number): number;
+  close(fd: number): number;
+  fallocate(fd: number, mode: number, position: number, length: number): number;
+  mmap(
+    fd: number,
+    length: number,
+    offset: number,
+    writable: boolean,
+  ): number | { handle: MappingHandle; buffer: ArrayBuffer };
+  unmap(handle: MappingHandle, buffer: ArrayBuffer): number;
+  remap(handle: MappingHandle, fd: number, offset: number): number;
+  userfaultfd(): number;
+  userfaultRegister(fd: number, handle: MappingHandle): number;
+  /** 0 once unmapped. */
+  mappingAddress(handle: MappingHandle): number;
+  mappingBroken(handle: MappingHandle): boolean;
+  markMappingBroken(handle: MappingHandle): void;
+  /** One i32: how many windows of this process broke so far. */
+  brokenMappings(): ArrayBuffer;
+  /** `events`: 1 readable, 2 writable. The callback gets events, or `-errno`. */
+  pollerStart(
+    fd: number,
+    events: number,
+    callback: (eventsOrStatus: number) => void,
+  ): number | PollerHandle;
+  pollerUpdate(handle: PollerHandle, events: number): number;
+  pollerStop(handle: PollerHandle): void;
+  pollerRef(handle: PollerHandle): void;
+  pollerUnref(handle: PollerHandle): void;
+  /** `openat` of a name that is bytes; O_CLOEXEC is added. */
+  openAt(folder: number, name: Uint8Array, offset: number, length: number, flags: number): number;
+  /** Bytes of the target of a link that is open itself, cut to `length`. */
+  readLink(fd: number, bytes: Uint8Array, offset: number, length: number): number;
+  /** Bytes of `struct linux_dirent64`; 0: the end of the folder. */
+  readFolder(
+    fd: number,
+    position: bigint,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+  ): number;
+  waitReadable(fds: Int32Array, count: number, ready: Int32Array, timeoutUs: number): number;
+}
+
+/** Where the addon is looked for; a parameter so that tests can be on another machine. */
+export interface AddonHost {
+  readonly platform: string;
+  readonly arch: string;
+  readonly endianness: "LE" | "BE";
+  readonly libc: "glibc" | "musl";
+  readonly packageRoot: string;
+}
+
+/** The machine and package that this process runs on and from. */
+export function thisHost(): AddonHost {
+  let packageRoot = dirname(fileURLToPath(import.meta.url));
+  // dist/src/core/os when compiled, src/core/os when not.
+  while (!existsSync(join(packageRoot, "package.json")) && packageRoot !== dirname(packageRoot)) {
+    packageRoot = dirname(packageRoot);
+  }
+  return {
+    platform: platform(),
+    arch: arch(),
+    endianness: endianness(),
+    libc: libc(),
+    packageRoot,
+  };
+}
+
+/** The mappings of this process name its dynamic linker; `process.report` takes a hundred times longer. */
+function libc(): "glibc" | "musl" {
+  try {
+    return readFileSync("/proc/self/maps", "utf8").includes("/ld-musl-") ? "musl" : "glibc";
+  } catch {
+    return "glibc";
+  }
+}
+
+/**
+ * The command that compiles the addon, in a checkout and in an installed package. `npm rebuild` does
+ * not: the package has no install script.
+ */
+export function addonBuildCommand(host: AddonHost = thisHost()): string {
+  const script = join(host.packageRoot, "scripts", "build-native.mjs");
+  return `node ${/[^\w./@+-]/.test(script) ? `'${script.replaceAll("'", `'\\''`)}'` : script}`;
+}
+
+/** The platforms for which the package has a prebuilt addon. */
+function prebuiltPlatforms(host: AddonHost): string {
+  try {
+    const names = readdirSync(join(host.packageRoot, "prebuilds"));
+    return names.map((name) => basename(name, ".node")).join(", ");
+  } catch {
+    return "";
+  }
+}
+
+/**
+ * Loads the addon for `host`: one that was compiled on this machine, else the package's prebuilt one.
+ *
+ * @throws EnvironmentError on another platform, or with what was tried and how to build it
+ */
+export function loadAddon(host: AddonHost): Addon {
+  if (host.platform !== "linux") {
+    throw new EnvironmentError(
+      `sockets with descriptors and shared memory need Linux, this is ${host.platform}`,
+    );
+  }
+  if (host.endianness !== "LE") {
+    throw new EnvironmentError(
+      `virtqueues are little-endian and so must the machine be, this ${host.arch} is big-endian`,
+    );
+  }
+  const name = `linux-${host.arch}-${host.libc}`;
+  const candidates = [
+    join(host.packageRoot, "build", "native", "vhost_user.node"),
+    join(host.packageRoot, "prebuilds", `${name}.node`),
+  ];
+  const require = createRequire(import.meta.url);
+  const tried: string[] = [];
+  for (const candidate of candidates) {
+    if (!existsSync(candidate)) {
+      tried.push(`${candidate}: no such file`);
+      continue;
+    }
+    try {
+      return require(candidate) as Addon;
+    } catch (error) {
+      tried.push(`${candidate}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  const prebuilt = prebuiltPlatforms(host);
+  throw new EnvironmentError(
+    [
+      "the native addon could not be loaded; tried",
+      ...tried.map((line) => `  ${line}`),
+      `prebuilt addons in this package: ${prebuilt === "" ? "none" : prebuilt}; this is ${name}`,
+      "to build the addon, install a C compiler:",
+      ...(host.libc === "musl"
+        ? ["    sudo apk add gcc musl-dev linux-headers"]
+        : ["    sudo apt-get install -y gcc libc6-dev", "    sudo dnf install -y gcc glibc-devel"]),
+      "then run:",
+      `    ${addonBuildCommand(host)}`,
+    ].join("\n"),
+  );
+}
+
+let loaded: Addon | undefined;
+
+/**
+ * The addon, loaded at the first call: codecs, captures and reports work without it.
+ *
+ * @throws EnvironmentError see {@link loadAddon}
+ */
+export function addon(): Addon {
+  return (loaded ??= loadAddon(thisHost()));
+}

@@ -1,7 +1,0 @@
-/** The network device that takes everything, in a worker: what the thread of a ring imports. */
-import type { RingServer } from "../../runtime/index.ts";
-import { NetSinkServer, type SinkWorkerData } from "./device-sink.ts";
-
-export function createRingServer(data: unknown): RingServer {
-  return new NetSinkServer(data as SinkWorkerData);
-}

@@ -1,0 +1,84 @@
+import { ProtocolError, StateError } from "../../../core/base/index.ts";
+import {
+  type CryptoSession,
+  FrontendRequest,
+  requestSpec,
+  type SharedObject,
+  type VringState,
+} from "../../../core/protocol/index.ts";
+import type { RequestHandler } from "../../../core/session/index.ts";
+import type { BackendSession } from "../session.ts";
+
+/** Session id of a crypto session that could not be made. */
+const NO_SESSION = -1n;
+
+/** Requests of certain kinds of devices. */
+export function answerDeviceRequests(
+  session: BackendSession,
+  on: (request: number, handler: RequestHandler) => void,
+): void {
+  const { device } = session;
+  on(FrontendRequest.SendRarp, (payload) => {
+    if (device.announce === undefined) throw unserved(FrontendRequest.SendRarp);
+    const bytes = new Uint8Array(8);
+    new DataView(bytes.buffer).setBigUint64(0, payload as bigint, true);
+    device.announce(bytes.subarray(0, 6));
+  });
+  on(FrontendRequest.NetSetMtu, (payload) => {
+    if (device.setMtu === undefined) throw unserved(FrontendRequest.NetSetMtu);
+    const mtu = payload as bigint;
+    if (mtu < 68n || mtu > 65535n) {
+      throw badField("VHOST_USER_NET_SET_MTU", "mtu", "68 to 65535", mtu);
+    }
+    device.setMtu(Number(mtu));
+  });
+  on(FrontendRequest.SetVringEndian, (payload) => {
+    const { index, num } = payload as VringState;
+    session.vring(index, "VHOST_USER_SET_VRING_ENDIAN");
+    if (num === 0) return;
+    throw new StateError(
+      "VHOST_USER_SET_VRING_ENDIAN: expected 0 (little-endian), as rings of a device with " +
+        `VIRTIO_F_VERSION_1 are, got ${num}`,
+    );
+  });
+  on(FrontendRequest.CreateCryptoSession, async (payload) => {
+    const wanted = payload as CryptoSession;
+    if (device.crypto === undefined) throw unserved(FrontendRequest.CreateCryptoSession);
+    try {
+      return { ...wanted, sessionId: await device.crypto.create(wanted) };
+    } catch (error) {
+      session.refuse(error);
+      return { ...wanted, sessionId: NO_SESSION };
+    }
+  });
+  on(FrontendRequest.CloseCryptoSession, (payload) => {
+    const id = payload as bigint;
+    if (device.crypto?.close(id)) return;
+    throw badField("VHOST_USER_CLOSE_CRYPTO_SESSION", "id", "an open session", id);
+  });
+  on(FrontendRequest.GpuSetSocket, (_payload, { fds }) => {
+    if (device.setGpuSocket === undefined) throw unserved(FrontendRequest.GpuSetSocket);
+    const fd = fds.shift();
+    if (fd) device.setGpuSocket(fd);
+  });
+  on(FrontendRequest.GetShmemConfig, () => {
+    const sizes = device.sharedMemory ?? [];
+    return { numRegions: sizes.filter((size) => size !== 0n).length, sizes };
+  });
+  on(FrontendRequest.GetSharedObject, (payload, { replyFds }) => {
+    const { uuid } = payload as SharedObject;
+    const object = device.sharedObject?.(uuid);
+    if (object) replyFds.push(object.duplicate());
+    return uuid;
+  });
+}
+
+/** The device has nothing for it, and did not offer it either. */
+function unserved(request: FrontendRequest): ProtocolError {
+  const name = requestSpec("front-end", request)?.name ?? "";
+  return new ProtocolError(`${name}: this device does not serve it`, { request: name });
+}
+
+function badField(request: string, field: string, expected: string, actual: bigint): ProtocolError {
+  return new ProtocolError(`${request}: expected ${expected}, got ${actual}`, { request, field });
+}

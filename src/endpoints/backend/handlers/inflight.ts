@@ -1,0 +1,51 @@
+import { counted, countedRange, ProtocolError, StateError } from "../../../core/base/index.ts";
+import { InflightRegion } from "../../../core/memory/index.ts";
+import { FrontendRequest, type Inflight, VirtioFeature } from "../../../core/protocol/index.ts";
+import type { RequestHandler } from "../../../core/session/index.ts";
+import { ringFormat } from "../../../core/virtqueue/index.ts";
+import { enterRegion } from "../inflight-owners.ts";
+import type { BackendSession } from "../session.ts";
+
+/** The memory in which rings note what is in work: made here, kept by the front-end. */
+export function answerInflight(
+  session: BackendSession,
+  on: (request: number, handler: RequestHandler) => void,
+): void {
+  on(FrontendRequest.GetInflightFd, (payload, { replyFds }) => {
+    const { numQueues, queueSize } = expectQueues(session, "GET", payload as Inflight);
+    const { description, fd } = InflightRegion.create(numQueues, queueSize, isPacked(session));
+    replyFds.push(fd);
+    return description;
+  });
+  on(FrontendRequest.SetInflightFd, async (payload, { fds }) => {
+    const description = expectQueues(session, "SET", payload as Inflight);
+    if (session.vrings.some((vring) => vring.started)) {
+      throw new StateError(
+        "VHOST_USER_SET_INFLIGHT_FD: expected it before rings start; stop them with VHOST_USER_GET_VRING_BASE",
+      );
+    }
+    const fd = fds.shift();
+    if (fd === undefined) return;
+    const region = new InflightRegion(description, fd, isPacked(session));
+    session.inflight = region;
+    await enterRegion(region);
+  });
+}
+
+function isPacked({ negotiation }: BackendSession): boolean {
+  return (negotiation.features & VirtioFeature.RingPacked) !== 0n;
+}
+
+function expectQueues(session: BackendSession, verb: "GET" | "SET", asked: Inflight): Inflight {
+  const { numQueues, queueSize } = asked;
+  const { maxQueues, maxQueueSize } = session.device;
+  const { isSize, sizes } = ringFormat(isPacked(session));
+  if (numQueues >= 1 && numQueues <= maxQueues && isSize(queueSize) && queueSize <= maxQueueSize)
+    return asked;
+  const request = `VHOST_USER_${verb}_INFLIGHT_FD`;
+  throw new ProtocolError(
+    `${request}: expected ${countedRange(1, maxQueues, "queue")} of ${sizes} up to ${counted(maxQueueSize, "entry", "entries")}, ` +
+      `got ${numQueues} of ${queueSize}`,
+    { request, field: numQueues >= 1 && numQueues <= maxQueues ? "queue size" : "num queues" },
+  );
+}

@@ -1,0 +1,105 @@
+import { NegotiationError, StateError } from "../../../core/base/index.ts";
+import {
+  FrontendRequest,
+  ProtocolFeature,
+  protocolFeatureNames,
+  VirtioFeature,
+  virtioFeatureNames,
+} from "../../../core/protocol/index.ts";
+import type { RequestHandler } from "../../../core/session/index.ts";
+import type { BackendSession } from "../session.ts";
+import { changeLog } from "./log.ts";
+
+/** Notifications by message go both ways, each with an answer. */
+const INBAND_NEEDS = ProtocolFeature.BackendReq | ProtocolFeature.ReplyAck;
+const SKIP_DRAIN_NEEDS = ProtocolFeature.InflightShmfd | ProtocolFeature.GetVringBaseInflight;
+
+/** Features, ownership, status, reset. */
+export function answerNegotiation(
+  session: BackendSession,
+  on: (request: number, handler: RequestHandler) => void,
+): void {
+  const { negotiation } = session;
+  on(FrontendRequest.GetFeatures, () => session.features);
+  on(FrontendRequest.SetFeatures, (features) => setFeatures(session, features as bigint));
+  on(FrontendRequest.GetProtocolFeatures, () => session.protocolFeatures);
+  on(FrontendRequest.SetProtocolFeatures, (payload) => {
+    const features = payload as bigint;
+    const unknown = features & ~session.protocolFeatures;
+    if (unknown !== 0n) {
+      throw new NegotiationError(
+        `VHOST_USER_SET_PROTOCOL_FEATURES: expected features that were offered, ` +
+          `got also ${protocolFeatureNames(unknown).join(", ")}`,
+      );
+    }
+    const messages = features & ProtocolFeature.InbandNotifications;
+    if (messages !== 0n && (features & INBAND_NEEDS) !== INBAND_NEEDS) {
+      throw new NegotiationError(
+        "VHOST_USER_SET_PROTOCOL_FEATURES: VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS needs " +
+          protocolFeatureNames(INBAND_NEEDS).join(" and "),
+      );
+    }
+    const skipDrain = features & ProtocolFeature.GetVringBaseSkipDrain;
+    if (skipDrain !== 0n && (features & SKIP_DRAIN_NEEDS) !== SKIP_DRAIN_NEEDS) {
+      throw new NegotiationError(
+        "VHOST_USER_SET_PROTOCOL_FEATURES: VHOST_USER_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN needs " +
+          protocolFeatureNames(SKIP_DRAIN_NEEDS).join(" and "),
+      );
+    }
+    negotiation.protocolFeatures = features;
+  });
+  // A second owner is no reason to end a session: the socket has one peer only.
+  on(FrontendRequest.SetOwner, () => undefined);
+  on(FrontendRequest.ResetOwner, async () => session.resetOwner());
+  on(FrontendRequest.GetQueueNum, () => {
+    const { queueNum, maxQueues } = session.device;
+    return BigInt(queueNum ?? maxQueues);
+  });
+  on(FrontendRequest.SetBackendReqFd, (_payload, { fds }) => {
+    const fd = fds.shift();
+    if (fd) session.requests.adopt(fd);
+  });
+  on(FrontendRequest.ResetDevice, () => session.reset());
+  on(FrontendRequest.GetStatus, () => BigInt(session.status));
+  on(FrontendRequest.SetStatus, async (status) => {
+    session.status = Number((status as bigint) & 0xffn);
+    if (session.status === 0) await session.reset();
+  });
+}
+
+async function setFeatures(session: BackendSession, features: bigint): Promise<void> {
+  const { negotiation, vrings, device } = session;
+  const unknown = features & ~session.features;
+  if (unknown !== 0n) {
+    throw new NegotiationError(
+      `VHOST_USER_SET_FEATURES: expected features that were offered, ` +
+        `got also ${virtioFeatureNames(unknown, device.type).join(", ")}`,
+    );
+  }
+  if (
+    (features & VirtioFeature.Version1) === 0n &&
+    (session.features & VirtioFeature.Version1) !== 0n
+  ) {
+    throw new NegotiationError(
+      "VHOST_USER_SET_FEATURES: the driver did not acknowledge VIRTIO_F_VERSION_1, which was offered: " +
+        "legacy drivers are not served; use a current driver, and no disable-modern=on at QEMU's device",
+    );
+  }
+  const changed = features ^ negotiation.features;
+  if ((changed & ~VirtioFeature.LogAll) !== 0n && vrings.some((vring) => vring.started)) {
+    throw new StateError(
+      "VHOST_USER_SET_FEATURES: only VHOST_F_LOG_ALL can change while rings run; " +
+        "stop them with VHOST_USER_GET_VRING_BASE",
+    );
+  }
+  negotiation.features = features;
+  if ((changed & VirtioFeature.LogAll) !== 0n) {
+    const all = (features & VirtioFeature.LogAll) !== 0n;
+    await changeLog(session, (log) => (log.all = all));
+  }
+  device.negotiated?.(features);
+  // Without the gate there is no request that could enable a ring.
+  if ((features & VirtioFeature.ProtocolFeatures) === 0n) {
+    await session.setAllEnabled(true);
+  }
+}

@@ -1,0 +1,91 @@
+import { MemoryAccessError, ProtocolError } from "../../core/base/index.ts";
+import { Iotlb, type RegionTable } from "../../core/memory/index.ts";
+import { type Iotlb as IotlbMessage, IotlbType } from "../../core/protocol/index.ts";
+import type { Vring } from "./vring.ts";
+
+/** How long a question that led to nothing rests before it may be asked again, milliseconds. */
+const REST_MS = 1000;
+
+export interface BackendIommuOptions {
+  readonly memory: RegionTable;
+  readonly vrings: () => readonly Vring[];
+  /** Sends IOTLB_MSG on the back-end channel; resolves once it is acknowledged. */
+  readonly ask: (message: IotlbMessage) => Promise<void>;
+  readonly onProblem: (problem: Error) => void;
+}
+
+/**
+ * What a session does about I/O virtual addresses (specification: "IOMMU support"): asks for
+ * translations that its rings miss, and has the rings go on when they come.
+ */
+export class BackendIommu {
+  readonly iotlb: Iotlb;
+  readonly #options: BackendIommuOptions;
+  /** Questions that led to nothing are asked again then, if somebody still waits. */
+  #rest: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(options: BackendIommuOptions) {
+    this.#options = options;
+    this.iotlb = new Iotlb(options.memory, (iova, permissions, answered) => {
+      this.#ask(iova, permissions).then(answered, (error: unknown) => {
+        answered();
+        this.#unanswered(iova, error);
+      });
+    });
+  }
+
+  /** IOTLB_MSG. @throws {ProtocolError | MemoryAccessError} */
+  async take({ type, iova, size, userAddress, permissions }: IotlbMessage): Promise<void> {
+    if (type === IotlbType.Update) {
+      this.iotlb.update(iova, size, userAddress, permissions);
+      for (const vring of this.#options.vrings()) vring.translationCame();
+    } else if (type === IotlbType.Invalidate) {
+      await this.#invalidate(iova, size);
+    } else {
+      throw new ProtocolError(
+        `VHOST_USER_IOTLB_MSG: expected type ${IotlbType.Update} (update) or ${IotlbType.Invalidate} (invalidate), got ${type}`,
+        { request: "VHOST_USER_IOTLB_MSG", field: "type" },
+      );
+    }
+  }
+
+  /** Nothing is asked or woken any more. */
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#rest);
+  }
+
+  /** Nothing uses the range any more once this resolves; rings that lie in it wait for an update. */
+  async #invalidate(iova: bigint, size: bigint): Promise<void> {
+    const end = this.iotlb.endOf(iova, size);
+    const users = this.#options.vrings().filter((vring) => vring.usesTranslations(iova, end));
+    try {
+      for (const vring of users) await vring.quiesce();
+      this.iotlb.invalidate(iova, size);
+    } finally {
+      for (const vring of users) vring.resume();
+    }
+  }
+
+  async #ask(iova: number, permissions: number): Promise<void> {
+    const message = { iova: BigInt(iova), size: 0n, userAddress: 0n, permissions };
+    await this.#options.ask({ ...message, type: IotlbType.Miss });
+  }
+
+  /** Told at most once while it rests: a driver may kick as often as it likes. */
+  #unanswered(iova: number, cause: unknown): void {
+    if (this.#closed || this.#rest !== undefined) return;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    this.#options.onProblem(
+      new MemoryAccessError(
+        `expected a translation of IOVA 0x${iova.toString(16)}, got none; what needs it waits: ${reason}`,
+        { cause },
+      ),
+    );
+    this.#rest = setTimeout(() => {
+      this.#rest = undefined;
+      for (const vring of this.#options.vrings()) vring.translationCame();
+    }, REST_MS).unref();
+  }
+}

@@ -1,0 +1,53 @@
+import { ProtocolFeature, VirtioFeature } from "../../core/protocol/index.ts";
+import type { Device } from "./device.ts";
+import { deviceProtocolFeatures } from "./device-requests.ts";
+
+/** Virtio features of transport and rings that every back-end offers. */
+export const BACKEND_RING_FEATURES: bigint =
+  VirtioFeature.Version1 |
+  VirtioFeature.IndirectDesc |
+  VirtioFeature.EventIdx |
+  VirtioFeature.RingPacked |
+  VirtioFeature.InOrder |
+  VirtioFeature.LogAll |
+  VirtioFeature.ProtocolFeatures;
+
+/** Protocol features that every back-end offers; CONFIG comes with a device that has one. */
+export const BACKEND_PROTOCOL_FEATURES: bigint =
+  ProtocolFeature.Mq |
+  ProtocolFeature.LogShmfd |
+  ProtocolFeature.ReplyAck |
+  ProtocolFeature.BackendReq |
+  ProtocolFeature.InflightShmfd |
+  ProtocolFeature.ResetDevice |
+  ProtocolFeature.ConfigureMemSlots |
+  ProtocolFeature.Status |
+  ProtocolFeature.GpaAddresses;
+
+/**
+ * Protocol features that are implemented and offered only if asked for: QEMU acknowledges whatever
+ * it is offered, also the in-band notifications that it does not know.
+ */
+export const BACKEND_OPTIONAL_FEATURES: bigint =
+  ProtocolFeature.InbandNotifications | ProtocolFeature.CrossEndian | ProtocolFeature.Pagefault;
+
+/** With INFLIGHT_SHMFD, which it needs, offered with devices that can let go of requests. */
+export const SKIP_DRAIN =
+  ProtocolFeature.GetVringBaseInflight | ProtocolFeature.GetVringBaseSkipDrain;
+
+/** Protocol features that a back-end with this device offers. */
+export function protocolFeaturesOf(device: Device): bigint {
+  const config = device.config === undefined ? 0n : ProtocolFeature.Config;
+  const state = device.state === undefined ? 0n : ProtocolFeature.DeviceState;
+  const suspend = device.suspend === undefined ? 0n : SKIP_DRAIN;
+  return BACKEND_PROTOCOL_FEATURES | config | state | suspend | deviceProtocolFeatures(device);
+}
+
+/**
+ * Postcopy goes without memory slots (specification: "Migration"), and with rings on the event loop:
+ * a worker has mappings of its own, whose pages nobody would bring.
+ */
+export function withoutConflicts(features: bigint, workers: boolean): bigint {
+  if ((features & ProtocolFeature.Pagefault) === 0n) return features;
+  return features & ~(workers ? ProtocolFeature.Pagefault : ProtocolFeature.ConfigureMemSlots);
+}

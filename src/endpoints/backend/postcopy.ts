@@ -1,0 +1,110 @@
+import { counted, MemoryAccessError, StateError } from "../../core/base/index.ts";
+import type { Region } from "../../core/memory/index.ts";
+import { type OwnedFd, Userfault } from "../../core/os/index.ts";
+import type { MemoryTable } from "../../core/protocol/index.ts";
+
+/**
+ * The destination's part in a postcopy migration (specification: "Migration"): memory is used before
+ * it has arrived, and the front-end brings the pages that are touched.
+ *
+ * ADVISE, LISTEN, the table and our addresses in answer to it, the front-end's confirmation, END.
+ */
+export class Postcopy {
+  #userfault: Userfault | undefined;
+  #stage: "none" | "advised" | "listening" | "told" | "running" = "none";
+  #mapped: readonly Region[] = [];
+
+  /** Whether the next table is to be answered with our addresses. */
+  get wantsTable(): boolean {
+    return this.#stage === "listening";
+  }
+
+  /** Whether the next table is the front-end's confirmation. */
+  get wantsConfirmation(): boolean {
+    return this.#stage === "told";
+  }
+
+  /** POSTCOPY_ADVISE: a descriptor for the front-end. @throws {SystemError} see `Userfault.open` */
+  advise(): OwnedFd {
+    this.close();
+    this.#userfault = Userfault.open();
+    this.#stage = "advised";
+    return this.#userfault.descriptor.duplicate();
+  }
+
+  /** POSTCOPY_LISTEN. @throws {StateError} not advised, or there is memory already */
+  listen(hasMemory: boolean): void {
+    if (this.#stage !== "advised") {
+      throw new StateError(
+        "VHOST_USER_POSTCOPY_LISTEN: expected VHOST_USER_POSTCOPY_ADVISE before it",
+      );
+    }
+    if (hasMemory) {
+      throw new StateError(
+        "VHOST_USER_POSTCOPY_LISTEN: expected no memory to be mapped yet, there are regions",
+      );
+    }
+    this.#stage = "listening";
+  }
+
+  /**
+   * SET_MEM_TABLE: where these regions are in this process. They are not touched before they are
+   * confirmed.
+   *
+   * @param regions taken over until {@link confirm}
+   * @throws {MemoryAccessError} a region that is not one piece here; all are closed then
+   */
+  tell(regions: readonly Region[]): MemoryTable {
+    this.#mapped = regions;
+    const table = regions.map(({ description, hostAddress }) => {
+      if (hostAddress !== undefined) return { ...description, userAddress: hostAddress };
+      this.#drop();
+      throw new MemoryAccessError(
+        `postcopy: expected regions of at most 1 GiB, got ${counted(description.size, "byte")}`,
+      );
+    });
+    this.#stage = "told";
+    return { regions: table };
+  }
+
+  /** The front-end is ready to bring pages. @throws {SystemError} see `Userfault.register` */
+  confirm(): readonly Region[] {
+    const regions = this.#mapped;
+    try {
+      for (const region of regions) {
+        for (const mapping of region.mappings) this.#userfault?.register(mapping);
+      }
+    } catch (error) {
+      this.#drop();
+      throw error;
+    }
+    this.#mapped = [];
+    this.#stage = "running";
+    // The front-end's is the last one: when it goes away, nobody waits for its pages any more.
+    this.#userfault?.close();
+    return regions;
+  }
+
+  /** POSTCOPY_END: everything has arrived. @throws {StateError} it did not begin */
+  end(): void {
+    if (this.#stage === "none") {
+      throw new StateError(
+        "VHOST_USER_POSTCOPY_END: expected VHOST_USER_POSTCOPY_ADVISE before it",
+      );
+    }
+    this.close();
+  }
+
+  /** Idempotent. */
+  close(): void {
+    this.#drop();
+    this.#userfault?.close();
+    this.#userfault = undefined;
+    this.#stage = "none";
+  }
+
+  #drop(): void {
+    for (const region of this.#mapped) region.close();
+    this.#mapped = [];
+  }
+}

@@ -1,0 +1,53 @@
+import type { RegionTable } from "../../core/memory/index.ts";
+import type { MemoryRegion } from "../../core/protocol/index.ts";
+
+/** Regions that are remembered; more at a time no front-end has. */
+const MAX_REMEMBERED = 1024;
+
+/**
+ * Regions that are added and removed once for every pair of queues: QEMU (7.2) has a device of its
+ * own for each pair of a network card, all on one connection, and every one of them tells of all
+ * memory. A repetition adds nothing; memory is let go of at the first removal.
+ */
+export class RepeatedRegions {
+  readonly #memory: RegionTable;
+  readonly #most: number;
+  /** Repetitions by region; they outlive the region, until as many removals came. */
+  readonly #counts = new Map<string, number>();
+
+  /** @param devices how many tell of the same memory; 1: nothing may be repeated */
+  constructor(memory: RegionTable, devices: number) {
+    this.#memory = memory;
+    this.#most = devices - 1;
+  }
+
+  /** Whether a region is there already, and may be told of once more. */
+  added(region: MemoryRegion): boolean {
+    const known = this.#memory.regionAt(region.userAddress)?.description;
+    if (known === undefined || keyOf(known) !== keyOf(region)) return false;
+    const count = this.#counts.get(keyOf(region)) ?? 0;
+    if (count >= this.#most) return false;
+    if (this.#counts.size >= MAX_REMEMBERED) this.#counts.clear();
+    this.#counts.set(keyOf(region), count + 1);
+    return true;
+  }
+
+  /** Whether the removal of a region that is gone belongs to such a repetition. */
+  removed(region: MemoryRegion): boolean {
+    const count = this.#counts.get(keyOf(region)) ?? 0;
+    if (count === 0) return false;
+    if (count === 1) this.#counts.delete(keyOf(region));
+    else this.#counts.set(keyOf(region), count - 1);
+    return true;
+  }
+
+  /** The table was replaced as a whole. */
+  clear(): void {
+    this.#counts.clear();
+  }
+}
+
+/** What REM_MEM_REG names a region by. */
+function keyOf({ guestAddress, userAddress, size }: MemoryRegion): string {
+  return `${guestAddress} ${userAddress} ${size}`;
+}

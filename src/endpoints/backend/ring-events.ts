@@ -1,0 +1,15 @@
+import { EventFd, type OwnedFd } from "../../core/os/index.ts";
+
+/** Takes a peer's descriptor over, also when it cannot be used as one for events. */
+export function adoptEvent(fd: OwnedFd | undefined): EventFd | undefined {
+  return fd && EventFd.adopt(fd);
+}
+
+/** Signals what a peer gave; when that cannot be signalled, the peer is not told. */
+export function signalQuietly(event: EventFd | undefined): void {
+  try {
+    event?.signal();
+  } catch {
+    // It is the peer's descriptor, and the peer's loss.
+  }
+}

@@ -1,0 +1,19 @@
+import type { CloseReason } from "../../core/transport/index.ts";
+
+/** What a front-end did last: why it left can often be told by that. */
+export class SessionHistory {
+  /** Number of the last request that was served; undefined: there was none. */
+  lastRequest: number | undefined;
+  /** Why the last request was refused, if it was. */
+  refusal: Error | undefined;
+  /** Whether a ring was ever started. */
+  ringStarted = false;
+  /** Who closed the connection; undefined: it is open. */
+  closedBy: CloseReason["by"] | undefined;
+
+  /** A request is about to be served. */
+  begin(request: number): void {
+    this.lastRequest = request;
+    this.refusal = undefined;
+  }
+}

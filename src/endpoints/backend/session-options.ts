@@ -1,0 +1,51 @@
+import type { RequestHandler, Strictness } from "../../core/session/index.ts";
+import type { Channel, FrameObserver } from "../../core/transport/index.ts";
+import type { DeviceQueue } from "../../core/virtqueue/index.ts";
+import type { Device } from "./device.ts";
+import type { RingOptions } from "./vring-context.ts";
+
+/** Places to look at or change what passes, for tests and observers; each is optional. */
+export interface BackendHooks {
+  /** Sees each message. */
+  readonly observe?: FrameObserver | undefined;
+  readonly channel?: ((channel: Channel) => Channel) | undefined;
+  readonly handler?: ((request: number, handler: RequestHandler) => RequestHandler) | undefined;
+  readonly queue?: ((queue: DeviceQueue) => DeviceQueue) | undefined;
+}
+
+export interface SessionOptions extends BackendHooks {
+  readonly device: Device;
+  /** Features not to offer although they are implemented. */
+  readonly without?: { readonly virtio?: bigint; readonly protocol?: bigint } | undefined;
+  /** Of `BACKEND_OPTIONAL_FEATURES`: to be offered as well. */
+  readonly optional?: bigint | undefined;
+  /**
+   * Offers VIRTIO_F_ACCESS_PLATFORM: a front-end that acknowledges it has an IOMMU, answers IOTLB
+   * misses, and its rings stay on the event loop. Default false, as there are drivers that
+   * acknowledge it whether or not their front-end has one.
+   */
+  readonly iommu?: boolean | undefined;
+  /**
+   * Offers VIRTIO_F_RING_RESET. Default false: QEMU (7.2 to today) hands it on to its guest, and
+   * does not tell a vhost-user back-end of the reset.
+   */
+  readonly ringReset?: boolean | undefined;
+  /**
+   * Where and when rings are served. With a hook for queues they stay on the event loop, as a hook
+   * cannot go elsewhere.
+   */
+  readonly rings?: RingOptions | undefined;
+  /** How requests are judged. Default lenient. */
+  readonly strictness?: Strictness | undefined;
+  /**
+   * The front-end handed over what a back-end before had in work (SET_INFLIGHT_FD): so many requests
+   * are served again.
+   */
+  readonly onReplay?: ((requests: number) => void) | undefined;
+  /**
+   * Something was refused, or a ring broke.
+   *
+   * @param ends the session ends with it, and the same error is the reason
+   */
+  readonly onProblem?: ((problem: Error, ends: boolean) => void) | undefined;
+}

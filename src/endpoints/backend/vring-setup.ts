@@ -1,0 +1,193 @@
+import { counted, ProtocolError } from "../../core/base/index.ts";
+import type { InflightArea, InflightRegion, Iotlb, RegionTable } from "../../core/memory/index.ts";
+import { VirtioFeature, type VringAddress, VringAddressFlag } from "../../core/protocol/index.ts";
+import {
+  type RingFeatures,
+  type RingFormat,
+  type RingLogSetting,
+  ringFormat,
+  type RingMemory,
+} from "../../core/virtqueue/index.ts";
+import { expectSetUp, firstBase, locateRing, ringFeaturesOf } from "./ring-memory.ts";
+
+/** What a ring's set-up is judged by. */
+export interface VringSetupContext {
+  readonly device: { readonly maxQueueSize: number };
+  readonly memory: RegionTable;
+  readonly iotlb: () => Iotlb | undefined;
+  readonly features: () => bigint;
+  readonly inflight: () => InflightRegion | undefined;
+  readonly onProblem: (problem: Error) => void;
+}
+
+/** What the front-end has said about a ring: its size, where it lies, where it stands. */
+export class VringSetup {
+  readonly #index: number;
+  readonly #context: VringSetupContext;
+  #size = 0;
+  #address: VringAddress | undefined;
+  /** Undefined: nobody has said where the ring stands, so it is a fresh one. */
+  base: number | undefined;
+  /** Where it was stopped by GET_VRING_BASE, as long as its notes of what is in work are of then. */
+  stoppedAt: number | undefined;
+
+  constructor(index: number, context: VringSetupContext) {
+    this.#index = index;
+    this.#context = context;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  get address(): VringAddress | undefined {
+    return this.#address;
+  }
+
+  get features(): RingFeatures {
+    return ringFeaturesOf(this.#context.features());
+  }
+
+  /** How writes to the used ring are logged. */
+  get logSetting(): RingLogSetting {
+    const { flags = 0, log = 0n } = this.#address ?? {};
+    // Behind an IOMMU the log address is one that would have to be translated. It is that of the
+    // used ring, whose place in guest memory is known.
+    const virtual = (this.#context.features() & VirtioFeature.AccessPlatform) !== 0n;
+    return {
+      on: (flags & VringAddressFlag.Log) !== 0,
+      address: virtual ? undefined : Number(log),
+    };
+  }
+
+  /** @throws {ProtocolError} no size of a ring in the negotiated format */
+  setSize(size: number): void {
+    const { maxQueueSize } = this.#context.device;
+    const { isSize, sizes } = this.#format;
+    if (!isSize(size) || size > maxQueueSize) {
+      throw new ProtocolError(
+        `VHOST_USER_SET_VRING_NUM: expected ${sizes} up to ${maxQueueSize}, got ${size}`,
+        { request: "VHOST_USER_SET_VRING_NUM", field: "num" },
+      );
+    }
+    this.#size = size;
+  }
+
+  /**
+   * @param check looks the areas up at once; without a size their extent is not known yet
+   * @throws {ProtocolError} an area does not lie in memory; the address stays as it was
+   */
+  setAddress(address: VringAddress, check: boolean): void {
+    const before = this.#address;
+    this.#address = address;
+    try {
+      if (check && this.#size > 0) this.#expectInMemory();
+    } catch (error) {
+      this.#address = before;
+      throw error;
+    }
+  }
+
+  /** Whether an address names the same areas. */
+  isAt({ descriptor, available, used }: VringAddress): boolean {
+    const now = this.#address;
+    return descriptor === now?.descriptor && available === now.available && used === now.used;
+  }
+
+  /**
+   * Before the ring starts: looks whether it is set up, and tells of one that {@link inflightRegion}
+   * has no room for.
+   *
+   * @throws {StateError | ProtocolError | MemoryAccessError} see `locateRing`, {@link inflight}
+   */
+  check(): void {
+    this.#expectInMemory();
+    this.#tellInflightRoom();
+  }
+
+  /**
+   * That the ring is set up, and lies in memory where that can be told: translations are asked for
+   * when they are needed, and no device that is stopped may ask.
+   */
+  #expectInMemory(): void {
+    const { memory, iotlb } = this.#context;
+    if (iotlb() === undefined)
+      locateRing(this.#index, this.#size, this.#address, memory, this.#format);
+    else expectSetUp(this.#index, this.#size, this.#address);
+  }
+
+  /**
+   * The areas as memory of this process; undefined: translations are missing, and were asked for.
+   *
+   * @throws {StateError | ProtocolError} see `locateRing`
+   */
+  locate(): RingMemory | undefined {
+    const { memory, iotlb } = this.#context;
+    const space = iotlb() ?? memory;
+    return locateRing(this.#index, this.#size, this.#address, space, this.#format);
+  }
+
+  /** Whether a part of the ring lies in `[start, end)`. */
+  overlaps(start: bigint, end: bigint): boolean {
+    const { descriptor, available, used } = this.#address ?? {};
+    const { descriptors, driver, device } = this.#format.layout(this.#size);
+    const within = (at: bigint | undefined, { bytes }: { bytes: number }): boolean =>
+      at !== undefined && at < end && at + BigInt(bytes) > start;
+    return within(descriptor, descriptors) || within(available, driver) || within(used, device);
+  }
+
+  /**
+   * SET_VRING_BASE. A ring that was stopped in this session, and begins somewhere else, is a new one
+   * (a queue was reset): what was noted of the one before is nothing to it.
+   */
+  beginAt(base: number): void {
+    this.base = base;
+    const before = this.stoppedAt;
+    // Of the two halves that a packed ring's base has, DPDK gives the first only.
+    if (before === undefined || ((before ^ base) & 0xffff) === 0) return;
+    this.stoppedAt = undefined;
+    const view = this.inflight?.view;
+    view?.window.bytes.fill(0, view.offset, view.offset + view.length);
+  }
+
+  /** Where to begin, in a ring whose areas are these. */
+  firstBase(areas: RingMemory): number {
+    return firstBase(this.base, this.#size, areas, this.#format);
+  }
+
+  /** Where its requests in work are noted; undefined: nowhere. @throws {MemoryAccessError} */
+  get inflight(): InflightArea | undefined {
+    return this.inflightRegion?.area(this.#index, this.features.packed === true);
+  }
+
+  /**
+   * The memory for that. A ring that it has no room for is served and not noted: QEMU 10.0.13 sizes
+   * it by `queue-size=`, 128, and lets guests have rings of up to 1024 entries.
+   */
+  get inflightRegion(): InflightRegion | undefined {
+    const region = this.#context.inflight();
+    return region === undefined || this.#size > region.description.queueSize ? undefined : region;
+  }
+
+  /** @throws {MemoryAccessError} see {@link InflightRegion.area} */
+  #tellInflightRoom(): void {
+    const area = this.#context.inflight()?.area(this.#index, this.features.packed === true);
+    if (area === undefined || this.#size <= area.entries) return;
+    this.#context.onProblem(
+      new ProtocolError(
+        `ring ${this.#index}: expected at most ${counted(area.entries, "entry", "entries")}, as VHOST_USER_SET_INFLIGHT_FD said, ` +
+          `got ${this.#size}: its requests are not noted, and are lost if this process is killed`,
+        { field: "num" },
+      ),
+    );
+  }
+
+  /** Where the ring stands, as GET_VRING_BASE tells it. */
+  get standsAt(): number {
+    return this.base ?? this.#format.freshBase;
+  }
+
+  get #format(): RingFormat {
+    return ringFormat(this.features.packed === true);
+  }
+}

@@ -1,0 +1,223 @@
+import { fdatasync } from "node:fs";
+import type {
+  Device,
+  DeviceConfig,
+  DeviceState,
+  DeviceSession,
+  RunningQueue,
+} from "../../../backend/index.ts";
+import type { WorkerPart } from "../../../../core/runtime/index.ts";
+import { OwnedFd } from "../../../../core/os/index.ts";
+import type { ChainCursor, DeviceQueue } from "../../../../core/virtqueue/index.ts";
+import { BLOCK_CONFIG_SIZE, encodeBlockConfig } from "../config.ts";
+import { blockState } from "./state.ts";
+import { BlockServer, MAX_RANGE_SECTORS, MAX_RANGES } from "./server.ts";
+import { BlockFeature, BlockStatus, ID_BYTES, MAX_BLOCK_QUEUES, SECTOR_SIZE } from "../layout.ts";
+import type { BlockStorage } from "./storage.ts";
+
+const EXTENSION = import.meta.url.slice(import.meta.url.lastIndexOf("."));
+const WORKER_MODULE = new URL(`./worker${EXTENSION}`, import.meta.url).href;
+const MAX_QUEUE_SIZE = 1024;
+/** 16-bit: a request's header, status byte and this many data segments fit a queue of 128. */
+const MAX_SEGMENTS = 126;
+
+/** What a worker makes its server of. */
+export interface BlockWorkerData {
+  /** Of the storage; borrowed. */
+  readonly fd: number;
+  /** Bytes. */
+  readonly size: number;
+  readonly readOnly: boolean;
+  readonly isNull: boolean;
+  readonly id: Uint8Array;
+  readonly writeThrough: boolean;
+  /** That the driver acknowledged. */
+  readonly features: bigint | undefined;
+  /** Of this queue: one float64, requests that were taken. */
+  readonly counter: SharedArrayBuffer;
+}
+
+export interface BlockDeviceOptions {
+  /** Shared with other sessions; not closed with the device. */
+  readonly storage: BlockStorage;
+  /**
+   * Request queues that are offered. Default {@link MAX_BLOCK_QUEUES}: QEMU wants one for each
+   * virtual processor of its machine, and does not start where fewer are offered.
+   */
+  readonly queues?: number;
+  /** The answer to GET_ID, up to 20 bytes. */
+  readonly id?: string;
+}
+
+/** A block device (VIRTIO 5.2) over a file or memory. Data moves without a copy in this process. */
+export class BlockDevice implements Device {
+  readonly type = "block";
+  readonly features: bigint;
+  readonly maxQueues: number;
+  readonly maxQueueSize = MAX_QUEUE_SIZE;
+  readonly config: DeviceConfig;
+  readonly state: DeviceState;
+  #ignoreResize: () => void = () => undefined;
+  readonly #storage: BlockStorage;
+  readonly #id = new Uint8Array(ID_BYTES);
+  readonly #server: BlockServer;
+  /** Requests that were taken on the event loop: one float64. */
+  readonly #counter = new SharedArrayBuffer(8);
+  /**
+   * The same of each queue that a worker serves, by index, made when it is first started. In cache
+   * lines of their own, as each has one writer.
+   */
+  readonly #workerCounters = new Map<number, SharedArrayBuffer>();
+  /** The ring that is being served. */
+  #running: RunningQueue | undefined;
+  /** Flushes under way, by queue, and who waits for there to be none. */
+  readonly #flushes: number[] = [];
+  /** How often each queue was suspended: what was under way before does not complete. */
+  readonly #suspensions: number[] = [];
+  readonly #idle: (() => void)[][] = [];
+
+  constructor({ storage, queues = MAX_BLOCK_QUEUES, id = "vhost-user" }: BlockDeviceOptions) {
+    this.#storage = storage;
+    this.maxQueues = queues;
+    new TextEncoder().encodeInto(id, this.#id);
+    this.#server = new BlockServer({
+      storage,
+      id: this.#id,
+      flushLater: (queue, chain) => this.#flush(queue, chain),
+      counter: new Float64Array(this.#counter),
+    });
+    this.features =
+      BlockFeature.SegMax |
+      BlockFeature.BlockSize |
+      BlockFeature.Topology |
+      BlockFeature.Flush |
+      BlockFeature.Mq |
+      (storage.readOnly ? BlockFeature.ReadOnly : BlockFeature.Discard | BlockFeature.WriteZeroes);
+    this.state = blockState(storage);
+    this.config = readOnlyConfig(() => blockConfig(storage.size / SECTOR_SIZE, queues));
+  }
+
+  /** Requests that were taken from the rings so far, all queues together. */
+  get requests(): number {
+    let sum = 0;
+    for (const each of [this.#counter, ...this.#workerCounters.values()])
+      sum += new Float64Array(each)[0] ?? 0;
+    return sum;
+  }
+
+  attach(session: DeviceSession): void {
+    this.#ignoreResize = this.#storage.onResize(() => session.configChanged());
+  }
+
+  close(): void {
+    this.#ignoreResize();
+  }
+
+  negotiated(features: bigint): void {
+    this.#server.writeThrough = (features & BlockFeature.Flush) === 0n;
+    this.#server.features = features;
+  }
+
+  process(running: RunningQueue): void {
+    this.#running = running;
+    this.#server.serve(running.queue, running.queue.size);
+  }
+
+  inWorker(index: number): WorkerPart {
+    const { size, readOnly, isNull } = this.#storage;
+    // Of its own: who made the storage may close it while the worker is still in a system call.
+    const fd = OwnedFd.duplicateOf(this.#storage.fd);
+    const data: BlockWorkerData = {
+      fd: fd.fd,
+      size,
+      readOnly,
+      isNull,
+      id: this.#id,
+      writeThrough: this.#server.writeThrough,
+      features: this.#server.features,
+      counter: this.#workerCounter(index),
+    };
+    return { module: WORKER_MODULE, data, release: () => fd.close() };
+  }
+
+  async quiesce(index: number): Promise<void> {
+    if ((this.#flushes[index] ?? 0) === 0) return;
+    await new Promise<void>((resolve) => {
+      (this.#idle[index] ??= []).push(resolve);
+    });
+  }
+
+  suspend(index: number): void {
+    this.#suspensions[index] = (this.#suspensions[index] ?? 0) + 1;
+    this.#flushes[index] = 0;
+  }
+
+  #workerCounter(index: number): SharedArrayBuffer {
+    const counter = this.#workerCounters.get(index) ?? new SharedArrayBuffer(64);
+    this.#workerCounters.set(index, counter);
+    return counter;
+  }
+
+  /**
+   * Completes later: a disk may take a long time to flush, and other requests and the control socket
+   * must not wait for it.
+   */
+  #flush(queue: DeviceQueue, chain: ChainCursor): void {
+    const running = this.#running;
+    const index = running?.index ?? 0;
+    const { id } = chain;
+    const last = chain.spans.count - 1;
+    const window = chain.spans.windows[last];
+    const status = (chain.spans.offsets[last] ?? 0) + (chain.spans.lengths[last] ?? 0) - 1;
+    const front = chain.writableBytes === 1;
+    const suspensions = this.#suspensions[index];
+    this.#flushes[index] = (this.#flushes[index] ?? 0) + 1;
+    fdatasync(this.#storage.fd, (error) => {
+      if (suspensions !== this.#suspensions[index]) return;
+      // Unmapped memory has length 0.
+      if (window !== undefined && window.bytes.length > 0) {
+        window.bytes[status] = error === null ? BlockStatus.Ok : BlockStatus.IoError;
+        window.wrote(status, 1);
+        queue.complete(id, front ? 1 : 0);
+        running?.publish();
+      }
+      this.#flushes[index] = (this.#flushes[index] ?? 1) - 1;
+      if (this.#flushes[index] === 0)
+        for (const resolve of this.#idle[index]?.splice(0) ?? []) resolve();
+    });
+  }
+}
+
+function blockConfig(sectors: number, queues: number): Uint8Array {
+  return encodeBlockConfig({
+    capacity: BigInt(sectors),
+    sizeMax: 0,
+    segMax: MAX_SEGMENTS,
+    geometry: { cylinders: 0, heads: 0, sectors: 0 },
+    blkSize: SECTOR_SIZE,
+    physicalBlockExp: 3,
+    alignmentOffset: 0,
+    minIoSize: 1,
+    optIoSize: 0,
+    wce: 0,
+    numQueues: queues,
+    maxDiscardSectors: MAX_RANGE_SECTORS,
+    maxDiscardSeg: MAX_RANGES,
+    discardSectorAlignment: 8,
+    maxWriteZeroesSectors: MAX_RANGE_SECTORS,
+    maxWriteZeroesSeg: MAX_RANGES,
+    writeZeroesMayUnmap: 1,
+  });
+}
+
+/** Nothing in it may be changed by a driver; a write of what already stands there is accepted. */
+function readOnlyConfig(current: () => Uint8Array): DeviceConfig {
+  return {
+    size: BLOCK_CONFIG_SIZE,
+    read: (offset, out) => out.set(current().subarray(offset, offset + out.length)),
+    write: (offset, written) => {
+      const bytes = current();
+      return written.every((byte, i) => byte === bytes[offset + i]);
+    },
+  };
+}

@@ -1,0 +1,213 @@
+import { fdatasyncSync } from "node:fs";
+import type { RingServer } from "../../../../core/runtime/index.ts";
+import {
+  canWrite,
+  type ChainCursor,
+  copyIn,
+  copyOut,
+  createChainCursor,
+  type DeviceQueue,
+  type QueueFault,
+} from "../../../../core/virtqueue/index.ts";
+import { transfer, writeLastByte } from "./chain-io.ts";
+import {
+  BlockFeature,
+  BlockRequest,
+  BlockStatus,
+  HEADER_BYTES,
+  ID_BYTES,
+  RANGE_BYTES,
+  SECTOR_SIZE,
+  WRITE_ZEROES_UNMAP,
+} from "../layout.ts";
+import type { BlockStorage } from "./storage.ts";
+
+const { Flush, Discard, WriteZeroes } = BlockFeature;
+
+/** Segments of one discard or write-zeroes request. */
+export const MAX_RANGES = 16;
+/** Sectors of one such segment: 1 GiB. */
+export const MAX_RANGE_SECTORS = 1 << 21;
+
+/** Takes a flush over: it completes the chain later. */
+export type FlushLater = (queue: DeviceQueue, chain: ChainCursor) => void;
+
+export interface BlockServerOptions {
+  readonly storage: BlockStorage;
+  /** The answer to GET_ID, 20 bytes. */
+  readonly id: Uint8Array;
+  /** Default: a flush is carried out at once, and what comes behind it waits. */
+  readonly flushLater?: FlushLater | undefined;
+  /** One number, to which what is taken from a ring is added; another thread may read it. */
+  readonly counter?: Float64Array | undefined;
+}
+
+/** Carries the requests of block queues out, on the event loop or in a worker. */
+export class BlockServer implements RingServer {
+  /** Whether every completed write is stable: for a driver without VIRTIO_BLK_F_FLUSH. */
+  writeThrough = true;
+  /** What the driver acknowledged; undefined: whatever it uses. */
+  features: bigint | undefined;
+  readonly #storage: BlockStorage;
+  readonly #id: Uint8Array;
+  readonly #flushLater: FlushLater | undefined;
+  readonly #counter: Float64Array;
+  readonly #chain: ChainCursor = createChainCursor();
+  readonly #header = new Uint8Array(HEADER_BYTES);
+  readonly #headerView = new DataView(this.#header.buffer);
+  readonly #ranges = new Uint8Array(MAX_RANGES * RANGE_BYTES);
+  readonly #rangesView = new DataView(this.#ranges.buffer);
+
+  constructor({ storage, id, flushLater, counter }: BlockServerOptions) {
+    this.#counter = counter ?? new Float64Array(1);
+    this.#storage = storage;
+    this.#id = id;
+    this.#flushLater = flushLater;
+  }
+
+  /** The storage may grow or shrink at any time. */
+  get #sectors(): number {
+    return this.#storage.size / SECTOR_SIZE;
+  }
+
+  serve(queue: DeviceQueue, budget: number): void {
+    let left = budget;
+    for (; left > 0 && queue.next(this.#chain); left -= 1) this.#serve(queue, this.#chain);
+    // Once a batch: it is shared with a thread that reads it.
+    if (left < budget) this.#counter[0] = (this.#counter[0] ?? 0) + budget - left;
+  }
+
+  #serve(queue: DeviceQueue, chain: ChainCursor): void {
+    if (chain.writableBytes === 0) {
+      // There is no byte to put a status into, so the driver could never learn of the failure.
+      queue.fail("expected a writable status byte in a block request, got none", "5.2.6");
+      return;
+    }
+    if (chain.unreachable !== undefined) {
+      this.#finishUnreachable(queue, chain, chain.unreachable);
+      return;
+    }
+    if (chain.readableBytes < HEADER_BYTES) {
+      this.#finish(queue, chain, BlockStatus.IoError, 0);
+      return;
+    }
+    copyOut(chain, 0, this.#header, HEADER_BYTES);
+    const type = this.#headerView.getUint32(0, true);
+    if (!this.#mayUse(queue, type)) {
+      this.#finish(queue, chain, BlockStatus.Unsupported, 0);
+      return;
+    }
+    if (type === BlockRequest.Flush) {
+      if (this.#flushLater) this.#flushLater(queue, chain);
+      else this.#finish(queue, chain, this.#sync(), 0);
+      return;
+    }
+    const dataIn = chain.writableBytes - 1;
+    const dataOut = chain.readableBytes - HEADER_BYTES;
+    let written = 0;
+    let status: number = BlockStatus.Unsupported;
+    if (type === BlockRequest.In) {
+      status = this.#read(chain, dataIn);
+      written = dataIn;
+    } else if (type === BlockRequest.Out) {
+      status = this.#write(chain, dataOut);
+    } else if (type === BlockRequest.GetId) {
+      written = Math.min(dataIn, ID_BYTES);
+      copyIn(chain, 0, this.#id, 0, written);
+      status = written === dataIn ? BlockStatus.Ok : BlockStatus.IoError;
+    } else if (type === BlockRequest.Discard || type === BlockRequest.WriteZeroes) {
+      status = this.#changeRanges(chain, dataOut, type);
+    }
+    this.#finish(queue, chain, status, status === BlockStatus.Ok ? written : 0);
+  }
+
+  /** @param written data bytes in front of the status byte */
+  #finish(queue: DeviceQueue, chain: ChainCursor, status: number, written: number): void {
+    writeLastByte(chain, status);
+    // The used length counts written bytes from the front: a status behind unwritten data does not.
+    const front = written === chain.writableBytes - 1;
+    queue.complete(chain.id, front ? written + 1 : written);
+  }
+
+  /** Whether a request of this type is served: the driver acknowledged it, or is tolerated. */
+  #mayUse(queue: DeviceQueue, type: number): boolean {
+    const { features } = this;
+    if (features === undefined) return true;
+    if (type === BlockRequest.Flush)
+      return (features & Flush) !== 0n || queue.tolerates("VIRTIO_BLK_F_FLUSH");
+    if (type === BlockRequest.Discard)
+      return (features & Discard) !== 0n || queue.tolerates("VIRTIO_BLK_F_DISCARD");
+    if (type === BlockRequest.WriteZeroes)
+      return (features & WriteZeroes) !== 0n || queue.tolerates("VIRTIO_BLK_F_WRITE_ZEROES");
+    return true;
+  }
+
+  /** Nothing of the request is carried out. Without a status the driver could take it for served. */
+  #finishUnreachable(queue: DeviceQueue, chain: ChainCursor, why: QueueFault): void {
+    if (canWrite(chain, chain.writableBytes - 1, 1))
+      this.#finish(queue, chain, BlockStatus.IoError, 0);
+    else queue.fail(why.reason, why.section);
+  }
+
+  #read(chain: ChainCursor, length: number): number {
+    const position = this.#position(length);
+    if (position < 0) return BlockStatus.IoError;
+    const read = transfer(this.#storage, chain, false, 0, length, position);
+    return read ? BlockStatus.Ok : BlockStatus.IoError;
+  }
+
+  #write(chain: ChainCursor, length: number): number {
+    const position = this.#position(length);
+    if (position < 0 || this.#storage.readOnly) return BlockStatus.IoError;
+    if (!transfer(this.#storage, chain, true, HEADER_BYTES, length, position)) {
+      return BlockStatus.IoError;
+    }
+    return this.writeThrough ? this.#sync() : BlockStatus.Ok;
+  }
+
+  /** Byte position of the request's sector; -1: the data is no whole sectors or leaves the disk. */
+  #position(length: number): number {
+    const sector =
+      this.#headerView.getUint32(12, true) * 2 ** 32 + this.#headerView.getUint32(8, true);
+    if (length % SECTOR_SIZE !== 0 || sector > this.#sectors - length / SECTOR_SIZE) return -1;
+    return sector * SECTOR_SIZE;
+  }
+
+  #changeRanges(chain: ChainCursor, length: number, type: number): number {
+    if (this.#storage.readOnly) return BlockStatus.IoError;
+    const count = length / RANGE_BYTES;
+    if (length % RANGE_BYTES !== 0 || count === 0 || count > MAX_RANGES) return BlockStatus.IoError;
+    copyOut(chain, HEADER_BYTES, this.#ranges, length);
+    const view = this.#rangesView;
+    const allowedFlags = type === BlockRequest.WriteZeroes ? WRITE_ZEROES_UNMAP : 0;
+    // All are looked at before the first is carried out: a refused request changes nothing.
+    for (let at = 0; at < length; at += RANGE_BYTES) {
+      const sector = view.getUint32(at + 4, true) * 2 ** 32 + view.getUint32(at, true);
+      const sectors = view.getUint32(at + 8, true);
+      if ((view.getUint32(at + 12, true) & ~allowedFlags) !== 0) return BlockStatus.Unsupported;
+      if (sectors > MAX_RANGE_SECTORS || sector > this.#sectors - sectors)
+        return BlockStatus.IoError;
+    }
+    try {
+      for (let at = 0; at < length; at += RANGE_BYTES) {
+        const sector = view.getUint32(at + 4, true) * 2 ** 32 + view.getUint32(at, true);
+        const bytes = view.getUint32(at + 8, true) * SECTOR_SIZE;
+        if (bytes === 0) continue;
+        if (type === BlockRequest.Discard) this.#storage.discard(sector * SECTOR_SIZE, bytes);
+        else this.#storage.zero(sector * SECTOR_SIZE, bytes);
+      }
+    } catch {
+      return BlockStatus.IoError;
+    }
+    return this.writeThrough ? this.#sync() : BlockStatus.Ok;
+  }
+
+  #sync(): number {
+    try {
+      fdatasyncSync(this.#storage.fd);
+      return BlockStatus.Ok;
+    } catch {
+      return BlockStatus.IoError;
+    }
+  }
+}

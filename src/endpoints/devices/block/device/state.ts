@@ -1,0 +1,24 @@
+import { type DeviceState, versionedState } from "../../../backend/index.ts";
+import { counted, UsageError } from "../../../../core/base/index.ts";
+import type { BlockStorage } from "./storage.ts";
+
+/**
+ * All that a disk has of its own is in its file, which the destination has to have: what travels is
+ * the size, so that a driver does not find itself on another disk.
+ */
+export function blockState(storage: BlockStorage): DeviceState {
+  return versionedState({
+    type: "block",
+    version: 1,
+    save: () => ({ bytes: storage.size, readOnly: storage.readOnly }),
+    load: (value) => {
+      const { bytes, readOnly } = (value ?? {}) as Record<string, unknown>;
+      if (bytes === storage.size && readOnly === storage.readOnly) return;
+      const kind = (only: unknown): string => (only === true ? "read-only" : "writable");
+      throw new UsageError(
+        `device state: expected that of a ${kind(storage.readOnly)} disk of ${counted(storage.size, "byte")}, ` +
+          `got a ${kind(readOnly)} one of ${counted(JSON.stringify(bytes), "byte")}; serve the same image at both ends`,
+      );
+    },
+  });
+}

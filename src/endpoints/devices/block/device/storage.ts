@@ -1,0 +1,159 @@
+import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "node:fs";
+import { counted, UsageError } from "../../../../core/base/index.ts";
+import { fallocate, SharedMemory } from "../../../../core/os/index.ts";
+import type { Window } from "../../../../core/memory/index.ts";
+import { SECTOR_SIZE } from "../layout.ts";
+
+/** Zeroes to write where the file system cannot punch holes. */
+const ZEROES = new Uint8Array(1 << 20);
+
+/**
+ * What a block device keeps its sectors in: always a file, so that data goes by one system call
+ * between it and guest memory with no copy in between. Without an image it is memory (a memfd).
+ */
+export class BlockStorage {
+  readonly fd: number;
+  readonly readOnly: boolean;
+  /** Moves nothing: what is written is lost, and reads leave the memory of the guest as it is. */
+  readonly isNull: boolean;
+  readonly #close: () => void;
+  readonly #listeners = new Set<() => void>();
+  #size: number;
+
+  private constructor(
+    fd: number,
+    size: number,
+    { readOnly = false, isNull = false }: { readOnly?: boolean; isNull?: boolean },
+    close: () => void,
+  ) {
+    this.fd = fd;
+    this.#size = size;
+    this.readOnly = readOnly;
+    this.isNull = isNull;
+    this.#close = close;
+  }
+
+  /**
+   * @throws {UsageError} not a regular file, or its size is no positive multiple of 512
+   * @throws Node's error of open(2), e.g. ENOENT or EACCES
+   */
+  static open(path: string, { readOnly = false }: { readOnly?: boolean } = {}): BlockStorage {
+    const fd = openSync(path, readOnly ? constants.O_RDONLY : constants.O_RDWR);
+    const file = fstatSync(fd);
+    const { size } = file;
+    if (!file.isFile() || size === 0 || size % SECTOR_SIZE !== 0) {
+      closeSync(fd);
+      throw new UsageError(
+        file.isFile()
+          ? `${path}: expected an image whose size is a positive multiple of ${SECTOR_SIZE} bytes, got ${size}; ` +
+              `make one with: truncate -s 64M ${path}`
+          : `${path}: expected a regular file as image, got something else`,
+      );
+    }
+    return new BlockStorage(fd, size, { readOnly }, () => closeSync(fd));
+  }
+
+  /** @throws {UsageError} the size is no positive multiple of 512 */
+  static memory(
+    size: number,
+    options: { readonly readOnly?: boolean; readonly isNull?: boolean } = {},
+  ): BlockStorage {
+    if (!(size > 0) || size % SECTOR_SIZE !== 0) {
+      throw new UsageError(
+        `expected a size that is a positive multiple of ${SECTOR_SIZE} bytes, got ${size}`,
+      );
+    }
+    const memory = SharedMemory.create("vhost-user-block", size);
+    return new BlockStorage(memory.fd.fd, size, options, () => memory.close());
+  }
+
+  /** Over a descriptor that somebody else closes, e.g. in a worker. */
+  static borrow(
+    fd: number,
+    size: number,
+    options: { readonly readOnly: boolean; readonly isNull: boolean },
+  ): BlockStorage {
+    return new BlockStorage(fd, size, options, () => undefined);
+  }
+
+  /** Bytes. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /**
+   * Looks how large the file is now, and tells whoever listens: drivers see the new size. False: it
+   * has not changed.
+   *
+   * @throws {UsageError} the new size is no positive multiple of 512; the one before stays in force
+   */
+  refresh(): boolean {
+    const { size } = fstatSync(this.fd);
+    if (size === this.#size) return false;
+    if (size === 0 || size % SECTOR_SIZE !== 0) {
+      throw new UsageError(
+        `expected an image whose size is a positive multiple of ${SECTOR_SIZE} bytes, got ${size}; ` +
+          `it is served with ${counted(this.#size, "byte")} as before`,
+      );
+    }
+    this.#size = size;
+    for (const listener of this.#listeners) listener();
+    return true;
+  }
+
+  /** Has `listener` called after every change of the size; returns how to end that. */
+  onResize(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * Moves bytes between the file and guest memory; false: an I/O error, or a file that has become
+   * shorter.
+   *
+   * @throws Node's error with code EFAULT when the front-end took the memory away
+   */
+  read(position: number, window: Window, offset: number, length: number): boolean {
+    if (this.isNull) return true;
+    while (length > 0) {
+      const count = readSync(this.fd, window.bytes, offset, length, position);
+      if (count === 0) return false;
+      position += count;
+      offset += count;
+      length -= count;
+    }
+    return true;
+  }
+
+  /** As {@link read}, the other way. */
+  write(position: number, window: Window, offset: number, length: number): boolean {
+    if (this.isNull) return true;
+    while (length > 0) {
+      const count = writeSync(this.fd, window.bytes, offset, length, position);
+      if (count === 0) return false;
+      position += count;
+      offset += count;
+      length -= count;
+    }
+    return true;
+  }
+
+  /** Makes a range read as zeroes, its room given back where the file system can. */
+  zero(position: number, length: number): void {
+    if (fallocate(this.fd, "punch-hole", position, length)) return;
+    while (length > 0) {
+      const count = writeSync(this.fd, ZEROES, 0, Math.min(length, ZEROES.length), position);
+      position += count;
+      length -= count;
+    }
+  }
+
+  /** Gives a range's room back where the file system can: what it reads as afterwards is open. */
+  discard(position: number, length: number): void {
+    fallocate(this.fd, "punch-hole", position, length);
+  }
+
+  close(): void {
+    this.#close();
+  }
+}

@@ -1,0 +1,14 @@
+/** The block device in a worker: what the thread of a ring imports. */
+import type { RingServer } from "../../../../core/runtime/index.ts";
+import type { BlockWorkerData } from "./device.ts";
+import { BlockServer } from "./server.ts";
+import { BlockStorage } from "./storage.ts";
+
+export function createRingServer(data: unknown): RingServer {
+  const { fd, size, id, writeThrough, features, counter, ...options } = data as BlockWorkerData;
+  const storage = BlockStorage.borrow(fd, size, options);
+  const server = new BlockServer({ storage, id, counter: new Float64Array(counter) });
+  server.writeThrough = writeThrough;
+  server.features = features;
+  return server;
+}

@@ -1,0 +1,114 @@
+import type { Client, ClientQueue } from "../../../frontend/index.ts";
+import type { Completion } from "../../../../core/runtime/index.ts";
+import type { BlockRequest } from "../layout.ts";
+import { BlockSlots, expectDepth } from "./slots.ts";
+
+/** Who is told of a queue's completed requests. */
+export interface BlockQueueHandler {
+  /** @param status as the device wrote it; 255: it wrote none */
+  done(slot: number, status: number): void;
+  /** After a batch of completions. */
+  batchDone?(): void;
+  failed(error: Error): void;
+}
+
+export interface BlockQueueOptions {
+  readonly index: number;
+  /** Entries of the ring, a power of two. */
+  readonly size: number;
+  /** Requests at once. */
+  readonly depth: number;
+  /** Bytes of data that one request can carry. */
+  readonly transferBytes: number;
+  readonly completion: Completion;
+}
+
+/**
+ * A request queue of a block device, for those who count nanoseconds. The promise-based face of it
+ * is {@link BlockDriver}.
+ */
+export class BlockQueue {
+  readonly index: number;
+  readonly depth: number;
+  readonly transferBytes: number;
+  /** Receives completions; may be exchanged while nothing is outstanding. */
+  handler: BlockQueueHandler;
+  readonly #queue: ClientQueue;
+  readonly #slots: BlockSlots;
+
+  /** Made, not started: all queues of a session that reconnects are made before the first starts. */
+  constructor(client: Client, options: BlockQueueOptions, handler: BlockQueueHandler) {
+    const { index, size, depth, transferBytes, completion } = options;
+    expectDepth(depth, size, client.ringFeatures.indirect);
+    this.index = index;
+    this.depth = depth;
+    this.transferBytes = transferBytes;
+    this.handler = handler;
+    const slots = new BlockSlots(client.memory, depth, transferBytes);
+    this.#slots = slots;
+    this.#queue = client.createQueue({
+      index,
+      size,
+      completion,
+      handler: {
+        done: (slot) => this.handler.done(slot, slots.status(slot)),
+        batchDone: () => this.handler.batchDone?.(),
+        failed: (error) => this.handler.failed(error),
+      },
+    });
+  }
+
+  static async start(
+    client: Client,
+    options: BlockQueueOptions,
+    handler: BlockQueueHandler,
+  ): Promise<BlockQueue> {
+    const queue = new BlockQueue(client, options, handler);
+    await queue.begin(client);
+    return queue;
+  }
+
+  /** Starts it. @throws as `Client.startQueue` */
+  async begin(client: Client): Promise<void> {
+    await client.startQueue(this.#queue);
+  }
+
+  /** Why nothing completes any more; to be looked at when the handler was exchanged. */
+  get failure(): Error | undefined {
+    return this.#queue.failure;
+  }
+
+  /** Requests that are out. */
+  get outstanding(): number {
+    return this.#slots.outstanding;
+  }
+
+  /** A free slot; -1: all are in use. */
+  acquire(): number {
+    return this.#slots.acquire();
+  }
+
+  /** Gives a slot back; its request must have completed. */
+  release(slot: number): void {
+    this.#slots.release(slot);
+  }
+
+  /** The slot's data buffer, shared with the device. */
+  data(slot: number): Uint8Array {
+    return this.#slots.data(slot);
+  }
+
+  /**
+   * Prepares a request; {@link publish} sends it.
+   *
+   * @param length bytes of the slot's data buffer that go with it; 0 for a flush
+   */
+  submit(slot: number, type: BlockRequest, sector: number, length: number): void {
+    this.#slots.prepare(slot, type, sector, length);
+    this.#slots.put(this.#queue, slot);
+  }
+
+  publish(): void {
+    this.#queue.publish();
+  }
+}

@@ -1,0 +1,124 @@
+import type { Device, DeviceConfig, RunningQueue } from "../../../backend/index.ts";
+import {
+  canWrite,
+  type ChainCursor,
+  copyIn,
+  copyOut,
+  createChainCursor,
+  type DeviceQueue,
+} from "../../../../core/virtqueue/index.ts";
+import { CipherSessions } from "./sessions.ts";
+import {
+  CRYPTO_HEADER_BYTES,
+  CipherAlgorithm,
+  CryptoOp,
+  CryptoStatus,
+  SymmetricOperation,
+} from "../layout.ts";
+
+const MAX_QUEUE_SIZE = 1024;
+/** Bytes of data in one request. */
+const MAX_DATA = 1 << 20;
+
+/**
+ * Configuration space, VIRTIO 5.9.4: status 1 (ready), one data queue, the cipher service with its
+ * algorithms, 64 bytes of key, the largest request. QEMU has one of its own and does not ask.
+ */
+const CONFIG_BYTES = 56;
+
+/**
+ * A crypto device (VIRTIO 5.9) for symmetric ciphers. Sessions come by requests of the front-end
+ * (CREATE_CRYPTO_SESSION), which keeps the control queue; all rings here are data queues.
+ */
+export class CryptoDevice implements Device {
+  readonly type = "crypto";
+  readonly features = 0n;
+  readonly maxQueues: number;
+  readonly maxQueueSize = MAX_QUEUE_SIZE;
+  readonly crypto: CipherSessions = new CipherSessions();
+  readonly config: DeviceConfig;
+  readonly #chain: ChainCursor = createChainCursor();
+  readonly #header = new Uint8Array(CRYPTO_HEADER_BYTES);
+  readonly #view = new DataView(this.#header.buffer);
+
+  /** @param queues data queues */
+  constructor({ queues = 1 }: { readonly queues?: number } = {}) {
+    this.maxQueues = queues;
+    const bytes = configuration(queues);
+    this.config = {
+      size: CONFIG_BYTES,
+      read: (offset, out) => out.set(bytes.subarray(offset, offset + out.length)),
+      write: (offset, written) => written.every((byte, i) => byte === bytes[offset + i]),
+    };
+  }
+
+  process({ queue }: RunningQueue): void {
+    for (let budget = queue.size; budget > 0 && queue.next(this.#chain); budget -= 1) {
+      this.#serve(queue, this.#chain);
+    }
+  }
+
+  reset(): void {
+    this.crypto.clear();
+  }
+
+  close(): void {
+    this.crypto.clear();
+  }
+
+  #serve(queue: DeviceQueue, chain: ChainCursor): void {
+    const room = chain.writableBytes - 1;
+    if (room < 0) {
+      queue.fail("expected a writable status byte in a crypto request, got none", "5.9.7");
+      return;
+    }
+    const { unreachable } = chain;
+    if (unreachable !== undefined && !canWrite(chain, room, 1)) {
+      queue.fail(unreachable.reason, unreachable.section);
+      return;
+    }
+    const result = unreachable === undefined ? this.#run(chain, room) : CryptoStatus.Error;
+    const data = typeof result === "number" ? undefined : result;
+    if (data) copyIn(chain, 0, data, 0, data.length);
+    const status = typeof result === "number" ? result : CryptoStatus.Ok;
+    copyIn(chain, room, Uint8Array.of(status), 0, 1);
+    queue.complete(chain.id, data?.length === room ? room + 1 : (data?.length ?? 0));
+  }
+
+  /** The destination data, or a status that tells what is wrong. */
+  #run(chain: ChainCursor, room: number): Uint8Array | number {
+    if (chain.readableBytes < CRYPTO_HEADER_BYTES) return CryptoStatus.BadMessage;
+    copyOut(chain, 0, this.#header, CRYPTO_HEADER_BYTES);
+    const view = this.#view;
+    const operation = view.getUint32(0, true);
+    const encrypts = operation === CryptoOp.CipherEncrypt;
+    if (!encrypts && operation !== CryptoOp.CipherDecrypt) return CryptoStatus.NotSupported;
+    if (view.getUint32(64, true) !== SymmetricOperation.Cipher) return CryptoStatus.NotSupported;
+    const id = view.getBigUint64(8, true);
+    if (!this.crypto.has(id, encrypts)) return CryptoStatus.InvalidSession;
+    const ivBytes = view.getUint32(24, true);
+    const bytes = view.getUint32(28, true);
+    const wanted = view.getUint32(32, true);
+    const given = chain.readableBytes - CRYPTO_HEADER_BYTES;
+    if (bytes > MAX_DATA || ivBytes + bytes > given || wanted > room || bytes > wanted) {
+      return CryptoStatus.BadMessage;
+    }
+    const input = new Uint8Array(ivBytes + bytes);
+    copyOut(chain, CRYPTO_HEADER_BYTES, input, input.length);
+    const output = this.crypto.run(id, input.subarray(0, ivBytes), input.subarray(ivBytes));
+    return output ?? CryptoStatus.BadMessage;
+  }
+}
+
+function configuration(queues: number): Uint8Array {
+  const bytes = new Uint8Array(CONFIG_BYTES);
+  const view = new DataView(bytes.buffer);
+  const algorithms = Object.values(CipherAlgorithm).reduce((mask, bit) => mask | (1 << bit), 0);
+  view.setUint32(0, 1, true);
+  view.setUint32(4, queues, true);
+  view.setUint32(8, 1, true);
+  view.setUint32(12, algorithms, true);
+  view.setUint32(36, 64, true);
+  view.setBigUint64(48, BigInt(MAX_DATA), true);
+  return bytes;
+}

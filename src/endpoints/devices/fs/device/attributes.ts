@@ -1,0 +1,36 @@
+import type { BigIntStats } from "node:fs";
+import type { FuseAttributes } from "../layout.ts";
+
+const NANOSECONDS = 1_000_000_000n;
+const U32 = 0xffff_ffffn;
+
+/** Attributes as they are on this machine: users, permissions and inode numbers are not changed. */
+export function attributesOf(stats: BigIntStats): FuseAttributes {
+  const [atime, atimensec] = timeOf(stats.atimeNs);
+  const [mtime, mtimensec] = timeOf(stats.mtimeNs);
+  const [ctime, ctimensec] = timeOf(stats.ctimeNs);
+  return {
+    ino: stats.ino,
+    size: stats.size,
+    blocks: stats.blocks,
+    atime,
+    mtime,
+    ctime,
+    atimensec,
+    mtimensec,
+    ctimensec,
+    mode: Number(stats.mode),
+    nlink: Number(stats.nlink & U32),
+    uid: Number(stats.uid),
+    gid: Number(stats.gid),
+    rdev: Number(stats.rdev & U32),
+    blksize: Number(stats.blksize & U32),
+    flags: 0,
+  };
+}
+
+/** Seconds in two's complement, and nanoseconds above them: before 1970 both count upwards. */
+function timeOf(nanoseconds: bigint): [seconds: bigint, nanoseconds: number] {
+  const below = ((nanoseconds % NANOSECONDS) + NANOSECONDS) % NANOSECONDS;
+  return [BigInt.asUintN(64, (nanoseconds - below) / NANOSECONDS), Number(below)];
+}

@@ -1,0 +1,74 @@
+import { UsageError } from "../../../../core/base/index.ts";
+import type { Device, DeviceConfig, DeviceState, RunningQueue } from "../../../backend/index.ts";
+import { encodeFsConfig, FS_CONFIG_SIZE } from "../config.ts";
+import type { SharedFolder } from "./folder.ts";
+import { FuseServer } from "./server.ts";
+import { fsState } from "./state.ts";
+
+const MAX_QUEUE_SIZE = 1024;
+/** Request queues and the one for requests of high priority are up to 256. */
+const MAX_REQUEST_QUEUES = 255;
+const DEFAULT_HANDLES = 4096;
+
+export interface FsDeviceOptions {
+  /** Shared with other sessions; not closed with the device. */
+  readonly folder: SharedFolder;
+  /** The name under which a guest mounts it, 1 to 36 bytes of UTF-8. Default `shared`. */
+  readonly tag?: string | undefined;
+  /** Request queues that are offered. Default 1. */
+  readonly queues?: number | undefined;
+  /**
+   * Entries that the driver may have looked up and not forgotten. Default: half of what the folder
+   * has for all sessions, so that none keeps the others from theirs.
+   */
+  readonly maxNodes?: number | undefined;
+  /** Files and folders that the driver may have open. Default 4096. */
+  readonly maxHandles?: number | undefined;
+}
+
+/**
+ * A file system device (VIRTIO 5.11) over a folder, read-only: nothing outside of the folder can be
+ * reached, nothing in it changed. Data moves from files to the driver without a copy in this
+ * process.
+ */
+export class FsDevice implements Device {
+  readonly type = "fs";
+  readonly features = 0n;
+  readonly maxQueues: number;
+  readonly maxQueueSize = MAX_QUEUE_SIZE;
+  readonly config: DeviceConfig;
+  readonly state: DeviceState;
+  readonly #server: FuseServer;
+
+  /** @throws {UsageError} a tag or a number of queues that cannot be */
+  constructor({ folder, tag = "shared", queues = 1, maxNodes, maxHandles }: FsDeviceOptions) {
+    if (!Number.isInteger(queues) || queues < 1 || queues > MAX_REQUEST_QUEUES) {
+      throw new UsageError(`expected 1 to ${MAX_REQUEST_QUEUES} request queues, got ${queues}`);
+    }
+    this.maxQueues = 1 + queues;
+    const bytes = encodeFsConfig({ tag, numRequestQueues: queues });
+    this.config = {
+      size: FS_CONFIG_SIZE,
+      read: (offset, out) => out.set(bytes.subarray(offset, offset + out.length)),
+      write: (offset, written) => written.every((byte, i) => byte === bytes[offset + i]),
+    };
+    this.#server = new FuseServer(folder, {
+      maxNodes: maxNodes ?? Math.ceil(folder.maxDescriptors / 2),
+      maxHandles: maxHandles ?? DEFAULT_HANDLES,
+    });
+    this.state = fsState(this.#server);
+  }
+
+  process({ queue }: RunningQueue): void {
+    this.#server.serve(queue, queue.size);
+  }
+
+  /** What the driver had is gone: it begins with INIT again. */
+  reset(): void {
+    this.#server.end();
+  }
+
+  close(): void {
+    this.#server.end();
+  }
+}

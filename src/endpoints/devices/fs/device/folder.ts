@@ -1,0 +1,101 @@
+import { type BigIntStatsFs, statfsSync } from "node:fs";
+import { UsageError } from "../../../../core/base/index.ts";
+import {
+  nameEntry,
+  nameFolder,
+  openNamed,
+  OwnedFd,
+  systemError,
+} from "../../../../core/os/index.ts";
+import { Errno } from "../errno.ts";
+import { isEntryName } from "../names.ts";
+
+/**
+ * What all sessions together may hold open, unless told otherwise: a looked-up entry and an open
+ * file take a descriptor each.
+ */
+const DEFAULT_DESCRIPTORS = 65_536;
+
+export interface SharedFolderOptions {
+  /**
+   * Descriptors that all sessions together may hold; beyond it a look-up is ENFILE and an open
+   * EMFILE. Default 65,536. It must leave the process some for sockets and rings.
+   */
+  readonly maxDescriptors?: number | undefined;
+}
+
+/**
+ * The folder that file system devices give to their guests, read-only. What is in it is reached by
+ * descriptors, one name at a time and without following symbolic links: whatever a guest asks for,
+ * and whatever is renamed or exchanged meanwhile, a name is looked for in the very folder that was
+ * found before and nowhere else.
+ *
+ * A folder that somebody on the host moves out of the tree while a guest has it is still there for
+ * that guest: descriptors follow it.
+ */
+export class SharedFolder {
+  /** Names the folder; not open for anything. */
+  readonly root: OwnedFd;
+  /** What all sessions together may hold. */
+  readonly maxDescriptors: number;
+  #descriptors = 0;
+
+  private constructor(root: OwnedFd, maxDescriptors: number) {
+    this.root = root;
+    this.maxDescriptors = maxDescriptors;
+  }
+
+  /**
+   * @throws {UsageError} `maxDescriptors` is no whole number above 0
+   * @throws {SystemError} of open(2), e.g. ENOENT, ENOTDIR, EACCES
+   */
+  static open(path: string, options: SharedFolderOptions = {}): SharedFolder {
+    const { maxDescriptors = DEFAULT_DESCRIPTORS } = options;
+    if (!Number.isSafeInteger(maxDescriptors) || maxDescriptors < 1) {
+      throw new UsageError(`expected at least 1 descriptor to use, got ${maxDescriptors}`);
+    }
+    const fd = nameFolder(path);
+    if (fd < 0) throw systemError(fd, "open", path);
+    return new SharedFolder(new OwnedFd(fd), maxDescriptors);
+  }
+
+  /** Descriptors that sessions hold. */
+  get descriptors(): number {
+    return this.#descriptors;
+  }
+
+  /** Names an entry of a folder; `-errno` for what is no name, not there, or above the limit. */
+  find(folder: OwnedFd, name: Uint8Array): OwnedFd | number {
+    if (!isEntryName(name)) return -Errno.EINVAL;
+    return this.#take(Errno.ENFILE, () => nameEntry(folder.fd, name));
+  }
+
+  /** Opens for reading what {@link find} named; the caller has looked at its type. */
+  open(named: OwnedFd, folder: boolean): OwnedFd | number {
+    return this.#take(Errno.EMFILE, () => openNamed(named.fd, folder));
+  }
+
+  /** Closes what {@link find} or {@link open} gave. */
+  release(fd: OwnedFd): void {
+    fd.close();
+    this.#descriptors -= 1;
+  }
+
+  /** Of the file system that the folder is on. @throws Node's error of statfs(2) */
+  statfs(): BigIntStatsFs {
+    return statfsSync(`/proc/self/fd/${this.root.fd}`, { bigint: true });
+  }
+
+  /** The sessions must have ended. Idempotent. */
+  close(): void {
+    this.root.close();
+  }
+
+  #take(full: number, open: () => number): OwnedFd | number {
+    if (this.#descriptors >= this.maxDescriptors) return -full;
+    const fd = open();
+    if (fd < 0) return fd;
+    this.#descriptors += 1;
+    return new OwnedFd(fd);
+  }
+}

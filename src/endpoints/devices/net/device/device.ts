@@ -1,0 +1,305 @@
+import { counted, countedRange, UsageError } from "../../../../core/base/index.ts";
+import type { Device, DeviceConfig, DeviceState, RunningQueue } from "../../../backend/index.ts";
+import { netState } from "./state.ts";
+import { rarpRequest, VLAN_HEADER_BYTES } from "../../../netstack/build-frame.ts";
+import { type ChainCursor, createChainCursor, copyOut } from "../../../../core/virtqueue/index.ts";
+import { controlRing, NET_CONTROL_FEATURES } from "../control.ts";
+import { DeviceControl } from "./control.ts";
+import {
+  GSO_NONE,
+  LONG_HEADER_BYTES,
+  MAX_FRAME_BYTES,
+  NetFeature,
+  netHeaderBytes,
+  NetHeaderFlag,
+} from "../layout.ts";
+import { type PacketForm, type ReceiveCounters, ReceiveQueue } from "./receive-queue.ts";
+
+const MAX_QUEUE_SIZE = 1024;
+const DEFAULT_BACKLOG_FRAMES = 256;
+/** Rings have indices below 256; with a control queue one of them is that. */
+const MAX_PAIRS = 128;
+
+export interface NetDeviceOptions {
+  /** Pairs of one receive and one transmit ring. Default 1; more are offered with VIRTIO_NET_F_MQ. */
+  readonly queuePairs?: number | undefined;
+  /** Offers VIRTIO_NET_F_MRG_RXBUF. Default true. */
+  readonly mergeable?: boolean | undefined;
+  /**
+   * Offers VIRTIO_NET_F_MTU, so that the front-end can tell its guest's MTU (NET_SET_MTU): for
+   * front-ends with a configuration space of their own, as QEMU has. Default false.
+   */
+  readonly mtu?: boolean | undefined;
+  /** Frames a pair that wait for the driver's buffers; more are dropped. Default 256. */
+  readonly backlogFrames?: number | undefined;
+  /**
+   * Has a control queue and a configuration space with this MAC address, for front-ends that leave
+   * both to the back-end. Default: neither.
+   */
+  readonly control?: { readonly mac: string } | undefined;
+  /**
+   * The driver sent a frame.
+   *
+   * @param frame a copy, the receiver's to keep; no check sum of Ethernet behind it
+   */
+  readonly onFrame?: ((frame: Uint8Array, pair: number) => void) | undefined;
+}
+
+/** Sums since the device was made. Driver and device are meant as in the specification. */
+export interface NetCounters extends ReceiveCounters, NetTransmitCounters {}
+
+/** Sums of what the driver sent. */
+export interface NetTransmitCounters {
+  /** Frames that were taken. */
+  txFrames: number;
+  txBytes: number;
+  /** Packets without a frame, with one of more than 64 KiB, or outside of shared memory. */
+  txWrongSize: number;
+  /** Packets that rely on offloads (check sum, segmentation), which are never offered. */
+  txOffloads: number;
+}
+
+/**
+ * A network device (VIRTIO 5.1) with one end open: what the driver sends goes to a callback, and
+ * {@link send} brings frames to the driver. It offers no offloads; control queue and configuration
+ * space are offered on request only, as front-ends such as QEMU keep these for themselves.
+ *
+ * Headers have 12 bytes. In a session that does not offer VIRTIO_F_VERSION_1 (`without` of the
+ * back-end) a legacy driver is served; it has headers of 10 bytes unless it takes mergeable buffers.
+ */
+export class NetDevice implements Device {
+  readonly type = "net";
+  readonly features: bigint;
+  readonly maxQueues: number;
+  readonly queueNum: number;
+  readonly maxQueueSize = MAX_QUEUE_SIZE;
+  readonly config?: DeviceConfig;
+  readonly counters: Readonly<NetCounters>;
+  readonly state: DeviceState;
+  readonly #counters: NetCounters = {
+    txFrames: 0,
+    txBytes: 0,
+    txWrongSize: 0,
+    txOffloads: 0,
+    rxFrames: 0,
+    rxBytes: 0,
+    rxOverflow: 0,
+    rxWrongSize: 0,
+    rxFiltered: 0,
+  };
+  #mtu: number | undefined;
+  readonly #control: DeviceControl | undefined;
+  /** The control queue's ring, where one is in use; else one that does not exist. */
+  #controlRing = -1;
+  /** Whether more pairs than the first may be used. */
+  #isMulti = false;
+  readonly #receive: readonly ReceiveQueue[];
+  readonly #onFrame: (frame: Uint8Array, pair: number) => void;
+  readonly #chain: ChainCursor = createChainCursor();
+  readonly #header = new Uint8Array(LONG_HEADER_BYTES);
+  #form: PacketForm = { headerBytes: LONG_HEADER_BYTES, mergeable: false };
+
+  /** @throws {UsageError} */
+  constructor(options: NetDeviceOptions = {}) {
+    const {
+      queuePairs = 1,
+      mergeable = true,
+      mtu = false,
+      backlogFrames = DEFAULT_BACKLOG_FRAMES,
+      control,
+      onFrame = () => undefined,
+    } = options;
+    const most = control === undefined ? MAX_PAIRS : MAX_PAIRS - 1;
+    if (!Number.isInteger(queuePairs) || queuePairs < 1 || queuePairs > most)
+      throw new UsageError(`expected ${countedRange(1, most, "queue pair")}, got ${queuePairs}`);
+    if (!Number.isInteger(backlogFrames) || backlogFrames < 1)
+      throw new UsageError(`expected a backlog of at least 1 frame, got ${backlogFrames}`);
+    this.queueNum = queuePairs;
+    this.maxQueues = 2 * queuePairs + (control === undefined ? 0 : 1);
+    this.features =
+      (mergeable ? NetFeature.MrgRxbuf : 0n) |
+      (queuePairs > 1 ? NetFeature.Mq : 0n) |
+      (mtu ? NetFeature.Mtu : 0n) |
+      (control === undefined ? 0n : NET_CONTROL_FEATURES);
+    if (control !== undefined) {
+      this.#control = new DeviceControl(queuePairs, control.mac);
+      this.config = this.#control.config;
+    }
+    this.state = netState(this.#counters, this.#control);
+    this.counters = this.#counters;
+    this.#onFrame = onFrame;
+    this.#receive = Array.from(
+      { length: queuePairs },
+      () => new ReceiveQueue(MAX_QUEUE_SIZE, backlogFrames, this.#counters),
+    );
+  }
+
+  /** The guest's MTU in bytes, once the front-end has told it. Larger frames do not reach it. */
+  get mtu(): number | undefined {
+    return this.#mtu;
+  }
+
+  setMtu(mtu: number): void {
+    this.#mtu = mtu;
+  }
+
+  /** The guest has moved here: sends what it would announce itself by, as if it had sent it. */
+  announce(mac: Uint8Array): void {
+    this.#onFrame(rarpRequest(mac), 0);
+  }
+
+  /**
+   * The pair that a frame for this one goes to: itself where its receive ring is started and enabled,
+   * otherwise one whose ring is, or the first where none is yet. A driver with a control queue
+   * chooses how many there are.
+   */
+  pairFor(pair: number): number {
+    const wanted = this.#controlRing < 0 ? pair : pair % this.#controlledPairs;
+    if (this.#receive[wanted]?.active === true) return wanted;
+    let active = 0;
+    for (const queue of this.#receive) if (queue.active) active += 1;
+    if (active === 0) return 0;
+    let skip = wanted % active;
+    return this.#receive.findIndex((queue) => queue.active && (skip -= 1) < 0);
+  }
+
+  get #controlledPairs(): number {
+    return this.#isMulti ? (this.#control?.activePairs ?? 1) : 1;
+  }
+
+  /** Frames that wait for buffers of this pair's driver. */
+  waiting(pair = 0): number {
+    return this.#receive[pair]?.waiting ?? 0;
+  }
+
+  /**
+   * Brings a frame to the driver, now or as soon as it has a buffer. The frame is only borrowed. A
+   * driver with a control queue gets what it asked for. It goes to the pair of {@link pairFor}.
+   *
+   * @param frame without check sum
+   * @returns false: it was dropped, {@link counters} tell why
+   * @throws {RangeError} there is no such pair
+   */
+  send(frame: Uint8Array, pair = 0): boolean {
+    if (this.#receive[pair] === undefined) {
+      throw new RangeError(`expected a queue pair below ${this.queueNum}, got ${pair}`);
+    }
+    const most = this.#mtu === undefined ? MAX_FRAME_BYTES : this.#mtu + VLAN_HEADER_BYTES;
+    if (frame.length > most) {
+      this.#counters.rxWrongSize += 1;
+      return false;
+    }
+    if (this.#control !== undefined && this.#controlRing >= 0) {
+      const { filter } = this.#control;
+      if (!filter.accepts(frame)) {
+        this.#counters.rxFiltered += 1;
+        return false;
+      }
+    }
+    return this.#receive[this.pairFor(pair)]?.send(frame, this.#form) === true;
+  }
+
+  negotiated(features: bigint): void {
+    this.#form = {
+      headerBytes: netHeaderBytes(features),
+      mergeable: (features & NetFeature.MrgRxbuf) !== 0n,
+    };
+    const hasControl = this.#control !== undefined && (features & NetFeature.CtrlVq) !== 0n;
+    this.#controlRing = hasControl ? controlRing(this.queueNum, features) : -1;
+    this.#isMulti = (features & NetFeature.Mq) !== 0n;
+    if (this.#control !== undefined) this.#control.features = features;
+  }
+
+  process(running: RunningQueue): void {
+    if (this.#isControl(running.index)) {
+      this.#serveControl(running);
+      return;
+    }
+    const pair = running.index >>> 1;
+    if ((running.index & 1) === 0) {
+      this.#receive[pair]?.process(running, this.#form);
+      return;
+    }
+    const { queue } = running;
+    for (let budget = queue.size; budget > 0 && queue.next(this.#chain); budget -= 1) {
+      this.#transmit(running, this.#chain, pair);
+    }
+  }
+
+  /** Receive buffers stay with the driver until there is a frame for them. */
+  wantsChains(index: number): boolean {
+    return this.#isControl(index) || (index & 1) === 1 || this.waiting(index >>> 1) > 0;
+  }
+
+  /** Frames that the driver sends while it may not are dropped. */
+  discards(index: number): boolean {
+    return !this.#isControl(index) && (index & 1) === 1;
+  }
+
+  quiesce(index: number): Promise<void> {
+    if ((index & 1) === 0 && !this.#isControl(index)) this.#receive[index >>> 1]?.quiesce();
+    return Promise.resolve();
+  }
+
+  reset(): void {
+    this.#mtu = undefined;
+    for (const queue of this.#receive) queue.clear();
+    this.#control?.reset();
+  }
+
+  close(): void {
+    this.reset();
+  }
+
+  /** The ring behind those of all pairs can be nothing else, whatever the driver acknowledged. */
+  #isControl(index: number): boolean {
+    const isBehind = this.#control !== undefined && index === 2 * this.queueNum;
+    return isBehind || index === this.#controlRing;
+  }
+
+  #serveControl(running: RunningQueue): void {
+    const { index, queue } = running;
+    if (index !== this.#controlRing && queue.hasNext()) {
+      const feature = this.#controlRing < 0 ? "VIRTIO_NET_F_CTRL_VQ" : "VIRTIO_NET_F_MQ";
+      if (!queue.tolerates(feature)) {
+        queue.fail(`a control command without ${feature}`, "5.1.6.5");
+        return;
+      }
+      this.#controlRing = index;
+    }
+    this.#control?.process(running);
+  }
+
+  #transmit({ queue }: RunningQueue, chain: ChainCursor, pair: number): void {
+    const { headerBytes } = this.#form;
+    const counters = this.#counters;
+    if (chain.unreachable !== undefined) {
+      counters.txWrongSize += 1;
+      queue.complete(chain.id, 0);
+      return;
+    }
+    if (chain.readableBytes < headerBytes) {
+      queue.fail(
+        `expected a packet with a header of ${counted(headerBytes, "byte")}, got ${counted(chain.readableBytes, "byte")}`,
+        "5.1.6",
+      );
+      return;
+    }
+    const length = chain.readableBytes - headerBytes;
+    copyOut(chain, 0, this.#header, headerBytes);
+    const [flags = 0, gsoType = 0] = this.#header;
+    let frame: Uint8Array | undefined;
+    if (length === 0 || length > MAX_FRAME_BYTES) counters.txWrongSize += 1;
+    else if ((flags & NetHeaderFlag.NeedsCsum) !== 0 || gsoType !== GSO_NONE)
+      counters.txOffloads += 1;
+    else {
+      frame = new Uint8Array(length);
+      copyOut(chain, headerBytes, frame, length);
+      counters.txFrames += 1;
+      counters.txBytes += length;
+    }
+    // Given back first: the callback may do anything, also end the session.
+    queue.complete(chain.id, 0);
+    if (frame !== undefined) this.#onFrame(frame, pair);
+  }
+}

@@ -1,0 +1,35 @@
+import { type DeviceState, versionedState } from "../../../backend/index.ts";
+import { ProtocolError } from "../../../../core/base/index.ts";
+import type { DeviceControl } from "./control.ts";
+
+/**
+ * A network device has its sums, which go on counting at the destination, and what was set by its
+ * control queue. Frames that wait for buffers are lost, as frames may be.
+ */
+export function netState(counters: object, control: DeviceControl | undefined): DeviceState {
+  const sums = counters as Record<string, number>;
+  const names = Object.keys(sums);
+  return versionedState({
+    type: "net",
+    version: 1,
+    save: () => (control === undefined ? sums : { ...sums, control: control.save() }),
+    load: (value) => {
+      const given = (value ?? {}) as Record<string, unknown>;
+      const isSum = (sum: unknown): boolean => Number.isSafeInteger(sum) && Number(sum) >= 0;
+      const wrong = names.filter((name) => !isSum(given[name]));
+      if (wrong.length > 0) {
+        throw new ProtocolError(
+          `device state: expected counters from 0, got ${wrong.map((name) => `${name}: ${JSON.stringify(given[name])}`).join(", ")}`,
+          { field: "device state" },
+        );
+      }
+      if (control !== undefined && !control.load(given["control"])) {
+        throw new ProtocolError(
+          `device state: expected what a control queue has set, got ${JSON.stringify(given["control"])}`,
+          { field: "device state" },
+        );
+      }
+      for (const name of names) sums[name] = Number(given[name]);
+    },
+  });
+}

@@ -1,0 +1,195 @@
+import { countedRange, UsageError } from "../../../../core/base/index.ts";
+import type { Client } from "../../../frontend/index.ts";
+import { ProtocolFeature } from "../../../../core/protocol/index.ts";
+import type { Completion } from "../../../../core/runtime/index.ts";
+import { DriverControl } from "./control.ts";
+import { type DriverReceiveCounters, DriverReceiveRing } from "./receive.ts";
+import { type DriverTransmitCounters, DriverTransmitRing } from "./transmit.ts";
+import { LONG_HEADER_BYTES, MAX_FRAME_BYTES, NetFeature } from "../layout.ts";
+
+/** Device features that this driver uses where they are offered. */
+export const NET_DRIVER_FEATURES: bigint = NetFeature.MrgRxbuf | NetFeature.Mq;
+
+const DEFAULT_QUEUE_SIZE = 256;
+/** Holds any frame of an Ethernet without jumbo frames. */
+const DEFAULT_BUFFER_BYTES = 2048;
+
+export interface NetDriverOptions {
+  /** Pairs of one receive and one transmit ring. Default 1; more need VIRTIO_NET_F_MQ. */
+  readonly queuePairs?: number | undefined;
+  /** Entries of each ring, and frames that it holds: a power of two. Default 256. */
+  readonly queueSize?: number | undefined;
+  /**
+   * Bytes of each buffer, header included. Default 2048. It limits what can be sent, and without
+   * VIRTIO_NET_F_MRG_RXBUF also what can be received.
+   */
+  readonly bufferBytes?: number | undefined;
+  /** Default `event`. */
+  readonly completion?: Completion | undefined;
+  /**
+   * Uses the device's control queue, which has to be negotiated (`NET_CONTROL_FEATURES`). Many
+   * back-ends offer one and serve none, as QEMU and DPDK's front-end do so themselves. Default false.
+   */
+  readonly control?: boolean | undefined;
+  /**
+   * A frame arrived. Must not throw.
+   *
+   * @param frame only borrowed: it is gone once the callback returns
+   */
+  readonly onFrame?: ((frame: Uint8Array, pair: number) => void) | undefined;
+  /** A ring broke, or the connection ended: nothing arrives any more. Told once. */
+  readonly onFailed?: ((error: Error) => void) | undefined;
+}
+
+/** Sums since the driver was started. */
+export interface NetDriverCounters extends DriverReceiveCounters, DriverTransmitCounters {}
+
+/** Drives a network device (VIRTIO 5.1) on the queues of a client: frames in and out. */
+export class NetDriver {
+  readonly counters: Readonly<NetDriverCounters>;
+  readonly #counters: NetDriverCounters = {
+    rxFrames: 0,
+    rxBytes: 0,
+    rxUnused: 0,
+    rxShort: 0,
+    rxOverlong: 0,
+    rxWrongBuffers: 0,
+    rxTooLong: 0,
+    rxOffloads: 0,
+    txFrames: 0,
+    txBytes: 0,
+    txFull: 0,
+  };
+  readonly #receive: DriverReceiveRing[] = [];
+  readonly #transmit: DriverTransmitRing[] = [];
+  #control: DriverControl | undefined;
+  #failure: Error | undefined;
+
+  private constructor() {
+    this.counters = this.#counters;
+  }
+
+  /**
+   * Starts the rings of a client that was brought up with {@link NET_DRIVER_FEATURES}, or fewer:
+   * whether buffers are mergeable has been agreed on by then.
+   *
+   * @throws {UsageError} more pairs than the device has, or buffers that hold no frame
+   */
+  static async start(client: Client, options: NetDriverOptions = {}): Promise<NetDriver> {
+    const {
+      queuePairs = 1,
+      queueSize = DEFAULT_QUEUE_SIZE,
+      bufferBytes = DEFAULT_BUFFER_BYTES,
+      completion = "event",
+      control = false,
+      onFrame = () => undefined,
+      onFailed = () => undefined,
+    } = options;
+    const [least, most] = [LONG_HEADER_BYTES + 1, LONG_HEADER_BYTES + MAX_FRAME_BYTES];
+    if (!Number.isInteger(bufferBytes) || bufferBytes < least || bufferBytes > most)
+      throw new UsageError(
+        `expected buffers of ${countedRange(least, most, "byte")}, got ${bufferBytes}`,
+      );
+    await expectQueuePairs(client, queuePairs);
+    if (control && (client.features & NetFeature.CtrlVq) === 0n)
+      throw new UsageError(
+        "expected a device with a control queue, got none (VIRTIO_NET_F_CTRL_VQ)",
+      );
+    const driver = new NetDriver();
+    const counters = driver.#counters;
+    const failed = (error: Error): void => {
+      if (driver.#failure !== undefined) return;
+      driver.#failure = error;
+      onFailed(error);
+    };
+    const ring = { size: queueSize, bufferBytes, completion, onFailed: failed };
+    // All are made before the first is started: a lack of memory is told before the device runs.
+    for (let pair = 0; pair < queuePairs; pair += 1) {
+      driver.#receive.push(new DriverReceiveRing(client, { ...ring, pair }, counters, onFrame));
+      driver.#transmit.push(new DriverTransmitRing(client, { ...ring, pair }, counters));
+    }
+    const made = control ? await DriverControl.create(client, completion, failed) : undefined;
+    for (const [pair, receive] of driver.#receive.entries()) {
+      await client.startQueue(receive.queue);
+      // The buffers were published before anybody looked: who polls begins with this.
+      receive.queue.publish();
+      const transmit = driver.#transmit[pair];
+      if (transmit !== undefined) await client.startQueue(transmit.queue);
+    }
+    await made?.start(client);
+    driver.#control = made;
+    if (queuePairs > 1) await made?.setQueuePairs(queuePairs);
+    return driver;
+  }
+
+  /** The control queue, where one is used. */
+  get control(): DriverControl | undefined {
+    return this.#control;
+  }
+
+  get queuePairs(): number {
+    return this.#transmit.length;
+  }
+
+  /** Longest frame that can be sent. */
+  get maxFrameBytes(): number {
+    return this.#ring(0).maxFrameBytes;
+  }
+
+  /** Why nothing passes any more, if so. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  /** Frames of a pair that the device has not taken and given back. */
+  outstanding(pair = 0): number {
+    return this.#ring(pair).outstanding;
+  }
+
+  /**
+   * Hands a frame to the device. The frame is only borrowed.
+   *
+   * @returns false: the ring is full, or the driver has failed; see {@link room}
+   * @throws {RangeError} no such pair, an empty frame or one longer than {@link maxFrameBytes}
+   */
+  send(frame: Uint8Array, pair = 0): boolean {
+    if (this.#failure !== undefined) return false;
+    return this.#ring(pair).send(frame);
+  }
+
+  /** Resolves once a frame can be sent. @throws {QueueError | PeerClosedError} the driver failed */
+  async room(pair = 0): Promise<void> {
+    await this.#whenFree(pair, 1);
+  }
+
+  /** Resolves once the device has given back all that was sent. @throws as {@link room} */
+  async flushed(): Promise<void> {
+    for (const pair of this.#transmit.keys()) await this.#whenFree(pair, Infinity);
+  }
+
+  async #whenFree(pair: number, frames: number): Promise<void> {
+    if (this.#failure === undefined) await this.#ring(pair).whenFree(frames);
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  #ring(pair: number): DriverTransmitRing {
+    const ring = this.#transmit[pair];
+    if (ring !== undefined) return ring;
+    throw new RangeError(`expected a queue pair below ${this.queuePairs}, got ${pair}`);
+  }
+}
+
+/** GET_QUEUE_NUM counts pairs here, with QEMU and with DPDK. */
+export async function expectQueuePairs(client: Client, wanted: number): Promise<void> {
+  if (!Number.isInteger(wanted) || wanted < 1)
+    throw new UsageError(`expected at least 1 queue pair, got ${wanted}`);
+  if (wanted === 1) return;
+  const isMulti = (client.features & NetFeature.Mq) !== 0n;
+  const isCounted = (client.protocolFeatures & ProtocolFeature.Mq) !== 0n;
+  const available = isMulti && isCounted ? Number(await client.requests.getQueueNum()) : 1;
+  if (wanted > available) {
+    throw new UsageError(
+      `expected ${countedRange(1, available, "queue pair")}, which the device has, got ${wanted}`,
+    );
+  }
+}

@@ -1,0 +1,21 @@
+import { BackendRequest } from "../../core/protocol/index.ts";
+import type { BackendRequestHandlers } from "./backend-channel.ts";
+import type { ClientOptions } from "./client-options.ts";
+import { featuresOfNotifications, inbandHandlers } from "./notifications.ts";
+import type { ClientQueue } from "./queue.ts";
+
+/** What a client serves of its back-end's requests. */
+export function handlersOf(
+  options: ClientOptions,
+  queues: () => readonly ClientQueue[],
+): BackendRequestHandlers {
+  const byMessage = featuresOfNotifications(options.notifications ?? {}) !== 0n;
+  return {
+    [BackendRequest.ConfigChangeMsg]: () => options.onConfigChange?.(),
+    ...options.hostNotifiers?.handlers,
+    ...(byMessage
+      ? inbandHandlers((index) => queues().find((queue) => queue.index === index))
+      : undefined),
+    ...options.backendRequests,
+  };
+}

@@ -1,0 +1,399 @@
+import { Deferred, onAbort, StateError, UsageError } from "../../core/base/index.ts";
+import type { GuestMemory } from "../../core/memory/index.ts";
+import type { UnixSocket } from "../../core/os/index.ts";
+import { VirtioFeature } from "../../core/protocol/index.ts";
+import { acceptSocket, type CloseReason, connectSocket } from "../../core/transport/index.ts";
+import type { RingFeatures } from "../../core/virtqueue/index.ts";
+import type { BackendRequestHandlers } from "./backend-channel.ts";
+import { handlersOf } from "./backend-handlers.ts";
+import { confirmStart, KEPT_FEATURES, startRing, stopRing, type Wishes } from "./bring-up.ts";
+import type { ClientOptions } from "./client-options.ts";
+import { ClientIommu } from "./iommu.ts";
+import { makeMemory, settleMemory, shareMemory } from "./memory-sharing.ts";
+import { Connection } from "./connection.ts";
+import { kickOf } from "./notifications.ts";
+import { ClientThread, type ClientThreadOptions } from "./client-thread.ts";
+import { ClientQueue, type ClientQueueOptions } from "./queue.ts";
+import { migrate, type MigrationOptions, type MigrationReport } from "./migration/migrate.ts";
+import { beginSession, DEFAULT_TIMEOUT_MS, type Dial, keepTrying } from "./reconnect.ts";
+import { Recovery } from "./recovery.ts";
+import type { FrontendRequests } from "./requests.ts";
+import { meanwhile, withinTime } from "./together.ts";
+
+/**
+ * A front-end: talks to a back-end, shares memory with it and drives virtqueues, with no virtual
+ * machine. {@link connect} brings the session up to the point where queues can be started. Queues
+ * and memory belong to the session: with {@link ClientOptions.reconnect} they outlive a connection.
+ */
+export class Client {
+  /** Where it was asked for. */
+  readonly iommu: ClientIommu | undefined;
+  /** How often the session came back to a back-end. */
+  reconnects = 0;
+  /** Requests that were executed again because a back-end had gone with them, in all. */
+  replayed = 0;
+  readonly #options: ClientOptions;
+  /** With `reconnect`: how another connection is made, and what goes over to it. */
+  #dial: Dial | undefined;
+  readonly #recovery: Recovery | undefined;
+  readonly #backendHandlers: BackendRequestHandlers;
+  readonly #queues = new Set<ClientQueue>();
+  readonly #started = new Set<ClientQueue>();
+  readonly #threads = new Set<ClientThread>();
+  readonly #closed = new Deferred<CloseReason>();
+  readonly #ending = new AbortController();
+  #memory: GuestMemory | undefined;
+  #connection: Connection;
+  /** What is to take the place of a connection that was lost. */
+  #coming: Connection | undefined;
+  #closing: Promise<void> | undefined;
+  #ignoreSignal: () => void = () => undefined;
+
+  private constructor(socket: UnixSocket, options: ClientOptions, dial: Dial | undefined) {
+    this.#options = options;
+    this.#dial = dial;
+    this.#recovery = dial && new Recovery();
+    this.#backendHandlers = handlersOf(options, () => [...this.#queues]);
+    this.iommu = ClientIommu.where(options.iommu, {
+      memory: () => this.memory,
+      send: async (message) => this.requests.iotlbMsg(message),
+    });
+    this.#connection = this.#connectionOn(socket);
+  }
+
+  /**
+   * Connects to a listening back-end and negotiates.
+   *
+   * @throws {ConnectError | EnvironmentError | UsageError} see `connectSocket`
+   * @throws {NegotiationError} the back-end offers no VIRTIO_F_VERSION_1
+   * @throws {TimeoutError | PeerClosedError | ProtocolError | RemoteError}
+   */
+  static async connect(path: string, options: ClientOptions = {}): Promise<Client> {
+    return Client.#dialled(async (wait) => connectSocket(path, wait), options);
+  }
+
+  /**
+   * Listens on a path for one back-end that connects, and negotiates with it. To reconnect, it
+   * listens there again.
+   */
+  static async accept(path: string, options: ClientOptions = {}): Promise<Client> {
+    return Client.#dialled(async (wait) => acceptSocket(path, wait), options);
+  }
+
+  /**
+   * Negotiates on a connected socket, which it takes over.
+   *
+   * @throws as {@link connect}, but for what concerns connecting; the signal's reason
+   * @throws {UsageError} `reconnect`, which needs a path
+   */
+  static async over(socket: UnixSocket, options: ClientOptions = {}): Promise<Client> {
+    if (options.reconnect !== undefined) {
+      socket.close();
+      throw new UsageError("reconnect: expected a path, got a socket");
+    }
+    return Client.#begin(options, undefined, socket);
+  }
+
+  static async #dialled(dial: Dial, options: ClientOptions): Promise<Client> {
+    return beginSession(options, dial, async (...made) => Client.#begin(options, dial, ...made));
+  }
+
+  static async #begin(
+    options: ClientOptions,
+    dial: Dial | undefined,
+    socket: UnixSocket,
+    leftMs: number = Infinity,
+  ): Promise<Client> {
+    let client: Client;
+    try {
+      client = new Client(socket, options, options.reconnect && dial);
+    } catch (error) {
+      socket.close();
+      throw error;
+    }
+    const { signal } = options;
+    client.#ignoreSignal = onAbort(signal, () =>
+      client.#abort(new StateError("the session was aborted")),
+    );
+    try {
+      signal?.throwIfAborted();
+      const connection = client.#connection;
+      const agreed = connection.negotiate(client.#wishes, async (requests) => {
+        const memory = settleMemory(requests, client.memory);
+        await (client.#recovery?.shareMemory(requests, memory) ?? shareMemory(requests, memory));
+      });
+      const ready = meanwhile(agreed, () => (client.#memory = makeMemory(options)));
+      await withinTime(leftMs, connection, ready);
+      client.#watch(connection);
+      return client;
+    } catch (error) {
+      client.#release();
+      signal?.throwIfAborted();
+      throw error;
+    }
+  }
+
+  /** Every request as a method, on the connection that there is now. */
+  get requests(): FrontendRequests {
+    return this.#connection.requests;
+  }
+
+  /** What is shared with the back-end: buffers come out of it. */
+  get memory(): GuestMemory {
+    if (this.#memory === undefined) throw new StateError("there is no memory before negotiation");
+    return this.#memory;
+  }
+
+  /** Virtio features in use. */
+  get features(): bigint {
+    return this.requests.negotiation.features;
+  }
+
+  /** Protocol features in use. */
+  get protocolFeatures(): bigint {
+    return this.requests.negotiation.protocolFeatures;
+  }
+
+  get ringFeatures(): RingFeatures {
+    return {
+      eventIdx: (this.features & VirtioFeature.EventIdx) !== 0n,
+      indirect: (this.features & VirtioFeature.IndirectDesc) !== 0n,
+      packed: (this.features & VirtioFeature.RingPacked) !== 0n,
+      inOrder: (this.features & VirtioFeature.InOrder) !== 0n,
+    };
+  }
+
+  /** How the session ended; pending until then, also while it reconnects. */
+  get closed(): Promise<CloseReason> {
+    return this.#closed.promise;
+  }
+
+  /** Makes a queue in shared memory; the back-end does not know of it before {@link startQueue}. */
+  createQueue(
+    options: Omit<ClientQueueOptions, "memory" | "features" | "notifications" | "wake">,
+  ): ClientQueue {
+    const queue = new ClientQueue({
+      ...options,
+      memory: this.memory,
+      features: this.ringFeatures,
+      notifications: this.#options.notifications,
+      wake: (made) => kickOf(made, this.#options, async () => this.requests.vringKick(made.index)),
+    });
+    this.#queues.add(queue);
+    return queue;
+  }
+
+  /**
+   * Sets a ring up, starts and enables it.
+   *
+   * @throws {PeerClosedError | TimeoutError | ProtocolError | RemoteError}
+   * @throws {StateError} with `reconnect`: a queue was made after the first one was started
+   */
+  async startQueue(queue: ClientQueue): Promise<void> {
+    await this.#recovery?.prepare(this.requests, queue, [...this.#queues]);
+    this.#started.add(queue);
+    try {
+      await startRing(this.requests, queue, queue.ring.base, async (requests) => {
+        queue.start();
+        await confirmStart(requests);
+      });
+      // The connection may have ended right behind the last answer.
+      if (queue.failure !== undefined) throw queue.failure;
+    } catch (error) {
+      queue.stop();
+      this.#started.delete(queue);
+      throw error;
+    }
+    // A kick at the start is harmless, and needed by back-ends that wait for one.
+    queue.notify();
+  }
+
+  /**
+   * Starts queues whose driver halves are in a thread of their own, which blocks in driving them.
+   * They begin at {@link ClientThread.go}.
+   *
+   * @throws as {@link startQueue}; {@link ClientThread.start}
+   * @throws {UsageError} with `reconnect`: such queues do not outlive a connection
+   */
+  async startThread(options: ClientThreadOptions): Promise<ClientThread> {
+    if (this.#recovery !== undefined)
+      throw new UsageError("reconnect: expected queues on the event loop, got some in a thread");
+    const thread = await ClientThread.start(this, options);
+    this.#threads.add(thread);
+    await confirmStart(this.requests);
+    return thread;
+  }
+
+  /**
+   * Stops a ring: the back-end completes what is in flight first. It can be started again.
+   *
+   * @returns where it stands
+   * @throws {ProtocolError} the ring cannot stand there
+   */
+  async stopQueue(queue: ClientQueue): Promise<number> {
+    const base = await this.#stop(queue);
+    if (this.#started.size === 0) this.#recovery?.allStopped();
+    return base;
+  }
+
+  async #stop(queue: ClientQueue): Promise<number> {
+    if (!this.#started.delete(queue)) throw new StateError(`queue ${queue.index} was not started`);
+    return stopRing(this.requests, queue);
+  }
+
+  /**
+   * Resets one queue (VIRTIO 2.6.1): the ring is stopped, forgotten, and started afresh.
+   *
+   * @returns tokens of the requests that do not complete any more
+   * @throws {StateError} VIRTIO_F_RING_RESET was not negotiated, or the queue was not started
+   */
+  async resetQueue(queue: ClientQueue): Promise<readonly number[]> {
+    if ((this.features & VirtioFeature.RingReset) === 0n)
+      throw new StateError("a queue can only be reset where VIRTIO_F_RING_RESET was negotiated");
+    await this.#stop(queue);
+    const dropped: number[] = [];
+    queue.ring.reset((token) => dropped.push(token));
+    await this.startQueue(queue);
+    return dropped;
+  }
+
+  /**
+   * Moves the session to the back-end that listens on another path, while its queues run.
+   *
+   * @throws as `migrate`, which says what happens, and as {@link connect}
+   * @throws {UsageError} queues in threads, or an IOMMU: these do not move
+   */
+  async migrate(path: string, options: MigrationOptions = {}): Promise<MigrationReport> {
+    if (this.#threads.size > 0 || this.iommu !== undefined)
+      throw new UsageError("migration: expected queues on the event loop and no IOMMU");
+    const dial: Dial = async (wait) => connectSocket(path, wait);
+    const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = { ...this.#options, ...options };
+    const destination = this.#connectionOn(await dial({ signal, timeoutMs }));
+    this.#recovery?.allStopped();
+    const session = {
+      wishes: this.#wishes,
+      memory: this.memory,
+      queues: [...this.#started],
+      prepare: async (to: FrontendRequests, queue: ClientQueue) =>
+        this.#recovery?.prepare(to, queue, [...this.#queues]),
+      moved: () => {
+        this.#connection = destination;
+        this.#dial &&= dial;
+        this.#watch(destination);
+      },
+    };
+    return migrate(this.#connection, destination, session, options);
+  }
+
+  /** Stops the queues, as far as the back-end still answers, and frees everything. Idempotent. */
+  async close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  get #wishes(): Wishes {
+    const { protocolFeatures = 0n } = this.#options;
+    const kept = this.#dial === undefined ? 0n : KEPT_FEATURES;
+    return { ...this.#options, protocolFeatures: protocolFeatures | kept };
+  }
+
+  #connectionOn(socket: UnixSocket): Connection {
+    const { timeoutMs = DEFAULT_TIMEOUT_MS } = this.#options;
+    const own = { handlers: this.#backendHandlers, translator: this.iommu };
+    return new Connection(socket, { ...this.#options, timeoutMs, ...own });
+  }
+
+  #watch(connection: Connection): void {
+    void connection.closed.then(async (reason) => {
+      const { signal } = this.#ending;
+      // A migration left it behind.
+      if (connection !== this.#connection) return;
+      if (reason.by !== "peer" || signal.aborted) this.#end(reason);
+      else if (!this.#dial || !this.#recovery) this.#end(reason);
+      else await this.#reconnect(this.#dial, this.#recovery);
+    });
+  }
+
+  #end(reason: CloseReason): void {
+    for (const queue of this.#queues) queue.fail(reason.error);
+    for (const thread of this.#threads) thread.fail(reason.error);
+    this.#closed.resolve(reason);
+  }
+
+  async #reconnect(dial: Dial, recovery: Recovery): Promise<void> {
+    const { reconnect = {}, hostNotifiers, timeoutMs = DEFAULT_TIMEOUT_MS } = this.#options;
+    const { signal } = this.#ending;
+    const lost = this.#connection;
+    const since = performance.now();
+    lost.close();
+    hostNotifiers?.close();
+    const sound = (): ClientQueue[] => [...this.#started].filter(({ failure }) => !failure);
+    try {
+      const queues = recovery.suspend(sound());
+      const { attempts } = await keepTrying(reconnect, signal, async (leftMs) => {
+        const socket = await dial({ signal, timeoutMs: Math.min(timeoutMs, leftMs) });
+        if (signal.aborted) socket.close();
+        signal.throwIfAborted();
+        this.#coming?.close();
+        this.#coming = this.#connectionOn(socket);
+        const resumed = recovery.resume(this.#coming, lost, {
+          wishes: this.#wishes,
+          memory: this.memory,
+          queues: [...this.#queues],
+          started: sound(),
+        });
+        await withinTime(leftMs, this.#coming, resumed);
+      });
+      this.#connection = this.#coming ?? lost;
+      this.#coming = undefined;
+      this.reconnects += 1;
+      for (const { inFlight } of queues) this.replayed += inFlight;
+      this.#watch(this.#connection);
+      for (const queue of sound()) {
+        queue.start();
+        queue.notify();
+      }
+      const downMs = performance.now() - since;
+      reconnect.onReconnect?.({ attempts, downMs, queues, replayedBy: recovery.replayedBy });
+    } catch (error) {
+      this.#coming?.close();
+      const cause = signal.aborted ? (signal.reason as unknown) : error;
+      this.#end({ by: "error", error: cause instanceof Error ? cause : new Error(String(cause)) });
+    }
+  }
+
+  /** Ends the session at once. */
+  #abort(reason: Error): void {
+    this.#ending.abort(reason);
+    this.#coming?.close(reason);
+    this.#connection.close(reason);
+  }
+
+  async #close(): Promise<void> {
+    try {
+      for (const queue of this.#started) await this.stopQueue(queue);
+      for (const thread of this.#threads) await thread.stop();
+    } catch (error) {
+      // It is on its way out; a peer that is gone or silent cannot be stopped any further.
+      if (error instanceof TypeError || error instanceof RangeError) throw error;
+    } finally {
+      this.#release();
+      for (const thread of this.#threads) await thread.close();
+    }
+  }
+
+  #release(): void {
+    this.#ignoreSignal();
+    this.#ending.abort(new StateError("the session was closed"));
+    this.#coming?.close();
+    this.#connection.close();
+    this.#options.hostNotifiers?.close();
+    for (const queue of this.#queues) queue.close();
+    for (const thread of this.#threads) void thread.close();
+    this.#recovery?.close();
+    this.#memory?.close();
+  }
+}

@@ -1,0 +1,73 @@
+import { counted, StateError } from "../../core/base/index.ts";
+import { InflightRegion } from "../../core/memory/index.ts";
+import { VirtioFeature } from "../../core/protocol/index.ts";
+import { countInflight } from "../../core/virtqueue/index.ts";
+import type { ClientQueue } from "./queue.ts";
+import type { FrontendRequests } from "./requests.ts";
+
+/**
+ * The memory in which back-ends note what they have in work, kept by the session from the first one
+ * on. Where a back-end notes nothing, {@link tracks} is false.
+ */
+export class KeptInflight {
+  #region: InflightRegion | undefined;
+
+  /**
+   * Before the first ring of a connection starts: hands over what there is, or has it made, for all
+   * queues that exist by now.
+   *
+   * @throws {MemoryAccessError} the back-end gave what cannot be such memory
+   * @throws {RemoteError | ProtocolError | PeerClosedError | TimeoutError}
+   */
+  async provide(requests: FrontendRequests, queues: readonly ClientQueue[]): Promise<void> {
+    const count = Math.max(...queues.map(({ index }) => index + 1));
+    const size = Math.max(...queues.map(({ ring }) => ring.size));
+    this.#region ??= await make(requests, count, size);
+    if (this.#region === undefined) return;
+    await requests.setInflightFd(this.#region.description, this.#region.fd);
+  }
+
+  /** @throws {StateError} the queue was made too late, and is larger or more than those before */
+  expectRoom({ index, ring }: ClientQueue): void {
+    if (this.#region === undefined) return;
+    const { numQueues, queueSize } = this.#region.description;
+    if (index < numQueues && ring.size <= queueSize) return;
+    throw new StateError(
+      `reconnect: expected every queue to be made before the first is started, there is room for ` +
+        `${counted(numQueues, "queue")} of ${counted(queueSize, "entry", "entries")}, got queue ${index} with ${ring.size}`,
+    );
+  }
+
+  /** Whether there is such memory. */
+  get tracks(): boolean {
+    return this.#region !== undefined;
+  }
+
+  /** Requests of a queue that a back-end has noted as taken and not as done. */
+  count({ index, ring }: ClientQueue): number {
+    const packed = ring.raw.format === "packed";
+    const area = this.#region?.area(index, packed);
+    return area === undefined ? 0 : countInflight(area, packed);
+  }
+
+  /** Idempotent. */
+  close(): void {
+    this.#region?.close();
+    this.#region = undefined;
+  }
+}
+
+/** Undefined: the back-end does not track after all. */
+async function make(
+  requests: FrontendRequests,
+  numQueues: number,
+  queueSize: number,
+): Promise<InflightRegion | undefined> {
+  // Not for all that the device may have: DPDK starts none before all that are asked for are set up.
+  const asked = { mmapSize: 0n, mmapOffset: 0n, numQueues, queueSize };
+  const { value, fd } = await requests.getInflightFd(asked);
+  if (fd === undefined) return undefined;
+  const packed = (requests.negotiation.features & VirtioFeature.RingPacked) !== 0n;
+  // What the region is for was asked, whatever the answer repeats of it.
+  return new InflightRegion({ ...value, numQueues, queueSize }, fd, packed);
+}

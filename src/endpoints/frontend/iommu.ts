@@ -1,0 +1,129 @@
+import { MemoryAccessError, UsageError } from "../../core/base/index.ts";
+import type { GuestMemory } from "../../core/memory/index.ts";
+import { type Iotlb, IotlbPermission, IotlbType } from "../../core/protocol/index.ts";
+
+export interface IommuOptions {
+  /** Bytes of a page, a power of two from 4096: what one update translates. Default 4096. */
+  readonly pageSize?: number | undefined;
+}
+
+/** What passes between IOMMU and back-end since the session began. */
+export interface IommuCounters {
+  misses: number;
+  /** Misses of what is not mapped, or not with that permission: no update went out. */
+  refused: number;
+  updates: number;
+  invalidations: number;
+}
+
+export interface ClientIommuContext {
+  readonly memory: () => GuestMemory;
+  /** Sends IOTLB_MSG unasked; resolves once the back-end has acknowledged it. */
+  readonly send: (message: Iotlb) => Promise<void>;
+}
+
+const DEFAULT_PAGE = 4096;
+
+/**
+ * The client's IOMMU (specification: "IOMMU support"): all of its memory at I/O virtual addresses,
+ * told to the back-end page by page, as it asks. Access can be taken away and given back.
+ */
+export class ClientIommu {
+  readonly counters: Readonly<IommuCounters>;
+  readonly #counters: IommuCounters = { misses: 0, refused: 0, updates: 0, invalidations: 0 };
+  readonly #context: ClientIommuContext;
+  readonly #page: bigint;
+  /** Permissions of pages that are not readable and writable, by page. */
+  readonly #restricted = new Map<bigint, number>();
+
+  /** As the options ask for; undefined: not at all. @throws as the constructor */
+  static where(
+    options: boolean | IommuOptions | undefined,
+    context: ClientIommuContext,
+  ): ClientIommu | undefined {
+    if (!options) return undefined;
+    return new ClientIommu(options === true ? {} : options, context);
+  }
+
+  /** @throws {UsageError} no page size */
+  constructor({ pageSize = DEFAULT_PAGE }: IommuOptions, context: ClientIommuContext) {
+    if (!(pageSize >= DEFAULT_PAGE) || !Number.isInteger(Math.log2(pageSize))) {
+      throw new UsageError(
+        `expected an IOMMU page size that is a power of two from 4096, got ${pageSize}`,
+      );
+    }
+    this.#context = context;
+    this.#page = BigInt(pageSize);
+    this.counters = this.#counters;
+  }
+
+  /**
+   * A miss of the back-end: resolves once the update was acknowledged.
+   *
+   * @param send sends IOTLB_MSG on the connection that the miss belongs to
+   * @throws {MemoryAccessError} nothing is mapped there, or not with that permission
+   */
+  async answer(
+    { iova, permissions, type }: Iotlb,
+    send: (message: Iotlb) => Promise<void>,
+  ): Promise<void> {
+    if (type !== IotlbType.Miss) {
+      throw new MemoryAccessError(`the device may not access IOVA 0x${iova.toString(16)}`);
+    }
+    this.#counters.misses += 1;
+    const place = this.#context.memory().atIova(iova);
+    const granted = this.#restricted.get(this.#pageOf(iova)) ?? IotlbPermission.ReadWrite;
+    if (place === undefined || (granted & permissions) !== permissions) {
+      this.#counters.refused += 1;
+      throw new MemoryAccessError(
+        `IOVA 0x${iova.toString(16)}: expected a mapped page with permissions ${permissions}, ` +
+          (place === undefined ? "nothing is mapped" : `it has ${granted}`),
+      );
+    }
+    const { description } = place.region;
+    const first = this.#pageOf(iova) * this.#page;
+    const start = first > place.iova ? first : place.iova;
+    const regionEnd = place.iova + description.size;
+    const end = first + this.#page < regionEnd ? first + this.#page : regionEnd;
+    this.#counters.updates += 1;
+    await send({
+      iova: start,
+      size: end - start,
+      userAddress: description.userAddress + (start - place.iova),
+      permissions: granted,
+      type: IotlbType.Update,
+    });
+  }
+
+  /**
+   * Withdraws translations: the back-end does not use the range any more once this resolves, and
+   * asks again for what it needs.
+   *
+   * @param address I/O virtual address, as in descriptors
+   * @param length bytes
+   */
+  async invalidate(address: number, length: number): Promise<void> {
+    this.#counters.invalidations += 1;
+    const range = { iova: BigInt(address), size: BigInt(length) };
+    const nothing = { userAddress: 0n, permissions: IotlbPermission.None };
+    await this.#context.send({ ...range, ...nothing, type: IotlbType.Invalidate });
+  }
+
+  /**
+   * Changes what the back-end may do in the pages of a range, and withdraws what it knows of them.
+   *
+   * @param permissions one of `IotlbPermission`
+   */
+  async protect(address: number, length: number, permissions: number): Promise<void> {
+    const last = this.#pageOf(BigInt(address + length - 1));
+    for (let page = this.#pageOf(BigInt(address)); page <= last; page += 1n) {
+      if (permissions === IotlbPermission.ReadWrite) this.#restricted.delete(page);
+      else this.#restricted.set(page, permissions);
+    }
+    await this.invalidate(address, length);
+  }
+
+  #pageOf(iova: bigint): bigint {
+    return iova / this.#page;
+  }
+}

@@ -1,0 +1,85 @@
+import { NegotiationError } from "../../../core/base/index.ts";
+import { DirtyLog } from "../../../core/memory/index.ts";
+import { ProtocolFeature, VirtioFeature, VringAddressFlag } from "../../../core/protocol/index.ts";
+import type { ClientQueue } from "../queue.ts";
+import type { FrontendRequests } from "../requests.ts";
+import { PageLog } from "./page-log.ts";
+
+/**
+ * What is written into a session's memory while it is copied: by the back-end, which is told to log
+ * it, and by the driver, whose requests are noted as they are handed over.
+ */
+export class SourceLog {
+  readonly #requests: FrontendRequests;
+  readonly #queues: readonly ClientQueue[];
+  readonly #device: PageLog;
+  readonly #driver: PageLog;
+  readonly #driverMarks = new DirtyLog();
+
+  /** @param end first guest address that needs no bit */
+  constructor(requests: FrontendRequests, queues: readonly ClientQueue[], end: number) {
+    this.#requests = requests;
+    this.#queues = queues;
+    this.#device = new PageLog(end);
+    this.#driver = new PageLog(end);
+    this.#driverMarks.replace(this.#driver.description, this.#driver.fd.duplicate());
+  }
+
+  /**
+   * Switches logging on, in the order of the specification: base, features, rings.
+   *
+   * @throws {NegotiationError} the back-end cannot log into shared memory
+   * @throws {PeerClosedError | TimeoutError | ProtocolError | RemoteError}
+   */
+  async start(): Promise<void> {
+    const { negotiation } = this.#requests;
+    const offersLog = ((negotiation.offered ?? 0n) & VirtioFeature.LogAll) !== 0n;
+    if (!negotiation.has(ProtocolFeature.LogShmfd) || !offersLog) {
+      throw new NegotiationError(
+        "migration: expected a source that logs what it writes, it lacks " +
+          (offersLog ? "VHOST_USER_PROTOCOL_F_LOG_SHMFD" : "VHOST_F_LOG_ALL"),
+      );
+    }
+    for (const queue of this.#queues) queue.logTo(this.#driverMarks);
+    await this.#requests.setLogBase(this.#device.description, this.#device.fd);
+    await this.#requests.setFeatures(negotiation.features | VirtioFeature.LogAll);
+    for (const queue of this.#queues) await this.#setRingLog(queue, true);
+  }
+
+  /** Pages written since the last look, and how many of them by the back-end. */
+  take(): { readonly pages: ReadonlySet<number>; readonly byDevice: number } {
+    const pages = new Set<number>();
+    this.#device.take((page) => pages.add(page));
+    const byDevice = pages.size;
+    this.#driver.take((page) => pages.add(page));
+    return { pages, byDevice };
+  }
+
+  /** Switches logging off; a session that goes on here has to know whether that worked. */
+  async stop(): Promise<void> {
+    for (const queue of this.#queues) queue.logTo(undefined);
+    await this.#requests.setFeatures(this.#requests.negotiation.features & ~VirtioFeature.LogAll);
+    for (const queue of this.#queues) await this.#setRingLog(queue, false);
+  }
+
+  close(): void {
+    for (const queue of this.#queues) queue.logTo(undefined);
+    this.#driverMarks.close();
+    this.#device.close();
+    this.#driver.close();
+  }
+
+  async #setRingLog({ index, ring }: ClientQueue, on: boolean): Promise<void> {
+    const { descriptors, driver, device } = ring.parts;
+    // Of a packed ring DPDK takes the address for that of the descriptors.
+    const logged = ring.raw.format === "packed" ? descriptors : device;
+    await this.#requests.setVringAddr({
+      index,
+      flags: on ? VringAddressFlag.Log : 0,
+      descriptor: descriptors.ringAddress,
+      available: driver.ringAddress,
+      used: device.ringAddress,
+      log: on ? BigInt(logged.guestAddress) : 0n,
+    });
+  }
+}

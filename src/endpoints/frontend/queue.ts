@@ -1,0 +1,199 @@
+import { QueueError, UsageError } from "../../core/base/index.ts";
+import type { DirtyLog, GuestMemory } from "../../core/memory/index.ts";
+import { EventFd } from "../../core/os/index.ts";
+import { type Completion, DriverRunner } from "../../core/runtime/index.ts";
+import {
+  createDriverQueue,
+  type DriverQueue,
+  type RingFeatures,
+  type SegmentList,
+} from "../../core/virtqueue/index.ts";
+import type { Kick, Notifications } from "./notifications.ts";
+
+/** Who is told of a queue's completions. Called from the event loop, never from within `submit`. */
+export interface QueueHandler {
+  /** @param written bytes that the device wrote into the chain's writable part */
+  done(token: number, written: number): void;
+  /** After a batch of completions: the place to submit more. */
+  batchDone?(): void;
+  /** Nothing completes any more: the device broke the ring, or the connection ended. */
+  failed(error: Error): void;
+}
+
+export interface ClientQueueOptions {
+  readonly index: number;
+  /** Entries, a power of two. */
+  readonly size: number;
+  readonly memory: GuestMemory;
+  readonly features: RingFeatures;
+  readonly completion: Completion;
+  readonly handler: QueueHandler;
+  readonly notifications?: Notifications | undefined;
+  /** Wakes the back-end in place of the kick descriptor. */
+  readonly wake?: ((queue: ClientQueue) => Kick | undefined) | undefined;
+}
+
+/** One virtqueue of a client: the driver half of the ring and the descriptors around it. */
+export class ClientQueue {
+  readonly index: number;
+  readonly ring: DriverQueue;
+  kick: EventFd;
+  call: EventFd;
+  error: EventFd;
+  readonly notifications: Notifications;
+  #wake: Kick;
+  readonly #makeWake: ClientQueueOptions["wake"];
+  readonly #completion: Completion;
+  readonly #handler: QueueHandler;
+  #runner: DriverRunner | undefined;
+  #log: DirtyLog | undefined;
+  #failure: Error | undefined;
+
+  /** @throws {UsageError} completions that nobody tells of and nobody looks for */
+  constructor(options: ClientQueueOptions) {
+    const { index, size, memory, features, completion, handler, notifications = {} } = options;
+    if (notifications.call === "none" && completion !== "poll") {
+      throw new UsageError(
+        `queue ${index}: without calls, expected completion "poll", got "${completion}"`,
+      );
+    }
+    this.index = index;
+    this.notifications = notifications;
+    this.ring = createDriverQueue({ size, memory, features });
+    this.#completion = completion;
+    this.#handler = handler;
+    [this.kick, this.call, this.error] = makeEvents();
+    this.#makeWake = options.wake;
+    this.#wake = this.#makeWake?.(this) ?? this.kick;
+  }
+
+  /** New descriptors: who had the others may be alive, and would take kicks away. */
+  renew(): void {
+    const [kick, call, error] = makeEvents();
+    for (const event of [this.kick, this.call, this.error]) event.close();
+    [this.kick, this.call, this.error] = [kick, call, error];
+    this.#wake = this.#makeWake?.(this) ?? this.kick;
+  }
+
+  /** Collects completions from now on. */
+  start(): void {
+    // Completions may have come before anybody waited for them: look once, as if called.
+    this.call.signal();
+    const handler = this.#handler;
+    this.#runner = new DriverRunner({
+      queue: this.ring,
+      completion: this.#completion,
+      call: this.call,
+      done: (token, written) => handler.done(token, written),
+      batchDone: () => handler.batchDone?.(),
+      onBroken: () => this.#reportBroken(),
+    });
+    // What is out from before a reconnect: who polls begins to look when told that something is.
+    if (this.ring.outstanding > 0) this.#runner.published();
+  }
+
+  /**
+   * Lays a chain out: the first `readable` segments are for the device to read, the others to write.
+   * The device learns of it with {@link publish}. False: the ring is full or broken.
+   */
+  add(segments: SegmentList, readable: number, token: number): boolean {
+    if (this.#log !== undefined) noteReadable(this.#log, segments, readable);
+    return this.ring.add(segments, readable, token);
+  }
+
+  /**
+   * Has what the driver hands over to be read noted as written, until it is called without a log: a
+   * migration copies it again.
+   */
+  logTo(log: DirtyLog | undefined): void {
+    this.#log = log;
+  }
+
+  /** Hands over everything added, and kicks the device if it wants that. */
+  publish(): void {
+    if (this.ring.publish()) this.notify();
+    this.#runner?.published();
+  }
+
+  /** Kicks the device whether or not it wants that. */
+  notify(): void {
+    this.#wake.signal();
+  }
+
+  /** Whether the device reported an error of this queue (SET_VRING_ERR) since the last look. */
+  takeError(): boolean {
+    return this.error.drain();
+  }
+
+  /** Takes the completions that came before the ring stopped. */
+  collect(): void {
+    const { ring } = this;
+    while (ring.poll((token, written) => this.#handler.done(token, written), ring.size) > 0);
+    if (ring.broken !== undefined) this.#reportBroken();
+  }
+
+  /** The back-end is gone: takes what it completed, and waits for nothing more. */
+  suspend(): void {
+    this.stop();
+    const { ring } = this;
+    while (ring.poll((token, written) => this.#handler.done(token, written), ring.size) > 0) {
+      this.#handler.batchDone?.();
+    }
+    if (ring.broken !== undefined) this.#reportBroken();
+  }
+
+  /** Stops collecting completions. */
+  stop(): void {
+    this.#runner?.stop();
+    this.#runner = undefined;
+  }
+
+  /**
+   * Why nothing completes any more. It may have come before whoever submits now was told of
+   * completions: they look here once, before they wait.
+   */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  /** Tells the handler, once, that nothing completes any more. */
+  fail(error: Error): void {
+    this.stop();
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    this.#handler.failed(error);
+  }
+
+  #reportBroken(): void {
+    const fault = this.ring.broken;
+    this.fail(
+      new QueueError(
+        `the device broke the rules of queue ${this.index}: ${fault?.reason} (VIRTIO ${fault?.section})`,
+      ),
+    );
+  }
+
+  close(): void {
+    this.stop();
+    this.kick.close();
+    this.call.close();
+    this.error.close();
+  }
+}
+
+function noteReadable(log: DirtyLog, segments: SegmentList, readable: number): void {
+  for (let i = 0; i < readable; i += 1) {
+    log.mark(segments.addresses[i] ?? 0, segments.lengths[i] ?? 0);
+  }
+}
+
+function makeEvents(): [EventFd, EventFd, EventFd] {
+  const events: EventFd[] = [];
+  try {
+    for (let i = 0; i < 3; i += 1) events.push(EventFd.create());
+  } catch (error) {
+    for (const event of events) event.close();
+    throw error;
+  }
+  return events as [EventFd, EventFd, EventFd];
+}

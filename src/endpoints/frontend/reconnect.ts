@@ -1,0 +1,160 @@
+import {
+  ConnectError,
+  counted,
+  delay,
+  NegotiationError,
+  PeerClosedError,
+  SystemError,
+  TimeoutError,
+  type WaitOptions,
+} from "../../core/base/index.ts";
+import type { UnixSocket } from "../../core/os/index.ts";
+import { protocolFeatureNames, virtioFeatureNames } from "../../core/protocol/index.ts";
+import type { Negotiation } from "../../core/session/index.ts";
+import type { Wishes } from "./bring-up.ts";
+import type { ClientOptions } from "./client-options.ts";
+
+/** Handshake requests are answered within this time unless asked otherwise, milliseconds. */
+export const DEFAULT_TIMEOUT_MS = 5000;
+
+/** Makes a connection to a back-end. @param wait how long it may take, and who may end it */
+export type Dial = (wait: WaitOptions) => Promise<UnixSocket>;
+
+/**
+ * How a client comes back to a back-end that went away. It covers the first connection and its
+ * handshake as well: the back-end may be started later than the client.
+ */
+export interface ReconnectOptions {
+  /** Pause before the second attempt, milliseconds; it doubles with each. Default 5. */
+  readonly delayMs?: number | undefined;
+  /** Longest pause between attempts, milliseconds. Default 500. */
+  readonly maxDelayMs?: number | undefined;
+  /** How long the back-end may be away, milliseconds; then the session ends. Default 30,000. */
+  readonly deadlineMs?: number | undefined;
+  /** How long the first connection may take with its handshake, milliseconds. Default: as long. */
+  readonly firstDeadlineMs?: number | undefined;
+  /** An attempt failed, and another one follows. */
+  readonly onRetry?: ((reason: Error) => void) | undefined;
+  /** The back-end is there again, and serves what it had not completed. */
+  readonly onReconnect?: ((report: ReconnectReport) => void) | undefined;
+}
+
+/** What was out on a queue when the connection was lost. */
+export interface ReplayedQueue {
+  readonly index: number;
+  /** Requests that had not completed: all of them complete later. */
+  readonly outstanding: number;
+  /** Those that the back-end had noted as taken, and that are executed again. */
+  readonly inFlight: number;
+}
+
+/** One reconnect. */
+export interface ReconnectReport {
+  /** Attempts that it took. */
+  readonly attempts: number;
+  /** From the loss to the moment at which rings ran again, milliseconds. */
+  readonly downMs: number;
+  readonly queues: readonly ReplayedQueue[];
+  /**
+   * Who told the new back-end what to serve: the one before it, by what it had noted in shared
+   * memory, or the client, which made everything available anew.
+   */
+  readonly replayedBy: "back-end" | "client";
+}
+
+/**
+ * Begins a session: in one attempt, or with `reconnect` in as many as it takes.
+ *
+ * @param begin negotiates on a connected socket, which it takes over, within the time that is left
+ * @throws as {@link keepTrying}
+ */
+export async function beginSession<T>(
+  { reconnect, signal, timeoutMs = DEFAULT_TIMEOUT_MS }: ClientOptions,
+  dial: Dial,
+  begin: (socket: UnixSocket, leftMs: number) => Promise<T>,
+): Promise<T> {
+  if (reconnect === undefined) return begin(await dial({ signal, timeoutMs }), Infinity);
+  const deadlineMs = reconnect.firstDeadlineMs ?? reconnect.deadlineMs;
+  const { result } = await keepTrying(
+    { ...reconnect, deadlineMs },
+    signal,
+    async (leftMs) => begin(await dial({ signal, timeoutMs: Math.min(timeoutMs, leftMs) }), leftMs),
+    "no back-end answered",
+  );
+  return result;
+}
+
+/**
+ * Tries until it works, the deadline passes, or something fails that will not get better.
+ *
+ * @param what begins the message when the deadline passes
+ * @returns attempts that it took, and the result of the last
+ * @throws {TimeoutError} no back-end that answers, within the deadline
+ * @throws what `attempt` does, for what another attempt cannot change; the signal's reason
+ */
+export async function keepTrying<T>(
+  { delayMs = 5, maxDelayMs = 500, deadlineMs = 30_000, onRetry }: ReconnectOptions,
+  signal: AbortSignal | undefined,
+  attempt: (leftMs: number) => Promise<T>,
+  what:
+    "no back-end answered" | "the back-end did not come back" = "the back-end did not come back",
+): Promise<{ readonly attempts: number; readonly result: T }> {
+  const end = performance.now() + deadlineMs;
+  let pauseMs = delayMs;
+  for (let attempts = 1; ; attempts += 1) {
+    try {
+      const result = await attempt(Math.max(1, end - performance.now()));
+      return { attempts, result };
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (!mayPass(error)) throw error;
+      const leftMs = end - performance.now();
+      if (leftMs <= 0) {
+        throw new TimeoutError(
+          `${what} within ${Math.round(deadlineMs)} ms (${counted(attempts, "attempt")}); ` +
+            `the last one: ${error.message}`,
+          { cause: error },
+        );
+      }
+      onRetry?.(error);
+      await delay(Math.min(pauseMs, leftMs), signal);
+      pauseMs = Math.min(pauseMs * 2, maxDelayMs);
+    }
+  }
+}
+
+/** Nobody there yet, or gone again. */
+function mayPass(error: unknown): error is Error {
+  return (
+    error instanceof ConnectError ||
+    error instanceof PeerClosedError ||
+    error instanceof TimeoutError ||
+    error instanceof SystemError
+  );
+}
+
+/** Asks for exactly what was agreed on before. */
+export function wishesOf({ features, protocolFeatures }: Negotiation, wishes: Wishes): Wishes {
+  return {
+    ...wishes,
+    deviceFeatures: features,
+    protocolFeatures,
+    without: { virtio: ~features, protocol: ~protocolFeatures },
+  };
+}
+
+/** @throws {NegotiationError} the back-end lacks a feature that the session uses */
+export function expectSameFeatures(
+  before: Negotiation,
+  now: Negotiation,
+  what: "reconnect" | "migration" = "reconnect",
+): void {
+  const missing = [
+    ...virtioFeatureNames(before.features & ~now.features, undefined),
+    ...protocolFeatureNames(before.protocolFeatures & ~now.protocolFeatures),
+  ];
+  if (missing.length === 0) return;
+  throw new NegotiationError(
+    `${what}: expected the back-end to offer what the session uses, it lacks ${missing.join(", ")} now`,
+  );
+}

@@ -1,0 +1,74 @@
+import { counted } from "../../../core/base/index.ts";
+import { FrontendRequest, ProtocolFeature } from "../../../core/protocol/index.ts";
+import type { Check } from "../check.ts";
+import { BackChannel } from "../kit/back-end/back-channel.ts";
+
+const { BackendReq, Config, Mq, ReplyAck } = ProtocolFeature;
+const PROTOCOL = BackendReq | ReplyAck | Config | Mq;
+const NEEDS = { protocol: BackendReq } as const;
+const COMMUNICATION = "Back-end communication";
+
+export const chan: readonly Check[] = [
+  {
+    id: "chan/1",
+    title: "SET_BACKEND_REQ_FD with a socket is accepted",
+    strength: "MUST",
+    section: "VHOST_USER_SET_BACKEND_REQ_FD",
+    needs: NEEDS,
+    async run(t) {
+      const session = await t.neg(undefined, PROTOCOL);
+      await BackChannel.give(t, session);
+      t.expect("the session goes on", await session.alive(), true);
+    },
+  },
+  {
+    id: "chan/2",
+    title: "SET_BACKEND_REQ_FD without a descriptor is refused",
+    strength: "MUST",
+    section: "VHOST_USER_SET_BACKEND_REQ_FD",
+    needs: NEEDS,
+    hostile: true,
+    async run(t) {
+      const session = await t.neg(undefined, PROTOCOL);
+      const attempt = await session.attempt(FrontendRequest.SetBackendReqFd);
+      t.reject("SET_BACKEND_REQ_FD without a descriptor", attempt, { served: "WARN" });
+    },
+  },
+  {
+    id: "chan/4",
+    title:
+      "what the back-end sends on its channel is well-formed: version 1, no reply, a number that exists",
+    strength: "MUST",
+    section: "Back-end message types",
+    needs: { ...NEEDS, request: true },
+    async run(t) {
+      const session = await t.neg(undefined, PROTOCOL);
+      const channel = await BackChannel.give(t, session);
+      const { ring, request } = await t.up({ session });
+      for (let i = 0; i < 3; i += 1) await request();
+      await ring.stop();
+      // What it had to say came before this answer, or comes soon.
+      await session.alive();
+      await session.pause(t.times.callMs / 20);
+      t.info(counted(channel.count, "message"));
+      t.expect("what is wrong with them", channel.wrong, []);
+    },
+  },
+  {
+    id: "chan/7",
+    title: "a front-end that closes the channel keeps its session",
+    strength: "SHOULD",
+    section: COMMUNICATION,
+    needs: { ...NEEDS, request: true },
+    hostile: true,
+    async run(t) {
+      const session = await t.neg(undefined, PROTOCOL);
+      const channel = await BackChannel.give(t, session);
+      const { request } = await t.up({ session });
+      await request();
+      channel.close();
+      t.expect("the session goes on", await session.alive(), true);
+      await request();
+    },
+  },
+];

@@ -1,0 +1,90 @@
+import { FrontendRequest } from "../../../core/protocol/index.ts";
+import type { Check } from "../check.ts";
+
+const SECTION = "Communication";
+const CONNECTIONS = 200;
+const SESSIONS = 50;
+/** In work when the front-end goes. */
+const REQUESTS = 64;
+
+export const conn: readonly Check[] = [
+  {
+    id: "conn/1",
+    title: "connections that end at once do no harm and leave nothing behind",
+    strength: "ROBUSTNESS",
+    section: SECTION,
+    needs: { process: true },
+    async run(t) {
+      const before = await t.descriptors();
+      for (let i = 0; i < CONNECTIONS; i += 1) {
+        await t.sess();
+        t.closeSessions();
+      }
+      await t.again();
+      t.closeSessions();
+      await t.expectDescriptors(before);
+    },
+  },
+  {
+    id: "conn/2",
+    title: "many sessions one after another are served, and leave nothing behind",
+    strength: "SHOULD",
+    section: SECTION,
+    needs: { process: true, request: true },
+    async run(t) {
+      const before = await t.descriptors();
+      const mappings = await t.mappings();
+      for (let i = 0; i < SESSIONS; i += 1) {
+        const { request, memory, rings } = await t.up();
+        await request();
+        t.closeSessions();
+        for (const ring of rings.values()) ring.close();
+        memory.close();
+      }
+      await t.expectDescriptors(before);
+      // The first session may make what lasts.
+      await t.expectMappings(mappings + SESSIONS / 2);
+    },
+  },
+  {
+    id: "conn/3",
+    title: "a front-end that goes amid requests does no harm: its memory is left alone",
+    strength: "ROBUSTNESS",
+    section: SECTION,
+    needs: { request: true },
+    async run(t) {
+      const { ring, memory } = await t.up({ ring: { size: 256 } });
+      for (let i = 0; i < REQUESTS; i += 1) {
+        const { readable, writable } = t.kit.request(memory);
+        ring.add(readable, writable);
+      }
+      ring.kick.signal();
+      t.closeSessions();
+      // Many a target serves the next one when it is through with the one before.
+      const session = await t.again();
+      await session.pause(t.times.callMs / 10);
+      const before = memory.content;
+      await session.pause(t.times.callMs / 10);
+      const changed = Buffer.compare(before, memory.content) !== 0;
+      t.expect("memory is still written to", changed, false);
+    },
+  },
+  {
+    id: "conn/4",
+    title: "a second connection does not disturb the first",
+    strength: "SHOULD",
+    section: SECTION,
+    needs: { request: true },
+    hostile: true,
+    async run(t) {
+      const { session, request } = await t.up();
+      await request();
+      const second = await t.sess().catch(() => undefined);
+      if (second === undefined) t.info("refused");
+      // Served, or left to wait.
+      await second?.send(FrontendRequest.GetFeatures);
+      t.expect("the first session goes on", await session.alive(), true);
+      await request();
+    },
+  },
+];

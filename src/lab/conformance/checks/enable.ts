@@ -1,0 +1,101 @@
+import { FrontendRequest, VirtioFeature } from "../../../core/protocol/index.ts";
+import type { Check } from "../check.ts";
+import { writesOn } from "../kit/back-end/effect.ts";
+
+const { SetVringEnable } = FrontendRequest;
+const STATES = "Ring states";
+const NEEDS = { request: true, virtio: VirtioFeature.ProtocolFeatures } as const;
+
+export const enable: readonly Check[] = [
+  {
+    id: "enable/1",
+    title: "requests on a started ring that is disabled have no effect",
+    strength: "MUST",
+    section: STATES,
+    needs: NEEDS,
+    async run(t) {
+      t.expect("a write was done", await writesOn(t, async () => t.up({ enable: false })), false);
+    },
+  },
+  {
+    id: "enable/2",
+    title: "what waits in a ring is served as it is enabled, without a further kick",
+    strength: "MUST",
+    section: STATES,
+    needs: NEEDS,
+    async run(t) {
+      const { rings, ring, memory, session } = await t.up({ enable: false });
+      const { readable, writable } = t.kit.request(memory);
+      ring.push(readable, writable);
+      // By now the kick was seen: what comes of it is to be remembered.
+      await session.alive();
+      // A network device drops what it is given meanwhile.
+      const done = await ring.completion(t.times.callMs / 10);
+      for (const each of rings.values()) await each.enable();
+      if (done === undefined) await ring.expectCompletion("a request made while disabled");
+      else t.info("completed while the ring was disabled");
+    },
+  },
+  {
+    id: "enable/4",
+    title: "a ring that is stopped and started again is still enabled",
+    strength: "SHOULD",
+    section: STATES,
+    needs: NEEDS,
+    async run(t) {
+      const { ring, request } = await t.up();
+      await request();
+      await ring.restart(await ring.stop());
+      await request();
+    },
+  },
+  {
+    id: "enable/5",
+    title: "a ring can be enabled before it is set up",
+    strength: "SHOULD",
+    section: STATES,
+    needs: NEEDS,
+    async run(t) {
+      const session = await t.neg();
+      for (const index of t.kit.rings) await session.set(SetVringEnable, { index, num: 1 });
+      await (await t.up({ session, enable: false })).request();
+    },
+  },
+  {
+    id: "enable/6",
+    title: "a ring may be enabled twice",
+    strength: "MUST",
+    section: STATES,
+    needs: NEEDS,
+    async run(t) {
+      const { ring, request } = await t.up();
+      await ring.enable();
+      await request();
+    },
+  },
+  {
+    id: "enable/7",
+    title: "SET_VRING_ENABLE with another number than 0 or 1 does no harm",
+    strength: "ROBUSTNESS",
+    section: "VHOST_USER_SET_VRING_ENABLE",
+    needs: { virtio: VirtioFeature.ProtocolFeatures },
+    async run(t) {
+      const session = await t.neg();
+      const { ack } = await session.attempt(SetVringEnable, { index: 0, num: 2 });
+      t.info(ack === 0n ? "accepted" : "refused");
+      await t.survive(session);
+    },
+  },
+  {
+    id: "enable/8",
+    title: "SET_VRING_ENABLE without PROTOCOL_FEATURES acknowledged does no harm",
+    strength: "SHOULD",
+    section: "VHOST_USER_SET_VRING_ENABLE",
+    hostile: true,
+    async run(t) {
+      const session = await t.neg(VirtioFeature.Version1);
+      await session.send(SetVringEnable, { index: 0, num: 1 });
+      await t.survive(session);
+    },
+  },
+];

@@ -1,0 +1,202 @@
+import { VirtioFeature } from "../../../core/protocol/index.ts";
+import type { Check } from "../check.ts";
+import type { CheckContext } from "../context.ts";
+import { upByHand } from "../kit/back-end/hand-split.ts";
+import { LaidRequests } from "../kit/back-end/laid.ts";
+
+const { EventIdx } = VirtioFeature;
+const NEEDS = { request: true } as const;
+const WITH_EVENT_IDX = { request: true, virtio: EventIdx } as const;
+const DRIVER_SECTION = "VIRTIO 2.7.7.2";
+const DEVICE_SECTION = "VIRTIO 2.7.10, 2.7.10.2";
+/** VIRTQ_AVAIL_F_NO_INTERRUPT */
+const NO_INTERRUPT = 1;
+const IDLE_MS = 200;
+const ROUNDS = 600;
+/** Calls that may have been under way already, of 100 requests. */
+const FEW = 10;
+const LAST_INDICES = [65_531, 65_532, 65_533, 65_534, 65_535];
+
+/** Requests in a ring whose driver is the check. */
+async function laidOut(t: CheckContext, virtio: bigint, base = 0) {
+  t.closeSessions();
+  const up = await upByHand(t, { virtio: t.usualVirtio | virtio, ring: { base } });
+  return { ...up, laid: new LaidRequests(t, up) };
+}
+
+/** A call must come whenever the used index passes an index that the driver named. */
+async function crossings(t: CheckContext, base: number, rounds: number): Promise<void> {
+  const { laid, hand, ring } = await laidOut(t, EventIdx, base);
+  for (let i = 0; i < rounds; i += 1) {
+    const count = 1 + Math.floor(t.random() * laid.heads.length);
+    const event = (hand.used + Math.floor(t.random() * count)) & 0xffff;
+    const before = hand.used;
+    ring.call.drain();
+    Atomics.store(hand.raw.available, hand.raw.usedEventIndex, event);
+    laid.show(count);
+    ring.kick.signal();
+    const called = await ring.called();
+    const went = `used index went from ${before} to ${Atomics.load(hand.raw.used16, 1)}`;
+    t.expectThat(`used_event ${event}, ${went}`, called, "a call", "none");
+    await laid.used(count);
+  }
+}
+
+/** Calls for so many requests, one after another. */
+async function callsFor(laid: LaidRequests, called: () => boolean, count: number): Promise<number> {
+  let calls = 0;
+  for (let i = 0; i < count; i += 1) {
+    await laid.serve(1);
+    if (called()) calls += 1;
+  }
+  return calls;
+}
+
+export const event: readonly Check[] = [
+  {
+    id: "event/1",
+    title: "a completion brings a call",
+    strength: "MUST",
+    section: DRIVER_SECTION,
+    needs: NEEDS,
+    async run(t) {
+      const { ring, request } = await t.up();
+      for (let i = 0; i < 4; i += 1) {
+        ring.call.drain();
+        await request();
+        t.expect(`a call for request ${i + 1}`, await ring.called(), true);
+      }
+    },
+  },
+  {
+    id: "event/2",
+    title: "a driver that wants no calls gets few or none",
+    strength: "SHOULD",
+    section: DRIVER_SECTION,
+    needs: NEEDS,
+    async run(t) {
+      const { laid, hand, ring } = await laidOut(t, 0n);
+      Atomics.store(hand.raw.available, 0, NO_INTERRUPT);
+      const calls = await callsFor(laid, () => ring.call.drain(), 100);
+      t.expectThat("calls for 100 requests", calls <= FEW, `at most ${FEW}`, calls);
+    },
+  },
+  {
+    id: "event/4",
+    title: "with EVENT_IDX a call comes when the used index passes used_event, and not before",
+    strength: "SHOULD",
+    section: DRIVER_SECTION,
+    needs: WITH_EVENT_IDX,
+    async run(t) {
+      const { laid, hand, ring } = await laidOut(t, EventIdx);
+      // Before its first decision a device has nothing to compare with.
+      await laid.serve(1);
+      await ring.called();
+      Atomics.store(hand.raw.available, hand.raw.usedEventIndex, hand.used + 9);
+      const early = await callsFor(laid, () => ring.call.drain(), 9);
+      await laid.serve(1);
+      t.expectThat("a call at the 10th", await ring.called(), "one", "none");
+      if (early > 0) t.warn("calls before the 10th", "0", early);
+    },
+  },
+  {
+    id: "event/5",
+    title: "with EVENT_IDX no passing of used_event is missed",
+    strength: "MUST",
+    section: DRIVER_SECTION,
+    needs: WITH_EVENT_IDX,
+    run: async (t) => crossings(t, 0, ROUNDS),
+  },
+  {
+    id: "event/6",
+    title: "with EVENT_IDX no passing of used_event is missed where the index wraps",
+    strength: "MUST",
+    section: DRIVER_SECTION,
+    needs: WITH_EVENT_IDX,
+    async run(t) {
+      for (const base of LAST_INDICES) await crossings(t, base, 6);
+    },
+  },
+  {
+    id: "event/7",
+    title: "with EVENT_IDX avail_event tells when a kick is wanted",
+    strength: "MUST",
+    section: DEVICE_SECTION,
+    needs: WITH_EVENT_IDX,
+    async run(t) {
+      const { laid, ring } = await laidOut(t, EventIdx);
+      for (let i = 0; i < ROUNDS; i += 1) {
+        const count = 1 + Math.floor(t.random() * laid.heads.length);
+        if (laid.show(count)) ring.kick.signal();
+        await laid.used(count);
+      }
+    },
+  },
+  {
+    id: "event/8",
+    title: "a device that has been idle for a while wakes up",
+    strength: "MUST",
+    section: DEVICE_SECTION,
+    needs: NEEDS,
+    async run(t) {
+      for (const virtio of [0n, EventIdx & t.facts.virtio]) {
+        const { laid, ring, session } = await laidOut(t, virtio);
+        await laid.serve(1);
+        await session.pause(IDLE_MS);
+        const wanted = laid.show(1);
+        if (wanted) ring.kick.signal();
+        else t.info("the device asks for no kicks: it polls");
+        await laid.used(1);
+      }
+    },
+  },
+  {
+    id: "event/12",
+    title: "with EVENT_IDX the flags of the used ring stay 0",
+    strength: "MUST",
+    section: DEVICE_SECTION,
+    needs: WITH_EVENT_IDX,
+    async run(t) {
+      const { laid, hand } = await laidOut(t, EventIdx);
+      for (let i = 0; i < 200; i += 1) {
+        await laid.serve();
+        t.expect("flags of the used ring", Atomics.load(hand.raw.used16, 0), 0);
+      }
+    },
+  },
+  {
+    id: "event/13",
+    title: "with EVENT_IDX the flags of the available ring mean nothing",
+    strength: "MUST",
+    section: DRIVER_SECTION,
+    needs: WITH_EVENT_IDX,
+    async run(t) {
+      const { laid, hand, ring } = await laidOut(t, EventIdx);
+      Atomics.store(hand.raw.available, 0, NO_INTERRUPT);
+      for (let i = 0; i < 4; i += 1) {
+        ring.call.drain();
+        Atomics.store(hand.raw.available, hand.raw.usedEventIndex, hand.used);
+        await laid.serve(1);
+        t.expect("a call", await ring.called(), true);
+      }
+    },
+  },
+  {
+    id: "event/14",
+    title: "without EVENT_IDX what stands behind the available ring means nothing",
+    strength: "MUST",
+    section: `${DRIVER_SECTION}, 2.7.10.2`,
+    needs: NEEDS,
+    async run(t) {
+      const { laid, hand, ring } = await laidOut(t, 0n);
+      for (let i = 0; i < 16; i += 1) {
+        ring.call.drain();
+        Atomics.store(hand.raw.available, hand.raw.usedEventIndex, (i * 0x1111) & 0xffff);
+        await laid.serve(1);
+        t.expect(`a call with 0x${(i * 0x1111).toString(16)} there`, await ring.called(), true);
+        const flags = Atomics.load(hand.raw.used16, 0);
+        t.expectThat("flags of the used ring", flags <= 1, "0 or 1", flags);
+      }
+    },
+  },
+];

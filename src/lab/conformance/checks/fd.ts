@@ -1,0 +1,99 @@
+import { EventFd } from "../../../core/os/index.ts";
+import { FrontendRequest } from "../../../core/protocol/index.ts";
+import type { Check } from "../check.ts";
+import type { CheckContext } from "../context.ts";
+
+const { GetFeatures, SetVringCall, SetVringErr, SetVringKick } = FrontendRequest;
+const KICK = "VHOST_USER_SET_VRING_KICK";
+const PROCESS = { process: true } as const;
+const TIMES = 100;
+
+/** Sends GET_FEATURES with descriptors that nobody asked for; the target may end the session. */
+async function sendUnasked(t: CheckContext, count: number, times: number): Promise<void> {
+  const events = Array.from({ length: count }, () => t.closing(EventFd.create()));
+  const fds = events.map(({ descriptor }) => descriptor);
+  const before = await t.descriptors();
+  let session = await t.neg();
+  for (let i = 0; i < times; i += 1) {
+    await session.send(GetFeatures, undefined, { fds });
+    const next = await session.answerOrEnd("GET_FEATURES with descriptors");
+    if (next === "closed") session = await t.again();
+  }
+  await t.again();
+  t.closeSessions();
+  await t.expectDescriptors(before);
+}
+
+export const fd: readonly Check[] = [
+  {
+    id: "fd/1",
+    title: "descriptors that come with a request which has none are not kept",
+    strength: "SHOULD",
+    section: "Communication",
+    needs: PROCESS,
+    hostile: true,
+    run: async (t) => sendUnasked(t, 4, TIMES),
+  },
+  {
+    id: "fd/2",
+    title: "more descriptors than any message has are not kept",
+    strength: "ROBUSTNESS",
+    section: "Communication",
+    needs: PROCESS,
+    run: async (t) => sendUnasked(t, 12, 10),
+  },
+  {
+    id: "fd/5",
+    title: "a message that names a descriptor and brings none is refused",
+    strength: "SHOULD",
+    section: KICK,
+    hostile: true,
+    async run(t) {
+      for (const request of [SetVringKick, SetVringCall]) {
+        const session = await t.neg();
+        const attempt = await session.attempt(request, { index: 0, noFd: false });
+        t.reject(`request ${request} without a descriptor`, attempt, { served: "WARN" });
+        t.closeSessions();
+      }
+    },
+  },
+  {
+    id: "fd/6",
+    title: "descriptors that are replaced are closed",
+    strength: "SHOULD",
+    section: KICK,
+    needs: { ...PROCESS, request: true },
+    async run(t) {
+      const { session, ring, request } = await t.up();
+      await request();
+      await session.alive();
+      const before = await t.descriptors();
+      for (let i = 0; i < TIMES; i += 1) await ring.send(SetVringCall, SetVringErr, SetVringKick);
+      await session.alive();
+      await t.expectDescriptors(before);
+      await request();
+    },
+  },
+  {
+    id: "fd/7",
+    title: "a session leaves neither descriptors nor shared mappings behind",
+    strength: "MUST",
+    section: KICK,
+    needs: { ...PROCESS, request: true },
+    async run(t) {
+      // The first session may make what lasts.
+      for (const first of [true, false]) {
+        const before = await t.descriptors();
+        const mappings = await t.mappings();
+        const { request, memory, rings } = await t.up();
+        await request();
+        t.closeSessions();
+        for (const ring of rings.values()) ring.close();
+        memory.close();
+        if (first) continue;
+        await t.expectDescriptors(before);
+        await t.expectMappings(mappings);
+      }
+    },
+  },
+];

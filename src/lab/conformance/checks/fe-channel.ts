@@ -1,0 +1,114 @@
+import { EventFd } from "../../../core/os/index.ts";
+import { BackendRequest, requestSpec } from "../../../core/protocol/index.ts";
+import type { FrontendCheck } from "../check.ts";
+import { Flags, type Session } from "../kit/back-end/session.ts";
+import type { FrontendContext, Talk } from "../kit/front-end/context.ts";
+import type { Conversation } from "../kit/front-end/mock.ts";
+import { ownBackChannel } from "../kit/front-end/tricks.ts";
+
+/** A request that no specification has. */
+const UNKNOWN = 99;
+const OVERSIZE = 2 ** 31;
+/** BACKEND_VRING_ERR last: a front-end that takes it gives its ring up. */
+const BACKEND_REQUESTS: readonly BackendRequest[] = [
+  ...Object.values(BackendRequest).filter((request) => request !== BackendRequest.VringErr),
+  BackendRequest.VringErr,
+];
+
+/** A front-end with rings running, and the channel that it gave. */
+async function withBackChannel(
+  t: FrontendContext,
+): Promise<{ channel: Session; talk: Talk; conversation: Conversation }> {
+  const own = ownBackChannel(t);
+  const talk = await t.meet(own.hooks);
+  const channel = own.channel() ?? t.skip("it gives no channel for requests of the back-end");
+  const [conversation] = talk.mock.conversations.slice(-1);
+  if (conversation === undefined) throw new TypeError("a channel and no conversation");
+  return { channel, talk, conversation };
+}
+
+const zeros = (request: BackendRequest): Uint8Array =>
+  new Uint8Array(requestSpec("back-end", request)?.payload.minSize ?? 0);
+
+/** What no back-end may say; each on a connection of its own. */
+const MALFORMED: readonly {
+  readonly what: string;
+  readonly send: (channel: Session) => Promise<void>;
+}[] = [
+  {
+    what: "a size of 2^31",
+    send: async (channel) =>
+      channel.send(BackendRequest.ConfigChangeMsg, undefined, { size: OVERSIZE }),
+  },
+  {
+    what: "descriptors with BACKEND_CONFIG_CHANGE_MSG",
+    send: async (channel) => {
+      using event = EventFd.create();
+      const fds = [event.descriptor, event.descriptor, event.descriptor, event.descriptor];
+      await channel.send(BackendRequest.ConfigChangeMsg, undefined, { fds });
+    },
+  },
+  {
+    what: "BACKEND_SHMEM_MAP without a descriptor, at the end of all addresses",
+    send: async (channel) =>
+      channel.send(BackendRequest.ShmemMap, zeros(BackendRequest.ShmemMap).fill(0xff)),
+  },
+  {
+    what: "a doorbell for ring 255",
+    send: async (channel) => {
+      const payload = zeros(BackendRequest.VringHostNotifierMsg);
+      payload[0] = 255;
+      await channel.send(BackendRequest.VringHostNotifierMsg, payload, { flags: Flags.NeedReply });
+    },
+  },
+];
+
+/** Of the channel for requests of the back-end. */
+export const feChannel: readonly FrontendCheck[] = [
+  {
+    id: "fe/34",
+    title: "requests of the back-end are answered, unknown ones by an error",
+    strength: "MUST",
+    section: "Back-end message types",
+    async run(t) {
+      const { channel } = await withBackChannel(t);
+      for (const request of [UNKNOWN, ...BACKEND_REQUESTS]) {
+        const name = requestSpec("back-end", request)?.name ?? `request ${request}`;
+        const payload = request === UNKNOWN ? new Uint8Array(8) : zeros(request as BackendRequest);
+        await channel.send(request, payload, { flags: Flags.NeedReply });
+        const { header, payload: answer } = await channel.expectNext(name);
+        t.expect(
+          `the answer to ${name}`,
+          [header.request, header.flags, header.size],
+          [request, Flags.Reply, 8],
+        );
+        if (request !== UNKNOWN) continue;
+        const ack = Buffer.from(answer).readBigUInt64LE(0);
+        t.expectThat(`the answer to ${name}`, ack !== 0n, "non-zero: it is unknown", ack);
+      }
+    },
+  },
+  {
+    id: "fe/35",
+    title: "a malformed request of the back-end ends its channel at most",
+    strength: "ROBUSTNESS",
+    section: "Back-end message types",
+    async run(t) {
+      for (const { what, send } of MALFORMED) {
+        const { channel, talk, conversation } = await withBackChannel(t);
+        await send(channel);
+        // It is looked at before what comes behind it, where there is an answer at all.
+        await channel.send(UNKNOWN, new Uint8Array(8), { flags: Flags.NeedReply });
+        await channel.ends();
+        await t.survives(talk, `after ${what}`);
+        t.expectThat(
+          `after ${what}`,
+          !conversation.closed,
+          "a session that goes on",
+          "it is closed",
+        );
+        await t.leave(talk);
+      }
+    },
+  },
+];

@@ -1,0 +1,256 @@
+import { counted } from "../../../core/base/index.ts";
+import {
+  FrontendRequest,
+  HeaderFlag,
+  ProtocolFeature,
+  VirtioFeature,
+} from "../../../core/protocol/index.ts";
+import type { FrontendCheck } from "../check.ts";
+import { nameOf } from "../kit/back-end/session.ts";
+import { type FrontendContext, hasStarted, type Talk } from "../kit/front-end/context.ts";
+import type { Conversation, Message } from "../kit/front-end/mock.ts";
+import { firstOf, running, sent } from "../kit/front-end/trace.ts";
+import { closingAt, inPieces, passing, refusing, replying } from "../kit/front-end/tricks.ts";
+
+const {
+  AddMemReg,
+  GetConfig,
+  GetFeatures,
+  GetInflightFd,
+  GetVringBase,
+  SetBackendReqFd,
+  SetFeatures,
+  SetInflightFd,
+  SetMemTable,
+  SetVringAddr,
+  SetVringBase,
+  SetVringEnable,
+  SetVringKick,
+} = FrontendRequest;
+
+/** A request that no specification has. */
+const UNKNOWN = 99;
+/** What a front-end may ask an acknowledgement of, and cannot do without. */
+const NEEDED = [SetMemTable, SetBackendReqFd, SetVringAddr, SetVringKick, SetVringEnable] as const;
+
+/** Stops the machine; every ring that ran is asked for its base. */
+async function stopped(t: FrontendContext, { mock, run }: Talk): Promise<readonly number[]> {
+  const [conversation] = mock.conversations.slice(-1);
+  const rings = running(conversation?.messages ?? []);
+  if (rings.length === 0) t.skip("it started no ring");
+  await (await run.monitor()).execute("stop");
+  return rings;
+}
+
+export const feReactions: readonly FrontendCheck[] = [
+  {
+    id: "fe/18",
+    title: "GET_VRING_BASE stops every ring that runs, with num 0",
+    strength: "MUST",
+    section: "VHOST_USER_GET_VRING_BASE",
+    needsMonitor: true,
+    async run(t) {
+      const talk = await t.meet();
+      const before = talk.mock.messages.length;
+      const rings = await stopped(t, talk);
+      const asked = (): ReturnType<typeof sent<typeof GetVringBase>> =>
+        sent(talk.mock.messages.slice(before), GetVringBase);
+      await t.settled(talk, () => asked().length >= rings.length);
+      const left = rings.filter((ring) => !asked().some(({ value }) => value.index === ring));
+      t.expect("rings that were not stopped", left, []);
+      for (const { value } of asked()) t.expect("num in GET_VRING_BASE", value.num, 0);
+    },
+  },
+  {
+    id: "fe/19",
+    title: "a ring goes on where GET_VRING_BASE said",
+    strength: "MUST",
+    section: "VHOST_USER_SET_VRING_BASE",
+    needsMonitor: true,
+    async run(t) {
+      const bases = new Map<number, number>();
+      const talk = await t.meet({
+        observe: (way, { header, payload }) => {
+          if (way !== "sent" || header.request !== GetVringBase || payload.length < 8) return;
+          const view = Buffer.from(payload);
+          bases.set(view.readUInt32LE(0), view.readUInt32LE(4));
+        },
+      });
+      const rings = await stopped(t, talk);
+      await t.settled(talk, () => rings.every((ring) => bases.has(ring)));
+      const before = talk.mock.messages.length;
+      await (await talk.run.monitor()).execute("cont");
+      const again = (): ReturnType<typeof sent<typeof SetVringBase>> =>
+        sent(talk.mock.messages.slice(before), SetVringBase);
+      await t.settled(talk, () => again().length >= rings.length);
+      t.expectThat("after cont", again().length > 0, "rings that start again", "none does");
+      for (const { value } of again()) {
+        t.expect(`base of ring ${value.index} after cont`, value.num, bases.get(value.index));
+      }
+    },
+  },
+  {
+    id: "fe/20",
+    title: "a reply may come in pieces",
+    strength: "MUST",
+    section: "Communication",
+    async run(t) {
+      const whole = hasStarted((await t.meet()).mock);
+      const gapMs = Math.min(t.times.gapMs, 10);
+      const { mock } = await t.meet(passing(() => inPieces(gapMs)));
+      if (!whole) return t.skip("it starts no ring, with whole replies either");
+      t.expectThat("replies in pieces", hasStarted(mock), "rings that start", "none does");
+    },
+  },
+  {
+    id: "fe/22",
+    title: "a reply to another request ends the session, and nothing worse",
+    strength: "MUST",
+    section: "Communication",
+    async run(t) {
+      const other = passing(() =>
+        replying(GetFeatures, (frame) => ({
+          ...frame,
+          header: { ...frame.header, request: UNKNOWN },
+        })),
+      );
+      const talk = await t.meet(
+        other,
+        (mock) => mock.conversations.some(({ closed }) => closed) || hasStarted(mock),
+      );
+      await t.survives(talk, `after a reply with number ${UNKNOWN}`);
+      const ended = talk.run.end !== undefined || talk.mock.conversations.some((c) => c.closed);
+      const [first] = talk.mock.conversations;
+      const further = (first?.messages.length ?? 0) > 1;
+      const actual = further ? "it goes on" : "it neither goes on nor ends";
+      t.expectThat(
+        "a reply of another number",
+        ended && !further,
+        "the end of the session",
+        actual,
+      );
+    },
+  },
+  {
+    id: "fe/25",
+    title: "what the back-end refuses is not taken for granted",
+    strength: "MUST",
+    section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
+    async run(t) {
+      let refusals = 0;
+      for (const request of NEEDED) {
+        const isAsked = ({ header }: Message): boolean =>
+          header.request === request && (header.flags & HeaderFlag.NeedReply) !== 0;
+        const talk = await t.boot({
+          ...passing(() => refusing(request)),
+          without: { protocol: ProtocolFeature.ConfigureMemSlots },
+        });
+        await t.settled(talk, (mock) => mock.messages.some(isAsked) || hasStarted(mock));
+        await t.survives(talk, `after ${nameOf(request)} was refused`);
+        const [{ messages } = { messages: [] }] = talk.mock.conversations;
+        const refused = messages.findIndex(isAsked);
+        const after = refused < 0 ? [] : messages.slice(refused + 1);
+        const enabled = sent(after, SetVringEnable).filter(({ value }) => value.num === 1);
+        // It may ask again, and is refused again.
+        const starts = [...sent(after, SetVringKick), ...enabled].filter(
+          ({ message }) => !isAsked(message),
+        ).length;
+        t.expect(`rings that start although ${nameOf(request)} was refused`, starts, 0);
+        if (refused >= 0) refusals += 1;
+        await t.leave(talk);
+      }
+      if (refusals === 0) t.skip("it asks for no acknowledgement");
+    },
+  },
+  {
+    id: "fe/27",
+    title: "a back-end may go away at every step",
+    strength: "ROBUSTNESS",
+    section: "Communication",
+    patience: 4,
+    async run(t) {
+      const { mock } = await t.meet();
+      const requests = (mock.conversations[0]?.messages ?? []).map(({ header }) => header.request);
+      const steps = requests.flatMap((each, k) => (requests.indexOf(each) === k ? [k] : []));
+      for (const k of steps) {
+        const talk = await t.boot(passing(() => closingAt(k)));
+        await t.settled(talk, ({ conversations }) => conversations.some(({ closed }) => closed));
+        await t.survives(talk, `after a close at ${nameOf(requests[k] ?? 0)}`);
+        await t.leave(talk);
+      }
+    },
+  },
+  {
+    id: "fe/28",
+    title:
+      "after a reconnect everything is told anew, with the features of before and what was in flight",
+    strength: "MUST",
+    section: "Inflight I/O tracking",
+    async run(t) {
+      const talk = await t.meet();
+      const [first] = talk.mock.conversations;
+      if (first === undefined || !hasStarted(talk.mock)) return t.skip("it started no ring");
+      first.session.close();
+      const restarted = (): Conversation | undefined =>
+        talk.mock.conversations
+          .slice(1)
+          .find(({ messages }) => sent(messages, SetVringKick).length > 0);
+      await t.settled(talk, () => restarted() !== undefined);
+      const second = restarted();
+      if (second === undefined) {
+        const came = talk.mock.conversations.length > 1;
+        return came
+          ? t.fail("after a reconnect", "rings that start again", "none does")
+          : t.skip("it does not come back (QEMU: -chardev socket,reconnect=1)");
+      }
+      const features = ({ messages }: Conversation): bigint =>
+        (sent(messages, SetFeatures).at(-1)?.value ?? 0n) & ~VirtioFeature.LogAll;
+      t.expect("features after a reconnect", features(second), features(first));
+      const { messages } = second;
+      const kick = firstOf(messages, [SetVringKick]);
+      const memory = firstOf(messages, [SetMemTable, AddMemReg]);
+      t.expectThat("memory after a reconnect", memory < kick, "told before rings", "not told");
+      if (sent(first.messages, GetInflightFd).length === 0) return;
+      const inflight = firstOf(messages, [SetInflightFd]);
+      t.expectThat("SET_INFLIGHT_FD", inflight < kick, "sent before rings start", "not sent");
+    },
+  },
+  {
+    id: "fe/30",
+    title: "GET_CONFIG is 12 bytes longer than the size that it states",
+    strength: "MUST",
+    section: "VHOST_USER_GET_CONFIG",
+    async run(t) {
+      const messages = await t.talk();
+      const asked = messages.filter(({ header }) => header.request === GetConfig);
+      if (asked.length === 0) t.skip("it reads no configuration");
+      for (const { header, payload } of asked) {
+        t.expectThat("size of GET_CONFIG", payload.length >= 12, "12 or more", payload.length);
+        const view = Buffer.from(payload);
+        const [offset, size] = [view.readUInt32LE(0), view.readUInt32LE(4)];
+        t.expect("size of GET_CONFIG", header.size, 12 + size);
+        if (offset + size > 256) t.info(`it reads ${counted(size, "byte")} at ${offset}`);
+      }
+    },
+  },
+  {
+    id: "fe/31",
+    title: "a configuration that cannot be read is not taken for one",
+    strength: "MUST",
+    section: "VHOST_USER_GET_CONFIG",
+    async run(t) {
+      let refused = false;
+      const empty = passing(() =>
+        replying(GetConfig, ({ header, fds }) => {
+          refused = true;
+          return { header: { ...header, size: 0 }, payload: new Uint8Array(), fds };
+        }),
+      );
+      const talk = await t.meet(empty, (mock) => refused || hasStarted(mock));
+      if (!refused) t.skip("it reads no configuration");
+      await t.survives(talk, "after an empty reply to GET_CONFIG");
+      const starts = hasStarted(talk.mock) && t.device === "block";
+      t.expectThat("a disk without a configuration", !starts, "an error", "its rings start");
+    },
+  },
+];

@@ -1,0 +1,307 @@
+import { counted } from "../../../core/base/index.ts";
+import { BlockFeature } from "../../../endpoints/devices/block/layout.ts";
+import { NetFeature } from "../../../endpoints/devices/net/layout.ts";
+import {
+  type Config,
+  FrontendRequest,
+  ProtocolFeature,
+  VirtioFeature,
+  virtioFeatureNames,
+} from "../../../core/protocol/index.ts";
+import type { Check } from "../check.ts";
+import type { CheckContext } from "../context.ts";
+import type { Up } from "../kit/back-end/bring-up.ts";
+import { writesOn } from "../kit/back-end/effect.ts";
+import { LogArea, setLog } from "../kit/back-end/log-area.ts";
+import { Flags } from "../kit/back-end/session.ts";
+
+const { GetFeatures, GetProtocolFeatures, SetFeatures, SetOwner, SetProtocolFeatures } =
+  FrontendRequest;
+const GATE = VirtioFeature.ProtocolFeatures;
+const { LogAll } = VirtioFeature;
+const LOGGING = ProtocolFeature.LogShmfd | ProtocolFeature.ReplyAck | ProtocolFeature.Mq;
+/** VIRTIO 5.2.4: where num_queues stands in a disk's configuration space. */
+const NUM_QUEUES_OFFSET = 34;
+
+const bit = (number: number): bigint => 1n << BigInt(number);
+const bits = (...numbers: readonly number[]): bigint =>
+  numbers.reduce((mask, number) => mask | bit(number), 0n);
+
+/** VIRTIO 5.1.3.1 and 5.2.5.2: each of these needs one of those. */
+const NET_NEEDS: readonly (readonly [bit: number, oneOf: readonly number[]])[] = [
+  ...[7, 8, 10, 54, 55].map((number) => [number, [1]] as const),
+  ...[11, 12, 14, 56].map((number) => [number, [0]] as const),
+  [9, [7, 8]],
+  [13, [11, 12]],
+];
+const NEEDS: Readonly<Record<string, typeof NET_NEEDS>> = { net: NET_NEEDS, block: [[11, [9]]] };
+
+/** Bits that the text sets aside and that no target can honour yet, highest first. */
+function foreignBit({ facts }: CheckContext): bigint {
+  for (const number of [49, 48, 47, 46, 45, 44, 25]) {
+    if ((facts.virtio & bit(number)) === 0n) return bit(number);
+  }
+  return 0n;
+}
+
+/** A write to a ring that was never enabled. */
+async function neverEnabled(t: CheckContext, virtio: bigint): Promise<boolean> {
+  return writesOn(t, async () => t.up({ virtio, enable: false }));
+}
+
+/** A request that is in work while something else is done: it must be served well. */
+async function servedMeanwhile(
+  t: CheckContext,
+  { ring, memory }: Up,
+  work: () => Promise<void>,
+): Promise<void> {
+  const { readable, writable, wrong } = t.kit.request(memory);
+  ring.push(readable, writable);
+  await work();
+  const { written } = await ring.expectCompletion("a request that was in work");
+  t.expect("its answer", wrong(written) ?? "as it should be", "as it should be");
+}
+
+export const features: readonly Check[] = [
+  {
+    id: "features/1",
+    title: "the offer is the same, however often it is asked for",
+    strength: "SHOULD",
+    section: "VHOST_USER_GET_FEATURES",
+    async run(t) {
+      for (let i = 0; i < 2; i += 1) {
+        const session = await t.sess();
+        for (let j = 0; j < 3; j += 1) {
+          t.expect("the offer", await session.call(GetFeatures), t.facts.virtio);
+        }
+        t.closeSessions();
+      }
+    },
+  },
+  {
+    id: "features/2",
+    title: "VIRTIO_F_VERSION_1 is offered",
+    strength: "MUST",
+    section: "VIRTIO 6.2",
+    async run(t) {
+      const offer = await (await t.sess()).call(GetFeatures);
+      t.expect("bit 32", offer & VirtioFeature.Version1, VirtioFeature.Version1);
+    },
+  },
+  {
+    id: "features/3",
+    title: "VHOST_USER_F_PROTOCOL_FEATURES is offered",
+    strength: "SHOULD",
+    section: "Communication; Multiple queue support",
+    async run(t) {
+      const offer = await (await t.sess()).call(GetFeatures);
+      t.expect("bit 30", offer & GATE, GATE);
+    },
+  },
+  {
+    id: "features/4",
+    title: "no feature is offered that cannot work over vhost-user (SR_IOV, ADMIN_VQ)",
+    strength: "MUST",
+    section: "VIRTIO 2.2.2, 6.2",
+    async run(t) {
+      const offer = await (await t.sess()).call(GetFeatures);
+      t.expect("VIRTIO_F_SR_IOV", offer & VirtioFeature.SrIov, 0n);
+      if ((offer & VirtioFeature.AdminVq) !== 0n) t.warn("VIRTIO_F_ADMIN_VQ", "0", "1");
+    },
+  },
+  {
+    id: "features/5",
+    title: "the whole offer is accepted",
+    strength: "MUST",
+    section: "VHOST_USER_SET_FEATURES; VIRTIO 2.2.2",
+    async run(t) {
+      const session = await t.neg();
+      const special = VirtioFeature.LogAll | VirtioFeature.AccessPlatform;
+      const { ack = 0n, alive } = await session.attempt(SetFeatures, t.facts.virtio & ~special);
+      t.expect("acknowledgement", ack, 0n);
+      t.expect("the connection goes on", alive, true);
+    },
+  },
+  {
+    id: "features/6",
+    title: "VERSION_1 and PROTOCOL_FEATURES alone are enough",
+    strength: "SHOULD",
+    section: "VHOST_USER_SET_FEATURES; VIRTIO 2.2.2",
+    needs: { request: true },
+    run: async (t) => (await t.up({ virtio: VirtioFeature.Version1 | GATE })).request(),
+  },
+  {
+    id: "features/7",
+    title: "a feature that was not offered is refused",
+    strength: "SHOULD",
+    section: "VIRTIO 2.2.1, 2.2.2",
+    async run(t) {
+      const session = await t.neg();
+      const foreign = foreignBit(t);
+      const attempt = await session.attempt(SetFeatures, session.virtio | foreign);
+      t.reject(`SET_FEATURES with bit ${foreign.toString(2).length - 1}`, attempt, {
+        served: "WARN",
+      });
+    },
+  },
+  {
+    id: "features/8",
+    title: "a front-end without VERSION_1 is served or refused",
+    strength: "ROBUSTNESS",
+    section: "VIRTIO 2.2.3",
+    async run(t) {
+      const session = await t.neg();
+      await session.send(SetFeatures, 0n);
+      await t.survive(session);
+    },
+  },
+  {
+    id: "features/9",
+    title: "SET_FEATURES may come again before rings start, and the last one counts",
+    strength: "SHOULD",
+    section: "VHOST_USER_SET_FEATURES",
+    needs: { request: true, virtio: VirtioFeature.EventIdx },
+    async run(t) {
+      const session = await t.neg(t.usualVirtio | VirtioFeature.EventIdx);
+      await session.set(SetFeatures, t.usualVirtio);
+      session.virtio = t.usualVirtio;
+      const { ring, request } = await t.up({ session });
+      const { raw } = ring.queue;
+      // Far away: a device that still thinks of event indices would not call.
+      if (raw.format === "split") raw.available[raw.usedEventIndex] = 0x4000;
+      for (let i = 0; i < 4; i += 1) {
+        await request();
+        t.expect("a call, as flags alone count", await ring.called(), true);
+      }
+    },
+  },
+  {
+    id: "features/10",
+    title: "the same features again while rings run change nothing",
+    strength: "MUST",
+    section: "Ring states; Migration",
+    needs: { request: true },
+    async run(t) {
+      const up = await t.up();
+      const { session, request } = up;
+      await request();
+      await servedMeanwhile(t, up, async () => session.set(SetFeatures, session.virtio));
+      await request();
+    },
+  },
+  {
+    id: "features/11",
+    title: "LOG_ALL comes and goes while rings run, and no request is lost",
+    strength: "MUST",
+    section: "Migration",
+    needs: { request: true, virtio: LogAll, protocol: ProtocolFeature.LogShmfd },
+    async run(t) {
+      const up = await t.up({ protocol: t.facts.protocol & LOGGING });
+      const { session, memory } = up;
+      await setLog(t, session, new LogArea(t, memory));
+      for (const features of [session.virtio | LogAll, session.virtio]) {
+        for (let i = 0; i < 2; i += 1) {
+          await servedMeanwhile(t, up, async () => session.set(SetFeatures, features));
+          await up.request();
+        }
+      }
+    },
+  },
+  {
+    id: "features/12",
+    title: "protocol features are negotiated without PROTOCOL_FEATURES being acknowledged",
+    strength: "MUST",
+    section: "VHOST_USER_GET_PROTOCOL_FEATURES",
+    needs: { virtio: GATE },
+    async run(t) {
+      const session = await t.sess();
+      await session.call(GetFeatures);
+      const offer = await session.call(GetProtocolFeatures);
+      await session.send(SetProtocolFeatures, offer & ProtocolFeature.ReplyAck);
+      if ((offer & ProtocolFeature.ReplyAck) === 0n) {
+        t.expect("the connection goes on", await session.alive(), true);
+        return;
+      }
+      await session.send(SetOwner, undefined, { flags: Flags.NeedReply });
+      const { header } = await session.expectNext("SET_OWNER with need_reply");
+      t.expect("it is acknowledged", header.request, SetOwner);
+    },
+  },
+  {
+    id: "features/13",
+    title: "without PROTOCOL_FEATURES acknowledged every ring is enabled",
+    strength: "MUST",
+    section: "Ring states",
+    needs: { request: true },
+    run: async (t) => (await t.up({ virtio: VirtioFeature.Version1 })).request(),
+  },
+  {
+    id: "features/14",
+    title: "with PROTOCOL_FEATURES acknowledged a ring that nobody enabled has no effects",
+    strength: "MUST",
+    section: "Ring states",
+    needs: { request: true, virtio: GATE },
+    async run(t) {
+      for (const device of [0n, bits(1, 2, 3, 4)]) {
+        const effect = await neverEnabled(t, VirtioFeature.Version1 | GATE | device);
+        const which = device === 0n ? "clear" : "set";
+        t.expect(`a write was done, with device bits 1 to 4 ${which}`, effect, false);
+      }
+    },
+  },
+  {
+    id: "features/15",
+    title: "SET_FEATURES with PROTOCOL_FEATURES does not disable rings",
+    strength: "MUST",
+    section: "Ring states",
+    needs: { request: true, virtio: GATE },
+    async run(t) {
+      const { session, request } = await t.up();
+      await session.set(SetFeatures, session.virtio);
+      await request();
+    },
+  },
+  {
+    id: "features/16",
+    title: "a device with several queues offers its feature for them",
+    strength: "SHOULD",
+    section: "VIRTIO 5.1.4, 5.2.4",
+    needs: { device: ["block", "net"], protocol: ProtocolFeature.Mq },
+    async run(t) {
+      const session = await t.neg();
+      let { queueNum } = t.facts;
+      if (t.facts.device === "block" && (t.facts.protocol & ProtocolFeature.Config) !== 0n) {
+        const asked: Config = { offset: 0, flags: 0, data: new Uint8Array(NUM_QUEUES_OFFSET + 2) };
+        const config = await session.call(FrontendRequest.GetConfig, asked);
+        if (config) queueNum = Buffer.from(config.data).readUInt16LE(NUM_QUEUES_OFFSET);
+      }
+      const mq = t.facts.device === "net" ? NetFeature.Mq : BlockFeature.Mq;
+      const offered = ((await session.call(GetFeatures)) & mq) !== 0n;
+      t.info(
+        `${counted(queueNum, "queue")} or pairs, ${offered ? "MQ offered" : "MQ not offered"}`,
+      );
+      t.expectThat(
+        "MQ",
+        offered || queueNum <= 1,
+        "offered, or one queue",
+        counted(queueNum, "queue"),
+      );
+    },
+  },
+  {
+    id: "features/17",
+    title: "no feature is offered without those that it needs",
+    strength: "MUST",
+    section: "VIRTIO 2.2.2, 5.1.3.1, 5.2.5.2",
+    needs: { device: ["block", "net"] },
+    async run(t) {
+      const offer = await (await t.sess()).call(GetFeatures);
+      for (const [needing, oneOf] of NEEDS[t.facts.device ?? ""] ?? []) {
+        const fulfilled = (offer & bit(needing)) === 0n || (offer & bits(...oneOf)) !== 0n;
+        const [name] = virtioFeatureNames(bit(needing), t.facts.device);
+        const wanted = virtioFeatureNames(bits(...oneOf), t.facts.device).join(" or ");
+        t.expectThat(`${name} is offered`, fulfilled, `${wanted} as well`, "it alone");
+      }
+    },
+  },
+];

@@ -1,0 +1,220 @@
+import { EventFd } from "../../../core/os/index.ts";
+import { FrontendRequest, ProtocolFeature } from "../../../core/protocol/index.ts";
+import type { Check } from "../check.ts";
+import type { CheckContext } from "../context.ts";
+import { Flags, messageBytes, nameOf, type Session } from "../kit/back-end/session.ts";
+
+const { GetFeatures, SetFeatures, SetVringCall, SetVringKick } = FrontendRequest;
+
+const everyByte = (from: number, to: number): number[] =>
+  Array.from({ length: to - from - 1 }, (_, i) => from + i + 1);
+
+/** A message in pieces: answered, or (with a warning) the end of the connection. */
+async function inPieces(
+  t: CheckContext,
+  bytes: Uint8Array,
+  request: number,
+  cuts: readonly number[],
+): Promise<void> {
+  const session = await t.neg();
+  await session.sendPieces(bytes, cuts, nameOf(request));
+  const next = await session.answerOrEnd(nameOf(request));
+  if (next === "closed")
+    return t.warn("a message in pieces", "its answer", "the end of the connection");
+  t.expect("the next message answers", nameOf(next.header.request), nameOf(request));
+  await goesOn(t, session);
+}
+
+/** A target that answered the first piece meets the rest only behind that. */
+async function goesOn(t: CheckContext, session: Session): Promise<void> {
+  if (await session.alive()) return;
+  t.warn("behind a message in pieces", "further answers", "the end of the connection");
+}
+
+/** What is left of a message that never comes; the connection ends. */
+async function endsWithin(t: CheckContext, bytes: Uint8Array, note: string): Promise<void> {
+  (await t.again()).close();
+  const before = await t.descriptors();
+  const session = await t.neg();
+  await session.sendBytes(bytes, note);
+  // A target that sees both at once may look at the end alone.
+  await session.pause(t.times.gapMs);
+  session.close();
+  (await t.again()).close();
+  await t.expectDescriptors(before);
+}
+
+export const framing: readonly Check[] = [
+  {
+    id: "framing/1",
+    title: "a header that arrives in two pieces is understood",
+    strength: "ROBUSTNESS",
+    section: "Communication",
+    run: async (t) => inPieces(t, messageBytes(GetFeatures), GetFeatures, [6]),
+  },
+  {
+    id: "framing/2",
+    title: "a header that arrives byte by byte is understood",
+    strength: "ROBUSTNESS",
+    section: "Communication",
+    run: async (t) => inPieces(t, messageBytes(GetFeatures), GetFeatures, everyByte(0, 12)),
+  },
+  {
+    id: "framing/3",
+    title: "a payload that arrives behind its header is understood",
+    strength: "ROBUSTNESS",
+    section: "Communication",
+    needs: { protocol: ProtocolFeature.ReplyAck },
+    async run(t) {
+      const bytes = messageBytes(SetFeatures, t.usualVirtio, { flags: Flags.NeedReply });
+      await inPieces(t, bytes, SetFeatures, [12]);
+    },
+  },
+  {
+    id: "framing/4",
+    title: "a payload that arrives byte by byte is understood",
+    strength: "ROBUSTNESS",
+    section: "Communication",
+    needs: { protocol: ProtocolFeature.ReplyAck },
+    async run(t) {
+      const bytes = messageBytes(SetFeatures, t.usualVirtio, { flags: Flags.NeedReply });
+      await inPieces(t, bytes, SetFeatures, everyByte(12, 20));
+    },
+  },
+  {
+    id: "framing/5",
+    title: "several messages in one segment are all served",
+    strength: "MUST",
+    section: "Communication",
+    async run(t) {
+      const session = await t.neg();
+      const bytes = Buffer.concat(Array.from({ length: 5 }, () => messageBytes(GetFeatures)));
+      await session.sendBytes(bytes, "GET_FEATURES, five times");
+      for (let i = 1; i <= 5; i += 1) {
+        const { header } = await session.expectNext(`GET_FEATURES, ${i} of 5`);
+        t.expect("the next message answers", header.request, GetFeatures);
+      }
+    },
+  },
+  {
+    id: "framing/6",
+    title: "a segment that ends in the middle of a message is no end of that message",
+    strength: "ROBUSTNESS",
+    section: "Communication",
+    async run(t) {
+      const session = await t.neg();
+      const bytes = Buffer.concat([messageBytes(GetFeatures), messageBytes(GetFeatures)]);
+      await session.sendPieces(bytes, [18], "GET_FEATURES, twice");
+      for (const which of ["the first", "the second"]) {
+        const next = await session.answerOrEnd(`${which} GET_FEATURES`);
+        if (next === "closed") return t.warn(which, "its answer", "the end of the connection");
+        t.expect("the next message answers", next.header.request, GetFeatures);
+      }
+      await goesOn(t, session);
+    },
+  },
+  {
+    id: "framing/7",
+    title: "descriptors that come with the first byte of a message in pieces stay with it",
+    strength: "SHOULD",
+    section: "Communication",
+    needs: { request: true },
+    async run(t) {
+      const { request } = await t.up({
+        start: async (ring) => {
+          const session = await ring.setUp(SetVringKick);
+          const { payload, fds } = ring.step(SetVringKick);
+          const bytes = messageBytes(SetVringKick, payload);
+          await session.sendPieces(bytes, [1], nameOf(SetVringKick), fds);
+        },
+      });
+      await request();
+    },
+  },
+  {
+    id: "framing/8",
+    title: "a descriptor that comes with a later byte does no harm and is not kept",
+    strength: "ROBUSTNESS",
+    section: "Communication",
+    needs: { process: true },
+    async run(t) {
+      (await t.again()).close();
+      const before = await t.descriptors();
+      const session = await t.neg();
+      const event = EventFd.create();
+      const bytes = messageBytes(SetVringKick, { index: 0, noFd: false });
+      await session.sendPieces(bytes, [12], nameOf(SetVringKick), [event.descriptor], 1);
+      event.close();
+      await t.survive(session);
+      t.closeSessions();
+      await t.expectDescriptors(before);
+    },
+  },
+  {
+    id: "framing/9",
+    title: "two messages back to back keep their descriptors apart",
+    strength: "MUST",
+    section: "Communication",
+    needs: { request: true },
+    async run(t) {
+      const { ring, request } = await t.up({
+        start: async (each) => {
+          const session = await each.setUp(SetVringKick, SetVringCall);
+          const steps = [each.step(SetVringKick), each.step(SetVringCall)];
+          const sent = steps.map(async ({ request: number, payload, fds }) =>
+            session.send(number, payload, { fds }),
+          );
+          await Promise.all(sent);
+        },
+      });
+      await request();
+      t.expect("the call arrives on the call's descriptor", await ring.called(), true);
+    },
+  },
+  {
+    id: "framing/10",
+    title: "a connection that ends in the middle of a header leaves nothing behind",
+    strength: "ROBUSTNESS",
+    section: "Communication",
+    needs: { process: true },
+    run: async (t) => endsWithin(t, messageBytes(GetFeatures).subarray(0, 5), "half a header"),
+  },
+  {
+    id: "framing/11",
+    title: "a connection that ends in the middle of a payload leaves nothing behind",
+    strength: "ROBUSTNESS",
+    section: "Communication",
+    needs: { process: true },
+    async run(t) {
+      const bytes = messageBytes(SetFeatures, t.usualVirtio).subarray(0, 15);
+      await endsWithin(t, bytes, "a header and 3 bytes of a payload");
+    },
+  },
+  {
+    id: "framing/12",
+    title: "a front-end that ends its direction still gets the replies that it waits for",
+    strength: "ROBUSTNESS",
+    section: "Communication",
+    async run(t) {
+      const session = await t.sess();
+      await session.send(GetFeatures);
+      session.endWriting();
+      const next = await session.answerOrEnd("GET_FEATURES");
+      if (next === "closed") t.warn("a pending reply", "the reply", "the end of the connection");
+      if (!(await session.ends())) t.warn("half a connection", "its end", "it stays open");
+    },
+  },
+  {
+    id: "framing/13",
+    title: "a front-end that never reads does not keep the target from serving others",
+    strength: "ROBUSTNESS",
+    section: "Communication",
+    async run(t) {
+      const session = await t.sess(false);
+      const many = Buffer.concat(Array.from({ length: 1000 }, () => messageBytes(GetFeatures)));
+      for (let i = 0; i < 20; i += 1) void session.sendBytes(many, "GET_FEATURES, 1000 times");
+      await session.pause(t.times.answerMs / 5);
+      await t.again();
+    },
+  },
+];

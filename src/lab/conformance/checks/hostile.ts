@@ -1,0 +1,326 @@
+import { counted } from "../../../core/base/index.ts";
+import { VirtioFeature } from "../../../core/protocol/index.ts";
+import { DescriptorFlag } from "../../../core/virtqueue/index.ts";
+import type { Check } from "../check.ts";
+import type { CheckContext } from "../context.ts";
+import { HandSplit, type UpByHand, upByHand } from "../kit/back-end/hand-split.ts";
+import type { ProbeRequest } from "../kit/back-end/kit.ts";
+import { PAGE, type SuiteMemory } from "../kit/back-end/memory.ts";
+import { type Piece, piecesOf, tableOf, viewOf, writePiece } from "../kit/back-end/pieces.ts";
+import type { Ring } from "../kit/back-end/ring.ts";
+import type { Session } from "../kit/back-end/session.ts";
+
+const { IndirectDesc } = VirtioFeature;
+const { Indirect } = DescriptorFlag;
+const NEEDS = { request: true } as const;
+const WITH_INDIRECT = { virtio: IndirectDesc } as const;
+/** The used ring is longer than a sector then. */
+const QUEUE_SIZE = 64;
+const SECTOR_BYTES = 512;
+const GIB = 2 ** 30;
+/** Between the regions of the suite. */
+const HOLE = 0x1_3000_0000;
+const LAST_PAGE = 0xffff_ffff_ffff_f000n;
+
+/**
+ * Has the target look at a ring that breaks the rules: it lives on, and writes to nothing else.
+ *
+ * @param lay makes it so, and returns the heads of what is to be made available
+ */
+async function attack(
+  t: CheckContext,
+  virtio: bigint,
+  lay: (up: UpByHand) => number | readonly number[],
+): Promise<void> {
+  t.closeSessions();
+  const up = await upByHand(t, { virtio: t.usualVirtio | virtio, ring: { size: QUEUE_SIZE } });
+  up.hand.offer(...[lay(up)].flat());
+  await up.hand.digested();
+  await t.survive(up.session, up.memory);
+}
+
+/** A check that does nothing but {@link attack}, once for each of these. */
+function attacks(
+  id: string,
+  title: string,
+  section: string,
+  lays: readonly ((up: UpByHand, t: CheckContext) => number | readonly number[])[],
+  { virtio = 0n }: { virtio?: bigint } = {},
+): Check {
+  return {
+    id,
+    title,
+    strength: "ROBUSTNESS",
+    section,
+    needs: { ...NEEDS, virtio },
+    async run(t) {
+      for (const lay of lays) await attack(t, virtio, (up) => lay(up, t));
+    },
+  };
+}
+
+/** A request with its largest buffer somewhere else. */
+function elsewhere(request: ProbeRequest, change: (piece: Piece) => Piece): Piece[] {
+  const pieces = piecesOf(request);
+  const longest = Math.max(...pieces.map(({ length }) => length));
+  return pieces.map((piece) => (piece.length === longest ? change(piece) : piece));
+}
+
+/** A request whose largest buffer cannot be reached: it must not be served as if it could. */
+async function unreachable(
+  t: CheckContext,
+  place: (piece: Piece, up: UpByHand) => Piece,
+): Promise<void> {
+  const up = await upByHand(t);
+  const request = t.kit.request(up.memory);
+  up.hand.offer(up.hand.chain(elsewhere(request, (piece) => place(piece, up))));
+  const seen = await up.hand.digested();
+  await t.survive(up.session, up.memory);
+  // What is only read can be dropped; what was to be written cannot have been.
+  if (request.writable.length === 0 || typeof seen !== "object") return;
+  const failed = request.wrong(seen.length) !== undefined || request.failed?.() === true;
+  t.expectThat("a request to nowhere", failed, "no success", "served well");
+}
+
+/** A check of {@link unreachable}. */
+function nowhere(id: string, title: string, place: (piece: Piece, up: UpByHand) => Piece): Check {
+  const section = "Memory access";
+  const run = async (t: CheckContext): Promise<void> => unreachable(t, place);
+  return { id, title, strength: "ROBUSTNESS", section, needs: NEEDS, run };
+}
+
+/** All that is left of the region: then nothing in front of its end is a guard. */
+function lastPage({ memory }: UpByHand): number {
+  const [region] = memory.regions;
+  if (region === undefined) throw new TypeError("memory without regions");
+  const left = Number(region.description.size) - region.used;
+  const rest = memory.allocate(left, 1);
+  return rest.address + left - PAGE;
+}
+
+/** The first buffer of a request, which may be read. */
+function readable({ memory }: UpByHand, t: CheckContext): Piece {
+  const [piece] = piecesOf(t.kit.request(memory));
+  if (piece === undefined) throw new TypeError("a request without buffers");
+  return piece;
+}
+
+/** Entries of an indirect table, each leading to the one that it names. */
+function linked(up: UpByHand, t: CheckContext, ...next: readonly number[]): number {
+  const piece = readable(up, t);
+  const table = up.memory.allocate(16 * next.length);
+  next.forEach((to, i) => writePiece(viewOf(table.bytes), i, piece, to, true));
+  up.hand.set(0, { address: table.address, length: table.bytes.length, flags: Indirect });
+  return 0;
+}
+
+/** Descriptors of the ring, each leading to the one that it names. */
+function chained(up: UpByHand, t: CheckContext, ...next: readonly number[]): number {
+  const piece = readable(up, t);
+  next.forEach((to, at) => up.hand.set(at, piece, to));
+  return 0;
+}
+
+export const hostile: readonly Check[] = [
+  attacks("hostile/1", "a descriptor that leads to itself does no harm", "VIRTIO 2.7.5.2", [
+    (up, t) => chained(up, t, 0),
+  ]),
+  attacks("hostile/2", "descriptors that lead to each other do no harm", "VIRTIO 2.7.5.2", [
+    (up, t) => chained(up, t, 1, 0),
+  ]),
+  attacks(
+    "hostile/3",
+    "an indirect table that leads back into itself does no harm",
+    "VIRTIO 2.7.5.3",
+    [(up, t) => linked(up, t, 0), (up, t) => linked(up, t, 1, 0)],
+    WITH_INDIRECT,
+  ),
+  attacks("hostile/4", "a head beyond the ring does no harm", "VIRTIO 2.7.6", [
+    ({ ring }) => ring.size,
+    () => 0xffff,
+  ]),
+  attacks("hostile/5", "a descriptor that leads out of the table does no harm", "VIRTIO 2.7.5", [
+    (up, t) => chained(up, t, up.ring.size),
+    (up, t) => chained(up, t, 0xffff),
+  ]),
+  attacks(
+    "hostile/6",
+    "an indirect table that leads out of itself does no harm",
+    "VIRTIO 2.7.5.3",
+    [(up, t) => linked(up, t, 1, 2), (up, t) => linked(up, t, 0xffff)],
+    WITH_INDIRECT,
+  ),
+  attacks("hostile/7", "an available index that jumps does no harm", "VIRTIO 2.7.6", [
+    ({ hand, ring }) => {
+      hand.moveTo(ring.size + 1);
+      return [];
+    },
+    ({ hand }) => {
+      hand.moveTo(30_000);
+      return [];
+    },
+  ]),
+  attacks("hostile/8", "an available index that goes back does no harm", "VIRTIO 2.7.6.1", [
+    ({ hand }) => {
+      hand.moveTo(-1);
+      return [];
+    },
+  ]),
+  nowhere("hostile/9", "a buffer that nobody shared is not served", (piece) => ({
+    ...piece,
+    address: HOLE,
+  })),
+  nowhere("hostile/10", "a buffer whose end is beyond 2^64 is not served", (piece) => ({
+    ...piece,
+    address: LAST_PAGE,
+    length: 2 * PAGE,
+  })),
+  nowhere(
+    "hostile/11",
+    "a buffer that begins in memory and ends behind it is not served",
+    (piece, up) => ({
+      ...piece,
+      address: lastPage(up),
+      length: 2 * PAGE,
+    }),
+  ),
+  {
+    id: "hostile/12",
+    title: "a buffer of 4 GiB is not served, and no memory is set aside for it",
+    strength: "ROBUSTNESS",
+    section: "Memory access",
+    needs: NEEDS,
+    async run(t) {
+      const resident = (): number => t.target.process?.figures()?.residentBytes ?? 0;
+      const before = resident();
+      await unreachable(t, (piece, up) => {
+        lastPage(up);
+        return { ...piece, length: 0xffff_ffff };
+      });
+      const grown = resident() - before;
+      t.expectThat(
+        "resident memory",
+        grown < GIB,
+        "less than 1 GiB more",
+        `${counted(grown, "byte")} more`,
+      );
+    },
+  },
+  attacks("hostile/13", "a descriptor of no bytes does no harm", "VIRTIO 2.7.5", [
+    (up, t) => {
+      const pieces = piecesOf(t.kit.request(up.memory));
+      return up.hand.chain([{ ...readable(up, t), length: 0 }, ...pieces]);
+    },
+    (up, t) => {
+      const pieces = piecesOf(t.kit.request(up.memory));
+      return up.hand.chain([...pieces, { ...readable(up, t), length: 0, write: true }]);
+    },
+    (up, t) => up.hand.chain([{ ...readable(up, t), length: 0 }]),
+  ]),
+  attacks("hostile/14", "writable descriptors before readable ones do no harm", "VIRTIO 2.7.4.2", [
+    (up, t) => {
+      const answer = { address: up.memory.poisoned(PAGE).address, length: PAGE, write: true };
+      return up.hand.chain([answer, ...piecesOf(t.kit.request(up.memory))]);
+    },
+  ]),
+  attacks(
+    "hostile/16",
+    "an indirect table of no whole number of descriptors does no harm",
+    "VIRTIO 2.7.5.3",
+    [0, 8, 17, 0xffff_fff0].map((length) => (up, t) => {
+      const table = tableOf(up.memory, piecesOf(t.kit.request(up.memory)));
+      return up.hand.chain([{ ...table, length }]);
+    }),
+    WITH_INDIRECT,
+  ),
+  attacks(
+    "hostile/17",
+    "an indirect table in an indirect table does no harm",
+    "VIRTIO 2.7.5.3.1",
+    [
+      ({ hand, memory }, t) => {
+        const inner = tableOf(memory, piecesOf(t.kit.request(memory)));
+        return hand.chain([tableOf(memory, [inner])]);
+      },
+    ],
+    WITH_INDIRECT,
+  ),
+  attacks(
+    "hostile/18",
+    "an indirect table that claims to have a successor does no harm",
+    "VIRTIO 2.7.5.3.1",
+    [
+      (up, t) => {
+        const table = tableOf(up.memory, piecesOf(t.kit.request(up.memory)));
+        return up.hand.chain([table, readable(up, t)]);
+      },
+    ],
+    WITH_INDIRECT,
+  ),
+  attacks("hostile/19", "flags that nobody defined do no harm", "VIRTIO 2.7.5", [
+    ({ hand, memory }, t) =>
+      hand.chain(piecesOf(t.kit.request(memory)).map((piece) => ({ ...piece, flags: 0xfff8 }))),
+  ]),
+  attacks("hostile/24", "a head that is made available twice does no harm", "VIRTIO 2.7.13.1", [
+    ({ hand, memory }, t) => {
+      const head = hand.chain(piecesOf(t.kit.request(memory)));
+      return [head, head];
+    },
+  ]),
+  attacks("hostile/25", "a buffer that lies over the used ring does no harm", "VIRTIO 2.7.8", [
+    ({ hand, memory, ring }, t) => {
+      const { address } = ring.queue.parts.device;
+      const over = (piece: Piece): Piece => ({ ...piece, address, length: SECTOR_BYTES });
+      return hand.chain(elsewhere(t.kit.request(memory), over));
+    },
+  ]),
+  {
+    id: "hostile/26",
+    title: "a ring that is broken leaves other rings and later sessions alone",
+    strength: "SHOULD",
+    section: "VIRTIO 2.7.6",
+    needs: NEEDS,
+    hostile: true,
+    async run(t) {
+      const { session, memory, rings, ring } = await t.up();
+      const second =
+        [...rings.values()].find((each) => each !== ring) ?? (await another(t, session, memory));
+      if (second !== undefined) {
+        const [broken, good] = second.index < ring.index ? [second, ring] : [ring, second];
+        const hand = new HandSplit(t, session, broken);
+        hand.offer(broken.size);
+        await hand.digested();
+        if (!session.closed && (await session.alive())) await t.request(good, memory);
+      }
+      await t.again();
+    },
+  },
+  {
+    id: "hostile/27",
+    title: "whether a ring that is broken is told of on its error descriptor",
+    strength: "-",
+    section: "VHOST_USER_SET_VRING_ERR",
+    needs: NEEDS,
+    hostile: true,
+    async run(t) {
+      const { hand, ring } = await upByHand(t);
+      hand.offer(ring.size);
+      const seen = await hand.digested();
+      t.info(typeof seen === "object" ? "it is used" : (seen ?? "it is not"));
+    },
+  },
+];
+
+/** A second ring for requests, where the device has one. */
+async function another(
+  t: CheckContext,
+  session: Session,
+  memory: SuiteMemory,
+): Promise<Ring | undefined> {
+  const index = t.kit.requestRings(t.facts.queueNum).find((each) => each !== t.kit.ring);
+  if (index === undefined) return undefined;
+  const ring = t.ring(session, memory, index);
+  await ring.start();
+  if ((session.virtio & VirtioFeature.ProtocolFeatures) !== 0n) await ring.enable();
+  return ring;
+}

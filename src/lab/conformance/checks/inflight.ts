@@ -1,0 +1,259 @@
+import { counted } from "../../../core/base/index.ts";
+import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../../core/protocol/index.ts";
+import type { Check } from "../check.ts";
+import type { CheckContext } from "../context.ts";
+import type { Up } from "../kit/back-end/bring-up.ts";
+import { HandSplit } from "../kit/back-end/hand-split.ts";
+import {
+  askInflight,
+  craftInflight,
+  held,
+  type InflightHeld,
+  type InflightNotes,
+} from "../kit/back-end/inflight.ts";
+import type { ProbeRequest } from "../kit/back-end/kit.ts";
+import { LaidRequests } from "../kit/back-end/laid.ts";
+
+const { InflightShmfd, Mq, ReplyAck, Config } = ProtocolFeature;
+const PROTOCOL = InflightShmfd | Mq | ReplyAck | Config;
+const TRACKING = { protocol: InflightShmfd } as const;
+const NEEDS = { ...TRACKING, request: true } as const;
+const SECTION = "Inflight I/O tracking";
+const QUEUE_SIZE = 32;
+const BIG_QUEUE = 128;
+/** When each of four requests was taken. */
+const COUNTERS = [2n, 0n, 3n, 1n];
+const TRIES = 3;
+const KILLS = 3;
+
+/** A region for a ring of 128, as the target makes it. */
+async function fresh(t: CheckContext) {
+  const reply = await askInflight(await t.neg(undefined, PROTOCOL), 1, BIG_QUEUE);
+  return { ...reply, ...held(t, reply.description, reply.fd) };
+}
+
+/** A device that runs, with a region of the check's own. */
+async function tracked(t: CheckContext) {
+  const inflight = craftInflight(t, t.kit.rings.length, QUEUE_SIZE, t.kit.ring);
+  const up = await t.up({ protocol: PROTOCOL, inflight, ring: { size: QUEUE_SIZE } });
+  return { ...up, inflight, notes: inflight.notes };
+}
+
+/**
+ * A ring as a back-end that was killed would leave it: so many requests are available, and what
+ * became of them is said by `prepare`, which returns the used index.
+ */
+async function resumed(
+  t: CheckContext,
+  count: number,
+  prepare: (notes: InflightNotes, heads: readonly number[], hand: HandSplit) => number,
+) {
+  t.closeSessions();
+  const session = await t.neg(undefined, PROTOCOL);
+  const memory = t.mem();
+  await t.share(session, memory);
+  const inflight = craftInflight(t, t.kit.rings.length, QUEUE_SIZE, t.kit.ring);
+  const rings = t.kit.rings.map((each) => t.ring(session, memory, each, { size: QUEUE_SIZE }));
+  const ring = rings.find(({ index }) => index === t.kit.ring);
+  if (ring === undefined) throw new TypeError("a device without a ring for requests");
+  const hand = new HandSplit(t, session, ring);
+  const laid = new LaidRequests(t, { hand, memory, ring }, count);
+  laid.show();
+  const used = prepare(inflight.notes, laid.heads, hand);
+  for (let i = 0; i < used; i += 1) hand.take();
+  await session.set(FrontendRequest.SetInflightFd, inflight.description, [inflight.fd]);
+  for (const each of rings) await each.restart(each === ring ? used : 0);
+  if ((session.virtio & VirtioFeature.ProtocolFeatures) !== 0n) {
+    for (const each of rings) await each.enable();
+  }
+  return { hand, ring, heads: laid.heads };
+}
+
+/** In which order four requests are served again, by their counters. */
+async function orderOf(t: CheckContext): Promise<string> {
+  const { hand, heads } = await resumed(t, COUNTERS.length, (notes, all) => {
+    notes.begin(QUEUE_SIZE);
+    all.forEach((head, i) => notes.note(head, { counter: COUNTERS[i] ?? 0n }));
+    return 0;
+  });
+  const order: bigint[] = [];
+  for (const _ of heads) {
+    const { id } = await hand.expectUsed("a request that was in work before");
+    order.push(COUNTERS[heads.indexOf(id)] ?? -1n);
+  }
+  return order.join(", ");
+}
+
+/** Of five requests the first were used, and not cleaned up after. */
+async function lastBatch(t: CheckContext, shown: number): Promise<void> {
+  const { hand, heads, ring } = await resumed(t, 5, (notes, all, { raw }) => {
+    const batch = all.slice(0, shown);
+    batch.forEach((head, i) => {
+      raw.used32[1 + 2 * i] = head;
+    });
+    Atomics.store(raw.used16, 1, shown);
+    notes.begin(QUEUE_SIZE, { lastBatchHead: batch.at(-1) ?? 0 });
+    all.forEach((head, i) => {
+      notes.note(head, { counter: BigInt(i), next: all[i - 1] ?? 0 });
+    });
+    return shown;
+  });
+  const waiting = heads.slice(shown);
+  for (const _ of heads.slice(shown)) {
+    const { id } = await hand.expectUsed(`one of chains ${waiting.join(", ")}`);
+    const at = waiting.indexOf(id);
+    t.expectThat("used id", at >= 0, `one of ${waiting.join(", ")}`, id);
+    waiting.splice(at, 1);
+  }
+  await ring.stop();
+  t.expect("used index in the end", Atomics.load(hand.raw.used16, 1), heads.length);
+}
+
+/** Kills the target while requests are out, and gives its successor what it left. */
+async function killed(
+  t: CheckContext,
+  { rings, memory }: Up,
+  inflight: InflightHeld,
+): Promise<void> {
+  await t.target.restart?.();
+  t.closeSessions();
+  const session = await t.neg(undefined, PROTOCOL);
+  await t.share(session, memory);
+  await session.set(FrontendRequest.SetInflightFd, inflight.description, [inflight.fd]);
+  for (const ring of rings.values()) {
+    const { raw } = ring.queue;
+    ring.moveTo(session);
+    await ring.restart(raw.format === "split" ? Atomics.load(raw.used16, 1) : ring.queue.base);
+    if ((session.virtio & VirtioFeature.ProtocolFeatures) !== 0n) await ring.enable();
+  }
+}
+
+export const inflight: readonly Check[] = [
+  {
+    id: "inflight/1",
+    title: "GET_INFLIGHT_FD brings memory that can be mapped and is large enough",
+    strength: "MUST",
+    section: "VHOST_USER_GET_INFLIGHT_FD",
+    needs: TRACKING,
+    async run(t) {
+      const { bytes } = await fresh(t);
+      if (bytes !== 24) t.warn("size of the description", "24 bytes, as the C structure", bytes);
+    },
+  },
+  {
+    id: "inflight/2",
+    title: "GET_INFLIGHT_FD tells the numbers that it was asked for",
+    strength: "SHOULD",
+    section: "VHOST_USER_GET_INFLIGHT_FD",
+    needs: TRACKING,
+    async run(t) {
+      const { description } = await fresh(t);
+      t.expect("number of queues", description.numQueues, 1);
+      t.expect("size of a queue", description.queueSize, BIG_QUEUE);
+    },
+  },
+  {
+    id: "inflight/3",
+    title: "in a fresh region nothing is in work",
+    strength: "MUST",
+    section: SECTION,
+    needs: TRACKING,
+    async run(t) {
+      const { notes } = await fresh(t);
+      t.expectThat("version", notes.version <= 1, "0 or 1", notes.version);
+      const { entries } = notes;
+      t.expectThat("entries", entries === 0 || entries === BIG_QUEUE, "0 or 128", entries);
+      t.expect("chains in work", notes.heads(BIG_QUEUE), []);
+    },
+  },
+  {
+    id: "inflight/5",
+    title: "a ring that starts with a fresh region makes it one of version 1",
+    strength: "MUST",
+    section: "VHOST_USER_SET_INFLIGHT_FD",
+    needs: NEEDS,
+    async run(t) {
+      const { request, notes } = await tracked(t);
+      await request();
+      t.expect("version", notes.version, 1);
+      t.expect("entries", notes.entries, QUEUE_SIZE);
+    },
+  },
+  {
+    id: "inflight/7",
+    title: "a stopped ring has nothing in work, and its used index is noted",
+    strength: "MUST",
+    section: SECTION,
+    needs: NEEDS,
+    async run(t) {
+      const { request, notes, ring } = await tracked(t);
+      for (let i = 0; i < 5; i += 1) await request();
+      await ring.stop();
+      t.expect("chains in work", notes.heads(QUEUE_SIZE), []);
+      t.expect("used index that is noted", notes.usedIdx, 5);
+    },
+  },
+  {
+    id: "inflight/8",
+    title: "a target that is killed under load has a successor that completes each request once",
+    strength: "MUST",
+    section: SECTION,
+    needs: { ...NEEDS, process: true },
+    async run(t) {
+      if (t.target.restart === undefined) t.skip("the suite does not own the process");
+      const up = await tracked(t);
+      const { ring, memory } = up;
+      for (let kill = 0; kill < KILLS; kill += 1) {
+        const out = new Map<number, ProbeRequest>();
+        for (let i = 0; i < 8; i += 1) {
+          const request = t.kit.request(memory);
+          out.set(ring.push(request.readable, request.writable), request);
+        }
+        // One is done: the others are on their way.
+        const first = await ring.expectCompletion("a request");
+        await killed(t, up, up.inflight);
+        for (let done: typeof first | undefined = first; done && out.size > 0;) {
+          const wrong = out.get(done.token)?.wrong(done.written);
+          t.expect(
+            `the answer to chain ${done.token}`,
+            wrong ?? "as it should be",
+            "as it should be",
+          );
+          out.delete(done.token);
+          if (out.size > 0)
+            done = await ring.expectCompletion(`one of ${counted(out.size, "request")}`);
+        }
+      }
+    },
+  },
+  {
+    id: "inflight/9",
+    title: "what was in work is served again in the order in which it was taken",
+    strength: "MUST",
+    section: SECTION,
+    needs: NEEDS,
+    async run(t) {
+      const right = [...COUNTERS.keys()].join(", ");
+      const seen = new Set<string>();
+      for (let i = 0; i < TRIES; i += 1) {
+        const order = await orderOf(t);
+        if (order === right) return;
+        seen.add(order);
+      }
+      // A device that works on several at once may complete them in any order.
+      if (seen.size > 1) t.info(`orders of completion: ${[...seen].join("; ")}`);
+      else t.expect(`the order, ${TRIES} times`, [...seen].join(), right);
+    },
+  },
+  {
+    id: "inflight/10",
+    title: "what the driver was shown already is not served again",
+    strength: "MUST",
+    section: SECTION,
+    needs: NEEDS,
+    async run(t) {
+      await lastBatch(t, 1);
+      await lastBatch(t, 3);
+    },
+  },
+];

@@ -1,0 +1,184 @@
+import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../../core/protocol/index.ts";
+import type { Check } from "../check.ts";
+import type { CheckContext } from "../context.ts";
+import type { ProbeRequest } from "../kit/back-end/kit.ts";
+import { LogArea, pagesOf, setLog, startLogging } from "../kit/back-end/log-area.ts";
+import { PAGE, type SuiteMemory } from "../kit/back-end/memory.ts";
+import { Flags, type Session } from "../kit/back-end/session.ts";
+
+const { LogShmfd, Mq, ReplyAck, Config } = ProtocolFeature;
+const PROTOCOL = LogShmfd | Mq | ReplyAck | Config;
+const LOGGING = { protocol: LogShmfd } as const;
+const NEEDS = { ...LOGGING, virtio: VirtioFeature.LogAll, request: true } as const;
+/** Where the answer begins, counted from the end of a page. */
+const FROM_PAGE_END = [64, 24, 1];
+/** VHOST_VRING_F_LOG */
+const RING_LOG = 1;
+const ROUNDS = 40;
+const AT_ONCE = 8;
+
+/** A request whose buffers begin near the end of a page. */
+function acrossPages(t: CheckContext, memory: SuiteMemory, before: number): ProbeRequest {
+  const used = memory.regions[0]?.used ?? 0;
+  memory.allocate(PAGE - (used % PAGE) + PAGE - before, 1);
+  const request = t.kit.request(memory);
+  if (request.writable.length === 0) t.skip(`a ${t.kit.type} request has nothing to be written`);
+  return request;
+}
+
+/** Pages of a request's writable part, as far as it was written. */
+function writtenPages({ writable }: ProbeRequest, written: number): number[] {
+  let left = written;
+  return writable.flatMap(({ address, bytes }) => {
+    const length = Math.min(left, bytes.length);
+    left -= length;
+    return pagesOf(address, length);
+  });
+}
+
+/** SET_LOG_BASE without a descriptor, and what became of it. */
+async function withoutDescriptor(session: Session, log: LogArea) {
+  const flags = session.acknowledges ? Flags.NeedReply : Flags.Request;
+  await session.send(FrontendRequest.SetLogBase, log.description, { flags });
+  const next = await session.answerOrEnd("SET_LOG_BASE without a descriptor");
+  if (next === "closed") return { ack: undefined, alive: false };
+  const { payload } = next;
+  const ack = payload.length < 8 ? 0n : Buffer.from(payload).readBigUInt64LE(0);
+  return { ack, alive: await session.alive() };
+}
+
+/** Requests under a log that is harvested meanwhile, and pages that were copied as that went on. */
+async function migrated(t: CheckContext): Promise<void> {
+  const { session, memory, ring } = await t.up({
+    protocol: PROTOCOL,
+    size: 2 << 20,
+    ring: { size: 64 },
+  });
+  const [region] = memory.regions;
+  if (region === undefined) throw new TypeError("memory without regions");
+  const start = Math.ceil(region.used / PAGE) * PAGE;
+  memory.allocate(start - region.used, 1);
+  const requests = Array.from({ length: ROUNDS * AT_ONCE }, () => t.kit.request(memory));
+  if (requests[0]?.writable.length === 0)
+    t.skip(`a ${t.kit.type} request has nothing to be written`);
+  const log = await startLogging(t, session, memory);
+  const begin = Number(region.description.mmapOffset);
+  const bytes = region.window.bytes.subarray(begin, begin + Number(region.description.size));
+  const copy = Uint8Array.from(bytes);
+  const base = Number(region.description.guestAddress) / PAGE;
+  const harvest = (): void =>
+    log.harvest((page) => {
+      const at = (page - base) * PAGE;
+      copy.set(bytes.subarray(at, at + PAGE), at);
+    });
+  for (let at = 0; at < requests.length; at += AT_ONCE) {
+    const out = requests.slice(at, at + AT_ONCE);
+    for (const { readable, writable } of out) ring.push(readable, writable);
+    for (const _ of out) {
+      harvest();
+      await ring.expectCompletion("a request");
+    }
+  }
+  await ring.stop();
+  harvest();
+  for (let at = start; at < region.used; at += PAGE) {
+    const same = Buffer.compare(bytes.subarray(at, at + PAGE), copy.subarray(at, at + PAGE)) === 0;
+    t.expectThat(`page ${at / PAGE} of the region`, same, "as it was copied last", "written since");
+  }
+}
+
+export const log: readonly Check[] = [
+  {
+    id: "log/1",
+    title: "SET_LOG_BASE is answered",
+    strength: "MUST",
+    section: "VHOST_USER_SET_LOG_BASE",
+    needs: LOGGING,
+    async run(t) {
+      const session = await t.neg(undefined, PROTOCOL);
+      await setLog(t, session, new LogArea(t, t.mem()));
+      t.expect("the connection goes on", await session.alive(), true);
+    },
+  },
+  {
+    id: "log/2",
+    title: "SET_LOG_BASE without a descriptor is refused",
+    strength: "MUST",
+    section: "VHOST_USER_SET_LOG_BASE",
+    needs: LOGGING,
+    hostile: true,
+    async run(t) {
+      const session = await t.neg(undefined, PROTOCOL);
+      const attempt = await withoutDescriptor(session, new LogArea(t, t.mem()));
+      t.reject("SET_LOG_BASE without a descriptor", attempt);
+    },
+  },
+  {
+    id: "log/3",
+    title: "pages that the device writes to are marked",
+    strength: "MUST",
+    section: "Migration",
+    needs: NEEDS,
+    async run(t) {
+      for (const before of FROM_PAGE_END) {
+        t.closeSessions();
+        const { session, memory, ring } = await t.up({ protocol: PROTOCOL });
+        const area = await startLogging(t, session, memory);
+        const request = acrossPages(t, memory, before);
+        ring.push(request.readable, request.writable);
+        const { written } = await ring.expectCompletion("a request");
+        await ring.stop();
+        const pages = writtenPages(request, written);
+        const { marked } = area;
+        const missing = pages.filter((page) => !marked.includes(page));
+        t.expect(`pages of ${pages.join(", ")} that are not marked`, missing, []);
+        const more = marked.filter((page) => !pages.includes(page)).length;
+        if (more > 0) t.info(`${more} further pages are marked`);
+      }
+    },
+  },
+  {
+    id: "log/4",
+    title: "without LOG_ALL nothing is marked",
+    strength: "SHOULD",
+    section: "Migration",
+    needs: NEEDS,
+    async run(t) {
+      const { session, memory, ring, request } = await t.up({ protocol: PROTOCOL });
+      const area = new LogArea(t, memory);
+      await setLog(t, session, area);
+      await request();
+      await ring.stop();
+      t.expect("marked pages", area.marked, []);
+    },
+  },
+  {
+    id: "log/5",
+    title: "writes to the used ring are marked at the address that was given for that",
+    strength: "MUST",
+    section: "Migration; A vring address description",
+    needs: NEEDS,
+    async run(t) {
+      const { session, memory, ring, request } = await t.up({ protocol: PROTOCOL });
+      const end = memory.regions.map(({ description: d }) => Number(d.guestAddress + d.size));
+      const area = await startLogging(t, session, memory, 2 * PAGE);
+      // The index is the last of a page that is no memory, the first element is on the next one.
+      const at = Math.max(...end) + PAGE - 4;
+      const address = { ...ring.address, flags: RING_LOG, log: BigInt(at) };
+      await session.set(FrontendRequest.SetVringAddr, address);
+      await request();
+      await ring.stop();
+      const { marked } = area;
+      t.expect("the index is marked", marked.includes((at + 4) / PAGE - 1), true);
+      t.expect("the element is marked", marked.includes((at + 4) / PAGE), true);
+    },
+  },
+  {
+    id: "log/8",
+    title: "no mark is lost where the front-end takes them away meanwhile",
+    strength: "MUST",
+    section: "Migration",
+    needs: NEEDS,
+    run: migrated,
+  },
+];

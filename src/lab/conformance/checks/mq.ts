@@ -1,0 +1,136 @@
+import { counted } from "../../../core/base/index.ts";
+import { EventFd } from "../../../core/os/index.ts";
+import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../../core/protocol/index.ts";
+import type { Check } from "../check.ts";
+import type { CheckContext } from "../context.ts";
+import type { SuiteMemory } from "../kit/back-end/memory.ts";
+import type { Ring, RingOptions } from "../kit/back-end/ring.ts";
+
+const { GetQueueNum, SetVringKick } = FrontendRequest;
+const MULTIPLE = "Multiple queue support";
+const MQ = { protocol: ProtocolFeature.Mq } as const;
+const SEVERAL = { queues: 2, request: true } as const;
+const MAX_RINGS = 64;
+/** Feature bits with which a driver uses more than the first queues: VIRTIO 5.1.3, 5.2.3. */
+const MQ_BITS: Readonly<Record<string, bigint>> = { net: 1n << 22n, block: 1n << 12n };
+
+/** All rings of a device, started; those that take requests are told apart. */
+async function upAll(
+  t: CheckContext,
+  optionsOf: (index: number) => RingOptions = () => ({}),
+): Promise<{ memory: SuiteMemory; takers: readonly Ring[] }> {
+  const mq = t.facts.virtio & (MQ_BITS[t.kit.type] ?? 0n);
+  const session = await t.neg(t.usualVirtio | mq);
+  const memory = t.mem({ size: 4 << 20 });
+  await t.share(session, memory);
+  const indices = t.kit.requestRings(t.facts.queueNum).slice(0, MAX_RINGS);
+  const count = Math.max(...indices) + 1;
+  const rings = Array.from({ length: count }, (_, i) => t.ring(session, memory, i, optionsOf(i)));
+  for (const ring of rings) await ring.start();
+  const gate = (session.virtio & VirtioFeature.ProtocolFeatures) !== 0n;
+  if (gate) for (const ring of rings) await ring.enable();
+  return { memory, takers: rings.filter(({ index }) => indices.includes(index)) };
+}
+
+/** Rings that complete a request at all; that all of them should is for mq/2. */
+async function served(t: CheckContext): Promise<number[]> {
+  const { memory, takers } = await upAll(t);
+  for (const ring of takers) {
+    const { readable, writable } = t.kit.request(memory);
+    ring.push(readable, writable);
+  }
+  const done = await Promise.all(takers.map(async (ring) => ring.completion()));
+  return takers.flatMap(({ index }, i) => (done[i] ? [index] : []));
+}
+
+export const mq: readonly Check[] = [
+  {
+    id: "mq/1",
+    title: "GET_QUEUE_NUM tells a positive number, the same each time",
+    strength: "MUST",
+    section: "VHOST_USER_GET_QUEUE_NUM",
+    needs: MQ,
+    async run(t) {
+      const session = await t.neg();
+      const count = await session.call(GetQueueNum);
+      t.expectThat("queues", count >= 1n, "at least 1", count);
+      const again = await session.call(GetQueueNum);
+      if (again !== count) t.warn("queues, asked again", String(count), again);
+      t.info(counted(count, "queue"));
+    },
+  },
+  {
+    id: "mq/2",
+    title: "every ring that is advertised works",
+    strength: "MUST",
+    section: MULTIPLE,
+    needs: { ...MQ, request: true },
+    async run(t) {
+      const { memory, takers } = await upAll(t);
+      for (const ring of takers) await t.request(ring, memory);
+      t.info(`${counted(takers.length, "ring")} that take requests`);
+    },
+  },
+  {
+    id: "mq/4",
+    title: "rings may have different sizes",
+    strength: "MUST",
+    section: MULTIPLE,
+    needs: SEVERAL,
+    async run(t) {
+      const usable = await served(t);
+      if (usable.length < 2) t.skip("fewer than two rings serve requests");
+      t.closeSessions();
+      const sizes = [8, 64, 256];
+      const { memory, takers } = await upAll(t, (index) => ({
+        size: sizes[usable.indexOf(index) % sizes.length] ?? 8,
+      }));
+      const forget = memory.mark();
+      // Beyond the first lap a size that was mistaken shows.
+      for (const ring of takers.filter(({ index }) => usable.includes(index)).slice(0, 4)) {
+        for (let i = 0; i <= ring.size; i += 1) {
+          await t.request(ring, memory);
+          forget();
+        }
+      }
+    },
+  },
+  {
+    id: "mq/6",
+    title: "a ring beyond GET_QUEUE_NUM is refused",
+    strength: "SHOULD",
+    section: "VHOST_USER_GET_QUEUE_NUM",
+    needs: { ...MQ, request: true },
+    hostile: true,
+    async run(t) {
+      const index = Math.max(...t.kit.requestRings(t.facts.queueNum)) + 1;
+      if (index > 255) t.skip("there are as many rings as an index can name");
+      const session = await t.neg();
+      const fds = [t.closing(EventFd.create()).descriptor];
+      const attempt = await session.attempt(SetVringKick, { index, noFd: false }, { fds });
+      t.reject(`SET_VRING_KICK for ring ${index}`, attempt, { served: "WARN" });
+    },
+  },
+  {
+    id: "mq/7",
+    title: "two rings may share a call descriptor",
+    strength: "MUST",
+    section: "VHOST_USER_SET_VRING_CALL",
+    needs: { ...SEVERAL, device: ["block"] },
+    async run(t) {
+      const session = await t.neg();
+      const memory = t.mem();
+      await t.share(session, memory);
+      const call = t.closing(EventFd.create());
+      for (const index of [0, 1]) {
+        const ring = t.ring(session, memory, index);
+        ring.call = call;
+        await ring.start();
+        if ((session.virtio & VirtioFeature.ProtocolFeatures) !== 0n) await ring.enable();
+        call.drain();
+        await t.request(ring, memory);
+        t.expect(`a call of ring ${index}`, await ring.called(), true);
+      }
+    },
+  },
+];

@@ -1,0 +1,149 @@
+import { VirtioFeature } from "../../../core/protocol/index.ts";
+import { EventFlag } from "../../../core/virtqueue/index.ts";
+import type { Check } from "../check.ts";
+import type { CheckContext } from "../context.ts";
+import { HandPacked } from "../kit/back-end/hand-packed.ts";
+import type { ProbeRequest } from "../kit/back-end/kit.ts";
+import { mixedSizes } from "../kit/back-end/load.ts";
+import { cutInto, type Piece, piecesOf } from "../kit/back-end/pieces.ts";
+
+const { EventIdx, RingPacked } = VirtioFeature;
+const NEEDS = { request: true, virtio: RingPacked } as const;
+/** Of a chain and of the one behind it. */
+const IDS = [9, 4] as const;
+const EVENT_ROUNDS = 500;
+
+const packedUp = async (t: CheckContext, size = 16, virtio = 0n) =>
+  t.up({ virtio: t.usualVirtio | RingPacked | virtio, ring: { size } });
+
+/** A packed ring to be driven by hand. */
+async function byHand(t: CheckContext, virtio = 0n) {
+  const up = await packedUp(t, 16, virtio);
+  return { ...up, hand: new HandPacked(t, up.ring) };
+}
+
+/** Puts a chain into the ring; it must be used at its own place, with its id, and well. */
+async function expectServed(
+  t: CheckContext,
+  { hand, ring }: Awaited<ReturnType<typeof byHand>>,
+  id: number,
+  { request, pieces }: { readonly request: ProbeRequest; readonly pieces: readonly Piece[] },
+): Promise<void> {
+  const at = hand.put(pieces, id);
+  ring.kick.signal();
+  const used = await hand.usedAt(at);
+  const where = `position ${at & 0x7fff}`;
+  if (used === undefined) t.fail(where, "a used descriptor", "none within the time");
+  t.expect(`id of the used descriptor at ${where}`, used.id, id);
+  t.expect("the answer", request.wrong(used.length) ?? "as it should be", "as it should be");
+}
+
+export const packed: readonly Check[] = [
+  {
+    id: "packed/1",
+    title: "a request is used: where it was made available, with its id, length and flags",
+    strength: "MUST",
+    section: "VIRTIO 2.8",
+    needs: NEEDS,
+    async run(t) {
+      const up = await byHand(t);
+      const request = t.kit.request(up.memory);
+      await expectServed(t, up, IDS[0], { request, pieces: piecesOf(request) });
+    },
+  },
+  {
+    id: "packed/2",
+    title: "1000 requests are served in a ring of 7, over many wraps of both counters",
+    strength: "MUST",
+    section: "VIRTIO 2.8.1, 2.8.10.1",
+    needs: NEEDS,
+    async run(t) {
+      const { request, memory } = await packedUp(t, 7);
+      for (let i = 0; i < 1000; i += 1) {
+        const release = memory.mark();
+        await request();
+        release();
+      }
+    },
+  },
+  {
+    id: "packed/3",
+    title: "a chain takes one used descriptor, and the next is as far behind as the chain is long",
+    strength: "MUST",
+    section: "VIRTIO 2.8.6",
+    needs: NEEDS,
+    async run(t) {
+      const up = await byHand(t);
+      for (const id of IDS) {
+        const request = t.kit.request(up.memory);
+        await expectServed(t, up, id, { request, pieces: cutInto(piecesOf(request), 3) });
+      }
+    },
+  },
+  {
+    id: "packed/6",
+    title: "chains are given back in any order, each once",
+    strength: "MUST",
+    section: "VIRTIO 2.8.12",
+    needs: NEEDS,
+    run: async (t) => mixedSizes(t, t.usualVirtio | RingPacked),
+  },
+  {
+    id: "packed/8",
+    title: "a call comes when the descriptor is used that the driver named, also over a wrap",
+    strength: "MUST",
+    section: "VIRTIO 2.8.10",
+    needs: { ...NEEDS, virtio: RingPacked | EventIdx },
+    async run(t) {
+      const { hand, ring, memory } = await byHand(t, EventIdx);
+      for (let i = 0; i < EVENT_ROUNDS; i += 1) {
+        const release = memory.mark();
+        const pieces = piecesOf(t.kit.request(memory));
+        const count = 1 + Math.floor(t.random() * Math.floor(ring.size / pieces.length));
+        ring.call.drain();
+        // Where the next chains begin is known: all are of one length.
+        const named = hand.ahead(pieces.length * Math.floor(t.random() * count));
+        hand.callAt(named, EventFlag.Descriptor);
+        const places = Array.from({ length: count }, (_, id) => hand.put(pieces, id));
+        ring.kick.signal();
+        t.expectThat(`position 0x${named.toString(16)}`, await ring.called(), "a call", "none");
+        for (const at of places) {
+          const used = await hand.usedAt(at);
+          t.expectThat(`position 0x${at.toString(16)}`, used !== undefined, "used", "not used");
+        }
+        release();
+      }
+    },
+  },
+  {
+    id: "packed/10",
+    title: "GET_VRING_BASE tells both positions, the next available and the next used",
+    strength: "MUST",
+    section: "Vring descriptor indices for packed virtqueues",
+    needs: NEEDS,
+    async run(t) {
+      const { ring, request } = await packedUp(t);
+      for (let i = 0; i < 7; i += 1) await request();
+      t.expect("base", hex(await ring.stop()), hex(ring.queue.base));
+    },
+  },
+  {
+    id: "packed/11",
+    title: "a ring goes on from what GET_VRING_BASE told",
+    strength: "MUST",
+    section: "VHOST_USER_SET_VRING_BASE",
+    needs: NEEDS,
+    async run(t) {
+      const { ring, request } = await packedUp(t);
+      for (let i = 0; i < 10; i += 1) {
+        await request();
+        await ring.restart(await ring.stop());
+      }
+      await request();
+    },
+  },
+];
+
+function hex(base: number): string {
+  return `0x${base.toString(16).padStart(8, "0")}`;
+}

@@ -1,0 +1,65 @@
+import { FrontendRequest, ProtocolFeature } from "../../../core/protocol/index.ts";
+import type { Check } from "../check.ts";
+import { writesOn } from "../kit/back-end/effect.ts";
+
+const { ResetDevice, ResetOwner, SetFeatures, SetOwner } = FrontendRequest;
+const RESET = "VHOST_USER_RESET_DEVICE";
+const PROTOCOL = ProtocolFeature.ReplyAck | ProtocolFeature.ResetDevice;
+const NEEDS = { protocol: ProtocolFeature.ResetDevice, request: true } as const;
+
+export const reset: readonly Check[] = [
+  {
+    id: "reset/1",
+    title: "after RESET_DEVICE requests on rings have no effect",
+    strength: "MUST",
+    section: RESET,
+    needs: NEEDS,
+    async run(t) {
+      const effect = await writesOn(t, async () => {
+        const up = await t.up({ protocol: PROTOCOL });
+        await up.request();
+        await up.session.set(ResetDevice);
+        return up;
+      });
+      t.expect("a write was done", effect, false);
+    },
+  },
+  {
+    id: "reset/2",
+    title: "a device can be set up again after RESET_DEVICE, from SET_FEATURES on",
+    strength: "MUST",
+    section: RESET,
+    needs: NEEDS,
+    async run(t) {
+      const { session, rings, request } = await t.up({ protocol: PROTOCOL });
+      await request();
+      for (const ring of rings.values()) await ring.stop();
+      await session.set(ResetDevice);
+      await session.set(SetFeatures, session.virtio);
+      await (await t.up({ session })).request();
+    },
+  },
+  {
+    id: "reset/7",
+    title: "RESET_OWNER does not end the session",
+    strength: "SHOULD",
+    section: "VHOST_USER_RESET_OWNER",
+    hostile: true,
+    async run(t) {
+      const session = await t.neg();
+      await session.send(ResetOwner);
+      t.expect("the session goes on", await session.alive(), true);
+    },
+  },
+  {
+    id: "reset/8",
+    title: "a second SET_OWNER does no harm",
+    strength: "SHOULD",
+    section: "VHOST_USER_SET_OWNER",
+    async run(t) {
+      const session = await t.neg();
+      await session.send(SetOwner);
+      t.expect("the session goes on", await session.alive(), true);
+    },
+  },
+];

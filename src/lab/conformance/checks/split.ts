@@ -1,0 +1,350 @@
+import { counted } from "../../../core/base/index.ts";
+import { BlockFeature } from "../../../endpoints/devices/block/layout.ts";
+import { type Config, FrontendRequest, VirtioFeature } from "../../../core/protocol/index.ts";
+import type { Check } from "../check.ts";
+import type { CheckContext } from "../context.ts";
+import { type UpByHand, upByHand } from "../kit/back-end/hand-split.ts";
+import { LaidRequests } from "../kit/back-end/laid.ts";
+import { mixedSizes, sustain } from "../kit/back-end/load.ts";
+import { POISON } from "../kit/back-end/memory.ts";
+import { cutFirst, cutInto, piecesOf, tableOf } from "../kit/back-end/pieces.ts";
+
+const NEEDS = { request: true } as const;
+const WITH_INDIRECT = { request: true, virtio: VirtioFeature.IndirectDesc } as const;
+const QUEUE_SIZE = 16;
+/** Of a block request; the front part of any other. */
+const HEADER_BYTES = 16;
+/** VIRTIO 5.2.4: where seg_max stands in a disk's configuration space. */
+const SEG_MAX_OFFSET = 12;
+const WRAP_REQUESTS = 70_000;
+const WELL = "served well";
+
+const indirect = async (t: CheckContext): Promise<UpByHand> =>
+  upByHand(t, { virtio: t.usualVirtio | VirtioFeature.IndirectDesc });
+
+/** A request with its first bytes in that many descriptors; undefined: served well. */
+async function headerIn(t: CheckContext, count: number): Promise<string | undefined> {
+  t.closeSessions();
+  const { hand, memory } = await upByHand(t, { ring: { size: 2 * QUEUE_SIZE } });
+  const request = t.kit.request(memory);
+  const lengths = Array.from({ length: count }, () => HEADER_BYTES / count);
+  return hand.attempt(hand.chain(cutFirst(piecesOf(request), lengths)), request);
+}
+
+/** Descriptors of a chain that uses a whole ring, or as much of it as the disk takes (seg_max). */
+async function longestChain(t: CheckContext, { session, ring }: UpByHand): Promise<number> {
+  if (t.facts.device !== "block" || (t.facts.virtio & BlockFeature.SegMax) === 0n) return ring.size;
+  const asked: Config = { offset: 0, flags: 0, data: new Uint8Array(SEG_MAX_OFFSET + 4) };
+  const config = await session.call(FrontendRequest.GetConfig, asked);
+  if (config === undefined) return ring.size;
+  const most = Buffer.from(config.data).readUInt32LE(SEG_MAX_OFFSET);
+  return Math.min(ring.size, most + 2);
+}
+
+/** The numbers below `count` in some order. */
+function shuffled(t: CheckContext, count: number): number[] {
+  const numbers = Array.from({ length: count }, (_, i) => ({ i, key: t.random() }));
+  return numbers.toSorted((a, b) => a.key - b.key).map(({ i }) => i);
+}
+
+/** Which bytes of its writable part a device leaves alone, whatever stands there. */
+async function untouched(t: CheckContext) {
+  const { hand, memory } = await upByHand(t);
+  const request = t.kit.request(memory);
+  if (request.writable.length === 0) t.skip(`a ${t.kit.type} request has nothing to be written`);
+  const head = hand.chain(piecesOf(request));
+  let left: boolean[] = [];
+  let length = 0;
+  for (const fill of [POISON, POISON ^ 0xff]) {
+    for (const { bytes } of request.writable) bytes.fill(fill);
+    hand.offer(head);
+    ({ length } = await hand.expectUsed("a request"));
+    const now = Buffer.concat(request.writable.map(({ bytes }) => bytes));
+    left = Array.from(now, (byte, i) => byte === fill && (left[i] ?? true));
+  }
+  return { request, length, left };
+}
+
+export const split: readonly Check[] = [
+  {
+    id: "split/1",
+    title: "a request is used: with the id of its head, its length and its data",
+    strength: "MUST",
+    section: "VIRTIO 2.7",
+    needs: NEEDS,
+    async run(t) {
+      const { hand, memory } = await upByHand(t);
+      const request = t.kit.request(memory);
+      await hand.expectServed("a request from descriptor 5 on", request, piecesOf(request), 5);
+    },
+  },
+  {
+    id: "split/2",
+    title: "a full ring is served, each request once",
+    strength: "MUST",
+    section: "VIRTIO 2.7",
+    needs: NEEDS,
+    async run(t) {
+      const up = await upByHand(t);
+      const laid = new LaidRequests(t, up);
+      for (let i = 0; i < 4; i += 1) await laid.serve();
+      t.expect("used elements beyond those", up.hand.take() ?? "none", "none");
+    },
+  },
+  {
+    id: "split/3",
+    title: "70,000 requests are served, over the wrap of the indices",
+    strength: "MUST",
+    section: "VIRTIO 2.7",
+    needs: NEEDS,
+    async run(t) {
+      const up = await upByHand(t, { ring: { size: 64 } });
+      const laid = new LaidRequests(t, up);
+      for (let done = 0; done < WRAP_REQUESTS; done += laid.heads.length) await laid.serve();
+      t.expect("used index", up.hand.used, up.hand.available);
+    },
+  },
+  {
+    id: "split/4",
+    title: "a header may lie in descriptors of a byte each",
+    strength: "MUST",
+    section: "VIRTIO 2.7.4.1",
+    needs: { ...NEEDS, virtio: VirtioFeature.Version1 },
+    async run(t) {
+      t.expect("a header in 2 descriptors", (await headerIn(t, 2)) ?? WELL, WELL);
+      const wrong = await headerIn(t, HEADER_BYTES);
+      if (wrong !== undefined) t.warn("a header in 16 descriptors", WELL, wrong);
+    },
+  },
+  {
+    id: "split/5",
+    title: "data may lie in as many descriptors as the ring has",
+    strength: "SHOULD",
+    section: "VIRTIO 2.7.4.1",
+    needs: NEEDS,
+    async run(t) {
+      const up = await upByHand(t);
+      const request = t.kit.request(up.memory);
+      const pieces = cutInto(piecesOf(request), await longestChain(t, up));
+      await up.hand.expectServed(
+        `a chain of ${counted(pieces.length, "descriptor")}`,
+        request,
+        pieces,
+      );
+    },
+  },
+  {
+    id: "split/7",
+    title: "all that a device writes may lie in one descriptor",
+    strength: "MUST",
+    section: "VIRTIO 2.7.4.1",
+    needs: { device: ["block"], virtio: VirtioFeature.Version1 },
+    async run(t) {
+      const { hand, memory } = await upByHand(t);
+      const { readable, writable } = t.kit.request(memory);
+      const lengths = writable.map(({ bytes }) => bytes.length);
+      const all = memory.poisoned(lengths.reduce((sum, length) => sum + length, 0));
+      hand.offer(hand.chain(piecesOf({ readable, writable: [all] })));
+      const { length } = await hand.expectUsed("a read whose data and status are one");
+      t.expect("bytes written", length, all.bytes.length);
+      t.expect("status", all.bytes.at(-1), 0);
+    },
+  },
+  {
+    id: "split/8",
+    title: "a chain may go through the table in any order",
+    strength: "MUST",
+    section: "VIRTIO 2.7.5",
+    needs: NEEDS,
+    async run(t) {
+      const { hand, memory } = await upByHand(t);
+      for (let i = 0; i < 8; i += 1) {
+        const request = t.kit.request(memory);
+        const numbers = shuffled(t, QUEUE_SIZE).slice(0, QUEUE_SIZE / 2);
+        const pieces = cutInto(piecesOf(request), numbers.length);
+        await hand.expectServed(`descriptors ${numbers.join(", ")}`, request, pieces, numbers);
+      }
+    },
+  },
+  {
+    id: "split/9",
+    title: "a head may be used again as soon as it was given back",
+    strength: "MUST",
+    section: "VIRTIO 2.7.13.1",
+    needs: NEEDS,
+    async run(t) {
+      const laid = new LaidRequests(t, await upByHand(t), 1);
+      for (let i = 0; i < 100; i += 1) await laid.serve();
+    },
+  },
+  {
+    id: "split/10",
+    title: "a chain may lie in an indirect table, which may be as long as the ring",
+    strength: "MUST",
+    section: "VIRTIO 2.7.5.3",
+    needs: WITH_INDIRECT,
+    async run(t) {
+      const up = await indirect(t);
+      for (const count of [3, await longestChain(t, up)]) {
+        const request = t.kit.request(up.memory);
+        const table = tableOf(up.memory, cutInto(piecesOf(request), count));
+        await up.hand.expectServed(`a table of ${count}`, request, [table]);
+      }
+    },
+  },
+  {
+    id: "split/11",
+    title: "indirect tables and chains of the ring itself may alternate",
+    strength: "MUST",
+    section: "VIRTIO 2.7.5.3",
+    needs: WITH_INDIRECT,
+    async run(t) {
+      const { hand, memory } = await indirect(t);
+      for (let i = 0; i < 16; i += 1) {
+        const request = t.kit.request(memory);
+        const pieces = piecesOf(request);
+        const shape = i % 2 === 0 ? [tableOf(memory, pieces)] : pieces;
+        await hand.expectServed(`request ${i}`, request, shape, i % 4);
+      }
+    },
+  },
+  {
+    id: "split/12",
+    title: "an indirect table may lie anywhere, in a region of its own",
+    strength: "SHOULD",
+    section: "VIRTIO 2.7.5.3",
+    needs: WITH_INDIRECT,
+    async run(t) {
+      const virtio = t.usualVirtio | VirtioFeature.IndirectDesc;
+      const { hand, memory } = await upByHand(t, { virtio, regions: 2 });
+      const request = t.kit.request(memory);
+      memory.allocate(8, 16, 1);
+      const table = tableOf(memory, cutInto(piecesOf(request), 3), { alignment: 8, region: 1 });
+      await hand.expectServed("a table at an address that is no multiple of 16", request, [table]);
+    },
+  },
+  {
+    id: "split/14",
+    title: "an indirect table that was not negotiated does no harm",
+    strength: "ROBUSTNESS",
+    section: "VIRTIO 2.7.5.3.1",
+    needs: WITH_INDIRECT,
+    async run(t) {
+      const { hand, memory, session } = await upByHand(t);
+      const request = t.kit.request(memory);
+      hand.offer(hand.chain([tableOf(memory, piecesOf(request))]));
+      const seen = await hand.digested();
+      t.info(
+        typeof seen === "object"
+          ? `served, ${counted(seen.length, "byte")}`
+          : (seen ?? "not served"),
+      );
+      await t.survive(session, memory);
+    },
+  },
+  {
+    id: "split/15",
+    title: "a flag WRITE on the descriptor of an indirect table means nothing",
+    strength: "MUST",
+    section: "VIRTIO 2.7.5.3.2",
+    needs: WITH_INDIRECT,
+    async run(t) {
+      const { hand, memory } = await indirect(t);
+      const request = t.kit.request(memory);
+      const table = { ...tableOf(memory, piecesOf(request)), write: true };
+      await hand.expectServed("a table with WRITE", request, [table]);
+    },
+  },
+  {
+    id: "split/16",
+    title: "the used length is what was written at the start of the writable part",
+    strength: "MUST",
+    section: "VIRTIO 2.7.8.2",
+    needs: NEEDS,
+    async run(t) {
+      const { request, length, left } = await untouched(t);
+      t.expectThat("used length", length <= left.length, `at most ${left.length}`, length);
+      const hole = left.indexOf(true);
+      t.expectThat("what was written", hole < 0 || hole >= length, counted(length, "byte"), hole);
+      const wrong = request.wrong(length);
+      if (wrong !== undefined) t.warn("used length", "all that was written", wrong);
+    },
+  },
+  {
+    id: "split/18",
+    title: "chains are given back in any order, each once",
+    strength: "MUST",
+    section: "VIRTIO 2.7.8",
+    needs: NEEDS,
+    run: async (t) => mixedSizes(t, t.usualVirtio),
+  },
+  {
+    id: "split/20",
+    title:
+      "a device writes neither to descriptors nor to the available ring nor to readable buffers",
+    strength: "MUST",
+    section: "VIRTIO 2.7.5.1, 2.7.6",
+    needs: NEEDS,
+    async run(t) {
+      const { ring, memory } = await t.up();
+      const requests = Array.from({ length: 4 }, () => t.kit.request(memory));
+      for (const { readable, writable } of requests) ring.add(readable, writable);
+      const parts = [...ring.queue.written, ...requests.flatMap(({ readable }) => readable)];
+      const before = parts.map(({ bytes }) => bytes.slice());
+      ring.kick.signal();
+      for (const _ of requests) await ring.expectCompletion("a request");
+      const changed = parts.findIndex(({ bytes }, i) => Buffer.compare(bytes, before[i] ?? bytes));
+      t.expect(
+        "parts that changed",
+        ["none", "descriptors", "available ring"][changed + 1] ?? "a buffer",
+        "none",
+      );
+    },
+  },
+  {
+    id: "split/21",
+    title: "whether bytes beyond the used length are written to",
+    strength: "-",
+    section: "VIRTIO 2.7.8.2",
+    needs: NEEDS,
+    async run(t) {
+      const { length, left } = await untouched(t);
+      const beyond = left.slice(length);
+      const which = beyond.includes(false) ? "some are" : "none is";
+      t.info(beyond.length === 0 ? "there were none" : which);
+    },
+  },
+  {
+    id: "split/22",
+    title: "many chains may be made available by one step of the index",
+    strength: "MUST",
+    section: "VIRTIO 2.7.13",
+    needs: NEEDS,
+    async run(t) {
+      const laid = new LaidRequests(t, await upByHand(t, { ring: { size: 128 } }), 32);
+      for (let i = 0; i < 4; i += 1) await laid.serve();
+    },
+  },
+  {
+    id: "split/24",
+    title: "under load on all rings every byte arrives",
+    strength: "MUST",
+    section: "VIRTIO 2.7",
+    needs: NEEDS,
+    run: sustain,
+  },
+  {
+    id: "split/25",
+    title: "a chain may end with the descriptor of an indirect table",
+    strength: "MUST",
+    section: "VIRTIO 2.7.5.3.2",
+    needs: WITH_INDIRECT,
+    async run(t) {
+      const { hand, memory } = await indirect(t);
+      const request = t.kit.request(memory);
+      const [first, ...rest] = cutInto(piecesOf(request), 4);
+      if (first === undefined) return;
+      await hand.expectServed("a header, then a table", request, [first, tableOf(memory, rest)]);
+    },
+  },
+];

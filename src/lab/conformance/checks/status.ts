@@ -1,0 +1,64 @@
+import { FrontendRequest, ProtocolFeature } from "../../../core/protocol/index.ts";
+import type { Check } from "../check.ts";
+import { writesOn } from "../kit/back-end/effect.ts";
+
+const { GetStatus, SetStatus } = FrontendRequest;
+const PROTOCOL = ProtocolFeature.Status | ProtocolFeature.ReplyAck;
+const NEEDS = { protocol: ProtocolFeature.Status } as const;
+/** VIRTIO 2.1: ACKNOWLEDGE, DRIVER, FEATURES_OK, DRIVER_OK, one after another. */
+const STEPS = [1n, 3n, 11n, 15n];
+/** VIRTIO 2.1: the device may say at any time that it needs a reset. */
+const NEEDS_RESET = 0x40n;
+
+export const status: readonly Check[] = [
+  {
+    id: "status/1",
+    title: "the status of a new session is 0",
+    strength: "SHOULD",
+    section: "VHOST_USER_GET_STATUS; VIRTIO 2.1",
+    needs: NEEDS,
+    async run(t) {
+      const session = await t.neg(undefined, PROTOCOL);
+      t.expect("status", await session.call(GetStatus), 0n);
+    },
+  },
+  {
+    id: "status/2",
+    title: "a status that was set is read back",
+    strength: "MUST",
+    section: "VHOST_USER_SET_STATUS",
+    needs: NEEDS,
+    async run(t) {
+      const session = await t.neg(undefined, PROTOCOL);
+      for (const value of STEPS) {
+        await session.set(SetStatus, value);
+        t.expect("status", (await session.call(GetStatus)) & ~NEEDS_RESET, value);
+      }
+    },
+  },
+  {
+    id: "status/4",
+    title: "status 0 resets the device: its status is 0, and its rings have no effects",
+    strength: "MUST",
+    section: "VIRTIO 2.4.1",
+    needs: { ...NEEDS, request: true },
+    async run(t) {
+      const effect = await writesOn(t, async () => {
+        const up = await t.up({ protocol: PROTOCOL });
+        await up.request();
+        await up.session.set(SetStatus, 0n);
+        t.expect("status", await up.session.call(GetStatus), 0n);
+        return up;
+      });
+      t.expect("a write was done", effect, false);
+    },
+  },
+  {
+    id: "status/7",
+    title: "where STATUS was not acknowledged, rings work without a status",
+    strength: "MUST",
+    section: "VHOST_USER_SET_STATUS",
+    needs: { request: true },
+    run: async (t) => (await t.up({ protocol: ProtocolFeature.ReplyAck })).request(),
+  },
+];

@@ -1,0 +1,269 @@
+import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../../core/protocol/index.ts";
+import type { Check } from "../check.ts";
+import type { CheckContext } from "../context.ts";
+import type { Up } from "../kit/back-end/bring-up.ts";
+import type { Ring } from "../kit/back-end/ring.ts";
+import { nameOf } from "../kit/back-end/session.ts";
+
+const { GetFeatures, GetQueueNum, GetVringBase, SetVringBase } = FrontendRequest;
+const NEEDS = { request: true } as const;
+const STATES = "Ring states";
+const SUSPENDED = "Suspended device state";
+const BASE = "VHOST_USER_GET_VRING_BASE";
+/** So often is a ring stopped that has much to do, or while requests come. */
+const STOPS = 200;
+const RACES = 400;
+/** Within this time a target has fetched requests and has not completed them. */
+const SOON_MS = 0.3;
+
+/** How far the target says it has come with a split ring; undefined: a packed one. */
+function usedIndex({ queue: { raw } }: Ring): number | undefined {
+  return raw.format === "split" ? Atomics.load(raw.used16, 1) : undefined;
+}
+
+/** Makes so many requests available at once. */
+function pushMany(t: CheckContext, { ring, memory }: Up, count: number, kick = true): void {
+  for (let i = 0; i < count; i += 1) {
+    const { readable, writable } = t.kit.request(memory);
+    ring.add(readable, writable);
+  }
+  if (kick) ring.kick.signal();
+}
+
+/** A ring that was stopped with a kick and a request behind it. */
+async function stoppedAndKicked(t: CheckContext): Promise<Up & { readonly before: Uint8Array }> {
+  const up = await t.up();
+  for (let i = 0; i < 3; i += 1) await up.request();
+  await up.ring.stop();
+  up.ring.call.drain();
+  const { readable, writable } = t.kit.request(up.memory);
+  up.ring.add(readable, writable);
+  const before = up.memory.content;
+  up.ring.kick.signal();
+  // Whatever came of the kick came before the answer, or comes soon.
+  await up.session.alive();
+  await up.session.pause(t.times.callMs / 10);
+  return { ...up, before };
+}
+
+/** Lets time pass, so short that no timer could. */
+function spin(ms: number): void {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+}
+
+/** Takes so many completions. @throws {CheckFailure} there are fewer */
+async function completions(ring: Ring, count: number): Promise<void> {
+  for (let i = 0; i < count; i += 1) await ring.expectCompletion(`request ${i + 1} of ${count}`);
+}
+
+export const stop: readonly Check[] = [
+  {
+    id: "stop/1",
+    title: "GET_VRING_BASE answers with the ring's index and its exact next available index",
+    strength: "MUST",
+    section: BASE,
+    needs: NEEDS,
+    async run(t) {
+      const { session, ring, request } = await t.up();
+      for (let i = 0; i < 5; i += 1) await request();
+      const state = await session.call(GetVringBase, { index: ring.index, num: 0 });
+      t.expect("the reply", state, { index: ring.index, num: 5 });
+    },
+  },
+  {
+    id: "stop/2",
+    title: "the base of a split ring has 16 bits",
+    strength: "MUST",
+    section: "A vring descriptor index for split virtqueues",
+    needs: NEEDS,
+    async run(t) {
+      const { ring, request } = await t.up();
+      await request();
+      t.expect("bits above 15", (await ring.stop()) >>> 16, 0);
+    },
+  },
+  {
+    id: "stop/3",
+    title: "what was fetched from a ring is completed before GET_VRING_BASE is answered",
+    strength: "MUST",
+    section: BASE,
+    needs: NEEDS,
+    async run(t) {
+      const up = await t.up({ ring: { size: 256 } });
+      const forget = up.memory.mark();
+      for (let i = 0; i < STOPS; i += 1) {
+        pushMany(t, up, 16);
+        // Until some of them, and not all, are in work.
+        spin(t.random() * SOON_MS);
+        const base = await up.ring.stop();
+        const left = (base - (usedIndex(up.ring) ?? base)) & 0xffff;
+        // More completions than the reply says: stop/6 is about that.
+        if (left >= 0x8000) return;
+        t.expect("fetched and not completed", left, 0);
+        await up.ring.restart(base);
+        await completions(up.ring, 16);
+        forget();
+      }
+    },
+  },
+  {
+    id: "stop/4",
+    title: "memory is not written to once GET_VRING_BASE was answered",
+    strength: "MUST",
+    section: SUSPENDED,
+    needs: NEEDS,
+    async run(t) {
+      const { memory, before } = await stoppedAndKicked(t);
+      t.expect("memory has changed", Buffer.compare(before, memory.content) !== 0, false);
+    },
+  },
+  {
+    id: "stop/5",
+    title: "there are no calls once GET_VRING_BASE was answered",
+    strength: "MUST",
+    section: SUSPENDED,
+    needs: NEEDS,
+    async run(t) {
+      t.expect("a call", (await stoppedAndKicked(t)).ring.call.drain(), false);
+    },
+  },
+  {
+    id: "stop/6",
+    title: "requests that race with a stop are served exactly once, before or after it",
+    strength: "MUST",
+    section: BASE,
+    needs: NEEDS,
+    async run(t) {
+      const up = await t.up({ ring: { size: 256 } });
+      const { ring, session, memory } = up;
+      const forget = memory.mark();
+      for (let i = 0; i < RACES; i += 1) {
+        const first = usedIndex(ring) ?? 0;
+        const count = 1 + (i % 2);
+        // The kick of before was seen by then: without another, only a target that polls sees these.
+        if (i % 4 === 0) await session.alive();
+        pushMany(t, up, count, i % 4 !== 0);
+        const base = await ring.stop();
+        t.expect("used index, against the reply", usedIndex(ring), base);
+        await ring.restart(base);
+        await completions(ring, count);
+        t.expect("used index afterwards", usedIndex(ring), (first + count) % 0x1_0000);
+        forget();
+      }
+    },
+  },
+  {
+    id: "stop/7",
+    title: "a second GET_VRING_BASE answers with the same number",
+    strength: "MUST",
+    section: BASE,
+    needs: NEEDS,
+    async run(t) {
+      const { ring, request } = await t.up();
+      await request();
+      const base = await ring.stop();
+      t.expect("the second reply", await ring.stop(), base);
+    },
+  },
+  {
+    id: "stop/8",
+    title: "GET_VRING_BASE of a ring that was never started answers with its base",
+    strength: "MUST",
+    section: BASE,
+    async run(t) {
+      const session = await t.neg();
+      await session.set(SetVringBase, { index: 0, num: 5 });
+      const { num } = await session.call(GetVringBase, { index: 0, num: 0 });
+      t.expect("the reply", num, 5);
+    },
+  },
+  {
+    id: "stop/9",
+    title: "a ring goes on from the base that GET_VRING_BASE told",
+    strength: "MUST",
+    section: STATES,
+    needs: NEEDS,
+    async run(t) {
+      const { ring, request } = await t.up();
+      for (let round = 0; round < 3; round += 1) {
+        for (let i = 0; i < 3; i += 1) await request();
+        await ring.restart(await ring.stop());
+      }
+      await request();
+      t.expect("base", await ring.stop(), 10);
+    },
+  },
+  {
+    id: "stop/10",
+    title: "a ring can begin anew in another memory table",
+    strength: "MUST",
+    section: STATES,
+    needs: NEEDS,
+    async run(t) {
+      const { session, rings, request } = await t.up();
+      await request();
+      for (const ring of rings.values()) await ring.stop();
+      // At other addresses: what becomes of old mappings is for mem/10 to find.
+      await (
+        await t.up({ session, guestBase: 0x20_0000_0000, userBase: 0x7e00_0000_0000n })
+      ).request();
+    },
+  },
+  {
+    id: "stop/11",
+    title: "a ring goes on while another one is stopped",
+    strength: "MUST",
+    section: STATES,
+    needs: { ...NEEDS, device: ["block"], queues: 2 },
+    async run(t) {
+      const { session, memory, ring, request } = await t.up();
+      const other = t.ring(session, memory, 1);
+      await other.start();
+      if ((session.virtio & VirtioFeature.ProtocolFeatures) !== 0n) await other.enable();
+      await request();
+      await ring.stop();
+      await t.request(other, memory);
+    },
+  },
+  {
+    id: "stop/12",
+    title: "requests on the main socket are answered while all rings are stopped",
+    strength: "MUST",
+    section: SUSPENDED,
+    needs: NEEDS,
+    async run(t) {
+      const { session, rings, request } = await t.up();
+      await request();
+      for (const ring of rings.values()) await ring.stop();
+      const { GetConfig } = FrontendRequest;
+      const asked: [FrontendRequest, bigint, unknown?][] = [
+        [GetFeatures, 0n],
+        [GetConfig, ProtocolFeature.Config, { offset: 0, flags: 0, data: new Uint8Array(8) }],
+        [GetQueueNum, ProtocolFeature.Mq],
+      ];
+      for (const [request, feature, payload] of asked) {
+        if ((session.protocol & feature) !== feature) continue;
+        await session.send(request, payload);
+        const { header } = await session.expectNext(nameOf(request));
+        t.expect("the next message answers", nameOf(header.request), nameOf(request));
+      }
+    },
+  },
+  {
+    id: "stop/15",
+    title: "GET_VRING_BASE with a number in the request is answered as usual, or refused",
+    strength: "SHOULD",
+    section: BASE,
+    needs: NEEDS,
+    hostile: true,
+    async run(t) {
+      const { session, ring, request } = await t.up();
+      await request();
+      await session.send(GetVringBase, { index: ring.index, num: 7 });
+      const next = await session.answerOrEnd(nameOf(GetVringBase));
+      if (next === "closed") return t.info("closed");
+      t.expect("the base", Buffer.from(next.payload).readUInt32LE(4), 1);
+    },
+  },
+];

@@ -1,0 +1,204 @@
+import { delay } from "../../../core/base/index.ts";
+import { createPipe, EventFd, type OwnedFd } from "../../../core/os/index.ts";
+import { FrontendRequest, VirtioFeature } from "../../../core/protocol/index.ts";
+import type { Check } from "../check.ts";
+import type { CheckContext } from "../context.ts";
+import { nameOf, type Session } from "../kit/back-end/session.ts";
+
+const { SetVringAddr, SetVringBase, SetVringCall, SetVringEnable, SetVringKick, SetVringNum } =
+  FrontendRequest;
+const NEEDS = { request: true } as const;
+/** What is told of a running ring is told so often, while requests are in work. */
+const SWAPS = 20;
+
+/** So long a target is looked at, milliseconds, and from so much of a processor on it is busy. */
+const LOOK_MS = 500;
+const BUSY = 0.2;
+
+const percent = (share: number): string => `${Math.round(share * 100)} %`;
+
+/** How much of a processor the target would take where nobody wants anything. @throws {CheckSkip} */
+async function busyShare(t: CheckContext): Promise<number> {
+  const spent = (): number =>
+    t.target.process?.figures()?.runnableMs ?? t.skip("the target's process cannot be looked at");
+  const [before, start] = [spent(), performance.now()];
+  await delay(LOOK_MS);
+  return (spent() - before) / (performance.now() - start);
+}
+
+/** Starts a ring with this as its kick descriptor. @returns false: the target ended the session */
+async function kickedThrough(t: CheckContext, session: Session, fd: OwnedFd): Promise<boolean> {
+  const memory = t.mem();
+  await t.share(session, memory);
+  const ring = t.ring(session, memory, t.kit.ring);
+  const { index } = ring;
+  await ring.setUp(SetVringKick);
+  const { alive } = await session.attempt(SetVringKick, { index, noFd: false }, { fds: [fd] });
+  const gate = (session.virtio & VirtioFeature.ProtocolFeatures) !== 0n;
+  if (!alive || !gate) return alive;
+  return (await session.attempt(SetVringEnable, { index, num: 1 })).alive;
+}
+
+/** A device whose split ring begins at an index serves a ring's worth and more of requests. */
+async function fromBase(t: CheckContext, base: number): Promise<void> {
+  t.closeSessions();
+  const { ring, request } = await t.up({ ring: { base } });
+  const count = 20;
+  for (let i = 0; i < count; i += 1) await request();
+  t.expect(`GET_VRING_BASE after base ${base}`, await ring.stop(), (base + count) % 0x1_0000);
+}
+
+/** The checks of section vring that are about rings which run. */
+export const runningVring: readonly Check[] = [
+  {
+    id: "vring/17",
+    title: "the base of a ring is honoured, and goes on from 65535 to 0",
+    strength: "MUST",
+    section: "VHOST_USER_SET_VRING_BASE",
+    needs: NEEDS,
+    async run(t) {
+      for (const base of [0, 65_535, 32_767]) await fromBase(t, base);
+    },
+  },
+  {
+    id: "vring/19",
+    title: "the kick descriptor of a running ring can be replaced",
+    strength: "SHOULD",
+    section: "VHOST_USER_SET_VRING_KICK",
+    needs: NEEDS,
+    async run(t) {
+      const { ring, request } = await t.up();
+      await request();
+      ring.kick = t.closing(EventFd.create());
+      await ring.send(SetVringKick);
+      await request();
+      await request();
+    },
+  },
+  {
+    id: "vring/20",
+    title: "no completion goes unsaid while the call descriptor of a running ring is replaced",
+    strength: "MUST",
+    section: "VHOST_USER_SET_VRING_CALL",
+    needs: NEEDS,
+    async run(t) {
+      const { ring, memory } = await t.up();
+      for (let i = 0; i < SWAPS; i += 1) {
+        const { readable, writable } = t.kit.request(memory);
+        const before = ring.call;
+        before.drain();
+        ring.push(readable, writable);
+        ring.call = t.closing(EventFd.create());
+        await ring.send(SetVringCall);
+        await ring.expectCompletion("a request");
+        const called = await ring.called(t.times.callMs, before);
+        t.expect("a call on one of the two descriptors", called, true);
+      }
+    },
+  },
+  {
+    id: "vring/23",
+    title: "a kick descriptor whose other end is closed does not keep the target busy",
+    strength: "ROBUSTNESS",
+    section: "Support for platforms other than Linux",
+    needs: { ...NEEDS, process: true },
+    async run(t) {
+      const session = await t.neg();
+      const idle = await busyShare(t);
+      if (idle >= BUSY) t.skip(`the target is busy where nothing happens: ${percent(idle)}`);
+      const { read, write } = createPipe();
+      t.closing(read);
+      t.closing(write);
+      const runs = await kickedThrough(t, session, read);
+      write.close();
+      if (runs) {
+        const busy = await busyShare(t);
+        t.info(`${percent(idle)} of a processor before, ${percent(busy)} after`);
+        const expected = `less than ${percent(BUSY)} of a processor`;
+        t.expectThat("time on a processor", busy < BUSY, expected, percent(busy));
+      }
+      await t.survive(session);
+    },
+  },
+  {
+    id: "vring/24",
+    title: "the addresses of a running ring may be told again",
+    strength: "MUST",
+    section: "Migration",
+    needs: NEEDS,
+    async run(t) {
+      const { ring, memory } = await t.up();
+      for (let i = 0; i < SWAPS; i += 1) {
+        const { readable, writable } = t.kit.request(memory);
+        ring.push(readable, writable);
+        await ring.send(SetVringAddr);
+        await ring.expectCompletion("a request");
+      }
+    },
+  },
+  {
+    id: "vring/25",
+    title: "SET_VRING_NUM and SET_VRING_BASE for a running ring do no harm",
+    strength: "ROBUSTNESS",
+    section: "Ring states",
+    needs: NEEDS,
+    async run(t) {
+      for (const [request, num] of [
+        [SetVringNum, 8],
+        [SetVringBase, 9],
+      ] as const) {
+        t.closeSessions();
+        const up = await t.up();
+        const { ack } = await up.session.attempt(request, { index: up.ring.index, num });
+        t.info(`${nameOf(request)}: ${ack === 0n ? "accepted" : "refused"}`);
+        await t.survive(up.session);
+      }
+    },
+  },
+  {
+    id: "vring/26",
+    title: "a target writes to its part of the ring and nowhere beside it",
+    strength: "MUST",
+    section: "VIRTIO 2.7, 2.7.8",
+    needs: NEEDS,
+    async run(t) {
+      for (const features of [0n, VirtioFeature.EventIdx]) {
+        t.closeSessions();
+        const virtio = t.usualVirtio | (features & t.facts.virtio);
+        const { memory, ring, request } = await t.up({ virtio, regions: 8, spread: true });
+        for (let i = 0; i <= ring.size; i += 1) await request();
+        await ring.stop();
+        t.expect("writes beside ring and buffers", memory.damage() ?? "none", "none");
+      }
+    },
+  },
+  {
+    id: "vring/27",
+    title: "a target goes on from the used index that stands in memory",
+    strength: "MUST",
+    section: "VHOST_USER_SET_VRING_BASE",
+    needs: NEEDS,
+    async run(t) {
+      const { ring, request } = await t.up({ ring: { base: 7 } });
+      await request();
+      const { raw } = ring.queue;
+      if (raw.format === "split") t.expect("used index", Atomics.load(raw.used16, 1), 8);
+    },
+  },
+  {
+    id: "vring/28",
+    title: "a ring works while one before it was never set up",
+    strength: "MUST",
+    section: "Multiple queue support",
+    needs: { ...NEEDS, device: ["block"], queues: 2 },
+    async run(t) {
+      const session = await t.neg();
+      const memory = t.mem();
+      await t.share(session, memory);
+      const ring = t.ring(session, memory, 1);
+      await ring.start();
+      if ((session.virtio & VirtioFeature.ProtocolFeatures) !== 0n) await ring.enable();
+      await t.request(ring, memory);
+    },
+  },
+];

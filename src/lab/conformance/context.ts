@@ -1,0 +1,259 @@
+import { delay } from "../../core/base/index.ts";
+import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../core/protocol/index.ts";
+import type { DeviceKit, ProbeRequest } from "./kit/back-end/kit.ts";
+import { kitOf } from "./kit/back-end/kits.ts";
+import { SuiteMemory, type SuiteMemoryOptions } from "./kit/back-end/memory.ts";
+import { bringUp, type Up, type UpOptions } from "./kit/back-end/bring-up.ts";
+import { Ring, type RingOptions } from "./kit/back-end/ring.ts";
+import { Session } from "./kit/back-end/session.ts";
+import { Exchange } from "./exchange.ts";
+import type { Facts } from "./facts.ts";
+import { CheckFailure, CheckSkip } from "./failure.ts";
+import { Findings } from "./findings.ts";
+import { endText, type Target } from "./targets/target.ts";
+import type { Times } from "./times.ts";
+
+/** Descriptors of a target are counted until they were the same so often. */
+const SETTLED = 4;
+const LOOK_MS = 10;
+
+/** Acknowledged unless a check says otherwise. */
+const USUAL_VIRTIO = VirtioFeature.Version1 | VirtioFeature.ProtocolFeatures;
+const USUAL_PROTOCOL = ProtocolFeature.Mq | ProtocolFeature.ReplyAck | ProtocolFeature.Config;
+
+/** What a check is given: a target, primitives, and a place for what it finds. */
+export class CheckContext extends Findings {
+  readonly target: Target;
+  readonly facts: Facts;
+  readonly times: Times;
+  readonly exchange: Exchange;
+  /** Numbers that differ from run to run come from here. */
+  readonly random: () => number;
+  readonly #closing: { close(): void }[] = [];
+  #sessions: Session[] = [];
+  #endedByTarget = false;
+  /** A check that ran out of time is still at work: it is to begin nothing more. */
+  #closed = false;
+  #count = 0;
+
+  constructor(options: { target: Target; facts: Facts; times: Times; random: () => number }) {
+    super();
+    this.target = options.target;
+    this.facts = options.facts;
+    this.times = options.times;
+    this.random = options.random;
+    this.exchange = new Exchange(options.facts.device);
+  }
+
+  /** A new connection. @param reading whether what comes back is read @throws {CheckFailure} */
+  async sess(reading = true): Promise<Session> {
+    this.#count += 1;
+    const name = `s${this.#count}`;
+    let socket;
+    try {
+      socket = await this.target.connect({ timeoutMs: this.times.againMs });
+    } catch (error) {
+      const actual = error instanceof Error ? error.message : String(error);
+      throw new CheckFailure("a new connection", {
+        grade: "FAIL",
+        expected: "the target to accept it",
+        actual,
+      });
+    }
+    if (this.#closed) {
+      socket.close();
+      throw new Error("the check is over");
+    }
+    const session = new Session(name, socket, this.exchange, this.times);
+    this.#sessions.push(session);
+    this.exchange.note(name, "connected");
+    if (reading) session.read();
+    return session;
+  }
+
+  /**
+   * A session that is negotiated: 1, 15, 16, 3, 2.
+   *
+   * @param virtio to acknowledge, of what is offered @param protocol the same
+   * @throws {CheckFailure} it is not accepted
+   */
+  async neg(virtio = USUAL_VIRTIO, protocol = USUAL_PROTOCOL): Promise<Session> {
+    const session = await this.sess();
+    await this.negotiate(session, virtio, protocol);
+    return session;
+  }
+
+  /** As {@link neg}, on a session that is there. */
+  async negotiate(
+    session: Session,
+    virtio = USUAL_VIRTIO,
+    protocol = USUAL_PROTOCOL,
+  ): Promise<void> {
+    const offered = await session.call(FrontendRequest.GetFeatures);
+    if ((offered & VirtioFeature.ProtocolFeatures) !== 0n) {
+      const features = await session.call(FrontendRequest.GetProtocolFeatures);
+      session.protocol = 0n;
+      await session.set(FrontendRequest.SetProtocolFeatures, protocol & features);
+      session.protocol = protocol & features;
+    }
+    await session.set(FrontendRequest.SetOwner);
+    await session.set(FrontendRequest.SetFeatures, virtio & offered);
+    session.virtio = virtio & offered;
+  }
+
+  /** Memory to share; see {@link SuiteMemory}. */
+  mem(options: SuiteMemoryOptions = {}): SuiteMemory {
+    return this.closing(new SuiteMemory(options));
+  }
+
+  /** SET_MEM_TABLE. @throws {CheckFailure} */
+  async share(session: Session, memory: SuiteMemory): Promise<void> {
+    await session.set(FrontendRequest.SetMemTable, memory.table, memory.fds);
+  }
+
+  /** A ring, not set up yet. */
+  ring(session: Session, memory: SuiteMemory, index: number, options: RingOptions = {}): Ring {
+    return this.closing(new Ring(index, session, memory, this, options));
+  }
+
+  /**
+   * A device that runs: {@link neg}, {@link mem}, and the rings that it needs.
+   *
+   * @throws {CheckFailure} a step is not accepted; {@link CheckSkip} the device type is not known
+   */
+  async up(options: UpOptions = {}): Promise<Up> {
+    return bringUp(this, options);
+  }
+
+  /** A harmless request on a ring, which must be served well. @throws {CheckFailure} */
+  async request(
+    ring: Ring,
+    memory: SuiteMemory,
+    { readable, writable, wrong }: ProbeRequest = this.kit.request(memory),
+  ): Promise<void> {
+    ring.push(readable, writable);
+    const { written } = await ring.expectCompletion("a request");
+    const fault = wrong(written);
+    if (fault === undefined) return;
+    throw new CheckFailure("a request", {
+      expected: `what a ${this.kit.type} device answers`,
+      actual: fault,
+    });
+  }
+
+  /** What {@link neg} acknowledges unless it is told otherwise. */
+  get usualVirtio(): bigint {
+    return USUAL_VIRTIO & this.facts.virtio;
+  }
+
+  get hasKit(): boolean {
+    return kitOf(this.facts.device) !== undefined;
+  }
+
+  /** What is known of the device. @throws {CheckSkip} nothing */
+  get kit(): DeviceKit {
+    const kit = kitOf(this.facts.device);
+    if (kit === undefined) throw new CheckSkip("the suite knows no request for this device type");
+    return kit;
+  }
+
+  /**
+   * A new connection is negotiated. The check's own sessions are closed before: many targets serve
+   * one at a time.
+   *
+   * @throws {CheckFailure}
+   */
+  async again(): Promise<Session> {
+    this.closeSessions();
+    try {
+      return await this.neg();
+    } catch (error) {
+      if (!(error instanceof CheckFailure)) throw error;
+      const end = this.target.process?.end;
+      const actual = end ? `the process ${endText(end)}` : (error.actual ?? "");
+      throw new CheckFailure(`a new session is not served: ${error.message}`, {
+        grade: "FAIL",
+        expected: "a clean session after this one",
+        actual,
+      });
+    }
+  }
+
+  /**
+   * The rule for hostile input: answered, or closed and a new session is served; memory that the
+   * target had no business with is untouched.
+   *
+   * @throws {CheckFailure}
+   */
+  async survive(session: Session, memory?: SuiteMemory): Promise<void> {
+    if (session.closed || !(await session.alive())) await this.again();
+    const damage = memory?.damage();
+    if (damage !== undefined)
+      this.fail("memory was written to", "poison, untouched", damage, "FAIL");
+  }
+
+  /** Open descriptors of the target, once they do not change any more. @throws {CheckSkip} */
+  async descriptors(): Promise<number> {
+    return this.#settled("descriptors");
+  }
+
+  /**
+   * Shared mappings of the target, once they do not change any more: guest memory, and what else it
+   * shares. Those of its own memory come and go as its allocator likes.
+   *
+   * @throws {CheckSkip} the process cannot be looked at
+   */
+  async mappings(): Promise<number> {
+    return this.#settled("sharedMappings");
+  }
+
+  /** @throws {CheckFailure} the target holds more descriptors than before */
+  async expectDescriptors(before: number): Promise<void> {
+    const now = await this.#settled("descriptors", before);
+    if (now > before) this.fail("descriptors leak", `${before} open descriptors`, now, "FAIL");
+  }
+
+  /** @throws {CheckFailure} the target holds more shared mappings than before */
+  async expectMappings(before: number): Promise<void> {
+    const now = await this.#settled("sharedMappings", before);
+    if (now > before) this.fail("mappings leak", `at most ${before} shared mappings`, now, "FAIL");
+  }
+
+  /** @param goal stop waiting as soon as there are so many, or fewer; default: at the first rest */
+  async #settled(name: "descriptors" | "sharedMappings", goal?: number): Promise<number> {
+    if (this.facts.oneSession) throw new CheckSkip("the target's process ends with each session");
+    const deadline = performance.now() + this.times.settleMs;
+    for (let last = -1, same = 0; ; await delay(LOOK_MS)) {
+      const now = this.target.process?.figures()?.[name];
+      if (now === undefined) throw new CheckSkip("the target's process cannot be looked at");
+      same = now === last ? same + 1 : 0;
+      last = now;
+      const enough = goal === undefined ? same >= SETTLED : now <= goal;
+      if (enough || performance.now() >= deadline) return now;
+    }
+  }
+
+  /** Closes it at the end of the check. */
+  closing<T extends { close(): void }>(resource: T): T {
+    this.#closing.push(resource);
+    return resource;
+  }
+
+  /** Whether the target ended a connection: it may also have ended itself. */
+  get endedByTarget(): boolean {
+    return this.#endedByTarget || this.#sessions.some((session) => session.endedByTarget);
+  }
+
+  closeSessions(): void {
+    this.#endedByTarget = this.endedByTarget;
+    for (const session of this.#sessions) session.close();
+    this.#sessions = [];
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.closeSessions();
+    for (const resource of this.#closing.reverse()) resource.close();
+    this.#closing.length = 0;
+  }
+}

@@ -1,0 +1,81 @@
+import * as nodeTest from "node:test";
+import type { DeviceName } from "../../core/protocol/index.ts";
+import type { Check } from "./check.ts";
+import { type Facts, survey } from "./facts.ts";
+import { checks as everyCheck } from "./registry.ts";
+import type { CheckResult } from "./result.ts";
+import { runCheck } from "./runner.ts";
+import { selectChecks, type Selection } from "./select.ts";
+import { SocketTarget } from "./targets/socket-target.ts";
+import type { Target } from "./targets/target.ts";
+import { type Times, timesOf } from "./times.ts";
+
+/** What a test runner gives to a test; both are used where they exist. */
+interface TestCase {
+  readonly skip?: (reason?: string) => void;
+  readonly diagnostic?: (message: string) => void;
+}
+
+/** The functions of a test runner. `node:test` has them, and so has Vitest (with `beforeAll`). */
+export interface TestRunner {
+  readonly describe: (name: string, body: () => void) => unknown;
+  readonly test: (name: string, body: (t: TestCase) => Promise<void>) => unknown;
+  readonly before: (body: () => Promise<void>) => unknown;
+  readonly after: (body: () => Promise<void>) => unknown;
+}
+
+export interface DescribeOptions extends Selection {
+  /** Starts the back-end; the path on which it listens, or a target of your own. */
+  readonly start: () => Promise<string | Target>;
+  readonly stop?: (() => Promise<void> | void) | undefined;
+  readonly device: DeviceName;
+  /** WARN fails as well. Default false. */
+  readonly strict?: boolean | undefined;
+  /** Default: those of the suite. */
+  readonly checks?: readonly Check[] | undefined;
+  /** How long to wait for what. Default {@link timesOf}. */
+  readonly times?: Times | undefined;
+  /** What random inputs begin with. Default 1: a test should find the same every day. */
+  readonly seed?: number | undefined;
+  /** Default: `node:test`. */
+  readonly runner?: TestRunner | undefined;
+}
+
+/**
+ * Makes a test of each check, in the user's own test runner: a FAIL or ERROR (with `strict` a WARN)
+ * fails it, and the message carries the exchange.
+ *
+ * @throws {UsageError} a pattern of the selection names no check
+ */
+export function describeConformance(options: DescribeOptions): void {
+  const { checks = everyCheck, device, strict = false, times = timesOf(), seed = 1 } = options;
+  const { describe, test, before, after } = options.runner ?? nodeTest;
+  const chosen = selectChecks(checks, options);
+  describe(`vhost-user conformance, ${device}`, () => {
+    let target: Target | undefined;
+    let facts: Facts | undefined;
+    before(async () => {
+      const started = await options.start();
+      target = typeof started === "string" ? new SocketTarget(started) : started;
+      facts = await survey(target, times, () => device);
+    });
+    after(async () => {
+      await target?.close();
+      await options.stop?.();
+    });
+    for (const check of chosen) {
+      test(`${check.id} ${check.title}`, async (t) => {
+        if (target === undefined || facts === undefined) throw new Error("the target is missing");
+        report(await runCheck(check, { target, facts, times, seed }), t, strict);
+      });
+    }
+  });
+}
+
+function report(result: CheckResult, t: TestCase, strict: boolean): void {
+  const { verdict, reason = "", exchange } = result;
+  if (verdict === "SKIP") t.skip?.(reason);
+  else if (verdict === "FAIL" || verdict === "ERROR" || (strict && verdict === "WARN")) {
+    throw new Error([`${verdict}: ${reason}`, ...exchange].join("\n"));
+  } else if (verdict !== "PASS") t.diagnostic?.(`${verdict}: ${reason}`);
+}

@@ -1,0 +1,71 @@
+import { counted } from "../../core/base/index.ts";
+import {
+  describeMessage,
+  type DeviceName,
+  type Direction,
+  type Header,
+} from "../../core/protocol/index.ts";
+
+/** Lines kept of a check's beginning and of its end; a flood's middle tells nothing. */
+const HEAD_LINES = 150;
+const TAIL_LINES = 150;
+
+/** What went to and fro in one check, decoded, a line an event. */
+export class Exchange {
+  readonly #start = performance.now();
+  readonly #head: string[] = [];
+  readonly #tail: string[] = [];
+  #dropped = 0;
+  #device: DeviceName | undefined;
+
+  constructor(device?: DeviceName) {
+    this.#device = device;
+  }
+
+  /** A message. @param way `>` from the suite, `<` from the target */
+  message(
+    session: string,
+    way: ">" | "<",
+    header: Header,
+    payload: Uint8Array,
+    fds: number,
+    direction: Direction = "front-end",
+  ): void {
+    const device = this.#device;
+    const shape = { direction, header, payload, descriptors: fds, device };
+    this.#add(`${session} ${way} ${describeMessage(shape)}`);
+  }
+
+  /** Anything else that happened. */
+  note(session: string, text: string): void {
+    this.#add(`${session} · ${text}`);
+  }
+
+  /** Where it stands, for {@link fold}. */
+  mark(): number {
+    return this.#head.length;
+  }
+
+  /** One line in place of everything since `mark`, which went as it should. */
+  fold(mark: number, text: string): void {
+    if (this.#tail.length === 0) this.#head.length = mark;
+    this.note("··", text);
+  }
+
+  get lines(): readonly string[] {
+    if (this.#dropped === 0) return [...this.#head, ...this.#tail];
+    return [...this.#head, `… ${counted(this.#dropped, "line")} left out …`, ...this.#tail];
+  }
+
+  #add(text: string): void {
+    const line = `${(performance.now() - this.#start).toFixed(1).padStart(8)} ms  ${text}`;
+    if (this.#head.length < HEAD_LINES) {
+      this.#head.push(line);
+      return;
+    }
+    this.#tail.push(line);
+    if (this.#tail.length <= TAIL_LINES) return;
+    this.#tail.shift();
+    this.#dropped += 1;
+  }
+}

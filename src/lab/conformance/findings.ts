@@ -1,0 +1,63 @@
+import type { Attempt } from "./kit/back-end/session.ts";
+import { CheckFailure, CheckSkip, type Grade, shown } from "./failure.ts";
+
+/** How an acknowledgement of 0 for something that must fail is judged. */
+export interface RejectOptions {
+  /** Acknowledged with 0, and the connection goes on. Default FAIL. */
+  readonly served?: Grade | "INFO";
+}
+
+/** What a check finds: expectations that end it, warnings and values that do not. */
+export class Findings {
+  readonly warnings: CheckFailure[] = [];
+  /** Values that were recorded. */
+  readonly values: string[] = [];
+
+  /** @throws {CheckFailure} the two differ */
+  expect(what: string, actual: unknown, expected: unknown): void {
+    this.expectThat(what, shown(actual) === shown(expected), shown(expected), actual);
+  }
+
+  /** @throws {CheckFailure} it does not hold */
+  expectThat(what: string, holds: boolean, expected: string, actual: unknown): void {
+    if (!holds) throw new CheckFailure(what, { expected, actual: shown(actual) });
+  }
+
+  /** Ends the check. @throws {CheckFailure} */
+  fail(message: string, expected: string, actual: unknown, grade?: Grade): never {
+    throw new CheckFailure(message, { grade, expected, actual: shown(actual) });
+  }
+
+  /** Not as it should be; the check goes on. */
+  warn(message: string, expected: string, actual: unknown): void {
+    const details = { grade: "WARN", expected, actual: shown(actual) } as const;
+    this.warnings.push(new CheckFailure(message, details));
+  }
+
+  /** A value that is recorded and not judged. */
+  info(value: string): void {
+    this.values.push(value);
+  }
+
+  /** Ends the check without a verdict. @throws {CheckSkip} */
+  skip(reason: string): never {
+    throw new CheckSkip(reason);
+  }
+
+  /**
+   * The rule for what must be refused: a non-zero acknowledgement, or a close. Acknowledged with 0
+   * and then closed (libvhost-user) is WARN.
+   *
+   * @throws {CheckFailure} acknowledged as a success, and the session goes on
+   */
+  reject(what: string, { ack, alive }: Attempt, { served = "FAIL" }: RejectOptions = {}): void {
+    if (ack !== 0n) return;
+    const expected = "a non-zero acknowledgement, or the end of the connection";
+    const actual = alive
+      ? "acknowledged with 0, and it goes on"
+      : "acknowledged with 0, then closed";
+    if (!alive || served === "WARN") this.warn(what, expected, actual);
+    else if (served === "INFO") this.info(`${what}: ${actual}`);
+    else this.fail(what, expected, actual, "FAIL");
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * suite: the conformance suite. Plays the front-end against anybody's back-end, breaks rules on
+ * purpose, and explains each verdict by the exchange that led to it. Imports what is public, and
+ * protocol, transport, memory and virtqueue.
+ *
+ * - {@link Check} is the form of a check, {@link CheckContext} what it works with
+ * - {@link checks} are those of the catalogue
+ * - {@link runChecks} makes them on a {@link Target}
+ */
+export {
+  type Baseline,
+  type Expectation,
+  measure,
+  parseBaseline,
+  updateBaseline,
+} from "./baseline.ts";
+export type { Check, CheckInfo, FrontendCheck, Needs, Strength } from "./check.ts";
+export type { CheckContext } from "./context.ts";
+export type { Up, UpOptions } from "./kit/back-end/bring-up.ts";
+export { type Facts, missing, survey } from "./facts.ts";
+export { CheckFailure, CheckSkip } from "./failure.ts";
+export { type Profile, profiles } from "./profiles.ts";
+export { checks, frontendChecks } from "./registry.ts";
+export type { CheckResult, Finding, Verdict } from "./result.ts";
+export { runCheck, runChecks, type RunOptions } from "./runner.ts";
+export type { FrontendContext, Talk } from "./kit/front-end/context.ts";
+export type { Conversation, Message, MockOptions } from "./kit/front-end/mock.ts";
+export type { Monitor } from "./kit/front-end/monitor.ts";
+export { FrontendProgram, type FrontendProgramOptions } from "./kit/front-end/program.ts";
+export {
+  type FrontendRunOptions,
+  runFrontendCheck,
+  runFrontendChecks,
+} from "./kit/front-end/runner.ts";
+export type { FrontendRun, FrontendTarget } from "./kit/front-end/target.ts";
+export { selectChecks, type Selection } from "./select.ts";
+export { ProgramTarget, type ProgramOptions } from "./targets/program-target.ts";
+export { SocketTarget } from "./targets/socket-target.ts";
+export type {
+  ProcessEnd,
+  Target,
+  TargetProcess,
+  TargetProgram,
+  TargetStory,
+} from "./targets/target.ts";
+export { knownFindings, type KnownFindings } from "./known-findings.ts";
+export type { EarlyStop } from "./early-stop.ts";
+export { FrontendListener } from "./kit/front-end/listener.ts";
+export { storyOf, storyText } from "./targets/story.ts";
+export { within } from "./within.ts";
+export { fillIn, requireSocketPlace, splitWords, wordsOf } from "./targets/words.ts";
+export { type Times, timesOf } from "./times.ts";

@@ -1,0 +1,86 @@
+import type { OwnedFd } from "../../../../core/os/index.ts";
+import {
+  DeviceStatus,
+  FrontendRequest,
+  type Inflight,
+  ProtocolFeature,
+  VirtioFeature,
+} from "../../../../core/protocol/index.ts";
+import type { CheckContext } from "../../context.ts";
+import { askInflight } from "./inflight.ts";
+import type { SuiteMemory, SuiteMemoryOptions } from "./memory.ts";
+import type { Ring, RingOptions } from "./ring.ts";
+import type { Session } from "./session.ts";
+
+/** What a check does not want as usual. */
+export interface UpOptions extends SuiteMemoryOptions {
+  /** To acknowledge, of what is offered. */
+  readonly virtio?: bigint;
+  readonly protocol?: bigint;
+  /** In place of a new one that is negotiated as above. */
+  readonly session?: Session;
+  readonly ring?: RingOptions;
+  /** In place of new memory; it is shared already. */
+  readonly memory?: SuiteMemory;
+  /** Where requests in work are noted, in place of a region that the target makes. */
+  readonly inflight?: { readonly description: Inflight; readonly fd: OwnedFd };
+  /** How the ring of requests is set up and started, in place of {@link Ring.start}. */
+  readonly start?: (ring: Ring) => Promise<void>;
+  /** The suite's own descriptors of the memory are closed as soon as it is shared. */
+  readonly closeMemory?: true;
+  /** Whether rings are enabled where bit 30 was acknowledged. Default true. */
+  readonly enable?: boolean;
+}
+
+/** A device that runs: session, memory, rings. */
+export interface Up {
+  readonly session: Session;
+  readonly memory: SuiteMemory;
+  /** By index. */
+  readonly rings: ReadonlyMap<number, Ring>;
+  /** The ring that takes the device's requests. */
+  readonly ring: Ring;
+  /** A harmless request, which must be served well. @throws {CheckFailure} */
+  readonly request: () => Promise<void>;
+}
+
+const RUNNING =
+  DeviceStatus.Acknowledge | DeviceStatus.Driver | DeviceStatus.FeaturesOk | DeviceStatus.DriverOk;
+
+/**
+ * Brings a device up as the features that were acknowledged want it: guest addresses with
+ * GPA_ADDRESSES, an in-flight region with INFLIGHT_SHMFD, a status with STATUS.
+ *
+ * @throws {CheckFailure} a step is not accepted; {@link CheckSkip} the device type is not known
+ */
+export async function bringUp(t: CheckContext, options: UpOptions): Promise<Up> {
+  const { kit } = t;
+  const session = options.session ?? (await t.neg(options.virtio, options.protocol));
+  const acked = (bit: bigint): boolean => (session.protocol & bit) !== 0n;
+  const memory =
+    options.memory ?? t.mem({ ...options, guestAddresses: acked(ProtocolFeature.GpaAddresses) });
+  if (options.memory === undefined) await t.share(session, memory);
+  if (options.closeMemory) for (const fd of memory.fds) fd.close();
+  const rings = new Map(
+    kit.rings.map((index) => [index, t.ring(session, memory, index, options.ring)]),
+  );
+  const ring = rings.get(kit.ring);
+  if (ring === undefined) throw new TypeError(`${kit.type} has no ring ${kit.ring}`);
+  // libvhost-user starts no ring without a region to note in what is in work.
+  if (acked(ProtocolFeature.InflightShmfd)) {
+    const region = options.inflight ?? (await askInflight(session, rings.size, ring.size));
+    await session.set(FrontendRequest.SetInflightFd, region.description, [region.fd]);
+  }
+  for (const each of rings.values()) {
+    if (each === ring && options.start) await options.start(each);
+    else await each.start();
+  }
+  const gate = (session.virtio & VirtioFeature.ProtocolFeatures) !== 0n;
+  if (gate && options.enable !== false) {
+    for (const each of rings.values()) await each.enable();
+    // Else a kick may come before them. A target that loses it then is what enable/2 is about.
+    if (!session.acknowledges) await session.alive();
+  }
+  if (acked(ProtocolFeature.Status)) await session.set(FrontendRequest.SetStatus, RUNNING);
+  return { session, memory, rings, ring, request: async () => t.request(ring, memory) };
+}

@@ -1,0 +1,114 @@
+import { counted } from "../../../../core/base/index.ts";
+import { type Config, FrontendRequest } from "../../../../core/protocol/index.ts";
+import type { DeviceName } from "../../../../core/protocol/index.ts";
+import type { CheckContext } from "../../context.ts";
+import { type Attempt, nameOf, type Session } from "./session.ts";
+
+const { GetConfig, SetConfig } = FrontendRequest;
+/** Of the message's own fields. */
+const HEAD_BYTES = 12;
+
+/** Bytes that a device of a type has, largest first: VIRTIO 5.1.4, 5.2.4 (topology), 5.11.4. */
+const SIZES: Partial<Record<DeviceName, readonly number[]>> = {
+  net: [12, 10, 8, 6],
+  block: [32, 24],
+  fs: [40],
+};
+
+/** Fields that cannot change while a device runs, by where they begin. */
+const FIELDS: Partial<Record<DeviceName, readonly number[]>> = {
+  net: [0, 6],
+  block: [0, 8, 12, 16, 20, 24],
+  fs: [0, 36],
+};
+
+/** What came for a GET_CONFIG. */
+export interface ConfigAnswer {
+  readonly offset: number;
+  readonly size: number;
+  /** Bytes behind offset, size and flags. */
+  readonly data: Uint8Array;
+  /** Bytes of the whole payload. */
+  readonly length: number;
+}
+
+/**
+ * What is known of the device's configuration space. What the device refuses whole may be shorter.
+ *
+ * @throws {CheckSkip} nothing
+ */
+export async function configShape(
+  t: CheckContext,
+  session: Session,
+): Promise<{ size: number; fields: readonly number[] }> {
+  const { device } = t.facts;
+  const sizes = device && SIZES[device];
+  const fields = device && FIELDS[device];
+  if (sizes === undefined || fields === undefined)
+    return t.skip(`the configuration space of ${device ?? "this device"} is not known`);
+  const [largest = 0] = sizes;
+  const size = (await largestConfig(session, sizes))?.length ?? largest;
+  return { size, fields: fields.filter((offset) => offset < size) };
+}
+
+/** The configuration space from its start, in the first of these sizes that is not refused. */
+export async function largestConfig(
+  session: Session,
+  sizes: readonly number[],
+): Promise<Uint8Array | undefined> {
+  for (const size of sizes) {
+    const asked: Config = { offset: 0, flags: 0, data: new Uint8Array(size) };
+    const config = await session.call(GetConfig, asked);
+    if (config !== undefined && config.data.length > 0) return config.data;
+  }
+  return undefined;
+}
+
+/** GET_CONFIG, whatever comes of it. @param payload in place of zeroes */
+export async function askConfig(
+  session: Session,
+  offset: number,
+  size: number,
+  payload: Uint8Array = new Uint8Array(size),
+): Promise<ConfigAnswer | "closed"> {
+  const bytes = Buffer.alloc(HEAD_BYTES + payload.length);
+  bytes.writeUInt32LE(offset, 0);
+  bytes.writeUInt32LE(size, 4);
+  bytes.set(payload, HEAD_BYTES);
+  await session.send(GetConfig, bytes);
+  const next = await session.answerOrEnd(
+    `${nameOf(GetConfig)} of ${counted(size, "byte")} from ${offset}`,
+  );
+  if (next === "closed") return next;
+  const got = Buffer.from(next.payload);
+  const whole = got.length >= HEAD_BYTES;
+  return {
+    offset: whole ? got.readUInt32LE(0) : 0,
+    size: whole ? got.readUInt32LE(4) : 0,
+    data: got.subarray(HEAD_BYTES),
+    length: got.length,
+  };
+}
+
+/** A part of the configuration space. @throws {CheckFailure} */
+export async function readConfig(
+  t: CheckContext,
+  session: Session,
+  offset: number,
+  size: number,
+): Promise<Uint8Array> {
+  const answer = await askConfig(session, offset, size);
+  if (answer === "closed")
+    return t.fail("GET_CONFIG", counted(size, "byte"), "the end of the connection");
+  t.expect(`bytes from ${offset} on`, answer.data.length, size);
+  return answer.data;
+}
+
+/** SET_CONFIG by the driver. */
+export async function writeConfig(
+  session: Session,
+  offset: number,
+  data: Uint8Array,
+): Promise<Attempt> {
+  return session.attempt(SetConfig, { offset, flags: 0, data });
+}

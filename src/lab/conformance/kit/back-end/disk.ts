@@ -1,0 +1,193 @@
+import {
+  BLOCK_CONFIG_SIZES,
+  type BlockConfig,
+  decodeBlockConfig,
+} from "../../../../endpoints/devices/block/config.ts";
+import {
+  BlockFeature,
+  BlockRequest,
+  BlockStatus,
+  blockStatusName,
+  RANGE_BYTES,
+  SECTOR_SIZE,
+} from "../../../../endpoints/devices/block/layout.ts";
+import type { CheckContext } from "../../context.ts";
+import { CheckFailure } from "../../failure.ts";
+import { blockHeader } from "./block.ts";
+import type { Up, UpOptions } from "./bring-up.ts";
+import { largestConfig } from "./config-space.ts";
+
+/** Room for data of 1 MiB, several times. */
+const MEMORY_BYTES = 8 << 20;
+
+/** What goes with a request. */
+export interface DiskRequest {
+  readonly sector?: bigint;
+  /** Data to the device. */
+  readonly out?: Uint8Array;
+  /** Bytes of room for data from the device. */
+  readonly room?: number;
+}
+
+export interface DiskAnswer {
+  readonly status: number;
+  /** Bytes, as the used ring has it. */
+  readonly written: number;
+  /** The room, as the device left it. */
+  readonly data: Uint8Array;
+}
+
+/** A range of a discard or write-zeroes request. */
+export interface DiskRange {
+  readonly sector: bigint;
+  readonly sectors: number;
+  readonly flags?: number;
+}
+
+/** A disk that runs, and requests of any kind to it. */
+export class Disk {
+  readonly up: Up;
+  readonly config: BlockConfig;
+  /** Bytes; what positions and lengths must be multiples of. */
+  readonly unit: number;
+  readonly #t: CheckContext;
+
+  constructor(t: CheckContext, up: Up, config: BlockConfig) {
+    this.#t = t;
+    this.up = up;
+    this.config = config;
+    const sized = (t.facts.virtio & BlockFeature.BlockSize) !== 0n;
+    this.unit = sized ? Math.max(config.blkSize, SECTOR_SIZE) : SECTOR_SIZE;
+  }
+
+  /** The sector of the last block. */
+  get last(): bigint {
+    return this.config.capacity - BigInt(this.unit / SECTOR_SIZE);
+  }
+
+  /** Bytes. */
+  get size(): number {
+    return Number(this.config.capacity) * SECTOR_SIZE;
+  }
+
+  /**
+   * What comes of a request, whatever it is.
+   *
+   * @throws {CheckFailure} neither an answer nor the end of the connection
+   */
+  async attempt(type: number, request: DiskRequest = {}): Promise<DiskAnswer | "closed"> {
+    const { sector = 0n, out, room = 0 } = request;
+    const { memory, ring, session } = this.up;
+    const readable = [memory.holding(blockHeader(type, sector))];
+    if (out !== undefined) readable.push(memory.holding(out));
+    const data = room > 0 ? [memory.poisoned(room)] : [];
+    const status = memory.poisoned(1);
+    ring.push(readable, [...data, status]);
+    const done = await ring.completion();
+    if (done === undefined && session.closed) return "closed";
+    if (done === undefined) {
+      throw new CheckFailure(`a request of type ${type}: neither a status nor a close`, {
+        expected: "a status, or the end of the connection",
+        actual: `nothing within ${this.#t.times.callMs} ms`,
+      });
+    }
+    return {
+      status: status.bytes[0] ?? 0,
+      written: done.length,
+      data: data[0]?.bytes ?? new Uint8Array(),
+    };
+  }
+
+  /** As {@link attempt}, which must be answered. @throws {CheckFailure} */
+  async ask(type: number, request: DiskRequest = {}): Promise<DiskAnswer> {
+    const answer = await this.attempt(type, request);
+    if (answer !== "closed") return answer;
+    throw new CheckFailure(`a request of type ${type}`, {
+      expected: "a status",
+      actual: "the end of the connection",
+    });
+  }
+
+  /** As {@link ask}, with this status. @throws {CheckFailure} */
+  async expectStatus(status: number, type: number, request: DiskRequest = {}): Promise<DiskAnswer> {
+    const answer = await this.ask(type, request);
+    const what = `the answer to type ${type}, sector ${request.sector ?? 0n}`;
+    this.#t.expect(what, blockStatusName(answer.status), blockStatusName(status));
+    return answer;
+  }
+
+  /**
+   * What must fail: an I/O error is right, any other failure or a close is warned of.
+   *
+   * @returns the answer, unless the connection was closed
+   */
+  async refused(type: number, request: DiskRequest): Promise<DiskAnswer | undefined> {
+    const answer = await this.attempt(type, request);
+    const got = answer === "closed" ? "a close" : blockStatusName(answer.status);
+    const right = blockStatusName(BlockStatus.IoError);
+    const what = `the answer to type ${type}, sector ${request.sector ?? 0n}`;
+    if (got !== right) this.#t.warn(what, right, got);
+    return answer === "closed" ? undefined : answer;
+  }
+
+  /** @throws {CheckFailure} */
+  async read(sector: bigint, length: number): Promise<Uint8Array> {
+    const forget = this.up.memory.mark();
+    const { data } = await this.expectStatus(BlockStatus.Ok, BlockRequest.In, {
+      sector,
+      room: length,
+    });
+    const bytes = data.slice();
+    forget();
+    return bytes;
+  }
+
+  /** @throws {CheckFailure} */
+  async write(sector: bigint, bytes: Uint8Array): Promise<void> {
+    const forget = this.up.memory.mark();
+    await this.expectStatus(BlockStatus.Ok, BlockRequest.Out, { sector, out: bytes });
+    forget();
+  }
+
+  /** A request for ranges of the disk. */
+  async ranges(type: number, ranges: readonly DiskRange[]): Promise<number> {
+    const out = Buffer.alloc(ranges.length * RANGE_BYTES);
+    ranges.forEach(({ sector, sectors, flags = 0 }, i) => {
+      out.writeBigUInt64LE(sector, i * RANGE_BYTES);
+      out.writeUInt32LE(sectors, i * RANGE_BYTES + 8);
+      out.writeUInt32LE(flags, i * RANGE_BYTES + 12);
+    });
+    return (await this.ask(type, { out })).status;
+  }
+
+  /** Does something to a part of the disk, and puts back what stood there. */
+  async keeping(sector: bigint, length: number, work: () => Promise<void>): Promise<void> {
+    const before = await this.read(sector, length);
+    try {
+      await work();
+    } finally {
+      if (!this.up.session.closed) await this.write(sector, before);
+    }
+  }
+}
+
+/**
+ * The disk of a block target.
+ *
+ * @param virtio features of the device to acknowledge, of what is offered
+ * @throws {CheckFailure}
+ */
+export async function diskOf(
+  t: CheckContext,
+  virtio = 0n,
+  options: Omit<UpOptions, "virtio"> = {},
+): Promise<Disk> {
+  const up = await t.up({
+    size: MEMORY_BYTES,
+    ...options,
+    virtio: t.usualVirtio | (virtio & t.facts.virtio),
+  });
+  const config = await largestConfig(up.session, BLOCK_CONFIG_SIZES);
+  if (config === undefined) t.fail("GET_CONFIG", "the configuration of a disk", "an error");
+  return new Disk(t, up, decodeBlockConfig(config));
+}

@@ -1,0 +1,172 @@
+import {
+  LONG_HEADER_BYTES,
+  NetFeature,
+  NUM_BUFFERS_OFFSET,
+} from "../../../../endpoints/devices/net/layout.ts";
+import type { GuestBuffer } from "../../../../core/memory/index.ts";
+import type { CheckContext } from "../../context.ts";
+import type { Up, UpOptions } from "./bring-up.ts";
+import { ETHER_TYPE, FRAME_BYTES } from "./net.ts";
+import type { Completion, Ring } from "./ring.ts";
+
+const NO_ECHO =
+  "no frame comes back: start the target with what sends frames back to where they came from, " +
+  "as DPDK's testpmd in io mode or `vhost-user serve net --mode echo`";
+
+/** Destination and source, both administered locally. */
+const ADDRESSES = [0x52, 0x54, 0, 0, 0, 2, 0x52, 0x54, 0, 0, 0, 1];
+/** What is no address stands behind it. What sends frames back may exchange the addresses. */
+const REST_AT: number = ADDRESSES.length;
+/** By these bytes of its own a frame is known again, wherever it stands. */
+const MARK: readonly [number, number] = [REST_AT + ETHER_TYPE.length, 30];
+/** A frame of 1514 bytes behind its header: VIRTIO 5.1.6.3.1. */
+const BUFFER_BYTES = 1526;
+
+export interface EchoOptions extends UpOptions {
+  /** Bytes of a receive buffer. Default 1526. */
+  readonly bufferBytes?: number;
+  /** Receive buffers. Default: as many as the ring has room for. */
+  readonly buffers?: number;
+}
+
+/** A frame of the suite's as it came back. */
+export interface Packet {
+  /** As it was sent. */
+  readonly sent: Buffer;
+  /** All that was written for it, from the header on. */
+  readonly bytes: Buffer;
+  /** Where in {@link bytes} the frame begins. */
+  readonly frameAt: number;
+  /** As the header says. */
+  readonly numBuffers: number;
+  /** The buffers in which it came. */
+  readonly parts: readonly Completion[];
+}
+
+/** Frames to a network device that runs, and what comes back of them. Headers have 12 bytes. */
+export class Echo {
+  readonly up: Up;
+  readonly receiving: Ring;
+  readonly #t: CheckContext;
+  readonly #bufferBytes: number;
+  readonly #buffers = new Map<number, GuestBuffer>();
+  readonly #expected: { readonly sent: Buffer; readonly mark: Buffer; readonly markAt: number }[] =
+    [];
+
+  constructor(t: CheckContext, up: Up, { bufferBytes = BUFFER_BYTES }: EchoOptions = {}) {
+    const receiving = up.rings.get(0);
+    if (receiving === undefined) throw new TypeError("expected the rings of a network device");
+    this.up = up;
+    this.receiving = receiving;
+    this.#t = t;
+    this.#bufferBytes = bufferBytes;
+  }
+
+  /** Receive buffers for the device; behind each of them there is poison. */
+  supply(count: number): void {
+    for (let i = 0; i < count; i += 1) {
+      const alignment = 2 ** Math.ceil(Math.log2(this.#bufferBytes + 1));
+      const buffer = this.up.memory.poisoned(this.#bufferBytes, alignment);
+      this.#buffers.set(this.receiving.push([], [buffer]), buffer);
+    }
+  }
+
+  /** A frame that nobody answers, different each time. @param length bytes, its addresses included */
+  frame(length: number = FRAME_BYTES): Buffer {
+    const frame = Buffer.from(Array.from({ length }, () => this.#t.random() * 256));
+    frame.set([...ADDRESSES, ...ETHER_TYPE]);
+    this.expect(frame, ...MARK);
+    return frame;
+  }
+
+  /** It is one of the suite's, and known again by these bytes of it. */
+  expect(sent: Buffer, from: number, to: number): void {
+    this.#expected.push({ sent, mark: sent.subarray(from, to), markAt: from });
+  }
+
+  /** Transmits it. @throws {CheckFailure} its buffer does not come back */
+  async transmit(frame: Uint8Array, header: Uint8Array = new Uint8Array(LONG_HEADER_BYTES)) {
+    this.push(frame, header);
+    await this.up.ring.expectCompletion("a frame to transmit");
+  }
+
+  /** Makes a packet available, and kicks. */
+  push(frame: Uint8Array, header: Uint8Array = new Uint8Array(LONG_HEADER_BYTES)): void {
+    this.up.ring.push([this.up.memory.holding(Buffer.concat([header, frame]))], []);
+  }
+
+  /**
+   * The next of the suite's frames that comes back. Undefined: none within the time.
+   *
+   * @throws {CheckFailure} the used ring breaks its rules
+   */
+  async receive(timeoutMs: number = this.#t.times.callMs / 2): Promise<Packet | undefined> {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const parts = await this.#packet(deadline);
+      if (parts === undefined) return undefined;
+      const bytes = Buffer.concat(parts.map((part) => this.#written(part)));
+      const found = this.#expected.find(({ mark }) => bytes.includes(mark));
+      if (found === undefined) continue;
+      const { sent, mark, markAt } = found;
+      const frameAt = bytes.indexOf(mark) - markAt;
+      return { sent, bytes, frameAt, numBuffers: this.#numBuffers(parts), parts };
+    }
+  }
+
+  /** A frame there and back. Undefined: it does not come. @throws {CheckFailure} */
+  async trip(frame: Buffer = this.frame(), header?: Uint8Array): Promise<Packet | undefined> {
+    await this.transmit(frame, header);
+    return this.receive();
+  }
+
+  /** A frame there and back. @throws {CheckSkip} there is no echo; {@link CheckFailure} */
+  async expectTrip(length?: number): Promise<Packet> {
+    return (await this.trip(this.frame(length))) ?? this.#t.skip(NO_ECHO);
+  }
+
+  /** Frames that come back until this one does, which is missing if it does not. */
+  async until(frame: Buffer): Promise<readonly Buffer[]> {
+    const came: Buffer[] = [];
+    do {
+      const packet = await this.receive();
+      if (packet === undefined) break;
+      came.push(packet.sent);
+    } while (came.at(-1) !== frame);
+    return came;
+  }
+
+  /** The buffers of the next packet, whoever's it is; fewer than it says if no more come. */
+  async #packet(deadline: number): Promise<Completion[] | undefined> {
+    const left = (): number => Math.max(0, deadline - performance.now());
+    const parts: Completion[] = [];
+    const merged = (this.up.session.virtio & NetFeature.MrgRxbuf) !== 0n;
+    do {
+      const part = await this.receiving.completion(left());
+      if (part === undefined) break;
+      parts.push(part);
+    } while (merged && parts.length < this.#numBuffers(parts));
+    return parts.length === 0 ? undefined : parts;
+  }
+
+  #written({ token, written }: Completion): Uint8Array {
+    return this.#buffers.get(token)?.bytes.subarray(0, written) ?? new Uint8Array();
+  }
+
+  #numBuffers([first]: readonly Completion[]): number {
+    const header = Buffer.from(first ? this.#written(first) : []);
+    return header.length < LONG_HEADER_BYTES ? 0 : header.readUInt16LE(NUM_BUFFERS_OFFSET);
+  }
+}
+
+/** What of a frame comes back as it was: all but the addresses, of which nothing is known. */
+export function restOf(bytes: Buffer, frameAt = 0): Buffer {
+  return bytes.subarray(Math.max(0, frameAt + REST_AT));
+}
+
+/** A network device that runs and has receive buffers. @throws {CheckFailure} */
+export async function echoOf(t: CheckContext, options: EchoOptions = {}): Promise<Echo> {
+  const echo = new Echo(t, await t.up(options), options);
+  echo.supply(options.buffers ?? echo.receiving.size);
+  return echo;
+}

@@ -1,0 +1,43 @@
+import { BlockFeature } from "../../../../endpoints/devices/block/layout.ts";
+import type { CheckContext } from "../../context.ts";
+import type { SuiteMemory } from "./memory.ts";
+import type { Ring } from "./ring.ts";
+
+/**
+ * Whether a write has an effect that lasts, on a ring in the state that `prepare` leaves it in. The
+ * target has a moment for it, and until the ring is stopped. What stood there before stands there
+ * again afterwards.
+ *
+ * @throws {CheckSkip} nothing of this device can be seen to stay; {@link CheckFailure}
+ */
+export async function writesOn(
+  t: CheckContext,
+  prepare: () => Promise<{ readonly ring: Ring; readonly memory: SuiteMemory }>,
+): Promise<boolean> {
+  const { effect } = t.kit;
+  if (effect === undefined) t.skip(`of a ${t.kit.type} device no effect can be seen`);
+  if ((t.facts.virtio & BlockFeature.ReadOnly) !== 0n) t.skip("the disk is read-only");
+  const look = async (): Promise<Uint8Array> => {
+    t.closeSessions();
+    const { ring, memory } = await t.up();
+    const reading = effect.read(memory);
+    await t.request(ring, memory, reading);
+    return reading.data.bytes.slice();
+  };
+  const before = await look();
+  const other = before.map((byte) => byte ^ 0xff);
+  t.closeSessions();
+  const { ring: subject, memory: shared } = await prepare();
+  const { readable, writable } = effect.write(shared, other);
+  subject.push(readable, writable);
+  await subject.completion(t.times.callMs / 10);
+  await subject.stop();
+  const after = await look();
+  const changed = Buffer.compare(before, after) !== 0;
+  if (changed) {
+    t.closeSessions();
+    const { ring, memory } = await t.up();
+    await t.request(ring, memory, effect.write(memory, before));
+  }
+  return changed;
+}

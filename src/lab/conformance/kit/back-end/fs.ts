@@ -1,0 +1,51 @@
+import { counted } from "../../../../core/base/index.ts";
+import type { DeviceKit } from "./kit.ts";
+
+/** FUSE, as in `linux/fuse.h`. */
+const INIT = 26;
+const MAJOR = 7;
+const MINOR = 31;
+const IN_HEADER_BYTES = 40;
+const INIT_IN_BYTES = 16;
+const OUT_HEADER_BYTES = 16;
+const OUT_ERROR_OFFSET = 4;
+const INIT_OUT_BYTES = 64;
+
+let unique = 1n;
+
+/** INIT: every other request of FUSE needs it first, and a second one does no harm. */
+export const fsKit: DeviceKit = {
+  type: "fs",
+  rings: [0, 1],
+  ring: 1,
+  requestRings: (queues) => Array.from({ length: queues - 1 }, (_, i) => i + 1),
+  request(memory) {
+    const bytes = new Uint8Array(IN_HEADER_BYTES + INIT_IN_BYTES);
+    const view = new DataView(bytes.buffer);
+    const mine = unique++;
+    view.setUint32(0, bytes.length, true);
+    view.setUint32(4, INIT, true);
+    view.setBigUint64(8, mine, true);
+    view.setUint32(IN_HEADER_BYTES, MAJOR, true);
+    view.setUint32(IN_HEADER_BYTES + 4, MINOR, true);
+    const header = memory.poisoned(OUT_HEADER_BYTES);
+    const reply = memory.poisoned(INIT_OUT_BYTES);
+    return {
+      readable: [memory.holding(bytes)],
+      writable: [header, reply],
+      failed: () => {
+        const out = new DataView(header.view.window.bytes.buffer, header.view.offset);
+        return out.getInt32(OUT_ERROR_OFFSET, true) !== 0;
+      },
+      wrong: (written) => {
+        const out = new DataView(header.view.window.bytes.buffer, header.view.offset);
+        if (out.getBigUint64(8, true) !== mine) return "another request's answer";
+        const length = out.getUint32(0, true);
+        if (length !== written)
+          return `length ${length} in the answer, ${counted(written, "byte")} written`;
+        // A second INIT may be answered with an error: see `failed`.
+        return length >= OUT_HEADER_BYTES ? undefined : `an answer of ${counted(length, "byte")}`;
+      },
+    };
+  },
+};

@@ -1,0 +1,136 @@
+import { Deferred } from "../../../../core/base/index.ts";
+import type { GuestBuffer } from "../../../../core/memory/index.ts";
+import {
+  BackendRequest,
+  decodeLenient,
+  FrontendRequest,
+  type Iotlb,
+  IotlbPermission,
+  IotlbType,
+  ProtocolFeature,
+  requestSpec,
+  VirtioFeature,
+} from "../../../../core/protocol/index.ts";
+import type { CheckContext } from "../../context.ts";
+import { BackChannel } from "./back-channel.ts";
+import { bringUp, type Up } from "./bring-up.ts";
+import { PAGE, type SuiteMemory } from "./memory.ts";
+import { Flags, type Session } from "./session.ts";
+
+const { BackendReq, Config, Mq, ReplyAck } = ProtocolFeature;
+const PROTOCOL = BackendReq | ReplyAck | Config | Mq;
+
+/** Where a page leads, other than to the memory that it was handed out of. */
+interface Page {
+  /** Undefined: nowhere. */
+  readonly userAddress: bigint | undefined;
+  readonly permissions: number;
+}
+
+/** The IOMMU of a check: answers what a back-end misses, page by page. */
+export class SuiteIommu {
+  /** BACKEND_IOTLB_MSG, in order. */
+  readonly asked: Iotlb[] = [];
+  readonly #session: Session;
+  readonly #memory: SuiteMemory;
+  readonly #timeoutMs: number;
+  /** By address of the page. */
+  readonly #pages = new Map<number, Page>();
+  /** Acknowledgements that are due, in order. */
+  readonly #due: Deferred<bigint>[] = [];
+
+  /** A channel whose misses are answered. @throws {CheckFailure} it is not accepted */
+  static async attach(t: CheckContext, session: Session, memory: SuiteMemory): Promise<SuiteIommu> {
+    const iommu = t.closing(new SuiteIommu(session, memory, t.times.answerMs));
+    await BackChannel.give(t, session, async (request, payload) => iommu.#serve(request, payload));
+    return iommu;
+  }
+
+  private constructor(session: Session, memory: SuiteMemory, timeoutMs: number) {
+    this.#session = session;
+    this.#memory = memory;
+    this.#timeoutMs = timeoutMs;
+    session.putAside(FrontendRequest.IotlbMsg, ({ payload }) => {
+      const ack = payload.length < 8 ? -1n : Buffer.from(payload).readBigUInt64LE(0);
+      this.#due.shift()?.resolve(ack);
+    });
+  }
+
+  /** From now on a page leads there; whoever knows it still has to be told. */
+  map({ address }: GuestBuffer, to: Partial<Page>, page = 0): void {
+    const { userAddress, permissions = IotlbPermission.ReadWrite } = to;
+    this.#pages.set(address + page * PAGE, { userAddress, permissions });
+  }
+
+  /** As it was before {@link map}. */
+  restore({ address }: GuestBuffer): void {
+    this.#pages.delete(address);
+  }
+
+  /** What was asked about this page. */
+  about({ address }: GuestBuffer): readonly Iotlb[] {
+    return this.asked.filter(({ iova }) => Number(iova) - (Number(iova) % PAGE) === address);
+  }
+
+  /** Takes a page back. @returns the acknowledgement; undefined: none came in time */
+  async invalidate({ address }: GuestBuffer): Promise<bigint | undefined> {
+    return this.#send({
+      iova: BigInt(address),
+      size: BigInt(PAGE),
+      userAddress: 0n,
+      permissions: IotlbPermission.None,
+      type: IotlbType.Invalidate,
+    });
+  }
+
+  /** Tells where a page leads, asked or not. @returns as {@link invalidate}; 1: nowhere */
+  async update(address: number): Promise<bigint | undefined> {
+    const linear = this.#memory.userAt(address);
+    const all = { userAddress: linear, permissions: IotlbPermission.ReadWrite };
+    const { userAddress, permissions } = this.#pages.get(address) ?? all;
+    if (userAddress === undefined) return 1n;
+    const [iova, size] = [BigInt(address), BigInt(PAGE)];
+    return this.#send({ iova, size, userAddress, permissions, type: IotlbType.Update });
+  }
+
+  /** Idempotent. */
+  close(): void {
+    for (const due of this.#due.splice(0)) due.reject(new Error("the check is over"));
+  }
+
+  /** As QEMU does: the update is acknowledged before the miss is. */
+  async #serve(request: number, payload: Uint8Array): Promise<bigint> {
+    const codec = requestSpec("back-end", request)?.payload;
+    if (request !== BackendRequest.IotlbMsg || codec === undefined) return 0n;
+    if (payload.length < codec.minSize) return 1n;
+    const message = decodeLenient(codec, payload) as Iotlb;
+    this.asked.push(message);
+    const iova = Number(message.iova);
+    // A report of a forbidden access is answered likewise: to tell them apart is a check's business.
+    return (await this.update(iova - (iova % PAGE))) ?? 1n;
+  }
+
+  async #send(message: Iotlb): Promise<bigint | undefined> {
+    const due = new Deferred<bigint>({ timeoutMs: this.#timeoutMs });
+    this.#due.push(due);
+    await this.#session.send(FrontendRequest.IotlbMsg, message, { flags: Flags.NeedReply });
+    return due.promise.catch(() => undefined);
+  }
+}
+
+/** A session with VIRTIO_F_ACCESS_PLATFORM, and memory that is shared. @throws {CheckFailure} */
+export async function behindIommu(
+  t: CheckContext,
+): Promise<{ readonly session: Session; readonly memory: SuiteMemory }> {
+  const session = await t.neg(t.usualVirtio | VirtioFeature.AccessPlatform, PROTOCOL);
+  const memory = t.mem({ iommu: true });
+  await t.share(session, memory);
+  return { session, memory };
+}
+
+/** A device that runs behind an IOMMU. @throws {CheckFailure | CheckSkip} as {@link bringUp} */
+export async function upBehindIommu(t: CheckContext): Promise<Up & { readonly iommu: SuiteIommu }> {
+  const { session, memory } = await behindIommu(t);
+  const iommu = await SuiteIommu.attach(t, session, memory);
+  return { ...(await bringUp(t, { session, memory })), iommu };
+}

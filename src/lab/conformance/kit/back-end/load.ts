@@ -1,0 +1,113 @@
+import { counted } from "../../../../core/base/index.ts";
+import { BlockFeature } from "../../../../endpoints/devices/block/layout.ts";
+import { VirtioFeature } from "../../../../core/protocol/index.ts";
+import type { CheckContext } from "../../context.ts";
+import type { Effect, ProbeRequest } from "./kit.ts";
+import type { SuiteMemory } from "./memory.ts";
+import type { Ring } from "./ring.ts";
+
+const ROUNDS = 150;
+/** Requests that are out at the same time. */
+const AT_ONCE = 16;
+/** What a request of mixed size needs at most. */
+const ROOM_BYTES = AT_ONCE * (20 << 10);
+const MAX_RINGS = 4;
+
+/** Has requests on some rings served, in whatever order; each must go well. @throws {CheckFailure} */
+async function serveAll(
+  t: CheckContext,
+  rings: readonly Ring[],
+  requests: readonly ProbeRequest[],
+): Promise<void> {
+  const out = new Map<Ring, Map<number, ProbeRequest>>(rings.map((ring) => [ring, new Map()]));
+  for (const request of requests) {
+    const ring = rings[Math.floor(t.random() * rings.length)];
+    if (ring) out.get(ring)?.set(ring.push(request.readable, request.writable), request);
+  }
+  for (const [ring, waiting] of out) {
+    for (let left = waiting.size; left > 0; left -= 1) {
+      const { token, written } = await ring.expectCompletion(`one of ${counted(left, "request")}`);
+      const wrong = waiting.get(token)?.wrong(written);
+      t.expect(`the answer to chain ${token}`, wrong ?? "as it should be", "as it should be");
+    }
+  }
+}
+
+/** Requests of mixed sizes, many at a time. @param virtio to acknowledge @throws {CheckFailure} */
+export async function mixedSizes(t: CheckContext, virtio: bigint): Promise<void> {
+  const { ring, memory } = await t.up({ virtio, ring: { size: 4 * AT_ONCE }, size: 1 << 20 });
+  for (let i = 0; i < ROUNDS / 10; i += 1) {
+    const release = memory.mark();
+    const requests = Array.from({ length: AT_ONCE }, () =>
+      t.kit.request(memory, 1 + Math.floor(t.random() * 4)),
+    );
+    await serveAll(t, [ring], requests);
+    release();
+  }
+}
+
+/** A load on all rings that the device's requests can go to; what can be read back is compared. */
+export async function sustain(t: CheckContext): Promise<void> {
+  const { kit } = t;
+  const virtio = t.usualVirtio | (VirtioFeature.EventIdx & t.facts.virtio);
+  const up = await t.up({ virtio, ring: { size: 4 * AT_ONCE }, size: 4 * ROOM_BYTES });
+  const rings = [up.ring];
+  for (const index of kit.requestRings(t.facts.queueNum).slice(0, MAX_RINGS)) {
+    if (up.rings.has(index)) continue;
+    const ring = t.ring(up.session, up.memory, index, { size: 4 * AT_ONCE });
+    await ring.start();
+    if ((up.session.virtio & VirtioFeature.ProtocolFeatures) !== 0n) await ring.enable();
+    // How many rings a device has is more than it may serve (DPDK tells what its library can).
+    const { readable, writable } = kit.request(up.memory);
+    ring.push(readable, writable);
+    if ((await ring.completion(t.times.callMs / 4)) !== undefined) rings.push(ring);
+  }
+  if (kit.effect !== undefined && (t.facts.virtio & BlockFeature.ReadOnly) === 0n) {
+    await writeAndCompare(t, kit.effect, rings, up.memory);
+    return;
+  }
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const release = up.memory.mark();
+    await serveAll(
+      t,
+      rings,
+      Array.from({ length: AT_ONCE }, () => kit.request(up.memory)),
+    );
+    release();
+  }
+}
+
+/** Writes random bytes to several places, and reads them back; in the end there is what was before. */
+async function writeAndCompare(
+  t: CheckContext,
+  effect: Effect,
+  rings: readonly Ring[],
+  memory: SuiteMemory,
+): Promise<void> {
+  const release = memory.mark();
+  const look = async (): Promise<Uint8Array[]> => {
+    const reads = Array.from({ length: AT_ONCE }, (_, place) => effect.read(memory, place));
+    await serveAll(t, rings, reads);
+    return reads.map(({ data }) => data.bytes.slice());
+  };
+  const put = async (content: readonly Uint8Array[]): Promise<void> =>
+    serveAll(
+      t,
+      rings,
+      content.map((bytes, place) => effect.write(memory, bytes, place)),
+    );
+  const before = await look();
+  release();
+  try {
+    for (let round = 0; round < ROUNDS / 2; round += 1) {
+      const content = before.map((bytes) => bytes.map(() => t.random() * 256));
+      await put(content);
+      const read = await look();
+      const wrong = read.findIndex((bytes, i) => Buffer.compare(bytes, content[i] ?? bytes) !== 0);
+      t.expect(`places that differ in round ${round}`, wrong < 0 ? "none" : wrong, "none");
+      release();
+    }
+  } finally {
+    await put(before);
+  }
+}

@@ -1,0 +1,91 @@
+import { join } from "node:path";
+import { ManagedProcess } from "../../../programs/index.ts";
+import type { CheckContext } from "../../context.ts";
+import { CheckSkip } from "../../failure.ts";
+import { endText, type ProcessEnd, type TargetProgram } from "../../targets/target.ts";
+import { fillIn } from "../../targets/words.ts";
+import { within } from "../../within.ts";
+
+/** An option's name in front of its value, if any, and nothing else. */
+const ALONE = /^(?:--?[\w-]+=)?\{socket\}$/;
+const LONGEST_LINE = 120;
+
+/** What a program came to that was started once more. */
+export interface Outcome {
+  /** Undefined: it still ran after the time for it, and was killed. */
+  readonly end: ProcessEnd | undefined;
+  /** What it printed on the stream that was asked for. */
+  readonly text: string;
+}
+
+/** @throws {CheckSkip} the suite does not start it */
+export function programOf({ target }: CheckContext): TargetProgram {
+  if (target.program === undefined) throw new CheckSkip("the suite did not start the target");
+  return target.program;
+}
+
+/** The words of the command with a socket at another path, so that the target keeps its own. */
+export function wordsAt(words: readonly string[], socket: string): string[] {
+  return fillIn(words, { socket });
+}
+
+/**
+ * The words of the command with the option `--socket-path` in place of what says where the program
+ * is to listen; besides it, where that is part of something larger.
+ */
+export function wordsWithSocketPath(words: readonly string[], socket: string): string[] {
+  const option = `--socket-path=${socket}`;
+  const at = words.findIndex((word) => ALONE.test(word));
+  if (at < 0) return [...wordsAt(words, `${socket}-unused`), option];
+  // `--socket PATH` is two words, of which both go.
+  const two = words[at] === "{socket}" && /^--?[a-z]/.test(words[at - 1] ?? "");
+  return words.toSpliced(two ? at - 1 : at, two ? 2 : 1, option);
+}
+
+/** The program once more. It is gone with the check. @param only the stream that is kept */
+export async function startOnce(
+  t: CheckContext,
+  [program = "", ...args]: readonly string[],
+  only?: "stdout" | "stderr",
+): Promise<ManagedProcess> {
+  t.exchange.note("program", [program, ...args].join(" "));
+  const started = await ManagedProcess.spawn(program, args, { only });
+  t.closing({ close: () => started.signal("SIGKILL") });
+  return started;
+}
+
+/**
+ * The program once more, which is expected to end by itself.
+ *
+ * @throws {CheckFailure} it crashes
+ */
+export async function runOnce(
+  t: CheckContext,
+  words: readonly string[],
+  only: "stdout" | "stderr",
+): Promise<Outcome> {
+  const started = await startOnce(t, words, only);
+  await within(started.exited, t.times.againMs);
+  const end = started.exit;
+  if (end === undefined) await started.kill();
+  else if (end.signal !== null) t.fail("it crashed", "an end of its own", endText(end), "FAIL");
+  return { end, text: started.output };
+}
+
+/** How it ended, and the last that it printed. */
+export function outcomeText({ end, text }: Outcome): string {
+  const last = text.trim().split("\n").at(-1) ?? "";
+  const ended = end ? endText(end) : "still running";
+  return last === "" ? ended : `${ended}: ${last.slice(0, LONGEST_LINE)}`;
+}
+
+/** Ends the target's own process: it would hold what another one needs, such as locks. */
+export async function makeRoom(t: CheckContext): Promise<void> {
+  t.closeSessions();
+  await programOf(t).end("SIGKILL", t.times.againMs);
+}
+
+/** A path in the target's folder where there is nothing. */
+export function freePath(t: CheckContext, ...names: readonly string[]): string {
+  return join(programOf(t).folder, ...names);
+}

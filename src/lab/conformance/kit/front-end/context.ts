@@ -1,0 +1,215 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { delay } from "../../../../core/base/index.ts";
+import { type DeviceName, FrontendRequest } from "../../../../core/protocol/index.ts";
+import { Exchange } from "../../exchange.ts";
+import { CheckFailure } from "../../failure.ts";
+import { soon } from "../back-end/soon.ts";
+import { Findings } from "../../findings.ts";
+import { endText, type ProcessEnd } from "../../targets/target.ts";
+import type { Times } from "../../times.ts";
+import { type Message, Mock, type MockOptions } from "./mock.ts";
+import type { FrontendRun, FrontendTarget } from "./target.ts";
+
+const LOOK_MS = 10;
+/** Of the time for an answer: a front-end that has not said anything for so long has done. */
+const QUIET = 0.3;
+/** One that connects so often has done as well: it will go on like that. */
+const RESTLESS = 5;
+
+const STARTS: readonly number[] = [FrontendRequest.SetVringKick, FrontendRequest.VringKick];
+
+/** A front-end that runs against our mock. */
+export interface Talk {
+  readonly run: FrontendRun;
+  readonly mock: Mock;
+}
+
+/** Whether what a check waits for has happened. */
+export type Done = (mock: Pick<Mock, "messages" | "conversations">) => boolean;
+
+/** What a check of a front-end is given. */
+export class FrontendContext extends Findings {
+  readonly target: FrontendTarget;
+  readonly device: DeviceName;
+  readonly times: Times;
+  readonly exchange: Exchange;
+  readonly #talks: Talk[] = [];
+  readonly #ends: ProcessEnd[] = [];
+  readonly #closing: { close(): void }[] = [];
+  /** Boots that are under way. */
+  readonly #booting = new Set<Promise<Talk>>();
+  /** Every mock that a front-end was started for. */
+  readonly #booted: Mock[] = [];
+  #closed = false;
+  #output = "";
+  readonly #folders: string[] = [];
+
+  constructor(target: FrontendTarget, device: DeviceName, times: Times) {
+    super();
+    this.target = target;
+    this.device = device;
+    this.times = times;
+    this.exchange = new Exchange(device);
+  }
+
+  /**
+   * Listens as a back-end with these options, and starts the front-end.
+   *
+   * @throws {Error} the check is over
+   */
+  async boot(options: MockOptions = {}): Promise<Talk> {
+    this.#expectOpen();
+    const booting = this.#boot(options);
+    this.#booting.add(booting);
+    try {
+      return await booting;
+    } finally {
+      this.#booting.delete(booting);
+    }
+  }
+
+  async #boot(options: MockOptions): Promise<Talk> {
+    const folder = mkdtempSync(join(tmpdir(), "vhost-user-conform-"));
+    this.#folders.push(folder);
+    const { socketPath } = this.target;
+    const path = socketPath ?? join(folder, "mock.sock");
+    // There is one path for all connections then: the one before is over.
+    if (socketPath !== undefined) for (const { mock } of this.#talks) await mock.close();
+    const mock = await Mock.listen(path, this.device, this.exchange, options);
+    try {
+      this.#expectOpen();
+      this.#booted.push(mock);
+      const talk = { mock, run: await this.target.start(path) };
+      this.#talks.push(talk);
+      return talk;
+    } catch (error) {
+      await mock.close();
+      throw error;
+    }
+  }
+
+  /** A check that ran out of time is still at work: it is to start nothing more. */
+  #expectOpen(): void {
+    if (this.#closed) throw new Error("the check is over");
+  }
+
+  /**
+   * {@link boot}, and then waits until `done` says so and the front-end goes quiet, or it has
+   * ended, or time is over.
+   *
+   * @param done default: the front-end has started a ring
+   * @throws {CheckFailure} it sent nothing at all
+   */
+  async meet(options: MockOptions = {}, done: Done = hasStarted): Promise<Talk> {
+    const talk = await this.boot(options);
+    await this.settled(talk, done);
+    const { mock, run } = talk;
+    if (mock.messages.length > 0) return talk;
+    const actual = run.end ? `nothing; it ${endText(run.end)}` : "nothing";
+    throw new CheckFailure("the front-end does not connect", { expected: "messages", actual });
+  }
+
+  /** As {@link meet}; what the front-end sent. @throws {CheckFailure} */
+  async talk(options: MockOptions = {}, done: Done = hasStarted): Promise<readonly Message[]> {
+    return (await this.meet(options, done)).mock.messages;
+  }
+
+  /** Waits as {@link meet} does. Returns whether `done` was true in the end. */
+  async settled({ mock, run }: Talk, done: Done): Promise<boolean> {
+    const deadline = performance.now() + 2 * this.times.againMs;
+    const quietMs = this.times.answerMs * QUIET;
+    let count = 0;
+    let since = performance.now();
+    while (run.end === undefined && performance.now() < deadline) {
+      this.#expectOpen();
+      await delay(LOOK_MS);
+      const { length } = mock.messages;
+      if (length !== count) since = performance.now();
+      count = length;
+      const quiet = performance.now() - since > quietMs;
+      if (done(mock) && (quiet || mock.conversations.length > RESTLESS)) break;
+    }
+    // What a front-end that has ended sent before is still on its way.
+    if (run.end) await mock.drained(this.times.answerMs);
+    return done(mock);
+  }
+
+  /**
+   * The front-end lives, or has ended in an orderly way.
+   *
+   * @throws {CheckFailure} it was killed by a signal, or neither answers its monitor nor comes back
+   */
+  async survives({ run, mock }: Talk, what: string): Promise<void> {
+    const { end } = run;
+    if (end !== undefined && end.signal !== null) {
+      this.fail(what, "a front-end that goes on, or ends in an orderly way", endText(end), "FAIL");
+    }
+    if (end !== undefined || !this.target.hasMonitor) return;
+    let answer: Error | true | undefined;
+    void run
+      .monitor()
+      .then(async (monitor) => monitor.execute("query-status"))
+      .then(
+        () => (answer = true),
+        (error: unknown) => (answer = error instanceof Error ? error : new Error(String(error))),
+      );
+    // QEMU's network card tries its back-end until it is served, and has no monitor until then.
+    const { length } = mock.conversations;
+    const limit = 2 * this.times.againMs;
+    await soon(() => answer ?? (mock.conversations.length > length || undefined), limit);
+    if (answer === true || mock.conversations.length > length || run.end?.signal === null) return;
+    const actual = run.end ? endText(run.end) : (answer?.message ?? "nothing");
+    this.fail(what, "a front-end that answers its monitor", actual, "FAIL");
+  }
+
+  /** Closes it at the end of the check. */
+  closing<T extends { close(): void }>(resource: T): T {
+    this.#closing.push(resource);
+    return resource;
+  }
+
+  /** Ends a front-end before the check does, where a check starts many. */
+  async leave(talk: Talk): Promise<void> {
+    const { end } = talk.run;
+    if (end) this.#ends.push(end);
+    await talk.run.stop();
+    await talk.mock.close();
+    this.#output += talk.run.output;
+    this.#talks.splice(this.#talks.indexOf(talk), 1);
+  }
+
+  /** Front-ends were started, and none of them connected. */
+  get neverConnected(): boolean {
+    return this.#booted.length > 0 && this.#booted.every((mock) => mock.conversations.length === 0);
+  }
+
+  /** What the front-ends printed. */
+  get output(): string {
+    return this.#output + this.#talks.map(({ run }) => run.output).join("");
+  }
+
+  /** Front-ends that ended by themselves. */
+  get ends(): readonly ProcessEnd[] {
+    return [...this.#ends, ...this.#talks.flatMap(({ run }) => run.end ?? [])];
+  }
+
+  /** Ends front-ends and mocks, those that are about to start as well. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.allSettled(this.#booting);
+    // The check may still leave some of them meanwhile.
+    const talks = [...this.#talks];
+    for (const { run, mock } of talks) {
+      await run.stop();
+      await mock.close();
+    }
+    for (const resource of this.#closing.splice(0)) resource.close();
+    for (const folder of this.#folders) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Whether the front-end has started a ring, with a descriptor for its kicks or by message. */
+export const hasStarted: Done = ({ messages }) =>
+  messages.some(({ header }) => STARTS.includes(header.request));

@@ -1,0 +1,55 @@
+import { delay } from "../../../../core/base/index.ts";
+import type { DeviceName } from "../../../../core/protocol/index.ts";
+import { Exchange } from "../../exchange.ts";
+import { CheckSkip } from "../../failure.ts";
+import type { Times } from "../../times.ts";
+import { hasStarted } from "./context.ts";
+import { Mock } from "./mock.ts";
+import type { FrontendRun, FrontendTarget } from "./target.ts";
+
+const LOOK_MS = 20;
+
+/**
+ * A front-end that another program starts, and that connects to a path of the user's choice. It has to
+ * connect again whenever its connection ends, or to be started again: each check is another connection.
+ */
+export class FrontendListener implements FrontendTarget {
+  readonly name: string;
+  readonly hasMonitor = false;
+  readonly socketPath: string;
+
+  constructor(path: string) {
+    this.name = path;
+    this.socketPath = path;
+  }
+
+  /** Nothing is to be done: the front-end comes by itself. */
+  async start(): Promise<FrontendRun> {
+    return {
+      end: undefined,
+      ended: new Promise(() => undefined),
+      output: "",
+      monitor: async () => {
+        throw new CheckSkip("the suite did not start the front-end, and has no monitor of it");
+      },
+      stop: async () => undefined,
+    };
+  }
+
+  /**
+   * Waits for the first connection, however long that takes, and serves it until the front-end has
+   * started a ring or has had the time for that.
+   *
+   * @throws {CheckSkip} the suite has no such device; `signal.reason`; the path cannot be listened on
+   */
+  async arrival(device: DeviceName, times: Times, signal: AbortSignal): Promise<void> {
+    const mock = await Mock.listen(this.socketPath, device, new Exchange(device), {});
+    try {
+      while (mock.messages.length === 0) await delay(LOOK_MS, signal);
+      const deadline = performance.now() + times.againMs;
+      while (!hasStarted(mock) && performance.now() < deadline) await delay(LOOK_MS, signal);
+    } finally {
+      await mock.close();
+    }
+  }
+}

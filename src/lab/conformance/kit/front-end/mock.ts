@@ -1,0 +1,128 @@
+import {
+  type BackendHooks,
+  type BackendSession,
+  BackendServer,
+} from "../../../../endpoints/backend/index.ts";
+import { BlockDevice, BlockStorage } from "../../../../endpoints/devices/block/index.ts";
+import { NetDevice } from "../../../../endpoints/devices/net/index.ts";
+import type { DeviceName, Header } from "../../../../core/protocol/index.ts";
+import type { Exchange } from "../../exchange.ts";
+import { CheckSkip } from "../../failure.ts";
+import { within } from "../../within.ts";
+
+const DISK_BYTES = 64 << 20;
+
+/** What the mock is to do other than as it should. */
+export interface MockOptions extends BackendHooks {
+  /** Features that are not offered. */
+  readonly without?: { readonly virtio?: bigint; readonly protocol?: bigint };
+  /** Of the features that are offered only if asked for. */
+  readonly optional?: bigint;
+}
+
+/** A message of the front-end's. */
+export interface Message {
+  /** Milliseconds since the mock listens. */
+  readonly at: number;
+  readonly header: Header;
+  readonly payload: Uint8Array;
+  /** Descriptors that came along. */
+  readonly fds: number;
+}
+
+/** One connection of a front-end. */
+export interface Conversation {
+  readonly session: BackendSession;
+  /** What the front-end sent, in order. */
+  readonly messages: readonly Message[];
+  /** Whether it is over. */
+  readonly closed: boolean;
+}
+
+/** Our back-end, which writes down what a front-end sends. */
+export class Mock {
+  readonly conversations: Conversation[] = [];
+  readonly #storage: BlockStorage;
+  #server: BackendServer | undefined;
+
+  private constructor(storage: BlockStorage) {
+    this.#storage = storage;
+  }
+
+  /** @throws {CheckSkip} the suite has no such device */
+  static async listen(
+    path: string,
+    device: DeviceName,
+    exchange: Exchange,
+    options: MockOptions,
+  ): Promise<Mock> {
+    const storage = BlockStorage.memory(DISK_BYTES);
+    const mock = new Mock(storage);
+    try {
+      mock.#server = await mock.#listen(path, deviceOf(device, storage), exchange, options);
+      return mock;
+    } catch (error) {
+      storage.close();
+      throw error;
+    }
+  }
+
+  /** Every message, whatever its connection. */
+  get messages(): readonly Message[] {
+    return this.conversations.flatMap(({ messages }) => messages);
+  }
+
+  /** Resolves once every conversation is over, or after that time. */
+  async drained(timeoutMs: number): Promise<void> {
+    const over = this.conversations.map(async ({ session }) => session.closed);
+    await within(Promise.all(over), timeoutMs);
+  }
+
+  /** Stops listening and ends the conversations. */
+  async close(): Promise<void> {
+    this.#server?.close();
+    await Promise.all(this.conversations.map(async ({ session }) => session.closed));
+    this.#storage.close();
+  }
+
+  async #listen(
+    path: string,
+    device: () => BlockDevice | NetDevice,
+    exchange: Exchange,
+    { without, optional, ...hooks }: MockOptions,
+  ): Promise<BackendServer> {
+    const start = performance.now();
+    let messages: Message[] = [];
+    return BackendServer.listen(path, {
+      ...hooks,
+      device,
+      without,
+      optional,
+      observe: (way, frame, direction) => {
+        hooks.observe?.(way, frame, direction);
+        const name = `c${this.conversations.length}`;
+        const { header, payload, fds } = frame;
+        exchange.message(name, way === "sent" ? ">" : "<", header, payload, fds.length, direction);
+        if (way === "sent" || direction !== "front-end") return;
+        const at = performance.now() - start;
+        messages.push({ at, header, payload: payload.slice(), fds: fds.length });
+      },
+      onSession: (session) => {
+        messages = [];
+        const conversation = { session, messages, closed: false };
+        this.conversations.push(conversation);
+        exchange.note(`c${this.conversations.length}`, "the front-end connects");
+        void session.closed.then(() => {
+          conversation.closed = true;
+        });
+      },
+      onProblem: (problem) => exchange.note("··", problem.message),
+    });
+  }
+}
+
+function deviceOf(device: DeviceName, storage: BlockStorage): () => BlockDevice | NetDevice {
+  if (device === "block") return () => new BlockDevice({ storage });
+  if (device === "net") return () => new NetDevice({});
+  throw new CheckSkip(`the suite plays block and net devices, not ${device}`);
+}

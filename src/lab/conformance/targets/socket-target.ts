@@ -1,0 +1,45 @@
+import type { WaitOptions } from "../../../core/base/index.ts";
+import {
+  listenerProcessId,
+  type ProcessFigures,
+  processFigures,
+  type UnixSocket,
+} from "../../../core/os/index.ts";
+import { connectSocket } from "../../../core/transport/index.ts";
+import type { Target, TargetProcess, TargetStory } from "./target.ts";
+
+/** A back-end that somebody else runs and that listens on a path. */
+export class SocketTarget implements Target {
+  readonly name: string;
+  #process: TargetProcess | undefined;
+
+  constructor(path: string) {
+    this.name = path;
+  }
+
+  async connect(options: WaitOptions = {}): Promise<UnixSocket> {
+    return connectSocket(this.name, options);
+  }
+
+  /** Whoever listens there, where that can be seen. Its end cannot. */
+  get process(): TargetProcess | undefined {
+    if (this.#process?.figures() === undefined) {
+      const pid = listenerProcessId(this.name);
+      this.#process = pid === undefined ? undefined : strangersProcess(pid);
+    }
+    return this.#process;
+  }
+
+  story(): TargetStory {
+    return { ends: [], output: "" };
+  }
+
+  async close(): Promise<void> {
+    // It is not ours.
+  }
+}
+
+function strangersProcess(pid: number): TargetProcess {
+  const figures = (): ProcessFigures | undefined => processFigures(pid);
+  return { pid, end: undefined, figures };
+}

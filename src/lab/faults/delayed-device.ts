@@ -1,0 +1,66 @@
+import type { Device, RunningQueue } from "../../endpoints/backend/index.ts";
+import type { DeviceQueue } from "../../core/virtqueue/index.ts";
+import { WrappedDevice } from "./wrapped-device.ts";
+import { WrappedQueue } from "./wrapped-queue.ts";
+
+/**
+ * A device whose completions come late: each after a time of its own, so that they leave in another
+ * order than the requests came. Any device may do that.
+ */
+export class DelayedDevice extends WrappedDevice {
+  readonly #maxMs: number;
+  readonly #held: Held[] = [];
+
+  /** @param maxMs the longest delay, milliseconds */
+  constructor(device: Device, maxMs: number) {
+    super(device);
+    this.#maxMs = maxMs;
+  }
+
+  protected override wrapQueue(running: RunningQueue): DeviceQueue {
+    const held = (this.#held[running.index] ??= new Held());
+    return new DelayedQueue(running, held, this.#maxMs);
+  }
+
+  override async quiesce(index: number): Promise<void> {
+    await super.quiesce(index);
+    await this.#held[index]?.idle();
+  }
+}
+
+/** What was not given back of a ring yet, and who waits for there to be nothing. */
+class Held {
+  count = 0;
+  readonly #waiting: (() => void)[] = [];
+
+  released(): void {
+    this.count -= 1;
+    if (this.count === 0) for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  async idle(): Promise<void> {
+    if (this.count > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+}
+
+class DelayedQueue extends WrappedQueue {
+  readonly #running: RunningQueue;
+  readonly #held: Held;
+  readonly #maxMs: number;
+
+  constructor(running: RunningQueue, held: Held, maxMs: number) {
+    super(running.queue);
+    this.#running = running;
+    this.#held = held;
+    this.#maxMs = maxMs;
+  }
+
+  override complete(id: number, written: number): void {
+    this.#held.count += 1;
+    setTimeout(() => {
+      this.queue.complete(id, written);
+      this.#running.publish();
+      this.#held.released();
+    }, Math.random() * this.#maxMs);
+  }
+}

@@ -1,0 +1,40 @@
+import type { Channel, Frame } from "../../core/transport/index.ts";
+import type { ChannelFault } from "./fault.ts";
+import { TappedChannel } from "./tapped-channel.ts";
+
+/** What tells one fault of replies from another. */
+export interface ReplyFaultShape extends Pick<
+  ChannelFault,
+  "name" | "summary" | "breaks" | "parameter"
+> {
+  /** Does what is to be done in place of sending the reply. */
+  readonly send: (frame: Frame, channel: Channel, parameter: number) => Promise<void>;
+  /** Strikes these replies only. */
+  readonly when?: (frame: Frame) => boolean;
+}
+
+/** A fault of replies, aimed by the request that they answer. */
+export function replyFault({ send, when = () => true, ...shape }: ReplyFaultShape): ChannelFault {
+  return {
+    ...shape,
+    where: "channel",
+    takesRequest: true,
+    wrap: (channel, aim, parameter) =>
+      new TappedChannel(channel, {
+        reply: async (frame, inner) =>
+          when(frame) && aim.hits(frame.header.request)
+            ? send(frame, inner, parameter)
+            : inner.send(frame),
+      }),
+  };
+}
+
+/** The same frame with parts of it exchanged; the size field follows the payload. */
+export function changed(
+  frame: Frame,
+  change: { request?: number; flags?: number; payload?: Uint8Array },
+): Frame {
+  const payload = change.payload ?? frame.payload;
+  const { request, flags } = { ...frame.header, ...change };
+  return { header: { request, flags, size: payload.length }, payload, fds: frame.fds };
+}

@@ -1,0 +1,35 @@
+import type { DeviceName } from "../../core/protocol/index.ts";
+
+/** Which side of the protocol a peer plays. */
+export type Role = "back-end" | "front-end";
+
+/** Microseconds of each phase; null: the phase did not take place. */
+export interface ProbeTimings {
+  readonly connect: number;
+  readonly role: number;
+  readonly features: number | null;
+  readonly protocolFeatures: number | null;
+  readonly queues: number | null;
+  readonly memorySlots: number | null;
+  readonly config: number | null;
+}
+
+/** What is known of a peer. The shape of `probe --json`: a contract. */
+export interface ProbeResult {
+  readonly socket: string;
+  readonly role: Role;
+  /** Inferred or told; null when nothing tells. */
+  readonly device: DeviceName | null;
+  /** Full names, lowest bit first. */
+  readonly virtioFeatures: readonly string[];
+  /** Of a back-end: what it offers; of a front-end: what it acknowledges. */
+  readonly protocolFeatures: readonly string[];
+  /** `0x…` */
+  readonly virtioFeatureBits: string | null;
+  readonly protocolFeatureBits: string | null;
+  /** GET_QUEUE_NUM as answered. */
+  readonly queues: number | null;
+  readonly memorySlots: number | null;
+  readonly config: Readonly<Record<string, unknown>> | null;
+  readonly timingsUs: ProbeTimings;
+}

@@ -1,0 +1,248 @@
+import { lstatSync, readdirSync, rmSync, type Stats } from "node:fs";
+import { join } from "node:path";
+import { EnvironmentError } from "../../../core/base/index.ts";
+import { fileKind, pathProblem } from "../../../core/os/path-problem.ts";
+import { describeProcess, effectiveUserId } from "../../../core/os/process-name.ts";
+import { kvmCacheName } from "../machine/kvm.ts";
+import { isLockFile, type LedgerLock, tryLockLedger } from "./ledger-lock.ts";
+import { damageText, isOurs, type Ledger, type LedgerRecord } from "./ledger.ts";
+import { isOurLog, logOwner } from "../server/log-file.ts";
+import { currentOwner } from "./owner.ts";
+import { pathState } from "./owned-path.ts";
+import { findStalePidFile } from "./pid-file.ts";
+import { bootId, isRunning } from "../process/process-identity.ts";
+import { retire, type Retirement } from "../server/retire.ts";
+import { serverDefaults, type ServerOptions, shellWords } from "../server/server-options.ts";
+import { serverRecordKind } from "../server/server-record.ts";
+
+export interface CleanOptions {
+  /** Only say what would be done. */
+  readonly dryRun?: boolean;
+  /** Also what makes the next run faster. */
+  readonly caches?: boolean;
+  /** Whose things are covered; default {@link currentOwner}; null: those of all owners. */
+  readonly owner?: string | null;
+  /** Where runs leave things when nothing else is asked for. */
+  readonly paths?: Pick<ServerOptions, "socket" | "pidFile" | "log">;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A path or a process. */
+export interface Cleaned {
+  readonly what: string;
+  /** Null: nothing says who started it, or it belongs to all (locks, caches). */
+  readonly owner: string | null;
+}
+
+export interface CleanReport {
+  readonly removed: readonly Cleaned[];
+  readonly left: readonly (Cleaned & { readonly reason: string })[];
+}
+
+/**
+ * Removes what runs of an owner left: what the ledger proves to be ours, and pid file and log at the
+ * default paths when they say so themselves and no process uses them. Everything else stays and is
+ * named.
+ *
+ * @throws `signal.reason`, between two runs
+ */
+export async function clean(ledger: Ledger, options: CleanOptions = {}): Promise<CleanReport> {
+  const { dryRun = false, paths = serverDefaults, signal, owner = currentOwner() } = options;
+  const run = new CleanRun(ledger, owner, dryRun);
+  for (const { id } of ledger.list().records) {
+    signal?.throwIfAborted();
+    await run.record(id);
+  }
+  run.rest(paths, options.caches === true);
+  return { removed: run.removed, left: run.left };
+}
+
+class CleanRun {
+  readonly removed: Cleaned[] = [];
+  readonly left: (Cleaned & { readonly reason: string })[] = [];
+  readonly #ledger: Ledger;
+  readonly #owner: string | null;
+  readonly #dryRun: boolean;
+
+  constructor(ledger: Ledger, owner: string | null, dryRun: boolean) {
+    this.#ledger = ledger;
+    this.#owner = owner;
+    this.#dryRun = dryRun;
+  }
+
+  async record(id: string): Promise<void> {
+    const before = this.#read(id);
+    if (before === undefined || !this.#covers(before)) return;
+    const file = this.#ledger.fileOf(id);
+    const lock = tryLockLedger(this.#ledger, id);
+    if (!("file" in lock)) {
+      const reason = `${describeProcess(lock.heldBy.pid)} works on it; run clean again when that has ended`;
+      this.left.push({ what: file, owner: before.owner, reason });
+      return;
+    }
+    using _lock: LedgerLock = lock;
+    // Another command may have replaced it before the lock was ours.
+    const record = this.#read(id);
+    if (record === undefined || !this.#covers(record)) return;
+    const { owner, writer, kind } = record;
+    // A server is meant to outlive its command; anything else is in use as long as that runs.
+    if (kind !== serverRecordKind && isRunning(writer)) {
+      const reason = `${describeProcess(writer.pid)} is at work with it; run clean again when that has ended`;
+      this.left.push({ what: file, owner, reason });
+      return;
+    }
+    const running = isOurs(record) ? [describeProcess(record.process.pid)] : [];
+    let result: Pick<Retirement, "removed" | "left">;
+    try {
+      result = this.#dryRun ? wouldRetire(record) : await retire(this.#ledger, record);
+    } catch (error) {
+      // A path of it cannot be looked at or removed: the other records are cleaned all the same.
+      if (codeOf(error) === undefined) throw error;
+      this.left.push({ what: file, owner, reason: messageOf(error) });
+      return;
+    }
+    for (const what of [...running, ...result.removed, file]) this.removed.push({ what, owner });
+    for (const { path, reason } of result.left) this.left.push({ what: path, owner, reason });
+  }
+
+  /** What no record covers. */
+  rest({ socket, pidFile, log }: Required<CleanOptions>["paths"], caches: boolean): void {
+    const { records, damaged } = this.#ledger.list();
+    for (const one of damaged) {
+      this.left.push({ what: one.file, owner: null, reason: damageText(one) });
+    }
+    const accounted = new Set([...this.removed, ...this.left].map(({ what }) => what));
+    for (const { paths } of records) for (const { path } of paths) accounted.add(path);
+    if (!accounted.has(pidFile)) this.#pidFile(pidFile);
+    if (!accounted.has(log)) this.#log(log);
+    if (!accounted.has(socket) && this.#look(socket)) {
+      const what = fileKind(socket) ?? "gone again";
+      const reason = `it is ${what} that the ledger does not know; when no program needs it, remove it yourself`;
+      this.left.push({ what: socket, owner: null, reason });
+    }
+    const files = cleanFolder(this.#ledger, caches, this.#dryRun);
+    for (const what of files) this.removed.push({ what, owner: null });
+  }
+
+  /** Undefined when it is gone or damaged: damaged ones are reported with the rest. */
+  #read(id: string): LedgerRecord | undefined {
+    try {
+      return this.#ledger.read(id);
+    } catch (error) {
+      if (error instanceof EnvironmentError) return undefined;
+      throw error;
+    }
+  }
+
+  /** False for a record of another owner, which is left and reported. */
+  #covers(record: LedgerRecord): boolean {
+    const what = isOurs(record)
+      ? describeProcess(record.process.pid)
+      : this.#ledger.fileOf(record.id);
+    return this.#coversOwner(what, record.owner);
+  }
+
+  #coversOwner(what: string, owner: string | null): boolean {
+    if (this.#owner === null || this.#owner === owner) return true;
+    const reason =
+      owner === null
+        ? "an older version made it and recorded no owner; --all-owners covers it"
+        : `${owner} started it; --owner ${shellWords([owner])} or --all-owners covers it`;
+    this.left.push({ what, owner, reason });
+    return false;
+  }
+
+  #pidFile(path: string): void {
+    if (this.#look(path) === undefined) return;
+    try {
+      const found = findStalePidFile(path);
+      if (found === undefined) return;
+      if (typeof found === "string") this.#leave(path, withoutPath(found, path));
+      else if (this.#coversOwner(path, found.owner)) this.#remove(path, found.owner);
+    } catch (error) {
+      this.#leave(path, withoutPath(messageOf(error), path));
+    }
+  }
+
+  #log(path: string): void {
+    const found = this.#look(path);
+    if (found === undefined) return;
+    if (!found.isFile() || found.uid !== effectiveUserId() || !isOurLog(path)) {
+      this.#leave(path, "it is not a log of ours");
+      return;
+    }
+    const owner = logOwner(path);
+    if (this.#coversOwner(path, owner)) this.#remove(path, owner);
+  }
+
+  /** What stands at a path; one that cannot be looked at is left and reported. */
+  #look(path: string): Stats | undefined {
+    try {
+      return lstatSync(path, { throwIfNoEntry: false });
+    } catch (error) {
+      // Where a folder on the way is a file, nothing was left.
+      if (codeOf(error) !== "ENOTDIR")
+        this.#leave(path, pathProblem(path)?.text ?? messageOf(error));
+      return undefined;
+    }
+  }
+
+  #leave(what: string, reason: string): void {
+    this.left.push({ what, owner: null, reason });
+  }
+
+  #remove(path: string, owner: string | null): void {
+    if (!this.#dryRun) rmSync(path);
+    this.removed.push({ what: path, owner });
+  }
+}
+
+/** What `retire` would do. */
+function wouldRetire({ paths }: LedgerRecord): Pick<Retirement, "removed" | "left"> {
+  const ours = paths.filter((owned) => pathState(owned) === "ours");
+  return { removed: ours.map(({ path }) => path), left: [] };
+}
+
+/** Half-written files and locks of processes that are gone; the folder itself stays. */
+function cleanFolder(ledger: Ledger, caches: boolean, dryRun: boolean): string[] {
+  const removed: string[] = [];
+  for (const name of readdirSync(ledger.folder)) {
+    const path = join(ledger.folder, name);
+    const [, pid, startTime = ""] = /^\..+\.(\d+)-(\d+)\.tmp$/.exec(name) ?? [];
+    const abandoned =
+      pid !== undefined && !isRunning({ pid: Number(pid), startTime, bootId: bootId() });
+    const unlocked = isLockFile(name) && releaseDeadLock(ledger, name, dryRun);
+    const cache = caches && name === kvmCacheName;
+    if (!abandoned && !unlocked && !cache) continue;
+    if (!dryRun) rmSync(path, { force: true });
+    removed.push(path);
+  }
+  return removed;
+}
+
+/** True when nobody holds it any more. */
+function releaseDeadLock(ledger: Ledger, name: string, dryRun: boolean): boolean {
+  if (dryRun) return false;
+  try {
+    const lock = tryLockLedger(ledger, name.replace(/\.lock$/, ""));
+    if (!("file" in lock)) return false;
+    lock[Symbol.dispose]();
+    return true;
+  } catch {
+    // Damaged: its next user is told about it.
+    return false;
+  }
+}
+
+/** Of a system call that failed. */
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && "syscall" in error && "code" in error ? error.code : undefined;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function withoutPath(message: string, path: string): string {
+  return message.startsWith(`${path}: `) ? message.slice(path.length + 2) : message;
+}

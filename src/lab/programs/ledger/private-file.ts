@@ -1,0 +1,107 @@
+import { constants, lstatSync, openSync, type Stats } from "node:fs";
+import { dirname } from "node:path";
+import { EnvironmentError, UsageError } from "../../../core/base/index.ts";
+import { pathProblem } from "../../../core/os/path-problem.ts";
+import { effectiveUserId } from "../../../core/os/process-name.ts";
+
+/** How messages speak of a path: what it is for, and how to choose another one. */
+export interface PathPurpose {
+  readonly what: string;
+  /** E.g. `--log`. */
+  readonly option: string;
+}
+
+/**
+ * What stands at the path; undefined when nothing does. A symlink and another user's file are
+ * refused: in /tmp anybody may have put them there for us.
+ *
+ * @throws {UsageError} it is one of these; {@link EnvironmentError} it cannot be looked at
+ */
+export function statOwn(path: string, { what, option }: PathPurpose): Stats | undefined {
+  let found: Stats | undefined;
+  try {
+    found = lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    throw explainFileError(error, path, { what, option });
+  }
+  if (found === undefined) return undefined;
+  const kind = found.isSymbolicLink() ? "a symbolic link" : "a file";
+  if (found.uid !== effectiveUserId()) {
+    throw new UsageError(
+      `${path}: refused as ${what}: it is ${kind} of another user (uid ${found.uid}); ` +
+        `it was left alone; choose another path with ${option}`,
+    );
+  }
+  if (found.isSymbolicLink()) {
+    throw new UsageError(
+      `${path}: refused as ${what}: it is a symbolic link; it was left alone; ` +
+        `remove it yourself, or choose another path with ${option}`,
+    );
+  }
+  return found;
+}
+
+/**
+ * A new file for us alone, opened for appending. Whatever stands there already is an error.
+ *
+ * @throws {UsageError} {@link EnvironmentError} with the remedy
+ */
+export function createPrivateFile(path: string, purpose: PathPurpose): number {
+  const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDWR, O_APPEND } = constants;
+  try {
+    return openSync(path, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR | O_APPEND, 0o600);
+  } catch (error) {
+    throw explainFileError(error, path, purpose);
+  }
+}
+
+/** Why making a file failed, in words, with what to do about it. */
+export function explainFileError(
+  error: unknown,
+  path: string,
+  { what, option }: PathPurpose,
+): unknown {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const options = { cause: error };
+  const folder = dirname(path);
+  const problem = pathProblem(path);
+  switch (code) {
+    case "EACCES":
+    case "EPERM":
+    case "EROFS":
+      if (problem !== undefined && !problem.isMissing) {
+        return new EnvironmentError(
+          `${path}: refused as ${what}: ${problem.text} (${code}); choose another path with ${option}`,
+          options,
+        );
+      }
+      return new EnvironmentError(
+        `${path}: no permission to make the ${what} in ${folder} (${code}); ` +
+          `choose another path with ${option}, or let the owner of ${folder} give you the permission`,
+        options,
+      );
+    case "ENOSPC":
+    case "EDQUOT":
+      return new EnvironmentError(
+        `${path}: no space left for the ${what} (${code}); ` +
+          `make room (df -h ${folder}), or choose another path with ${option}`,
+        options,
+      );
+    case "ENOENT":
+    case "ENOTDIR":
+      return new UsageError(
+        `${path}: refused as ${what}: ${problem?.text ?? `there is no folder ${folder}`}; ` +
+          `${problem?.remedy === undefined ? "" : `${problem.remedy}, or `}choose another path with ${option}`,
+        options,
+      );
+    case "EEXIST":
+    case "ELOOP":
+      return new UsageError(
+        `${path}: expected a free path for the ${what}, somebody else made a file there just now; ` +
+          `choose another path with ${option}`,
+        options,
+      );
+    default:
+      return error;
+  }
+}

@@ -1,0 +1,65 @@
+import { isOurs, type LedgerRecord } from "../ledger/ledger.ts";
+import type { Accelerator } from "../known/qemu-options.ts";
+import { type ServerKind, type ServerOptions, shellWords } from "./server-options.ts";
+import { type SocketMode, socketMode } from "./socket-mode.ts";
+
+/** The kind under which servers stand in the ledger. */
+export const serverRecordKind = "qemu";
+
+/** What the ledger remembers of a server besides its process and paths. */
+export interface ServerDetails {
+  /** As asked for, for `restart`. */
+  readonly options: ServerOptions;
+  readonly accelerator: Accelerator | null;
+  readonly command: readonly string[];
+}
+
+export interface ServerStatus {
+  readonly running: boolean;
+  readonly pid: number | null;
+  /** Who started it; null: an older version recorded none, or nothing runs. */
+  readonly owner: string | null;
+  readonly kind: ServerKind | null;
+  /** Null where nothing is emulated (block), or nothing runs. */
+  readonly accelerator: Accelerator | null;
+  readonly socket: string;
+  /** Null when nothing runs. */
+  readonly mode: SocketMode | null;
+  readonly log: string | null;
+  /** Words as for a shell. */
+  readonly commandLine: string | null;
+}
+
+export function serverDetails(record: LedgerRecord): ServerDetails {
+  // Written by us only, into a folder that is ours alone.
+  return record.details as unknown as ServerDetails;
+}
+
+export function serverStatus(socket: string, record: LedgerRecord | undefined): ServerStatus {
+  if (record === undefined || !isOurs(record)) {
+    const log = record === undefined ? null : serverDetails(record).options.log;
+    return {
+      running: false,
+      pid: null,
+      owner: null,
+      kind: null,
+      accelerator: null,
+      socket,
+      mode: null,
+      log,
+      commandLine: null,
+    };
+  }
+  const { options, accelerator, command } = serverDetails(record);
+  return {
+    running: true,
+    pid: record.process.pid,
+    owner: record.owner,
+    kind: options.kind,
+    accelerator,
+    socket,
+    mode: socketMode(socket, record.process.pid),
+    log: options.log,
+    commandLine: shellWords(command),
+  };
+}

@@ -1,0 +1,68 @@
+import { counted } from "../../../core/base/index.ts";
+import type { ConformanceReport, ConformanceResult, ConformanceVerdict } from "./model.ts";
+import { conformanceTotals } from "./text.ts";
+
+const MARKS: Readonly<Record<ConformanceVerdict, string>> = {
+  PASS: "✅",
+  FAIL: "❌",
+  WARN: "⚠️",
+  SKIP: "➖",
+  INFO: "ℹ️",
+  ERROR: "💥",
+  XFAIL: "🟡",
+  XPASS: "❗",
+};
+const TROUBLE: ReadonlySet<ConformanceVerdict> = new Set(["FAIL", "WARN", "ERROR", "XPASS"]);
+/** A job summary has room for a megabyte; an exchange this long says enough. */
+const EXCHANGE_LINES = 60;
+
+/** For a job summary: the sum, a table of what is not PASS, and the exchanges behind it. */
+export function conformanceMarkdown(report: ConformanceReport): string {
+  const { target, counts, results } = report;
+  const rest = results.filter(({ verdict }) => verdict !== "PASS");
+  const rows = rest.map(
+    ({ id, verdict, title, reason = "" }) =>
+      `| ${MARKS[verdict]} ${verdict} | ${id} | ${cell(title)} | ${cell(reason)} |`,
+  );
+  return [
+    `# vhost-user conformance: ${cell(target.device ?? "unknown device")}`,
+    "",
+    `${inCode(target.name)}`,
+    "",
+    `**${conformanceTotals(counts)}**`,
+    "",
+    ...(rows.length === 0
+      ? []
+      : ["| verdict | check | what must hold | why |", "| --- | --- | --- | --- |", ...rows, ""]),
+    ...rest.filter(({ verdict }) => TROUBLE.has(verdict)).flatMap(details),
+  ].join("\n");
+}
+
+function details({ id, verdict, exchange, repeat }: ConformanceResult): string[] {
+  const left = exchange.length - EXCHANGE_LINES;
+  const lines =
+    left > 0 ? [`… ${counted(left, "line")} before …`, ...exchange.slice(left)] : exchange;
+  return [
+    `<details><summary>${id}: ${verdict}</summary>`,
+    "",
+    fenced([...lines, "", repeat].join("\n")),
+    "",
+    "</details>",
+    "",
+  ];
+}
+
+function fenced(text: string): string {
+  const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map(([ticks]) => ticks.length));
+  const fence = "`".repeat(longest + 1);
+  return `${fence}text\n${text}\n${fence}`;
+}
+
+function inCode(text: string): string {
+  return text.includes("`") ? text : `\`${text}\``;
+}
+
+/** One line, nothing that a table or HTML would take for its own. */
+function cell(text: string): string {
+  return text.replaceAll(/\s+/g, " ").replaceAll("|", "\\|").replaceAll("<", "&lt;");
+}

@@ -1,0 +1,75 @@
+import {
+  BackendRequest,
+  FrontendRequest,
+  ProtocolFeature,
+  requestSpec,
+  VirtioFeature,
+} from "../../../core/protocol/index.ts";
+import { expectEqual, expectThat, type TestCase } from "../engine.ts";
+
+/** Numbers as the specification has them. */
+const FRONTEND =
+  `GET_FEATURES SET_FEATURES SET_OWNER RESET_OWNER SET_MEM_TABLE SET_LOG_BASE SET_LOG_FD
+  SET_VRING_NUM SET_VRING_ADDR SET_VRING_BASE GET_VRING_BASE SET_VRING_KICK SET_VRING_CALL SET_VRING_ERR
+  GET_PROTOCOL_FEATURES SET_PROTOCOL_FEATURES GET_QUEUE_NUM SET_VRING_ENABLE SEND_RARP NET_SET_MTU
+  SET_BACKEND_REQ_FD IOTLB_MSG SET_VRING_ENDIAN GET_CONFIG SET_CONFIG CREATE_CRYPTO_SESSION
+  CLOSE_CRYPTO_SESSION POSTCOPY_ADVISE POSTCOPY_LISTEN POSTCOPY_END GET_INFLIGHT_FD SET_INFLIGHT_FD
+  GPU_SET_SOCKET RESET_DEVICE VRING_KICK GET_MAX_MEM_SLOTS ADD_MEM_REG REM_MEM_REG SET_STATUS GET_STATUS
+  GET_SHARED_OBJECT SET_DEVICE_STATE_FD CHECK_DEVICE_STATE GET_SHMEM_CONFIG GET_VRING_BASE_SKIP_DRAIN`.split(
+    /\s+/,
+  );
+const BACKEND_COUNT = 10;
+const PROTOCOL_FEATURE_COUNT = 24;
+
+/** Enumeration values. */
+export const enumerationCases: readonly TestCase[] = [
+  {
+    title: "Front-end request numbers are correct (1 to 45)",
+    run: () => {
+      expectEqual("requests", Object.values(FrontendRequest).length, FRONTEND.length);
+      for (const [i, name] of FRONTEND.entries()) {
+        expectEqual(
+          `request ${i + 1}`,
+          requestSpec("front-end", i + 1)?.name,
+          `VHOST_USER_${name}`,
+        );
+      }
+    },
+  },
+  {
+    title: "Back-end request numbers are correct (1 to 10)",
+    run: () => {
+      const numbers = Object.values(BackendRequest).toSorted((a, b) => a - b);
+      expectEqual("requests", numbers.length, BACKEND_COUNT);
+      expectEqual("numbers", numbers.join(" "), "1 2 3 4 5 6 7 8 9 10");
+      expectEqual("2", requestSpec("back-end", 2)?.name, "VHOST_USER_BACKEND_CONFIG_CHANGE_MSG");
+    },
+  },
+  {
+    title: "Protocol feature bits are correct (0 to 23)",
+    run: () => {
+      const bits = Object.values(ProtocolFeature);
+      expectEqual("features", bits.length, PROTOCOL_FEATURE_COUNT);
+      for (const [i, bit] of bits.entries()) expectEqual(`bit ${i}`, bit, 1n << BigInt(i));
+    },
+  },
+  {
+    title: "Virtio feature bits are correct",
+    run: () => {
+      expectEqual("VHOST_F_LOG_ALL", VirtioFeature.LogAll, 1n << 26n);
+      expectEqual("VIRTIO_RING_F_INDIRECT_DESC", VirtioFeature.IndirectDesc, 1n << 28n);
+      expectEqual("VIRTIO_RING_F_EVENT_IDX", VirtioFeature.EventIdx, 1n << 29n);
+      expectEqual("VHOST_USER_F_PROTOCOL_FEATURES", VirtioFeature.ProtocolFeatures, 1n << 30n);
+      expectEqual("VIRTIO_F_VERSION_1", VirtioFeature.Version1, 1n << 32n);
+      expectEqual("VIRTIO_F_RING_PACKED", VirtioFeature.RingPacked, 1n << 34n);
+    },
+  },
+  {
+    title: "Unknown request numbers are recognised as unknown",
+    run: () => {
+      for (const number of [0, 46, 255, 2 ** 32 - 1]) {
+        expectThat(requestSpec("front-end", number) === undefined, `no request ${number}`);
+      }
+    },
+  },
+];
