@@ -1,4 +1,6 @@
-#include "addon.h"
+#include "arguments.h"
+#include "deadline.h"
+#include "exports.h"
 
 NAPI_MODULE_INIT() {
   bool complete = export_sockets(env, exports) && export_messages(env, exports) &&

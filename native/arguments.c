@@ -1,4 +1,4 @@
-#include "addon.h"
+#include "arguments.h"
 
 #include <stdio.h>
 

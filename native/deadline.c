@@ -12,7 +12,8 @@
  * Each look wakes a thread, so they are frequent only where a call can be held without a change of
  * the mode: on descriptors in blocking mode, and for a while after a call had to be ended.
  */
-#include "addon.h"
+#include "arguments.h"
+#include "deadline.h"
 #include "event-loop.h"
 
 #include <linux/futex.h>

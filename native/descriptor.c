@@ -1,4 +1,7 @@
-#include "addon.h"
+#include "arguments.h"
+#include "deadline.h"
+#include "descriptor.h"
+#include "exports.h"
 
 #include <fcntl.h>
 #include <limits.h>

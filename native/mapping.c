@@ -1,4 +1,6 @@
-#include "addon.h"
+#include "arguments.h"
+#include "exports.h"
+#include "sigbus.h"
 
 #include <limits.h>
 #include <stdlib.h>

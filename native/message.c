@@ -1,4 +1,6 @@
-#include "addon.h"
+#include "arguments.h"
+#include "descriptor.h"
+#include "exports.h"
 
 #include <string.h>
 #include <sys/socket.h>

@@ -1,4 +1,5 @@
-#include "addon.h"
+#include "arguments.h"
+#include "exports.h"
 #include "event-loop.h"
 
 #include <fcntl.h>

@@ -5,7 +5,8 @@
  * would have gone without us. The same fault comes when a page cannot be allocated (memory limit,
  * no huge page left); it is treated alike.
  */
-#include "addon.h"
+#include "arguments.h"
+#include "sigbus.h"
 #include "event-loop.h"
 
 #include <signal.h>

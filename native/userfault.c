@@ -1,4 +1,5 @@
-#include "addon.h"
+#include "arguments.h"
+#include "exports.h"
 
 #include <fcntl.h>
 #include <linux/userfaultfd.h>

@@ -92,7 +92,8 @@ function answering(t: TestContext, handlers: Record<number, RequestHandler>, sid
   const refused: Error[] = [];
   const onRefused = (error: Error): void => void refused.push(error);
   const answerer = new Answerer(ours, { direction, negotiation, strictness, onRefused });
-  for (const [request, handler] of Object.entries(handlers)) answerer.on(Number(request), handler);
+  for (const [request, handler] of Object.entries(handlers))
+    answerer.onAny(Number(request), handler);
   answerer.start();
   const replies: Frame[] = [];
   peer.onFrame((received) => {

@@ -37,12 +37,12 @@ function readTree(folder: string): SourceFile[] {
     .map((path) => ({ path, text: readFileSync(join(packageRoot, folder, path), "utf8") }));
 }
 
-/** Relative imports of a file, as paths below src/. */
-function importsOf({ path, text }: SourceFile, withTypes = true): string[] {
-  const pattern = /^(?:import|export)\s+(type\s)?[^;]*?from\s+"(\.[^"]+)"|import\("(\.[^"]+)"\)/gm;
-  return [...text.matchAll(pattern)]
-    .filter(([, type]) => withTypes || type === undefined)
-    .map(([, , fixed, dynamic]) => normalize(join(dirname(path), fixed ?? dynamic ?? "")));
+/** Relative imports of a file, those of types included, as paths below src/. */
+function importsOf({ path, text }: SourceFile): string[] {
+  const pattern = /^(?:import|export)\s[^;]*?from\s+"(\.[^"]+)"|import\("(\.[^"]+)"\)/gm;
+  return [...text.matchAll(pattern)].map(([, fixed, dynamic]) =>
+    normalize(join(dirname(path), fixed ?? dynamic ?? "")),
+  );
 }
 
 const law = readLaw();
@@ -69,24 +69,6 @@ function sameFolder(from: string, to: string, room: string): boolean {
 
 function lawBreaches(files: readonly SourceFile[]): string[] {
   return files.flatMap((file) => importsOf(file).flatMap((to) => breach(file.path, to) ?? []));
-}
-
-/** The first cycle that is found from each file; imports of types alone are none. */
-function cycles(files: readonly SourceFile[]): string[] {
-  const graph = new Map(files.map((file) => [file.path, importsOf(file, false)]));
-  const found: string[] = [];
-  const finished = new Set<string>();
-  const visit = (path: string, trail: readonly string[]): void => {
-    if (trail.includes(path)) {
-      found.push([...trail.slice(trail.indexOf(path)), path].join(" → "));
-      return;
-    }
-    if (finished.has(path)) return;
-    for (const next of graph.get(path) ?? []) visit(next, [...trail, path]);
-    finished.add(path);
-  };
-  for (const path of graph.keys()) visit(path, []);
-  return found;
 }
 
 /** The text without comments; strings may lose what looks like one, which does no harm here. */
@@ -171,10 +153,6 @@ test("ARCHITECTURE.md shows the law; npm run docs writes it there", () => {
   assert.ok(page.includes(lawAsMarkdown(law)));
 });
 
-test("no file imports itself by a detour", () => {
-  assert.deepEqual(cycles(source), []);
-});
-
 test("process, console and child processes are used by commands, programs and self-tests only", () => {
   assert.deepEqual(processUses(source), []);
 });
@@ -238,12 +216,6 @@ test("each rule finds a breach", () => {
       assert.equal(lawBreaches([file(path, line)]).length, 1, `${path}: ${line}`);
     }
   }
-  const detour = [
-    file("base/a.ts", `import { b } from "./b.ts";`),
-    file("base/b.ts", `import { c } from "./c.ts";`),
-    file("base/c.ts", `import { b } from "./b.ts";`),
-  ];
-  assert.deepEqual(cycles(detour), ["base/b.ts → base/c.ts → base/b.ts"]);
   for (const text of [
     "process.exit(1)",
     'console.log("")',

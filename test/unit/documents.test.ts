@@ -76,7 +76,9 @@ test("each request is a method of the client; the back-end serves it, or refuses
     device: {},
   });
   for (const answer of answers) {
-    answer(session, (request) => served.add(requestSpec("front-end", request)?.name ?? ""));
+    answer(session, {
+      on: (request) => void served.add(requestSpec("front-end", request)?.name ?? ""),
+    });
   }
   const refused = refusals.filter(({ role }) => role === "back-end").map(({ name }) => name);
   for (const { name } of Object.values(frontendRequests)) {

@@ -25,12 +25,17 @@ type FrontendTable = typeof frontendRequests;
 type BackendTable = typeof backendRequests;
 
 type Payload<S> = S extends { payload: infer C } ? CodecValue<C> : never;
+type SpecialAnswer<S> = S extends { reply: { special: { codec: infer C } } }
+  ? CodecValue<C>
+  : never;
 type Reply<S> = S extends { reply: { rule: "own"; codec: infer C } } ? CodecValue<C> : void;
 
 /** What a front-end's request carries. */
 export type PayloadOf<R extends FrontendRequest> = Payload<FrontendTable[R]>;
 /** What a back-end answers of its own; `void` where there is an acknowledgement at most. */
 export type ReplyOf<R extends FrontendRequest> = Reply<FrontendTable[R]>;
+/** What serves a front-end's request returns: its own reply, or the one that a condition brings about. */
+export type AnswerOf<R extends FrontendRequest> = ReplyOf<R> | SpecialAnswer<FrontendTable[R]>;
 /** What a back-end's request carries. */
 export type BackendPayloadOf<R extends BackendRequest> = Payload<BackendTable[R]>;
 /** What a front-end answers of its own; `void` where there is an acknowledgement at most. */

@@ -2,6 +2,10 @@ import { counted, countedRange, ProtocolError } from "../base/index.ts";
 import type { OwnedFd } from "../os/index.ts";
 import {
   acknowledgement,
+  type AnswerOf,
+  type BackendPayloadOf,
+  type BackendReplyOf,
+  type BackendRequest,
   decodeLenient,
   type Direction,
   type DueReply,
@@ -9,6 +13,7 @@ import {
   FrontendRequest,
   frontendRequests,
   HeaderFlag,
+  type PayloadOf,
   requestSpec,
   type RequestSpec,
   validateMessage,
@@ -25,12 +30,28 @@ export interface Incoming {
   readonly replyFds: OwnedFd[];
 }
 
-/** Returns the reply's value; nothing where the request is merely acknowledged. */
+/** Serves a request that is known when the program runs; returns the reply's value, if it has one. */
 export type RequestHandler = (payload: unknown, incoming: Incoming) => unknown;
 
-export interface AnswererOptions {
+/** The requests that travel in one direction. */
+export type RequestOf<D extends Direction> = D extends "front-end"
+  ? FrontendRequest
+  : BackendRequest;
+
+/** Serves one request: takes its payload, and returns its reply where it has one of its own. */
+export type HandlerOf<D extends Direction, R> = D extends "front-end"
+  ? R extends FrontendRequest
+    ? Handler<PayloadOf<R>, AnswerOf<R>>
+    : never
+  : R extends BackendRequest
+    ? Handler<BackendPayloadOf<R>, BackendReplyOf<R>>
+    : never;
+
+type Handler<P, A> = (payload: P, incoming: Incoming) => A | Promise<A>;
+
+export interface AnswererOptions<D extends Direction = Direction> {
   /** Whose requests are answered. */
-  readonly direction: Direction;
+  readonly direction: D;
   readonly negotiation: Negotiation;
   readonly strictness: Strictness;
   /**
@@ -39,6 +60,8 @@ export interface AnswererOptions {
    * @param ends the connection ends with it, as no reply can say so
    */
   readonly onRefused?: ((error: Error, ends: boolean) => void) | undefined;
+  /** Stands around each handler, for tests and faults. */
+  readonly wrap?: ((request: number, handler: RequestHandler) => RequestHandler) | undefined;
 }
 
 const FAILED = 1n;
@@ -48,13 +71,13 @@ const FAILED = 1n;
  * acknowledged with "failed" where the peer asked for an acknowledgement; otherwise the connection
  * ends, as nothing else would tell the peer.
  */
-export class Answerer {
+export class Answerer<D extends Direction = Direction> {
   readonly #channel: Channel;
-  readonly #options: AnswererOptions;
+  readonly #options: AnswererOptions<D>;
   readonly #handlers = new Map<number, RequestHandler>();
   #ended = false;
 
-  constructor(channel: Channel, options: AnswererOptions) {
+  constructor(channel: Channel, options: AnswererOptions<D>) {
     this.#channel = channel;
     this.#options = options;
     void channel.closed.then(() => {
@@ -62,8 +85,14 @@ export class Answerer {
     });
   }
 
-  on(request: number, handler: RequestHandler): void {
-    this.#handlers.set(request, handler);
+  /** Serves a request by `handler`, with the types that belong to it. */
+  on<R extends RequestOf<D>>(request: R, handler: HandlerOf<D, R>): void {
+    this.onAny(request, handler as RequestHandler);
+  }
+
+  /** As {@link on}, where the request is not known at compile time. */
+  onAny(request: number, handler: RequestHandler): void {
+    this.#handlers.set(request, this.#options.wrap?.(request, handler) ?? handler);
   }
 
   /** Starts reading. To be called once, after the handlers were set. */
@@ -153,6 +182,9 @@ export class Answerer {
     });
   }
 }
+
+/** Where handlers of one direction's requests are set. */
+export type HandlerRegistry<D extends Direction> = Pick<Answerer<D>, "on">;
 
 function closeAll(fds: OwnedFd[]): void {
   for (const fd of fds.splice(0)) fd.close();

@@ -14,7 +14,7 @@ export {
   protocolFeaturesOf,
 } from "./offered-features.ts";
 export * from "./server.ts";
-export * from "./session.ts";
+export { BackendSession } from "./session.ts";
 export type { BackendHooks, SessionOptions } from "./session-options.ts";
 export type { SessionHistory } from "./session-history.ts";
 export type { Vring } from "./vring.ts";

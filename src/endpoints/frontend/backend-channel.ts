@@ -72,7 +72,7 @@ export class BackendChannel {
       if (by === "error") options.onProblem(error);
     });
     for (const request of Object.values(BackendRequest)) {
-      answerer.on(request, (payload, incoming) => {
+      answerer.onAny(request, (payload, incoming) => {
         const handler = options.handlers[request] as RequestHandler | undefined;
         if (handler !== undefined) return handler(payload, incoming);
         const name = requestSpec("back-end", request)?.name ?? `${request}`;

@@ -1,7 +1,8 @@
 import { BackendRequest } from "../../core/protocol/index.ts";
 import type { BackendRequestHandlers } from "./backend-channel.ts";
 import type { ClientOptions } from "./client-options.ts";
-import { featuresOfNotifications, inbandHandlers } from "./notifications.ts";
+import { inbandHandlers } from "./kicks.ts";
+import { featuresOfNotifications } from "./notifications.ts";
 import type { ClientQueue } from "./queue.ts";
 
 /** What a client serves of its back-end's requests. */

@@ -11,7 +11,7 @@ import type { ClientOptions } from "./client-options.ts";
 import { ClientIommu } from "./iommu.ts";
 import { makeMemory, settleMemory, shareMemory } from "./memory-sharing.ts";
 import { Connection } from "./connection.ts";
-import { kickOf } from "./notifications.ts";
+import { kickOf } from "./kicks.ts";
 import { ClientThread, type ClientThreadOptions } from "./client-thread.ts";
 import { ClientQueue, type ClientQueueOptions } from "./queue.ts";
 import { migrate, type MigrationOptions, type MigrationReport } from "./migration/migrate.ts";

@@ -12,7 +12,6 @@ import type { UnixSocket } from "../../core/os/index.ts";
 import { protocolFeatureNames, virtioFeatureNames } from "../../core/protocol/index.ts";
 import type { Negotiation } from "../../core/session/index.ts";
 import type { Wishes } from "./bring-up.ts";
-import type { ClientOptions } from "./client-options.ts";
 
 /** Handshake requests are answered within this time unless asked otherwise, milliseconds. */
 export const DEFAULT_TIMEOUT_MS = 5000;
@@ -62,6 +61,11 @@ export interface ReconnectReport {
   readonly replayedBy: "back-end" | "client";
 }
 
+/** How a first session is waited for. */
+interface FirstConnection extends WaitOptions {
+  readonly reconnect?: ReconnectOptions | undefined;
+}
+
 /**
  * Begins a session: in one attempt, or with `reconnect` in as many as it takes.
  *
@@ -69,7 +73,7 @@ export interface ReconnectReport {
  * @throws as {@link keepTrying}
  */
 export async function beginSession<T>(
-  { reconnect, signal, timeoutMs = DEFAULT_TIMEOUT_MS }: ClientOptions,
+  { reconnect, signal, timeoutMs = DEFAULT_TIMEOUT_MS }: FirstConnection,
   dial: Dial,
   begin: (socket: UnixSocket, leftMs: number) => Promise<T>,
 ): Promise<T> {

@@ -1,30 +1,12 @@
-import type { DeviceName } from "../../core/protocol/index.ts";
 import type { CheckContext } from "./context.ts";
 import type { FrontendContext } from "./kit/front-end/context.ts";
+import type { Needs } from "./needs.ts";
 
 /**
  * How much a rule binds. What breaks a MUST is FAIL, a SHOULD is WARN; ROBUSTNESS is not promised by
  * the text, but a crash, a hang or a leak is FAIL; of `-` the value is recorded and not judged.
  */
 export type Strength = "MUST" | "SHOULD" | "ROBUSTNESS" | "-";
-
-/** Without these a check is skipped, with the reason. */
-export interface Needs {
-  /** The device must be one of these. */
-  readonly device?: readonly DeviceName[];
-  /** Virtio feature bits that must be offered. */
-  readonly virtio?: bigint;
-  /** Protocol feature bits that must be offered. */
-  readonly protocol?: bigint;
-  /** Queues that the device must have. */
-  readonly queues?: number;
-  /** The suite must know the target's process: it started it, or was told its id. */
-  readonly process?: true;
-  /** The suite must have started the target, by words to which a check can add options. */
-  readonly program?: true;
-  /** A device whose requests the suite knows. */
-  readonly request?: true;
-}
 
 /** What there is to know of a check without making it. */
 export interface CheckInfo {

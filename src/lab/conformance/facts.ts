@@ -1,14 +1,10 @@
-import { counted, delay } from "../../core/base/index.ts";
+import { delay } from "../../core/base/index.ts";
 import {
   type DeviceName,
   FrontendRequest,
   ProtocolFeature,
-  protocolFeatureNames,
   VirtioFeature,
-  virtioFeatureNames,
 } from "../../core/protocol/index.ts";
-import type { Needs } from "./check.ts";
-import { kitOf } from "./kit/back-end/kits.ts";
 import { Session } from "./kit/back-end/session.ts";
 import { Exchange } from "./exchange.ts";
 import { CheckFailure } from "./failure.ts";
@@ -89,34 +85,4 @@ async function endsSoon(target: Target): Promise<boolean> {
     await delay(5);
   }
   return true;
-}
-
-/** Why a check cannot be made on a target, if it cannot. */
-export function missing(
-  needs: Needs | undefined,
-  facts: Facts,
-  target: Target,
-): string | undefined {
-  if (needs === undefined) return undefined;
-  const { device, virtio = 0n, protocol = 0n, queues = 0, process, program, request } = needs;
-  if (device !== undefined && (facts.device === undefined || !device.includes(facts.device))) {
-    return `for ${device.join(" and ")} devices`;
-  }
-  const lacking = [
-    ...virtioFeatureNames(virtio & ~facts.virtio, facts.device),
-    ...protocolFeatureNames(protocol & ~facts.protocol),
-  ];
-  if (lacking.length > 0) return `not offered: ${lacking.join(", ")}`;
-  if (facts.queueNum < queues)
-    return `needs ${counted(queues, "queue")}, the target has ${facts.queueNum}`;
-  if (request && kitOf(facts.device) === undefined) {
-    return `the suite knows no request for ${facts.device ?? "a device of unknown type"}; give --device`;
-  }
-  if (process && target.process === undefined) {
-    return "the target's process is not known; start it with --exec";
-  }
-  if (program && target.program === undefined) {
-    return "the suite did not start the target as a program; do so with --exec, without --shell";
-  }
-  return undefined;
 }

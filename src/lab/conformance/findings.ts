@@ -7,6 +7,12 @@ export interface RejectOptions {
   readonly served?: Grade | "INFO";
 }
 
+/** Closes what a check made, at its end. */
+export interface Resources {
+  /** @returns the same resource */
+  closing<T extends { close(): void }>(resource: T): T;
+}
+
 /** What a check finds: expectations that end it, warnings and values that do not. */
 export class Findings {
   readonly warnings: CheckFailure[] = [];

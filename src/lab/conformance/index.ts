@@ -14,11 +14,12 @@ export {
   parseBaseline,
   updateBaseline,
 } from "./baseline.ts";
-export type { Check, CheckInfo, FrontendCheck, Needs, Strength } from "./check.ts";
+export type { Check, CheckInfo, FrontendCheck, Strength } from "./check.ts";
 export type { CheckContext } from "./context.ts";
 export type { Up, UpOptions } from "./kit/back-end/bring-up.ts";
-export { type Facts, missing, survey } from "./facts.ts";
+export { type Facts, survey } from "./facts.ts";
 export { CheckFailure, CheckSkip } from "./failure.ts";
+export { missing, type Needs } from "./needs.ts";
 export { type Profile, profiles } from "./profiles.ts";
 export { checks, frontendChecks } from "./registry.ts";
 export type { CheckResult, Finding, Verdict } from "./result.ts";

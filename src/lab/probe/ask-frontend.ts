@@ -68,7 +68,8 @@ async function acknowledgedFeatures(
   { signal }: ProbeOptions,
 ): Promise<bigint> {
   const negotiation = new Negotiation();
-  negotiation.offered = ALL_VIRTIO_FEATURES | DEVICE_FEATURES;
+  const offered = ALL_VIRTIO_FEATURES | DEVICE_FEATURES;
+  negotiation.offered = offered;
   const answer = new Deferred<bigint>(
     { signal, timeoutMs },
     () =>
@@ -82,11 +83,9 @@ async function acknowledgedFeatures(
     strictness: "lenient",
     onRefused: (error) => answer.reject(error),
   });
-  answerer.on(FrontendRequest.GetFeatures, () => negotiation.offered);
+  answerer.on(FrontendRequest.GetFeatures, () => offered);
   answerer.on(FrontendRequest.GetProtocolFeatures, () => ALL_PROTOCOL_FEATURES);
-  answerer.on(FrontendRequest.SetProtocolFeatures, (features) =>
-    answer.resolve(features as bigint),
-  );
+  answerer.on(FrontendRequest.SetProtocolFeatures, (features) => answer.resolve(features));
   void channel.closed.then(({ error }) => answer.reject(error));
   answerer.start();
   return answer.promise;

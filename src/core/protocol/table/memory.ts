@@ -19,7 +19,7 @@ import {
   oneDescriptor,
   own,
 } from "./spec.ts";
-import type { AckReply, RequestSpec } from "./spec.ts";
+import type { AckReply, RequestSpec, SpecialReply } from "./spec.ts";
 
 const manyDescriptors = { min: 0, max: MAX_MEMORY_REGIONS };
 const slots = { protocol: ProtocolFeature.ConfigureMemSlots };
@@ -30,13 +30,13 @@ const postcopy = {
 
 // In postcopy the back-end answers with the same table, user addresses replaced by where it mapped
 // the regions; the front-end confirms by an empty table.
-const tableReply: AckReply = {
+const tableReply: AckReply & { readonly special: SpecialReply<MemoryTable> } = {
   ...ack,
   special: { when: "postcopy", codec: memoryTable, descriptors: noDescriptors },
 };
 
 // With LOG_SHMFD there always is a reply, but what it contains is left open: see `opaque`.
-const logReply: AckReply = {
+const logReply: AckReply & { readonly special: SpecialReply<Uint8Array> } = {
   ...ack,
   special: { when: "log-shmfd", codec: opaque, descriptors: noDescriptors },
 };

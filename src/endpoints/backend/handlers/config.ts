@@ -1,8 +1,8 @@
 import { counted, ProtocolError, StateError } from "../../../core/base/index.ts";
-import { type Config, ConfigFlags, FrontendRequest } from "../../../core/protocol/index.ts";
-import type { RequestHandler } from "../../../core/session/index.ts";
+import { ConfigFlags, FrontendRequest } from "../../../core/protocol/index.ts";
+import type { HandlerRegistry } from "../../../core/session/index.ts";
 import type { DeviceConfig } from "../device.ts";
-import type { BackendSession } from "../session.ts";
+import type { SessionState } from "../session-state.ts";
 
 /** Where a message carries offsets and sizes, they have 32 bits. */
 const OFFSETS = 2 ** 32;
@@ -10,13 +10,9 @@ const OFFSETS = 2 ** 32;
 const QUIRK = { offset: 0x100, flags: 1 } as const;
 
 /** The device's configuration space. */
-export function answerConfig(
-  session: BackendSession,
-  on: (request: number, handler: RequestHandler) => void,
-): void {
+export function answerConfig(session: SessionState, answerer: HandlerRegistry<"front-end">): void {
   const { config } = session.device;
-  on(FrontendRequest.GetConfig, (payload) => {
-    const { offset, flags, data } = payload as Config;
+  answerer.on(FrontendRequest.GetConfig, ({ offset, flags, data }) => {
     // The empty reply is how the specification has a back-end refuse.
     if (config === undefined || data.length === 0 || offset + data.length > OFFSETS) {
       const asked = `${counted(data.length, "byte")} at ${offset}`;
@@ -41,8 +37,7 @@ export function answerConfig(
       return undefined;
     return { offset, flags, data: readConfig(config, isQuirk ? 0 : offset, data.length) };
   });
-  on(FrontendRequest.SetConfig, (payload) => {
-    const { offset, flags, data } = payload as Config;
+  answerer.on(FrontendRequest.SetConfig, ({ offset, flags, data }) => {
     if (config === undefined || offset + data.length > config.size) {
       throw new ProtocolError(
         `VHOST_USER_SET_CONFIG: expected a range within ${counted(config?.size ?? 0, "byte")}, got ${data.length} at ${offset}`,

@@ -1,39 +1,31 @@
 import { ProtocolError, StateError } from "../../../core/base/index.ts";
-import {
-  type CryptoSession,
-  FrontendRequest,
-  requestSpec,
-  type SharedObject,
-  type VringState,
-} from "../../../core/protocol/index.ts";
-import type { RequestHandler } from "../../../core/session/index.ts";
-import type { BackendSession } from "../session.ts";
+import { FrontendRequest, requestSpec } from "../../../core/protocol/index.ts";
+import type { HandlerRegistry } from "../../../core/session/index.ts";
+import type { SessionState } from "../session-state.ts";
 
 /** Session id of a crypto session that could not be made. */
 const NO_SESSION = -1n;
 
 /** Requests of certain kinds of devices. */
 export function answerDeviceRequests(
-  session: BackendSession,
-  on: (request: number, handler: RequestHandler) => void,
+  session: SessionState,
+  answerer: HandlerRegistry<"front-end">,
 ): void {
   const { device } = session;
-  on(FrontendRequest.SendRarp, (payload) => {
+  answerer.on(FrontendRequest.SendRarp, (payload) => {
     if (device.announce === undefined) throw unserved(FrontendRequest.SendRarp);
     const bytes = new Uint8Array(8);
-    new DataView(bytes.buffer).setBigUint64(0, payload as bigint, true);
+    new DataView(bytes.buffer).setBigUint64(0, payload, true);
     device.announce(bytes.subarray(0, 6));
   });
-  on(FrontendRequest.NetSetMtu, (payload) => {
+  answerer.on(FrontendRequest.NetSetMtu, (mtu) => {
     if (device.setMtu === undefined) throw unserved(FrontendRequest.NetSetMtu);
-    const mtu = payload as bigint;
     if (mtu < 68n || mtu > 65535n) {
       throw badField("VHOST_USER_NET_SET_MTU", "mtu", "68 to 65535", mtu);
     }
     device.setMtu(Number(mtu));
   });
-  on(FrontendRequest.SetVringEndian, (payload) => {
-    const { index, num } = payload as VringState;
+  answerer.on(FrontendRequest.SetVringEndian, ({ index, num }) => {
     session.vring(index, "VHOST_USER_SET_VRING_ENDIAN");
     if (num === 0) return;
     throw new StateError(
@@ -41,8 +33,7 @@ export function answerDeviceRequests(
         `VIRTIO_F_VERSION_1 are, got ${num}`,
     );
   });
-  on(FrontendRequest.CreateCryptoSession, async (payload) => {
-    const wanted = payload as CryptoSession;
+  answerer.on(FrontendRequest.CreateCryptoSession, async (wanted) => {
     if (device.crypto === undefined) throw unserved(FrontendRequest.CreateCryptoSession);
     try {
       return { ...wanted, sessionId: await device.crypto.create(wanted) };
@@ -51,22 +42,20 @@ export function answerDeviceRequests(
       return { ...wanted, sessionId: NO_SESSION };
     }
   });
-  on(FrontendRequest.CloseCryptoSession, (payload) => {
-    const id = payload as bigint;
+  answerer.on(FrontendRequest.CloseCryptoSession, (id) => {
     if (device.crypto?.close(id)) return;
     throw badField("VHOST_USER_CLOSE_CRYPTO_SESSION", "id", "an open session", id);
   });
-  on(FrontendRequest.GpuSetSocket, (_payload, { fds }) => {
+  answerer.on(FrontendRequest.GpuSetSocket, (_payload, { fds }) => {
     if (device.setGpuSocket === undefined) throw unserved(FrontendRequest.GpuSetSocket);
     const fd = fds.shift();
     if (fd) device.setGpuSocket(fd);
   });
-  on(FrontendRequest.GetShmemConfig, () => {
+  answerer.on(FrontendRequest.GetShmemConfig, () => {
     const sizes = device.sharedMemory ?? [];
     return { numRegions: sizes.filter((size) => size !== 0n).length, sizes };
   });
-  on(FrontendRequest.GetSharedObject, (payload, { replyFds }) => {
-    const { uuid } = payload as SharedObject;
+  answerer.on(FrontendRequest.GetSharedObject, ({ uuid }, { replyFds }) => {
     const object = device.sharedObject?.(uuid);
     if (object) replyFds.push(object.duplicate());
     return uuid;

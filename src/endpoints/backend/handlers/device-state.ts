@@ -5,9 +5,9 @@ import {
   MigrationPhase,
   TransferDirection,
 } from "../../../core/protocol/index.ts";
-import type { RequestHandler } from "../../../core/session/index.ts";
+import type { HandlerRegistry } from "../../../core/session/index.ts";
 import { type DeviceState, StateTransfer } from "../device-state.ts";
-import type { BackendSession } from "../session.ts";
+import type { SessionState } from "../session-state.ts";
 
 /** The front-end's descriptor is used as it is: bit 8, no descriptor comes back. */
 const STARTED = 0x100n;
@@ -15,16 +15,16 @@ const REFUSED = STARTED | 1n;
 
 /** The device's own state goes out, or comes in. */
 export function answerDeviceState(
-  session: BackendSession,
-  on: (request: number, handler: RequestHandler) => void,
+  session: SessionState,
+  answerer: HandlerRegistry<"front-end">,
 ): void {
   let transfer: StateTransfer | undefined;
-  on(FrontendRequest.SetDeviceStateFd, (payload, { fds }) => {
+  answerer.on(FrontendRequest.SetDeviceStateFd, (params, { fds }) => {
     try {
-      const state = expectTransfer(session, payload as DeviceStateParams, transfer);
+      const state = expectTransfer(session, params, transfer);
       const fd = fds.shift();
       if (fd === undefined) throw new ProtocolError("expected a descriptor for the device state");
-      const begun = new StateTransfer(state, (payload as DeviceStateParams).direction, fd);
+      const begun = new StateTransfer(state, params.direction, fd);
       void session.closed.then(() => begun.abort("the session has ended"));
       transfer = begun;
       return STARTED;
@@ -33,7 +33,7 @@ export function answerDeviceState(
       return REFUSED;
     }
   });
-  on(FrontendRequest.CheckDeviceState, async () => {
+  answerer.on(FrontendRequest.CheckDeviceState, async () => {
     const asked = transfer;
     transfer = undefined;
     const error = asked ? await asked.result() : new StateError("no device state was transferred");
@@ -43,7 +43,7 @@ export function answerDeviceState(
 }
 
 function expectTransfer(
-  { device, suspended }: BackendSession,
+  { device, suspended }: SessionState,
   { direction, phase }: DeviceStateParams,
   before: StateTransfer | undefined,
 ): DeviceState {

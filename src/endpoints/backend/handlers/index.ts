@@ -1,5 +1,5 @@
-import type { RequestHandler } from "../../../core/session/index.ts";
-import type { BackendSession } from "../session.ts";
+import type { HandlerRegistry } from "../../../core/session/index.ts";
+import type { SessionState } from "../session-state.ts";
 import { answerConfig } from "./config.ts";
 import { answerDeviceRequests } from "./device-requests.ts";
 import { answerDeviceState } from "./device-state.ts";
@@ -12,10 +12,7 @@ import { answerPostcopy } from "./postcopy.ts";
 import { answerVrings } from "./vrings.ts";
 
 /** Sets handlers for some of the front-end's requests. */
-export type Answer = (
-  session: BackendSession,
-  on: (request: number, handler: RequestHandler) => void,
-) => void;
+export type Answer = (session: SessionState, answerer: HandlerRegistry<"front-end">) => void;
 
 /** All that a back-end serves. */
 export const answers: readonly Answer[] = [

@@ -1,24 +1,24 @@
 import { counted, countedRange, ProtocolError, StateError } from "../../../core/base/index.ts";
 import { InflightRegion } from "../../../core/memory/index.ts";
 import { FrontendRequest, type Inflight, VirtioFeature } from "../../../core/protocol/index.ts";
-import type { RequestHandler } from "../../../core/session/index.ts";
+import type { HandlerRegistry } from "../../../core/session/index.ts";
 import { ringFormat } from "../../../core/virtqueue/index.ts";
 import { enterRegion } from "../inflight-owners.ts";
-import type { BackendSession } from "../session.ts";
+import type { SessionState } from "../session-state.ts";
 
 /** The memory in which rings note what is in work: made here, kept by the front-end. */
 export function answerInflight(
-  session: BackendSession,
-  on: (request: number, handler: RequestHandler) => void,
+  session: SessionState,
+  answerer: HandlerRegistry<"front-end">,
 ): void {
-  on(FrontendRequest.GetInflightFd, (payload, { replyFds }) => {
-    const { numQueues, queueSize } = expectQueues(session, "GET", payload as Inflight);
+  answerer.on(FrontendRequest.GetInflightFd, (payload, { replyFds }) => {
+    const { numQueues, queueSize } = expectQueues(session, "GET", payload);
     const { description, fd } = InflightRegion.create(numQueues, queueSize, isPacked(session));
     replyFds.push(fd);
     return description;
   });
-  on(FrontendRequest.SetInflightFd, async (payload, { fds }) => {
-    const description = expectQueues(session, "SET", payload as Inflight);
+  answerer.on(FrontendRequest.SetInflightFd, async (payload, { fds }) => {
+    const description = expectQueues(session, "SET", payload);
     if (session.vrings.some((vring) => vring.started)) {
       throw new StateError(
         "VHOST_USER_SET_INFLIGHT_FD: expected it before rings start; stop them with VHOST_USER_GET_VRING_BASE",
@@ -32,11 +32,11 @@ export function answerInflight(
   });
 }
 
-function isPacked({ negotiation }: BackendSession): boolean {
+function isPacked({ negotiation }: SessionState): boolean {
   return (negotiation.features & VirtioFeature.RingPacked) !== 0n;
 }
 
-function expectQueues(session: BackendSession, verb: "GET" | "SET", asked: Inflight): Inflight {
+function expectQueues(session: SessionState, verb: "GET" | "SET", asked: Inflight): Inflight {
   const { numQueues, queueSize } = asked;
   const { maxQueues, maxQueueSize } = session.device;
   const { isSize, sizes } = ringFormat(isPacked(session));

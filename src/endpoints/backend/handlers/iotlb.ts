@@ -1,11 +1,8 @@
-import { FrontendRequest, type Iotlb } from "../../../core/protocol/index.ts";
-import type { RequestHandler } from "../../../core/session/index.ts";
-import type { BackendSession } from "../session.ts";
+import { FrontendRequest } from "../../../core/protocol/index.ts";
+import type { HandlerRegistry } from "../../../core/session/index.ts";
+import type { SessionState } from "../session-state.ts";
 
 /** Translations of I/O virtual addresses. */
-export function answerIotlb(
-  session: BackendSession,
-  on: (request: number, handler: RequestHandler) => void,
-): void {
-  on(FrontendRequest.IotlbMsg, (payload) => session.iommu.take(payload as Iotlb));
+export function answerIotlb(session: SessionState, answerer: HandlerRegistry<"front-end">): void {
+  answerer.on(FrontendRequest.IotlbMsg, (payload) => session.iommu.take(payload));
 }

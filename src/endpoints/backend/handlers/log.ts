@@ -1,19 +1,16 @@
 import { NegotiationError, ProtocolError } from "../../../core/base/index.ts";
 import type { DirtyLog } from "../../../core/memory/index.ts";
-import { FrontendRequest, type Log, ProtocolFeature } from "../../../core/protocol/index.ts";
-import type { RequestHandler } from "../../../core/session/index.ts";
+import { FrontendRequest, ProtocolFeature } from "../../../core/protocol/index.ts";
+import type { HandlerRegistry } from "../../../core/session/index.ts";
 import { adoptEvent } from "../ring-events.ts";
-import type { BackendSession } from "../session.ts";
+import type { SessionState } from "../session-state.ts";
 
 /** With LOG_SHMFD the reply's contents are left open; libvhost-user sends eight bytes, too. */
 const LOG_REPLY = new Uint8Array(8);
 
 /** Where writes to guest memory are noted during a migration. */
-export function answerLog(
-  session: BackendSession,
-  on: (request: number, handler: RequestHandler) => void,
-): void {
-  on(FrontendRequest.SetLogBase, async (payload, { fds }) => {
+export function answerLog(session: SessionState, answerer: HandlerRegistry<"front-end">): void {
+  answerer.on(FrontendRequest.SetLogBase, async (payload, { fds }) => {
     if (!session.negotiation.has(ProtocolFeature.LogShmfd)) {
       throw new NegotiationError(
         "VHOST_USER_SET_LOG_BASE needs VHOST_USER_PROTOCOL_F_LOG_SHMFD, as a log can only be shared " +
@@ -27,10 +24,10 @@ export function answerLog(
         field: "descriptors",
       });
     }
-    await changeLog(session, (log) => log.replace(payload as Log, fd));
+    await changeLog(session, (log) => log.replace(payload, fd));
     return LOG_REPLY;
   });
-  on(FrontendRequest.SetLogFd, async (_payload, { fds }) => {
+  answerer.on(FrontendRequest.SetLogFd, async (_payload, { fds }) => {
     const event = adoptEvent(fds.shift());
     await changeLog(session, (log) => (log.event = event));
   });
@@ -38,7 +35,7 @@ export function answerLog(
 
 /** Rings of the event loop see the change at once; those in workers start again with it. */
 export async function changeLog(
-  session: BackendSession,
+  session: SessionState,
   change: (log: DirtyLog) => void,
 ): Promise<void> {
   const { vrings, memory } = session;

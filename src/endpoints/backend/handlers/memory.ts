@@ -1,28 +1,20 @@
 import { MemoryAccessError, ProtocolError } from "../../../core/base/index.ts";
 import { Region } from "../../../core/memory/index.ts";
 import type { OwnedFd } from "../../../core/os/index.ts";
-import {
-  FrontendRequest,
-  type MemoryRegion,
-  type MemoryTable,
-} from "../../../core/protocol/index.ts";
-import type { RequestHandler } from "../../../core/session/index.ts";
+import { FrontendRequest, type MemoryRegion } from "../../../core/protocol/index.ts";
+import type { HandlerRegistry } from "../../../core/session/index.ts";
 import { RepeatedRegions } from "../repeated-regions.ts";
-import type { BackendSession } from "../session.ts";
+import type { SessionState } from "../session-state.ts";
 
 /** What QEMU and libvhost-user agree on as a number of slots. */
 const MAX_SLOTS = 509;
 
 /** The memory table, whole or slot by slot. */
-export function answerMemory(
-  session: BackendSession,
-  on: (request: number, handler: RequestHandler) => void,
-): void {
+export function answerMemory(session: SessionState, answerer: HandlerRegistry<"front-end">): void {
   const { memory } = session;
   const repeated = new RepeatedRegions(memory, session.device.queueNum ?? 1);
-  on(FrontendRequest.SetMemTable, async (payload, { fds }) => {
+  answerer.on(FrontendRequest.SetMemTable, async ({ regions: descriptions }, { fds }) => {
     const { postcopy, negotiation } = session;
-    const { regions: descriptions } = payload as MemoryTable;
     const isConfirmation = postcopy.wantsConfirmation && descriptions.length === 0;
     const regions = isConfirmation ? postcopy.confirm() : mapAll(descriptions, fds);
     if (postcopy.wantsTable) {
@@ -34,9 +26,8 @@ export function answerMemory(
     repeated.clear();
     return undefined;
   });
-  on(FrontendRequest.GetMaxMemSlots, () => BigInt(MAX_SLOTS));
-  on(FrontendRequest.AddMemReg, async (payload, { fds }) => {
-    const { region: description } = payload as { region: MemoryRegion };
+  answerer.on(FrontendRequest.GetMaxMemSlots, () => BigInt(MAX_SLOTS));
+  answerer.on(FrontendRequest.AddMemReg, async ({ region: description }, { fds }) => {
     if (repeated.added(description)) return;
     if (memory.regions.length >= MAX_SLOTS) {
       throw new MemoryAccessError(`expected at most ${MAX_SLOTS} memory regions, got one more`);
@@ -48,8 +39,7 @@ export function answerMemory(
       vring.memoryAdded();
     }
   });
-  on(FrontendRequest.RemMemReg, async (payload) => {
-    const { region } = payload as { region: MemoryRegion };
+  answerer.on(FrontendRequest.RemMemReg, async ({ region }) => {
     await paused(session, () => {
       if (memory.remove(region) || repeated.removed(region)) return;
       throw new MemoryAccessError(
@@ -61,7 +51,7 @@ export function answerMemory(
 }
 
 /** No ring is in work while memory goes away; afterwards rings are looked up anew. */
-async function paused(session: BackendSession, change: () => void): Promise<void> {
+async function paused(session: SessionState, change: () => void): Promise<void> {
   try {
     for (const vring of session.vrings) await vring.quiesce();
     change();

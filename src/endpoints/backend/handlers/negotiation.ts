@@ -6,8 +6,8 @@ import {
   VirtioFeature,
   virtioFeatureNames,
 } from "../../../core/protocol/index.ts";
-import type { RequestHandler } from "../../../core/session/index.ts";
-import type { BackendSession } from "../session.ts";
+import type { HandlerRegistry } from "../../../core/session/index.ts";
+import type { SessionState } from "../session-state.ts";
 import { changeLog } from "./log.ts";
 
 /** Notifications by message go both ways, each with an answer. */
@@ -16,15 +16,14 @@ const SKIP_DRAIN_NEEDS = ProtocolFeature.InflightShmfd | ProtocolFeature.GetVrin
 
 /** Features, ownership, status, reset. */
 export function answerNegotiation(
-  session: BackendSession,
-  on: (request: number, handler: RequestHandler) => void,
+  session: SessionState,
+  answerer: HandlerRegistry<"front-end">,
 ): void {
   const { negotiation } = session;
-  on(FrontendRequest.GetFeatures, () => session.features);
-  on(FrontendRequest.SetFeatures, (features) => setFeatures(session, features as bigint));
-  on(FrontendRequest.GetProtocolFeatures, () => session.protocolFeatures);
-  on(FrontendRequest.SetProtocolFeatures, (payload) => {
-    const features = payload as bigint;
+  answerer.on(FrontendRequest.GetFeatures, () => session.features);
+  answerer.on(FrontendRequest.SetFeatures, async (features) => setFeatures(session, features));
+  answerer.on(FrontendRequest.GetProtocolFeatures, () => session.protocolFeatures);
+  answerer.on(FrontendRequest.SetProtocolFeatures, (features) => {
     const unknown = features & ~session.protocolFeatures;
     if (unknown !== 0n) {
       throw new NegotiationError(
@@ -49,25 +48,25 @@ export function answerNegotiation(
     negotiation.protocolFeatures = features;
   });
   // A second owner is no reason to end a session: the socket has one peer only.
-  on(FrontendRequest.SetOwner, () => undefined);
-  on(FrontendRequest.ResetOwner, async () => session.resetOwner());
-  on(FrontendRequest.GetQueueNum, () => {
+  answerer.on(FrontendRequest.SetOwner, () => undefined);
+  answerer.on(FrontendRequest.ResetOwner, async () => session.resetOwner());
+  answerer.on(FrontendRequest.GetQueueNum, () => {
     const { queueNum, maxQueues } = session.device;
     return BigInt(queueNum ?? maxQueues);
   });
-  on(FrontendRequest.SetBackendReqFd, (_payload, { fds }) => {
+  answerer.on(FrontendRequest.SetBackendReqFd, (_payload, { fds }) => {
     const fd = fds.shift();
     if (fd) session.requests.adopt(fd);
   });
-  on(FrontendRequest.ResetDevice, () => session.reset());
-  on(FrontendRequest.GetStatus, () => BigInt(session.status));
-  on(FrontendRequest.SetStatus, async (status) => {
-    session.status = Number((status as bigint) & 0xffn);
+  answerer.on(FrontendRequest.ResetDevice, () => session.reset());
+  answerer.on(FrontendRequest.GetStatus, () => BigInt(session.status));
+  answerer.on(FrontendRequest.SetStatus, async (status) => {
+    session.status = Number(status & 0xffn);
     if (session.status === 0) await session.reset();
   });
 }
 
-async function setFeatures(session: BackendSession, features: bigint): Promise<void> {
+async function setFeatures(session: SessionState, features: bigint): Promise<void> {
   const { negotiation, vrings, device } = session;
   const unknown = features & ~session.features;
   if (unknown !== 0n) {

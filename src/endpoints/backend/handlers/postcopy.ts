@@ -1,14 +1,14 @@
 import { FrontendRequest } from "../../../core/protocol/index.ts";
-import type { RequestHandler } from "../../../core/session/index.ts";
-import type { BackendSession } from "../session.ts";
+import type { HandlerRegistry } from "../../../core/session/index.ts";
+import type { SessionState } from "../session-state.ts";
 
 /** The destination of a postcopy migration; its table of memory is served with other tables. */
 export function answerPostcopy(
-  session: BackendSession,
-  on: (request: number, handler: RequestHandler) => void,
+  session: SessionState,
+  answerer: HandlerRegistry<"front-end">,
 ): void {
   const { postcopy, negotiation } = session;
-  on(FrontendRequest.PostcopyAdvise, (_payload, { replyFds }) => {
+  answerer.on(FrontendRequest.PostcopyAdvise, (_payload, { replyFds }) => {
     try {
       replyFds.push(postcopy.advise());
     } catch (error) {
@@ -16,11 +16,11 @@ export function answerPostcopy(
       session.refuse(error);
     }
   });
-  on(FrontendRequest.PostcopyListen, () => {
+  answerer.on(FrontendRequest.PostcopyListen, () => {
     postcopy.listen(session.memory.regions.length > 0);
     negotiation.postcopy = true;
   });
-  on(FrontendRequest.PostcopyEnd, () => {
+  answerer.on(FrontendRequest.PostcopyEnd, () => {
     postcopy.end();
     negotiation.postcopy = false;
     return 0n;

@@ -1,7 +1,7 @@
 /** What the checks of block devices have in common. */
 import { BlockFeature, blockStatusName } from "../../../endpoints/devices/block/layout.ts";
 import { ProtocolFeature } from "../../../core/protocol/index.ts";
-import type { Needs } from "../check.ts";
+import type { Needs } from "../needs.ts";
 import type { CheckContext } from "../context.ts";
 import { type Disk, diskOf } from "../kit/back-end/disk.ts";
 

@@ -6,8 +6,8 @@ import {
   ProtocolFeature,
   VirtioFeature,
 } from "../../../../core/protocol/index.ts";
-import type { CheckContext } from "../../context.ts";
 import { askInflight } from "./inflight.ts";
+import type { DeviceKit } from "./kit.ts";
 import type { SuiteMemory, SuiteMemoryOptions } from "./memory.ts";
 import type { Ring, RingOptions } from "./ring.ts";
 import type { Session } from "./session.ts";
@@ -44,6 +44,17 @@ export interface Up {
   readonly request: () => Promise<void>;
 }
 
+/** What bringing a device up needs of a check. */
+export interface BringUpSteps {
+  /** @throws {CheckSkip} the device type is not known */
+  readonly kit: DeviceKit;
+  neg(virtio?: bigint, protocol?: bigint): Promise<Session>;
+  mem(options: SuiteMemoryOptions): SuiteMemory;
+  share(session: Session, memory: SuiteMemory): Promise<void>;
+  ring(session: Session, memory: SuiteMemory, index: number, options?: RingOptions): Ring;
+  request(ring: Ring, memory: SuiteMemory): Promise<void>;
+}
+
 const RUNNING =
   DeviceStatus.Acknowledge | DeviceStatus.Driver | DeviceStatus.FeaturesOk | DeviceStatus.DriverOk;
 
@@ -53,7 +64,7 @@ const RUNNING =
  *
  * @throws {CheckFailure} a step is not accepted; {@link CheckSkip} the device type is not known
  */
-export async function bringUp(t: CheckContext, options: UpOptions): Promise<Up> {
+export async function bringUp(t: BringUpSteps, options: UpOptions): Promise<Up> {
   const { kit } = t;
   const session = options.session ?? (await t.neg(options.virtio, options.protocol));
   const acked = (bit: bigint): boolean => (session.protocol & bit) !== 0n;

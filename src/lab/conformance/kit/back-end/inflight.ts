@@ -1,8 +1,8 @@
 import { counted } from "../../../../core/base/index.ts";
 import { Mapping, type OwnedFd, SharedMemory } from "../../../../core/os/index.ts";
 import { FrontendRequest, type Inflight } from "../../../../core/protocol/index.ts";
-import type { CheckContext } from "../../context.ts";
 import { CheckFailure } from "../../failure.ts";
+import type { Findings, Resources } from "../../findings.ts";
 import { viewOf } from "./pieces.ts";
 import type { Session } from "./session.ts";
 
@@ -72,7 +72,12 @@ export interface InflightHeld {
 }
 
 /** Maps a region that the target made. @throws {CheckFailure} it is none */
-export function held(t: CheckContext, description: Inflight, fd: OwnedFd, index = 0): InflightHeld {
+export function held(
+  t: Findings & Resources,
+  description: Inflight,
+  fd: OwnedFd,
+  index = 0,
+): InflightHeld {
   const stride = inflightBytes(description.queueSize);
   const { mmapOffset, mmapSize } = description;
   const needed = stride * (index + 1);
@@ -118,7 +123,12 @@ export async function askInflight(session: Session, numQueues: number, queueSize
 }
 
 /** A region of the check's own, zeroes, for so many rings. */
-export function craftInflight(t: CheckContext, numQueues: number, queueSize: number, index = 0) {
+export function craftInflight(
+  t: Findings & Resources,
+  numQueues: number,
+  queueSize: number,
+  index = 0,
+) {
   const bytes = numQueues * inflightBytes(queueSize);
   const fd = t.closing(SharedMemory.create("vhost-user-inflight", bytes).fd);
   const description = { mmapSize: BigInt(bytes), mmapOffset: 0n, numQueues, queueSize };

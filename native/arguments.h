@@ -1,13 +1,14 @@
 /*
- * Shared declarations of the addon. Rules that hold in every file:
+ * Arguments and results of the functions that JavaScript calls; every file of the addon begins with
+ * it. Rules that hold in all of them:
  *  - mechanism, no policy; nothing is ever printed;
  *  - a system-call function returns a number >= 0 or -errno, and throws a TypeError only for
  *    arguments of the wrong type or range;
  *  - every worker thread loads the addon again, but there is one shared object: static state is
  *    shared by all threads of the process and must be lock-free.
  */
-#ifndef VHOST_USER_ADDON_H
-#define VHOST_USER_ADDON_H
+#ifndef VHOST_USER_ARGUMENTS_H
+#define VHOST_USER_ARGUMENTS_H
 
 /* accept4, ppoll and MSG_CMSG_CLOEXEC; must come before any system header. */
 #ifndef _GNU_SOURCE
@@ -23,9 +24,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
-
-/* SCM_MAX_FD of the Linux kernel: what one message can carry. */
-#define MAX_MESSAGE_FDS 253
 
 /* First member of what an external value points to, so that a wrong handle is a TypeError. */
 enum { MAPPING_TAG = 0x7668756d, POLLER_TAG = 0x76687570 };
@@ -70,37 +68,5 @@ bool export_functions(napi_env env, napi_value exports, const struct function *f
                       size_t count);
 #define EXPORT(env, exports, table) \
   export_functions(env, exports, table, sizeof(table) / sizeof(table[0]))
-
-bool export_sockets(napi_env env, napi_value exports);
-bool export_messages(napi_env env, napi_value exports);
-bool export_descriptors(napi_env env, napi_value exports);
-bool export_folders(napi_env env, napi_value exports);
-bool export_userfaults(napi_env env, napi_value exports);
-bool export_mappings(napi_env env, napi_value exports);
-bool export_pollers(napi_env env, napi_value exports);
-bool export_wait(napi_env env, napi_value exports);
-
-/*
- * deadline.c: one system call between the two, if it is one that a signal ends, lasts less than a
- * millisecond on a descriptor in blocking mode, and 11 ms on one whose mode is changed behind the
- * look. Begin returns NULL with errno where that cannot be promised. End returns whether the call is
- * to be repeated, because another signal ended it; when the deadline did, errno is EAGAIN.
- */
-struct announcement;
-struct announcement *deadline_begin(bool blocking);
-bool deadline_end(struct announcement *announcement, int64_t result);
-bool deadline_attach(napi_env env); /* once in each thread */
-
-/* descriptor.c: whether a descriptor is in blocking mode (1 or 0), or -1: EAGAIN when a call on it
-   would have to wait by now. Leaves the mode of the open file alone, which a peer may share. */
-int look_ready(int fd, short events);
-
-/* sigbus.c: the table of mapped ranges. A slot is >= 0, or -ENOMEM when the table is full. */
-int range_register(void *address, size_t span);
-void range_unregister(int slot);
-bool range_is_broken(int slot);
-void range_mark_broken(int slot);
-/* A 32-bit counter of windows that broke; it lives as long as the process. */
-void *range_breaks(size_t *size);
 
 #endif

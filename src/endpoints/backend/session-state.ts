@@ -1,0 +1,306 @@
+import {
+  counted,
+  Deferred,
+  MemoryAccessError,
+  ProtocolError,
+  StateError,
+} from "../../core/base/index.ts";
+import { type InflightRegion, RegionTable, SHARE_HINT } from "../../core/memory/index.ts";
+import { ProtocolFeature, VirtioFeature } from "../../core/protocol/index.ts";
+import { Negotiation } from "../../core/session/index.ts";
+import type { CloseReason } from "../../core/transport/index.ts";
+import { countInflight, type QueueFault } from "../../core/virtqueue/index.ts";
+import { BackendRequests } from "./backend-requests.ts";
+import type { Device } from "./device.ts";
+import { BackendIommu } from "./iommu.ts";
+import { leaveRegion } from "./inflight-owners.ts";
+import {
+  BACKEND_OPTIONAL_FEATURES,
+  BACKEND_RING_FEATURES,
+  protocolFeaturesOf,
+  SKIP_DRAIN,
+  withoutConflicts,
+} from "./offered-features.ts";
+import { Postcopy } from "./postcopy.ts";
+import { SessionHistory } from "./session-history.ts";
+import type { SessionOptions } from "./session-options.ts";
+import { isUnshared } from "./unshared-memory.ts";
+import { Vring } from "./vring.ts";
+import type { VringSetup } from "./vring-setup.ts";
+
+/** What the handlers of a session's requests share: negotiation, memory, rings, status. */
+export abstract class SessionState {
+  /** How the connection ended; pending until then. */
+  abstract readonly closed: Promise<CloseReason>;
+  readonly device: Device;
+  readonly negotiation = new Negotiation();
+  readonly memory = new RegionTable();
+  readonly postcopy = new Postcopy();
+  readonly iommu: BackendIommu;
+  readonly history = new SessionHistory();
+  /** Features that are offered. */
+  readonly features: bigint;
+  readonly protocolFeatures: bigint;
+  /** Virtio device status byte. */
+  status = 0;
+  readonly #options: SessionOptions;
+  /** Requests of our own, once the front-end has given a channel for them. */
+  readonly requests: BackendRequests;
+  readonly #vrings: Vring[] = [];
+  /** Whether a ring that is made now is enabled: SET_FEATURES without PROTOCOL_FEATURES came. */
+  #enabledAtStart = false;
+  /** Faults of the front-end or its driver that were reported: each is served from then on. */
+  readonly #tolerated = new Set<string>();
+  #configChangeDue = false;
+  /** Looks at memory that may not be shared: a few, as each costs a look at many pages. */
+  #sharingChecks = 8;
+  #inflight: InflightRegion | undefined;
+  readonly #ended = new Deferred<void>();
+
+  constructor(options: SessionOptions) {
+    const { device, without, optional = 0n } = options;
+    this.#options = options;
+    this.device = device;
+    const platform = options.iommu ? VirtioFeature.AccessPlatform : 0n;
+    const reset = options.ringReset ? VirtioFeature.RingReset : 0n;
+    const implemented = device.features | BACKEND_RING_FEATURES | platform | reset;
+    this.features = implemented & ~(without?.virtio ?? 0n);
+    const extra = optional & BACKEND_OPTIONAL_FEATURES;
+    const offered = (protocolFeaturesOf(device) | extra) & ~(without?.protocol ?? 0n);
+    const notes = (offered & ProtocolFeature.InflightShmfd) !== 0n;
+    const noted = notes ? offered : offered & ~SKIP_DRAIN;
+    this.protocolFeatures = withoutConflicts(noted, options.rings?.workers === true);
+    this.negotiation.offered = this.features;
+    this.negotiation.offeredProtocolFeatures = this.protocolFeatures;
+    this.requests = new BackendRequests({
+      negotiation: this.negotiation,
+      observe: options.observe,
+      suspended: () => this.suspended,
+    });
+    this.iommu = new BackendIommu({
+      memory: this.memory,
+      vrings: () => this.vrings,
+      ask: async (message) => this.requests.iotlbMsg(message),
+      onProblem: (problem) => this.report(problem),
+    });
+  }
+
+  /** Resolves once the connection is gone and the device has completed every request. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  /** Where rings note what is in work (SET_INFLIGHT_FD). Taken over; no ring may run. */
+  set inflight(region: InflightRegion | undefined) {
+    this.#inflight?.close();
+    this.#inflight = region;
+    if (region === undefined) return;
+    for (const vring of this.vrings) vring.notesChanged();
+    const packed = (this.negotiation.features & VirtioFeature.RingPacked) !== 0n;
+    let count = 0;
+    for (let index = 0; index < region.description.numQueues; index += 1) {
+      const area = region.area(index, packed);
+      if (area !== undefined) count += countInflight(area, packed);
+    }
+    if (count > 0) this.#options.onReplay?.(count);
+  }
+
+  /**
+   * The rings up to the last one that the front-end named, by index. A device may offer hundreds:
+   * those that are not used must cost nothing.
+   */
+  get vrings(): readonly Vring[] {
+    return this.#vrings;
+  }
+
+  /** @throws {ProtocolError} the device has no such ring */
+  vring(index: number, request: string): Vring {
+    const { maxQueues } = this.device;
+    if (index >= maxQueues) {
+      throw new ProtocolError(
+        `${request}: there is no ring ${index}: the device offers ${counted(maxQueues, "ring")}`,
+        { request, field: "index" },
+      );
+    }
+    for (let next = this.#vrings.length; next <= index; next += 1) {
+      const vring = this.#vring(next);
+      // A ring that is not started has nothing to wait for.
+      if (this.#enabledAtStart) void vring.setEnabled(true);
+      this.#vrings.push(vring);
+    }
+    return this.#vrings[index] as Vring;
+  }
+
+  /** Enables or disables every ring, also those that the front-end names later. */
+  async setAllEnabled(enabled: boolean): Promise<void> {
+    this.#enabledAtStart = enabled;
+    for (const vring of this.vrings) await vring.setEnabled(enabled);
+  }
+
+  /** Whether all rings are stopped: then nothing is sent unasked. */
+  get suspended(): boolean {
+    return this.vrings.every((vring) => !vring.started);
+  }
+
+  /**
+   * Has the front-end read the configuration again (CONFIG_CHANGE_MSG): now, or once the first ring
+   * starts. Reports that a front-end without a back-end channel does not learn of it.
+   *
+   * @throws {NegotiationError | TimeoutError | RemoteError | PeerClosedError}
+   */
+  async configChanged(): Promise<void> {
+    this.#configChangeDue = this.requests.open;
+    if (!this.#configChangeDue) {
+      this.report(
+        new StateError(
+          "the new configuration cannot be announced: the front-end gave no back-end channel " +
+            "(VHOST_USER_SET_BACKEND_REQ_FD); it sees the change when it connects again",
+        ),
+      );
+    }
+    for (const vring of this.vrings) await vring.restartWorker();
+    await this.#tellConfigChange();
+  }
+
+  async #tellConfigChange(): Promise<void> {
+    if (!this.#configChangeDue || this.suspended) return;
+    this.#configChangeDue = false;
+    await this.requests.configChange();
+  }
+
+  /** What waited for the device to run can be told now; not while a request is being served. */
+  #ringStarted(): void {
+    this.history.ringStarted = true;
+    setImmediate(() => {
+      this.#tellConfigChange().catch((error: unknown) => this.report(error));
+    });
+  }
+
+  /** A driver that writes to memory of its own waits for ever: that is reported, once. */
+  #lookAtSharing(index: number, ring: VringSetup): void {
+    if (this.#sharingChecks === 0 || this.#translates) return;
+    this.#sharingChecks -= 1;
+    if (!isUnshared(this.memory, ring)) return;
+    this.#sharingChecks = 0;
+    this.report(
+      new MemoryAccessError(
+        `ring ${index} was kicked, but it and the beginning of its memory region hold only zeroes: ` +
+          `what the driver writes does not arrive here; ${SHARE_HINT}`,
+      ),
+    );
+  }
+
+  /** Something failed, and the session goes on. */
+  report(problem: unknown): void {
+    this.#options.onProblem?.(asError(problem), false);
+  }
+
+  /** The request that is being served is refused by a reply of its own, not by its acknowledgement. */
+  refuse(problem: unknown): void {
+    this.history.refusal = asError(problem);
+    this.report(problem);
+  }
+
+  /**
+   * RESET_OWNER, deprecated, disables every ring. Where all are disabled already it is a reset: Cloud
+   * Hypervisor before v25 and rust-hypervisor-firmware disable every ring, send it, and set the
+   * device up again on the same connection.
+   */
+  async resetOwner(): Promise<void> {
+    const isReset = !this.#enabledAtStart && this.vrings.every(({ enabled }) => !enabled);
+    await (isReset ? this.reset() : this.setAllEnabled(false));
+  }
+
+  /**
+   * The front-end or its driver breaks a rule in a way that cannot be misunderstood. Lenient: reports
+   * that once a session. Strict: false, and the caller refuses it. There is a fixed set of faults.
+   */
+  tolerates(fault: string): boolean {
+    const isStrict = this.#options.strictness === "strict";
+    if (this.#tolerated.has(fault)) return !isStrict;
+    if (isStrict) this.refuse(new ProtocolError(fault));
+    else this.report(new ProtocolError(`${fault}; served all the same`));
+    this.#tolerated.add(fault);
+    return !isStrict;
+  }
+
+  /** Reported once a session: a guest whose memory is not shared has nothing else in its rings. */
+  #unreachable(ring: number, { reason, section }: QueueFault): void {
+    if (this.#tolerated.has("a buffer outside")) return;
+    this.#tolerated.add("a buffer outside");
+    this.report(
+      new MemoryAccessError(`ring ${ring}: a request fails: ${reason} (VIRTIO ${section})`),
+    );
+  }
+
+  /** Stops all rings and puts the device back to its beginning. */
+  async reset(): Promise<void> {
+    this.#enabledAtStart = false;
+    for (const vring of this.vrings) {
+      await vring.setEnabled(false);
+      await vring.stop();
+    }
+    // It tells of requests of before: a driver that begins anew does not wait for them.
+    this.inflight = undefined;
+    this.iommu.iotlb.clear();
+    this.device.reset?.();
+  }
+
+  /** The connection is gone; what the device still has in work is waited for before unmapping. */
+  protected release(): void {
+    this.iommu.close();
+    this.requests.close();
+    const drained = this.vrings.map((vring) => vring.close());
+    const through = Promise.allSettled(drained);
+    if (this.#inflight) leaveRegion(this.#inflight, through);
+    void through.then(() => {
+      try {
+        this.postcopy.close();
+        this.memory.close();
+        this.inflight = undefined;
+        this.device.close?.();
+      } catch (error) {
+        this.report(error);
+      }
+      this.#ended.resolve();
+    });
+  }
+
+  get #translates(): boolean {
+    return (this.negotiation.features & VirtioFeature.AccessPlatform) !== 0n;
+  }
+
+  /** Whether notifications without a descriptor travel as messages. */
+  get #inband(): boolean {
+    return this.negotiation.has(ProtocolFeature.InbandNotifications);
+  }
+
+  #vring(index: number): Vring {
+    const { onProblem, queue, rings } = this.#options;
+    return new Vring(index, {
+      device: this.device,
+      memory: this.memory,
+      iotlb: () => (this.#translates ? this.iommu.iotlb : undefined),
+      features: () => this.negotiation.features,
+      messages: () => (this.#inband ? this.requests : undefined),
+      onStarted: () => this.#ringStarted(),
+      onIdleKick: (setup) => this.#lookAtSharing(index, setup),
+      onProblem: (problem) => onProblem?.(problem, false),
+      inflight: () => this.#inflight,
+      rings: { mode: rings?.mode, workers: rings?.workers === true && queue === undefined },
+      wrapQueue: queue ?? ((plain) => plain),
+      strict: this.#options.strictness === "strict",
+      reports: {
+        tolerates: (feature) =>
+          this.tolerates(`the driver uses ${feature}, which it did not acknowledge`),
+        unreachable: (fault) => this.#unreachable(index, fault),
+      },
+      onBroken: (ring, reason) =>
+        this.report(new ProtocolError(`ring ${ring} is broken: ${reason}`)),
+    });
+  }
+}
+
+function asError(problem: unknown): Error {
+  return problem instanceof Error ? problem : new Error(String(problem));
+}
