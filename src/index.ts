@@ -3,9 +3,9 @@
  *
  * - {@link Client} and a driver such as {@link BlockDriver} do I/O on anybody's back-end;
  * - {@link BackendServer} and a device such as {@link BlockDevice} serve anybody's front-end;
- * - {@link probe} finds out who listens on a socket.
  *
- * Messages and their table are under `vhost-user/protocol`, rings under `vhost-user/virtqueue`.
+ * Messages and their table are under `vhost-user/protocol`, rings under `vhost-user/virtqueue`,
+ * what tests are made of under `vhost-user/testing`, the conformance suite under `vhost-user/suite`.
  */
 export * from "./core/base/errors.ts";
 export type { WaitOptions } from "./core/base/abort.ts";
@@ -15,15 +15,12 @@ export * from "./endpoints/devices/fs/index.ts";
 export * from "./endpoints/devices/crypto/index.ts";
 export * from "./endpoints/devices/net/index.ts";
 export * from "./endpoints/frontend/index.ts";
-export * from "./lab/workloads/index.ts";
 export {
   GuestMemory,
   type GuestBuffer,
   type GuestMemoryOptions,
   type Region,
 } from "./core/memory/index.ts";
-export * from "./lab/faults/index.ts";
-export * from "./lab/probe/index.ts";
 export type {
   Completion,
   RingMode,

@@ -30,7 +30,7 @@ import {
   ProtocolFeature,
 } from "../../src/core/protocol/index.ts";
 import type { FrameObserver } from "../../src/core/transport/index.ts";
-import { type RawSplitRing, SegmentList } from "../../src/core/virtqueue/index.ts";
+import { type SplitRingWords, SegmentList } from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import {
   connectDisk,
@@ -163,7 +163,7 @@ test("a ring that breaks is told by message", async (t) => {
   await ask();
   const { raw } = queue.ring;
   assert.equal(raw.format, "split");
-  (raw as RawSplitRing).available[1] = 40_000;
+  (raw as SplitRingWords).available[1] = 40_000;
   queue.notify();
   let told = false;
   await until(() => (told ||= queue.takeError()), "VRING_ERR");

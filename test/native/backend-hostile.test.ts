@@ -14,7 +14,8 @@ import {
 import { frameBytes } from "../../src/core/transport/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { ownEpolls } from "./support/own-epolls.ts";
-import { ALL_PROTOCOL_FEATURES, RawFrontend, RawRingParts } from "./support/raw-frontend.ts";
+import { RAW_PROTOCOL_FEATURES, RawFrontend } from "../../src/lab/wire/index.ts";
+import { RawRingParts } from "./support/raw-ring-parts.ts";
 import { type Served, serveDisk, survives, until } from "./support/session.ts";
 
 guardLeaks();
@@ -45,11 +46,11 @@ async function oneMessage(
   request: number,
   payload: Uint8Array,
   options: { flags?: number; fds?: readonly OwnedFd[] } = {},
-  features = ALL_PROTOCOL_FEATURES,
+  features = RAW_PROTOCOL_FEATURES,
 ): Promise<boolean> {
   const raw = await RawFrontend.negotiated(served.path, features);
   await raw.send(request, payload, options);
-  const alive = await raw.isAlive();
+  const alive = await raw.alive();
   raw.close();
   return alive;
 }
@@ -64,7 +65,7 @@ test("a header cut after each of its bytes", async (t) => {
   for (let count = 0; count < 20; count += 1) {
     await survives(served, async () => {
       const raw = await RawFrontend.connect(served.path);
-      if (count > 0) await raw.channel.sendBytes(header.subarray(0, count), eventFds(t, 3));
+      if (count > 0) await raw.sendBytes(header.subarray(0, count), { fds: eventFds(t, 3) });
       raw.close();
     });
   }
@@ -151,7 +152,7 @@ test("a ring index that the device does not have", async (t) => {
         assert.equal(await raw.ask(FrontendRequest.SetVringKick, payload, eventFds(t, 1)), 1n);
       }
     }
-    assert.ok(await raw.isAlive());
+    assert.ok(await raw.alive());
     // GET_VRING_BASE has a reply of its own: only closing can refuse it.
     assert.equal(await raw.ask(FrontendRequest.GetVringBase, { index: 1, num: 0 }), "closed");
     raw.close();
@@ -181,7 +182,7 @@ test("features that were not offered are refused", async (t) => {
     assert.equal(await raw.ask(FrontendRequest.SetFeatures, 2n ** 64n - 1n), 1n);
     assert.equal(await raw.ask(FrontendRequest.SetFeatures, 0n), 1n);
     assert.equal(await raw.ask(FrontendRequest.SetProtocolFeatures, 2n ** 64n - 1n), 1n);
-    assert.ok(await raw.isAlive());
+    assert.ok(await raw.alive());
     raw.close();
   });
   assert.match(served.problems[0]?.message ?? "", /expected features that were offered, got also/);
@@ -241,11 +242,11 @@ describe("memory tables", () => {
           );
         }
         assert.equal(await raw.ask(FrontendRequest.SetMemTable, { regions: [] }, []), 0n);
-        assert.ok(await raw.isAlive());
+        assert.ok(await raw.alive());
         raw.close();
         const plain = await RawFrontend.negotiated(served.path, 0n);
         await plain.send(FrontendRequest.SetMemTable, { regions }, { fds });
-        assert.equal(await plain.isAlive(), false);
+        assert.equal(await plain.alive(), false);
       });
     });
   }
@@ -284,7 +285,7 @@ describe("memory tables", () => {
         assert.equal(await raw.ask(FrontendRequest.AddMemReg, { region: region() }, [fd]), 1n);
         fd.close();
       }
-      assert.ok(await raw.isAlive());
+      assert.ok(await raw.alive());
       raw.close();
     });
   });
@@ -333,9 +334,9 @@ describe("rings set up in the wrong order or with the wrong values", () => {
       const parts = new RawRingParts();
       const raw = await RawFrontend.connect(served.path);
       await parts.bringUp(raw, steps);
-      assert.ok(await raw.isAlive());
+      assert.ok(await raw.alive());
       await hostile(raw, parts);
-      assert.ok(await raw.isAlive(), "the session ended");
+      assert.ok(await raw.alive(), "the session ended");
       // What was refused has not left anything half done: the rest of the bring-up works.
       for (const { request, payload, fds = [] } of parts.steps.slice(7)) {
         if (request === GetVringBase) continue;
@@ -469,11 +470,11 @@ describe("rings set up in the wrong order or with the wrong values", () => {
       const parts = new RawRingParts();
       const raw = await RawFrontend.connect(served.path);
       await parts.bringUp(raw, 13);
-      assert.ok(await raw.isAlive());
+      assert.ok(await raw.alive());
       assert.equal(await raw.ask(FrontendRequest.SetMemTable, { regions: [] }), 0n);
       parts.kick.signal();
       assert.equal(await raw.ask(SetVringEnable, { index: 0, num: 0 }), 0n);
-      assert.ok(await raw.isAlive());
+      assert.ok(await raw.alive());
       raw.close();
       parts.close();
     });
@@ -517,7 +518,7 @@ test("descriptors that are no sockets as back-end channel", async (t) => {
     }
     before?.close();
     assert.equal(await raw.ask(FrontendRequest.SetBackendReqFd, undefined, eventFds(t, 1)), 0n);
-    assert.ok(await raw.isAlive());
+    assert.ok(await raw.alive());
     raw.close();
   });
 });
@@ -533,7 +534,7 @@ test("hanging up after each message of a full bring-up", async (t) => {
   for (let count = 0; count <= length; count += 1) {
     await survives(served, async () => {
       const parts = new RawRingParts();
-      const raw = await RawFrontend.connect(served.path, count % 2 === 0);
+      const raw = await RawFrontend.connect(served.path, { reading: count % 2 === 0 });
       await parts.bringUp(raw, count);
       parts.kick.signal();
       raw.close();
@@ -545,12 +546,12 @@ test("hanging up after each message of a full bring-up", async (t) => {
 test("a flood of requests from somebody who does not read the answers", async (t) => {
   const served = await serve(t);
   await survives(served, async () => {
-    const raw = await RawFrontend.connect(served.path, false);
+    const raw = await RawFrontend.connect(served.path, { reading: false });
     const waiting: Promise<void>[] = [];
     for (let i = 0; i < 5000; i += 1) waiting.push(raw.send(FrontendRequest.GetFeatures));
     // The others are served meanwhile.
     const other = await RawFrontend.negotiated(served.path);
-    assert.ok(await other.isAlive());
+    assert.ok(await other.alive());
     other.close();
     raw.close();
     await Promise.all(waiting);
@@ -565,7 +566,7 @@ test("refused with REPLY_ACK: told, and the session goes on; without: the end", 
       assert.equal(await raw.ask(FrontendRequest.SetVringNum, { index: 0, num: 3 }), 1n);
     }
     await raw.send(FrontendRequest.SetVringNum, { index: 0, num: 3 });
-    assert.equal(await raw.isAlive(), false);
+    assert.equal(await raw.alive(), false);
   });
   assert.match(served.problems[0]?.message ?? "", /expected a power of two up to 1024, got 3/);
 });
@@ -611,7 +612,7 @@ test("random and mutated messages", async (t) => {
             await raw.send(request ?? base.request, payload, { flags, fds: sent });
           }
           parts.kick.signal();
-          await raw.isAlive();
+          await raw.alive();
           raw.close();
           parts.close();
         },

@@ -9,7 +9,7 @@ import { loadDeviceState, saveDeviceState } from "../../src/endpoints/frontend/i
 import { createPipe, EventFd, OwnedFd, readPipe, writePipe } from "../../src/core/os/index.ts";
 import { FrontendRequest, ProtocolFeature } from "../../src/core/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
-import { ALL_PROTOCOL_FEATURES, RawFrontend } from "./support/raw-frontend.ts";
+import { RAW_PROTOCOL_FEATURES, RawFrontend } from "../../src/lab/wire/index.ts";
 import { connectDisk, type Served, serveDisk, SMALL, survives } from "./support/session.ts";
 
 guardLeaks();
@@ -141,7 +141,7 @@ test("the end of the session ends a transfer", async (t) => {
 });
 
 describe("hostile messages", () => {
-  const features = ALL_PROTOCOL_FEATURES | ProtocolFeature.DeviceState;
+  const features = RAW_PROTOCOL_FEATURES | ProtocolFeature.DeviceState;
   const params = (direction: number, phase = 0): Uint8Array =>
     new Uint8Array(Uint32Array.of(direction, phase).buffer);
 
@@ -167,7 +167,7 @@ describe("hostile messages", () => {
         }
       }
       assert.equal(await raw.ask(FrontendRequest.CheckDeviceState, undefined), 1n);
-      assert.ok(await raw.isAlive());
+      assert.ok(await raw.alive());
       raw.close();
     });
   });
@@ -192,7 +192,7 @@ describe("hostile messages", () => {
       assert.equal(await ask(0, three.write), 0x100n);
       three.write.close();
       assert.equal(await check(), 1n);
-      assert.ok(await raw.isAlive());
+      assert.ok(await raw.alive());
       raw.close();
     });
   });

@@ -26,14 +26,15 @@ import { RING_MODES } from "../../src/core/runtime/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { isNonBlocking, makeBlocking, modeOf } from "../support/open-file.ts";
 import { temporaryFolder } from "./support/folder.ts";
-import { ALL_PROTOCOL_FEATURES, RawFrontend, RawRingParts } from "./support/raw-frontend.ts";
+import { RAW_PROTOCOL_FEATURES, RawFrontend } from "../../src/lab/wire/index.ts";
+import { RawRingParts } from "./support/raw-ring-parts.ts";
 import { connectDisk, pattern, serveDisk, SMALL, until } from "./support/session.ts";
 
 guardLeaks();
 
 const LARGE = 1 << 20;
 const FEATURES =
-  ALL_PROTOCOL_FEATURES |
+  RAW_PROTOCOL_FEATURES |
   ProtocolFeature.LogShmfd |
   ProtocolFeature.InflightShmfd |
   ProtocolFeature.DeviceState;
@@ -210,8 +211,9 @@ test("an inherited connection in blocking mode is served, and keeps its mode", a
     device: () => new BlockDevice({ storage }),
     signal,
   });
-  const raw = kept(t, RawFrontend.on(near));
-  for (let i = 0; i < 3; i += 1) assert.ok(await raw.isAlive());
+  const raw = kept(t, new RawFrontend(near));
+  raw.read();
+  for (let i = 0; i < 3; i += 1) assert.ok(await raw.alive());
   assert.deepEqual(
     copies.filter(({ fd }) => isNonBlocking(fd)),
     [],
@@ -237,7 +239,7 @@ test("two servers share a listening socket in blocking mode; neither waits for t
   );
   for (let i = 0; i < 4; i += 1) {
     const raw = kept(t, await RawFrontend.connect(path));
-    assert.ok(await raw.isAlive());
+    assert.ok(await raw.alive());
     raw.close();
   }
   assert.equal(listener.accept(), undefined, "no connection waits, and the call does not");

@@ -3,7 +3,7 @@ import { test, type TestContext } from "node:test";
 import { VhostUserError } from "../../src/core/base/index.ts";
 import { BLOCK_DRIVER_FEATURES, BlockDriver } from "../../src/endpoints/devices/block/index.ts";
 import { Client, SharedMemoryRegions } from "../../src/endpoints/frontend/index.ts";
-import { TappedChannel } from "../../src/lab/faults/tapped-channel.ts";
+import { Interceptor } from "../../src/lab/wire/index.ts";
 import { EventFd, type OwnedFd, UnixSocket } from "../../src/core/os/index.ts";
 import {
   backendRequests,
@@ -60,8 +60,8 @@ async function serveReplacing(t: TestContext): Promise<{ served: Served; at: At 
   const served = await serveDisk(t, (options) => ({
     ...options,
     channel: (channel) =>
-      new TappedChannel(channel, {
-        reply: async (frame, plain) => {
+      new Interceptor(channel, {
+        send: async (frame, plain) => {
           const now = at.replies;
           at.replies += 1;
           return now === at.index ? at.replace(frame, plain) : plain.send(frame);
@@ -154,9 +154,11 @@ async function withChannel(
   const served = await serveDisk(t, (options) => ({
     ...options,
     channel: (channel) =>
-      new TappedChannel(channel, {
-        request: ({ header, fds }) => {
+      new Interceptor(channel, {
+        received: (frame) => {
+          const { header, fds } = frame;
           if (header.request === FrontendRequest.SetBackendReqFd) far = fds[0]?.duplicate();
+          return frame;
         },
       }),
   }));

@@ -3,12 +3,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BlockRequest, BlockStatus } from "../../src/endpoints/devices/block/index.ts";
 import type { Client, ClientQueue } from "../../src/endpoints/frontend/index.ts";
-import type { RawRing } from "../../src/core/virtqueue/index.ts";
+import type { RingWords } from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
-import { INDIRECT, RawDriver } from "../../src/lab/conformance/kit/back-end/raw-driver.ts";
-import { RawPackedDriver } from "./support/raw-packed-driver.ts";
 import { segmentsOf } from "./support/rings.ts";
 import { connectDisk, provesWell, serveDisk, until } from "./support/session.ts";
+import { RawPackedRing, RawSplitRing } from "../../src/lab/wire/index.ts";
+import { DescriptorFlag } from "../../src/core/virtqueue/index.ts";
+
+const { Indirect: INDIRECT } = DescriptorFlag;
 
 guardLeaks();
 
@@ -55,16 +57,16 @@ function countingQueue(client: Client) {
 const HOLE = 0x1234_5000;
 
 /** Breaks a ring that nobody has used; what the back-end says of it. */
-const attacks: readonly [name: string, attack: (raw: RawRing) => RegExp][] = [
+const attacks: readonly [name: string, attack: (raw: RingWords) => RegExp][] = [
   [
     "an indirect table of half a descriptor",
     (raw) => {
       const descriptor = { address: HOLE, length: 8, flags: INDIRECT };
-      if (raw.format === "packed") new RawPackedDriver(raw).offer(descriptor);
+      if (raw.format === "packed") new RawPackedRing(raw).publish(descriptor);
       else {
-        const driver = new RawDriver(raw);
+        const driver = new RawSplitRing(raw);
         driver.put(0, descriptor);
-        driver.offer(0);
+        driver.publish(0);
       }
       return /n \* 16 bytes, got 8 \(VIRTIO 2\.(7\.5\.3|8\.7)\)$/;
     },
@@ -74,8 +76,8 @@ const attacks: readonly [name: string, attack: (raw: RawRing) => RegExp][] = [
     (raw) => {
       if (raw.format === "packed") {
         const endless = Array.from({ length: 8 }, () => ({ address: 0, length: 0, flags: 1 }));
-        new RawPackedDriver(raw).offer(...endless);
-      } else new RawDriver(raw).jump(9);
+        new RawPackedRing(raw).publish(...endless);
+      } else new RawSplitRing(raw).moveTo(9);
       return /at most 8 .* \(VIRTIO 2\.(7\.6|8\.17)\)$/;
     },
   ],

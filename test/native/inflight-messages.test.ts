@@ -12,14 +12,15 @@ import { guardLeaks } from "../support/leak-guard.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { HoldingDevice } from "./support/holding-device.ts";
 import { unsealedFile } from "./support/memory.ts";
-import { ALL_PROTOCOL_FEATURES, RawFrontend, RawRingParts } from "./support/raw-frontend.ts";
+import { RAW_PROTOCOL_FEATURES, RawFrontend } from "../../src/lab/wire/index.ts";
+import { RawRingParts } from "./support/raw-ring-parts.ts";
 import { segmentsOf } from "./support/rings.ts";
 import { connectDisk, serveDisk, survives, until } from "./support/session.ts";
 
 guardLeaks();
 
 const { GetInflightFd, SetInflightFd, SetVringKick, SetVringNum, SetVringEnable } = FrontendRequest;
-const FEATURES = ALL_PROTOCOL_FEATURES | ProtocolFeature.InflightShmfd;
+const FEATURES = RAW_PROTOCOL_FEATURES | ProtocolFeature.InflightShmfd;
 const SIZE = 16;
 const BYTES = BigInt(inflightQueueBytes(false, SIZE));
 const KICK = { index: 0, noFd: false };
@@ -43,7 +44,7 @@ async function withRing(
     for (const { request, payload, fds = [] } of steps.slice(0, 10)) {
       await raw.send(request, payload, { fds });
     }
-    assert.ok(await raw.isAlive());
+    assert.ok(await raw.alive());
     await work(raw, parts, served.problems);
     raw.close();
     parts.close();
@@ -68,7 +69,7 @@ test("a region is asked for a thousand times, and none stays", async (t) => {
   await survives(served, async () => {
     const raw = await RawFrontend.negotiated(served.path, FEATURES);
     for (let i = 0; i < 1000; i += 1) await raw.send(GetInflightFd, description({ mmapSize: 0n }));
-    assert.equal(await raw.isAlive(), true);
+    assert.equal(await raw.alive(), true);
     raw.close();
   });
 });

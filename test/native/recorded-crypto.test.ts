@@ -5,26 +5,14 @@ import { test } from "node:test";
 import { BackendServer } from "../../src/endpoints/backend/index.ts";
 import { CryptoDevice } from "../../src/endpoints/devices/crypto/index.ts";
 import { EventFd, type OwnedFd, SharedMemory, UnixSocket } from "../../src/core/os/index.ts";
-import {
-  decodeHeader,
-  FrontendRequest,
-  HEADER_SIZE,
-  ProtocolFeature,
-  VirtioFeature,
-} from "../../src/core/protocol/index.ts";
+import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../src/core/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { packageRoot } from "../support/package-root.ts";
 import { temporaryFolder } from "./support/folder.ts";
-import { RawFrontend } from "./support/raw-frontend.ts";
+import { parseCapture, RawFrontend } from "../../src/lab/wire/index.ts";
 import { until } from "./support/session.ts";
 
 guardLeaks();
-
-interface Line {
-  readonly from: "front-end" | "back-end";
-  readonly descriptors: readonly ("socket" | "eventfd" | "file")[];
-  readonly hex: string;
-}
 
 /** QEMU 7.2 with a Linux guest, whose self-test of cbc(aes) our device passed in that run. */
 const CAPTURE = "test/fixtures/captures/qemu-7.2-crypto--vhost-user.jsonl";
@@ -51,32 +39,28 @@ test("QEMU's recorded crypto sessions are made and closed as they were then", as
     ours.close();
     channel.close();
   });
-  const given = (kind: Line["descriptors"][number]): OwnedFd =>
+  const given = (kind: string): OwnedFd =>
     kind === "socket" ? channel : kind === "eventfd" ? event.descriptor : memory.fd;
   const raw = await RawFrontend.connect(path);
   t.after(() => raw.close());
-  const lines = readFileSync(join(packageRoot, CAPTURE), "utf8")
-    .trim()
-    .split("\n")
-    .map((text) => JSON.parse(text) as Line);
+  const messages = parseCapture(readFileSync(join(packageRoot, CAPTURE), "utf8"));
   let sessions = 0;
   let closed = 0;
-  for (const { from, descriptors, hex } of lines) {
-    const bytes = Uint8Array.from(Buffer.from(hex, "hex"));
+  for (const { from, descriptors, header, bytes, payload } of messages) {
+    const { request } = header;
     if (from === "front-end") {
-      if (decodeHeader(bytes).request === FrontendRequest.CloseCryptoSession) closed += 1;
-      await raw.channel.sendBytes(bytes, descriptors.map(given));
+      if (request === FrontendRequest.CloseCryptoSession) closed += 1;
+      await raw.sendBytes(bytes, { fds: descriptors.map(given) });
       continue;
     }
-    const { request } = decodeHeader(bytes);
-    await until(() => raw.closed || raw.replies.length > 0, `the reply to ${request}`);
-    const reply = raw.replies.shift();
-    assert.equal(reply?.header.request, request);
+    const reply = await raw.next();
+    assert.ok(typeof reply === "object");
+    assert.equal(reply.header.request, request);
     if (request !== FrontendRequest.CreateCryptoSession) continue;
-    assert.deepEqual(reply?.payload, bytes.subarray(HEADER_SIZE));
+    assert.deepEqual(reply.payload, payload);
     sessions += 1;
   }
-  assert.ok(await raw.isAlive());
+  assert.ok(await raw.alive());
   assert.deepEqual([sessions, closed], [2, 2]);
   const [session] = server.sessions;
   assert.ok(session?.negotiation.has(ProtocolFeature.CryptoSession));

@@ -9,7 +9,7 @@ import {
 import { guardLeaks } from "../support/leak-guard.ts";
 import { refusals } from "../coverage/evidence.ts";
 import { connectDisk, serveDisk } from "./support/session.ts";
-import { RawFrontend } from "./support/raw-frontend.ts";
+import { RawFrontend } from "../../src/lab/wire/index.ts";
 
 guardLeaks();
 

@@ -7,7 +7,7 @@ import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../src/core/
 import { guardLeaks } from "../support/leak-guard.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { HoldingDevice } from "./support/holding-device.ts";
-import { ALL_PROTOCOL_FEATURES, RawFrontend } from "./support/raw-frontend.ts";
+import { RAW_PROTOCOL_FEATURES, RawFrontend } from "../../src/lab/wire/index.ts";
 import { segmentsOf } from "./support/rings.ts";
 import { connectDisk, serveDisk, survives, until } from "./support/session.ts";
 import { turns } from "./support/until.ts";
@@ -145,14 +145,14 @@ test("hostile: the feature alone, the request without it, a ring that is not the
   await survives(served, async () => {
     const raw = await RawFrontend.connect(served.path);
     const { SetProtocolFeatures, SetFeatures, GetVringBaseSkipDrain: Skip } = FrontendRequest;
-    await raw.send(SetProtocolFeatures, ALL_PROTOCOL_FEATURES);
+    await raw.send(SetProtocolFeatures, RAW_PROTOCOL_FEATURES);
     await raw.send(SetFeatures, VirtioFeature.Version1 | VirtioFeature.ProtocolFeatures);
-    const alone = ALL_PROTOCOL_FEATURES | GetVringBaseSkipDrain;
+    const alone = RAW_PROTOCOL_FEATURES | GetVringBaseSkipDrain;
     assert.equal(await raw.ask(SetProtocolFeatures, alone), 1n);
     assert.equal(await raw.ask(Skip, state(0)), "closed");
   });
   const features =
-    ALL_PROTOCOL_FEATURES | InflightShmfd | GetVringBaseInflight | GetVringBaseSkipDrain;
+    RAW_PROTOCOL_FEATURES | InflightShmfd | GetVringBaseInflight | GetVringBaseSkipDrain;
   for (const index of [1, 255, 0xffff_ffff]) {
     await survives(served, async () => {
       const raw = await RawFrontend.negotiated(served.path, features);
@@ -163,7 +163,7 @@ test("hostile: the feature alone, the request without it, a ring that is not the
     const raw = await RawFrontend.negotiated(served.path, features);
     // A ring that never ran stands where it stood.
     assert.equal(await raw.ask(FrontendRequest.GetVringBaseSkipDrain, state(0)), 0n);
-    assert.ok(await raw.isAlive());
+    assert.ok(await raw.alive());
     raw.close();
   });
 });

@@ -12,18 +12,15 @@ import {
 import { NetDevice } from "../../src/endpoints/devices/net/index.ts";
 import { Client, type ClientOptions } from "../../src/endpoints/frontend/index.ts";
 import { VirtioFeature } from "../../src/core/protocol/index.ts";
-import {
-  INDIRECT,
-  NEXT,
-  RawDriver,
-  WRITE,
-} from "../../src/lab/conformance/kit/back-end/raw-driver.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { header, range } from "./support/block.ts";
 import { temporaryFolder } from "./support/folder.ts";
-import { RawPackedDriver } from "./support/raw-packed-driver.ts";
 import { segmentsOf } from "./support/rings.ts";
 import { until } from "./support/session.ts";
+import { RawPackedRing, RawSplitRing } from "../../src/lab/wire/index.ts";
+import { DescriptorFlag } from "../../src/core/virtqueue/index.ts";
+
+const { Next: NEXT, Write: WRITE, Indirect: INDIRECT } = DescriptorFlag;
 
 guardLeaks();
 
@@ -115,14 +112,14 @@ for (const shape of shapes) {
       entries.setUint16(16 * i + 14, shape.packed ? flags : 1, true);
     });
     const descriptor = { address: table.guestAddress, length: 32, flags: INDIRECT };
-    const split = shape.packed ? undefined : new RawDriver(raw);
-    const packed = shape.packed ? new RawPackedDriver(raw) : undefined;
+    const split = shape.packed ? undefined : new RawSplitRing(raw);
+    const packed = shape.packed ? new RawPackedRing(raw) : undefined;
     bytes.set(header(BlockRequest.In));
     for (let i = 0; i < 3; i += 1) {
       bytes[last] = POISON;
       split?.put(0, descriptor);
-      split?.offer(0);
-      packed?.offer(descriptor);
+      split?.publish(0);
+      packed?.publish(descriptor);
       queue.kick.signal();
       await until(() => bytes[last] !== POISON || problems.some(isBreak), "an answer");
     }

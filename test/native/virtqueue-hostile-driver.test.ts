@@ -4,26 +4,29 @@ import { type TestContext, test } from "node:test";
 import { Worker } from "node:worker_threads";
 import { counted } from "../../src/core/base/index.ts";
 import { MAX_SPANS, Region } from "../../src/core/memory/index.ts";
-import { type ChainCursor, createChainCursor } from "../../src/core/virtqueue/index.ts";
+import {
+  DescriptorFlag,
+  type ChainCursor,
+  createChainCursor,
+} from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { osModule } from "./support/child.ts";
 import { describeRegion, makeRegion, PAGE, unsealedFile } from "./support/memory.ts";
-import {
-  type Descriptor,
-  INDIRECT,
-  inOrder,
-  NEXT,
-  RawDriver,
-  WRITE,
-  writeTable,
-} from "../../src/lab/conformance/kit/back-end/raw-driver.ts";
 import { makeRings, type RingOptions, type Rings } from "./support/rings.ts";
 import { assertInside } from "./support/spans.ts";
+import {
+  linked,
+  type RawDescriptor,
+  RawSplitRing,
+  writeIndirectTable,
+} from "../../src/lab/wire/index.ts";
+
+const { Next: NEXT, Write: WRITE, Indirect: INDIRECT } = DescriptorFlag;
 
 guardLeaks();
 
 interface Attack extends Rings {
-  readonly raw: RawDriver;
+  readonly raw: RawSplitRing;
   readonly chain: ChainCursor;
   /** Guest address of 4096 bytes that are there. */
   readonly good: number;
@@ -32,7 +35,7 @@ interface Attack extends Rings {
 function attack(t: TestContext, options: RingOptions = {}): Attack {
   const rings = makeRings(t, { indirect: true, ...options });
   const good = rings.memory.allocate(PAGE).guestAddress;
-  return { ...rings, raw: new RawDriver(rings.driver.raw), chain: createChainCursor(), good };
+  return { ...rings, raw: new RawSplitRing(rings.driver.raw), chain: createChainCursor(), good };
 }
 
 /** The chain is refused, for that reason, and the ring stays broken without a throw. */
@@ -42,7 +45,7 @@ function assertBreaks(on: Attack, reason: RegExp, section: string): void {
   assert.ok(performance.now() - started < 1000, "bounded");
   assert.match(on.device.broken?.reason ?? "not broken", reason);
   assert.equal(on.device.broken?.section, section);
-  on.raw.offer(0);
+  on.raw.publish(0);
   const fault = on.device.broken;
   for (let i = 0; i < 3; i += 1) assert.equal(on.device.next(on.chain), false);
   assert.equal(on.device.broken, fault, "the first reason stays");
@@ -67,7 +70,7 @@ function assertUnreachable(on: Attack, reason: RegExp, section: string): void {
   on.device.complete(on.chain.id, 0);
   on.device.publish();
   on.raw.put(0, { address: on.good, length: 1 });
-  on.raw.offer(0);
+  on.raw.publish(0);
   assert.ok(on.device.next(on.chain), on.device.broken?.reason);
   assert.equal(on.chain.unreachable, undefined);
   assert.equal(on.device.broken, undefined);
@@ -76,14 +79,14 @@ function assertUnreachable(on: Attack, reason: RegExp, section: string): void {
 /** Refused as the only chain of a fresh ring. */
 function assertRefuses(
   t: TestContext,
-  describe: (on: Attack) => readonly Descriptor[],
+  describe: (on: Attack) => readonly RawDescriptor[],
   reason: RegExp,
   section: string,
   options?: RingOptions,
 ): void {
   const on = attack(t, options);
   on.raw.put(0, ...describe(on));
-  on.raw.offer(0);
+  on.raw.publish(0);
   assertBreaks(on, reason, section);
 }
 
@@ -121,10 +124,15 @@ for (const shift of [0, 1]) {
     assertRefuses(
       t,
       ({ good, memory }) => [
-        writeTable(memory.allocate(64), shift, [
-          { address: good, length: 1, flags: NEXT, next: 1 },
-          { address: good, length: 1, flags: NEXT, next: 0 },
-        ]),
+        writeIndirectTable(
+          "split",
+          memory.allocate(64),
+          [
+            { address: good, length: 1, flags: NEXT, next: 1 },
+            { address: good, length: 1, flags: NEXT, next: 0 },
+          ],
+          shift,
+        ),
       ],
       /a loop/,
       "2.7.5.2",
@@ -135,7 +143,7 @@ for (const shift of [0, 1]) {
 test("a head outside of the table is refused (hostile/4)", (t) => {
   for (const head of [8, 9, 0x7fff, 0xffff]) {
     const on = attack(t);
-    on.raw.offer(head);
+    on.raw.publish(head);
     assertBreaks(on, new RegExp(`chain ${head}: .*below 8, got ${head}`), "2.7.5");
   }
 });
@@ -157,7 +165,7 @@ test("next outside of an indirect table is refused (hostile/6)", (t) => {
     assertRefuses(
       t,
       ({ good, memory }) => [
-        writeTable(memory.allocate(64), 0, [
+        writeIndirectTable("split", memory.allocate(64), [
           { address: good, length: 1, flags: NEXT, next },
           { address: good, length: 1 },
         ]),
@@ -171,7 +179,7 @@ test("next outside of an indirect table is refused (hostile/6)", (t) => {
 test("an available index that jumps by more than the queue is refused (hostile/7)", (t) => {
   for (const distance of [9, 30_000, 0x8000]) {
     const on = attack(t);
-    on.raw.jump(distance);
+    on.raw.moveTo(on.raw.available + distance);
     assertBreaks(on, new RegExp(`at most 8 chains available or in use, got ${distance}`), "2.7.6");
   }
 });
@@ -179,20 +187,20 @@ test("an available index that jumps by more than the queue is refused (hostile/7
 test("an available index that moves backwards is refused (hostile/8)", (t) => {
   const on = attack(t);
   on.raw.put(0, { address: on.good, length: 1 });
-  on.raw.offer(0);
+  on.raw.publish(0);
   assert.ok(on.device.next(on.chain));
   on.device.complete(0, 0);
   on.device.publish();
-  on.raw.jump(-1);
+  on.raw.moveTo(on.raw.available - 1);
   assertBreaks(on, /got 65535/, "2.7.6");
 });
 
 test("more chains in use than the queue has entries are refused", (t) => {
   const on = attack(t);
   on.raw.put(0, { address: on.good, length: 1 });
-  on.raw.offer(0, 0, 0, 0, 0, 0, 0, 0);
+  on.raw.publish(0, 0, 0, 0, 0, 0, 0, 0);
   for (let i = 0; i < 8; i += 1) assert.ok(on.device.next(on.chain));
-  on.raw.offer(0);
+  on.raw.publish(0);
   assert.equal(on.device.next(on.chain), false);
   assert.match(on.device.broken?.reason ?? "", /at most 8 chains available or in use, got 9/);
 });
@@ -219,7 +227,7 @@ for (const [name, address, length] of outside) {
       const on = attack(t);
       const at = address(on);
       on.raw.put(0, { address: at, length, flags });
-      on.raw.offer(0);
+      on.raw.publish(0);
       const where = new RegExp(`${counted(length, "byte")} at guest address 0x${at.toString(16)};`);
       assertUnreachable(on, where, "2.7.5");
       assert.ok(process.memoryUsage.rss() - memory < 2 ** 29);
@@ -231,7 +239,7 @@ test("a buffer in a file's last page behind the region's end is unreachable", (t
   const { chain, ...rings } = attack(t);
   rings.table.add(new Region(describeRegion(0x1000, 100, { userAddress: 0n }), unsealedFile(PAGE)));
   rings.raw.put(0, { address: 0x1000, length: 100 }, { address: 0x1000, length: 101 });
-  rings.raw.offer(0, 1);
+  rings.raw.publish(0, 1);
   assert.ok(rings.device.next(chain));
   const why = (): string => chain.unreachable?.reason ?? "reachable";
   assert.equal(why(), "reachable");
@@ -241,7 +249,7 @@ test("a buffer in a file's last page behind the region's end is unreachable", (t
 
 test("a readable descriptor after a writable one is refused (hostile/14)", (t) => {
   const describe = ({ good }: Attack) =>
-    inOrder([
+    linked([
       { address: good, length: 1 },
       { address: good, length: 1, flags: WRITE },
       { address: good, length: 1 },
@@ -249,7 +257,7 @@ test("a readable descriptor after a writable one is refused (hostile/14)", (t) =
   assertRefuses(t, describe, /readable descriptors before writable ones/, "2.7.4.2");
   assertRefuses(
     t,
-    (on) => [writeTable(on.memory.allocate(64), 0, describe(on))],
+    (on) => [writeIndirectTable("split", on.memory.allocate(64), describe(on))],
     /readable/,
     "2.7.4.2",
   );
@@ -275,7 +283,7 @@ test("an indirect table outside of memory makes its request unreachable (hostile
     const on = attack(t);
     const table = { address: address ?? on.good, length, flags: INDIRECT };
     on.raw.put(0, table);
-    on.raw.offer(0);
+    on.raw.publish(0);
     assertUnreachable(
       on,
       /expected an indirect table inside shared memory, got \d+ bytes at guest address/,
@@ -288,7 +296,9 @@ test("an indirect table inside an indirect table is refused (hostile/17)", (t) =
   assertRefuses(
     t,
     ({ good, memory }) => [
-      writeTable(memory.allocate(64), 0, [{ address: good, length: 16, flags: INDIRECT }]),
+      writeIndirectTable("split", memory.allocate(64), [
+        { address: good, length: 16, flags: INDIRECT },
+      ]),
     ],
     /inside an indirect table/,
     "2.7.5.3.1",
@@ -301,7 +311,9 @@ test("a table that names itself is refused", (t) => {
     ({ memory }) => {
       const buffer = memory.allocate(64);
       return [
-        writeTable(buffer, 0, [{ address: buffer.guestAddress, length: 16, flags: INDIRECT }]),
+        writeIndirectTable("split", buffer, [
+          { address: buffer.guestAddress, length: 16, flags: INDIRECT },
+        ]),
       ];
     },
     /inside an indirect table/,
@@ -332,15 +344,15 @@ test("an indirect table of 2048 entries that straddles regions is refused within
   const on = attack(t, { bytes: 2 ** 18, regions: 2 });
   const [first, second] = on.table.regions;
   assert.ok(first && second);
-  const entries = inOrder(Array.from({ length: 2048 }, () => ({ address: on.good, length: 1 })));
+  const entries = linked(Array.from({ length: 2048 }, () => ({ address: on.good, length: 1 })));
   const whole = new GuestBytes(2048 * 16);
-  writeTable(whole, 0, entries);
+  writeIndirectTable("split", whole, entries);
   const half = 1024 * 16 + 8;
   const left = first.view(first.end - first.start - half, half);
   left.window.bytes.set(whole.bytes.subarray(0, half), left.offset);
   second.view(0, 2048 * 16 - half).window.bytes.set(whole.bytes.subarray(half), 0);
   on.raw.put(0, { address: first.end - half, length: 2048 * 16, flags: INDIRECT });
-  on.raw.offer(0);
+  on.raw.publish(0);
   assertBreaks(on, /at most 1024 descriptors/, "2.7.5.2");
 });
 
@@ -359,10 +371,12 @@ class GuestBytes {
 
 test("a chain of 1025 descriptors is refused on a small queue", (t) => {
   const entries = (good: number, count: number) =>
-    inOrder(Array.from({ length: count }, () => ({ address: good, length: 1 })));
+    linked(Array.from({ length: count }, () => ({ address: good, length: 1 })));
   assertRefuses(
     t,
-    ({ good, memory }) => [writeTable(memory.allocate(1025 * 16), 0, entries(good, 1025))],
+    ({ good, memory }) => [
+      writeIndirectTable("split", memory.allocate(1025 * 16), entries(good, 1025)),
+    ],
     /at most 1024/,
     "2.7.5.2",
   );
@@ -371,36 +385,36 @@ test("a chain of 1025 descriptors is refused on a small queue", (t) => {
 test("a chain in more pieces than the list of pieces takes is refused", (t) => {
   const on = attack(t);
   for (let i = 0; i < 65; i += 1) on.table.add(makeRegion(i * PAGE, PAGE));
-  const entries = inOrder(Array.from({ length: 1024 }, () => ({ address: 0, length: 65 * PAGE })));
-  on.raw.put(0, writeTable(on.memory.allocate(1024 * 16), 0, entries));
-  on.raw.offer(0);
+  const entries = linked(Array.from({ length: 1024 }, () => ({ address: 0, length: 65 * PAGE })));
+  on.raw.put(0, writeIndirectTable("split", on.memory.allocate(1024 * 16), entries));
+  on.raw.publish(0);
   assertBreaks(on, /at most 65536 pieces/, "2.7.5");
   assert.equal(on.chain.spans.offsets.length, MAX_SPANS);
 });
 
 test("a chain of more than 2^32 bytes is refused", (t) => {
   const on = attack(t, { bytes: 2 ** 25 });
-  const entries = inOrder(
+  const entries = linked(
     Array.from({ length: 256 }, () => ({
       address: on.table.regions[0]?.start ?? 0,
       length: 2 ** 24,
     })),
   );
   const table = on.memory.allocate(257 * 16);
-  on.raw.put(0, writeTable(table, 0, entries));
-  on.raw.offer(0);
+  on.raw.put(0, writeIndirectTable("split", table, entries));
+  on.raw.publish(0);
   assert.ok(on.device.next(on.chain), "2^32 bytes are allowed");
   assert.equal(on.chain.readableBytes, 2 ** 32);
   const last = { address: on.good, length: 1 };
   on.raw.put(
     1,
-    writeTable(
+    writeIndirectTable(
+      "split",
       table,
-      0,
-      inOrder([...entries.map(({ address, length }) => ({ address, length })), last]),
+      linked([...entries.map(({ address, length }) => ({ address, length })), last]),
     ),
   );
-  on.raw.offer(1);
+  on.raw.publish(1);
   assert.equal(on.device.next(on.chain), false);
   assert.match(on.device.broken?.reason ?? "", /at most 2\^32 bytes/);
 });
@@ -408,7 +422,7 @@ test("a chain of more than 2^32 bytes is refused", (t) => {
 test("the same head twice is served twice (hostile/24)", (t) => {
   const on = attack(t);
   on.raw.put(0, { address: on.good, length: 4, flags: WRITE });
-  on.raw.offer(0, 0);
+  on.raw.publish(0, 0);
   assert.ok(on.device.next(on.chain));
   assert.ok(on.device.next(on.chain));
   on.device.complete(0, 1);
@@ -424,7 +438,7 @@ test("the used ring means nothing to the device once it runs (hostile/22)", (t) 
   const { used32, used16 } = on.driver.raw;
   for (let i = 0; i < 20; i += 1) {
     used32.fill(0xffff_ffff);
-    on.raw.offer(0);
+    on.raw.publish(0);
     assert.ok(on.device.next(on.chain));
     on.device.complete(on.chain.id, 3);
     on.device.publish();
@@ -442,7 +456,7 @@ test("a writable buffer over the ring itself does no harm outside of it (hostile
     { address: driver.guestAddress, length: 22, flags: WRITE },
     { address: descriptors.guestAddress, length: 128, flags: WRITE },
   );
-  on.raw.offer(0, 1, 2);
+  on.raw.publish(0, 1, 2);
   for (let i = 0; i < 3; i += 1) {
     if (!on.device.next(on.chain)) break;
     assertInside(on.chain, on.table);

@@ -1,10 +1,12 @@
 /** What is written to a packed ring by a device that breaks its rules. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { createChainCursor, type RawPackedRing } from "../../src/core/virtqueue/index.ts";
+import {
+  DescriptorFlag,
+  createChainCursor,
+  type PackedRingWords,
+} from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
-import { WRITE } from "../../src/lab/conformance/kit/back-end/raw-driver.ts";
-import { AVAILABLE, USED } from "./support/raw-packed-driver.ts";
 import {
   type MadeRings,
   makeRingsOfFormat,
@@ -12,10 +14,12 @@ import {
   segmentsOf,
 } from "./support/rings.ts";
 
+const { Write: WRITE, Available: AVAILABLE, Used: USED } = DescriptorFlag;
+
 guardLeaks();
 
 interface Victim extends MadeRings {
-  readonly raw: RawPackedRing;
+  readonly raw: PackedRingWords;
   /** Writes a used descriptor where the next one belongs, and goes on by so many. */
   use(id: number, length: number, flags?: number, skip?: number): void;
   /** Completions as [token, written]. */

@@ -3,20 +3,13 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { counted } from "../../src/core/base/index.ts";
 import {
+  DescriptorFlag,
   createDeviceQueue,
   createChainCursor,
   type ChainCursor,
 } from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { PAGE } from "./support/memory.ts";
-import { INDIRECT, NEXT, WRITE } from "../../src/lab/conformance/kit/back-end/raw-driver.ts";
-import {
-  AVAILABLE,
-  type PackedDescriptor,
-  RawPackedDriver,
-  USED,
-  writePackedTable,
-} from "./support/raw-packed-driver.ts";
 import {
   locateRing,
   type MadeRings,
@@ -24,11 +17,20 @@ import {
   type RingOptions,
 } from "./support/rings.ts";
 import { assertInside } from "./support/spans.ts";
+import { type RawDescriptor, RawPackedRing, writeIndirectTable } from "../../src/lab/wire/index.ts";
+
+const {
+  Next: NEXT,
+  Write: WRITE,
+  Indirect: INDIRECT,
+  Available: AVAILABLE,
+  Used: USED,
+} = DescriptorFlag;
 
 guardLeaks();
 
 interface Attack extends MadeRings {
-  readonly raw: RawPackedDriver;
+  readonly raw: RawPackedRing;
   readonly chain: ChainCursor;
   /** Guest address of 4096 bytes that are there. */
   readonly good: number;
@@ -41,7 +43,7 @@ function attack(t: TestContext, options: RingOptions = {}): Attack {
     rings.memory.close();
   });
   const good = rings.memory.allocate(PAGE).guestAddress;
-  return { ...rings, raw: new RawPackedDriver(rings.driver.raw), chain: createChainCursor(), good };
+  return { ...rings, raw: new RawPackedRing(rings.driver.raw), chain: createChainCursor(), good };
 }
 
 /** The chain is refused, for that reason, and the ring stays broken without a throw. */
@@ -51,7 +53,7 @@ function assertBreaks(on: Attack, reason: RegExp, section: string): void {
   assert.ok(performance.now() - started < 1000, "bounded");
   assert.match(on.device.broken?.reason ?? "not broken", reason);
   assert.equal(on.device.broken?.section, section);
-  on.raw.offer({ address: on.good, length: 1 });
+  on.raw.publish({ address: on.good, length: 1 });
   const fault = on.device.broken;
   for (let i = 0; i < 3; i += 1) assert.equal(on.device.next(on.chain), false);
   assert.equal(on.device.broken, fault, "the first reason stays");
@@ -75,7 +77,7 @@ function assertUnreachable(on: Attack, reason: RegExp, section: string): void {
   assert.equal(bytes, on.chain.readableBytes + on.chain.writableBytes);
   on.device.complete(on.chain.id, 0);
   on.device.publish();
-  on.raw.offer({ address: on.good, length: 1 });
+  on.raw.publish({ address: on.good, length: 1 });
   assert.ok(on.device.next(on.chain), on.device.broken?.reason);
   assert.equal(on.chain.unreachable, undefined);
   assert.equal(on.device.broken, undefined);
@@ -84,14 +86,14 @@ function assertUnreachable(on: Attack, reason: RegExp, section: string): void {
 /** Refused as the first chain of a ring, also where the lap ends in it. */
 function assertRefuses(
   t: TestContext,
-  describe: (on: Attack) => readonly PackedDescriptor[],
+  describe: (on: Attack) => readonly RawDescriptor[],
   reason: RegExp,
   section: string,
   options?: RingOptions,
 ): void {
   for (const inOrder of [false, true]) {
     const on = attack(t, { ...options, inOrder });
-    on.raw.offer(...describe(on));
+    on.raw.publish(...describe(on));
     assertBreaks(on, reason, section);
   }
 }
@@ -123,11 +125,11 @@ test("a chain of empty descriptors without end is refused (hostile/13)", (t) => 
 test("a chain that runs into descriptors in use is refused (hostile/7)", (t) => {
   const on = attack(t);
   const one = { address: on.good, length: 1 };
-  on.raw.offer({ ...one, flags: NEXT }, one, { ...one, id: 1 });
+  on.raw.publish({ ...one, flags: NEXT }, one, { ...one, id: 1 });
   assert.ok(on.device.next(on.chain));
   assert.ok(on.device.next(on.chain));
   // Five are left; the sixth is the first one's, who has not got it back.
-  on.raw.offer(...Array.from({ length: 6 }, (_, i) => ({ ...one, flags: i < 5 ? NEXT : 0 })));
+  on.raw.publish(...Array.from({ length: 6 }, (_, i) => ({ ...one, flags: i < 5 ? NEXT : 0 })));
   assert.equal(on.device.next(on.chain), false);
   assert.match(on.device.broken?.reason ?? "", /at most 8 descriptors available or in use/);
 });
@@ -135,7 +137,7 @@ test("a chain that runs into descriptors in use is refused (hostile/7)", (t) => 
 test("more chains than the ring has descriptors are refused (hostile/7)", (t) => {
   const on = attack(t);
   const one = { address: on.good, length: 1 };
-  for (let lap = 0; lap < 2; lap += 1) on.raw.offer(...Array.from({ length: 8 }, () => one));
+  for (let lap = 0; lap < 2; lap += 1) on.raw.publish(...Array.from({ length: 8 }, () => one));
   // All of the second lap is there before anything of the first was given back.
   let taken = 0;
   while (on.device.next(on.chain)) taken += 1;
@@ -148,7 +150,7 @@ test("a lap in which the flags go backwards is no work, and no fault (hostile/8)
   const words = on.driver.raw.format === "packed" ? on.driver.raw.descriptors16 : undefined;
   assert.ok(words);
   const one = { address: on.good, length: 1 };
-  on.raw.offer(one);
+  on.raw.publish(one);
   assert.ok(on.device.next(on.chain));
   on.device.complete(on.chain.id, 0);
   on.device.publish();
@@ -160,7 +162,7 @@ test("a lap in which the flags go backwards is no work, and no fault (hostile/8)
     assert.equal(on.device.arm(), true);
   }
   assert.equal(on.device.broken, undefined);
-  on.raw.offer(one);
+  on.raw.publish(one);
   assert.ok(on.device.next(on.chain));
 });
 
@@ -169,7 +171,7 @@ test("what was available when it was looked at is taken as it stands then, once 
   const words = on.driver.raw.format === "packed" ? on.driver.raw.descriptors16 : undefined;
   assert.ok(words);
   const one = { address: on.good, length: 1 };
-  on.raw.offer(one, one);
+  on.raw.publish(one, one);
   assert.ok(on.device.next(on.chain));
   words[15] = WRITE;
   assert.ok(on.device.next(on.chain));
@@ -203,8 +205,8 @@ for (const [name, address, length] of outside) {
         const on = attack(t);
         const at = address(on);
         const descriptor = { address: at, length, flags };
-        on.raw.offer(
-          table ? writePackedTable(on.memory.allocate(16), 0, [descriptor]) : descriptor,
+        on.raw.publish(
+          table ? writeIndirectTable("packed", on.memory.allocate(16), [descriptor]) : descriptor,
         );
         const reason = new RegExp(
           `${counted(length, "byte")} at guest address 0x${at.toString(16)};`,
@@ -218,7 +220,7 @@ for (const [name, address, length] of outside) {
 
 test("a descriptor of length 0 adds nothing, wherever it points (hostile/13)", (t) => {
   const on = attack(t);
-  on.raw.offer(
+  on.raw.publish(
     { address: 2n ** 64n - 1n, length: 0, flags: NEXT },
     { address: on.good, length: 4, flags: NEXT },
     { address: 0, length: 0, flags: NEXT | WRITE },
@@ -231,7 +233,7 @@ test("a descriptor of length 0 adds nothing, wherever it points (hostile/13)", (
 });
 
 test("a readable descriptor after a writable one is refused (hostile/14)", (t) => {
-  const describe = ({ good }: Attack): PackedDescriptor[] => [
+  const describe = ({ good }: Attack): RawDescriptor[] => [
     { address: good, length: 1, flags: NEXT },
     { address: good, length: 1, flags: WRITE | NEXT },
     { address: good, length: 1 },
@@ -240,7 +242,7 @@ test("a readable descriptor after a writable one is refused (hostile/14)", (t) =
   assertRefuses(t, describe, reason, "2.8.17");
   assertRefuses(
     t,
-    (on) => [writePackedTable(on.memory.allocate(64), 0, describe(on))],
+    (on) => [writeIndirectTable("packed", on.memory.allocate(64), describe(on))],
     reason,
     "2.8.17",
   );
@@ -261,7 +263,7 @@ test("an indirect table outside of memory makes its request unreachable (hostile
   ] as const) {
     const on = attack(t);
     const table = { address: address ?? on.good, length, flags: INDIRECT };
-    on.raw.offer(table);
+    on.raw.publish(table);
     assertUnreachable(
       on,
       /expected an indirect table inside shared memory, got \d+ bytes at guest address/,
@@ -275,7 +277,9 @@ test("flags other than WRITE mean nothing inside a table, so it cannot be nested
   const table = on.memory.allocate(64);
   const flags = 0xffff & ~WRITE;
   const self = { address: table.guestAddress, length: 16, flags };
-  on.raw.offer(writePackedTable(table, 0, [self, { ...self, flags: flags | WRITE, id: 0xffff }]));
+  on.raw.publish(
+    writeIndirectTable("packed", table, [self, { ...self, flags: flags | WRITE, id: 0xffff }]),
+  );
   assert.ok(on.device.next(on.chain), on.device.broken?.reason);
   assert.deepEqual([on.chain.readableBytes, on.chain.writableBytes], [16, 16]);
 });
@@ -283,11 +287,11 @@ test("flags other than WRITE mean nothing inside a table, so it cannot be nested
 for (const [name, describe] of [
   [
     "INDIRECT together with NEXT",
-    (table: PackedDescriptor) => [{ ...table, flags: INDIRECT | NEXT }, table],
+    (table: RawDescriptor) => [{ ...table, flags: INDIRECT | NEXT }, table],
   ],
   [
     "an indirect descriptor behind a direct one",
-    (table: PackedDescriptor) => [{ ...table, flags: NEXT }, table],
+    (table: RawDescriptor) => [{ ...table, flags: NEXT }, table],
   ],
 ] as const) {
   test(`${name} is refused (hostile/18)`, (t) => {
@@ -313,7 +317,7 @@ test("an indirect descriptor without the feature is refused", (t) => {
 test("undefined flags are ignored (hostile/19)", (t) => {
   const on = attack(t);
   const undefinedFlags = 0xffff & ~(NEXT | WRITE | INDIRECT | AVAILABLE | USED);
-  on.raw.offer({ address: on.good, length: 4, flags: undefinedFlags });
+  on.raw.publish({ address: on.good, length: 4, flags: undefinedFlags });
   assert.ok(on.device.next(on.chain), on.device.broken?.reason);
   assert.deepEqual([on.chain.readableBytes, on.chain.writableBytes], [4, 0]);
 });
@@ -327,19 +331,19 @@ test("an indirect table of 2048 entries that straddles regions is refused within
     entries.writeBigUInt64LE(BigInt(on.good), i * 16);
     entries.writeUInt32LE(1, i * 16 + 8);
   }
-  const lay = (bytes: number): PackedDescriptor => {
+  const lay = (bytes: number): RawDescriptor => {
     const half = 1024 * 8 + 8;
     const left = first.view(first.end - first.start - half, half);
     left.window.bytes.set(entries.subarray(0, half), left.offset);
     second.view(0, bytes - half).window.bytes.set(entries.subarray(half, bytes), 0);
     return { address: first.end - half, length: bytes, flags: INDIRECT };
   };
-  on.raw.offer(lay(1024 * 16));
+  on.raw.publish(lay(1024 * 16));
   assert.ok(on.device.next(on.chain), on.device.broken?.reason);
   assert.equal(on.chain.readableBytes, 1024);
   on.device.complete(on.chain.id, 0);
   on.device.publish();
-  on.raw.offer(lay(2048 * 16));
+  on.raw.publish(lay(2048 * 16));
   assertBreaks(on, /at most 1024 descriptors in a table, got 2048/, "2.8.19");
 });
 
@@ -347,7 +351,7 @@ test("the same buffer id twice is served twice (hostile/24)", (t) => {
   for (const inOrder of [false, true]) {
     const on = attack(t, { inOrder });
     const one = { address: on.good, length: 4, flags: WRITE, id: 0xbeef };
-    on.raw.offer(one, one);
+    on.raw.publish(one, one);
     const ids: number[] = [];
     while (on.device.next(on.chain)) ids.push(on.chain.id);
     assert.equal(new Set(ids).size, 2);
@@ -366,7 +370,7 @@ test("what the driver does to used descriptors means nothing to the device (host
   const on = attack(t, { size: 4 });
   const { bytes } = on.driver.parts.descriptors;
   for (let i = 0; i < 40; i += 1) {
-    on.raw.offer({ address: on.good, length: 4, flags: WRITE, id: i });
+    on.raw.publish({ address: on.good, length: 4, flags: WRITE, id: i });
     assert.ok(on.device.next(on.chain));
     bytes.fill(0xff);
     on.device.complete(on.chain.id, 3);
@@ -385,7 +389,7 @@ test("event areas of any value cost at most notifications", (t) => {
       area.set([(i * 7919) & 0xffff, (i * 31) & 0xffff]);
       on.driver.parts.driver.bytes.set(new Uint8Array(area.buffer));
       on.driver.parts.device.bytes.fill(i & 0xff);
-      on.raw.offer({ address: on.good, length: 4, id: i & 3 });
+      on.raw.publish({ address: on.good, length: 4, id: i & 3 });
       assert.ok(on.device.next(on.chain));
       on.device.complete(on.chain.id, 0);
       on.device.publish();
@@ -398,7 +402,7 @@ test("event areas of any value cost at most notifications", (t) => {
 test("a writable buffer over the ring itself does no harm outside of it (hostile/25)", (t) => {
   const on = attack(t);
   const { descriptors, driver, device } = on.driver.parts;
-  on.raw.offer(
+  on.raw.publish(
     { address: device.guestAddress, length: 4, flags: WRITE },
     { address: driver.guestAddress, length: 4, flags: WRITE },
     { address: descriptors.guestAddress, length: 128, flags: WRITE },

@@ -7,8 +7,8 @@ import { Client } from "../../src/endpoints/frontend/index.ts";
 import { VirtioFeature } from "../../src/core/protocol/index.ts";
 import {
   createChainCursor,
-  type RawPackedRing,
-  type RawSplitRing,
+  type PackedRingWords,
+  type SplitRingWords,
   SegmentList,
 } from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
@@ -67,14 +67,14 @@ function takeAll({ device }: MadeRings): number[] {
   return ids;
 }
 
-function splitOf({ driver }: MadeRings): RawSplitRing {
+function splitOf({ driver }: MadeRings): SplitRingWords {
   assert.equal(driver.raw.format, "split");
-  return driver.raw as RawSplitRing;
+  return driver.raw as SplitRingWords;
 }
 
-function packedOf({ driver }: MadeRings): RawPackedRing {
+function packedOf({ driver }: MadeRings): PackedRingWords {
   assert.equal(driver.raw.format, "packed");
-  return driver.raw as RawPackedRing;
+  return driver.raw as PackedRingWords;
 }
 
 for (const packed of [false, true]) {

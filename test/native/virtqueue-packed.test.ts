@@ -6,7 +6,7 @@ import {
   EventFlag,
   PackedDeviceQueue,
   PackedDriverQueue,
-  type RawPackedRing,
+  type PackedRingWords,
   SegmentList,
 } from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
@@ -21,7 +21,7 @@ import {
 guardLeaks();
 
 interface Packed extends MadeRings {
-  readonly raw: RawPackedRing;
+  readonly raw: PackedRingWords;
   /** Publishes so many requests of one descriptor; whether the device wants a kick. */
   submit(count?: number): boolean;
   /** Serves up to so many; whether the driver wants a call. */

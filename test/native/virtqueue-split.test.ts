@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { QueueError, UsageError } from "../../src/core/base/index.ts";
 import {
+  DescriptorFlag,
   type ChainCursor,
   createChainCursor,
   SegmentList,
@@ -10,14 +11,10 @@ import {
 } from "../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { makeRegion, PAGE } from "./support/memory.ts";
-import {
-  inOrder,
-  NEXT,
-  RawDriver,
-  WRITE,
-  writeTable,
-} from "../../src/lab/conformance/kit/back-end/raw-driver.ts";
 import { locateRing, makeRings, type Rings, segmentsOf } from "./support/rings.ts";
+import { linked, RawSplitRing, writeIndirectTable } from "../../src/lab/wire/index.ts";
+
+const { Next: NEXT, Write: WRITE } = DescriptorFlag;
 
 guardLeaks();
 
@@ -286,12 +283,12 @@ test("descriptors in any order make a chain", (t) => {
   const { driver, device, memory } = makeRings(t, { size: 8 });
   const { guestAddress: a, bytes } = memory.allocate(64);
   bytes.set([1, 2, 3]);
-  const raw = new RawDriver(driver.raw);
+  const raw = new RawSplitRing(driver.raw);
   raw.put(7, { address: a, length: 1, flags: NEXT, next: 2 });
   raw.put(2, { address: a + 1, length: 1, flags: NEXT, next: 5 });
   raw.put(5, { address: a + 2, length: 1, flags: NEXT, next: 0 });
   raw.put(0, { address: a + 8, length: 8, flags: WRITE, next: 3 });
-  raw.offer(7);
+  raw.publish(7);
   const chain = createChainCursor();
   assert.ok(device.next(chain));
   assert.equal(chain.id, 7);
@@ -302,10 +299,10 @@ test("descriptors in any order make a chain", (t) => {
 test("a descriptor of length 0 adds nothing, wherever it points", (t) => {
   const { driver, device, memory } = makeRings(t, { size: 8 });
   const { guestAddress: a } = memory.allocate(64);
-  const raw = new RawDriver(driver.raw);
+  const raw = new RawSplitRing(driver.raw);
   raw.put(
     0,
-    ...inOrder([
+    ...linked([
       { address: 2n ** 64n - 1n, length: 0 },
       { address: a, length: 4 },
       { address: 0, length: 0, flags: WRITE },
@@ -313,7 +310,7 @@ test("a descriptor of length 0 adds nothing, wherever it points", (t) => {
       { address: a, length: 4, flags: WRITE },
     ]),
   );
-  raw.offer(0);
+  raw.publish(0);
   const chain = createChainCursor();
   assert.ok(device.next(chain));
   assert.deepEqual([chain.spans.count, chain.readableBytes, chain.writableBytes], [2, 4, 4]);
@@ -322,10 +319,12 @@ test("a descriptor of length 0 adds nothing, wherever it points", (t) => {
 test("undefined descriptor flags are ignored, and WRITE on an indirect descriptor is", (t) => {
   const { driver, device, memory } = makeRings(t, { size: 8, indirect: true });
   const { guestAddress: a } = memory.allocate(64);
-  const raw = new RawDriver(driver.raw);
-  const table = writeTable(memory.allocate(64), 0, [{ address: a, length: 4, flags: 0xfff8 }]);
+  const raw = new RawSplitRing(driver.raw);
+  const table = writeIndirectTable("split", memory.allocate(64), [
+    { address: a, length: 4, flags: 0xfff8 },
+  ]);
   raw.put(0, { ...table, flags: 0xfff8 | WRITE | 4 });
-  raw.offer(0);
+  raw.publish(0);
   const chain = createChainCursor();
   assert.ok(device.next(chain), device.broken?.reason);
   assert.deepEqual([chain.readableBytes, chain.writableBytes], [4, 0]);
@@ -336,14 +335,14 @@ for (const shift of [0, 8, 4, 1, 2, 15]) {
     const { driver, device, memory } = makeRings(t, { size: 8, indirect: true });
     const { guestAddress: a, bytes } = memory.allocate(64);
     bytes.set([1, 2, 3, 4]);
-    const raw = new RawDriver(driver.raw);
-    const entries = inOrder([
+    const raw = new RawSplitRing(driver.raw);
+    const entries = linked([
       { address: a, length: 3 },
       { address: a + 3, length: 1 },
       { address: a + 32, length: 9, flags: WRITE },
     ]);
-    raw.put(3, writeTable(memory.allocate(128), shift, entries));
-    raw.offer(3);
+    raw.put(3, writeIndirectTable("split", memory.allocate(128), entries, shift));
+    raw.publish(3);
     const chain = createChainCursor();
     assert.ok(device.next(chain));
     assert.deepEqual(readable(chain), [1, 2, 3, 4]);
@@ -355,14 +354,14 @@ test("an indirect table is followed by next, not by place", (t) => {
   const { driver, device, memory } = makeRings(t, { size: 8, indirect: true });
   const { guestAddress: a, bytes } = memory.allocate(64);
   bytes.set([1, 2, 3]);
-  const raw = new RawDriver(driver.raw);
-  const table = writeTable(memory.allocate(64), 0, [
+  const raw = new RawSplitRing(driver.raw);
+  const table = writeIndirectTable("split", memory.allocate(64), [
     { address: a, length: 1, flags: NEXT, next: 2 },
     { address: a + 2, length: 1 },
     { address: a + 1, length: 1, flags: NEXT, next: 1 },
   ]);
   raw.put(0, table);
-  raw.offer(0);
+  raw.publish(0);
   const chain = createChainCursor();
   assert.ok(device.next(chain));
   assert.deepEqual(readable(chain), [1, 2, 3]);
@@ -372,15 +371,15 @@ test("direct descriptors may end in one indirect descriptor", (t) => {
   const { driver, device, memory } = makeRings(t, { size: 8, indirect: true });
   const { guestAddress: a, bytes } = memory.allocate(64);
   bytes.set([1, 2, 3, 4]);
-  const raw = new RawDriver(driver.raw);
-  const entries = inOrder([
+  const raw = new RawSplitRing(driver.raw);
+  const entries = linked([
     { address: a + 2, length: 2 },
     { address: a + 32, length: 5, flags: WRITE },
   ]);
   raw.put(4, { address: a, length: 1, flags: NEXT, next: 6 });
   raw.put(6, { address: a + 1, length: 1, flags: NEXT, next: 1 });
-  raw.put(1, writeTable(memory.allocate(64), 8, entries));
-  raw.offer(4);
+  raw.put(1, writeIndirectTable("split", memory.allocate(64), entries, 8));
+  raw.publish(4);
   const chain = createChainCursor();
   assert.ok(device.next(chain), device.broken?.reason);
   assert.equal(chain.id, 4);
@@ -391,12 +390,12 @@ test("direct descriptors may end in one indirect descriptor", (t) => {
 test("an indirect table of 1024 entries is served by a queue of 8", (t) => {
   const { driver, device, memory } = makeRings(t, { size: 8, indirect: true });
   const { guestAddress: a } = memory.allocate(2048);
-  const raw = new RawDriver(driver.raw);
-  const entries = inOrder(
+  const raw = new RawSplitRing(driver.raw);
+  const entries = linked(
     Array.from({ length: 1024 }, (_, i) => ({ address: a + i, length: 1, flags: WRITE })),
   );
-  raw.put(0, writeTable(memory.allocate(16 * 1024), 0, entries));
-  raw.offer(0);
+  raw.put(0, writeIndirectTable("split", memory.allocate(16 * 1024), entries));
+  raw.publish(0);
   const chain = createChainCursor();
   assert.ok(device.next(chain), device.broken?.reason);
   assert.equal(chain.writableBytes, 1024);
@@ -415,20 +414,20 @@ for (const cut of [16, 8, 4, 1]) {
     // The last bytes of the first region and the first ones of the second.
     const [first, second] = table.regions;
     assert.ok(first && second && first.end === second.start);
-    const entries = inOrder([
+    const entries = linked([
       { address: a, length: 2 },
       { address: a + 2, length: 2 },
       { address: a + 32, length: 8, flags: WRITE },
     ]);
     const whole = memory.allocate(48);
-    writeTable(whole, 0, entries);
+    writeIndirectTable("split", whole, entries);
     const split = 16 + cut;
     const left = first.view(first.end - first.start - split, split);
     left.window.bytes.set(whole.bytes.subarray(0, split), left.offset);
     second.view(0, 48).window.bytes.set(whole.bytes.subarray(split), 0);
-    const raw = new RawDriver(driver.raw);
+    const raw = new RawSplitRing(driver.raw);
     raw.put(0, { address: first.end - split, length: 48, flags: 4 });
-    raw.offer(0);
+    raw.publish(0);
     const chain = createChainCursor();
     assert.ok(device.next(chain), device.broken?.reason);
     assert.deepEqual(readable(chain), [1, 2, 3, 4]);
@@ -443,7 +442,7 @@ test("an indirect table may straddle guest address 2^32", (t) => {
   table.add(below);
   const { guestAddress: a, bytes } = memory.allocate(64);
   bytes.set([1, 2, 3, 4]);
-  const entries = inOrder([
+  const entries = linked([
     { address: a, length: 2 },
     { address: a + 2, length: 2 },
     { address: a + 32, length: 8, flags: WRITE },
@@ -458,11 +457,11 @@ test("an indirect table may straddle guest address 2^32", (t) => {
     ringAddress: 0n,
     view,
   };
-  writeTable(first, view.offset, entries.slice(0, 1));
-  const raw = new RawDriver(driver.raw);
+  writeIndirectTable("split", first, entries.slice(0, 1), view.offset);
+  const raw = new RawSplitRing(driver.raw);
   raw.put(0, ...entries.slice(1));
   raw.put(7, { address: 2 ** 32 - 16, length: 48, flags: 4 });
-  raw.offer(7);
+  raw.publish(7);
   const chain = createChainCursor();
   assert.ok(device.next(chain), device.broken?.reason);
   assert.deepEqual(readable(chain), [1, 2, 3, 4]);
@@ -532,9 +531,9 @@ test("buffers across a window border of a large region come in two pieces", (t) 
   // The ring lies at the end of the first window, its tables and buffers in the next.
   const { driver, device, memory, table } = makeRings(t, { bytes: 2 ** 31, size: 8 });
   const border = (table.regions[0]?.start ?? 0) + 2 ** 30;
-  const raw = new RawDriver(driver.raw);
+  const raw = new RawSplitRing(driver.raw);
   raw.put(0, { address: border - 3, length: 10, flags: WRITE });
-  raw.offer(0);
+  raw.publish(0);
   const chain = createChainCursor();
   assert.ok(device.next(chain));
   assert.deepEqual([chain.spans.lengths[0], chain.spans.lengths[1]], [3, 7]);
@@ -563,10 +562,10 @@ test("a ring may lie across a window border", (t) => {
   const features = { eventIdx: true, indirect: false };
   assert.ok(ring.descriptors.window !== ring.driver.window);
   const device = new SplitDeviceQueue({ size, memory: ring, space: table, features, base: 0 });
-  const raw = new RawDriver(device.raw);
+  const raw = new RawSplitRing(device.raw);
   const { guestAddress } = memory.allocate(16);
   for (let i = 0; i < size; i += 1) raw.put(i, { address: guestAddress, length: 1, flags: WRITE });
-  raw.offer(...Array.from({ length: size }, (_, i) => i));
+  raw.publish(...Array.from({ length: size }, (_, i) => i));
   const chain = createChainCursor();
   for (let i = 0; i < size; i += 1) {
     assert.ok(device.next(chain), `${i}: ${device.broken?.reason}`);

@@ -10,6 +10,7 @@ import { type MemoryView, Region, RegionTable } from "../../src/core/memory/inde
 import { EventFd } from "../../src/core/os/index.ts";
 import { DeviceRunner } from "../../src/core/runtime/index.ts";
 import {
+  DescriptorFlag,
   createChainCursor,
   SplitDeviceQueue,
   splitRingLayout,
@@ -17,13 +18,10 @@ import {
 import { guardLeaks } from "../support/leak-guard.ts";
 import { header, runningQueue } from "./support/block.ts";
 import { describeRegion, makeRegion, PAGE, unsealedFile } from "./support/memory.ts";
-import {
-  inOrder,
-  RawDriver,
-  WRITE,
-  writeTable,
-} from "../../src/lab/conformance/kit/back-end/raw-driver.ts";
 import { turns, until } from "./support/until.ts";
+import { linked, RawSplitRing, writeIndirectTable } from "../../src/lab/wire/index.ts";
+
+const { Write: WRITE } = DescriptorFlag;
 
 guardLeaks();
 
@@ -63,7 +61,14 @@ function makeShared(t: TestContext) {
   });
   const view = dataRegion.view(0, 4 * PAGE);
   const data = view.window.bytes;
-  return { table, device, raw: new RawDriver(device.raw), peer, data, chain: createChainCursor() };
+  return {
+    table,
+    device,
+    raw: new RawSplitRing(device.raw),
+    peer,
+    data,
+    chain: createChainCursor(),
+  };
 }
 
 const gone = /expected shared memory to stay, but the file behind it was truncated/;
@@ -71,7 +76,7 @@ const gone = /expected shared memory to stay, but the file behind it was truncat
 test("a ring whose memory was taken away is broken at the next look", (t) => {
   const { device, raw, peer, chain } = makeShared(t);
   raw.put(0, { address: DATA, length: 8 });
-  raw.offer(0);
+  raw.publish(0);
   assert.ok(device.next(chain));
   device.complete(0, 0);
   assert.equal(device.publish(), true);
@@ -92,7 +97,7 @@ test("a ring that loses its memory while it goes to sleep is looked at again", (
 test("buffers that were taken away break the ring before a completion is shown", (t) => {
   const { device, raw, peer, chain, data } = makeShared(t);
   raw.put(0, { address: DATA, length: 8, flags: WRITE });
-  raw.offer(0);
+  raw.publish(0);
   assert.ok(device.next(chain));
   ftruncateSync(peer.data.fd, 0);
   data[0] = 1;
@@ -112,12 +117,12 @@ test("what zero pages look like is not given as the reason", (t) => {
     ringAddress: 0n,
     view: undefined as never,
   };
-  const entries = inOrder([
+  const entries = linked([
     { address: DATA + 64, length: 8 },
     { address: DATA + 64, length: 8, flags: WRITE },
   ]);
-  raw.put(0, writeTable(table, 0, entries));
-  raw.offer(0);
+  raw.put(0, writeIndirectTable("split", table, entries));
+  raw.publish(0);
   ftruncateSync(peer.data.fd, 0);
   assert.ok(device.next(chain), "a chain of one empty descriptor");
   device.fail("expected a writable status byte", "5.2.6");
@@ -135,7 +140,7 @@ test("other memory that was taken away does not break the ring", (t) => {
   if (view) view.window.bytes[0] = 1;
   assert.equal(other.broken, true);
   raw.put(0, { address: DATA, length: 8 });
-  raw.offer(0);
+  raw.publish(0);
   assert.ok(device.next(chain));
   device.complete(0, 0);
   assert.equal(device.publish(), true);
@@ -168,7 +173,7 @@ for (const way of [
     using kick = EventFd.create();
     using call = EventFd.create();
     raw.put(0, { address: DATA, length: 8 });
-    raw.offer(0);
+    raw.publish(0);
     let broken = 0;
     let served = 0;
     const runner = new DeviceRunner({
@@ -217,13 +222,13 @@ for (const write of [false, true]) {
     const buffer = { address: DATA + PAGE, length: 2 * PAGE };
     raw.put(
       0,
-      ...inOrder([
+      ...linked([
         { address: 0x50_000, length: 16 },
         write ? buffer : { ...buffer, flags: WRITE },
         { address: 0x50_000 + 32, length: 1, flags: WRITE },
       ]),
     );
-    raw.offer(0);
+    raw.publish(0);
     ftruncateSync(peer.data.fd, PAGE);
     disk.process(runningQueue(device));
     assert.equal(window.bytes[offset + 32], 1, "VIRTIO_BLK_S_IOERR");

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync, readlinkSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { BackendServer } from "../../src/endpoints/backend/index.ts";
@@ -7,7 +7,7 @@ import { TimeoutError } from "../../src/core/base/index.ts";
 import { BlockDevice, BlockStorage } from "../../src/endpoints/devices/block/index.ts";
 import { parseMac } from "../../src/endpoints/devices/net/index.ts";
 import { bootUml } from "../../src/lab/programs/index.ts";
-import { encodeHeader, HEADER_SIZE } from "../../src/core/protocol/index.ts";
+import { Capture, parseCapture } from "../../src/lab/wire/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { packageRoot } from "../support/package-root.ts";
 import { diskImage, needsProgram, sha256OfFile, temporaryDirectory } from "./support/index.ts";
@@ -29,21 +29,12 @@ test(
     const storage = BlockStorage.open(imagePath);
     t.after(() => storage.close());
     const problems: string[] = [];
-    const lines: { us: number; from: string; descriptors: string[]; hex: string }[] = [];
-    const started = performance.now();
+    const lines: string[] = [];
+    const capture = new Capture((line) => lines.push(line));
     const server = await BackendServer.listen(socketPath, {
       device: () => new BlockDevice({ storage }),
       onProblem: ({ message }) => problems.push(message),
-      observe: (way, { header, payload, fds }) => {
-        const head = new Uint8Array(HEADER_SIZE);
-        encodeHeader(header, head);
-        lines.push({
-          us: Math.round((performance.now() - started) * 1000),
-          from: way === "sent" ? "back-end" : "front-end",
-          descriptors: fds.map(({ fd }) => kindOf(fd)),
-          hex: Buffer.concat([head, payload]).toString("hex"),
-        });
-      },
+      observe: (way, frame) => capture.record(way === "sent" ? "back-end" : "front-end", frame),
     });
     t.after(() => server.close());
     const result = await bootUml({
@@ -65,13 +56,9 @@ test(
     assert.deepEqual(problems, []);
     // The recorded conversation is still the one they have: requests and replies in that order.
     const recorded = readFileSync(join(packageRoot, "test/fixtures/captures", CAPTURE), "utf8");
-    const words = (line: { from: string; hex: string }): string =>
-      `${line.from} ${line.hex.slice(0, 8)}`;
-    const before = recorded
-      .trim()
-      .split("\n")
-      .map((text) => words(JSON.parse(text)));
-    assert.deepEqual(lines.map(words).slice(0, 30), before.slice(0, 30));
+    const order = (text: string): string[] =>
+      parseCapture(text).map(({ from, header }) => `${from} ${header.request}`);
+    assert.deepEqual(order(lines.join("")).slice(0, 30), order(recorded).slice(0, 30));
   },
 );
 
@@ -182,10 +169,4 @@ test(
 function backendIsAlone(socketPath: string): boolean {
   const lines = readFileSync("/proc/net/unix", "utf8").split("\n");
   return lines.filter((line) => line.endsWith(` ${socketPath}`)).length === 1;
-}
-
-function kindOf(fd: number): string {
-  const target = readlinkSync(`/proc/self/fd/${fd}`);
-  if (target.startsWith("socket:")) return "socket";
-  return /^anon_inode:\[(\w+)\]$/.exec(target)?.[1] ?? "file";
 }

@@ -13,7 +13,7 @@ export { countInflight } from "./inflight/count.ts";
 export * from "./packed/device-queue.ts";
 export * from "./packed/driver-queue.ts";
 export * from "./packed/layout.ts";
-export * from "./raw-ring.ts";
+export * from "./ring-words.ts";
 export { RingLog, type RingLogSetting } from "./ring-log.ts";
 export * from "./segment-list.ts";
 export { SlotPool } from "./slot-pool.ts";

@@ -6,7 +6,7 @@ import type {
   MemoryView,
   SpanList,
 } from "../memory/index.ts";
-import type { RawRing } from "./raw-ring.ts";
+import type { RingWords } from "./ring-words.ts";
 import type { RingLog } from "./ring-log.ts";
 import type { SegmentList } from "./segment-list.ts";
 
@@ -171,7 +171,7 @@ export interface DriverQueue {
   /** What the driver writes: descriptors, its own area, indirect tables. */
   readonly written: readonly GuestBuffer[];
   /** The words of the ring, for tests that break its rules. */
-  readonly raw: RawRing;
+  readonly raw: RingWords;
   readonly broken: QueueFault | undefined;
   /** Completions whose length was more than the chain's writable bytes; they are cut to that. */
   readonly overlongCompletions: number;
@@ -221,6 +221,6 @@ export interface DeviceQueue {
   tolerates(feature: string): boolean;
   /** Marks the queue broken: for a device that finds what only it can see. */
   fail(reason: string, section: string): void;
-  readonly raw: RawRing;
+  readonly raw: RingWords;
   readonly broken: QueueFault | undefined;
 }

@@ -1,8 +1,8 @@
 import { type OwnedFd, UnixSocket } from "../../core/os/index.ts";
 import { BackendRequest, FrontendRequest, HeaderFlag } from "../../core/protocol/index.ts";
 import { type Channel, UnixChannel } from "../../core/transport/index.ts";
+import { Interceptor } from "../wire/index.ts";
 import type { Fault, FaultParameter } from "./fault.ts";
-import { TappedChannel } from "./tapped-channel.ts";
 
 const COUNT: Omit<FaultParameter, "standard"> = {
   summary: "messages",
@@ -25,11 +25,13 @@ function backendChannelFault(
     takesRequest: false,
     parameter: { ...COUNT, standard },
     wrap: (main, _aim, count) =>
-      new TappedChannel(main, {
-        request: ({ header, fds }) => {
-          const [fd] = fds;
-          if (header.request !== FrontendRequest.SetBackendReqFd || fd === undefined) return;
-          void misuse(main, fd.duplicate(), count, send);
+      new Interceptor(main, {
+        received: (frame) => {
+          const [fd] = frame.fds;
+          if (frame.header.request === FrontendRequest.SetBackendReqFd && fd !== undefined) {
+            void misuse(main, fd.duplicate(), count, send);
+          }
+          return frame;
         },
       }),
   };

@@ -1,8 +1,8 @@
 import { delay } from "../../core/base/index.ts";
 import { FrontendRequest, HeaderFlag } from "../../core/protocol/index.ts";
 import { type Channel, frameBytes } from "../../core/transport/index.ts";
+import { Interceptor } from "../wire/index.ts";
 import type { Fault } from "./fault.ts";
-import { TappedChannel } from "./tapped-channel.ts";
 import { replyFault } from "./reply-fault.ts";
 
 const ACKNOWLEDGED = new Uint8Array(8);
@@ -106,9 +106,9 @@ export const deliveryFaults: readonly Fault[] = [
     where: "channel",
     takesRequest: true,
     wrap: (channel, aim) =>
-      new TappedChannel(channel, {
-        served: async (request, replied, inner) => {
-          if (!replied && aim.hits(request)) await acknowledge(inner, request);
+      new Interceptor(channel, {
+        handled: async (request, answered, inner) => {
+          if (!answered && aim.hits(request)) await acknowledge(inner, request);
         },
       }),
   },

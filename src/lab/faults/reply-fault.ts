@@ -1,6 +1,7 @@
+import { HeaderFlag } from "../../core/protocol/index.ts";
 import type { Channel, Frame } from "../../core/transport/index.ts";
+import { Interceptor } from "../wire/index.ts";
 import type { ChannelFault } from "./fault.ts";
-import { TappedChannel } from "./tapped-channel.ts";
 
 /** What tells one fault of replies from another. */
 export interface ReplyFaultShape extends Pick<
@@ -20,13 +21,17 @@ export function replyFault({ send, when = () => true, ...shape }: ReplyFaultShap
     where: "channel",
     takesRequest: true,
     wrap: (channel, aim, parameter) =>
-      new TappedChannel(channel, {
-        reply: async (frame, inner) =>
-          when(frame) && aim.hits(frame.header.request)
+      new Interceptor(channel, {
+        send: async (frame, inner) =>
+          isReply(frame) && when(frame) && aim.hits(frame.header.request)
             ? send(frame, inner, parameter)
             : inner.send(frame),
       }),
   };
+}
+
+function isReply({ header }: Frame): boolean {
+  return (header.flags & HeaderFlag.Reply) !== 0;
 }
 
 /** The same frame with parts of it exchanged; the size field follows the payload. */

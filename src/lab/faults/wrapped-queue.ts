@@ -2,7 +2,7 @@ import type {
   ChainCursor,
   DeviceQueue,
   QueueFault,
-  RawRing,
+  RingWords,
   VringState,
 } from "../../core/virtqueue/index.ts";
 
@@ -26,7 +26,7 @@ export class WrappedQueue implements DeviceQueue {
     return this.queue.parked;
   }
 
-  get raw(): RawRing {
+  get raw(): RingWords {
     return this.queue.raw;
   }
 

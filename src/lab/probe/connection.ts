@@ -1,13 +1,14 @@
-import type { WaitOptions } from "../../core/base/index.ts";
-import type { DeviceName } from "../../core/protocol/index.ts";
+import { Deferred, type WaitOptions } from "../../core/base/index.ts";
+import { type DeviceName, HeaderFlag } from "../../core/protocol/index.ts";
 import type { Strictness } from "../../core/session/index.ts";
 import {
+  type Channel,
   connectSocket,
   describePeer,
   type FrameObserver,
   UnixChannel,
 } from "../../core/transport/index.ts";
-import { PeekChannel } from "./peek-channel.ts";
+import { Interceptor } from "../wire/index.ts";
 import type { ProbeResult } from "./result.ts";
 
 const DEFAULT_TIMEOUT_MS = 5000;
@@ -28,7 +29,11 @@ export interface Probe extends ProbeResult {
 /** A connection to the socket that is probed. */
 export interface Connection {
   readonly path: string;
-  readonly channel: PeekChannel;
+  readonly channel: Channel;
+  /** Resolves with the first message, or when there will be none. */
+  readonly first: Promise<void>;
+  /** Whether the peer has sent a request, and so plays the front-end. */
+  readonly sawRequest: () => boolean;
   /** Of who listens. */
   readonly pid: number;
   /** Who listens, in words. */
@@ -49,8 +54,29 @@ export async function openConnection(path: string, options: ProbeOptions): Promi
   try {
     const { pid } = socket.peer;
     const peer = describePeer(socket);
-    const channel = new PeekChannel(new UnixChannel(socket, { observe }));
-    return { path, channel, pid, peer, connectUs, since: performance.now(), timeoutMs };
+    const first = new Deferred<void>();
+    let sawRequest = false;
+    // The first message may come before the roles are known: it is read and kept until then.
+    const channel = new Interceptor(new UnixChannel(socket, { observe }), {
+      readAhead: true,
+      received: (frame) => {
+        sawRequest ||= (frame.header.flags & HeaderFlag.Reply) === 0;
+        first.resolve();
+        return frame;
+      },
+    });
+    void channel.closed.then(() => first.resolve());
+    return {
+      path,
+      channel,
+      first: first.promise,
+      sawRequest: () => sawRequest,
+      pid,
+      peer,
+      connectUs,
+      since: performance.now(),
+      timeoutMs,
+    };
   } catch (error) {
     socket.close();
     throw error;

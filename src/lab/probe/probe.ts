@@ -31,10 +31,10 @@ export async function probe(socketPath: string, options: ProbeOptions = {}): Pro
       import("./ask-frontend.ts"),
     ]);
     try {
-      if (!first.channel.sawRequest) return await askBackend(first, roleUs, options);
+      if (!first.sawRequest()) return await askBackend(first, roleUs, options);
     } catch (error) {
       // A request where an answer was due: a front-end that took its time.
-      if (!first.channel.sawRequest) throw error;
+      if (!first.sawRequest()) throw error;
       first.channel.close();
       const second = await openConnection(socketPath, options);
       try {
@@ -54,11 +54,11 @@ export async function probe(socketPath: string, options: ProbeOptions = {}): Pro
  *
  * @returns microseconds
  */
-async function listen({ channel, since }: Connection, { signal }: ProbeOptions): Promise<number> {
+async function listen({ first, since }: Connection, { signal }: ProbeOptions): Promise<number> {
   const silence = new Deferred<void>({ signal });
   const timer = setTimeout(() => silence.resolve(), LISTEN_MS);
   try {
-    await Promise.race([channel.first, silence.promise]);
+    await Promise.race([first, silence.promise]);
     return microsecondsSince(since);
   } finally {
     clearTimeout(timer);

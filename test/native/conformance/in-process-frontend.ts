@@ -14,6 +14,7 @@ import {
   SocketServer,
   UnixChannel,
 } from "../../../src/core/transport/index.ts";
+import { Relay, type RelayHooks } from "../../../src/lab/wire/index.ts";
 
 /** What a {@link FrontendMutant} does with the messages of a connection; left out: they pass. */
 export interface FrontendPassing {
@@ -21,8 +22,6 @@ export interface FrontendPassing {
   readonly sends?: (frame: Frame) => Frame | readonly Frame[];
   /** What becomes of one from the back-end. */
   readonly receives?: (frame: Frame) => Frame;
-  /** What is received at once: false ends the connection. In place of `receives`. */
-  readonly chunk?: (bytes: Uint8Array) => boolean;
 }
 
 /** What a mutant can do to the front-end that it pretends to be. */
@@ -41,6 +40,8 @@ export interface FrontendMutant {
   readonly fault: string;
   /** Once a connection. */
   readonly messages?: (world: FrontendWorld) => FrontendPassing;
+  /** Judges what one read of the back-end's bytes returned: false ends the connection. */
+  readonly chunk?: (bytes: Uint8Array) => boolean;
   /** What goes wrong is the end of its process. */
   readonly dies?: true;
 }
@@ -65,12 +66,14 @@ export class InProcessFrontend implements FrontendTarget {
   }
 
   async start(socketPath: string): Promise<FrontendRun> {
-    const { messages, dies } = this.#mutant ?? {};
+    const { messages, chunk, dies } = this.#mutant ?? {};
     let end: ProcessEnd | undefined;
     const crash = (): void => {
       end = KILLED;
     };
-    const relay = messages && (await Relay.start(socketPath, messages, crash));
+    const relay = messages
+      ? await relayThrough(socketPath, messages, crash)
+      : chunk && (await relayReads(socketPath, chunk));
     let client: Client | undefined;
     const queues: ClientQueue[] = [];
     const work = async (): Promise<void> => {
@@ -117,66 +120,48 @@ export class InProcessFrontend implements FrontendTarget {
   }
 }
 
-/** Between our client and the mock: each message goes through the mutant. */
-class Relay {
-  readonly path: string;
-  readonly #server: SocketServer;
-  readonly #channels = new Set<Pick<Channel, "close">>();
+/** Puts a mutant's messages between our client and the mock. */
+async function relayThrough(
+  mock: string,
+  messages: NonNullable<FrontendMutant["messages"]>,
+  crash: () => void,
+): Promise<{ path: string; close(): void }> {
+  const path = `${mock}.relay`;
+  const held: Pick<Channel, "close">[] = [];
+  const closing = (channel: Pick<Channel, "close">): void => void held.push(channel);
+  const hooks = (connection: number): RelayHooks => {
+    const { sends, receives } = messages({ connection, crash, closing });
+    return {
+      message: async ({ from, channel, frame }, forward) => {
+        if (channel === "back-end") return forward(frame);
+        const change = from === "front-end" ? sends : receives;
+        for (const each of [change?.(frame) ?? frame].flat()) await forward(each);
+      },
+    };
+  };
+  const relay = await Relay.start({ listen: path, connect: mock, hooks });
+  return {
+    path,
+    close: () => {
+      relay.close();
+      for (const channel of held) channel.close();
+    },
+  };
+}
 
-  private constructor(path: string, server: SocketServer) {
-    this.path = path;
-    this.#server = server;
-  }
-
-  static async start(
-    target: string,
-    messages: NonNullable<FrontendMutant["messages"]>,
-    crash: () => void,
-  ): Promise<Relay> {
-    const path = `${target}.relay`;
-    let connections = 0;
-    const server = await SocketServer.listen(path, (socket) => {
-      const near = new UnixChannel(socket);
-      const closing = (channel: Pick<Channel, "close">): void => {
-        relay.#channels.add(channel);
-      };
-      closing(near);
-      const passing = messages({ connection: connections, crash, closing });
-      connections += 1;
-      void relay.#forward(near, target, passing);
-    });
-    const relay = new Relay(path, server);
-    return relay;
-  }
-
-  close(): void {
-    this.#server.close();
-    for (const channel of this.#channels) channel.close();
-  }
-
-  async #forward(
-    near: UnixChannel,
-    target: string,
-    { sends = (frame) => frame, receives = (frame) => frame, chunk }: FrontendPassing,
-  ): Promise<void> {
-    const socket = await connectSocket(target);
-    if (chunk) return this.#forwardBytes(near, socket, chunk);
-    const far = new UnixChannel(socket);
-    this.#channels.add(far);
-    near.onFrame(async (frame) => {
-      for (const each of [sends(frame)].flat()) await far.send(each);
-    });
-    far.onFrame(async (frame) => near.send(receives(frame)));
-    void near.closed.then(() => far.close());
-    void far.closed.then(() => near.close());
-  }
-  /** Requests as messages, as a descriptor belongs to one; replies as they are received. */
-  #forwardBytes(near: UnixChannel, far: UnixSocket, chunk: (bytes: Uint8Array) => boolean): void {
+/** Forwards requests as messages, as a descriptor belongs to one, and replies as they are read. */
+async function relayReads(
+  mock: string,
+  chunk: (bytes: Uint8Array) => boolean,
+): Promise<{ path: string; close(): void }> {
+  const path = `${mock}.relay`;
+  const held: { close(): void }[] = [];
+  const forward = async (front: UnixSocket): Promise<void> => {
+    const near = new UnixChannel(front);
+    const far = await connectSocket(mock);
     const buffer = new Uint8Array(4096);
     const close = (): void => {
-      poller.close();
-      far.close();
-      near.close();
+      for (const each of [poller, far, near]) each.close();
     };
     const poller = new Poller(far.fd, { readable: true }, () => {
       const fds: OwnedFd[] = [];
@@ -191,7 +176,15 @@ class Relay {
       const bytes = frameBytes(frame);
       far.send(bytes, 0, bytes.length, frame.fds);
     });
-    this.#channels.add({ close });
+    held.push({ close });
     void near.closed.then(close);
-  }
+  };
+  const server = await SocketServer.listen(path, (socket) => void forward(socket));
+  held.push(server);
+  return {
+    path,
+    close: () => {
+      for (const each of held) each.close();
+    },
+  };
 }

@@ -17,7 +17,7 @@ import type {
   TargetStory,
 } from "../../../src/lab/conformance/index.ts";
 import { packageRoot } from "../../support/package-root.ts";
-import { type Bytewise, relayBytes } from "./byte-relay.ts";
+import { type ByteHooks, relayBytes } from "../../../src/lab/wire/index.ts";
 import { WceDisk } from "./wce-disk.ts";
 import type { Base, Mutant, World } from "./mutant.ts";
 
@@ -29,7 +29,7 @@ const QUEUES = 2;
 export class InProcessTarget implements Target {
   readonly name: string;
   readonly #options: BackendOptions;
-  readonly #bytes: (() => Bytewise) | undefined;
+  readonly #bytes: (() => ByteHooks) | undefined;
   readonly #storage: BlockStorage;
   readonly #sessions = new Set<BackendSession>();
   readonly #folder: SharedFolder | undefined;
@@ -61,7 +61,7 @@ export class InProcessTarget implements Target {
     };
     this.#options = mutant?.apply?.(healthy, world) ?? healthy;
     const bytes = mutant?.bytes;
-    this.#bytes = bytes && ((): Bytewise => bytes(world));
+    this.#bytes = bytes && ((): ByteHooks => bytes(world));
   }
 
   async connect(): Promise<UnixSocket> {

@@ -1,12 +1,9 @@
 import type { BackendOptions, BackendSession } from "../../../src/endpoints/backend/index.ts";
 import { applyFaults, parseFault } from "../../../src/lab/faults/index.ts";
 import { WrappedQueue } from "../../../src/lab/faults/wrapped-queue.ts";
-import type { Bytewise } from "./byte-relay.ts";
+import type { ByteHooks } from "../../../src/lab/wire/index.ts";
 import type { RequestHandler } from "../../../src/core/session/index.ts";
-import {
-  type Passing,
-  PassingChannel,
-} from "../../../src/lab/conformance/kit/front-end/passing-channel.ts";
+import { type Interception, Interceptor } from "../../../src/lab/wire/index.ts";
 import type { Frame } from "../../../src/core/transport/index.ts";
 import type { DeviceQueue } from "../../../src/core/virtqueue/index.ts";
 
@@ -32,7 +29,7 @@ export interface Mutant {
   /** Around what the back-end is made of. */
   readonly apply?: (options: BackendOptions, world: World) => BackendOptions;
   /** Between the suite and the back-end, once a connection. */
-  readonly bytes?: (world: World) => Bytewise;
+  readonly bytes?: (world: World) => ByteHooks;
   /** What `/bin/sh` runs in place of the program, whose words are `"$@"`: of the base `program`. */
   readonly script?: string;
   /** The offer is what is wrong: what the check needs is asked of the mutant itself. */
@@ -52,7 +49,7 @@ export function fault(use: string, base: Base = "block"): Mutant {
 /** A mutant whose messages are tampered with. @param make once a connection */
 export function throughChannel(
   summary: string,
-  make: (world: World) => Passing,
+  make: (world: World) => Interception,
   base: Base = "block",
 ): Mutant {
   return {
@@ -60,7 +57,7 @@ export function throughChannel(
     base,
     apply: (options, world) => ({
       ...options,
-      channel: (inner) => new PassingChannel(inner, make(world)),
+      channel: (inner) => new Interceptor(inner, make(world)),
     }),
   };
 }
@@ -68,7 +65,7 @@ export function throughChannel(
 /** A mutant that mistreats the stream of bytes. */
 export function throughBytes(
   summary: string,
-  bytes: (world: World) => Bytewise,
+  bytes: (world: World) => ByteHooks,
   base: Base = "block",
 ): Mutant {
   return { fault: summary, base, bytes };
@@ -126,7 +123,7 @@ export function crashesOn(
   return throughChannel(
     `dies by ${signal} of ${summary}`,
     (world) => ({
-      request: (frame) => {
+      received: (frame) => {
         if (!deadly(frame)) return frame;
         world.crash(signal);
         return undefined;
@@ -147,7 +144,7 @@ export function hangsOn(
     () => {
       let hung = false;
       return {
-        request: (frame) => {
+        received: (frame) => {
           hung ||= deadly(frame);
           return hung ? undefined : frame;
         },

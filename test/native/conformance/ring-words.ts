@@ -1,7 +1,7 @@
 import {
   DescriptorFlag,
   type DeviceQueue,
-  type RawSplitRing,
+  type SplitRingWords,
 } from "../../../src/core/virtqueue/index.ts";
 
 /** A descriptor of a split ring, as the driver laid it. */
@@ -13,13 +13,13 @@ export interface Laid {
   readonly next: number;
 }
 
-export function splitOf({ raw }: DeviceQueue): RawSplitRing {
+export function splitOf({ raw }: DeviceQueue): SplitRingWords {
   if (raw.format !== "split") throw new TypeError("expected a split ring");
   return raw;
 }
 
 /** The descriptors of a chain, as far as they lie in the ring's table; no more than it has. */
-export function chainOf(raw: RawSplitRing, head: number): Laid[] {
+export function chainOf(raw: SplitRingWords, head: number): Laid[] {
   const chain: Laid[] = [];
   const { descriptors, descriptors16, size } = raw;
   for (let at = head; at < size && chain.length < size;) {
@@ -34,7 +34,7 @@ export function chainOf(raw: RawSplitRing, head: number): Laid[] {
 }
 
 /** The chain that the driver made available last. */
-export function newestChain(raw: RawSplitRing): Laid[] {
+export function newestChain(raw: SplitRingWords): Laid[] {
   const last = (Atomics.load(raw.available, 1) - 1) & (raw.size - 1);
   return chainOf(raw, raw.available[2 + last] ?? 0);
 }

@@ -3,21 +3,19 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { inferDevice } from "../../../src/lab/probe/infer-device.ts";
+import { parseCapture } from "../../../src/lab/wire/index.ts";
 import { packageRoot } from "../../support/package-root.ts";
 
 /** What the back-end of a recorded conversation offered: its first replies to requests 1 and 15. */
 function offerOf(capture: string): readonly [virtio: bigint, protocol: bigint] {
   const path = join(packageRoot, "test/fixtures/captures", `${capture}.jsonl`);
-  const replies = readFileSync(path, "utf8")
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line) as { from: string; hex: string })
-    .filter(({ from }) => from === "back-end")
-    .map(({ hex }) => Buffer.from(hex, "hex"));
+  const replies = parseCapture(readFileSync(path, "utf8")).filter(
+    ({ from }) => from === "back-end",
+  );
   const reply = (request: number): bigint => {
-    const found = replies.find((bytes) => bytes.readUInt32LE(0) === request);
+    const found = replies.find(({ header }) => header.request === request);
     assert.ok(found);
-    return found.readBigUInt64LE(12);
+    return Buffer.from(found.payload).readBigUInt64LE(0);
   };
   return [reply(1), reply(15)];
 }

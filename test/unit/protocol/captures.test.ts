@@ -3,39 +3,16 @@ import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import * as p from "../../../src/core/protocol/index.ts";
+import { type CapturedMessage, parseCapture } from "../../../src/lab/wire/index.ts";
 import { packageRoot } from "../../support/package-root.ts";
 
-interface Line {
-  readonly us: number;
-  readonly from: p.Direction;
-  readonly descriptors: readonly string[];
-  readonly hex: string;
-}
-
-interface Message {
-  readonly from: p.Direction;
-  readonly descriptors: number;
-  readonly header: p.Header;
-  readonly payload: Uint8Array;
-  readonly frame: Uint8Array;
-}
+type Message = CapturedMessage;
 
 const folder = join(packageRoot, "test", "fixtures", "captures");
 const files = readdirSync(folder).filter((name) => name.endsWith(".jsonl"));
 
 function read(file: string): Message[] {
-  const lines = readFileSync(join(folder, file), "utf8").trim().split("\n");
-  return lines.map((text) => {
-    const line = JSON.parse(text) as Line;
-    const frame = Uint8Array.from(Buffer.from(line.hex, "hex"));
-    return {
-      from: line.from,
-      descriptors: line.descriptors.length,
-      header: p.decodeHeader(frame),
-      payload: frame.subarray(p.HEADER_SIZE),
-      frame,
-    };
-  });
+  return parseCapture(readFileSync(join(folder, file), "utf8"));
 }
 
 /**
@@ -48,7 +25,7 @@ function contentsOf(file: string, { header, payload }: Message): Uint8Array {
 }
 
 /** QEMU sends two pointers of its own within a crypto session; they mean nothing to anybody else. */
-function withoutPointers({ header, frame }: Message): Uint8Array {
+function withoutPointers({ header, bytes: frame }: Message): Uint8Array {
   const bytes = frame.slice();
   if (header.request === p.FrontendRequest.CreateCryptoSession) bytes.fill(0, 12 + 40, 12 + 56);
   return bytes;
@@ -64,7 +41,11 @@ function codecOf(message: Message): p.Codec<unknown> {
 }
 
 const describe = (message: Message): string =>
-  p.describeMessage({ direction: "front-end", ...message });
+  p.describeMessage({
+    direction: "front-end",
+    ...message,
+    descriptors: message.descriptors.length,
+  });
 
 test("there are recordings of six conversations", () => {
   assert.equal(files.length, 6);
@@ -75,7 +56,7 @@ for (const file of files) {
 
   test(`every message of ${file} re-encodes to the same bytes`, () => {
     for (const message of messages) {
-      const { header, frame } = message;
+      const { header, bytes: frame } = message;
       assert.equal(header.size, message.payload.byteLength);
       const payload = contentsOf(file, message);
       const codec = codecOf(message);
@@ -120,7 +101,7 @@ for (const file of files) {
     const found = messages.flatMap((message) => {
       const { header, payload, descriptors } = message;
       return p
-        .inspectMessage("front-end", header, payload, descriptors, isReply(message))
+        .inspectMessage("front-end", header, payload, descriptors.length, isReply(message))
         .map((finding) => `${header.request} ${finding.kind} ${finding.field}=${finding.actual}`);
     });
     // virtio-user fills the reserved field of GET_VRING_BASE: the same structure as
@@ -138,7 +119,12 @@ test("the recorded block device offers what its feature word says", () => {
   const message = read("qemu-7.2-blk--qemu-storage-daemon-7.2.jsonl")[1];
   assert.ok(message);
   assert.equal(
-    p.describeMessage({ direction: "front-end", ...message, device: "block" }),
+    p.describeMessage({
+      direction: "front-end",
+      ...message,
+      descriptors: message.descriptors.length,
+      device: "block",
+    }),
     "VHOST_USER_GET_FEATURES reply 0x175007e46 [VIRTIO_BLK_F_SIZE_MAX VIRTIO_BLK_F_SEG_MAX " +
       "VIRTIO_BLK_F_BLK_SIZE VIRTIO_BLK_F_FLUSH VIRTIO_BLK_F_TOPOLOGY VIRTIO_BLK_F_CONFIG_WCE " +
       "VIRTIO_BLK_F_MQ VIRTIO_BLK_F_DISCARD VIRTIO_BLK_F_WRITE_ZEROES VIRTIO_F_NOTIFY_ON_EMPTY " +

@@ -13,7 +13,7 @@ import {
 import { Descriptor, DescriptorFlag } from "../descriptor.ts";
 import { IndirectTable } from "../indirect-table.ts";
 import type { PackedInflight } from "../inflight/packed-inflight.ts";
-import type { RawPackedRing } from "../raw-ring.ts";
+import type { PackedRingWords } from "../ring-words.ts";
 import type { ChainCursor, DriverReports, QueueFault } from "../types.ts";
 
 const { Write, Next, Indirect } = DescriptorFlag;
@@ -26,7 +26,7 @@ export class PackedChainWalker {
   /** Of the chain that was walked last: its ring descriptors, and what the driver calls it. */
   count = 0;
   bufferId = 0;
-  readonly #ring: RawPackedRing;
+  readonly #ring: PackedRingWords;
   readonly #memory: AddressSpace;
   readonly #indirect: boolean;
   readonly #reports: DriverReports | undefined;
@@ -36,7 +36,7 @@ export class PackedChainWalker {
 
   /** @param inflight gets a copy of each descriptor of the ring */
   constructor(
-    ring: RawPackedRing,
+    ring: PackedRingWords,
     memory: AddressSpace,
     indirect: boolean,
     inflight: PackedInflight | undefined,

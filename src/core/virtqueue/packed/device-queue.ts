@@ -4,7 +4,7 @@ import { DescriptorFlag } from "../descriptor.ts";
 import { CompletionOrder } from "../in-order.ts";
 import { PackedInflight } from "../inflight/packed-inflight.ts";
 import { MEMORY_GONE } from "../memory-gone.ts";
-import type { RawPackedRing } from "../raw-ring.ts";
+import type { PackedRingWords } from "../ring-words.ts";
 import { NO_RING_LOG, type RingLog } from "../ring-log.ts";
 import type {
   ChainCursor,
@@ -32,7 +32,7 @@ const { Available, Used, Write } = DescriptorFlag;
  */
 export class PackedDeviceQueue implements DeviceQueue {
   readonly size: number;
-  readonly raw: RawPackedRing;
+  readonly raw: PackedRingWords;
   inFlight = 0;
   parked = false;
   broken: QueueFault | undefined;

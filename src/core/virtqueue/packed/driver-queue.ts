@@ -1,7 +1,7 @@
 import { UsageError } from "../../base/index.ts";
 import type { GuestBuffer } from "../../memory/index.ts";
 import { DescriptorFlag, tableAddresses, updateDescriptor, writeBuffer } from "../descriptor.ts";
-import type { RawPackedRing } from "../raw-ring.ts";
+import type { PackedRingWords } from "../ring-words.ts";
 import type { SegmentList } from "../segment-list.ts";
 import type { DriverQueue, DriverQueueOptions, QueueFault, RingParts } from "../types.ts";
 import { BufferIds } from "./buffer-ids.ts";
@@ -32,7 +32,7 @@ const MAX_LENGTH = 0xffff_ffff;
  */
 export class PackedDriverQueue implements DriverQueue {
   readonly size: number;
-  readonly raw: RawPackedRing;
+  readonly raw: PackedRingWords;
   readonly parts: RingParts;
   outstanding = 0;
   broken: QueueFault | undefined;

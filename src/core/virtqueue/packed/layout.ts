@@ -1,5 +1,5 @@
 import { counted, QueueError } from "../../base/index.ts";
-import type { RawPackedRing } from "../raw-ring.ts";
+import type { PackedRingWords } from "../ring-words.ts";
 import type { RingMemory } from "../types.ts";
 
 /**
@@ -46,7 +46,7 @@ export function isPackedQueueSize(size: number): boolean {
 }
 
 /** @throws {QueueError} a part is too short or not aligned, or the size is none */
-export function packedRing(size: number, memory: RingMemory): RawPackedRing {
+export function packedRing(size: number, memory: RingMemory): PackedRingWords {
   if (!isPackedQueueSize(size)) {
     throw new QueueError(`expected a packed queue of 1 to ${MAX_PACKED_SIZE} entries, got ${size}`);
   }

@@ -1,5 +1,5 @@
 import { DescriptorFlag } from "../descriptor.ts";
-import type { RawPackedRing } from "../raw-ring.ts";
+import type { PackedRingWords } from "../ring-words.ts";
 
 const { Available, Used } = DescriptorFlag;
 
@@ -17,10 +17,10 @@ const AHEAD = 32;
  * for `ldar`). One barrier for many descriptors costs less than an atomic load for each.
  */
 export class RingLook {
-  readonly #ring: RawPackedRing;
+  readonly #ring: PackedRingWords;
   readonly #barrier = new Int32Array(1);
 
-  constructor(ring: RawPackedRing) {
+  constructor(ring: PackedRingWords) {
     this.#ring = ring;
   }
 

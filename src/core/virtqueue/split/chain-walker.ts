@@ -12,7 +12,7 @@ import {
 } from "../chain.ts";
 import { Descriptor, DescriptorFlag } from "../descriptor.ts";
 import { IndirectTable } from "../indirect-table.ts";
-import type { RawSplitRing } from "../raw-ring.ts";
+import type { SplitRingWords } from "../ring-words.ts";
 import type { ChainCursor, DriverReports, QueueFault } from "../types.ts";
 
 /**
@@ -24,7 +24,7 @@ const MAX_CHAIN = 1024;
 
 /** Follows the descriptor chains of a split ring and translates their buffers. */
 export class ChainWalker {
-  readonly #ring: RawSplitRing;
+  readonly #ring: SplitRingWords;
   readonly #memory: AddressSpace;
   readonly #indirect: boolean;
   readonly #reports: DriverReports | undefined;
@@ -33,7 +33,7 @@ export class ChainWalker {
   readonly #table: IndirectTable;
 
   constructor(
-    ring: RawSplitRing,
+    ring: SplitRingWords,
     memory: AddressSpace,
     indirect: boolean,
     reports: DriverReports | undefined,

@@ -4,7 +4,7 @@ import { CompletionOrder } from "../in-order.ts";
 import { MISSING } from "../chain.ts";
 import { SplitInflight } from "../inflight/split-inflight.ts";
 import { MEMORY_GONE } from "../memory-gone.ts";
-import type { RawSplitRing } from "../raw-ring.ts";
+import type { SplitRingWords } from "../ring-words.ts";
 import type {
   ChainCursor,
   DeviceQueue,
@@ -27,7 +27,7 @@ import { UsedLog } from "./used-log.ts";
  */
 export class SplitDeviceQueue implements DeviceQueue {
   readonly size: number;
-  readonly raw: RawSplitRing;
+  readonly raw: SplitRingWords;
   inFlight = 0;
   parked = false;
   broken: QueueFault | undefined;

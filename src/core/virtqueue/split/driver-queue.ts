@@ -2,7 +2,7 @@ import { counted, needsEvent, u16Distance, UsageError } from "../../base/index.t
 import type { GuestBuffer } from "../../memory/index.ts";
 import { DescriptorFlag, tableAddresses, updateDescriptor } from "../descriptor.ts";
 import { BatchOrder } from "../in-order.ts";
-import type { RawSplitRing } from "../raw-ring.ts";
+import type { SplitRingWords } from "../ring-words.ts";
 import type { SegmentList } from "../segment-list.ts";
 import type { DriverQueue, DriverQueueOptions, QueueFault, RingParts } from "../types.ts";
 import { isSplitQueueSize, NO_INTERRUPT, NO_NOTIFY, splitRing, splitRingLayout } from "./layout.ts";
@@ -18,7 +18,7 @@ const FREE = -1;
  */
 export class SplitDriverQueue implements DriverQueue {
   readonly size: number;
-  readonly raw: RawSplitRing;
+  readonly raw: SplitRingWords;
   readonly parts: RingParts;
   outstanding = 0;
   broken: QueueFault | undefined;

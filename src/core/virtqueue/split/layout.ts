@@ -1,6 +1,6 @@
 import { counted, QueueError } from "../../base/index.ts";
 import type { MemoryView } from "../../memory/index.ts";
-import type { RawSplitRing } from "../raw-ring.ts";
+import type { SplitRingWords } from "../ring-words.ts";
 import type { RingMemory } from "../types.ts";
 
 /**
@@ -36,7 +36,7 @@ export function isSplitQueueSize(size: number): boolean {
 }
 
 /** @throws {QueueError} a size that no split queue has; a part is too short or not aligned */
-export function splitRing(size: number, memory: RingMemory): RawSplitRing {
+export function splitRing(size: number, memory: RingMemory): SplitRingWords {
   if (!isSplitQueueSize(size)) {
     throw new QueueError(
       `expected a queue size that is a power of two up to ${MAX_QUEUE_SIZE}, got ${size}`,

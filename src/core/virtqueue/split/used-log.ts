@@ -1,16 +1,16 @@
 import { u16Distance } from "../../base/index.ts";
-import type { RawSplitRing } from "../raw-ring.ts";
+import type { SplitRingWords } from "../ring-words.ts";
 import { NO_RING_LOG, type RingLog } from "../ring-log.ts";
 import type { RingMemory } from "../types.ts";
 
 /** Notes what a device half writes into a used ring. Each call comes after the write. */
 export class UsedLog {
   readonly #log: RingLog;
-  readonly #ring: RawSplitRing;
+  readonly #ring: SplitRingWords;
   /** Guest address of the used ring. */
   readonly #usedAt: number;
 
-  constructor(log: RingLog = NO_RING_LOG, ring: RawSplitRing, { device }: RingMemory) {
+  constructor(log: RingLog = NO_RING_LOG, ring: SplitRingWords, { device }: RingMemory) {
     this.#log = log;
     this.#ring = ring;
     this.#usedAt = device.window.guestStart + device.offset;

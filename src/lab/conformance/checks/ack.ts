@@ -4,7 +4,8 @@ import type { Check } from "../check.ts";
 import type { CheckContext } from "../context.ts";
 import { writesOn } from "../kit/back-end/effect.ts";
 import type { RingStep } from "../kit/back-end/ring.ts";
-import { Flags, nameOf, type Received, type Session } from "../kit/back-end/session.ts";
+import { Flags, type Received } from "../../wire/index.ts";
+import { nameOf, type Session } from "../kit/back-end/session.ts";
 
 const {
   GetFeatures,

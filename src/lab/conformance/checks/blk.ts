@@ -15,7 +15,7 @@ import { diskOf } from "../kit/back-end/disk.ts";
 import { HandSplit } from "../kit/back-end/hand-split.ts";
 import { DEVICE, DRIVER, NEEDS, needing, noise, writableDisk } from "./blk-common.ts";
 import { POISON } from "../kit/back-end/memory.ts";
-import { cutInto, piecesOf } from "../kit/back-end/pieces.ts";
+import { cutInto, descriptorsOf } from "../kit/back-end/descriptors.ts";
 
 const { Flush, GetId, In, Out } = BlockRequest;
 const { IoError, Ok, Unsupported } = BlockStatus;
@@ -234,7 +234,7 @@ export const blk: readonly Check[] = [
       const { up } = await diskOf(t, features, { ring: { size } });
       const request = t.kit.request(up.memory, Math.ceil((pieces * SECTOR_SIZE) / 4096));
       const hand = new HandSplit(t, up.session, up.ring);
-      const head = hand.chain(cutInto(piecesOf(request), pieces));
+      const head = hand.chain(cutInto(descriptorsOf(request), pieces));
       const wrong = await hand.attempt(head, request);
       t.expectThat(counted(segMax, "segment"), wrong === undefined, "served", wrong);
     },

@@ -32,11 +32,11 @@ async function crossings(t: CheckContext, base: number, rounds: number): Promise
     const event = (hand.used + Math.floor(t.random() * count)) & 0xffff;
     const before = hand.used;
     ring.call.drain();
-    Atomics.store(hand.raw.available, hand.raw.usedEventIndex, event);
+    Atomics.store(hand.words.available, hand.words.usedEventIndex, event);
     laid.show(count);
     ring.kick.signal();
     const called = await ring.called();
-    const went = `used index went from ${before} to ${Atomics.load(hand.raw.used16, 1)}`;
+    const went = `used index went from ${before} to ${Atomics.load(hand.words.used16, 1)}`;
     t.expectThat(`used_event ${event}, ${went}`, called, "a call", "none");
     await laid.used(count);
   }
@@ -76,7 +76,7 @@ export const event: readonly Check[] = [
     needs: NEEDS,
     async run(t) {
       const { laid, hand, ring } = await laidOut(t, 0n);
-      Atomics.store(hand.raw.available, 0, NO_INTERRUPT);
+      Atomics.store(hand.words.available, 0, NO_INTERRUPT);
       const calls = await callsFor(laid, () => ring.call.drain(), 100);
       t.expectThat("calls for 100 requests", calls <= FEW, `at most ${FEW}`, calls);
     },
@@ -92,7 +92,7 @@ export const event: readonly Check[] = [
       // Before its first decision a device has nothing to compare with.
       await laid.serve(1);
       await ring.called();
-      Atomics.store(hand.raw.available, hand.raw.usedEventIndex, hand.used + 9);
+      Atomics.store(hand.words.available, hand.words.usedEventIndex, hand.used + 9);
       const early = await callsFor(laid, () => ring.call.drain(), 9);
       await laid.serve(1);
       t.expectThat("a call at the 10th", await ring.called(), "one", "none");
@@ -160,7 +160,7 @@ export const event: readonly Check[] = [
       const { laid, hand } = await laidOut(t, EventIdx);
       for (let i = 0; i < 200; i += 1) {
         await laid.serve();
-        t.expect("flags of the used ring", Atomics.load(hand.raw.used16, 0), 0);
+        t.expect("flags of the used ring", Atomics.load(hand.words.used16, 0), 0);
       }
     },
   },
@@ -172,10 +172,10 @@ export const event: readonly Check[] = [
     needs: WITH_EVENT_IDX,
     async run(t) {
       const { laid, hand, ring } = await laidOut(t, EventIdx);
-      Atomics.store(hand.raw.available, 0, NO_INTERRUPT);
+      Atomics.store(hand.words.available, 0, NO_INTERRUPT);
       for (let i = 0; i < 4; i += 1) {
         ring.call.drain();
-        Atomics.store(hand.raw.available, hand.raw.usedEventIndex, hand.used);
+        Atomics.store(hand.words.available, hand.words.usedEventIndex, hand.used);
         await laid.serve(1);
         t.expect("a call", await ring.called(), true);
       }
@@ -191,10 +191,10 @@ export const event: readonly Check[] = [
       const { laid, hand, ring } = await laidOut(t, 0n);
       for (let i = 0; i < 16; i += 1) {
         ring.call.drain();
-        Atomics.store(hand.raw.available, hand.raw.usedEventIndex, (i * 0x1111) & 0xffff);
+        Atomics.store(hand.words.available, hand.words.usedEventIndex, (i * 0x1111) & 0xffff);
         await laid.serve(1);
         t.expect(`a call with 0x${(i * 0x1111).toString(16)} there`, await ring.called(), true);
-        const flags = Atomics.load(hand.raw.used16, 0);
+        const flags = Atomics.load(hand.words.used16, 0);
         t.expectThat("flags of the used ring", flags <= 1, "0 or 1", flags);
       }
     },

@@ -1,7 +1,8 @@
 import { EventFd } from "../../../core/os/index.ts";
 import { BackendRequest, requestSpec } from "../../../core/protocol/index.ts";
 import type { FrontendCheck } from "../check.ts";
-import { Flags, type Session } from "../kit/back-end/session.ts";
+import { Flags } from "../../wire/index.ts";
+import { type Session } from "../kit/back-end/session.ts";
 import type { FrontendContext, Talk } from "../kit/front-end/context.ts";
 import type { Conversation } from "../kit/front-end/mock.ts";
 import { ownBackChannel } from "../kit/front-end/tricks.ts";

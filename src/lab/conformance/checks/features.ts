@@ -13,7 +13,7 @@ import type { CheckContext } from "../context.ts";
 import type { Up } from "../kit/back-end/bring-up.ts";
 import { writesOn } from "../kit/back-end/effect.ts";
 import { LogArea, setLog } from "../kit/back-end/log-area.ts";
-import { Flags } from "../kit/back-end/session.ts";
+import { Flags } from "../../wire/index.ts";
 
 const { GetFeatures, GetProtocolFeatures, SetFeatures, SetOwner, SetProtocolFeatures } =
   FrontendRequest;

@@ -2,7 +2,8 @@ import { EventFd } from "../../../core/os/index.ts";
 import { FrontendRequest, ProtocolFeature } from "../../../core/protocol/index.ts";
 import type { Check } from "../check.ts";
 import type { CheckContext } from "../context.ts";
-import { Flags, messageBytes, nameOf, type Session } from "../kit/back-end/session.ts";
+import { Flags, messageBytes } from "../../wire/index.ts";
+import { nameOf, type Session } from "../kit/back-end/session.ts";
 
 const { GetFeatures, SetFeatures, SetVringCall, SetVringKick } = FrontendRequest;
 
@@ -36,7 +37,7 @@ async function endsWithin(t: CheckContext, bytes: Uint8Array, note: string): Pro
   (await t.again()).close();
   const before = await t.descriptors();
   const session = await t.neg();
-  await session.sendBytes(bytes, note);
+  await session.sendBytes(bytes, { note });
   // A target that sees both at once may look at the end alone.
   await session.pause(t.times.gapMs);
   session.close();
@@ -89,7 +90,7 @@ export const framing: readonly Check[] = [
     async run(t) {
       const session = await t.neg();
       const bytes = Buffer.concat(Array.from({ length: 5 }, () => messageBytes(GetFeatures)));
-      await session.sendBytes(bytes, "GET_FEATURES, five times");
+      await session.sendBytes(bytes, { note: "GET_FEATURES, five times" });
       for (let i = 1; i <= 5; i += 1) {
         const { header } = await session.expectNext(`GET_FEATURES, ${i} of 5`);
         t.expect("the next message answers", header.request, GetFeatures);
@@ -212,7 +213,8 @@ export const framing: readonly Check[] = [
     async run(t) {
       const session = await t.sess(false);
       const many = Buffer.concat(Array.from({ length: 1000 }, () => messageBytes(GetFeatures)));
-      for (let i = 0; i < 20; i += 1) void session.sendBytes(many, "GET_FEATURES, 1000 times");
+      for (let i = 0; i < 20; i += 1)
+        void session.sendBytes(many, { note: "GET_FEATURES, 1000 times" });
       await session.pause(t.times.answerMs / 5);
       await t.again();
     },

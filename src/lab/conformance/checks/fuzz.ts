@@ -50,7 +50,7 @@ export const fuzz: readonly Check[] = [
       const count = times(t, SESSIONS);
       for (let i = 0; i < count; i += 1) {
         const session = await t.sess();
-        await session.sendBytes(randomBytes(t, NOISE_BYTES), "noise");
+        await session.sendBytes(randomBytes(t, NOISE_BYTES), { note: "noise" });
         t.closeSessions();
         if (i % LOOK_AFTER === LOOK_AFTER - 1) await t.again();
       }

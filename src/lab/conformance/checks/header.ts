@@ -2,7 +2,8 @@ import { counted } from "../../../core/base/index.ts";
 import { FrontendRequest, HeaderFlag, ProtocolFeature } from "../../../core/protocol/index.ts";
 import type { Check } from "../check.ts";
 import type { CheckContext } from "../context.ts";
-import { Flags, messageBytes, nameOf, type Session } from "../kit/back-end/session.ts";
+import { Flags, messageBytes } from "../../wire/index.ts";
+import { nameOf, type Session } from "../kit/back-end/session.ts";
 
 const { GetFeatures, GetProtocolFeatures, GetQueueNum, GetConfig } = FrontendRequest;
 
@@ -130,7 +131,7 @@ export const header: readonly Check[] = [
         (request) => request !== GetQueueNum || (session.protocol & ProtocolFeature.Mq) !== 0n,
       );
       const bytes = Buffer.concat(asked.map((request) => messageBytes(request)));
-      await session.sendBytes(bytes, asked.map(nameOf).join(", "));
+      await session.sendBytes(bytes, { note: asked.map(nameOf).join(", ") });
       for (const request of asked) {
         const { header: got } = await session.expectNext(nameOf(request));
         t.expect("the next message answers", nameOf(got.request), nameOf(request));

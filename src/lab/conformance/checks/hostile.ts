@@ -6,12 +6,13 @@ import type { CheckContext } from "../context.ts";
 import { HandSplit, type UpByHand, upByHand } from "../kit/back-end/hand-split.ts";
 import type { ProbeRequest } from "../kit/back-end/kit.ts";
 import { PAGE, type SuiteMemory } from "../kit/back-end/memory.ts";
-import { type Piece, piecesOf, tableOf, viewOf, writePiece } from "../kit/back-end/pieces.ts";
+import { type RawDescriptor, writeIndirectTable } from "../../wire/index.ts";
+import { descriptorsOf, tableOf } from "../kit/back-end/descriptors.ts";
 import type { Ring } from "../kit/back-end/ring.ts";
 import type { Session } from "../kit/back-end/session.ts";
 
 const { IndirectDesc } = VirtioFeature;
-const { Indirect } = DescriptorFlag;
+const { Next } = DescriptorFlag;
 const NEEDS = { request: true } as const;
 const WITH_INDIRECT = { virtio: IndirectDesc } as const;
 /** The used ring is longer than a sector then. */
@@ -60,8 +61,11 @@ function attacks(
 }
 
 /** A request with its largest buffer somewhere else. */
-function elsewhere(request: ProbeRequest, change: (piece: Piece) => Piece): Piece[] {
-  const pieces = piecesOf(request);
+function elsewhere(
+  request: ProbeRequest,
+  change: (piece: RawDescriptor) => RawDescriptor,
+): RawDescriptor[] {
+  const pieces = descriptorsOf(request);
   const longest = Math.max(...pieces.map(({ length }) => length));
   return pieces.map((piece) => (piece.length === longest ? change(piece) : piece));
 }
@@ -69,7 +73,7 @@ function elsewhere(request: ProbeRequest, change: (piece: Piece) => Piece): Piec
 /** A request whose largest buffer cannot be reached: it must not be served as if it could. */
 async function unreachable(
   t: CheckContext,
-  place: (piece: Piece, up: UpByHand) => Piece,
+  place: (piece: RawDescriptor, up: UpByHand) => RawDescriptor,
 ): Promise<void> {
   const up = await upByHand(t);
   const request = t.kit.request(up.memory);
@@ -83,7 +87,11 @@ async function unreachable(
 }
 
 /** A check of {@link unreachable}. */
-function nowhere(id: string, title: string, place: (piece: Piece, up: UpByHand) => Piece): Check {
+function nowhere(
+  id: string,
+  title: string,
+  place: (piece: RawDescriptor, up: UpByHand) => RawDescriptor,
+): Check {
   const section = "Memory access";
   const run = async (t: CheckContext): Promise<void> => unreachable(t, place);
   return { id, title, strength: "ROBUSTNESS", section, needs: NEEDS, run };
@@ -99,8 +107,8 @@ function lastPage({ memory }: UpByHand): number {
 }
 
 /** The first buffer of a request, which may be read. */
-function readable({ memory }: UpByHand, t: CheckContext): Piece {
-  const [piece] = piecesOf(t.kit.request(memory));
+function readable({ memory }: UpByHand, t: CheckContext): RawDescriptor {
+  const [piece] = descriptorsOf(t.kit.request(memory));
   if (piece === undefined) throw new TypeError("a request without buffers");
   return piece;
 }
@@ -109,15 +117,15 @@ function readable({ memory }: UpByHand, t: CheckContext): Piece {
 function linked(up: UpByHand, t: CheckContext, ...next: readonly number[]): number {
   const piece = readable(up, t);
   const table = up.memory.allocate(16 * next.length);
-  next.forEach((to, i) => writePiece(viewOf(table.bytes), i, piece, to, true));
-  up.hand.set(0, { address: table.address, length: table.bytes.length, flags: Indirect });
+  const links = next.map((to) => ({ ...piece, flags: Next, next: to }));
+  up.hand.put(0, writeIndirectTable("split", table, links));
   return 0;
 }
 
 /** Descriptors of the ring, each leading to the one that it names. */
 function chained(up: UpByHand, t: CheckContext, ...next: readonly number[]): number {
   const piece = readable(up, t);
-  next.forEach((to, at) => up.hand.set(at, piece, to));
+  up.hand.put(0, ...next.map((to) => ({ ...piece, flags: Next, next: to })));
   return 0;
 }
 
@@ -208,11 +216,11 @@ export const hostile: readonly Check[] = [
   },
   attacks("hostile/13", "a descriptor of no bytes does no harm", "VIRTIO 2.7.5", [
     (up, t) => {
-      const pieces = piecesOf(t.kit.request(up.memory));
+      const pieces = descriptorsOf(t.kit.request(up.memory));
       return up.hand.chain([{ ...readable(up, t), length: 0 }, ...pieces]);
     },
     (up, t) => {
-      const pieces = piecesOf(t.kit.request(up.memory));
+      const pieces = descriptorsOf(t.kit.request(up.memory));
       return up.hand.chain([...pieces, { ...readable(up, t), length: 0, write: true }]);
     },
     (up, t) => up.hand.chain([{ ...readable(up, t), length: 0 }]),
@@ -220,7 +228,7 @@ export const hostile: readonly Check[] = [
   attacks("hostile/14", "writable descriptors before readable ones do no harm", "VIRTIO 2.7.4.2", [
     (up, t) => {
       const answer = { address: up.memory.poisoned(PAGE).address, length: PAGE, write: true };
-      return up.hand.chain([answer, ...piecesOf(t.kit.request(up.memory))]);
+      return up.hand.chain([answer, ...descriptorsOf(t.kit.request(up.memory))]);
     },
   ]),
   attacks(
@@ -228,7 +236,7 @@ export const hostile: readonly Check[] = [
     "an indirect table of no whole number of descriptors does no harm",
     "VIRTIO 2.7.5.3",
     [0, 8, 17, 0xffff_fff0].map((length) => (up, t) => {
-      const table = tableOf(up.memory, piecesOf(t.kit.request(up.memory)));
+      const table = tableOf(up.memory, descriptorsOf(t.kit.request(up.memory)));
       return up.hand.chain([{ ...table, length }]);
     }),
     WITH_INDIRECT,
@@ -239,7 +247,7 @@ export const hostile: readonly Check[] = [
     "VIRTIO 2.7.5.3.1",
     [
       ({ hand, memory }, t) => {
-        const inner = tableOf(memory, piecesOf(t.kit.request(memory)));
+        const inner = tableOf(memory, descriptorsOf(t.kit.request(memory)));
         return hand.chain([tableOf(memory, [inner])]);
       },
     ],
@@ -251,7 +259,7 @@ export const hostile: readonly Check[] = [
     "VIRTIO 2.7.5.3.1",
     [
       (up, t) => {
-        const table = tableOf(up.memory, piecesOf(t.kit.request(up.memory)));
+        const table = tableOf(up.memory, descriptorsOf(t.kit.request(up.memory)));
         return up.hand.chain([table, readable(up, t)]);
       },
     ],
@@ -259,18 +267,24 @@ export const hostile: readonly Check[] = [
   ),
   attacks("hostile/19", "flags that nobody defined do no harm", "VIRTIO 2.7.5", [
     ({ hand, memory }, t) =>
-      hand.chain(piecesOf(t.kit.request(memory)).map((piece) => ({ ...piece, flags: 0xfff8 }))),
+      hand.chain(
+        descriptorsOf(t.kit.request(memory)).map((piece) => ({ ...piece, flags: 0xfff8 })),
+      ),
   ]),
   attacks("hostile/24", "a head that is made available twice does no harm", "VIRTIO 2.7.13.1", [
     ({ hand, memory }, t) => {
-      const head = hand.chain(piecesOf(t.kit.request(memory)));
+      const head = hand.chain(descriptorsOf(t.kit.request(memory)));
       return [head, head];
     },
   ]),
   attacks("hostile/25", "a buffer that lies over the used ring does no harm", "VIRTIO 2.7.8", [
     ({ hand, memory, ring }, t) => {
       const { address } = ring.queue.parts.device;
-      const over = (piece: Piece): Piece => ({ ...piece, address, length: SECTOR_BYTES });
+      const over = (piece: RawDescriptor): RawDescriptor => ({
+        ...piece,
+        address,
+        length: SECTOR_BYTES,
+      });
       return hand.chain(elsewhere(t.kit.request(memory), over));
     },
   ]),

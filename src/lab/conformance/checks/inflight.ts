@@ -86,12 +86,12 @@ async function orderOf(t: CheckContext): Promise<string> {
 
 /** Of five requests the first were used, and not cleaned up after. */
 async function lastBatch(t: CheckContext, shown: number): Promise<void> {
-  const { hand, heads, ring } = await resumed(t, 5, (notes, all, { raw }) => {
+  const { hand, heads, ring } = await resumed(t, 5, (notes, all, { words }) => {
     const batch = all.slice(0, shown);
     batch.forEach((head, i) => {
-      raw.used32[1 + 2 * i] = head;
+      words.used32[1 + 2 * i] = head;
     });
-    Atomics.store(raw.used16, 1, shown);
+    Atomics.store(words.used16, 1, shown);
     notes.begin(QUEUE_SIZE, { lastBatchHead: batch.at(-1) ?? 0 });
     all.forEach((head, i) => {
       notes.note(head, { counter: BigInt(i), next: all[i - 1] ?? 0 });
@@ -106,7 +106,7 @@ async function lastBatch(t: CheckContext, shown: number): Promise<void> {
     waiting.splice(at, 1);
   }
   await ring.stop();
-  t.expect("used index in the end", Atomics.load(hand.raw.used16, 1), heads.length);
+  t.expect("used index in the end", Atomics.load(hand.words.used16, 1), heads.length);
 }
 
 /** Kills the target while requests are out, and gives its successor what it left. */

@@ -4,7 +4,8 @@ import type { CheckContext } from "../context.ts";
 import type { ProbeRequest } from "../kit/back-end/kit.ts";
 import { LogArea, pagesOf, setLog, startLogging } from "../kit/back-end/log-area.ts";
 import { PAGE, type SuiteMemory } from "../kit/back-end/memory.ts";
-import { Flags, type Session } from "../kit/back-end/session.ts";
+import { Flags } from "../../wire/index.ts";
+import { type Session } from "../kit/back-end/session.ts";
 
 const { LogShmfd, Mq, ReplyAck, Config } = ProtocolFeature;
 const PROTOCOL = LogShmfd | Mq | ReplyAck | Config;

@@ -5,7 +5,8 @@ import type { CheckContext } from "../context.ts";
 import { HandPacked } from "../kit/back-end/hand-packed.ts";
 import type { ProbeRequest } from "../kit/back-end/kit.ts";
 import { mixedSizes } from "../kit/back-end/load.ts";
-import { cutInto, type Piece, piecesOf } from "../kit/back-end/pieces.ts";
+import type { RawDescriptor } from "../../wire/index.ts";
+import { cutInto, descriptorsOf } from "../kit/back-end/descriptors.ts";
 
 const { EventIdx, RingPacked } = VirtioFeature;
 const NEEDS = { request: true, virtio: RingPacked } as const;
@@ -27,11 +28,14 @@ async function expectServed(
   t: CheckContext,
   { hand, ring }: Awaited<ReturnType<typeof byHand>>,
   id: number,
-  { request, pieces }: { readonly request: ProbeRequest; readonly pieces: readonly Piece[] },
+  {
+    request,
+    pieces,
+  }: { readonly request: ProbeRequest; readonly pieces: readonly RawDescriptor[] },
 ): Promise<void> {
-  const at = hand.put(pieces, id);
+  const at = hand.chain(pieces, id);
   ring.kick.signal();
-  const used = await hand.usedAt(at);
+  const used = await hand.expectUsedAt(at);
   const where = `position ${at & 0x7fff}`;
   if (used === undefined) t.fail(where, "a used descriptor", "none within the time");
   t.expect(`id of the used descriptor at ${where}`, used.id, id);
@@ -48,7 +52,7 @@ export const packed: readonly Check[] = [
     async run(t) {
       const up = await byHand(t);
       const request = t.kit.request(up.memory);
-      await expectServed(t, up, IDS[0], { request, pieces: piecesOf(request) });
+      await expectServed(t, up, IDS[0], { request, pieces: descriptorsOf(request) });
     },
   },
   {
@@ -76,7 +80,7 @@ export const packed: readonly Check[] = [
       const up = await byHand(t);
       for (const id of IDS) {
         const request = t.kit.request(up.memory);
-        await expectServed(t, up, id, { request, pieces: cutInto(piecesOf(request), 3) });
+        await expectServed(t, up, id, { request, pieces: cutInto(descriptorsOf(request), 3) });
       }
     },
   },
@@ -98,17 +102,17 @@ export const packed: readonly Check[] = [
       const { hand, ring, memory } = await byHand(t, EventIdx);
       for (let i = 0; i < EVENT_ROUNDS; i += 1) {
         const release = memory.mark();
-        const pieces = piecesOf(t.kit.request(memory));
+        const pieces = descriptorsOf(t.kit.request(memory));
         const count = 1 + Math.floor(t.random() * Math.floor(ring.size / pieces.length));
         ring.call.drain();
         // Where the next chains begin is known: all are of one length.
         const named = hand.ahead(pieces.length * Math.floor(t.random() * count));
-        hand.callAt(named, EventFlag.Descriptor);
-        const places = Array.from({ length: count }, (_, id) => hand.put(pieces, id));
+        hand.writeDriverEvent(named, EventFlag.Descriptor);
+        const places = Array.from({ length: count }, (_, id) => hand.chain(pieces, id));
         ring.kick.signal();
         t.expectThat(`position 0x${named.toString(16)}`, await ring.called(), "a call", "none");
         for (const at of places) {
-          const used = await hand.usedAt(at);
+          const used = await hand.expectUsedAt(at);
           t.expectThat(`position 0x${at.toString(16)}`, used !== undefined, "used", "not used");
         }
         release();

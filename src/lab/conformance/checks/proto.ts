@@ -8,7 +8,8 @@ import {
 } from "../../../core/protocol/index.ts";
 import type { Check } from "../check.ts";
 import type { CheckContext } from "../context.ts";
-import { Flags, nameOf, type Session } from "../kit/back-end/session.ts";
+import { Flags } from "../../wire/index.ts";
+import { nameOf, type Session } from "../kit/back-end/session.ts";
 
 const { GetFeatures, GetProtocolFeatures, SetProtocolFeatures, SetOwner } = FrontendRequest;
 const GATE = { virtio: VirtioFeature.ProtocolFeatures };

@@ -7,7 +7,7 @@ import { type UpByHand, upByHand } from "../kit/back-end/hand-split.ts";
 import { LaidRequests } from "../kit/back-end/laid.ts";
 import { mixedSizes, sustain } from "../kit/back-end/load.ts";
 import { POISON } from "../kit/back-end/memory.ts";
-import { cutFirst, cutInto, piecesOf, tableOf } from "../kit/back-end/pieces.ts";
+import { cutFirst, cutInto, descriptorsOf, tableOf } from "../kit/back-end/descriptors.ts";
 
 const NEEDS = { request: true } as const;
 const WITH_INDIRECT = { request: true, virtio: VirtioFeature.IndirectDesc } as const;
@@ -28,7 +28,7 @@ async function headerIn(t: CheckContext, count: number): Promise<string | undefi
   const { hand, memory } = await upByHand(t, { ring: { size: 2 * QUEUE_SIZE } });
   const request = t.kit.request(memory);
   const lengths = Array.from({ length: count }, () => HEADER_BYTES / count);
-  return hand.attempt(hand.chain(cutFirst(piecesOf(request), lengths)), request);
+  return hand.attempt(hand.chain(cutFirst(descriptorsOf(request), lengths)), request);
 }
 
 /** Descriptors of a chain that uses a whole ring, or as much of it as the disk takes (seg_max). */
@@ -52,7 +52,7 @@ async function untouched(t: CheckContext) {
   const { hand, memory } = await upByHand(t);
   const request = t.kit.request(memory);
   if (request.writable.length === 0) t.skip(`a ${t.kit.type} request has nothing to be written`);
-  const head = hand.chain(piecesOf(request));
+  const head = hand.chain(descriptorsOf(request));
   let left: boolean[] = [];
   let length = 0;
   for (const fill of [POISON, POISON ^ 0xff]) {
@@ -75,7 +75,7 @@ export const split: readonly Check[] = [
     async run(t) {
       const { hand, memory } = await upByHand(t);
       const request = t.kit.request(memory);
-      await hand.expectServed("a request from descriptor 5 on", request, piecesOf(request), 5);
+      await hand.expectServed("a request from descriptor 5 on", request, descriptorsOf(request), 5);
     },
   },
   {
@@ -125,7 +125,7 @@ export const split: readonly Check[] = [
     async run(t) {
       const up = await upByHand(t);
       const request = t.kit.request(up.memory);
-      const pieces = cutInto(piecesOf(request), await longestChain(t, up));
+      const pieces = cutInto(descriptorsOf(request), await longestChain(t, up));
       await up.hand.expectServed(
         `a chain of ${counted(pieces.length, "descriptor")}`,
         request,
@@ -144,7 +144,7 @@ export const split: readonly Check[] = [
       const { readable, writable } = t.kit.request(memory);
       const lengths = writable.map(({ bytes }) => bytes.length);
       const all = memory.poisoned(lengths.reduce((sum, length) => sum + length, 0));
-      hand.offer(hand.chain(piecesOf({ readable, writable: [all] })));
+      hand.offer(hand.chain(descriptorsOf({ readable, writable: [all] })));
       const { length } = await hand.expectUsed("a read whose data and status are one");
       t.expect("bytes written", length, all.bytes.length);
       t.expect("status", all.bytes.at(-1), 0);
@@ -161,7 +161,7 @@ export const split: readonly Check[] = [
       for (let i = 0; i < 8; i += 1) {
         const request = t.kit.request(memory);
         const numbers = shuffled(t, QUEUE_SIZE).slice(0, QUEUE_SIZE / 2);
-        const pieces = cutInto(piecesOf(request), numbers.length);
+        const pieces = cutInto(descriptorsOf(request), numbers.length);
         await hand.expectServed(`descriptors ${numbers.join(", ")}`, request, pieces, numbers);
       }
     },
@@ -187,7 +187,7 @@ export const split: readonly Check[] = [
       const up = await indirect(t);
       for (const count of [3, await longestChain(t, up)]) {
         const request = t.kit.request(up.memory);
-        const table = tableOf(up.memory, cutInto(piecesOf(request), count));
+        const table = tableOf(up.memory, cutInto(descriptorsOf(request), count));
         await up.hand.expectServed(`a table of ${count}`, request, [table]);
       }
     },
@@ -202,7 +202,7 @@ export const split: readonly Check[] = [
       const { hand, memory } = await indirect(t);
       for (let i = 0; i < 16; i += 1) {
         const request = t.kit.request(memory);
-        const pieces = piecesOf(request);
+        const pieces = descriptorsOf(request);
         const shape = i % 2 === 0 ? [tableOf(memory, pieces)] : pieces;
         await hand.expectServed(`request ${i}`, request, shape, i % 4);
       }
@@ -219,7 +219,10 @@ export const split: readonly Check[] = [
       const { hand, memory } = await upByHand(t, { virtio, regions: 2 });
       const request = t.kit.request(memory);
       memory.allocate(8, 16, 1);
-      const table = tableOf(memory, cutInto(piecesOf(request), 3), { alignment: 8, region: 1 });
+      const table = tableOf(memory, cutInto(descriptorsOf(request), 3), {
+        alignment: 8,
+        region: 1,
+      });
       await hand.expectServed("a table at an address that is no multiple of 16", request, [table]);
     },
   },
@@ -232,7 +235,7 @@ export const split: readonly Check[] = [
     async run(t) {
       const { hand, memory, session } = await upByHand(t);
       const request = t.kit.request(memory);
-      hand.offer(hand.chain([tableOf(memory, piecesOf(request))]));
+      hand.offer(hand.chain([tableOf(memory, descriptorsOf(request))]));
       const seen = await hand.digested();
       t.info(
         typeof seen === "object"
@@ -251,7 +254,7 @@ export const split: readonly Check[] = [
     async run(t) {
       const { hand, memory } = await indirect(t);
       const request = t.kit.request(memory);
-      const table = { ...tableOf(memory, piecesOf(request)), write: true };
+      const table = { ...tableOf(memory, descriptorsOf(request)), write: true };
       await hand.expectServed("a table with WRITE", request, [table]);
     },
   },
@@ -342,7 +345,7 @@ export const split: readonly Check[] = [
     async run(t) {
       const { hand, memory } = await indirect(t);
       const request = t.kit.request(memory);
-      const [first, ...rest] = cutInto(piecesOf(request), 4);
+      const [first, ...rest] = cutInto(descriptorsOf(request), 4);
       if (first === undefined) return;
       await hand.expectServed("a header, then a table", request, [first, tableOf(memory, rest)]);
     },

@@ -9,7 +9,7 @@ const ACK = new Uint8Array(8);
 export const chan: Readonly<Record<string, Mutant>> = {
   "chan/1": fault("refuse@SET_BACKEND_REQ_FD"),
   "chan/2": throughChannel("takes no socket for one", () => ({
-    request: (frame, channel) => {
+    received: (frame, channel) => {
       const { request } = frame.header;
       if (request !== SetBackendReqFd || frame.fds.length > 0) return frame;
       void channel.send({ header: { request, flags: 5, size: 8 }, payload: ACK, fds: [] });
@@ -18,7 +18,7 @@ export const chan: Readonly<Record<string, Mutant>> = {
   })),
   "chan/4": fault("backend-channel-garbage"),
   "chan/7": throughChannel("ends the session with the channel", () => ({
-    request: (frame, main) => {
+    received: (frame, main) => {
       const [fd] = frame.fds;
       if (frame.header.request !== SetBackendReqFd || fd === undefined) return frame;
       const channel = new UnixChannel(UnixSocket.adopt(fd.duplicate()));

@@ -16,12 +16,12 @@ const leaking = (summary: string, offset: number, size: number): Mutant =>
   throughChannel(summary, () => {
     let asked = false;
     return {
-      request: (frame) => {
+      received: (frame) => {
         const { header, payload } = frame;
         asked = header.request === GetConfig && Buffer.from(payload).readUInt32LE(0) === offset;
         return frame;
       },
-      reply: async (frame, channel) => {
+      send: async (frame, channel) => {
         if (!asked) return channel.send(frame);
         const payload = new Uint8Array(12 + size).fill(0x5a);
         await channel.send({
@@ -50,7 +50,7 @@ export const config: Readonly<Record<string, Mutant>> = {
   ),
   "config/5": leaking("answers with what lies behind its space", 250, 100),
   "config/6": throughChannel("ends the session that asks for 256 bytes", () => ({
-    request: (frame, channel) => {
+    received: (frame, channel) => {
       if (frame.header.request === GetConfig && frame.payload.length === 268) channel.close();
       return frame;
     },

@@ -46,7 +46,7 @@ export const conn: Readonly<Record<string, Mutant>> = {
     let running = 0;
     let watched = false;
     return {
-      request: (frame, channel) => {
+      received: (frame, channel) => {
         if (frame.header.request === SetVringKick) running += 1;
         if (frame.header.request === GetVringBase) running -= 1;
         if (!watched) void channel.closed.then(() => running > 0 && world.crash("SIGSEGV"));

@@ -97,7 +97,7 @@ export const devstate: Readonly<Record<string, Mutant>> = {
     () => {
       let waits = false;
       return {
-        request: (frame) => {
+        received: (frame) => {
           if (waits) return undefined;
           waits = frame.header.request === SetDeviceStateFd && frame.payload[0] === Load;
           return frame;
@@ -144,7 +144,7 @@ export const devstate: Readonly<Record<string, Mutant>> = {
     (world) => {
       let begun = false;
       return {
-        request: (frame) => {
+        received: (frame) => {
           begun ||= frame.header.request === SetDeviceStateFd;
           if (begun || frame.header.request !== CheckDeviceState) return frame;
           world.crash("SIGSEGV");

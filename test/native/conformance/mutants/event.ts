@@ -1,10 +1,13 @@
 import { needsEvent } from "../../../../src/core/base/index.ts";
-import type { DeviceQueue, RawRing } from "../../../../src/core/virtqueue/index.ts";
+import type { DeviceQueue, RingWords } from "../../../../src/core/virtqueue/index.ts";
 import { fault, type Mutant, throughQueue } from "../mutant.ts";
 import { splitOf } from "../ring-words.ts";
 
 /** Does not call where it says so, although the driver wants a call. */
-const callsNot = (summary: string, make: () => (raw: RawRing, count: number) => boolean): Mutant =>
+const callsNot = (
+  summary: string,
+  make: () => (raw: RingWords, count: number) => boolean,
+): Mutant =>
   throughQueue(summary, (queue) => {
     const silent = make();
     let count = 0;
@@ -18,7 +21,7 @@ const callsNot = (summary: string, make: () => (raw: RawRing, count: number) => 
   });
 
 /** Every so many calls get lost. */
-export const losesCalls = (every: number, format: RawRing["format"]): Mutant =>
+export const losesCalls = (every: number, format: RingWords["format"]): Mutant =>
   callsNot(
     `loses one call in ${every}`,
     () => (raw, count) => raw.format === format && count % every === 0,
@@ -44,7 +47,7 @@ const arms = (summary: string, then: (queue: DeviceQueue, count: number) => void
     };
   });
 
-const usedEvent = (raw: RawRing): number =>
+const usedEvent = (raw: RingWords): number =>
   raw.format === "split" ? Atomics.load(raw.available, raw.usedEventIndex) : 0;
 
 export const event: Readonly<Record<string, Mutant>> = {

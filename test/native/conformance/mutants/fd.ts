@@ -7,7 +7,7 @@ const { GetFeatures, SetMemTable, SetVringCall, SetVringKick } = FrontendRequest
 /** Keeps the descriptors of some messages for ever. */
 const keeps = (summary: string, when: (frame: Frame) => boolean): Mutant =>
   throughChannel(`keeps ${summary}`, (world) => ({
-    request: (frame) => {
+    received: (frame) => {
       if (when(frame)) for (const fd of frame.fds) world.leak(fd.duplicate());
       return frame;
     },

@@ -163,7 +163,7 @@ export const frontendMutants: Readonly<Record<string, FrontendMutant>> = {
   })),
   "fe/20": {
     fault: "takes what it receives at once for a message",
-    messages: () => ({ chunk: ({ length }) => length >= HEADER_SIZE }),
+    chunk: ({ length }) => length >= HEADER_SIZE,
   },
   "fe/22": {
     fault: "takes a reply for its own, whatever its number",

@@ -17,13 +17,13 @@ export const fuzz: Readonly<Record<string, Mutant>> = {
     ({ header: { request }, payload }) => request === SetVringAddr && (payload[3] ?? 0) >= 0x80,
   ),
   "fuzz/4": throughChannel("keeps descriptors beyond the eighth", (world) => ({
-    request: (frame) => {
+    received: (frame) => {
       for (const fd of frame.fds.slice(8)) world.leak(fd.duplicate());
       return frame;
     },
   })),
   "fuzz/6": throughChannel("does not answer SET_VRING_NUM for no entries", () => ({
-    request: (frame) => {
+    received: (frame) => {
       const { header, payload } = frame;
       const swallowed = header.request === SetVringNum && payload.every((byte) => byte === 0);
       return swallowed ? undefined : frame;

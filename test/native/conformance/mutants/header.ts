@@ -13,11 +13,11 @@ export const header: Readonly<Record<string, Mutant>> = {
   "header/5": throughChannel("acknowledges a request that has a reply of its own as well", () => {
     let asked = false;
     return {
-      request: (frame) => {
+      received: (frame) => {
         asked = (frame.header.flags & HeaderFlag.NeedReply) !== 0;
         return frame;
       },
-      reply: async (frame, channel) => {
+      send: async (frame, channel) => {
         await channel.send(frame);
         const { request } = frame.header;
         if (!asked || request !== GetFeatures) return;
@@ -26,14 +26,14 @@ export const header: Readonly<Record<string, Mutant>> = {
     };
   }),
   "header/6": throughChannel("answers GET_FEATURES late and goes on meanwhile", () => ({
-    reply: async (frame, channel) => {
+    send: async (frame, channel) => {
       if (frame.header.request !== GetFeatures) return channel.send(frame);
       const fds = [...frame.fds];
       void delay(200).then(async () => channel.send({ ...frame, fds }).catch(() => undefined));
     },
   })),
   "header/7": throughChannel("takes any version for version 1", () => ({
-    request: (frame) => {
+    received: (frame) => {
       const flags = (frame.header.flags & ~HeaderFlag.VersionMask) | HeaderFlag.Version;
       return { ...frame, header: { ...frame.header, flags: flags >>> 0 } };
     },
@@ -41,11 +41,11 @@ export const header: Readonly<Record<string, Mutant>> = {
   "header/8": throughChannel("echoes all flags of a request", () => {
     let flags = 0;
     return {
-      request: (frame) => {
+      received: (frame) => {
         ({ flags } = frame.header);
         return frame;
       },
-      reply: async (frame, channel) => {
+      send: async (frame, channel) => {
         const echoed = (frame.header.flags | flags) >>> 0;
         await channel.send({ ...frame, header: { ...frame.header, flags: echoed } });
       },
@@ -54,7 +54,7 @@ export const header: Readonly<Record<string, Mutant>> = {
   "header/9": hangsOn("a request with the reply bit", ({ header: { flags } }) => flags === 5),
   "header/10": hangsOn("an unknown request", ({ header: { request } }) => request === 200),
   "header/11": throughChannel("acknowledges an unknown request with 0", () => ({
-    request: (frame, channel) => {
+    received: (frame, channel) => {
       const { request } = frame.header;
       if (request !== 200) return frame;
       void channel.sendBytes(Uint8Array.from([200, 0, 0, 0, 5, 0, 0, 0, 8, 0, 0, 0, ...ACK]), []);
@@ -80,7 +80,7 @@ export const header: Readonly<Record<string, Mutant>> = {
   },
   "header/15": hangsOn("a payload of more than 256 bytes", ({ payload }) => payload.length > 256),
   "header/16": throughChannel("takes a surplus payload for further messages", () => ({
-    request: (frame, channel) => {
+    received: (frame, channel) => {
       if (frame.header.request === GetFeatures && frame.payload.length > 0) {
         void channel.sendBytes(Uint8Array.from([0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0]), []);
       }
@@ -88,7 +88,7 @@ export const header: Readonly<Record<string, Mutant>> = {
     },
   })),
   "header/17": throughChannel("fills short payloads up with zeros", () => ({
-    request: (frame) => {
+    received: (frame) => {
       const { payload, header } = frame;
       if (header.request !== FrontendRequest.SetFeatures || payload.length !== 4) return frame;
       const filled = Uint8Array.of(0, 0, 0, 0x40, 1, 0, 0, 0);

@@ -1,5 +1,5 @@
 import { DescriptorFlag } from "../../../../src/core/virtqueue/index.ts";
-import type { RawSplitRing } from "../../../../src/core/virtqueue/index.ts";
+import type { SplitRingWords } from "../../../../src/core/virtqueue/index.ts";
 import { type Mutant, throughQueue } from "../mutant.ts";
 import { type Laid, newestChain, splitOf } from "../ring-words.ts";
 
@@ -9,7 +9,7 @@ const { Indirect, Write } = DescriptorFlag;
 const diesOf = (
   what: string,
   reason: RegExp,
-  shape: (chain: readonly Laid[], raw: RawSplitRing) => boolean = () => true,
+  shape: (chain: readonly Laid[], raw: SplitRingWords) => boolean = () => true,
 ): Mutant =>
   throughQueue(`dies by SIGSEGV of ${what}`, (queue, world) => ({
     next(cursor) {

@@ -7,7 +7,7 @@ const REPLY = { request: SetLogBase, flags: 5, size: 8 };
 export const log: Readonly<Record<string, Mutant>> = {
   "log/1": fault("no-reply@SET_LOG_BASE"),
   "log/2": throughChannel("takes a log without a descriptor", () => ({
-    request: (frame, channel) => {
+    received: (frame, channel) => {
       if (frame.header.request !== SetLogBase || frame.fds.length > 0) return frame;
       void channel.send({ header: REPLY, payload: new Uint8Array(8), fds: [] });
       return undefined;

@@ -114,11 +114,11 @@ export const mem: Readonly<Record<string, Mutant>> = {
     (frame) => frame.fds.length > tableOf(frame).regions.length && tableOf(frame).count > 0,
   ),
   "mem/14": throughChannel("takes what it has room for of too many regions", () => ({
-    request: (frame) => (tableOf(frame).count > 8 ? fitted(frame) : frame),
+    received: (frame) => (tableOf(frame).count > 8 ? fitted(frame) : frame),
   })),
   "mem/15": crashesOn("a table without regions", (frame) => tableOf(frame).count === 0),
   "mem/16": throughChannel("takes as many regions as came", () => ({
-    request: (frame) => (tableOf(frame).count === 8 ? fitted(frame) : frame),
+    received: (frame) => (tableOf(frame).count === 8 ? fitted(frame) : frame),
   })),
   "mem/17": crashesOn("a region of no bytes", (frame) =>
     tableOf(frame).regions.some(({ size }) => size === 0n),

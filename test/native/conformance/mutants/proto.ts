@@ -83,7 +83,7 @@ export const proto: Readonly<Record<string, Mutant>> = {
     };
   }),
   "proto/12": throughChannel("tells its slots to whoever asks", () => ({
-    request: (frame, channel) => {
+    received: (frame, channel) => {
       if (frame.header.request !== GetMaxMemSlots) return frame;
       const header = { request: GetMaxMemSlots, flags: 5, size: 8 };
       void channel.send({ header, payload: new Uint8Array(8), fds: [] });

@@ -21,7 +21,7 @@ export const reset: Readonly<Record<string, Mutant>> = {
     };
   }),
   "reset/7": throughChannel("ends the session with its owner", () => ({
-    request: (frame, channel) => {
+    received: (frame, channel) => {
       if (frame.header.request === ResetOwner) channel.close();
       return frame;
     },
@@ -29,7 +29,7 @@ export const reset: Readonly<Record<string, Mutant>> = {
   "reset/8": throughChannel("ends a session that gets a second owner", () => {
     let owned = false;
     return {
-      request: (frame, channel) => {
+      received: (frame, channel) => {
         if (frame.header.request !== SetOwner) return frame;
         if (owned) channel.close();
         owned = true;

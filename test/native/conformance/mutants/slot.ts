@@ -50,7 +50,7 @@ export const slot: Readonly<Record<string, Mutant>> = {
   "slot/7": removing("acknowledges REM_MEM_REG and keeps the region", () => () => undefined),
   "slot/8": removing("acknowledges the end of a region that is not there", swallow),
   "slot/10": throughChannel("ignores surplus descriptors", () => ({
-    request: (frame) => {
+    received: (frame) => {
       if (frame.header.request === AddMemReg) for (const fd of frame.fds.splice(1)) fd.close();
       return frame;
     },

@@ -121,7 +121,7 @@ export const stop: Readonly<Record<string, Mutant>> = {
   "stop/12": throughChannel("does not tell its queues while rings are stopped", () => {
     let stopped = false;
     return {
-      request: (frame) => {
+      received: (frame) => {
         stopped ||= frame.header.request === GetVringBase;
         return stopped && frame.header.request === GetQueueNum ? undefined : frame;
       },

@@ -3,7 +3,8 @@ import { FrontendRequest, HeaderFlag, requestSpec } from "../../../../core/proto
 import { type Frame, UnixChannel } from "../../../../core/transport/index.ts";
 import type { CheckContext } from "../../context.ts";
 import type { Exchange } from "../../exchange.ts";
-import { Flags, type Session } from "./session.ts";
+import { Flags } from "../../../wire/index.ts";
+import { type Session } from "./session.ts";
 
 /** Serves a request of the back-end: the acknowledgement; undefined: it is never answered. */
 export type ServeBackend = (request: number, payload: Uint8Array) => Promise<bigint | undefined>;

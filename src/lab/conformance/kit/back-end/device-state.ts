@@ -8,7 +8,8 @@ import {
 import type { CheckContext } from "../../context.ts";
 import { CheckFailure } from "../../failure.ts";
 import { within } from "../../within.ts";
-import { expectReply, nameOf, type Received, type Session } from "./session.ts";
+import { type Received } from "../../../wire/index.ts";
+import { expectReply, nameOf, type Session } from "./session.ts";
 
 const { CheckDeviceState, SetDeviceStateFd } = FrontendRequest;
 /** A state that is longer is not read any further, bytes. */

@@ -9,7 +9,8 @@ import {
 import { FrontendRequest, requestSpec } from "../../../../core/protocol/index.ts";
 import type { CheckContext } from "../../context.ts";
 import { CheckFailure } from "../../failure.ts";
-import { Flags, nameOf, type Session } from "./session.ts";
+import { Flags } from "../../../wire/index.ts";
+import { nameOf, type Session } from "./session.ts";
 
 /** Numbers of all requests of a front-end. */
 export const FRONTEND_REQUESTS: readonly number[] = Object.values(FrontendRequest);

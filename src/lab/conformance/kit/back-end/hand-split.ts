@@ -1,20 +1,14 @@
 import { counted, needsEvent } from "../../../../core/base/index.ts";
 import { VirtioFeature } from "../../../../core/protocol/index.ts";
-import type { RawSplitRing } from "../../../../core/virtqueue/index.ts";
+import { type RawDescriptor, RawSplitRing, type UsedElement } from "../../../wire/index.ts";
 import type { CheckContext } from "../../context.ts";
 import { CheckFailure } from "../../failure.ts";
 import type { Up, UpOptions } from "./bring-up.ts";
 import type { ProbeRequest } from "./kit.ts";
-import { type Piece, piecesOf, viewOf, writePiece } from "./pieces.ts";
+import { descriptorsOf } from "./descriptors.ts";
 import type { Ring } from "./ring.ts";
 import type { Session } from "./session.ts";
 import { soon } from "./soon.ts";
-
-/** A used element. */
-export interface Used {
-  readonly id: number;
-  readonly length: number;
-}
 
 /** A device that runs, with its ring of requests to be driven by hand. */
 export interface UpByHand extends Up {
@@ -28,57 +22,27 @@ export async function upByHand(t: CheckContext, options: UpOptions = {}): Promis
 }
 
 /** A split ring that a check lays out word by word, within the rules or not. */
-export class HandSplit {
-  readonly raw: RawSplitRing;
-  readonly #table: DataView;
+export class HandSplit extends RawSplitRing {
   readonly #t: CheckContext;
   readonly #session: Session;
   readonly #ring: Ring;
   readonly #eventIdx: boolean;
-  #available: number;
-  #used: number;
 
   constructor(t: CheckContext, session: Session, ring: Ring) {
-    const { raw, parts } = ring.queue;
-    if (raw.format !== "split") throw new TypeError("expected a split ring");
-    this.raw = raw;
+    super(ring.queue.raw);
     this.#t = t;
     this.#session = session;
     this.#ring = ring;
-    this.#table = viewOf(parts.descriptors.bytes);
     this.#eventIdx = (session.virtio & VirtioFeature.EventIdx) !== 0n;
-    this.#available = Atomics.load(raw.available, 1);
-    this.#used = this.#available;
-  }
-
-  /** A descriptor of the table that leads on to `next`, whatever that is; undefined: to nowhere. */
-  set(at: number, piece: Piece, next?: number): void {
-    writePiece(this.#table, at, piece, next ?? 0, next !== undefined);
-  }
-
-  /**
-   * Lays a chain out, in the descriptors from `at` on, or in these.
-   *
-   * @returns its head
-   */
-  chain(pieces: readonly Piece[], at: number | readonly number[] = 0): number {
-    const numbers = typeof at === "number" ? pieces.map((_, i) => at + i) : at;
-    pieces.forEach((piece, i) => {
-      this.set(numbers[i] ?? 0, piece, i + 1 < pieces.length ? numbers[i + 1] : undefined);
-    });
-    return numbers[0] ?? 0;
   }
 
   /** Makes chains available, all at once, without a kick. @returns whether the device wants one */
   show(...heads: readonly number[]): boolean {
-    const before = this.#available;
-    heads.forEach((head, i) => {
-      this.raw.available[2 + ((before + i) % this.raw.size)] = head;
-    });
-    this.moveTo(before + heads.length);
-    if (!this.#eventIdx) return (Atomics.load(this.raw.used16, 0) & 1) === 0;
-    const event = Atomics.load(this.raw.used16, this.raw.availEventIndex);
-    return needsEvent(event, this.#available, before);
+    const before = this.available;
+    this.publish(...heads);
+    if (!this.#eventIdx) return (Atomics.load(this.words.used16, 0) & 1) === 0;
+    const event = Atomics.load(this.words.used16, this.words.availEventIndex);
+    return needsEvent(event, this.available, before);
   }
 
   /** {@link show}, and a kick. */
@@ -91,32 +55,10 @@ export class HandSplit {
     this.#ring.kick.signal();
   }
 
-  /** The available index, wherever it is to be. */
-  moveTo(index: number): void {
-    this.#available = index & 0xffff;
-    Atomics.store(this.raw.available, 1, this.#available);
-  }
-
-  /** The available index as the driver has it. */
-  get available(): number {
-    return this.#available;
-  }
-
-  /** The used index up to which elements were taken. */
-  get used(): number {
-    return this.#used;
-  }
-
-  /** The next used element, if there is one. */
-  take(): Used | undefined {
-    if (Atomics.load(this.raw.used16, 1) === this.#used) return undefined;
-    const slot = 1 + 2 * (this.#used % this.raw.size);
-    this.#used = (this.#used + 1) & 0xffff;
-    return { id: this.raw.used32[slot] ?? 0, length: this.raw.used32[slot + 1] ?? 0 };
-  }
-
   /** As {@link take}, which has so much time; "closed" where the connection ends meanwhile. */
-  async next(timeoutMs: number = this.#t.times.callMs): Promise<Used | "closed" | undefined> {
+  async next(
+    timeoutMs: number = this.#t.times.callMs,
+  ): Promise<UsedElement | "closed" | undefined> {
     const found = await soon(
       () => this.take() ?? (this.#session.closed ? "closed" : undefined),
       timeoutMs,
@@ -131,7 +73,7 @@ export class HandSplit {
   }
 
   /** As {@link next}, which must come. @throws {CheckFailure} */
-  async expectUsed(what: string): Promise<Used> {
+  async expectUsed(what: string): Promise<UsedElement> {
     const next = await this.next();
     if (typeof next === "object") return next;
     throw new CheckFailure(what, {
@@ -160,7 +102,7 @@ export class HandSplit {
   async expectServed(
     what: string,
     request: ProbeRequest,
-    pieces: readonly Piece[] = piecesOf(request),
+    pieces: readonly RawDescriptor[] = descriptorsOf(request),
     at: number | readonly number[] = 0,
   ): Promise<void> {
     const wrong = await this.attempt(this.chain(pieces, at), request);
@@ -171,7 +113,7 @@ export class HandSplit {
    * Something that the target does not have to serve was made available: it is given a moment to see
    * it, unless it says so itself.
    */
-  async digested(): Promise<Used | "closed" | "error" | undefined> {
+  async digested(): Promise<UsedElement | "closed" | "error" | undefined> {
     return soon(() => {
       const used = this.take();
       if (used !== undefined) return used;
@@ -181,6 +123,6 @@ export class HandSplit {
   }
 
   #state(): string {
-    return `available index ${this.#available}, used index ${Atomics.load(this.raw.used16, 1)}`;
+    return `available index ${this.available}, used index ${Atomics.load(this.words.used16, 1)}`;
   }
 }

@@ -3,7 +3,7 @@ import { Mapping, type OwnedFd, SharedMemory } from "../../../../core/os/index.t
 import { FrontendRequest, type Inflight } from "../../../../core/protocol/index.ts";
 import { CheckFailure } from "../../failure.ts";
 import type { Findings, Resources } from "../../findings.ts";
-import { viewOf } from "./pieces.ts";
+import { viewOf } from "./descriptors.ts";
 import type { Session } from "./session.ts";
 
 const HEADER_BYTES = 16;

@@ -15,7 +15,8 @@ import type { CheckContext } from "../../context.ts";
 import { BackChannel } from "./back-channel.ts";
 import { bringUp, type Up } from "./bring-up.ts";
 import { PAGE, type SuiteMemory } from "./memory.ts";
-import { Flags, type Session } from "./session.ts";
+import { Flags } from "../../../wire/index.ts";
+import { type Session } from "./session.ts";
 
 const { BackendReq, Config, Mq, ReplyAck } = ProtocolFeature;
 const PROTOCOL = BackendReq | ReplyAck | Config | Mq;

@@ -3,7 +3,7 @@ import type { CheckContext } from "../../context.ts";
 import type { UpByHand } from "./hand-split.ts";
 import type { ProbeRequest } from "./kit.ts";
 import { POISON } from "./memory.ts";
-import { piecesOf } from "./pieces.ts";
+import { descriptorsOf } from "./descriptors.ts";
 
 /** Requests that lie in a ring's descriptors for good, to be made available over and over. */
 export class LaidRequests {
@@ -23,8 +23,8 @@ export class LaidRequests {
     const { hand, memory } = up;
     for (let at = 0; this.#byHead.size < count;) {
       const request = t.kit.request(memory);
-      const pieces = piecesOf(request);
-      if (at + pieces.length > hand.raw.size) break;
+      const pieces = descriptorsOf(request);
+      if (at + pieces.length > hand.words.size) break;
       this.#byHead.set(hand.chain(pieces, at), request);
       at += pieces.length;
     }

@@ -1,4 +1,4 @@
-import { counted, Deferred, delay } from "../../../../core/base/index.ts";
+import { counted, delay } from "../../../../core/base/index.ts";
 import type { OwnedFd, UnixSocket } from "../../../../core/os/index.ts";
 import {
   decodeLenient,
@@ -11,44 +11,10 @@ import {
   type ReplyOf,
   requestSpec,
 } from "../../../../core/protocol/index.ts";
-import {
-  type CloseReason,
-  type Frame,
-  frameBytes,
-  UnixChannel,
-} from "../../../../core/transport/index.ts";
+import { Flags, RawPeer, type Received, type SendOptions } from "../../../wire/index.ts";
 import type { Exchange } from "../../exchange.ts";
 import { CheckFailure } from "../../failure.ts";
 import type { Times } from "../../times.ts";
-
-/** Largest payload that is read: a target may send too much, and the check has to see it. */
-const MAX_PAYLOAD = 1 << 20;
-
-export const Flags = {
-  Request: HeaderFlag.Version,
-  NeedReply: HeaderFlag.Version | HeaderFlag.NeedReply,
-  Reply: HeaderFlag.Version | HeaderFlag.Reply,
-} as const;
-
-/** How to send a message other than as it should be. */
-export interface SendOptions {
-  /** Default: a plain request. */
-  readonly flags?: number;
-  /** Borrowed until the promise settles. */
-  readonly fds?: readonly OwnedFd[];
-  /** Size field; default: the payload's size. */
-  readonly size?: number;
-}
-
-/** A message from the target. Its descriptors are closed with the session. */
-export interface Received {
-  readonly header: Header;
-  readonly payload: Uint8Array;
-  readonly fds: readonly OwnedFd[];
-}
-
-/** What came, if anything. */
-export type Next = Received | "closed" | "silence";
 
 /** What became of a request. */
 export interface Attempt {
@@ -59,22 +25,12 @@ export interface Attempt {
 }
 
 /** A front-end's connection that sends whatever it is told to, and writes everything down. */
-export class Session {
+export class Session extends RawPeer {
   readonly name: string;
   /** Features that were acknowledged on this connection. */
   virtio = 0n;
   protocol = 0n;
-  readonly #socket: UnixSocket;
-  readonly #channel: UnixChannel;
-  readonly #exchange: Exchange;
   readonly #times: Times;
-  readonly #direction: Direction;
-  readonly #frames: Received[] = [];
-  readonly #fds: OwnedFd[] = [];
-  /** By request, whoever takes its replies. */
-  readonly #aside = new Map<number, (reply: Received) => void>();
-  #waiting: Deferred<void> | undefined;
-  #closed: CloseReason | undefined;
 
   /** @param direction whose requests travel: on a back-end's own channel the suite is the back-end */
   constructor(
@@ -84,62 +40,26 @@ export class Session {
     times: Times,
     direction: Direction = "front-end",
   ) {
+    super(socket, {
+      direction,
+      timeoutMs: times.answerMs,
+      name: "the suite",
+      observe: {
+        message: (way, { header, payload }, fds) =>
+          exchange.message(name, way, header, payload, fds, direction),
+        event: (text) => exchange.note(name, text),
+      },
+    });
     this.name = name;
-    this.#direction = direction;
-    this.#exchange = exchange;
     this.#times = times;
-    this.#socket = socket;
-    this.#channel = new UnixChannel(socket, { maxPayload: MAX_PAYLOAD, direction });
-    void this.#channel.closed.then((reason) => {
-      this.#closed = reason;
-      if (reason.by !== "local") exchange.note(name, `closed: ${reason.error.message}`);
-      this.#waiting?.resolve();
-    });
-  }
-
-  /** Starts reading; until then what comes stays in the socket. */
-  read(): void {
-    this.#channel.onFrame((frame) => {
-      const fds = frame.fds.splice(0);
-      this.#fds.push(...fds);
-      this.#message("<", frame, fds.length);
-      const received = { header: frame.header, payload: frame.payload, fds };
-      const aside = this.#aside.get(frame.header.request);
-      if (aside) return aside(received);
-      this.#frames.push(received);
-      this.#waiting?.resolve();
-    });
-  }
-
-  /** Replies to this request go there, whatever a check waits for: it is sent in between. */
-  putAside(request: number, take: (reply: Received) => void): void {
-    this.#aside.set(request, take);
-  }
-
-  get closed(): boolean {
-    return this.#closed !== undefined;
   }
 
   /** Closed, and not by the suite. */
   get endedByTarget(): boolean {
-    return this.#closed !== undefined && this.#closed.by !== "local";
+    return this.closed && this.closeReason?.by !== "local";
   }
 
-  /** @param payload bytes, or a value for the request's codec; a peer that has closed is no error */
-  async send(request: number, payload?: unknown, options: SendOptions = {}): Promise<void> {
-    const frame = frameOf(request, payload, options);
-    const { fds = [] } = options;
-    this.#message(">", frame, fds.length);
-    await this.#channel.sendBytes(frameBytes(frame), fds).catch(() => undefined);
-  }
-
-  /** Sends bytes as they are, e.g. a message in pieces. */
-  async sendBytes(bytes: Uint8Array, note: string, fds: readonly OwnedFd[] = []): Promise<void> {
-    this.#exchange.note(this.name, `> ${counted(bytes.length, "byte")}: ${note}`);
-    await this.#channel.sendBytes(bytes, fds).catch(() => undefined);
-  }
-
-  /** As {@link sendBytes}, cut at these positions, with a moment between the pieces. */
+  /** Sends bytes cut at these positions, with a moment between the parts. */
   async sendPieces(
     bytes: Uint8Array,
     cuts: readonly number[],
@@ -147,31 +67,7 @@ export class Session {
     fds: readonly OwnedFd[] = [],
     fdsWith = 0,
   ): Promise<void> {
-    const ends = [...cuts, bytes.length];
-    for (const [i, end] of ends.entries()) {
-      if (i > 0) await delay(this.#times.gapMs);
-      if (this.closed) return;
-      const piece = bytes.subarray(ends[i - 1] ?? 0, end);
-      await this.sendBytes(piece, `${note}, piece ${i + 1}`, i === fdsWith ? fds : []);
-    }
-  }
-
-  /** Ends the direction to the target; what it still says is read. */
-  endWriting(): void {
-    this.#exchange.note(this.name, "the suite ends its direction");
-    if (!this.closed) this.#socket.shutdown("send");
-  }
-
-  /** What comes next: a message, the end of the connection, or nothing within the time. */
-  async next(timeoutMs: number = this.#times.answerMs): Promise<Next> {
-    if (this.#frames.length === 0 && !this.#closed) {
-      this.#waiting = new Deferred<void>({ timeoutMs });
-      await this.#waiting.promise.catch(() => undefined);
-      this.#waiting = undefined;
-    }
-    const frame = this.#frames.shift();
-    if (frame !== undefined) return frame;
-    return this.#closed ? "closed" : "silence";
+    await this.sendInParts(bytes, { cuts, gapMs: this.#times.gapMs, fds, fdsWith, note });
   }
 
   /**
@@ -307,42 +203,13 @@ export class Session {
     await delay(ms);
   }
 
-  /** Idempotent. */
-  close(): void {
-    if (!this.#closed) this.#exchange.note(this.name, "the suite closes");
-    this.#channel.close();
-    for (const fd of this.#fds) fd.close();
-    this.#frames.length = 0;
-  }
-
-  #message(way: ">" | "<", { header, payload }: Frame, fds: number): void {
-    this.#exchange.message(this.name, way, header, payload, fds, this.#direction);
-  }
-
   #closeText(): string {
-    return `the end of the connection (${this.#closed?.error.message ?? ""})`;
+    return `the end of the connection (${this.closeReason?.error.message ?? ""})`;
   }
 }
 
 export function nameOf(request: number): string {
   return requestSpec("front-end", request)?.name ?? `request ${request}`;
-}
-
-/** A message's bytes, for pieces of it. */
-export function messageBytes(request: number, payload?: unknown, options: SendOptions = {}) {
-  return frameBytes(frameOf(request, payload, options));
-}
-
-function frameOf(request: number, payload: unknown, options: SendOptions): Frame {
-  const codec = requestSpec("front-end", request)?.payload;
-  const bytes =
-    payload instanceof Uint8Array
-      ? payload
-      : payload === undefined
-        ? new Uint8Array()
-        : (codec?.encode(payload) ?? new Uint8Array());
-  const { flags = Flags.Request, size = bytes.length } = options;
-  return { header: { request, flags, size }, payload: bytes, fds: [] };
 }
 
 function hang(what: string, timeoutMs: number): CheckFailure {

@@ -3,15 +3,15 @@ import { UnixSocket } from "../../../../core/os/index.ts";
 import type { BackendHooks } from "../../../../endpoints/backend/index.ts";
 import { FrontendRequest, HEADER_SIZE, HeaderFlag } from "../../../../core/protocol/index.ts";
 import { type Frame, frameBytes } from "../../../../core/transport/index.ts";
+import { type Interception, Interceptor } from "../../../wire/index.ts";
 import { Session } from "../back-end/session.ts";
 import type { FrontendContext } from "./context.ts";
-import { type Passing, PassingChannel } from "./passing-channel.ts";
 
 type RequestHandler = ReturnType<NonNullable<BackendHooks["handler"]>>;
 
 /** Hooks of a mock whose messages are tampered with. @param make once a connection */
-export function passing(make: () => Passing): Pick<BackendHooks, "channel"> {
-  return { channel: (inner) => new PassingChannel(inner, make()) };
+export function passing(make: () => Interception): Pick<BackendHooks, "channel"> {
+  return { channel: (inner) => new Interceptor(inner, make()) };
 }
 
 /** Hooks of a mock that serves one request in its own way. */
@@ -22,9 +22,9 @@ export function serving(
 }
 
 /** Sends replies in pieces: within the header, at its end, and within the payload. */
-export function inPieces(gapMs: number): Passing {
+export function inPieces(gapMs: number): Interception {
   return {
-    reply: async (frame, channel) => {
+    send: async (frame, channel) => {
       const bytes = frameBytes(frame);
       const ends = [1, HEADER_SIZE, HEADER_SIZE + 1, bytes.length];
       let start = 0;
@@ -39,9 +39,9 @@ export function inPieces(gapMs: number): Passing {
 }
 
 /** Acknowledges each request of this kind that asks for it with "failed". */
-export function refusing(request: number): Passing {
+export function refusing(request: number): Interception {
   return {
-    request: (frame, channel) => {
+    received: (frame, channel) => {
       const { header } = frame;
       if (header.request !== request || (header.flags & HeaderFlag.NeedReply) === 0) return frame;
       const payload = new Uint8Array(8).fill(1, 0, 1);
@@ -53,18 +53,18 @@ export function refusing(request: number): Passing {
 }
 
 /** Changes the replies to a request. */
-export function replying(request: number, change: (frame: Frame) => Frame): Passing {
+export function replying(request: number, change: (frame: Frame) => Frame): Interception {
   return {
-    reply: async (frame, channel) =>
+    send: async (frame, channel) =>
       channel.send(frame.header.request === request ? change(frame) : frame),
   };
 }
 
 /** Closes the connection in place of serving its message number `k`, from 0. */
-export function closingAt(k: number): Passing {
+export function closingAt(k: number): Interception {
   let count = 0;
   return {
-    request: (frame, channel) => {
+    received: (frame, channel) => {
       count += 1;
       if (count <= k) return frame;
       channel.close();

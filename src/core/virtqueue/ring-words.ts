@@ -1,7 +1,7 @@
 /** A ring's words, unguarded: for tests that need to break its rules, and for inspection. */
-export type RawRing = RawSplitRing | RawPackedRing;
+export type RingWords = SplitRingWords | PackedRingWords;
 
-export interface RawSplitRing {
+export interface SplitRingWords {
   readonly format: "split";
   readonly size: number;
   /** Descriptor table: 4 words an entry (address low, address high, length, flags and next). */
@@ -20,7 +20,7 @@ export interface RawSplitRing {
   readonly availEventIndex: number;
 }
 
-export interface RawPackedRing {
+export interface PackedRingWords {
   readonly format: "packed";
   readonly size: number;
   /** Descriptor ring: 4 words an entry (address low, address high, length, id and flags). */

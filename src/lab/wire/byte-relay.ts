@@ -1,23 +1,32 @@
-import { type OwnedFd, Poller, UnixSocket } from "../../../src/core/os/index.ts";
+import { type OwnedFd, Poller, UnixSocket } from "../../core/os/index.ts";
 
-/** Bytes as one receive has them, and the descriptors that came along. */
+/** Bytes as one read returned them, and the descriptors that came along. */
 export interface Chunk {
   readonly bytes: Uint8Array;
   readonly fds: OwnedFd[];
 }
 
-/** What is done with what the suite sends; `undefined`: the connection ends. */
-export interface Bytewise {
-  /** Descriptors that it leaves in the chunk are passed on or closed. */
+/** What happens to the bytes that a front-end sends. Without a member they pass unchanged. */
+export interface ByteHooks {
+  /**
+   * Returns the bytes to pass on; `undefined` ends the connection. Descriptors that the chunk keeps
+   * are sent with its first byte, then closed.
+   */
   readonly chunk?: (chunk: Chunk) => Chunk | undefined;
-  /** The suite ended its direction. True: the back-end is to know. */
+  /** The front-end half-closed the connection. Returns whether the back-end is to see that. */
   readonly end?: () => boolean;
 }
 
 const CHUNK_BYTES = 65_536;
 
-/** Puts a {@link Bytewise} between the suite and a back-end; returns the back-end's socket. */
-export function relayBytes(front: UnixSocket, { chunk, end }: Bytewise): UnixSocket {
+/**
+ * Passes bytes between a front-end and a back-end as they are read, without looking for messages.
+ * Descriptors go with the first byte of a read, so the front-end should wait for answers.
+ *
+ * @param front socket to the front-end, taken over
+ * @returns the socket for the back-end
+ */
+export function relayBytes(front: UnixSocket, { chunk, end }: ByteHooks): UnixSocket {
   const [near, back] = UnixSocket.pair();
   const buffer = new Uint8Array(CHUNK_BYTES);
   const close = (): void => {

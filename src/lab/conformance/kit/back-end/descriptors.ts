@@ -1,0 +1,69 @@
+import type { GuestBuffer } from "../../../../core/memory/index.ts";
+import { linked, type RawDescriptor, writeIndirectTable } from "../../../wire/index.ts";
+import type { ProbeRequest } from "./kit.ts";
+import type { SuiteMemory } from "./memory.ts";
+
+/** A request's descriptors, one for each of its buffers. */
+export function descriptorsOf({
+  readable,
+  writable,
+}: Pick<ProbeRequest, "readable" | "writable">): RawDescriptor[] {
+  const descriptor = (buffer: GuestBuffer, write: boolean): RawDescriptor => ({
+    address: buffer.address,
+    length: buffer.bytes.length,
+    write,
+  });
+  return [
+    ...readable.map((buffer) => descriptor(buffer, false)),
+    ...writable.map((buffer) => descriptor(buffer, true)),
+  ];
+}
+
+/** A descriptor in parts of these lengths, and the rest of it. */
+function split(descriptor: RawDescriptor, lengths: readonly number[]): RawDescriptor[] {
+  const parts: RawDescriptor[] = [];
+  let at = 0;
+  for (const length of [...lengths, descriptor.length]) {
+    const part = Math.min(length, descriptor.length - at);
+    if (part > 0)
+      parts.push({ ...descriptor, address: Number(descriptor.address) + at, length: part });
+    at += part;
+  }
+  return parts;
+}
+
+/** The first descriptor in parts of these lengths, and the rest of it; the others as they are. */
+export function cutFirst(
+  descriptors: readonly RawDescriptor[],
+  lengths: readonly number[],
+): RawDescriptor[] {
+  return descriptors.flatMap((descriptor, i) =>
+    i === 0 ? split(descriptor, lengths) : descriptor,
+  );
+}
+
+/** The longest descriptor in parts that are about equal, so that there are `count` descriptors in all. */
+export function cutInto(descriptors: readonly RawDescriptor[], count: number): RawDescriptor[] {
+  const longest = Math.max(...descriptors.map(({ length }) => length));
+  const at = descriptors.findIndex(({ length }) => length === longest);
+  const parts = count - descriptors.length + 1;
+  const each = Math.floor(longest / parts);
+  const lengths = Array.from({ length: parts - 1 }, () => each);
+  return descriptors.flatMap((descriptor, i) =>
+    i === at ? split(descriptor, lengths) : descriptor,
+  );
+}
+
+/** An indirect table of a split ring (VIRTIO 2.7.5.3). @returns the descriptor that names it */
+export function tableOf(
+  memory: SuiteMemory,
+  descriptors: readonly RawDescriptor[],
+  { alignment = 16, region }: { alignment?: number; region?: number } = {},
+): RawDescriptor {
+  const table = memory.allocate(16 * descriptors.length, alignment, region);
+  return writeIndirectTable("split", table, linked(descriptors));
+}
+
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}

@@ -1,0 +1,38 @@
+/**
+ * wire: see, change and break what passes between a front-end and a back-end.
+ *
+ * {@link Interceptor} stands in a channel, {@link RawFrontend} and {@link RawBackend} send anything,
+ * {@link RawSplitRing} and {@link RawPackedRing} write anything into a ring.
+ */
+export { type ByteHooks, type Chunk, relayBytes } from "./byte-relay.ts";
+export { Capture, type CapturedMessage, parseCapture } from "./capture.ts";
+export { type Interception, Interceptor, type InterceptorOptions } from "./interceptor.ts";
+export { RawBackend } from "./raw-backend.ts";
+export {
+  linked,
+  type RawDescriptor,
+  type TableBuffer,
+  writeIndirectTable,
+} from "./raw-descriptor.ts";
+export { RAW_PROTOCOL_FEATURES, RawFrontend } from "./raw-frontend.ts";
+export { RawPackedRing, type UsedDescriptor } from "./raw-packed-ring.ts";
+export {
+  type BytesOptions,
+  Flags,
+  messageBytes,
+  type Next,
+  type PartsOptions,
+  RawPeer,
+  type RawPeerObserver,
+  type RawPeerOptions,
+  type Received,
+  type SendOptions,
+} from "./raw-peer.ts";
+export { Relay, type RelayOptions } from "./relay.ts";
+export {
+  type Forward,
+  type RelayedMessage,
+  RelayedSession,
+  type RelayHooks,
+} from "./relayed-session.ts";
+export { RawSplitRing, type UsedElement } from "./raw-split-ring.ts";
