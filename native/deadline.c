@@ -60,7 +60,6 @@ static _Atomic uint32_t resting;
 static atomic_bool held; /* a call had to be ended */
 static _Thread_local struct announcement *own;
 static int wake_signal;
-static int failure; /* errno of what kept the watcher from starting */
 
 static void on_signal(int signal) { (void)signal; }
 
@@ -142,16 +141,21 @@ static void wake(void) {
     syscall(SYS_futex, &resting, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
-static void start(void) {
+/* Once; again after a failure, as a limit of threads may have been reached for a moment. */
+static int start(void) {
+  static bool running;
   pthread_t thread;
   sigset_t all, before;
-  failure = install();
-  if (failure != 0) return;
+  if (running) return 0;
+  int failure = wake_signal == 0 ? install() : 0;
+  if (failure != 0) return failure;
   /* The watcher handles no signal of the process. */
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, &before);
   failure = -uv_thread_create(&thread, watch, NULL);
   sigprocmask(SIG_SETMASK, &before, NULL);
+  running = failure == 0;
+  return failure;
 }
 
 static struct announcement *find_free(void) {
@@ -168,9 +172,11 @@ static struct announcement *find_free(void) {
 }
 
 static struct announcement *claim(void) {
-  static pthread_once_t once = UV_ONCE_INIT;
+  static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
   sigset_t ours;
-  uv_once(&once, start);
+  pthread_mutex_lock(&starting);
+  int failure = start();
+  pthread_mutex_unlock(&starting);
   /* EAGAIN of a thread that cannot be made must not look like that of a full counter. */
   errno = failure == EAGAIN ? ENOMEM : failure;
   if (failure != 0) return NULL;
@@ -213,5 +219,6 @@ static void give_back(void *unused) {
 }
 
 bool deadline_attach(napi_env env) {
-  return napi_add_env_cleanup_hook(env, give_back, NULL) == napi_ok;
+  /* With an argument of its own: the same pair twice, of an addon loaded twice, would abort. */
+  return napi_add_env_cleanup_hook(env, give_back, env) == napi_ok;
 }

@@ -71,7 +71,9 @@ int look_ready(int fd, short events) {
   if (flags == -1) return -1;
   if ((flags & O_NONBLOCK) != 0) return 0;
   struct pollfd polled = {.fd = fd, .events = events};
-  int ready = poll(&polled, 1, 0);
+  int ready;
+  do ready = poll(&polled, 1, 0);
+  while (ready == -1 && errno == EINTR);
   if (ready == 0) errno = EAGAIN;
   return ready > 0 ? 1 : -1;
 }
@@ -198,7 +200,8 @@ static napi_value duplicate(napi_env env, napi_callback_info info) {
 static napi_value close_fd(napi_env env, napi_callback_info info) {
   int32_t fd;
   if (!read_fd(env, info, &fd)) return NULL;
-  return make_result(env, close(fd) == -1 && errno != EINTR ? -1 : 0);
+  /* Any other error is of the file (FUSE, NFS), which may be a peer's; the number is free then. */
+  return make_result(env, close(fd) == -1 && errno == EBADF ? -1 : 0);
 }
 
 static napi_value allocate(napi_env env, napi_callback_info info) {

@@ -101,7 +101,7 @@ test("all sockets that are passed are served, and one that is none ends the comm
   t.after(() => closeSync(file));
   const options = { wrapper: activated(2), fds: [first.fd, file] };
   const { code, stderr } = await space.run(serve, options);
-  assert.match(stderr, /descriptor \d+: expected a socket/);
+  assert.match(stderr, /descriptor \d+ is not a socket/);
   assert.equal(code, 2);
 });
 
@@ -122,6 +122,7 @@ test("what cannot be combined is refused, and sockets for another process are na
     ["--socket s --socket-group no-such-group", {}, /"no-such-group" is not the name of a group/],
     ["", { env: { LISTEN_PID: "1", LISTEN_FDS: "1" } }, /LISTEN_PID=1 passes sockets to another/],
     ["", { ...passed, wrapper: activated(Infinity) }, /LISTEN_FDS=Infinity is not a number/],
+    ["", { ...passed, wrapper: activated(9) }, /LISTEN_FDS=9 but descriptor \d+ is not a socket/],
   ] as const;
   await Promise.all(
     cases.map(async ([words, options, says]) => {

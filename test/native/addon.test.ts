@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { copyFileSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { EnvironmentError } from "../../src/core/base/index.ts";
@@ -86,6 +87,20 @@ test("an addon that was compiled here comes before the prebuilt one, which stand
   mkdirSync(dirname(join(broken, built)), { recursive: true });
   writeFileSync(join(broken, built), "not an ELF file");
   assert.equal(typeof loadAddon({ ...here, packageRoot: broken }).eventfd, "function");
+});
+
+test("the addon can be loaded twice in one thread, as of two copies of the package", () => {
+  // Links of one file: the dynamic linker loads it once.
+  const folder = join(here.packageRoot, dirname(built));
+  const copies = [1, 2].map((n) => join(folder, `copy-${process.pid}-${n}.node`));
+  try {
+    for (const copy of copies) linkSync(join(here.packageRoot, built), copy);
+    const code = `for (const path of ${JSON.stringify(copies)}) require(path);`;
+    const { status, stderr } = spawnSync(process.execPath, ["-e", code], { encoding: "utf8" });
+    assert.equal(status, 0, stderr);
+  } finally {
+    for (const copy of copies) rmSync(copy, { force: true });
+  }
 });
 
 test("the addon loads with the libc of every system that Node 20 runs on", () => {

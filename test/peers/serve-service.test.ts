@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, statSync, truncateSync } from "node:fs";
+import { existsSync, openSync, readFileSync, statSync, truncateSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Client } from "../../src/endpoints/frontend/index.ts";
+import { OwnedFd } from "../../src/core/os/index.ts";
+import { FrontendRequest } from "../../src/core/protocol/index.ts";
 import { ManagedProcess } from "../../src/lab/programs/index.ts";
+import { RawFrontend } from "../../src/lab/wire/index.ts";
 import { notifications, Workspace } from "../integration/support/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { packageRoot } from "../support/package-root.ts";
@@ -30,7 +33,7 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 test(
-  "an image whose disk fails at the last flush: serve says so and exits with 1",
+  "an image whose disk fails at the last flush: serve says so and exits with 1; as a front-end's descriptor it ends nothing",
   { skip: needsProgram("qemu-storage-daemon") || needsRoot() },
   async (t) => {
     const space = new Workspace(t);
@@ -66,6 +69,22 @@ test(
       assert.equal(existsSync(socket), false);
       assert.equal(existsSync(space.path("pid")), false);
     }
+
+    // close(2) of such a file fails, also for who was only sent it.
+    const { socket, server } = await space.serve(["--size", "1M"]);
+    const hostile = await RawFrontend.connect(socket);
+    const file = new OwnedFd(openSync(image, "r+"));
+    writeSync(file.fd, new Uint8Array(4096));
+    for (let i = 0; i < 3; i += 1) {
+      await hostile.send(FrontendRequest.SetOwner, undefined, { fds: [file] });
+    }
+    await hostile.alive();
+    hostile.close();
+    file.close();
+    const other = await RawFrontend.connect(socket);
+    assert.ok(await other.alive());
+    other.close();
+    assert.equal((await server.stop()).code, 0);
   },
 );
 

@@ -36,6 +36,8 @@ export class DirtyLog {
   #closed = false;
   #description: Log | undefined;
   #event: EventFd | undefined;
+  /** The event cannot be signalled: it is not tried again. */
+  #eventFailed = false;
   /** The log from its first bit on. */
   #bytes = NO_BYTES;
 
@@ -82,6 +84,7 @@ export class DirtyLog {
   set event(event: EventFd | undefined) {
     this.#event?.close();
     this.#event = this.#closed ? undefined : event;
+    this.#eventFailed = false;
     if (this.#closed) event?.close();
   }
 
@@ -133,12 +136,13 @@ export class DirtyLog {
   }
 
   #tell(): void {
+    if (this.#eventFailed) return;
     try {
       this.#event?.signal();
     } catch {
-      // It is the front-end's descriptor, and the front-end's loss.
-      if (!this.#borrowed) this.#event?.close();
-      this.#event = undefined;
+      // It is the front-end's descriptor, and the front-end's loss. It stays open: ring workers
+      // borrow its number, which another file could get.
+      this.#eventFailed = true;
     }
   }
 

@@ -28,6 +28,9 @@ import { isUnshared } from "./unshared-memory.ts";
 import { Vring } from "./vring.ts";
 import type { VringSetup } from "./vring-setup.ts";
 
+/** Problems that a session reports, but for the one that ends it. */
+const MAX_PROBLEMS = 1000;
+
 /** What the handlers of a session's requests share: negotiation, memory, rings, status. */
 export abstract class SessionState {
   /** How the connection ended; pending until then. */
@@ -52,6 +55,7 @@ export abstract class SessionState {
   /** Faults of the front-end or its driver that were reported: each is served from then on. */
   readonly #tolerated = new Set<string>();
   #configChangeDue = false;
+  #problems = 0;
   /** Looks at memory that may not be shared: a few, as each costs a look at many pages. */
   #sharingChecks = 8;
   #inflight: InflightRegion | undefined;
@@ -192,7 +196,21 @@ export abstract class SessionState {
 
   /** Something failed, and the session goes on. */
   report(problem: unknown): void {
-    this.#options.onProblem?.(asError(problem), false);
+    this.reportProblem(asError(problem), false);
+  }
+
+  /**
+   * Hands a problem to `onProblem`. A peer can cause any number of them, and each may become a line
+   * of a log: of those that do not end the session only the first thousand are handed on.
+   */
+  protected reportProblem(problem: Error, ends: boolean): void {
+    const { onProblem } = this.#options;
+    this.#problems += 1;
+    if (ends || this.#problems <= MAX_PROBLEMS) onProblem?.(problem, ends);
+    if (this.#problems === MAX_PROBLEMS) {
+      const text = `${MAX_PROBLEMS} problems were reported; further ones of this session are not`;
+      onProblem?.(new StateError(text), false);
+    }
   }
 
   /** The request that is being served is refused by a reply of its own, not by its acknowledgement. */
@@ -276,7 +294,7 @@ export abstract class SessionState {
   }
 
   #vring(index: number): Vring {
-    const { onProblem, queue, rings } = this.#options;
+    const { queue, rings } = this.#options;
     return new Vring(index, {
       device: this.device,
       memory: this.memory,
@@ -285,7 +303,7 @@ export abstract class SessionState {
       messages: () => (this.#inband ? this.requests : undefined),
       onStarted: () => this.#ringStarted(),
       onIdleKick: (setup) => this.#lookAtSharing(index, setup),
-      onProblem: (problem) => onProblem?.(problem, false),
+      onProblem: (problem) => this.report(problem),
       inflight: () => this.#inflight,
       rings: { mode: rings?.mode, workers: rings?.workers === true && queue === undefined },
       wrapQueue: queue ?? ((plain) => plain),

@@ -31,14 +31,14 @@ export class BackendSession extends SessionState {
     this.#channel.close(reason);
   }
 
-  #start({ handler: hook, onProblem, strictness = "lenient" }: SessionOptions): void {
+  #start({ handler: hook, strictness = "lenient" }: SessionOptions): void {
     const answerer = new Answerer(this.#channel, {
       direction: "front-end",
       negotiation: this.negotiation,
       strictness,
       onRefused: (problem, ends) => {
         this.history.refusal = problem;
-        onProblem?.(problem, ends);
+        this.reportProblem(problem, ends);
       },
       wrap: (request, handler): RequestHandler => {
         const serve = hook?.(request, handler) ?? handler;

@@ -31,7 +31,7 @@ export class RelayedSession {
   /** Of the main socket: how the side ended that ended first. */
   readonly closed: Promise<CloseReason>;
   readonly #hooks: RelayHooks;
-  readonly #channels: UnixChannel[] = [];
+  readonly #channels = new Set<UnixChannel>();
 
   /** @param frontend, backend sockets to the two sides, taken over */
   constructor(frontend: UnixSocket, backend: UnixSocket, hooks: RelayHooks = {}) {
@@ -50,14 +50,21 @@ export class RelayedSession {
 
   /** Relays between two sockets; when one ends, so does the other. */
   async #join(frontend: UnixSocket, backend: UnixSocket, kind: Direction): Promise<CloseReason> {
-    const front = new UnixChannel(frontend, { direction: kind });
-    const back = new UnixChannel(backend, { direction: kind });
-    this.#channels.push(front, back);
+    let channels: readonly [UnixChannel, UnixChannel];
+    try {
+      channels = openBoth(frontend, backend, kind);
+    } catch (error) {
+      return { by: "error", error: error instanceof Error ? error : new Error(String(error)) };
+    }
+    const [front, back] = channels;
+    for (const channel of channels) this.#channels.add(channel);
     front.onFrame(async (frame) => this.#pass({ from: "front-end", channel: kind, frame }, back));
     back.onFrame(async (frame) => this.#pass({ from: "back-end", channel: kind, frame }, front));
     const reason = await Promise.race([front.closed, back.closed]);
-    front.close();
-    back.close();
+    for (const channel of channels) {
+      channel.close();
+      this.#channels.delete(channel);
+    }
     return reason;
   }
 
@@ -74,6 +81,23 @@ export class RelayedSession {
     const [near, far] = UnixSocket.pair();
     fds[0] = far.detach();
     void this.#join(UnixSocket.adopt(theirs), near, "back-end");
+  }
+}
+
+/** Takes both sockets over, or closes both: a peer may hand over a descriptor that is no socket. */
+function openBoth(
+  frontend: UnixSocket,
+  backend: UnixSocket,
+  direction: Direction,
+): [UnixChannel, UnixChannel] {
+  let front: UnixChannel | undefined;
+  try {
+    front = new UnixChannel(frontend, { direction });
+    return [front, new UnixChannel(backend, { direction })];
+  } catch (error) {
+    front?.close();
+    for (const socket of [frontend, backend]) socket.close();
+    throw error;
   }
 }
 

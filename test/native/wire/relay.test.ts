@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { openSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { OwnedFd } from "../../../src/core/os/index.ts";
 import { BackendRequest, FrontendRequest } from "../../../src/core/protocol/index.ts";
 import {
   BLOCK_DRIVER_FEATURES,
@@ -13,6 +16,7 @@ import { Client } from "../../../src/endpoints/frontend/index.ts";
 import {
   Capture,
   parseCapture,
+  RawFrontend,
   Relay,
   type RelayedMessage,
   type RelayHooks,
@@ -120,6 +124,18 @@ test("a hook that fails ends its session on both sides, and the next one is serv
     code: "ERR_VHOST_PEER_CLOSED",
   });
   await until(() => relay.sessions.size === 0, "the first session to end");
+  const client = await Client.connect(socket, { deviceFeatures: BLOCK_DRIVER_FEATURES });
+  await client.close();
+});
+
+test("a back-end channel that is no socket ends neither the relay nor other sessions", async (t) => {
+  const { relay, socket } = await serveThrough(t);
+  const raw = await RawFrontend.negotiated(socket);
+  const file = new OwnedFd(openSync(fileURLToPath(import.meta.url), "r"));
+  await raw.ask(FrontendRequest.SetBackendReqFd, undefined, [file]);
+  file.close();
+  raw.close();
+  await until(() => relay.sessions.size === 0, "the session to end");
   const client = await Client.connect(socket, { deviceFeatures: BLOCK_DRIVER_FEATURES });
   await client.close();
 });

@@ -1,3 +1,4 @@
+import { fstatSync } from "node:fs";
 import { UsageError } from "../../../core/base/index.ts";
 import { OwnedFd } from "../../../core/os/index.ts";
 
@@ -29,6 +30,8 @@ export function passedSockets(env: Environment, pid: number): number {
 export function takePassedSockets(env: NodeJS.ProcessEnv, pid: number): OwnedFd[] {
   const count = passedSockets(env, pid);
   for (const name of ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"]) delete env[name];
+  // All of them before any is taken: a wrong count names descriptors of Node's own.
+  for (let i = 0; i < count; i += 1) expectSocket(FIRST_DESCRIPTOR + i, count);
   return Array.from({ length: count }, (_, i) => {
     const passed = new OwnedFd(FIRST_DESCRIPTOR + i);
     // A duplicate has FD_CLOEXEC.
@@ -36,6 +39,18 @@ export function takePassedSockets(env: NodeJS.ProcessEnv, pid: number): OwnedFd[
     passed.close();
     return socket;
   });
+}
+
+function expectSocket(fd: number, count: number): void {
+  try {
+    if (fstatSync(fd).isSocket()) return;
+  } catch {
+    // It is not open.
+  }
+  throw new UsageError(
+    `LISTEN_FDS=${count} but descriptor ${fd} is not a socket; pass sockets as descriptors ` +
+      `${FIRST_DESCRIPTOR} to ${FIRST_DESCRIPTOR + count - 1}`,
+  );
 }
 
 /** Why sockets that were passed are not taken: they are for the parent, e.g. npx. */

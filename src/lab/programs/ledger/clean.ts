@@ -214,7 +214,8 @@ function cleanFolder(ledger: Ledger, caches: boolean, dryRun: boolean): string[]
     const unlocked = isLockFile(name) && releaseDeadLock(ledger, name, dryRun);
     const cache = caches && name === kvmCacheName;
     if (!abandoned && !unlocked && !cache) continue;
-    if (!dryRun) rmSync(path, { force: true });
+    // The lock of a dead process was removed by taking it; a new one at its path is another's.
+    if (!dryRun && !unlocked) rmSync(path, { force: true });
     removed.push(path);
   }
   return removed;
