@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { packageRoot } from "../support/package-root.ts";
 
-/** A room of the import law: a folder of `src`, in which `*` stands for any one folder. */
+/** A room of the import law: a folder of `src`; `*` matches any one folder. */
 export interface Room {
   /** The path of the folder, e.g. `core/session`. */
   readonly room: string;

@@ -30,7 +30,7 @@ export interface Incoming {
   readonly replyFds: OwnedFd[];
 }
 
-/** Serves a request that is known when the program runs; returns the reply's value, if it has one. */
+/** Serves a request whose number is known at run time only; returns the value of its own reply. */
 export type RequestHandler = (payload: unknown, incoming: Incoming) => unknown;
 
 /** The requests that travel in one direction. */
@@ -60,7 +60,7 @@ export interface AnswererOptions<D extends Direction = Direction> {
    * @param ends the connection ends with it, as no reply can say so
    */
   readonly onRefused?: ((error: Error, ends: boolean) => void) | undefined;
-  /** Stands around each handler, for tests and faults. */
+  /** Wraps each handler, for tests and faults. */
   readonly wrap?: ((request: number, handler: RequestHandler) => RequestHandler) | undefined;
 }
 

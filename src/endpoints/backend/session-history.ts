@@ -1,6 +1,6 @@
 import type { CloseReason } from "../../core/transport/index.ts";
 
-/** What a front-end did last: why it left can often be told by that. */
+/** What a front-end did last: it often shows why the front-end left. */
 export class SessionHistory {
   /** Number of the last request that was served; undefined: there was none. */
   lastRequest: number | undefined;

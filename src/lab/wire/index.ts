@@ -1,8 +1,9 @@
 /**
  * wire: see, change and break what passes between a front-end and a back-end.
  *
- * {@link Interceptor} stands in a channel, {@link RawFrontend} and {@link RawBackend} send anything,
- * {@link RawSplitRing} and {@link RawPackedRing} write anything into a ring.
+ * {@link Interceptor} wraps a channel, {@link Relay} connects two programs, {@link RawFrontend} and
+ * {@link RawBackend} send anything, {@link RawSplitRing} and {@link RawPackedRing} write anything
+ * into a ring.
  */
 export { type ByteHooks, type Chunk, relayBytes } from "./byte-relay.ts";
 export { Capture, type CapturedMessage, parseCapture } from "./capture.ts";

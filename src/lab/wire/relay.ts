@@ -16,7 +16,7 @@ export interface RelayOptions {
 }
 
 /**
- * Stands between front-ends and a back-end, on the main socket and on the channel for requests of
+ * Passes messages between front-ends and a back-end, on the main socket and on the channel for requests of
  * the back-end.
  *
  * @example
