@@ -159,16 +159,22 @@ test("the event of SET_LOG_FD is signalled when a clear bit is set, and only the
   assert.equal(event.drain(), true);
 });
 
-test("an event that cannot be signalled is let go, and marks go on", (t) => {
+test("an event that cannot be signalled is left alone until another one comes, and marks go on", (t) => {
   const { log, bytes } = makeLog(t);
   const [one, other] = UnixSocket.pair();
   one.close();
   const fd = other.detach();
   log.event = EventFd.adopt(fd);
   log.mark(0, 1);
-  assert.ok(fd.closed);
   log.mark(PAGE, 1);
   assert.deepEqual(pagesOf(bytes), [0, 1]);
+  // Workers borrow its number: another file must not get it before they were paused.
+  assert.ok(!fd.closed);
+  const next = EventFd.create();
+  log.event = next;
+  assert.ok(fd.closed);
+  log.mark(2 * PAGE, 1);
+  assert.ok(next.drain());
 });
 
 test("a file that the front-end truncates does not end the process", (t) => {
