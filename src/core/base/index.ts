@@ -2,6 +2,7 @@
  * base: errors, waiting with a deadline, counts with their nouns, and 16-bit ring arithmetic. Imports
  * nothing; every other room may import it.
  */
+export { asError } from "./as-error.ts";
 export * from "./abort.ts";
 export * from "./errors.ts";
 export * from "./quantity.ts";

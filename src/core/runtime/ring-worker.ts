@@ -1,3 +1,4 @@
+import { asError } from "../base/index.ts";
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import { EventFd } from "../os/index.ts";
 import type { DriverReports } from "../virtqueue/index.ts";
@@ -64,7 +65,7 @@ export class RingWorker {
     // The thread keeps the process alive, not the port to it.
     this.#port.unref();
     this.#worker.on("error", (error: unknown) => {
-      this.#error = error instanceof Error ? error : new Error(String(error));
+      this.#error = asError(error);
     });
     this.#ended = new Promise((resolve) => {
       this.#worker.once("exit", (code) => {

@@ -1,4 +1,4 @@
-import { counted, countedRange, ProtocolError } from "../base/index.ts";
+import { asError, counted, countedRange, ProtocolError } from "../base/index.ts";
 import type { OwnedFd } from "../os/index.ts";
 import {
   acknowledgement,
@@ -127,7 +127,7 @@ export class Answerer<D extends Direction = Direction> {
       if (due.rule === "none") due = this.#due(spec, needReply);
       return due.rule === "none" ? undefined : due.codec.encode(due.rule === "ack" ? 0n : value);
     } catch (error) {
-      const refusal = error instanceof Error ? error : new Error(String(error));
+      const refusal = asError(error);
       // A look-up of a back-end has a reply of its own that is an acknowledgement as well.
       const tells = this.#options.direction === "back-end" && due.codec === acknowledgement;
       const ends = due.rule !== "ack" && !(due.rule === "own" && tells);

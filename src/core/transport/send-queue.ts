@@ -1,4 +1,4 @@
-import { Deferred, PeerClosedError, StateError } from "../base/index.ts";
+import { asError, Deferred, PeerClosedError, StateError } from "../base/index.ts";
 import type { OwnedFd, UnixSocket } from "../os/index.ts";
 
 interface Outgoing {
@@ -135,5 +135,5 @@ function sendError(error: unknown): Error {
       cause: error,
     });
   }
-  return error instanceof Error ? error : new Error(String(error));
+  return asError(error);
 }

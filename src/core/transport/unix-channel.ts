@@ -1,4 +1,4 @@
-import { counted, Deferred, PeerClosedError, StateError } from "../base/index.ts";
+import { asError, counted, Deferred, PeerClosedError, StateError } from "../base/index.ts";
 import { type OwnedFd, Poller, type UnixSocket } from "../os/index.ts";
 import { type Direction, MAX_PAYLOAD_SIZE } from "../protocol/index.ts";
 import type { Channel, CloseReason, Frame, FrameHandler, FrameObserver } from "./channel.ts";
@@ -184,8 +184,4 @@ function readError(error: unknown): CloseReason {
     return { by: "peer", error: new PeerClosedError(message, { cause: error }) };
   }
   return { by: "error", error: asError(error) };
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }

@@ -1,4 +1,4 @@
-import { MemoryAccessError, ProtocolError, StateError } from "../../core/base/index.ts";
+import { asError, MemoryAccessError, ProtocolError, StateError } from "../../core/base/index.ts";
 import { type OwnedFd, readPipe, writePipe } from "../../core/os/index.ts";
 import { TransferDirection } from "../../core/protocol/index.ts";
 
@@ -37,10 +37,7 @@ export class StateTransfer {
         ? writePipe(fd, state.save(), signal)
         : state.load(bounded(readPipe(fd, signal)));
     this.#done = run
-      .then(
-        () => undefined,
-        (error: unknown) => (error instanceof Error ? error : new Error(String(error))),
-      )
+      .then(() => undefined, asError)
       .finally(() => {
         this.#settled = true;
         // A device that did not read to the end leaves nobody waiting for it.

@@ -1,4 +1,4 @@
-import type { WaitOptions } from "../../core/base/index.ts";
+import { asError, type WaitOptions } from "../../core/base/index.ts";
 import { Deferred, delay, onAbort, UsageError, VhostUserError } from "../../core/base/index.ts";
 import {
   isListeningSocket,
@@ -68,7 +68,7 @@ export class BackendServer {
       session = startSession(socket, this.#options);
     } catch (error) {
       // One connection that cannot be served is no reason to stop serving the others.
-      this.#options.onProblem?.(error instanceof Error ? error : new Error(String(error)), false);
+      this.#options.onProblem?.(asError(error), false);
       return;
     }
     this.sessions.add(session);

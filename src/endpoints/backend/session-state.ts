@@ -1,4 +1,5 @@
 import {
+  asError,
   counted,
   Deferred,
   MemoryAccessError,
@@ -317,8 +318,4 @@ export abstract class SessionState {
         this.report(new ProtocolError(`ring ${ring} is broken: ${reason}`)),
     });
   }
-}
-
-function asError(problem: unknown): Error {
-  return problem instanceof Error ? problem : new Error(String(problem));
 }

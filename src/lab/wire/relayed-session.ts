@@ -1,3 +1,4 @@
+import { asError } from "../../core/base/index.ts";
 import { type OwnedFd, UnixSocket } from "../../core/os/index.ts";
 import { type Direction, FrontendRequest, HeaderFlag } from "../../core/protocol/index.ts";
 import { type CloseReason, type Frame, UnixChannel } from "../../core/transport/index.ts";
@@ -54,7 +55,7 @@ export class RelayedSession {
     try {
       channels = openBoth(frontend, backend, kind);
     } catch (error) {
-      return { by: "error", error: error instanceof Error ? error : new Error(String(error)) };
+      return { by: "error", error: asError(error) };
     }
     const [front, back] = channels;
     for (const channel of channels) this.#channels.add(channel);

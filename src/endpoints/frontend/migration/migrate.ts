@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers/promises";
+import { asError } from "../../../core/base/index.ts";
 import type { GuestMemory } from "../../../core/memory/index.ts";
 import { ProtocolFeature } from "../../../core/protocol/index.ts";
 import { confirmStart, haltRing, startRing, stopRing, type Wishes } from "../bring-up.ts";
@@ -227,7 +228,6 @@ async function goOn(
       queue.notify();
     }
   } catch (error) {
-    for (const queue of queues)
-      queue.fail(error instanceof Error ? error : new Error(String(error)));
+    for (const queue of queues) queue.fail(asError(error));
   }
 }

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { delay } from "../../../../core/base/index.ts";
+import { asError, delay } from "../../../../core/base/index.ts";
 import { type DeviceName, FrontendRequest } from "../../../../core/protocol/index.ts";
 import { Exchange } from "../../exchange.ts";
 import { CheckFailure } from "../../failure.ts";
@@ -153,7 +153,7 @@ export class FrontendContext extends Findings {
       .then(async (monitor) => monitor.execute("query-status"))
       .then(
         () => (answer = true),
-        (error: unknown) => (answer = error instanceof Error ? error : new Error(String(error))),
+        (error: unknown) => (answer = asError(error)),
       );
     // QEMU's network card tries its back-end until it is served, and has no monitor until then.
     const { length } = mock.conversations;
