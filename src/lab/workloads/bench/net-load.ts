@@ -174,6 +174,8 @@ export class NetLoad implements RingDriver {
   }
 
   #lookAtClock(): void {
+    // The thread goes on calling until its other rings have finished as well.
+    if (this.#last !== undefined) return;
     const at = performance.now();
     const schedule = this.#schedule;
     if (this.#first !== undefined) this.#countSecond(at);
