@@ -3,7 +3,10 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const built = new URL("../dist/test/native/conformance/document.js", import.meta.url);
+const built = new URL(
+  "../dist/test/component/lab/conformance/support/document.js",
+  import.meta.url,
+);
 const { conformanceDocument } = await import(built.href);
 const path = fileURLToPath(new URL("../docs/conformance-checks.md", import.meta.url));
 mkdirSync(dirname(path), { recursive: true });

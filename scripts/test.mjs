@@ -1,9 +1,9 @@
 /**
  * `npm test`: build, fetch the real peers where allowed, lint, and all tiers of tests.
  *
- *     node scripts/test.mjs [lint] [unit] [native] [integration] [peers] [newer-peers] [long]
+ *     node scripts/test.mjs [lint] [unit] [component] [integration] [programs] [newer-programs] [long]
  *
- * `newer-peers` has programs of another system's tree (`VHOST_USER_PEERS_ROOT`), `long` soaks of
+ * `newer-programs` has programs of another system's tree (`VHOST_USER_PEERS_ROOT`), `long` soaks of
  * minutes: both run only where they are named.
  *
  * The last line is `N passed, N failed, N skipped`. A step that is no test (build, lint) and fails
@@ -21,11 +21,11 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 // On Node 20 the time-out also bounds a whole file: far above what any of them needs.
 const tiers = {
   unit: { concurrency: 2, timeoutMs: 120_000 },
-  native: { concurrency: 2, timeoutMs: 300_000 },
+  component: { concurrency: 2, timeoutMs: 300_000 },
   integration: { concurrency: 2, timeoutMs: 300_000 },
   // An emulated machine wants a processor for itself.
-  peers: { concurrency: 1, timeoutMs: 300_000 },
-  "newer-peers": { concurrency: 1, timeoutMs: 900_000, onlyWhenNamed: true },
+  programs: { concurrency: 1, timeoutMs: 300_000 },
+  "newer-programs": { concurrency: 1, timeoutMs: 900_000, onlyWhenNamed: true },
   long: { concurrency: 1, timeoutMs: 1_800_000, onlyWhenNamed: true },
 };
 const total = { passed: 0, failed: 0, skipped: 0, notes: [] };
@@ -132,7 +132,7 @@ async function main(names) {
   if (await step("build", "npm", ["run", "--silent", "build"])) {
     await Promise.all([
       // It mostly waits for the network, and for the disk.
-      wanted.includes("peers") && providePeers(),
+      wanted.includes("programs") && providePeers(),
       wanted.includes("lint") && step("lint", "npm", ["run", "--silent", "lint"]),
     ]);
     const wantedTiers = Object.keys(tiers).filter((tier) => wanted.includes(tier));

@@ -12,7 +12,7 @@ export interface Conversation {
   readonly features: readonly string[];
 }
 
-/** Written by `VHOST_USER_RECORD=1` with test/peers/protocol-coverage.test.ts, which checks it. */
+/** Written by `VHOST_USER_RECORD=1` with test/programs/protocol-coverage.test.ts, which checks it. */
 export const conversationsPath: string = join(packageRoot, "test/coverage/conversations.json");
 
 export function conversations(): readonly Conversation[] {
@@ -20,16 +20,16 @@ export function conversations(): readonly Conversation[] {
 }
 
 const others: Readonly<Record<string, string>> = {
-  "QEMU 7.2 with a Linux guest": "test/peers/resize-guest.test.ts",
-  "QEMU 7.2 with its virtual IOMMU": "test/peers/iommu-guest.test.ts",
-  "QEMU 7.2, migrating": "test/peers/migration-guest.test.ts",
-  "QEMU 7.2, migrating post-copy": "test/peers/migration-guest.test.ts",
-  "DPDK 22.11 with an IOMMU": "test/peers/net-driver.test.ts",
-  "DPDK 22.11, migrating": "test/peers/migration-client.test.ts",
-  "qemu-storage-daemon 7.2, in flight": "test/peers/recovery-daemon.test.ts",
+  "QEMU 7.2 with a Linux guest": "test/programs/resize-guest.test.ts",
+  "QEMU 7.2 with its virtual IOMMU": "test/programs/iommu-guest.test.ts",
+  "QEMU 7.2, migrating": "test/programs/migration-guest.test.ts",
+  "QEMU 7.2, migrating post-copy": "test/programs/migration-guest.test.ts",
+  "DPDK 22.11 with an IOMMU": "test/programs/net-driver.test.ts",
+  "DPDK 22.11, migrating": "test/programs/migration-client.test.ts",
+  "qemu-storage-daemon 7.2, in flight": "test/programs/recovery-daemon.test.ts",
 };
 
 /** The test that a conversation is on record of. */
 export function recordedBy(peer: string): string {
-  return others[peer] ?? "test/peers/protocol-coverage.test.ts";
+  return others[peer] ?? "test/programs/protocol-coverage.test.ts";
 }

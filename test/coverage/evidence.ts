@@ -6,9 +6,13 @@ export const peerFiles: readonly {
   readonly role: Role;
   readonly peer: string;
 }[] = [
-  { path: "test/peers/inband.test.ts", role: "back-end", peer: "User Mode Linux 6.1" },
-  { path: "test/peers/device-requests.test.ts", role: "back-end", peer: "QEMU 7.2" },
-  { path: "test/native/recorded-crypto.test.ts", role: "back-end", peer: "QEMU 7.2 (recorded)" },
+  { path: "test/programs/inband.test.ts", role: "back-end", peer: "User Mode Linux 6.1" },
+  { path: "test/programs/device-requests.test.ts", role: "back-end", peer: "QEMU 7.2" },
+  {
+    path: "test/component/endpoints/devices/crypto/recorded-crypto.test.ts",
+    role: "back-end",
+    peer: "QEMU 7.2 (recorded)",
+  },
 ];
 
 /** What a role does not do, on purpose; that it says so is tested. */

@@ -10,15 +10,15 @@ export interface HostileGroup {
   readonly client: readonly Place[] | string;
 }
 
-const back = "native/backend-hostile";
-const front = "native/frontend-hostile";
-const split = "native/virtqueue-hostile-driver";
-const packed = "native/virtqueue-hostile-packed";
-const device = "native/virtqueue-hostile-device";
-const packedDevice = "native/virtqueue-hostile-packed-device";
-const table = "native/support/fault-table";
-const legal = "native/legal-sequences";
-const inflight = "native/inflight-messages";
+const back = "component/endpoints/backend/backend-hostile";
+const front = "component/endpoints/frontend/frontend-hostile";
+const split = "component/core/virtqueue/hostile-driver";
+const packed = "component/core/virtqueue/hostile-packed";
+const device = "component/core/virtqueue/hostile-device";
+const packedDevice = "component/core/virtqueue/hostile-packed-device";
+const table = "component/support/fault-table";
+const legal = "component/endpoints/backend/legal-sequences";
+const inflight = "component/endpoints/backend/inflight-messages";
 const EACH = "each request with the wrong size, descriptors or flags";
 const CHANNEL = "with the wrong size, descriptors or flags, or without its feature";
 const NO_MEMORY = "a back-end shares no memory with a front-end but what it maps: see SHMEM_MAP";
@@ -29,7 +29,7 @@ export const hostileGroups: readonly HostileGroup[] = [
     number: 1,
     what: "a header cut at each byte",
     backend: [[back, "a header cut after each of its bytes"]],
-    client: [["native/mutants", "a reply cut after each of its bytes"]],
+    client: [["component/lab/faults/mutants", "a reply cut after each of its bytes"]],
   },
   {
     number: 2,
@@ -79,19 +79,19 @@ export const hostileGroups: readonly HostileGroup[] = [
   {
     number: 8,
     what: "need_reply without REPLY_ACK",
-    backend: [["native/session", "without REPLY_ACK need_reply means nothing"]],
-    client: [["native/session", "an acknowledgement asked for without REPLY_ACK"]],
+    backend: [["component/core/session/session", "without REPLY_ACK need_reply means nothing"]],
+    client: [["component/core/session/session", "an acknowledgement asked for without REPLY_ACK"]],
   },
   {
     number: 9,
     what: "byte by byte",
-    backend: [["unit/transport/framer", "comes byte by byte"]],
+    backend: [["unit/core/transport/framer", "comes byte by byte"]],
     client: [[front, "one byte at a time (group 9)"]],
   },
   {
     number: 10,
     what: "several messages in one write",
-    backend: [["unit/transport/framer", "takes messages apart that come together"]],
+    backend: [["unit/core/transport/framer", "takes messages apart that come together"]],
     client: [[front, "twice in one write (10)"]],
   },
   {
@@ -139,8 +139,8 @@ export const hostileGroups: readonly HostileGroup[] = [
   {
     number: 17,
     what: "descriptors that the kernel cut short",
-    backend: [["native/descriptor-passing", "cut short are all closed"]],
-    client: [["native/descriptor-passing", "cut short are all closed"]],
+    backend: [["component/core/os/descriptor-passing", "cut short are all closed"]],
+    client: [["component/core/os/descriptor-passing", "cut short are all closed"]],
   },
   {
     number: 18,
@@ -159,7 +159,7 @@ export const hostileGroups: readonly HostileGroup[] = [
       [inflight, "asked for a thousand times"],
     ],
     client: [
-      ["native/backend-channel", "files are mapped into a device"],
+      ["component/endpoints/frontend/backend-channel", "files are mapped into a device"],
       [front, "group 13 and 14"],
     ],
   },
@@ -173,13 +173,13 @@ export const hostileGroups: readonly HostileGroup[] = [
     number: 21,
     what: "regions of size 0",
     backend: [[back, "size 0"]],
-    client: [["native/backend-channel", "files are mapped into a device"]],
+    client: [["component/endpoints/frontend/backend-channel", "files are mapped into a device"]],
   },
   {
     number: 22,
     what: "guest addresses that wrap",
     backend: [[back, "guest address wraps"]],
-    client: [["native/backend-channel", "files are mapped into a device"]],
+    client: [["component/endpoints/frontend/backend-channel", "files are mapped into a device"]],
   },
   {
     number: 23,
@@ -191,7 +191,7 @@ export const hostileGroups: readonly HostileGroup[] = [
     number: 24,
     what: "offsets beyond the file",
     backend: [[back, "offset beyond the file"]],
-    client: [["native/backend-channel", "files are mapped into a device"]],
+    client: [["component/endpoints/frontend/backend-channel", "files are mapped into a device"]],
   },
   {
     number: 25,
@@ -200,13 +200,15 @@ export const hostileGroups: readonly HostileGroup[] = [
       [back, "overlap in guest addresses"],
       [back, "overlap in user addresses"],
     ],
-    client: [["native/backend-channel", "files are mapped into a device"]],
+    client: [["component/endpoints/frontend/backend-channel", "files are mapped into a device"]],
   },
   {
     number: 26,
     what: "files that are truncated",
-    backend: [["native/virtqueue-truncated", "no data where memory was taken away, and lives on"]],
-    client: [["native/sigbus", "compiled code in a loop survives a truncation"]],
+    backend: [
+      ["component/core/virtqueue/truncated", "no data where memory was taken away, and lives on"],
+    ],
+    client: [["component/core/os/sigbus", "compiled code in a loop survives a truncation"]],
   },
   {
     number: 27,
@@ -222,7 +224,10 @@ export const hostileGroups: readonly HostileGroup[] = [
     what: "a new table under running rings",
     backend: [
       [back, "memory is taken away under a running ring"],
-      ["native/backend", "kick and call descriptors are exchanged while I/O runs"],
+      [
+        "component/endpoints/backend/backend",
+        "kick and call descriptors are exchanged while I/O runs",
+      ],
     ],
     client: NO_MEMORY,
   },
@@ -294,7 +299,7 @@ export const hostileGroups: readonly HostileGroup[] = [
       [split, "of a length that is no multiple of 16"],
       [split, "an indirect table inside an indirect table"],
       [packed, "an indirect table of a length"],
-      ["native/virtqueue-flipper", "rewritten meanwhile do a device half no harm"],
+      ["component/core/virtqueue/flipper", "rewritten meanwhile do a device half no harm"],
     ],
     client: [[device, "is never read back"]],
   },
@@ -313,11 +318,11 @@ export const hostileGroups: readonly HostileGroup[] = [
     backend: [
       [packed, "the same buffer id twice"],
       [packed, "event areas of any value"],
-      ["native/virtqueue-flipper", "do a device half no harm"],
+      ["component/core/virtqueue/flipper", "do a device half no harm"],
     ],
     client: [
       [packedDevice, "a used id that is none of the ring"],
-      ["native/virtqueue-flipper", "do a driver half no harm"],
+      ["component/core/virtqueue/flipper", "do a driver half no harm"],
     ],
   },
   {
@@ -326,17 +331,20 @@ export const hostileGroups: readonly HostileGroup[] = [
     backend: [
       [inflight, "regions with nonsense in them"],
       [inflight, "numbers that a region cannot have"],
-      ["native/dirty-log", "a log that a file does not hold is refused"],
+      ["component/core/memory/dirty-log", "a log that a file does not hold is refused"],
       [back, "features that were not offered are refused"],
-      ["native/frontend", "a configuration that the back-end refuses"],
-      ["native/device-state", "directions, phases and descriptors that are none"],
-      ["native/device-state", "while rings run it is refused"],
+      ["component/endpoints/frontend/frontend", "a configuration that the back-end refuses"],
+      [
+        "component/endpoints/backend/device-state",
+        "directions, phases and descriptors that are none",
+      ],
+      ["component/endpoints/backend/device-state", "while rings run it is refused"],
     ],
     client: [
       [table, "backend-channel-flood"],
       [table, "config-long"],
       [table, "features-garbage"],
-      ["native/device-state", "a state without end is not read to its end"],
+      ["component/endpoints/backend/device-state", "a state without end is not read to its end"],
     ],
   },
 ];

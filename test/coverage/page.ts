@@ -81,14 +81,14 @@ function textOf(path: string): string {
 }
 
 function filesIn(folder: string): string[] {
-  return readdirSync(join(packageRoot, folder))
+  return readdirSync(join(packageRoot, folder), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".ts"))
     .sort()
     .map((name) => `${folder}/${name}`);
 }
 
-const unitFiles = filesIn("test/unit/protocol");
-const pairFiles = filesIn("test/native").filter((path) => path.endsWith(".test.ts"));
+const unitFiles = filesIn("test/unit/core/protocol");
+const pairFiles = filesIn("test/component").filter((path) => path.endsWith(".test.ts"));
 
 /** Files that name a subject, those that say most about it first. */
 function naming(files: readonly string[], subject: Subject, most: number): string[] {

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { EnvironmentError } from "../../src/core/base/index.ts";
 import { type Finding, judgeKvm, Ledger } from "../../src/lab/programs/index.ts";
-import { needsRoot } from "../peers/support/index.ts";
+import { needsRoot } from "../programs/support/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { ServerSpace } from "./support/servers.ts";
 

@@ -19,7 +19,7 @@ import {
   Ledger,
   ownPath,
 } from "../../src/lab/programs/index.ts";
-import { needsRoot } from "../peers/support/index.ts";
+import { needsRoot } from "../programs/support/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { packageRoot } from "../support/package-root.ts";
 import { commandPath } from "./support/index.ts";

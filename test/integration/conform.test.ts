@@ -8,7 +8,7 @@ import type { ConformanceReport } from "../../src/lab/results/index.ts";
 import { type JsonSchema, schemaFaults } from "../support/json-schema.ts";
 import { packageRoot } from "../support/package-root.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
-import { shortConfig } from "../native/support/short-config.ts";
+import { shortConfig } from "../component/support/short-config.ts";
 import { commandPath, Workspace } from "./support/index.ts";
 
 guardLeaks();

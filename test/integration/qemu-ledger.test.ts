@@ -27,7 +27,7 @@ import {
   removeOwnedPath,
 } from "../../src/lab/programs/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
-import { needsRoot, temporaryDirectory } from "../peers/support/index.ts";
+import { needsRoot, temporaryDirectory } from "../programs/support/index.ts";
 import { until } from "./support/servers.ts";
 
 guardLeaks();

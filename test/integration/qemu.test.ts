@@ -17,7 +17,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { needsNamespaces, unsharing } from "../support/namespaces.ts";
-import { needsRoot } from "../peers/support/index.ts";
+import { needsRoot } from "../programs/support/index.ts";
 import { needsNobody, nobody } from "./support/index.ts";
 import { serverDefaults } from "../../src/lab/programs/index.ts";
 import { serverId } from "../../src/lab/programs/server/server-options.ts";

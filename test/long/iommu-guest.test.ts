@@ -3,8 +3,8 @@ import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { bootLinux } from "../../src/lab/programs/index.ts";
 import { VirtioFeature } from "../../src/core/protocol/index.ts";
-import { needsGuest, sha256OfFile } from "../peers/support/index.ts";
-import { BEHIND_IOMMU, serveDiskBehindIommu } from "../peers/support/iommu.ts";
+import { needsGuest, sha256OfFile } from "../programs/support/index.ts";
+import { BEHIND_IOMMU, serveDiskBehindIommu } from "../programs/support/iommu.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 
 guardLeaks();

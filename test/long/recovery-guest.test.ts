@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { needsGuest } from "../peers/support/index.ts";
-import { killUnderGuest } from "../peers/support/killing-guest.ts";
+import { needsGuest } from "../programs/support/index.ts";
+import { killUnderGuest } from "../programs/support/killing-guest.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 
 guardLeaks();

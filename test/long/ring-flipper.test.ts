@@ -5,7 +5,7 @@ import {
   FLIP_CASES,
   flipUnderDevice,
   flipUnderDriver,
-} from "../native/support/flip-attack.ts";
+} from "../component/support/flip-attack.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 
 guardLeaks();

@@ -165,7 +165,7 @@ test("no absolute path of one machine stands in src", () => {
   assert.deepEqual(absolutePaths(source), []);
 });
 
-for (const tier of ["native", "integration", "peers"]) {
+for (const tier of ["component", "integration", "programs"]) {
   test(`every test file of the tier ${tier} guards against leaks`, () => {
     const files = readTree(`test/${tier}`).map(({ path, text }) => file(`${tier}/${path}`, text));
     assert.deepEqual(unguarded(files), []);
@@ -237,6 +237,6 @@ test("each rule finds a breach", () => {
   assert.equal(longFiles([file("base/a.ts", "x\n".repeat(400))]).length, 0);
   assert.equal(absolutePaths([file("base/a.ts", 'const a = "/tmp/x.sock";')]).length, 1);
   assert.equal(absolutePaths([file("base/a.ts", 'const a = "/home/me/checkout";')]).length, 1);
-  assert.equal(unguarded([file("native/a.test.ts", "// guardLeaks();")]).length, 1);
-  assert.equal(unguarded([file("native/a.test.ts", "guardLeaks();\n")]).length, 0);
+  assert.equal(unguarded([file("component/a.test.ts", "// guardLeaks();")]).length, 1);
+  assert.equal(unguarded([file("component/a.test.ts", "guardLeaks();\n")]).length, 0);
 });

@@ -1,0 +1,112 @@
+import { join } from "node:path";
+import {
+  type BackendOptions,
+  BackendSession,
+  type Device,
+} from "../../../../../src/endpoints/backend/index.ts";
+import { ConnectError } from "../../../../../src/core/base/index.ts";
+import { BlockDevice, BlockStorage } from "../../../../../src/endpoints/devices/block/index.ts";
+import { FsDevice, SharedFolder } from "../../../../../src/endpoints/devices/fs/index.ts";
+import { echoDevice } from "../../../../../src/endpoints/devices/net/index.ts";
+import { processFigures, UnixSocket } from "../../../../../src/core/os/index.ts";
+import { ProtocolFeature } from "../../../../../src/core/protocol/index.ts";
+import type {
+  ProcessEnd,
+  Target,
+  TargetProcess,
+  TargetStory,
+} from "../../../../../src/lab/conformance/index.ts";
+import { packageRoot } from "../../../../support/package-root.ts";
+import { type ByteHooks, relayBytes } from "../../../../../src/lab/wire/index.ts";
+import { WceDisk } from "./wce-disk.ts";
+import type { Base, Mutant, World } from "./mutant.ts";
+
+const DISK_BYTES = 1 << 20;
+/** Of a disk; pairs of a network card. */
+const QUEUES = 2;
+
+/** Our back-end in this process, over a socket pair: hundreds of them start within a second. */
+export class InProcessTarget implements Target {
+  readonly name: string;
+  readonly #options: BackendOptions;
+  readonly #bytes: (() => ByteHooks) | undefined;
+  readonly #storage: BlockStorage;
+  readonly #sessions = new Set<BackendSession>();
+  readonly #folder: SharedFolder | undefined;
+  readonly #leaked: { close(): void }[] = [];
+  readonly #hoarded: Uint8Array[] = [];
+  #end: ProcessEnd | undefined;
+
+  constructor(base: Base, mutant?: Mutant) {
+    this.name = mutant?.fault ?? `healthy ${base}`;
+    this.#storage = BlockStorage.memory(DISK_BYTES, { readOnly: base === "read-only" });
+    const folder =
+      base === "fs" ? SharedFolder.open(join(packageRoot, "test", "fixtures")) : undefined;
+    this.#folder = folder;
+    const device = (): Device => {
+      if (folder !== undefined) return new FsDevice({ folder, queues: QUEUES });
+      if (base === "net") return echoDevice({ queuePairs: QUEUES, mtu: true });
+      const disk = new BlockDevice({ storage: this.#storage, queues: QUEUES });
+      return base === "wce" ? new WceDisk(disk) : disk;
+    };
+    const healthy: BackendOptions = {
+      device,
+      optional: ProtocolFeature.InbandNotifications,
+      iommu: base === "iommu",
+    };
+    const world: World = {
+      crash: (signal) => this.#crash(signal),
+      leak: (held) => this.#leaked.push(held),
+      hoard: (bytes) => this.#hoarded.push(Buffer.alloc(bytes, 1)),
+    };
+    this.#options = mutant?.apply?.(healthy, world) ?? healthy;
+    const bytes = mutant?.bytes;
+    this.#bytes = bytes && ((): ByteHooks => bytes(world));
+  }
+
+  async connect(): Promise<UnixSocket> {
+    if (this.#end !== undefined) throw new ConnectError(`${this.name}: the process is gone`);
+    const [ours, theirs] = UnixSocket.pair();
+    const socket = this.#bytes ? relayBytes(theirs, this.#bytes()) : theirs;
+    const session = new BackendSession(socket, {
+      ...this.#options,
+      device: this.#options.device(),
+    });
+    this.#options.onSession?.(session);
+    this.#sessions.add(session);
+    void session.closed.then(() => this.#sessions.delete(session));
+    return ours;
+  }
+
+  get process(): TargetProcess {
+    const figures = (): ReturnType<typeof processFigures> => processFigures(process.pid);
+    return { pid: process.pid, end: this.#end, figures };
+  }
+
+  story(): TargetStory {
+    return { ends: this.#end ? [this.#end] : [], output: "" };
+  }
+
+  /** Its sessions end at once, and there is another process. */
+  restart = async (): Promise<void> => {
+    this.#end = undefined;
+    const ended = [...this.#sessions].map(async ({ closed }) => closed);
+    for (const session of this.#sessions) session.close();
+    await Promise.all(ended);
+  };
+
+  async close(): Promise<void> {
+    const ended = [...this.#sessions].map(async ({ closed }) => closed);
+    for (const session of this.#sessions) session.close();
+    await Promise.all(ended);
+    for (const held of this.#leaked) held.close();
+    this.#hoarded.length = 0;
+    this.#storage.close();
+    this.#folder?.close();
+  }
+
+  #crash(signal: NodeJS.Signals): void {
+    this.#end = { code: null, signal };
+    for (const session of this.#sessions) session.close();
+  }
+}

@@ -1,0 +1,105 @@
+import { Mapping, type OwnedFd } from "../../../../../../src/core/os/index.ts";
+import { FrontendRequest, type Inflight } from "../../../../../../src/core/protocol/index.ts";
+import type { DeviceQueue } from "../../../../../../src/core/virtqueue/index.ts";
+import { WrappedQueue } from "../../../../../../src/lab/faults/wrapped-queue.ts";
+import { answers, type Mutant, throughHandler } from "../mutant.ts";
+
+const { GetInflightFd, GetVringBase, SetInflightFd } = FrontendRequest;
+/** Bytes of a region's header, and of an entry. */
+const ENTRY = 16;
+
+/** The words of a region, for the moment. */
+function withRegion(payload: unknown, fd: OwnedFd | undefined, edit: (view: DataView) => void) {
+  if (fd === undefined) return;
+  const length = Number((payload as Inflight).mmapSize);
+  const mapping = Mapping.map(fd.fd, { offset: 0, length, writable: true });
+  edit(new DataView(mapping.bytes.buffer, mapping.bytes.byteOffset, length));
+  mapping.unmap();
+}
+
+/** Changes the region that it is given before it takes it. */
+const takes = (summary: string, edit: (view: DataView, size: number) => void): Mutant =>
+  throughHandler(summary, () => ({
+    [SetInflightFd]: (plain) => (payload, incoming) => {
+      const { queueSize } = payload as Inflight;
+      withRegion(payload, incoming.fds[0], (view) => edit(view, queueSize));
+      return plain(payload, incoming);
+    },
+  }));
+
+/** Loses the first request of its first ring. */
+class Forgetful extends WrappedQueue {
+  #lost = false;
+
+  override complete(id: number, written: number): void {
+    if (this.#lost) this.queue.complete(id, written);
+    this.#lost = true;
+  }
+}
+
+export const inflight: Readonly<Record<string, Mutant>> = {
+  "inflight/1": answers<Inflight>("tells half of the region", GetInflightFd, (region) => ({
+    ...region,
+    mmapSize: region.mmapSize / 2n,
+  })),
+  "inflight/2": answers<Inflight>("tells other numbers of queues", GetInflightFd, (region) => ({
+    ...region,
+    numQueues: region.numQueues + 1,
+  })),
+  "inflight/3": throughHandler("makes regions in which something is in work", () => ({
+    [GetInflightFd]: (plain) => async (payload, incoming) => {
+      const region = await plain(payload, incoming);
+      withRegion(region, incoming.replyFds[0], (view) => view.setUint8(3 * ENTRY, 1));
+      return region;
+    },
+  })),
+  "inflight/5": throughHandler("does not look at the region that it is given", () => ({
+    [SetInflightFd]: () => () => undefined,
+  })),
+  "inflight/7": throughHandler("leaves a request noted that is done", () => {
+    let kept: { readonly payload: unknown; readonly fd: OwnedFd | undefined } | undefined;
+    return {
+      [SetInflightFd]: (plain) => (payload, incoming) => {
+        kept = { payload, fd: incoming.fds[0]?.duplicate() };
+        return plain(payload, incoming);
+      },
+      [GetVringBase]: (plain) => async (payload, incoming) => {
+        const state = await plain(payload, incoming);
+        withRegion(kept?.payload, kept?.fd, (view) => view.setUint8(ENTRY, 1));
+        kept?.fd?.close();
+        kept = undefined;
+        return state;
+      },
+    };
+  }),
+  "inflight/8": {
+    fault: "loses a request, and its successor does not look at what was in work",
+    apply: (options) => {
+      let first = true;
+      let regions = 0;
+      const { fault: _fault, apply } = takes("", (view, size) => {
+        regions += 1;
+        if (regions > 1) for (let i = 1; i <= size; i += 1) view.setUint8(i * ENTRY, 0);
+      });
+      void _fault;
+      const forget = (queue: DeviceQueue): DeviceQueue => {
+        const wrapped = first ? new Forgetful(queue) : queue;
+        first = false;
+        return wrapped;
+      };
+      return {
+        ...(apply?.(options, { crash() {}, leak() {}, hoard() {} }) ?? options),
+        queue: forget,
+      };
+    },
+  },
+  "inflight/9": takes("serves what was in work in the order of its heads", (view, size) => {
+    for (let i = 1; i <= size; i += 1) view.setBigUint64(i * ENTRY + 8, BigInt(i), true);
+  }),
+  "inflight/10": takes(
+    "cleans up one chain of the last batch only, as libvhost-user",
+    (view, size) => {
+      for (let i = 1; i <= size; i += 1) view.setUint16(i * ENTRY + 6, i - 1, true);
+    },
+  ),
+};

@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { ManagedProcess, startListening, wordsInTree } from "../../src/lab/programs/index.ts";
+import { Workspace } from "../integration/support/index.ts";
+import {
+  judged,
+  judgedFrontend,
+  qemu,
+  QEMU_DISK,
+  QEMU_NET,
+  SLOW,
+  storageDaemon,
+  unexpected,
+} from "../programs/support/conform.ts";
+import { needsRoot, temporaryDirectory } from "../programs/support/index.ts";
+import { guardLeaks } from "../support/leak-guard.ts";
+
+guardLeaks();
+
+const MAKE_ROOT =
+  "as root: debootstrap --variant=minbase trixie ROOT && chroot ROOT apt-get install -y " +
+  "--no-install-recommends qemu-system-x86 qemu-utils virtiofsd passt && " +
+  "VHOST_USER_PEERS_ROOT=ROOT npm run test:newer-programs";
+const root = process.env["VHOST_USER_PEERS_ROOT"];
+
+/** For a test's `skip`: false when the tree of Debian 13 has the program, else the reason. */
+function needsInTree(path: string): string | false {
+  if (root === undefined) return `VHOST_USER_PEERS_ROOT names no tree; ${MAKE_ROOT}`;
+  return existsSync(join(root, path)) ? false : `${join(root, path)} is missing; ${MAKE_ROOT}`;
+}
+
+/** The part of a command line that starts a program of the tree. @param variables `NAME=value` */
+function inTree(path: string, ...variables: readonly string[]): string {
+  const tree = root ?? "/";
+  const words = ["env", ...variables, ...wordsInTree(tree, join(tree, path))];
+  return words.map((word) => `'${word}'`).join(" ");
+}
+
+/** QEMU of the tree, with its modules and its firmware. */
+function qemuInTree(more: string): string {
+  const inRoot = (path: string): string => join(root ?? "/", path);
+  const modules = `QEMU_MODULE_DIR=${inRoot("usr/lib/x86_64-linux-gnu/qemu")}`;
+  const firmware = ["usr/share/qemu", "usr/share/seabios"].map((path) => `-L '${inRoot(path)}'`);
+  return qemu(more, [inTree("usr/bin/qemu-system-x86_64", modules), ...firmware].join(" "));
+}
+
+test(
+  "qemu-storage-daemon of Debian 13 is judged as its baseline says",
+  { skip: needsInTree("usr/bin/qemu-storage-daemon") },
+  async (t) => {
+    const command = storageDaemon(t, inTree("usr/bin/qemu-storage-daemon"));
+    const results = await judged(t, "block", command);
+    assert.deepEqual(unexpected(results, "qemu-storage-daemon-10.0"), []);
+  },
+);
+
+test(
+  "virtiofsd in Rust is judged as its baseline says",
+  { skip: needsRoot() || needsInTree("usr/libexec/virtiofsd") },
+  async (t) => {
+    const folder = join(temporaryDirectory(t), "shared");
+    mkdirSync(folder);
+    // In a sandbox of its own a process would hide which signal ended it.
+    const command = `${inTree("usr/libexec/virtiofsd", "RUST_BACKTRACE=0")} --socket-path={socket} --shared-dir=${folder} --sandbox=chroot`;
+    const results = await judged(t, "fs", command);
+    assert.deepEqual(unexpected(results, "virtiofsd-1.13"), []);
+  },
+);
+
+test(
+  "io fs lists, reads and looks at what virtiofsd in Rust shares, and prints nothing else",
+  { skip: needsRoot() || needsInTree("usr/libexec/virtiofsd") },
+  async (t) => {
+    const space = new Workspace(t);
+    const shared = space.path("shared");
+    mkdirSync(shared);
+    const names = Array.from({ length: 20 }, (_, i) => `file-${i}`);
+    for (const name of names) writeFileSync(join(shared, name), name);
+    const tree = root ?? "/";
+    const words = wordsInTree(tree, join(tree, "usr/libexec/virtiofsd"));
+    const io = async (verb: string, ...more: readonly string[]) => {
+      const socket = space.path("fs.sock");
+      const options = [`--socket-path=${socket}`, `--shared-dir=${shared}`, "--sandbox=chroot"];
+      const [program = "", ...args] = [...words, ...options];
+      const start = () => ManagedProcess.spawn(program, args);
+      // It serves one front-end, then ends.
+      await using daemon = await startListening(socket, start, {});
+      const result = await space.run(["io", "fs", verb, socket, ...more]);
+      await daemon.exited;
+      return result;
+    };
+    for (const ring of [[], ["--packed"]]) {
+      const ls = await io("ls", "/", ...ring);
+      assert.deepEqual([ls.code, ls.stderr], [0, ""]);
+      assert.equal(ls.stdout.trimEnd().split("\n").length, names.length);
+      const cat = await io("cat", "/file-7", ...ring);
+      assert.deepEqual([cat.code, cat.stdout, cat.stderr], [0, "file-7", ""]);
+      const stat = await io("stat", "/file-7", "--json", ...ring);
+      assert.deepEqual([stat.code, stat.stderr], [0, ""]);
+    }
+    const none = await io("stat", "/none");
+    assert.equal(none.code, 1);
+    assert.match(none.stderr, /^vhost-user: \/none: .* the device answered ENOENT\n$/);
+  },
+);
+
+test(
+  "passt is judged as its baseline says",
+  { skip: needsRoot() || needsInTree("usr/bin/passt") },
+  async (t) => {
+    // As nobody it could not make its socket in the suite's folder.
+    const command = `${inTree("usr/bin/passt")} --foreground --vhost-user --runas 0 --socket {socket}`;
+    const results = await judged(t, "net", command);
+    assert.deepEqual(unexpected(results, "passt-2025-05"), []);
+  },
+);
+
+test(
+  "QEMU 10's front-end is judged as its baseline says",
+  { skip: needsInTree("usr/bin/qemu-system-x86_64") },
+  async () => {
+    const results = await judgedFrontend("block", qemuInTree(QEMU_DISK));
+    assert.deepEqual(unexpected(results, "qemu-10.0"), []);
+  },
+);
+
+test(
+  "QEMU 10's network card is judged as its baseline says, as its boot ROM drives it",
+  { skip: needsInTree("usr/bin/qemu-system-x86_64") },
+  async () => {
+    const results = await judgedFrontend("net", qemuInTree(QEMU_NET), { except: SLOW });
+    assert.deepEqual(unexpected(results, "qemu-10.0"), []);
+    assert.ok(results.some(({ id, verdict }) => id === "fe/19" && verdict === "PASS"));
+  },
+);

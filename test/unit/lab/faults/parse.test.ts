@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { UsageError } from "../../../../src/core/base/index.ts";
+import { faults, parseFault } from "../../../../src/lab/faults/index.ts";
+import { FrontendRequest } from "../../../../src/core/protocol/index.ts";
+
+const { GetFeatures, GetConfig, SetVringNum } = FrontendRequest;
+
+describe("parseFault", () => {
+  const cases: [
+    text: string,
+    name: string,
+    request?: number | undefined,
+    occurrence?: number | undefined,
+    parameter?: number | undefined,
+  ][] = [
+    ["no-reply", "no-reply"],
+    ["No_Reply", "no-reply"],
+    ["no-reply@1", "no-reply", GetFeatures],
+    ["no-reply@GET_FEATURES", "no-reply", GetFeatures],
+    ["no-reply@VHOST_USER_GET_FEATURES", "no-reply", GetFeatures],
+    ["no-reply@get-features:3", "no-reply", GetFeatures, 3],
+    ["refuse@vhost_user_set_vring_num:1", "refuse", SetVringNum, 1],
+    ["cut-reply=7", "cut-reply", undefined, undefined, 7],
+    ["cut-reply=7@GET_CONFIG:2", "cut-reply", GetConfig, 2, 7],
+    ["wrong-size-field=-4", "wrong-size-field", undefined, undefined, -4],
+  ];
+  for (const [text, name, request, occurrence, parameter] of cases) {
+    test(text, () => {
+      const use = parseFault(text);
+      assert.deepEqual(
+        { ...use, fault: use.fault.name },
+        { fault: name, request, occurrence, parameter },
+      );
+    });
+  }
+
+  const errors: [text: string, says: RegExp][] = [
+    ["", /expected a fault as NAME/],
+    ["no-replay", /unknown name "no-replay" \(did you mean no-reply/],
+    ["config", /did you mean config-/],
+    ["zzzzzz", /unknown name "zzzzzz"; --list-faults shows all/],
+    ["no-reply@", /by number or name \(GET_FEATURES\), got ""/],
+    ["no-reply@GET_FEATURE", /got "GET_FEATURE" \(did you mean GET_FEATURES/],
+    ["no-reply@46", /1 to 45, got 46/],
+    ["no-reply@0", /1 to 45, got 0/],
+    ["no-reply@1:0", /from 1 to \d+, got "0"/],
+    ["no-reply@1:x", /got "x"/],
+    ["no-reply@1:", /got ""/],
+    ["no-reply=3", /takes no number/],
+    ["cut-reply=0", /from 1 to 4108, got "0"/],
+    ["cut-reply=1e3", /got "1e3"/],
+    ["lost-write@1", /cannot be aimed at a request/],
+  ];
+  for (const [text, says] of errors) {
+    test(`refuses ${JSON.stringify(text)}`, () => {
+      assert.throws(
+        () => parseFault(text),
+        (error) => error instanceof UsageError && says.test(error.message),
+      );
+    });
+  }
+});
+
+describe("the list of faults", () => {
+  test("names are unique, kebab-case and not longer than a terminal column", () => {
+    const names = faults.map(({ name }) => name);
+    assert.equal(new Set(names).size, names.length);
+    for (const name of names) assert.match(name, /^[a-z]+(-[a-z]+)*$/);
+  });
+
+  test("each has one line of summary, and parameters say what they count", () => {
+    for (const { name, summary, parameter } of faults) {
+      assert.match(summary, /^[a-z][^\n.]{10,100}$/, name);
+      if (parameter === undefined) continue;
+      assert.ok(parameter.min <= parameter.standard && parameter.standard <= parameter.max, name);
+      assert.notEqual(parameter.summary, "");
+    }
+  });
+});

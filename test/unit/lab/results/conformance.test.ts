@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  conformanceHtml,
+  conformanceJunit,
+  conformanceLines,
+  conformanceMarkdown,
+  type ConformanceReport,
+  type ConformanceResult,
+  conformanceTotals,
+  countVerdicts,
+  mergeReports,
+} from "../../../../src/lab/results/index.ts";
+import { parseJunit } from "../../../support/junit.ts";
+
+const result = (
+  id: string,
+  verdict: ConformanceResult["verdict"],
+  more: Partial<ConformanceResult> = {},
+): ConformanceResult => ({
+  id,
+  title: `it <holds> | "so"`,
+  strength: "MUST",
+  section: "Header",
+  verdict,
+  findings: [],
+  values: [],
+  durationMs: 12,
+  exchange: [],
+  repeat: `vhost-user conform x.sock --only ${id}`,
+  ...more,
+});
+
+const hostile = `</script><script>alert(1)</script>\u0000 \`\`\`` + " ]]> | é";
+
+function report(...results: readonly ConformanceResult[]): ConformanceReport {
+  return {
+    schemaVersion: 1,
+    kind: "conformance",
+    tool: { name: "vhost-user", version: "0.1.0" },
+    startedAt: "2026-03-04T05:06:07.890Z",
+    durationMs: 1234,
+    target: { name: hostile, device: "block", virtioFeatures: "0x1", protocolFeatures: "0x2" },
+    seed: 7,
+    counts: countVerdicts(results),
+    results,
+  };
+}
+
+const failed = result("header/2", "FAIL", {
+  reason: hostile,
+  findings: [{ message: hostile, expected: "5", actual: hostile }],
+  exchange: ["1.0 ms  s1 > GET_FEATURES", hostile],
+  output: hostile,
+});
+const all = report(
+  result("header/1", "PASS"),
+  failed,
+  result("ack/1", "WARN", { reason: "odd" }),
+  result("ack/2", "SKIP", { reason: "not offered" }),
+  result("ack/3", "ERROR", { reason: "ours" }),
+  result("ack/4", "INFO", { values: ["seen"] }),
+  result("ack/5", "XFAIL", { reason: "known" }),
+  result("ack/6", "XPASS", { reason: "better" }),
+);
+
+test("a failure in the terminal has what was expected, what came, the exchange and how to repeat it", () => {
+  const lines = conformanceLines(failed).join("\n");
+  for (const part of ["FAIL  header/2", "expected  5", "s1 > GET_FEATURES", "--only header/2"]) {
+    assert.ok(lines.includes(part), part);
+  }
+  assert.equal(conformanceLines(result("header/1", "PASS")).length, 1);
+  assert.equal(
+    conformanceTotals(all.counts),
+    "8 checks: 1 PASS, 1 FAIL, 1 WARN, 1 SKIP, 1 INFO, 1 ERROR, 1 XFAIL, 1 XPASS",
+  );
+});
+
+test("JUnit has a suite a section; WARN fails with --strict only", () => {
+  for (const [strict, failures] of [
+    [false, "2"],
+    [true, "3"],
+  ] as const) {
+    const root = parseJunit(conformanceJunit(all, strict));
+    const { tests, errors } = root.attributes;
+    assert.deepEqual([tests, root.attributes["failures"], errors], ["8", failures, "1"]);
+    assert.deepEqual(
+      root.children.map(({ attributes }) => attributes["name"]),
+      ["header", "ack"],
+    );
+  }
+});
+
+test("the HTML page holds everything, and nothing of it is markup of a target", () => {
+  const page = conformanceHtml(all);
+  assert.equal(page.match(/<script>/g)?.length, 1);
+  assert.equal(page.match(/<details class="check"/g)?.length, 8);
+  assert.ok(page.includes("&lt;/script&gt;&lt;script&gt;alert(1)"));
+  assert.doesNotMatch(page, /(?:src|href)="(?:https?:)?\/\//);
+  assert.ok(!page.includes("\u0000"));
+});
+
+test("Markdown lists what is not PASS; a fence cannot be closed from within", () => {
+  const text = conformanceMarkdown(all);
+  assert.ok(!text.includes("| header/1 |"));
+  assert.match(text, /❌ FAIL \| header\/2 \| it &lt;holds> \\\| "so"/);
+  assert.match(text, /````text\n/);
+});
+
+test("parts become one report", () => {
+  const merged = mergeReports([report(failed), report(result("ack/1", "PASS"))]);
+  assert.deepEqual(
+    merged.results.map(({ id }) => id),
+    ["header/2", "ack/1"],
+  );
+  assert.equal(merged.counts.FAIL, 1);
+  assert.equal(merged.counts.PASS, 1);
+  assert.equal(merged.durationMs, 2468);
+  assert.throws(() => mergeReports([]));
+});
