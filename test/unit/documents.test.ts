@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { test } from "node:test";
 import type { Command } from "commander";
 import { answers } from "../../src/endpoints/backend/handlers/index.ts";
@@ -16,12 +16,9 @@ import { refusals } from "../coverage/evidence.ts";
 import { packageRoot } from "../support/package-root.ts";
 
 const documents = [
-  "README.md",
-  "README.ja.md",
-  "ARCHITECTURE.md",
-  "CONTRIBUTING.md",
-  "SECURITY.md",
+  ...["README.md", "README.ja.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"],
   "CHANGELOG.md",
+  ...pagesIn("docs/decisions"),
 ];
 const readme = readDocument("README.md");
 const readmeJa = readDocument("README.ja.md");
@@ -87,6 +84,18 @@ test("each request is a method of the client; the back-end serves it, or refuses
   const methods = Object.getOwnPropertyNames(FrontendRequests.prototype);
   for (const name of Object.keys(FrontendRequest)) {
     assert.ok(methods.includes(name.charAt(0).toLowerCase() + name.slice(1)), name);
+  }
+});
+
+test("the index of decisions lists every page, and each has its context and consequence", () => {
+  const { prose } = readDocument("docs/decisions/README.md");
+  const listed = [...prose.matchAll(/\]\(([\w-]+\.md)\)/g)].map(([, name]) => name);
+  const pages = pagesIn("docs/decisions").filter((path) => !path.endsWith("/README.md"));
+  assert.deepEqual(listed.toSorted(), pages.map((path) => basename(path)).toSorted());
+  for (const path of pages) {
+    const { headings } = readDocument(path);
+    const texts = headings.filter(({ level }) => level === 2).map(({ text }) => text);
+    assert.deepEqual(texts, ["Context", "Decision", "Consequence"], path);
   }
 });
 
@@ -183,6 +192,13 @@ test("no document holds a path of the machine that it was written on", () => {
     assert.equal(text.includes(packageRoot), false, path);
   }
 });
+
+/** The Markdown files of a folder of the package. */
+function pagesIn(folder: string): string[] {
+  return readdirSync(join(packageRoot, folder), { encoding: "utf8" })
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => `${folder}/${name}`);
+}
 
 /** Commands of a block that begin with `vhost-user`, whatever is done with their output. */
 function vhostUserCommands(text: string): string[] {
