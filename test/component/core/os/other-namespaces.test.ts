@@ -14,7 +14,7 @@ import { temporaryFolder } from "../../support/folder.ts";
 guardLeaks();
 
 const skip = needsNamespaces();
-const backend = `${process.execPath} '${fileURLToPath(new URL("support/failing-backend.js", import.meta.url))}'`;
+const backend = `${process.execPath} '${fileURLToPath(new URL("../../support/failing-backend.js", import.meta.url))}'`;
 /** No process has it: it is above the largest one. */
 const NO_PID = 4_194_304;
 

@@ -40,7 +40,7 @@ async function driveHere(client: Client, completion: RingMode): Promise<unknown>
 
 /** Has it in a thread, where the memory is mapped again. */
 async function driveInThread(client: Client, completion: RingMode): Promise<unknown> {
-  const module = new URL("support/small-driver.js", import.meta.url);
+  const module = new URL("../../support/small-driver.js", import.meta.url);
   const queue = { index: 0, size: SIZE, memoryBytes: 1 << 16, data: BLOCKS };
   const thread = await client.startThread({ module, completion, queues: [queue] });
   thread.go();

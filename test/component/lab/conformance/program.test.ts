@@ -15,7 +15,7 @@ import { guardLeaks } from "../../../support/leak-guard.ts";
 
 guardLeaks();
 
-const program = fileURLToPath(new URL("support/failing-backend.js", import.meta.url));
+const program = fileURLToPath(new URL("../../support/failing-backend.js", import.meta.url));
 const times = timesOf();
 
 test("a crash, a hang and a complaint are found and named, and the run goes on", async (t) => {

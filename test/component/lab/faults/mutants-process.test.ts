@@ -11,7 +11,7 @@ import { temporaryFolder } from "../../support/folder.ts";
 
 guardLeaks();
 
-const program = fileURLToPath(new URL("support/faulty-backend.js", import.meta.url));
+const program = fileURLToPath(new URL("../../support/faulty-backend.js", import.meta.url));
 
 /** The back-end as a process of its own: nothing of it runs between the client's steps. */
 async function startBackend(t: TestContext, fault: string): Promise<string> {
