@@ -16,7 +16,11 @@ import { refusals } from "../coverage/evidence.ts";
 import { packageRoot } from "../support/package-root.ts";
 
 const documents = [
-  ...["README.md", "README.ja.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"],
+  "README.md",
+  "README.ja.md",
+  "ARCHITECTURE.md",
+  "CONTRIBUTING.md",
+  "SECURITY.md",
   "CHANGELOG.md",
   ...pagesIn("docs/decisions"),
 ];
@@ -89,7 +93,7 @@ test("each request is a method of the client; the back-end serves it, or refuses
 
 test("the index of decisions lists every page, and each has its context and consequence", () => {
   const { prose } = readDocument("docs/decisions/README.md");
-  const listed = [...prose.matchAll(/\]\(([\w-]+\.md)\)/g)].map(([, name]) => name);
+  const listed = [...prose.matchAll(/\]\(([\w-]+\.md)\)/g)].map(([, name = ""]) => name);
   const pages = pagesIn("docs/decisions").filter((path) => !path.endsWith("/README.md"));
   assert.deepEqual(listed.toSorted(), pages.map((path) => basename(path)).toSorted());
   for (const path of pages) {
