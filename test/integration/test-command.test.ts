@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { test } from "node:test";
 import { CONNECTION_PHASES } from "../../src/lab/workloads/index.ts";
-import type { Report } from "../../src/lab/results/index.ts";
+import type { TestReport } from "../../src/lab/results/index.ts";
 import { parseJunit } from "../support/junit.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { Workspace } from "./support/index.ts";
@@ -67,7 +67,7 @@ test("--json prints one document, --json-file and --junit write the same results
   const words = "test basic --json --json-file results.json --junit results.xml";
   const { code, stdout, stderr } = await space.run(words.split(" "));
   assert.equal(code, 0, stderr);
-  const report = JSON.parse(stdout) as Report;
+  const report = JSON.parse(stdout) as TestReport;
   assert.deepEqual(JSON.parse(readFileSync(space.path("results.json"), "utf8")), report);
   assert.equal(report.schemaVersion, 1);
   assert.equal(report.tool.name, "vhost-user");
@@ -114,14 +114,14 @@ test("test perf tells each phase of a connection by percentiles", async (t) => {
   const words = "test perf --connections 10 --json";
   const { code, stdout, stderr } = await space.run(words.split(" "));
   assert.equal(code, 0, stderr);
-  const results = (JSON.parse(stdout) as Report).groups.flatMap((group) => group.results);
+  const results = (JSON.parse(stdout) as TestReport).groups.flatMap((group) => group.results);
   const [latency] = results;
-  assert.equal(latency?.notes[0], "10 connections");
+  assert.equal(latency?.values[0], "10 connections");
   const figures = String.raw`p50 [\d.]+, p90 [\d.]+, p99 [\d.]+, p99\.9 [\d.]+ µs`;
   for (const [i, phase] of CONNECTION_PHASES.entries()) {
-    assert.match(latency.notes[i + 1] ?? "", new RegExp(`^${phase} +${figures}$`));
+    assert.match(latency.values[i + 1] ?? "", new RegExp(`^${phase} +${figures}$`));
   }
-  const notes = results.flatMap((result) => result.notes).join("\n");
+  const notes = results.flatMap((result) => result.values).join("\n");
   for (const figure of [
     /\d+ sessions a second/,
     /one by one \d+ a second/,
@@ -214,7 +214,7 @@ for (const [name, words, printed] of [
     assert.deepEqual(space.survivors(), []);
     assert.deepEqual(space.temporaryFiles, []);
     assert.deepEqual(ledger.files(), []);
-    const report = JSON.parse(readFileSync(space.path("results.json"), "utf8")) as Report;
+    const report = JSON.parse(readFileSync(space.path("results.json"), "utf8")) as TestReport;
     assert.equal(report.failed, 0, "an interruption is no failure");
     assert.equal(report.partial, true);
     // What passed in the group that was interrupted counts.

@@ -6,7 +6,7 @@ import { pathToFileURL } from "node:url";
 import {
   conformanceHtml,
   type ConformanceReport,
-  type ConformanceResult,
+  type CaseResult,
   countVerdicts,
 } from "../../src/lab/results/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
@@ -21,7 +21,7 @@ const skip =
 
 const hostile = "</pre><script>document.title = 'broken'</script><img src=x onerror=alert(1)>";
 
-function result(id: string, verdict: ConformanceResult["verdict"]): ConformanceResult {
+function result(id: string, verdict: CaseResult["verdict"]): CaseResult {
   const exchange = [`0.1 ms  s1 > VHOST_USER_GET_FEATURES ${"x".repeat(400)}`, hostile];
   return {
     id,

@@ -1,5 +1,5 @@
 import { UsageError } from "../../core/base/index.ts";
-import type { Verdict } from "./result.ts";
+import type { Verdict } from "../results/index.ts";
 import type { CheckInfo } from "./check.ts";
 import { checks, frontendChecks } from "./registry.ts";
 import { fits, unknownCheck } from "./select.ts";
@@ -34,11 +34,9 @@ export interface Baseline {
 /** Every check that an expectation may name: a baseline may cover both roles. */
 const known: readonly CheckInfo[] = [...checks, ...frontendChecks];
 
-type Judged = Verdict | "XFAIL" | "XPASS";
-
-/** What a result comes to against a baseline. */
+/** A result measured against a baseline. */
 interface Measured {
-  readonly verdict: Judged;
+  readonly verdict: Verdict;
   readonly reason: string | undefined;
 }
 

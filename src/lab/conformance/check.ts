@@ -1,12 +1,7 @@
 import type { CheckContext } from "./context.ts";
 import type { FrontendContext } from "./kit/front-end/context.ts";
 import type { Needs } from "./needs.ts";
-
-/**
- * How much a rule binds. What breaks a MUST is FAIL, a SHOULD is WARN; ROBUSTNESS is not promised by
- * the text, but a crash, a hang or a leak is FAIL; of `-` the value is recorded and not judged.
- */
-export type Strength = "MUST" | "SHOULD" | "ROBUSTNESS" | "-";
+import type { Strength } from "../results/index.ts";
 
 /** What there is to know of a check without making it. */
 export interface CheckInfo {
@@ -37,11 +32,6 @@ export interface FrontendCheck extends CheckInfo {
   /** It starts the front-end over and over, and may take so many times as long as others. */
   readonly patience?: number;
   run(t: FrontendContext): Promise<void>;
-}
-
-/** The part of an id in front of the slash. */
-export function sectionOf({ id }: CheckInfo): string {
-  return id.slice(0, id.indexOf("/"));
 }
 
 /** Whether a clean session is made before and after it. */

@@ -3,7 +3,7 @@ import type { DeviceName } from "../../core/protocol/index.ts";
 import type { Check } from "./check.ts";
 import { type Facts, survey } from "./facts.ts";
 import { checks as everyCheck } from "./registry.ts";
-import type { CheckResult } from "./result.ts";
+import type { CaseResult } from "../results/index.ts";
 import { runCheck } from "./runner.ts";
 import { selectChecks, type Selection } from "./select.ts";
 import { SocketTarget } from "./targets/socket-target.ts";
@@ -72,7 +72,7 @@ export function describeConformance(options: DescribeOptions): void {
   });
 }
 
-function report(result: CheckResult, t: TestCase, strict: boolean): void {
+function report(result: CaseResult, t: TestCase, strict: boolean): void {
   const { verdict, reason = "", exchange } = result;
   if (verdict === "SKIP") t.skip?.(reason);
   else if (verdict === "FAIL" || verdict === "ERROR" || (strict && verdict === "WARN")) {

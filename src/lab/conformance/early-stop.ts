@@ -1,5 +1,5 @@
 import type { CheckInfo } from "./check.ts";
-import type { CheckResult } from "./result.ts";
+import type { CaseResult } from "../results/index.ts";
 import { skipped } from "./verdict.ts";
 
 /** Attempts to reach a target, one after another, before it is given up. */
@@ -9,7 +9,7 @@ export const ATTEMPTS = 3;
 export interface EarlyStop {
   readonly reason: string;
   /** The checks that were not made, all of them SKIP. */
-  readonly left: readonly CheckResult[];
+  readonly left: readonly CaseResult[];
 }
 
 /**
@@ -26,9 +26,9 @@ export function stopEarly(
     onResult,
   }: {
     readonly onStop?: ((stop: EarlyStop) => void) | undefined;
-    readonly onResult?: ((result: CheckResult) => void) | undefined;
+    readonly onResult?: ((result: CaseResult) => void) | undefined;
   },
-): readonly CheckResult[] {
+): readonly CaseResult[] {
   const left = checks.map((check) => skipped(check, because));
   if (onStop) onStop({ reason, left });
   else for (const result of left) onResult?.(result);

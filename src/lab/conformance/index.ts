@@ -14,7 +14,8 @@ export {
   parseBaseline,
   updateBaseline,
 } from "./baseline.ts";
-export type { Check, CheckInfo, FrontendCheck, Strength } from "./check.ts";
+export type { CaseResult, Finding, Strength, Verdict } from "../results/index.ts";
+export type { Check, CheckInfo, FrontendCheck } from "./check.ts";
 export type { CheckContext } from "./context.ts";
 export type { Up, UpOptions } from "./kit/back-end/bring-up.ts";
 export { type Facts, survey } from "./facts.ts";
@@ -22,7 +23,6 @@ export { CheckFailure, CheckSkip } from "./failure.ts";
 export { missing, type Needs } from "./needs.ts";
 export { type Profile, profiles } from "./profiles.ts";
 export { checks, frontendChecks } from "./registry.ts";
-export type { CheckResult, Finding, Verdict } from "./result.ts";
 export { runCheck, runChecks, type RunOptions } from "./runner.ts";
 export type { FrontendContext, Talk } from "./kit/front-end/context.ts";
 export type { Conversation, Message, MockOptions } from "./kit/front-end/mock.ts";

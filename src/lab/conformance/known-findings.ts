@@ -1,5 +1,5 @@
 import { type Baseline, measure } from "./baseline.ts";
-import type { Verdict } from "./result.ts";
+import { needsAttention, type Verdict } from "../results/index.ts";
 
 /** What of a run a baseline knows, and what it does not. */
 export interface KnownFindings {
@@ -11,8 +11,6 @@ export interface KnownFindings {
   readonly missed: readonly string[];
 }
 
-const FOUND: ReadonlySet<string> = new Set(["FAIL", "WARN", "ERROR"]);
-
 /** Holds all results of a run against a baseline. @param version of the target, if it is known */
 export function knownFindings(
   results: readonly { readonly id: string; readonly verdict: Verdict }[],
@@ -23,12 +21,12 @@ export function knownFindings(
     id: result.id,
     verdict: measure(result, baseline, version).verdict,
   }));
-  const ids = (holds: (verdict: string) => boolean): string[] => [
+  const ids = (holds: (verdict: Verdict) => boolean): string[] => [
     ...new Set(measured.flatMap(({ id, verdict }) => (holds(verdict) ? [id] : []))),
   ];
   return {
     known: ids((verdict) => verdict === "XFAIL").length,
-    unknown: ids((verdict) => FOUND.has(verdict)),
+    unknown: ids((verdict) => verdict !== "XPASS" && needsAttention(verdict)),
     missed: ids((verdict) => verdict === "XPASS"),
   };
 }

@@ -1,4 +1,5 @@
-import { type Check, type CheckInfo, isHostile, sectionOf } from "./check.ts";
+import { chapterOf } from "../results/index.ts";
+import { type Check, type CheckInfo, isHostile } from "./check.ts";
 
 /** Slow ones: they need time, or very much of something. */
 const LONG = new Set(["split/23", "split/24", "hostile/20", "hostile/21", "net/16", "conn/2"]);
@@ -21,17 +22,17 @@ const SMOKE: Readonly<Record<string, number>> = {
   fs: 2,
 };
 
-const isFrontEnd = (check: CheckInfo): boolean => sectionOf(check) === "fe";
+const isFrontEnd = (check: CheckInfo): boolean => chapterOf(check) === "fe";
 
 /** Which checks belong to a profile. */
 const PROFILES = {
   smoke: (check: CheckInfo) =>
-    check.id === "framing/5" || Number(check.id.split("/")[1]) <= (SMOKE[sectionOf(check)] ?? 0),
+    check.id === "framing/5" || Number(check.id.split("/")[1]) <= (SMOKE[chapterOf(check)] ?? 0),
   standard: (check: CheckInfo) =>
-    !LONG.has(check.id) && sectionOf(check) !== "fuzz" && !isFrontEnd(check),
+    !LONG.has(check.id) && chapterOf(check) !== "fuzz" && !isFrontEnd(check),
   hostile: (check: CheckInfo) =>
-    !isFrontEnd(check) && (HOSTILE.has(sectionOf(check)) || isHostile(check as Check)),
-  migration: (check: CheckInfo) => MIGRATION.has(sectionOf(check)),
+    !isFrontEnd(check) && (HOSTILE.has(chapterOf(check)) || isHostile(check as Check)),
+  migration: (check: CheckInfo) => MIGRATION.has(chapterOf(check)),
   long: (check: CheckInfo) => LONG.has(check.id),
   "front-end": isFrontEnd,
   all: (check: CheckInfo) => !isFrontEnd(check),

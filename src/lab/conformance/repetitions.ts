@@ -1,4 +1,4 @@
-import type { CheckResult } from "./result.ts";
+import type { CaseResult } from "../results/index.ts";
 
 /**
  * Results of checks that are made many times. Of those that pass, the first says what went to and
@@ -8,7 +8,7 @@ export class Repetitions {
   readonly #passed = new Set<string>();
 
   /** The result as it is to be kept. */
-  kept(result: CheckResult): CheckResult {
+  kept(result: CaseResult): CaseResult {
     if (result.verdict !== "PASS") return result;
     if (this.#passed.has(result.id)) return { ...result, exchange: [], output: undefined };
     this.#passed.add(result.id);

@@ -9,7 +9,7 @@ import { CheckFailure } from "./failure.ts";
 import { guarded } from "./guarded.ts";
 import { seededRandom } from "./random.ts";
 import { Repetitions } from "./repetitions.ts";
-import type { CheckResult } from "./result.ts";
+import type { CaseResult } from "../results/index.ts";
 import { storyOf } from "./targets/story.ts";
 import { endText, type Target } from "./targets/target.ts";
 import type { Times } from "./times.ts";
@@ -31,7 +31,7 @@ export interface RunOptions {
   /** Each check so many times. Default 1. */
   readonly repeat?: number | undefined;
   readonly onStart?: ((check: Check) => void) | undefined;
-  readonly onResult?: ((result: CheckResult) => void) | undefined;
+  readonly onResult?: ((result: CaseResult) => void) | undefined;
   /**
    * The target cannot be reached any more: the checks that are left are skipped, and are not given to
    * {@link RunOptions.onResult}. Without it they are.
@@ -43,9 +43,9 @@ export interface RunOptions {
 export async function runChecks(
   checks: readonly Check[],
   options: RunOptions,
-): Promise<CheckResult[]> {
+): Promise<CaseResult[]> {
   const { signal, repeat = 1 } = options;
-  const results: CheckResult[] = [];
+  const results: CaseResult[] = [];
   const repetitions = new Repetitions();
   const all = checks.flatMap((each) => Array.from({ length: repeat }, () => each));
   for (const [i, check] of all.entries()) {
@@ -65,7 +65,7 @@ export async function runChecks(
 }
 
 /** Makes one check. */
-export async function runCheck(check: Check, options: RunOptions): Promise<CheckResult> {
+export async function runCheck(check: Check, options: RunOptions): Promise<CaseResult> {
   const { target, facts, times, seed } = options;
   const lacking = missing(check.needs, facts, target);
   if (lacking !== undefined) return skipped(check, lacking);

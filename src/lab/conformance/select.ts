@@ -1,5 +1,6 @@
 import { UsageError } from "../../core/base/index.ts";
-import { type CheckInfo, sectionOf, type Strength } from "./check.ts";
+import { chapterOf, type Strength } from "../results/index.ts";
+import type { CheckInfo } from "./check.ts";
 import { isInProfile, type Profile } from "./profiles.ts";
 
 /** Which checks to make. */
@@ -48,7 +49,7 @@ function matcher(checks: readonly CheckInfo[], pattern: string): (check: CheckIn
 
 /** Why a pattern that names none of `checks` is refused. */
 export function unknownCheck(checks: readonly CheckInfo[], pattern: string): string {
-  const sections = [...new Set(checks.map(sectionOf))].join(", ");
+  const sections = [...new Set(checks.map(chapterOf))].join(", ");
   return (
     `expected the id of a check (header/1), a pattern (header/*) or a section (${sections}), ` +
     `got "${pattern}"; --list shows all`

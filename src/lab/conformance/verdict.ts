@@ -1,10 +1,10 @@
 import type { CheckInfo } from "./check.ts";
 import { CheckFailure, CheckSkip } from "./failure.ts";
 import type { Findings } from "./findings.ts";
-import type { CheckResult, Finding, Verdict } from "./result.ts";
+import type { CaseResult, Finding, Verdict } from "../results/index.ts";
 import { endText, type ProcessEnd } from "./targets/target.ts";
 
-type CheckHead = Pick<CheckResult, "id" | "title" | "strength" | "section">;
+type CheckHead = Pick<CaseResult, "id" | "title" | "strength" | "section">;
 
 /** What a C library, a sanitizer or a language's run time says when a program has a bug. */
 const COMPLAINT =
@@ -71,7 +71,7 @@ export function headOf({ id, title, strength, section }: CheckInfo): CheckHead {
 }
 
 /** The result of a check that was not made. */
-export function skipped(check: CheckInfo, reason: string): CheckResult {
+export function skipped(check: CheckInfo, reason: string): CaseResult {
   const nothing = { findings: [], values: [], durationMs: 0, exchange: [] };
   return { ...headOf(check), verdict: "SKIP", reason, ...nothing };
 }

@@ -1,39 +1,75 @@
-import type { GroupResult, Report, TestResult } from "./model.ts";
+import type { CaseResult, GroupResult } from "./model.ts";
+import { countVerdicts, type FailOn, isFailure } from "./verdict.ts";
 import { attribute, escape, seconds, toSecond } from "./xml.ts";
 
-/** The report as JUnit XML, the dialect that CI servers read. */
-export function toJunit(report: Report): string {
-  const { groups, passed, failed, skipped, durationMs } = report;
+/** What a JUnit document says about the run as a whole. */
+export interface JunitOptions {
+  /** The name of the run. */
+  readonly name: string;
+  readonly durationMs: number;
+  /** ISO 8601. */
+  readonly startedAt: string;
+  /** With `"warn"`, WARN is a failure. */
+  readonly failOn?: FailOn | undefined;
+  /** The name of each case is its id and its title. Default: its title. */
+  readonly ids?: boolean | undefined;
+}
+
+/** Returns JUnit XML, in the dialect that CI servers read: one suite for each group. */
+export function junitXml(groups: readonly GroupResult[], options: JunitOptions): string {
+  const { name, durationMs, failOn } = options;
+  const sums = sumsOf(
+    groups.flatMap(({ results }) => results),
+    failOn,
+  );
   return [
     '<?xml version="1.0" encoding="UTF-8"?>',
-    `<testsuites name="vhost-user" tests="${passed + failed + skipped}" failures="${failed}" errors="0" time="${seconds(durationMs)}">`,
-    ...groups.map((group) => suite(group, report.startedAt)),
+    `<testsuites name="${attribute(name)}" ${sums} time="${seconds(durationMs)}">`,
+    ...groups.map((group) => suite(group, options)),
     "</testsuites>",
     "",
   ].join("\n");
 }
 
-function suite({ name, results, durationMs }: GroupResult, startedAt: string): string {
-  const count = (verdict: string): number => results.filter((r) => r.verdict === verdict).length;
+function suite({ name, results, durationMs }: GroupResult, options: JunitOptions): string {
+  const skipped = countVerdicts(results).SKIP;
   return [
-    `  <testsuite name="${attribute(name)}" tests="${results.length}" failures="${count("fail")}" errors="0" ` +
-      `skipped="${count("skip")}" time="${seconds(durationMs)}" timestamp="${attribute(toSecond(startedAt))}">`,
-    ...results.map((result) => testCase(name, result)),
+    `  <testsuite name="${attribute(name)}" ${sumsOf(results, options.failOn)} skipped="${skipped}" ` +
+      `time="${seconds(durationMs)}" timestamp="${attribute(toSecond(options.startedAt))}">`,
+    ...results.map((result) => testCase(name, result, options)),
     "  </testsuite>",
   ].join("\n");
 }
 
-function testCase(
-  group: string,
-  { title, verdict, reason = "", durationMs, notes }: TestResult,
-): string {
-  const head = `    <testcase classname="vhost-user.${attribute(group)}" name="${attribute(title)}" time="${seconds(durationMs)}"`;
-  const outcome =
-    verdict === "fail"
-      ? `<failure message="${attribute(reason.split("\n")[0] ?? "")}">${escape(reason)}</failure>`
-      : verdict === "skip"
-        ? `<skipped message="${attribute(reason)}"/>`
-        : "";
-  const output = notes.length === 0 ? "" : `<system-out>${escape(notes.join("\n"))}</system-out>`;
+function sumsOf(results: readonly CaseResult[], failOn: FailOn | undefined): string {
+  const errors = countVerdicts(results).ERROR;
+  const failures = results.filter(({ verdict }) => isFailure(verdict, failOn)).length - errors;
+  return `tests="${results.length}" failures="${failures}" errors="${errors}"`;
+}
+
+function testCase(group: string, result: CaseResult, { ids, failOn }: JunitOptions): string {
+  const { id, title, durationMs, values } = result;
+  const name = attribute(ids ? `${id} ${title}` : title);
+  const head = `    <testcase classname="vhost-user.${attribute(group)}" name="${name}" time="${seconds(durationMs)}"`;
+  const outcome = outcomeOf(result, failOn);
+  const remarks = outcome === "" ? [...remarkOf(result), ...values] : values;
+  const output =
+    remarks.length === 0 ? "" : `<system-out>${escape(remarks.join("\n"))}</system-out>`;
   return outcome + output === "" ? `${head}/>` : `${head}>${outcome}${output}</testcase>`;
+}
+
+function outcomeOf(result: CaseResult, failOn: FailOn | undefined): string {
+  const { verdict, reason = "", exchange, repeat } = result;
+  if (verdict === "SKIP") return `<skipped message="${attribute(reason)}"/>`;
+  if (!isFailure(verdict, failOn)) return "";
+  const element = verdict === "ERROR" ? "error" : "failure";
+  const again = repeat === undefined ? [] : [`again: ${repeat}`];
+  const story = escape([reason, ...exchange, ...again].join("\n"));
+  const message = attribute(reason.split("\n")[0] ?? "");
+  return `<${element} message="${message}">${story}</${element}>`;
+}
+
+/** JUnit knows no verdict between passed and failed. */
+function remarkOf({ verdict, reason = "" }: CaseResult): string[] {
+  return verdict === "PASS" ? [] : [`${verdict}: ${reason}`];
 }

@@ -1,64 +1,71 @@
-/** What a test came to. */
-export type Verdict = "pass" | "fail" | "skip";
+import type { Verdict } from "./verdict.ts";
 
-export interface TestResult {
-  /** A sentence: what holds when it passes. */
-  readonly title: string;
-  readonly verdict: Verdict;
-  /** Why it failed or was skipped. */
-  readonly reason?: string | undefined;
-  readonly durationMs: number;
-  /** What was seen: figures, and lines that explain a failure. */
-  readonly notes: readonly string[];
+/**
+ * How much a rule binds. Breaking a MUST is FAIL, a SHOULD is WARN. ROBUSTNESS is not promised by the
+ * specification, but a crash, a hang or a leak is FAIL. The value behind `-` is recorded, not judged.
+ */
+export type Strength = "MUST" | "SHOULD" | "ROBUSTNESS" | "-";
+
+/** One observation that breaks the rule of a case. */
+export interface Finding {
+  readonly message: string;
+  readonly expected?: string | undefined;
+  readonly actual?: string | undefined;
 }
 
+/** The result of one case, with the evidence for its verdict. */
+export interface CaseResult {
+  /** `chapter/number` */
+  readonly id: string;
+  /** A sentence that holds when the case passes. */
+  readonly title: string;
+  /** The rule in one sentence, where the title does not state it. */
+  readonly rule?: string | undefined;
+  /** Undefined for tests of this package: only specifications have rules of different strength. */
+  readonly strength?: Strength | undefined;
+  /** Headings of the vhost-user specification, or sections of VIRTIO. */
+  readonly section?: string | undefined;
+  readonly verdict: Verdict;
+  /** Why the verdict is not PASS, in one line. */
+  readonly reason?: string | undefined;
+  readonly findings: readonly Finding[];
+  /** Values that were recorded and not judged. */
+  readonly values: readonly string[];
+  readonly durationMs: number;
+  /** The messages and events of the case, decoded, one line each. */
+  readonly exchange: readonly string[];
+  /** What the program under test printed during the case. */
+  readonly output?: string | undefined;
+  /** The command line that runs this case alone. */
+  readonly repeat?: string | undefined;
+}
+
+/** The results of a group of cases. */
 export interface GroupResult {
-  /** As it is called on the command line. */
+  /** The group's name on the command line. */
   readonly name: string;
   readonly title: string;
   readonly durationMs: number;
-  readonly results: readonly TestResult[];
+  readonly results: readonly CaseResult[];
 }
 
-/** The shape of `--json`: a contract. */
-export interface Report {
-  readonly schemaVersion: 1;
-  readonly tool: { readonly name: "vhost-user"; readonly version: string };
-  /** ISO 8601. */
-  readonly startedAt: string;
-  readonly durationMs: number;
-  /** The run was interrupted: tests are missing. */
-  readonly partial: boolean;
-  readonly passed: number;
-  readonly failed: number;
-  readonly skipped: number;
-  readonly groups: readonly GroupResult[];
+/** The version of this package that made a report. */
+export interface ReportTool {
+  readonly name: "vhost-user";
+  readonly version: string;
 }
 
-export function countOf(groups: readonly GroupResult[], verdict: Verdict): number {
-  return groups.reduce(
-    (sum, { results }) => sum + results.filter((result) => result.verdict === verdict).length,
-    0,
-  );
+/** Returns the part of an id in front of the slash. */
+export function chapterOf({ id }: { readonly id: string }): string {
+  return id.slice(0, id.indexOf("/"));
 }
 
-/** Sums groups up. */
-export function createReport(
-  version: string,
-  startedAt: Date,
-  durationMs: number,
-  groups: readonly GroupResult[],
-  partial = false,
-): Report {
-  return {
-    schemaVersion: 1,
-    tool: { name: "vhost-user", version },
-    startedAt: startedAt.toISOString(),
-    durationMs: Math.round(durationMs),
-    partial,
-    passed: countOf(groups, "pass"),
-    failed: countOf(groups, "fail"),
-    skipped: countOf(groups, "skip"),
-    groups,
-  };
+/** Groups results by their chapter, in the order in which the chapters first appear. */
+export function byChapter(results: readonly CaseResult[]): GroupResult[] {
+  const chapters = new Set(results.map(chapterOf));
+  return [...chapters].map((name) => {
+    const mine = results.filter((result) => chapterOf(result) === name);
+    const durationMs = mine.reduce((sum, result) => sum + result.durationMs, 0);
+    return { name, title: name, durationMs, results: mine };
+  });
 }

@@ -1,35 +1,33 @@
-import { countOf, type GroupResult, type TestResult, type Verdict } from "./model.ts";
+import type { CaseResult, GroupResult } from "./model.ts";
+import { testTotals } from "./test-report.ts";
+import type { Verdict } from "./verdict.ts";
 
-const MARKS: Readonly<Record<Verdict, string>> = {
-  pass: "✓ PASS",
-  fail: "✗ FAIL",
-  skip: "- SKIP",
-};
+const MARKS: Readonly<Partial<Record<Verdict, string>>> = { PASS: "✓", SKIP: "-" };
 
+/** Colours the verdict of a line; the default leaves it as it is. */
+export type Mark = (verdict: Verdict, text: string) => string;
+
+/** Leaves text without colour. */
+export const plain: Mark = (_verdict, text) => text;
+
+/** Returns the heading of a group: `=== vhost-user basic tests ===`. */
 export function groupHeading(title: string): string {
   return `=== ${title} ===`;
 }
 
-/** A result as lines: verdict and title, the reason, what was seen. */
-export function resultLines(
-  { title, verdict, reason, notes }: TestResult,
-  mark: (verdict: Verdict, text: string) => string = (_verdict, text) => text,
-): string[] {
-  const why = reason === undefined ? [] : reason.split("\n").map((line) => `    ${line}`);
+/** Returns a test's result as lines: verdict and title, the reason, the recorded values. */
+export function testLines(result: CaseResult, mark: Mark = plain): string[] {
+  const { title, verdict, reason, values } = result;
+  const why = reason === undefined ? [] : reason.split("\n");
   return [
-    `${mark(verdict, MARKS[verdict])}: ${title}`,
-    ...why,
-    ...notes.map((note) => `    ${note}`),
+    `${mark(verdict, `${MARKS[verdict] ?? "✗"} ${verdict}`)}: ${title}`,
+    ...[...why, ...values].map((line) => `    ${line}`),
   ];
 }
 
-/** `Total tests: 4, Passed: 3, Failed: 1`; skipped ones are named when there are any. */
+/** Returns `Total tests: 4, Passed: 3, Failed: 1`, with the number of skipped tests if there are any. */
 export function totalsLine(groups: readonly GroupResult[]): string {
-  const [passed, failed, skipped] = [
-    countOf(groups, "pass"),
-    countOf(groups, "fail"),
-    countOf(groups, "skip"),
-  ];
+  const { passed, failed, skipped } = testTotals(groups);
   const more = skipped > 0 ? `, Skipped: ${skipped}` : "";
   return `Total tests: ${passed + failed + skipped}, Passed: ${passed}, Failed: ${failed}${more}`;
 }

@@ -1,5 +1,5 @@
 import { makeRecordedFolder } from "../programs/index.ts";
-import type { GroupResult, TestResult } from "../results/index.ts";
+import type { CaseResult, GroupResult } from "../results/index.ts";
 
 /** What the command's options say to the groups. */
 export interface GroupOptions {
@@ -46,7 +46,7 @@ export interface TestGroup {
 export interface GroupObserver {
   readonly onStart?: (group: TestGroup) => void;
   readonly onCase?: (title: string) => void;
-  readonly onResult?: (result: TestResult) => void;
+  readonly onResult?: (result: CaseResult) => void;
 }
 
 /**
@@ -64,12 +64,16 @@ export async function runGroup(
   observer.onStart?.(group);
   const folder = makeRecordedFolder(group.name);
   const start = performance.now();
-  const results: TestResult[] = [];
+  const results: CaseResult[] = [];
   try {
-    for (const each of group.cases) {
+    for (const [i, each] of group.cases.entries()) {
       signal.throwIfAborted();
       observer.onCase?.(each.title);
-      const result = await runCase(each, { options, signal, folder: folder.path });
+      const result = await runCase(`${group.name}/${i + 1}`, each, {
+        options,
+        signal,
+        folder: folder.path,
+      });
       signal.throwIfAborted();
       results.push(result);
       observer.onResult?.(result);
@@ -82,9 +86,10 @@ export async function runGroup(
 }
 
 async function runCase(
+  id: string,
   each: TestCase,
   { options, signal, folder }: Pick<TestContext, "options" | "signal" | "folder">,
-): Promise<TestResult> {
+): Promise<CaseResult> {
   const notes: string[] = [];
   const cleanUps: (() => unknown)[] = [];
   const start = performance.now();
@@ -109,10 +114,10 @@ async function runCase(
     }
   }
   const durationMs = Math.round(performance.now() - start);
-  const result = { title: each.title, durationMs, notes };
-  if (failure === undefined) return { ...result, verdict: "pass" };
+  const result = { id, title: each.title, durationMs, values: notes, findings: [], exchange: [] };
+  if (failure === undefined) return { ...result, verdict: "PASS" };
   const reason = failure instanceof Error ? failure.message : `not an error: ${typeof failure}`;
-  return { ...result, verdict: failure instanceof SkipError ? "skip" : "fail", reason };
+  return { ...result, verdict: failure instanceof SkipError ? "SKIP" : "FAIL", reason };
 }
 
 /** @throws an error that says what was expected and what came */

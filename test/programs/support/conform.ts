@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import type { DeviceName } from "../../../src/core/protocol/index.ts";
 import {
-  type CheckResult,
+  type CaseResult,
   checks,
   frontendChecks,
   FrontendProgram,
@@ -17,6 +17,7 @@ import {
   survey,
   timesOf,
 } from "../../../src/lab/conformance/index.ts";
+import { needsAttention } from "../../../src/lab/results/index.ts";
 import { packageRoot } from "../../support/package-root.ts";
 import { temporaryDirectory } from "./temporary.ts";
 
@@ -25,15 +26,14 @@ export const SLOW = ["fe/17", "fe/25", "fe/27", "fe/28", "fe/35"];
 
 /** Slow enough for a machine that does other things as well. */
 const times = timesOf(1.5);
-const VERDICTS_OF_INTEREST = new Set(["FAIL", "WARN", "ERROR", "XPASS"]);
 
 /** What a person has to look into: it is not in the baseline, or no longer as the baseline has it. */
-export function unexpected(results: readonly CheckResult[], name: string): string[] {
+export function unexpected(results: readonly CaseResult[], name: string): string[] {
   const path = join(packageRoot, "baselines", `${name}.json`);
   const baseline = parseBaseline(readFileSync(path, "utf8"), path);
   return results.flatMap((result) => {
     const { verdict, reason } = measure(result, baseline, undefined);
-    if (!VERDICTS_OF_INTEREST.has(verdict)) return [];
+    if (!needsAttention(verdict)) return [];
     const exchange = verdict === "XPASS" ? [] : result.exchange;
     return [[`${result.id}: ${verdict} ${reason}`, ...exchange].join("\n")];
   });

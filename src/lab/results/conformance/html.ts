@@ -1,14 +1,15 @@
 import { attribute, escape } from "../xml.ts";
 import { PAGE_SCRIPT, PAGE_STYLE } from "./html-parts.ts";
-import { CONFORMANCE_VERDICTS, type ConformanceReport, type ConformanceResult } from "./model.ts";
+import { byChapter, type CaseResult, type GroupResult } from "../model.ts";
+import { VERDICTS } from "../verdict.ts";
+import type { ConformanceReport } from "./model.ts";
 import { conformanceTotals } from "./text.ts";
 
 /** One file with everything in it: no network, no other files; readable without its script. */
 export function conformanceHtml(report: ConformanceReport): string {
   const { target, results, counts, startedAt, tool, seed, durationMs } = report;
   const title = `vhost-user conformance: ${target.device ?? "unknown device"}`;
-  const sections = [...new Set(results.map(sectionOf))];
-  const buttons = CONFORMANCE_VERDICTS.filter((verdict) => counts[verdict] > 0).map(
+  const buttons = VERDICTS.filter((verdict) => counts[verdict] > 0).map(
     (verdict) =>
       `<button type="button" class="v ${verdict}" data-verdict="${verdict}" aria-pressed="true">` +
       `${verdict} ${counts[verdict]}</button>`,
@@ -33,7 +34,7 @@ ${buttons.join("\n")}
 </div>
 </header>
 <main>
-${sections.map((section) => sectionPart(section, results)).join("\n")}
+${byChapter(results).map(chapterPart).join("\n")}
 </main>
 <script>${PAGE_SCRIPT}</script>
 </body>
@@ -46,19 +47,14 @@ function featuresLine({ target: { virtioFeatures, protocolFeatures } }: Conforma
   return `<p>Virtio features ${escape(virtioFeatures)}, protocol features ${escape(protocolFeatures ?? "0x0")}.</p>`;
 }
 
-function sectionOf({ id }: ConformanceResult): string {
-  return id.slice(0, id.indexOf("/"));
-}
-
-function sectionPart(section: string, results: readonly ConformanceResult[]): string {
-  const mine = results.filter((result) => sectionOf(result) === section);
+function chapterPart({ name, results }: GroupResult): string {
   return `<section>
-<h2 id="${attribute(section)}">${escape(section)}</h2>
-${mine.map(checkPart).join("\n")}
+<h2 id="${attribute(name)}">${escape(name)}</h2>
+${results.map(checkPart).join("\n")}
 </section>`;
 }
 
-function checkPart(result: ConformanceResult): string {
+function checkPart(result: CaseResult): string {
   const { id, title, verdict, strength, section, reason, findings, values } = result;
   const found = findings.map(({ message, expected, actual }) =>
     row(escape(message), [
@@ -67,11 +63,11 @@ function checkPart(result: ConformanceResult): string {
     ]),
   );
   const facts = [
-    row("must hold", [escape(`${strength}, ${section}`)]),
+    row("must hold", [escape(`${strength ?? "-"}, ${section ?? ""}`)]),
     ...(found.length > 0 || reason === undefined ? found : [row("why", [escape(reason)])]),
     ...(values.length > 0 ? [row("recorded", values.map(escape))] : []),
     row("duration", [`${result.durationMs} ms`]),
-    row("again", [`<code>${escape(result.repeat)}</code>`]),
+    row("again", [`<code>${escape(result.repeat ?? "")}</code>`]),
   ];
   return `<details class="check" id="${attribute(id)}" data-verdict="${verdict}">
 <summary><span class="v ${verdict}">${verdict}</span> <a href="#${attribute(id)}">${escape(id)}</a> ${escape(title)}</summary>

@@ -1,8 +1,10 @@
 import { counted } from "../../../core/base/index.ts";
-import type { ConformanceReport, ConformanceResult, ConformanceVerdict } from "./model.ts";
+import type { CaseResult } from "../model.ts";
+import { needsAttention, type Verdict } from "../verdict.ts";
+import type { ConformanceReport } from "./model.ts";
 import { conformanceTotals } from "./text.ts";
 
-const MARKS: Readonly<Record<ConformanceVerdict, string>> = {
+const MARKS: Readonly<Record<Verdict, string>> = {
   PASS: "✅",
   FAIL: "❌",
   WARN: "⚠️",
@@ -12,7 +14,6 @@ const MARKS: Readonly<Record<ConformanceVerdict, string>> = {
   XFAIL: "🟡",
   XPASS: "❗",
 };
-const TROUBLE: ReadonlySet<ConformanceVerdict> = new Set(["FAIL", "WARN", "ERROR", "XPASS"]);
 /** A job summary has room for a megabyte; an exchange this long says enough. */
 const EXCHANGE_LINES = 60;
 
@@ -34,11 +35,11 @@ export function conformanceMarkdown(report: ConformanceReport): string {
     ...(rows.length === 0
       ? []
       : ["| verdict | check | what must hold | why |", "| --- | --- | --- | --- |", ...rows, ""]),
-    ...rest.filter(({ verdict }) => TROUBLE.has(verdict)).flatMap(details),
+    ...rest.filter(({ verdict }) => needsAttention(verdict)).flatMap(details),
   ].join("\n");
 }
 
-function details({ id, verdict, exchange, repeat }: ConformanceResult): string[] {
+function details({ id, verdict, exchange, repeat = "" }: CaseResult): string[] {
   const left = exchange.length - EXCHANGE_LINES;
   const lines =
     left > 0 ? [`… ${counted(left, "line")} before …`, ...exchange.slice(left)] : exchange;

@@ -1,4 +1,5 @@
-import { type ConformanceReport, countVerdicts } from "./model.ts";
+import { countVerdicts } from "../verdict.ts";
+import type { ConformanceReport } from "./model.ts";
 
 /**
  * Parts of one run, made elsewhere, as one report: of the first part's target, with the time of all.

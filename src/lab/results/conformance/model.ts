@@ -1,48 +1,7 @@
-/** What a check came to; X… against a baseline: as expected, or unexpectedly well. */
-export type ConformanceVerdict =
-  "PASS" | "FAIL" | "WARN" | "SKIP" | "INFO" | "ERROR" | "XFAIL" | "XPASS";
+import type { CaseResult, ReportTool } from "../model.ts";
+import { countVerdicts, type VerdictCounts } from "../verdict.ts";
 
-export const CONFORMANCE_VERDICTS: readonly ConformanceVerdict[] = [
-  "PASS",
-  "FAIL",
-  "WARN",
-  "SKIP",
-  "INFO",
-  "ERROR",
-  "XFAIL",
-  "XPASS",
-];
-
-/** One thing that was not as it should be. */
-export interface ConformanceFinding {
-  readonly message: string;
-  readonly expected?: string | undefined;
-  readonly actual?: string | undefined;
-}
-
-export interface ConformanceResult {
-  /** `section/number` */
-  readonly id: string;
-  /** What must hold, as a sentence. */
-  readonly title: string;
-  readonly strength: "MUST" | "SHOULD" | "ROBUSTNESS" | "-";
-  /** Headings of the vhost-user specification, or sections of VIRTIO. */
-  readonly section: string;
-  readonly verdict: ConformanceVerdict;
-  readonly reason?: string | undefined;
-  readonly findings: readonly ConformanceFinding[];
-  /** Values that were recorded and not judged. */
-  readonly values: readonly string[];
-  readonly durationMs: number;
-  /** What went to and fro, decoded, a line an event. */
-  readonly exchange: readonly string[];
-  /** What the target printed meanwhile. */
-  readonly output?: string | undefined;
-  /** The command line that makes this check alone. */
-  readonly repeat: string;
-}
-
-/** What was looked at. */
+/** The program that was judged. */
 export interface ConformanceTarget {
   /** Path or command line. */
   readonly name: string;
@@ -52,24 +11,43 @@ export interface ConformanceTarget {
   readonly protocolFeatures: string | null;
 }
 
-/** The shape of `conform --json`: a contract. */
+/** The document of `conform --json`. */
 export interface ConformanceReport {
   readonly schemaVersion: 1;
   readonly kind: "conformance";
-  readonly tool: { readonly name: "vhost-user"; readonly version: string };
+  readonly tool: ReportTool;
   /** ISO 8601. */
   readonly startedAt: string;
   readonly durationMs: number;
   readonly target: ConformanceTarget;
   readonly seed: number;
-  readonly counts: Readonly<Record<ConformanceVerdict, number>>;
-  readonly results: readonly ConformanceResult[];
+  readonly counts: VerdictCounts;
+  readonly results: readonly CaseResult[];
 }
 
-export function countVerdicts(
-  results: readonly Pick<ConformanceResult, "verdict">[],
-): Record<ConformanceVerdict, number> {
-  const counts = { PASS: 0, FAIL: 0, WARN: 0, SKIP: 0, INFO: 0, ERROR: 0, XFAIL: 0, XPASS: 0 };
-  for (const { verdict } of results) counts[verdict] += 1;
-  return counts;
+/** What {@link createConformanceReport} makes a report of. */
+export interface ConformanceRun {
+  /** The version of this package. */
+  readonly version: string;
+  readonly startedAt: Date;
+  readonly durationMs: number;
+  readonly target: ConformanceTarget;
+  readonly seed: number;
+  readonly results: readonly CaseResult[];
+}
+
+/** Makes the document of a run from its results. */
+export function createConformanceReport(run: ConformanceRun): ConformanceReport {
+  const { version, startedAt, durationMs, target, seed, results } = run;
+  return {
+    schemaVersion: 1,
+    kind: "conformance",
+    tool: { name: "vhost-user", version },
+    startedAt: startedAt.toISOString(),
+    durationMs: Math.round(durationMs),
+    target,
+    seed,
+    counts: countVerdicts(results),
+    results,
+  };
 }

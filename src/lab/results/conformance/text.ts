@@ -1,22 +1,18 @@
 import { counted } from "../../../core/base/index.ts";
-import { CONFORMANCE_VERDICTS, type ConformanceResult, type ConformanceVerdict } from "./model.ts";
-
-/** What a person has to look into. */
-const TROUBLE: ReadonlySet<ConformanceVerdict> = new Set(["FAIL", "WARN", "ERROR", "XPASS"]);
+import type { CaseResult } from "../model.ts";
+import { type Mark, plain } from "../text.ts";
+import { needsAttention, type VerdictCounts, VERDICTS } from "../verdict.ts";
 
 /** Lines of an exchange that stand in a terminal; reports have all. */
 const TERMINAL_LINES = 40;
 
 /** A result as lines for a terminal: what was found, and the exchange that led to it. */
-export function conformanceLines(
-  result: ConformanceResult,
-  mark: (verdict: ConformanceVerdict, text: string) => string = (_verdict, text) => text,
-): string[] {
+export function conformanceLines(result: CaseResult, mark: Mark = plain): string[] {
   const { id, title, verdict, section, strength, findings, exchange, output, repeat } = result;
   const head = `${mark(verdict, verdict.padEnd(5))} ${id.padEnd(12)} ${title}`;
   const why = result.reason === undefined ? [] : [`      ${result.reason}`];
   const values = result.values.map((value) => `      ${value}`);
-  if (!TROUBLE.has(verdict)) return [head, ...(verdict === "INFO" ? values : why)];
+  if (!needsAttention(verdict)) return [head, ...(verdict === "INFO" ? values : why)];
   const found = findings.flatMap(({ message, expected, actual }) => [
     `      ${message}`,
     ...(expected === undefined ? [] : [`        expected  ${expected}`]),
@@ -34,9 +30,9 @@ export function conformanceLines(
 }
 
 /** `46 checks: 40 PASS, 2 WARN, 4 SKIP` */
-export function conformanceTotals(counts: Readonly<Record<ConformanceVerdict, number>>): string {
-  const all = CONFORMANCE_VERDICTS.reduce((sum, verdict) => sum + counts[verdict], 0);
-  const parts = CONFORMANCE_VERDICTS.filter((verdict) => counts[verdict] > 0);
+export function conformanceTotals(counts: VerdictCounts): string {
+  const all = VERDICTS.reduce((sum, verdict) => sum + counts[verdict], 0);
+  const parts = VERDICTS.filter((verdict) => counts[verdict] > 0);
   return `${counted(all, "check")}: ${parts.map((verdict) => `${counts[verdict]} ${verdict}`).join(", ")}`;
 }
 

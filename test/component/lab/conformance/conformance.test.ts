@@ -6,7 +6,7 @@ import type { DeviceName } from "../../../../src/core/protocol/index.ts";
 import {
   type Check,
   type CheckInfo,
-  type CheckResult,
+  type CaseResult,
   checks,
   frontendChecks,
   runCheck,
@@ -38,7 +38,7 @@ const chosen = checks.filter(isChosen);
 const targetOf = (base: Base, mutant?: Mutant): Target =>
   base === "program" ? OwnProgram.of(mutant) : new InProcessTarget(base, mutant);
 
-async function result(check: Check, base: Base, mutant?: Mutant): Promise<CheckResult> {
+async function result(check: Check, base: Base, mutant?: Mutant): Promise<CaseResult> {
   const target = targetOf(base, mutant);
   const times = { ...timesOf(patience(check, base, mutant)), gapMs: 30, checkMs: 60_000 };
   try {
@@ -101,7 +101,7 @@ async function forAll(
   for (const check of list.filter(runsAlone)) await work(check);
 }
 
-function told({ id, verdict, reason, exchange }: CheckResult): string {
+function told({ id, verdict, reason, exchange }: CaseResult): string {
   const lines = only === undefined || only.endsWith("/") ? [] : exchange;
   return [`${id}: ${verdict} ${reason ?? ""}`, ...lines].join("\n    ");
 }

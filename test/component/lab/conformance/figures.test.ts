@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
   type Check,
-  type CheckResult,
+  type CaseResult,
   checks,
   runCheck,
   survey,
@@ -16,7 +16,7 @@ import { fs } from "./support/mutants/fs.ts";
 
 guardLeaks();
 
-async function result(id: string, mutant: Mutant | undefined): Promise<CheckResult> {
+async function result(id: string, mutant: Mutant | undefined): Promise<CaseResult> {
   const base = mutant?.base ?? "block";
   const target = new InProcessTarget(base, mutant);
   const check = checks.find((each) => each.id === id) as Check;

@@ -4,7 +4,7 @@ import { ConnectError, Deferred } from "../../../../src/core/base/index.ts";
 import type { UnixSocket } from "../../../../src/core/os/index.ts";
 import {
   type Check,
-  type CheckResult,
+  type CaseResult,
   type EarlyStop,
   frontendChecks,
   type FrontendRun,
@@ -24,10 +24,10 @@ const times = timesOf(0.02);
 
 /** What a run reports, as a command sees it. */
 class Reported {
-  readonly results: CheckResult[] = [];
+  readonly results: CaseResult[] = [];
   readonly stops: EarlyStop[] = [];
   readonly callbacks = {
-    onResult: (result: CheckResult): void => void this.results.push(result),
+    onResult: (result: CaseResult): void => void this.results.push(result),
     onStop: (stop: EarlyStop): void => void this.stops.push(stop),
   };
 }

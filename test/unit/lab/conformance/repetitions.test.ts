@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { CheckResult, Verdict } from "../../../../src/lab/conformance/index.ts";
+import type { CaseResult, Verdict } from "../../../../src/lab/conformance/index.ts";
 import { Repetitions } from "../../../../src/lab/conformance/repetitions.ts";
 
-function result(id: string, verdict: Verdict): CheckResult {
+function result(id: string, verdict: Verdict): CaseResult {
   return {
     id,
     verdict,

@@ -3,12 +3,19 @@ import { test } from "node:test";
 import {
   groupHeading,
   type GroupResult,
-  resultLines,
+  testLines,
   totalsLine,
   type Verdict,
 } from "../../../../src/lab/results/index.ts";
 
-const result = { title: "It holds", durationMs: 1, notes: [] } as const;
+const result = {
+  id: "basic/1",
+  findings: [],
+  exchange: [],
+  title: "It holds",
+  durationMs: 1,
+  values: [],
+} as const;
 
 function groupOf(...verdicts: readonly Verdict[]): GroupResult {
   const results = verdicts.map((verdict) => ({ ...result, verdict }));
@@ -20,15 +27,15 @@ test("a group begins with its title between equals signs", () => {
 });
 
 test("a test that passed is one line", () => {
-  assert.deepEqual(resultLines({ ...result, verdict: "pass" }), ["✓ PASS: It holds"]);
+  assert.deepEqual(testLines({ ...result, verdict: "PASS" }), ["✓ PASS: It holds"]);
 });
 
 test("a test that failed says why, and what was seen, indented", () => {
-  const lines = resultLines({
+  const lines = testLines({
     ...result,
-    verdict: "fail",
+    verdict: "FAIL",
     reason: "expected 1, got 2\nfor a reason",
-    notes: ["3 seen"],
+    values: ["3 seen"],
   });
   assert.deepEqual(lines, [
     "✗ FAIL: It holds",
@@ -39,19 +46,19 @@ test("a test that failed says why, and what was seen, indented", () => {
 });
 
 test("only the mark is coloured", () => {
-  const [line] = resultLines(
-    { ...result, verdict: "skip" },
+  const [line] = testLines(
+    { ...result, verdict: "SKIP" },
     (verdict, mark) => `<${verdict}>${mark}</>`,
   );
-  assert.equal(line, "<skip>- SKIP</>: It holds");
+  assert.equal(line, "<SKIP>- SKIP</>: It holds");
 });
 
 test("the totals count all groups, and name skipped tests only where there are any", () => {
   assert.equal(totalsLine([]), "Total tests: 0, Passed: 0, Failed: 0");
-  const two = [groupOf("pass", "fail"), groupOf("pass", "pass")];
+  const two = [groupOf("PASS", "FAIL"), groupOf("PASS", "PASS")];
   assert.equal(totalsLine(two), "Total tests: 4, Passed: 3, Failed: 1");
   assert.equal(
-    totalsLine([...two, groupOf("skip")]),
+    totalsLine([...two, groupOf("SKIP")]),
     "Total tests: 5, Passed: 3, Failed: 1, Skipped: 1",
   );
 });

@@ -51,9 +51,9 @@ test("a test that throws has failed, and the next one runs all the same", async 
   assert.deepEqual(
     results.map(({ title, verdict, reason }) => [title, verdict, reason]),
     [
-      ["Test 0", "fail", "it broke"],
-      ["Test 1", "fail", "it broke later"],
-      ["Test 2", "pass", undefined],
+      ["Test 0", "FAIL", "it broke"],
+      ["Test 1", "FAIL", "it broke later"],
+      ["Test 2", "PASS", undefined],
     ],
   );
 });
@@ -63,7 +63,7 @@ test("what is thrown need not be an error", async () => {
     // oxlint-disable-next-line typescript/prefer-promise-reject-errors
     async () => Promise.reject("text"),
   ]);
-  assert.equal(results[0]?.verdict, "fail");
+  assert.equal(results[0]?.verdict, "FAIL");
   assert.equal(results[0]?.reason, "not an error: string");
 });
 
@@ -95,7 +95,7 @@ test("a clean-up that fails fails the test, and the others run all the same", as
     },
   ]);
   assert.equal(ran, true);
-  assert.equal(results[0]?.verdict, "fail");
+  assert.equal(results[0]?.verdict, "FAIL");
   assert.equal(results[0]?.reason, "it would not go");
 });
 
@@ -117,7 +117,7 @@ test("what cannot run is skipped, with the reason", async () => {
       throw new SkipError("no such program");
     },
   ]);
-  assert.equal(results[0]?.verdict, "skip");
+  assert.equal(results[0]?.verdict, "SKIP");
   assert.equal(results[0]?.reason, "no such program");
 });
 
@@ -129,7 +129,7 @@ test("notes are kept in their order, also those of a failed test", async () => {
       throw new Error("it broke");
     },
   ]);
-  assert.deepEqual(results[0]?.notes, ["one", "two"]);
+  assert.deepEqual(results[0]?.values, ["one", "two"]);
 });
 
 test("the observer hears of the group, of each test as it begins, and of its result", async () => {
@@ -139,7 +139,7 @@ test("the observer hears of the group, of each test as it begins, and of its res
     onCase: (each) => heard.push(each),
     onResult: ({ verdict }) => heard.push(verdict),
   });
-  assert.deepEqual(heard, ["engine tests", "Test 0", "it runs", "pass"]);
+  assert.deepEqual(heard, ["engine tests", "Test 0", "it runs", "PASS"]);
   assert.deepEqual([name, title], ["engine", "engine tests"]);
 });
 

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { counted, UsageError } from "../../../../core/base/index.ts";
 import {
   type Baseline,
-  type CheckResult,
+  type CaseResult,
   knownFindings,
   measure,
   parseBaseline,
@@ -24,7 +24,7 @@ export class Expected {
   readonly #options: ConformOptions;
   readonly #baseline: Baseline;
   readonly #recognised: ShippedBaseline | undefined;
-  readonly #results: CheckResult[] = [];
+  readonly #results: CaseResult[] = [];
 
   /**
    * @param recognised of the target's program: it changes no verdict
@@ -59,7 +59,7 @@ export class Expected {
   }
 
   /** With the verdict that it has against the baseline; while that is updated, its own. */
-  measure(result: CheckResult) {
+  measure(result: CaseResult) {
     this.#results.push(result);
     if (this.#options.updateBaseline) return result;
     return { ...result, ...measure(result, this.#baseline, this.#options.targetVersion) };
@@ -75,7 +75,7 @@ export class Expected {
 }
 
 function summaryText(
-  results: readonly CheckResult[],
+  results: readonly CaseResult[],
   baseline: Baseline,
   target: string,
   version: string | undefined,

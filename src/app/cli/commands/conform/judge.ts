@@ -30,7 +30,7 @@ import type { ConformOptions } from "./options.ts";
 import { recognise } from "./recognise.ts";
 import { printPlan } from "./selection.ts";
 import type { ShippedBaseline } from "./shipped-baselines.ts";
-import { Telling } from "./telling.ts";
+import { ConformanceReporter } from "./reporter.ts";
 
 /** What came of a run. */
 export interface Judgement {
@@ -77,17 +77,23 @@ async function judgeBackend(
       return undefined;
     }
     const recognised = await recognisedOf(options);
-    const told = new Telling(chosen.length, { socket, options, context, recognised });
-    const { seed } = told;
+    const reporter = new ConformanceReporter(chosen.length, {
+      socket,
+      options,
+      context,
+      recognised,
+    });
+    const { seed, onStart, onResult, onStop } = reporter;
     const { repeat } = options;
-    await runChecks(chosen, { target, facts, times, seed, signal, repeat, ...told.callbacks });
-    const report = told.end({
+    const callbacks = { onStart, onResult, onStop };
+    await runChecks(chosen, { target, facts, times, seed, signal, repeat, ...callbacks });
+    const report = reporter.finish({
       name: target.name,
       device: facts.device ?? null,
       virtioFeatures: `0x${facts.virtio.toString(16)}`,
       protocolFeatures: `0x${facts.protocol.toString(16)}`,
     });
-    return { report, stopped: told.stopped };
+    return { report, stopped: reporter.stopped };
   } finally {
     await target.close();
   }
@@ -113,15 +119,17 @@ async function judgeFrontend(
     return undefined;
   }
   const recognised = await recognisedOf(options);
-  const told = new Telling(chosen.length, { socket, options, context, recognised });
+  const reporter = new ConformanceReporter(chosen.length, { socket, options, context, recognised });
   const { signal, output } = context;
   if (target instanceof FrontendListener) {
     output.note(`waiting for a front-end on ${target.name}; start it now`);
     await target.arrival(device, times, signal);
   }
-  await runFrontendChecks(chosen, { target, device, times, signal, repeat, ...told.callbacks });
+  const { onStart, onResult, onStop } = reporter;
+  const callbacks = { onStart, onResult, onStop };
+  await runFrontendChecks(chosen, { target, device, times, signal, repeat, ...callbacks });
   const about = { name: target.name, device, virtioFeatures: null, protocolFeatures: null };
-  return { report: told.end(about), stopped: told.stopped };
+  return { report: reporter.finish(about), stopped: reporter.stopped };
 }
 
 /** What a user's own baseline expects is not compared with the package's. */

@@ -30,7 +30,8 @@ export function prepareReports({ keep, jsonFile, junit, markdown, html }: Report
 export function writeReports(report: ConformanceReport, files: ReportFiles, strict: boolean): void {
   const { jsonFile, junit, markdown, html, keep } = files;
   if (jsonFile !== undefined) saveUserFile(jsonFile, `${JSON.stringify(report, null, 2)}\n`, true);
-  if (junit !== undefined) saveUserFile(junit, conformanceJunit(report, strict), true);
+  if (junit !== undefined)
+    saveUserFile(junit, conformanceJunit(report, strict ? "warn" : undefined), true);
   if (markdown !== undefined) saveUserFile(markdown, conformanceMarkdown(report), true);
   if (html !== undefined) saveUserFile(html, conformanceHtml(report), true);
   if (keep !== undefined) keepExchanges(report, keep);

@@ -1,5 +1,5 @@
 import { counted } from "../../../../core/base/index.ts";
-import type { ConformanceReport } from "../../../../lab/results/index.ts";
+import { type ConformanceReport, countFailures } from "../../../../lab/results/index.ts";
 import type { Context } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
 import { judge } from "./judge.ts";
@@ -42,7 +42,7 @@ function stoppedText({ counts, results }: ConformanceReport, reason: string): st
 
 /** @throws {CommandError} there are some */
 export function expectNoFailures({ counts, results }: ConformanceReport, strict: boolean): void {
-  const failed = counts.FAIL + counts.ERROR + counts.XPASS + (strict ? counts.WARN : 0);
+  const failed = countFailures(counts, strict ? "warn" : undefined);
   if (failed === 0) return;
   throw new CommandError(
     ExitCode.Failed,

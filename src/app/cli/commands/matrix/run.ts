@@ -5,6 +5,7 @@ import {
   conformanceHtml,
   conformanceMatrix,
   conformanceTotals,
+  countFailures,
   type MatrixColumn,
 } from "../../../../lab/results/index.ts";
 import type { Profile } from "../../../../lab/conformance/index.ts";
@@ -121,8 +122,7 @@ function summary({ report, missing }: MatrixColumn): string {
 function hasFailed({ report, optional, stopped }: Column, strict: boolean): boolean {
   if (report === undefined) return !optional;
   if (stopped !== undefined) return true;
-  const { FAIL, ERROR, XPASS, WARN } = report.counts;
-  return FAIL + ERROR + XPASS + (strict ? WARN : 0) > 0;
+  return countFailures(report.counts, strict ? "warn" : undefined) > 0;
 }
 
 function slug(name: string): string {

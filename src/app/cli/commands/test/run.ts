@@ -7,18 +7,19 @@ import {
   stressGroup,
 } from "../../../../lab/selftest/index.ts";
 import {
-  createReport,
+  type CaseResult,
+  createTestReport,
   groupHeading,
   type GroupResult,
-  resultLines,
-  toJunit,
-  type TestResult,
+  testJunit,
+  testLines,
+  testTotals,
   totalsLine,
-  type Verdict,
 } from "../../../../lab/results/index.ts";
 import type { CommonOptions, Context } from "../../context.ts";
 import { CommandError, ExitCode, exitCodeOf } from "../../exit-code.ts";
 import { saveUserFile } from "../../files.ts";
+import { verdictStyle } from "../../verdict-style.ts";
 import { version } from "../../version.ts";
 
 export interface TestOptions extends CommonOptions {
@@ -33,12 +34,6 @@ export interface TestOptions extends CommonOptions {
 
 const GROUPS = { basic: [basicGroup], qemu: [qemuGroup], perf: [perfGroup], stress: [stressGroup] };
 const ALL = Object.values(GROUPS).flat();
-
-const COLOURS: Readonly<Record<Verdict, "green" | "red" | "yellow">> = {
-  pass: "green",
-  fail: "red",
-  skip: "yellow",
-};
 
 export async function runTests(
   name: keyof typeof GROUPS | "all",
@@ -62,12 +57,12 @@ export async function runTests(
   const start = performance.now();
   const groups: GroupResult[] = [];
   /** The group that runs, as far as it is. */
-  let current: { readonly group: GroupResult; readonly results: TestResult[] } | undefined;
+  let current: { readonly group: GroupResult; readonly results: CaseResult[] } | undefined;
   try {
     for (const group of name === "all" ? ALL : GROUPS[name]) {
       const result = await runGroup(group, groupOptions, signal, {
         onStart: ({ name, title }) => {
-          const results: TestResult[] = [];
+          const results: CaseResult[] = [];
           current = { group: { name, title, durationMs: 0, results }, results };
           say(groupHeading(title));
         },
@@ -77,10 +72,7 @@ export async function runTests(
         },
         onResult: (each) => {
           current?.results.push(each);
-          for (const line of resultLines(each, (verdict, mark) =>
-            output.style(COLOURS[verdict], mark),
-          ))
-            say(line);
+          for (const line of testLines(each, verdictStyle(output))) say(line);
         },
       });
       groups.push(result);
@@ -97,7 +89,13 @@ export async function runTests(
     // Also what was done before an interruption is worth keeping.
     if (current !== undefined) groups.push(current.group);
     const { aborted } = signal;
-    const report = createReport(version(), startedAt, performance.now() - start, groups, aborted);
+    const report = createTestReport(
+      version(),
+      startedAt,
+      performance.now() - start,
+      groups,
+      aborted,
+    );
     if (aborted && signal.reason instanceof Error) {
       if (current !== undefined) say(totalsLine([current.group]));
       say(`partial result: ${signal.reason.message}`);
@@ -106,10 +104,8 @@ export async function runTests(
     if (options.json) output.json(report);
     if (options.jsonFile !== undefined)
       saveUserFile(options.jsonFile, `${JSON.stringify(report, null, 2)}\n`, true);
-    if (options.junit !== undefined) saveUserFile(options.junit, toJunit(report), true);
+    if (options.junit !== undefined) saveUserFile(options.junit, testJunit(report), true);
   }
-  const failed = groups
-    .flatMap(({ results }) => results)
-    .filter(({ verdict }) => verdict === "fail").length;
+  const { failed } = testTotals(groups);
   if (failed > 0) throw new CommandError(ExitCode.Failed, `${failed} of the tests failed`);
 }

@@ -4,7 +4,7 @@ import type { FrontendCheck } from "../../check.ts";
 import { ATTEMPTS, type EarlyStop, stopEarly } from "../../early-stop.ts";
 import { guarded } from "../../guarded.ts";
 import { Repetitions } from "../../repetitions.ts";
-import type { CheckResult } from "../../result.ts";
+import type { CaseResult } from "../../../results/index.ts";
 import type { Times } from "../../times.ts";
 import { endText } from "../../targets/target.ts";
 import { deathOf, headOf, judge, skipped } from "../../verdict.ts";
@@ -20,7 +20,7 @@ export interface FrontendRunOptions {
   /** Each check so many times. Default 1. */
   readonly repeat?: number | undefined;
   readonly onStart?: ((check: FrontendCheck) => void) | undefined;
-  readonly onResult?: ((result: CheckResult) => void) | undefined;
+  readonly onResult?: ((result: CaseResult) => void) | undefined;
   /** The front-end does not connect: as for back-ends. */
   readonly onStop?: ((stop: EarlyStop) => void) | undefined;
 }
@@ -33,9 +33,9 @@ export interface FrontendRunOptions {
 export async function runFrontendChecks(
   checks: readonly FrontendCheck[],
   options: FrontendRunOptions,
-): Promise<CheckResult[]> {
+): Promise<CaseResult[]> {
   const { signal, repeat = 1 } = options;
-  const results: CheckResult[] = [];
+  const results: CaseResult[] = [];
   const repetitions = new Repetitions();
   const all = checks.flatMap((each) => Array.from({ length: repeat }, () => each));
   for (const [i, check] of all.entries()) {
@@ -62,7 +62,7 @@ export async function runFrontendChecks(
 export async function runFrontendCheck(
   check: FrontendCheck,
   options: FrontendRunOptions,
-): Promise<CheckResult> {
+): Promise<CaseResult> {
   return (await made(check, options)).result;
 }
 
@@ -82,7 +82,7 @@ async function staysAway({ target, device, times, signal }: FrontendRunOptions):
 
 /** A result, and what the run has to know besides. */
 interface Made {
-  readonly result: CheckResult;
+  readonly result: CaseResult;
   readonly neverConnected: boolean;
   /** What ended the check, if anything did. */
   readonly ended: unknown;

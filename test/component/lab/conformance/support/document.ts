@@ -3,6 +3,7 @@ import {
   checks,
   frontendChecks,
 } from "../../../../../src/lab/conformance/index.ts";
+import { chapterOf } from "../../../../../src/lab/results/index.ts";
 import { frontendMutants } from "./mutants/fe.ts";
 import { mutants } from "./mutants/index.ts";
 
@@ -17,10 +18,10 @@ Each check is made on our own back-end (or front-end), where it has to pass, and
 export function conformanceDocument(): string {
   const faults = { ...mutants, ...frontendMutants };
   const all: readonly CheckInfo[] = [...checks, ...frontendChecks];
-  const sections = [...new Set(all.map(sectionOf))];
+  const sections = [...new Set(all.map(chapterOf))];
   const tables = sections.map((section) => {
     const rows = all
-      .filter((check) => sectionOf(check) === section)
+      .filter((check) => chapterOf(check) === section)
       .map(({ id, title, strength, section: spec }) => [
         id,
         title,
@@ -36,8 +37,4 @@ export function conformanceDocument(): string {
     return `## ${section}\n\n${lines.join("\n")}\n`;
   });
   return [HEAD, ...tables].join("\n");
-}
-
-function sectionOf({ id }: CheckInfo): string {
-  return id.slice(0, id.indexOf("/"));
 }

@@ -1,32 +1,20 @@
 import { counted } from "../../../../core/base/index.ts";
 import {
+  type CaseResult,
   conformanceLines,
   type ConformanceReport,
-  type ConformanceResult,
   type ConformanceTarget,
   conformanceTotals,
-  type ConformanceVerdict,
-  countVerdicts,
+  createConformanceReport,
+  needsAttention,
 } from "../../../../lab/results/index.ts";
-import type { CheckInfo, CheckResult, EarlyStop } from "../../../../lab/conformance/index.ts";
+import type { CheckInfo, EarlyStop } from "../../../../lab/conformance/index.ts";
 import type { Context } from "../../context.ts";
+import { verdictStyle } from "../../verdict-style.ts";
 import { version } from "../../version.ts";
 import { Expected } from "./baseline.ts";
 import type { ConformOptions } from "./options.ts";
 import type { ShippedBaseline } from "./shipped-baselines.ts";
-
-const COLOURS: Readonly<Record<ConformanceVerdict, "green" | "red" | "yellow" | "cyan">> = {
-  PASS: "green",
-  FAIL: "red",
-  WARN: "yellow",
-  SKIP: "cyan",
-  INFO: "cyan",
-  ERROR: "red",
-  XFAIL: "yellow",
-  XPASS: "red",
-};
-/** With --quiet only these are told of. */
-const TROUBLE: ReadonlySet<ConformanceVerdict> = new Set(["FAIL", "WARN", "ERROR", "XPASS"]);
 
 interface Surroundings {
   readonly socket: string | undefined;
@@ -36,14 +24,14 @@ interface Surroundings {
   readonly recognised: ShippedBaseline | undefined;
 }
 
-/** Tells of a run while it goes on, and makes its report in the end. */
-export class Telling {
+/** Prints results as they arrive, and makes the report of the run. */
+export class ConformanceReporter {
   readonly seed: number;
   readonly #around: Surroundings;
   readonly #count: number;
   readonly #startedAt = new Date();
   readonly #start = performance.now();
-  readonly #results: ConformanceResult[] = [];
+  readonly #results: CaseResult[] = [];
   readonly #expected: Expected;
   #stopped: string | undefined;
 
@@ -55,65 +43,57 @@ export class Telling {
     this.seed = around.options.seed ?? Date.now() % 2 ** 32;
   }
 
-  /** For those who make the checks. */
-  get callbacks() {
-    return {
-      onStart: (check: CheckInfo): void => this.#progress(check),
-      onResult: (result: CheckResult): void => this.#result(result),
-      onStop: (stop: EarlyStop): void => this.#stop(stop),
-    };
-  }
-
   /** Why the run ended before all its checks were made, if it did. */
   get stopped(): string | undefined {
     return this.#stopped;
   }
 
-  /** The sum; also of a run that was interrupted. Writes the baseline that is asked for. */
-  end(target: ConformanceTarget): ConformanceReport {
-    const counts = countVerdicts(this.#results);
-    this.#say(conformanceTotals(counts));
+  /**
+   * Prints the totals, also those of an interrupted run, and updates the baseline with
+   * `--update-baseline`.
+   */
+  finish(target: ConformanceTarget): ConformanceReport {
+    const report = createConformanceReport({
+      version: version(),
+      startedAt: this.#startedAt,
+      durationMs: performance.now() - this.#start,
+      target,
+      seed: this.seed,
+      results: this.#results,
+    });
+    this.#say(conformanceTotals(report.counts));
     const summary = this.#expected.summary();
     if (summary !== undefined) this.#say(summary);
     if (!this.#around.context.signal.aborted) this.#expected.update();
-    return {
-      schemaVersion: 1,
-      kind: "conformance",
-      tool: { name: "vhost-user", version: version() },
-      startedAt: this.#startedAt.toISOString(),
-      durationMs: Math.round(performance.now() - this.#start),
-      target,
-      seed: this.seed,
-      counts,
-      results: this.#results,
-    };
+    return report;
   }
 
-  #result(result: CheckResult): void {
+  /** Measures a result against the baseline, and prints it. */
+  readonly onResult = (result: CaseResult): void => {
     const { options, context } = this.#around;
-    const told = { ...this.#expected.measure(result), repeat: this.#repeatCommand(result.id) };
-    this.#results.push(told);
-    if (options.quiet && !TROUBLE.has(told.verdict)) return;
-    const mark = (verdict: ConformanceVerdict, text: string): string =>
-      context.output.style(COLOURS[verdict], text);
-    for (const line of conformanceLines(told, mark)) this.#say(line);
-  }
+    const measured = { ...this.#expected.measure(result), repeat: this.#repeatCommand(result.id) };
+    this.#results.push(measured);
+    if (options.quiet && !needsAttention(measured.verdict)) return;
+    for (const line of conformanceLines(measured, verdictStyle(context.output))) this.#say(line);
+  };
 
-  #stop({ reason, left }: EarlyStop): void {
+  /** Reports once why the remaining checks are skipped. */
+  readonly onStop = ({ reason, left }: EarlyStop): void => {
     this.#stopped = reason;
     const results = left.map((result) => ({ ...result, repeat: this.#repeatCommand(result.id) }));
     this.#results.push(...results);
     this.#say(`stopped: ${reason}; ${counted(left.length, "check")} not made`);
-  }
+  };
 
-  #progress({ id }: CheckInfo): void {
+  /** Shows the progress of the run, on a terminal. */
+  readonly onStart = ({ id }: CheckInfo): void => {
     this.#around.context.output.progress(() => {
       const done = this.#results.length;
       const each = (performance.now() - this.#start) / Math.max(1, done);
       const left = Math.ceil((each * (this.#count - done)) / 1000);
       return `${done}/${this.#count}, about ${left} s left … ${id}`;
     });
-  }
+  };
 
   /** With --json the document is the only thing on standard output. */
   #say(line: string): void {
