@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { after, afterEach, beforeEach, type TestContext } from "node:test";
+import { after, afterEach, before, beforeEach, type TestContext } from "node:test";
 import { setImmediate, setTimeout } from "node:timers/promises";
 
 /** What a process holds that garbage collection does not (or not soon) give back. */
@@ -96,4 +96,20 @@ export function guardLeaks(): void {
     });
   });
   after(() => assert.equal(unchecked, 0, "the leak guard did not run: has the order changed?"));
+}
+
+/**
+ * Makes the file fail when its tests together leave a descriptor, a shared mapping, a timer or a
+ * handle behind: for tests that run at the same time, whose resources cannot be attributed to one of them.
+ */
+export function guardLeaksOfFile(): void {
+  makeLazyDescriptors();
+  let atFirst: Resources | undefined;
+  before(() => {
+    atFirst = takeResources();
+  });
+  after(async () => {
+    assert.ok(atFirst);
+    assert.deepEqual(await settledLeaks(atFirst), [], "the tests left something behind");
+  });
 }

@@ -77,12 +77,17 @@ export class InProcessFrontend implements FrontendTarget {
     const relay = messages
       ? await relayThrough(socketPath, messages, crash)
       : chunk && (await relayReads(socketPath, chunk));
+    const stopping = new AbortController();
     let client: Client | undefined;
     const queues: ClientQueue[] = [];
     const work = async (): Promise<void> => {
       // A mutant that breaks its handshake would repeat it until the deadline.
       const reconnect = { firstDeadlineMs: this.#mutant ? 1000 : 5000 };
-      client = await Client.connect(relay?.path ?? socketPath, { ...OPTIONS, reconnect });
+      client = await Client.connect(relay?.path ?? socketPath, {
+        ...OPTIONS,
+        reconnect,
+        signal: stopping.signal,
+      });
       const make = client.createQueue.bind(client);
       client.createQueue = (options) => {
         const queue = make(options);
@@ -115,6 +120,7 @@ export class InProcessFrontend implements FrontendTarget {
       ended: ended.then(() => end ?? { code: 0, signal: null }),
       monitor: async () => ({ execute }),
       stop: async () => {
+        stopping.abort();
         await client?.close();
         await ended;
         relay?.close();
