@@ -88,7 +88,7 @@ const cases: readonly Case[] = ["loop", "worker"].flatMap((place) =>
   })),
 );
 
-/** One measurement with a back-end that runs for it alone: one that polls would slow the others. */
+/** One measurement with a back-end that runs for it alone: one that polls would slow the next one. */
 async function withBackend(at: Case, depth: number, packed: boolean): Promise<number> {
   const socket = join(directory, "disk.sock");
   const all = [command, "serve", "block", "--socket", socket, ...at.arguments];

@@ -1,7 +1,7 @@
 /**
  * What a request costs on the way through both halves of a ring when memory is one region and when
  * it is many, up to the 509 that there can be, by guest address and by I/O virtual address. Each
- * request's buffer lies in another region than the one before. Best of several rounds, in turns, so
+ * request's buffer is in another region than the one before. Best of several rounds, in turns, so
  * that a busy machine slows all of them alike.
  *
  *     node dist/bench/regions.js [requests per round]
@@ -18,14 +18,14 @@ import {
 const REGION_COUNTS = [1, 2, 8, 64, 253, 509];
 const REQUESTS = Number(process.argv[2] ?? 200_000);
 const ROUNDS = 9;
-/** The same for all: what differs is where the buffers lie. */
+/** The same for all: only the place of the buffers differs. */
 const BUFFERS = 509;
 const BUFFER_BYTES = 4096;
 const RING_BYTES = 1 << 16;
 const SIZE = 64;
 const features = { eventIdx: true, indirect: false };
 
-/** One ring over so many regions. Returns nanoseconds a request. */
+/** Measures one ring over `regions` regions. Returns nanoseconds a request. */
 function makeRing(regions: number, iommu: boolean): { run: () => number; close: () => void } {
   const each = RING_BYTES + Math.ceil(BUFFERS / regions) * BUFFER_BYTES;
   const memory = new GuestMemory({ size: each * regions, regions }, iommu);

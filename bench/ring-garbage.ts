@@ -6,7 +6,7 @@
  *       [requests [format]]
  *
  * Then the same as it is when both sides look all the time, one request or 64 at once, and without a
- * clock, over ten million requests unless told otherwise: there the heap must not grow at all, but
+ * clock, over ten million requests by default: there the heap must not grow at all, but
  * for what compiling leaves.
  *
  * The semi-space is that large so that nothing is collected meanwhile.
@@ -49,8 +49,8 @@ for (const format of formats) {
   }
 }
 
-/** @param noted with an in-flight region */
-function measure(features: Features, regions: number, noted = false): void {
+/** @param tracked with an in-flight region */
+function measure(features: Features, regions: number, tracked = false): void {
   const memory = new GuestMemory({ size: regions << 22, regions });
   const table = new RegionTable();
   table.replace(
@@ -76,7 +76,7 @@ function measure(features: Features, regions: number, noted = false): void {
     space: table,
     features,
     base: ringFormat(features.packed).freshBase,
-    inflight: noted ? region.area(0, features.packed) : undefined,
+    inflight: tracked ? region.area(0, features.packed) : undefined,
   });
 
   // Spread over all regions, so that neighbouring requests do not share one.
@@ -105,7 +105,7 @@ function measure(features: Features, regions: number, noted = false): void {
   const serve = (depth: number): void => {
     for (let i = 0; i < depth && device.next(chain); i += 1) device.complete(chain.id, 4097);
   };
-  /** Both sides look: nobody is told of anything. */
+  /** Both sides poll: neither kicks nor calls. */
   const runPolling = (count: number, depth: number): void => {
     for (let left = count; left > 0; left -= depth) {
       add(depth);
@@ -144,7 +144,7 @@ function measure(features: Features, regions: number, noted = false): void {
   completed = 0;
   globalThis.gc?.();
   // The best of the slices: what the code costs, and not what else the machine does. Garbage is the
-  // median of them, as code that is compiled anew meanwhile leaves some of its own.
+  // median of them, as code that is compiled again meanwhile leaves some of its own.
   const growth: number[] = [];
   let best = Infinity;
   let shares = "";
@@ -164,7 +164,7 @@ function measure(features: Features, regions: number, noted = false): void {
   const median = growth.sort((a, b) => a - b)[SLICES / 2] ?? 0;
   const garbage = (median * SLICES) / timed;
   process.stdout.write(
-    `${features.packed ? "packed" : "split "} ${features.indirect ? "indirect" : "direct  "} ${features.eventIdx ? "event-idx" : "flags    "} ${features.inOrder ? "in-order " : "any order"} ${noted ? "noted" : "     "} ` +
+    `${features.packed ? "packed" : "split "} ${features.indirect ? "indirect" : "direct  "} ${features.eventIdx ? "event-idx" : "flags    "} ${features.inOrder ? "in-order " : "any order"} ${tracked ? "tracked" : "       "} ` +
       `${String(regions).padStart(2)} regions: ${((best * SLICES) / timed).toFixed(0)} ns/request (${shares}), ` +
       `${garbage.toFixed(2)} bytes of heap/request, ${completed} completed\n`,
   );

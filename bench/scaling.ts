@@ -39,7 +39,7 @@ async function open({ queues = 1, depth = 16, regions = 1 }: Shape) {
   const client = await Client.connect(socketPath, {
     deviceFeatures: BLOCK_DRIVER_FEATURES,
     timeoutMs: 60_000,
-    // Rings and buffers lie where they fit: with many regions nearly all of them are only looked past.
+    // Rings and buffers are where they fit: with many regions a look-up skips nearly all of them.
     memory: { size: Math.max(bytes * 2, regions * 65_536), regions },
   });
   const options = { queues, depth, queueSize: size, transferBytes: BYTES };

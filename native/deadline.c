@@ -1,8 +1,8 @@
 /*
- * Ends a system call in which a peer holds this thread. The mode of an open file belongs to whoever
- * shares it: a peer may clear O_NONBLOCK and fill an event counter at any moment, so neither a look
- * at the mode nor a poll can promise that the write behind it returns. And the mode of a peer's
- * descriptor is not ours to set.
+ * Ends a system call in which a peer holds this thread. All processes that share an
+ * open file share its mode: a peer may clear O_NONBLOCK and fill an event counter at any moment, so
+ * neither a look at the mode nor a poll can promise that the write after it returns. And the mode of
+ * a peer's descriptor is not ours to set.
  *
  * A thread announces such a call by two stores. A watcher thread looks at the announcements while
  * calls are being made, and a call that it finds unchanged at the next look gets a signal, whose

@@ -19,7 +19,7 @@ static napi_value open_at(napi_env env, napi_callback_info info) {
       !read_int32(env, argv[4], "flags", &flags))
     return NULL;
   if (name.length >= sizeof path) return make_number(env, -ENAMETOOLONG);
-  /* The kernel would take what stands before a NUL for the whole name. */
+  /* The kernel would take the bytes before a NUL for the whole name. */
   if (memchr(name.data, 0, name.length) != NULL) return make_number(env, -EINVAL);
   memcpy(path, name.data, name.length);
   path[name.length] = 0;

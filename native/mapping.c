@@ -27,7 +27,7 @@ struct mapping {
 static void release(struct mapping *mapping) {
   if (mapping->address == NULL) return;
   mapping->was_broken = range_is_broken(mapping->slot);
-  /* First out of the table: once unmapped, the addresses may be anybody's. */
+  /* First out of the table: once unmapped, the addresses may belong to another mapping. */
   range_unregister(mapping->slot);
   munmap(mapping->address, mapping->span);
   mapping->address = NULL;
@@ -45,14 +45,14 @@ static void finalize_handle(napi_env env, void *data, void *hint) {
   drop(data);
 }
 
-/* Here `data` is the address of the memory: it may be unmapped already and somebody else's. */
+/* Here `data` is the address of the memory: it may be unmapped already and belong to another mapping. */
 static void finalize_buffer(napi_env env, void *data, void *hint) {
   (void)env;
   (void)data;
   drop(hint);
 }
 
-/* munmap and MAP_FIXED refuse a huge page in part, and tell no length but the file system does. */
+/* munmap and MAP_FIXED refuse part of a huge page; only the file system reports its length. */
 static size_t page_size(int fd) {
   struct statfs fs;
   if (fstatfs(fd, &fs) == 0 && (uint32_t)fs.f_type == HUGETLBFS) return (size_t)fs.f_bsize;

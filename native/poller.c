@@ -77,7 +77,7 @@ static void on_poll(uv_poll_t *handle, int status, int events) {
   napi_create_int32(env, status < 0 ? status : events, &argument);
   if (napi_make_callback(env, poller->context, receiver, callback, 1, &argument, NULL) ==
       napi_pending_exception) {
-    /* Nobody is left to catch it, and unless it is handed on here it is lost without a trace. */
+    /* No caller is left to catch it: unless it is handed on here, it is lost without a trace. */
     napi_value exception;
     if (napi_get_and_clear_last_exception(env, &exception) == napi_ok)
       napi_fatal_exception(env, exception);
@@ -118,7 +118,7 @@ static int exchange(const uv_loop_t *loop, struct poller *poller) {
 /*
  * Whether epoll takes another epoll depends on what that one watches, which a peer who shares it
  * can change at any moment: libuv tries the descriptor now and adds it later, and aborts the
- * process when the second attempt is refused. Deleting what was never added tells the kinds apart.
+ * process when the second attempt is refused. Deleting what was never added distinguishes the kinds.
  */
 static bool is_epoll(int fd, const uv_loop_t *loop) {
   return epoll_ctl(fd, EPOLL_CTL_DEL, uv_backend_fd(loop), NULL) == 0 || errno == ENOENT;

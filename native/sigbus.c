@@ -33,7 +33,7 @@ static atomic_int used; /* slots at and above this number were never live */
 static _Atomic int32_t breaks;
 static struct sigaction previous;
 
-/* The count goes last: whoever sees it change finds the window that broke. */
+/* The count goes last: a thread that sees it change finds the window that broke. */
 static void mark(struct range *range) {
   if (!atomic_exchange(&range->broken, true)) atomic_fetch_add(&breaks, 1);
 }

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 /*
- * A descriptor that tells of accesses to pages which have not arrived yet (userfaultfd(2)). Accesses
+ * A descriptor that reports accesses to pages which have not arrived yet (userfaultfd(2)). Accesses
  * by the kernel are meant too, as data goes from files straight into such memory; that takes
  * CAP_SYS_PTRACE, or vm.unprivileged_userfaultfd.
  */
@@ -25,7 +25,7 @@ static napi_value open_userfault(napi_env env, napi_callback_info info) {
   return make_number(env, fd);
 }
 
-/* From now on whoever touches a missing page of the window waits until it was brought. */
+/* From now on a thread that touches a missing page of the window waits until the page is placed. */
 static napi_value register_userfault(napi_env env, napi_callback_info info) {
   napi_value argv[2];
   int32_t fd;

@@ -20,7 +20,7 @@ const programs = [
   "systemd-socket-activate",
 ];
 
-/** Debian packages that are missing; needs the build, which knows where programs stand. */
+/** Debian packages that are missing; needs the build, which knows where programs are. */
 export async function missingPackages() {
   const { findGuestKernel, findProgram, knownPrograms } =
     await import("../dist/src/lab/programs/index.js");

@@ -10,7 +10,7 @@ export default async function* totals(events) {
     const { name, file, skip, todo, details } = data;
     const isFileItself = name === file && data.nesting === 0;
     if (details?.type === "suite") {
-      // A suite is no test; but when its own hook fails, no test of it says so.
+      // A suite is not a test; but when its own hook fails, none of its tests reports that.
       if (type === "test:fail" && details.error?.failureType !== "subtestsFailed") result.failed++;
     } else if (isFileItself && type === "test:pass") {
       result.failed++;
@@ -29,7 +29,7 @@ export default async function* totals(events) {
   yield JSON.stringify(result);
 }
 
-/** The first lines of what went wrong; the whole stands where the test ran. */
+/** The first lines of what went wrong; the rest is in the test's output. */
 function reasonOfFailure(error) {
   const text = String(error?.cause?.message ?? error?.message ?? error ?? "no reason given");
   return text.split("\n").slice(0, 12).join("\n  ").slice(0, 1500);

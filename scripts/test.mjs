@@ -6,7 +6,7 @@
  * `newer-programs` has programs of another system's tree (`VHOST_USER_PEERS_ROOT`), `long` soaks of
  * minutes: both run only where they are named.
  *
- * The last line is `N passed, N failed, N skipped`. A step that is no test (build, lint) and fails
+ * The last line is `N passed, N failed, N skipped`. A step that is not a test (build, lint) and fails
  * counts as one failure, so that "0 failed" always goes with exit code 0.
  */
 import { spawn } from "node:child_process";
@@ -34,7 +34,7 @@ function say(line) {
   process.stdout.write(`${line}\n`);
 }
 
-/** Runs a step that is no test; true when it went well. */
+/** Runs a step that is not a test; returns whether it succeeded. */
 async function step(name, command, args) {
   say(`\n== ${name}`);
   const child = spawn(command, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
@@ -56,7 +56,7 @@ function testFiles(tier) {
 }
 
 /**
- * Runs a tier to its end, or until a signal comes. All temporary files of its tests lie in a folder
+ * Runs a tier to its end, or until a signal comes. All temporary files of its tests are in a folder
  * that is removed afterwards: a test file that crashed, or was ended, removes nothing itself.
  *
  * @returns the signal
@@ -70,7 +70,7 @@ async function runTier(tier) {
   }
   // A short name: what is below it leads to sockets, whose paths may have 107 bytes.
   const directory = mkdtempSync(join(tmpdir(), "vu-"));
-  // Tests that become somebody else have to get through to folders of their own.
+  // Tests that change their user must reach their own folders.
   chmodSync(directory, 0o711);
   const totalsFile = join(directory, "totals.json");
   const { concurrency, timeoutMs } = tiers[tier];

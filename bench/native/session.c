@@ -1,5 +1,5 @@
 /*
- * Connects to a block back-end and brings a session up with one queue, over and over, with the
+ * Connects to a block back-end and brings a session up with one queue, repeatedly, with the
  * messages of our client (bring-up.test.ts has their order), one after another, each reply waited
  * for; a request is not sent. Memory is made once, for all sessions.
  *
@@ -84,7 +84,7 @@ static uint64_t ask(uint32_t request) {
 }
 
 /* Acknowledged, as REPLY_ACK has it. */
-static void tell(uint32_t request, uint32_t size, struct message message, int fd) {
+static void set(uint32_t request, uint32_t size, struct message message, int fd) {
   send_message(request, size, &message, fd, 1);
   receive(&message);
   if (message.value != 0) exit(1);
@@ -101,23 +101,23 @@ static void session(const char *path, int memory) {
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) != 0) die("socketpair");
   struct message message = {.value = protocol};
   send_message(16, 8, &message, -1, 0);
-  tell(21, 0, (struct message){0}, channel[1]);
+  set(21, 0, (struct message){0}, channel[1]);
   close(channel[1]);
-  tell(3, 0, (struct message){0}, -1);
-  tell(39, 8, (struct message){.value = 3}, -1);
-  tell(2, 8, (struct message){.value = features & (1ull << 28 | 1ull << 29 | 1ull << 30 | 1ull << 32)}, -1);
-  tell(39, 8, (struct message){.value = 11}, -1);
+  set(3, 0, (struct message){0}, -1);
+  set(39, 8, (struct message){.value = 3}, -1);
+  set(2, 8, (struct message){.value = features & (1ull << 28 | 1ull << 29 | 1ull << 30 | 1ull << 32)}, -1);
+  set(39, 8, (struct message){.value = 11}, -1);
   ask(40);
-  tell(37, 40, (struct message){.region = {0, GUEST, MEMORY_BYTES, USER, 0}}, memory);
+  set(37, 40, (struct message){.region = {0, GUEST, MEMORY_BYTES, USER, 0}}, memory);
   int kick = eventfd(0, EFD_NONBLOCK), call = eventfd(0, EFD_NONBLOCK), error = eventfd(0, EFD_NONBLOCK);
-  tell(8, 8, (struct message){.state = {0, QUEUE_SIZE}}, -1);
-  tell(10, 8, (struct message){.state = {0, 0}}, -1);
-  tell(9, 40, (struct message){.address = {0, 0, USER, USER + 8192, USER + 4096, 0}}, -1);
-  tell(14, 8, (struct message){.value = 0}, error);
-  tell(13, 8, (struct message){.value = 0}, call);
-  tell(12, 8, (struct message){.value = 0}, kick);
-  tell(18, 8, (struct message){.state = {0, 1}}, -1);
-  tell(39, 8, (struct message){.value = 15}, -1);
+  set(8, 8, (struct message){.state = {0, QUEUE_SIZE}}, -1);
+  set(10, 8, (struct message){.state = {0, 0}}, -1);
+  set(9, 40, (struct message){.address = {0, 0, USER, USER + 8192, USER + 4096, 0}}, -1);
+  set(14, 8, (struct message){.value = 0}, error);
+  set(13, 8, (struct message){.value = 0}, call);
+  set(12, 8, (struct message){.value = 0}, kick);
+  set(18, 8, (struct message){.state = {0, 1}}, -1);
+  set(39, 8, (struct message){.value = 15}, -1);
   close(error);
   close(channel[0]);
   close(kick);

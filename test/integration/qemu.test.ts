@@ -234,7 +234,7 @@ test("a restart that cannot be leaves what runs alone", async (t) => {
   const pid = await space.started();
   const refused = await space.qemu("restart --memory 3");
   assert.equal(refused.code, 2);
-  assert.match(refused.stderr, /expected whole MiB/);
+  assert.match(refused.stderr, /--memory must be whole MiB/);
   assert.ok(runs(pid));
   await space.qemu("stop");
 });

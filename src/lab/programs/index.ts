@@ -1,12 +1,11 @@
 /**
- * peers: starting the real programs on the other side (QEMU, qemu-storage-daemon, virtiofsd, DPDK's
- * testpmd, a Linux guest, User Mode Linux, a PC's firmware), finding out when they are ready, and stopping them.
- * Whatever is started here never outlives this process, but for the servers of `qemu start`: those
- * stand in the ledger, the only proof by which a later command may stop them and remove their files.
- * Only groups, cli and tests import this folder.
+ * programs: starts the real programs on the other side (QEMU, qemu-storage-daemon, virtiofsd, DPDK's
+ * testpmd, a Linux guest, User Mode Linux, a PC's firmware), finds out when they are ready, and stops them.
+ * No program outlives this process, except the servers of `qemu start`: those
+ * are in the ledger, the only proof by which a later command may stop them and remove their files.
  *
  * - `process/`: one program, from its start to its end, and what is known of a process
- * - `programs/`: the programs themselves and their command lines
+ * - `known/`: the programs themselves and their command lines
  * - `guest/`: guests: Linux on QEMU, a PC's firmware, User Mode Linux
  * - `server/`: a program that outlives the command that started it (`qemu start`)
  * - `ledger/`: what we started and made, and removing what is left of it

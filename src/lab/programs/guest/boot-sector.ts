@@ -14,7 +14,7 @@ const signatureOffset = 510;
 const longestMessage = 480;
 
 /**
- * A boot sector that prints `message` on the debug console and ends QEMU. So whoever sees the
+ * A boot sector that prints `message` on the debug console and ends QEMU. So a test that sees the
  * message knows that the firmware's virtio driver has read sector 0 of the disk.
  *
  * @param message ASCII, at most 480 characters

@@ -59,7 +59,7 @@ export function findGuestKernel(
   return { version, imagePath, modulesDirectory: join(modulesRoot, version) };
 }
 
-/** The kernel version to boot: a cloud kernel before others, then the higher numbers. */
+/** The kernel version to boot: cloud kernels first, then the higher numbers. */
 export function newestVersion(versions: readonly string[]): string | undefined {
   const numbers = new Intl.Collator("en", { numeric: true });
   return [...versions].sort((a, b) => {

@@ -29,7 +29,7 @@ export type MigrationParameters = Readonly<Record<string, number>>;
 
 const POLL_MS = 50;
 
-/** A Linux guest in a QEMU that can be told to move to another one. */
+/** A Linux guest in a QEMU that can migrate to another QEMU. */
 export class MigratableGuest implements AsyncDisposable {
   /** The QEMU that runs the guest, or is to get it; its output is that of the script. */
   readonly machine: ManagedProcess;
@@ -54,7 +54,7 @@ export class MigratableGuest implements AsyncDisposable {
     return MigratableGuest.#start(options, []);
   }
 
-  /** A QEMU that waits for this guest; its back-ends are others. */
+  /** Starts a QEMU that waits for this guest, with back-ends of its own. */
   async destination(deviceArguments: readonly string[]): Promise<MigratableGuest> {
     const options = { ...this.#options, deviceArguments };
     return MigratableGuest.#start(options, ["-incoming", "defer"]);
@@ -173,7 +173,7 @@ export class MigratableGuest implements AsyncDisposable {
   }
 }
 
-/** What `query-migrate` tells, as far as it matters here. */
+/** The members of the answer to `query-migrate` that matter here. */
 export interface MigrationState {
   readonly status?: string;
   /** Milliseconds. */

@@ -154,8 +154,9 @@ async function startUml(
 }
 
 /**
- * What to start it by. Its helper processes wait for ever when it is killed; in a process namespace
- * of its own they go with it, also when nobody is left who could kill them.
+ * Returns the words that start a program in a process namespace of its own. The helper processes of
+ * User Mode Linux wait for ever when it is killed; in a namespace they end with it, also when our
+ * process is gone.
  */
 export function ownProcessNamespace(): readonly string[] {
   const unshare = resolveProgram("unshare");

@@ -43,9 +43,9 @@ export function qemuNetArguments(options: QemuNetOptions): string[] {
 }
 
 /**
- * QEMU as a **front-end that listens**; resolves when it does. Whoever connects must answer as a
- * back-end. Before that QEMU waits inside its start-up: there is no QMP greeting, and stopping it
- * leaves the socket's file behind.
+ * Starts QEMU as a **front-end that listens**, and resolves when it listens. The program that connects
+ * must answer as a back-end. Before that QEMU waits inside its start-up: there is no QMP greeting, and
+ * stopping it leaves the socket's file behind.
  *
  * @throws {EnvironmentError} program missing; {@link PeerClosedError} it refused to start
  */

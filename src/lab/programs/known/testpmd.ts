@@ -17,15 +17,15 @@ export interface TestpmdOptions {
   readonly lcores?: string | undefined;
   /** Hugepage-free memory; default 512. */
   readonly memoryMiB?: number | undefined;
-  /** Words that start it in place of `dpdk-testpmd`, e.g. another version with its own loader. */
+  /** Words that start it instead of `dpdk-testpmd`, e.g. another version with its own loader. */
   readonly launcher?: readonly string[] | undefined;
   /** Further arguments after `--`, e.g. `["--forward-mode=txonly"]`. */
   readonly applicationArguments?: readonly string[] | undefined;
 }
 
 /**
- * The prompt comes letter by letter, past stdio: a line of the log may fall between two of them, or
- * come right behind.
+ * testpmd writes its prompt letter by letter, past stdio: a line of the log may fall between two
+ * letters, or follow at once.
  */
 const prompt = new RegExp("testpmd> ".split("").join("(?:[^\\n]*\\n)?"));
 const defaultStartMs = 30_000;

@@ -175,7 +175,7 @@ class CleanRun {
     if (this.#coversOwner(path, owner)) this.#remove(path, owner);
   }
 
-  /** What stands at a path; one that cannot be looked at is left and reported. */
+  /** Returns what is at a path; one that cannot be read is left alone and reported. */
   #look(path: string): Stats | undefined {
     try {
       return lstatSync(path, { throwIfNoEntry: false });
@@ -221,7 +221,7 @@ function cleanFolder(ledger: Ledger, caches: boolean, dryRun: boolean): string[]
   return removed;
 }
 
-/** True when nobody holds it any more. */
+/** Whether no process holds it any more. */
 function releaseDeadLock(ledger: Ledger, name: string, dryRun: boolean): boolean {
   if (dryRun) return false;
   try {
@@ -230,7 +230,7 @@ function releaseDeadLock(ledger: Ledger, name: string, dryRun: boolean): boolean
     lock[Symbol.dispose]();
     return true;
   } catch {
-    // Damaged: its next user is told about it.
+    // Damaged: the next command that takes the lock reports it.
     return false;
   }
 }

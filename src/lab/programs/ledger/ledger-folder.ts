@@ -10,7 +10,7 @@ const purpose = { what: "ledger of what runs", option: "the variable XDG_RUNTIME
  * The folder of the ledger, made when it is missing: `vhost-user` in `$XDG_RUNTIME_DIR`, where that
  * is a folder of ours, else one with our user id in its name in `temporary`.
  *
- * @throws {EnvironmentError} what stands there is not a folder that is ours alone
+ * @throws {EnvironmentError} the path is not a folder that is ours alone
  */
 export function ledgerFolder(
   environment: NodeJS.ProcessEnv = process.env,
@@ -36,7 +36,7 @@ export function ledgerFolder(
       : found.uid !== effectiveUserId()
         ? `a folder of another user (uid ${found.uid})`
         : (found.mode & 0o077) !== 0
-          ? `open to others (mode ${(found.mode & 0o777).toString(8)})`
+          ? `open to other users (mode ${(found.mode & 0o777).toString(8)})`
           : undefined;
   if (problem === undefined) return folder;
   throw new EnvironmentError(

@@ -35,16 +35,16 @@ export async function lockLedger(
   name: string,
   { signal, onWait }: LockOptions = {},
 ): Promise<LedgerLock> {
-  for (let told = false; ; await delay(pollMs, signal)) {
+  for (let reported = false; ; await delay(pollMs, signal)) {
     signal?.throwIfAborted();
     const lock = tryLockLedger(ledger, name);
     if ("file" in lock) return lock;
-    if (!told) onWait?.(describeProcess(lock.heldBy.pid));
-    told = true;
+    if (!reported) onWait?.(describeProcess(lock.heldBy.pid));
+    reported = true;
   }
 }
 
-/** The lock, or who has it. */
+/** Returns the lock, or the process that holds it. */
 export function tryLockLedger(
   ledger: Ledger,
   name: string,
@@ -92,7 +92,7 @@ function create(ledger: Ledger, file: string, name: string): boolean {
   }
 }
 
-/** Undefined: nobody holds it any more. */
+/** Undefined: no process holds it any more. */
 function readHolder(file: string): ProcessIdentity | undefined {
   let text: string;
   try {
@@ -112,9 +112,9 @@ function readHolder(file: string): ProcessIdentity | undefined {
 }
 
 /**
- * Takes a dead holder's lock away. By renaming, so that only one of two who try succeeds; what was
- * taken is looked at again, since meanwhile a living one may have made it: then it is given back.
- * (A third one may get in between; then the pid file, made with O_EXCL, stops one of them.)
+ * Removes a dead holder's lock. It is renamed, so that only one of two commands succeeds, and then read
+ * again: a running command may have made it meanwhile, and it is put back then. (A third command may
+ * make a lock in between; then the pid file, made with O_EXCL, stops one of them.)
  */
 function breakLock(ledger: Ledger, file: string, name: string, dead: ProcessIdentity): void {
   const aside = ledger.temporaryFile(`${name}-broken`);

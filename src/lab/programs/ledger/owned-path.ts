@@ -12,10 +12,10 @@ export interface OwnedPath {
   readonly born: string;
 }
 
-/** `changed`: something else stands there now. */
+/** `changed`: the path leads to something else now. */
 export type PathState = "ours" | "gone" | "changed";
 
-/** What stands at `path` now, as ours. Call it where no other can have made it. */
+/** Records what is at `path` as ours. Only for a path that no other process can have made. */
 export function ownPath(path: string, role: PathRole): OwnedPath {
   return { path, role, ...identify(lstatSync(path, { bigint: true })) };
 }

@@ -72,14 +72,14 @@ const CI_SYSTEMS: readonly CiSystem[] = [
   },
 ];
 
-/** Folders of version control: what stands beside one is the root of a checkout. */
+/** Folders of version control: the folder that contains one is the root of a checkout. */
 const CHECKOUT_MARKERS = [".git", ".hg", ".jj", ".svn"];
 
 /**
  * Names who starts something now: what `VHOST_USER_OWNER` says, else the CI job, else the checkout
  * around the working directory, else the folder where this package is installed.
  *
- * @throws {UsageError} `VHOST_USER_OWNER` is no {@link checkOwner name of an owner}
+ * @throws {UsageError} `VHOST_USER_OWNER` is not a {@link checkOwner name of an owner}
  */
 export function currentOwner(
   environment: NodeJS.ProcessEnv = process.env,

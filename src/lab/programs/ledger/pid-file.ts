@@ -39,8 +39,8 @@ export function parsePidFile(text: string): PidFile | undefined {
 /**
  * Makes the way free for a new pid file: one of ours whose process is gone is removed.
  *
- * @param note told what was removed
- * @throws {UsageError} what stands there is not ours, or its process runs
+ * @param note called with a line about what was removed
+ * @throws {UsageError} the file is not ours, or its process runs
  */
 export function clearPidFile(path: string, note: (text: string) => void): void {
   const found = findStalePidFile(path);

@@ -12,10 +12,10 @@ export interface PathPurpose {
 }
 
 /**
- * What stands at the path; undefined when nothing does. A symlink and another user's file are
- * refused: in /tmp anybody may have put them there for us.
+ * Returns the state of the file at the path; undefined where there is none. A symbolic link and another
+ * user's file are refused: in /tmp another user may have put them there for us.
  *
- * @throws {UsageError} it is one of these; {@link EnvironmentError} it cannot be looked at
+ * @throws {UsageError} it is one of these; {@link EnvironmentError} it cannot be read
  */
 export function statOwn(path: string, { what, option }: PathPurpose): Stats | undefined {
   let found: Stats | undefined;
@@ -42,7 +42,7 @@ export function statOwn(path: string, { what, option }: PathPurpose): Stats | un
 }
 
 /**
- * A new file for us alone, opened for appending. Whatever stands there already is an error.
+ * Creates a file for us alone and opens it for appending. A path that exists is an error.
  *
  * @throws {UsageError} {@link EnvironmentError} with the remedy
  */
@@ -97,7 +97,7 @@ export function explainFileError(
     case "EEXIST":
     case "ELOOP":
       return new UsageError(
-        `${path}: expected a free path for the ${what}, somebody else made a file there just now; ` +
+        `${path}: is not free for the ${what}: another process made a file there just now; ` +
           `choose another path with ${option}`,
         options,
       );

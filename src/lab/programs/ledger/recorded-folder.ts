@@ -21,7 +21,7 @@ export interface RecordedFolder {
  *
  * @param name what it is for; small letters
  * @throws {EnvironmentError} the ledger's folder is not ours alone; no permission or room;
- *   {@link UsageError} TMPDIR is no folder, or VHOST_USER_OWNER no name of an owner
+ *   {@link UsageError} TMPDIR is not a folder, or VHOST_USER_OWNER is not a name of an owner
  */
 export function makeRecordedFolder(name: string): RecordedFolder {
   const ledger = Ledger.open();

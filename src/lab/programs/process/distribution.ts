@@ -14,7 +14,7 @@ export type Packages = Readonly<Record<Distribution, string | undefined>>;
 
 export interface InstallLine {
   readonly distribution: Distribution;
-  /** What to type; undefined where nobody packages it. */
+  /** The command that installs it; undefined where no package has it. */
   readonly command: string | undefined;
 }
 

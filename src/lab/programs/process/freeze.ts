@@ -8,7 +8,7 @@ const standstillMs = 1000;
 
 /**
  * Stops a process of ours where it is, so that what it has made can be looked at while it makes
- * nothing more. Resolves when it stands still or is gone. It is ended afterwards: SIGKILL reaches
+ * nothing more. Resolves when it is stopped or gone. It is ended afterwards: SIGKILL reaches
  * it at once, SIGTERM with the SIGCONT that follows it.
  */
 export async function freeze(identity: ProcessIdentity): Promise<void> {
@@ -20,12 +20,12 @@ export async function freeze(identity: ProcessIdentity): Promise<void> {
     return;
   }
   const deadline = performance.now() + standstillMs;
-  while (isRunning(identity) && !standsStill(identity.pid) && performance.now() < deadline) {
+  while (isRunning(identity) && !isStopped(identity.pid) && performance.now() < deadline) {
     await delay(pollMs);
   }
 }
 
-function standsStill(pid: number): boolean {
+function isStopped(pid: number): boolean {
   try {
     // The state follows the name, which is in parentheses and may contain anything.
     return /^.*\) [Tt] /s.test(readFileSync(`/proc/${pid}/stat`, "utf8"));

@@ -90,7 +90,7 @@ export class ManagedProcess implements AsyncDisposable {
     this.pid = child.pid ?? 0;
     this.#child = child;
     this.#output = new OutputBuffer(limitBytes);
-    // A failing kill() or write reports here; `exited` is what tells that the process is gone.
+    // A failing kill() or write is reported here; `exited` says that the process is gone.
     child.on("error", () => {});
     child.stdin?.on("error", () => {});
     for (const stream of [child.stdout, child.stderr]) {
@@ -151,7 +151,7 @@ export class ManagedProcess implements AsyncDisposable {
   }
 
   /**
-   * Resolves with the match as soon as `pattern` stands in the output from `from` on. A match may
+   * Resolves with the match as soon as the output from `from` on matches `pattern`. A match may
    * be at most 8 KiB long.
    *
    * @throws {PeerClosedError} when the process ends first; {@link TimeoutError}; `signal.reason`

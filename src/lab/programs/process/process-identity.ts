@@ -17,7 +17,7 @@ export function bootId(): string {
   return (knownBootId ??= readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim());
 }
 
-/** Who has this pid now; undefined when nobody has, or only a zombie that waits to be reaped. */
+/** Returns the process that has this pid now; undefined: none, or a zombie that waits to be reaped. */
 export function identifyProcess(pid: number): ProcessIdentity | undefined {
   const startTime = startTimeOf(pid);
   return startTime === undefined ? undefined : { pid, startTime, bootId: bootId() };
@@ -30,7 +30,7 @@ export function identifySelf(): ProcessIdentity {
   return self;
 }
 
-/** Does this very process still run? A pid alone would not tell: pids are used again. */
+/** Whether this very process still runs. A pid alone does not show it: pids are reused. */
 export function isRunning({ pid, startTime, bootId: boot }: ProcessIdentity): boolean {
   return boot === bootId() && startTimeOf(pid) === startTime;
 }

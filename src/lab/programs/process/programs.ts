@@ -3,7 +3,7 @@ import { delimiter, isAbsolute, join } from "node:path";
 import { EnvironmentError } from "../../../core/base/index.ts";
 import { installText, type Packages } from "./distribution.ts";
 
-/** Where a program stands besides `PATH`, and which packages bring it. */
+/** Where a program is besides `PATH`, and which packages contain it. */
 interface KnownProgram {
   readonly debianPackage: string;
   /** dnf also takes the path of a file: right whichever package has it. */

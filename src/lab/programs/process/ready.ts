@@ -6,8 +6,8 @@ const pollMs = 20;
 const defaultTimeoutMs = 10_000;
 
 /**
- * Resolves when somebody listens on `socketPath`. Read from the kernel's table of UNIX sockets and
- * never tried by connecting: many back-ends take the first connection for their only front-end.
+ * Resolves when a process listens on `socketPath`. Reads the kernel's table of UNIX sockets and never
+ * connects: many back-ends take the first connection for their only front-end.
  *
  * @param options.process what is expected to listen, itself or by its children, in network namespaces of
  *   their own as well; its end ends the wait
@@ -25,7 +25,7 @@ export async function waitUntilListening(
     if (peer?.exit) throw peer.exitError(`before it listened on ${socketPath}`);
     if (isListening(socketPath, peer?.pid)) return;
     if (performance.now() >= deadline) {
-      const message = `nobody listens on ${socketPath} after ${timeoutMs} ms`;
+      const message = `no process listens on ${socketPath} after ${timeoutMs} ms`;
       throw new TimeoutError(peer?.describe(`${message} (${peer.name} still runs)`) ?? message);
     }
     await delay(pollMs, signal);
@@ -33,17 +33,17 @@ export async function waitUntilListening(
 }
 
 /**
- * Starts a peer by `start` and waits until it listens; when it does not, it is stopped before the
+ * Starts a program with `start` and waits until it listens; one that does not is stopped before the
  * error is thrown.
  *
- * @throws {StateError} somebody listens there already; else as {@link waitUntilListening}
+ * @throws {StateError} another process listens there already; {@link PeerClosedError}, {@link TimeoutError}
  */
 export async function startListening(
   socketPath: string,
   start: () => Promise<ManagedProcess>,
   options: WaitOptions = {},
 ): Promise<ManagedProcess> {
-  // Else the other one would be taken for ours, and QEMU would remove its socket unasked.
+  // Otherwise the other process would be taken for ours, and QEMU would remove its socket.
   if (isListening(socketPath)) {
     throw new StateError(`another process already listens on ${socketPath}`);
   }

@@ -23,7 +23,7 @@ export function logHeader(commandLine: string, owner: string | null): string {
 /**
  * Makes the way free for a new log: one that an earlier run of ours left is removed.
  *
- * @throws {UsageError} what stands there is not a log of ours
+ * @throws {UsageError} the file is not a log of ours
  */
 export function clearLog(path: string): void {
   if (checkLog(path)) rmSync(path);
@@ -36,7 +36,7 @@ export function checkLog(path: string): boolean {
   if (found.isFile() && isOurLog(path)) return true;
   const kind = fileKind(path) ?? "gone again";
   throw new UsageError(
-    `${path}: expected a free path for the log, it is ${kind} and not a log of ours; it was left alone; ` +
+    `${path}: is not free for the log: it is ${kind} and not a log of ours; it was left alone; ` +
       `remove it yourself, or choose another path with --log`,
   );
 }

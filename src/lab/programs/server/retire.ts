@@ -63,7 +63,7 @@ export async function retire(
     }
   }
   if (stopped !== undefined) {
-    // Whoever starts the next one at once would find the path in use.
+    // A command that starts the next server at once would find the path in use.
     for (const { role, path } of paths)
       if (role === "socket") await waitUntilClosed(path, socketMs);
   }

@@ -46,28 +46,28 @@ export function serverProgram({ kind, program }: ServerOptions): string {
   return program ?? programs[kind];
 }
 
-/** All paths absolute, and what cannot be is refused. @throws {UsageError} */
+/** Returns the options with absolute paths. @throws {UsageError} they cannot be served */
 export function checkServerOptions(options: ServerOptions): ServerOptions {
   const { kind, memory, image } = options;
   const socket = resolve(options.socket);
   const length = Buffer.byteLength(socket);
   if (length > longestSocketPath) {
     throw new UsageError(
-      `${socket}: expected a socket path of at most ${counted(longestSocketPath, "byte")}, got ${length}; choose a shorter one with --socket`,
+      `${socket}: a socket path has at most ${counted(longestSocketPath, "byte")}, this one has ${length}; choose a shorter one with --socket`,
     );
   }
   if (memory < 1 << 20 || memory % (1 << 20) !== 0) {
     throw new UsageError(
-      `expected whole MiB of memory, at least 1M, got ${counted(memory, "byte")}`,
+      `--memory must be whole MiB, at least 1M; ${counted(memory, "byte")} is not`,
     );
   }
   if (kind === "net" && image !== undefined) {
-    throw new UsageError("expected --image with --kind block, got --kind net: it has no disk");
+    throw new UsageError("--image and --kind net cannot be combined: a network device has no disk");
   }
   const pidFile = resolve(options.pidFile);
   const log = resolve(options.log);
   if (new Set([socket, pidFile, log]).size < 3) {
-    throw new UsageError("expected three different paths for socket, pid file and log");
+    throw new UsageError("--socket, --pid-file and --log must be three different paths");
   }
   return { ...options, socket, pidFile, log, image: image && resolve(image) };
 }
@@ -118,5 +118,5 @@ export function splitWords(text: string): string[] {
     );
   }
   if (text.slice(end).trim() === "") return words;
-  throw new UsageError(`expected words and closed quotes, got: ${text}`);
+  throw new UsageError(`a quote is not closed: ${text}`);
 }

@@ -15,7 +15,7 @@ import { socketMode } from "./socket-mode.ts";
 export interface StartIo extends WaitOptions {
   /** Recorded with what is started; default: {@link currentOwner}. */
   readonly owner?: string | undefined;
-  /** Things a person should know; they are no results. */
+  /** Lines that a person should know about; they are not results. */
   readonly note: (text: string) => void;
   /** What it waits for, many times. */
   readonly progress?: (text: string) => void;
@@ -48,7 +48,7 @@ export function clearWay(
           ? `no program listens on it: rm ${socket}, or `
           : "";
     throw new UsageError(
-      `${socket}: expected a free path for the socket, got ${kind}; ` +
+      `${socket}: is not free for the socket: it is ${kind}; ` +
         `it was left alone; ${advice}choose another path with --socket`,
     );
   }

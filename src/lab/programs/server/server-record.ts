@@ -3,7 +3,7 @@ import type { Accelerator } from "../known/qemu-options.ts";
 import { type ServerKind, type ServerOptions, shellWords } from "./server-options.ts";
 import { type SocketMode, socketMode } from "./socket-mode.ts";
 
-/** The kind under which servers stand in the ledger. */
+/** The kind of the ledger's entries for servers. */
 export const serverRecordKind = "qemu";
 
 /** What the ledger remembers of a server besides its process and paths. */

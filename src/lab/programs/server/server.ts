@@ -64,7 +64,7 @@ export async function stopServer(
   return { ...(await retire(ledger, record, { keep: ["log"] })), kind, log };
 }
 
-/** Stops and starts; what is not given anew stays as it was. */
+/** Stops and starts the server; options that are left out stay as they were. */
 export async function restartServer(
   ledger: Ledger,
   socket: string,

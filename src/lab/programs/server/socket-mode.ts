@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { delay } from "../../../core/base/index.ts";
 import { parseSocketRows, tablesNear, type UnixSocketRow } from "../../../core/os/proc-net-unix.ts";
 
-/** `connected`: somebody has connected; `closed`: there is no such socket (any more). */
+/** `connected`: a peer has connected; `closed`: there is no such socket (any more). */
 export type SocketMode = "listening" | "connected" | "closed";
 
 /**
@@ -20,7 +20,7 @@ const pollMs = 5;
 
 /**
  * Resolves when the kernel knows no socket of this path any more, or after the time-out. A process
- * counts as gone when its first thread is; the others may hold its sockets for a moment longer.
+ * counts as gone when its first thread is; its other threads may hold its sockets for a moment longer.
  */
 export async function waitUntilClosed(path: string, timeoutMs: number): Promise<void> {
   const deadline = performance.now() + timeoutMs;
