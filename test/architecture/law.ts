@@ -10,8 +10,8 @@ export interface Room {
   readonly holds: string;
   /** The other rooms whose files its files may import; imports of types count. */
   readonly imports: readonly string[];
-  /** What its index may import as well, to hand it on. */
-  readonly indexImports?: readonly string[];
+  /** What its `index.ts` and `kind.ts` may import as well, to hand it on. */
+  readonly frontImports?: readonly string[];
 }
 
 /** `src/import-law.json`. */

@@ -53,8 +53,8 @@ function breach(from: string, to: string): string | undefined {
   const target = roomOf(to, law);
   if (room === undefined) return `${from} is in no room of the law`;
   if (target === undefined) return `${from} imports ${to}, which is in no room of the law`;
-  const isIndex = from.endsWith("/index.ts");
-  const allowed = [...room.imports, ...(isIndex ? (room.indexImports ?? []) : [])];
+  const isFront = /\/(?:index|kind)\.ts$/.test(from);
+  const allowed = [...room.imports, ...(isFront ? (room.frontImports ?? []) : [])];
   if (room === target && sameFolder(from, to, room.room)) return undefined;
   if (room !== target && allowed.includes(target.room)) return undefined;
   return `${from} (${room.room}) imports ${to} (${target.room})`;
@@ -128,8 +128,8 @@ test("the law allows no import that is not used", () => {
       importsOf(from).map((to) => `${roomOf(from.path, law)?.room} ${roomOf(to, law)?.room}`),
     ),
   );
-  const allowed = law.rooms.flatMap(({ room, imports, indexImports = [] }) =>
-    [...imports, ...indexImports].map((target) => `${room} ${target}`),
+  const allowed = law.rooms.flatMap(({ room, imports, frontImports = [] }) =>
+    [...imports, ...frontImports].map((target) => `${room} ${target}`),
   );
   assert.deepEqual(
     allowed.filter((pair) => !used.has(pair)),
@@ -188,6 +188,9 @@ test("each rule finds a breach", () => {
     ["endpoints/backend/a.ts", "../devices/block/index.ts"],
     ["endpoints/devices/block/layout.ts", "../../../core/memory/index.ts"],
     ["endpoints/devices/block/config.ts", "./driver/driver.ts"],
+    ["endpoints/devices/block/config.ts", "../kind.ts"],
+    ["endpoints/devices/block/kind.ts", "../registry.ts"],
+    ["endpoints/devices/kind.ts", "./block/kind.ts"],
     ["endpoints/devices/block/config.ts", "../net/layout.ts"],
     ["endpoints/devices/block/driver/a.ts", "../../../backend/index.ts"],
     ["endpoints/devices/block/driver/a.ts", "../device/device.ts"],

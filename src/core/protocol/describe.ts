@@ -17,7 +17,7 @@ export interface DescribableMessage {
   readonly direction: Direction;
   readonly header: Header;
   readonly payload: Uint8Array;
-  /** How many descriptors came along; left out when nobody counted. */
+  /** How many descriptors came along; undefined when unknown. */
   readonly descriptors?: number | undefined;
   /** Gives names to device feature bits. */
   readonly device?: DeviceName | undefined;
@@ -74,7 +74,7 @@ function contents({ direction, header, payload, device }: DescribableMessage): s
   return `${announced}undecodable (${reasons.join("; ")}) payload=${hexBytes(payload)}`;
 }
 
-/** User Mode Linux sends tables of fixed length, whatever count stands in front. */
+/** User Mode Linux sends tables of fixed length, whatever the count before them. */
 function withoutSurplus(codec: Codec<unknown>, payload: Uint8Array): string | undefined {
   if (payload.byteLength < codec.minSize) return undefined;
   const wanted = codec.announcedSize?.(payload) ?? payload.byteLength;

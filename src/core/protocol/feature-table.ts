@@ -11,6 +11,14 @@ export interface FeatureInfo {
 /** How the tables are written down: bit, name, explanation, further names. */
 export type FeatureRow = readonly [bit: number, name: string, text: string, ...aliases: string[]];
 
+/** A device type as far as the protocol knows it: what its feature bits mean. */
+export interface DeviceType {
+  /** As VIRTIO and this package call it, e.g. `block`. */
+  readonly name: string;
+  /** Bits 0 to 23 and 50 to 63, lowest first. */
+  readonly features: readonly FeatureRow[];
+}
+
 /** A lookup over some rows; where two rows have the same bit, the first wins. */
 export type FeatureTable = ReadonlyMap<number, FeatureRow>;
 

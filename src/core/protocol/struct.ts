@@ -17,6 +17,15 @@ export function readLayout<T>(layout: Layout<T>, view: DataView, base: number): 
   return value as T;
 }
 
+/** Reads the fields within the view. */
+export function readPresentFields<T>(layout: Layout<T>, view: DataView): Partial<T> {
+  const value: Record<string, unknown> = {};
+  for (const [name, field] of Object.entries(layout) as AnyField[]) {
+    if (field.offset + field.size <= view.byteLength) value[name] = field.read(view, 0);
+  }
+  return value as Partial<T>;
+}
+
 /** Writes all fields of a structure that starts at `base`. */
 export function writeLayout<T>(layout: Layout<T>, view: DataView, base: number, value: T): void {
   for (const [name, field] of Object.entries(layout) as AnyField[]) {

@@ -1,10 +1,6 @@
 import { RemoteError, type WaitOptions } from "../../core/base/index.ts";
-import { BLOCK_CONFIG_SIZES, decodeBlockConfig } from "../../endpoints/devices/block/config.ts";
-import {
-  decodeFsConfig,
-  FS_CONFIG_SIZE,
-  FS_CONFIG_SIZE_NOTIFICATION,
-} from "../../endpoints/devices/fs/config.ts";
+import { blockConfigLayout, decodeBlockConfig } from "../../endpoints/devices/block/config.ts";
+import { decodeFsConfig, fsConfigLayout } from "../../endpoints/devices/fs/config.ts";
 import type { FrontendRequests } from "../../endpoints/frontend/requests.ts";
 import type { DeviceName } from "../../core/protocol/index.ts";
 
@@ -12,9 +8,9 @@ type Decode = (bytes: Uint8Array) => Record<string, unknown>;
 
 /** Sizes to ask for, largest first: a device refuses more than it has. */
 const SPACES: Partial<Record<DeviceName, { sizes: readonly number[]; decode: Decode }>> = {
-  block: { sizes: BLOCK_CONFIG_SIZES, decode: block },
+  block: { sizes: blockConfigLayout.sizes, decode: block },
   net: { sizes: [24, 17, 12, 10, 8, 6], decode: net },
-  fs: { sizes: [FS_CONFIG_SIZE_NOTIFICATION, FS_CONFIG_SIZE], decode: fs },
+  fs: { sizes: fsConfigLayout.sizes, decode: fs },
   vsock: { sizes: [8], decode: (bytes) => ({ guestCid: view(bytes).getBigUint64(0, true) }) },
 };
 

@@ -40,6 +40,18 @@ export const BlockFeature = {
   WriteZeroes: 1n << 14n,
 } as const;
 
+/** Device features that the driver uses where they are offered. */
+export const BLOCK_DRIVER_FEATURES: bigint =
+  BlockFeature.SizeMax |
+  BlockFeature.SegMax |
+  BlockFeature.ReadOnly |
+  BlockFeature.BlockSize |
+  BlockFeature.Flush |
+  BlockFeature.Topology |
+  BlockFeature.Mq |
+  BlockFeature.Discard |
+  BlockFeature.WriteZeroes;
+
 /** Request types. */
 export const BlockRequest = {
   /** VIRTIO_BLK_T_IN */

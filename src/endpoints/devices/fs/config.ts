@@ -1,5 +1,11 @@
 import { counted } from "../../../core/base/index.ts";
 import { UsageError } from "../../../core/base/errors.ts";
+import {
+  configField,
+  decodePresentConfig,
+  type ConfigLayout,
+  type Field,
+} from "../../../core/protocol/index.ts";
 
 /**
  * Configuration space of the file system device, VIRTIO 5.11.4. Little-endian:
@@ -12,31 +18,44 @@ import { UsageError } from "../../../core/base/errors.ts";
  */
 export const FS_CONFIG_SIZE = 40;
 /** With notify_buf_size. */
-export const FS_CONFIG_SIZE_NOTIFICATION = 44;
+const FS_CONFIG_SIZE_NOTIFICATION = 44;
 /** Bytes. */
-export const FS_TAG_BYTES = 36;
+const FS_TAG_BYTES = 36;
 
 export interface FsConfig {
   /** The name under which a guest mounts the file system. */
   readonly tag: string;
-  /** Request queues, from queue 1 on. */
+  /** The number of request queues, which begin with queue 1. */
   readonly numRequestQueues: number;
-  /** Bytes; where the space has it. */
+  /** Bytes, of a device that has the field. */
   readonly notifyBufSize?: number;
 }
 
-/** Reads a space of {@link FS_CONFIG_SIZE} bytes or more. */
+const tag: Field<string> = {
+  offset: 0,
+  size: FS_TAG_BYTES,
+  read: (view, base) => {
+    const bytes = new Uint8Array(view.buffer, view.byteOffset + base, FS_TAG_BYTES);
+    const end = bytes.indexOf(0);
+    return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
+  },
+  write: (view, base, value) =>
+    new TextEncoder().encode(value).forEach((byte, i) => view.setUint8(base + i, byte)),
+  format: (value) => value,
+};
+
+export const fsConfigLayout: ConfigLayout<FsConfig> = {
+  sizes: [FS_CONFIG_SIZE_NOTIFICATION, FS_CONFIG_SIZE],
+  fields: {
+    tag,
+    numRequestQueues: configField.u32(FS_TAG_BYTES),
+    notifyBufSize: configField.u32(40),
+  },
+};
+
+/** Decodes a space of {@link FS_CONFIG_SIZE} bytes or more. */
 export function decodeFsConfig(bytes: Uint8Array): FsConfig {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const tag = bytes.subarray(0, FS_TAG_BYTES);
-  const end = tag.indexOf(0);
-  return {
-    tag: new TextDecoder().decode(end < 0 ? tag : tag.subarray(0, end)),
-    numRequestQueues: view.getUint32(FS_TAG_BYTES, true),
-    ...(bytes.length >= FS_CONFIG_SIZE_NOTIFICATION && {
-      notifyBufSize: view.getUint32(40, true),
-    }),
-  };
+  return { tag: "", numRequestQueues: 0, ...decodePresentConfig(fsConfigLayout, bytes) };
 }
 
 /**
@@ -48,7 +67,7 @@ export function encodeFsConfig({ tag, numRequestQueues }: FsConfig): Uint8Array 
   const encoded = new TextEncoder().encode(tag);
   if (encoded.length === 0 || encoded.length > FS_TAG_BYTES || encoded.includes(0)) {
     throw new UsageError(
-      `expected a tag of 1 to ${FS_TAG_BYTES} bytes without NUL, got ${counted(encoded.length, "byte")}`,
+      `the tag must have 1 to ${FS_TAG_BYTES} bytes without NUL; it has ${counted(encoded.length, "byte")}`,
     );
   }
   const bytes = new Uint8Array(FS_CONFIG_SIZE);

@@ -40,9 +40,6 @@ export const NET_CONTROL_FEATURES: bigint =
 
 /** Bytes of the configuration: 0:6 mac, 6:2 status (1: link up), 8:2 max_virtqueue_pairs, 10:2 mtu. */
 export const NET_CONFIG_BYTES = 12;
-/** Sizes that back-ends give, largest first: without mtu, without pairs, the address alone. */
-export const NET_CONFIG_SIZES: readonly number[] = [NET_CONFIG_BYTES, 10, 8, 6];
-
 /** The control queue comes behind all pairs that there are, or behind the only one that is used. */
 export function controlRing(pairs: number, features: bigint): number {
   return 2 * ((features & NetFeature.Mq) === 0n ? 1 : pairs);

@@ -42,6 +42,9 @@ export const NetFeature = {
   CtrlMacAddr: 1n << 23n,
 } as const;
 
+/** Device features that the driver uses where they are offered. */
+export const NET_DRIVER_FEATURES: bigint = NetFeature.MrgRxbuf | NetFeature.Mq;
+
 /** Bits of the header's flags. */
 export const NetHeaderFlag = {
   /** VIRTIO_NET_HDR_F_NEEDS_CSUM */
@@ -56,7 +59,7 @@ export const GSO_NONE = 0;
 export const SHORT_HEADER_BYTES = 10;
 /** The form that ends with num_buffers. */
 export const LONG_HEADER_BYTES = 12;
-/** Where num_buffers stands. */
+/** The offset of num_buffers. */
 export const NUM_BUFFERS_OFFSET = 10;
 /** Longest frame that passes: 64 KiB behind an Ethernet header of 14 bytes. */
 export const MAX_FRAME_BYTES: number = 65_536 + 14;

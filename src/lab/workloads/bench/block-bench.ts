@@ -2,7 +2,7 @@ import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
 import { counted, countedRange, DeviceError, UsageError } from "../../../core/base/index.ts";
 import {
   BLOCK_DRIVER_FEATURES,
-  BLOCK_CONFIG_SIZES,
+  blockConfigLayout,
   BlockDriver,
   BlockFeature,
   decodeBlockConfig,
@@ -165,7 +165,7 @@ function specOf(
 /** Returns the bytes to work on. */
 async function expectDevice(client: Client, options: BlockBenchOptions): Promise<number> {
   const { queues, blockBytes, readPercent } = options;
-  const config = decodeBlockConfig(await client.requests.getLargestConfig(BLOCK_CONFIG_SIZES));
+  const config = decodeBlockConfig(await client.requests.getLargestConfig(blockConfigLayout.sizes));
   const capacity = Number(config.capacity) * SECTOR_SIZE;
   const available = (client.features & BlockFeature.Mq) === 0n ? 1 : Math.max(1, config.numQueues);
   if (queues > available)

@@ -1,6 +1,6 @@
 import { counted, UsageError } from "../../../../core/base/index.ts";
 import {
-  BLOCK_CONFIG_SIZES,
+  blockConfigLayout,
   BLOCK_DRIVER_FEATURES,
   BlockDriver,
   BlockFeature,
@@ -35,7 +35,7 @@ export async function expectDisk(
     timeoutMs: timeout,
     signal,
   });
-  const config = decodeBlockConfig(await client.requests.getLargestConfig(BLOCK_CONFIG_SIZES));
+  const config = decodeBlockConfig(await client.requests.getLargestConfig(blockConfigLayout.sizes));
   const capacity = Number(config.capacity) * SECTOR_SIZE;
   if (capacity < size)
     throw new UsageError(

@@ -8,7 +8,7 @@ import {
 } from "../../../../core/base/index.ts";
 import { type Client, RequestPipeline } from "../../../frontend/index.ts";
 import type { Completion } from "../../../../core/runtime/index.ts";
-import { BLOCK_CONFIG_SIZES, type BlockConfig, decodeBlockConfig } from "../config.ts";
+import { type BlockConfig, blockConfigLayout, decodeBlockConfig } from "../config.ts";
 import {
   BlockFeature,
   BlockRequest,
@@ -20,18 +20,6 @@ import {
   WRITE_ZEROES_UNMAP,
 } from "../layout.ts";
 import { BlockQueue } from "./queue.ts";
-
-/** Device features that this driver uses where they are offered. */
-export const BLOCK_DRIVER_FEATURES: bigint =
-  BlockFeature.SizeMax |
-  BlockFeature.SegMax |
-  BlockFeature.ReadOnly |
-  BlockFeature.BlockSize |
-  BlockFeature.Flush |
-  BlockFeature.Topology |
-  BlockFeature.Mq |
-  BlockFeature.Discard |
-  BlockFeature.WriteZeroes;
 
 export interface BlockDriverOptions {
   /** Request queues to use, 1 to what the device has. Default 1. */
@@ -266,5 +254,5 @@ export class BlockDriver {
 
 /** The configuration space, as much of it as the back-end gives. */
 async function readBlockConfig(client: Client): Promise<BlockConfig> {
-  return decodeBlockConfig(await client.requests.getLargestConfig(BLOCK_CONFIG_SIZES));
+  return decodeBlockConfig(await client.requests.getLargestConfig(blockConfigLayout.sizes));
 }

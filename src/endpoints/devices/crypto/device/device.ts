@@ -7,6 +7,8 @@ import {
   createChainCursor,
   type DeviceQueue,
 } from "../../../../core/virtqueue/index.ts";
+import { encodeConfig } from "../../../../core/protocol/index.ts";
+import { cryptoConfigLayout } from "../config.ts";
 import { CipherSessions } from "./sessions.ts";
 import {
   CRYPTO_HEADER_BYTES,
@@ -20,11 +22,13 @@ const MAX_QUEUE_SIZE = 1024;
 /** Bytes of data in one request. */
 const MAX_DATA = 1 << 20;
 
-/**
- * Configuration space, VIRTIO 5.9.4: status 1 (ready), one data queue, the cipher service with its
- * algorithms, 64 bytes of key, the largest request. QEMU has one of its own and does not ask.
- */
-const CONFIG_BYTES = 56;
+/** Bytes of the longest cipher key. */
+const MAX_KEY_BYTES = 64;
+
+export interface CryptoDeviceOptions {
+  /** Data queues. Default 1. */
+  readonly queues?: number;
+}
 
 /**
  * A crypto device (VIRTIO 5.9) for symmetric ciphers. Sessions come by requests of the front-end
@@ -41,12 +45,11 @@ export class CryptoDevice implements Device {
   readonly #header = new Uint8Array(CRYPTO_HEADER_BYTES);
   readonly #view = new DataView(this.#header.buffer);
 
-  /** @param queues data queues */
-  constructor({ queues = 1 }: { readonly queues?: number } = {}) {
+  constructor({ queues = 1 }: CryptoDeviceOptions = {}) {
     this.maxQueues = queues;
     const bytes = configuration(queues);
     this.config = {
-      size: CONFIG_BYTES,
+      size: bytes.length,
       read: (offset, out) => out.set(bytes.subarray(offset, offset + out.length)),
       write: (offset, written) => written.every((byte, i) => byte === bytes[offset + i]),
     };
@@ -110,15 +113,22 @@ export class CryptoDevice implements Device {
   }
 }
 
+/** Ready, with the cipher service alone. QEMU has a configuration of its own and does not ask. */
 function configuration(queues: number): Uint8Array {
-  const bytes = new Uint8Array(CONFIG_BYTES);
-  const view = new DataView(bytes.buffer);
-  const algorithms = Object.values(CipherAlgorithm).reduce((mask, bit) => mask | (1 << bit), 0);
-  view.setUint32(0, 1, true);
-  view.setUint32(4, queues, true);
-  view.setUint32(8, 1, true);
-  view.setUint32(12, algorithms, true);
-  view.setUint32(36, 64, true);
-  view.setBigUint64(48, BigInt(MAX_DATA), true);
-  return bytes;
+  const ciphers = Object.values(CipherAlgorithm).reduce((mask, bit) => mask | (1 << bit), 0);
+  return encodeConfig(cryptoConfigLayout, {
+    status: 1,
+    maxDataQueues: queues,
+    cryptoServices: 1,
+    cipherAlgoLow: ciphers,
+    cipherAlgoHigh: 0,
+    hashAlgo: 0,
+    macAlgoLow: 0,
+    macAlgoHigh: 0,
+    aeadAlgo: 0,
+    maxCipherKeyLength: MAX_KEY_BYTES,
+    maxAuthKeyLength: 0,
+    akcipherAlgo: 0,
+    maxSize: BigInt(MAX_DATA),
+  });
 }

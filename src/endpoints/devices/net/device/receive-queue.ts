@@ -187,7 +187,7 @@ export class ReceiveQueue {
     this.#counters.rxBytes += frame.length;
   }
 
-  /** Unused: a used length of 0 is no packet. */
+  /** Unused: a used length of 0 is not a packet. */
   #giveBack(queue: DeviceQueue): void {
     for (let i = 0; i < this.#held; i += 1) queue.complete(this.#ids[i] ?? 0, 0);
     this.#held = 0;

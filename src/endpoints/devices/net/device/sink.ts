@@ -23,7 +23,7 @@ const WORKER_MODULE = new URL(`./sink-worker${EXTENSION}`, import.meta.url).href
 const MAX_QUEUE_SIZE = 1024;
 const MAX_PAIRS = 128;
 
-/** Where each counter of a ring stands, as float64. */
+/** The index of each counter of a ring, as float64. */
 const Counter = { Frames: 0, Bytes: 1, WrongSize: 2, Offloads: 3, Count: 4 } as const;
 
 /** What a worker makes its server of. */

@@ -1,20 +1,17 @@
 import { counted, DeviceError, UsageError } from "../../../../core/base/index.ts";
 import type { Client, ClientQueue } from "../../../frontend/index.ts";
 import type { GuestBuffer } from "../../../../core/memory/index.ts";
+import { decodePresentConfig } from "../../../../core/protocol/index.ts";
 import type { Completion } from "../../../../core/runtime/index.ts";
 import { SegmentList } from "../../../../core/virtqueue/index.ts";
 import { parseMac } from "../../../netstack/build-frame.ts";
-import {
-  ControlAck,
-  ControlClass,
-  controlRing,
-  MacCommand,
-  NET_CONFIG_SIZES,
-  type ReceiveMode,
-} from "../control.ts";
+import { ControlAck, ControlClass, controlRing, MacCommand, type ReceiveMode } from "../control.ts";
+import { netConfigLayout } from "../config.ts";
 import { NetFeature } from "../layout.ts";
 
 const QUEUE_SIZE = 16;
+/** VIRTIO_NET_S_LINK_UP */
+const LINK_UP = 1;
 const COMMAND_BYTES = 1024;
 
 /** The configuration of a network device, as far as it goes with a control queue. */
@@ -133,13 +130,13 @@ export class DriverControl {
  * @throws {NegotiationError} VHOST_USER_PROTOCOL_F_CONFIG is not in use
  */
 export async function readNetConfig(client: Client): Promise<NetConfig> {
-  const bytes = await client.requests.getLargestConfig(NET_CONFIG_SIZES);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const bytes = await client.requests.getLargestConfig(netConfigLayout.sizes);
+  const config = decodePresentConfig(netConfigLayout, bytes);
   const isMulti = (client.features & NetFeature.Mq) !== 0n;
   return {
-    mac: Array.from(bytes.subarray(0, 6), (byte) => byte.toString(16).padStart(2, "0")).join(":"),
+    mac: config.mac ?? "",
     // A device without the field has its link up (VIRTIO 5.1.4.2).
-    linkUp: bytes.length < 8 || (view.getUint16(6, true) & 1) !== 0,
-    maxQueuePairs: isMulti && bytes.length >= 10 ? view.getUint16(8, true) : 1,
+    linkUp: config.status === undefined || (config.status & LINK_UP) !== 0,
+    maxQueuePairs: isMulti ? (config.maxVirtqueuePairs ?? 1) : 1,
   };
 }

@@ -7,9 +7,6 @@ import { type DriverReceiveCounters, DriverReceiveRing } from "./receive.ts";
 import { type DriverTransmitCounters, DriverTransmitRing } from "./transmit.ts";
 import { LONG_HEADER_BYTES, MAX_FRAME_BYTES, NetFeature } from "../layout.ts";
 
-/** Device features that this driver uses where they are offered. */
-export const NET_DRIVER_FEATURES: bigint = NetFeature.MrgRxbuf | NetFeature.Mq;
-
 const DEFAULT_QUEUE_SIZE = 256;
 /** Holds any frame of an Ethernet without jumbo frames. */
 const DEFAULT_BUFFER_BYTES = 2048;

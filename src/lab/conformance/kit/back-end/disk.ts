@@ -1,5 +1,5 @@
 import {
-  BLOCK_CONFIG_SIZES,
+  blockConfigLayout,
   type BlockConfig,
   decodeBlockConfig,
 } from "../../../../endpoints/devices/block/config.ts";
@@ -187,7 +187,7 @@ export async function diskOf(
     ...options,
     virtio: t.usualVirtio | (virtio & t.facts.virtio),
   });
-  const config = await largestConfig(up.session, BLOCK_CONFIG_SIZES);
+  const config = await largestConfig(up.session, blockConfigLayout.sizes);
   if (config === undefined) t.fail("GET_CONFIG", "the configuration of a disk", "an error");
   return new Disk(t, up, decodeBlockConfig(config));
 }

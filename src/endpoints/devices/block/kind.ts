@@ -1,0 +1,39 @@
+import { blockFeatures } from "../../../core/protocol/features/storage.ts";
+import { ProtocolFeature } from "../../../core/protocol/index.ts";
+import type { DeviceClass, DeviceKind, DriverSide } from "../kind.ts";
+import { blockConfigLayout } from "./config.ts";
+import type { BlockDeviceOptions } from "./device/device.ts";
+import type { BlockDriver, BlockDriverOptions } from "./driver/driver.ts";
+import { BLOCK_DRIVER_FEATURES, BlockFeature } from "./layout.ts";
+
+/** Bits that a back-end may offer: all but those of legacy devices, LIFETIME and what came later. */
+const OFFERED_BITS = 0x7e76n;
+/** Some of them are in the offer of every block device. */
+const TYPICAL_BITS = BlockFeature.SegMax | BlockFeature.BlockSize | BlockFeature.Flush;
+/** Bits 0 to 23 belong to the device type. */
+const DEVICE_BITS = (1n << 24n) - 1n;
+
+const driver: DriverSide<BlockDriver, BlockDriverOptions> = {
+  features: BLOCK_DRIVER_FEATURES,
+  start: async (client, options) =>
+    (await import("./driver/driver.ts")).BlockDriver.start(client, options),
+};
+
+/** The block device (VIRTIO 5.2). */
+export const blockKind = {
+  name: "block",
+  id: 2,
+  aliases: ["blk"],
+  features: blockFeatures,
+  config: blockConfigLayout,
+  queues: { repeated: ["requestq"] },
+  programs: ["vhost-user-blk"],
+  recognizes(virtio, protocol) {
+    const bits = virtio & DEVICE_BITS;
+    const hasConfig = (protocol & ProtocolFeature.Config) !== 0n;
+    return hasConfig && (bits & ~OFFERED_BITS) === 0n && (bits & TYPICAL_BITS) !== 0n;
+  },
+  driver,
+  device: async (): Promise<DeviceClass<BlockDeviceOptions>> =>
+    (await import("./device/device.ts")).BlockDevice,
+} satisfies DeviceKind;

@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { deviceKinds, findDeviceKind } from "../../../../src/endpoints/devices/registry.ts";
+import { decodePresentConfig, encodeConfig } from "../../../../src/core/protocol/index.ts";
+import { netConfigLayout } from "../../../../src/endpoints/devices/net/config.ts";
+
+test("device types have names, further names and ids of their own", () => {
+  const names = deviceKinds.flatMap(({ name, aliases = [] }) => [name, ...aliases]);
+  assert.deepEqual(names.toSorted(), [...new Set(names)].toSorted());
+  const ids = deviceKinds.map(({ id }) => id);
+  assert.deepEqual(ids, [...new Set(ids)]);
+});
+
+test("a device type is found by any of its names, in any case, with the usual prefixes", () => {
+  for (const kind of deviceKinds) {
+    for (const name of [kind.name, ...(kind.aliases ?? [])]) {
+      for (const text of [name, name.toUpperCase(), `virtio-${name}`, `vhost-user-${name}`]) {
+        assert.equal(findDeviceKind(text), kind, text);
+      }
+    }
+  }
+  assert.equal(findDeviceKind("toString"), undefined);
+  assert.equal(findDeviceKind(""), undefined);
+});
+
+test("the bits of each device type are in ascending order and leave those of the transport alone", () => {
+  for (const { name, features } of deviceKinds) {
+    const bits = features.map(([bit]) => bit);
+    assert.deepEqual(
+      bits,
+      [...new Set(bits)].toSorted((a, b) => a - b),
+      name,
+    );
+    assert.deepEqual(
+      bits.filter((bit) => bit > 23 && bit < 50),
+      [],
+      name,
+    );
+  }
+});
+
+test("the fields of each configuration space do not overlap, and the sizes end behind a field", () => {
+  for (const { name, config } of deviceKinds) {
+    if (config === undefined) continue;
+    let end = 0;
+    for (const { offset, size } of Object.values(config.fields)) {
+      assert.ok(offset >= end, name);
+      end = offset + size;
+    }
+    const [largest = 0] = config.sizes;
+    assert.ok(largest >= end, name);
+    assert.deepEqual(
+      config.sizes,
+      config.sizes.toSorted((a, b) => b - a),
+      name,
+    );
+  }
+});
+
+test("each device type has queues, and the classes that it names can be loaded", async () => {
+  for (const { name, queues, device } of deviceKinds) {
+    const { once = [], repeated = [], last = [] } = queues;
+    assert.ok(once.length + repeated.length + last.length > 0, name);
+    if (device !== undefined) assert.equal(typeof (await device()), "function", name);
+  }
+});
+
+test("a short configuration space has the fields that it holds", () => {
+  const config = {
+    mac: "52:54:00:12:34:56",
+    status: 1,
+    maxVirtqueuePairs: 2,
+    mtu: 1500,
+    speed: 10_000,
+    duplex: 1,
+  };
+  const bytes = encodeConfig(netConfigLayout, config);
+  assert.equal(bytes.length, 24);
+  assert.deepEqual(decodePresentConfig(netConfigLayout, bytes), config);
+  assert.deepEqual(decodePresentConfig(netConfigLayout, bytes.subarray(0, 10)), {
+    mac: "52:54:00:12:34:56",
+    status: 1,
+    maxVirtqueuePairs: 2,
+  });
+});
