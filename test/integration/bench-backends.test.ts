@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { findProgram } from "../../src/lab/programs/index.ts";
 import type { BenchReport } from "../../src/lab/results/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
+import { parseDocument } from "../support/published-schemas.ts";
 import { Workspace } from "./support/index.ts";
 
 guardLeaks();
@@ -13,7 +14,7 @@ const COMMAND = `${process.execPath} ${fileURLToPath(new URL("../../../bin/vhost
 const SHORT = ["--requests", "500", "--warmup", "10ms"];
 
 function reportOf(text: string): BenchReport {
-  return JSON.parse(text) as BenchReport;
+  return parseDocument("bench", text);
 }
 
 test("bench block starts a back-end by --exec and ends it afterwards", async (t) => {
@@ -153,9 +154,9 @@ test("bench compare measures against a C program, and keeps every sample", async
   const { code, stdout, stderr } = await space.run(words);
   if (code === 4 && process.env["CI"] !== "true") return t.skip(stderr);
   assert.equal(code, 0, stderr);
-  const { rows } = JSON.parse(stdout) as {
+  const { rows } = parseDocument<{
     rows: { cells: { ours: number[]; theirs: number[]; ratios: number[] }[] }[];
-  };
+  }>("bench-compare", stdout);
   const [cell] = rows[0]?.cells ?? [];
   assert.equal(rows.length, 1);
   assert.deepEqual([cell?.ours.length, cell?.theirs.length, cell?.ratios.length], [2, 2, 2]);

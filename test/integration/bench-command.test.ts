@@ -5,6 +5,7 @@ import { BackendServer } from "../../src/endpoints/backend/index.ts";
 import { BlockDevice, BlockStorage } from "../../src/endpoints/devices/block/index.ts";
 import type { BenchReport } from "../../src/lab/results/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
+import { parseDocument } from "../support/published-schemas.ts";
 import { Workspace } from "./support/index.ts";
 
 guardLeaks();
@@ -12,7 +13,7 @@ guardLeaks();
 const SHORT = ["--requests", "2000", "--warmup", "10ms"];
 
 function reportOf(text: string): BenchReport {
-  return JSON.parse(text) as BenchReport;
+  return parseDocument("bench", text);
 }
 
 for (const completion of ["event", "poll", "hybrid"]) {

@@ -5,6 +5,7 @@ import { EnvironmentError } from "../../src/core/base/index.ts";
 import { type Finding, judgeKvm, Ledger } from "../../src/lab/programs/index.ts";
 import { needsRoot } from "../programs/support/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
+import { parseDocument } from "../support/published-schemas.ts";
 import { ServerSpace } from "./support/servers.ts";
 
 guardLeaks();
@@ -25,7 +26,7 @@ test("check looks at everything that is needed, and says what it is for", async 
   const space = new ServerSpace(t);
   const env = bareEnvironment(space);
   const { stdout } = await space.command(["check", "--json"], { env }).result;
-  const { findings } = JSON.parse(stdout) as Checked;
+  const { findings } = parseDocument<Checked>("check", stdout);
   assert.deepEqual(
     findings.map(({ name }) => name),
     [

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { test, type TestContext } from "node:test";
 import { guardLeaks } from "../support/leak-guard.ts";
+import { parseDocument } from "../support/published-schemas.ts";
 import { type Result, Workspace } from "./support/index.ts";
 
 guardLeaks();
@@ -45,10 +46,11 @@ for (const format of [[], ["--packed"]]) {
     const { migrate, source, destination } = await serveTwo(t, { destination: ["--workers"] });
     const { code, stdout, stderr } = await migrate("--json", "--seed", "7", ...format);
     assert.equal(code, 0, stderr);
-    const report = JSON.parse(stdout) as Record<string, unknown>;
+    const report = parseDocument("migrate", stdout);
     const { rounds, downMs, before, during, after, stateBytes, ...rest } = report;
     const verdict = { verified: true, partial: false, missedPages: [] };
-    assert.deepEqual(rest, { source, destination, seed: 7, ...verdict });
+    const head = { schemaVersion: 1, kind: "migrate", source, destination, seed: 7 };
+    assert.deepEqual(rest, { ...head, ...verdict });
     assert.ok((rounds as unknown[]).length >= 2);
     for (const figure of [downMs, before, after, stateBytes]) assert.ok(Number(figure) > 0);
     assert.ok(Number(during) >= 0);
@@ -75,7 +77,7 @@ test("a source that marks nothing is found, and named with the first page", asyn
     stderr,
     /did not mark in the dirty log, the first at guest address 0x1|within 5000 ms/,
   );
-  if (stdout !== "") assert.equal((JSON.parse(stdout) as { verified: boolean }).verified, false);
+  if (stdout !== "") assert.equal(parseDocument("migrate", stdout)["verified"], false);
 });
 
 test("a migration that ends early says how far it was, marked partial", async (t) => {
@@ -83,7 +85,7 @@ test("a migration that ends early says how far it was, marked partial", async (t
   const words = ["--json", "--io-timeout", "300ms", "--overwrite", "--seed", "7"];
   const { code, stdout, stderr } = await migrate(...words);
   assert.equal(code, 1, stderr);
-  const { partial, phase, writes, endedBy } = JSON.parse(stdout) as Record<string, unknown>;
+  const { partial, phase, writes, endedBy } = parseDocument("migrate", stdout);
   assert.deepEqual([partial, phase, writes], [true, "before", 0]);
   assert.match(String(endedBy), /not completed within 300 ms/);
 });

@@ -10,6 +10,7 @@ import {
   virtioFeatureNames,
 } from "../../src/core/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
+import { parseDocument } from "../support/published-schemas.ts";
 import { Workspace } from "./support/index.ts";
 
 guardLeaks();
@@ -48,7 +49,7 @@ async function probed(
   const { socket } = await space.serve(served);
   const { code, stdout, stderr } = await space.run(["probe", socket, "--json", ...args]);
   assert.deepEqual([code, stderr], [0, ""]);
-  const result = JSON.parse(stdout) as ProbeDocument & Record<string, unknown>;
+  const result = parseDocument<ProbeDocument & Record<string, unknown>>("probe", stdout);
   assert.equal(result["socket"], socket);
   return result;
 }
@@ -57,6 +58,8 @@ test("probe --json of the built-in back-end keeps its contract", async (t) => {
   const result = await probed(t, ["--size", "16M", "--queues", "3"]);
   const { socket: _socket, timingsUs, ...rest } = result;
   assert.deepEqual(Object.keys(result), [
+    "schemaVersion",
+    "kind",
     "socket",
     "role",
     "device",
@@ -70,6 +73,8 @@ test("probe --json of the built-in back-end keeps its contract", async (t) => {
     "timingsUs",
   ]);
   assert.deepEqual(rest, {
+    schemaVersion: 1,
+    kind: "probe",
     role: "back-end",
     device: "block",
     virtioFeatures: virtioFeatureNames(OFFER, "block"),

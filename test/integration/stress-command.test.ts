@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { findProgram } from "../../src/lab/programs/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
+import { parseDocument } from "../support/published-schemas.ts";
 import { Workspace } from "./support/index.ts";
 
 guardLeaks();
@@ -25,7 +26,7 @@ test("stress has clients, storms, kills and slow readers work on the built-in ba
   const words = ["stress", "--rounds", "2", "--clients", "5", "--json"];
   const { code, stdout, stderr } = await space.run(words);
   assert.equal(code, 0, stderr);
-  const told = JSON.parse(stdout) as Told;
+  const told = parseDocument<Told>("stress", stdout);
   assert.deepEqual([told.rounds, told.requests, told.faults], [2, 2 * 5 * 16, []]);
   assert.equal(told.partial, false);
   assert.ok((told.target?.descriptors ?? 0) > 0);
@@ -101,7 +102,7 @@ test(
     const words = ["stress", "--rounds", "2", "--clients", "1", "--exec", exec, "--json"];
     const { code, stdout, stderr } = await space.run(words);
     assert.equal(code, 0, stderr);
-    assert.equal((JSON.parse(stdout) as Told).rounds, 2);
+    assert.equal(parseDocument<Told>("stress", stdout).rounds, 2);
   },
 );
 
@@ -117,7 +118,7 @@ for (const json of [[], ["--json"]]) {
     assert.match(stderr, /vhost-user: interrupted by SIGINT\n$/);
     if (json.length === 0)
       return assert.match(stdout, /^partial result: interrupted by SIGINT\n\d+ s, \d+ rounds? of/);
-    const { partial, endedBy, faults } = JSON.parse(stdout) as Told;
+    const { partial, endedBy, faults } = parseDocument<Told>("stress", stdout);
     assert.deepEqual([partial, endedBy, faults], [true, "interrupted by SIGINT", []]);
   });
 }
@@ -129,7 +130,7 @@ test("stress fails on a back-end that never completes, after --stall-timeout", a
   const { code, stdout, stderr } = await space.run([...words, "--exec", exec]);
   assert.equal(code, 1, stderr);
   assert.match(stderr, /round 1: clients with verified I\/O: .*not completed within 300 ms/);
-  const { partial, faults } = JSON.parse(stdout) as Told;
+  const { partial, faults } = parseDocument<Told>("stress", stdout);
   assert.equal(partial, true);
   assert.match(faults[0] ?? "", /^round 1: /);
 });

@@ -5,6 +5,7 @@ import { CONNECTION_PHASES } from "../../src/lab/workloads/index.ts";
 import type { TestReport } from "../../src/lab/results/index.ts";
 import { parseJunit } from "../support/junit.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
+import { parseDocument } from "../support/published-schemas.ts";
 import { Workspace } from "./support/index.ts";
 
 guardLeaks();
@@ -67,7 +68,7 @@ test("--json prints one document, --json-file and --junit write the same results
   const words = "test basic --json --json-file results.json --junit results.xml";
   const { code, stdout, stderr } = await space.run(words.split(" "));
   assert.equal(code, 0, stderr);
-  const report = JSON.parse(stdout) as TestReport;
+  const report = parseDocument<TestReport>("test", stdout);
   assert.deepEqual(JSON.parse(readFileSync(space.path("results.json"), "utf8")), report);
   assert.equal(report.schemaVersion, 1);
   assert.equal(report.tool.name, "vhost-user");
@@ -87,7 +88,7 @@ test("--quiet --json says nothing on standard error", async (t) => {
   const space = new Workspace(t);
   const { code, stdout, stderr } = await space.run(["test", "basic", "--quiet", "--json"]);
   assert.deepEqual([code, stderr], [0, ""]);
-  assert.ok(JSON.parse(stdout));
+  assert.ok(parseDocument("test", stdout));
 });
 
 test("a report that cannot be written is found out before anything runs", async (t) => {
@@ -114,7 +115,9 @@ test("test perf tells each phase of a connection by percentiles", async (t) => {
   const words = "test perf --connections 10 --json";
   const { code, stdout, stderr } = await space.run(words.split(" "));
   assert.equal(code, 0, stderr);
-  const results = (JSON.parse(stdout) as TestReport).groups.flatMap((group) => group.results);
+  const results = parseDocument<TestReport>("test", stdout).groups.flatMap(
+    (group) => group.results,
+  );
   const [latency] = results;
   assert.equal(latency?.values[0], "10 connections");
   const figures = String.raw`p50 [\d.]+, p90 [\d.]+, p99 [\d.]+, p99\.9 [\d.]+ µs`;
@@ -214,7 +217,10 @@ for (const [name, words, printed] of [
     assert.deepEqual(space.survivors(), []);
     assert.deepEqual(space.temporaryFiles, []);
     assert.deepEqual(ledger.files(), []);
-    const report = JSON.parse(readFileSync(space.path("results.json"), "utf8")) as TestReport;
+    const report = parseDocument<TestReport>(
+      "test",
+      readFileSync(space.path("results.json"), "utf8"),
+    );
     assert.equal(report.failed, 0, "an interruption is no failure");
     assert.equal(report.partial, true);
     // What passed in the group that was interrupted counts.

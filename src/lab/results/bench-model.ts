@@ -1,6 +1,7 @@
 /** What a load came to, as JSON has it. */
 export interface BenchReport {
   readonly schemaVersion: 1;
+  readonly kind: "bench";
   /** What was measured, e.g. `block`. */
   readonly bench: string;
   readonly target: string;

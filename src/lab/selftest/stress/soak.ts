@@ -84,7 +84,7 @@ export async function runSoak(options: SoakOptions): Promise<SoakResult> {
       return await soak(fleet, async (before) => target.figures(before), options);
     }
     const fleet = await Fleet.start(host, clients, true);
-    return await soak(fleet, async () => fleet.idleUsage(), options);
+    return await soak(fleet, async () => holdingsOf(await fleet.idleUsage()), options);
   } catch (error) {
     if (!signal.aborted) throw error;
     // Interrupted while the processes start.
@@ -114,7 +114,7 @@ async function soak(
       await play(fleet, round, options);
       const held = await figures(history[0]?.descriptors);
       if (held !== undefined) history.push(held);
-      clientHistory.push(await fleet.clientUsage());
+      clientHistory.push(holdingsOf(await fleet.clientUsage()));
       progress = progressOf(round, clients, start, held);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
@@ -132,6 +132,11 @@ async function soak(
     clientGrowth: growthOf(clientHistory),
     failure,
   };
+}
+
+/** Returns the figures that are compared between rounds, without the number of sessions. */
+function holdingsOf({ descriptors, mappings, residentBytes }: Holdings): Holdings {
+  return { descriptors, mappings, residentBytes };
 }
 
 function progressOf(

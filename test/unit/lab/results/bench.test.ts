@@ -10,6 +10,7 @@ import {
 const rings = { queues: 1, threads: 1, completion: "hybrid", packed: false, inOrder: false };
 const report: BenchReport = {
   schemaVersion: 1,
+  kind: "bench",
   bench: "block",
   target: "disk.sock",
   options: { rw: "randread", blockSize: 4096, depth: 16, ...rings, seed: 1, warmUpMs: 1000 },

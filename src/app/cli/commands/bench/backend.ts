@@ -76,6 +76,7 @@ export async function benchBackend(
       warnings.push("the load ended before --seconds: measured until its last request, to 20 ms");
     return {
       schemaVersion: 1,
+      kind: "bench",
       ...workload,
       target: load ?? socket,
       ...endOf(result.failure, signal),

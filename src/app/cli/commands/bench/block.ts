@@ -85,6 +85,7 @@ export async function benchBlock(
       warnings.push("the data that was read was not looked at (--verify)");
     return {
       schemaVersion: 1,
+      kind: "bench",
       ...workload,
       target: targetName(socket, options),
       ...endOf(result.failure, context.signal),

@@ -61,6 +61,7 @@ export async function benchConnect(
     const seconds = sessions === 0 ? 0 : (performance.now() - start) / 1000;
     return {
       schemaVersion: 1,
+      kind: "bench",
       ...workload,
       target: targetName(socket, options),
       ...endOf(failure, signal),

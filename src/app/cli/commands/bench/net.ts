@@ -83,6 +83,7 @@ export async function benchNet(
     if (what !== "tx") warnings.push("the frames that were received were counted, not looked at");
     return {
       schemaVersion: 1,
+      kind: "bench",
       ...workload,
       target: targetName(socket, options),
       ...endOf(failure, context.signal),

@@ -60,6 +60,7 @@ function parseReport(text: string): BenchReport | undefined {
     const report = JSON.parse(text) as Partial<BenchReport> | null;
     const isReport =
       report?.schemaVersion === 1 &&
+      report.kind === "bench" &&
       typeof report.requests === "number" &&
       typeof report.options === "object";
     return isReport ? (report as BenchReport) : undefined;

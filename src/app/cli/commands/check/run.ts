@@ -16,7 +16,8 @@ export async function runCheck(options: CheckOptions, context: Context): Promise
   output.progress(() => "looking; trying KVM takes up to three seconds");
   const findings = await survey(Ledger.open(), { signal, qemu: process.env["QEMU"] || undefined });
   const missing = findings.filter(({ ok, required }) => required && !ok);
-  if (options.json) output.json({ ok: missing.length === 0, findings });
+  if (options.json)
+    output.json({ schemaVersion: 1, kind: "check", ok: missing.length === 0, findings });
   else {
     for (const line of lines(findings, context)) output.print(line);
     output.print("");

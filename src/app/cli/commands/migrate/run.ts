@@ -44,6 +44,7 @@ export async function runMigrate(
   await there.close();
   const more = { ...features, without };
   const client = await connectClient(source, options, context, "block", more);
+  const head = { schemaVersion: 1, kind: "migrate", source, destination, seed };
   let course: { readonly phase: MigrationPhase; readonly verified: () => number } | undefined;
   try {
     const result = await migrateUnderLoad({
@@ -65,8 +66,7 @@ export async function runMigrate(
     });
     course = undefined;
     const missed = result.missedPages?.length ?? 0;
-    if (options.json)
-      output.json({ source, destination, seed, verified: missed === 0, partial: false, ...result });
+    if (options.json) output.json({ ...head, verified: missed === 0, partial: false, ...result });
     else for (const line of lines(result)) output.print(line);
     if (missed > 0) {
       throw new CommandError(
@@ -82,7 +82,7 @@ export async function runMigrate(
       const endedBy = reason instanceof Error ? reason.message : String(reason);
       const { phase } = course;
       const writes = course.verified();
-      const document = { source, destination, seed, verified: false, partial: true };
+      const document = { ...head, verified: false, partial: true };
       if (options.json) output.json({ ...document, endedBy, phase, writes });
       else if (signal.aborted) {
         const done = `${counted(writes, "write")} read back and compared`;

@@ -26,7 +26,7 @@ export async function runProbe(
     signal,
     observe: await messagePrinter(context, options, options.device),
   });
-  if (options.json) output.json(result);
+  if (options.json) output.json({ schemaVersion: 1, kind: "probe", ...result });
   else {
     const { describeProbe } = await import("./text.ts");
     for (const line of describeProbe(result, program, options.explain === true)) output.print(line);

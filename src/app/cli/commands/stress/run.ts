@@ -121,7 +121,8 @@ function report(
     ...(partial && !signal.aborted ? [String(endedBy.endedBy)] : []),
     ...faultsOf(result),
   ];
-  const document = { schemaVersion: 1, of: name, partial, ...endedBy, ...rest };
+  const head = { schemaVersion: 1, kind: "stress", of: name };
+  const document = { ...head, partial, ...endedBy, ...rest };
   if (json) output.json({ ...document, growth, clientGrowth, faults });
   const say = sayOf(json, output);
   // The error that follows says all.

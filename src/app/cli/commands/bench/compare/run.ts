@@ -71,7 +71,8 @@ export async function benchCompare(options: CompareOptions, context: Context): P
     }
     const partial = failure !== undefined;
     const endedBy = failure instanceof Error ? { endedBy: failure.message } : {};
-    const document = { schemaVersion: 1, environment, partial, ...endedBy, rows: results };
+    const head = { schemaVersion: 1, kind: "bench-compare", environment };
+    const document = { ...head, partial, ...endedBy, rows: results };
     if (options.jsonFile !== undefined)
       saveUserFile(options.jsonFile, `${JSON.stringify(document, null, 1)}\n`, true);
     if (options.json) output.json(document);
