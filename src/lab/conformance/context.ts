@@ -8,7 +8,7 @@ import { Ring, type RingOptions } from "./kit/back-end/ring.ts";
 import { Session } from "./kit/back-end/session.ts";
 import { Exchange } from "./exchange.ts";
 import type { Facts } from "./facts.ts";
-import { CheckFailure, CheckSkip } from "./failure.ts";
+import { CaseFailure, CaseSkip } from "../engine/index.ts";
 import { Findings } from "./findings.ts";
 import { endText, type Target } from "./targets/target.ts";
 import type { Times } from "./times.ts";
@@ -45,7 +45,7 @@ export class CheckContext extends Findings {
     this.exchange = new Exchange(options.facts.device);
   }
 
-  /** A new connection. @param reading whether what comes back is read @throws {CheckFailure} */
+  /** A new connection. @param reading whether what comes back is read @throws {CaseFailure} */
   async sess(reading = true): Promise<Session> {
     this.#count += 1;
     const name = `s${this.#count}`;
@@ -54,7 +54,7 @@ export class CheckContext extends Findings {
       socket = await this.target.connect({ timeoutMs: this.times.againMs });
     } catch (error) {
       const actual = error instanceof Error ? error.message : String(error);
-      throw new CheckFailure("a new connection", {
+      throw new CaseFailure("a new connection", {
         grade: "FAIL",
         expected: "the target to accept it",
         actual,
@@ -75,7 +75,7 @@ export class CheckContext extends Findings {
    * A session that is negotiated: 1, 15, 16, 3, 2.
    *
    * @param virtio to acknowledge, of what is offered @param protocol the same
-   * @throws {CheckFailure} it is not accepted
+   * @throws {CaseFailure} it is not accepted
    */
   async neg(virtio = USUAL_VIRTIO, protocol = USUAL_PROTOCOL): Promise<Session> {
     const session = await this.sess();
@@ -106,7 +106,7 @@ export class CheckContext extends Findings {
     return this.closing(new SuiteMemory(options));
   }
 
-  /** SET_MEM_TABLE. @throws {CheckFailure} */
+  /** SET_MEM_TABLE. @throws {CaseFailure} */
   async share(session: Session, memory: SuiteMemory): Promise<void> {
     await session.set(FrontendRequest.SetMemTable, memory.table, memory.fds);
   }
@@ -119,13 +119,13 @@ export class CheckContext extends Findings {
   /**
    * A device that runs: {@link neg}, {@link mem}, and the rings that it needs.
    *
-   * @throws {CheckFailure} a step is not accepted; {@link CheckSkip} the device type is not known
+   * @throws {CaseFailure} a step is not accepted; {@link CaseSkip} the device type is not known
    */
   async up(options: UpOptions = {}): Promise<Up> {
     return bringUp(this, options);
   }
 
-  /** A harmless request on a ring, which must be served well. @throws {CheckFailure} */
+  /** A harmless request on a ring, which must be served well. @throws {CaseFailure} */
   async request(
     ring: Ring,
     memory: SuiteMemory,
@@ -135,7 +135,7 @@ export class CheckContext extends Findings {
     const { written } = await ring.expectCompletion("a request");
     const fault = wrong(written);
     if (fault === undefined) return;
-    throw new CheckFailure("a request", {
+    throw new CaseFailure("a request", {
       expected: `what a ${this.kit.type} device answers`,
       actual: fault,
     });
@@ -150,10 +150,10 @@ export class CheckContext extends Findings {
     return kitOf(this.facts.device) !== undefined;
   }
 
-  /** What is known of the device. @throws {CheckSkip} nothing */
+  /** What is known of the device. @throws {CaseSkip} nothing */
   get kit(): DeviceKit {
     const kit = kitOf(this.facts.device);
-    if (kit === undefined) throw new CheckSkip("the suite knows no request for this device type");
+    if (kit === undefined) throw new CaseSkip("the suite knows no request for this device type");
     return kit;
   }
 
@@ -161,17 +161,17 @@ export class CheckContext extends Findings {
    * A new connection is negotiated. The check's own sessions are closed before: many targets serve
    * one at a time.
    *
-   * @throws {CheckFailure}
+   * @throws {CaseFailure}
    */
   async again(): Promise<Session> {
     this.closeSessions();
     try {
       return await this.neg();
     } catch (error) {
-      if (!(error instanceof CheckFailure)) throw error;
+      if (!(error instanceof CaseFailure)) throw error;
       const end = this.target.process?.end;
       const actual = end ? `the process ${endText(end)}` : (error.actual ?? "");
-      throw new CheckFailure(`a new session is not served: ${error.message}`, {
+      throw new CaseFailure(`a new session is not served: ${error.message}`, {
         grade: "FAIL",
         expected: "a clean session after this one",
         actual,
@@ -183,7 +183,7 @@ export class CheckContext extends Findings {
    * The rule for hostile input: answered, or closed and a new session is served; memory that the
    * target had no business with is untouched.
    *
-   * @throws {CheckFailure}
+   * @throws {CaseFailure}
    */
   async survive(session: Session, memory?: SuiteMemory): Promise<void> {
     if (session.closed || !(await session.alive())) await this.again();
@@ -192,7 +192,7 @@ export class CheckContext extends Findings {
       this.fail("memory was written to", "poison, untouched", damage, "FAIL");
   }
 
-  /** Open descriptors of the target, once they do not change any more. @throws {CheckSkip} */
+  /** Open descriptors of the target, once they do not change any more. @throws {CaseSkip} */
   async descriptors(): Promise<number> {
     return this.#settled("descriptors");
   }
@@ -201,19 +201,19 @@ export class CheckContext extends Findings {
    * Shared mappings of the target, once they do not change any more: guest memory, and what else it
    * shares. Those of its own memory come and go as its allocator likes.
    *
-   * @throws {CheckSkip} the process cannot be looked at
+   * @throws {CaseSkip} the process cannot be looked at
    */
   async mappings(): Promise<number> {
     return this.#settled("sharedMappings");
   }
 
-  /** @throws {CheckFailure} the target holds more descriptors than before */
+  /** @throws {CaseFailure} the target holds more descriptors than before */
   async expectDescriptors(before: number): Promise<void> {
     const now = await this.#settled("descriptors", before);
     if (now > before) this.fail("descriptors leak", `${before} open descriptors`, now, "FAIL");
   }
 
-  /** @throws {CheckFailure} the target holds more shared mappings than before */
+  /** @throws {CaseFailure} the target holds more shared mappings than before */
   async expectMappings(before: number): Promise<void> {
     const now = await this.#settled("sharedMappings", before);
     if (now > before) this.fail("mappings leak", `at most ${before} shared mappings`, now, "FAIL");
@@ -221,11 +221,11 @@ export class CheckContext extends Findings {
 
   /** @param goal stop waiting as soon as there are so many, or fewer; default: at the first rest */
   async #settled(name: "descriptors" | "sharedMappings", goal?: number): Promise<number> {
-    if (this.facts.oneSession) throw new CheckSkip("the target's process ends with each session");
+    if (this.facts.oneSession) throw new CaseSkip("the target's process ends with each session");
     const deadline = performance.now() + this.times.settleMs;
     for (let last = -1, same = 0; ; await delay(LOOK_MS)) {
       const now = this.target.process?.figures()?.[name];
-      if (now === undefined) throw new CheckSkip("the target's process cannot be looked at");
+      if (now === undefined) throw new CaseSkip("the target's process cannot be looked at");
       same = now === last ? same + 1 : 0;
       last = now;
       const enough = goal === undefined ? same >= SETTLED : now <= goal;

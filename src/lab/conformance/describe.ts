@@ -4,7 +4,7 @@ import type { Check } from "./check.ts";
 import { type Facts, survey } from "./facts.ts";
 import { checks as everyCheck } from "./registry.ts";
 import type { CaseResult } from "../results/index.ts";
-import { runCheck } from "./runner.ts";
+import { runCheck } from "./run.ts";
 import { selectChecks, type Selection } from "./select.ts";
 import { SocketTarget } from "./targets/socket-target.ts";
 import type { Target } from "./targets/target.ts";

@@ -7,7 +7,7 @@ import {
 } from "../../core/protocol/index.ts";
 import { Session } from "./kit/back-end/session.ts";
 import { Exchange } from "./exchange.ts";
-import { CheckFailure } from "./failure.ts";
+import { CaseFailure } from "../engine/index.ts";
 import type { Target } from "./targets/target.ts";
 import type { Times } from "./times.ts";
 
@@ -29,7 +29,7 @@ export interface Facts {
  * Looks at a target.
  *
  * @param device as the user says; undefined: told from the offer
- * @throws {CheckFailure} it does not answer; errors of {@link Target.connect}
+ * @throws {CaseFailure} it does not answer; errors of {@link Target.connect}
  */
 export async function survey(
   target: Target,
@@ -72,7 +72,7 @@ async function orElse(least: bigint, answer: Promise<bigint>): Promise<bigint> {
   try {
     return await answer;
   } catch (error) {
-    if (error instanceof CheckFailure) return least;
+    if (error instanceof CaseFailure) return least;
     throw error;
   }
 }

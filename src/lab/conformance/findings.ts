@@ -1,5 +1,6 @@
 import type { Attempt } from "./kit/back-end/session.ts";
-import { CheckFailure, CheckSkip, type Grade, shown } from "./failure.ts";
+import { CaseFailure, CaseSkip, type Grade } from "../engine/index.ts";
+import { shown } from "./shown.ts";
 
 /** How an acknowledgement of 0 for something that must fail is judged. */
 export interface RejectOptions {
@@ -15,29 +16,29 @@ export interface Resources {
 
 /** What a check finds: expectations that end it, warnings and values that do not. */
 export class Findings {
-  readonly warnings: CheckFailure[] = [];
+  readonly warnings: CaseFailure[] = [];
   /** Values that were recorded. */
   readonly values: string[] = [];
 
-  /** @throws {CheckFailure} the two differ */
+  /** @throws {CaseFailure} the two differ */
   expect(what: string, actual: unknown, expected: unknown): void {
     this.expectThat(what, shown(actual) === shown(expected), shown(expected), actual);
   }
 
-  /** @throws {CheckFailure} it does not hold */
+  /** @throws {CaseFailure} it does not hold */
   expectThat(what: string, holds: boolean, expected: string, actual: unknown): void {
-    if (!holds) throw new CheckFailure(what, { expected, actual: shown(actual) });
+    if (!holds) throw new CaseFailure(what, { expected, actual: shown(actual) });
   }
 
-  /** Ends the check. @throws {CheckFailure} */
+  /** Ends the check. @throws {CaseFailure} */
   fail(message: string, expected: string, actual: unknown, grade?: Grade): never {
-    throw new CheckFailure(message, { grade, expected, actual: shown(actual) });
+    throw new CaseFailure(message, { grade, expected, actual: shown(actual) });
   }
 
   /** Not as it should be; the check goes on. */
   warn(message: string, expected: string, actual: unknown): void {
     const details = { grade: "WARN", expected, actual: shown(actual) } as const;
-    this.warnings.push(new CheckFailure(message, details));
+    this.warnings.push(new CaseFailure(message, details));
   }
 
   /** A value that is recorded and not judged. */
@@ -45,16 +46,16 @@ export class Findings {
     this.values.push(value);
   }
 
-  /** Ends the check without a verdict. @throws {CheckSkip} */
+  /** Ends the check without a verdict. @throws {CaseSkip} */
   skip(reason: string): never {
-    throw new CheckSkip(reason);
+    throw new CaseSkip(reason);
   }
 
   /**
    * The rule for what must be refused: a non-zero acknowledgement, or a close. Acknowledged with 0
    * and then closed (libvhost-user) is WARN.
    *
-   * @throws {CheckFailure} acknowledged as a success, and the session goes on
+   * @throws {CaseFailure} acknowledged as a success, and the session goes on
    */
   reject(what: string, { ack, alive }: Attempt, { served = "FAIL" }: RejectOptions = {}): void {
     if (ack !== 0n) return;

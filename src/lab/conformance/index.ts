@@ -19,20 +19,22 @@ export type { Check, CheckInfo, FrontendCheck } from "./check.ts";
 export type { CheckContext } from "./context.ts";
 export type { Up, UpOptions } from "./kit/back-end/bring-up.ts";
 export { type Facts, survey } from "./facts.ts";
-export { CheckFailure, CheckSkip } from "./failure.ts";
+export { CaseFailure, type CaseInfo, CaseSkip, type EarlyStop } from "../engine/index.ts";
 export { missing, type Needs } from "./needs.ts";
 export { type Profile, profiles } from "./profiles.ts";
 export { checks, frontendChecks } from "./registry.ts";
-export { runCheck, runChecks, type RunOptions } from "./runner.ts";
+export {
+  type FrontendRunOptions,
+  runCheck,
+  runChecks,
+  runFrontendCheck,
+  runFrontendChecks,
+  type RunOptions,
+} from "./run.ts";
 export type { FrontendContext, Talk } from "./kit/front-end/context.ts";
 export type { Conversation, Message, MockOptions } from "./kit/front-end/mock.ts";
 export type { Monitor } from "./kit/front-end/monitor.ts";
 export { FrontendProgram, type FrontendProgramOptions } from "./kit/front-end/program.ts";
-export {
-  type FrontendRunOptions,
-  runFrontendCheck,
-  runFrontendChecks,
-} from "./kit/front-end/runner.ts";
 export type { FrontendRun, FrontendTarget } from "./kit/front-end/target.ts";
 export { selectChecks, type Selection } from "./select.ts";
 export { ProgramTarget, type ProgramOptions } from "./targets/program-target.ts";
@@ -45,7 +47,6 @@ export type {
   TargetStory,
 } from "./targets/target.ts";
 export { knownFindings, type KnownFindings } from "./known-findings.ts";
-export type { EarlyStop } from "./early-stop.ts";
 export { FrontendListener } from "./kit/front-end/listener.ts";
 export { storyOf, storyText } from "./targets/story.ts";
 export { within } from "./within.ts";

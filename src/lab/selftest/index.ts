@@ -3,7 +3,8 @@
  * peers and figures from load; told of through report.
  */
 export { basicGroup } from "./basic/index.ts";
-export * from "./engine.ts";
+export type { GroupOptions } from "./context.ts";
+export { runGroup } from "./group.ts";
 export { perfGroup } from "./perf/index.ts";
 export { qemuGroup } from "./qemu/index.ts";
 export { diskBytes } from "./stress/fleet.ts";

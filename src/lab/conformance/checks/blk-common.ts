@@ -16,7 +16,7 @@ export function noise(t: CheckContext, length: number): Uint8Array {
   return Uint8Array.from({ length }, () => t.random() * 256);
 }
 
-/** @throws {CheckSkip} nothing may be written */
+/** @throws {CaseSkip} nothing may be written */
 export async function writableDisk(t: CheckContext, virtio = 0n): Promise<Disk> {
   if ((t.facts.virtio & BlockFeature.ReadOnly) !== 0n) t.skip("the disk is read-only");
   return diskOf(t, virtio);

@@ -167,7 +167,7 @@ export const feReactions: readonly FrontendCheck[] = [
     title: "a back-end may go away at every step",
     strength: "ROBUSTNESS",
     section: "Communication",
-    patience: 4,
+    slow: 4,
     async run(t) {
       const { mock } = await t.meet();
       const requests = (mock.conversations[0]?.messages ?? []).map(({ header }) => header.request);

@@ -31,7 +31,7 @@ const LONGEST_FRAME_HEADER = 18;
 const MOVED = Buffer.from("525400c0ffee", "hex");
 const RARP_HEAD = Buffer.from("80350001080006040003", "hex");
 
-/** @throws {CheckFailure} other bytes came back, or not as many */
+/** @throws {CaseFailure} other bytes came back, or not as many */
 function expectSame(t: CheckContext, { sent, bytes, frameAt }: Packet): void {
   const wanted = restOf(sent);
   const got = restOf(bytes, frameAt);
@@ -40,7 +40,7 @@ function expectSame(t: CheckContext, { sent, bytes, frameAt }: Packet): void {
   t.expectThat("the frame", wrong < 0, "the bytes that were sent", `another byte at ${wrong}`);
 }
 
-/** @throws {CheckFailure} it is not spread over buffers as it should be */
+/** @throws {CaseFailure} it is not spread over buffers as it should be */
 function expectMerged(t: CheckContext, packet: Packet): void {
   const { sent, parts, numBuffers } = packet;
   t.expect("num_buffers", numBuffers, Math.ceil((HEADER + sent.length) / MERGED_BUFFER));
@@ -53,7 +53,7 @@ function expectMerged(t: CheckContext, packet: Packet): void {
   expectSame(t, packet);
 }
 
-/** A packet that breaks the rules may be used or not, and does no harm. @throws {CheckFailure} */
+/** A packet that breaks the rules may be used or not, and does no harm. @throws {CaseFailure} */
 async function expectHarmless(t: CheckContext, packet: Uint8Array): Promise<void> {
   const { session, memory, ring } = await t.up();
   ring.push([memory.holding(packet)], []);

@@ -17,7 +17,7 @@ const BUSY = 0.2;
 
 const percent = (share: number): string => `${Math.round(share * 100)} %`;
 
-/** How much of a processor the target would take where nobody wants anything. @throws {CheckSkip} */
+/** How much of a processor the target would take where nobody wants anything. @throws {CaseSkip} */
 async function busyShare(t: CheckContext): Promise<number> {
   const spent = (): number =>
     t.target.process?.figures()?.runnableMs ?? t.skip("the target's process cannot be looked at");

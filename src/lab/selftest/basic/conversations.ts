@@ -1,7 +1,8 @@
 import { BlockDriver } from "../../../endpoints/devices/block/index.ts";
 import { runBlockPass } from "../../workloads/index.ts";
 import { ProtocolFeature, requestSpec, VirtioFeature } from "../../../core/protocol/index.ts";
-import { expectEqual, expectThat, type TestCase } from "../engine.ts";
+import { expectEqual, expectThat } from "../expect.ts";
+import type { TestCase } from "../group.ts";
 import { connect, startMock } from "./mock.ts";
 
 /** The order of a bring-up, as a robust front-end sends it. */

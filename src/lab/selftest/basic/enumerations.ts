@@ -5,7 +5,8 @@ import {
   requestSpec,
   VirtioFeature,
 } from "../../../core/protocol/index.ts";
-import { expectEqual, expectThat, type TestCase } from "../engine.ts";
+import { expectEqual, expectThat } from "../expect.ts";
+import type { TestCase } from "../group.ts";
 
 /** Numbers as the specification has them. */
 const FRONTEND =

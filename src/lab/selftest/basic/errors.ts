@@ -13,7 +13,9 @@ import {
 } from "../../../core/base/index.ts";
 import { BlockDriver } from "../../../endpoints/devices/block/index.ts";
 import { Client } from "../../../endpoints/frontend/index.ts";
-import { expectError, expectThat, type TestCase, type TestContext } from "../engine.ts";
+import type { TestContext } from "../context.ts";
+import { expectError, expectThat } from "../expect.ts";
+import type { TestCase } from "../group.ts";
 import { connect, startMock } from "./mock.ts";
 
 type ErrorType = new (...args: never[]) => Error;

@@ -1,4 +1,4 @@
-import type { TestGroup } from "../engine.ts";
+import type { TestGroup } from "../group.ts";
 import { conversationCases } from "./conversations.ts";
 import { enumerationCases } from "./enumerations.ts";
 import { errorCases } from "./errors.ts";

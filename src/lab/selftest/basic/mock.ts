@@ -7,7 +7,7 @@ import {
 } from "../../../endpoints/devices/block/index.ts";
 import { Client, type ClientOptions } from "../../../endpoints/frontend/index.ts";
 import { applyFaults, parseFault } from "../../faults/index.ts";
-import type { TestContext } from "../engine.ts";
+import type { TestContext } from "../context.ts";
 
 const DISK_BYTES = 1 << 20;
 /** Clients of the mock server share little. */

@@ -23,7 +23,8 @@ import {
   vringFd,
   vringState,
 } from "../../../core/protocol/index.ts";
-import { expectEqual, type TestCase } from "../engine.ts";
+import { expectEqual } from "../expect.ts";
+import type { TestCase } from "../group.ts";
 
 /** Sizes as the specification's structures have them, in bytes; of arrays: with no element. */
 const SIZES: readonly (readonly [name: string, codec: { minSize: number }, bytes: number])[] = [

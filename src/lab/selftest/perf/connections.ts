@@ -2,7 +2,8 @@ import { createHistogram } from "node:perf_hooks";
 import { counted } from "../../../core/base/index.ts";
 import { Client } from "../../../endpoints/frontend/index.ts";
 import { CONNECTION_PHASES, timeConnection } from "../../workloads/index.ts";
-import { expectEqual, type TestCase } from "../engine.ts";
+import { expectEqual } from "../expect.ts";
+import type { TestCase } from "../group.ts";
 import { percentilesUs, record } from "../percentiles.ts";
 import { startTarget } from "./target.ts";
 

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { startBuiltIn } from "../../programs/index.ts";
-import type { TestContext } from "../engine.ts";
+import type { TestContext } from "../context.ts";
 
 const DISK_BYTES = 64 << 20;
 

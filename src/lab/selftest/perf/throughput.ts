@@ -7,7 +7,9 @@ import {
 import { Client } from "../../../endpoints/frontend/index.ts";
 import { type BlockPassResult, type BlockWork, runBlockPass } from "../../workloads/index.ts";
 import type { Completion } from "../../../core/runtime/index.ts";
-import { expectThat, type TestCase, type TestContext } from "../engine.ts";
+import type { TestContext } from "../context.ts";
+import { expectThat } from "../expect.ts";
+import type { TestCase } from "../group.ts";
 import { percentilesUs } from "../percentiles.ts";
 import { startTarget } from "./target.ts";
 

@@ -3,7 +3,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { onAbort } from "../../../core/base/index.ts";
 import { ManagedProcess } from "../../programs/index.ts";
-import { expectEqual, expectThat, type TestCase, type TestContext } from "../engine.ts";
+import type { TestContext } from "../context.ts";
+import { expectEqual, expectThat } from "../expect.ts";
+import type { TestCase } from "../group.ts";
 import { startDaemon, startQemu } from "./programs.ts";
 
 const BYTES = 64 << 10;

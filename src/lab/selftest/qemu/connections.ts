@@ -5,7 +5,9 @@ import { BLOCK_DRIVER_FEATURES, BlockDevice } from "../../../endpoints/devices/b
 import { Client } from "../../../endpoints/frontend/index.ts";
 import { FrontendRequest } from "../../../core/protocol/index.ts";
 import { connectSocket, UnixChannel } from "../../../core/transport/index.ts";
-import { expectEqual, type TestCase, type TestContext } from "../engine.ts";
+import type { TestContext } from "../context.ts";
+import { expectEqual } from "../expect.ts";
+import type { TestCase } from "../group.ts";
 import { memoryDisk, startQemu } from "./programs.ts";
 
 const CONNECTIONS = 5;

@@ -1,4 +1,4 @@
-import type { TestGroup } from "../engine.ts";
+import type { TestGroup } from "../group.ts";
 import { commandCases } from "./command.ts";
 import { connectionCases } from "./connections.ts";
 import { networkCardCases } from "./network-card.ts";

@@ -7,7 +7,8 @@ import {
   DhcpType,
   NetDevice,
 } from "../../../endpoints/devices/net/index.ts";
-import { expectEqual, type TestCase } from "../engine.ts";
+import { expectEqual } from "../expect.ts";
+import type { TestCase } from "../group.ts";
 import { startQemu } from "./programs.ts";
 
 const MAC = "52:54:00:76:68:75";

@@ -10,17 +10,19 @@ import {
   startStorageDaemon,
 } from "../../programs/index.ts";
 import { BlockStorage } from "../../../endpoints/devices/block/index.ts";
-import { expectEqual, SkipError, type TestContext } from "../engine.ts";
+import type { TestContext } from "../context.ts";
+import { CaseSkip } from "../../engine/index.ts";
+import { expectEqual } from "../expect.ts";
 import { closeSync, ftruncateSync, openSync } from "node:fs";
 
 export const DISK_BYTES = 8 << 20;
 
-/** @throws {SkipError} the program is missing; an error where programs are required */
+/** @throws {CaseSkip} the program is missing; an error where programs are required */
 export function needProgram({ options }: TestContext, name: ProgramName): void {
   if (findProgram(name) !== undefined) return;
   const { debianPackage } = knownPrograms[name];
   const message = `${name} not found; install it with: sudo apt-get install -y ${debianPackage}`;
-  throw options.requirePrograms ? new Error(message) : new SkipError(message);
+  throw options.requirePrograms ? new Error(message) : new CaseSkip(message);
 }
 
 /** QEMU with a vhost-user network card, listening: a front-end. */

@@ -4,7 +4,8 @@ import { probe } from "../../probe/index.ts";
 import { Client } from "../../../endpoints/frontend/index.ts";
 import { BLOCK_DRIVER_FEATURES } from "../../../endpoints/devices/block/index.ts";
 import { connectSocket } from "../../../core/transport/index.ts";
-import { expectEqual, expectThat, type TestCase } from "../engine.ts";
+import { expectEqual, expectThat } from "../expect.ts";
+import type { TestCase } from "../group.ts";
 import { startDaemon, startQemu } from "./programs.ts";
 
 /** What every front-end and every block back-end of QEMU has acknowledged or offered since 2022. */

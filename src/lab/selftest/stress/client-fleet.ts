@@ -1,4 +1,4 @@
-import type { TestContext } from "../engine.ts";
+import type { TestContext } from "../context.ts";
 import { StressChild } from "./child.ts";
 import { type Outcome, STALL_MS, type Usage } from "./messages.ts";
 

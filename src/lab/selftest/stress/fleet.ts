@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { counted } from "../../../core/base/index.ts";
-import type { TestContext } from "../engine.ts";
+import type { TestContext } from "../context.ts";
 import { StressChild } from "./child.ts";
 import { ClientFleet, type FleetHost } from "./client-fleet.ts";
 import { CLIENT_SHARE, type Outcome, type Usage } from "./messages.ts";

@@ -1,11 +1,7 @@
 import { counted } from "../../../core/base/index.ts";
-import {
-  expectEqual,
-  expectThat,
-  type TestCase,
-  type TestContext,
-  type TestGroup,
-} from "../engine.ts";
+import type { TestContext } from "../context.ts";
+import { expectEqual, expectThat } from "../expect.ts";
+import type { TestCase, TestGroup } from "../group.ts";
 import { StressChild } from "./child.ts";
 import { DESCRIPTORS_PER_SESSION, expectAll, expectDescriptors, Fleet } from "./fleet.ts";
 import { slope } from "./growth.ts";

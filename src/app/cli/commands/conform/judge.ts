@@ -3,7 +3,7 @@ import { processName } from "../../../../core/os/index.ts";
 import type { ConformanceReport } from "../../../../lab/results/index.ts";
 import { inferDevice } from "../../../../lab/probe/index.ts";
 import {
-  CheckFailure,
+  CaseFailure,
   checks,
   type Facts,
   type FrontendCheck,
@@ -150,7 +150,7 @@ async function factsOf(target: Target, times: Times, { device }: ConformOptions)
       return device ?? inferDevice(virtio, protocol, program) ?? undefined;
     });
   } catch (error) {
-    if (!(error instanceof CheckFailure)) throw error;
+    if (!(error instanceof CaseFailure)) throw error;
     const { message, expected = "an answer", actual = "none" } = error;
     const { ends, output } = await storyOf(target, END_MS);
     const question = ends.length === 0 ? "; is this a back-end?" : "";

@@ -8,7 +8,7 @@ import {
   createConformanceReport,
   needsAttention,
 } from "../../../../lab/results/index.ts";
-import type { CheckInfo, EarlyStop } from "../../../../lab/conformance/index.ts";
+import type { CaseInfo, EarlyStop } from "../../../../lab/conformance/index.ts";
 import type { Context } from "../../context.ts";
 import { verdictStyle } from "../../verdict-style.ts";
 import { version } from "../../version.ts";
@@ -86,7 +86,7 @@ export class ConformanceReporter {
   };
 
   /** Shows the progress of the run, on a terminal. */
-  readonly onStart = ({ id }: CheckInfo): void => {
+  readonly onStart = ({ id }: CaseInfo): void => {
     this.#around.context.output.progress(() => {
       const done = this.#results.length;
       const each = (performance.now() - this.#start) / Math.max(1, done);

@@ -56,22 +56,20 @@ export async function runTests(
   const startedAt = new Date();
   const start = performance.now();
   const groups: GroupResult[] = [];
-  /** The group that runs, as far as it is. */
-  let current: { readonly group: GroupResult; readonly results: CaseResult[] } | undefined;
+  /** The results so far of the group that runs. */
+  let current: GroupResult | undefined;
   try {
     for (const group of name === "all" ? ALL : GROUPS[name]) {
+      const results: CaseResult[] = [];
+      current = { name: group.name, title: group.title, durationMs: 0, results };
+      say(groupHeading(group.title));
       const result = await runGroup(group, groupOptions, signal, {
-        onStart: ({ name, title }) => {
-          const results: CaseResult[] = [];
-          current = { group: { name, title, durationMs: 0, results }, results };
-          say(groupHeading(title));
-        },
-        onCase: (title) => {
+        onStart: ({ title }) => {
           const since = performance.now();
           output.progress(() => `${((performance.now() - since) / 1000).toFixed(0)} s: ${title}`);
         },
         onResult: (each) => {
-          current?.results.push(each);
+          results.push(each);
           for (const line of testLines(each, verdictStyle(output))) say(line);
         },
       });
@@ -87,7 +85,7 @@ export async function runTests(
     throw new CommandError(ExitCode.Failed, message, { cause: error });
   } finally {
     // Also what was done before an interruption is worth keeping.
-    if (current !== undefined) groups.push(current.group);
+    if (current !== undefined) groups.push(current);
     const { aborted } = signal;
     const report = createTestReport(
       version(),
@@ -97,7 +95,7 @@ export async function runTests(
       aborted,
     );
     if (aborted && signal.reason instanceof Error) {
-      if (current !== undefined) say(totalsLine([current.group]));
+      if (current !== undefined) say(totalsLine([current]));
       say(`partial result: ${signal.reason.message}`);
     }
     if (name === "all" && groups.length > 1) say(totalsLine(groups));

@@ -21,7 +21,7 @@ export class BackChannel {
   readonly #exchange: Exchange;
   readonly #serve: ServeBackend;
 
-  /** SET_BACKEND_REQ_FD. @throws {CheckFailure} it is not accepted */
+  /** SET_BACKEND_REQ_FD. @throws {CaseFailure} it is not accepted */
   static async give(
     t: CheckContext,
     session: Session,

@@ -40,13 +40,13 @@ export interface Up {
   readonly rings: ReadonlyMap<number, Ring>;
   /** The ring that takes the device's requests. */
   readonly ring: Ring;
-  /** A harmless request, which must be served well. @throws {CheckFailure} */
+  /** A harmless request, which must be served well. @throws {CaseFailure} */
   readonly request: () => Promise<void>;
 }
 
 /** What bringing a device up needs of a check. */
 export interface BringUpSteps {
-  /** @throws {CheckSkip} the device type is not known */
+  /** @throws {CaseSkip} the device type is not known */
   readonly kit: DeviceKit;
   neg(virtio?: bigint, protocol?: bigint): Promise<Session>;
   mem(options: SuiteMemoryOptions): SuiteMemory;
@@ -62,7 +62,7 @@ const RUNNING =
  * Brings a device up as the features that were acknowledged want it: guest addresses with
  * GPA_ADDRESSES, an in-flight region with INFLIGHT_SHMFD, a status with STATUS.
  *
- * @throws {CheckFailure} a step is not accepted; {@link CheckSkip} the device type is not known
+ * @throws {CaseFailure} a step is not accepted; {@link CaseSkip} the device type is not known
  */
 export async function bringUp(t: BringUpSteps, options: UpOptions): Promise<Up> {
   const { kit } = t;

@@ -35,7 +35,7 @@ export interface ConfigAnswer {
 /**
  * What is known of the device's configuration space. What the device refuses whole may be shorter.
  *
- * @throws {CheckSkip} nothing
+ * @throws {CaseSkip} nothing
  */
 export async function configShape(
   t: CheckContext,
@@ -90,7 +90,7 @@ export async function askConfig(
   };
 }
 
-/** A part of the configuration space. @throws {CheckFailure} */
+/** A part of the configuration space. @throws {CaseFailure} */
 export async function readConfig(
   t: CheckContext,
   session: Session,

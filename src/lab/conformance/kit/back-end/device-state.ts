@@ -6,7 +6,7 @@ import {
   TransferDirection,
 } from "../../../../core/protocol/index.ts";
 import type { CheckContext } from "../../context.ts";
-import { CheckFailure } from "../../failure.ts";
+import { CaseFailure } from "../../../engine/index.ts";
 import { within } from "../../within.ts";
 import { type Received } from "../../../wire/index.ts";
 import { expectReply, nameOf, type Session } from "./session.ts";
@@ -28,7 +28,7 @@ export interface Opened {
  * SET_DEVICE_STATE_FD, whatever comes of it.
  *
  * @param fds borrowed
- * @throws {CheckFailure} neither its reply nor the end of the connection
+ * @throws {CaseFailure} neither its reply nor the end of the connection
  */
 export async function openState(
   session: Session,
@@ -46,7 +46,7 @@ export async function openState(
 /**
  * CHECK_DEVICE_STATE: 0 is a success. A target may answer when it is through with the state.
  *
- * @throws {CheckFailure} neither its reply nor the end of the connection
+ * @throws {CaseFailure} neither its reply nor the end of the connection
  */
 export async function checkState(t: CheckContext, session: Session): Promise<bigint | "closed"> {
   await session.send(CheckDeviceState);
@@ -58,7 +58,7 @@ function valueOf(request: number, { header, payload }: Received): bigint {
   const name = nameOf(request);
   expectReply(name, request, header);
   if (payload.length === 8) return Buffer.from(payload).readBigUInt64LE(0);
-  throw new CheckFailure(`${name}: size of the reply`, {
+  throw new CaseFailure(`${name}: size of the reply`, {
     expected: "8 bytes",
     actual: counted(payload.length, "byte"),
   });
@@ -67,7 +67,7 @@ function valueOf(request: number, { header, payload }: Received): bigint {
 /**
  * Begins a transfer that must be agreed to: over the check's pipe, or over what the target prefers.
  *
- * @throws {CheckFailure} it is refused, or the reply contradicts itself
+ * @throws {CaseFailure} it is refused, or the reply contradicts itself
  */
 export async function beginState(
   t: CheckContext,
@@ -103,7 +103,7 @@ export class StateEnd {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** All that the target saves, up to its end. @throws {CheckFailure} there is no end */
+  /** All that the target saves, up to its end. @throws {CaseFailure} there is no end */
   async read(): Promise<Buffer> {
     const chunks: Uint8Array[] = [];
     let length = 0;
@@ -117,7 +117,7 @@ export class StateEnd {
       return Buffer.concat(chunks);
     } catch (error) {
       const problem = this.#ending.signal.aborted ? "no end" : String(error);
-      throw new CheckFailure("the device state", {
+      throw new CaseFailure("the device state", {
         expected: `an end within ${this.#timeoutMs} ms and ${MAX_STATE_BYTES} bytes`,
         actual: `${counted(length, "byte")}, then ${problem}`,
       });

@@ -12,7 +12,7 @@ import {
   SECTOR_SIZE,
 } from "../../../../endpoints/devices/block/layout.ts";
 import type { CheckContext } from "../../context.ts";
-import { CheckFailure } from "../../failure.ts";
+import { CaseFailure } from "../../../engine/index.ts";
 import { blockHeader } from "./block.ts";
 import type { Up, UpOptions } from "./bring-up.ts";
 import { largestConfig } from "./config-space.ts";
@@ -73,7 +73,7 @@ export class Disk {
   /**
    * What comes of a request, whatever it is.
    *
-   * @throws {CheckFailure} neither an answer nor the end of the connection
+   * @throws {CaseFailure} neither an answer nor the end of the connection
    */
   async attempt(type: number, request: DiskRequest = {}): Promise<DiskAnswer | "closed"> {
     const { sector = 0n, out, room = 0 } = request;
@@ -86,7 +86,7 @@ export class Disk {
     const done = await ring.completion();
     if (done === undefined && session.closed) return "closed";
     if (done === undefined) {
-      throw new CheckFailure(`a request of type ${type}: neither a status nor a close`, {
+      throw new CaseFailure(`a request of type ${type}: neither a status nor a close`, {
         expected: "a status, or the end of the connection",
         actual: `nothing within ${this.#t.times.callMs} ms`,
       });
@@ -98,17 +98,17 @@ export class Disk {
     };
   }
 
-  /** As {@link attempt}, which must be answered. @throws {CheckFailure} */
+  /** As {@link attempt}, which must be answered. @throws {CaseFailure} */
   async ask(type: number, request: DiskRequest = {}): Promise<DiskAnswer> {
     const answer = await this.attempt(type, request);
     if (answer !== "closed") return answer;
-    throw new CheckFailure(`a request of type ${type}`, {
+    throw new CaseFailure(`a request of type ${type}`, {
       expected: "a status",
       actual: "the end of the connection",
     });
   }
 
-  /** As {@link ask}, with this status. @throws {CheckFailure} */
+  /** As {@link ask}, with this status. @throws {CaseFailure} */
   async expectStatus(status: number, type: number, request: DiskRequest = {}): Promise<DiskAnswer> {
     const answer = await this.ask(type, request);
     const what = `the answer to type ${type}, sector ${request.sector ?? 0n}`;
@@ -130,7 +130,7 @@ export class Disk {
     return answer === "closed" ? undefined : answer;
   }
 
-  /** @throws {CheckFailure} */
+  /** @throws {CaseFailure} */
   async read(sector: bigint, length: number): Promise<Uint8Array> {
     const forget = this.up.memory.mark();
     const { data } = await this.expectStatus(BlockStatus.Ok, BlockRequest.In, {
@@ -142,7 +142,7 @@ export class Disk {
     return bytes;
   }
 
-  /** @throws {CheckFailure} */
+  /** @throws {CaseFailure} */
   async write(sector: bigint, bytes: Uint8Array): Promise<void> {
     const forget = this.up.memory.mark();
     await this.expectStatus(BlockStatus.Ok, BlockRequest.Out, { sector, out: bytes });
@@ -175,7 +175,7 @@ export class Disk {
  * The disk of a block target.
  *
  * @param virtio features of the device to acknowledge, of what is offered
- * @throws {CheckFailure}
+ * @throws {CaseFailure}
  */
 export async function diskOf(
   t: CheckContext,

@@ -84,7 +84,7 @@ export class Echo {
     this.#expected.push({ sent, mark: sent.subarray(from, to), markAt: from });
   }
 
-  /** Transmits it. @throws {CheckFailure} its buffer does not come back */
+  /** Transmits it. @throws {CaseFailure} its buffer does not come back */
   async transmit(frame: Uint8Array, header: Uint8Array = new Uint8Array(LONG_HEADER_BYTES)) {
     this.push(frame, header);
     await this.up.ring.expectCompletion("a frame to transmit");
@@ -98,7 +98,7 @@ export class Echo {
   /**
    * The next of the suite's frames that comes back. Undefined: none within the time.
    *
-   * @throws {CheckFailure} the used ring breaks its rules
+   * @throws {CaseFailure} the used ring breaks its rules
    */
   async receive(timeoutMs: number = this.#t.times.callMs / 2): Promise<Packet | undefined> {
     const deadline = performance.now() + timeoutMs;
@@ -114,13 +114,13 @@ export class Echo {
     }
   }
 
-  /** A frame there and back. Undefined: it does not come. @throws {CheckFailure} */
+  /** A frame there and back. Undefined: it does not come. @throws {CaseFailure} */
   async trip(frame: Buffer = this.frame(), header?: Uint8Array): Promise<Packet | undefined> {
     await this.transmit(frame, header);
     return this.receive();
   }
 
-  /** A frame there and back. @throws {CheckSkip} there is no echo; {@link CheckFailure} */
+  /** A frame there and back. @throws {CaseSkip} there is no echo; {@link CaseFailure} */
   async expectTrip(length?: number): Promise<Packet> {
     return (await this.trip(this.frame(length))) ?? this.#t.skip(NO_ECHO);
   }
@@ -164,7 +164,7 @@ export function restOf(bytes: Buffer, frameAt = 0): Buffer {
   return bytes.subarray(Math.max(0, frameAt + REST_AT));
 }
 
-/** A network device that runs and has receive buffers. @throws {CheckFailure} */
+/** A network device that runs and has receive buffers. @throws {CaseFailure} */
 export async function echoOf(t: CheckContext, options: EchoOptions = {}): Promise<Echo> {
   const echo = new Echo(t, await t.up(options), options);
   echo.supply(options.buffers ?? echo.receiving.size);

@@ -8,7 +8,7 @@ import type { Ring } from "./ring.ts";
  * target has a moment for it, and until the ring is stopped. What stood there before stands there
  * again afterwards.
  *
- * @throws {CheckSkip} nothing of this device can be seen to stay; {@link CheckFailure}
+ * @throws {CaseSkip} nothing of this device can be seen to stay; {@link CaseFailure}
  */
 export async function writesOn(
   t: CheckContext,

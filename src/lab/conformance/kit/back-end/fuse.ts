@@ -1,6 +1,6 @@
 import { FuseOpcode } from "../../../../endpoints/devices/fs/opcodes.ts";
 import type { CheckContext } from "../../context.ts";
-import { CheckFailure } from "../../failure.ts";
+import { CaseFailure } from "../../../engine/index.ts";
 import type { Up, UpOptions } from "./bring-up.ts";
 import type { Ring } from "./ring.ts";
 
@@ -76,13 +76,13 @@ export class Fuse {
     return { mine, reply: bufferOf(reply[0]?.bytes) };
   }
 
-  /** What comes of a request. @throws {CheckFailure} neither an answer nor a close */
+  /** What comes of a request. @throws {CaseFailure} neither an answer nor a close */
   async attempt(request: FuseRequest, on: Ring = this.up.ring): Promise<FuseAnswer | "closed"> {
     const { mine, reply: got } = this.push(request, on);
     const done = await on.completion();
     if (done === undefined) {
       if (this.up.session.closed) return "closed";
-      throw new CheckFailure(`opcode ${request.opcode}: neither an answer nor a close`, {
+      throw new CaseFailure(`opcode ${request.opcode}: neither an answer nor a close`, {
         expected: "an answer, or the end of the connection",
         actual: `nothing within ${this.#t.times.callMs} ms`,
       });
@@ -97,17 +97,17 @@ export class Fuse {
     };
   }
 
-  /** As {@link attempt}, which must be answered, under the request's number. @throws {CheckFailure} */
+  /** As {@link attempt}, which must be answered, under the request's number. @throws {CaseFailure} */
   async ask(request: FuseRequest): Promise<FuseAnswer> {
     const answer = await this.attempt(request);
     if (answer !== "closed" && answer.mine) return answer;
-    throw new CheckFailure(`opcode ${request.opcode}`, {
+    throw new CaseFailure(`opcode ${request.opcode}`, {
       expected: "the answer to this request",
       actual: answer === "closed" ? "the end of the connection" : "another's",
     });
   }
 
-  /** As {@link ask}, which must succeed. @throws {CheckFailure} */
+  /** As {@link ask}, which must succeed. @throws {CaseFailure} */
   async expect(request: FuseRequest): Promise<Buffer> {
     const { error, body } = await this.ask(request);
     this.#t.expect(`error of opcode ${request.opcode}`, error, 0);
@@ -124,7 +124,7 @@ export class Fuse {
     return this.ask({ opcode: Lookup, node, body: Buffer.from(`${name}\0`), room });
   }
 
-  /** What a folder holds, as far as one reply takes it. @throws {CheckFailure} */
+  /** What a folder holds, as far as one reply takes it. @throws {CaseFailure} */
   async names(node = ROOT): Promise<string[]> {
     const fh = await this.open(Opendir, node);
     const list = await this.read(Readdir, node, fh, 0n, LIST_BYTES);
@@ -164,7 +164,7 @@ export class Fuse {
     await this.expect({ opcode, node, body });
   }
 
-  /** A part of a file, with a handle of its own. @throws {CheckFailure} */
+  /** A part of a file, with a handle of its own. @throws {CaseFailure} */
   async content(node: bigint, offset: number, size: number): Promise<Buffer> {
     const fh = await this.open(Open, node);
     const bytes = await this.read(Read, node, fh, BigInt(offset), size);
@@ -202,7 +202,7 @@ function entryOf(body: Buffer): Found {
   };
 }
 
-/** A file system that runs and was greeted with INIT. @throws {CheckFailure} */
+/** A file system that runs and was greeted with INIT. @throws {CaseFailure} */
 export async function fuseOf(t: CheckContext, options: UpOptions = {}): Promise<Fuse> {
   const up = await t.up(options);
   await up.request();

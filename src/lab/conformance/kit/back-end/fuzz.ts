@@ -8,7 +8,7 @@ import {
 } from "../../../../core/os/index.ts";
 import { FrontendRequest, requestSpec } from "../../../../core/protocol/index.ts";
 import type { CheckContext } from "../../context.ts";
-import { CheckFailure } from "../../failure.ts";
+import { CaseFailure } from "../../../engine/index.ts";
 import { Flags } from "../../../wire/index.ts";
 import { nameOf, type Session } from "./session.ts";
 
@@ -30,7 +30,7 @@ export function plainPayload(request: number): Uint8Array {
  *
  * @param need an acknowledgement is asked for, where that was negotiated
  * @returns whether the session lives
- * @throws {CheckFailure} the target hangs; an answer was due and something behind it was answered
+ * @throws {CaseFailure} the target hangs; an answer was due and something behind it was answered
  */
 export async function goesOn(
   session: Session,
@@ -52,7 +52,7 @@ export async function goesOn(
     if (next === "closed") return false;
     if (next.header.request !== probe) continue;
     if (answered) return true;
-    throw new CheckFailure(`${nameOf(request)} with need_reply was not answered`, {
+    throw new CaseFailure(`${nameOf(request)} with need_reply was not answered`, {
       grade: "FAIL",
       expected: "an answer, or the end of the connection",
       actual: `the answer to ${nameOf(probe)} behind it`,

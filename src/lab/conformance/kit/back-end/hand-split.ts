@@ -2,7 +2,7 @@ import { counted, needsEvent } from "../../../../core/base/index.ts";
 import { VirtioFeature } from "../../../../core/protocol/index.ts";
 import { type RawDescriptor, RawSplitRing, type UsedElement } from "../../../wire/index.ts";
 import type { CheckContext } from "../../context.ts";
-import { CheckFailure } from "../../failure.ts";
+import { CaseFailure } from "../../../engine/index.ts";
 import type { Up, UpOptions } from "./bring-up.ts";
 import type { ProbeRequest } from "./kit.ts";
 import { descriptorsOf } from "./descriptors.ts";
@@ -72,11 +72,11 @@ export class HandSplit extends RawSplitRing {
     return found;
   }
 
-  /** As {@link next}, which must come. @throws {CheckFailure} */
+  /** As {@link next}, which must come. @throws {CaseFailure} */
   async expectUsed(what: string): Promise<UsedElement> {
     const next = await this.next();
     if (typeof next === "object") return next;
-    throw new CheckFailure(what, {
+    throw new CaseFailure(what, {
       expected: `a used element on ring ${this.#ring.index}`,
       actual:
         next === "closed"
@@ -98,7 +98,7 @@ export class HandSplit extends RawSplitRing {
     return next.id === head ? wrong(next.length) : `used id ${next.id} in place of ${head}`;
   }
 
-  /** As {@link attempt}, which must go well. @throws {CheckFailure} */
+  /** As {@link attempt}, which must go well. @throws {CaseFailure} */
   async expectServed(
     what: string,
     request: ProbeRequest,

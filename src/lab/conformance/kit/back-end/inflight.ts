@@ -1,7 +1,7 @@
 import { counted } from "../../../../core/base/index.ts";
 import { Mapping, type OwnedFd, SharedMemory } from "../../../../core/os/index.ts";
 import { FrontendRequest, type Inflight } from "../../../../core/protocol/index.ts";
-import { CheckFailure } from "../../failure.ts";
+import { CaseFailure } from "../../../engine/index.ts";
 import type { Findings, Resources } from "../../findings.ts";
 import { viewOf } from "./descriptors.ts";
 import type { Session } from "./session.ts";
@@ -71,7 +71,7 @@ export interface InflightHeld {
   readonly notes: InflightNotes;
 }
 
-/** Maps a region that the target made. @throws {CheckFailure} it is none */
+/** Maps a region that the target made. @throws {CaseFailure} it is none */
 export function held(
   t: Findings & Resources,
   description: Inflight,
@@ -100,14 +100,14 @@ export function held(
   }
 }
 
-/** GET_INFLIGHT_FD. @returns what came, and how long its description is @throws {CheckFailure} */
+/** GET_INFLIGHT_FD. @returns what came, and how long its description is @throws {CaseFailure} */
 export async function askInflight(session: Session, numQueues: number, queueSize: number) {
   const wanted: Inflight = { mmapSize: 0n, mmapOffset: 0n, numQueues, queueSize };
   await session.send(FrontendRequest.GetInflightFd, wanted);
   const { payload, fds } = await session.expectNext("GET_INFLIGHT_FD");
   const [fd] = fds;
   if (fd === undefined || fds.length > 1 || payload.length < SHORT_BYTES) {
-    throw new CheckFailure("GET_INFLIGHT_FD: no region came", {
+    throw new CaseFailure("GET_INFLIGHT_FD: no region came", {
       expected: "a description and one descriptor",
       actual: `${counted(payload.length, "byte")}, ${counted(fds.length, "descriptor")}`,
     });

@@ -40,7 +40,7 @@ export class SuiteIommu {
   /** Acknowledgements that are due, in order. */
   readonly #due: Deferred<bigint>[] = [];
 
-  /** A channel whose misses are answered. @throws {CheckFailure} it is not accepted */
+  /** A channel whose misses are answered. @throws {CaseFailure} it is not accepted */
   static async attach(t: CheckContext, session: Session, memory: SuiteMemory): Promise<SuiteIommu> {
     const iommu = t.closing(new SuiteIommu(session, memory, t.times.answerMs));
     await BackChannel.give(t, session, async (request, payload) => iommu.#serve(request, payload));
@@ -119,7 +119,7 @@ export class SuiteIommu {
   }
 }
 
-/** A session with VIRTIO_F_ACCESS_PLATFORM, and memory that is shared. @throws {CheckFailure} */
+/** A session with VIRTIO_F_ACCESS_PLATFORM, and memory that is shared. @throws {CaseFailure} */
 export async function behindIommu(
   t: CheckContext,
 ): Promise<{ readonly session: Session; readonly memory: SuiteMemory }> {
@@ -129,7 +129,7 @@ export async function behindIommu(
   return { session, memory };
 }
 
-/** A device that runs behind an IOMMU. @throws {CheckFailure | CheckSkip} as {@link bringUp} */
+/** A device that runs behind an IOMMU. @throws {CaseFailure | CaseSkip} as {@link bringUp} */
 export async function upBehindIommu(t: CheckContext): Promise<Up & { readonly iommu: SuiteIommu }> {
   const { session, memory } = await behindIommu(t);
   const iommu = await SuiteIommu.attach(t, session, memory);

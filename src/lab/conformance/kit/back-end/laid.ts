@@ -40,14 +40,14 @@ export class LaidRequests {
     return this.#up.hand.show(...heads);
   }
 
-  /** Makes the first `count` available, kicks, and waits for them. @throws {CheckFailure} */
+  /** Makes the first `count` available, kicks, and waits for them. @throws {CaseFailure} */
   async serve(count: number = this.heads.length): Promise<void> {
     this.show(count);
     this.#up.ring.kick.signal();
     await this.used(count);
   }
 
-  /** These were used, each once, and well. @throws {CheckFailure} */
+  /** These were used, each once, and well. @throws {CaseFailure} */
   async used(count: number = this.heads.length): Promise<void> {
     const waiting = new Set(this.heads.slice(0, count));
     while (waiting.size > 0) {

@@ -13,7 +13,7 @@ const AT_ONCE = 16;
 const ROOM_BYTES = AT_ONCE * (20 << 10);
 const MAX_RINGS = 4;
 
-/** Has requests on some rings served, in whatever order; each must go well. @throws {CheckFailure} */
+/** Has requests on some rings served, in whatever order; each must go well. @throws {CaseFailure} */
 async function serveAll(
   t: CheckContext,
   rings: readonly Ring[],
@@ -33,7 +33,7 @@ async function serveAll(
   }
 }
 
-/** Requests of mixed sizes, many at a time. @param virtio to acknowledge @throws {CheckFailure} */
+/** Requests of mixed sizes, many at a time. @param virtio to acknowledge @throws {CaseFailure} */
 export async function mixedSizes(t: CheckContext, virtio: bigint): Promise<void> {
   const { ring, memory } = await t.up({ virtio, ring: { size: 4 * AT_ONCE }, size: 1 << 20 });
   for (let i = 0; i < ROUNDS / 10; i += 1) {

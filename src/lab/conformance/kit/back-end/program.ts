@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { ManagedProcess } from "../../../programs/index.ts";
 import type { CheckContext } from "../../context.ts";
-import { CheckSkip } from "../../failure.ts";
+import { CaseSkip } from "../../../engine/index.ts";
 import { endText, type ProcessEnd, type TargetProgram } from "../../targets/target.ts";
 import { fillIn } from "../../targets/words.ts";
 import { within } from "../../within.ts";
@@ -18,9 +18,9 @@ export interface Outcome {
   readonly text: string;
 }
 
-/** @throws {CheckSkip} the suite does not start it */
+/** @throws {CaseSkip} the suite does not start it */
 export function programOf({ target }: CheckContext): TargetProgram {
-  if (target.program === undefined) throw new CheckSkip("the suite did not start the target");
+  if (target.program === undefined) throw new CaseSkip("the suite did not start the target");
   return target.program;
 }
 
@@ -57,7 +57,7 @@ export async function startOnce(
 /**
  * The program once more, which is expected to end by itself.
  *
- * @throws {CheckFailure} it crashes
+ * @throws {CaseFailure} it crashes
  */
 export async function runOnce(
   t: CheckContext,

@@ -4,7 +4,7 @@ import type { Attempt, Session } from "./session.ts";
 /**
  * Sends requests of which one may be refused, until one is. Undefined: all were accepted.
  *
- * @throws {CheckFailure} the target hangs
+ * @throws {CaseFailure} the target hangs
  */
 export async function firstRefusal(
   session: Session,

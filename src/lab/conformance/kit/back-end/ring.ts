@@ -12,7 +12,7 @@ import {
   SegmentList,
 } from "../../../../core/virtqueue/index.ts";
 import type { Exchange } from "../../exchange.ts";
-import { CheckFailure } from "../../failure.ts";
+import { CaseFailure } from "../../../engine/index.ts";
 import type { Times } from "../../times.ts";
 import type { SuiteMemory } from "./memory.ts";
 import type { Session } from "./session.ts";
@@ -124,7 +124,7 @@ export class Ring {
     ];
   }
 
-  /** Sets it up, starts it, kicks once. @throws {CheckFailure} a step was not accepted */
+  /** Sets it up, starts it, kicks once. @throws {CaseFailure} a step was not accepted */
   async start(): Promise<void> {
     await this.setUp();
     this.kick.signal();
@@ -133,7 +133,7 @@ export class Ring {
   /**
    * These of the {@link steps}, one after another.
    *
-   * @throws {CheckFailure}
+   * @throws {CaseFailure}
    */
   async send(...requests: readonly FrontendRequest[]): Promise<void> {
     for (const each of requests) {
@@ -142,7 +142,7 @@ export class Ring {
     }
   }
 
-  /** The {@link steps} again, from where GET_VRING_BASE said; kicks once. @throws {CheckFailure} */
+  /** The {@link steps} again, from where GET_VRING_BASE said; kicks once. @throws {CaseFailure} */
   async restart(base: number): Promise<void> {
     for (const { request, payload, fds } of this.steps) {
       const from = { index: this.index, num: base };
@@ -168,7 +168,7 @@ export class Ring {
    * {@link start} without some of the steps, and without the kick.
    *
    * @returns the session, for what is left to do
-   * @throws {CheckFailure}
+   * @throws {CaseFailure}
    */
   async setUp(...without: readonly FrontendRequest[]): Promise<Session> {
     for (const { request, payload, fds } of this.steps) {
@@ -177,13 +177,13 @@ export class Ring {
     return this.#session;
   }
 
-  /** SET_VRING_ENABLE. @throws {CheckFailure} */
+  /** SET_VRING_ENABLE. @throws {CaseFailure} */
   async enable(on = true): Promise<void> {
     const payload = { index: this.index, num: on ? 1 : 0 };
     await this.#session.set(FrontendRequest.SetVringEnable, payload);
   }
 
-  /** GET_VRING_BASE: stops it. @returns the base. @throws {CheckFailure} */
+  /** GET_VRING_BASE: stops it. @returns the base. @throws {CaseFailure} */
   async stop(): Promise<number> {
     const payload = { index: this.index, num: 0 };
     return (await this.#session.call(FrontendRequest.GetVringBase, payload)).num;
@@ -218,7 +218,7 @@ export class Ring {
   /**
    * The next completion, whether or not there was a call; undefined: none within the time.
    *
-   * @throws {CheckFailure} the used ring breaks its rules
+   * @throws {CaseFailure} the used ring breaks its rules
    */
   async completion(timeoutMs: number = this.#times.callMs): Promise<Completion | undefined> {
     const found = await soon(() => {
@@ -228,11 +228,11 @@ export class Ring {
     return found === "closed" ? undefined : found;
   }
 
-  /** As {@link completion}, which must come. @throws {CheckFailure} */
+  /** As {@link completion}, which must come. @throws {CaseFailure} */
   async expectCompletion(what: string): Promise<Completion> {
     const done = await this.completion();
     if (done !== undefined) return done;
-    throw new CheckFailure(what, {
+    throw new CaseFailure(what, {
       expected: `a completion on ring ${this.index}`,
       actual: this.#session.closed
         ? "the end of the connection"
@@ -268,7 +268,7 @@ export class Ring {
     }, this.size);
     const { broken } = this.queue;
     if (broken === undefined) return;
-    throw new CheckFailure(`ring ${this.index}: the used ring breaks VIRTIO ${broken.section}`, {
+    throw new CaseFailure(`ring ${this.index}: the used ring breaks VIRTIO ${broken.section}`, {
       grade: "FAIL",
       expected: "a used ring within the rules",
       actual: broken.reason,

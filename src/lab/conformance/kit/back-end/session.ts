@@ -13,7 +13,7 @@ import {
 } from "../../../../core/protocol/index.ts";
 import { Flags, RawPeer, type Received, type SendOptions } from "../../../wire/index.ts";
 import type { Exchange } from "../../exchange.ts";
-import { CheckFailure } from "../../failure.ts";
+import { CaseFailure } from "../../../engine/index.ts";
 import type { Times } from "../../times.ts";
 
 /** What became of a request. */
@@ -73,20 +73,20 @@ export class Session extends RawPeer {
   /**
    * The next message, which must be there.
    *
-   * @throws {CheckFailure} the connection ended, or nothing came
+   * @throws {CaseFailure} the connection ended, or nothing came
    */
   async expectNext(what: string): Promise<Received> {
     const next = await this.next();
     if (typeof next !== "string") return next;
     const actual =
       next === "closed" ? this.#closeText() : `nothing within ${this.#times.answerMs} ms`;
-    throw new CheckFailure(what, { expected: "an answer", actual });
+    throw new CaseFailure(what, { expected: "an answer", actual });
   }
 
   /**
    * A message, or the end of the connection: what anything may be met with.
    *
-   * @throws {CheckFailure} neither: the target hangs
+   * @throws {CaseFailure} neither: the target hangs
    */
   async answerOrEnd(
     what: string,
@@ -101,7 +101,7 @@ export class Session extends RawPeer {
    * Asks and waits for the request's own reply; judges only what cannot be misunderstood (libvhost-user
    * echoes need_reply).
    *
-   * @throws {CheckFailure}
+   * @throws {CaseFailure}
    */
   async call<R extends FrontendRequest>(
     request: R,
@@ -117,7 +117,7 @@ export class Session extends RawPeer {
     if (codec === undefined) throw new TypeError(`${name} has no reply`);
     if (bytes.length < codec.minSize) {
       const expected = `a payload of ${counted(codec.minSize, "byte")}`;
-      throw new CheckFailure(`${name}: the reply is too short`, {
+      throw new CaseFailure(`${name}: the reply is too short`, {
         expected,
         actual: counted(bytes.length, "byte"),
       });
@@ -134,7 +134,7 @@ export class Session extends RawPeer {
    * Sends a request that has no reply of its own, asks for an acknowledgement where that was
    * negotiated, and finds out whether the connection lives on.
    *
-   * @throws {CheckFailure} neither an answer nor the end of the connection: the target hangs
+   * @throws {CaseFailure} neither an answer nor the end of the connection: the target hangs
    */
   async attempt(request: number, payload?: unknown, options: SendOptions = {}): Promise<Attempt> {
     const flags = options.flags ?? (this.acknowledges ? Flags.NeedReply : Flags.Request);
@@ -152,7 +152,7 @@ export class Session extends RawPeer {
   /**
    * A step that a check needs on its way: it must be accepted.
    *
-   * @throws {CheckFailure}
+   * @throws {CaseFailure}
    */
   async set(request: number, payload?: unknown, fds: readonly OwnedFd[] = []): Promise<void> {
     const flags = this.acknowledges ? Flags.NeedReply : Flags.Request;
@@ -163,7 +163,7 @@ export class Session extends RawPeer {
     expectReply(name, request, header);
     const ack = bytes.length < 8 ? -1n : Buffer.from(bytes).readBigUInt64LE(0);
     if (ack !== 0n) {
-      throw new CheckFailure(name, {
+      throw new CaseFailure(name, {
         expected: "acknowledgement 0",
         actual: `acknowledgement ${ack}`,
       });
@@ -173,7 +173,7 @@ export class Session extends RawPeer {
   /**
    * Whether GET_FEATURES is answered, in place of the end of the connection.
    *
-   * @throws {CheckFailure} neither: the target hangs
+   * @throws {CaseFailure} neither: the target hangs
    */
   async alive(): Promise<boolean> {
     await this.send(FrontendRequest.GetFeatures);
@@ -181,7 +181,7 @@ export class Session extends RawPeer {
       const next = await this.answerOrEnd("GET_FEATURES");
       if (next === "closed") return false;
       if (next.header.request === FrontendRequest.GetFeatures) return true;
-      throw new CheckFailure("a message came that nobody asked for", {
+      throw new CaseFailure("a message came that nobody asked for", {
         expected: "the reply to VHOST_USER_GET_FEATURES",
         actual: nameOf(next.header.request),
       });
@@ -212,19 +212,19 @@ export function nameOf(request: number): string {
   return requestSpec("front-end", request)?.name ?? `request ${request}`;
 }
 
-function hang(what: string, timeoutMs: number): CheckFailure {
-  return new CheckFailure(`${what}: neither an answer nor the end of the connection`, {
+function hang(what: string, timeoutMs: number): CaseFailure {
+  return new CaseFailure(`${what}: neither an answer nor the end of the connection`, {
     grade: "FAIL",
     expected: "an answer or a close",
     actual: `nothing within ${timeoutMs} ms: the target hangs`,
   });
 }
 
-/** @throws {CheckFailure} it is another message, or no reply */
+/** @throws {CaseFailure} it is another message, or no reply */
 export function expectReply(name: string, request: number, { request: got, flags }: Header): void {
   const right = HeaderFlag.VersionMask | HeaderFlag.Reply;
   if (got === request && (flags & right) === Flags.Reply) return;
-  throw new CheckFailure(name, {
+  throw new CaseFailure(name, {
     expected: `request ${request}, flags 0x5`,
     actual: `request ${got}, flags 0x${flags.toString(16)}`,
   });

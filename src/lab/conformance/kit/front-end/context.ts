@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { asError, delay } from "../../../../core/base/index.ts";
 import { type DeviceName, FrontendRequest } from "../../../../core/protocol/index.ts";
 import { Exchange } from "../../exchange.ts";
-import { CheckFailure } from "../../failure.ts";
+import { CaseFailure } from "../../../engine/index.ts";
 import { soon } from "../back-end/soon.ts";
 import { Findings } from "../../findings.ts";
 import { endText, type ProcessEnd } from "../../targets/target.ts";
@@ -100,7 +100,7 @@ export class FrontendContext extends Findings {
    * ended, or time is over.
    *
    * @param done default: the front-end has started a ring
-   * @throws {CheckFailure} it sent nothing at all
+   * @throws {CaseFailure} it sent nothing at all
    */
   async meet(options: MockOptions = {}, done: Done = hasStarted): Promise<Talk> {
     const talk = await this.boot(options);
@@ -108,10 +108,10 @@ export class FrontendContext extends Findings {
     const { mock, run } = talk;
     if (mock.messages.length > 0) return talk;
     const actual = run.end ? `nothing; it ${endText(run.end)}` : "nothing";
-    throw new CheckFailure("the front-end does not connect", { expected: "messages", actual });
+    throw new CaseFailure("the front-end does not connect", { expected: "messages", actual });
   }
 
-  /** As {@link meet}; what the front-end sent. @throws {CheckFailure} */
+  /** As {@link meet}; what the front-end sent. @throws {CaseFailure} */
   async talk(options: MockOptions = {}, done: Done = hasStarted): Promise<readonly Message[]> {
     return (await this.meet(options, done)).mock.messages;
   }
@@ -139,7 +139,7 @@ export class FrontendContext extends Findings {
   /**
    * The front-end lives, or has ended in an orderly way.
    *
-   * @throws {CheckFailure} it was killed by a signal, or neither answers its monitor nor comes back
+   * @throws {CaseFailure} it was killed by a signal, or neither answers its monitor nor comes back
    */
   async survives({ run, mock }: Talk, what: string): Promise<void> {
     const { end } = run;

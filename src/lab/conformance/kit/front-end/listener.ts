@@ -1,7 +1,7 @@
 import { delay } from "../../../../core/base/index.ts";
 import type { DeviceName } from "../../../../core/protocol/index.ts";
 import { Exchange } from "../../exchange.ts";
-import { CheckSkip } from "../../failure.ts";
+import { CaseSkip } from "../../../engine/index.ts";
 import type { Times } from "../../times.ts";
 import { hasStarted } from "./context.ts";
 import { Mock } from "./mock.ts";
@@ -30,7 +30,7 @@ export class FrontendListener implements FrontendTarget {
       ended: new Promise(() => undefined),
       output: "",
       monitor: async () => {
-        throw new CheckSkip("the suite did not start the front-end, and has no monitor of it");
+        throw new CaseSkip("the suite did not start the front-end, and has no monitor of it");
       },
       stop: async () => undefined,
     };
@@ -40,7 +40,7 @@ export class FrontendListener implements FrontendTarget {
    * Waits for the first connection, however long that takes, and serves it until the front-end has
    * started a ring or has had the time for that.
    *
-   * @throws {CheckSkip} the suite has no such device; `signal.reason`; the path cannot be listened on
+   * @throws {CaseSkip} the suite has no such device; `signal.reason`; the path cannot be listened on
    */
   async arrival(device: DeviceName, times: Times, signal: AbortSignal): Promise<void> {
     const mock = await Mock.listen(this.socketPath, device, new Exchange(device), {});

@@ -7,7 +7,7 @@ import { BlockDevice, BlockStorage } from "../../../../endpoints/devices/block/i
 import { NetDevice } from "../../../../endpoints/devices/net/index.ts";
 import type { DeviceName, Header } from "../../../../core/protocol/index.ts";
 import type { Exchange } from "../../exchange.ts";
-import { CheckSkip } from "../../failure.ts";
+import { CaseSkip } from "../../../engine/index.ts";
 import { within } from "../../within.ts";
 
 const DISK_BYTES = 64 << 20;
@@ -49,7 +49,7 @@ export class Mock {
     this.#storage = storage;
   }
 
-  /** @throws {CheckSkip} the suite has no such device */
+  /** @throws {CaseSkip} the suite has no such device */
   static async listen(
     path: string,
     device: DeviceName,
@@ -124,5 +124,5 @@ export class Mock {
 function deviceOf(device: DeviceName, storage: BlockStorage): () => BlockDevice | NetDevice {
   if (device === "block") return () => new BlockDevice({ storage });
   if (device === "net") return () => new NetDevice({});
-  throw new CheckSkip(`the suite plays block and net devices, not ${device}`);
+  throw new CaseSkip(`the suite plays block and net devices, not ${device}`);
 }

@@ -1,7 +1,7 @@
 import { dirname, join } from "node:path";
 import { reachablePath } from "../../../../core/os/index.ts";
 import { ManagedProcess, waitUntilListening } from "../../../programs/index.ts";
-import { CheckSkip } from "../../failure.ts";
+import { CaseSkip } from "../../../engine/index.ts";
 import { fillIn, wordsWithPlace } from "../../targets/words.ts";
 import { Monitor } from "./monitor.ts";
 import type { FrontendRun, FrontendTarget } from "./target.ts";
@@ -44,7 +44,7 @@ export class FrontendProgram implements FrontendTarget {
     const timeoutMs = this.#timeoutMs;
     let monitor: Promise<Monitor> | undefined;
     const connect = async (): Promise<Monitor> => {
-      if (!hasMonitor) throw new CheckSkip("the command has no {qmp}");
+      if (!hasMonitor) throw new CaseSkip("the command has no {qmp}");
       await waitUntilListening(qmp, { timeoutMs, process: started });
       return Monitor.connect(reachablePath(qmp, started.pid), timeoutMs);
     };

@@ -17,7 +17,7 @@ export interface FrontendRun {
   /**
    * Its monitor (QMP).
    *
-   * @throws {CheckSkip} it has none
+   * @throws {CaseSkip} it has none
    */
   monitor(): Promise<Machine>;
   /** Ends it, where it still runs. */

@@ -8,7 +8,7 @@ import {
   type VringAddress,
 } from "../../../../core/protocol/index.ts";
 import { nameOf } from "../back-end/session.ts";
-import { CheckFailure } from "../../failure.ts";
+import { CaseFailure } from "../../../engine/index.ts";
 import type { Message } from "./mock.ts";
 
 const {
@@ -22,14 +22,14 @@ const {
   GetVringBase,
 } = FrontendRequest;
 
-/** @throws {CheckFailure} the payload is too short for the request */
+/** @throws {CaseFailure} the payload is too short for the request */
 export function payloadOf<R extends FrontendRequest>(message: Message, request: R): PayloadOf<R> {
   const codec = requestSpec("front-end", request)?.payload;
   const { length } = message.payload;
   if (codec !== undefined && length >= codec.minSize) {
     return decodeLenient(codec, message.payload) as PayloadOf<R>;
   }
-  throw new CheckFailure(`the payload of ${nameOf(request)} is too short`, {
+  throw new CaseFailure(`the payload of ${nameOf(request)} is too short`, {
     expected: `${codec?.minSize} bytes`,
     actual: `${length} bytes`,
   });

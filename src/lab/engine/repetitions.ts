@@ -1,13 +1,13 @@
 import type { CaseResult } from "../results/index.ts";
 
 /**
- * Results of checks that are made many times. Of those that pass, the first says what went to and
- * fro: otherwise memory and reports would grow with every repetition.
+ * Thins out the results of repeated cases: only the first PASS of a case keeps its exchange and output.
+ * Otherwise memory and reports would grow with every repetition.
  */
 export class Repetitions {
   readonly #passed = new Set<string>();
 
-  /** The result as it is to be kept. */
+  /** Returns the result in the form to keep. */
   kept(result: CaseResult): CaseResult {
     if (result.verdict !== "PASS") return result;
     if (this.#passed.has(result.id)) return { ...result, exchange: [], output: undefined };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { CaseResult, Verdict } from "../../../../src/lab/conformance/index.ts";
-import { Repetitions } from "../../../../src/lab/conformance/repetitions.ts";
+import { Repetitions } from "../../../../src/lab/engine/repetitions.ts";
 
 function result(id: string, verdict: Verdict): CaseResult {
   return {

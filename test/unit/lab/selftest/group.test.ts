@@ -3,16 +3,10 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import {
-  expectEqual,
-  expectError,
-  expectThat,
-  type GroupObserver,
-  runGroup,
-  SkipError,
-  type TestCase,
-  type TestContext,
-} from "../../../../src/lab/selftest/engine.ts";
+import { CaseFailure, CaseSkip, type RunObserver } from "../../../../src/lab/engine/index.ts";
+import type { TestContext } from "../../../../src/lab/selftest/context.ts";
+import { expectEqual, expectError, expectThat } from "../../../../src/lab/selftest/expect.ts";
+import { runGroup, type TestCase } from "../../../../src/lab/selftest/group.ts";
 import type { GroupResult } from "../../../../src/lab/results/index.ts";
 
 const options = { clients: 1, rounds: 4, connections: 10, requirePrograms: false };
@@ -33,7 +27,7 @@ async function run(
   {
     signal = new AbortController().signal,
     ...observer
-  }: GroupObserver & { signal?: AbortSignal } = {},
+  }: RunObserver & { signal?: AbortSignal } = {},
 ): Promise<GroupResult> {
   const cases = runs.map((each, at) => ({ title: `Test ${at}`, run: each }));
   const group = { name: "engine", title: "engine tests", cases };
@@ -114,7 +108,7 @@ test("the test's own failure is the one that is told", async () => {
 test("what cannot run is skipped, with the reason", async () => {
   const { results } = await run([
     () => {
-      throw new SkipError("no such program");
+      throw new CaseSkip("no such program");
     },
   ]);
   assert.equal(results[0]?.verdict, "SKIP");
@@ -132,14 +126,13 @@ test("notes are kept in their order, also those of a failed test", async () => {
   assert.deepEqual(results[0]?.values, ["one", "two"]);
 });
 
-test("the observer hears of the group, of each test as it begins, and of its result", async () => {
+test("the observer is called as each test begins and with its result", async () => {
   const heard: string[] = [];
   const { title, name } = await run([() => void heard.push("it runs")], {
-    onStart: (group) => heard.push(group.title),
-    onCase: (each) => heard.push(each),
+    onStart: ({ id, title }) => heard.push(`${id} ${title}`),
     onResult: ({ verdict }) => heard.push(verdict),
   });
-  assert.deepEqual(heard, ["engine tests", "Test 0", "it runs", "PASS"]);
+  assert.deepEqual(heard, ["engine/1 Test 0", "it runs", "PASS"]);
   assert.deepEqual([name, title], ["engine", "engine tests"]);
 });
 
@@ -192,7 +185,10 @@ test("a group whose signal has aborted before runs nothing", async () => {
 
 test("expectEqual and expectThat say what was expected", () => {
   expectEqual("size", 20, 20);
-  assert.throws(() => expectEqual("size", 19, 20), { message: "size: expected 20, got 19" });
+  assert.throws(
+    () => expectEqual("size", 19, 20),
+    new CaseFailure("size", { expected: "20", actual: "19" }),
+  );
   expectThat(true, "a socket");
   assert.throws(() => expectThat(false, "a socket"), { message: "expected a socket" });
 });
@@ -202,10 +198,10 @@ test("expectError wants an error of its type, and hands it over", async () => {
   assert.equal(await expectError(RangeError, async () => Promise.reject(thrown)), thrown);
   await assert.rejects(
     expectError(TypeError, async () => Promise.reject(thrown)),
-    { message: "expected a TypeError, got RangeError: too far" },
+    new CaseFailure("the error", { expected: "a TypeError", actual: "RangeError: too far" }),
   );
   await assert.rejects(
     expectError(TypeError, async () => Promise.resolve()),
-    { message: "expected a TypeError, nothing failed" },
+    new CaseFailure("the error", { expected: "a TypeError", actual: "no error" }),
   );
 });

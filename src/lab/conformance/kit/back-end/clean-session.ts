@@ -1,0 +1,25 @@
+import { CaseFailure } from "../../../engine/index.ts";
+import type { CheckContext } from "../../context.ts";
+import { kitOf } from "./kits.ts";
+
+/**
+ * Opens a clean session, with a request where the suite knows one, and closes it again.
+ *
+ * @throws {CaseFailure} the target does not serve it
+ */
+export async function expectCleanSession(t: CheckContext, when: "before" | "after"): Promise<void> {
+  const mark = t.exchange.mark();
+  try {
+    if (kitOf(t.facts.device) === undefined) await t.again();
+    else await (await t.up({ session: await t.again() })).request();
+  } catch (error) {
+    if (!(error instanceof CaseFailure)) throw error;
+    throw new CaseFailure(`the clean session ${when} the check: ${error.message}`, {
+      grade: "FAIL",
+      expected: error.expected ?? "a clean session",
+      actual: error.actual ?? "",
+    });
+  }
+  t.closeSessions();
+  t.exchange.fold(mark, `a clean session ${when} the check`);
+}

@@ -1,0 +1,85 @@
+import { EnvironmentError } from "../../../../core/base/index.ts";
+import type { DeviceName } from "../../../../core/protocol/index.ts";
+import type { Adapter, Evidence, Lost } from "../../../engine/index.ts";
+import type { CaseResult } from "../../../results/index.ts";
+import type { FrontendCheck } from "../../check.ts";
+import { deathOf } from "../../targets/death.ts";
+import { endText } from "../../targets/target.ts";
+import type { Times } from "../../times.ts";
+import { FrontendContext } from "./context.ts";
+import type { FrontendTarget } from "./target.ts";
+
+/** Attempts of a front-end to connect before it counts as lost. */
+const ATTEMPTS = 3;
+
+/** What checks of a front-end run on. */
+export interface FrontendSubject {
+  readonly target: FrontendTarget;
+  /** The device that the front-end expects. */
+  readonly device: DeviceName;
+  readonly times: Times;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Runs checks on a front-end, which each of them starts anew: the suite is the back-end. */
+export class FrontendAdapter implements Adapter<FrontendContext, FrontendCheck> {
+  readonly #subject: FrontendSubject;
+  #hasStarted = false;
+
+  constructor(subject: FrontendSubject) {
+    this.#subject = subject;
+  }
+
+  missing({ needsMonitor }: FrontendCheck): string | undefined {
+    const { hasMonitor, socketPath } = this.#subject.target;
+    if (!needsMonitor || hasMonitor) return undefined;
+    const because = socketPath === undefined ? "the command has no {qmp}" : "it has no monitor";
+    return `${because}: the suite cannot drive the machine`;
+  }
+
+  limitMs({ slow = 1 }: FrontendCheck): number {
+    return this.#subject.times.checkMs * slow;
+  }
+
+  open(): FrontendContext {
+    const { target, device, times } = this.#subject;
+    return new FrontendContext(target, device, times);
+  }
+
+  /** @throws {EnvironmentError} there is no such program */
+  async close(t: FrontendContext, ended: unknown): Promise<Evidence> {
+    // The suite ends the front-end below; an orderly end before that is no failure.
+    const death = deathOf(true, t.ends, t.output);
+    for (const end of t.ends) t.exchange.note("··", `the front-end ${endText(end)}`);
+    await t.close();
+    // A program that is missing is missing for every check.
+    if (ended instanceof EnvironmentError && !this.#hasStarted) throw ended;
+    this.#hasStarted = true;
+    const { warnings, values, exchange, output } = t;
+    return { warnings, values, ended: death ?? ended, exchange: exchange.lines, output };
+  }
+
+  async lost(t: FrontendContext, { verdict }: CaseResult): Promise<Lost | undefined> {
+    const failed = verdict === "FAIL" || verdict === "WARN";
+    if (!failed || !t.neverConnected || !(await this.#staysAway())) return undefined;
+    return {
+      reason: `the front-end did not connect in ${ATTEMPTS} attempts`,
+      because: "the front-end does not connect",
+    };
+  }
+
+  /** Returns whether the front-end does not connect in the attempts that are left after a first one. */
+  async #staysAway(): Promise<boolean> {
+    const { signal } = this.#subject;
+    for (let attempt = 2; attempt <= ATTEMPTS && !signal?.aborted; attempt++) {
+      const t = this.open();
+      try {
+        await t.settled(await t.boot(), ({ conversations }) => conversations.length > 0);
+        if (!t.neverConnected) return false;
+      } finally {
+        await t.close();
+      }
+    }
+    return true;
+  }
+}

@@ -1,0 +1,28 @@
+import { CaseFailure } from "../../engine/index.ts";
+import { endText, type ProcessEnd } from "./target.ts";
+
+/** What a C library, a sanitizer or a language's runtime prints when a program has a bug. */
+const COMPLAINT =
+  /Assertion [`'].*failed|(?:Address|Thread|Memory|UndefinedBehavior)Sanitizer|runtime error: |panicked at|stack smashing detected|double free|malloc\(\): |free\(\): /;
+
+/**
+ * Returns the failure of a target that died during a check; undefined: it did not.
+ *
+ * @param mayExit whether an orderly end of the process is no failure
+ */
+export function deathOf(
+  mayExit: boolean,
+  ends: readonly ProcessEnd[],
+  output: string,
+): CaseFailure | undefined {
+  const end = ends.find(({ signal }) => signal !== null) ?? (mayExit ? undefined : ends[0]);
+  // A process in a sandbox of its own hides how it ended, and a sanitizer does not always end it.
+  const [complaint] = output.split("\n").filter((text) => COMPLAINT.test(text));
+  if (end === undefined && complaint === undefined) return undefined;
+  const actual = [end && endText(end), complaint?.trim()].filter(Boolean).join(": ");
+  return new CaseFailure("the target's process crashed", {
+    grade: "FAIL",
+    expected: "a process that goes on",
+    actual,
+  });
+}

@@ -1,0 +1,45 @@
+import type { CaseResult } from "../results/index.ts";
+import type { Case } from "./case.ts";
+import type { Observations } from "./verdict.ts";
+
+/** The evidence that is left when a case has ended. */
+export interface Evidence extends Observations {
+  /**
+   * What the case is judged by, if not by what it threw itself: e.g. the target's process died.
+   *
+   * A {@link CaseFailure} is a violation, a {@link CaseSkip} skips the case, any other value is ERROR.
+   */
+  readonly ended: unknown;
+  readonly exchange?: readonly string[];
+  /** What the target printed. */
+  readonly output?: string | undefined;
+}
+
+/** A target that cannot be reached any more. */
+export interface Lost {
+  /** Why, in one sentence about the run. */
+  readonly reason: string;
+  /** Why each remaining case is skipped, in a few words. */
+  readonly because: string;
+}
+
+/** Connects the engine to one kind of target: everything that differs between the engine's users. */
+export interface Adapter<Context, C extends Case<Context> = Case<Context>> {
+  /** Returns why a case cannot run on this target; undefined: it can. */
+  missing?(each: C): string | undefined;
+  /** Returns a case's time limit in milliseconds; undefined: the case observes the signal itself. */
+  limitMs?(each: C): number;
+  /** Makes the context of one case. */
+  open(each: C): Context;
+  /** Runs the case in its context; the default calls {@link Case.run}. */
+  run?(each: C, context: Context): Promise<void>;
+  /**
+   * Releases everything that the case acquired, and returns the evidence.
+   *
+   * @param ended what the case threw; undefined: nothing
+   * @throws what ends the whole run
+   */
+  close(context: Context, ended: unknown): Promise<Evidence>;
+  /** Called after each case: returns why the target is lost; undefined: it still serves. */
+  lost?(context: Context, result: CaseResult): Promise<Lost | undefined>;
+}

@@ -1,0 +1,72 @@
+import type { CaseResult, Finding, Verdict } from "../results/index.ts";
+import type { CaseInfo } from "./case.ts";
+import { CaseFailure, CaseSkip } from "./failure.ts";
+
+/** What a case observed besides the failure that ended it. */
+export interface Observations {
+  /** Violations that did not end the case. */
+  readonly warnings: readonly CaseFailure[];
+  /** Values that are recorded and not judged. */
+  readonly values: readonly string[];
+}
+
+/** A verdict with its reasons. */
+export interface Judgement {
+  readonly verdict: Verdict;
+  readonly reason?: string;
+  readonly findings: readonly Finding[];
+}
+
+/**
+ * Judges a case.
+ *
+ * @param ended what ended it early; undefined: it ran to its end
+ */
+export function judge(
+  { strength }: CaseInfo,
+  { warnings, values }: Observations,
+  ended: unknown,
+): Judgement {
+  const warned = warnings.map(findingOf);
+  if (ended instanceof CaseSkip) {
+    return { verdict: "SKIP", reason: ended.message, findings: warned };
+  }
+  if (ended instanceof CaseFailure) {
+    const verdict = ended.grade ?? (strength === "SHOULD" ? "WARN" : "FAIL");
+    const finding = findingOf(ended);
+    return { verdict, reason: line(finding), findings: [finding, ...warned] };
+  }
+  if (ended !== undefined) {
+    const reason = ended instanceof Error ? (ended.stack ?? ended.message) : "not an error";
+    return { verdict: "ERROR", reason, findings: warned };
+  }
+  const [first] = warned;
+  if (first !== undefined) return { verdict: "WARN", reason: line(first), findings: warned };
+  if (strength === "-") return { verdict: "INFO", reason: values.join("; "), findings: [] };
+  return { verdict: "PASS", findings: [] };
+}
+
+function findingOf({ message, expected, actual }: CaseFailure): Finding {
+  return { message, expected, actual };
+}
+
+function line({ message, expected, actual }: Finding): string {
+  return expected === undefined ? message : `${message}: expected ${expected}, got ${actual}`;
+}
+
+/** Returns what a result repeats of its case. */
+export function headOf({
+  id,
+  title,
+  rule,
+  strength,
+  section,
+}: CaseInfo): Pick<CaseResult, "id" | "title" | "rule" | "strength" | "section"> {
+  return { id, title, ...(rule !== undefined && { rule }), strength, section };
+}
+
+/** Returns the result of a case that did not run. */
+export function skipped(info: CaseInfo, reason: string): CaseResult {
+  const nothing = { findings: [], values: [], durationMs: 0, exchange: [] };
+  return { ...headOf(info), verdict: "SKIP", reason, ...nothing };
+}
