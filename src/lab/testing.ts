@@ -8,6 +8,8 @@
  * - probe: which role, device and features a socket's program has.
  */
 export * from "./faults/index.ts";
+export * from "./kits/block/workloads/index.ts";
+export * from "./kits/net/workloads/index.ts";
 export * from "./probe/index.ts";
 export * from "./wire/index.ts";
 export * from "./workloads/index.ts";

@@ -1,7 +1,6 @@
 import { delay } from "../../core/base/index.ts";
 import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../core/protocol/index.ts";
 import type { DeviceKit, ProbeRequest } from "./kit/back-end/kit.ts";
-import { kitOf } from "./kit/back-end/kits.ts";
 import { SuiteMemory, type SuiteMemoryOptions } from "./kit/back-end/memory.ts";
 import { bringUp, type Up, type UpOptions } from "./kit/back-end/bring-up.ts";
 import { Ring, type RingOptions } from "./kit/back-end/ring.ts";
@@ -147,12 +146,12 @@ export class CheckContext extends Findings {
   }
 
   get hasKit(): boolean {
-    return kitOf(this.facts.device) !== undefined;
+    return this.facts.kit !== undefined;
   }
 
   /** What is known of the device. @throws {CaseSkip} nothing */
   get kit(): DeviceKit {
-    const kit = kitOf(this.facts.device);
+    const { kit } = this.facts;
     if (kit === undefined) throw new CaseSkip("the suite knows no request for this device type");
     return kit;
   }

@@ -2,6 +2,7 @@ import * as nodeTest from "node:test";
 import type { DeviceName } from "../../core/protocol/index.ts";
 import type { Check } from "./check.ts";
 import { type Facts, survey } from "./facts.ts";
+import { knownDevice } from "../kits/registry.ts";
 import { checks as everyCheck } from "./registry.ts";
 import type { CaseResult } from "../results/index.ts";
 import { runCheck } from "./run.ts";
@@ -57,7 +58,7 @@ export function describeConformance(options: DescribeOptions): void {
     before(async () => {
       const started = await options.start();
       target = typeof started === "string" ? new SocketTarget(started) : started;
-      facts = await survey(target, times, () => device);
+      facts = await survey(target, times, () => knownDevice(device));
     });
     after(async () => {
       await target?.close();

@@ -5,6 +5,7 @@ import {
   ProtocolFeature,
   VirtioFeature,
 } from "../../core/protocol/index.ts";
+import type { DeviceKit } from "./kit/back-end/kit.ts";
 import { Session } from "./kit/back-end/session.ts";
 import { Exchange } from "./exchange.ts";
 import { CaseFailure } from "../engine/index.ts";
@@ -14,9 +15,15 @@ import type { Times } from "./times.ts";
 /** A process that serves one session ends this soon after it. */
 const END_MS = 300;
 
-/** What a target offers, seen once before any check. */
-export interface Facts {
+/** The device type of a target, as far as it is known. */
+export interface KnownDevice {
   readonly device: DeviceName | undefined;
+  /** Undefined: the suite has no request for this type. */
+  readonly kit: DeviceKit | undefined;
+}
+
+/** What a target offers, read once before the first check. */
+export interface Facts extends KnownDevice {
   readonly virtio: bigint;
   readonly protocol: bigint;
   /** GET_QUEUE_NUM; 1 where it is not served. */
@@ -26,15 +33,15 @@ export interface Facts {
 }
 
 /**
- * Looks at a target.
+ * Asks a target what it offers.
  *
- * @param device as the user says; undefined: told from the offer
+ * @param identify names the device type; is given the virtio and the protocol features on offer
  * @throws {CaseFailure} it does not answer; errors of {@link Target.connect}
  */
 export async function survey(
   target: Target,
   times: Times,
-  device: (virtio: bigint, protocol: bigint) => DeviceName | undefined,
+  identify: (virtio: bigint, protocol: bigint) => KnownDevice,
 ): Promise<Facts> {
   const socket = await target.connect({ timeoutMs: times.againMs });
   const session = new Session("survey", socket, new Exchange(), times);
@@ -50,13 +57,13 @@ export async function survey(
       await session.send(FrontendRequest.SetProtocolFeatures, ProtocolFeature.Mq);
       queueNum = await orElse(1n, session.call(FrontendRequest.GetQueueNum));
     }
-    // While it still runs: its name may tell.
-    const type = device(virtio, protocol);
+    // Before the session ends: the name of the process may identify the device.
+    const known = identify(virtio, protocol);
     session.close();
     const oneSession = await endsSoon(target);
     target.oneSession = oneSession;
     return {
-      device: type,
+      ...known,
       virtio,
       protocol,
       queueNum: Number(queueNum),

@@ -18,10 +18,11 @@ export type { CaseResult, Finding, Strength, Verdict } from "../results/index.ts
 export type { Check, CheckInfo, FrontendCheck } from "./check.ts";
 export type { CheckContext } from "./context.ts";
 export type { Up, UpOptions } from "./kit/back-end/bring-up.ts";
-export { type Facts, survey } from "./facts.ts";
+export { type Facts, type KnownDevice, survey } from "./facts.ts";
 export { CaseFailure, type CaseInfo, CaseSkip, type EarlyStop } from "../engine/index.ts";
 export { missing, type Needs } from "./needs.ts";
 export { type Profile, profiles } from "./profiles.ts";
+export { knownDevice } from "../kits/registry.ts";
 export { checks, frontendChecks } from "./registry.ts";
 export {
   type FrontendRunOptions,

@@ -5,7 +5,6 @@ import {
   virtioFeatureNames,
 } from "../../core/protocol/index.ts";
 import type { Facts } from "./facts.ts";
-import { kitOf } from "./kit/back-end/kits.ts";
 import type { Target } from "./targets/target.ts";
 
 /** Without these a check is skipped, with the reason. */
@@ -44,7 +43,7 @@ export function missing(
   if (lacking.length > 0) return `not offered: ${lacking.join(", ")}`;
   if (facts.queueNum < queues)
     return `needs ${counted(queues, "queue")}, the target has ${facts.queueNum}`;
-  if (request && kitOf(facts.device) === undefined) {
+  if (request && facts.kit === undefined) {
     return `the suite knows no request for ${facts.device ?? "a device of unknown type"}; give --device`;
   }
   if (process && target.process === undefined) {

@@ -1,10 +1,10 @@
 import type { Check, FrontendCheck } from "./check.ts";
 import { ack } from "./checks/ack.ts";
-import { blk } from "./checks/blk.ts";
-import { blkRanges } from "./checks/blk-ranges.ts";
+import { blk } from "../kits/block/checks/requests.ts";
+import { blkRanges } from "../kits/block/checks/ranges.ts";
 import { config } from "./checks/config.ts";
-import { fs } from "./checks/fs.ts";
-import { net } from "./checks/net.ts";
+import { fs } from "../kits/fs/checks.ts";
+import { net } from "../kits/net/checks.ts";
 import { chan } from "./checks/chan.ts";
 import { status } from "./checks/status.ts";
 import { devstate } from "./checks/devstate.ts";

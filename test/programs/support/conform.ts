@@ -14,6 +14,7 @@ import {
   runFrontendChecks,
   selectChecks,
   type Selection,
+  knownDevice,
   survey,
   timesOf,
 } from "../../../src/lab/conformance/index.ts";
@@ -52,7 +53,7 @@ export async function judged(
 ) {
   const target = new ProgramTarget(command, { shell, timeoutMs: 30_000 });
   t.after(async () => target.close());
-  const facts = await survey(target, times, () => device);
+  const facts = await survey(target, times, () => knownDevice(device));
   return runChecks(selectChecks(checks, selection), { target, facts, times, seed: 1 });
 }
 

@@ -10,7 +10,7 @@ import type { Check } from "../check.ts";
 import type { CheckContext } from "../context.ts";
 import type { Up } from "../kit/back-end/bring-up.ts";
 import { beginState, checkState, openState } from "../kit/back-end/device-state.ts";
-import { Fuse } from "../kit/back-end/fuse.ts";
+import { Fuse } from "../../kits/fs/fuse.ts";
 import type { Session } from "../kit/back-end/session.ts";
 
 const { CheckDeviceState, GetFeatures } = FrontendRequest;

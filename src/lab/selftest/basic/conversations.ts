@@ -1,5 +1,5 @@
 import { BlockDriver } from "../../../endpoints/devices/block/index.ts";
-import { runBlockPass } from "../../workloads/index.ts";
+import { runBlockPass } from "../../kits/block/workloads/index.ts";
 import { ProtocolFeature, requestSpec, VirtioFeature } from "../../../core/protocol/index.ts";
 import { expectEqual, expectThat } from "../expect.ts";
 import type { TestCase } from "../group.ts";

@@ -5,7 +5,11 @@ import {
   type BlockQueue,
 } from "../../../endpoints/devices/block/index.ts";
 import { Client } from "../../../endpoints/frontend/index.ts";
-import { type BlockPassResult, type BlockWork, runBlockPass } from "../../workloads/index.ts";
+import {
+  type BlockPassResult,
+  type BlockWork,
+  runBlockPass,
+} from "../../kits/block/workloads/index.ts";
 import type { Completion } from "../../../core/runtime/index.ts";
 import type { TestContext } from "../context.ts";
 import { expectThat } from "../expect.ts";

@@ -6,7 +6,12 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { isListening, listenerProcessId } from "../../../../src/core/os/index.ts";
-import { ProgramTarget, survey, timesOf } from "../../../../src/lab/conformance/index.ts";
+import {
+  ProgramTarget,
+  knownDevice,
+  survey,
+  timesOf,
+} from "../../../../src/lab/conformance/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
 import { needsNamespaces, unsharing } from "../../../support/namespaces.ts";
 import { temporaryFolder } from "../../support/folder.ts";
@@ -38,7 +43,7 @@ for (const [what, command] of commands) {
   test(`a program that listens in ${what} is found and judged`, { skip }, async (t) => {
     const target = new ProgramTarget(command, { timeoutMs: 20_000 });
     t.after(async () => target.close());
-    const facts = await survey(target, timesOf(), () => "block");
+    const facts = await survey(target, timesOf(), () => knownDevice("block"));
     assert.notEqual(facts.virtio, 0n);
   });
 }

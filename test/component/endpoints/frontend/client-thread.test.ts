@@ -4,7 +4,7 @@ import { QueueError } from "../../../../src/core/base/index.ts";
 import type {
   BlockLoadResult,
   BlockLoadSpec,
-} from "../../../../src/lab/workloads/bench/block-load.ts";
+} from "../../../../src/lab/kits/block/workloads/load.ts";
 import { RING_MODES } from "../../../../src/core/runtime/index.ts";
 import { progressBuffer } from "../../../../src/lab/workloads/bench/threads.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
@@ -12,7 +12,7 @@ import { connectDisk, DISK_BYTES, serveDisk } from "../../support/session.ts";
 
 guardLeaks();
 
-const LOAD = new URL("../../../../src/lab/workloads/bench/block-load.js", import.meta.url);
+const LOAD = new URL("../../../../src/lab/kits/block/workloads/load.js", import.meta.url);
 const MEMORY_BYTES = 1 << 20;
 
 function spec(more: Partial<BlockLoadSpec> = {}): BlockLoadSpec {

@@ -10,7 +10,7 @@ import {
 } from "../../../../src/core/base/index.ts";
 import { BlockDriver } from "../../../../src/endpoints/devices/block/index.ts";
 import { Client } from "../../../../src/endpoints/frontend/index.ts";
-import { runBlockPass } from "../../../../src/lab/workloads/index.ts";
+import { runBlockPass } from "../../../../src/lab/kits/block/workloads/index.ts";
 import { UnixSocket } from "../../../../src/core/os/index.ts";
 import {
   FrontendRequest,

@@ -5,6 +5,7 @@ import {
   type CaseResult,
   checks,
   runCheck,
+  knownDevice,
   survey,
   timesOf,
 } from "../../../../src/lab/conformance/index.ts";
@@ -23,7 +24,7 @@ async function result(id: string, mutant: Mutant | undefined): Promise<CaseResul
   const times = timesOf();
   try {
     const device = base === "fs" ? "fs" : "block";
-    const facts = await survey(target, times, () => device);
+    const facts = await survey(target, times, () => knownDevice(device));
     return await runCheck(check, { target, facts, times, seed: 1 });
   } finally {
     await target.close();

@@ -11,6 +11,7 @@ import {
   type FrontendTarget,
   runCheck,
   runFrontendCheck,
+  knownDevice,
   survey,
   timesOf,
 } from "../../../../src/lab/conformance/index.ts";
@@ -92,7 +93,7 @@ test("a check that is given up ends the front-end that is about to start, and st
 test("a check of a back-end that is given up connects no more", async (t) => {
   const target = new InProcessTarget("block");
   t.after(async () => target.close());
-  const facts = await survey(target, timesOf(), () => "block");
+  const facts = await survey(target, timesOf(), () => knownDevice("block"));
   const abort = new AbortController();
   let count = 0;
   let work: Promise<void> | undefined;

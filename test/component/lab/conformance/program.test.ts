@@ -8,6 +8,7 @@ import {
   ProgramTarget,
   runChecks,
   selectChecks,
+  knownDevice,
   survey,
   timesOf,
 } from "../../../../src/lab/conformance/index.ts";
@@ -24,7 +25,7 @@ test("a crash, a hang and a complaint are found and named, and the run goes on",
     timeoutMs: 20_000,
   });
   t.after(async () => target.close());
-  const facts = await survey(target, times, () => "block");
+  const facts = await survey(target, times, () => knownDevice("block"));
   assert.equal(facts.oneSession, false);
   const only = ["header/1", "header/10", "header/11", "header/12", "header/13", "framing/5"];
   const results = await runChecks(selectChecks(checks, { only }), {

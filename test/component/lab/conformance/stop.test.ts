@@ -11,6 +11,7 @@ import {
   type FrontendTarget,
   runChecks,
   runFrontendChecks,
+  knownDevice,
   survey,
   timesOf,
 } from "../../../../src/lab/conformance/index.ts";
@@ -57,7 +58,7 @@ for (const { returnsAfter, stopped } of [
   test(`a back-end that refuses ${returnsAfter} connections after a failure ${stopped ? "stops" : "does not stop"} the run`, async (t) => {
     const target = new LeavingTarget("block");
     t.after(async () => target.close());
-    const facts = await survey(target, timesOf(), () => "block");
+    const facts = await survey(target, timesOf(), () => knownDevice("block"));
     target.returnsAfter = returnsAfter;
     const leaves = checkOf(1, async (context) => {
       target.isAway = true;

@@ -7,7 +7,7 @@ import {
   type LoadResult,
   READ_PERCENT,
   runBlockBench,
-} from "../../../../lab/workloads/index.ts";
+} from "../../../../lab/kits/block/workloads/index.ts";
 import {
   type BenchReport,
   percentileCurve,

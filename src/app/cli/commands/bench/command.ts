@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
-import { BLOCK_WORKLOADS, NET_WORKLOADS } from "../../../../lab/workloads/bench/workloads.ts";
+import { BLOCK_WORKLOADS } from "../../../../lab/kits/block/workloads/names.ts";
+import { NET_WORKLOADS } from "../../../../lab/kits/net/workloads/names.ts";
 import { RING_MODES } from "../../../../core/runtime/mode.ts";
 import type { Context } from "../../context.ts";
 import { checked, groupCommand, strictOption, timeoutOption } from "../../options.ts";

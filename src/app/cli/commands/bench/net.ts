@@ -3,7 +3,7 @@ import {
   type NetTraffic,
   type NetWorkload,
   runNetBench,
-} from "../../../../lab/workloads/index.ts";
+} from "../../../../lab/kits/net/workloads/index.ts";
 import type { BenchReport } from "../../../../lab/results/index.ts";
 import type { RingMode } from "../../../../core/runtime/index.ts";
 import { type ConnectOptions, connectClient } from "../../connect-client.ts";

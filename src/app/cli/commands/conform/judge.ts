@@ -10,6 +10,7 @@ import {
   frontendChecks,
   FrontendListener,
   FrontendProgram,
+  knownDevice,
   missing,
   ProgramTarget,
   runChecks,
@@ -147,7 +148,7 @@ async function factsOf(target: Target, times: Times, { device }: ConformOptions)
     return await survey(target, times, (virtio, protocol) => {
       const pid = target.process?.pid;
       const program = pid === undefined ? undefined : processName(pid);
-      return device ?? inferDevice(virtio, protocol, program) ?? undefined;
+      return knownDevice(device ?? inferDevice(virtio, protocol, program) ?? undefined);
     });
   } catch (error) {
     if (!(error instanceof CaseFailure)) throw error;

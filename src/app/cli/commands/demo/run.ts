@@ -7,7 +7,7 @@ import {
   type BlockPassResult,
   type BlockWork,
   runBlockPass,
-} from "../../../../lab/workloads/index.ts";
+} from "../../../../lab/kits/block/workloads/index.ts";
 import { addon } from "../../../../core/os/index.ts";
 import {
   makeRecordedFolder,

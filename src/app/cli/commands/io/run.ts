@@ -11,7 +11,11 @@ import {
   BlockDriver,
   SECTOR_SIZE,
 } from "../../../../endpoints/devices/block/index.ts";
-import { MismatchError, verifyBlock, type VerifyResult } from "../../../../lab/workloads/index.ts";
+import {
+  MismatchError,
+  verifyBlock,
+  type VerifyResult,
+} from "../../../../lab/kits/block/workloads/index.ts";
 import type { Completion } from "../../../../core/runtime/index.ts";
 import { openDriver } from "../../connect-client.ts";
 import type { Context } from "../../context.ts";

@@ -6,7 +6,7 @@ import {
   migrateUnderLoad,
   type MigrationPhase,
   MismatchError,
-} from "../../../../lab/workloads/index.ts";
+} from "../../../../lab/kits/block/workloads/index.ts";
 import { type ConnectOptions, connectClient } from "../../connect-client.ts";
 import type { Context } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";

@@ -8,7 +8,7 @@ import {
   SECTOR_SIZE,
 } from "../../../../endpoints/devices/block/index.ts";
 import { Client } from "../../../../endpoints/frontend/index.ts";
-import { MismatchError, runBlockPass } from "../../../../lab/workloads/index.ts";
+import { MismatchError, runBlockPass } from "../../../../lab/kits/block/workloads/index.ts";
 
 interface DiskOptions {
   readonly overwrite?: true | undefined;

@@ -1,6 +1,5 @@
 import { CaseFailure } from "../../../engine/index.ts";
 import type { CheckContext } from "../../context.ts";
-import { kitOf } from "./kits.ts";
 
 /**
  * Opens a clean session, with a request where the suite knows one, and closes it again.
@@ -10,7 +9,7 @@ import { kitOf } from "./kits.ts";
 export async function expectCleanSession(t: CheckContext, when: "before" | "after"): Promise<void> {
   const mark = t.exchange.mark();
   try {
-    if (kitOf(t.facts.device) === undefined) await t.again();
+    if (!t.hasKit) await t.again();
     else await (await t.up({ session: await t.again() })).request();
   } catch (error) {
     if (!(error instanceof CaseFailure)) throw error;

@@ -2,6 +2,7 @@ import type { DeviceName } from "../../../../../src/core/protocol/index.ts";
 import {
   type Check,
   type CaseResult,
+  knownDevice,
   runCheck,
   survey,
   type Target,
@@ -21,7 +22,7 @@ export async function judge(check: Check, base: Base, mutant?: Mutant): Promise<
   try {
     // A mutant may not survive a survey; it claims what the healthy back-end offers.
     const facts = await (mutant?.offers
-      ? survey(target, times, () => deviceOf(base))
+      ? survey(target, times, () => knownDevice(deviceOf(base)))
       : healthyFacts(base));
     return await runCheck(check, { target, facts, times, seed: 1 });
   } finally {
@@ -68,7 +69,7 @@ async function healthyFacts(base: Base): ReturnType<typeof survey> {
 async function surveyOf(base: Base): ReturnType<typeof survey> {
   const target = targetOf(base);
   try {
-    return await survey(target, timesOf(), () => deviceOf(base));
+    return await survey(target, timesOf(), () => knownDevice(deviceOf(base)));
   } finally {
     await target.close();
   }

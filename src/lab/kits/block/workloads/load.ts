@@ -1,5 +1,5 @@
 import type { RecordableHistogram } from "node:perf_hooks";
-import { counted } from "../../../core/base/index.ts";
+import { counted } from "../../../../core/base/index.ts";
 import {
   BlockRequest,
   BlockSlots,
@@ -7,14 +7,14 @@ import {
   blockStatusName,
   requestsIn,
   SECTOR_SIZE,
-} from "../../../endpoints/devices/block/index.ts";
-import { VirtioFeature } from "../../../core/protocol/index.ts";
-import type { RingDriver, RingDriverHost } from "../../../core/runtime/index.ts";
-import { expectedWord, fillPattern, findMismatch } from "../pattern.ts";
-import { loadSlots } from "./ahead.ts";
-import { RequestTimes } from "./request-times.ts";
-import { Schedule } from "./schedule.ts";
-import type { BlockWorkload } from "./workloads.ts";
+} from "../../../../endpoints/devices/block/index.ts";
+import { VirtioFeature } from "../../../../core/protocol/index.ts";
+import type { RingDriver, RingDriverHost } from "../../../../core/runtime/index.ts";
+import { expectedWord, fillPattern, findMismatch } from "../../../workloads/pattern.ts";
+import { loadSlots } from "../../../workloads/bench/ahead.ts";
+import { RequestTimes } from "../../../workloads/bench/request-times.ts";
+import { Schedule } from "../../../workloads/bench/schedule.ts";
+import type { BlockWorkload } from "./names.ts";
 
 /** What one queue has to do; goes to its thread as a clone. */
 export interface BlockLoadSpec {

@@ -2,12 +2,12 @@ import {
   LONG_HEADER_BYTES,
   NetFeature,
   NUM_BUFFERS_OFFSET,
-} from "../../../../endpoints/devices/net/layout.ts";
-import type { GuestBuffer } from "../../../../core/memory/index.ts";
-import type { CheckContext } from "../../context.ts";
-import type { Up, UpOptions } from "./bring-up.ts";
-import { ETHER_TYPE, FRAME_BYTES } from "./net.ts";
-import type { Completion, Ring } from "./ring.ts";
+} from "../../../endpoints/devices/net/layout.ts";
+import type { GuestBuffer } from "../../../core/memory/index.ts";
+import type { CheckContext } from "../../conformance/context.ts";
+import type { Up, UpOptions } from "../../conformance/kit/back-end/bring-up.ts";
+import { ETHER_TYPE, FRAME_BYTES } from "./kit.ts";
+import type { Completion, Ring } from "../../conformance/kit/back-end/ring.ts";
 
 const NO_ECHO =
   "no frame comes back: start the target with what sends frames back to where they came from, " +

@@ -1,10 +1,10 @@
 import { counted } from "../../../core/base/index.ts";
 import { GSO_NONE, LONG_HEADER_BYTES, NetFeature } from "../../../endpoints/devices/net/layout.ts";
 import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../../core/protocol/index.ts";
-import type { Check } from "../check.ts";
-import type { CheckContext } from "../context.ts";
-import { echoOf, type Packet, restOf } from "../kit/back-end/echo.ts";
-import { FRAME_BYTES } from "../kit/back-end/net.ts";
+import type { Check } from "../../conformance/check.ts";
+import type { CheckContext } from "../../conformance/context.ts";
+import { echoOf, type Packet, restOf } from "./echo.ts";
+import { FRAME_BYTES } from "./kit.ts";
 
 const { NetSetMtu, SendRarp } = FrontendRequest;
 const HEADER = LONG_HEADER_BYTES;

@@ -1,8 +1,8 @@
-import { UsageError, type WaitOptions } from "../../core/base/index.ts";
-import { BLOCK_DRIVER_FEATURES, BlockDriver } from "../../endpoints/devices/block/index.ts";
-import { Client, type ClientOptions } from "../../endpoints/frontend/index.ts";
-import type { Completion } from "../../core/runtime/index.ts";
-import { MismatchError, runBlockPass } from "./block-pass.ts";
+import { UsageError, type WaitOptions } from "../../../../core/base/index.ts";
+import { BLOCK_DRIVER_FEATURES, BlockDriver } from "../../../../endpoints/devices/block/index.ts";
+import { Client, type ClientOptions } from "../../../../endpoints/frontend/index.ts";
+import type { Completion } from "../../../../core/runtime/index.ts";
+import { MismatchError, runBlockPass } from "./pass.ts";
 
 /** One way of doing I/O that is verified. */
 export interface VerifyCase {

@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
-import { BlockStatus } from "../../../../src/endpoints/devices/block/index.ts";
+import { BlockStatus } from "../../../../../src/endpoints/devices/block/index.ts";
 import {
   type BlockLoadSpec,
   createRingDriver,
-} from "../../../../src/lab/workloads/bench/block-load.ts";
-import { GuestMemory } from "../../../../src/core/memory/index.ts";
-import type { RingDriver } from "../../../../src/core/runtime/index.ts";
-import { createDriverQueue } from "../../../../src/core/virtqueue/index.ts";
-import { progressBuffer } from "../../../../src/lab/workloads/bench/threads.ts";
-import { guardLeaks } from "../../../support/leak-guard.ts";
+} from "../../../../../src/lab/kits/block/workloads/load.ts";
+import { GuestMemory } from "../../../../../src/core/memory/index.ts";
+import type { RingDriver } from "../../../../../src/core/runtime/index.ts";
+import { createDriverQueue } from "../../../../../src/core/virtqueue/index.ts";
+import { progressBuffer } from "../../../../../src/lab/workloads/bench/threads.ts";
+import { guardLeaks } from "../../../../support/leak-guard.ts";
 
 guardLeaks();
 

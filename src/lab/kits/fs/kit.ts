@@ -1,5 +1,5 @@
-import { counted } from "../../../../core/base/index.ts";
-import type { DeviceKit } from "./kit.ts";
+import { counted } from "../../../core/base/index.ts";
+import type { DeviceKit } from "../../conformance/kit/back-end/kit.ts";
 
 /** FUSE, as in `linux/fuse.h`. */
 const INIT = 26;

@@ -2,7 +2,7 @@ import {
   blockConfigLayout,
   type BlockConfig,
   decodeBlockConfig,
-} from "../../../../endpoints/devices/block/config.ts";
+} from "../../../endpoints/devices/block/config.ts";
 import {
   BlockFeature,
   BlockRequest,
@@ -10,12 +10,12 @@ import {
   blockStatusName,
   RANGE_BYTES,
   SECTOR_SIZE,
-} from "../../../../endpoints/devices/block/layout.ts";
-import type { CheckContext } from "../../context.ts";
-import { CaseFailure } from "../../../engine/index.ts";
-import { blockHeader } from "./block.ts";
-import type { Up, UpOptions } from "./bring-up.ts";
-import { largestConfig } from "./config-space.ts";
+} from "../../../endpoints/devices/block/layout.ts";
+import type { CheckContext } from "../../conformance/context.ts";
+import { CaseFailure } from "../../engine/index.ts";
+import { blockHeader } from "./kit.ts";
+import type { Up, UpOptions } from "../../conformance/kit/back-end/bring-up.ts";
+import { largestConfig } from "../../conformance/kit/back-end/config-space.ts";
 
 /** Room for data of 1 MiB, several times. */
 const MEMORY_BYTES = 8 << 20;

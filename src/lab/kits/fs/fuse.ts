@@ -1,8 +1,8 @@
-import { FuseOpcode } from "../../../../endpoints/devices/fs/opcodes.ts";
-import type { CheckContext } from "../../context.ts";
-import { CaseFailure } from "../../../engine/index.ts";
-import type { Up, UpOptions } from "./bring-up.ts";
-import type { Ring } from "./ring.ts";
+import { FuseOpcode } from "../../../endpoints/devices/fs/opcodes.ts";
+import type { CheckContext } from "../../conformance/context.ts";
+import { CaseFailure } from "../../engine/index.ts";
+import type { Up, UpOptions } from "../../conformance/kit/back-end/bring-up.ts";
+import type { Ring } from "../../conformance/kit/back-end/ring.ts";
 
 const { Getattr, Lookup, Open, Opendir, Read, Readdir, Release, Releasedir } = FuseOpcode;
 export const FUSE_IN_BYTES = 40;

@@ -1,10 +1,10 @@
 import { performance } from "node:perf_hooks";
-import { netHeaderBytes } from "../../../endpoints/devices/net/index.ts";
-import type { RingDriver, RingDriverHost } from "../../../core/runtime/index.ts";
-import { SegmentList } from "../../../core/virtqueue/index.ts";
-import { loadSlots } from "./ahead.ts";
-import { PerSecond } from "./per-second.ts";
-import { Schedule } from "./schedule.ts";
+import { netHeaderBytes } from "../../../../endpoints/devices/net/index.ts";
+import type { RingDriver, RingDriverHost } from "../../../../core/runtime/index.ts";
+import { SegmentList } from "../../../../core/virtqueue/index.ts";
+import { loadSlots } from "../../../workloads/bench/ahead.ts";
+import { PerSecond } from "../../../workloads/bench/per-second.ts";
+import { Schedule } from "../../../workloads/bench/schedule.ts";
 
 /** What one ring of a network device has to do; goes to its thread as a clone. */
 export interface NetLoadSpec {

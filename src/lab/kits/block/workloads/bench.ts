@@ -1,5 +1,5 @@
 import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
-import { counted, countedRange, DeviceError, UsageError } from "../../../core/base/index.ts";
+import { counted, countedRange, DeviceError, UsageError } from "../../../../core/base/index.ts";
 import {
   BLOCK_DRIVER_FEATURES,
   blockConfigLayout,
@@ -9,20 +9,25 @@ import {
   requestsIn,
   SECTOR_SIZE,
   slotBytes,
-} from "../../../endpoints/devices/block/index.ts";
-import type { Client, ClientOptions, ClientThread } from "../../../endpoints/frontend/index.ts";
-import { VirtioFeature } from "../../../core/protocol/index.ts";
-import type { RingMode } from "../../../core/runtime/index.ts";
-import { type BlockWork, MismatchError, runBlockPass } from "../block-pass.ts";
-import { loadSlots } from "./ahead.ts";
-import type { BlockLoadResult, BlockLoadSpec } from "./block-load.ts";
-import { RING_BYTES } from "./ring-bytes.ts";
-import { addPerSecond } from "./per-second.ts";
-import { type CourseOptions, progressBuffer, runThreads, shares } from "./threads.ts";
-import type { BlockWorkload } from "./workloads.ts";
+} from "../../../../endpoints/devices/block/index.ts";
+import type { Client, ClientOptions, ClientThread } from "../../../../endpoints/frontend/index.ts";
+import { VirtioFeature } from "../../../../core/protocol/index.ts";
+import type { RingMode } from "../../../../core/runtime/index.ts";
+import { type BlockWork, MismatchError, runBlockPass } from "./pass.ts";
+import { loadSlots } from "../../../workloads/bench/ahead.ts";
+import type { BlockLoadResult, BlockLoadSpec } from "./load.ts";
+import { RING_BYTES } from "../../../workloads/bench/ring-bytes.ts";
+import { addPerSecond } from "../../../workloads/bench/per-second.ts";
+import {
+  type CourseOptions,
+  progressBuffer,
+  runThreads,
+  shares,
+} from "../../../workloads/bench/threads.ts";
+import type { BlockWorkload } from "./names.ts";
 
 const EXTENSION = import.meta.url.slice(import.meta.url.lastIndexOf("."));
-const LOAD = new URL(`./block-load${EXTENSION}`, import.meta.url);
+const LOAD = new URL(`./load${EXTENSION}`, import.meta.url);
 
 /** Bytes of the requests that fill or look over a device before it is measured. */
 const PASS_BYTES = 65_536;

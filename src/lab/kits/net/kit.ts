@@ -1,6 +1,6 @@
-import { counted } from "../../../../core/base/index.ts";
-import { LONG_HEADER_BYTES } from "../../../../endpoints/devices/net/layout.ts";
-import type { DeviceKit } from "./kit.ts";
+import { counted } from "../../../core/base/index.ts";
+import { LONG_HEADER_BYTES } from "../../../endpoints/devices/net/layout.ts";
+import type { DeviceKit } from "../../conformance/kit/back-end/kit.ts";
 
 /** Shortest Ethernet frame, without its check sum. */
 export const FRAME_BYTES = 60;

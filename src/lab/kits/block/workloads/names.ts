@@ -25,7 +25,3 @@ export const READ_PERCENT: Readonly<Record<BlockWorkload, number>> = {
 export function isMixed(workload: BlockWorkload): boolean {
   return READ_PERCENT[workload] % 100 !== 0;
 }
-
-/** testpmd's words, and both at once. */
-export const NET_WORKLOADS = ["tx", "rx", "loop"] as const;
-export type NetWorkload = (typeof NET_WORKLOADS)[number];

@@ -1,9 +1,9 @@
 /** What the checks of block devices have in common. */
-import { BlockFeature, blockStatusName } from "../../../endpoints/devices/block/layout.ts";
-import { ProtocolFeature } from "../../../core/protocol/index.ts";
-import type { Needs } from "../needs.ts";
-import type { CheckContext } from "../context.ts";
-import { type Disk, diskOf } from "../kit/back-end/disk.ts";
+import { BlockFeature, blockStatusName } from "../../../../endpoints/devices/block/layout.ts";
+import { ProtocolFeature } from "../../../../core/protocol/index.ts";
+import type { Needs } from "../../../conformance/needs.ts";
+import type { CheckContext } from "../../../conformance/context.ts";
+import { type Disk, diskOf } from "../disk.ts";
 
 export const DRIVER = "VIRTIO 5.2.6, 5.2.6.1";
 export const DEVICE = "VIRTIO 5.2.6.2";

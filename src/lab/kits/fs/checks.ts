@@ -1,6 +1,6 @@
 import { FuseOpcode } from "../../../endpoints/devices/fs/opcodes.ts";
-import type { Check } from "../check.ts";
-import { Fuse, FUSE_IN_BYTES, FUSE_OUT_BYTES, fuseOf, ROOT } from "../kit/back-end/fuse.ts";
+import type { Check } from "../../conformance/check.ts";
+import { Fuse, FUSE_IN_BYTES, FUSE_OUT_BYTES, fuseOf, ROOT } from "./fuse.ts";
 
 const { Forget, Getattr, Init } = FuseOpcode;
 const NEEDS = { device: ["fs"], request: true } as const;

@@ -1,12 +1,12 @@
-import { counted } from "../../../../core/base/index.ts";
+import { counted } from "../../../core/base/index.ts";
 import {
   BlockRequest,
   BlockStatus,
   blockStatusName,
-} from "../../../../endpoints/devices/block/layout.ts";
-import type { GuestBuffer } from "../../../../core/memory/index.ts";
-import type { DeviceKit, Effect, ProbeRequest } from "./kit.ts";
-import { POISON, type SuiteMemory } from "./memory.ts";
+} from "../../../endpoints/devices/block/layout.ts";
+import type { GuestBuffer } from "../../../core/memory/index.ts";
+import type { DeviceKit, Effect, ProbeRequest } from "../../conformance/kit/back-end/kit.ts";
+import { POISON, type SuiteMemory } from "../../conformance/kit/back-end/memory.ts";
 
 /** As long as any block size in use, so that every disk can read it at once. */
 const PIECE_BYTES = 4096;

@@ -1,26 +1,26 @@
-import { UsageError } from "../../../core/base/index.ts";
+import { UsageError } from "../../../../core/base/index.ts";
 import {
   expectQueuePairs,
   NetFeature,
   receiveRing,
   transmitRing,
-} from "../../../endpoints/devices/net/index.ts";
-import type { Client, ClientOptions, ClientThread } from "../../../endpoints/frontend/index.ts";
-import type { RingMode } from "../../../core/runtime/index.ts";
-import { netLoadBytes, type NetLoadResult, type NetLoadSpec } from "./net-load.ts";
-import { addPerSecond } from "./per-second.ts";
+} from "../../../../endpoints/devices/net/index.ts";
+import type { Client, ClientOptions, ClientThread } from "../../../../endpoints/frontend/index.ts";
+import type { RingMode } from "../../../../core/runtime/index.ts";
+import { netLoadBytes, type NetLoadResult, type NetLoadSpec } from "./load.ts";
+import { addPerSecond } from "../../../workloads/bench/per-second.ts";
 import {
   type CourseOptions,
   progressBuffer,
   runThreads,
   shares,
   type WatchedQueue,
-} from "./threads.ts";
-import { RING_BYTES } from "./ring-bytes.ts";
-import type { NetWorkload } from "./workloads.ts";
+} from "../../../workloads/bench/threads.ts";
+import { RING_BYTES } from "../../../workloads/bench/ring-bytes.ts";
+import type { NetWorkload } from "./names.ts";
 
 const EXTENSION = import.meta.url.slice(import.meta.url.lastIndexOf("."));
-const LOAD = new URL(`./net-load${EXTENSION}`, import.meta.url);
+const LOAD = new URL(`./load${EXTENSION}`, import.meta.url);
 
 /** Room for any frame that is not a jumbo frame. */
 const RECEIVE_BYTES = 1524;

@@ -5,11 +5,11 @@ import {
   blockStatusName,
   SECTOR_SIZE,
   WRITE_ZEROES_UNMAP,
-} from "../../../endpoints/devices/block/layout.ts";
-import type { Check } from "../check.ts";
-import type { CheckContext } from "../context.ts";
-import type { Disk, DiskRange } from "../kit/back-end/disk.ts";
-import { DEVICE, DRIVER, expectStatus, needing, noise, writableDisk } from "./blk-common.ts";
+} from "../../../../endpoints/devices/block/layout.ts";
+import type { Check } from "../../../conformance/check.ts";
+import type { CheckContext } from "../../../conformance/context.ts";
+import type { Disk, DiskRange } from "../disk.ts";
+import { DEVICE, DRIVER, expectStatus, needing, noise, writableDisk } from "./common.ts";
 
 const { Discard, WriteZeroes } = BlockRequest;
 const { IoError, Ok, Unsupported } = BlockStatus;

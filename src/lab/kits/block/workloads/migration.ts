@@ -1,8 +1,12 @@
-import { UsageError, type WaitOptions } from "../../core/base/index.ts";
-import { BlockDriver } from "../../endpoints/devices/block/index.ts";
-import type { Client, MigrationOptions, MigrationReport } from "../../endpoints/frontend/index.ts";
-import { MismatchError } from "./block-pass.ts";
-import { expectedWord, fillPattern, findMismatch } from "./pattern.ts";
+import { UsageError, type WaitOptions } from "../../../../core/base/index.ts";
+import { BlockDriver } from "../../../../endpoints/devices/block/index.ts";
+import type {
+  Client,
+  MigrationOptions,
+  MigrationReport,
+} from "../../../../endpoints/frontend/index.ts";
+import { MismatchError } from "./pass.ts";
+import { expectedWord, fillPattern, findMismatch } from "../../../workloads/pattern.ts";
 
 /** Blocks of each worker; all of them are read at once. */
 const BLOCKS = 16;

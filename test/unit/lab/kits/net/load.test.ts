@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { performance } from "node:perf_hooks";
 import { test } from "node:test";
-import type { RingDriverHost } from "../../../../src/core/runtime/index.ts";
-import { createRingDriver } from "../../../../src/lab/workloads/bench/net-load.ts";
+import type { RingDriverHost } from "../../../../../src/core/runtime/index.ts";
+import { createRingDriver } from "../../../../../src/lab/kits/net/workloads/load.ts";
 
 test("frames that arrive after the end of a measurement are in neither of its counts", () => {
   const host = {

@@ -1,4 +1,4 @@
-import { counted } from "../../../core/base/index.ts";
+import { counted } from "../../../../core/base/index.ts";
 import {
   BlockFeature,
   BlockRequest,
@@ -6,16 +6,16 @@ import {
   blockStatusName,
   ID_BYTES,
   SECTOR_SIZE,
-} from "../../../endpoints/devices/block/layout.ts";
-import { ProtocolFeature } from "../../../core/protocol/index.ts";
-import type { Check } from "../check.ts";
-import type { CheckContext } from "../context.ts";
-import { blockHeader } from "../kit/back-end/block.ts";
-import { diskOf } from "../kit/back-end/disk.ts";
-import { HandSplit } from "../kit/back-end/hand-split.ts";
-import { DEVICE, DRIVER, NEEDS, needing, noise, writableDisk } from "./blk-common.ts";
-import { POISON } from "../kit/back-end/memory.ts";
-import { cutInto, descriptorsOf } from "../kit/back-end/descriptors.ts";
+} from "../../../../endpoints/devices/block/layout.ts";
+import { ProtocolFeature } from "../../../../core/protocol/index.ts";
+import type { Check } from "../../../conformance/check.ts";
+import type { CheckContext } from "../../../conformance/context.ts";
+import { blockHeader } from "../kit.ts";
+import { diskOf } from "../disk.ts";
+import { HandSplit } from "../../../conformance/kit/back-end/hand-split.ts";
+import { DEVICE, DRIVER, NEEDS, needing, noise, writableDisk } from "./common.ts";
+import { POISON } from "../../../conformance/kit/back-end/memory.ts";
+import { cutInto, descriptorsOf } from "../../../conformance/kit/back-end/descriptors.ts";
 
 const { Flush, GetId, In, Out } = BlockRequest;
 const { IoError, Ok, Unsupported } = BlockStatus;

@@ -1,13 +1,13 @@
 import type { RecordableHistogram } from "node:perf_hooks";
-import { Deferred, DeviceError, StalledError } from "../../core/base/index.ts";
+import { Deferred, DeviceError, StalledError } from "../../../../core/base/index.ts";
 import {
   type BlockQueue,
   BlockRequest,
   BlockStatus,
   blockStatusName,
   SECTOR_SIZE,
-} from "../../endpoints/devices/block/index.ts";
-import { expectedWord, fillPattern, findMismatch } from "./pattern.ts";
+} from "../../../../endpoints/devices/block/index.ts";
+import { expectedWord, fillPattern, findMismatch } from "../../../workloads/pattern.ts";
 
 /** What is done with each block of the range. */
 export type BlockWork =

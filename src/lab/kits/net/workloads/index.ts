@@ -1,0 +1,3 @@
+/** Measured loads for network devices. */
+export * from "./bench.ts";
+export * from "./names.ts";

@@ -1,0 +1,13 @@
+import type { DeviceName } from "../../core/protocol/index.ts";
+import type { KnownDevice } from "../conformance/facts.ts";
+import { blockKit } from "./block/kit.ts";
+import { fsKit } from "./fs/kit.ts";
+import type { DeviceKit } from "../conformance/kit/back-end/kit.ts";
+import { netKit } from "./net/kit.ts";
+
+const kits: readonly DeviceKit[] = [blockKit, netKit, fsKit];
+
+/** Returns a device type with its kit, where there is one. */
+export function knownDevice(device: DeviceName | undefined): KnownDevice {
+  return { device, kit: kits.find(({ type }) => type === device) };
+}
