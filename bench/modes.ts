@@ -57,7 +57,7 @@ async function measure(path: string, depth: number, packed: boolean): Promise<nu
     failed: (error) => failed(error),
   };
   // The client looks all the time in all cases: what differs is the back-end.
-  const options = { index: 0, size: 128, depth, transferBytes: BYTES, completion: "poll" } as const;
+  const options = { index: 0, size: 128, depth, transferBytes: BYTES, ringMode: "poll" } as const;
   const queue: BlockQueue = await BlockQueue.start(client, options, handler);
   const run = async (reads: number): Promise<number> => {
     const end = new Promise<void>((resolve, reject) => {
@@ -84,7 +84,7 @@ interface Case {
 const cases: readonly Case[] = ["loop", "worker"].flatMap((place) =>
   RING_MODES.map((mode) => ({
     name: `${place.padEnd(6)} ${mode.padEnd(6)}`,
-    arguments: ["--mode", mode, ...(place === "worker" ? ["--workers"] : [])],
+    arguments: ["--ring-mode", mode, ...(place === "worker" ? ["--workers"] : [])],
   })),
 );
 

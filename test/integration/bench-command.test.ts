@@ -16,8 +16,8 @@ function reportOf(text: string): BenchReport {
   return parseDocument("bench", text);
 }
 
-for (const completion of ["event", "poll", "hybrid"]) {
-  test(`bench block measures verified mixed work over several queues in threads, by ${completion}`, async (t) => {
+for (const ringMode of ["event", "poll", "hybrid"]) {
+  test(`bench block measures verified mixed work over several queues in threads, by ${ringMode}`, async (t) => {
     const space = new Workspace(t);
     const { socket } = await space.serve(["--size", "8M", "--queues", "4"]);
     const { code, stdout, stderr } = await space.run([
@@ -25,8 +25,8 @@ for (const completion of ["event", "poll", "hybrid"]) {
         " ",
       ),
       ...SHORT,
-      "--completion",
-      completion,
+      "--ring-mode",
+      ringMode,
       socket,
     ]);
     assert.equal(code, 0, stderr);
@@ -77,7 +77,7 @@ test("bench block leaves a device with data on it alone", async (t) => {
 test("bench block keeps to a rate", async (t) => {
   const space = new Workspace(t);
   const { socket } = await space.serve(["--size", "1M"]);
-  const words = ["--rate", "1000", "--requests", "100", "--warmup", "1ms", "--completion", "event"];
+  const words = ["--rate", "1000", "--requests", "100", "--warmup", "1ms", "--ring-mode", "event"];
   const { code, stdout } = await space.run(["bench", "block", socket, ...words, "--json"]);
   assert.equal(code, 0);
   const { iops = 0 } = reportOf(stdout);
@@ -173,8 +173,8 @@ test("bench block --rw write --verify reads back what it wrote", async (t) => {
 });
 
 for (const [name, words, device] of [
-  ["by event in a split ring", ["block", "--completion", "event"], "block"],
-  ["by poll in a packed ring", ["block", "--completion", "poll", "--packed"], "block"],
+  ["by event in a split ring", ["block", "--ring-mode", "event"], "block"],
+  ["by poll in a packed ring", ["block", "--ring-mode", "poll", "--packed"], "block"],
   ["while it looks for data", ["block", "--rw", "write"], "block"],
   ["in a session", ["connect"], "block"],
   ["for frames", ["net", "tx"], "net"],
@@ -242,8 +242,8 @@ for (const [what, device] of [
 ] as const) {
   test(`bench net ${what} counts the frames of a device that is ${device}`, async (t) => {
     const space = new Workspace(t);
-    const { socket } = await space.serve(["--mode", device], "net.sock", "net");
-    const words = "--seconds 300ms --warmup 50ms --completion poll --json".split(" ");
+    const { socket } = await space.serve(["--traffic", device], "net.sock", "net");
+    const words = "--seconds 300ms --warmup 50ms --ring-mode poll --json".split(" ");
     const { code, stdout, stderr } = await space.run(["bench", "net", what, socket, ...words]);
     assert.equal(code, 0, stderr);
     const { framesPerSecond = 0, sentFramesPerSecond, warnings, ...rest } = reportOf(stdout);
@@ -261,7 +261,7 @@ for (const [what, device, message] of [
 ] as const) {
   test(`bench net ${what} fails when nothing comes from the back-end`, async (t) => {
     const space = new Workspace(t);
-    const { socket } = await space.serve(["--mode", device], "net.sock", "net");
+    const { socket } = await space.serve(["--traffic", device], "net.sock", "net");
     const words = ["bench", "net", what, socket, "--runtime", "100ms", "--warmup", "1ms"];
     const { code, stderr } = await space.run(words);
     assert.equal(code, 1);
@@ -290,10 +290,10 @@ test("bench connect measures sessions, phase by phase", async (t) => {
   );
 });
 
-for (const workers of [[], ["--workers", "--look", "poll"]]) {
+for (const workers of [[], ["--workers", "--ring-mode", "poll"]]) {
   test(`frames into a sink ${workers.join(" ")} are counted on both sides alike`, async (t) => {
     const space = new Workspace(t);
-    const words = ["--mode", "sink", "--json", "--queues", "2", ...workers];
+    const words = ["--traffic", "sink", "--json", "--queues", "2", ...workers];
     const { socket, server } = await space.serve(words, "net.sock", "net");
     const sent = await space.run(
       ["io", "net", "send", socket, "--count", "1000", "--queues", "2"].concat("--json"),

@@ -28,10 +28,10 @@ test("conform --list needs no target, and --json makes an array of it", async (t
   assert.deepEqual(Object.keys(rows[0] ?? {}), ["id", "title", "strength", "section"]);
 });
 
-test("our disk and our network card pass --strict, by --exec and by their socket", async (t) => {
+test("our disk and our network card pass --fail-on warn, by --exec and by their socket", async (t) => {
   const workspace = new Workspace(t);
   // `serve` has options of its own: the programs of the conventions are `vhost-user-block` and so on.
-  const options = ["--strict", "--json", "--except", "prog"];
+  const options = ["--fail-on", "warn", "--json", "--except", "prog"];
   const block = await workspace.run(["conform", "--exec", OURS, ...options]);
   assert.equal(block.code, 0, block.stderr);
   const { counts, target, results } = reportOf(block.stdout);
@@ -39,7 +39,15 @@ test("our disk and our network card pass --strict, by --exec and by their socket
   assert.equal(target.device, "block");
   assert.ok(results.every(({ verdict, exchange }) => verdict === "SKIP" || exchange.length > 0));
   const { socket } = await workspace.serve([], "net.sock", "net");
-  const net = await workspace.run(["conform", socket, "--device", "net", "--strict", "-q"]);
+  const net = await workspace.run([
+    "conform",
+    socket,
+    "--device",
+    "net",
+    "--fail-on",
+    "warn",
+    "-q",
+  ]);
   assert.equal(net.code, 0, net.stdout);
 });
 
@@ -56,14 +64,15 @@ test("io, bench and conform go on with a back-end whose configuration space is s
     storage.close();
   });
   const commands = [
-    ["io", "block", "verify", socket, "--overwrite", "--depth", "4", "--completion", "event"],
+    ["io", "block", "verify", socket, "--overwrite", "--depth", "4", "--ring-mode", "event"],
     ["bench", "block", socket, "--overwrite", "--requests", "10", "--warmup", "1ms"],
     [
       "conform",
       socket,
       "--device",
       "block",
-      "--strict",
+      "--fail-on",
+      "warn",
       "--only",
       "config/1",
       "config/3",
@@ -146,10 +155,10 @@ test("shards merge into the whole; a baseline makes expected what is known", asy
   assert.match(merged.stdout, /^3 checks: 1 PASS, 2 WARN$/m);
   const baseline = ["--baseline", workspace.path("baseline.json")];
   assert.equal(
-    (await workspace.run([...conform, "--strict", ...baseline, "--update-baseline"])).code,
+    (await workspace.run([...conform, "--fail-on", "warn", ...baseline, "--update-baseline"])).code,
     0,
   );
-  const held = await workspace.run([...conform, "--strict", ...baseline]);
+  const held = await workspace.run([...conform, "--fail-on", "warn", ...baseline]);
   assert.equal(held.code, 0);
   assert.match(held.stdout, /1 PASS, 2 XFAIL$/m);
 });
@@ -177,7 +186,7 @@ exec ${OURS.replace("{socket}", '"$1"')} --fault need-reply-echoed@GET_FEATURES
   assert.match(known.stdout, /^WARN +header\/4/m, "it changes no verdict");
   assert.match(known.stdout, line);
   assert.match(known.stdout, /--baseline qemu-storage-daemon-7\.2 makes the known ones expected/);
-  const named = [...conform, "--strict", "--baseline", "qemu-storage-daemon-7.2"];
+  const named = [...conform, "--fail-on", "warn", "--baseline", "qemu-storage-daemon-7.2"];
   const expected = await workspace.run(named);
   assert.match(expected.stdout, /^XFAIL +header\/4/m);
   assert.match(expected.stdout, line);
@@ -211,7 +220,8 @@ test("--front-end judges our client", async (t) => {
     "--front-end",
     "--exec",
     client,
-    "--strict",
+    "--fail-on",
+    "warn",
   ]);
   assert.equal(code, 0, stdout);
   assert.match(stdout, /^PASS +fe\/2/m);
@@ -272,7 +282,17 @@ test("matrix judges many targets and writes a page that leads to each exchange",
   const file = workspace.file("targets.json", JSON.stringify({ targets }));
   parseDocument("matrix-targets", readFileSync(file, "utf8"));
   const out = workspace.path("out");
-  const matrix = ["matrix", file, "--out", out, "--only", "header/1", "header/4", "--strict"];
+  const matrix = [
+    "matrix",
+    file,
+    "--out",
+    out,
+    "--only",
+    "header/1",
+    "header/4",
+    "--fail-on",
+    "warn",
+  ];
   const { code, stdout, stderr } = await workspace.run(matrix);
   assert.equal(code, 0, stderr);
   assert.match(stdout, /^ours: 2 checks: 2 PASS$/m);

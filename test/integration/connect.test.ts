@@ -19,7 +19,7 @@ test("a back-end that connects serves one listening front-end after another", as
   assert.deepEqual([id.code, id.stdout, id.stderr], [0, "vhost-user\n", ""]);
   assert.equal(existsSync(socket), false);
 
-  const verified = await listen("verify", "--depth", "4", "--completion", "poll").result;
+  const verified = await listen("verify", "--depth", "4", "--ring-mode", "poll").result;
   assert.match(verified.stdout, /1 MiB verified/);
   assert.equal(verified.code, 0);
   const { code, stderr } = await server.stop("SIGTERM");

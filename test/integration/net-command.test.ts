@@ -60,10 +60,10 @@ test("a ping of nobody is a failure that names whom it asked for", async (t) => 
 });
 
 test("what is sent is counted by the sink and stands in its pcap file", async (t) => {
-  for (const flags of ["", " --packed --queues 2", " --no-mergeable --completion poll"]) {
+  for (const flags of ["", " --packed --queues 2", " --no-mergeable --ring-mode poll"]) {
     const { space, server, io } = await withNet(
       t,
-      "--mode sink --queues 2 --json --pcap all.pcap".split(" "),
+      "--traffic sink --queues 2 --json --pcap all.pcap".split(" "),
     );
     const sent = await io(`send SOCKET --count 500 --size 300 --to 52:54:00:00:00:99${flags}`);
     assert.equal(sent.code, 0, sent.stderr);
@@ -86,7 +86,7 @@ test("what is sent is counted by the sink and stands in its pcap file", async (t
 
 test("receive prints a line for each frame of a source and keeps them; the file can be sent", async (t) => {
   // Of which the receiver uses one: the others get nothing, and hold nothing up.
-  const offered = ["--mode", "source", "--size", "100", "--queues", "4"];
+  const offered = ["--traffic", "source", "--size", "100", "--queues", "4"];
   const { space, io } = await withNet(t, offered);
   const many = await io("receive SOCKET --count 300 --json");
   assert.equal(many.code, 0, many.stderr);
@@ -127,7 +127,7 @@ test("a front-end that listens is served by a back-end that connects; -v shows w
 });
 
 test("an interrupted receive ends with 130; a server that goes away makes it fail", async (t) => {
-  const { space, socket, server } = await withNet(t, ["--mode", "source", "--rate", "1000"]);
+  const { space, socket, server } = await withNet(t, ["--traffic", "source", "--rate", "1000"]);
   const interrupted = space.start(["io", "net", "receive", socket]);
   await interrupted.printed(/type 0x88b5/);
   assert.equal((await interrupted.stop("SIGINT")).code, 130);
@@ -146,7 +146,7 @@ test("wrong usage is told before anything is started", async (t) => {
     ["serve net --socket s --address 10.0.2.1/33", /expected a prefix length of 1 to 30/],
     ["serve net --socket s --lease 10.9.9.9", /expected a lease within 10\.0\.2\.1\/24/],
     ["serve net --socket s --mac x", /expected a MAC address such as/],
-    ["serve net --socket s --mode bridge", /expected respond or echo or sink or source/],
+    ["serve net --socket s --traffic bridge", /expected respond or echo or sink or source/],
     [
       "serve net --socket s --pcap /nonesuch/a.pcap",
       /\/nonesuch\/a\.pcap: expected a file to write/,

@@ -26,7 +26,7 @@ const OPTIONS: readonly PathOption[] = [
   { words: `${START} --socket q.sock --pid-file q.pid --log PATH`, use: "make", code: 2 },
   { words: "serve block --socket s.sock --image PATH", use: "read", code: 2 },
   { words: "serve block --size 1M --socket PATH", use: "make", code: 2 },
-  { words: "serve net --socket s.sock --mode sink --pcap PATH", use: "make", code: 2 },
+  { words: "serve net --socket s.sock --traffic sink --pcap PATH", use: "make", code: 2 },
   { words: "io block write none.sock --in PATH", use: "read", code: 2 },
   { words: "io net send none.sock --pcap PATH", use: "read", code: 2 },
   { words: "io block id PATH", use: "connect", code: 3 },

@@ -19,7 +19,7 @@ test("io block verify --reconnect goes on where the back-end was killed", async 
   const args = ["--image", image, "--fault", "late-completions=20"];
   const { socket, server } = await space.serve(args);
   const verify = ["io", "block", "verify", socket, "--reconnect", "--packed", "--block-size", "4K"];
-  const running = space.start([...verify, "--depth", "8", "--completion", "event", "--json", "-v"]);
+  const running = space.start([...verify, "--depth", "8", "--ring-mode", "event", "--json", "-v"]);
   // The client's side, not the server's: only now its handshake is over.
   await running.printed(/DRIVER_OK[^]*< VHOST_USER_SET_STATUS reply/);
   await server.stop("SIGKILL");
@@ -35,7 +35,7 @@ test("io block verify --reconnect goes on where the back-end was killed", async 
 
 test("--reconnect waits for the first back-end, and for one whose handshake does not fail", async (t) => {
   const space = new Workspace(t);
-  const verify = "io block verify s --reconnect --depth 1 --completion event -v".split(" ");
+  const verify = "io block verify s --reconnect --depth 1 --ring-mode event -v".split(" ");
   const list = "io fs ls f --reconnect -v".split(" ");
   const [block, fs] = [space.start(verify), space.start(list)];
   for (const running of [block, fs])

@@ -10,9 +10,15 @@ guardLeaks();
 const MIB = 1 << 20;
 
 for (const mode of ["event", "poll", "hybrid"]) {
-  test(`serve block --workers --mode ${mode} passes io block verify, and ends with SIGTERM`, async (t) => {
+  test(`serve block --workers --ring-mode ${mode} passes io block verify, and ends with SIGTERM`, async (t) => {
     const space = new Workspace(t);
-    const { socket, server } = await space.serve(["--size", "4M", "--workers", "--mode", mode]);
+    const { socket, server } = await space.serve([
+      "--size",
+      "4M",
+      "--workers",
+      "--ring-mode",
+      mode,
+    ]);
     const words = `io block verify ${socket} --size 1M --overwrite --depth 1,8`.split(" ");
     const { code, stderr } = await space.run(words);
     assert.equal(code, 0, stderr);

@@ -33,7 +33,7 @@ async function expectServed(path: string): Promise<void> {
 /** The back-end program is `vhost-user-block`. */
 const types: Readonly<Record<string, readonly string[]>> = {
   block: ["serve", "block", "--size", "1M"],
-  net: ["serve", "net", "--mode", "sink"],
+  net: ["serve", "net", "--traffic", "sink"],
   fs: ["serve", "fs", "--dir", "."],
   program: ["backend", "block", "--blk-file", "disk.img"],
 };

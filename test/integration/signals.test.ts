@@ -139,7 +139,7 @@ for (const [name, wrapper] of Object.entries({
 test("a failure to write the last frames is reported when a signal ends serve or io", async (t) => {
   const space = new Workspace(t);
   const pcap = ["--pcap", "/dev/full", "--force"];
-  const { socket, server } = await space.serve(["--mode", "echo", ...pcap], "net.sock", "net");
+  const { socket, server } = await space.serve(["--traffic", "echo", ...pcap], "net.sock", "net");
   const running = space.start(["io", "net", "receive", socket, "-v", ...pcap]);
   await running.printed(/DRIVER_OK[^]*< VHOST_USER_SET_STATUS reply/);
   for (const [each, signal] of [
@@ -165,7 +165,7 @@ for (const signal of signals) {
   test(`${signal} ends a serve under load with ${expected}, and the front-end says why`, async (t) => {
     const space = new Workspace(t);
     const { socket, server } = await space.serve(["--size", "8G"]);
-    const args = ["--depth", "16", "--completion", "event", "--overwrite", "-v"];
+    const args = ["--depth", "16", "--ring-mode", "event", "--overwrite", "-v"];
     const client = space.start(["io", "block", "verify", socket, ...args]);
     // The client's side, not the server's: only now its handshake is over.
     await client.printed(/DRIVER_OK[^]*< VHOST_USER_SET_STATUS reply/);
@@ -253,7 +253,7 @@ test("what was written before SIGTERM is in the image", async (t) => {
   const space = new Workspace(t);
   const image = space.file("disk.img", new Uint8Array(4 << 20));
   const { socket, server } = await space.serve(["--image", image]);
-  const args = ["--seed", "3", "--depth", "16", "--completion", "poll"];
+  const args = ["--seed", "3", "--depth", "16", "--ring-mode", "poll"];
   assert.equal((await space.run(["io", "block", "verify", socket, ...args])).code, 0);
   assert.equal((await server.stop("SIGTERM")).code, 0);
   const bytes = new Uint8Array(readFileSync(image));

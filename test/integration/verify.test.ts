@@ -11,7 +11,7 @@ import { type Result, Workspace } from "./support/index.ts";
 guardLeaks();
 
 const SIZE = 4 << 20;
-const quick = ["--size", "4M", "--depth", "16", "--completion", "event", "--seed", "7"];
+const quick = ["--size", "4M", "--depth", "16", "--ring-mode", "event", "--seed", "7"];
 
 async function verify(
   t: test.TestContext,
@@ -68,7 +68,7 @@ for (const json of [[], ["--json"]]) {
       server.close();
       storage.close();
     });
-    const words = ["io", "block", "verify", socket, "--depth", "1,2", "--completion", "event"];
+    const words = ["io", "block", "verify", socket, "--depth", "1,2", "--ring-mode", "event"];
     const running = space.start([...words, ...json]);
     while (device.requests === 0) await new Promise(setImmediate);
     const { code, stdout } = await running.stop("SIGINT");
@@ -86,7 +86,7 @@ test("what verify wrote is in the image", async (t) => {
   const space = new Workspace(t);
   const image = space.file("disk.img", new Uint8Array(SIZE));
   const { socket, server } = await space.serve(["--image", image]);
-  const args = ["--depth", "1,128", "--completion", "poll", "--seed", "7"];
+  const args = ["--depth", "1,128", "--ring-mode", "poll", "--seed", "7"];
   assert.equal((await space.run(["io", "block", "verify", socket, ...args])).code, 0);
   assert.ok(hasPattern(image, 8), "the second case has another pattern");
   assert.equal((await server.stop("SIGTERM")).code, 0);
@@ -99,7 +99,7 @@ test("odd sizes and block sizes are covered to the last sector", async (t) => {
   const bytes = 1_000_448;
   const image = space.file("disk.img", new Uint8Array(bytes));
   const { socket } = await space.serve(["--image", image]);
-  const args = ["--depth", "3", "--block-size", "1536", "--seed", "9", "--completion", "event"];
+  const args = ["--depth", "3", "--block-size", "1536", "--seed", "9", "--ring-mode", "event"];
   assert.equal((await space.run(["io", "block", "verify", socket, ...args])).code, 0);
   assert.ok(hasPattern(image, 9));
 });
@@ -218,7 +218,7 @@ test("strict judges what lenient puts up with", async (t) => {
 test("a back-end that ends in the middle is a failure, and says so", async (t) => {
   const space = new Workspace(t);
   const { socket, server } = await space.serve(["--size", "1G"]);
-  const args = ["--size", "1G", "--depth", "1", "--completion", "event", "--overwrite", "-v"];
+  const args = ["--size", "1G", "--depth", "1", "--ring-mode", "event", "--overwrite", "-v"];
   const running = space.start(["io", "block", "verify", socket, ...args]);
   // The client's side, not the server's: only now its handshake is over.
   await running.printed(/DRIVER_OK[^]*< VHOST_USER_SET_STATUS reply/);

@@ -12,10 +12,10 @@ for (const packed of [false, true]) {
     await killUnderLoad(t, { kills: 200, packed, serve: late });
   });
   test(`the back-end is killed 50 times under load, in workers: ${format} ring`, async (t) => {
-    await killUnderLoad(t, { kills: 50, packed, serve: ["--workers"], completion: "hybrid" });
+    await killUnderLoad(t, { kills: 50, packed, serve: ["--workers"], ringMode: "hybrid" });
   });
   test(`the back-end is killed 50 times under a load that polls: ${format} ring`, async (t) => {
-    await killUnderLoad(t, { kills: 50, packed, serve: late, completion: "poll" });
+    await killUnderLoad(t, { kills: 50, packed, serve: late, ringMode: "poll" });
   });
   test(`the back-end connects, and is killed 30 times: ${format} ring`, async (t) => {
     await killUnderLoad(t, { kills: 30, packed, serve: late, listen: true });

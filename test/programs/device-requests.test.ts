@@ -80,7 +80,7 @@ test("QEMU maps the doorbell of a back-end (VRING_HOST_NOTIFIER_MSG)", { skip },
   const server = await BackendServer.listen(socketPath, {
     device: () => Object.assign(new BlockDevice({ storage }), { hostNotifiers: true }),
     // A doorbell is memory: nothing tells of a kick, so rings are looked at all the time.
-    rings: { mode: "poll" },
+    rings: { ringMode: "poll" },
     onSession: (begun) => sessions.push(begun),
   });
   t.after(() => server.close());

@@ -113,7 +113,7 @@ for (const packed of [false, true]) {
         memory: { size: 32 << 20 },
       });
       assert.equal((client.features & VirtioFeature.RingPacked) !== 0n, packed);
-      const driver = await NetDriver.start(client, { queuePairs: 1, completion: "event" });
+      const driver = await NetDriver.start(client, { queuePairs: 1, ringMode: "event" });
       await source.command("start");
       await destination.command("start");
       await until(() => driver.counters.rxFrames > 1000, "frames of the source");

@@ -159,7 +159,7 @@ test(
     const space = new Workspace(t);
     const content = randomBytes(SIZE);
     const image = space.file("disk.img", content);
-    const also = ["--image", image, "--also", "PAGEFAULT", "-v"];
+    const also = ["--image", image, "--enable", "PAGEFAULT", "-v"];
     const from = await space.serve(also, "source.sock");
     const to = await space.serve(also, "destination.sock");
     await using guest = await MigratableGuest.boot({

@@ -74,7 +74,7 @@ for (const packed of ["off", "on"]) {
         [5, 5],
       );
       assert.ok(count(new RegExp(`^${MAC} > `)) >= 8);
-      assert.deepEqual(Object.keys(report as object), ["mode", "sessions", "counters", "pcap"]);
+      assert.deepEqual(Object.keys(report as object), ["traffic", "sessions", "counters", "pcap"]);
       assert.doesNotMatch(stderr, /problem:/);
     },
   );
@@ -106,7 +106,7 @@ test(
   },
 );
 
-for (const flags of [[], ["--packed"], ["--no-mergeable", "--completion", "poll"]]) {
+for (const flags of [[], ["--packed"], ["--no-mergeable", "--ring-mode", "poll"]]) {
   test(
     `io net ping and send work with testpmd (${flags.join(" ") || "no options"})`,
     { skip: skipTestpmd },

@@ -30,40 +30,40 @@ interface Case {
   readonly inOrder: boolean;
   readonly mergeable: boolean;
   readonly queuePairs: number;
-  readonly completion: "event" | "poll";
+  readonly ringMode: "event" | "poll";
   /** I/O virtual addresses; testpmd asks us for translations. */
   readonly iommu?: boolean;
 }
 
 const cases: readonly Case[] = [
-  { packed: false, inOrder: false, mergeable: true, queuePairs: 1, completion: "event" },
-  { packed: false, inOrder: true, mergeable: false, queuePairs: 1, completion: "poll" },
-  { packed: false, inOrder: false, mergeable: false, queuePairs: 4, completion: "poll" },
-  { packed: false, inOrder: true, mergeable: true, queuePairs: 4, completion: "event" },
-  { packed: true, inOrder: false, mergeable: true, queuePairs: 1, completion: "event" },
-  { packed: true, inOrder: true, mergeable: true, queuePairs: 1, completion: "event" },
-  { packed: true, inOrder: false, mergeable: true, queuePairs: 4, completion: "event" },
-  { packed: true, inOrder: true, mergeable: false, queuePairs: 4, completion: "poll" },
+  { packed: false, inOrder: false, mergeable: true, queuePairs: 1, ringMode: "event" },
+  { packed: false, inOrder: true, mergeable: false, queuePairs: 1, ringMode: "poll" },
+  { packed: false, inOrder: false, mergeable: false, queuePairs: 4, ringMode: "poll" },
+  { packed: false, inOrder: true, mergeable: true, queuePairs: 4, ringMode: "event" },
+  { packed: true, inOrder: false, mergeable: true, queuePairs: 1, ringMode: "event" },
+  { packed: true, inOrder: true, mergeable: true, queuePairs: 1, ringMode: "event" },
+  { packed: true, inOrder: false, mergeable: true, queuePairs: 4, ringMode: "event" },
+  { packed: true, inOrder: true, mergeable: false, queuePairs: 4, ringMode: "poll" },
   ...[false, true].flatMap((packed) =>
     [1, 4].map((queuePairs) => ({
       packed,
       inOrder: packed,
       mergeable: queuePairs === 1,
       queuePairs,
-      completion: packed ? ("poll" as const) : ("event" as const),
+      ringMode: packed ? ("poll" as const) : ("event" as const),
       iommu: true,
     })),
   ),
 ];
 
 for (const each of cases) {
-  const { packed, inOrder, mergeable, queuePairs, completion, iommu = false } = each;
+  const { packed, inOrder, mergeable, queuePairs, ringMode, iommu = false } = each;
   const name = [
     packed ? "packed" : "split",
     inOrder ? "in order" : "in any order",
     mergeable ? "mergeable" : "not mergeable",
     `${queuePairs} pairs`,
-    completion,
+    ringMode,
     ...(iommu ? ["IOMMU"] : []),
   ].join(", ");
   test(
@@ -210,7 +210,7 @@ async function send(driver: NetDriver, count: number, from = 0): Promise<number>
 }
 
 async function drive(t: TestContext, socketPath: string, options: Case, observe?: FrameObserver) {
-  const { packed, inOrder, mergeable, queuePairs, completion, iommu } = options;
+  const { packed, inOrder, mergeable, queuePairs, ringMode, iommu } = options;
   const client = await Client.connect(socketPath, {
     deviceFeatures: NET_DRIVER_FEATURES,
     packed,
@@ -225,7 +225,7 @@ async function drive(t: TestContext, socketPath: string, options: Case, observe?
   let onFrame: (frame: Uint8Array, pair: number) => void = () => undefined;
   const driver = await NetDriver.start(client, {
     queuePairs,
-    completion,
+    ringMode,
     onFrame: (frame, pair) => {
       count += 1;
       onFrame(frame, pair);

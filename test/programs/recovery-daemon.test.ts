@@ -45,7 +45,7 @@ test(
     const load = await KillLoad.start(client, {
       blocks: BLOCKS,
       depth: 16,
-      completion: "event",
+      ringMode: "event",
       seed: Date.now() & 0x7fff_ffff,
     });
     for (let kill = 0; kill < KILLS && load.failure === undefined; kill += 1) {
@@ -100,7 +100,7 @@ test(
         const { requests } = client;
         await requests.setProtocolFeatures(client.protocolFeatures | ProtocolFeature.InflightShmfd);
         const seed = (Date.now() + round) & 0x7fff_ffff;
-        const options = { blocks: BLOCKS, depth: 16, completion: "event", seed } as const;
+        const options = { blocks: BLOCKS, depth: 16, ringMode: "event", seed } as const;
         const load = await KillLoad.start(client, options);
         await load.progress();
         await delay(Math.random() * 30);

@@ -38,8 +38,8 @@ test(
     const space = new Workspace(t);
     const ways = [
       { queues: 1, properties: "packed=off", options: [] },
-      { queues: 4, properties: "packed=on", options: ["--workers", "--mode", "event"] },
-      { queues: 4, properties: "packed=on", options: ["--workers", "--mode", "hybrid"] },
+      { queues: 4, properties: "packed=on", options: ["--workers", "--ring-mode", "event"] },
+      { queues: 4, properties: "packed=on", options: ["--workers", "--ring-mode", "hybrid"] },
     ];
     const disks = await Promise.all(
       ways.map(async ({ queues, properties, options }, i) => {

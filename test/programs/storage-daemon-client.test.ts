@@ -7,7 +7,7 @@ import { BLOCK_DRIVER_FEATURES, BlockDriver } from "../../src/endpoints/devices/
 import { Client } from "../../src/endpoints/frontend/index.ts";
 import { startStorageDaemon } from "../../src/lab/programs/index.ts";
 import { ProtocolFeature, VirtioFeature } from "../../src/core/protocol/index.ts";
-import type { Completion } from "../../src/core/runtime/index.ts";
+import type { RingMode } from "../../src/core/runtime/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { diskImage, needsProgram, temporaryDirectory } from "./support/index.ts";
 
@@ -22,52 +22,52 @@ interface Shape {
   readonly queues: number;
   readonly regions: number;
   readonly mmapOffset?: number;
-  readonly completion: Completion;
+  readonly ringMode: RingMode;
   readonly without?: { readonly virtio?: bigint; readonly protocol?: bigint };
 }
 
 const shapes: readonly Shape[] = [
-  { name: "1 queue, 1 region", queues: 1, regions: 1, completion: "event" },
-  { name: "2 queues, 4 memory slots", queues: 2, regions: 4, completion: "event" },
-  { name: "4 queues, 8 memory slots, polling", queues: 4, regions: 8, completion: "poll" },
+  { name: "1 queue, 1 region", queues: 1, regions: 1, ringMode: "event" },
+  { name: "2 queues, 4 memory slots", queues: 2, regions: 4, ringMode: "event" },
+  { name: "4 queues, 8 memory slots, polling", queues: 4, regions: 8, ringMode: "poll" },
   {
     name: "2 queues, all of its 32 memory slots, from offsets of no whole page on",
     queues: 2,
     regions: 32,
     mmapOffset: 5 * 4096 + 192,
-    completion: "event",
+    ringMode: "event",
   },
   {
     name: "4 queues, 4 regions in one table",
     queues: 4,
     regions: 4,
-    completion: "event",
+    ringMode: "event",
     without: { protocol: ProtocolFeature.ConfigureMemSlots },
   },
   {
     name: "2 queues, flags in place of event indices",
     queues: 2,
     regions: 1,
-    completion: "event",
+    ringMode: "event",
     without: { virtio: VirtioFeature.EventIdx },
   },
   {
     name: "2 queues, direct descriptors, polling",
     queues: 2,
     regions: 2,
-    completion: "poll",
+    ringMode: "poll",
     without: { virtio: VirtioFeature.IndirectDesc },
   },
   {
     name: "1 queue, neither REPLY_ACK nor a back-end channel",
     queues: 1,
     regions: 1,
-    completion: "event",
+    ringMode: "event",
     without: { protocol: ProtocolFeature.ReplyAck | ProtocolFeature.BackendReq },
   },
 ];
 
-for (const { name, queues, regions, mmapOffset, completion, without } of shapes) {
+for (const { name, queues, regions, mmapOffset, ringMode, without } of shapes) {
   test(`qemu-storage-daemon serves our driver: ${name}`, { skip }, async (t) => {
     const directory = temporaryDirectory(t);
     const imagePath = diskImage(directory, SIZE);
@@ -84,7 +84,7 @@ for (const { name, queues, regions, mmapOffset, completion, without } of shapes)
       queues,
       depth: 32,
       queueSize: 128,
-      completion,
+      ringMode,
     });
     const data = randomBytes(SIZE);
     const offsets = Array.from({ length: Math.ceil(SIZE / PIECE) }, (_, i) => i * PIECE);

@@ -14,7 +14,7 @@ const SIZE = 256 << 20;
 const SEED = 20_261;
 /** Each of the six cases has its own pattern; the last one's stays on the disk. */
 const LAST_SEED = SEED + 5;
-const CASES = "--size 256M --depth 1,16,128 --completion poll,event";
+const CASES = "--size 256M --depth 1,16,128 --ring-mode poll,event";
 const verifyAll = (socket: string): string[] =>
   `io block verify ${socket} ${CASES} --seed ${SEED} --json --quiet`.split(" ");
 
@@ -35,7 +35,7 @@ function expectPattern(image: string): void {
 
 interface Case {
   readonly depth: number;
-  readonly completion: string;
+  readonly ringMode: string;
   readonly writeMiBs: number;
   readonly readMiBs: number;
 }
@@ -44,9 +44,9 @@ function report(t: test.TestContext, stdout: string): void {
   const { verified, results } = JSON.parse(stdout) as { verified: boolean; results: Case[] };
   assert.equal(verified, true);
   assert.equal(results.length, 6);
-  for (const { depth, completion, writeMiBs, readMiBs } of results) {
+  for (const { depth, ringMode, writeMiBs, readMiBs } of results) {
     const rates = `write ${writeMiBs.toFixed(0)}, read ${readMiBs.toFixed(0)} MiB/s`;
-    t.diagnostic(`depth ${depth}, ${completion}: ${rates}`);
+    t.diagnostic(`depth ${depth}, ${ringMode}: ${rates}`);
   }
 }
 

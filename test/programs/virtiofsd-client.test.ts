@@ -20,14 +20,14 @@ guardLeaks();
 
 const skip = needsRoot() || needsProgram("virtiofsd");
 
-for (const completion of ["event", "poll"] as const) {
-  test(`virtiofsd serves our driver: completion by ${completion}`, { skip }, async (t) => {
+for (const ringMode of ["event", "poll"] as const) {
+  test(`virtiofsd serves our driver: completion by ${ringMode}`, { skip }, async (t) => {
     const directory = temporaryDirectory(t);
     const { path: sharedDirectory, big } = makeSharedFolder(directory);
     const socketPath = join(directory, "fs.sock");
     await using daemon = await startVirtiofsd({ socketPath, sharedDirectory });
     await using client = await Client.connect(socketPath);
-    const driver = await FsDriver.start(client, { completion });
+    const driver = await FsDriver.start(client, { ringMode });
     assert.equal(driver.init.major, 7);
     assert.ok(driver.init.minor >= 31);
     t.diagnostic(

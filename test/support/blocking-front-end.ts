@@ -27,7 +27,7 @@ const client = await Client.connect(path, {
 const queue = client.createQueue({
   index: 0,
   size: 16,
-  completion: "event",
+  ringMode: "event",
   handler: { done: () => undefined, failed: () => undefined },
 });
 const { ring, kick, call, error } = queue;

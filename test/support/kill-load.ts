@@ -8,7 +8,7 @@ import {
 } from "../../src/endpoints/devices/block/index.ts";
 import type { Client } from "../../src/endpoints/frontend/index.ts";
 import { fillPattern, findMismatch } from "../../src/lab/workloads/pattern.ts";
-import type { Completion } from "../../src/core/runtime/index.ts";
+import type { RingMode } from "../../src/core/runtime/index.ts";
 
 const BLOCK = 4096;
 
@@ -16,7 +16,7 @@ export interface KillLoadOptions {
   /** 4 KiB blocks that are written over and over again. */
   readonly blocks: number;
   readonly depth: number;
-  readonly completion: Completion;
+  readonly ringMode: RingMode;
   readonly seed: number;
 }
 
@@ -60,11 +60,11 @@ export class KillLoad {
   }
 
   static async start(client: Client, options: KillLoadOptions): Promise<KillLoad> {
-    const { depth, completion } = options;
+    const { depth, ringMode } = options;
     const nobody = { done: () => undefined, failed: () => undefined };
     const queue = await BlockQueue.start(
       client,
-      { index: 0, size: 64, depth, transferBytes: BLOCK, completion },
+      { index: 0, size: 64, depth, transferBytes: BLOCK, ringMode },
       nobody,
     );
     const load = new KillLoad(queue, options);

@@ -1,5 +1,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
-import { parseDuration } from "./units.ts";
+import { FAIL_ON, type FailOn } from "../../lab/results/verdict.ts";
+import { RING_MODES, type RingMode } from "../../core/runtime/mode.ts";
+import { parseChoice, parseDuration, parseList } from "./units.ts";
 
 /** Makes a parser's complaint a complaint about the option. */
 export function checked<T>(parse: (text: string) => T): (text: string) => T {
@@ -44,5 +46,30 @@ export const timeoutOption = new Option(
 
 export const strictOption = new Option(
   "--strict",
-  "judge messages as the specification has them, not as real peers send them",
+  "judge messages by the letter of the specification, not as real peers send them",
 );
+
+const RING_MODE =
+  "when rings are read; event: after a kick or call; poll: all the time; " +
+  "hybrid: for a moment after the last request, then as event";
+
+/** How the rings of a command are run. */
+export function ringModeOption(initial: RingMode) {
+  return new Option("--ring-mode <mode>", RING_MODE)
+    .default(initial)
+    .argParser(checked(parseChoice(RING_MODES)));
+}
+
+/** The same for a command that makes one run for each of several modes. */
+export function ringModesOption(initial: readonly RingMode[]) {
+  return new Option("--ring-mode <list>", RING_MODE)
+    .default(initial, initial.join(","))
+    .argParser(checked(parseList(parseChoice(RING_MODES))));
+}
+
+export const failOnOption = new Option(
+  "--fail-on <verdict>",
+  "the least verdict that fails the run: fail or warn",
+)
+  .default("fail" as FailOn)
+  .argParser(checked(parseChoice(FAIL_ON)));

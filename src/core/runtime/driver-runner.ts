@@ -2,9 +2,6 @@ import { type EventFd, Poller } from "../os/index.ts";
 import type { DriverQueue } from "../virtqueue/index.ts";
 import { type RingMode, SPIN_MS } from "./mode.ts";
 
-/** How a driver learns of completions: woken by the call descriptor, by looking, or by both. */
-export type Completion = RingMode;
-
 /** Completions taken per look. */
 const BATCH = 64;
 /** Looks without success, and looks in all, before others on the event loop get their turn. */
@@ -14,7 +11,7 @@ const MAX_ROUNDS = 16;
 
 export interface DriverRunnerOptions {
   readonly queue: DriverQueue;
-  readonly completion: Completion;
+  readonly ringMode: RingMode;
   /** How long `hybrid` looks before it sleeps, milliseconds. Default 0.05. */
   readonly spinMs?: number | undefined;
   /** The descriptor of SET_VRING_CALL. Not owned. */
@@ -32,7 +29,7 @@ export class DriverRunner {
   readonly #done: (token: number, written: number) => void;
   readonly #batchDone: () => void;
   readonly #onBroken: () => void;
-  readonly #completion: Completion;
+  readonly #ringMode: RingMode;
   readonly #spinMs: number;
   readonly #poller: Poller | undefined;
   /** When `hybrid` gives up looking; 0: it is not looking. */
@@ -41,16 +38,16 @@ export class DriverRunner {
   #stopped = false;
 
   constructor(options: DriverRunnerOptions) {
-    const { queue, completion, call, done, batchDone, onBroken } = options;
+    const { queue, ringMode, call, done, batchDone, onBroken } = options;
     this.#queue = queue;
     this.#done = done;
     this.#batchDone = batchDone ?? ((): void => undefined);
     this.#onBroken = onBroken;
-    this.#completion = completion;
+    this.#ringMode = ringMode;
     this.#spinMs = options.spinMs ?? SPIN_MS;
-    if (completion === "event") queue.arm();
+    if (ringMode === "event") queue.arm();
     else queue.disarm();
-    if (completion === "poll") return;
+    if (ringMode === "poll") return;
     this.#poller = new Poller(call.descriptor.fd, { readable: true }, () => {
       call.drain();
       this.#collect();
@@ -59,7 +56,7 @@ export class DriverRunner {
 
   /** To be called after something was published: polling goes on only while something is out. */
   published(): void {
-    if (this.#completion !== "event" && !this.#stopped) this.#later();
+    if (this.#ringMode !== "event" && !this.#stopped) this.#later();
   }
 
   stop(): void {
@@ -78,7 +75,7 @@ export class DriverRunner {
   }
 
   #collect(): void {
-    if (this.#completion === "event") this.#collectEvents();
+    if (this.#ringMode === "event") this.#collectEvents();
     else this.#look();
   }
 
@@ -96,7 +93,7 @@ export class DriverRunner {
     }
     if (this.#stopped) return;
     if (this.#queue.outstanding === 0) this.#spinEnd = 0;
-    else if (this.#completion === "poll" || this.#looksAgain(idle)) this.#later();
+    else if (this.#ringMode === "poll" || this.#looksAgain(idle)) this.#later();
     else this.#sleep();
   }
 

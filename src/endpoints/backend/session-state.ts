@@ -306,7 +306,7 @@ export abstract class SessionState {
       onIdleKick: (setup) => this.#lookAtSharing(index, setup),
       onProblem: (problem) => this.report(problem),
       inflight: () => this.#inflight,
-      rings: { mode: rings?.mode, workers: rings?.workers === true && queue === undefined },
+      rings: { ringMode: rings?.ringMode, workers: rings?.workers === true && queue === undefined },
       wrapQueue: queue ?? ((plain) => plain),
       strict: this.#options.strictness === "strict",
       reports: {

@@ -10,7 +10,7 @@ export interface RingOptions {
   /** Each in a worker of its own, for a device that can. Default: on the event loop. */
   readonly workers?: boolean | undefined;
   /** Default `event`. */
-  readonly mode?: RingMode | undefined;
+  readonly ringMode?: RingMode | undefined;
 }
 
 /** What becomes of requests in work when a ring stops. */

@@ -48,7 +48,7 @@ export class Vring {
       setup: this.#setup,
       device,
       memory,
-      mode: rings.mode ?? "event",
+      mode: rings.ringMode ?? "event",
       onIdleKick: () => context.onIdleKick(this.#setup),
       strict,
       reports,
@@ -335,7 +335,7 @@ export class Vring {
     };
     const runner = new DeviceRunner({
       queue,
-      mode: this.#context.rings.mode,
+      mode: this.#context.rings.ringMode,
       process: () => (this.#enabled ? device.process(running) : discardChains(queue)),
       wantsChains: () => !this.#enabled || (device.wantsChains?.(index) ?? true),
       kick: this.#notifiers.kick,

@@ -26,7 +26,7 @@ export interface ClientThreadOptions {
   /** URL of a `RingDriverModule`, which makes the drivers in the thread. */
   readonly module: string | URL;
   readonly queues: readonly ThreadQueueOptions[];
-  readonly completion: RingMode;
+  readonly ringMode: RingMode;
 }
 
 /** What the thread takes from its session. */
@@ -52,7 +52,7 @@ export class ClientThread {
   #failure: Error | undefined;
   #stopped = false;
 
-  private constructor(session: ThreadSession, { module, queues, completion }: ClientThreadOptions) {
+  private constructor(session: ThreadSession, { module, queues, ringMode }: ClientThreadOptions) {
     const { memory, ringFeatures, features } = session;
     this.#session = session;
     this.#setups = queues.map(({ index, size }) => new ThreadQueue(index, size));
@@ -67,7 +67,7 @@ export class ClientThread {
         })),
         ringFeatures,
         features,
-        mode: completion,
+        mode: ringMode,
         module: String(module),
       },
       `vhost-user queues ${queues.map(({ index }) => index).join(" ")}`,

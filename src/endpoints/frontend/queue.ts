@@ -1,7 +1,7 @@
 import { QueueError, UsageError } from "../../core/base/index.ts";
 import type { DirtyLog, GuestMemory } from "../../core/memory/index.ts";
 import { EventFd } from "../../core/os/index.ts";
-import { type Completion, DriverRunner } from "../../core/runtime/index.ts";
+import { type RingMode, DriverRunner } from "../../core/runtime/index.ts";
 import {
   createDriverQueue,
   type DriverQueue,
@@ -26,7 +26,7 @@ export interface ClientQueueOptions {
   readonly size: number;
   readonly memory: GuestMemory;
   readonly features: RingFeatures;
-  readonly completion: Completion;
+  readonly ringMode: RingMode;
   readonly handler: QueueHandler;
   readonly notifications?: Notifications | undefined;
   /** Wakes the back-end in place of the kick descriptor. */
@@ -43,7 +43,7 @@ export class ClientQueue {
   readonly notifications: Notifications;
   #wake: Kick;
   readonly #makeWake: ClientQueueOptions["wake"];
-  readonly #completion: Completion;
+  readonly #ringMode: RingMode;
   readonly #handler: QueueHandler;
   #runner: DriverRunner | undefined;
   #log: DirtyLog | undefined;
@@ -51,16 +51,16 @@ export class ClientQueue {
 
   /** @throws {UsageError} completions that nobody tells of and nobody looks for */
   constructor(options: ClientQueueOptions) {
-    const { index, size, memory, features, completion, handler, notifications = {} } = options;
-    if (notifications.call === "none" && completion !== "poll") {
+    const { index, size, memory, features, ringMode, handler, notifications = {} } = options;
+    if (notifications.call === "none" && ringMode !== "poll") {
       throw new UsageError(
-        `queue ${index}: without calls, expected completion "poll", got "${completion}"`,
+        `queue ${index}: call "none" and ringMode "${ringMode}" cannot be combined; use ringMode "poll"`,
       );
     }
     this.index = index;
     this.notifications = notifications;
     this.ring = createDriverQueue({ size, memory, features });
-    this.#completion = completion;
+    this.#ringMode = ringMode;
     this.#handler = handler;
     [this.kick, this.call, this.error] = makeEvents();
     this.#makeWake = options.wake;
@@ -82,7 +82,7 @@ export class ClientQueue {
     const handler = this.#handler;
     this.#runner = new DriverRunner({
       queue: this.ring,
-      completion: this.#completion,
+      ringMode: this.#ringMode,
       call: this.call,
       done: (token, written) => handler.done(token, written),
       batchDone: () => handler.batchDone?.(),

@@ -41,10 +41,10 @@ const WORKLOADS: Readonly<Record<string, (options: Options) => readonly (string 
     `rings of ${queueSize}`,
   ],
   connect: ({ requests }) => [`${counted(group(Number(requests)), "session")}, one after another`],
-  backend: ({ queues, workers, mode, null: isNull, image, size }) => [
+  backend: ({ queues, workers, ringMode, null: isNull, image, size }) => [
     counted(String(queues), "queue"),
     workers === true ? "in worker threads" : "on the event loop",
-    `mode ${mode}`,
+    `ring mode ${ringMode}`,
     isNull === true && "no data is moved",
     image === true && "an image",
     size !== undefined && bytes(size),
@@ -56,11 +56,11 @@ function workloadLine({ bench, options }: BenchReport): string {
   return [bench, words.filter((word) => word !== false).join(", ")].join(": ");
 }
 
-function rings({ queues, threads, completion, packed, inOrder }: Options, noun: string) {
+function rings({ queues, threads, ringMode, packed, inOrder }: Options, noun: string) {
   return [
     counted(String(queues), noun),
     counted(String(threads), "thread"),
-    `completion ${completion}`,
+    `ring mode ${ringMode}`,
     packed === true && "packed rings",
     inOrder === true && "in order",
   ];

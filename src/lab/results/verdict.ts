@@ -19,8 +19,9 @@ export const VERDICTS: readonly Verdict[] = [
 /** The number of results with each verdict. */
 export type VerdictCounts = Readonly<Record<Verdict, number>>;
 
-/** `"warn"`: WARN fails a run, like FAIL, ERROR and XPASS. */
-export type FailOn = "warn";
+/** The least verdict that fails a run. With `"warn"`, WARN does, like FAIL, ERROR and XPASS. */
+export const FAIL_ON = ["fail", "warn"] as const;
+export type FailOn = (typeof FAIL_ON)[number];
 
 const FAILURES: ReadonlySet<Verdict> = new Set(["FAIL", "ERROR", "XPASS"]);
 

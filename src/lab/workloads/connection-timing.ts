@@ -86,7 +86,7 @@ export async function timeConnection(
     const start = now();
     const queue = await BlockQueue.start(
       client,
-      { index: 0, size: QUEUE_SIZE, depth: 1, transferBytes: SECTOR, completion: "event" },
+      { index: 0, size: QUEUE_SIZE, depth: 1, transferBytes: SECTOR, ringMode: "event" },
       {
         done: (_slot, status) => {
           if (status === BlockStatus.Ok) done.resolve();

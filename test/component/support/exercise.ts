@@ -29,7 +29,7 @@ export interface Experience {
 export interface ExerciseOptions {
   readonly timeoutMs: number;
   readonly strictness?: ClientOptions["strictness"];
-  readonly completion?: BlockDriverOptions["completion"];
+  readonly ringMode?: BlockDriverOptions["ringMode"];
 }
 
 /**
@@ -49,7 +49,7 @@ export async function exercise(path: string, options: ExerciseOptions): Promise<
   let client: Client | undefined;
   let queue: ClientQueue | undefined;
   try {
-    const { timeoutMs, strictness = "lenient", completion = "event" } = options;
+    const { timeoutMs, strictness = "lenient", ringMode = "event" } = options;
     client = await Client.connect(path, {
       deviceFeatures: BLOCK_DRIVER_FEATURES,
       memory: { size: 1 << 20 },
@@ -63,7 +63,7 @@ export async function exercise(path: string, options: ExerciseOptions): Promise<
     seen.stage = "start";
     const create = client.createQueue.bind(client);
     client.createQueue = (made) => (queue = create(made));
-    const driver = await BlockDriver.start(client, { ...SMALL, completion });
+    const driver = await BlockDriver.start(client, { ...SMALL, ringMode });
     seen.stage = "io";
     for (let round = 0; round < 3; round += 1) {
       const data = pattern(Math.floor(Math.random() * 1e6));

@@ -33,7 +33,7 @@ export class LoggedDisk {
     this.queue = client.createQueue({
       index: 0,
       size: 16,
-      completion: "event",
+      ringMode: "event",
       handler: {
         done: () => this.#done.shift()?.(),
         failed: () => undefined,

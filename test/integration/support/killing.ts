@@ -14,7 +14,7 @@ export interface Killing {
   readonly packed: boolean;
   /** Of `serve block`. */
   readonly serve: readonly string[];
-  readonly completion?: KillLoadOptions["completion"];
+  readonly ringMode?: KillLoadOptions["ringMode"];
   /** The back-end connects, and the client listens. */
   readonly listen?: boolean;
 }
@@ -24,7 +24,7 @@ export interface Killing {
  * socket each time. Each request has to complete once, and the disk to hold what was written.
  */
 export async function killUnderLoad(t: TestContext, options: Killing): Promise<void> {
-  const { kills, packed, serve, completion = "event", listen = false } = options;
+  const { kills, packed, serve, ringMode = "event", listen = false } = options;
   const seed = Number(process.env["VHOST_USER_SEED"] ?? Date.now() & 0x7fff_ffff);
   const space = new Workspace(t);
   const image = space.file("disk.img", new Uint8Array(BLOCKS * 4096));
@@ -53,7 +53,7 @@ export async function killUnderLoad(t: TestContext, options: Killing): Promise<v
   server ??= await start();
   const client = await coming;
   try {
-    const load = await KillLoad.start(client, { blocks: BLOCKS, depth: 16, completion, seed });
+    const load = await KillLoad.start(client, { blocks: BLOCKS, depth: 16, ringMode, seed });
     for (let kill = 0; kill < kills && load.failure === undefined; kill += 1) {
       // One in four may strike before or in the handshake. The random instant is what is tested, so
       // here time is waited for, and nothing depends on it.

@@ -11,7 +11,7 @@ import type { Completion, Ring } from "../../conformance/kit/back-end/ring.ts";
 
 const NO_ECHO =
   "no frame comes back: start the target with what sends frames back to where they came from, " +
-  "as DPDK's testpmd in io mode or `vhost-user serve net --mode echo`";
+  "as DPDK's testpmd in io mode or `vhost-user serve net --traffic echo`";
 
 /** Destination and source, both administered locally. */
 const ADDRESSES = [0x52, 0x54, 0, 0, 0, 2, 0x52, 0x54, 0, 0, 0, 1];

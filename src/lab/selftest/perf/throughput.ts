@@ -5,12 +5,17 @@ import {
   type BlockQueue,
 } from "../../../endpoints/devices/block/index.ts";
 import { Client } from "../../../endpoints/frontend/index.ts";
+<<<<<<< HEAD
 import {
   type BlockPassResult,
   type BlockWork,
   runBlockPass,
 } from "../../kits/block/workloads/index.ts";
 import type { Completion } from "../../../core/runtime/index.ts";
+=======
+import { type BlockPassResult, type BlockWork, runBlockPass } from "../../workloads/index.ts";
+import type { RingMode } from "../../../core/runtime/index.ts";
+>>>>>>> ff43fce (feat(cli)!: one word for one thing: ring mode, traffic, enable, fail-on)
 import type { TestContext } from "../context.ts";
 import { expectThat } from "../expect.ts";
 import type { TestCase } from "../group.ts";
@@ -25,11 +30,7 @@ const SEED = 7;
 async function withQueue(
   context: TestContext,
   path: string,
-  {
-    depth,
-    transferBytes,
-    completion,
-  }: { depth: number; transferBytes: number; completion: Completion },
+  { depth, transferBytes, ringMode }: { depth: number; transferBytes: number; ringMode: RingMode },
   use: (queue: BlockQueue, size: number) => Promise<void>,
 ): Promise<void> {
   await using client = await Client.connect(path, {
@@ -37,7 +38,7 @@ async function withQueue(
     memory: { size: depth * (transferBytes + 4096) + (1 << 20) },
     signal: context.signal,
   });
-  const driver = await BlockDriver.start(client, { depth, transferBytes, completion });
+  const driver = await BlockDriver.start(client, { depth, transferBytes, ringMode });
   const [queue] = driver.queues;
   expectThat(queue !== undefined, "a block device with a queue");
   if (queue) await use(queue, driver.size);
@@ -45,15 +46,15 @@ async function withQueue(
 
 /** How fast data passes. */
 export const throughputCases: readonly TestCase[] = (["poll", "event"] as const).flatMap(
-  (completion) => [
+  (ringMode) => [
     {
-      title: `Block throughput is measured, completions by ${completion}`,
+      title: `Block throughput is measured, completions by ${ringMode}`,
       run: async (context: TestContext) => {
         const { path, builtIn } = await startTarget(context);
         await withQueue(
           context,
           path,
-          { depth: 16, transferBytes: LARGE_BYTES, completion },
+          { depth: 16, transferBytes: LARGE_BYTES, ringMode },
           async (queue, size) => {
             const pass = async (work: BlockWork): Promise<BlockPassResult> =>
               runBlockPass(queue, { work, size, seed: SEED, signal: context.signal });
@@ -65,14 +66,14 @@ export const throughputCases: readonly TestCase[] = (["poll", "event"] as const)
       },
     },
     {
-      title: `Block latency is measured, completions by ${completion}`,
+      title: `Block latency is measured, completions by ${ringMode}`,
       run: async (context: TestContext) => {
         const { path } = await startTarget(context);
         for (const depth of [1, 32]) {
           await withQueue(
             context,
             path,
-            { depth, transferBytes: LATENCY_BYTES, completion },
+            { depth, transferBytes: LATENCY_BYTES, ringMode },
             async (queue, all) => {
               const latency = createHistogram();
               const size = Math.min(all, LATENCY_BYTES * LATENCY_REQUESTS);

@@ -105,7 +105,7 @@ answerParent({
       size: 64,
       depth: 16,
       transferBytes: 4096,
-      completion: "event",
+      ringMode: "event",
     } as const;
     const queue = await BlockQueue.start(client, options, {
       done: () => undefined,

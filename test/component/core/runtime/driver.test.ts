@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { EventFd } from "../../../../src/core/os/index.ts";
-import { type Completion, DriverRunner } from "../../../../src/core/runtime/index.ts";
+import { type RingMode, DriverRunner } from "../../../../src/core/runtime/index.ts";
 import { createChainCursor } from "../../../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
 import { makeRings, type RingOptions, segmentsOf } from "../../support/rings.ts";
@@ -11,7 +11,7 @@ guardLeaks();
 
 function makeDriver(
   t: TestContext,
-  completion: Completion,
+  ringMode: RingMode,
   options: RingOptions = {},
   spinMs?: number,
 ) {
@@ -30,7 +30,7 @@ function makeDriver(
   };
   const runner = new DriverRunner({
     queue: driver,
-    completion,
+    ringMode,
     spinMs,
     call,
     done: (token) => {
@@ -157,9 +157,9 @@ test("completions during the handling of others are collected before it sleeps",
   assert.equal(on.driver.arm(), true);
 });
 
-for (const completion of ["poll", "event", "hybrid"] as const) {
-  test(`a device that is always done at once leaves others their turn (${completion})`, async (t) => {
-    const on = makeDriver(t, completion);
+for (const ringMode of ["poll", "event", "hybrid"] as const) {
+  test(`a device that is always done at once leaves others their turn (${ringMode})`, async (t) => {
+    const on = makeDriver(t, ringMode);
     let timer = false;
     let immediate = false;
     // Ends by itself, so that a runner without a bound fails the test instead of hanging it.
@@ -182,8 +182,8 @@ for (const completion of ["poll", "event", "hybrid"] as const) {
 }
 
 test("nothing is handed over after a stop, also from within a completion's batch", async (t) => {
-  for (const completion of ["poll", "event"] as const) {
-    const on = makeDriver(t, completion);
+  for (const ringMode of ["poll", "event"] as const) {
+    const on = makeDriver(t, ringMode);
     on.seen.batchDone = () => on.runner.stop();
     on.submit(2);
     on.serve();
@@ -195,9 +195,9 @@ test("nothing is handed over after a stop, also from within a completion's batch
   }
 });
 
-for (const completion of ["poll", "event"] as const) {
-  test(`a ring that the device breaks is reported once (${completion})`, async (t) => {
-    const on = makeDriver(t, completion);
+for (const ringMode of ["poll", "event"] as const) {
+  test(`a ring that the device breaks is reported once (${ringMode})`, async (t) => {
+    const on = makeDriver(t, ringMode);
     on.submit(2);
     Atomics.store(on.driver.raw.used16, 1, 7);
     on.call.signal();

@@ -346,7 +346,7 @@ for (const packed of [false, true]) {
     const queue = client.createQueue({
       index: 0,
       size: 8,
-      completion: "event",
+      ringMode: "event",
       handler: { done: (token) => tokens.push(token), failed: () => undefined },
     });
     await client.startQueue(queue);

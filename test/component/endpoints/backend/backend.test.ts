@@ -54,7 +54,7 @@ async function holding(t: TestContext, hooks: BackendHooks = {}) {
   const queue = client.createQueue({
     index: 0,
     size: 16,
-    completion: "event",
+    ringMode: "event",
     handler: { done: (token) => done.push(token), failed: (error) => failures.push(error) },
   });
   await client.startQueue(queue);

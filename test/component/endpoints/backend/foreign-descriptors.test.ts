@@ -65,11 +65,14 @@ for (const mode of RING_MODES) {
   for (const workers of [false, true]) {
     const where = workers ? "in a worker" : "on the event loop";
     test(`a back-end in mode ${mode} ${where} leaves blocking event descriptors alone`, async (t) => {
-      const served = await serveDisk(t, (options) => ({ ...options, rings: { mode, workers } }));
+      const served = await serveDisk(t, (options) => ({
+        ...options,
+        rings: { ringMode: mode, workers },
+      }));
       for (const packed of [false, true]) {
         const client = await connectDisk(t, served, { packed });
         const fds = withBlockingEvents(client);
-        const driver = await BlockDriver.start(client, { ...SMALL, completion: "event" });
+        const driver = await BlockDriver.start(client, { ...SMALL, ringMode: "event" });
         await driver.write(4096, pattern(7));
         assert.deepEqual(await driver.read(4096, 4096), pattern(7));
         assert.equal(fds.length, 3);

@@ -25,7 +25,7 @@ function makeRing(client: Client, index: number): Ring {
   const queue = client.createQueue({
     index,
     size: 8,
-    completion: "event",
+    ringMode: "event",
     handler: { done: () => completed(), failed: () => completed() },
   });
   const { guestAddress: at, bytes } = client.memory.allocate(32 + 512);
@@ -48,7 +48,7 @@ function countingQueue(client: Client) {
   const queue = client.createQueue({
     index: 0,
     size: 8,
-    completion: "event",
+    ringMode: "event",
     handler: { done: () => (count += 1), failed: () => undefined },
   });
   return { queue, completed: () => count };

@@ -235,7 +235,7 @@ test("a session serves nothing again before the device of the session before is 
   const queue = client.createQueue({
     index: 0,
     size: 16,
-    completion: "event",
+    ringMode: "event",
     handler: { done: (token) => done.push(token), failed: () => undefined },
   });
   await client.startQueue(queue);

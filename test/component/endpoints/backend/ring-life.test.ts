@@ -34,7 +34,7 @@ async function makeRing(t: TestContext, { packed, inOrder, workers }: Shape) {
   const queue = client.createQueue({
     index: 0,
     size,
-    completion: "event",
+    ringMode: "event",
     handler: {
       done: () => {
         if (waiting !== undefined && --waiting.left === 0) waiting.resolve();

@@ -79,7 +79,7 @@ for (const packed of [false, true]) {
         const queue = client.createQueue({
           index: 0,
           size: 8,
-          completion: "event",
+          ringMode: "event",
           handler: { done: () => completed(), failed: () => undefined },
         });
         await client.startQueue(queue);
@@ -120,7 +120,7 @@ test("without the feature, which is not offered unasked, a queue is not reset", 
   const queue = client.createQueue({
     index: 0,
     size: 4,
-    completion: "event",
+    ringMode: "event",
     handler: { done: () => undefined, failed: () => undefined },
   });
   await client.startQueue(queue);

@@ -75,7 +75,7 @@ async function flushing(t: TestContext, { packed, workers }: Shape) {
   const queue = client.createQueue({
     index: 0,
     size: 8,
-    completion: "event",
+    ringMode: "event",
     handler: { done: () => (completed += 1), failed: () => undefined },
   });
   const { guestAddress: at, bytes } = client.memory.allocate(32);

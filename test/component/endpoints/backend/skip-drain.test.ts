@@ -52,7 +52,7 @@ for (const packed of [false, true]) {
     const queue = client.createQueue({
       index: 0,
       size: 8,
-      completion: "event",
+      ringMode: "event",
       handler: { done: (token) => done.push(token), failed: () => undefined },
     });
     await client.startQueue(queue);
@@ -94,7 +94,7 @@ test("without memory to note them in, what is in work completes first", async (t
   const queue = client.createQueue({
     index: 0,
     size: 8,
-    completion: "event",
+    ringMode: "event",
     handler: { done: () => (done += 1), failed: () => undefined },
   });
   await client.startQueue(queue);
@@ -115,7 +115,7 @@ test("a flush that is suspended touches nothing afterwards", async (t) => {
   const queue = client.createQueue({
     index: 0,
     size: 8,
-    completion: "event",
+    ringMode: "event",
     handler: { done: () => undefined, failed: () => undefined },
   });
   await client.startQueue(queue);

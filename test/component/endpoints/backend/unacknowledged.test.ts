@@ -68,7 +68,7 @@ async function connect(
   const queue = client.createQueue({
     index,
     size: 8,
-    completion: "event",
+    ringMode: "event",
     handler: { done: () => (completed += 1), failed: () => undefined },
   });
   await client.startQueue(queue);

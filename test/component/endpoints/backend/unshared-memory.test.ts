@@ -12,7 +12,7 @@ async function reported(t: TestContext, workers: boolean, byte: number): Promise
   const served = await serveDisk(t, (options) => ({ ...options, rings: { workers } }));
   const client = await connectDisk(t, served, { memory: { size: 16 << 20 } });
   const handler = { done: () => undefined, failed: () => undefined };
-  const queue = client.createQueue({ index: 0, size: 16, completion: "event", handler });
+  const queue = client.createQueue({ index: 0, size: 16, ringMode: "event", handler });
   client.memory.allocate(16).bytes[0] = byte;
   await client.startQueue(queue);
   const { fd } = queue.kick.descriptor;

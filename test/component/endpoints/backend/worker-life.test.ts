@@ -117,7 +117,7 @@ for (const mode of RING_MODES) {
     const name = `${packed ? "packed" : "split"}, ${mode}`;
 
     test(`kick, call and memory are exchanged while a worker serves: ${name}`, async (t) => {
-      const served = await serveWorkers(t, { mode });
+      const served = await serveWorkers(t, { ringMode: mode });
       const { client, driver, queue } = await connectDriver(t, served, { packed });
       const { requests, memory } = client;
       const regions = memory.regions.map(({ description }) => description);
@@ -136,7 +136,7 @@ for (const mode of RING_MODES) {
     });
 
     test(`a worker is stopped and started between requests, the index exact: ${name}`, async (t) => {
-      const served = await serveWorkers(t, { mode });
+      const served = await serveWorkers(t, { ringMode: mode });
       const { client, driver, queue } = await connectDriver(t, served, { packed });
       const { size } = queue.ring;
       for (let round = 1; round <= 20; round += 1) {
@@ -171,7 +171,7 @@ test("without kick and call descriptors a worker polls", async (t) => {
   let queue: ClientQueue | undefined;
   const create = client.createQueue.bind(client);
   client.createQueue = (made) => (queue = create(made));
-  const driver = await BlockDriver.start(client, { ...SMALL, completion: "poll" });
+  const driver = await BlockDriver.start(client, { ...SMALL, ringMode: "poll" });
   await client.requests.setVringKick(0, undefined);
   await client.requests.setVringCall(0, undefined);
   assert.ok(queue);
@@ -193,7 +193,7 @@ test("a worker reaches memory that was added while its ring runs, and loses what
   const queue = client.createQueue({
     index: 0,
     size: 16,
-    completion: "event",
+    ringMode: "event",
     handler: { done: (_token, bytes) => written.push(bytes), failed: () => undefined },
   });
   const head = memory.allocate(16);

@@ -17,7 +17,7 @@ for (const workers of [false, true]) {
     for (const packed of [false, true]) {
       const name = `${packed ? "packed" : "split"} ring, ${mode}, ${workers ? "in a worker" : "on the loop"}`;
       test(`what is written is read back: ${name}`, async (t) => {
-        const served = await serveRings(t, { workers, mode });
+        const served = await serveRings(t, { workers, ringMode: mode });
 
         const client = await connectDisk(t, served, { packed });
         assert.equal(client.ringFeatures.packed, packed);

@@ -13,12 +13,12 @@ const BLOCKS = 30;
 const SIZE = 16;
 
 /** Has the driver's queue on this thread's event loop; its result. */
-async function driveHere(client: Client, completion: RingMode): Promise<unknown> {
+async function driveHere(client: Client, ringMode: RingMode): Promise<unknown> {
   let settle: { resolve: () => void; reject: (error: Error) => void } | undefined;
   const queue = client.createQueue({
     index: 0,
     size: SIZE,
-    completion,
+    ringMode,
     handler: {
       done: (token, written) => driver.done(token, written),
       batchDone: () => {
@@ -39,10 +39,10 @@ async function driveHere(client: Client, completion: RingMode): Promise<unknown>
 }
 
 /** Has it in a thread, where the memory is mapped again. */
-async function driveInThread(client: Client, completion: RingMode): Promise<unknown> {
+async function driveInThread(client: Client, ringMode: RingMode): Promise<unknown> {
   const module = new URL("../../support/small-driver.js", import.meta.url);
   const queue = { index: 0, size: SIZE, memoryBytes: 1 << 16, data: BLOCKS };
-  const thread = await client.startThread({ module, completion, queues: [queue] });
+  const thread = await client.startThread({ module, ringMode, queues: [queue] });
   thread.go();
   const [result] = await thread.results;
   await thread.stop();
@@ -61,13 +61,13 @@ for (const packed of [false, true]) {
           `device by ${mode} ${workers ? "in a worker" : "on the loop"}`,
         ].join(", ");
         test(`the same driver runs unchanged by event, poll and hybrid, here and in a thread: ${where}`, async (t) => {
-          const rings = { workers, mode };
+          const rings = { workers, ringMode: mode };
           const served = await serveDisk(t, (options) => ({ ...options, iommu, rings }));
           // Here in each way; in a thread, which takes its time to start, in one after the other.
-          const uses = RING_MODES.map((completion) => ({ drive: driveHere, completion }));
-          uses.push({ drive: driveInThread, completion: RING_MODES[turn++ % 3] ?? "event" });
-          for (const { drive, completion } of uses) {
-            const inOrder = completion !== "hybrid";
+          const uses = RING_MODES.map((ringMode) => ({ drive: driveHere, ringMode }));
+          uses.push({ drive: driveInThread, ringMode: RING_MODES[turn++ % 3] ?? "event" });
+          for (const { drive, ringMode } of uses) {
+            const inOrder = ringMode !== "hybrid";
             const client = await connectDisk(t, served, { packed, iommu, inOrder });
             const { features, ringFeatures } = client;
             assert.deepEqual(
@@ -75,7 +75,7 @@ for (const packed of [false, true]) {
               [iommu, packed],
             );
             assert.equal(ringFeatures.inOrder, inOrder);
-            assert.equal(await drive(client, completion), 2 * BLOCKS);
+            assert.equal(await drive(client, ringMode), 2 * BLOCKS);
             if (iommu) assert.ok((client.iommu?.counters.misses ?? 0) > 0);
             await client.close();
           }

@@ -91,7 +91,7 @@ async function plainQueue(
   const queue = client.createQueue({
     index: 0,
     size: 16,
-    completion: "event",
+    ringMode: "event",
     handler: { done: () => done(), failed: () => undefined },
   });
   await client.startQueue(queue);
@@ -131,8 +131,8 @@ for (const kick of ways) {
             packed,
             observe: counter(counts),
           });
-          const completion = call === "none" ? "poll" : "event";
-          const driver = await BlockDriver.start(client, { ...SMALL, completion });
+          const ringMode = call === "none" ? "poll" : "event";
+          const driver = await BlockDriver.start(client, { ...SMALL, ringMode });
           for (let i = 0; i < 20; i += 1) {
             await driver.write(i * 4096, pattern(i));
             assert.deepEqual(await driver.read(i * 4096, 4096), pattern(i));

@@ -46,7 +46,7 @@ test("what needs no earlier answer is sent at once: a session in three round tri
   const client = await connectDisk(t, served, { observe });
   assert.deepEqual(list, [[1], [15], [16, 21, 3, 39, 2, 39, 40, 37]]);
   list.length = 0;
-  await client.startQueue(client.createQueue({ index: 0, size: 16, completion: "event", handler }));
+  await client.startQueue(client.createQueue({ index: 0, size: 16, ringMode: "event", handler }));
   assert.deepEqual(list, [[8, 10, 9, 14, 13], [12], [18, 39]]);
   assert.deepEqual(served.problems, []);
 });
@@ -78,7 +78,7 @@ for (const [name, last] of [
     const served = await serveDisk(t, faulty(`refuse@${name}:1`));
     const { list, observe } = rounds();
     const client = await connectDisk(t, served, { observe });
-    const queue = client.createQueue({ index: 0, size: 16, completion: "event", handler });
+    const queue = client.createQueue({ index: 0, size: 16, ringMode: "event", handler });
     await assert.rejects(
       client.startQueue(queue),
       (error) => error instanceof RemoteError && error.request === `VHOST_USER_${name}`,

@@ -39,11 +39,11 @@ function queue(data: BlockLoadSpec) {
 }
 
 for (const packed of [false, true]) {
-  for (const completion of RING_MODES) {
-    test(`a thread drives a ${packed ? "packed" : "split"} queue by ${completion}, and the ring can be stopped`, async (t) => {
+  for (const ringMode of RING_MODES) {
+    test(`a thread drives a ${packed ? "packed" : "split"} queue by ${ringMode}, and the ring can be stopped`, async (t) => {
       const served = await serveDisk(t);
       const client = await connectDisk(t, served, { packed });
-      const options = { module: LOAD, completion, queues: [queue(spec())] };
+      const options = { module: LOAD, ringMode, queues: [queue(spec())] };
       const thread = await client.startThread(options);
       thread.go();
       const [result] = (await thread.results) as BlockLoadResult[];
@@ -62,7 +62,7 @@ test("a thread that is asked to finish leaves once everything is back", async (t
   const endless = spec({ requests: undefined });
   const thread = await client.startThread({
     module: LOAD,
-    completion: "event",
+    ringMode: "event",
     queues: [queue(endless)],
   });
   thread.go();
@@ -77,7 +77,7 @@ test("a thread that never began can be stopped", async (t) => {
   const served = await serveDisk(t);
   const client = await connectDisk(t, served);
   const never = spec({ requests: undefined });
-  await client.startThread({ module: LOAD, completion: "event", queues: [queue(never)] });
+  await client.startThread({ module: LOAD, ringMode: "event", queues: [queue(never)] });
   await client.close();
   assert.equal(Atomics.load(new Uint32Array(never.progress), 0), 0);
   assert.deepEqual(served.problems, []);
@@ -87,7 +87,7 @@ test("a thread whose module does not exist is an error, and leaves nothing", asy
   const served = await serveDisk(t);
   const client = await connectDisk(t, served);
   const module = new URL("file:///no-such-module.js");
-  const options = { module, completion: "event", queues: [queue(spec())] } as const;
+  const options = { module, ringMode: "event", queues: [queue(spec())] } as const;
   await assert.rejects(client.startThread(options), QueueError);
 });
 
@@ -97,7 +97,7 @@ test("a thread whose back-end goes away ends with the connection's error", async
   const endless = spec({ requests: undefined });
   const thread = await client.startThread({
     module: LOAD,
-    completion: "event",
+    ringMode: "event",
     queues: [queue(endless)],
   });
   thread.go();

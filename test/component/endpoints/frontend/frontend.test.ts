@@ -208,7 +208,7 @@ test("a queue that fails to start leaves the client usable", async (t) => {
   const served = await serveDisk(t);
   const client = await connectDisk(t, served);
   const handler = { done: () => undefined, failed: () => undefined };
-  const beyond = client.createQueue({ index: 7, size: 16, completion: "event", handler });
+  const beyond = client.createQueue({ index: 7, size: 16, ringMode: "event", handler });
   await assert.rejects(client.startQueue(beyond), RemoteError);
   const driver = await BlockDriver.start(client, SMALL);
   await driver.write(0, pattern(5));

@@ -47,7 +47,7 @@ async function connect(
   const queue = client.createQueue({
     index: 0,
     size: 16,
-    completion: "event",
+    ringMode: "event",
     handler: { done: (token) => done.push(token), failed: () => undefined },
   });
   return { client, queue, done };

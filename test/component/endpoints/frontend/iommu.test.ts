@@ -8,7 +8,7 @@ import {
 } from "../../../../src/endpoints/devices/block/index.ts";
 import { Client, type ClientOptions } from "../../../../src/endpoints/frontend/index.ts";
 import { ProtocolFeature, VirtioFeature } from "../../../../src/core/protocol/index.ts";
-import type { Completion } from "../../../../src/core/runtime/index.ts";
+import type { RingMode } from "../../../../src/core/runtime/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
 import { DISK_BYTES, serveDisk } from "../../support/session.ts";
 import { until } from "../../support/until.ts";
@@ -18,14 +18,14 @@ guardLeaks();
 const behindIommu: ClientOptions = { deviceFeatures: BLOCK_DRIVER_FEATURES, iommu: true };
 
 const cases = [false, true].flatMap((packed) =>
-  (["event", "poll", "hybrid"] as const).flatMap((completion: Completion) =>
-    [0n, ProtocolFeature.GpaAddresses].map((protocol) => ({ packed, completion, protocol })),
+  (["event", "poll", "hybrid"] as const).flatMap((ringMode: RingMode) =>
+    [0n, ProtocolFeature.GpaAddresses].map((protocol) => ({ packed, ringMode, protocol })),
   ),
 );
 
-for (const { packed, completion, protocol } of cases) {
+for (const { packed, ringMode, protocol } of cases) {
   const addresses = protocol === 0n ? "guest" : "user";
-  const name = `${packed ? "packed" : "split"}, ${completion}, ${addresses} addresses in messages`;
+  const name = `${packed ? "packed" : "split"}, ${ringMode}, ${addresses} addresses in messages`;
   test(`behind an IOMMU what was written is read (${name})`, async (t) => {
     const served = await serveDisk(t, (options) => ({ ...options, iommu: true }), 2);
     await using client = await Client.connect(served.path, {
@@ -40,7 +40,7 @@ for (const { packed, completion, protocol } of cases) {
       queues: 2,
       depth: 8,
       queueSize: 64,
-      completion,
+      ringMode,
     });
     const data = randomBytes(DISK_BYTES);
     await driver.write(0, data);

@@ -78,11 +78,11 @@ class Place {
   }
 
   /** Starts queue 0 with these requests out. */
-  async queue(client: Client, requests: number, completion: "event" | "poll" = "event") {
+  async queue(client: Client, requests: number, ringMode: "event" | "poll" = "event") {
     const queue = client.createQueue({
       index: 0,
       size: 16,
-      completion,
+      ringMode,
       handler: {
         done: (token) => this.done.push(token),
         failed: (error) => (this.failure = error),
@@ -109,12 +109,12 @@ class Place {
 const noInflight = { without: { protocol: ProtocolFeature.InflightShmfd } };
 
 for (const packed of [false, true]) {
-  for (const completion of ["event", "poll"] as const) {
-    test(`what is out completes once, served by the next back-end: packed ${packed}, ${completion}`, async (t) => {
+  for (const ringMode of ["event", "poll"] as const) {
+    test(`what is out completes once, served by the next back-end: packed ${packed}, ${ringMode}`, async (t) => {
       const place = new Place(t);
       await place.come();
       const client = await place.client(t, { packed });
-      await place.queue(client, 3, completion);
+      await place.queue(client, 3, ringMode);
       const before = client.requests;
       place.goAway();
       await place.come();
@@ -214,7 +214,7 @@ test("a client that listens waits on its path for the next back-end", async (t) 
   const queue = client.createQueue({
     index: 0,
     size: 16,
-    completion: "event",
+    ringMode: "event",
     handler: { done: (token) => done.push(token), failed: () => undefined },
   });
   await client.startQueue(queue);
@@ -344,7 +344,7 @@ test("a queue that is made after the first was started has no place in the regio
   const late = client.createQueue({
     index: 0,
     size: 64,
-    completion: "event",
+    ringMode: "event",
     handler: { done: () => undefined, failed: () => undefined },
   });
   await assert.rejects(client.startQueue(late), {

@@ -88,7 +88,7 @@ test("after a late reply the next call is right", async (t) => {
 
 test("without calls, polling finds the completions", async (t) => {
   const { path } = await serveDisk(t, (options) => applyFaults([parseFault("no-call")], options));
-  const seen = await exercise(path, { timeoutMs: PATIENT_MS, completion: "poll" });
+  const seen = await exercise(path, { timeoutMs: PATIENT_MS, ringMode: "poll" });
   assert.equal(seen.outcome, "well", seen.error?.message);
 });
 

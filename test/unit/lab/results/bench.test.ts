@@ -7,7 +7,7 @@ import {
   workloadDifferences,
 } from "../../../../src/lab/results/index.ts";
 
-const rings = { queues: 1, threads: 1, completion: "hybrid", packed: false, inOrder: false };
+const rings = { queues: 1, threads: 1, ringMode: "hybrid", packed: false, inOrder: false };
 const report: BenchReport = {
   schemaVersion: 1,
   kind: "bench",
@@ -25,11 +25,7 @@ const report: BenchReport = {
 };
 
 const workloads: readonly (readonly [string, BenchReport["options"], string])[] = [
-  [
-    "block",
-    report.options,
-    "block: randread 4 KiB, depth 16, 1 queue, 1 thread, completion hybrid",
-  ],
+  ["block", report.options, "block: randread 4 KiB, depth 16, 1 queue, 1 thread, ring mode hybrid"],
   [
     "block",
     {
@@ -45,18 +41,18 @@ const workloads: readonly (readonly [string, BenchReport["options"], string])[] 
       size: 1 << 20,
       verify: true,
     },
-    "block: rw 1.5 KiB, 80 % reads, depth 16, 4 queues, 2 threads, completion hybrid, packed rings, in order, 1,000 requests/s, the first 1 MiB, verified",
+    "block: rw 1.5 KiB, 80 % reads, depth 16, 4 queues, 2 threads, ring mode hybrid, packed rings, in order, 1,000 requests/s, the first 1 MiB, verified",
   ],
   [
     "net tx",
     { ...rings, frameSize: 64, depth: 256, batch: 32, queueSize: 256 },
-    "net tx: 64 byte frames, depth 256, batch 32, 1 queue pair, 1 thread, completion hybrid, rings of 256",
+    "net tx: 64 byte frames, depth 256, batch 32, 1 queue pair, 1 thread, ring mode hybrid, rings of 256",
   ],
   ["connect", { requests: 200 }, "connect: 200 sessions, one after another"],
   [
     "backend block",
-    { queues: 2, workers: true, mode: "poll", null: true, size: 512 },
-    "backend block: 2 queues, in worker threads, mode poll, no data is moved, 512 bytes",
+    { queues: 2, workers: true, ringMode: "poll", null: true, size: 512 },
+    "backend block: 2 queues, in worker threads, ring mode poll, no data is moved, 512 bytes",
   ],
 ];
 for (const [bench, options, line] of workloads) {

@@ -76,7 +76,7 @@ test("a failure in the terminal has what was expected, what came, the exchange a
   );
 });
 
-test("JUnit has a suite a section; WARN fails with --strict only", () => {
+test("JUnit has a suite a section; WARN fails on request only", () => {
   for (const [strict, failures] of [
     [false, "2"],
     [true, "3"],

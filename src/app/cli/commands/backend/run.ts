@@ -66,7 +66,7 @@ export async function runBackend(
     const { serveNet } = await import("../serve/net.ts");
     const station = { mac: "52:54:00:00:00:01", address: "10.0.2.1/24" };
     return serveNet(
-      { ...common, ...station, mode: "respond", queues: 1, size: 64, look: "event" },
+      { ...common, ...station, traffic: "respond", queues: 1, size: 64, ringMode: "event" },
       context,
     );
   }
@@ -78,7 +78,7 @@ export async function runBackend(
   const { serveBlock } = await import("../serve/run.ts");
   const image = expectGiven(options.blkFile, "--blk-file PATH");
   return serveBlock(
-    { ...common, image, readOnly: options.readOnly, queues: MAX_BLOCK_QUEUES, mode: "event" },
+    { ...common, image, readOnly: options.readOnly, queues: MAX_BLOCK_QUEUES, ringMode: "event" },
     context,
   );
 }

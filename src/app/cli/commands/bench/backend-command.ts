@@ -1,8 +1,7 @@
 import { type Command, Option } from "commander";
-import { RING_MODES, type RingMode } from "../../../../core/runtime/mode.ts";
 import type { Context } from "../../context.ts";
-import { checked, groupCommand } from "../../options.ts";
-import { parseChoice, parseDuration, parseInteger, parseSize } from "../../units.ts";
+import { checked, groupCommand, ringModeOption } from "../../options.ts";
+import { parseDuration, parseInteger, parseSize } from "../../units.ts";
 import { reportingCommand, stallTimeoutOption } from "./reporting-command.ts";
 
 const HELP = `
@@ -28,11 +27,7 @@ function measuredCommand(name: string, description: string) {
     )
     .addOption(stallTimeoutOption)
     .option("--workers", "serve each queue in a worker thread of its own")
-    .addOption(
-      new Option("--mode <mode>", `when queues are looked at: ${RING_MODES.join(", ")}`)
-        .default("hybrid" as RingMode)
-        .argParser(checked(parseChoice(RING_MODES))),
-    )
+    .addOption(ringModeOption("hybrid"))
     .addHelpText("after", HELP);
 }
 

@@ -24,7 +24,7 @@ export interface BenchBackendOptions extends PublishOptions {
   readonly stallTimeout: number;
   readonly queues: number;
   readonly workers?: true | undefined;
-  readonly mode: RingMode;
+  readonly ringMode: RingMode;
   readonly size?: number | undefined;
   readonly null?: true | undefined;
   readonly image?: string | undefined;
@@ -51,13 +51,13 @@ export async function benchBackend(
   context: Context,
 ): Promise<void> {
   const { output, signal } = context;
-  const { queues, workers, mode, warmup: warmUpMs, load, image, size } = options;
+  const { queues, workers, ringMode, warmup: warmUpMs, load, image, size } = options;
   const workload = {
     bench: `backend ${type}`,
     options: {
       queues,
       workers: workers === true,
-      mode,
+      ringMode,
       warmUpMs,
       ...(type === "block" && { null: options.null === true, image: image !== undefined }),
       ...(size !== undefined && { size }),
@@ -96,7 +96,7 @@ export async function benchBackend(
   try {
     const filled = words && wordsWithSocket(words, socket);
     counting = type === "block" ? countingBlock(options) : countingNet(queues);
-    const rings = { workers, mode };
+    const rings = { workers, ringMode };
     server = await BackendServer.listen(socket, {
       device: counting.device,
       rings,

@@ -31,7 +31,7 @@ export interface BenchBlockOptions extends ConnectOptions, PublishOptions, ExecO
   readonly seconds?: number | undefined;
   readonly requests?: number | undefined;
   readonly warmup: number;
-  readonly completion: RingMode;
+  readonly ringMode: RingMode;
   readonly verify?: true | undefined;
   readonly rwmixread?: number | undefined;
   /** Milliseconds. */
@@ -126,7 +126,7 @@ function expectSense(options: BenchBlockOptions): void {
 }
 
 function optionsOf(options: BenchBlockOptions, seed: number): BenchReport["options"] {
-  const { rw, rwmixread, blockSize, depth, queues, threads, completion, warmup } = options;
+  const { rw, rwmixread, blockSize, depth, queues, threads, ringMode, warmup } = options;
   const { rate, size } = options;
   return {
     rw,
@@ -135,7 +135,7 @@ function optionsOf(options: BenchBlockOptions, seed: number): BenchReport["optio
     depth,
     queues,
     threads,
-    completion,
+    ringMode,
     warmUpMs: warmup,
     seed,
     packed: options.packed === true,

@@ -1,9 +1,19 @@
 import { type Command, Option } from "commander";
+<<<<<<< HEAD
 import { BLOCK_WORKLOADS } from "../../../../lab/kits/block/workloads/names.ts";
 import { NET_WORKLOADS } from "../../../../lab/kits/net/workloads/names.ts";
 import { RING_MODES } from "../../../../core/runtime/mode.ts";
+=======
+import { BLOCK_WORKLOADS, NET_WORKLOADS } from "../../../../lab/workloads/bench/workloads.ts";
+>>>>>>> ff43fce (feat(cli)!: one word for one thing: ring mode, traffic, enable, fail-on)
 import type { Context } from "../../context.ts";
-import { checked, groupCommand, strictOption, timeoutOption } from "../../options.ts";
+import {
+  checked,
+  groupCommand,
+  ringModeOption,
+  strictOption,
+  timeoutOption,
+} from "../../options.ts";
 import { backendCommand } from "./backend-command.ts";
 import { reportingCommand, stallTimeoutOption } from "./reporting-command.ts";
 import { compareCommand } from "./compare-command.ts";
@@ -31,11 +41,7 @@ function loadCommand(name: string, description: string) {
         .default(1000, "1s")
         .argParser(checked(parseDuration)),
     )
-    .addOption(
-      new Option("--completion <mode>", `how completions are learnt of: ${RING_MODES.join(", ")}`)
-        .default("hybrid" as const)
-        .argParser(checked(parseChoice(RING_MODES))),
-    )
+    .addOption(ringModeOption("hybrid"))
     .addOption(
       new Option("--queues <number>", "queues to use; of a network device, pairs")
         .default(1, "1")
@@ -130,7 +136,7 @@ export function addBenchCommand(program: Command, context: Context): void {
     )
     .addHelpText(
       "after",
-      "\nExample:\n  $ vhost-user bench net tx net.sock --batch 64 --completion poll",
+      "\nExample:\n  $ vhost-user bench net tx net.sock --batch 64 --ring-mode poll",
     )
     .action(async (what, socket, options) =>
       (await import("./net.ts")).benchNet(what, socket, options, context),

@@ -21,7 +21,7 @@ export interface BenchNetOptions extends ConnectOptions, PublishOptions, ExecOpt
   readonly queues: number;
   readonly threads: number;
   readonly queueSize: number;
-  readonly completion: RingMode;
+  readonly ringMode: RingMode;
   readonly warmup: number;
   /** Milliseconds. */
   readonly stallTimeout: number;
@@ -37,7 +37,7 @@ export async function benchNet(
   options: BenchNetOptions,
   context: Context,
 ): Promise<void> {
-  const { frameSize, queues, threads, queueSize, completion, warmup: warmUpMs } = options;
+  const { frameSize, queues, threads, queueSize, ringMode, warmup: warmUpMs } = options;
   const { depth = queueSize, batch = Math.min(DEFAULT_BATCH, depth) } = options;
   const { stallTimeout: stallMs, seconds: durationMs = DEFAULT_DURATION_MS } = options;
   const workload = {
@@ -49,7 +49,7 @@ export async function benchNet(
       queues,
       threads,
       queueSize,
-      completion,
+      ringMode,
       warmUpMs,
       packed: options.packed === true,
       inOrder: options.inOrder === true,
@@ -69,7 +69,7 @@ export async function benchNet(
       queuePairs: queues,
       threads,
       ringSize: queueSize,
-      completion,
+      ringMode,
       warmUpMs,
       durationMs,
       signal: context.signal,

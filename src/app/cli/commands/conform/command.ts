@@ -2,7 +2,7 @@ import { type Command, Option } from "commander";
 import { deviceNames, parseDeviceName } from "../../../../core/protocol/index.ts";
 import { UsageError } from "../../../../core/base/index.ts";
 import type { Context } from "../../context.ts";
-import { checked, commonCommand } from "../../options.ts";
+import { checked, commonCommand, failOnOption } from "../../options.ts";
 import { parseInteger, parseList } from "../../units.ts";
 import { checkTimeoutOption, timeoutFactorOption } from "./shared-options.ts";
 import { parseProfile, parseShard, parseStrength } from "./values.ts";
@@ -61,7 +61,7 @@ export function addConformCommand(program: Command, context: Context): void {
     )
     .option("--list", "print the checks that would be made, and make none; needs no target")
     .option("--dry-run", "look at the target, print what would be made or skipped, and make none")
-    .option("--strict", "WARN fails as well")
+    .addOption(failOnOption)
     .addOption(checkTimeoutOption)
     .addOption(timeoutFactorOption)
     .addOption(
@@ -102,7 +102,7 @@ export function addConformCommand(program: Command, context: Context): void {
   const merge = commonCommand("merge")
     .description("put the JSON documents of shards together")
     .argument("<file...>", "documents of conform --json-file")
-    .option("--strict", "WARN fails as well")
+    .addOption(failOnOption)
     .option("--json", "print one JSON document")
     .option("--json-file <file>", "write the JSON document to this file")
     .option("--junit <file>", "write JUnit XML to this file")

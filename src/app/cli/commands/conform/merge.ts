@@ -3,6 +3,7 @@ import { UsageError } from "../../../../core/base/index.ts";
 import {
   type ConformanceReport,
   conformanceTotals,
+  type FailOn,
   mergeReports,
 } from "../../../../lab/results/index.ts";
 import type { CommonOptions, Context } from "../../context.ts";
@@ -12,7 +13,7 @@ import { prepareReports, type ReportFiles, writeReports } from "./reports.ts";
 
 export interface MergeOptions extends CommonOptions, ReportFiles {
   readonly json?: true | undefined;
-  readonly strict?: true | undefined;
+  readonly failOn: FailOn;
 }
 
 /** Puts the reports of shards together. */
@@ -24,10 +25,10 @@ export function runMerge(
   const reports = files.map(readReport);
   prepareReports(options);
   const report = mergeReports(reports);
-  writeReports(report, options, options.strict === true);
+  writeReports(report, options, options.failOn);
   if (options.json) output.json(report);
   else output.print(conformanceTotals(report.counts));
-  expectNoFailures(report, options.strict === true);
+  expectNoFailures(report, options.failOn);
 }
 
 function readReport(path: string): ConformanceReport {

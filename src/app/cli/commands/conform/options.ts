@@ -1,4 +1,5 @@
 import type { DeviceName } from "../../../../core/protocol/index.ts";
+import type { FailOn } from "../../../../lab/results/index.ts";
 import type { Profile, Strength } from "../../../../lab/conformance/index.ts";
 import type { CommonOptions } from "../../context.ts";
 import type { ReportFiles } from "./reports.ts";
@@ -16,7 +17,7 @@ export interface ConformOptions extends CommonOptions, ReportFiles {
   readonly strength?: readonly Strength[] | undefined;
   readonly list?: true | undefined;
   readonly dryRun?: true | undefined;
-  readonly strict?: true | undefined;
+  readonly failOn: FailOn;
   /** Of one check as a whole, milliseconds. */
   readonly timeout: number;
   readonly timeoutFactor: number;

@@ -5,6 +5,7 @@ import {
   conformanceLines,
   conformanceMarkdown,
   type ConformanceReport,
+  type FailOn,
 } from "../../../../lab/results/index.ts";
 import { makeUserFolder, saveUserFile } from "../../files.ts";
 
@@ -26,12 +27,11 @@ export function prepareReports({ keep, jsonFile, junit, markdown, html }: Report
   if (keep !== undefined) makeUserFolder(keep);
 }
 
-/** @param strict whether WARN is a failure in JUnit's eyes */
-export function writeReports(report: ConformanceReport, files: ReportFiles, strict: boolean): void {
+/** Writes the reports that were asked for; JUnit XML calls a failure what fails the run. */
+export function writeReports(report: ConformanceReport, files: ReportFiles, failOn: FailOn): void {
   const { jsonFile, junit, markdown, html, keep } = files;
   if (jsonFile !== undefined) saveUserFile(jsonFile, `${JSON.stringify(report, null, 2)}\n`, true);
-  if (junit !== undefined)
-    saveUserFile(junit, conformanceJunit(report, strict ? "warn" : undefined), true);
+  if (junit !== undefined) saveUserFile(junit, conformanceJunit(report, failOn), true);
   if (markdown !== undefined) saveUserFile(markdown, conformanceMarkdown(report), true);
   if (html !== undefined) saveUserFile(html, conformanceHtml(report), true);
   if (keep !== undefined) keepExchanges(report, keep);

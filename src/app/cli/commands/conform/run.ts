@@ -1,5 +1,9 @@
 import { counted } from "../../../../core/base/index.ts";
-import { type ConformanceReport, countFailures } from "../../../../lab/results/index.ts";
+import {
+  type ConformanceReport,
+  countFailures,
+  type FailOn,
+} from "../../../../lab/results/index.ts";
 import type { Context } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
 import { judge } from "./judge.ts";
@@ -18,7 +22,7 @@ export async function runConform(
   options: ConformOptions,
   context: Context,
 ): Promise<void> {
-  const { only, except, profile, strength: strengths, shard, strict = false } = options;
+  const { only, except, profile, strength: strengths, shard, failOn } = options;
   if (options.list) {
     const selection = { only, except, profile, strengths, shard };
     const rows = listed(selection, options.frontEnd === true);
@@ -30,9 +34,9 @@ export async function runConform(
   if (judgement === undefined) return;
   const { report, stopped } = judgement;
   if (options.json) context.output.json(report);
-  writeReports(report, options, strict);
+  writeReports(report, options, failOn);
   context.signal.throwIfAborted();
-  if (!options.updateBaseline) expectNoFailures(report, strict);
+  if (!options.updateBaseline) expectNoFailures(report, failOn);
   if (stopped !== undefined) throw new CommandError(ExitCode.Failed, stoppedText(report, stopped));
 }
 
@@ -41,8 +45,8 @@ function stoppedText({ counts, results }: ConformanceReport, reason: string): st
 }
 
 /** @throws {CommandError} there are some */
-export function expectNoFailures({ counts, results }: ConformanceReport, strict: boolean): void {
-  const failed = countFailures(counts, strict ? "warn" : undefined);
+export function expectNoFailures({ counts, results }: ConformanceReport, failOn: FailOn): void {
+  const failed = countFailures(counts, failOn);
   if (failed === 0) return;
   throw new CommandError(
     ExitCode.Failed,

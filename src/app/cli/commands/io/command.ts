@@ -1,14 +1,10 @@
 import { type Command, Option } from "commander";
 import type { Context } from "../../context.ts";
-import { checked, groupCommand } from "../../options.ts";
-import type { Completion } from "../../../../core/runtime/index.ts";
-import { RING_MODES } from "../../../../core/runtime/mode.ts";
-import { parseChoice, parseInteger, parseList, parseSize } from "../../units.ts";
+import { checked, groupCommand, ringModesOption } from "../../options.ts";
+import { parseInteger, parseList, parseSize } from "../../units.ts";
 import { requestCommand } from "./common-command.ts";
 import { ioFsCommand } from "./fs-command.ts";
 import { ioNetCommand } from "./net-command.ts";
-
-const parseCompletion = parseChoice(RING_MODES);
 
 const offset = new Option("--offset <bytes>", "where on the device, a multiple of 512")
   .default(0, "0")
@@ -73,14 +69,7 @@ export function addIoCommand(program: Command, context: Context): void {
           .default([1, 16, 128], "1,16,128")
           .argParser(checked(parseList(parseInteger(1, 32_768)))),
       )
-      .addOption(
-        new Option(
-          "--completion <list>",
-          "how completions are learnt of (poll, event, hybrid), one run for each",
-        )
-          .default(["poll", "event"] as Completion[], "poll,event")
-          .argParser(checked(parseList(parseCompletion))),
-      )
+      .addOption(ringModesOption(["poll", "event"]))
       .addOption(
         new Option("--block-size <bytes>", "bytes of each request")
           .default(65_536, "64K")

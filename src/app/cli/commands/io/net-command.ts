@@ -4,12 +4,11 @@ import {
   checked,
   commonCommand,
   groupCommand,
+  ringModeOption,
   strictOption,
   timeoutOption,
 } from "../../options.ts";
-import { parseChoice, parseDuration, parseInteger } from "../../units.ts";
-
-const parseCompletion = parseChoice(["poll", "event"] as const);
+import { parseDuration, parseInteger } from "../../units.ts";
 
 /** Options of everything that talks to a network back-end. */
 function netCommand(name: string, description: string) {
@@ -31,11 +30,7 @@ function netCommand(name: string, description: string) {
         .default(256)
         .argParser(checked(parseInteger(2, 32_768))),
     )
-    .addOption(
-      new Option("--completion <way>", "how completions are learnt of: event or poll")
-        .default("event" as "event" | "poll")
-        .argParser(checked(parseCompletion)),
-    )
+    .addOption(ringModeOption("event"))
     .option("--mac <mac>", "our address", "52:54:00:00:00:02")
     .option("--control-queue", "tell the device address and pairs by its control queue")
     .addOption(strictOption)

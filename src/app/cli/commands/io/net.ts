@@ -26,7 +26,7 @@ import {
   testFrame,
 } from "../../../../endpoints/devices/net/index.ts";
 import { Client, type ClientOptions } from "../../../../endpoints/frontend/index.ts";
-import type { Completion } from "../../../../core/runtime/index.ts";
+import type { RingMode } from "../../../../core/runtime/index.ts";
 import { type CleanUpStep, withCleanUp } from "../../clean-up.ts";
 import { type CommonOptions, type Context, messagePrinter } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
@@ -47,7 +47,7 @@ export interface NetOptions extends CommonOptions {
   readonly mergeable: boolean;
   readonly queues: number;
   readonly queueSize: number;
-  readonly completion: Completion;
+  readonly ringMode: RingMode;
   readonly mac: string;
   readonly controlQueue?: true | undefined;
   readonly strict?: true | undefined;
@@ -345,7 +345,7 @@ async function withDriver(
   { longest = 0, onConnected, onFrame }: DriverUse,
   use: (driver: NetDriver, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
-  const { queues: queuePairs, queueSize, completion } = options;
+  const { queues: queuePairs, queueSize, ringMode } = options;
   const bufferBytes = Math.max(BUFFER_BYTES, longest + LONG_HEADER_BYTES);
   const clientOptions: ClientOptions = {
     deviceFeatures: NET_DRIVER_FEATURES | (options.controlQueue ? NET_CONTROL_FEATURES : 0n),
@@ -371,7 +371,7 @@ async function withDriver(
       queuePairs,
       queueSize,
       bufferBytes,
-      completion,
+      ringMode,
       control: options.controlQueue,
       onFrame,
       onFailed: (error) => failed.abort(error),

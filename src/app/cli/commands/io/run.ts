@@ -11,12 +11,17 @@ import {
   BlockDriver,
   SECTOR_SIZE,
 } from "../../../../endpoints/devices/block/index.ts";
+<<<<<<< HEAD
 import {
   MismatchError,
   verifyBlock,
   type VerifyResult,
 } from "../../../../lab/kits/block/workloads/index.ts";
 import type { Completion } from "../../../../core/runtime/index.ts";
+=======
+import { MismatchError, verifyBlock, type VerifyResult } from "../../../../lab/workloads/index.ts";
+import type { RingMode } from "../../../../core/runtime/index.ts";
+>>>>>>> ff43fce (feat(cli)!: one word for one thing: ring mode, traffic, enable, fail-on)
 import { openDriver } from "../../connect-client.ts";
 import type { Context } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
@@ -118,7 +123,7 @@ export async function writeZeroes(
 export interface VerifyOptions extends RequestOptions {
   readonly size?: number | undefined;
   readonly depth: readonly number[];
-  readonly completion: readonly Completion[];
+  readonly ringMode: readonly RingMode[];
   readonly blockSize: number;
   readonly seed?: number | undefined;
   readonly overwrite?: true | undefined;
@@ -136,8 +141,8 @@ export async function verify(
     throw new UsageError(`expected --block-size as a multiple of ${SECTOR_SIZE}, got ${blockSize}`);
   }
   const seed = options.seed ?? randomInt(2 ** 31);
-  const cases = options.completion.flatMap((completion) =>
-    options.depth.map((depth) => ({ depth, completion })),
+  const cases = options.ringMode.flatMap((ringMode) =>
+    options.depth.map((depth) => ({ depth, ringMode })),
   );
   const results: VerifyResult[] = [];
   let started = false;
@@ -156,13 +161,13 @@ export async function verify(
       onStart: () => {
         started = true;
       },
-      onProgress: ({ phase, depth, completion, bytes, size: all }) => {
+      onProgress: ({ phase, depth, ringMode, bytes, size: all }) => {
         const at = performance.now();
         output.progress(() => {
           const percent = Math.floor((bytes / all) * 100);
           const idle = Math.floor((performance.now() - at) / 1000);
           const stalled = idle < 1 ? "" : `, nothing completed for ${idle} s`;
-          return `depth ${depth}, ${completion}: ${phase} ${percent} %${stalled}`;
+          return `depth ${depth}, ${ringMode}: ${phase} ${percent} %${stalled}`;
         });
       },
     })) {
@@ -185,9 +190,9 @@ export async function verify(
   if (options.json) output.json({ socket, seed, verified: true, partial: false, results });
 }
 
-function verifyLine({ depth, completion, bytes, writeMiBs, readMiBs }: VerifyResult): string {
+function verifyLine({ depth, ringMode, bytes, writeMiBs, readMiBs }: VerifyResult): string {
   return (
-    `depth ${String(depth).padStart(3)}, ${completion.padEnd(5)}  ` +
+    `depth ${String(depth).padStart(3)}, ${ringMode.padEnd(5)}  ` +
     `write ${writeMiBs.toFixed(0).padStart(5)} MiB/s  read and compare ${readMiBs.toFixed(0).padStart(5)} MiB/s  ` +
     `${formatSize(bytes)} verified`
   );

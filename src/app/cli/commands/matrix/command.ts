@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import type { Context } from "../../context.ts";
-import { checked, commonCommand } from "../../options.ts";
+import { checked, commonCommand, failOnOption } from "../../options.ts";
 import { parseInteger } from "../../units.ts";
 import { checkTimeoutOption, timeoutFactorOption } from "../conform/shared-options.ts";
 import { parseProfile } from "../conform/values.ts";
@@ -26,7 +26,7 @@ export function addMatrixCommand(program: Command, context: Context): void {
     .requiredOption("--out <folder>", "where the pages go; index.html is the first")
     .option("--only <pattern...>", "these checks")
     .addOption(new Option("--profile <name>", "a set of checks").argParser(checked(parseProfile)))
-    .option("--strict", "WARN fails as well")
+    .addOption(failOnOption)
     .addOption(checkTimeoutOption)
     .addOption(timeoutFactorOption)
     .addOption(

@@ -6,6 +6,7 @@ import {
   conformanceMatrix,
   conformanceTotals,
   countFailures,
+  type FailOn,
   type MatrixColumn,
 } from "../../../../lab/results/index.ts";
 import type { Profile } from "../../../../lab/conformance/index.ts";
@@ -22,7 +23,7 @@ export interface MatrixOptions extends CommonOptions {
   readonly out: string;
   readonly only?: string[] | undefined;
   readonly profile?: Profile | undefined;
-  readonly strict?: true | undefined;
+  readonly failOn: FailOn;
   readonly timeout: number;
   readonly timeoutFactor: number;
   readonly seed: number;
@@ -60,7 +61,7 @@ export async function runMatrix(
   saveUserFile(join(out, "index.html"), conformanceMatrix(columns), true);
   context.output.print(`written: ${join(out, "index.html")}`);
   context.signal.throwIfAborted();
-  const failed = columns.filter((column) => hasFailed(column, options.strict === true));
+  const failed = columns.filter((column) => hasFailed(column, options.failOn));
   if (failed.length === 0) return;
   const unjudged = failed.filter(({ report }) => report === undefined).map(({ name }) => name);
   const what =
@@ -119,10 +120,10 @@ function summary({ report, missing }: MatrixColumn): string {
 }
 
 /** A target that was not judged has failed, as nothing is known about it. */
-function hasFailed({ report, optional, stopped }: Column, strict: boolean): boolean {
+function hasFailed({ report, optional, stopped }: Column, failOn: FailOn): boolean {
   if (report === undefined) return !optional;
   if (stopped !== undefined) return true;
-  return countFailures(report.counts, strict ? "warn" : undefined) > 0;
+  return countFailures(report.counts, failOn) > 0;
 }
 
 function slug(name: string): string {

@@ -1,9 +1,8 @@
 import { type Command, Option } from "commander";
 import type { Context } from "../../context.ts";
-import { checked, groupCommand } from "../../options.ts";
+import { checked, groupCommand, ringModeOption } from "../../options.ts";
 import { MAX_BLOCK_QUEUES } from "../../../../endpoints/devices/block/layout.ts";
-import { RING_MODES, type RingMode } from "../../../../core/runtime/mode.ts";
-import { parseChoice, parseInteger, parseSize } from "../../units.ts";
+import { parseInteger, parseSize } from "../../units.ts";
 import { qemuHelp } from "./qemu-help.ts";
 import { backendCommand } from "./common-command.ts";
 import { serveFsCommand } from "./fs-command.ts";
@@ -34,15 +33,7 @@ export function addServeCommand(program: Command, context: Context): void {
         .argParser(checked(parseInteger(1, MAX_BLOCK_QUEUES))),
     )
     .option("--workers", "serve each queue in a worker thread of its own")
-    .addOption(
-      new Option(
-        "--mode <mode>",
-        "when queues are looked at; event: when kicked; poll: all the time; hybrid: for a moment " +
-          "after the last request, then when kicked",
-      )
-        .default("event" as RingMode)
-        .argParser(checked(parseChoice(RING_MODES))),
-    )
+    .addOption(ringModeOption("event"))
     .addHelpText(
       "after",
       "\nExamples:\n  $ vhost-user serve block --socket disk.sock --image disk.img" +

@@ -32,8 +32,8 @@ export function backendCommand(name: string, description: string) {
     )
     .option("--without <list>", "do not offer these features", words)
     .option(
-      "--also <list>",
-      "offer these, too, which are not offered unless asked for: INBAND_NOTIFICATIONS, CROSS_ENDIAN, PAGEFAULT, RING_RESET",
+      "--enable <list>",
+      "offer these features as well, which are off by default: INBAND_NOTIFICATIONS, CROSS_ENDIAN, PAGEFAULT, RING_RESET",
       words,
     )
     .option(

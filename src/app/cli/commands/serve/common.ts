@@ -37,7 +37,7 @@ export interface ServeOptions extends CommonOptions {
   readonly features?: readonly string[] | undefined;
   readonly without?: readonly string[] | undefined;
   readonly iommu?: true | undefined;
-  readonly also?: readonly string[] | undefined;
+  readonly enable?: readonly string[] | undefined;
   readonly fault: readonly string[];
   readonly listFaults?: true | undefined;
   readonly strict?: true | undefined;
@@ -265,14 +265,14 @@ function withheld({ features, without = [], iommu }: ServeOptions, device: Devic
 
 /** What is offered only because it was named. */
 function wantedOptional(
-  { features = [], also = [] }: ServeOptions,
+  { features = [], enable = [] }: ServeOptions,
   device: Device,
 ): Pick<BackendOptions, "optional" | "ringReset"> {
-  const { virtio, protocol } = parseFeatures(also, device.type);
+  const { virtio, protocol } = parseFeatures(enable, device.type);
   const { RingReset } = VirtioFeature;
   if ((virtio & ~RingReset) !== 0n || (protocol & ~BACKEND_OPTIONAL_FEATURES) !== 0n) {
     const names = [...protocolFeatureNames(BACKEND_OPTIONAL_FEATURES), "VIRTIO_F_RING_RESET"];
-    throw new UsageError(`--also: expected one of ${names.join(", ")}, got ${also.join(",")}`);
+    throw new UsageError(`--enable ${enable.join(",")}: only ${names.join(", ")} can be enabled`);
   }
   const named = parseFeatures(features, device.type);
   return {

@@ -1,12 +1,10 @@
 import { type Command, Option } from "commander";
 import type { Context } from "../../context.ts";
-import { checked } from "../../options.ts";
-import { RING_MODES, type RingMode } from "../../../../core/runtime/mode.ts";
+import { checked, ringModeOption } from "../../options.ts";
 import { parseChoice, parseInteger } from "../../units.ts";
 import { qemuHelp } from "./qemu-help.ts";
 import { backendCommand } from "./common-command.ts";
-
-const MODES = ["respond", "echo", "sink", "source"] as const;
+import { TRAFFIC, type Traffic } from "./traffic.ts";
 
 export function serveNetCommand(context: Context): Command {
   const net = backendCommand(
@@ -15,12 +13,12 @@ export function serveNetCommand(context: Context): Command {
   )
     .addOption(
       new Option(
-        "--mode <mode>",
+        "--traffic <kind>",
         "respond: answer ARP, ping and DHCP; echo: send everything back, addresses exchanged; " +
           "sink: take everything; source: send test frames",
       )
-        .default("respond" as (typeof MODES)[number])
-        .argParser(checked(parseChoice(MODES))),
+        .default("respond" as Traffic)
+        .argParser(checked(parseChoice(TRAFFIC))),
     )
     .addOption(
       new Option("--queues <number>", "pairs of a receive and a transmit queue")
@@ -52,23 +50,15 @@ export function serveNetCommand(context: Context): Command {
         .argParser(checked(parseInteger(18, 65_550))),
     )
     .option("--workers", "serve each transmit queue in a worker thread of its own (sink)")
-    .addOption(
-      new Option(
-        "--look <mode>",
-        "when queues are looked at; event: when kicked; poll: all the time; hybrid: for a moment " +
-          "after the last frame, then when kicked",
-      )
-        .default("event" as RingMode)
-        .argParser(checked(parseChoice(RING_MODES))),
-    )
+    .addOption(ringModeOption("event"))
     .option("--mtu", "let the front-end tell its guest's MTU (QEMU: host_mtu=)")
     .option("--pcap <file>", "write what passes to this file, which must not exist yet")
     .option("--force", "write over the file of --pcap")
     .option("--json", "print the counters as one JSON document at the end")
     .addHelpText(
       "after",
-      "\nExamples:\n  $ vhost-user serve net --socket net.sock --mode respond --pcap guest.pcap" +
-        "\n  $ vhost-user serve net --socket net.sock --mode source --rate 1000 --size 1514" +
+      "\nExamples:\n  $ vhost-user serve net --socket net.sock --traffic respond --pcap guest.pcap" +
+        "\n  $ vhost-user serve net --socket net.sock --traffic source --rate 1000 --size 1514" +
         qemuHelp(
           [
             "-chardev socket,id=net0,path=net.sock -netdev vhost-user,id=net0,chardev=net0",

@@ -26,9 +26,10 @@ import {
   serveDevice,
   type ServeOptions,
 } from "./common.ts";
+import type { Traffic } from "./traffic.ts";
 
 export interface ServeNetOptions extends ServeOptions {
-  readonly mode: "respond" | "echo" | "sink" | "source";
+  readonly traffic: Traffic;
   readonly queues: number;
   readonly mac: string;
   readonly controlQueue?: string | undefined;
@@ -38,7 +39,7 @@ export interface ServeNetOptions extends ServeOptions {
   readonly count?: number | undefined;
   readonly size: number;
   readonly workers?: true | undefined;
-  readonly look: RingMode;
+  readonly ringMode: RingMode;
   readonly mtu?: true | undefined;
   readonly pcap?: string | undefined;
   readonly force?: true | undefined;
@@ -51,7 +52,7 @@ export async function serveNet(options: ServeNetOptions, context: Context): Prom
   if (listedFaults(options, context)) return;
   expectOneSocket(options, context);
   const { output } = context;
-  const { mode, queues, pcap: path } = options;
+  const { traffic, queues, pcap: path } = options;
   const { mac, address, lease } = options;
   const responder = new NetResponder({ mac, address, lease });
   const pcap =
@@ -66,8 +67,8 @@ export async function serveNet(options: ServeNetOptions, context: Context): Prom
     pcap?.write(frame);
     if (options.verbose) output.trace(`${way === "sent" ? "<" : ">"} ${describeFrame(frame)}`);
   };
-  const station = mode === "respond" ? `, ${responder.address}, leases ${responder.lease}` : "";
-  const what = `net, ${mode}${station}, queue pairs: ${queues}`;
+  const station = traffic === "respond" ? `, ${responder.address}, leases ${responder.lease}` : "";
+  const what = `net, ${traffic}${station}, queue pairs: ${queues}`;
   const closePcap = async (): Promise<void> => pcap?.close();
   const steps = [{ what: `write all frames to ${path}`, run: closePcap }];
   try {
@@ -76,8 +77,8 @@ export async function serveNet(options: ServeNetOptions, context: Context): Prom
       devices.push(made);
       return made;
     };
-    const { workers, look, mtu } = options;
-    const served = { ...options, rings: { workers, mode: look } };
+    const { workers, ringMode, mtu } = options;
+    const served = { ...options, rings: { workers, ringMode } };
     const sample = sinkDevice({ queuePairs: queues, mtu, control: controlOf(options) });
     await withCleanUp(context, steps, async () =>
       serveDevice(served, context, what, device, sample),
@@ -89,11 +90,11 @@ export async function serveNet(options: ServeNetOptions, context: Context): Prom
 }
 
 function expectSinkForWorkers(options: ServeNetOptions): void {
-  const { workers, mode, pcap, controlQueue, verbose } = options;
+  const { workers, traffic, pcap, controlQueue, verbose } = options;
   const isSeen = pcap !== undefined || controlQueue !== undefined || verbose === true;
-  if (workers && (mode !== "sink" || isSeen))
+  if (workers && (traffic !== "sink" || isSeen))
     throw new UsageError(
-      "expected --workers with --mode sink, and without --pcap, --control-queue and -v",
+      "--workers needs --traffic sink, and cannot be combined with --pcap, --control-queue or -v",
     );
 }
 
@@ -104,20 +105,20 @@ function controlOf({
 }
 
 function makeDevice(
-  { mode, queues: queuePairs, mtu, ...options }: ServeNetOptions,
+  { traffic, queues: queuePairs, mtu, ...options }: ServeNetOptions,
   responder: NetResponder,
   tap: FrameTap,
   context: Context,
 ): NetDevice | NetSinkDevice {
   const control = controlOf(options);
   const shape = { queuePairs, mtu, tap, control };
-  if (mode === "respond") return respondingDevice(responder, shape);
-  if (mode === "echo") return echoDevice(shape);
+  if (traffic === "respond") return respondingDevice(responder, shape);
+  if (traffic === "echo") return echoDevice(shape);
   // Nobody looks at the frames: then they need not be copied either.
   const unseen = options.pcap === undefined && options.verbose !== true;
-  if (mode === "sink" && unseen && !mtu && !control) return new NetSinkDevice({ queuePairs });
+  if (traffic === "sink" && unseen && !mtu && !control) return new NetSinkDevice({ queuePairs });
   const device = sinkDevice(shape);
-  if (mode === "sink") return device;
+  if (traffic === "sink") return device;
   const source = parseMac(options.mac);
   const ended = new AbortController();
   const close = device.close.bind(device);
@@ -137,7 +138,7 @@ function makeDevice(
 }
 
 function report(
-  { json, mode }: ServeNetOptions,
+  { json, traffic }: ServeNetOptions,
   { output }: Context,
   devices: readonly (NetDevice | NetSinkDevice)[],
   pcap: PcapWriter | undefined,
@@ -159,7 +160,7 @@ function report(
   }
   if (json) {
     const kept = pcap && { frames: pcap.frames, dropped: pcap.dropped };
-    output.json({ mode, sessions: devices.length, counters: sum, pcap: kept });
+    output.json({ traffic, sessions: devices.length, counters: sum, pcap: kept });
     return;
   }
   const dropped = sum.rxOverflow + sum.rxWrongSize + sum.txWrongSize + sum.txOffloads;

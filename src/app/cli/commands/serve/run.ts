@@ -24,13 +24,13 @@ export interface ServeBlockOptions extends ServeOptions {
   readonly readOnly?: true | undefined;
   readonly queues: number;
   readonly workers?: true | undefined;
-  readonly mode: RingMode;
+  readonly ringMode: RingMode;
 }
 
 export async function serveBlock(options: ServeBlockOptions, context: Context): Promise<void> {
   if (listedFaults(options, context)) return;
   expectOneSocket(options, context);
-  const { queues, workers, mode } = options;
+  const { queues, workers, ringMode } = options;
   const readOnly = options.readOnly === true;
   const isNull = options.null === true;
   const storage =
@@ -47,7 +47,7 @@ export async function serveBlock(options: ServeBlockOptions, context: Context): 
     { what: `close ${disk}`, run: () => storage.close() },
   ];
   const what = `block, ${formatSize(storage.size)}${readOnly ? ", read-only" : ""}${isNull ? ", moves no data" : ""}, queues: ${queues}`;
-  const served = { ...options, rings: { workers, mode } };
+  const served = { ...options, rings: { workers, ringMode } };
   const reread = (): void => rereadSize(storage, options.image, context);
   process.on(RESIZE_SIGNAL, reread);
   try {

@@ -7,7 +7,7 @@ import {
   type WaitOptions,
 } from "../../../../core/base/index.ts";
 import { type Client, RequestPipeline } from "../../../frontend/index.ts";
-import type { Completion } from "../../../../core/runtime/index.ts";
+import type { RingMode } from "../../../../core/runtime/index.ts";
 import { type BlockConfig, blockConfigLayout, decodeBlockConfig } from "../config.ts";
 import {
   BlockFeature,
@@ -31,7 +31,7 @@ export interface BlockDriverOptions {
   /** Bytes of the largest request; longer reads and writes are cut. Default 64 KiB. */
   readonly transferBytes?: number;
   /** Default `event`. */
-  readonly completion?: Completion;
+  readonly ringMode?: RingMode;
 }
 
 /**
@@ -61,7 +61,7 @@ export class BlockDriver {
    */
   static async start(client: Client, options: BlockDriverOptions = {}): Promise<BlockDriver> {
     const config = await readBlockConfig(client);
-    const { queues: count = 1, depth = 16, completion = "event" } = options;
+    const { queues: count = 1, depth = 16, ringMode = "event" } = options;
     const available =
       (client.features & BlockFeature.Mq) === 0n ? 1 : Math.max(1, config.numQueues);
     if (!(count >= 1) || count > available) {
@@ -74,7 +74,7 @@ export class BlockDriver {
     const size = options.queueSize ?? Math.max(16, 2 ** Math.ceil(Math.log2(depth * perRequest)));
     const transferBytes = driver.#transferBytes(options.transferBytes ?? 65_536);
     for (let index = 0; index < count; index += 1) {
-      const queueOptions = { index, size, depth, completion, transferBytes };
+      const queueOptions = { index, size, depth, ringMode, transferBytes };
       driver.#pipeline.add((handler) => new BlockQueue(client, queueOptions, handler));
     }
     for (const queue of driver.queues) await queue.begin(client);

@@ -1,5 +1,5 @@
 import type { Client, ClientQueue } from "../../../frontend/index.ts";
-import type { Completion } from "../../../../core/runtime/index.ts";
+import type { RingMode } from "../../../../core/runtime/index.ts";
 import type { BlockRequest } from "../layout.ts";
 import { BlockSlots, expectDepth } from "./slots.ts";
 
@@ -20,7 +20,7 @@ export interface BlockQueueOptions {
   readonly depth: number;
   /** Bytes of data that one request can carry. */
   readonly transferBytes: number;
-  readonly completion: Completion;
+  readonly ringMode: RingMode;
 }
 
 /**
@@ -38,7 +38,7 @@ export class BlockQueue {
 
   /** Made, not started: all queues of a session that reconnects are made before the first starts. */
   constructor(client: Client, options: BlockQueueOptions, handler: BlockQueueHandler) {
-    const { index, size, depth, transferBytes, completion } = options;
+    const { index, size, depth, transferBytes, ringMode } = options;
     expectDepth(depth, size, client.ringFeatures.indirect);
     this.index = index;
     this.depth = depth;
@@ -49,7 +49,7 @@ export class BlockQueue {
     this.#queue = client.createQueue({
       index,
       size,
-      completion,
+      ringMode,
       handler: {
         done: (slot) => this.handler.done(slot, slots.status(slot)),
         batchDone: () => this.handler.batchDone?.(),

@@ -7,7 +7,7 @@ import {
 } from "../../../../core/base/index.ts";
 import type { Client } from "../../../frontend/index.ts";
 import { ProtocolFeature } from "../../../../core/protocol/index.ts";
-import type { Completion } from "../../../../core/runtime/index.ts";
+import type { RingMode } from "../../../../core/runtime/index.ts";
 import { decodeFsConfig, FS_CONFIG_SIZE, type FsConfig } from "../config.ts";
 import {
   decodeDirents,
@@ -67,7 +67,7 @@ export interface FsDriverOptions {
   /** Bytes of the largest reply; longer reads are cut. Default 128 KiB. */
   readonly transferBytes?: number | undefined;
   /** Default `event`. */
-  readonly completion?: Completion | undefined;
+  readonly ringMode?: RingMode | undefined;
   /** For INIT. */
   readonly wait?: WaitOptions | undefined;
 }
@@ -118,7 +118,7 @@ export class FsDriver {
    * @throws {NegotiationError} the device speaks no FUSE from 7.31 on
    */
   static async start(client: Client, options: FsDriverOptions = {}): Promise<FsDriver> {
-    const { queues = 1, depth = 16, transferBytes = 128 << 10, completion = "event" } = options;
+    const { queues = 1, depth = 16, transferBytes = 128 << 10, ringMode = "event" } = options;
     const config = await readFsConfig(client);
     const available = config?.numRequestQueues ?? Infinity;
     if (!(queues >= 1 && queues <= available && depth >= 1 && transferBytes >= LINK_BYTES)) {
@@ -128,11 +128,11 @@ export class FsDriver {
       );
     }
     const forgets = new FuseCaller();
-    const hiprio = { index: 0, depth, replyBytes: 0, completion };
+    const hiprio = { index: 0, depth, replyBytes: 0, ringMode };
     forgets.add((handler) => new FsQueue(client, hiprio, handler));
     const requests = new FuseCaller();
     for (let index = 1; index <= queues; index += 1) {
-      const queue = { index, depth, replyBytes: transferBytes, completion };
+      const queue = { index, depth, replyBytes: transferBytes, ringMode };
       requests.add((handler) => new FsQueue(client, queue, handler));
     }
     // A session that reconnects tracks requests in flight for the queues that exist at the first start.

@@ -1,6 +1,6 @@
 import type { Client, ClientQueue, SlotHandler } from "../../../frontend/index.ts";
 import type { GuestBuffer } from "../../../../core/memory/index.ts";
-import type { Completion } from "../../../../core/runtime/index.ts";
+import type { RingMode } from "../../../../core/runtime/index.ts";
 import { SegmentList, SlotPool } from "../../../../core/virtqueue/index.ts";
 import { FUSE_NAME_MAX, replyHeader, requestHeader } from "../layout.ts";
 
@@ -13,7 +13,7 @@ export interface FsQueueOptions {
   readonly depth: number;
   /** Bytes of the largest reply, without its header; 0 for a queue of requests without reply. */
   readonly replyBytes: number;
-  readonly completion: Completion;
+  readonly ringMode: RingMode;
 }
 
 /**
@@ -28,7 +28,7 @@ export class FsQueue {
 
   /** Makes a queue; {@link start} starts it. */
   constructor(client: Client, options: FsQueueOptions, handler: SlotHandler) {
-    const { index, depth, replyBytes, completion } = options;
+    const { index, depth, replyBytes, ringMode } = options;
     const bytes = REQUEST_BYTES + replyHeader.size + replyBytes;
     for (let slot = 0; slot < depth; slot += 1) {
       this.#slots.push(client.memory.allocate(bytes, 64));
@@ -36,7 +36,7 @@ export class FsQueue {
     this.#pool = new SlotPool(depth);
     // Without indirect descriptors a request takes two entries of the ring.
     const size = Math.max(16, 2 ** Math.ceil(Math.log2(depth * 2)));
-    this.#queue = client.createQueue({ index, size, completion, handler });
+    this.#queue = client.createQueue({ index, size, ringMode, handler });
   }
 
   /** @throws as `Client.startQueue` */

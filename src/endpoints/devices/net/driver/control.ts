@@ -2,7 +2,7 @@ import { counted, DeviceError, UsageError } from "../../../../core/base/index.ts
 import type { Client, ClientQueue } from "../../../frontend/index.ts";
 import type { GuestBuffer } from "../../../../core/memory/index.ts";
 import { decodePresentConfig } from "../../../../core/protocol/index.ts";
-import type { Completion } from "../../../../core/runtime/index.ts";
+import type { RingMode } from "../../../../core/runtime/index.ts";
 import { SegmentList } from "../../../../core/virtqueue/index.ts";
 import { parseMac } from "../../../netstack/build-frame.ts";
 import { ControlAck, ControlClass, controlRing, MacCommand, type ReceiveMode } from "../control.ts";
@@ -32,14 +32,14 @@ export class DriverControl {
   private constructor(
     client: Client,
     index: number,
-    completion: Completion,
+    ringMode: RingMode,
     onFailed: (error: Error) => void,
   ) {
     this.#buffer = client.memory.allocate(COMMAND_BYTES + 1);
     this.#queue = client.createQueue({
       index,
       size: QUEUE_SIZE,
-      completion,
+      ringMode,
       handler: {
         done: () => this.#waiting?.resolve(),
         failed: (error) => {
@@ -53,12 +53,12 @@ export class DriverControl {
   /** Reads the configuration, and makes the queue; {@link start} starts it. */
   static async create(
     client: Client,
-    completion: Completion,
+    ringMode: RingMode,
     onFailed: (error: Error) => void,
   ): Promise<DriverControl> {
     const { maxQueuePairs } = await readNetConfig(client);
     const index = controlRing(maxQueuePairs, client.features);
-    return new DriverControl(client, index, completion, onFailed);
+    return new DriverControl(client, index, ringMode, onFailed);
   }
 
   /** @throws as `Client.startQueue` */

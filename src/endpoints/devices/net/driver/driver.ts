@@ -1,7 +1,7 @@
 import { countedRange, UsageError } from "../../../../core/base/index.ts";
 import type { Client } from "../../../frontend/index.ts";
 import { ProtocolFeature } from "../../../../core/protocol/index.ts";
-import type { Completion } from "../../../../core/runtime/index.ts";
+import type { RingMode } from "../../../../core/runtime/index.ts";
 import { DriverControl } from "./control.ts";
 import { type DriverReceiveCounters, DriverReceiveRing } from "./receive.ts";
 import { type DriverTransmitCounters, DriverTransmitRing } from "./transmit.ts";
@@ -22,7 +22,7 @@ export interface NetDriverOptions {
    */
   readonly bufferBytes?: number | undefined;
   /** Default `event`. */
-  readonly completion?: Completion | undefined;
+  readonly ringMode?: RingMode | undefined;
   /**
    * Uses the device's control queue, which has to be negotiated (`NET_CONTROL_FEATURES`). Many
    * back-ends offer one and serve none, as QEMU and DPDK's front-end do so themselves. Default false.
@@ -77,7 +77,7 @@ export class NetDriver {
       queuePairs = 1,
       queueSize = DEFAULT_QUEUE_SIZE,
       bufferBytes = DEFAULT_BUFFER_BYTES,
-      completion = "event",
+      ringMode = "event",
       control = false,
       onFrame = () => undefined,
       onFailed = () => undefined,
@@ -99,13 +99,13 @@ export class NetDriver {
       driver.#failure = error;
       onFailed(error);
     };
-    const ring = { size: queueSize, bufferBytes, completion, onFailed: failed };
+    const ring = { size: queueSize, bufferBytes, ringMode, onFailed: failed };
     // All are made before the first is started: a lack of memory is told before the device runs.
     for (let pair = 0; pair < queuePairs; pair += 1) {
       driver.#receive.push(new DriverReceiveRing(client, { ...ring, pair }, counters, onFrame));
       driver.#transmit.push(new DriverTransmitRing(client, { ...ring, pair }, counters));
     }
-    const made = control ? await DriverControl.create(client, completion, failed) : undefined;
+    const made = control ? await DriverControl.create(client, ringMode, failed) : undefined;
     for (const [pair, receive] of driver.#receive.entries()) {
       await client.startQueue(receive.queue);
       // The buffers were published before anybody looked: who polls begins with this.

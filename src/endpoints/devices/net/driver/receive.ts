@@ -1,6 +1,6 @@
 import type { Client, ClientQueue } from "../../../frontend/index.ts";
 import type { GuestBuffer } from "../../../../core/memory/index.ts";
-import type { Completion } from "../../../../core/runtime/index.ts";
+import type { RingMode } from "../../../../core/runtime/index.ts";
 import { SegmentList, SlotPool } from "../../../../core/virtqueue/index.ts";
 import { FrameAssembly } from "./frame-assembly.ts";
 import {
@@ -39,7 +39,7 @@ export interface DriverRingOptions {
   readonly size: number;
   /** Bytes of each buffer, header included. */
   readonly bufferBytes: number;
-  readonly completion: Completion;
+  readonly ringMode: RingMode;
   readonly onFailed: (error: Error) => void;
 }
 
@@ -70,7 +70,7 @@ export class DriverReceiveRing {
   /** The device gets all buffers as soon as the ring is started. */
   constructor(
     client: Client,
-    { pair, size, bufferBytes, completion, onFailed }: DriverRingOptions,
+    { pair, size, bufferBytes, ringMode, onFailed }: DriverRingOptions,
     counters: DriverReceiveCounters,
     onFrame: (frame: Uint8Array, pair: number) => void,
   ) {
@@ -89,7 +89,7 @@ export class DriverReceiveRing {
     this.queue = client.createQueue({
       index: receiveRing(pair),
       size,
-      completion,
+      ringMode,
       handler: {
         done: (token, written) => this.#take(token, written),
         batchDone: () => this.#supply(),

@@ -32,7 +32,7 @@ export class DriverTransmitRing {
 
   constructor(
     client: Client,
-    { pair, size, bufferBytes, completion, onFailed }: DriverRingOptions,
+    { pair, size, bufferBytes, ringMode, onFailed }: DriverRingOptions,
     counters: DriverTransmitCounters,
   ) {
     this.#counters = counters;
@@ -43,7 +43,7 @@ export class DriverTransmitRing {
     this.queue = client.createQueue({
       index: transmitRing(pair),
       size,
-      completion,
+      ringMode,
       handler: {
         done: this.#release,
         batchDone: () => this.#wake(),

@@ -48,7 +48,7 @@ export interface BlockBenchOptions extends CourseOptions {
   readonly queues: number;
   /** Threads that drive the queues, at most one a queue. */
   readonly threads: number;
-  readonly completion: RingMode;
+  readonly ringMode: RingMode;
   readonly warmUpMs: number;
   /** Milliseconds after the warm-up; or so many requests in all. */
   readonly durationMs?: number | undefined;
@@ -115,8 +115,8 @@ async function load(options: BlockBenchOptions): Promise<LoadResult> {
   const threads: ClientThread[] = [];
   const all = specs.map((data, index) => ({ index, size, memoryBytes, data }));
   for (const queues of shares(all, options.threads)) {
-    const { completion } = options;
-    threads.push(await client.startThread({ module: LOAD, completion, queues }));
+    const { ringMode } = options;
+    threads.push(await client.startThread({ module: LOAD, ringMode, queues }));
   }
   const watched = progress.map((each, index) => ({ index, progress: each, isReceiver: false }));
   const { results, failure } = await runThreads(threads, watched, options);

@@ -1,13 +1,21 @@
+<<<<<<< HEAD:src/lab/kits/block/workloads/verify.ts
 import { UsageError, type WaitOptions } from "../../../../core/base/index.ts";
 import { BLOCK_DRIVER_FEATURES, BlockDriver } from "../../../../endpoints/devices/block/index.ts";
 import { Client, type ClientOptions } from "../../../../endpoints/frontend/index.ts";
 import type { Completion } from "../../../../core/runtime/index.ts";
 import { MismatchError, runBlockPass } from "./pass.ts";
+=======
+import { UsageError, type WaitOptions } from "../../core/base/index.ts";
+import { BLOCK_DRIVER_FEATURES, BlockDriver } from "../../endpoints/devices/block/index.ts";
+import { Client, type ClientOptions } from "../../endpoints/frontend/index.ts";
+import type { RingMode } from "../../core/runtime/index.ts";
+import { MismatchError, runBlockPass } from "./block-pass.ts";
+>>>>>>> ff43fce (feat(cli)!: one word for one thing: ring mode, traffic, enable, fail-on):src/lab/workloads/block-verify.ts
 
 /** One way of doing I/O that is verified. */
 export interface VerifyCase {
   readonly depth: number;
-  readonly completion: Completion;
+  readonly ringMode: RingMode;
 }
 
 export interface BlockVerifyOptions extends WaitOptions {
@@ -34,7 +42,7 @@ export interface BlockVerifyOptions extends WaitOptions {
 export interface VerifyProgress {
   readonly phase: "looking for data" | "writing" | "reading back";
   readonly depth: number;
-  readonly completion: Completion;
+  readonly ringMode: RingMode;
   readonly bytes: number;
   readonly size: number;
 }
@@ -62,7 +70,7 @@ export async function* verifyBlock(options: BlockVerifyOptions): AsyncGenerator<
 
 async function verifyCase(
   options: BlockVerifyOptions,
-  { depth, completion }: VerifyCase,
+  { depth, ringMode }: VerifyCase,
   seed: number,
   expectBlank: boolean,
 ): Promise<VerifyResult> {
@@ -70,7 +78,7 @@ async function verifyCase(
   const memory = { size: depth * (transferBytes + 4096) + (4 << 20) };
   const { client, driver } = await options.open(
     { deviceFeatures: BLOCK_DRIVER_FEATURES, memory },
-    async (made) => BlockDriver.start(made, { depth, completion, transferBytes }),
+    async (made) => BlockDriver.start(made, { depth, ringMode, transferBytes }),
   );
   try {
     const size = options.size ?? driver.size;
@@ -85,7 +93,7 @@ async function verifyCase(
         seed,
         signal,
         stallMs,
-        onProgress: (bytes) => onProgress?.({ phase, depth, completion, bytes, size }),
+        onProgress: (bytes) => onProgress?.({ phase, depth, ringMode, bytes, size }),
       });
     if (expectBlank) {
       await run("looking for data", "expect-blank").catch((error: unknown) => {
@@ -99,7 +107,7 @@ async function verifyCase(
     const write = await run("writing", "write");
     await driver.flush({ signal, timeoutMs: stallMs });
     const read = await run("reading back", "verify");
-    return { depth, completion, bytes: size, writeMiBs: rate(write), readMiBs: rate(read) };
+    return { depth, ringMode, bytes: size, writeMiBs: rate(write), readMiBs: rate(read) };
   } finally {
     await client.close();
   }

@@ -40,7 +40,7 @@ export interface NetBenchOptions extends CourseOptions {
   readonly threads: number;
   /** Entries of each ring. */
   readonly ringSize: number;
-  readonly completion: RingMode;
+  readonly ringMode: RingMode;
   readonly warmUpMs: number;
   readonly durationMs: number;
 }
@@ -69,7 +69,7 @@ export interface NetTraffic {
  * @throws {UsageError} the device does not have what was asked for; and whatever the client throws
  */
 export async function runNetBench(options: NetBenchOptions): Promise<NetBenchResult> {
-  const { queuePairs, ringSize, depth, batch, frameBytes, completion } = options;
+  const { queuePairs, ringSize, depth, batch, frameBytes, ringMode } = options;
   if (depth > ringSize)
     throw new UsageError(`expected a depth of at most ${ringSize}, the ring's size, got ${depth}`);
   if (batch > depth)
@@ -96,7 +96,7 @@ export async function runNetBench(options: NetBenchOptions): Promise<NetBenchRes
   const threads: ClientThread[] = [];
   // The rings of a pair stay in one thread.
   for (const share of shares(pairs, options.threads))
-    threads.push(await client.startThread({ module: LOAD, completion, queues: share.flat() }));
+    threads.push(await client.startThread({ module: LOAD, ringMode, queues: share.flat() }));
   const endMs = options.warmUpMs + options.durationMs;
   const { results, failure } = await runThreads(threads, watched, { ...options, endMs });
   return { ...sum(results as readonly NetLoadResult[]), failure };

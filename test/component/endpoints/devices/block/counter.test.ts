@@ -25,7 +25,7 @@ for (const workers of [false, true]) {
     const path = join(folder, "s");
     const server = await BackendServer.listen(path, {
       device: () => device,
-      rings: workers ? { workers: true, mode: "event" } : {},
+      rings: workers ? { workers: true, ringMode: "event" } : {},
     });
     t.after(() => server.close());
     const client = await Client.connect(path, { deviceFeatures: BLOCK_DRIVER_FEATURES });

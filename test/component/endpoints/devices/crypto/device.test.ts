@@ -67,7 +67,7 @@ async function startCrypto(t: TestContext): Promise<Crypto> {
   const queue = client.createQueue({
     index: 0,
     size: 16,
-    completion: "event",
+    ringMode: "event",
     handler: { done: (_token, written) => done(written), failed: () => undefined },
   });
   await client.startQueue(queue);

@@ -61,7 +61,7 @@ interface Shape {
   readonly name: string;
   readonly options?: ClientOptions;
   readonly queues?: number;
-  readonly completion?: "event" | "poll";
+  readonly ringMode?: "event" | "poll";
 }
 
 const shapes: readonly Shape[] = [
@@ -72,10 +72,10 @@ const shapes: readonly Shape[] = [
     options: { without: { virtio: VirtioFeature.IndirectDesc | VirtioFeature.EventIdx } },
   },
   { name: "three request queues", queues: 3 },
-  { name: "packed rings, polling", options: { packed: true }, completion: "poll" },
+  { name: "packed rings, polling", options: { packed: true }, ringMode: "poll" },
 ];
 
-for (const { name, options, queues = 1, completion } of shapes) {
+for (const { name, options, queues = 1, ringMode } of shapes) {
   test(`our driver lists, reads and looks at what our device shares: ${name}`, async (t) => {
     const path = join(temporaryFolder(t), "shared");
     mkdirSync(join(path, "inner"), { recursive: true });
@@ -89,7 +89,7 @@ for (const { name, options, queues = 1, completion } of shapes) {
     t.after(() => folder.close());
     const device = (): FsDevice => new FsDevice({ folder, tag: "files", queues });
     const client = await connect(t, { device }, options);
-    const driver = await FsDriver.start(client, { queues, completion, transferBytes: 32_768 });
+    const driver = await FsDriver.start(client, { queues, ringMode, transferBytes: 32_768 });
     assert.deepEqual(driver.config, { tag: "files", numRequestQueues: queues });
     assert.equal(driver.readBytes, 32_768);
     const tree = new FsTree(driver);

@@ -135,7 +135,7 @@ test("commands that are none are answered with an error, and harm nothing", asyn
   const queue = client.createQueue({
     index: 4,
     size: 8,
-    completion: "event",
+    ringMode: "event",
     handler: { done: () => completed(), failed: () => undefined },
   });
   await client.startQueue(queue);

@@ -58,8 +58,8 @@ async function drive(
 
 for (const packed of [false, true]) {
   for (const mergeable of [false, true]) {
-    for (const completion of ["event", "poll"] as const) {
-      const name = `${packed ? "packed" : "split"}, ${mergeable ? "" : "not "}mergeable, ${completion}`;
+    for (const ringMode of ["event", "poll"] as const) {
+      const name = `${packed ? "packed" : "split"}, ${mergeable ? "" : "not "}mergeable, ${ringMode}`;
       test(`frames pass both ways, each once and in order (${name})`, async (t) => {
         const got: Uint8Array[] = [];
         const net = new NetDevice({ mergeable, onFrame: (frame) => got.push(frame) });
@@ -67,7 +67,7 @@ for (const packed of [false, true]) {
         const { client, driver, frames, failures } = await drive(
           t,
           path,
-          { completion, queueSize: 16 },
+          { ringMode, queueSize: 16 },
           { packed },
         );
         assert.equal(client.ringFeatures.packed, packed);

@@ -57,7 +57,7 @@ async function connectCard(t: TestContext, path: string, size = 64) {
     const queue = client.createQueue({
       index,
       size,
-      completion: "event",
+      ringMode: "event",
       handler: {
         done: (token, written) => done.push({ ring: index, token, written }),
         failed: () => undefined,

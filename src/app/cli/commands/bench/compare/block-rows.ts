@@ -44,7 +44,7 @@ async function server(
   const words = [...ourCommand, "serve", "block", "--socket", socket];
   return programs.start(
     BACKEND_CPU,
-    [...words, "--workers", "--mode", "hybrid", "-q", ...more],
+    [...words, "--workers", "--ring-mode", "hybrid", "-q", ...more],
     socket,
   );
 }
@@ -53,13 +53,13 @@ function ourLoad(
   programs: Programs,
   name: string,
   depth: number,
-  completion: RingMode,
+  ringMode: RingMode,
   timing: Timing,
 ): Sampler {
   const words = [...ourCommand, "bench", "block", programs.path(`${name}.sock`), "--json", "-q"];
   const options = {
     depth,
-    completion,
+    ringMode,
     seconds: `${timing.seconds}s`,
     warmup: `${timing.warmUpSeconds}s`,
     "block-size": BLOCK_BYTES,
@@ -115,7 +115,7 @@ function imageBench(programs: Programs, name: string, depth: number, timing: Tim
 /** Our client and another in turns on one qemu-storage-daemon that moves no data. */
 function clientCells(
   programs: Programs,
-  completion: RingMode,
+  ringMode: RingMode,
   theirs: (depth: number, timing: Timing) => Sampler,
 ): Cell[] {
   return DEPTHS.map((depth) => ({
@@ -123,7 +123,7 @@ function clientCells(
     setUp: async (timing) => {
       const peer = await daemon(programs, "null", nullNode);
       return {
-        ours: ourLoad(programs, "null", depth, completion, timing),
+        ours: ourLoad(programs, "null", depth, ringMode, timing),
         theirs: theirs(depth, timing),
         end: async () => void (await peer.stop()),
       };

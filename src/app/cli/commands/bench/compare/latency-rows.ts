@@ -11,15 +11,15 @@ const roundTrip = (programs: Programs): Cell => ({
   setUp: async ({ seconds, warmUpSeconds }) => {
     const pingPong = await programs.cProgram("ping-pong");
     const socket = programs.path("latency.sock");
-    const serve = [...ourCommand, "serve", "net", "--mode", "sink", "--socket", socket, "-q"];
+    const serve = [...ourCommand, "serve", "net", "--traffic", "sink", "--socket", socket, "-q"];
     const server = await programs.start(
       BACKEND_CPU,
-      [...serve, "--workers", "--look", "poll"],
+      [...serve, "--workers", "--ring-mode", "poll"],
       socket,
     );
     const load = [...ourCommand, "bench", "net", "tx", socket, "--packed", "--depth", "1", "-q"];
     const timing = ["--seconds", `${seconds}s`, "--warmup", `${warmUpSeconds}s`];
-    const words = [...load, ...timing, "--completion", "poll", "--json"];
+    const words = [...load, ...timing, "--ring-mode", "poll", "--json"];
     return {
       ours: async () => {
         const text = await programs.output(LOAD_CPU, words);

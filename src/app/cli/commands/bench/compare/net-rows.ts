@@ -70,7 +70,7 @@ async function ourLoad(
   what: "tx" | "rx",
   packed: boolean,
 ): Promise<ManagedProcess> {
-  const words = ["bench", "net", what, socketOf(programs), "--completion", "poll"];
+  const words = ["bench", "net", what, socketOf(programs), "--ring-mode", "poll"];
   // DPDK's virtio-user always has completions in order; its back-end batches them in packed rings.
   const format = packed ? ["--packed", "--in-order"] : [];
   const more = ["--seconds", "60s", "-q", ...format];
@@ -127,7 +127,7 @@ function backendCell(programs: Programs, packed: boolean): Cell {
   const ours = async (): Promise<() => Promise<unknown>> => {
     const socket = socketOf(programs);
     const words = [...ourCommand, "serve", "net", "--socket", socket, "-q"];
-    const how = ["--mode", "sink", "--workers", "--look", "poll"];
+    const how = ["--traffic", "sink", "--workers", "--ring-mode", "poll"];
     const server = await programs.start(BACKEND_CPU, [...words, ...how], socket);
     return async () => server.stop();
   };
