@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { arch, endianness, platform } from "node:os";
-import { basename, dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { basename, join } from "node:path";
 import { EnvironmentError } from "../base/index.ts";
+import { packageRoot } from "./package-path.ts";
 
 /** What `mmap` and `pollerStart` return; only the addon looks inside. */
 export type MappingHandle = { readonly mapping: unique symbol };
@@ -120,11 +120,6 @@ export interface AddonHost {
 
 /** The machine and package that this process runs on and from. */
 export function thisHost(): AddonHost {
-  let packageRoot = dirname(fileURLToPath(import.meta.url));
-  // dist/src/core/os when compiled, src/core/os when not.
-  while (!existsSync(join(packageRoot, "package.json")) && packageRoot !== dirname(packageRoot)) {
-    packageRoot = dirname(packageRoot);
-  }
   return {
     platform: platform(),
     arch: arch(),

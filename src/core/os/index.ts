@@ -15,6 +15,7 @@ export * from "./fallocate.ts";
 export * from "./folder.ts";
 export * from "./mapping.ts";
 export * from "./owned-fd.ts";
+export * from "./package-path.ts";
 export * from "./path-problem.ts";
 export * from "./pipe.ts";
 export * from "./poller.ts";

@@ -1,5 +1,5 @@
-import { fileURLToPath } from "node:url";
 import type { WaitOptions } from "../../../core/base/index.ts";
+import { packagePath } from "../../../core/os/index.ts";
 import { ManagedProcess } from "../process/managed-process.ts";
 import { startListening } from "../process/ready.ts";
 
@@ -18,7 +18,7 @@ export interface BuiltInOptions extends WaitOptions {
  */
 export async function startBuiltIn(options: BuiltInOptions): Promise<ManagedProcess> {
   const { socketPath, size, extraArguments = [] } = options;
-  const command = fileURLToPath(new URL("../../../../../bin/vhost-user.js", import.meta.url));
+  const command = packagePath("bin", "vhost-user.js");
   const args = [
     "serve",
     "block",

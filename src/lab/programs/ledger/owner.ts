@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { UsageError } from "../../../core/base/index.ts";
+import { packageRoot } from "../../../core/os/index.ts";
 
 /** Sets the owner of everything that a command starts; empty counts as not set. */
 export const OWNER_VARIABLE = "VHOST_USER_OWNER";
@@ -87,7 +87,7 @@ export function currentOwner(
 ): string {
   const named = environment[OWNER_VARIABLE];
   if (named) return checkOwner(named, OWNER_VARIABLE);
-  return ciJob(environment) ?? printable(checkoutOf(directory) ?? installation());
+  return ciJob(environment) ?? printable(checkoutOf(directory) ?? packageRoot);
 }
 
 /** @returns the name @throws {UsageError} it is empty, too long or has control characters */
@@ -123,15 +123,6 @@ function checkoutOf(directory: string | undefined): string | undefined {
 function parentOf(folder: string): string | undefined {
   const parent = dirname(folder);
   return parent === folder ? undefined : parent;
-}
-
-/** The folder of this package's package.json. */
-function installation(): string {
-  const here = dirname(fileURLToPath(import.meta.url));
-  for (let folder: string | undefined = here; folder !== undefined; folder = parentOf(folder)) {
-    if (existsSync(join(folder, "package.json"))) return folder;
-  }
-  return here;
 }
 
 /** Undefined once it was removed. */

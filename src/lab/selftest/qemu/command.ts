@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { onAbort } from "../../../core/base/index.ts";
+import { packagePath } from "../../../core/os/index.ts";
 import { ManagedProcess } from "../../programs/index.ts";
 import type { TestContext } from "../context.ts";
 import { expectEqual, expectThat } from "../expect.ts";
@@ -16,7 +16,7 @@ async function run(
   context: TestContext,
   ...args: string[]
 ): Promise<{ code: number | null; output: string }> {
-  const command = fileURLToPath(new URL("../../../../../bin/vhost-user.js", import.meta.url));
+  const command = packagePath("bin", "vhost-user.js");
   const child = await ManagedProcess.spawn(process.execPath, [command, ...args]);
   context.defer(async () => child.kill());
   const ignoreSignal = onAbort(context.signal, () => child.signal("SIGTERM"));

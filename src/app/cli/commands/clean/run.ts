@@ -1,6 +1,6 @@
 import { existsSync, rmSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { resolve } from "node:path";
+import { packagePath } from "../../../../core/os/index.ts";
 import {
   checkOwner,
   clean,
@@ -58,11 +58,7 @@ function ownerOf({ owner }: CleanOptions): string {
 
 /** Only in a checkout can it be built again: elsewhere it is the program itself. */
 function buildOutput(): string[] {
-  let root = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(root, "package.json")) && root !== dirname(root)) root = dirname(root);
-  const isCheckout = ["package.json", "tsconfig.json", "src", "native"].every((name) =>
-    existsSync(join(root, name)),
-  );
-  if (!isCheckout || !existsSync(join(root, ".git"))) return [];
-  return ["dist", "build"].map((name) => join(root, name)).filter((path) => existsSync(path));
+  const parts = ["package.json", "tsconfig.json", "src", "native", ".git"];
+  if (!parts.every((name) => existsSync(packagePath(name)))) return [];
+  return ["dist", "build"].map((name) => packagePath(name)).filter((path) => existsSync(path));
 }

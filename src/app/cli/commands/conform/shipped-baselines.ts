@@ -1,10 +1,12 @@
 /** Baselines of real programs, which the package brings along. */
 import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { counted } from "../../../../core/base/index.ts";
+import { packagePath } from "../../../../core/os/index.ts";
 import { type Baseline, parseBaseline } from "../../../../lab/conformance/index.ts";
 import type { Output } from "../../output.ts";
 
-const folder = new URL("../../../../../../baselines/", import.meta.url);
+const folder = packagePath("baselines");
 
 /** A baseline and the name by which `--baseline` takes it. */
 export interface ShippedBaseline {
@@ -23,8 +25,8 @@ export function shippedNames(): string[] {
 /** All of them. */
 export function shippedBaselines(): ShippedBaseline[] {
   return shippedNames().map((name) => {
-    const path = new URL(`${name}.json`, folder);
-    return { name, baseline: parseBaseline(readFileSync(path, "utf8"), `${name}.json`) };
+    const file = `${name}.json`;
+    return { name, baseline: parseBaseline(readFileSync(join(folder, file), "utf8"), file) };
   });
 }
 

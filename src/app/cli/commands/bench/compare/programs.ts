@@ -6,8 +6,8 @@
 import { spawn } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync } from "node:fs";
 import { basename, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { EnvironmentError } from "../../../../../core/base/index.ts";
+import { packagePath } from "../../../../../core/os/index.ts";
 import {
   makeRecordedFolder,
   ManagedProcess,
@@ -23,9 +23,9 @@ const START_MS = 20_000;
 /** Our own command, for a process of its own. */
 export const ourCommand: readonly string[] = [
   process.execPath,
-  fileURLToPath(new URL("../../../../../../../bin/vhost-user.js", import.meta.url)),
+  packagePath("bin", "vhost-user.js"),
 ];
-const sources = fileURLToPath(new URL("../../../../../../../bench/native/", import.meta.url));
+const sources = packagePath("bench", "native");
 
 /** The back-end has the first processor, the load the second. */
 export const BACKEND_CPU = 0;
