@@ -5,17 +5,12 @@ import {
   type BlockQueue,
 } from "../../../endpoints/devices/block/index.ts";
 import { Client } from "../../../endpoints/frontend/index.ts";
-<<<<<<< HEAD
 import {
   type BlockPassResult,
   type BlockWork,
   runBlockPass,
 } from "../../kits/block/workloads/index.ts";
-import type { Completion } from "../../../core/runtime/index.ts";
-=======
-import { type BlockPassResult, type BlockWork, runBlockPass } from "../../workloads/index.ts";
 import type { RingMode } from "../../../core/runtime/index.ts";
->>>>>>> ff43fce (feat(cli)!: one word for one thing: ring mode, traffic, enable, fail-on)
 import type { TestContext } from "../context.ts";
 import { expectThat } from "../expect.ts";
 import type { TestCase } from "../group.ts";

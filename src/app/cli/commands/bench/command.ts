@@ -1,11 +1,6 @@
 import { type Command, Option } from "commander";
-<<<<<<< HEAD
 import { BLOCK_WORKLOADS } from "../../../../lab/kits/block/workloads/names.ts";
 import { NET_WORKLOADS } from "../../../../lab/kits/net/workloads/names.ts";
-import { RING_MODES } from "../../../../core/runtime/mode.ts";
-=======
-import { BLOCK_WORKLOADS, NET_WORKLOADS } from "../../../../lab/workloads/bench/workloads.ts";
->>>>>>> ff43fce (feat(cli)!: one word for one thing: ring mode, traffic, enable, fail-on)
 import type { Context } from "../../context.ts";
 import {
   checked,

@@ -11,17 +11,12 @@ import {
   BlockDriver,
   SECTOR_SIZE,
 } from "../../../../endpoints/devices/block/index.ts";
-<<<<<<< HEAD
 import {
   MismatchError,
   verifyBlock,
   type VerifyResult,
 } from "../../../../lab/kits/block/workloads/index.ts";
-import type { Completion } from "../../../../core/runtime/index.ts";
-=======
-import { MismatchError, verifyBlock, type VerifyResult } from "../../../../lab/workloads/index.ts";
 import type { RingMode } from "../../../../core/runtime/index.ts";
->>>>>>> ff43fce (feat(cli)!: one word for one thing: ring mode, traffic, enable, fail-on)
 import { openDriver } from "../../connect-client.ts";
 import type { Context } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";

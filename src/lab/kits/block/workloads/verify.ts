@@ -1,16 +1,8 @@
-<<<<<<< HEAD:src/lab/kits/block/workloads/verify.ts
 import { UsageError, type WaitOptions } from "../../../../core/base/index.ts";
 import { BLOCK_DRIVER_FEATURES, BlockDriver } from "../../../../endpoints/devices/block/index.ts";
 import { Client, type ClientOptions } from "../../../../endpoints/frontend/index.ts";
-import type { Completion } from "../../../../core/runtime/index.ts";
+import type { RingMode } from "../../../../core/runtime/index.ts";
 import { MismatchError, runBlockPass } from "./pass.ts";
-=======
-import { UsageError, type WaitOptions } from "../../core/base/index.ts";
-import { BLOCK_DRIVER_FEATURES, BlockDriver } from "../../endpoints/devices/block/index.ts";
-import { Client, type ClientOptions } from "../../endpoints/frontend/index.ts";
-import type { RingMode } from "../../core/runtime/index.ts";
-import { MismatchError, runBlockPass } from "./block-pass.ts";
->>>>>>> ff43fce (feat(cli)!: one word for one thing: ring mode, traffic, enable, fail-on):src/lab/workloads/block-verify.ts
 
 /** One way of doing I/O that is verified. */
 export interface VerifyCase {
