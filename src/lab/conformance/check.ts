@@ -31,6 +31,12 @@ export interface FrontendCheck extends CheckInfo, Case<FrontendContext> {
 }
 
 /** Returns whether a clean session must be served before and after a check. */
-export function isHostile(check: Check): boolean {
-  return check.hostile ?? check.strength === "ROBUSTNESS";
+export function isHostile({
+  hostile,
+  strength,
+}: {
+  readonly hostile?: boolean;
+  readonly strength: Strength;
+}): boolean {
+  return hostile ?? strength === "ROBUSTNESS";
 }

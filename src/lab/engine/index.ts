@@ -3,6 +3,6 @@
  * an {@link Adapter}.
  */
 export type { Adapter, Evidence, Lost } from "./adapter.ts";
-export type { Case, CaseInfo } from "./case.ts";
+export type { Case, CaseInfo, Tag } from "./case.ts";
 export { CaseFailure, CaseSkip, type Grade } from "./failure.ts";
 export { type EarlyStop, runCase, runCases, type RunControl, type RunObserver } from "./runner.ts";

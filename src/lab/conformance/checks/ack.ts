@@ -79,6 +79,7 @@ export const ack: readonly Check[] = [
     title: "each request without a reply of its own is acknowledged with 0 when it succeeds",
     strength: "MUST",
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
+    tags: ["smoke"],
     needs: ACK,
     async run(t) {
       await acknowledgements(t, (name, { header, payload }) => {
@@ -93,6 +94,7 @@ export const ack: readonly Check[] = [
     title: "without need_reply nothing is acknowledged",
     strength: "MUST",
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
+    tags: ["smoke"],
     async run(t) {
       const session = await t.neg();
       for (const { request, payload, fds } of bringUpSteps(t, session)) {

@@ -18,6 +18,7 @@ export const config: readonly Check[] = [
     title: "GET_CONFIG is answered with as many bytes as were asked for, from the same offset",
     strength: "MUST",
     section: GET,
+    tags: ["smoke"],
     needs: NEEDS,
     async run(t) {
       const session = await t.neg();

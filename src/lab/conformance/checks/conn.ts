@@ -30,6 +30,7 @@ export const conn: readonly Check[] = [
     title: "many sessions one after another are served, and leave nothing behind",
     strength: "SHOULD",
     section: SECTION,
+    tags: ["long"],
     needs: { process: true, request: true },
     async run(t) {
       const before = await t.descriptors();

@@ -97,6 +97,7 @@ export const devstate: readonly Check[] = [
     title: "a state is saved over the given descriptor or the target's own, and comes to its end",
     strength: "MUST",
     section: SET,
+    tags: ["migration"],
     needs: NEEDS,
     async run(t) {
       const { session } = await stopped(t);
@@ -111,6 +112,7 @@ export const devstate: readonly Check[] = [
     title: "an error never comes with a descriptor",
     strength: "MUST",
     section: SET,
+    tags: ["migration"],
     needs: NEEDS,
     async run(t) {
       const { session } = await stopped(t);
@@ -129,6 +131,7 @@ export const devstate: readonly Check[] = [
     title: "CHECK_DEVICE_STATE says that a state was saved well",
     strength: "MUST",
     section: CHECK,
+    tags: ["migration"],
     needs: NEEDS,
     async run(t) {
       const { session } = await stopped(t);
@@ -143,6 +146,7 @@ export const devstate: readonly Check[] = [
     title: "the target answers while a transfer waits for the front-end",
     strength: "SHOULD",
     section: MIGRATING,
+    tags: ["migration"],
     needs: NEEDS,
     async run(t) {
       for (const direction of [Save, Load]) {
@@ -160,6 +164,7 @@ export const devstate: readonly Check[] = [
     title: "a fresh target that is given the state goes on where the one before was",
     strength: "MUST",
     section: MIGRATING,
+    tags: ["migration"],
     needs: NEEDS,
     async run(t) {
       const { session, goesOn } = await stopped(t);
@@ -175,6 +180,7 @@ export const devstate: readonly Check[] = [
     title: "half a state is not loaded",
     strength: "MUST",
     section: CHECK,
+    tags: ["migration"],
     needs: NEEDS,
     async run(t) {
       const { session } = await stopped(t);
@@ -190,6 +196,7 @@ export const devstate: readonly Check[] = [
     title: "no state and noise are not loaded, and do no harm",
     strength: "ROBUSTNESS",
     section: CHECK,
+    tags: ["migration"],
     needs: NEEDS,
     async run(t) {
       const state = await saved(t, (await stopped(t)).session);
@@ -208,6 +215,7 @@ export const devstate: readonly Check[] = [
     title: "a front-end that goes away amid a transfer does no harm",
     strength: "ROBUSTNESS",
     section: CHECK,
+    tags: ["migration"],
     needs: NEEDS,
     async run(t) {
       const { session } = await stopped(t);
@@ -227,6 +235,7 @@ export const devstate: readonly Check[] = [
     title: "CHECK_DEVICE_STATE is answered where nothing was transferred",
     strength: "ROBUSTNESS",
     section: CHECK,
+    tags: ["migration"],
     needs: OFFERED,
     async run(t) {
       const session = await t.neg(undefined, PROTOCOL);
@@ -242,6 +251,7 @@ export const devstate: readonly Check[] = [
     title: "an unknown direction, an unknown phase and no descriptor are refused",
     strength: "ROBUSTNESS",
     section: PARAMETERS,
+    tags: ["migration"],
     needs: OFFERED,
     async run(t) {
       const cases: readonly (readonly [string, number, number, boolean])[] = [
@@ -265,6 +275,7 @@ export const devstate: readonly Check[] = [
     title: "a transfer is refused while rings run",
     strength: "SHOULD",
     section: MIGRATING,
+    tags: ["migration"],
     needs: NEEDS,
     async run(t) {
       const { session, request } = await t.up({ protocol: PROTOCOL });
@@ -279,6 +290,7 @@ export const devstate: readonly Check[] = [
     title: "a device whose state was saved goes on where its rings are started again",
     strength: "MUST",
     section: MIGRATING,
+    tags: ["migration"],
     needs: NEEDS,
     async run(t) {
       const { goesOn, bases, ...up } = await stopped(t);

@@ -58,6 +58,7 @@ export const event: readonly Check[] = [
     title: "a completion brings a call",
     strength: "MUST",
     section: DRIVER_SECTION,
+    tags: ["smoke"],
     needs: NEEDS,
     async run(t) {
       const { ring, request } = await t.up();

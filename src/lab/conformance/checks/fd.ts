@@ -62,6 +62,7 @@ export const fd: readonly Check[] = [
     title: "descriptors that are replaced are closed",
     strength: "SHOULD",
     section: KICK,
+    tags: ["hostile"],
     needs: { ...PROCESS, request: true },
     async run(t) {
       const { session, ring, request } = await t.up();
@@ -79,6 +80,7 @@ export const fd: readonly Check[] = [
     title: "a session leaves neither descriptors nor shared mappings behind",
     strength: "MUST",
     section: KICK,
+    tags: ["hostile"],
     needs: { ...PROCESS, request: true },
     async run(t) {
       // The first session may make what lasts.

@@ -68,6 +68,7 @@ export const features: readonly Check[] = [
     title: "the offer is the same, however often it is asked for",
     strength: "SHOULD",
     section: "VHOST_USER_GET_FEATURES",
+    tags: ["smoke"],
     async run(t) {
       for (let i = 0; i < 2; i += 1) {
         const session = await t.sess();
@@ -83,6 +84,7 @@ export const features: readonly Check[] = [
     title: "VIRTIO_F_VERSION_1 is offered",
     strength: "MUST",
     section: "VIRTIO 6.2",
+    tags: ["smoke"],
     async run(t) {
       const offer = await (await t.sess()).call(GetFeatures);
       t.expect("bit 32", offer & VirtioFeature.Version1, VirtioFeature.Version1);
@@ -93,6 +95,7 @@ export const features: readonly Check[] = [
     title: "VHOST_USER_F_PROTOCOL_FEATURES is offered",
     strength: "SHOULD",
     section: "Communication; Multiple queue support",
+    tags: ["smoke"],
     async run(t) {
       const offer = await (await t.sess()).call(GetFeatures);
       t.expect("bit 30", offer & GATE, GATE);
@@ -103,6 +106,7 @@ export const features: readonly Check[] = [
     title: "no feature is offered that cannot work over vhost-user (SR_IOV, ADMIN_VQ)",
     strength: "MUST",
     section: "VIRTIO 2.2.2, 6.2",
+    tags: ["smoke"],
     async run(t) {
       const offer = await (await t.sess()).call(GetFeatures);
       t.expect("VIRTIO_F_SR_IOV", offer & VirtioFeature.SrIov, 0n);
@@ -114,6 +118,7 @@ export const features: readonly Check[] = [
     title: "the whole offer is accepted",
     strength: "MUST",
     section: "VHOST_USER_SET_FEATURES; VIRTIO 2.2.2",
+    tags: ["smoke"],
     async run(t) {
       const session = await t.neg();
       const special = VirtioFeature.LogAll | VirtioFeature.AccessPlatform;
@@ -127,6 +132,7 @@ export const features: readonly Check[] = [
     title: "VERSION_1 and PROTOCOL_FEATURES alone are enough",
     strength: "SHOULD",
     section: "VHOST_USER_SET_FEATURES; VIRTIO 2.2.2",
+    tags: ["smoke"],
     needs: { request: true },
     run: async (t) => (await t.up({ virtio: VirtioFeature.Version1 | GATE })).request(),
   },

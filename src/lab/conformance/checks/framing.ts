@@ -87,6 +87,7 @@ export const framing: readonly Check[] = [
     title: "several messages in one segment are all served",
     strength: "MUST",
     section: "Communication",
+    tags: ["smoke", "hostile"],
     async run(t) {
       const session = await t.neg();
       const bytes = Buffer.concat(Array.from({ length: 5 }, () => messageBytes(GetFeatures)));
@@ -119,6 +120,7 @@ export const framing: readonly Check[] = [
     title: "descriptors that come with the first byte of a message in pieces stay with it",
     strength: "SHOULD",
     section: "Communication",
+    tags: ["hostile"],
     needs: { request: true },
     async run(t) {
       const { request } = await t.up({
@@ -156,6 +158,7 @@ export const framing: readonly Check[] = [
     title: "two messages back to back keep their descriptors apart",
     strength: "MUST",
     section: "Communication",
+    tags: ["hostile"],
     needs: { request: true },
     async run(t) {
       const { ring, request } = await t.up({

@@ -46,6 +46,7 @@ export const fuzz: readonly Check[] = [
     title: "random bytes do no harm",
     strength: "ROBUSTNESS",
     section: SECTION,
+    tags: ["random"],
     async run(t) {
       const count = times(t, SESSIONS);
       for (let i = 0; i < count; i += 1) {
@@ -62,6 +63,7 @@ export const fuzz: readonly Check[] = [
     title: "requests with random payloads of the right size do no harm",
     strength: "ROBUSTNESS",
     section: SECTION,
+    tags: ["random"],
     async run(t) {
       let session: Session | undefined;
       for (let round = times(t, ROUNDS); round > 0; round -= 1) {
@@ -80,6 +82,7 @@ export const fuzz: readonly Check[] = [
     title: "descriptors of any number and kind do no harm and are not kept",
     strength: "ROBUSTNESS",
     section: SECTION,
+    tags: ["random"],
     needs: { process: true },
     async run(t) {
       const before = await t.descriptors();
@@ -102,6 +105,7 @@ export const fuzz: readonly Check[] = [
     title: "every request, in every state, is answered or ends the connection",
     strength: "ROBUSTNESS",
     section: SECTION,
+    tags: ["random"],
     needs: { request: true },
     async run(t) {
       for (const [state, enter] of Object.entries(STATES)) {

@@ -56,6 +56,7 @@ export const header: readonly Check[] = [
     title: "GET_FEATURES is answered with request 1 and 8 bytes",
     strength: "MUST",
     section: "Header; Front-end message types",
+    tags: ["smoke"],
     async run(t) {
       const session = await t.sess();
       await session.send(GetFeatures);
@@ -69,6 +70,7 @@ export const header: readonly Check[] = [
     title: "reply flags carry version 1 and the reply bit, and nothing else",
     strength: "MUST",
     section: "Header",
+    tags: ["smoke"],
     async run(t) {
       const flags = await flagsOfReply(await t.sess(), Flags.Request);
       const right = HeaderFlag.VersionMask | HeaderFlag.Reply;
@@ -81,6 +83,7 @@ export const header: readonly Check[] = [
     title: "the reply bit is set on every reply of a request's own",
     strength: "MUST",
     section: "Header",
+    tags: ["smoke"],
     async run(t) {
       const session = await t.neg(
         undefined,
@@ -101,6 +104,7 @@ export const header: readonly Check[] = [
     title: "need_reply is not echoed into a reply of the request's own",
     strength: "SHOULD",
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
+    tags: ["smoke"],
     async run(t) {
       const flags = await flagsOfReply(await t.sess(), Flags.NeedReply);
       t.expect("flags of the reply", `0x${flags.toString(16)}`, "0x5");
@@ -111,6 +115,7 @@ export const header: readonly Check[] = [
     title: "need_reply on a request with a reply of its own brings no second answer",
     strength: "MUST",
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
+    tags: ["smoke"],
     needs: { protocol: ProtocolFeature.ReplyAck },
     async run(t) {
       const session = await t.neg();
@@ -125,6 +130,7 @@ export const header: readonly Check[] = [
     title: "replies come in the order of the requests",
     strength: "MUST",
     section: "Communication",
+    tags: ["smoke"],
     async run(t) {
       const session = await t.neg();
       const asked = [GetFeatures, GetProtocolFeatures, GetQueueNum].filter(

@@ -134,6 +134,7 @@ export const inflight: readonly Check[] = [
     title: "GET_INFLIGHT_FD brings memory that can be mapped and is large enough",
     strength: "MUST",
     section: "VHOST_USER_GET_INFLIGHT_FD",
+    tags: ["migration"],
     needs: TRACKING,
     async run(t) {
       const { bytes } = await fresh(t);
@@ -145,6 +146,7 @@ export const inflight: readonly Check[] = [
     title: "GET_INFLIGHT_FD tells the numbers that it was asked for",
     strength: "SHOULD",
     section: "VHOST_USER_GET_INFLIGHT_FD",
+    tags: ["migration"],
     needs: TRACKING,
     async run(t) {
       const { description } = await fresh(t);
@@ -157,6 +159,7 @@ export const inflight: readonly Check[] = [
     title: "in a fresh region nothing is in work",
     strength: "MUST",
     section: SECTION,
+    tags: ["migration"],
     needs: TRACKING,
     async run(t) {
       const { notes } = await fresh(t);
@@ -171,6 +174,7 @@ export const inflight: readonly Check[] = [
     title: "a ring that starts with a fresh region makes it one of version 1",
     strength: "MUST",
     section: "VHOST_USER_SET_INFLIGHT_FD",
+    tags: ["migration"],
     needs: NEEDS,
     async run(t) {
       const { request, notes } = await tracked(t);
@@ -184,6 +188,7 @@ export const inflight: readonly Check[] = [
     title: "a stopped ring has nothing in work, and its used index is noted",
     strength: "MUST",
     section: SECTION,
+    tags: ["migration"],
     needs: NEEDS,
     async run(t) {
       const { request, notes, ring } = await tracked(t);
@@ -198,6 +203,7 @@ export const inflight: readonly Check[] = [
     title: "a target that is killed under load has a successor that completes each request once",
     strength: "MUST",
     section: SECTION,
+    tags: ["migration"],
     needs: { ...NEEDS, process: true },
     async run(t) {
       if (t.target.restart === undefined) t.skip("the suite does not own the process");
@@ -231,6 +237,7 @@ export const inflight: readonly Check[] = [
     title: "what was in work is served again in the order in which it was taken",
     strength: "MUST",
     section: SECTION,
+    tags: ["migration"],
     needs: NEEDS,
     async run(t) {
       const right = [...COUNTERS.keys()].join(", ");
@@ -250,6 +257,7 @@ export const inflight: readonly Check[] = [
     title: "what the driver was shown already is not served again",
     strength: "MUST",
     section: SECTION,
+    tags: ["migration"],
     needs: NEEDS,
     async run(t) {
       await lastBatch(t, 1);

@@ -94,6 +94,7 @@ export const log: readonly Check[] = [
     title: "SET_LOG_BASE is answered",
     strength: "MUST",
     section: "VHOST_USER_SET_LOG_BASE",
+    tags: ["migration"],
     needs: LOGGING,
     async run(t) {
       const session = await t.neg(undefined, PROTOCOL);
@@ -106,6 +107,7 @@ export const log: readonly Check[] = [
     title: "SET_LOG_BASE without a descriptor is refused",
     strength: "MUST",
     section: "VHOST_USER_SET_LOG_BASE",
+    tags: ["migration"],
     needs: LOGGING,
     hostile: true,
     async run(t) {
@@ -119,6 +121,7 @@ export const log: readonly Check[] = [
     title: "pages that the device writes to are marked",
     strength: "MUST",
     section: "Migration",
+    tags: ["migration"],
     needs: NEEDS,
     async run(t) {
       for (const before of FROM_PAGE_END) {
@@ -143,6 +146,7 @@ export const log: readonly Check[] = [
     title: "without LOG_ALL nothing is marked",
     strength: "SHOULD",
     section: "Migration",
+    tags: ["migration"],
     needs: NEEDS,
     async run(t) {
       const { session, memory, ring, request } = await t.up({ protocol: PROTOCOL });
@@ -158,6 +162,7 @@ export const log: readonly Check[] = [
     title: "writes to the used ring are marked at the address that was given for that",
     strength: "MUST",
     section: "Migration; A vring address description",
+    tags: ["migration"],
     needs: NEEDS,
     async run(t) {
       const { session, memory, ring, request } = await t.up({ protocol: PROTOCOL });
@@ -179,6 +184,7 @@ export const log: readonly Check[] = [
     title: "no mark is lost where the front-end takes them away meanwhile",
     strength: "MUST",
     section: "Migration",
+    tags: ["migration"],
     needs: NEEDS,
     run: migrated,
   },

@@ -79,6 +79,7 @@ export const proto: readonly Check[] = [
     title: "GET_PROTOCOL_FEATURES is answered before SET_FEATURES and SET_OWNER",
     strength: "MUST",
     section: "VHOST_USER_GET_PROTOCOL_FEATURES",
+    tags: ["smoke"],
     needs: GATE,
     async run(t) {
       const session = await t.sess();
@@ -94,6 +95,7 @@ export const proto: readonly Check[] = [
     title: "the offered protocol features are the same, however often they are asked for",
     strength: "SHOULD",
     section: "VHOST_USER_GET_PROTOCOL_FEATURES",
+    tags: ["smoke"],
     needs: GATE,
     async run(t) {
       for (let i = 0; i < 2; i += 1) {

@@ -71,6 +71,7 @@ export const split: readonly Check[] = [
     title: "a request is used: with the id of its head, its length and its data",
     strength: "MUST",
     section: "VIRTIO 2.7",
+    tags: ["smoke"],
     needs: NEEDS,
     async run(t) {
       const { hand, memory } = await upByHand(t);
@@ -333,6 +334,7 @@ export const split: readonly Check[] = [
     title: "under load on all rings every byte arrives",
     strength: "MUST",
     section: "VIRTIO 2.7",
+    tags: ["long"],
     needs: NEEDS,
     run: sustain,
   },

@@ -63,6 +63,7 @@ export const stop: readonly Check[] = [
     title: "GET_VRING_BASE answers with the ring's index and its exact next available index",
     strength: "MUST",
     section: BASE,
+    tags: ["smoke", "migration"],
     needs: NEEDS,
     async run(t) {
       const { session, ring, request } = await t.up();
@@ -76,6 +77,7 @@ export const stop: readonly Check[] = [
     title: "the base of a split ring has 16 bits",
     strength: "MUST",
     section: "A vring descriptor index for split virtqueues",
+    tags: ["migration"],
     needs: NEEDS,
     async run(t) {
       const { ring, request } = await t.up();
@@ -88,6 +90,7 @@ export const stop: readonly Check[] = [
     title: "what was fetched from a ring is completed before GET_VRING_BASE is answered",
     strength: "MUST",
     section: BASE,
+    tags: ["migration"],
     needs: NEEDS,
     async run(t) {
       const up = await t.up({ ring: { size: 256 } });
@@ -112,6 +115,7 @@ export const stop: readonly Check[] = [
     title: "memory is not written to once GET_VRING_BASE was answered",
     strength: "MUST",
     section: SUSPENDED,
+    tags: ["migration"],
     needs: NEEDS,
     async run(t) {
       const { memory, before } = await stoppedAndKicked(t);
@@ -123,6 +127,7 @@ export const stop: readonly Check[] = [
     title: "there are no calls once GET_VRING_BASE was answered",
     strength: "MUST",
     section: SUSPENDED,
+    tags: ["migration"],
     needs: NEEDS,
     async run(t) {
       t.expect("a call", (await stoppedAndKicked(t)).ring.call.drain(), false);
@@ -133,6 +138,7 @@ export const stop: readonly Check[] = [
     title: "requests that race with a stop are served exactly once, before or after it",
     strength: "MUST",
     section: BASE,
+    tags: ["migration"],
     needs: NEEDS,
     async run(t) {
       const up = await t.up({ ring: { size: 256 } });
@@ -158,6 +164,7 @@ export const stop: readonly Check[] = [
     title: "a second GET_VRING_BASE answers with the same number",
     strength: "MUST",
     section: BASE,
+    tags: ["migration"],
     needs: NEEDS,
     async run(t) {
       const { ring, request } = await t.up();
@@ -171,6 +178,7 @@ export const stop: readonly Check[] = [
     title: "GET_VRING_BASE of a ring that was never started answers with its base",
     strength: "MUST",
     section: BASE,
+    tags: ["migration"],
     async run(t) {
       const session = await t.neg();
       await session.set(SetVringBase, { index: 0, num: 5 });
@@ -183,6 +191,7 @@ export const stop: readonly Check[] = [
     title: "a ring goes on from the base that GET_VRING_BASE told",
     strength: "MUST",
     section: STATES,
+    tags: ["migration"],
     needs: NEEDS,
     async run(t) {
       const { ring, request } = await t.up();
@@ -199,6 +208,7 @@ export const stop: readonly Check[] = [
     title: "a ring can begin anew in another memory table",
     strength: "MUST",
     section: STATES,
+    tags: ["migration"],
     needs: NEEDS,
     async run(t) {
       const { session, rings, request } = await t.up();
@@ -215,6 +225,7 @@ export const stop: readonly Check[] = [
     title: "a ring goes on while another one is stopped",
     strength: "MUST",
     section: STATES,
+    tags: ["migration"],
     needs: { ...NEEDS, device: ["block"], queues: 2 },
     async run(t) {
       const { session, memory, ring, request } = await t.up();
@@ -231,6 +242,7 @@ export const stop: readonly Check[] = [
     title: "requests on the main socket are answered while all rings are stopped",
     strength: "MUST",
     section: SUSPENDED,
+    tags: ["migration"],
     needs: NEEDS,
     async run(t) {
       const { session, rings, request } = await t.up();
@@ -255,6 +267,7 @@ export const stop: readonly Check[] = [
     title: "GET_VRING_BASE with a number in the request is answered as usual, or refused",
     strength: "SHOULD",
     section: BASE,
+    tags: ["migration"],
     needs: NEEDS,
     hostile: true,
     async run(t) {

@@ -93,6 +93,7 @@ export const vring: readonly Check[] = [
     title: "a ring works that is set up in the usual order",
     strength: "MUST",
     section: STATES,
+    tags: ["smoke"],
     needs: NEEDS,
     run: async (t) =>
       inOrder(t, SetVringNum, SetVringBase, SetVringAddr, SetVringCall, SetVringErr, SetVringKick),
@@ -102,6 +103,7 @@ export const vring: readonly Check[] = [
     title: "a ring works that is set up in QEMU's order, with its kick before its call",
     strength: "MUST",
     section: STATES,
+    tags: ["smoke"],
     needs: NEEDS,
     run: async (t) =>
       inOrder(t, SetVringNum, SetVringBase, SetVringAddr, SetVringKick, SetVringCall),

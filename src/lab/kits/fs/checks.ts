@@ -17,6 +17,7 @@ export const fs: readonly Check[] = [
     title: "INIT is answered with version 7, under its own number and with its true length",
     strength: "MUST",
     section: "FUSE; VIRTIO 5.11.5, 5.11.6.1",
+    tags: ["smoke"],
     needs: NEEDS,
     async run(t) {
       const body = Buffer.alloc(16);
@@ -37,6 +38,7 @@ export const fs: readonly Check[] = [
     title: "requests before INIT are refused",
     strength: "SHOULD",
     section: "FUSE",
+    tags: ["smoke"],
     needs: NEEDS,
     async run(t) {
       const fuse = new Fuse(t, await t.up());

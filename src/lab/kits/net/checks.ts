@@ -71,6 +71,7 @@ export const net: readonly Check[] = [
     title: "a frame that is transmitted leaves the back-end as it is",
     strength: "MUST",
     section: "VIRTIO 5.1.6, 5.1.6.2",
+    tags: ["smoke"],
     needs: NEEDS,
     async run(t) {
       expectSame(t, await (await echoOf(t)).expectTrip());
@@ -81,6 +82,7 @@ export const net: readonly Check[] = [
     title: "a frame arrives in one buffer, behind a header of 12 bytes with num_buffers 1",
     strength: "MUST",
     section: "VIRTIO 5.1.6.3.2, 5.1.6.4.1",
+    tags: ["smoke"],
     needs: NEEDS,
     async run(t) {
       const { bytes, frameAt, numBuffers } = await (await echoOf(t)).expectTrip();

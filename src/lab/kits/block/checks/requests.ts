@@ -48,6 +48,7 @@ export const blk: readonly Check[] = [
     title: "capacity and block size are plausible",
     strength: "SHOULD",
     section: "VIRTIO 5.2.4",
+    tags: ["smoke"],
     needs: NEEDS,
     async run(t) {
       const { config } = await diskOf(t);
@@ -64,6 +65,7 @@ export const blk: readonly Check[] = [
     title: "what was written is read back, from one block to 1 MiB",
     strength: "MUST",
     section: REQUESTS,
+    tags: ["smoke"],
     needs: NEEDS,
     async run(t) {
       const disk = await writableDisk(t);
