@@ -1,6 +1,6 @@
 import { UsageError } from "../../core/base/index.ts";
 import type { Verdict } from "../results/index.ts";
-import type { CheckInfo } from "./check.ts";
+import type { CheckInfo } from "./kit/check.ts";
 import { checks, frontendChecks } from "./registry.ts";
 import { fits, unknownCheck } from "./select.ts";
 

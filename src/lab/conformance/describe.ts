@@ -1,7 +1,7 @@
 import * as nodeTest from "node:test";
 import type { DeviceName } from "../../core/protocol/index.ts";
-import type { Check } from "./check.ts";
-import { type Facts, survey } from "./facts.ts";
+import type { Check } from "./kit/check.ts";
+import { type Facts, survey } from "./kit/back-end/facts.ts";
 import { knownDevice } from "../kits/registry.ts";
 import { checks as everyCheck } from "./registry.ts";
 import type { CaseResult } from "../results/index.ts";
@@ -9,7 +9,7 @@ import { runCheck } from "./run.ts";
 import { selectChecks, type Selection } from "./select.ts";
 import { SocketTarget } from "./targets/socket-target.ts";
 import type { Target } from "./targets/target.ts";
-import { type Times, timesOf } from "./times.ts";
+import { type Times, timesOf } from "./kit/times.ts";
 
 /** What a test runner gives to a test; both are used where they exist. */
 interface TestCase {

@@ -15,12 +15,12 @@ export {
   updateBaseline,
 } from "./baseline.ts";
 export type { CaseResult, Finding, Strength, Verdict } from "../results/index.ts";
-export type { Check, CheckInfo, FrontendCheck } from "./check.ts";
-export type { CheckContext } from "./context.ts";
+export type { Check, CheckInfo, FrontendCheck } from "./kit/check.ts";
+export type { CheckContext } from "./kit/back-end/context.ts";
 export type { Up, UpOptions } from "./kit/back-end/bring-up.ts";
-export { type Facts, type KnownDevice, survey } from "./facts.ts";
+export { type Facts, type KnownDevice, survey } from "./kit/back-end/facts.ts";
 export { CaseFailure, type CaseInfo, CaseSkip, type EarlyStop } from "../engine/index.ts";
-export { missing, type Needs } from "./needs.ts";
+export { missing, type Needs } from "./kit/back-end/needs.ts";
 export { type Profile, profiles } from "./profiles.ts";
 export { knownDevice } from "../kits/registry.ts";
 export { checks, frontendChecks } from "./registry.ts";
@@ -50,6 +50,6 @@ export type {
 export { knownFindings, type KnownFindings } from "./known-findings.ts";
 export { FrontendListener } from "./kit/front-end/listener.ts";
 export { storyOf, storyText } from "./targets/story.ts";
-export { within } from "./within.ts";
+export { within } from "./targets/within.ts";
 export { fillIn, requireSocketPlace, splitWords, wordsOf } from "./targets/words.ts";
-export { type Times, timesOf } from "./times.ts";
+export { type Times, timesOf } from "./kit/times.ts";

@@ -1,6 +1,6 @@
 import { chapterOf } from "../results/index.ts";
 import type { Tag } from "../engine/index.ts";
-import { type CheckInfo, isHostile } from "./check.ts";
+import { type CheckInfo, isHostile } from "./kit/check.ts";
 
 const isFrontEnd = (check: CheckInfo): boolean => chapterOf(check) === "fe";
 const isBackEnd = (check: CheckInfo): boolean => !isFrontEnd(check);

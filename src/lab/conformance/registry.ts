@@ -1,4 +1,4 @@
-import type { Check, FrontendCheck } from "./check.ts";
+import type { Check, FrontendCheck } from "./kit/check.ts";
 import { ack } from "./checks/ack.ts";
 import { blk } from "../kits/block/checks/requests.ts";
 import { blkRanges } from "../kits/block/checks/ranges.ts";

@@ -1,6 +1,6 @@
 import { runCase, runCases, type RunControl } from "../engine/index.ts";
 import type { CaseResult } from "../results/index.ts";
-import type { Check, FrontendCheck } from "./check.ts";
+import type { Check, FrontendCheck } from "./kit/check.ts";
 import { BackendAdapter, type BackendSubject } from "./kit/back-end/adapter.ts";
 import { FrontendAdapter, type FrontendSubject } from "./kit/front-end/adapter.ts";
 

@@ -1,6 +1,6 @@
 import { UsageError } from "../../core/base/index.ts";
 import { chapterOf, type Strength } from "../results/index.ts";
-import type { CheckInfo } from "./check.ts";
+import type { CheckInfo } from "./kit/check.ts";
 import { isInProfile, type Profile } from "./profiles.ts";
 
 /** Which checks to make. */

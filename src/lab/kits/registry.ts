@@ -1,5 +1,5 @@
 import type { DeviceName } from "../../core/protocol/index.ts";
-import type { KnownDevice } from "../conformance/facts.ts";
+import type { KnownDevice } from "../conformance/kit/back-end/facts.ts";
 import { blockKit } from "./block/kit.ts";
 import { fsKit } from "./fs/kit.ts";
 import type { DeviceKit } from "../conformance/kit/back-end/kit.ts";

@@ -1,7 +1,7 @@
 import { EventFd } from "../../../core/os/index.ts";
 import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../../core/protocol/index.ts";
-import type { Check } from "../check.ts";
-import type { CheckContext } from "../context.ts";
+import type { Check } from "../kit/check.ts";
+import type { CheckContext } from "../kit/back-end/context.ts";
 import { writesOn } from "../kit/back-end/effect.ts";
 import type { RingStep } from "../kit/back-end/ring.ts";
 import { Flags, type Received } from "../../wire/index.ts";

@@ -1,6 +1,6 @@
 import { counted } from "../../../core/base/index.ts";
 import { FrontendRequest, ProtocolFeature } from "../../../core/protocol/index.ts";
-import type { Check } from "../check.ts";
+import type { Check } from "../kit/check.ts";
 import { BackChannel } from "../kit/back-end/back-channel.ts";
 
 const { BackendReq, Config, Mq, ReplyAck } = ProtocolFeature;

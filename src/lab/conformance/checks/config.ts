@@ -1,6 +1,6 @@
 import { BlockFeature } from "../../../endpoints/devices/block/layout.ts";
 import { ProtocolFeature } from "../../../core/protocol/index.ts";
-import type { Check } from "../check.ts";
+import type { Check } from "../kit/check.ts";
 import { askConfig, configShape, readConfig, writeConfig } from "../kit/back-end/config-space.ts";
 
 const NEEDS = { protocol: ProtocolFeature.Config } as const;

@@ -1,5 +1,5 @@
 import { FrontendRequest } from "../../../core/protocol/index.ts";
-import type { Check } from "../check.ts";
+import type { Check } from "../kit/check.ts";
 
 const SECTION = "Communication";
 const CONNECTIONS = 200;

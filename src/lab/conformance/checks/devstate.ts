@@ -6,8 +6,8 @@ import {
   ProtocolFeature,
   TransferDirection,
 } from "../../../core/protocol/index.ts";
-import type { Check } from "../check.ts";
-import type { CheckContext } from "../context.ts";
+import type { Check } from "../kit/check.ts";
+import type { CheckContext } from "../kit/back-end/context.ts";
 import type { Up } from "../kit/back-end/bring-up.ts";
 import { beginState, checkState, openState } from "../kit/back-end/device-state.ts";
 import { Fuse } from "../../kits/fs/fuse.ts";

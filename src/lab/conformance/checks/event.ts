@@ -1,6 +1,6 @@
 import { VirtioFeature } from "../../../core/protocol/index.ts";
-import type { Check } from "../check.ts";
-import type { CheckContext } from "../context.ts";
+import type { Check } from "../kit/check.ts";
+import type { CheckContext } from "../kit/back-end/context.ts";
 import { upByHand } from "../kit/back-end/hand-split.ts";
 import { LaidRequests } from "../kit/back-end/laid.ts";
 

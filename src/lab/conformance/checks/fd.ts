@@ -1,7 +1,7 @@
 import { EventFd } from "../../../core/os/index.ts";
 import { FrontendRequest } from "../../../core/protocol/index.ts";
-import type { Check } from "../check.ts";
-import type { CheckContext } from "../context.ts";
+import type { Check } from "../kit/check.ts";
+import type { CheckContext } from "../kit/back-end/context.ts";
 
 const { GetFeatures, SetVringCall, SetVringErr, SetVringKick } = FrontendRequest;
 const KICK = "VHOST_USER_SET_VRING_KICK";

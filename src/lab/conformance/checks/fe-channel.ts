@@ -1,6 +1,6 @@
 import { EventFd } from "../../../core/os/index.ts";
 import { BackendRequest, requestSpec } from "../../../core/protocol/index.ts";
-import type { FrontendCheck } from "../check.ts";
+import type { FrontendCheck } from "../kit/check.ts";
 import { Flags } from "../../wire/index.ts";
 import { type Session } from "../kit/back-end/session.ts";
 import type { FrontendContext, Talk } from "../kit/front-end/context.ts";

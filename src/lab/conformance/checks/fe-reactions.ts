@@ -5,7 +5,7 @@ import {
   ProtocolFeature,
   VirtioFeature,
 } from "../../../core/protocol/index.ts";
-import type { FrontendCheck } from "../check.ts";
+import type { FrontendCheck } from "../kit/check.ts";
 import { nameOf } from "../kit/back-end/session.ts";
 import { type FrontendContext, hasStarted, type Talk } from "../kit/front-end/context.ts";
 import type { Conversation, Message } from "../kit/front-end/mock.ts";

@@ -7,7 +7,7 @@ import {
   requestSpec,
   VirtioFeature,
 } from "../../../core/protocol/index.ts";
-import type { FrontendCheck } from "../check.ts";
+import type { FrontendCheck } from "../kit/check.ts";
 import { nameOf } from "../kit/back-end/session.ts";
 import type { Done, FrontendContext } from "../kit/front-end/context.ts";
 import { addressMoments, firstOf, partsOf, payloadOf, sent } from "../kit/front-end/trace.ts";

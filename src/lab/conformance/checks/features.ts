@@ -8,8 +8,8 @@ import {
   VirtioFeature,
   virtioFeatureNames,
 } from "../../../core/protocol/index.ts";
-import type { Check } from "../check.ts";
-import type { CheckContext } from "../context.ts";
+import type { Check } from "../kit/check.ts";
+import type { CheckContext } from "../kit/back-end/context.ts";
 import type { Up } from "../kit/back-end/bring-up.ts";
 import { writesOn } from "../kit/back-end/effect.ts";
 import { LogArea, setLog } from "../kit/back-end/log-area.ts";

@@ -1,7 +1,7 @@
 import { EventFd } from "../../../core/os/index.ts";
 import { FrontendRequest, ProtocolFeature } from "../../../core/protocol/index.ts";
-import type { Check } from "../check.ts";
-import type { CheckContext } from "../context.ts";
+import type { Check } from "../kit/check.ts";
+import type { CheckContext } from "../kit/back-end/context.ts";
 import { Flags, messageBytes } from "../../wire/index.ts";
 import { nameOf, type Session } from "../kit/back-end/session.ts";
 

@@ -1,5 +1,5 @@
-import type { Check } from "../check.ts";
-import type { CheckContext } from "../context.ts";
+import type { Check } from "../kit/check.ts";
+import type { CheckContext } from "../kit/back-end/context.ts";
 import {
   FRONTEND_REQUESTS,
   goesOn,

@@ -1,8 +1,8 @@
 import { counted } from "../../../core/base/index.ts";
 import { VirtioFeature } from "../../../core/protocol/index.ts";
 import { DescriptorFlag } from "../../../core/virtqueue/index.ts";
-import type { Check } from "../check.ts";
-import type { CheckContext } from "../context.ts";
+import type { Check } from "../kit/check.ts";
+import type { CheckContext } from "../kit/back-end/context.ts";
 import { HandSplit, type UpByHand, upByHand } from "../kit/back-end/hand-split.ts";
 import type { ProbeRequest } from "../kit/back-end/kit.ts";
 import { PAGE, type SuiteMemory } from "../kit/back-end/memory.ts";

@@ -1,7 +1,7 @@
 import { counted } from "../../../core/base/index.ts";
 import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../../core/protocol/index.ts";
-import type { Check } from "../check.ts";
-import type { CheckContext } from "../context.ts";
+import type { Check } from "../kit/check.ts";
+import type { CheckContext } from "../kit/back-end/context.ts";
 import type { Up } from "../kit/back-end/bring-up.ts";
 import { HandSplit } from "../kit/back-end/hand-split.ts";
 import {

@@ -7,7 +7,7 @@ import {
   protocolFeatureNames,
   VirtioFeature,
 } from "../../../core/protocol/index.ts";
-import type { Check } from "../check.ts";
+import type { Check } from "../kit/check.ts";
 import { behindIommu } from "../kit/back-end/iommu.ts";
 import { PAGE, type SuiteMemory } from "../kit/back-end/memory.ts";
 

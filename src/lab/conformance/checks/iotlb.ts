@@ -6,8 +6,8 @@ import {
   ProtocolFeature,
   VirtioFeature,
 } from "../../../core/protocol/index.ts";
-import type { Check } from "../check.ts";
-import type { CheckContext } from "../context.ts";
+import type { Check } from "../kit/check.ts";
+import type { CheckContext } from "../kit/back-end/context.ts";
 import { BackChannel } from "../kit/back-end/back-channel.ts";
 import { behindIommu, type SuiteIommu, upBehindIommu } from "../kit/back-end/iommu.ts";
 import type { ProbeRequest } from "../kit/back-end/kit.ts";

@@ -1,6 +1,6 @@
 import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../../core/protocol/index.ts";
-import type { Check } from "../check.ts";
-import type { CheckContext } from "../context.ts";
+import type { Check } from "../kit/check.ts";
+import type { CheckContext } from "../kit/back-end/context.ts";
 import type { ProbeRequest } from "../kit/back-end/kit.ts";
 import { LogArea, pagesOf, setLog, startLogging } from "../kit/back-end/log-area.ts";
 import { PAGE, type SuiteMemory } from "../kit/back-end/memory.ts";

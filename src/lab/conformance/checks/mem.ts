@@ -1,8 +1,8 @@
 import { openSync } from "node:fs";
 import { OwnedFd, sealsOf } from "../../../core/os/index.ts";
 import { FrontendRequest, type MemoryRegion } from "../../../core/protocol/index.ts";
-import type { Check } from "../check.ts";
-import type { CheckContext } from "../context.ts";
+import type { Check } from "../kit/check.ts";
+import type { CheckContext } from "../kit/back-end/context.ts";
 import { PAGE, type SuiteMemory, type SuiteMemoryOptions } from "../kit/back-end/memory.ts";
 
 const { SetMemTable } = FrontendRequest;

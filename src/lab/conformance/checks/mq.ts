@@ -1,8 +1,8 @@
 import { counted } from "../../../core/base/index.ts";
 import { EventFd } from "../../../core/os/index.ts";
 import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../../core/protocol/index.ts";
-import type { Check } from "../check.ts";
-import type { CheckContext } from "../context.ts";
+import type { Check } from "../kit/check.ts";
+import type { CheckContext } from "../kit/back-end/context.ts";
 import type { SuiteMemory } from "../kit/back-end/memory.ts";
 import type { Ring, RingOptions } from "../kit/back-end/ring.ts";
 

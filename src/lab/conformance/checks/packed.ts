@@ -1,7 +1,7 @@
 import { VirtioFeature } from "../../../core/protocol/index.ts";
 import { EventFlag } from "../../../core/virtqueue/index.ts";
-import type { Check } from "../check.ts";
-import type { CheckContext } from "../context.ts";
+import type { Check } from "../kit/check.ts";
+import type { CheckContext } from "../kit/back-end/context.ts";
 import { HandPacked } from "../kit/back-end/hand-packed.ts";
 import type { ProbeRequest } from "../kit/back-end/kit.ts";
 import { mixedSizes } from "../kit/back-end/load.ts";

@@ -2,8 +2,8 @@ import { existsSync } from "node:fs";
 import { isListening, reachablePath } from "../../../core/os/proc-net-unix.ts";
 import { FrontendRequest } from "../../../core/protocol/index.ts";
 import { connectSocket } from "../../../core/transport/index.ts";
-import type { Check } from "../check.ts";
-import type { CheckContext } from "../context.ts";
+import type { Check } from "../kit/check.ts";
+import type { CheckContext } from "../kit/back-end/context.ts";
 import {
   freePath,
   makeRoom,

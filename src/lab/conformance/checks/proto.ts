@@ -6,8 +6,8 @@ import {
   protocolFeatureNames,
   VirtioFeature,
 } from "../../../core/protocol/index.ts";
-import type { Check } from "../check.ts";
-import type { CheckContext } from "../context.ts";
+import type { Check } from "../kit/check.ts";
+import type { CheckContext } from "../kit/back-end/context.ts";
 import { Flags } from "../../wire/index.ts";
 import { nameOf, type Session } from "../kit/back-end/session.ts";
 

@@ -1,8 +1,8 @@
 import { counted } from "../../../core/base/index.ts";
 import { BlockFeature } from "../../../endpoints/devices/block/layout.ts";
 import { type Config, FrontendRequest, VirtioFeature } from "../../../core/protocol/index.ts";
-import type { Check } from "../check.ts";
-import type { CheckContext } from "../context.ts";
+import type { Check } from "../kit/check.ts";
+import type { CheckContext } from "../kit/back-end/context.ts";
 import { type UpByHand, upByHand } from "../kit/back-end/hand-split.ts";
 import { LaidRequests } from "../kit/back-end/laid.ts";
 import { mixedSizes, sustain } from "../kit/back-end/load.ts";

@@ -1,5 +1,5 @@
 import { FrontendRequest, ProtocolFeature } from "../../../core/protocol/index.ts";
-import type { Check } from "../check.ts";
+import type { Check } from "../kit/check.ts";
 import { writesOn } from "../kit/back-end/effect.ts";
 
 const { GetStatus, SetStatus } = FrontendRequest;

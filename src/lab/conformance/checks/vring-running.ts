@@ -1,8 +1,8 @@
 import { delay } from "../../../core/base/index.ts";
 import { createPipe, EventFd, type OwnedFd } from "../../../core/os/index.ts";
 import { FrontendRequest, VirtioFeature } from "../../../core/protocol/index.ts";
-import type { Check } from "../check.ts";
-import type { CheckContext } from "../context.ts";
+import type { Check } from "../kit/check.ts";
+import type { CheckContext } from "../kit/back-end/context.ts";
 import { nameOf, type Session } from "../kit/back-end/session.ts";
 
 const { SetVringAddr, SetVringBase, SetVringCall, SetVringEnable, SetVringKick, SetVringNum } =

@@ -6,8 +6,8 @@ import {
   type VringState,
   VirtioFeature,
 } from "../../../core/protocol/index.ts";
-import type { Check } from "../check.ts";
-import type { CheckContext } from "../context.ts";
+import type { Check } from "../kit/check.ts";
+import type { CheckContext } from "../kit/back-end/context.ts";
 import { changed, firstRefusal } from "../kit/back-end/refusal.ts";
 import type { Ring, RingStep } from "../kit/back-end/ring.ts";
 import type { Session } from "../kit/back-end/session.ts";

@@ -5,7 +5,7 @@ import type { WaitOptions } from "../../../core/base/index.ts";
 import { processFigures, reachablePath, type UnixSocket } from "../../../core/os/index.ts";
 import { ManagedProcess, startListening } from "../../programs/index.ts";
 import { connectSocket } from "../../../core/transport/index.ts";
-import { within } from "../within.ts";
+import { within } from "./within.ts";
 import type { ProcessEnd, Target, TargetProcess, TargetProgram, TargetStory } from "./target.ts";
 import { fillIn, wordsWithPlace } from "./words.ts";
 

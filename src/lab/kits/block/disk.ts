@@ -11,7 +11,7 @@ import {
   RANGE_BYTES,
   SECTOR_SIZE,
 } from "../../../endpoints/devices/block/layout.ts";
-import type { CheckContext } from "../../conformance/context.ts";
+import type { CheckContext } from "../../conformance/kit/back-end/context.ts";
 import { CaseFailure } from "../../engine/index.ts";
 import { blockHeader } from "./kit.ts";
 import type { Up, UpOptions } from "../../conformance/kit/back-end/bring-up.ts";

@@ -1,5 +1,5 @@
 import { FuseOpcode } from "../../../endpoints/devices/fs/opcodes.ts";
-import type { Check } from "../../conformance/check.ts";
+import type { Check } from "../../conformance/kit/check.ts";
 import { Fuse, FUSE_IN_BYTES, FUSE_OUT_BYTES, fuseOf, ROOT } from "./fuse.ts";
 
 const { Forget, Getattr, Init } = FuseOpcode;

@@ -1,5 +1,5 @@
 import { FuseOpcode } from "../../../endpoints/devices/fs/opcodes.ts";
-import type { CheckContext } from "../../conformance/context.ts";
+import type { CheckContext } from "../../conformance/kit/back-end/context.ts";
 import { CaseFailure } from "../../engine/index.ts";
 import type { Up, UpOptions } from "../../conformance/kit/back-end/bring-up.ts";
 import type { Ring } from "../../conformance/kit/back-end/ring.ts";

@@ -1,8 +1,8 @@
 import { counted } from "../../../core/base/index.ts";
 import { GSO_NONE, LONG_HEADER_BYTES, NetFeature } from "../../../endpoints/devices/net/layout.ts";
 import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../../core/protocol/index.ts";
-import type { Check } from "../../conformance/check.ts";
-import type { CheckContext } from "../../conformance/context.ts";
+import type { Check } from "../../conformance/kit/check.ts";
+import type { CheckContext } from "../../conformance/kit/back-end/context.ts";
 import { echoOf, type Packet, restOf } from "./echo.ts";
 import { FRAME_BYTES } from "./kit.ts";
 

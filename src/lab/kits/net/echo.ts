@@ -4,7 +4,7 @@ import {
   NUM_BUFFERS_OFFSET,
 } from "../../../endpoints/devices/net/layout.ts";
 import type { GuestBuffer } from "../../../core/memory/index.ts";
-import type { CheckContext } from "../../conformance/context.ts";
+import type { CheckContext } from "../../conformance/kit/back-end/context.ts";
 import type { Up, UpOptions } from "../../conformance/kit/back-end/bring-up.ts";
 import { ETHER_TYPE, FRAME_BYTES } from "./kit.ts";
 import type { Completion, Ring } from "../../conformance/kit/back-end/ring.ts";

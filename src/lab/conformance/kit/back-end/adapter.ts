@@ -1,15 +1,15 @@
 import { delay } from "../../../../core/base/index.ts";
 import { type Adapter, CaseFailure, type Evidence, type Lost } from "../../../engine/index.ts";
 import type { CaseResult } from "../../../results/index.ts";
-import { type Check, isHostile } from "../../check.ts";
-import { CheckContext } from "../../context.ts";
-import type { Facts } from "../../facts.ts";
-import { missing } from "../../needs.ts";
-import { seededRandom } from "../../random.ts";
+import { type Check, isHostile } from "../check.ts";
+import { CheckContext } from "./context.ts";
+import type { Facts } from "./facts.ts";
+import { missing } from "./needs.ts";
+import { seededRandom } from "../random.ts";
 import { deathOf } from "../../targets/death.ts";
 import { storyOf } from "../../targets/story.ts";
 import { endText, type Target } from "../../targets/target.ts";
-import type { Times } from "../../times.ts";
+import type { Times } from "../times.ts";
 import { expectCleanSession } from "./clean-session.ts";
 
 /** A process that dies of a check is dead within this time. */

@@ -1,8 +1,8 @@
 import { UnixSocket } from "../../../../core/os/index.ts";
 import { FrontendRequest, HeaderFlag, requestSpec } from "../../../../core/protocol/index.ts";
 import { type Frame, UnixChannel } from "../../../../core/transport/index.ts";
-import type { CheckContext } from "../../context.ts";
-import type { Exchange } from "../../exchange.ts";
+import type { CheckContext } from "./context.ts";
+import type { Exchange } from "../exchange.ts";
 import { Flags } from "../../../wire/index.ts";
 import { type Session } from "./session.ts";
 

@@ -1,5 +1,5 @@
 import { CaseFailure } from "../../../engine/index.ts";
-import type { CheckContext } from "../../context.ts";
+import type { CheckContext } from "./context.ts";
 
 /**
  * Opens a clean session, with a request where the suite knows one, and closes it again.

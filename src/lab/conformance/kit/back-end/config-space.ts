@@ -1,7 +1,7 @@
 import { counted } from "../../../../core/base/index.ts";
 import { type Config, FrontendRequest } from "../../../../core/protocol/index.ts";
 import type { DeviceName } from "../../../../core/protocol/index.ts";
-import type { CheckContext } from "../../context.ts";
+import type { CheckContext } from "./context.ts";
 import { type Attempt, nameOf, type Session } from "./session.ts";
 
 const { GetConfig, SetConfig } = FrontendRequest;

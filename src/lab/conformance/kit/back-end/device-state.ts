@@ -5,9 +5,9 @@ import {
   MigrationPhase,
   TransferDirection,
 } from "../../../../core/protocol/index.ts";
-import type { CheckContext } from "../../context.ts";
+import type { CheckContext } from "./context.ts";
 import { CaseFailure } from "../../../engine/index.ts";
-import { within } from "../../within.ts";
+import { within } from "../../targets/within.ts";
 import { type Received } from "../../../wire/index.ts";
 import { expectReply, nameOf, type Session } from "./session.ts";
 

@@ -1,5 +1,5 @@
 import { BlockFeature } from "../../../../endpoints/devices/block/layout.ts";
-import type { CheckContext } from "../../context.ts";
+import type { CheckContext } from "./context.ts";
 import type { SuiteMemory } from "./memory.ts";
 import type { Ring } from "./ring.ts";
 

@@ -7,7 +7,7 @@ import {
   UnixSocket,
 } from "../../../../core/os/index.ts";
 import { FrontendRequest, requestSpec } from "../../../../core/protocol/index.ts";
-import type { CheckContext } from "../../context.ts";
+import type { CheckContext } from "./context.ts";
 import { CaseFailure } from "../../../engine/index.ts";
 import { Flags } from "../../../wire/index.ts";
 import { nameOf, type Session } from "./session.ts";

@@ -1,5 +1,5 @@
 import { RawPackedRing, type UsedDescriptor } from "../../../wire/index.ts";
-import type { CheckContext } from "../../context.ts";
+import type { CheckContext } from "./context.ts";
 import type { Ring } from "./ring.ts";
 import { soon } from "./soon.ts";
 

@@ -1,7 +1,7 @@
 import { counted, needsEvent } from "../../../../core/base/index.ts";
 import { VirtioFeature } from "../../../../core/protocol/index.ts";
 import { type RawDescriptor, RawSplitRing, type UsedElement } from "../../../wire/index.ts";
-import type { CheckContext } from "../../context.ts";
+import type { CheckContext } from "./context.ts";
 import { CaseFailure } from "../../../engine/index.ts";
 import type { Up, UpOptions } from "./bring-up.ts";
 import type { ProbeRequest } from "./kit.ts";

@@ -2,7 +2,7 @@ import { counted } from "../../../../core/base/index.ts";
 import { Mapping, type OwnedFd, SharedMemory } from "../../../../core/os/index.ts";
 import { FrontendRequest, type Inflight } from "../../../../core/protocol/index.ts";
 import { CaseFailure } from "../../../engine/index.ts";
-import type { Findings, Resources } from "../../findings.ts";
+import type { Findings, Resources } from "../findings.ts";
 import { viewOf } from "./descriptors.ts";
 import type { Session } from "./session.ts";
 

@@ -11,7 +11,7 @@ import {
   requestSpec,
   VirtioFeature,
 } from "../../../../core/protocol/index.ts";
-import type { CheckContext } from "../../context.ts";
+import type { CheckContext } from "./context.ts";
 import { BackChannel } from "./back-channel.ts";
 import { bringUp, type Up } from "./bring-up.ts";
 import { PAGE, type SuiteMemory } from "./memory.ts";

@@ -1,5 +1,5 @@
 import { counted } from "../../../../core/base/index.ts";
-import type { CheckContext } from "../../context.ts";
+import type { CheckContext } from "./context.ts";
 import type { UpByHand } from "./hand-split.ts";
 import type { ProbeRequest } from "./kit.ts";
 import { POISON } from "./memory.ts";

@@ -1,7 +1,7 @@
 import { counted } from "../../../../core/base/index.ts";
 import { BlockFeature } from "../../../../endpoints/devices/block/layout.ts";
 import { VirtioFeature } from "../../../../core/protocol/index.ts";
-import type { CheckContext } from "../../context.ts";
+import type { CheckContext } from "./context.ts";
 import type { Effect, ProbeRequest } from "./kit.ts";
 import type { SuiteMemory } from "./memory.ts";
 import type { Ring } from "./ring.ts";

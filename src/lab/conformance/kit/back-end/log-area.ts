@@ -1,6 +1,6 @@
 import { Mapping, type OwnedFd, SharedMemory } from "../../../../core/os/index.ts";
 import { FrontendRequest, type Log, VirtioFeature } from "../../../../core/protocol/index.ts";
-import type { CheckContext } from "../../context.ts";
+import type { CheckContext } from "./context.ts";
 import { PAGE, type SuiteMemory } from "./memory.ts";
 import type { Session } from "./session.ts";
 

@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import { ManagedProcess } from "../../../programs/index.ts";
-import type { CheckContext } from "../../context.ts";
+import type { CheckContext } from "./context.ts";
 import { CaseSkip } from "../../../engine/index.ts";
 import { endText, type ProcessEnd, type TargetProgram } from "../../targets/target.ts";
 import { fillIn } from "../../targets/words.ts";
-import { within } from "../../within.ts";
+import { within } from "../../targets/within.ts";
 
 /** An option's name in front of its value, if any, and nothing else. */
 const ALONE = /^(?:--?[\w-]+=)?\{socket\}$/;

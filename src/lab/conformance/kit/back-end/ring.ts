@@ -11,9 +11,9 @@ import {
   type DriverQueue,
   SegmentList,
 } from "../../../../core/virtqueue/index.ts";
-import type { Exchange } from "../../exchange.ts";
+import type { Exchange } from "../exchange.ts";
 import { CaseFailure } from "../../../engine/index.ts";
-import type { Times } from "../../times.ts";
+import type { Times } from "../times.ts";
 import type { SuiteMemory } from "./memory.ts";
 import type { Session } from "./session.ts";
 import { soon } from "./soon.ts";

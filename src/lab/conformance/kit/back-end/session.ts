@@ -12,9 +12,9 @@ import {
   requestSpec,
 } from "../../../../core/protocol/index.ts";
 import { Flags, RawPeer, type Received, type SendOptions } from "../../../wire/index.ts";
-import type { Exchange } from "../../exchange.ts";
+import type { Exchange } from "../exchange.ts";
 import { CaseFailure } from "../../../engine/index.ts";
-import type { Times } from "../../times.ts";
+import type { Times } from "../times.ts";
 
 /** What became of a request. */
 export interface Attempt {

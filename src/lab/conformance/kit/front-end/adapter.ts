@@ -2,10 +2,10 @@ import { EnvironmentError } from "../../../../core/base/index.ts";
 import type { DeviceName } from "../../../../core/protocol/index.ts";
 import type { Adapter, Evidence, Lost } from "../../../engine/index.ts";
 import type { CaseResult } from "../../../results/index.ts";
-import type { FrontendCheck } from "../../check.ts";
+import type { FrontendCheck } from "../check.ts";
 import { deathOf } from "../../targets/death.ts";
 import { endText } from "../../targets/target.ts";
-import type { Times } from "../../times.ts";
+import type { Times } from "../times.ts";
 import { FrontendContext } from "./context.ts";
 import type { FrontendTarget } from "./target.ts";
 

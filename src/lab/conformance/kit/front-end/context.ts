@@ -3,12 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { asError, delay } from "../../../../core/base/index.ts";
 import { type DeviceName, FrontendRequest } from "../../../../core/protocol/index.ts";
-import { Exchange } from "../../exchange.ts";
+import { Exchange } from "../exchange.ts";
 import { CaseFailure } from "../../../engine/index.ts";
 import { soon } from "../back-end/soon.ts";
-import { Findings } from "../../findings.ts";
+import { Findings } from "../findings.ts";
 import { endText, type ProcessEnd } from "../../targets/target.ts";
-import type { Times } from "../../times.ts";
+import type { Times } from "../times.ts";
 import { type Message, Mock, type MockOptions } from "./mock.ts";
 import type { FrontendRun, FrontendTarget } from "./target.ts";
 

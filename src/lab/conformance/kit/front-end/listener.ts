@@ -1,8 +1,8 @@
 import { delay } from "../../../../core/base/index.ts";
 import type { DeviceName } from "../../../../core/protocol/index.ts";
-import { Exchange } from "../../exchange.ts";
+import { Exchange } from "../exchange.ts";
 import { CaseSkip } from "../../../engine/index.ts";
-import type { Times } from "../../times.ts";
+import type { Times } from "../times.ts";
 import { hasStarted } from "./context.ts";
 import { Mock } from "./mock.ts";
 import type { FrontendRun, FrontendTarget } from "./target.ts";

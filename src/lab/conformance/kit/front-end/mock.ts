@@ -6,9 +6,9 @@ import {
 import { BlockDevice, BlockStorage } from "../../../../endpoints/devices/block/index.ts";
 import { NetDevice } from "../../../../endpoints/devices/net/index.ts";
 import type { DeviceName, Header } from "../../../../core/protocol/index.ts";
-import type { Exchange } from "../../exchange.ts";
+import type { Exchange } from "../exchange.ts";
 import { CaseSkip } from "../../../engine/index.ts";
-import { within } from "../../within.ts";
+import { within } from "../../targets/within.ts";
 
 const DISK_BYTES = 64 << 20;
 

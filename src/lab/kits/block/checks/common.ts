@@ -1,8 +1,8 @@
 /** What the checks of block devices have in common. */
 import { BlockFeature, blockStatusName } from "../../../../endpoints/devices/block/layout.ts";
 import { ProtocolFeature } from "../../../../core/protocol/index.ts";
-import type { Needs } from "../../../conformance/needs.ts";
-import type { CheckContext } from "../../../conformance/context.ts";
+import type { Needs } from "../../../conformance/kit/back-end/needs.ts";
+import type { CheckContext } from "../../../conformance/kit/back-end/context.ts";
 import { type Disk, diskOf } from "../disk.ts";
 
 export const DRIVER = "VIRTIO 5.2.6, 5.2.6.1";

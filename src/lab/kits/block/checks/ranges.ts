@@ -6,8 +6,8 @@ import {
   SECTOR_SIZE,
   WRITE_ZEROES_UNMAP,
 } from "../../../../endpoints/devices/block/layout.ts";
-import type { Check } from "../../../conformance/check.ts";
-import type { CheckContext } from "../../../conformance/context.ts";
+import type { Check } from "../../../conformance/kit/check.ts";
+import type { CheckContext } from "../../../conformance/kit/back-end/context.ts";
 import type { Disk, DiskRange } from "../disk.ts";
 import { DEVICE, DRIVER, expectStatus, needing, noise, writableDisk } from "./common.ts";
 

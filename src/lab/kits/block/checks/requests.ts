@@ -8,8 +8,8 @@ import {
   SECTOR_SIZE,
 } from "../../../../endpoints/devices/block/layout.ts";
 import { ProtocolFeature } from "../../../../core/protocol/index.ts";
-import type { Check } from "../../../conformance/check.ts";
-import type { CheckContext } from "../../../conformance/context.ts";
+import type { Check } from "../../../conformance/kit/check.ts";
+import type { CheckContext } from "../../../conformance/kit/back-end/context.ts";
 import { blockHeader } from "../kit.ts";
 import { diskOf } from "../disk.ts";
 import { HandSplit } from "../../../conformance/kit/back-end/hand-split.ts";

@@ -1,5 +1,5 @@
-import type { Attempt } from "./kit/back-end/session.ts";
-import { CaseFailure, CaseSkip, type Grade } from "../engine/index.ts";
+import type { Attempt } from "./back-end/session.ts";
+import { CaseFailure, CaseSkip, type Grade } from "../../engine/index.ts";
 import { shown } from "./shown.ts";
 
 /** How an acknowledgement of 0 for something that must fail is judged. */

@@ -1,4 +1,4 @@
-import { Deferred } from "../../core/base/index.ts";
+import { Deferred } from "../../../core/base/index.ts";
 
 /** Resolves when `work` has ended, however that was, or after that time; leaves no timer behind. */
 export async function within(work: Promise<unknown>, timeoutMs: number): Promise<void> {

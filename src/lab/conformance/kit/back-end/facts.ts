@@ -1,16 +1,16 @@
-import { delay } from "../../core/base/index.ts";
+import { delay } from "../../../../core/base/index.ts";
 import {
   type DeviceName,
   FrontendRequest,
   ProtocolFeature,
   VirtioFeature,
-} from "../../core/protocol/index.ts";
-import type { DeviceKit } from "./kit/back-end/kit.ts";
-import { Session } from "./kit/back-end/session.ts";
-import { Exchange } from "./exchange.ts";
-import { CaseFailure } from "../engine/index.ts";
-import type { Target } from "./targets/target.ts";
-import type { Times } from "./times.ts";
+} from "../../../../core/protocol/index.ts";
+import type { DeviceKit } from "./kit.ts";
+import { Session } from "./session.ts";
+import { Exchange } from "../exchange.ts";
+import { CaseFailure } from "../../../engine/index.ts";
+import type { Target } from "../../targets/target.ts";
+import type { Times } from "../times.ts";
 
 /** A process that serves one session ends this soon after it. */
 const END_MS = 300;

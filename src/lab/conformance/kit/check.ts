@@ -1,8 +1,8 @@
-import type { Case, CaseInfo } from "../engine/index.ts";
-import type { Strength } from "../results/index.ts";
-import type { CheckContext } from "./context.ts";
-import type { FrontendContext } from "./kit/front-end/context.ts";
-import type { Needs } from "./needs.ts";
+import type { Case, CaseInfo } from "../../engine/index.ts";
+import type { Strength } from "../../results/index.ts";
+import type { CheckContext } from "./back-end/context.ts";
+import type { FrontendContext } from "./front-end/context.ts";
+import type { Needs } from "./back-end/needs.ts";
 
 /** What is known of a check without running it. */
 export interface CheckInfo extends CaseInfo {

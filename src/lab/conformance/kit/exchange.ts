@@ -1,10 +1,10 @@
-import { counted } from "../../core/base/index.ts";
+import { counted } from "../../../core/base/index.ts";
 import {
   describeMessage,
   type DeviceName,
   type Direction,
   type Header,
-} from "../../core/protocol/index.ts";
+} from "../../../core/protocol/index.ts";
 
 /** Lines kept of a check's beginning and of its end; a flood's middle tells nothing. */
 const HEAD_LINES = 150;

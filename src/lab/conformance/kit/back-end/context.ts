@@ -1,16 +1,20 @@
-import { delay } from "../../core/base/index.ts";
-import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../core/protocol/index.ts";
-import type { DeviceKit, ProbeRequest } from "./kit/back-end/kit.ts";
-import { SuiteMemory, type SuiteMemoryOptions } from "./kit/back-end/memory.ts";
-import { bringUp, type Up, type UpOptions } from "./kit/back-end/bring-up.ts";
-import { Ring, type RingOptions } from "./kit/back-end/ring.ts";
-import { Session } from "./kit/back-end/session.ts";
-import { Exchange } from "./exchange.ts";
+import { delay } from "../../../../core/base/index.ts";
+import {
+  FrontendRequest,
+  ProtocolFeature,
+  VirtioFeature,
+} from "../../../../core/protocol/index.ts";
+import type { DeviceKit, ProbeRequest } from "./kit.ts";
+import { SuiteMemory, type SuiteMemoryOptions } from "./memory.ts";
+import { bringUp, type Up, type UpOptions } from "./bring-up.ts";
+import { Ring, type RingOptions } from "./ring.ts";
+import { Session } from "./session.ts";
+import { Exchange } from "../exchange.ts";
 import type { Facts } from "./facts.ts";
-import { CaseFailure, CaseSkip } from "../engine/index.ts";
-import { Findings } from "./findings.ts";
-import { endText, type Target } from "./targets/target.ts";
-import type { Times } from "./times.ts";
+import { CaseFailure, CaseSkip } from "../../../engine/index.ts";
+import { Findings } from "../findings.ts";
+import { endText, type Target } from "../../targets/target.ts";
+import type { Times } from "../times.ts";
 
 /** Descriptors of a target are counted until they were the same so often. */
 const SETTLED = 4;

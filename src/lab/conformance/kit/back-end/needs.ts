@@ -1,11 +1,11 @@
-import { counted } from "../../core/base/index.ts";
+import { counted } from "../../../../core/base/index.ts";
 import {
   type DeviceName,
   protocolFeatureNames,
   virtioFeatureNames,
-} from "../../core/protocol/index.ts";
+} from "../../../../core/protocol/index.ts";
 import type { Facts } from "./facts.ts";
-import type { Target } from "./targets/target.ts";
+import type { Target } from "../../targets/target.ts";
 
 /** Without these a check is skipped, with the reason. */
 export interface Needs {
