@@ -5,7 +5,7 @@
  * - {@link BackendServer} and a device such as {@link BlockDevice} serve anybody's front-end;
  *
  * Messages and their table are under `vhost-user/protocol`, rings under `vhost-user/virtqueue`,
- * what tests are made of under `vhost-user/testing`, the conformance suite under `vhost-user/suite`.
+ * what tests are made of under `vhost-user/testing`, the conformance suite under `vhost-user/conformance`.
  */
 export * from "./core/base/errors.ts";
 export type { WaitOptions } from "./core/base/abort.ts";

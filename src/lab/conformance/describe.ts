@@ -4,7 +4,7 @@ import type { Check } from "./kit/check.ts";
 import { type Facts, survey } from "./kit/back-end/facts.ts";
 import { knownDevice } from "../kits/registry.ts";
 import { checks as everyCheck } from "./registry.ts";
-import type { CaseResult } from "../results/index.ts";
+import { type CaseResult, type FailOn, isFailure } from "../results/index.ts";
 import { runCheck } from "./run.ts";
 import { selectChecks, type Selection } from "./select.ts";
 import { SocketTarget } from "./targets/socket-target.ts";
@@ -30,8 +30,8 @@ export interface DescribeOptions extends Selection {
   readonly start: () => Promise<string | Target>;
   readonly stop?: (() => Promise<void> | void) | undefined;
   readonly device: DeviceName;
-  /** WARN fails as well. Default false. */
-  readonly strict?: boolean | undefined;
+  /** With `"warn"`, WARN fails a test as well. */
+  readonly failOn?: FailOn | undefined;
   /** Default: those of the suite. */
   readonly checks?: readonly Check[] | undefined;
   /** How long to wait for what. Default {@link timesOf}. */
@@ -43,13 +43,13 @@ export interface DescribeOptions extends Selection {
 }
 
 /**
- * Makes a test of each check, in the user's own test runner: a FAIL or ERROR (with `strict` a WARN)
+ * Makes a test of each check, in the user's own test runner: a FAIL or ERROR (with `failOn: "warn"` a WARN)
  * fails it, and the message carries the exchange.
  *
  * @throws {UsageError} a pattern of the selection names no check
  */
 export function describeConformance(options: DescribeOptions): void {
-  const { checks = everyCheck, device, strict = false, times = timesOf(), seed = 1 } = options;
+  const { checks = everyCheck, device, failOn, times = timesOf(), seed = 1 } = options;
   const { describe, test, before, after } = options.runner ?? nodeTest;
   const chosen = selectChecks(checks, options);
   describe(`vhost-user conformance, ${device}`, () => {
@@ -67,16 +67,16 @@ export function describeConformance(options: DescribeOptions): void {
     for (const check of chosen) {
       test(`${check.id} ${check.title}`, async (t) => {
         if (target === undefined || facts === undefined) throw new Error("the target is missing");
-        report(await runCheck(check, { target, facts, times, seed }), t, strict);
+        report(await runCheck(check, { target, facts, times, seed }), t, failOn);
       });
     }
   });
 }
 
-function report(result: CaseResult, t: TestCase, strict: boolean): void {
+function report(result: CaseResult, t: TestCase, failOn: FailOn | undefined): void {
   const { verdict, reason = "", exchange } = result;
   if (verdict === "SKIP") t.skip?.(reason);
-  else if (verdict === "FAIL" || verdict === "ERROR" || (strict && verdict === "WARN")) {
+  else if (isFailure(verdict, failOn)) {
     throw new Error([`${verdict}: ${reason}`, ...exchange].join("\n"));
   } else if (verdict !== "PASS") t.diagnostic?.(`${verdict}: ${reason}`);
 }
