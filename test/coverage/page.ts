@@ -101,7 +101,7 @@ function naming(files: readonly string[], subject: Subject, most: number): strin
 }
 
 const link = (path: string, text = path.replace(/^test\/\w+\/|(\.test)?\.ts$/g, "")): string =>
-  `[${text}](../${path})`;
+  `[${text}](../../${path})`;
 
 /** Which real programs a subject passed with, in one role. */
 export function peersOf(subject: Subject, role: Role): string[] {
@@ -151,12 +151,12 @@ function table(title: string, subjects: readonly Subject[]): string {
   return [head, line, ...rows].join("\n");
 }
 
-/** docs/hostile-input.md */
+/** docs/reference/hostile-input.md */
 export function hostilePage(): string {
   const list = (places: readonly Place[] | string): string =>
     typeof places === "string"
       ? places
-      : places.map(([file, title]) => `[${title}](../test/${fileOf(file)})`).join(", ");
+      : places.map(([file, title]) => `[${title}](../../test/${fileOf(file)})`).join(", ");
   const rows = hostileGroups.map(
     ({ number, what, backend, client }) =>
       `| ${number} | ${what} | ${list(backend)} | ${list(client)} |`,
@@ -165,7 +165,7 @@ export function hostilePage(): string {
 
 What a peer can do wrong, in 40 groups, and the tests that see our back-end and our client survive
 it: alive, within bounds, with no descriptor, mapping or timer left behind, each refusal with a
-reason. Made by \`npm run docs:coverage\`; a test looks for every title.
+reason. Made by \`npm run docs\`; a test looks for every title.
 
 | | what | against the back-end | against the client |
 | --- | --- | --- | --- |
@@ -178,13 +178,13 @@ export function fileOf(name: string): string {
   return name.includes("/support/") ? `${name}.ts` : `${name}.test.ts`;
 }
 
-/** docs/protocol-coverage.md */
+/** docs/reference/protocol-coverage.md */
 export function coveragePage(): string {
   return `# Protocol coverage
 
 Every request and every feature bit of the newest specification text, in both roles, and what shows
 that it works: tests of the bytes (unit), tests in which both ends are ours, and tests with programs
-that we did not write. Made from the protocol table by \`npm run docs:coverage\`; a test fails when
+that we did not write. Made from the protocol table by \`npm run docs\`; a test fails when
 this page is not what the table and the tests say. A file is named only where it names the request;
 which requests passed with a real program is recorded from what passed
 (\`test/coverage/conversations.json\`).

@@ -1,5 +1,6 @@
 /** The part of JSON Schema that our published schemas use. */
 export interface JsonSchema {
+  readonly title?: string;
   readonly type?: string | readonly string[];
   readonly const?: unknown;
   readonly enum?: readonly unknown[];

@@ -11,7 +11,8 @@ const SUFFIX = ".schema.json";
 export function schemaNames(): string[] {
   return readdirSync(folder)
     .filter((file) => file.endsWith(SUFFIX))
-    .map((file) => file.slice(0, -SUFFIX.length));
+    .map((file) => file.slice(0, -SUFFIX.length))
+    .sort();
 }
 
 export function readSchema(name: string): JsonSchema {

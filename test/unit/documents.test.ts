@@ -23,6 +23,7 @@ const documents = [
   "SECURITY.md",
   "CHANGELOG.md",
   ...pagesIn("docs/decisions"),
+  ...pagesIn("docs/reference"),
 ];
 const readme = readDocument("README.md");
 const readmeJa = readDocument("README.ja.md");

@@ -21,7 +21,7 @@ test("every check has an id of its own, and a mutant", () => {
   assert.deepEqual(caught.sort(), ids.toSorted());
 });
 
-test("docs/conformance-checks.md is what `npm run docs` writes", () => {
-  const path = join(packageRoot, "docs", "conformance-checks.md");
+test("docs/reference/checks.md is what `npm run docs` writes", () => {
+  const path = join(packageRoot, "docs", "reference", "checks.md");
   assert.equal(readFileSync(path, "utf8"), conformanceDocument(), "run `npm run docs`");
 });

@@ -1,0 +1,31 @@
+/**
+ * `npm run docs`: writes docs/reference and the tables of ARCHITECTURE.md from the code and the
+ * tests. Needs the build.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+process.chdir(root);
+
+const { referencePages } = await import("../dist/test/reference/pages.js");
+const { coveragePage } = await import("../dist/test/coverage/page.js");
+const { conformanceDocument } =
+  await import("../dist/test/component/lab/conformance/support/document.js");
+const pages = {
+  ...referencePages,
+  "docs/reference/checks.md": conformanceDocument,
+  "docs/reference/protocol-coverage.md": coveragePage,
+  "ARCHITECTURE.md": architecture,
+};
+for (const [path, make] of Object.entries(pages)) writeFileSync(path, await make());
+
+/** Returns ARCHITECTURE.md with the tables of src/import-law.json. */
+async function architecture() {
+  const { lawAsMarkdown, readLaw } = await import("../dist/test/architecture/law.js");
+  const marked = /(<!-- law: [^>]*-->\n\n)[\s\S]*?(\n?<!-- \/law -->)/;
+  return readFileSync("ARCHITECTURE.md", "utf8").replace(
+    marked,
+    (_, head, foot) => `${head}${lawAsMarkdown(readLaw())}\n${foot.trimStart()}`,
+  );
+}
