@@ -21,6 +21,12 @@ export {
   type GuestMemoryOptions,
   type Region,
 } from "./core/memory/index.ts";
-export type { RingMode, RingServer, RingServerModule, WorkerPart } from "./core/runtime/index.ts";
+export type {
+  RingMode,
+  RingServer,
+  RingServerModule,
+  RunningQueue,
+  WorkerPart,
+} from "./core/runtime/index.ts";
 export type { Strictness } from "./core/session/index.ts";
 export type { CloseReason, Frame, FrameObserver } from "./core/transport/index.ts";

@@ -14,6 +14,7 @@ import { ProtocolFeature } from "../../src/core/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { diskImage, needsGuest, needsProgram, temporaryDirectory } from "./support/index.ts";
 import { cardArguments, MAC, serveNet, until } from "./support/net.ts";
+import { withCapabilities } from "../support/capability.ts";
 
 guardLeaks();
 
@@ -53,7 +54,9 @@ test(
   async (t) => {
     const { net, socketPath, problems } = await serveNet(t, { mtu: true });
     let told: number | undefined;
-    net.setMtu = (mtu) => (told = mtu);
+    withCapabilities(net, {
+      network: { ...net.capabilities.network, setMtu: (mtu) => (told = mtu) },
+    });
     const result = await bootLinux({
       modules: ["virtio_pci", "virtio_net"],
       // No MSI-X: see net-device.test.ts.
@@ -78,7 +81,7 @@ test("QEMU maps the doorbell of a back-end (VRING_HOST_NOTIFIER_MSG)", { skip },
   using page = SharedMemory.create("doorbell", 4096);
   const sessions: BackendSession[] = [];
   const server = await BackendServer.listen(socketPath, {
-    device: () => Object.assign(new BlockDevice({ storage }), { hostNotifiers: true }),
+    device: () => withCapabilities(new BlockDevice({ storage }), { hostNotifiers: true }),
     // A doorbell is memory: nothing tells of a kick, so rings are looked at all the time.
     rings: { ringMode: "poll" },
     onSession: (begun) => sessions.push(begun),

@@ -90,7 +90,7 @@ test(
     const station = "02:00:00:00:00:07";
     const config = (): string => {
       const bytes = new Uint8Array(12);
-      backend.net.config?.read(0, bytes);
+      backend.net.capabilities.config?.read(0, bytes);
       return Buffer.from(bytes).toString("hex");
     };
     const configs: string[] = [];

@@ -76,6 +76,7 @@ test("each request is a method of the client; the back-end serves it, or refuses
   const served = new Set<string>();
   const session = Object.assign(Object.create(BackendSession.prototype) as BackendSession, {
     device: {},
+    capabilities: {},
   });
   for (const answer of answers) {
     answer(session, {

@@ -1,8 +1,9 @@
 import { performance } from "node:perf_hooks";
 import { EventFd, OwnedFd, waitReadable } from "../os/index.ts";
-import type { DeviceQueue } from "../virtqueue/index.ts";
+import type { ScheduledQueue, ServedQueue } from "../virtqueue/index.ts";
 import { MAX_IDLE_KICKS, type RingMode, SPIN_MS } from "./mode.ts";
 import type { RingServer } from "./ring-server.ts";
+import type { RunningQueue } from "./running-queue.ts";
 import type { RingEvents } from "./worker-messages.ts";
 
 /** Chains between two looks for messages, unless the server says otherwise. */
@@ -21,7 +22,8 @@ export interface LoopControl {
 }
 
 export interface DeviceLoopOptions {
-  readonly queue: DeviceQueue;
+  readonly index: number;
+  readonly queue: ScheduledQueue & ServedQueue;
   readonly server: RingServer;
   readonly mode: RingMode;
   readonly events: RingEvents;
@@ -35,7 +37,8 @@ export interface DeviceLoopOptions {
  * `DeviceRunner`. Every descriptor is borrowed.
  */
 export class DeviceLoop {
-  readonly #queue: DeviceQueue;
+  readonly #queue: ScheduledQueue;
+  readonly #running: RunningQueue & { active: boolean };
   readonly #server: RingServer;
   readonly #budget: number;
   readonly #mode: RingMode;
@@ -49,9 +52,17 @@ export class DeviceLoop {
   readonly #fds = Int32Array.of(-1, -1);
   readonly #ready = new Int32Array(2);
 
-  constructor({ queue, server, mode, events, control, onIdleKick }: DeviceLoopOptions) {
+  constructor({ index, queue, server, mode, events, control, onIdleKick }: DeviceLoopOptions) {
     this.#onIdleKick = onIdleKick;
     this.#queue = queue;
+    this.#running = {
+      index,
+      queue,
+      active: true,
+      publish: () => this.#publish(),
+      // The loop looks at the ring after each call anyway, and no other code runs on this thread.
+      wake: () => undefined,
+    };
     this.#server = server;
     this.#budget = server.budget ?? BUDGET;
     this.#mode = mode;
@@ -74,14 +85,19 @@ export class DeviceLoop {
     const control = this.#control;
     this.#prepare();
     for (;;) {
-      if (control.pending && !control.obey(this)) return;
-      this.#server.serve(queue, this.#budget);
-      if (queue.publish()) this.#signal();
-      if (queue.broken !== undefined) return;
+      if (control.pending && !control.obey(this)) break;
+      this.#server.serve(this.#running, this.#budget);
+      this.#publish();
+      if (queue.broken !== undefined) break;
       if (queue.hasNext()) continue;
       if (this.#kick === undefined || this.#mode === "poll") this.#spin();
       else if (this.#mode === "event" || !this.#spin()) this.#sleep();
     }
+    this.#running.active = false;
+  }
+
+  #publish(): void {
+    if (this.#running.active && this.#queue.publish()) this.#signal();
   }
 
   /** Looks for a moment; true: there is something to do. The clock is for those who wait long. */

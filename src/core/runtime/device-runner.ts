@@ -1,12 +1,12 @@
 import { type EventFd, Poller } from "../os/index.ts";
-import type { DeviceQueue } from "../virtqueue/index.ts";
+import type { ScheduledQueue } from "../virtqueue/index.ts";
 import { MAX_IDLE_KICKS, type RingMode, SPIN_MS } from "./mode.ts";
 
 /** Rounds of one wake-up before others on the event loop get their turn. */
 const MAX_ROUNDS = 8;
 
 export interface DeviceRunnerOptions {
-  readonly queue: DeviceQueue;
+  readonly queue: ScheduledQueue;
   /** Default `event`. Without a kick descriptor the ring is polled in any case. */
   readonly mode?: RingMode | undefined;
   /** How long `hybrid` looks before it sleeps, milliseconds. Default 0.05. */
@@ -30,7 +30,7 @@ export interface DeviceRunnerOptions {
 
 /** Serves the device half of one ring on the event loop. Nothing in here awaits. */
 export class DeviceRunner {
-  readonly #queue: DeviceQueue;
+  readonly #queue: ScheduledQueue;
   readonly #process: () => void;
   readonly #wantsChains: () => boolean;
   readonly #onBroken: () => void;

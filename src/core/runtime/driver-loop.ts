@@ -1,6 +1,6 @@
 import { performance } from "node:perf_hooks";
 import { EventFd, OwnedFd, waitReadable } from "../os/index.ts";
-import type { DriverQueue } from "../virtqueue/index.ts";
+import type { CollectedQueue } from "./driver-runner.ts";
 import { type RingMode, SPIN_MS } from "./mode.ts";
 import type { RingDriver } from "./ring-driver.ts";
 
@@ -11,7 +11,7 @@ const LOOKS = 32;
 
 /** A ring and who drives it. The descriptor is borrowed. */
 export interface DrivenRing {
-  readonly queue: DriverQueue;
+  readonly queue: CollectedQueue;
   readonly driver: RingDriver;
   readonly call: number;
 }
@@ -119,7 +119,7 @@ export class DriverLoop {
 
 /** One ring of the loop. */
 class BusyRing {
-  readonly queue: DriverQueue;
+  readonly queue: CollectedQueue;
   readonly driver: RingDriver;
   readonly #call: EventFd;
   readonly #done: (token: number, written: number) => void;

@@ -1,5 +1,5 @@
 import { type EventFd, Poller } from "../os/index.ts";
-import type { DriverQueue } from "../virtqueue/index.ts";
+import type { CompletionSource, NotificationControl, RingInspection } from "../virtqueue/index.ts";
 import { type RingMode, SPIN_MS } from "./mode.ts";
 
 /** Completions taken per look. */
@@ -9,8 +9,13 @@ const IDLE_LOOKS = 256;
 const MAX_LOOKS = 4096;
 const MAX_ROUNDS = 16;
 
+/** A ring as what collects its completions uses it. */
+export type CollectedQueue = CompletionSource &
+  NotificationControl &
+  Pick<RingInspection, "broken">;
+
 export interface DriverRunnerOptions {
-  readonly queue: DriverQueue;
+  readonly queue: CollectedQueue;
   readonly ringMode: RingMode;
   /** How long `hybrid` looks before it sleeps, milliseconds. Default 0.05. */
   readonly spinMs?: number | undefined;
@@ -25,7 +30,7 @@ export interface DriverRunnerOptions {
 
 /** Collects the completions of one ring on the event loop. Nothing in here awaits. */
 export class DriverRunner {
-  readonly #queue: DriverQueue;
+  readonly #queue: CollectedQueue;
   readonly #done: (token: number, written: number) => void;
   readonly #batchDone: () => void;
   readonly #onBroken: () => void;

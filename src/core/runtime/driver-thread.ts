@@ -5,7 +5,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { openArena, type RegionTable } from "../memory/index.ts";
 import { EventFd, OwnedFd } from "../os/index.ts";
-import { createDriverQueue } from "../virtqueue/index.ts";
+import { createDriverQueue, type DriverQueue } from "../virtqueue/index.ts";
 import { type DrivenRing, DriverLoop } from "./driver-loop.ts";
 import type { DriverStart, FromDriver, RingLeft } from "./driver-messages.ts";
 import type { RingDriverModule } from "./ring-driver.ts";
@@ -13,7 +13,9 @@ import type { RingDriverModule } from "./ring-driver.ts";
 const start = workerData as DriverStart;
 const asked = new Int32Array(start.asked);
 const tables: RegionTable[] = [];
-const rings: DrivenRing[] = [];
+/** The owner of a ring also needs to know how it was left. */
+type OwnedRing = DrivenRing & { readonly queue: DriverQueue };
+const rings: OwnedRing[] = [];
 
 function tell(message: FromDriver): void {
   parentPort?.postMessage(message);
@@ -55,7 +57,7 @@ function run(): void {
   tell({ type: "left", rings: rings.map(leave) });
 }
 
-function leave({ queue, driver }: DrivenRing): RingLeft {
+function leave({ queue, driver }: OwnedRing): RingLeft {
   const { base, shown, broken } = queue;
   const fault = broken && `${broken.reason} (VIRTIO ${broken.section})`;
   return { base, shown, fault, result: driver.result() };

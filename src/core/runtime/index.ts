@@ -10,4 +10,5 @@ export * from "./mode.ts";
 export * from "./ring-driver.ts";
 export * from "./ring-server.ts";
 export * from "./ring-worker.ts";
+export type { RunningQueue } from "./running-queue.ts";
 export type { RingEnd } from "./worker-messages.ts";

@@ -1,5 +1,5 @@
 import type { BufferSource } from "../memory/index.ts";
-import type { DriverQueue } from "../virtqueue/index.ts";
+import type { BatchSubmitter, ChainSubmitter } from "../virtqueue/index.ts";
 
 /**
  * Puts work into one ring and takes the results, in whatever thread: the counterpart of `RingServer`.
@@ -30,7 +30,7 @@ export interface RingDriver {
 
 /** What a ring driver has to work with. */
 export interface RingDriverHost {
-  readonly queue: DriverQueue;
+  readonly queue: ChainSubmitter & BatchSubmitter;
   readonly memory: BufferSource;
   /** The virtio features in use. */
   readonly features: bigint;

@@ -1,14 +1,14 @@
-import type { DeviceQueue } from "../virtqueue/index.ts";
+import type { RunningQueue } from "./running-queue.ts";
 
-/** Serves the chains of one ring, in whatever thread. */
+/** Serves the chains of one ring, on the event loop or in a worker. */
 export interface RingServer {
   /**
-   * Chains between two looks for messages and between two publications, default 16: as long as they
-   * take, a stop has to wait.
+   * Chains between two checks for messages and between two publications. Default 16. A request to
+   * stop the ring waits until they are served.
    */
   readonly budget?: number | undefined;
-  /** Takes and completes at most `budget` chains; the caller shows them to the driver. */
-  serve(queue: DeviceQueue, budget: number): void;
+  /** Takes and completes at most `budget` chains; the caller publishes the completions. */
+  serve(running: RunningQueue, budget: number): void;
 }
 
 /** What a module exports that makes ring servers in workers. */
@@ -20,8 +20,8 @@ export interface RingServerModule {
 export interface WorkerPart {
   /** URL of a {@link RingServerModule}. */
   readonly module: string;
-  /** What `createRingServer` is given; it is cloned. Descriptors in it stay with this part. */
+  /** Passed to `createRingServer` as a structured clone. Its descriptors still belong to this part. */
   readonly data: unknown;
-  /** Nothing of the part is used any more. */
+  /** Called once the worker uses nothing of the part any more. */
   release?(): void;
 }

@@ -74,14 +74,14 @@ async function serve(message: ToWorker & { type: "start" }): Promise<void> {
     table.borrow(ring.memory);
     if (ring.log !== undefined) table.log.borrow(ring.log);
     if (ring.inflight !== undefined) {
-      const { description, fd } = ring.inflight.handle;
+      const { description, fd } = ring.inflight;
       const packed = ring.features.packed === true;
       inflight = new InflightRegion(description, new OwnedFd(fd), packed, true);
     }
     queue = makeQueue(ring, table, inflight);
     const onIdleKick = (): void => send({ type: "idle-kick" });
-    const { mode } = ring;
-    new DeviceLoop({ queue, server, mode, events: message, control, onIdleKick }).run();
+    const { index, mode } = ring;
+    new DeviceLoop({ index, queue, server, mode, events: message, control, onIdleKick }).run();
     const { broken } = queue;
     end = {
       base: queue.state().base,
@@ -102,7 +102,7 @@ function makeQueue(
   table: RegionTable,
   inflightRegion: InflightRegion | undefined,
 ): DeviceQueue {
-  const { size, features, base, areas, ringLog } = ring;
+  const { index, size, features, base, areas, ringLog } = ring;
   const packed = features.packed === true;
   const layout = ringFormat(packed).layout(size);
   const part = (name: keyof RingMemory): RingMemory[keyof RingMemory] => {
@@ -115,7 +115,7 @@ function makeQueue(
     driver: part("driver"),
     device: part("device"),
   };
-  const inflight = inflightRegion?.area(ring.inflight?.index ?? 0, packed);
+  const inflight = inflightRegion?.area(index, packed);
   const log = new RingLog(table.log);
   if (ringLog !== undefined) log.setting = ringLog;
   const reports = reportsOf(ring);

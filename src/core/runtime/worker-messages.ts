@@ -5,14 +5,15 @@ import type { RingMode } from "./mode.ts";
 
 /** A ring as another thread needs it. Its descriptors are borrowed until the ring is stopped. */
 export interface RingSetup {
+  readonly index: number;
   readonly size: number;
   readonly features: RingFeatures;
   readonly base: number;
   /** User addresses of the parts. */
   readonly areas: Readonly<Record<keyof RingMemory, bigint>>;
   readonly memory: readonly MemoryHandle[];
-  /** Where requests in work are noted, and as which ring. */
-  readonly inflight?: { readonly index: number; readonly handle: InflightHandle } | undefined;
+  /** The region that requests in flight are recorded in. */
+  readonly inflight?: InflightHandle | undefined;
   readonly mode: RingMode;
   /** The front-end's dirty log, where there is one. */
   readonly log?: LogHandle | undefined;

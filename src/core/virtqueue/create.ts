@@ -4,7 +4,9 @@ import { FRESH_BASE, isPackedQueueSize, packedRingLayout } from "./packed/layout
 import { SplitDeviceQueue } from "./split/device-queue.ts";
 import { SplitDriverQueue } from "./split/driver-queue.ts";
 import { isSplitQueueSize, splitRingLayout } from "./split/layout.ts";
-import type { DeviceQueue, DeviceQueueOptions, DriverQueue, DriverQueueOptions } from "./types.ts";
+import type { DeviceQueue } from "./device-roles.ts";
+import type { DriverQueue } from "./driver-roles.ts";
+import type { DeviceQueueOptions, DriverQueueOptions } from "./types.ts";
 
 /** The driver half in the format that was negotiated. @throws as the two classes */
 export function createDriverQueue(options: DriverQueueOptions): DriverQueue {

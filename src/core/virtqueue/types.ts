@@ -6,9 +6,7 @@ import type {
   MemoryView,
   SpanList,
 } from "../memory/index.ts";
-import type { RingWords } from "./ring-words.ts";
 import type { RingLog } from "./ring-log.ts";
-import type { SegmentList } from "./segment-list.ts";
 
 /** Feature bits that change how a ring is driven. */
 export interface RingFeatures {
@@ -91,7 +89,7 @@ export type RingParts = Readonly<Record<keyof RingMemory, GuestBuffer>>;
 
 /** One descriptor chain as the device sees it. The cursor is reused: copy what must outlive it. */
 export interface ChainCursor {
-  /** Names the chain in {@link DeviceQueue.complete}. */
+  /** Names the chain in `DeviceQueue.complete`. */
   id: number;
   /** The readable pieces, then the writable ones. */
   readonly spans: SpanList;
@@ -114,113 +112,4 @@ export interface QueueFault {
   readonly reason: string;
   /** VIRTIO section of the rule. */
   readonly section: string;
-}
-
-/** The driver's half of a virtqueue. Nothing in here allocates per request or waits. */
-export interface DriverQueue {
-  readonly size: number;
-  /** Requests handed over and not yet given back by {@link poll}. */
-  readonly outstanding: number;
-  /**
-   * Lays a chain out: the first `readable` segments are device-readable, the others writable. Not
-   * visible to the device before {@link publish}. False: no room, or the queue is broken.
-   *
-   * @param token given back by {@link poll}; an integer from 0 to 2^31 - 1
-   */
-  add(segments: SegmentList, readable: number, token: number): boolean;
-  /**
-   * Adds each of the segments as a chain of its own, as {@link add} does, in their order.
-   *
-   * @param readable whether the device reads them all, or writes them all
-   * @param tokens one for each segment
-   * @returns how many there was room for
-   */
-  addPieces(segments: SegmentList, readable: boolean, tokens: Int32Array): number;
-  /** Makes what was added visible: all of it, or the `most` oldest. True: the device wants a kick. */
-  publish(most?: number): boolean;
-  /** Chains that the device was shown and that were not given back by {@link poll}. */
-  readonly shown: number;
-  /**
-   * How many completions are known to wait for {@link poll}, at least; looks where none is known. Which
-   * chains they are only {@link poll} says, and whether they can be.
-   */
-  returned(): number;
-  /** Hands over at most `max` completions; returns how many. `written` is in bytes. */
-  poll(done: (token: number, written: number) => void, max: number): number;
-  /** Asks for a call at the next completion. False: there is one already, poll again. */
-  arm(): boolean;
-  /** Asks for no calls, for polling. */
-  disarm(): void;
-  /**
-   * Forgets what is out, and makes the ring what it was at first. Only while no device has it: it
-   * was reset (VIRTIO 2.6.1), or never started.
-   *
-   * @param dropped is given the tokens of requests that do not complete any more
-   */
-  reset(dropped: (token: number) => void): void;
-  /** Where to start from after the ring was stopped (SET_VRING_BASE). */
-  readonly base: number;
-  /** Whether a device that has stopped can stand there (GET_VRING_BASE). */
-  isPossibleBase(base: number): boolean;
-  /**
-   * The device is gone and has noted nothing: makes everything outstanding available again, oldest
-   * first, from {@link base} on. False: in this format it cannot be done.
-   */
-  resubmit(): boolean;
-  readonly parts: RingParts;
-  /** What the driver writes: descriptors, its own area, indirect tables. */
-  readonly written: readonly GuestBuffer[];
-  /** The words of the ring, for tests that break its rules. */
-  readonly raw: RingWords;
-  readonly broken: QueueFault | undefined;
-  /** Completions whose length was more than the chain's writable bytes; they are cut to that. */
-  readonly overlongCompletions: number;
-  /** The length of the last of those, as the device has it. */
-  readonly overlongLength: number;
-}
-
-/** The device's half of a virtqueue. Nothing in here allocates per request or waits. */
-export interface DeviceQueue {
-  readonly size: number;
-  /** Takes the next available chain. False: there is none, or the queue is broken. */
-  next(chain: ChainCursor): boolean;
-  /**
-   * Takes a batch: the next chains, at most `max`, as long as each is one readable piece of memory.
-   * Piece i is that of chain i. Only while nothing else is in work.
-   *
-   * @returns how many; 0: take the next chain by {@link next}, if there is one
-   */
-  takePieces(pieces: SpanList, max: number): number;
-  /** Gives all chains of {@link takePieces} back, as {@link complete} does; nothing was written. */
-  completePieces(): void;
-  /** Whether the driver made something available that was not taken yet. Asks for nothing. */
-  hasNext(): boolean;
-  /**
-   * Gives a chain back, in any order: where the ring has an order, it waits for those before it.
-   * Not visible to the driver before {@link publish}.
-   */
-  complete(id: number, written: number): void;
-  /** Makes completions visible. True: the driver wants a call. */
-  publish(): boolean;
-  /** Asks for a kick at the next available chain. False: there is one already. */
-  arm(): boolean;
-  /** Asks for no kicks, for polling. */
-  disarm(): void;
-  /** Chains taken and not yet given back to the driver. */
-  readonly inFlight: number;
-  /**
-   * The chain that {@link next} did not give waits for a translation of the IOTLB; it was left where
-   * it is, and is looked at again by the next call.
-   */
-  readonly parked: boolean;
-  state(): VringState;
-  /**
-   * For a device whose driver uses a feature that it did not acknowledge: see
-   * {@link DriverReports.tolerates}.
-   */
-  tolerates(feature: string): boolean;
-  /** Marks the queue broken: for a device that finds what only it can see. */
-  fail(reason: string, section: string): void;
-  readonly raw: RingWords;
-  readonly broken: QueueFault | undefined;
 }

@@ -4,9 +4,9 @@
  * runtime; never frontend.
  */
 export * from "./backend-requests.ts";
+export * from "./capabilities.ts";
 export * from "./device.ts";
 export { type DeviceState, type VersionedState, versionedState } from "./device-state.ts";
-export * from "./device-requests.ts";
 export {
   BACKEND_OPTIONAL_FEATURES,
   BACKEND_PROTOCOL_FEATURES,

@@ -1,6 +1,5 @@
 import { ProtocolFeature, VirtioFeature } from "../../core/protocol/index.ts";
 import type { Device } from "./device.ts";
-import { deviceProtocolFeatures } from "./device-requests.ts";
 
 /** Virtio features of transport and rings that every back-end offers. */
 export const BACKEND_RING_FEATURES: bigint =
@@ -37,10 +36,28 @@ export const SKIP_DRAIN =
 
 /** Protocol features that a back-end with this device offers. */
 export function protocolFeaturesOf(device: Device): bigint {
-  const config = device.config === undefined ? 0n : ProtocolFeature.Config;
-  const state = device.state === undefined ? 0n : ProtocolFeature.DeviceState;
-  const suspend = device.suspend === undefined ? 0n : SKIP_DRAIN;
-  return BACKEND_PROTOCOL_FEATURES | config | state | suspend | deviceProtocolFeatures(device);
+  const {
+    config,
+    migration,
+    suspension,
+    network,
+    crypto,
+    sharedMemory,
+    sharedObjects,
+    hostNotifiers,
+  } = device.capabilities ?? {};
+  const uses: readonly [boolean, bigint][] = [
+    [config !== undefined, ProtocolFeature.Config],
+    [migration !== undefined, ProtocolFeature.DeviceState],
+    [suspension !== undefined, SKIP_DRAIN],
+    [network?.announce !== undefined, ProtocolFeature.Rarp],
+    [network?.setMtu !== undefined, ProtocolFeature.Mtu],
+    [crypto !== undefined, ProtocolFeature.CryptoSession],
+    [sharedMemory !== undefined, ProtocolFeature.Shmem | ProtocolFeature.BackendSendFd],
+    [sharedObjects !== undefined, ProtocolFeature.SharedObject | ProtocolFeature.BackendSendFd],
+    [hostNotifiers === true, ProtocolFeature.HostNotifier | ProtocolFeature.BackendSendFd],
+  ];
+  return uses.reduce((all, [used, bits]) => (used ? all | bits : all), BACKEND_PROTOCOL_FEATURES);
 }
 
 /**

@@ -189,7 +189,7 @@ function startSession(socket: UnixSocket, options: BackendOptions): BackendSessi
     device = options.device();
     session = new BackendSession(socket, { ...options, device });
   } catch (error) {
-    device?.close?.();
+    device?.capabilities?.lifecycle?.close?.();
     socket.close();
     throw error;
   }

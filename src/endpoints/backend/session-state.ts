@@ -12,6 +12,7 @@ import { Negotiation } from "../../core/session/index.ts";
 import type { CloseReason } from "../../core/transport/index.ts";
 import { countInflight, type QueueFault } from "../../core/virtqueue/index.ts";
 import { BackendRequests } from "./backend-requests.ts";
+import type { DeviceCapabilities } from "./capabilities.ts";
 import type { Device } from "./device.ts";
 import { BackendIommu } from "./iommu.ts";
 import { leaveRegion } from "./inflight-owners.ts";
@@ -37,6 +38,7 @@ export abstract class SessionState {
   /** How the connection ended; pending until then. */
   abstract readonly closed: Promise<CloseReason>;
   readonly device: Device;
+  readonly capabilities: DeviceCapabilities;
   readonly negotiation = new Negotiation();
   readonly memory = new RegionTable();
   readonly postcopy = new Postcopy();
@@ -66,6 +68,7 @@ export abstract class SessionState {
     const { device, without, optional = 0n } = options;
     this.#options = options;
     this.device = device;
+    this.capabilities = device.capabilities ?? {};
     const platform = options.iommu ? VirtioFeature.AccessPlatform : 0n;
     const reset = options.ringReset ? VirtioFeature.RingReset : 0n;
     const implemented = device.features | BACKEND_RING_FEATURES | platform | reset;
@@ -262,7 +265,7 @@ export abstract class SessionState {
     // It tells of requests of before: a driver that begins anew does not wait for them.
     this.inflight = undefined;
     this.iommu.iotlb.clear();
-    this.device.reset?.();
+    this.capabilities.lifecycle?.reset?.();
   }
 
   /** The connection is gone; what the device still has in work is waited for before unmapping. */
@@ -277,7 +280,7 @@ export abstract class SessionState {
         this.postcopy.close();
         this.memory.close();
         this.inflight = undefined;
-        this.device.close?.();
+        this.capabilities.lifecycle?.close?.();
       } catch (error) {
         this.report(error);
       }
@@ -298,6 +301,7 @@ export abstract class SessionState {
     const { queue, rings } = this.#options;
     return new Vring(index, {
       device: this.device,
+      capabilities: this.capabilities,
       memory: this.memory,
       iotlb: () => (this.#translates ? this.iommu.iotlb : undefined),
       features: () => this.negotiation.features,

@@ -49,7 +49,7 @@ export class BackendSession extends SessionState {
       },
     });
     for (const answer of answers) answer(this, answerer);
-    this.device.attach?.({
+    this.capabilities.lifecycle?.attach?.({
       requests: this.requests,
       configChanged: () => void this.configChanged().catch((error: unknown) => this.report(error)),
     });

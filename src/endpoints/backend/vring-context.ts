@@ -1,6 +1,7 @@
 import type { InflightRegion, Iotlb, RegionTable } from "../../core/memory/index.ts";
 import type { RingMode } from "../../core/runtime/index.ts";
 import type { DeviceQueue, DriverReports } from "../../core/virtqueue/index.ts";
+import type { DeviceCapabilities } from "./capabilities.ts";
 import type { Device } from "./device.ts";
 import type { VringSetup } from "./vring-setup.ts";
 import type { RingMessages } from "./vring-notifiers.ts";
@@ -19,6 +20,7 @@ export type StopMode = "drain" | "leave in flight";
 /** What a ring needs to know of its session. */
 export interface VringContext {
   readonly device: Device;
+  readonly capabilities: DeviceCapabilities;
   readonly memory: RegionTable;
   /** Addresses of rings and buffers are looked up there; undefined: there is no IOMMU. */
   readonly iotlb: () => Iotlb | undefined;

@@ -7,13 +7,13 @@ import {
 import type { RegionTable } from "../../core/memory/index.ts";
 import type { EventFd } from "../../core/os/index.ts";
 import type { DriverReports } from "../../core/virtqueue/index.ts";
-import type { Device } from "./device.ts";
+import type { WorkerPlacement } from "./capabilities.ts";
 import type { VringSetup } from "./vring-setup.ts";
 
 export interface VringWorkerOptions {
   readonly index: number;
   readonly setup: VringSetup;
-  readonly device: Device;
+  readonly placement: WorkerPlacement;
   readonly memory: RegionTable;
   readonly mode: RingMode;
   readonly onIdleKick: () => void;
@@ -43,12 +43,12 @@ export class VringWorker {
    * @throws {StateError | ProtocolError} the ring is not set up, or does not lie in memory
    */
   start(notifiers: RingNotifiers): boolean {
-    const { index, setup, device, memory, mode, strict, reports } = this.#options;
+    const { index, setup, placement, memory, mode, strict, reports } = this.#options;
     const located = setup.locate();
     if (located === undefined) return false;
     const base = setup.firstBase(located);
     const { address, size, features, inflightRegion } = setup;
-    const part = address && device.inWorker?.(index);
+    const part = address && placement.partFor(index);
     if (address === undefined || part === undefined) return false;
     if (this.#thread === undefined || this.#thread.gone) {
       const { onIdleKick, onBroken } = this.#options;
@@ -61,12 +61,13 @@ export class VringWorker {
       device: address.used,
     };
     const ring = {
+      index,
       size,
       features,
       base,
       areas,
       memory: memory.regions.map(({ handle }) => handle),
-      inflight: inflightRegion && { index, handle: inflightRegion.handle },
+      inflight: inflightRegion?.handle,
       mode,
       log: memory.log.handle,
       ringLog: setup.logSetting,

@@ -1,9 +1,8 @@
 import { StateError } from "../../core/base/index.ts";
 import { EventFd, type OwnedFd } from "../../core/os/index.ts";
 import type { VringAddress } from "../../core/protocol/index.ts";
-import { DeviceRunner } from "../../core/runtime/index.ts";
+import { DeviceRunner, type RunningQueue } from "../../core/runtime/index.ts";
 import { createDeviceQueue, type DeviceQueue, RingLog } from "../../core/virtqueue/index.ts";
-import type { RunningQueue } from "./device.ts";
 import { discardChains } from "./discard.ts";
 import { adoptEvent, signalQuietly } from "./ring-events.ts";
 import type { StopMode, VringContext } from "./vring-context.ts";
@@ -40,13 +39,14 @@ export class Vring {
     this.#context = context;
     this.#setup = new VringSetup(index, context);
     this.#log = new RingLog(context.memory.log);
-    const { device, memory, rings, messages, onProblem, strict, reports } = context;
+    const { capabilities, memory, rings, messages, onProblem, strict, reports } = context;
+    const { worker } = capabilities;
     this.#notifiers = new VringNotifiers({ index, messages, onProblem });
-    if (!rings.workers || !device.inWorker) return;
+    if (!rings.workers || worker === undefined) return;
     this.#worker = new VringWorker({
       index,
       setup: this.#setup,
-      device,
+      placement: worker,
       memory,
       mode: rings.ringMode ?? "event",
       onIdleKick: () => context.onIdleKick(this.#setup),
@@ -179,10 +179,10 @@ export class Vring {
     if (enabled && this.#enabled) return;
     this.#enabled = enabled;
     if (!enabled) {
-      const { device } = this.#context;
+      const { draining, scheduling } = this.#context.capabilities;
       // A ring whose chains are discarded stays served, without the device.
-      const discards = this.#runner !== undefined && device.discards?.(this.index) === true;
-      if (mode === "drain") await (discards ? device.quiesce?.(this.index) : this.quiesce());
+      const discards = this.#runner !== undefined && scheduling?.discards?.(this.index) === true;
+      if (mode === "drain") await (discards ? draining?.quiesce(this.index) : this.quiesce());
       else if (!discards) {
         this.#halt();
         await this.#haltWorker();
@@ -220,11 +220,11 @@ export class Vring {
   async quiesce(mode: StopMode = "drain"): Promise<void> {
     this.#halt();
     await this.#haltWorker();
-    const { device } = this.#context;
+    const { draining, suspension } = this.#context.capabilities;
     // Without such a region nothing would be left of it.
-    const isNoted = this.#setup.inflight !== undefined && device.suspend !== undefined;
-    if (mode === "leave in flight" && isNoted) device.suspend?.(this.index);
-    else await device.quiesce?.(this.index);
+    const isNoted = this.#setup.inflight !== undefined && suspension !== undefined;
+    if (mode === "leave in flight" && isNoted) suspension.suspend(this.index);
+    else await draining?.quiesce(this.index);
     // What completed meanwhile; nobody else would show it to the driver.
     if (!this.#closed && this.#queue?.publish()) this.#notifiers.signalCall();
   }
@@ -321,8 +321,8 @@ export class Vring {
     }
     const queue = this.#currentQueue();
     if (queue === undefined) return;
-    const { device } = this.#context;
     const { index } = this;
+    const { device, capabilities } = this.#context;
     const isActive = (): boolean => this.#runner === runner;
     const running: RunningQueue = {
       index,
@@ -337,7 +337,7 @@ export class Vring {
       queue,
       mode: this.#context.rings.ringMode,
       process: () => (this.#enabled ? device.process(running) : discardChains(queue)),
-      wantsChains: () => !this.#enabled || (device.wantsChains?.(index) ?? true),
+      wantsChains: () => !this.#enabled || (capabilities.scheduling?.wantsChains?.(index) ?? true),
       kick: this.#notifiers.kick,
       call: this.#notifiers.call,
       onIdleKick: () => this.#context.onIdleKick(this.#setup),

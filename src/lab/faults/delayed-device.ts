@@ -1,7 +1,8 @@
-import type { Device, RunningQueue } from "../../endpoints/backend/index.ts";
-import type { DeviceQueue } from "../../core/virtqueue/index.ts";
+import type { RunningQueue } from "../../core/runtime/index.ts";
+import type { ServedQueue } from "../../core/virtqueue/index.ts";
+import type { Device } from "../../endpoints/backend/index.ts";
 import { WrappedDevice } from "./wrapped-device.ts";
-import { WrappedQueue } from "./wrapped-queue.ts";
+import { WrappedServedQueue } from "./wrapped-queue.ts";
 
 /**
  * A device whose completions come late: each after a time of its own, so that they leave in another
@@ -13,18 +14,20 @@ export class DelayedDevice extends WrappedDevice {
 
   /** @param maxMs the longest delay, milliseconds */
   constructor(device: Device, maxMs: number) {
-    super(device);
+    super(device, {
+      draining: {
+        quiesce: async (index) => {
+          await device.capabilities?.draining?.quiesce(index);
+          await this.#held[index]?.idle();
+        },
+      },
+    });
     this.#maxMs = maxMs;
   }
 
-  protected override wrapQueue(running: RunningQueue): DeviceQueue {
+  protected override wrapQueue(running: RunningQueue): ServedQueue {
     const held = (this.#held[running.index] ??= new Held());
     return new DelayedQueue(running, held, this.#maxMs);
-  }
-
-  override async quiesce(index: number): Promise<void> {
-    await super.quiesce(index);
-    await this.#held[index]?.idle();
   }
 }
 
@@ -43,7 +46,7 @@ class Held {
   }
 }
 
-class DelayedQueue extends WrappedQueue {
+class DelayedQueue extends WrappedServedQueue {
   readonly #running: RunningQueue;
   readonly #held: Held;
   readonly #maxMs: number;

@@ -1,8 +1,9 @@
-import type { Device, RunningQueue } from "../../endpoints/backend/index.ts";
-import type { ChainCursor, DeviceQueue } from "../../core/virtqueue/index.ts";
+import type { RunningQueue } from "../../core/runtime/index.ts";
+import type { ChainCursor, ServedQueue } from "../../core/virtqueue/index.ts";
+import type { Device } from "../../endpoints/backend/index.ts";
 import { RequestBytes } from "./request-bytes.ts";
 import { WrappedDevice } from "./wrapped-device.ts";
-import { WrappedQueue } from "./wrapped-queue.ts";
+import { WrappedServedQueue } from "./wrapped-queue.ts";
 
 /** What happens to the requests of a block device; what is left out passes unchanged. */
 export interface RequestTap {
@@ -21,16 +22,16 @@ export class TappedDevice extends WrappedDevice {
     this.#tap = tap;
   }
 
-  protected override wrapQueue({ queue }: RunningQueue): DeviceQueue {
+  protected override wrapQueue({ queue }: RunningQueue): ServedQueue {
     return new TappedQueue(queue, this.#tap);
   }
 }
 
-class TappedQueue extends WrappedQueue {
+class TappedQueue extends WrappedServedQueue {
   readonly #tap: RequestTap;
   readonly #requests = new Map<number, RequestBytes>();
 
-  constructor(queue: DeviceQueue, tap: RequestTap) {
+  constructor(queue: ServedQueue, tap: RequestTap) {
     super(queue);
     this.#tap = tap;
   }

@@ -1,66 +1,29 @@
-import type {
-  Device,
-  DeviceConfig,
-  DeviceSession,
-  DeviceState,
-  RunningQueue,
-} from "../../endpoints/backend/index.ts";
-import type { DeviceQueue } from "../../core/virtqueue/index.ts";
+import type { RunningQueue } from "../../core/runtime/index.ts";
+import type { ServedQueue } from "../../core/virtqueue/index.ts";
+import type { Device, DeviceCapabilities } from "../../endpoints/backend/index.ts";
 
-/** A device that passes everything on; faults put something between it and its rings. */
+/** A device that forwards everything; faults put a queue of their own between it and its rings. */
 export abstract class WrappedDevice implements Device {
+  readonly type: Device["type"];
+  readonly features: bigint;
+  readonly maxQueues: number;
+  readonly maxQueueSize: number;
+  readonly capabilities: DeviceCapabilities;
   readonly #device: Device;
-  readonly #queues = new WeakMap<DeviceQueue, DeviceQueue>();
+  readonly #queues = new WeakMap<ServedQueue, ServedQueue>();
 
-  constructor(device: Device) {
+  /** @param capabilities those that replace the device's own */
+  constructor(device: Device, capabilities: DeviceCapabilities = {}) {
+    this.type = device.type;
+    this.features = device.features;
+    this.maxQueues = device.maxQueues;
+    this.maxQueueSize = device.maxQueueSize;
+    this.capabilities = { ...device.capabilities, ...capabilities };
     this.#device = device;
   }
 
-  /** What the device gets in place of a ring's queue, once for each. */
-  protected abstract wrapQueue(running: RunningQueue): DeviceQueue;
-
-  get type(): Device["type"] {
-    return this.#device.type;
-  }
-
-  get features(): bigint {
-    return this.#device.features;
-  }
-
-  get maxQueues(): number {
-    return this.#device.maxQueues;
-  }
-
-  get queueNum(): number {
-    return this.#device.queueNum ?? this.#device.maxQueues;
-  }
-
-  get maxQueueSize(): number {
-    return this.#device.maxQueueSize;
-  }
-
-  get config(): DeviceConfig {
-    // The framework takes the absence of a configuration space for a feature of its own.
-    return this.#device.config as DeviceConfig;
-  }
-
-  get suspend(): Device["suspend"] & {} {
-    const suspend = this.#device.suspend?.bind(this.#device);
-    // As above.
-    return suspend as Device["suspend"] & {};
-  }
-
-  get state(): DeviceState {
-    return this.#device.state as DeviceState;
-  }
-
-  attach(session: DeviceSession): void {
-    this.#device.attach?.(session);
-  }
-
-  negotiated(features: bigint): void {
-    this.#device.negotiated?.(features);
-  }
+  /** Makes the queue that the device sees; called once for each queue. */
+  protected abstract wrapQueue(running: RunningQueue): ServedQueue;
 
   process(running: RunningQueue): void {
     let queue = this.#queues.get(running.queue);
@@ -77,25 +40,5 @@ export abstract class WrappedDevice implements Device {
       },
       wake: () => running.wake(),
     });
-  }
-
-  wantsChains(index: number): boolean {
-    return this.#device.wantsChains?.(index) ?? true;
-  }
-
-  discards(index: number): boolean {
-    return this.#device.discards?.(index) ?? false;
-  }
-
-  async quiesce(index: number): Promise<void> {
-    return this.#device.quiesce?.(index);
-  }
-
-  reset(): void {
-    this.#device.reset?.();
-  }
-
-  close(): void {
-    this.#device.close?.();
   }
 }

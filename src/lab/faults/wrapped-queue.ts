@@ -3,31 +3,20 @@ import type {
   DeviceQueue,
   QueueFault,
   RingWords,
+  ServedQueue,
   VringState,
 } from "../../core/virtqueue/index.ts";
 
-/** A device queue that passes everything on; faults override what they spoil. */
-export class WrappedQueue implements DeviceQueue {
-  protected readonly queue: DeviceQueue;
+/** A queue as a device uses it that forwards everything; faults override what they break. */
+export class WrappedServedQueue<Q extends ServedQueue = ServedQueue> implements ServedQueue {
+  protected readonly queue: Q;
 
-  constructor(queue: DeviceQueue) {
+  constructor(queue: Q) {
     this.queue = queue;
   }
 
   get size(): number {
     return this.queue.size;
-  }
-
-  get inFlight(): number {
-    return this.queue.inFlight;
-  }
-
-  get parked(): boolean {
-    return this.queue.parked;
-  }
-
-  get raw(): RingWords {
-    return this.queue.raw;
   }
 
   get broken(): QueueFault | undefined {
@@ -38,7 +27,7 @@ export class WrappedQueue implements DeviceQueue {
     return this.queue.next(chain);
   }
 
-  /** None: every chain passes by {@link next} and {@link complete}, where faults are. */
+  /** Takes none: every chain goes through {@link next} and {@link complete}, where the faults are. */
   takePieces(): number {
     return 0;
   }
@@ -55,6 +44,29 @@ export class WrappedQueue implements DeviceQueue {
     this.queue.complete(id, written);
   }
 
+  tolerates(feature: string): boolean {
+    return this.queue.tolerates(feature);
+  }
+
+  fail(reason: string, section: string): void {
+    this.queue.fail(reason, section);
+  }
+}
+
+/** A device half that forwards everything; faults override what they break. */
+export class WrappedQueue extends WrappedServedQueue<DeviceQueue> implements DeviceQueue {
+  get inFlight(): number {
+    return this.queue.inFlight;
+  }
+
+  get parked(): boolean {
+    return this.queue.parked;
+  }
+
+  get raw(): RingWords {
+    return this.queue.raw;
+  }
+
   publish(): boolean {
     return this.queue.publish();
   }
@@ -69,13 +81,5 @@ export class WrappedQueue implements DeviceQueue {
 
   state(): VringState {
     return this.queue.state();
-  }
-
-  tolerates(feature: string): boolean {
-    return this.queue.tolerates(feature);
-  }
-
-  fail(reason: string, section: string): void {
-    this.queue.fail(reason, section);
   }
 }

@@ -7,6 +7,7 @@ import {
 } from "../../../src/endpoints/devices/block/index.ts";
 import { type DeviceQueue, SegmentList } from "../../../src/core/virtqueue/index.ts";
 import { makeRings, type Rings } from "./rings.ts";
+import { capability } from "../../support/capability.ts";
 
 export const SECTOR = 512;
 /** Not written by the device. */
@@ -99,7 +100,7 @@ export function makeDisk(t: TestContext, options: DiskOptions = {}): Disk {
   const rings = makeRings(t, { size: 64, bytes: memoryBytes, regions });
   const { driver, device, memory } = rings;
   const block = new BlockDevice({ ...rest, storage });
-  block.negotiated(options.features ?? block.features);
+  capability(block, "lifecycle").negotiated?.(options.features ?? block.features);
   const waiting = new Map<number, (used: number) => void>();
   let token = 0;
   const publish = (): void => {

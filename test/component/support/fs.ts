@@ -18,6 +18,7 @@ import { encodeStruct, viewOf } from "../../../src/endpoints/devices/fs/wire.ts"
 import { type DeviceQueue, SegmentList } from "../../../src/core/virtqueue/index.ts";
 import { runningQueue } from "./block.ts";
 import { makeRingsOfFormat } from "./rings.ts";
+import { capability } from "../../support/capability.ts";
 
 /** Not written by the device. */
 export const POISON = 0xee;
@@ -94,7 +95,7 @@ export class FsGuest {
 
   /** Idempotent. */
   close(): void {
-    this.device.close();
+    capability(this.device, "lifecycle").close?.();
     this.#rings.table.close();
     this.#rings.memory.close();
   }

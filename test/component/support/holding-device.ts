@@ -1,8 +1,9 @@
-import type { Device, RunningQueue } from "../../../src/endpoints/backend/index.ts";
+import type { RunningQueue } from "../../../src/core/runtime/index.ts";
+import type { Device, DeviceCapabilities } from "../../../src/endpoints/backend/index.ts";
 import {
   type ChainCursor,
   createChainCursor,
-  type DeviceQueue,
+  type ServedQueue,
 } from "../../../src/core/virtqueue/index.ts";
 
 /** A device that keeps every chain until it is told to give it back, or has to. */
@@ -11,13 +12,29 @@ export class HoldingDevice implements Device {
   readonly features = 0n;
   readonly maxQueues = 1;
   readonly maxQueueSize = 64;
-  readonly held: { running: RunningQueue; queue: DeviceQueue; id: number }[] = [];
+  readonly held: { running: RunningQueue; queue: ServedQueue; id: number }[] = [];
   /** Completes chains at once, as a device in memory does. */
   immediate = false;
   resets = 0;
   closes = 0;
   /** While this is set, quiescing waits for it. */
   drained: Promise<void> | undefined;
+  readonly capabilities: DeviceCapabilities = {
+    lifecycle: {
+      reset: () => {
+        this.resets += 1;
+      },
+      close: () => {
+        this.closes += 1;
+      },
+    },
+    draining: {
+      quiesce: async () => {
+        await this.drained;
+        this.release();
+      },
+    },
+  };
   readonly #chain: ChainCursor = createChainCursor();
 
   process(running: RunningQueue): void {
@@ -34,18 +51,5 @@ export class HoldingDevice implements Device {
       queue.complete(id, 0);
       running.publish();
     }
-  }
-
-  async quiesce(): Promise<void> {
-    await this.drained;
-    this.release();
-  }
-
-  reset(): void {
-    this.resets += 1;
-  }
-
-  close(): void {
-    this.closes += 1;
   }
 }

@@ -1,8 +1,9 @@
 /** A block device's part in a worker that fails or stalls as it is told to. */
-import type { Device } from "../../../src/endpoints/backend/index.ts";
+import type { Device, WorkerPlacement } from "../../../src/endpoints/backend/index.ts";
 import { createRingServer as createBlockServer } from "../../../src/endpoints/devices/block/device/worker.ts";
 import { EventFd, OwnedFd, waitReadable } from "../../../src/core/os/index.ts";
 import type { RingServer } from "../../../src/core/runtime/index.ts";
+import { capability, withCapabilities } from "../../support/capability.ts";
 
 export interface Mood {
   /** Has to be readable before a chain is served. */
@@ -22,28 +23,28 @@ export function createRingServer(data: unknown): RingServer {
   if (crash === "cannot be made") throw new Error("out of order");
   const server = createBlockServer(block);
   return {
-    serve: (queue, budget) => {
-      if (queue.hasNext()) {
+    serve: (running, budget) => {
+      if (running.queue.hasNext()) {
         if (crash === "throws") throw new Error("out of order");
         if (crash === "exits") process.exit(3);
         if (arrived !== undefined) EventFd.adopt(new OwnedFd(arrived)).signal();
         if (gate !== undefined) waitReadable(Int32Array.of(gate), new Int32Array(1), -1);
       }
-      server.serve(queue, budget);
+      server.serve(running, budget);
     },
   };
 }
 
 /** Has a device's rings served by this module, in the mood that holds when a ring starts. */
 export function makeMoody(device: Device, mood: () => Mood): Device {
-  const inWorker = device.inWorker?.bind(device);
-  if (inWorker === undefined) throw new TypeError("expected a device that can be in a worker");
-  return Object.assign(device, {
-    inWorker: (index: number) => {
-      const part = inWorker(index);
+  const { partFor } = capability(device, "worker");
+  const worker: WorkerPlacement = {
+    partFor: (index) => {
+      const part = partFor(index);
       if (part === undefined) return undefined;
       const data: MoodyData = { ...mood(), block: part.data };
       return { ...part, module: import.meta.url, data };
     },
-  });
+  };
+  return withCapabilities(device, { worker });
 }

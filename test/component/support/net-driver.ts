@@ -1,4 +1,5 @@
-import type { Device, RunningQueue } from "../../../src/endpoints/backend/index.ts";
+import type { RunningQueue } from "../../../src/core/runtime/index.ts";
+import type { Device } from "../../../src/endpoints/backend/index.ts";
 import { NetFeature } from "../../../src/endpoints/devices/net/index.ts";
 import { copyIn, createChainCursor } from "../../../src/core/virtqueue/index.ts";
 
@@ -48,13 +49,15 @@ export function hostileCard(features: bigint = NetFeature.MrgRxbuf): HostileCard
       type: "net",
       features,
       maxQueues: 2,
-      queueNum: 1,
       maxQueueSize: 1024,
       process(running) {
         rings[running.index] = running;
         if (running.index === 1 && card.takesFrames) take(running);
       },
-      wantsChains: (index) => index === 1 && card.takesFrames,
+      capabilities: {
+        network: { queuePairs: 1 },
+        scheduling: { wantsChains: (index) => index === 1 && card.takesFrames },
+      },
     },
     receive(...packets) {
       const running = ring(0);
@@ -89,10 +92,8 @@ export function hostileCard(features: bigint = NetFeature.MrgRxbuf): HostileCard
       const running = ring(0);
       const { queue } = running;
       if (!queue.next(chain)) throw new Error("the driver supplied no buffer");
-      if (queue.raw.format === "packed") throw new Error("this is for split rings");
-      queue.complete(chain.id, 20);
-      // The one completion that there is names a chain that was never made available.
-      queue.raw.used32[1] = 0x7777;
+      // A split ring takes the id as it is: it names a chain that was never made available.
+      queue.complete(0x7777, 20);
       running.publish();
     },
   };

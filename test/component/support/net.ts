@@ -1,5 +1,5 @@
 import type { TestContext } from "node:test";
-import type { RunningQueue } from "../../../src/endpoints/backend/index.ts";
+import type { RunningQueue } from "../../../src/core/runtime/index.ts";
 import {
   NetDevice,
   type NetDeviceOptions,
@@ -9,6 +9,7 @@ import type { GuestBuffer } from "../../../src/core/memory/index.ts";
 import { VirtioFeature } from "../../../src/core/protocol/index.ts";
 import { SegmentList } from "../../../src/core/virtqueue/index.ts";
 import { makeRings, type RingOptions, type Rings } from "./rings.ts";
+import { capability } from "../../support/capability.ts";
 
 export const MODERN = VirtioFeature.Version1;
 export const MERGEABLE = VirtioFeature.Version1 | NetFeature.MrgRxbuf;
@@ -63,7 +64,7 @@ export function makeCard(t: TestContext, options: CardOptions = {}): Card {
       onFrame?.(frame, pair);
     },
   });
-  net.negotiated(features);
+  capability(net, "lifecycle").negotiated?.(features);
   const make = (index: number): Card["rx"] => {
     const rings = makeRings(t, { size: 16, bytes: 1 << 20, ...options });
     const running: RunningQueue = {

@@ -1,4 +1,5 @@
-import type { Device, RunningQueue } from "../../../src/endpoints/backend/index.ts";
+import type { RunningQueue } from "../../../src/core/runtime/index.ts";
+import type { Device } from "../../../src/endpoints/backend/index.ts";
 import { initReply, replyHeader, requestHeader } from "../../../src/endpoints/devices/fs/layout.ts";
 import { FuseOpcode } from "../../../src/endpoints/devices/fs/opcodes.ts";
 import { encodeStruct, viewOf } from "../../../src/endpoints/devices/fs/wire.ts";

@@ -6,9 +6,9 @@ import { PackedInflight } from "../inflight/packed-inflight.ts";
 import { MEMORY_GONE } from "../memory-gone.ts";
 import type { PackedRingWords } from "../ring-words.ts";
 import { NO_RING_LOG, type RingLog } from "../ring-log.ts";
+import type { DeviceQueue } from "../device-roles.ts";
 import type {
   ChainCursor,
-  DeviceQueue,
   DeviceQueueOptions,
   DriverReports,
   QueueFault,

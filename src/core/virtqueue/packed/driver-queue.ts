@@ -3,7 +3,8 @@ import type { GuestBuffer } from "../../memory/index.ts";
 import { DescriptorFlag, tableAddresses, updateDescriptor, writeBuffer } from "../descriptor.ts";
 import type { PackedRingWords } from "../ring-words.ts";
 import type { SegmentList } from "../segment-list.ts";
-import type { DriverQueue, DriverQueueOptions, QueueFault, RingParts } from "../types.ts";
+import type { DriverQueue } from "../driver-roles.ts";
+import type { DriverQueueOptions, QueueFault, RingParts } from "../types.ts";
 import { BufferIds } from "./buffer-ids.ts";
 import {
   EventFlag,

@@ -5,9 +5,9 @@ import { MISSING } from "../chain.ts";
 import { SplitInflight } from "../inflight/split-inflight.ts";
 import { MEMORY_GONE } from "../memory-gone.ts";
 import type { SplitRingWords } from "../ring-words.ts";
+import type { DeviceQueue } from "../device-roles.ts";
 import type {
   ChainCursor,
-  DeviceQueue,
   DeviceQueueOptions,
   DriverReports,
   QueueFault,

@@ -4,7 +4,8 @@ import { DescriptorFlag, tableAddresses, updateDescriptor } from "../descriptor.
 import { BatchOrder } from "../in-order.ts";
 import type { SplitRingWords } from "../ring-words.ts";
 import type { SegmentList } from "../segment-list.ts";
-import type { DriverQueue, DriverQueueOptions, QueueFault, RingParts } from "../types.ts";
+import type { DriverQueue } from "../driver-roles.ts";
+import type { DriverQueueOptions, QueueFault, RingParts } from "../types.ts";
 import { isSplitQueueSize, NO_INTERRUPT, NO_NOTIFY, splitRing, splitRingLayout } from "./layout.ts";
 
 const FREE = -1;

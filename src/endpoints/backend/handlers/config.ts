@@ -1,7 +1,7 @@
 import { counted, ProtocolError, StateError } from "../../../core/base/index.ts";
 import { ConfigFlags, FrontendRequest } from "../../../core/protocol/index.ts";
 import type { HandlerRegistry } from "../../../core/session/index.ts";
-import type { DeviceConfig } from "../device.ts";
+import type { DeviceConfig } from "../capabilities.ts";
 import type { SessionState } from "../session-state.ts";
 
 /** Where a message carries offsets and sizes, they have 32 bits. */
@@ -11,7 +11,7 @@ const QUIRK = { offset: 0x100, flags: 1 } as const;
 
 /** The device's configuration space. */
 export function answerConfig(session: SessionState, answerer: HandlerRegistry<"front-end">): void {
-  const { config } = session.device;
+  const { config } = session.capabilities;
   answerer.on(FrontendRequest.GetConfig, ({ offset, flags, data }) => {
     // The empty reply is how the specification has a back-end refuse.
     if (config === undefined || data.length === 0 || offset + data.length > OFFSETS) {

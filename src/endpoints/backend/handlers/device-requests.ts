@@ -11,19 +11,19 @@ export function answerDeviceRequests(
   session: SessionState,
   answerer: HandlerRegistry<"front-end">,
 ): void {
-  const { device } = session;
+  const { network, crypto, gpu, sharedMemory, sharedObjects } = session.capabilities;
   answerer.on(FrontendRequest.SendRarp, (payload) => {
-    if (device.announce === undefined) throw unserved(FrontendRequest.SendRarp);
+    if (network?.announce === undefined) throw unserved(FrontendRequest.SendRarp);
     const bytes = new Uint8Array(8);
     new DataView(bytes.buffer).setBigUint64(0, payload, true);
-    device.announce(bytes.subarray(0, 6));
+    network.announce(bytes.subarray(0, 6));
   });
   answerer.on(FrontendRequest.NetSetMtu, (mtu) => {
-    if (device.setMtu === undefined) throw unserved(FrontendRequest.NetSetMtu);
+    if (network?.setMtu === undefined) throw unserved(FrontendRequest.NetSetMtu);
     if (mtu < 68n || mtu > 65535n) {
       throw badField("VHOST_USER_NET_SET_MTU", "mtu", "68 to 65535", mtu);
     }
-    device.setMtu(Number(mtu));
+    network.setMtu(Number(mtu));
   });
   answerer.on(FrontendRequest.SetVringEndian, ({ index, num }) => {
     session.vring(index, "VHOST_USER_SET_VRING_ENDIAN");
@@ -34,29 +34,29 @@ export function answerDeviceRequests(
     );
   });
   answerer.on(FrontendRequest.CreateCryptoSession, async (wanted) => {
-    if (device.crypto === undefined) throw unserved(FrontendRequest.CreateCryptoSession);
+    if (crypto === undefined) throw unserved(FrontendRequest.CreateCryptoSession);
     try {
-      return { ...wanted, sessionId: await device.crypto.create(wanted) };
+      return { ...wanted, sessionId: await crypto.create(wanted) };
     } catch (error) {
       session.refuse(error);
       return { ...wanted, sessionId: NO_SESSION };
     }
   });
   answerer.on(FrontendRequest.CloseCryptoSession, (id) => {
-    if (device.crypto?.close(id)) return;
+    if (crypto?.close(id)) return;
     throw badField("VHOST_USER_CLOSE_CRYPTO_SESSION", "id", "an open session", id);
   });
   answerer.on(FrontendRequest.GpuSetSocket, (_payload, { fds }) => {
-    if (device.setGpuSocket === undefined) throw unserved(FrontendRequest.GpuSetSocket);
+    if (gpu === undefined) throw unserved(FrontendRequest.GpuSetSocket);
     const fd = fds.shift();
-    if (fd) device.setGpuSocket(fd);
+    if (fd) gpu.setSocket(fd);
   });
   answerer.on(FrontendRequest.GetShmemConfig, () => {
-    const sizes = device.sharedMemory ?? [];
+    const sizes = sharedMemory ?? [];
     return { numRegions: sizes.filter((size) => size !== 0n).length, sizes };
   });
   answerer.on(FrontendRequest.GetSharedObject, ({ uuid }, { replyFds }) => {
-    const object = device.sharedObject?.(uuid);
+    const object = sharedObjects?.find(uuid);
     if (object) replyFds.push(object.duplicate());
     return uuid;
   });

@@ -43,12 +43,12 @@ export function answerDeviceState(
 }
 
 function expectTransfer(
-  { device, suspended }: SessionState,
+  { capabilities, suspended }: SessionState,
   { direction, phase }: DeviceStateParams,
   before: StateTransfer | undefined,
 ): DeviceState {
   const request = "VHOST_USER_SET_DEVICE_STATE_FD";
-  if (device.state === undefined)
+  if (capabilities.migration === undefined)
     throw new NegotiationError(`${request}: the device has no state of its own`);
   if (phase !== MigrationPhase.Stopped)
     throw new ProtocolError(`${request}: expected phase 0 (stopped), got ${phase}`);
@@ -60,5 +60,5 @@ function expectTransfer(
     );
   if (before?.running === true)
     throw new StateError(`${request}: the transfer before has not ended`);
-  return device.state;
+  return capabilities.migration;
 }

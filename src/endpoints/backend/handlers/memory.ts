@@ -12,7 +12,7 @@ const MAX_SLOTS = 509;
 /** The memory table, whole or slot by slot. */
 export function answerMemory(session: SessionState, answerer: HandlerRegistry<"front-end">): void {
   const { memory } = session;
-  const repeated = new RepeatedRegions(memory, session.device.queueNum ?? 1);
+  const repeated = new RepeatedRegions(memory, session.capabilities.network?.queuePairs ?? 1);
   answerer.on(FrontendRequest.SetMemTable, async ({ regions: descriptions }, { fds }) => {
     const { postcopy, negotiation } = session;
     const isConfirmation = postcopy.wantsConfirmation && descriptions.length === 0;

@@ -51,8 +51,8 @@ export function answerNegotiation(
   answerer.on(FrontendRequest.SetOwner, () => undefined);
   answerer.on(FrontendRequest.ResetOwner, async () => session.resetOwner());
   answerer.on(FrontendRequest.GetQueueNum, () => {
-    const { queueNum, maxQueues } = session.device;
-    return BigInt(queueNum ?? maxQueues);
+    const { capabilities, device } = session;
+    return BigInt(capabilities.network?.queuePairs ?? device.maxQueues);
   });
   answerer.on(FrontendRequest.SetBackendReqFd, (_payload, { fds }) => {
     const fd = fds.shift();
@@ -67,7 +67,7 @@ export function answerNegotiation(
 }
 
 async function setFeatures(session: SessionState, features: bigint): Promise<void> {
-  const { negotiation, vrings, device } = session;
+  const { negotiation, vrings, device, capabilities } = session;
   const unknown = features & ~session.features;
   if (unknown !== 0n) {
     throw new NegotiationError(
@@ -96,7 +96,7 @@ async function setFeatures(session: SessionState, features: bigint): Promise<voi
     const all = (features & VirtioFeature.LogAll) !== 0n;
     await changeLog(session, (log) => (log.all = all));
   }
-  device.negotiated?.(features);
+  capabilities.lifecycle?.negotiated?.(features);
   // Without the gate there is no request that could enable a ring.
   if ((features & VirtioFeature.ProtocolFeatures) === 0n) {
     await session.setAllEnabled(true);

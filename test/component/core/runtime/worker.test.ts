@@ -9,6 +9,7 @@ import { ringFormat, splitRingLayout } from "../../../../src/core/virtqueue/inde
 import { guardLeaks } from "../../../support/leak-guard.ts";
 import { describeRegion, PAGE, unsealedFile } from "../../support/memory.ts";
 import { until } from "../../support/until.ts";
+import { capability } from "../../../support/capability.ts";
 
 guardLeaks();
 
@@ -44,12 +45,14 @@ function makeWorker(t: TestContext, packed = false) {
     offer: (index: number) =>
       Atomics.store(available.window.u16, (available.offset >>> 1) + 1, index),
     start(mode: RingMode): void {
-      const part = device.inWorker(0);
+      const part = capability(device, "worker").partFor(0);
+      assert.ok(part);
       const release = (): void => {
         seen.released += 1;
         part.release?.();
       };
       const ring = {
+        index: 0,
         size: SIZE,
         features: { eventIdx: false, indirect: false, packed },
         base: packed ? ringFormat(true).freshBase : 5,

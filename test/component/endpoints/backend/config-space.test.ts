@@ -26,6 +26,7 @@ import { guardLeaks } from "../../../support/leak-guard.ts";
 import { temporaryFolder } from "../../support/folder.ts";
 import { SMALL, until } from "../../support/session.ts";
 import { shortConfig } from "../../support/short-config.ts";
+import { capability } from "../../../support/capability.ts";
 
 guardLeaks();
 
@@ -72,7 +73,7 @@ async function connect(
 for (const [name, make] of Object.entries(devices)) {
   test(`GET_CONFIG for more than a ${name} device has is answered with zeroes behind its fields`, async (t) => {
     const { problems, ask } = await connect(t, make);
-    const { size = 0 } = make(t).config ?? {};
+    const { size } = capability(make(t), "config");
     const front = (await ask(0, size))?.data;
     assert.ok(front?.some((byte) => byte !== 0) === true && front !== undefined);
     const whole = Buffer.alloc(256);

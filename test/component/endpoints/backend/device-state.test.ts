@@ -17,6 +17,7 @@ import { FrontendRequest, ProtocolFeature } from "../../../../src/core/protocol/
 import { guardLeaks } from "../../../support/leak-guard.ts";
 import { RAW_PROTOCOL_FEATURES, RawFrontend } from "../../../../src/lab/wire/index.ts";
 import { connectDisk, type Served, serveDisk, SMALL, survives } from "../../support/session.ts";
+import { capability, withCapabilities } from "../../../support/capability.ts";
 
 guardLeaks();
 
@@ -37,7 +38,7 @@ async function* once(...chunks: Uint8Array[]): AsyncGenerator<Uint8Array> {
 async function serveState(t: TestContext, state: DeviceState): Promise<Served> {
   return serveDisk(t, (options) => ({
     ...options,
-    device: () => Object.assign(options.device(), { state }),
+    device: () => withCapabilities(options.device(), { migration: state }),
   }));
 }
 
@@ -242,12 +243,15 @@ test("a network device's sums go on at the destination, or are refused", async (
   const [one, other] = [new NetDevice(), new NetDevice()];
   one.send(new Uint8Array(0));
   assert.equal(one.counters.rxWrongSize, 1);
-  await other.state.load(one.state.save());
+  await capability(other, "migration").load(capability(one, "migration").save());
   assert.deepEqual(other.counters, one.counters);
-  const saved = Buffer.from(await collect(one.state.save())).toString();
+  const saved = Buffer.from(await collect(capability(one, "migration").save())).toString();
   for (const value of ["-1", "1.5", "null", '"7"', "1e300"]) {
     const changed = saved.replace('"rxWrongSize":1', `"rxWrongSize":${value}`);
-    await assert.rejects(other.state.load(once(Buffer.from(changed))), /expected counters from 0/);
+    await assert.rejects(
+      capability(other, "migration").load(once(Buffer.from(changed))),
+      /expected counters from 0/,
+    );
   }
   assert.deepEqual(other.counters, one.counters);
 });

@@ -12,6 +12,7 @@ import { guardLeaks } from "../../../support/leak-guard.ts";
 import { temporaryFolder } from "../../support/folder.ts";
 import { HoldingDevice } from "../../support/holding-device.ts";
 import { RAW_PROTOCOL_FEATURES, RawFrontend } from "../../../../src/lab/wire/index.ts";
+import { withCapabilities } from "../../../support/capability.ts";
 import { segmentsOf } from "../../support/rings.ts";
 import { connectDisk, serveDisk, survives, until } from "../../support/session.ts";
 import { turns } from "../../support/until.ts";
@@ -24,9 +25,16 @@ const { InflightShmfd, GetVringBaseInflight, GetVringBaseSkipDrain } = ProtocolF
 class YieldingDevice extends HoldingDevice {
   suspensions = 0;
 
-  suspend(): void {
-    this.suspensions += 1;
-    this.held.length = 0;
+  constructor() {
+    super();
+    withCapabilities(this, {
+      suspension: {
+        suspend: () => {
+          this.suspensions += 1;
+          this.held.length = 0;
+        },
+      },
+    });
   }
 }
 

@@ -11,6 +11,7 @@ import { guardLeaks } from "../../../support/leak-guard.ts";
 import { runningQueue } from "../../support/block.ts";
 import { temporaryFolder } from "../../support/folder.ts";
 import { makeRingsOfFormat, segmentsOf } from "../../support/rings.ts";
+import { capability } from "../../../support/capability.ts";
 
 guardLeaks();
 
@@ -23,11 +24,11 @@ type Parts = readonly (readonly [address: number, length: number])[];
 function ringOf(t: TestContext, device: Device, index: number, packed: boolean) {
   const { memory, table, driver, device: queue } = makeRingsOfFormat({ packed, indirect: true });
   t.after(() => {
-    device.close?.();
+    device.capabilities?.lifecycle?.close?.();
     table.close();
     memory.close();
   });
-  device.negotiated?.(1n << 32n);
+  device.capabilities?.lifecycle?.negotiated?.(1n << 32n);
   const { guestAddress: at, bytes } = memory.allocate(4096);
   const broken = (): string | undefined => queue.broken?.reason;
   /** Used length of a chain; undefined: it is not used. */
@@ -134,7 +135,7 @@ for (const packed of [false, true]) {
   test(`a control command is answered with an error (${format})`, (t) => {
     const net = new NetDevice({ control: { mac: "52:54:00:12:34:56" } });
     const { at, bytes, serve, broken } = ringOf(t, net, 2, packed);
-    net.negotiated((1n << 32n) | (1n << 17n) | (1n << 18n));
+    capability(net, "lifecycle").negotiated?.((1n << 32n) | (1n << 17n) | (1n << 18n));
     bytes[8] = 0xee;
     const parts: Parts = [
       [FAR, 3],

@@ -3,7 +3,7 @@ import { readSync, writeSync } from "node:fs";
 import { test, type TestContext } from "node:test";
 import type {
   BackendSession,
-  Device,
+  DeviceCapabilities,
   DeviceSession,
 } from "../../../../src/endpoints/backend/index.ts";
 import {
@@ -49,23 +49,25 @@ import {
   SMALL,
   until,
 } from "../../support/session.ts";
+import { withCapabilities } from "../../../support/capability.ts";
 
 guardLeaks();
 
 const UUID = parseUuid("00112233-4455-6677-8899-aabbccddeeff");
 const { InbandNotifications } = ProtocolFeature;
 
-/** What a device of these tests has besides a disk. */
-type Extras = Omit<Partial<Device>, "process">;
-
-/** A disk that also is a device with `extras`. */
-async function serveExtras(t: TestContext, extras: Extras, optional = 0n): Promise<Served> {
+/** A disk that also has other capabilities. */
+async function serveExtras(
+  t: TestContext,
+  extras: DeviceCapabilities,
+  optional = 0n,
+): Promise<Served> {
   const storage = BlockStorage.memory(DISK_BYTES);
   t.after(() => storage.close());
   return serveDisk(t, (options) => ({
     ...options,
     optional,
-    device: () => Object.assign(new BlockDevice({ storage }), extras),
+    device: () => withCapabilities(new BlockDevice({ storage }), extras),
   }));
 }
 
@@ -249,9 +251,9 @@ test("both directions are served while a call waits", async (t) => {
 test("objects are shared between two back-ends", async (t) => {
   using object = SharedMemory.create("object", 4096);
   const exporting = await serveExtras(t, {
-    sharedObject: (uuid) => (Buffer.from(uuid).equals(UUID) ? object.fd : undefined),
+    sharedObjects: { find: (uuid) => (Buffer.from(uuid).equals(UUID) ? object.fd : undefined) },
   });
-  const importing = await serveExtras(t, { sharedObject: () => undefined });
+  const importing = await serveExtras(t, { sharedObjects: { find: () => undefined } });
   const objects = new SharedObjects();
   const clients: ObjectExporter[] = [];
   for (const [i, served] of [exporting, importing].entries()) {
@@ -377,13 +379,17 @@ test("requests of device types reach the device, and are refused where it has no
   let given: DeviceSession | undefined;
   const features = ProtocolFeature.Rarp | ProtocolFeature.Mtu | ProtocolFeature.CrossEndian;
   const options: ClientOptions = { protocolFeatures: features };
-  const extras: Extras = {
-    attach: (session) => (given = session),
-    announce: (mac) => seen.push(Buffer.from(mac).toString("hex")),
-    setMtu: (mtu) => seen.push(mtu),
-    setGpuSocket: (socket) => {
-      seen.push("socket");
-      socket.close();
+  const extras: DeviceCapabilities = {
+    lifecycle: { attach: (session) => (given = session) },
+    network: {
+      announce: (mac) => seen.push(Buffer.from(mac).toString("hex")),
+      setMtu: (mtu) => seen.push(mtu),
+    },
+    gpu: {
+      setSocket: (socket) => {
+        seen.push("socket");
+        socket.close();
+      },
     },
   };
   const served = await serveExtras(t, extras, ProtocolFeature.CrossEndian);

@@ -106,11 +106,18 @@ test("missing-descriptor: the reply to GET_INFLIGHT_FD comes without one", async
 
 test("faults of a device keep what it offers", () => {
   const device = new TappedDevice(
-    { type: "block", features: 5n, maxQueues: 2, maxQueueSize: 64, process() {} },
+    {
+      type: "block",
+      features: 5n,
+      maxQueues: 2,
+      maxQueueSize: 64,
+      process() {},
+      capabilities: { hostNotifiers: true },
+    },
     {},
   );
   assert.deepEqual(
-    [device.type, device.features, device.maxQueues, device.maxQueueSize, device.config],
-    ["block", 5n, 2, 64, undefined],
+    [device.type, device.features, device.maxQueues, device.maxQueueSize, device.capabilities],
+    ["block", 5n, 2, 64, { hostNotifiers: true }],
   );
 });

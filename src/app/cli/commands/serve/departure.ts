@@ -50,12 +50,12 @@ function wantedMoreQueues({ device, history, negotiation }: BackendSession): boo
   );
 }
 
-function offered({ device: { type, queueNum, maxQueues } }: BackendSession): string {
+function offered({ device: { type, maxQueues }, capabilities }: BackendSession): string {
   if (type === "block" && maxQueues === MAX_BLOCK_QUEUES)
     return `${maxQueues}: if it needs more, give it fewer (QEMU: num-queues=)`;
   const count =
     type === "net"
-      ? `${queueNum} (pairs)`
+      ? `${capabilities.network?.queuePairs} (pairs)`
       : type === "fs"
         ? `${maxQueues} (one of high priority)`
         : maxQueues;

@@ -117,16 +117,10 @@ function makeDevice(
   // Nobody looks at the frames: then they need not be copied either.
   const unseen = options.pcap === undefined && options.verbose !== true;
   if (traffic === "sink" && unseen && !mtu && !control) return new NetSinkDevice({ queuePairs });
-  const device = sinkDevice(shape);
-  if (traffic === "sink") return device;
-  const source = parseMac(options.mac);
+  if (traffic === "sink") return sinkDevice(shape);
   const ended = new AbortController();
-  const close = device.close.bind(device);
-  // The session's end is the source's end.
-  device.close = () => {
-    ended.abort();
-    close();
-  };
+  const device = sinkDevice({ ...shape, onClose: () => ended.abort() });
+  const source = parseMac(options.mac);
   const { count, rate: framesPerSecond, size } = options;
   void sendFrames(sourcePort(device, tap), {
     frame: (number) => testFrame(number, size, source, BROADCAST),

@@ -1,14 +1,13 @@
 import { fdatasync } from "node:fs";
 import type {
   Device,
+  DeviceCapabilities,
   DeviceConfig,
-  DeviceState,
   DeviceSession,
-  RunningQueue,
 } from "../../../backend/index.ts";
-import type { WorkerPart } from "../../../../core/runtime/index.ts";
+import type { RunningQueue, WorkerPart } from "../../../../core/runtime/index.ts";
 import { OwnedFd } from "../../../../core/os/index.ts";
-import type { ChainCursor, DeviceQueue } from "../../../../core/virtqueue/index.ts";
+import type { ChainCursor } from "../../../../core/virtqueue/index.ts";
 import { BLOCK_CONFIG_SIZE, encodeBlockConfig } from "../config.ts";
 import { blockState } from "./state.ts";
 import { BlockServer, MAX_RANGE_SECTORS, MAX_RANGES } from "./server.ts";
@@ -55,8 +54,7 @@ export class BlockDevice implements Device {
   readonly features: bigint;
   readonly maxQueues: number;
   readonly maxQueueSize = MAX_QUEUE_SIZE;
-  readonly config: DeviceConfig;
-  readonly state: DeviceState;
+  readonly capabilities: DeviceCapabilities;
   #ignoreResize: () => void = () => undefined;
   readonly #storage: BlockStorage;
   readonly #id = new Uint8Array(ID_BYTES);
@@ -68,8 +66,6 @@ export class BlockDevice implements Device {
    * lines of their own, as each has one writer.
    */
   readonly #workerCounters = new Map<number, SharedArrayBuffer>();
-  /** The ring that is being served. */
-  #running: RunningQueue | undefined;
   /** Flushes under way, by queue, and who waits for there to be none. */
   readonly #flushes: number[] = [];
   /** How often each queue was suspended: what was under way before does not complete. */
@@ -83,7 +79,7 @@ export class BlockDevice implements Device {
     this.#server = new BlockServer({
       storage,
       id: this.#id,
-      flushLater: (queue, chain) => this.#flush(queue, chain),
+      flushLater: (running, chain) => this.#flush(running, chain),
       counter: new Float64Array(this.#counter),
     });
     this.features =
@@ -93,8 +89,18 @@ export class BlockDevice implements Device {
       BlockFeature.Flush |
       BlockFeature.Mq |
       (storage.readOnly ? BlockFeature.ReadOnly : BlockFeature.Discard | BlockFeature.WriteZeroes);
-    this.state = blockState(storage);
-    this.config = readOnlyConfig(() => blockConfig(storage.size / SECTOR_SIZE, queues));
+    this.capabilities = {
+      config: readOnlyConfig(() => blockConfig(storage.size / SECTOR_SIZE, queues)),
+      lifecycle: {
+        attach: (session) => this.#attach(session),
+        negotiated: (acknowledged) => this.#negotiated(acknowledged),
+        close: () => this.#ignoreResize(),
+      },
+      draining: { quiesce: (index) => this.#quiesce(index) },
+      suspension: { suspend: (index) => this.#suspend(index) },
+      worker: { partFor: (index) => this.#partFor(index) },
+      migration: blockState(storage),
+    };
   }
 
   /** Requests that were taken from the rings so far, all queues together. */
@@ -105,25 +111,20 @@ export class BlockDevice implements Device {
     return sum;
   }
 
-  attach(session: DeviceSession): void {
+  #attach(session: DeviceSession): void {
     this.#ignoreResize = this.#storage.onResize(() => session.configChanged());
   }
 
-  close(): void {
-    this.#ignoreResize();
-  }
-
-  negotiated(features: bigint): void {
+  #negotiated(features: bigint): void {
     this.#server.writeThrough = (features & BlockFeature.Flush) === 0n;
     this.#server.features = features;
   }
 
   process(running: RunningQueue): void {
-    this.#running = running;
-    this.#server.serve(running.queue, running.queue.size);
+    this.#server.serve(running, running.queue.size);
   }
 
-  inWorker(index: number): WorkerPart {
+  #partFor(index: number): WorkerPart {
     const { size, readOnly, isNull } = this.#storage;
     // Of its own: who made the storage may close it while the worker is still in a system call.
     const fd = OwnedFd.duplicateOf(this.#storage.fd);
@@ -140,14 +141,14 @@ export class BlockDevice implements Device {
     return { module: WORKER_MODULE, data, release: () => fd.close() };
   }
 
-  async quiesce(index: number): Promise<void> {
+  async #quiesce(index: number): Promise<void> {
     if ((this.#flushes[index] ?? 0) === 0) return;
     await new Promise<void>((resolve) => {
       (this.#idle[index] ??= []).push(resolve);
     });
   }
 
-  suspend(index: number): void {
+  #suspend(index: number): void {
     this.#suspensions[index] = (this.#suspensions[index] ?? 0) + 1;
     this.#flushes[index] = 0;
   }
@@ -162,9 +163,8 @@ export class BlockDevice implements Device {
    * Completes later: a disk may take a long time to flush, and other requests and the control socket
    * must not wait for it.
    */
-  #flush(queue: DeviceQueue, chain: ChainCursor): void {
-    const running = this.#running;
-    const index = running?.index ?? 0;
+  #flush(running: RunningQueue, chain: ChainCursor): void {
+    const { index, queue } = running;
     const { id } = chain;
     const last = chain.spans.count - 1;
     const window = chain.spans.windows[last];
@@ -179,7 +179,7 @@ export class BlockDevice implements Device {
         window.bytes[status] = error === null ? BlockStatus.Ok : BlockStatus.IoError;
         window.wrote(status, 1);
         queue.complete(id, front ? 1 : 0);
-        running?.publish();
+        running.publish();
       }
       this.#flushes[index] = (this.#flushes[index] ?? 1) - 1;
       if (this.#flushes[index] === 0)

@@ -1,13 +1,13 @@
 import { fdatasyncSync } from "node:fs";
-import type { RingServer } from "../../../../core/runtime/index.ts";
+import type { RingServer, RunningQueue } from "../../../../core/runtime/index.ts";
 import {
   canWrite,
   type ChainCursor,
   copyIn,
   copyOut,
   createChainCursor,
-  type DeviceQueue,
   type QueueFault,
+  type ServedQueue,
 } from "../../../../core/virtqueue/index.ts";
 import { transfer, writeLastByte } from "./chain-io.ts";
 import {
@@ -30,7 +30,7 @@ export const MAX_RANGES = 16;
 export const MAX_RANGE_SECTORS = 1 << 21;
 
 /** Takes a flush over: it completes the chain later. */
-export type FlushLater = (queue: DeviceQueue, chain: ChainCursor) => void;
+export type FlushLater = (running: RunningQueue, chain: ChainCursor) => void;
 
 export interface BlockServerOptions {
   readonly storage: BlockStorage;
@@ -70,14 +70,16 @@ export class BlockServer implements RingServer {
     return this.#storage.size / SECTOR_SIZE;
   }
 
-  serve(queue: DeviceQueue, budget: number): void {
+  serve(running: RunningQueue, budget: number): void {
+    const { queue } = running;
     let left = budget;
-    for (; left > 0 && queue.next(this.#chain); left -= 1) this.#serve(queue, this.#chain);
+    for (; left > 0 && queue.next(this.#chain); left -= 1) this.#serve(running, this.#chain);
     // Once a batch: it is shared with a thread that reads it.
     if (left < budget) this.#counter[0] = (this.#counter[0] ?? 0) + budget - left;
   }
 
-  #serve(queue: DeviceQueue, chain: ChainCursor): void {
+  #serve(running: RunningQueue, chain: ChainCursor): void {
+    const { queue } = running;
     if (chain.writableBytes === 0) {
       // There is no byte to put a status into, so the driver could never learn of the failure.
       queue.fail("expected a writable status byte in a block request, got none", "5.2.6");
@@ -98,7 +100,7 @@ export class BlockServer implements RingServer {
       return;
     }
     if (type === BlockRequest.Flush) {
-      if (this.#flushLater) this.#flushLater(queue, chain);
+      if (this.#flushLater) this.#flushLater(running, chain);
       else this.#finish(queue, chain, this.#sync(), 0);
       return;
     }
@@ -122,7 +124,7 @@ export class BlockServer implements RingServer {
   }
 
   /** @param written data bytes in front of the status byte */
-  #finish(queue: DeviceQueue, chain: ChainCursor, status: number, written: number): void {
+  #finish(queue: ServedQueue, chain: ChainCursor, status: number, written: number): void {
     writeLastByte(chain, status);
     // The used length counts written bytes from the front: a status behind unwritten data does not.
     const front = written === chain.writableBytes - 1;
@@ -130,7 +132,7 @@ export class BlockServer implements RingServer {
   }
 
   /** Whether a request of this type is served: the driver acknowledged it, or is tolerated. */
-  #mayUse(queue: DeviceQueue, type: number): boolean {
+  #mayUse(queue: ServedQueue, type: number): boolean {
     const { features } = this;
     if (features === undefined) return true;
     if (type === BlockRequest.Flush)
@@ -143,7 +145,7 @@ export class BlockServer implements RingServer {
   }
 
   /** Nothing of the request is carried out. Without a status the driver could take it for served. */
-  #finishUnreachable(queue: DeviceQueue, chain: ChainCursor, why: QueueFault): void {
+  #finishUnreachable(queue: ServedQueue, chain: ChainCursor, why: QueueFault): void {
     if (canWrite(chain, chain.writableBytes - 1, 1))
       this.#finish(queue, chain, BlockStatus.IoError, 0);
     else queue.fail(why.reason, why.section);

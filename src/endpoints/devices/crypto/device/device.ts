@@ -1,11 +1,12 @@
-import type { Device, DeviceConfig, RunningQueue } from "../../../backend/index.ts";
+import type { RunningQueue } from "../../../../core/runtime/index.ts";
+import type { Device, DeviceCapabilities } from "../../../backend/index.ts";
 import {
   canWrite,
   type ChainCursor,
   copyIn,
   copyOut,
   createChainCursor,
-  type DeviceQueue,
+  type ServedQueue,
 } from "../../../../core/virtqueue/index.ts";
 import { encodeConfig } from "../../../../core/protocol/index.ts";
 import { cryptoConfigLayout } from "../config.ts";
@@ -39,8 +40,8 @@ export class CryptoDevice implements Device {
   readonly features = 0n;
   readonly maxQueues: number;
   readonly maxQueueSize = MAX_QUEUE_SIZE;
-  readonly crypto: CipherSessions = new CipherSessions();
-  readonly config: DeviceConfig;
+  readonly capabilities: DeviceCapabilities;
+  readonly #sessions = new CipherSessions();
   readonly #chain: ChainCursor = createChainCursor();
   readonly #header = new Uint8Array(CRYPTO_HEADER_BYTES);
   readonly #view = new DataView(this.#header.buffer);
@@ -48,11 +49,20 @@ export class CryptoDevice implements Device {
   constructor({ queues = 1 }: CryptoDeviceOptions = {}) {
     this.maxQueues = queues;
     const bytes = configuration(queues);
-    this.config = {
-      size: bytes.length,
-      read: (offset, out) => out.set(bytes.subarray(offset, offset + out.length)),
-      write: (offset, written) => written.every((byte, i) => byte === bytes[offset + i]),
+    this.capabilities = {
+      config: {
+        size: bytes.length,
+        read: (offset, out) => out.set(bytes.subarray(offset, offset + out.length)),
+        write: (offset, written) => written.every((byte, i) => byte === bytes[offset + i]),
+      },
+      lifecycle: { reset: () => this.#sessions.clear(), close: () => this.#sessions.clear() },
+      crypto: this.#sessions,
     };
+  }
+
+  /** Open cipher sessions. */
+  get sessions(): number {
+    return this.#sessions.size;
   }
 
   process({ queue }: RunningQueue): void {
@@ -61,15 +71,7 @@ export class CryptoDevice implements Device {
     }
   }
 
-  reset(): void {
-    this.crypto.clear();
-  }
-
-  close(): void {
-    this.crypto.clear();
-  }
-
-  #serve(queue: DeviceQueue, chain: ChainCursor): void {
+  #serve(queue: ServedQueue, chain: ChainCursor): void {
     const room = chain.writableBytes - 1;
     if (room < 0) {
       queue.fail("expected a writable status byte in a crypto request, got none", "5.9.7");
@@ -98,7 +100,7 @@ export class CryptoDevice implements Device {
     if (!encrypts && operation !== CryptoOp.CipherDecrypt) return CryptoStatus.NotSupported;
     if (view.getUint32(64, true) !== SymmetricOperation.Cipher) return CryptoStatus.NotSupported;
     const id = view.getBigUint64(8, true);
-    if (!this.crypto.has(id, encrypts)) return CryptoStatus.InvalidSession;
+    if (!this.#sessions.has(id, encrypts)) return CryptoStatus.InvalidSession;
     const ivBytes = view.getUint32(24, true);
     const bytes = view.getUint32(28, true);
     const wanted = view.getUint32(32, true);
@@ -108,7 +110,7 @@ export class CryptoDevice implements Device {
     }
     const input = new Uint8Array(ivBytes + bytes);
     copyOut(chain, CRYPTO_HEADER_BYTES, input, input.length);
-    const output = this.crypto.run(id, input.subarray(0, ivBytes), input.subarray(ivBytes));
+    const output = this.#sessions.run(id, input.subarray(0, ivBytes), input.subarray(ivBytes));
     return output ?? CryptoStatus.BadMessage;
   }
 }

@@ -1,5 +1,6 @@
 import { UsageError } from "../../../../core/base/index.ts";
-import type { Device, DeviceConfig, DeviceState, RunningQueue } from "../../../backend/index.ts";
+import type { RunningQueue } from "../../../../core/runtime/index.ts";
+import type { Device, DeviceCapabilities } from "../../../backend/index.ts";
 import { encodeFsConfig, FS_CONFIG_SIZE } from "../config.ts";
 import type { SharedFolder } from "./folder.ts";
 import { FuseServer } from "./server.ts";
@@ -36,8 +37,7 @@ export class FsDevice implements Device {
   readonly features = 0n;
   readonly maxQueues: number;
   readonly maxQueueSize = MAX_QUEUE_SIZE;
-  readonly config: DeviceConfig;
-  readonly state: DeviceState;
+  readonly capabilities: DeviceCapabilities;
   readonly #server: FuseServer;
 
   /** @throws {UsageError} a tag or a number of queues that cannot be */
@@ -47,28 +47,24 @@ export class FsDevice implements Device {
     }
     this.maxQueues = 1 + queues;
     const bytes = encodeFsConfig({ tag, numRequestQueues: queues });
-    this.config = {
-      size: FS_CONFIG_SIZE,
-      read: (offset, out) => out.set(bytes.subarray(offset, offset + out.length)),
-      write: (offset, written) => written.every((byte, i) => byte === bytes[offset + i]),
-    };
     this.#server = new FuseServer(folder, {
       maxNodes: maxNodes ?? Math.ceil(folder.maxDescriptors / 2),
       maxHandles: maxHandles ?? DEFAULT_HANDLES,
     });
-    this.state = fsState(this.#server);
+    // After a reset the driver sends INIT again.
+    const end = (): void => this.#server.end();
+    this.capabilities = {
+      config: {
+        size: FS_CONFIG_SIZE,
+        read: (offset, out) => out.set(bytes.subarray(offset, offset + out.length)),
+        write: (offset, written) => written.every((byte, i) => byte === bytes[offset + i]),
+      },
+      lifecycle: { reset: end, close: end },
+      migration: fsState(this.#server),
+    };
   }
 
   process({ queue }: RunningQueue): void {
     this.#server.serve(queue, queue.size);
-  }
-
-  /** What the driver had is gone: it begins with INIT again. */
-  reset(): void {
-    this.#server.end();
-  }
-
-  close(): void {
-    this.#server.end();
   }
 }

@@ -4,8 +4,8 @@ import {
   copyIn,
   copyOut,
   createChainCursor,
-  type DeviceQueue,
   type QueueFault,
+  type ServedQueue,
 } from "../../../../core/virtqueue/index.ts";
 import type { SharedFolder } from "./folder.ts";
 import { OPERATIONS } from "./operations.ts";
@@ -91,7 +91,7 @@ export class FuseServer {
     this.#session = undefined;
   }
 
-  serve(queue: DeviceQueue, budget: number): void {
+  serve(queue: ServedQueue, budget: number): void {
     let bytes = 0;
     for (; budget > 0 && bytes < BYTES_PER_TURN && queue.next(this.#chain); budget -= 1) {
       bytes += this.#serve(queue, this.#chain);
@@ -99,7 +99,7 @@ export class FuseServer {
   }
 
   /** Bytes that the device wrote. */
-  #serve(queue: DeviceQueue, chain: ChainCursor): number {
+  #serve(queue: ServedQueue, chain: ChainCursor): number {
     const request = this.#request;
     if (chain.unreachable !== undefined) {
       this.#refuseUnreachable(queue, chain, chain.unreachable);
@@ -132,7 +132,7 @@ export class FuseServer {
   }
 
   /** A request with a buffer outside of shared memory: nothing of it is carried out. */
-  #refuseUnreachable(queue: DeviceQueue, chain: ChainCursor, why: QueueFault): void {
+  #refuseUnreachable(queue: ServedQueue, chain: ChainCursor, why: QueueFault): void {
     if (chain.writableBytes === 0) {
       // Nothing waits for a reply to it.
       queue.complete(chain.id, 0);
@@ -149,7 +149,7 @@ export class FuseServer {
   }
 
   /** @param result bytes behind the header, or `-errno` */
-  #answer(queue: DeviceQueue, chain: ChainCursor, result: number): number {
+  #answer(queue: ServedQueue, chain: ChainCursor, result: number): number {
     const { unique, opcode } = this.#request.header;
     const length = Math.max(0, result);
     this.#reply.putHeader(unique, Math.min(0, result), length);

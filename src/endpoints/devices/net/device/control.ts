@@ -1,4 +1,5 @@
-import type { DeviceConfig, RunningQueue } from "../../../backend/index.ts";
+import type { DeviceConfig } from "../../../backend/index.ts";
+import type { RunningQueue } from "../../../../core/runtime/index.ts";
 import { virtioFeatureNames } from "../../../../core/protocol/index.ts";
 import {
   canWrite,
@@ -6,7 +7,7 @@ import {
   copyIn,
   copyOut,
   createChainCursor,
-  type DeviceQueue,
+  type ServedQueue,
 } from "../../../../core/virtqueue/index.ts";
 import { parseMac } from "../../../netstack/build-frame.ts";
 import { ControlAck, ControlClass, MacCommand, NET_CONFIG_BYTES } from "../control.ts";
@@ -81,7 +82,7 @@ export class DeviceControl {
   }
 
   /** Whether a command is obeyed: the driver acknowledged its feature, or is tolerated. */
-  #mayUse(queue: DeviceQueue, [cls = 0, name = 0]: Uint8Array): boolean {
+  #mayUse(queue: ServedQueue, [cls = 0, name = 0]: Uint8Array): boolean {
     const needed = featureOf(cls, name);
     if (this.features === undefined || (needed & ~this.features) === 0n) return true;
     return queue.tolerates(virtioFeatureNames(needed, "net").join());

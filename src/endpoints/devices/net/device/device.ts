@@ -1,5 +1,6 @@
 import { counted, countedRange, UsageError } from "../../../../core/base/index.ts";
-import type { Device, DeviceConfig, DeviceState, RunningQueue } from "../../../backend/index.ts";
+import type { RunningQueue } from "../../../../core/runtime/index.ts";
+import type { Device, DeviceCapabilities } from "../../../backend/index.ts";
 import { netState } from "./state.ts";
 import { rarpRequest, VLAN_HEADER_BYTES } from "../../../netstack/build-frame.ts";
 import { type ChainCursor, createChainCursor, copyOut } from "../../../../core/virtqueue/index.ts";
@@ -43,6 +44,8 @@ export interface NetDeviceOptions {
    * @param frame a copy, the receiver's to keep; no check sum of Ethernet behind it
    */
   readonly onFrame?: ((frame: Uint8Array, pair: number) => void) | undefined;
+  /** Called when the session has ended. */
+  readonly onClose?: (() => void) | undefined;
 }
 
 /** Sums since the device was made. Driver and device are meant as in the specification. */
@@ -71,11 +74,10 @@ export class NetDevice implements Device {
   readonly type = "net";
   readonly features: bigint;
   readonly maxQueues: number;
-  readonly queueNum: number;
   readonly maxQueueSize = MAX_QUEUE_SIZE;
-  readonly config?: DeviceConfig;
   readonly counters: Readonly<NetCounters>;
-  readonly state: DeviceState;
+  readonly capabilities: DeviceCapabilities;
+  readonly queuePairs: number;
   readonly #counters: NetCounters = {
     txFrames: 0,
     txBytes: 0,
@@ -108,24 +110,22 @@ export class NetDevice implements Device {
       backlogFrames = DEFAULT_BACKLOG_FRAMES,
       control,
       onFrame = () => undefined,
+      onClose = () => undefined,
     } = options;
     const most = control === undefined ? MAX_PAIRS : MAX_PAIRS - 1;
     if (!Number.isInteger(queuePairs) || queuePairs < 1 || queuePairs > most)
       throw new UsageError(`expected ${countedRange(1, most, "queue pair")}, got ${queuePairs}`);
     if (!Number.isInteger(backlogFrames) || backlogFrames < 1)
       throw new UsageError(`expected a backlog of at least 1 frame, got ${backlogFrames}`);
-    this.queueNum = queuePairs;
+    this.queuePairs = queuePairs;
     this.maxQueues = 2 * queuePairs + (control === undefined ? 0 : 1);
     this.features =
       (mergeable ? NetFeature.MrgRxbuf : 0n) |
       (queuePairs > 1 ? NetFeature.Mq : 0n) |
       (mtu ? NetFeature.Mtu : 0n) |
       (control === undefined ? 0n : NET_CONTROL_FEATURES);
-    if (control !== undefined) {
-      this.#control = new DeviceControl(queuePairs, control.mac);
-      this.config = this.#control.config;
-    }
-    this.state = netState(this.#counters, this.#control);
+    if (control !== undefined) this.#control = new DeviceControl(queuePairs, control.mac);
+    this.capabilities = this.#makeCapabilities(onClose);
     this.counters = this.#counters;
     this.#onFrame = onFrame;
     this.#receive = Array.from(
@@ -139,13 +139,37 @@ export class NetDevice implements Device {
     return this.#mtu;
   }
 
-  setMtu(mtu: number): void {
-    this.#mtu = mtu;
-  }
-
-  /** The guest has moved here: sends what it would announce itself by, as if it had sent it. */
-  announce(mac: Uint8Array): void {
-    this.#onFrame(rarpRequest(mac), 0);
+  #makeCapabilities(onClose: () => void): DeviceCapabilities {
+    const control = this.#control;
+    return {
+      ...(control && { config: control.config }),
+      lifecycle: {
+        negotiated: (features) => this.#negotiated(features),
+        reset: () => this.#reset(),
+        close: () => {
+          this.#reset();
+          onClose();
+        },
+      },
+      scheduling: {
+        // Receive buffers stay with the driver until there is a frame for them.
+        wantsChains: (index) => !this.#isReceive(index) || this.waiting(index >>> 1) > 0,
+        // Frames that the driver sends while its ring is disabled are dropped.
+        discards: (index) => !this.#isReceive(index) && !this.#isControl(index),
+      },
+      draining: {
+        quiesce: async (index) => {
+          if (this.#isReceive(index)) this.#receive[index >>> 1]?.quiesce();
+        },
+      },
+      migration: netState(this.#counters, control),
+      network: {
+        queuePairs: this.queuePairs,
+        // The guest has moved here: sends the frame by which it would announce itself.
+        announce: (mac) => this.#onFrame(rarpRequest(mac), 0),
+        setMtu: (mtu) => (this.#mtu = mtu),
+      },
+    };
   }
 
   /**
@@ -182,7 +206,7 @@ export class NetDevice implements Device {
    */
   send(frame: Uint8Array, pair = 0): boolean {
     if (this.#receive[pair] === undefined) {
-      throw new RangeError(`expected a queue pair below ${this.queueNum}, got ${pair}`);
+      throw new RangeError(`expected a queue pair below ${this.queuePairs}, got ${pair}`);
     }
     const most = this.#mtu === undefined ? MAX_FRAME_BYTES : this.#mtu + VLAN_HEADER_BYTES;
     if (frame.length > most) {
@@ -199,13 +223,13 @@ export class NetDevice implements Device {
     return this.#receive[this.pairFor(pair)]?.send(frame, this.#form) === true;
   }
 
-  negotiated(features: bigint): void {
+  #negotiated(features: bigint): void {
     this.#form = {
       headerBytes: netHeaderBytes(features),
       mergeable: (features & NetFeature.MrgRxbuf) !== 0n,
     };
     const hasControl = this.#control !== undefined && (features & NetFeature.CtrlVq) !== 0n;
-    this.#controlRing = hasControl ? controlRing(this.queueNum, features) : -1;
+    this.#controlRing = hasControl ? controlRing(this.queuePairs, features) : -1;
     this.#isMulti = (features & NetFeature.Mq) !== 0n;
     if (this.#control !== undefined) this.#control.features = features;
   }
@@ -226,34 +250,19 @@ export class NetDevice implements Device {
     }
   }
 
-  /** Receive buffers stay with the driver until there is a frame for them. */
-  wantsChains(index: number): boolean {
-    return this.#isControl(index) || (index & 1) === 1 || this.waiting(index >>> 1) > 0;
-  }
-
-  /** Frames that the driver sends while it may not are dropped. */
-  discards(index: number): boolean {
-    return !this.#isControl(index) && (index & 1) === 1;
-  }
-
-  quiesce(index: number): Promise<void> {
-    if ((index & 1) === 0 && !this.#isControl(index)) this.#receive[index >>> 1]?.quiesce();
-    return Promise.resolve();
-  }
-
-  reset(): void {
+  #reset(): void {
     this.#mtu = undefined;
     for (const queue of this.#receive) queue.clear();
     this.#control?.reset();
   }
 
-  close(): void {
-    this.reset();
+  #isReceive(index: number): boolean {
+    return (index & 1) === 0 && !this.#isControl(index);
   }
 
   /** The ring behind those of all pairs can be nothing else, whatever the driver acknowledged. */
   #isControl(index: number): boolean {
-    const isBehind = this.#control !== undefined && index === 2 * this.queueNum;
+    const isBehind = this.#control !== undefined && index === 2 * this.queuePairs;
     return isBehind || index === this.#controlRing;
   }
 

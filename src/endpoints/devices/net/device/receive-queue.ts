@@ -1,10 +1,10 @@
 import { counted } from "../../../../core/base/index.ts";
-import type { RunningQueue } from "../../../backend/index.ts";
+import type { RunningQueue } from "../../../../core/runtime/index.ts";
 import {
   type ChainCursor,
   createChainCursor,
-  type DeviceQueue,
   copyIn,
+  type ServedQueue,
 } from "../../../../core/virtqueue/index.ts";
 import { LONG_HEADER_BYTES, MAX_FRAME_BYTES, NUM_BUFFERS_OFFSET } from "../layout.ts";
 
@@ -169,7 +169,7 @@ export class ReceiveQueue {
     copyIn(chain, 0, frame, from, Math.min(room, frame.length - from));
   }
 
-  #finish(queue: DeviceQueue, frame: Uint8Array, headerBytes: number): void {
+  #finish(queue: ServedQueue, frame: Uint8Array, headerBytes: number): void {
     const first = this.#room[0] ?? 0;
     this.#header[NUM_BUFFERS_OFFSET] = this.#held & 0xff;
     this.#header[NUM_BUFFERS_OFFSET + 1] = this.#held >> 8;
@@ -188,7 +188,7 @@ export class ReceiveQueue {
   }
 
   /** Unused: a used length of 0 is not a packet. */
-  #giveBack(queue: DeviceQueue): void {
+  #giveBack(queue: ServedQueue): void {
     for (let i = 0; i < this.#held; i += 1) queue.complete(this.#ids[i] ?? 0, 0);
     this.#held = 0;
     this.#heldRoom = 0;

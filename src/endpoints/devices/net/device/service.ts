@@ -60,7 +60,7 @@ export function respondingDevice(
 /** A device as something that a source sends to, at the pace of the driver's buffers. */
 export function sourcePort(device: NetDevice, tap?: FrameTap): SourcePort {
   return {
-    queuePairs: device.queueNum,
+    queuePairs: device.queuePairs,
     isReady: (pair) => device.waiting(device.pairFor(pair)) < SOURCE_BACKLOG,
     send(frame, pair) {
       tap?.(frame, "received", pair);
@@ -84,7 +84,7 @@ export function joinedDevices(
       onFrame: (frame, pair) => {
         tap?.(frame, "sent", pair);
         // The other side may have fewer pairs.
-        other().send(frame, pair % other().queueNum);
+        other().send(frame, pair % other().queuePairs);
       },
     });
   };

@@ -1,12 +1,12 @@
 import { counted, UsageError } from "../../../../core/base/index.ts";
-import type { Device, RunningQueue } from "../../../backend/index.ts";
-import type { RingServer, WorkerPart } from "../../../../core/runtime/index.ts";
+import type { Device, DeviceCapabilities } from "../../../backend/index.ts";
+import type { RingServer, RunningQueue, WorkerPart } from "../../../../core/runtime/index.ts";
 import { SpanList } from "../../../../core/memory/index.ts";
 import {
   type ChainCursor,
   copyOut,
   createChainCursor,
-  type DeviceQueue,
+  type ServedQueue,
 } from "../../../../core/virtqueue/index.ts";
 import {
   GSO_NONE,
@@ -50,7 +50,7 @@ export class NetSinkServer implements RingServer {
     this.#counters = new Float64Array(counters);
   }
 
-  serve(queue: DeviceQueue, budget: number): void {
+  serve({ queue }: RunningQueue, budget: number): void {
     const pieces = this.#pieces;
     const chain = this.#chain;
     while (budget > 0 && queue.hasNext()) {
@@ -65,7 +65,7 @@ export class NetSinkServer implements RingServer {
   }
 
   /** Frames of one piece each. */
-  #takePieces(queue: DeviceQueue, { count, lengths, offsets, windows }: SpanList): void {
+  #takePieces(queue: ServedQueue, { count, lengths, offsets, windows }: SpanList): void {
     const { headerBytes } = this;
     let frames = 0;
     let bytes = 0;
@@ -84,7 +84,7 @@ export class NetSinkServer implements RingServer {
     queue.completePieces();
   }
 
-  #take(queue: DeviceQueue, chain: ChainCursor): void {
+  #take(queue: ServedQueue, chain: ChainCursor): void {
     if (chain.unreachable !== undefined) {
       this.#count(Counter.WrongSize, 1);
       queue.complete(chain.id, 0);
@@ -109,7 +109,7 @@ export class NetSinkServer implements RingServer {
     return false;
   }
 
-  #tooShort(queue: DeviceQueue, length: number): void {
+  #tooShort(queue: ServedQueue, length: number): void {
     const { headerBytes } = this;
     queue.fail(
       `expected a packet with a header of ${counted(headerBytes, "byte")}, got ${counted(headerBytes + length, "byte")}`,
@@ -130,8 +130,8 @@ export class NetSinkDevice implements Device {
   readonly type = "net";
   readonly features: bigint;
   readonly maxQueues: number;
-  readonly queueNum: number;
   readonly maxQueueSize = MAX_QUEUE_SIZE;
+  readonly capabilities: DeviceCapabilities;
   readonly #rings: readonly SharedArrayBuffer[];
   readonly #servers: readonly NetSinkServer[];
 
@@ -139,7 +139,6 @@ export class NetSinkDevice implements Device {
   constructor({ queuePairs = 1 }: { readonly queuePairs?: number | undefined } = {}) {
     if (!Number.isInteger(queuePairs) || queuePairs < 1 || queuePairs > MAX_PAIRS)
       throw new UsageError(`expected 1 to ${MAX_PAIRS} queue pairs, got ${queuePairs}`);
-    this.queueNum = queuePairs;
     this.maxQueues = 2 * queuePairs;
     this.features = queuePairs > 1 ? NetFeature.Mq : 0n;
     this.#rings = Array.from(
@@ -149,6 +148,14 @@ export class NetSinkDevice implements Device {
     this.#servers = this.#rings.map(
       (counters) => new NetSinkServer({ headerBytes: LONG_HEADER_BYTES, counters }),
     );
+    const isTransmit = (index: number): boolean => (index & 1) === 1;
+    this.capabilities = {
+      lifecycle: { negotiated: (acknowledged) => this.#negotiated(acknowledged) },
+      // Receive buffers stay in the ring, and a worker does not discard.
+      scheduling: { wantsChains: isTransmit, discards: isTransmit },
+      worker: { partFor: (index) => this.#partFor(index) },
+      network: { queuePairs },
+    };
   }
 
   /** Sums of all rings; of those in workers as of a moment ago. */
@@ -163,25 +170,16 @@ export class NetSinkDevice implements Device {
     };
   }
 
-  negotiated(features: bigint): void {
+  #negotiated(features: bigint): void {
     for (const server of this.#servers) server.headerBytes = netHeaderBytes(features);
   }
 
-  process({ index, queue }: RunningQueue): void {
-    if ((index & 1) === 1) this.#servers[index >>> 1]?.serve(queue, queue.size);
+  process(running: RunningQueue): void {
+    const { index, queue } = running;
+    if ((index & 1) === 1) this.#servers[index >>> 1]?.serve(running, queue.size);
   }
 
-  /** The driver's receive buffers stay where they are. */
-  wantsChains(index: number): boolean {
-    return (index & 1) === 1;
-  }
-
-  /** As {@link NetDevice.discards}; a worker leaves them where they are. */
-  discards(index: number): boolean {
-    return (index & 1) === 1;
-  }
-
-  inWorker(index: number): WorkerPart | undefined {
+  #partFor(index: number): WorkerPart | undefined {
     const [counters, server] = [this.#rings[index >>> 1], this.#servers[index >>> 1]];
     if ((index & 1) === 0 || counters === undefined || server === undefined) return undefined;
     const data: SinkWorkerData = { headerBytes: server.headerBytes, counters };

@@ -7,6 +7,7 @@ import {
   decodeBlockConfig,
 } from "../../../../../src/endpoints/devices/block/index.ts";
 import { guardLeaks } from "../../../../support/leak-guard.ts";
+import { capability } from "../../../../support/capability.ts";
 
 guardLeaks();
 
@@ -20,8 +21,8 @@ function makeDevice(
 }
 
 function configOf(device: BlockDevice): Uint8Array {
-  const bytes = new Uint8Array(device.config.size);
-  device.config.read(0, bytes);
+  const bytes = new Uint8Array(capability(device, "config").size);
+  capability(device, "config").read(0, bytes);
   return bytes;
 }
 
@@ -69,7 +70,7 @@ test("any part of the configuration space is read by itself", (t) => {
     [59, 1],
   ] as const) {
     const part = new Uint8Array(length);
-    device.config.read(offset, part);
+    capability(device, "config").read(offset, part);
     assert.deepEqual(part, whole.subarray(offset, offset + length));
   }
 });
@@ -78,9 +79,9 @@ test("nothing of it may be changed; writing what stands there is accepted", (t) 
   const device = makeDevice(t);
   const before = configOf(device);
   for (const by of ["driver", "migration"] as const) {
-    assert.equal(device.config.write(0, before, by), true);
-    assert.equal(device.config.write(32, Uint8Array.of(1), by), false);
-    assert.equal(device.config.write(0, Uint8Array.of(0xff), by), false);
+    assert.equal(capability(device, "config").write(0, before, by), true);
+    assert.equal(capability(device, "config").write(32, Uint8Array.of(1), by), false);
+    assert.equal(capability(device, "config").write(0, Uint8Array.of(0xff), by), false);
   }
   assert.deepEqual(configOf(device), before);
 });

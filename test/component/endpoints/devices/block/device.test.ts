@@ -21,6 +21,7 @@ import {
   SECTOR,
 } from "../../../support/block.ts";
 import { segmentsOf } from "../../../support/rings.ts";
+import { capability } from "../../../../support/capability.ts";
 
 guardLeaks();
 
@@ -408,12 +409,15 @@ test("quiesce waits for all flushes of its own ring and of no other", async (t) 
   const done: number[] = [];
   for (let i = 0; i < 3; i += 1) void disk.submit({ type: Flush }).then(() => done.push(i));
   disk.serve();
-  await disk.block.quiesce(1);
+  await capability(disk.block, "draining").quiesce(1);
   assert.equal(disk.device.inFlight, 3);
-  await Promise.all([disk.block.quiesce(0), disk.block.quiesce(0)]);
+  await Promise.all([
+    capability(disk.block, "draining").quiesce(0),
+    capability(disk.block, "draining").quiesce(0),
+  ]);
   assert.equal(disk.device.inFlight, 0);
   assert.equal(done.length, 3);
-  await disk.block.quiesce(0);
+  await capability(disk.block, "draining").quiesce(0);
 });
 
 test("a flush that fails is an I/O error", async (t) => {
@@ -434,7 +438,7 @@ test("a flush that ends after its memory went is dropped", async (t) => {
   void disk.submit({ type: Flush });
   disk.serve();
   disk.table.close();
-  await disk.block.quiesce(0);
+  await capability(disk.block, "draining").quiesce(0);
   assert.equal(
     disk.driver.poll(() => undefined, 10),
     0,

@@ -29,6 +29,7 @@ import { encodeStruct } from "../../../../../src/endpoints/devices/fs/wire.ts";
 import { guardLeaks } from "../../../../support/leak-guard.ts";
 import { temporaryFolder } from "../../../support/folder.ts";
 import { FsGuest, shareFolder } from "../../../support/fs.ts";
+import { capability } from "../../../../support/capability.ts";
 
 guardLeaks();
 
@@ -220,7 +221,7 @@ test("look-ups and opens are bounded, each session by itself and all together", 
   });
   assert.equal(listed.error, -Errno.EBADF);
   assert.ok(readdirSync("/proc/self/fd").length <= before + 1 + 22 + 4);
-  guest.device.close();
+  capability(guest.device, "lifecycle").close?.();
   assert.equal(folder.descriptors, 7);
   for (let i = 7; i < 11; i += 1) other.node(`f${i}`);
   assert.equal(

@@ -35,6 +35,7 @@ import { Window } from "../../../../../src/core/memory/index.ts";
 import { guardLeaks } from "../../../../support/leak-guard.ts";
 import { temporaryFolder } from "../../../support/folder.ts";
 import { FsGuest, type FsGuestOptions, shareFolder } from "../../../support/fs.ts";
+import { capability } from "../../../../support/capability.ts";
 
 guardLeaks();
 
@@ -316,7 +317,7 @@ test("a second INIT begins anew, DESTROY ends: nothing of before is there", (t) 
   assert.equal(guest.lookup(1n, "file"), -Errno.EIO);
   guest.init();
   guest.node("file");
-  guest.device.reset();
+  capability(guest.device, "lifecycle").reset?.();
   assert.equal(folder.descriptors, 0);
   assert.equal(guest.lookup(1n, "file"), -Errno.EIO, "after a reset of the device");
 });
@@ -364,12 +365,12 @@ test("symbolic links are given as they are, and never followed", (t) => {
 test("the configuration space tells tag and queues, and cannot be written", (t) => {
   const folder = shareFolder(t, temporaryFolder(t));
   const device = new FsDevice({ folder, tag: "files", queues: 3 });
-  const bytes = new Uint8Array(device.config.size);
-  device.config.read(0, bytes);
+  const bytes = new Uint8Array(capability(device, "config").size);
+  capability(device, "config").read(0, bytes);
   assert.deepEqual(decodeFsConfig(bytes), { tag: "files", numRequestQueues: 3 });
   assert.equal(device.maxQueues, 4);
-  assert.equal(device.config.write(0, bytes, "driver"), true);
-  assert.equal(device.config.write(0, Uint8Array.of(0), "migration"), false);
+  assert.equal(capability(device, "config").write(0, bytes, "driver"), true);
+  assert.equal(capability(device, "config").write(0, Uint8Array.of(0), "migration"), false);
   for (const queues of [0, 256, 1.5]) {
     assert.throws(() => new FsDevice({ folder, queues }), UsageError);
   }

@@ -7,6 +7,7 @@ import { Errno } from "../../../../../src/endpoints/devices/fs/errno.ts";
 import { guardLeaks } from "../../../../support/leak-guard.ts";
 import { temporaryFolder } from "../../../support/folder.ts";
 import { FsGuest, shareFolder } from "../../../support/fs.ts";
+import { capability } from "../../../../support/capability.ts";
 
 guardLeaks();
 
@@ -17,7 +18,7 @@ async function* of(text: string): AsyncGenerator<Uint8Array> {
 
 async function textOf(guest: FsGuest): Promise<string> {
   const chunks: Uint8Array[] = [];
-  for await (const chunk of guest.device.state.save()) chunks.push(chunk);
+  for await (const chunk of capability(guest.device, "migration").save()) chunks.push(chunk);
   return Buffer.concat(chunks).toString();
 }
 
@@ -54,7 +55,7 @@ test("a driver goes on with its numbers on another device over the same folder",
   assert.equal(folder.descriptors, 0);
 
   const target = new FsGuest({ folder });
-  await target.device.state.load(of(text));
+  await capability(target.device, "migration").load(of(text));
   assert.equal(Buffer.from(target.read(note, fh, 0n, 100).body).toString(), "hello");
   assert.equal(target.lookup(inner, "none"), -Errno.ENOENT);
   assert.equal(target.release(inner, list, true), 0);
@@ -70,7 +71,7 @@ test("a driver goes on with its numbers on another device over the same folder",
 
   const none = new FsGuest({ folder });
   const empty = await textOf(none);
-  await target.device.state.load(of(empty));
+  await capability(target.device, "migration").load(of(empty));
   assert.equal(target.lookup(1n, "inner"), -Errno.EIO, "a device before INIT");
 });
 
@@ -106,7 +107,7 @@ test("a state that is none is refused, and the device stays as it was", async (t
     session([], [[1, 1]]),
     session([], [[0, 1, true]]),
   ]) {
-    await assert.rejects(guest.device.state.load(of(text)), ProtocolError, text);
+    await assert.rejects(capability(guest.device, "migration").load(of(text)), ProtocolError, text);
     assert.equal(guest.node("file"), nodeid);
   }
   assert.equal(folder.descriptors, 1);
@@ -135,7 +136,7 @@ test("what a state names too often, or wrongly, is left out", async (t) => {
     ],
   };
   const text = JSON.stringify({ format: "vhost-user device state", type: "fs", version: 1, state });
-  await guest.device.state.load(of(text));
+  await capability(guest.device, "migration").load(of(text));
   assert.equal(folder.descriptors, 2);
   assert.equal(guest.node("file"), 5n);
   assert.equal(Buffer.from(guest.read(5n, 3n, 0n, 10).body).toString(), "x");

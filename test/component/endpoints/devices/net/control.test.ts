@@ -17,6 +17,7 @@ import { guardLeaks } from "../../../../support/leak-guard.ts";
 import { temporaryFolder } from "../../../support/folder.ts";
 import { segmentsOf } from "../../../support/rings.ts";
 import { until } from "../../../support/session.ts";
+import { capability } from "../../../../support/capability.ts";
 
 guardLeaks();
 
@@ -191,17 +192,20 @@ test("what was set by the control queue goes along in a migration", async (t) =>
   await driver.control?.setReceiveMode(ReceiveMode.Promiscuous, false);
   await driver.control?.setMacTables([], [GROUP]);
   const saved: Uint8Array[] = [];
-  for await (const bytes of net.state.save()) saved.push(bytes);
+  for await (const bytes of capability(net, "migration").save()) saved.push(bytes);
   const make = (queuePairs: number) => new NetDevice({ queuePairs, control: { mac: MAC } });
   const there = make(2);
-  await there.state.load(parts(saved));
+  await capability(there, "migration").load(parts(saved));
   const config = new Uint8Array(12);
-  there.config?.read(0, config);
+  capability(there, "config").read(0, config);
   assert.equal(Buffer.from(config.subarray(0, 6)).toString("hex"), OTHER.replaceAll(":", ""));
   const again: Uint8Array[] = [];
-  for await (const bytes of there.state.save()) again.push(bytes);
+  for await (const bytes of capability(there, "migration").save()) again.push(bytes);
   assert.deepEqual(Buffer.concat(again), Buffer.concat(saved));
-  await assert.rejects(make(1).state.load(parts(saved)), /what a control queue has set/);
+  await assert.rejects(
+    capability(make(1), "migration").load(parts(saved)),
+    /what a control queue has set/,
+  );
   for (const [from, to] of [
     ['"activePairs":2', '"activePairs":0'],
     ["[[82,", "[[256,"],
@@ -211,7 +215,11 @@ test("what was set by the control queue goes along in a migration", async (t) =>
     const text = Buffer.concat(saved).toString("latin1");
     assert.ok(text.includes(from), text);
     const wrong = Buffer.from(text.replace(from, to), "latin1");
-    await assert.rejects(make(2).state.load(parts([wrong])), Error, `${from} ${to}`);
+    await assert.rejects(
+      capability(make(2), "migration").load(parts([wrong])),
+      Error,
+      `${from} ${to}`,
+    );
   }
 });
 

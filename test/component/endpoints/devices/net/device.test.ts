@@ -17,6 +17,7 @@ import {
   packetOf,
   POISON,
 } from "../../../support/net.ts";
+import { capability } from "../../../../support/capability.ts";
 
 guardLeaks();
 
@@ -167,20 +168,20 @@ test("nothing is written behind the frame, wherever the buffer is cut", (t) => {
 test("frames wait for buffers, in order, as copies, and the device asks for a kick", (t) => {
   const card = makeCard(t);
   card.serveRx();
-  assert.equal(card.net.wantsChains(0), false);
+  assert.equal(capability(card.net, "scheduling").wantsChains?.(0), false);
   const frame = frameOf(60);
   assert.equal(card.net.send(frame), true);
   assert.equal(card.wakes, 1);
   frame.fill(0);
   assert.equal(card.net.send(frameOf(61)), true);
   assert.equal(card.net.waiting(), 2);
-  assert.equal(card.net.wantsChains(0), true);
+  assert.equal(capability(card.net, "scheduling").wantsChains?.(0), true);
   card.supply(1526);
   card.supply(1526);
   card.supply(1526);
   card.serveRx();
   assertReceived(card, concat(headerOf(1), frameOf(60)), concat(headerOf(1), frameOf(61)));
-  assert.equal(card.net.wantsChains(0), false);
+  assert.equal(capability(card.net, "scheduling").wantsChains?.(0), false);
   assert.equal(card.rx.device.inFlight, 0, "the third buffer stays with the driver");
 });
 
@@ -278,7 +279,7 @@ test("a ring that stops gets its buffers back unused, and the frame waits for th
   card.serveRx();
   card.net.send(frameOf(100));
   assert.equal(card.rx.device.inFlight, 2);
-  await card.net.quiesce(0);
+  await capability(card.net, "draining").quiesce(0);
   assert.equal(card.rx.device.inFlight, 0);
   card.rx.running.publish();
   assert.deepEqual(
@@ -322,8 +323,8 @@ test("a receive buffer that the guest does not share is given back unused, and t
 test("pairs have rings of their own; MQ is offered for more than one", () => {
   const one = new NetDevice();
   const four = new NetDevice({ queuePairs: 4, mergeable: false });
-  assert.deepEqual([one.maxQueues, one.queueNum, one.features], [2, 1, NetFeature.MrgRxbuf]);
-  assert.deepEqual([four.maxQueues, four.queueNum, four.features], [8, 4, NetFeature.Mq]);
+  assert.deepEqual([one.maxQueues, one.queuePairs, one.features], [2, 1, NetFeature.MrgRxbuf]);
+  assert.deepEqual([four.maxQueues, four.queuePairs, four.features], [8, 4, NetFeature.Mq]);
   assert.throws(() => four.send(frameOf(60), 4), RangeError);
   assert.equal(four.send(frameOf(60), 3), true);
   // No ring runs yet: it waits at the pair that every driver uses.
@@ -340,20 +341,22 @@ test("impossible numbers of pairs and of waiting frames are refused", () => {
 test("an announcement is a RARP frame of the guest's; its MTU bounds what is sent to it", (t) => {
   const frames: Uint8Array[] = [];
   const net = new NetDevice({ mtu: true, onFrame: (frame) => frames.push(frame) });
-  t.after(() => net.close());
+  const { reset, close } = capability(net, "lifecycle");
+  t.after(() => close?.());
   assert.ok(net.features & NetFeature.Mtu);
-  net.announce(Uint8Array.of(0x52, 0x54, 0, 0x12, 0x34, 0x56));
+  const { announce, setMtu } = capability(net, "network");
+  announce?.(Uint8Array.of(0x52, 0x54, 0, 0x12, 0x34, 0x56));
   const [frame] = frames;
   assert.ok(frame);
   assert.equal(describeFrame(frame), "52:54:00:12:34:56 > ff:ff:ff:ff:ff:ff RARP, 60 bytes");
   // RFC 903: hardware type 1, IPv4, lengths 6 and 4, operation 3; both hardware addresses are its own.
   const text = Buffer.from(frame.subarray(14, 42)).toString("hex");
   assert.equal(text, "00010800060400035254001234560000000052540012345600000000");
-  net.setMtu(1400);
+  setMtu?.(1400);
   assert.equal(net.mtu, 1400);
   assert.equal(net.send(new Uint8Array(1400 + 18 + 1)), false);
   assert.equal(net.counters.rxWrongSize, 1);
   assert.equal(net.send(new Uint8Array(1400 + 18)), true);
-  net.reset();
+  reset?.();
   assert.equal(net.mtu, undefined);
 });

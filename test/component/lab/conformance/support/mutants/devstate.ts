@@ -6,6 +6,7 @@ import {
   TransferDirection,
 } from "../../../../../../src/core/protocol/index.ts";
 import { type Mutant, type Serving, throughChannel, throughHandler } from "../mutant.ts";
+import { withCapabilities } from "../../../../../support/capability.ts";
 
 const { CheckDeviceState, SetDeviceStateFd, SetVringKick } = FrontendRequest;
 const { Load, Save } = TransferDirection;
@@ -29,13 +30,13 @@ const withState = (
     ...options,
     device: () => {
       const device = options.device();
-      const { state } = device;
+      const { migration: state } = device.capabilities ?? {};
       if (state === undefined) return device;
       const plain: DeviceState = {
         save: () => state.save(),
         load: async (from) => state.load(from),
       };
-      return Object.defineProperty(device, "state", { value: { ...plain, ...change(state) } });
+      return withCapabilities(device, { migration: { ...plain, ...change(state) } });
     },
   }),
 });

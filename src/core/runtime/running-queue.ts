@@ -1,0 +1,16 @@
+import type { ServedQueue } from "../virtqueue/index.ts";
+
+/** A running ring as the device behind it sees it. */
+export interface RunningQueue {
+  readonly index: number;
+  readonly queue: ServedQueue;
+  /** Whether the ring runs. While it does not, no chain may be taken. */
+  readonly active: boolean;
+  /**
+   * Makes completions visible that were made outside of the call that serves the ring, and calls the
+   * driver if it wants that. Has no effect once the ring has stopped.
+   */
+  publish(): void;
+  /** Has the ring served again soon. Has no effect once the ring has stopped. */
+  wake(): void;
+}

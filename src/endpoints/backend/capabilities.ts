@@ -1,0 +1,163 @@
+import type { OwnedFd } from "../../core/os/index.ts";
+import type { CryptoSession } from "../../core/protocol/index.ts";
+import type { WorkerPart } from "../../core/runtime/index.ts";
+import type { BackendRequests } from "./backend-requests.ts";
+import type { DeviceState } from "./device-state.ts";
+
+/**
+ * What a device can do beyond serving its rings. The presence of a capability decides which protocol
+ * features the back-end offers; requests of an absent one are refused.
+ *
+ * Capabilities are plain objects, so that a decorator forwards them by spreading.
+ *
+ * @example
+ * ```ts
+ * const capabilities = { ...device.capabilities, draining: { quiesce: async () => undefined } };
+ * ```
+ */
+export interface DeviceCapabilities {
+  /** Configuration space. */
+  readonly config?: DeviceConfig;
+  /** Called as the session goes on. */
+  readonly lifecycle?: DeviceLifecycle;
+  /** Which chains are served, and when. */
+  readonly scheduling?: RingScheduling;
+  /** For a device that completes requests outside of `process`. */
+  readonly draining?: Draining;
+  /** For a device that can leave requests in flight to a later instance. */
+  readonly suspension?: Suspension;
+  /** For a device whose rings can be served in workers. */
+  readonly worker?: WorkerPlacement;
+  /** The state that another instance needs when the session moves there. */
+  readonly migration?: DeviceState;
+  readonly network?: NetworkRequests;
+  readonly crypto?: CryptoSessions;
+  readonly gpu?: GpuRequests;
+  /** Bytes of each shared memory region, by its id (GET_SHMEM_CONFIG). */
+  readonly sharedMemory?: readonly bigint[];
+  readonly sharedObjects?: ObjectSharing;
+  /** Whether the device has doorbells to share (VRING_HOST_NOTIFIER_MSG). */
+  readonly hostNotifiers?: boolean;
+}
+
+/** Configuration space. */
+export interface DeviceConfig {
+  /** Bytes. */
+  readonly size: number;
+  /** Fills `out` from `offset` on. The range is inside the space. */
+  read(offset: number, out: Uint8Array): void;
+  /**
+   * Writes the fields that are writable and changed. The range is inside the space.
+   *
+   * @param by `migration` may write every field
+   * @returns false: a read-only field would change; nothing was written
+   */
+  write(offset: number, bytes: Uint8Array, by: "driver" | "migration"): boolean;
+}
+
+/** What a device may do through the session that it belongs to. */
+export interface DeviceSession {
+  /** Requests to the front-end. Do not await one while a request of the front-end is served. */
+  readonly requests: BackendRequests;
+  /**
+   * The configuration space has changed by itself: notifies the front-end, see
+   * `BackendSession.configChanged`. The session reports a failure.
+   */
+  configChanged(): void;
+}
+
+/** The stages of a session. */
+export interface DeviceLifecycle {
+  /** The session begins. */
+  readonly attach?: (session: DeviceSession) => void;
+  /** The front-end acknowledged features (SET_FEATURES); it may do so again while rings run. */
+  readonly negotiated?: (features: bigint) => void;
+  /** RESET_DEVICE, or device status 0: back to the initial state. */
+  readonly reset?: () => void;
+  /** The session has ended. */
+  readonly close?: () => void;
+}
+
+/** Which chains of a ring are served, and when. */
+export interface RingScheduling {
+  /**
+   * Whether chains of this ring are taken as they become available; called after `process`. False:
+   * they stay in the ring, without kicks, until `RunningQueue.wake`. Default true.
+   */
+  readonly wantsChains?: (index: number) => boolean;
+  /**
+   * Whether chains of this ring are completed without an effect while it is disabled
+   * (SET_VRING_ENABLE), as the specification asks of a network device's transmit rings. False: they
+   * stay in the ring until it is enabled, as do those of a ring that was never enabled. Default
+   * false.
+   */
+  readonly discards?: (index: number) => boolean;
+}
+
+/** For a device that completes requests outside of `process`. */
+export interface Draining {
+  /** Resolves once no request of this ring is in flight. The device touches no chain afterwards. */
+  readonly quiesce: (index: number) => Promise<void>;
+}
+
+/** Offered to the front-end as GET_VRING_BASE_SKIP_DRAIN. */
+export interface Suspension {
+  /**
+   * Abandons the requests of this ring that are in flight: the device touches and completes no chain
+   * afterwards. They stay recorded in the in-flight region, and another instance resubmits them.
+   */
+  readonly suspend: (index: number) => void;
+}
+
+/** For a device whose rings can be served in workers. */
+export interface WorkerPlacement {
+  /**
+   * How a ring is served in a worker instead of by `process`; called at every start of the ring.
+   * Undefined: the ring runs on the event loop.
+   */
+  readonly partFor: (index: number) => WorkerPart | undefined;
+}
+
+/** Requests of network devices. */
+export interface NetworkRequests {
+  /** The answer to GET_QUEUE_NUM, which counts pairs of queues. */
+  readonly queuePairs?: number;
+  /**
+   * SEND_RARP: announces the guest's address to the network.
+   *
+   * @param mac 6 bytes
+   */
+  readonly announce?: (mac: Uint8Array) => void;
+  /** NET_SET_MTU, bytes. */
+  readonly setMtu?: (mtu: number) => void;
+}
+
+/** Sessions of a crypto device (CREATE_CRYPTO_SESSION, CLOSE_CRYPTO_SESSION). */
+export interface CryptoSessions {
+  /**
+   * @returns the id of the new session, 0 or more
+   * @throws what the front-end is answered as a failure
+   */
+  create(wanted: CryptoSession): bigint | Promise<bigint>;
+  /** @returns false: there is no such session */
+  close(id: bigint): boolean;
+}
+
+/** Requests of GPU devices. */
+export interface GpuRequests {
+  /**
+   * GPU_SET_SOCKET: the socket of the display.
+   *
+   * @param socket taken over
+   */
+  readonly setSocket: (socket: OwnedFd) => void;
+}
+
+/** Objects that the device shares by descriptor (GET_SHARED_OBJECT). */
+export interface ObjectSharing {
+  /**
+   * @param uuid 16 bytes
+   * @returns the object, borrowed; undefined: there is none
+   */
+  readonly find: (uuid: Uint8Array) => OwnedFd | undefined;
+}
