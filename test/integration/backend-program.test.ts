@@ -128,7 +128,7 @@ test("what cannot be served is told at once", async (t) => {
 });
 
 test("the registration file of the documentation is what a management layer reads", () => {
-  const page = readFileSync(join(packageRoot, "docs/backend-programs.md"), "utf8");
+  const page = readFileSync(join(packageRoot, "docs/guides/service.md"), "utf8");
   const [, json = ""] = /```json\n([^]*?)```/.exec(page) ?? [];
   const { type, binary, description } = JSON.parse(json) as Record<string, string>;
   assert.equal(type, "block");

@@ -99,7 +99,7 @@ test(
     const activate = ["systemd-socket-activate", `--listen=${socket}`];
     const wrapper = [...activate, ...variables.flatMap((name) => ["-E", name])];
     const env = { NOTIFY_SOCKET: space.path("notify") };
-    const page = readFileSync(join(packageRoot, "docs/backend-programs.md"), "utf8");
+    const page = readFileSync(join(packageRoot, "docs/guides/service.md"), "utf8");
     const [, command = ""] = /^ExecStart=\S+\/vhost-user (.*)$/m.exec(page) ?? [];
     const image = space.file("disk.img", new Uint8Array(1 << 20));
     const words = command.replace("/var/lib/vhost-user/%i.img", image).split(" ");

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { packageRoot } from "./package-root.ts";
 
@@ -8,8 +8,10 @@ export interface Heading {
 }
 
 export interface CodeBlock {
-  /** What stands behind the opening fence: `console`, `ts` … */
+  /** The first word behind the opening fence: `console`, `ts` … */
   readonly language: string;
+  /** The words after it: `programs` marks commands that need real programs. */
+  readonly tag: string;
   readonly text: string;
 }
 
@@ -25,11 +27,12 @@ export function readDocument(path: string): Document {
   const headings: Heading[] = [];
   const blocks: CodeBlock[] = [];
   const prose: string[] = [];
-  let open: { language: string; lines: string[] } | undefined;
+  let open: { language: string; tag: string; lines: string[] } | undefined;
   for (const line of readFileSync(join(packageRoot, path), "utf8").split("\n")) {
     if (line.startsWith("```")) {
-      if (open) blocks.push({ language: open.language, text: open.lines.join("\n") });
-      open = open ? undefined : { language: line.slice(3).trim(), lines: [] };
+      if (open) blocks.push({ ...open, text: open.lines.join("\n") });
+      const [language = "", ...words] = line.slice(3).trim().split(" ");
+      open = open ? undefined : { language, tag: words.join(" "), lines: [] };
     } else if (open) {
       open.lines.push(line);
     } else {
@@ -42,18 +45,28 @@ export function readDocument(path: string): Document {
   return { headings, blocks, prose: prose.join("\n") };
 }
 
+/** Returns the Markdown files of a folder of the package, without those of folders below it. */
+export function pagesIn(folder: string): string[] {
+  return readdirSync(join(packageRoot, folder), { encoding: "utf8" })
+    .filter((name) => name.endsWith(".md"))
+    .toSorted()
+    .map((name) => `${folder}/${name}`);
+}
+
 /** A command of a `console` block and what it printed. */
 export interface Step {
   readonly command: string;
   readonly output: readonly string[];
 }
 
-/** Splits a `console` block: lines that begin with `$ ` are commands. */
-export function consoleSteps({ text }: CodeBlock): Step[] {
+/** Splits a `console` block: lines that begin with `$ ` are commands, `\` at the end continues one. */
+export function consoleSteps({ text }: Pick<CodeBlock, "text">): Step[] {
   const steps: { command: string; output: string[] }[] = [];
   for (const line of text.split("\n")) {
+    const last = steps.at(-1);
     if (line.startsWith("$ ")) steps.push({ command: line.slice(2), output: [] });
-    else steps.at(-1)?.output.push(line);
+    else if (last?.command.endsWith("\\")) last.command += `\n${line}`;
+    else last?.output.push(line);
   }
   return steps;
 }

@@ -21,7 +21,7 @@ const DEFAULT_PATHS: readonly string[] = [
 
 /** Test files that hold nothing which could leak, and why. */
 const UNGUARDED: Readonly<Record<string, string>> = {
-  "integration/readme.test.ts": "runs the README's commands one after another, and holds nothing",
+  "integration/documents.test.ts": "runs the commands of the pages, and holds nothing",
 };
 
 interface SourceFile {

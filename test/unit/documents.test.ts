@@ -5,37 +5,71 @@ import { test } from "node:test";
 import type { Command } from "commander";
 import { answers } from "../../src/endpoints/backend/handlers/index.ts";
 import { BackendSession } from "../../src/endpoints/backend/index.ts";
-import { ExitCode } from "../../src/app/cli/exit-code.ts";
 import { Output } from "../../src/app/cli/output.ts";
 import { splitWords } from "../../src/lab/conformance/targets/words.ts";
 import { createProgram } from "../../src/app/cli/program.ts";
 import { FrontendRequests } from "../../src/endpoints/frontend/index.ts";
 import { FrontendRequest, frontendRequests, requestSpec } from "../../src/core/protocol/index.ts";
-import { consoleSteps, type Document, readDocument } from "../support/markdown.ts";
+import { consoleSteps, type Document, pagesIn, readDocument } from "../support/markdown.ts";
 import { refusals } from "../coverage/evidence.ts";
 import { packageRoot } from "../support/package-root.ts";
 
+const guides = pagesIn("docs/guides");
+/** Each English page that has a Japanese one, with it. */
+const pairs = [
+  ["README.md", "README.ja.md"] as const,
+  ...guides.map((path) => [path, path.replace("docs/", "docs/ja/")] as const),
+].filter(([, japanese]) => existsSync(join(packageRoot, japanese)));
 const documents = [
-  "README.md",
-  "README.ja.md",
   "ARCHITECTURE.md",
   "CONTRIBUTING.md",
   "SECURITY.md",
   "CHANGELOG.md",
+  "README.md",
+  ...guides,
+  ...pairs.map(([, japanese]) => japanese),
   ...pagesIn("docs/decisions"),
   ...pagesIn("docs/reference"),
 ];
 const readme = readDocument("README.md");
-const readmeJa = readDocument("README.ja.md");
 
-test("both READMEs have the same headings by level, code blocks and table rows", () => {
-  assert.deepEqual(
-    readmeJa.headings.map(({ level }) => level),
-    readme.headings.map(({ level }) => level),
-  );
-  assert.deepEqual(readmeJa.blocks, readme.blocks);
-  const rows = ({ prose }: Document): number => prose.match(/^\|/gm)?.length ?? 0;
-  assert.equal(rows(readmeJa), rows(readme));
+/** What users read, in each language: the README and all guides. */
+const languages = [["README.md", ...guides], pairs.map(([, japanese]) => japanese)].map((paths) => {
+  const pages = paths.map((path) => readDocument(path));
+  return {
+    prose: pages.map(({ prose }) => prose).join("\n"),
+    blocks: pages.flatMap(({ blocks }) => blocks),
+  };
+});
+
+for (const [english, japanese] of pairs) {
+  test(`${japanese} has the headings, commands, outputs and tables of ${english}`, () => {
+    const [one, other] = [readDocument(english), readDocument(japanese)];
+    assert.deepEqual(
+      other.headings.map(({ level }) => level),
+      one.headings.map(({ level }) => level),
+    );
+    assert.deepEqual(other.blocks, one.blocks);
+    const rows = ({ prose }: Document): number => prose.match(/^\|/gm)?.length ?? 0;
+    assert.equal(rows(other), rows(one));
+    assert.deepEqual(inlineCommands(other), inlineCommands(one));
+    assert.deepEqual(firstColumn(other), firstColumn(one));
+  });
+}
+
+test("the README fits on few screens: 200 lines, 12 KB", () => {
+  const text = readFileSync(join(packageRoot, "README.md"), "utf8");
+  assert.ok(text.split("\n").length <= 201, "more than 200 lines");
+  assert.ok(Buffer.byteLength(text) <= 12_288, "more than 12 KB");
+  const first = readme.blocks.flatMap(({ text: block }) => block.split("\n").slice(0, 1));
+  assert.deepEqual(first.slice(0, 2), ["$ npm ci && npm start", "npm ci && npm test"]);
+});
+
+test("the index of guides lists every guide", () => {
+  const { prose } = readDocument("docs/guides/README.md");
+  const listed = [...prose.matchAll(/\]\(([\w-]+\.md)\)/g)].map(([, name = ""]) => name);
+  const names = guides.map((path) => basename(path)).filter((name) => name !== "README.md");
+  assert.deepEqual(new Set(listed), new Set(names));
 });
 
 test("every command of the documents is one that the command line has", async () => {
@@ -50,25 +84,21 @@ test("every command of the documents is one that the command line has", async ()
   await assert.rejects(parse("vhost-user prob disk.sock"));
 });
 
-test("the examples are the ones that the README shows", () => {
+test("the README shows the first client and the first back-end as they are", () => {
   const snippets = readme.blocks.filter(({ language }) => language === "ts");
-  const names = readdirSync(join(packageRoot, "examples"));
-  assert.equal(snippets.length, names.length);
-  for (const name of names) {
+  for (const name of ["client.ts", "backend.ts"]) {
     const text = readFileSync(join(packageRoot, "examples", name), "utf8").trimEnd();
     assert.ok(
       snippets.some((snippet) => snippet.text === text),
       `the README lacks examples/${name} as it is`,
     );
     assert.ok(text.split("\n").length <= 15, `examples/${name} has more than 15 lines`);
-    assert.ok(readme.prose.includes(`(examples/${name})`), `no link to examples/${name}`);
   }
 });
 
-test("the table of exit codes has those that there are", () => {
-  for (const document of [readme, readmeJa]) {
-    const codes = [...document.prose.matchAll(/^\| (\d+) \|/gm)].map(([, code]) => Number(code));
-    assert.deepEqual(codes, Object.values(ExitCode));
+test("every example has a link in the README or a guide", () => {
+  for (const name of readdirSync(join(packageRoot, "examples"))) {
+    for (const { prose } of languages) assert.ok(prose.includes(`examples/${name}`), name);
   }
 });
 
@@ -107,21 +137,19 @@ test("the index of decisions lists every page, and each has its context and cons
 
 test("messages under troubleshooting are the literal ones", () => {
   const says = messageFinder(allSources());
-  for (const { prose } of [readme, readmeJa]) {
-    const messages = [...prose.matchAll(/^\| `([^`]+)` \|.*$/gm)]
-      .map(([, message = ""]) => message)
-      .filter((message) => message.includes(" "));
-    assert.ok(messages.length > 5, "too few messages were found to check");
-    for (const message of messages) {
-      for (const part of message.split("…").map((each) => each.trim())) {
-        assert.ok(says(part), `no source says "${part}"`);
-      }
+  const messages = [
+    ...readDocument("docs/guides/troubleshooting.md").prose.matchAll(/^\| `([^`]+)` \|.*$/gm),
+  ].map(([, message = ""]) => message);
+  assert.ok(messages.length > 5, "too few messages were found to check");
+  for (const message of messages) {
+    for (const part of message.split("…").map((each) => each.trim())) {
+      assert.ok(says(part), `no source says "${part}"`);
     }
   }
 });
 
-test("the READMEs have what a user of the test suite looks for", () => {
-  for (const { prose, blocks } of [readme, readmeJa]) {
+test("README and guides have what a user of the test suite looks for", () => {
+  for (const { prose, blocks } of languages) {
     for (const message of [
       "qemu-system-x86_64 not found",
       "connect: Permission denied",
@@ -136,7 +164,7 @@ test("the READMEs have what a user of the test suite looks for", () => {
     for (const distribution of ["Debian", "Ubuntu", "Fedora", "CentOS"]) {
       assert.match(prose, new RegExp(`^[^|]*${distribution}.*:$`, "m"));
     }
-    const commands = blocks.map(({ text }) => text).join("\n");
+    const commands = [prose, ...blocks.map(({ text }) => text)].join("\n");
     for (const words of [
       ...["check", "build", "basic", "qemu-test", "test-all"].map((target) => `make ${target}`),
       ...["start", "status", "restart", "stop"].map((verb) => `vhost-user qemu ${verb}`),
@@ -150,15 +178,16 @@ test("the READMEs have what a user of the test suite looks for", () => {
   }
 });
 
-test("the targets that the READMEs name are the Makefile's, and the scripts are there", () => {
+test("the targets that README and guides name are the Makefile's, and the scripts are there", () => {
   const makefile = readFileSync(join(packageRoot, "Makefile"), "utf8");
   const [, targets = ""] = /^\.PHONY: (.*)$/m.exec(makefile) ?? [];
-  const named = [...readme.blocks.map(({ text }) => text), readme.prose].flatMap((text) =>
+  const { blocks, prose } = languages[0] ?? readme;
+  const named = [...blocks.map(({ text }) => text), prose].flatMap((text) =>
     [...text.matchAll(/(?:^\$ |`)make ([a-z-]+)/gm)].map(([, target = ""]) => target),
   );
   assert.ok(named.length >= 5, "too few targets were found to check");
   for (const target of named) assert.ok(targets.split(" ").includes(target), `make ${target}`);
-  for (const [, script = ""] of readme.prose.matchAll(/`\.\/([\w.]+)/g)) {
+  for (const [, script = ""] of prose.matchAll(/`\.\/([\w.]+)/g)) {
     assert.ok(existsSync(join(packageRoot, script)), script);
   }
 });
@@ -199,17 +228,21 @@ test("no document holds a path of the machine that it was written on", () => {
   }
 });
 
-/** The Markdown files of a folder of the package. */
-function pagesIn(folder: string): string[] {
-  return readdirSync(join(packageRoot, folder), { encoding: "utf8" })
-    .filter((name) => name.endsWith(".md"))
-    .map((name) => `${folder}/${name}`);
+/** Options, messages and codes that tables begin with. */
+function firstColumn({ prose }: Document): string[] {
+  return [...prose.matchAll(/^\| (`[^`]+`) \|/gm)].map(([, cell = ""]) => cell);
+}
+
+/** Commands in the text itself, and what is added to a command line of QEMU. */
+function inlineCommands({ prose }: Document): Set<string> {
+  const spans = [...prose.matchAll(/`([^`\n]+)`/g)].map(([, span = ""]) => span);
+  return new Set(spans.filter((span) => /^(?:vhost-user |npm |make |-chardev )/.test(span)));
 }
 
 /** Commands of a block that begin with `vhost-user`, whatever is done with their output. */
 function vhostUserCommands(text: string): string[] {
   const lines = /^\$ /m.test(text)
-    ? consoleSteps({ language: "console", text }).map(({ command }) => command)
+    ? consoleSteps({ text }).map(({ command }) => command)
     : text.split("\n");
   return lines.flatMap((line) =>
     line
@@ -243,7 +276,8 @@ async function parse(line: string): Promise<void> {
   const { registeredArguments: all } = command;
   const least = all.filter(({ required }) => required).length;
   assert.ok(operands.length >= least, `${line}: too few arguments`);
-  assert.ok(operands.length <= all.length, `${line}: too many arguments`);
+  const most = all.at(-1)?.variadic === true ? Infinity : all.length;
+  assert.ok(operands.length <= most, `${line}: too many arguments`);
 }
 
 /** All program text, with strings that are put together over several lines joined. */

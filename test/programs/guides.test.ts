@@ -4,18 +4,34 @@ import { once } from "node:events";
 import { existsSync, mkdirSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { DocumentShell } from "../support/document-shell.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
-import { readDocument } from "../support/markdown.ts";
+import { consoleSteps, pagesIn, readDocument } from "../support/markdown.ts";
 import { packageRoot } from "../support/package-root.ts";
 import { needsProgram, needsRoot, temporaryDirectory } from "./support/index.ts";
 
 guardLeaks();
 
-/** The README's lines that judge a program of `--exec`. */
-const lines = readDocument("README.md")
-  .blocks.flatMap(({ text }) => text.split("\n"))
-  .filter((line) => /^vhost-user conform .*--exec/.test(line));
-/** Where Debian 12 has it; the README names it by its path. */
+const pages = pagesIn("docs/guides");
+
+for (const page of pages) {
+  const blocks = readDocument(page).blocks.filter(({ tag }) => tag === "programs");
+  const steps = blocks.flatMap((block) => consoleSteps(block));
+  if (steps.length === 0) continue;
+  const skip = needsProgram("qemu-system-x86_64") || needsProgram("qemu-storage-daemon");
+  test(`the commands of ${page} that need programs print what it says`, { skip }, async (t) => {
+    const shell = new DocumentShell(t);
+    for (const step of steps) await shell.check(step);
+    await shell.end();
+  });
+}
+
+/** The guides' lines that judge a program of `--exec` which this system may have. */
+const lines = pages
+  .flatMap((page) => readDocument(page).blocks)
+  .flatMap(({ text }) => text.split("\n"))
+  .filter((line) => /^vhost-user conform .*--exec ['"](?!\.\/my-)/.test(line));
+/** Where Debian 12 has it; the guide names it by its path. */
 const VIRTIOFSD = "/usr/lib/qemu/virtiofsd";
 
 function skipOf(line: string): string | false {
@@ -25,14 +41,14 @@ function skipOf(line: string): string | false {
   return needsRoot() || (existsSync(VIRTIOFSD) ? false : `there is no ${VIRTIOFSD}`);
 }
 
-test("the README has lines for a disk, a file system and both kinds of front-end", () => {
+test("the guides have lines for a disk, a file system and both kinds of front-end", () => {
   assert.equal(lines.length, 4);
 });
 
 for (const line of lines) {
   const title = /--exec ['"](\S+)/.exec(line)?.[1];
   const kind = line.includes("--device net") ? ", network card" : "";
-  test(`the README's line judges ${title}${kind}`, { skip: skipOf(line) }, async (t) => {
+  test(`the guide's line judges ${title}${kind}`, { skip: skipOf(line) }, async (t) => {
     const folder = temporaryDirectory(t);
     mkdirSync(join(folder, "shared"));
     writeFileSync(join(folder, "disk.img"), "");
