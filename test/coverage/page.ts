@@ -51,7 +51,7 @@ function featureSubjects(): Subject[] {
     return { name, words: [`ProtocolFeature.${key}`, key, short(name)] };
   });
   const gate = { name: "VHOST_USER_F_PROTOCOL_FEATURES", words: ["ProtocolFeatures"] };
-  const [log = ""] = virtioFeatureNames(VirtioFeature.LogAll, undefined);
+  const [log = ""] = virtioFeatureNames(VirtioFeature.LogAll);
   return [gate, { name: log, words: ["LogAll", "LOG_ALL"] }, ...protocol];
 }
 

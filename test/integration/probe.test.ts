@@ -1,3 +1,4 @@
+import { blockType } from "../../src/endpoints/devices/block/type.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
@@ -77,7 +78,7 @@ test("probe --json of the built-in back-end keeps its contract", async (t) => {
     kind: "probe",
     role: "back-end",
     device: "block",
-    virtioFeatures: virtioFeatureNames(OFFER, "block"),
+    virtioFeatures: virtioFeatureNames(OFFER, blockType),
     protocolFeatures: protocolFeatureNames(PROTOCOL_OFFER),
     virtioFeatureBits: hex(OFFER),
     protocolFeatureBits: hex(PROTOCOL_OFFER),
@@ -189,7 +190,7 @@ test("--explain says in one line what each bit means", async (t) => {
   const { code, stdout } = await space.run(["probe", socket, "--explain"]);
   assert.equal(code, 0);
   const lines = stdout.split("\n").filter((line) => /^ +\d+ V(IRTIO|HOST)_/.test(line));
-  const names = [...virtioFeatureNames(OFFER, "block"), ...protocolFeatureNames(PROTOCOL_OFFER)];
+  const names = [...virtioFeatureNames(OFFER, blockType), ...protocolFeatureNames(PROTOCOL_OFFER)];
   assert.deepEqual(
     lines.map((line) => /V\w+/.exec(line)?.[0]),
     names,

@@ -1,3 +1,6 @@
+import { blockKind } from "../../src/endpoints/devices/block/kind.ts";
+import { fsKind } from "../../src/endpoints/devices/fs/kind.ts";
+import { netKind } from "../../src/endpoints/devices/net/kind.ts";
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -51,7 +54,7 @@ test(
   { skip: needsInTree("usr/bin/qemu-storage-daemon") },
   async (t) => {
     const command = storageDaemon(t, inTree("usr/bin/qemu-storage-daemon"));
-    const results = await judged(t, "block", command);
+    const results = await judged(t, blockKind, command);
     assert.deepEqual(unexpected(results, "qemu-storage-daemon-10.0"), []);
   },
 );
@@ -64,7 +67,7 @@ test(
     mkdirSync(folder);
     // In a sandbox of its own a process would hide which signal ended it.
     const command = `${inTree("usr/libexec/virtiofsd", "RUST_BACKTRACE=0")} --socket-path={socket} --shared-dir=${folder} --sandbox=chroot`;
-    const results = await judged(t, "fs", command);
+    const results = await judged(t, fsKind, command);
     assert.deepEqual(unexpected(results, "virtiofsd-1.13"), []);
   },
 );
@@ -112,7 +115,7 @@ test(
   async (t) => {
     // As nobody it could not make its socket in the suite's folder.
     const command = `${inTree("usr/bin/passt")} --foreground --vhost-user --runas 0 --socket {socket}`;
-    const results = await judged(t, "net", command);
+    const results = await judged(t, netKind, command);
     assert.deepEqual(unexpected(results, "passt-2025-05"), []);
   },
 );
@@ -121,7 +124,7 @@ test(
   "QEMU 10's front-end is judged as its baseline says",
   { skip: needsInTree("usr/bin/qemu-system-x86_64") },
   async () => {
-    const results = await judgedFrontend("block", qemuInTree(QEMU_DISK));
+    const results = await judgedFrontend(blockKind, qemuInTree(QEMU_DISK));
     assert.deepEqual(unexpected(results, "qemu-10.0"), []);
   },
 );
@@ -130,7 +133,7 @@ test(
   "QEMU 10's network card is judged as its baseline says, as its boot ROM drives it",
   { skip: needsInTree("usr/bin/qemu-system-x86_64") },
   async () => {
-    const results = await judgedFrontend("net", qemuInTree(QEMU_NET), { except: SLOW });
+    const results = await judgedFrontend(netKind, qemuInTree(QEMU_NET), { except: SLOW });
     assert.deepEqual(unexpected(results, "qemu-10.0"), []);
     assert.ok(results.some(({ id, verdict }) => id === "fe/19" && verdict === "PASS"));
   },

@@ -1,3 +1,6 @@
+import { blockKind } from "../../src/endpoints/devices/block/kind.ts";
+import { fsKind } from "../../src/endpoints/devices/fs/kind.ts";
+import { netKind } from "../../src/endpoints/devices/net/kind.ts";
 import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -38,7 +41,7 @@ test(
   "qemu-storage-daemon is judged as its baseline says",
   { skip: needsProgram("qemu-storage-daemon") },
   async (t) => {
-    const results = await judged(t, "block", storageDaemon(t));
+    const results = await judged(t, blockKind, storageDaemon(t));
     assert.deepEqual(unexpected(results, "qemu-storage-daemon-7.2"), []);
   },
 );
@@ -52,7 +55,7 @@ test(
     // In a sandbox of its own a process would hide which signal ended it.
     const results = await judged(
       t,
-      "fs",
+      fsKind,
       `${findProgram("virtiofsd")} --socket-path={socket} -o source=${folder} -o sandbox=chroot`,
     );
     assert.deepEqual(unexpected(results, "virtiofsd-7.2"), []);
@@ -63,7 +66,7 @@ test(
   "DPDK's net_vhost is judged as its baseline says",
   { skip: needsRoot() || needsProgram("dpdk-testpmd") },
   async (t) => {
-    const results = await judged(t, "net", testpmd(), { shell: true });
+    const results = await judged(t, netKind, testpmd(), { shell: true });
     assert.deepEqual(unexpected(results, "dpdk-22.11"), []);
   },
 );
@@ -73,7 +76,7 @@ test(
   { skip: needsRoot() || needsProgram("dpdk-testpmd") },
   async (t) => {
     const only = { shell: true, only: ["iotlb"] };
-    const results = await judged(t, "net", testpmd(",iommu-support=1"), only);
+    const results = await judged(t, netKind, testpmd(",iommu-support=1"), only);
     assert.deepEqual(unexpected(results, "dpdk-22.11"), []);
     assert.ok(results.some(({ id, verdict }) => id === "iotlb/6" && verdict === "PASS"));
   },
@@ -95,7 +98,7 @@ test(
 );
 
 test("QEMU's front-end passes", { skip: needsProgram("qemu-system-x86_64") }, async () => {
-  const results = await judgedFrontend("block", qemu(QEMU_DISK));
+  const results = await judgedFrontend(blockKind, qemu(QEMU_DISK));
   assert.deepEqual(unexpected(results, "qemu-7.2"), []);
 });
 
@@ -103,7 +106,7 @@ test(
   "QEMU's network card passes, as its boot ROM drives it",
   { skip: needsProgram("qemu-system-x86_64") },
   async () => {
-    const results = await judgedFrontend("net", qemu(QEMU_NET), { except: SLOW });
+    const results = await judgedFrontend(netKind, qemu(QEMU_NET), { except: SLOW });
     assert.deepEqual(unexpected(results, "qemu-7.2"), []);
     assert.ok(results.some(({ id, verdict }) => id === "fe/19" && verdict === "PASS"));
   },
@@ -121,7 +124,7 @@ test(
     const words = [...ownProcessNamespace(), kernel.imagePath, ...umlArguments(where, directory)];
     // Its memory is a file there; its second serial line is descriptor 3.
     const command = `TMPDIR={dir} exec ${words.join(" ")} 3>/dev/null`;
-    const results = await judgedFrontend("block", command, { shell: true, only: OF_UML });
+    const results = await judgedFrontend(blockKind, command, { shell: true, only: OF_UML });
     assert.deepEqual(unexpected(results, "uml-6.1"), []);
     assert.ok(results.some(({ id, verdict }) => id === "fe/14" && verdict === "PASS"));
   },

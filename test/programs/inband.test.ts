@@ -1,14 +1,10 @@
+import { blockKind } from "../../src/endpoints/devices/block/kind.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BackendServer, type BackendSession } from "../../src/endpoints/backend/index.ts";
 import { BlockDevice, BlockStorage } from "../../src/endpoints/devices/block/index.ts";
 import { bootUml } from "../../src/lab/programs/index.ts";
-import {
-  BackendRequest,
-  DeviceId,
-  FrontendRequest,
-  ProtocolFeature,
-} from "../../src/core/protocol/index.ts";
+import { BackendRequest, FrontendRequest, ProtocolFeature } from "../../src/core/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { diskImage, needsProgram, sha256OfFile, temporaryDirectory } from "./support/index.ts";
 
@@ -39,7 +35,7 @@ test("User Mode Linux kicks by message and is called by message", { skip }, asyn
   t.after(() => server.close());
   const result = await bootUml({
     socketPath,
-    deviceId: DeviceId.block,
+    deviceId: blockKind.id,
     script: `
           head -n 1 /dev/vda
           sha256sum /dev/vda | cut -d ' ' -f 1

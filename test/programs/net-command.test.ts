@@ -1,9 +1,9 @@
+import { netKind } from "../../src/endpoints/devices/net/kind.ts";
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { describeFrame, readPcap } from "../../src/endpoints/devices/net/index.ts";
 import { bootLinux, bootUml, Testpmd } from "../../src/lab/programs/index.ts";
-import { DeviceId } from "../../src/core/protocol/index.ts";
 import { Workspace } from "../integration/support/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { needsGuest, needsProgram } from "./support/index.ts";
@@ -90,7 +90,7 @@ test(
     await server.printed(/listening on /);
     const result = await bootUml({
       socketPath,
-      deviceId: DeviceId.net,
+      deviceId: netKind.id,
       modules: ["virtio_net", "af_packet"],
       script: GUEST_SCRIPT.replaceAll("10.7.0.1", "10.0.2.1"),
     });

@@ -1,8 +1,8 @@
+import { blockKind } from "../../src/endpoints/devices/block/kind.ts";
 import assert from "node:assert/strict";
 import { closeSync, openSync, readFileSync, readSync, truncateSync } from "node:fs";
 import { test } from "node:test";
 import { bootGuest, bootUml, type GuestResult } from "../../src/lab/programs/index.ts";
-import { DeviceId } from "../../src/core/protocol/index.ts";
 import { Workspace } from "../integration/support/index.ts";
 import { assertHeard, heardIn } from "../coverage/heard.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
@@ -40,7 +40,7 @@ const guests: readonly [
   [
     "User Mode Linux sees that its disk grew, and uses what was added",
     needsProgram("linux.uml", "busybox"),
-    async (socketPath) => bootUml({ socketPath, deviceId: DeviceId.block, script }),
+    async (socketPath) => bootUml({ socketPath, deviceId: blockKind.id, script }),
     "User Mode Linux 6.1",
   ],
 ];

@@ -1,3 +1,4 @@
+import { fsKind } from "../../src/endpoints/devices/fs/kind.ts";
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
@@ -6,7 +7,6 @@ import { test } from "node:test";
 import { BackendServer } from "../../src/endpoints/backend/index.ts";
 import { FsDevice, SharedFolder } from "../../src/endpoints/devices/fs/index.ts";
 import { bootLinux, bootUml } from "../../src/lab/programs/index.ts";
-import { DeviceId } from "../../src/core/protocol/index.ts";
 import { Workspace } from "../integration/support/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { BIG_BYTES, makeSharedFolder, MANY } from "./support/shared-folder.ts";
@@ -116,7 +116,7 @@ test(
     await server.printed(/listening on /);
     const result = await bootUml({
       socketPath: socket,
-      deviceId: DeviceId.fs,
+      deviceId: fsKind.id,
       script: `
         mount -t virtiofs "${tag}" /mnt && exit 1
         mount -t virtiofs "${tag.slice(0, 36)}" /mnt || exit 2

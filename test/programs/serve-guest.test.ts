@@ -1,8 +1,8 @@
+import { blockKind } from "../../src/endpoints/devices/block/kind.ts";
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { test } from "node:test";
 import { bootedExitCode, bootFirmware, bootSector, bootUml } from "../../src/lab/programs/index.ts";
-import { DeviceId } from "../../src/core/protocol/index.ts";
 import { Workspace } from "../integration/support/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { bootWithDisks, randomDisk } from "./support/guest-disks.ts";
@@ -69,7 +69,7 @@ test(
     const { socket, server } = await space.serve(["--image", image]);
     const result = await bootUml({
       socketPath: socket,
-      deviceId: DeviceId.block,
+      deviceId: blockKind.id,
       script: `
         sha256sum /dev/vda | cut -d ' ' -f 1
         dd if=/dev/urandom of=/dev/vda bs=64k count=64 seek=32 iflag=fullblock conv=fsync 2>/dev/null

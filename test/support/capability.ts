@@ -6,7 +6,7 @@ export function capability<K extends keyof DeviceCapabilities>(
   name: K,
 ): NonNullable<DeviceCapabilities[K]> {
   const found = capabilities?.[name];
-  if (found === undefined) throw new TypeError(`a ${type} device without ${name}`);
+  if (found === undefined) throw new TypeError(`a ${type.name} device without ${name}`);
   return found;
 }
 

@@ -5,7 +5,7 @@ import {
   type ReconnectOptions,
   type ReconnectReport,
 } from "../../endpoints/frontend/index.ts";
-import type { DeviceName } from "../../core/protocol/index.ts";
+import type { DeviceType } from "../../core/protocol/index.ts";
 import { type CommonOptions, type Context, messagePrinter } from "./context.ts";
 
 /** Options of everything that talks to a back-end. */
@@ -32,7 +32,7 @@ export interface DriverTarget {
   readonly socket: string;
   readonly options: ConnectOptions;
   readonly context: Context;
-  readonly device: DeviceName;
+  readonly device: DeviceType;
   readonly more?: ClientOptions | undefined;
 }
 
@@ -69,7 +69,7 @@ export async function connectClient(
   socket: string,
   options: ConnectOptions,
   context: Context,
-  device: DeviceName,
+  device: DeviceType,
   more: ClientOptions,
   firstDeadlineMs?: number,
 ): Promise<Client> {

@@ -1,4 +1,4 @@
-import type { DeviceName } from "../../core/protocol/index.ts";
+import type { DeviceType } from "../../core/protocol/index.ts";
 import type { FrameObserver } from "../../core/transport/index.ts";
 import type { Output } from "./output.ts";
 
@@ -20,7 +20,7 @@ export interface CommonOptions {
 export async function messagePrinter(
   { output }: Context,
   { verbose }: CommonOptions,
-  device: DeviceName | undefined,
+  device: DeviceType | undefined,
 ): Promise<FrameObserver | undefined> {
   if (!verbose) return undefined;
   const { describeMessage } = await import("../../core/protocol/index.ts");

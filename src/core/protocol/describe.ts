@@ -1,6 +1,6 @@
 import { counted } from "../base/index.ts";
 import type { Codec } from "./codec.ts";
-import type { DeviceName } from "./device-types.ts";
+import type { DeviceType } from "./feature-table.ts";
 import { hex } from "./fields.ts";
 import { HeaderFlag } from "./header.ts";
 import type { Header } from "./header.ts";
@@ -19,8 +19,8 @@ export interface DescribableMessage {
   readonly payload: Uint8Array;
   /** How many descriptors came along; undefined when unknown. */
   readonly descriptors?: number | undefined;
-  /** Gives names to device feature bits. */
-  readonly device?: DeviceName | undefined;
+  /** Gives the bits of a device type their names. */
+  readonly device?: DeviceType | undefined;
 }
 
 /**
@@ -90,7 +90,7 @@ function withoutSurplus(codec: Codec<unknown>, payload: Uint8Array): string | un
 function describeValue(
   codec: Codec<unknown>,
   value: unknown,
-  device: DeviceName | undefined,
+  device: DeviceType | undefined,
 ): string {
   if (codec === virtioFeatures && device !== undefined && typeof value === "bigint") {
     return `${hex(value)} [${virtioFeatureNames(value, device).join(" ")}]`;

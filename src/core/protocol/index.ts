@@ -5,7 +5,7 @@
  *
  * - `header.ts`, `codec.ts`, `payloads/`: bytes to values and back
  * - `requests.ts`, `table.ts` with `table/`: every request with its payload, reply and conditions
- * - `virtio-features.ts`, `protocol-features.ts`, `device-types.ts`, `status.ts`: names for bits
+ * - `virtio-features.ts`, `protocol-features.ts`, `status.ts`: names for bits
  * - `config-layout.ts`, `fields.ts`: the fields of a configuration space
  * - `describe.ts`: any message as one line of text
  * - `inspect.ts`: what is wrong with a message
@@ -14,7 +14,6 @@ export { MAX_PAYLOAD_SIZE, decodeLenient } from "./codec.ts";
 export type { Codec, CodecValue } from "./codec.ts";
 export * from "./config-layout.ts";
 export * from "./describe.ts";
-export * from "./device-types.ts";
 export type { DeviceType, FeatureInfo, FeatureRow } from "./feature-table.ts";
 export type { Field } from "./fields.ts";
 export * from "./header.ts";

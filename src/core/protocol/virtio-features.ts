@@ -1,8 +1,5 @@
-import { deviceFeatureRows } from "./features/index.ts";
 import { explainBits, featureTable, parseFeature } from "./feature-table.ts";
-import type { FeatureInfo, FeatureRow, FeatureTable } from "./feature-table.ts";
-import { deviceNames } from "./device-types.ts";
-import type { DeviceName } from "./device-types.ts";
+import type { DeviceType, FeatureInfo, FeatureRow, FeatureTable } from "./feature-table.ts";
 
 /**
  * Masks of the feature bits that mean the same for every device (VIRTIO 6; specification:
@@ -69,30 +66,38 @@ const transport: readonly FeatureRow[] = [
 ];
 
 const bare = featureTable(transport);
-const byDevice: ReadonlyMap<DeviceName, FeatureTable> = new Map(
-  deviceNames.map((name) => [name, featureTable(transport, deviceFeatureRows[name] ?? [])]),
-);
+const byType = new WeakMap<DeviceType, FeatureTable>();
 
-const tableFor = (device: DeviceName | undefined): FeatureTable =>
-  (device && byDevice.get(device)) ?? bare;
-
-/** Names of the set bits, lowest first; `bit 47` for one that this device type does not define. */
-export function virtioFeatureNames(bits: bigint, device: DeviceName | undefined): string[] {
-  return explainVirtioFeatures(bits, device).map((feature) => feature.name);
-}
-
-/** The set bits with a one-line explanation each. */
-export function explainVirtioFeatures(bits: bigint, device: DeviceName | undefined): FeatureInfo[] {
-  const unknown = device === undefined ? "depends on the device type" : `unknown for ${device}`;
-  return explainBits(tableFor(device), bits, unknown);
+function tableFor(type: DeviceType | undefined): FeatureTable {
+  if (type === undefined) return bare;
+  const known = byType.get(type);
+  if (known !== undefined) return known;
+  const table = featureTable(transport, type.features);
+  byType.set(type, table);
+  return table;
 }
 
 /**
- * The mask for a name (`VIRTIO_BLK_F_FLUSH`, `event-idx`), a bit number or a hexadecimal mask. Names
- * of device features are known when the device is.
+ * Returns the names of the set bits, lowest first; `bit 47` for a bit that the type does not define.
  *
- * @throws UsageError when the text is none of these
+ * @param type gives the bits of a device type their names
  */
-export function parseVirtioFeature(text: string, device: DeviceName | undefined): bigint {
-  return parseFeature(tableFor(device), text, device ? `virtio ${device}` : "virtio");
+export function virtioFeatureNames(bits: bigint, type?: DeviceType): string[] {
+  return explainVirtioFeatures(bits, type).map((feature) => feature.name);
+}
+
+/** Returns the set bits, lowest first, each with an explanation of one line. */
+export function explainVirtioFeatures(bits: bigint, type?: DeviceType): FeatureInfo[] {
+  const unknown = type === undefined ? "depends on the device type" : `unknown for ${type.name}`;
+  return explainBits(tableFor(type), bits, unknown);
+}
+
+/**
+ * Returns the mask for a name (`VIRTIO_BLK_F_FLUSH`, `event-idx`), a bit number or a hexadecimal mask.
+ *
+ * @param type gives the bits of a device type their names
+ * @throws {UsageError} the text is none of these
+ */
+export function parseVirtioFeature(text: string, type?: DeviceType): bigint {
+  return parseFeature(tableFor(type), text, type ? `virtio ${type.name}` : "virtio");
 }

@@ -31,8 +31,8 @@ export function expectRequirements(
   // Names are looked up for the message alone.
   if ((offered | virtio | protocol) !== 0n) {
     const missing = [
-      ...virtioFeatureNames(offered, undefined).map((name) => `${name} offered`),
-      ...virtioFeatureNames(virtio, undefined),
+      ...virtioFeatureNames(offered).map((name) => `${name} offered`),
+      ...virtioFeatureNames(virtio),
       ...protocolFeatureNames(protocol),
     ];
     throw new NegotiationError(

@@ -1,4 +1,4 @@
-import type { DeviceName } from "../../core/protocol/index.ts";
+import type { DeviceType } from "../../core/protocol/index.ts";
 import type { RunningQueue } from "../../core/runtime/index.ts";
 import type { DeviceCapabilities } from "./capabilities.ts";
 
@@ -10,7 +10,7 @@ import type { DeviceCapabilities } from "./capabilities.ts";
  * ```ts
  * // Fills every buffer with random bytes (VIRTIO 5.4).
  * class EntropyDevice implements Device {
- *   readonly type = "rng";
+ *   readonly type = { name: "rng", features: [] };
  *   readonly features = 0n;
  *   readonly maxQueues = 1;
  *   readonly maxQueueSize = 256;
@@ -27,7 +27,8 @@ import type { DeviceCapabilities } from "./capabilities.ts";
  * ```
  */
 export interface Device {
-  readonly type: DeviceName;
+  /** Gives the feature bits their names in errors and traces. */
+  readonly type: DeviceType;
   /** Device feature bits that are offered; the framework adds those of transport and rings. */
   readonly features: bigint;
   /** Virtqueues. */

@@ -144,7 +144,7 @@ async function expectFeaturesOk(requests: FrontendRequests): Promise<void> {
 function expectIommu({ negotiation }: FrontendRequests, offered: bigint): void {
   const { BackendReq, ReplyAck } = ProtocolFeature;
   const missing = [
-    ...virtioFeatureNames(VirtioFeature.AccessPlatform & ~offered, undefined),
+    ...virtioFeatureNames(VirtioFeature.AccessPlatform & ~offered),
     ...protocolFeatureNames((BackendReq | ReplyAck) & ~negotiation.protocolFeatures),
   ];
   if (missing.length === 0) return;

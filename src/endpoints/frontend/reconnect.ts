@@ -154,7 +154,7 @@ export function expectSameFeatures(
   what: "reconnect" | "migration" = "reconnect",
 ): void {
   const missing = [
-    ...virtioFeatureNames(before.features & ~now.features, undefined),
+    ...virtioFeatureNames(before.features & ~now.features),
     ...protocolFeatureNames(before.protocolFeatures & ~now.protocolFeatures),
   ];
   if (missing.length === 0) return;

@@ -1,5 +1,5 @@
+import { findDeviceKind } from "../../endpoints/devices/registry.ts";
 import * as nodeTest from "node:test";
-import type { DeviceName } from "../../core/protocol/index.ts";
 import type { Check } from "./kit/check.ts";
 import { type Facts, survey } from "./kit/back-end/facts.ts";
 import { knownDevice } from "../kits/registry.ts";
@@ -29,7 +29,7 @@ export interface DescribeOptions extends Selection {
   /** Starts the back-end; the path on which it listens, or a target of your own. */
   readonly start: () => Promise<string | Target>;
   readonly stop?: (() => Promise<void> | void) | undefined;
-  readonly device: DeviceName;
+  readonly device: string;
   /** With `"warn"`, WARN fails a test as well. */
   readonly failOn?: FailOn | undefined;
   /** Default: those of the suite. */
@@ -58,7 +58,7 @@ export function describeConformance(options: DescribeOptions): void {
     before(async () => {
       const started = await options.start();
       target = typeof started === "string" ? new SocketTarget(started) : started;
-      facts = await survey(target, times, () => knownDevice(device));
+      facts = await survey(target, times, () => knownDevice(findDeviceKind(device)));
     });
     after(async () => {
       await target?.close();

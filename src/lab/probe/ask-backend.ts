@@ -62,14 +62,14 @@ export async function askBackend(
   );
   const program = processName(pid);
   const device = options.device ?? inferDevice(virtio.value, protocolBits, program);
-  const config = await timedIf(has(ProtocolFeature.Config) && device !== null, () =>
-    probeConfig(requests, device, { signal }),
-  );
+  const layout = has(ProtocolFeature.Config) ? device?.config : undefined;
+  const config =
+    layout === undefined ? skipped : await timed(() => probeConfig(requests, layout, { signal }));
   return {
     socket,
     role: "back-end",
-    device,
-    virtioFeatures: virtioFeatureNames(virtio.value, device ?? undefined),
+    device: device?.name ?? null,
+    virtioFeatures: virtioFeatureNames(virtio.value, device),
     protocolFeatures: protocolFeatureNames(protocolBits),
     virtioFeatureBits: mask(virtio.value),
     protocolFeatureBits: protocol.value === null ? null : mask(protocol.value),
@@ -100,9 +100,12 @@ async function timed<T>(ask: () => Promise<T>): Promise<Timed<T, number>> {
   return { value, us: microsecondsSince(start) };
 }
 
+/** The value and the time of a phase that does not take place. */
+const skipped = { value: null, us: null } as const;
+
 async function timedIf<T>(
   condition: boolean,
   ask: () => Promise<T>,
 ): Promise<Timed<T | null, number | null>> {
-  return condition ? timed(ask) : { value: null, us: null };
+  return condition ? timed(ask) : skipped;
 }

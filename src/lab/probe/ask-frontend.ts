@@ -38,7 +38,7 @@ export async function askFrontend(
   return {
     socket,
     role: "front-end",
-    device: options.device ?? null,
+    device: options.device?.name ?? null,
     virtioFeatures: [],
     protocolFeatures: protocolFeatureNames(acknowledged),
     virtioFeatureBits: null,

@@ -1,5 +1,6 @@
+import type { DeviceKind } from "../../endpoints/devices/kind.ts";
 import { Deferred, type WaitOptions } from "../../core/base/index.ts";
-import { type DeviceName, HeaderFlag } from "../../core/protocol/index.ts";
+import { HeaderFlag } from "../../core/protocol/index.ts";
 import type { Strictness } from "../../core/session/index.ts";
 import {
   type Channel,
@@ -15,7 +16,7 @@ const DEFAULT_TIMEOUT_MS = 5000;
 
 export interface ProbeOptions extends WaitOptions {
   /** The device type, where nothing tells it. */
-  readonly device?: DeviceName | undefined;
+  readonly device?: DeviceKind | undefined;
   readonly strictness?: Strictness | undefined;
   readonly observe?: FrameObserver | undefined;
 }

@@ -1,5 +1,3 @@
-import type { DeviceName } from "../../core/protocol/index.ts";
-
 /** Which side of the protocol a peer plays. */
 export type Role = "back-end" | "front-end";
 
@@ -19,7 +17,7 @@ export interface ProbeResult {
   readonly socket: string;
   readonly role: Role;
   /** Inferred or told; null when nothing tells. */
-  readonly device: DeviceName | null;
+  readonly device: string | null;
   /** Full names, lowest bit first. */
   readonly virtioFeatures: readonly string[];
   /** Of a back-end: what it offers; of a front-end: what it acknowledges. */

@@ -1,5 +1,6 @@
 import type { RunningQueue } from "../../../src/core/runtime/index.ts";
 import type { Device, DeviceCapabilities } from "../../../src/endpoints/backend/index.ts";
+import { blockType } from "../../../src/endpoints/devices/block/type.ts";
 import {
   type ChainCursor,
   createChainCursor,
@@ -8,7 +9,7 @@ import {
 
 /** A device that keeps every chain until it is told to give it back, or has to. */
 export class HoldingDevice implements Device {
-  readonly type = "block";
+  readonly type = blockType;
   readonly features = 0n;
   readonly maxQueues = 1;
   readonly maxQueueSize = 64;

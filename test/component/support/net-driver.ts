@@ -1,5 +1,6 @@
 import type { RunningQueue } from "../../../src/core/runtime/index.ts";
 import type { Device } from "../../../src/endpoints/backend/index.ts";
+import { netType } from "../../../src/endpoints/devices/net/type.ts";
 import { NetFeature } from "../../../src/endpoints/devices/net/index.ts";
 import { copyIn, createChainCursor } from "../../../src/core/virtqueue/index.ts";
 
@@ -46,7 +47,7 @@ export function hostileCard(features: bigint = NetFeature.MrgRxbuf): HostileCard
   const card: HostileCard = {
     takesFrames: true,
     device: {
-      type: "net",
+      type: netType,
       features,
       maxQueues: 2,
       maxQueueSize: 1024,

@@ -1,5 +1,6 @@
 import type { RunningQueue } from "../../../src/core/runtime/index.ts";
 import type { Device } from "../../../src/endpoints/backend/index.ts";
+import { fsType } from "../../../src/endpoints/devices/fs/type.ts";
 import { initReply, replyHeader, requestHeader } from "../../../src/endpoints/devices/fs/layout.ts";
 import { FuseOpcode } from "../../../src/endpoints/devices/fs/opcodes.ts";
 import { encodeStruct, viewOf } from "../../../src/endpoints/devices/fs/wire.ts";
@@ -26,7 +27,7 @@ export interface Script {
 
 /** A file system device that answers INIT properly, and all else as it is told. */
 export class ScriptedFs implements Device {
-  readonly type = "fs";
+  readonly type = fsType;
   readonly features = 0n;
   readonly maxQueues = 2;
   readonly maxQueueSize = 64;

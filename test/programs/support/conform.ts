@@ -1,7 +1,7 @@
+import type { DeviceKind } from "../../../src/endpoints/devices/kind.ts";
 import { readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import type { DeviceName } from "../../../src/core/protocol/index.ts";
 import {
   type CaseResult,
   checks,
@@ -47,7 +47,7 @@ interface Judging extends Selection {
 /** A back-end, judged by checks of this selection. */
 export async function judged(
   t: TestContext,
-  device: DeviceName,
+  device: DeviceKind,
   command: string,
   { shell, ...selection }: Judging = {},
 ) {
@@ -59,7 +59,7 @@ export async function judged(
 
 /** A front-end, judged by checks of this selection. */
 export async function judgedFrontend(
-  device: DeviceName,
+  device: DeviceKind,
   command: string,
   { shell, ...selection }: Judging = {},
 ) {

@@ -1,10 +1,10 @@
-import { blockFeatures } from "../../../core/protocol/features/storage.ts";
 import { ProtocolFeature } from "../../../core/protocol/index.ts";
 import type { DeviceClass, DeviceKind, DriverSide } from "../kind.ts";
 import { blockConfigLayout } from "./config.ts";
 import type { BlockDeviceOptions } from "./device/device.ts";
 import type { BlockDriver, BlockDriverOptions } from "./driver/driver.ts";
 import { BLOCK_DRIVER_FEATURES, BlockFeature } from "./layout.ts";
+import { blockType } from "./type.ts";
 
 /** Bits that a back-end may offer: all but those of legacy devices, LIFETIME and what came later. */
 const OFFERED_BITS = 0x7e76n;
@@ -21,10 +21,9 @@ const driver: DriverSide<BlockDriver, BlockDriverOptions> = {
 
 /** The block device (VIRTIO 5.2). */
 export const blockKind = {
-  name: "block",
+  ...blockType,
   id: 2,
   aliases: ["blk"],
-  features: blockFeatures,
   config: blockConfigLayout,
   queues: { repeated: ["requestq"] },
   programs: ["vhost-user-blk"],

@@ -5,3 +5,4 @@
 export { CipherSessions } from "./device/sessions.ts";
 export { CryptoDevice } from "./device/device.ts";
 export * from "./layout.ts";
+export * from "./type.ts";

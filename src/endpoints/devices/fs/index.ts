@@ -26,3 +26,4 @@ export {
 } from "./layout.ts";
 export { nameText, pathNames } from "./names.ts";
 export { FuseOpcode, fuseOpcodeName } from "./opcodes.ts";
+export * from "./type.ts";

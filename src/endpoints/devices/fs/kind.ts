@@ -1,8 +1,8 @@
-import { fsFeatures } from "../../../core/protocol/features/storage.ts";
 import type { DeviceClass, DeviceKind, DriverSide } from "../kind.ts";
 import { fsConfigLayout } from "./config.ts";
 import type { FsDeviceOptions } from "./device/device.ts";
 import type { FsDriver, FsDriverOptions } from "./driver/driver.ts";
+import { fsType } from "./type.ts";
 
 const driver: DriverSide<FsDriver, FsDriverOptions> = {
   features: 0n,
@@ -12,10 +12,9 @@ const driver: DriverSide<FsDriver, FsDriverOptions> = {
 
 /** The file system device (VIRTIO 5.11). */
 export const fsKind = {
-  name: "fs",
+  ...fsType,
   id: 26,
   aliases: ["filesystem", "virtiofs"],
-  features: fsFeatures,
   config: fsConfigLayout,
   queues: { once: ["hiprio"], repeated: ["requestq"] },
   programs: ["virtiofsd"],

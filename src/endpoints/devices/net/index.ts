@@ -20,3 +20,4 @@ export * from "./layout.ts";
 export * from "../../netstack/pcap.ts";
 export * from "../../netstack/responder.ts";
 export * from "../../netstack/station.ts";
+export * from "./type.ts";

@@ -1,10 +1,10 @@
-import { netFeatures } from "../../../core/protocol/features/net.ts";
 import { ProtocolFeature } from "../../../core/protocol/index.ts";
 import type { DeviceClass, DeviceKind, DriverSide } from "../kind.ts";
 import { netConfigLayout } from "./config.ts";
 import type { NetDeviceOptions } from "./device/device.ts";
 import type { NetDriver, NetDriverOptions } from "./driver/driver.ts";
 import { NET_DRIVER_FEATURES } from "./layout.ts";
+import { netType } from "./type.ts";
 
 /** Bits below 24 that no other device type defines: MRG_RXBUF and above. */
 const OWN_BITS = 0xff_8000n;
@@ -18,10 +18,9 @@ const driver: DriverSide<NetDriver, NetDriverOptions> = {
 
 /** The network device (VIRTIO 5.1). */
 export const netKind = {
-  name: "net",
+  ...netType,
   id: 1,
   aliases: ["network"],
-  features: netFeatures,
   config: netConfigLayout,
   queues: { repeated: ["receiveq", "transmitq"], last: ["controlq"], counted: "repetitions" },
   programs: ["passt"],

@@ -163,7 +163,7 @@ export const ack: readonly Check[] = [
     needs: ACK,
     async run(t) {
       const { Config, Mtu, ConfigureMemSlots } = ProtocolFeature;
-      if (t.facts.device === "block") {
+      if (t.facts.device?.name === "block") {
         const capacity = { offset: 0, flags: 0, data: new Uint8Array(8).fill(0x5a) };
         await mustFail(t, "FAIL", FrontendRequest.SetConfig, capacity, Config);
       }

@@ -249,7 +249,7 @@ export const feReactions: readonly FrontendCheck[] = [
       const talk = await t.meet(empty, (mock) => refused || hasStarted(mock));
       if (!refused) t.skip("it reads no configuration");
       await t.survives(talk, "after an empty reply to GET_CONFIG");
-      const starts = hasStarted(talk.mock) && t.device === "block";
+      const starts = hasStarted(talk.mock) && t.device.name === "block";
       t.expectThat("a disk without a configuration", !starts, "an error", "its rings start");
     },
   },

@@ -50,7 +50,7 @@ const UNHEARD_OF = 1n << 40n;
 const MAX_REGIONS = 8;
 
 /** A disk cannot be known without its configuration. */
-const neededBy = ({ device }: FrontendContext): bigint => (device === "block" ? Config : 0n);
+const neededBy = ({ device }: FrontendContext): bigint => (device.name === "block" ? Config : 0n);
 
 const FLAGS = HeaderFlag.Version | HeaderFlag.NeedReply;
 

@@ -276,12 +276,12 @@ export const features: readonly Check[] = [
     async run(t) {
       const session = await t.neg();
       let { queueNum } = t.facts;
-      if (t.facts.device === "block" && (t.facts.protocol & ProtocolFeature.Config) !== 0n) {
+      if (t.facts.device?.name === "block" && (t.facts.protocol & ProtocolFeature.Config) !== 0n) {
         const asked: Config = { offset: 0, flags: 0, data: new Uint8Array(NUM_QUEUES_OFFSET + 2) };
         const config = await session.call(FrontendRequest.GetConfig, asked);
         if (config) queueNum = Buffer.from(config.data).readUInt16LE(NUM_QUEUES_OFFSET);
       }
-      const mq = t.facts.device === "net" ? NetFeature.Mq : BlockFeature.Mq;
+      const mq = t.facts.device?.name === "net" ? NetFeature.Mq : BlockFeature.Mq;
       const offered = ((await session.call(GetFeatures)) & mq) !== 0n;
       t.info(
         `${counted(queueNum, "queue")} or pairs, ${offered ? "MQ offered" : "MQ not offered"}`,
@@ -302,7 +302,7 @@ export const features: readonly Check[] = [
     needs: { device: ["block", "net"] },
     async run(t) {
       const offer = await (await t.sess()).call(GetFeatures);
-      for (const [needing, oneOf] of NEEDS[t.facts.device ?? ""] ?? []) {
+      for (const [needing, oneOf] of NEEDS[t.facts.device?.name ?? ""] ?? []) {
         const fulfilled = (offer & bit(needing)) === 0n || (offer & bits(...oneOf)) !== 0n;
         const [name] = virtioFeatureNames(bit(needing), t.facts.device);
         const wanted = virtioFeatureNames(bits(...oneOf), t.facts.device).join(" or ");

@@ -264,7 +264,7 @@ export const proto: readonly Check[] = [
     section: "Front-end message types",
     needs: { protocol: Mq },
     async run(t) {
-      const isNet = t.facts.device === "net";
+      const isNet = t.facts.device?.name === "net";
       const session = await t.neg(t.usualVirtio | (isNet ? NetFeature.Mtu : 0n), 0n);
       t.info(counted(await session.call(FrontendRequest.GetQueueNum), "queue"));
       for (const [request, feature, virtio, payload] of isNet ? OFFER_SUFFICES : []) {

@@ -33,7 +33,8 @@ async function headerIn(t: CheckContext, count: number): Promise<string | undefi
 
 /** Descriptors of a chain that uses a whole ring, or as much of it as the disk takes (seg_max). */
 async function longestChain(t: CheckContext, { session, ring }: UpByHand): Promise<number> {
-  if (t.facts.device !== "block" || (t.facts.virtio & BlockFeature.SegMax) === 0n) return ring.size;
+  if (t.facts.device?.name !== "block" || (t.facts.virtio & BlockFeature.SegMax) === 0n)
+    return ring.size;
   const asked: Config = { offset: 0, flags: 0, data: new Uint8Array(SEG_MAX_OFFSET + 4) };
   const config = await session.call(FrontendRequest.GetConfig, asked);
   if (config === undefined) return ring.size;

@@ -1,7 +1,7 @@
 import { counted } from "../../../core/base/index.ts";
 import {
   describeMessage,
-  type DeviceName,
+  type DeviceType,
   type Direction,
   type Header,
 } from "../../../core/protocol/index.ts";
@@ -16,9 +16,9 @@ export class Exchange {
   readonly #head: string[] = [];
   readonly #tail: string[] = [];
   #dropped = 0;
-  #device: DeviceName | undefined;
+  #device: DeviceType | undefined;
 
-  constructor(device?: DeviceName) {
+  constructor(device?: DeviceType) {
     this.#device = device;
   }
 

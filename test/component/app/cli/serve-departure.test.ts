@@ -79,7 +79,7 @@ test("a front-end that leaves after GET_QUEUE_NUM may have needed more queues", 
   const pairs = await departure(t, () => new NetDevice({ queuePairs: 4 }), readQueueNum);
   assert.equal(pairs.line, `${read}4 (pairs): ${more}`);
   const shared = await departure(t, fs(t), readQueueNum);
-  assert.equal(shared.line, `${read}2 (one of high priority): ${more}`);
+  assert.equal(shared.line, `${read}2 (with hiprio): ${more}`);
 });
 
 test("a ring beyond those that are offered is named, with how many there are", async (t) => {

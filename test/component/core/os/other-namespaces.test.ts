@@ -1,3 +1,4 @@
+import { blockKind } from "../../../../src/endpoints/devices/block/kind.ts";
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -43,7 +44,7 @@ for (const [what, command] of commands) {
   test(`a program that listens in ${what} is found and judged`, { skip }, async (t) => {
     const target = new ProgramTarget(command, { timeoutMs: 20_000 });
     t.after(async () => target.close());
-    const facts = await survey(target, timesOf(), () => knownDevice("block"));
+    const facts = await survey(target, timesOf(), () => knownDevice(blockKind));
     assert.notEqual(facts.virtio, 0n);
   });
 }

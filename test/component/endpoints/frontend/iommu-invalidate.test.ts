@@ -1,3 +1,4 @@
+import { blockType } from "../../../../src/endpoints/devices/block/type.ts";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -62,7 +63,7 @@ function submit({ queue }: Session, buffer: GuestBuffer, token: number): void {
 
 /** Writes 0x77 into the writable part of each chain. */
 class Stamper implements Device {
-  readonly type = "block";
+  readonly type = blockType;
   readonly features = 0n;
   readonly maxQueues = 1;
   readonly maxQueueSize = 64;

@@ -19,7 +19,9 @@ const isMadeOf = (base: Base, { id }: Check): boolean => (mutants[id]?.base ?? "
 
 /** A base that exists for the sake of single checks is one of block, net or fs besides. */
 const asks = (base: Base, check: Check): boolean =>
-  base === "block" || isMadeOf(base, check) || (deviceOf(base) === base && !isOfNoDevice(check));
+  base === "block" ||
+  isMadeOf(base, check) ||
+  (deviceOf(base).name === base && !isOfNoDevice(check));
 
 async function passes(check: Check, base: Base): Promise<void> {
   const result = await judge(check, base);

@@ -1,3 +1,5 @@
+import { fsKind } from "../../../../src/endpoints/devices/fs/kind.ts";
+import { blockKind } from "../../../../src/endpoints/devices/block/kind.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
@@ -23,7 +25,7 @@ async function result(id: string, mutant: Mutant | undefined): Promise<CaseResul
   const check = checks.find((each) => each.id === id) as Check;
   const times = timesOf();
   try {
-    const device = base === "fs" ? "fs" : "block";
+    const device = base === "fs" ? fsKind : blockKind;
     const facts = await survey(target, times, () => knownDevice(device));
     return await runCheck(check, { target, facts, times, seed: 1 });
   } finally {

@@ -1,3 +1,4 @@
+import { blockKind } from "../../../../src/endpoints/devices/block/kind.ts";
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
@@ -71,7 +72,7 @@ test("a check that is given up ends the front-end that is about to start, and st
   const abort = new AbortController();
   const over = runFrontendCheck(check, {
     target,
-    device: "block",
+    device: blockKind,
     times: timesOf(),
     signal: abort.signal,
   });
@@ -93,7 +94,7 @@ test("a check that is given up ends the front-end that is about to start, and st
 test("a check of a back-end that is given up connects no more", async (t) => {
   const target = new InProcessTarget("block");
   t.after(async () => target.close());
-  const facts = await survey(target, timesOf(), () => knownDevice("block"));
+  const facts = await survey(target, timesOf(), () => knownDevice(blockKind));
   const abort = new AbortController();
   let count = 0;
   let work: Promise<void> | undefined;

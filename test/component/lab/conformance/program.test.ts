@@ -1,3 +1,4 @@
+import { blockKind } from "../../../../src/endpoints/devices/block/kind.ts";
 import assert from "node:assert/strict";
 import { existsSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -25,7 +26,7 @@ test("a crash, a hang and a complaint are found and named, and the run goes on",
     timeoutMs: 20_000,
   });
   t.after(async () => target.close());
-  const facts = await survey(target, times, () => knownDevice("block"));
+  const facts = await survey(target, times, () => knownDevice(blockKind));
   assert.equal(facts.oneSession, false);
   const only = ["header/1", "header/10", "header/11", "header/12", "header/13", "framing/5"];
   const results = await runChecks(selectChecks(checks, { only }), {

@@ -1,3 +1,4 @@
+import { blockKind } from "../../../../src/endpoints/devices/block/kind.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ConnectError, Deferred } from "../../../../src/core/base/index.ts";
@@ -58,7 +59,7 @@ for (const { returnsAfter, stopped } of [
   test(`a back-end that refuses ${returnsAfter} connections after a failure ${stopped ? "stops" : "does not stop"} the run`, async (t) => {
     const target = new LeavingTarget("block");
     t.after(async () => target.close());
-    const facts = await survey(target, timesOf(), () => knownDevice("block"));
+    const facts = await survey(target, timesOf(), () => knownDevice(blockKind));
     target.returnsAfter = returnsAfter;
     const leaves = checkOf(1, async (context) => {
       target.isAway = true;
@@ -103,7 +104,7 @@ test("a front-end that never connects is started three times, and reported once"
   const chosen = frontendChecks.slice(0, 5);
   const results = await runFrontendChecks(chosen, {
     target: absent,
-    device: "block",
+    device: blockKind,
     times,
     ...reported.callbacks,
   });

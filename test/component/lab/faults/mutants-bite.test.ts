@@ -1,3 +1,4 @@
+import { blockType } from "../../../../src/endpoints/devices/block/type.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { BackendOptions, Device } from "../../../../src/endpoints/backend/index.ts";
@@ -107,7 +108,7 @@ test("missing-descriptor: the reply to GET_INFLIGHT_FD comes without one", async
 test("faults of a device keep what it offers", () => {
   const device = new TappedDevice(
     {
-      type: "block",
+      type: blockType,
       features: 5n,
       maxQueues: 2,
       maxQueueSize: 64,

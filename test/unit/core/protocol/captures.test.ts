@@ -1,3 +1,4 @@
+import { blockType } from "../../../../src/endpoints/devices/block/type.ts";
 import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -123,7 +124,7 @@ test("the recorded block device offers what its feature word says", () => {
       direction: "front-end",
       ...message,
       descriptors: message.descriptors.length,
-      device: "block",
+      device: blockType,
     }),
     "VHOST_USER_GET_FEATURES reply 0x175007e46 [VIRTIO_BLK_F_SIZE_MAX VIRTIO_BLK_F_SEG_MAX " +
       "VIRTIO_BLK_F_BLK_SIZE VIRTIO_BLK_F_FLUSH VIRTIO_BLK_F_TOPOLOGY VIRTIO_BLK_F_CONFIG_WCE " +

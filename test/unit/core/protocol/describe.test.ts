@@ -1,3 +1,4 @@
+import { blockType } from "../../../../src/endpoints/devices/block/type.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { describeMessage } from "../../../../src/core/protocol/index.ts";
@@ -42,7 +43,7 @@ test("feature words are shown with names", () => {
     "VHOST_USER_GET_FEATURES reply 0x120000200 [bit 9 VIRTIO_RING_F_EVENT_IDX VIRTIO_F_VERSION_1]",
   );
   assert.equal(
-    line(2, 1, "00 02 00*6", { device: "block" }),
+    line(2, 1, "00 02 00*6", { device: blockType }),
     "VHOST_USER_SET_FEATURES 0x200 [VIRTIO_BLK_F_FLUSH]",
   );
   assert.equal(

@@ -1,3 +1,7 @@
+import { deviceKinds } from "../../../../src/endpoints/devices/registry.ts";
+import { fsType } from "../../../../src/endpoints/devices/fs/type.ts";
+import { netType } from "../../../../src/endpoints/devices/net/type.ts";
+import { blockType } from "../../../../src/endpoints/devices/block/type.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { UsageError } from "../../../../src/core/base/errors.ts";
@@ -47,7 +51,7 @@ test("protocol features have the numbers and names of the specification", () => 
 
 test("transport features have the numbers and names of the UAPI headers", () => {
   for (const [bit, name] of transportNames) {
-    assert.deepEqual(p.virtioFeatureNames(1n << BigInt(bit), undefined), [name]);
+    assert.deepEqual(p.virtioFeatureNames(1n << BigInt(bit)), [name]);
   }
   assert.equal(p.VirtioFeature.EventIdx, 1n << 29n);
   assert.equal(p.VirtioFeature.ProtocolFeatures, 1n << 30n);
@@ -55,33 +59,29 @@ test("transport features have the numbers and names of the UAPI headers", () => 
   assert.equal(p.VirtioFeature.Version1, 1n << 32n);
   assert.equal(p.VirtioFeature.RingPacked, 1n << 34n);
   for (const mask of Object.values(p.VirtioFeature)) {
-    assert.doesNotMatch(p.virtioFeatureNames(mask, undefined).join(), /^bit/);
+    assert.doesNotMatch(p.virtioFeatureNames(mask).join(), /^bit/);
   }
 });
 
 test("device features are named when the device is known", () => {
   const word = (1n << 9n) | (1n << 12n) | (1n << 32n);
-  assert.deepEqual(p.virtioFeatureNames(word, "block"), [
+  assert.deepEqual(p.virtioFeatureNames(word, blockType), [
     "VIRTIO_BLK_F_FLUSH",
     "VIRTIO_BLK_F_MQ",
     "VIRTIO_F_VERSION_1",
   ]);
-  assert.deepEqual(p.virtioFeatureNames(word, undefined), [
-    "bit 9",
-    "bit 12",
-    "VIRTIO_F_VERSION_1",
-  ]);
-  assert.deepEqual(p.virtioFeatureNames((1n << 22n) | (1n << 63n), "net"), [
+  assert.deepEqual(p.virtioFeatureNames(word), ["bit 9", "bit 12", "VIRTIO_F_VERSION_1"]);
+  assert.deepEqual(p.virtioFeatureNames((1n << 22n) | (1n << 63n), netType), [
     "VIRTIO_NET_F_MQ",
     "VIRTIO_NET_F_SPEED_DUPLEX",
   ]);
 });
 
 test("unknown bits keep their number and every bit has an explanation", () => {
-  assert.deepEqual(p.virtioFeatureNames(1n << 47n, "fs"), ["bit 47"]);
+  assert.deepEqual(p.virtioFeatureNames(1n << 47n, fsType), ["bit 47"]);
   assert.deepEqual(p.protocolFeatureNames(1n << 63n), ["bit 63"]);
   const everything = (1n << 64n) - 1n;
-  for (const device of [undefined, ...p.deviceNames]) {
+  for (const device of [undefined, ...deviceKinds]) {
     const list = p.explainVirtioFeatures(everything, device);
     assert.deepEqual(
       list.map(({ bit }) => bit),
@@ -95,11 +95,11 @@ test("unknown bits keep their number and every bit has an explanation", () => {
 test("features are understood by name, short name, number and mask", () => {
   const flush = 1n << 9n;
   for (const text of ["VIRTIO_BLK_F_FLUSH", "virtio_blk_f_flush", "flush", "9", "bit 9", "0x200"]) {
-    assert.equal(p.parseVirtioFeature(text, "block"), flush, text);
+    assert.equal(p.parseVirtioFeature(text, blockType), flush, text);
   }
-  assert.equal(p.parseVirtioFeature("event-idx", undefined), 1n << 29n);
-  assert.equal(p.parseVirtioFeature("IOMMU_PLATFORM", undefined), 1n << 33n);
-  assert.equal(p.parseVirtioFeature("63", undefined), 1n << 63n);
+  assert.equal(p.parseVirtioFeature("event-idx"), 1n << 29n);
+  assert.equal(p.parseVirtioFeature("IOMMU_PLATFORM"), 1n << 33n);
+  assert.equal(p.parseVirtioFeature("63"), 1n << 63n);
   assert.equal(p.parseProtocolFeature("reply-ack"), 8n);
   assert.equal(p.parseProtocolFeature("VHOST_USER_PROTOCOL_F_MQ"), 1n);
   assert.equal(p.parseProtocolFeature("net_mtu"), 16n);
@@ -108,35 +108,17 @@ test("features are understood by name, short name, number and mask", () => {
 
 test("what is no feature is refused with what would have been one", () => {
   for (const text of ["flush", "", "64", "0x", "-1", "0x1ffffffffffffffff"]) {
-    assert.throws(() => p.parseVirtioFeature(text, undefined), UsageError, text);
+    assert.throws(() => p.parseVirtioFeature(text), UsageError, text);
   }
   assert.throws(() => p.parseProtocolFeature("event-idx"), /unknown protocol feature "event-idx"/);
 });
 
 test("every name that is printed is understood again", () => {
-  for (const device of [undefined, ...p.deviceNames]) {
+  for (const device of [undefined, ...deviceKinds]) {
     for (const { bit, name } of p.explainVirtioFeatures((1n << 64n) - 1n, device)) {
       assert.equal(p.parseVirtioFeature(name, device), 1n << BigInt(bit));
     }
   }
-});
-
-test("device types have the ids of VIRTIO", () => {
-  const ids: Record<string, number> = { net: 1, block: 2, console: 3, rng: 4, scsi: 8, gpu: 16 };
-  Object.assign(ids, { input: 18, vsock: 19, crypto: 20, sound: 25, fs: 26, i2c: 34, gpio: 41 });
-  for (const [name, id] of Object.entries(ids)) {
-    assert.equal(p.deviceName(id), name);
-    assert.equal(p.DeviceId[name as p.DeviceName], id);
-  }
-  assert.equal(p.deviceName(6), undefined);
-});
-
-test("device types are understood by the names that people use", () => {
-  assert.equal(p.parseDeviceName("blk"), "block");
-  assert.equal(p.parseDeviceName("virtio-net"), "net");
-  assert.equal(p.parseDeviceName("vhost-user-snd"), "sound");
-  assert.equal(p.parseDeviceName("9P"), "9p");
-  assert.equal(p.parseDeviceName("toString"), undefined);
 });
 
 test("the device status is shown by the names of its bits", () => {

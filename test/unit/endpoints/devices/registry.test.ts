@@ -23,6 +23,12 @@ test("a device type is found by any of its names, in any case, with the usual pr
   assert.equal(findDeviceKind(""), undefined);
 });
 
+test("device types have the ids of VIRTIO", () => {
+  const ids: Record<string, number> = { net: 1, block: 2, console: 3, rng: 4, scsi: 8, gpu: 16 };
+  Object.assign(ids, { input: 18, vsock: 19, crypto: 20, sound: 25, fs: 26, i2c: 34, gpio: 41 });
+  for (const [name, id] of Object.entries(ids)) assert.equal(findDeviceKind(name)?.id, id, name);
+});
+
 test("the bits of each device type are in ascending order and leave those of the transport alone", () => {
   for (const { name, features } of deviceKinds) {
     const bits = features.map(([bit]) => bit);

@@ -20,7 +20,12 @@ function offerOf(capture: string): readonly [virtio: bigint, protocol: bigint] {
   return [reply(1), reply(15)];
 }
 
-test("recorded offers of real back-ends tell the device", () => {
+/** The name of the inferred type, or null. */
+function inferred(virtio: bigint, protocol: bigint, program: string | undefined): string | null {
+  return inferDevice(virtio, protocol, program)?.name ?? null;
+}
+
+test("recorded offers of real back-ends identify the device", () => {
   const captures: Readonly<Record<string, readonly [program: string | undefined, string | null]>> =
     {
       "qemu-7.2-blk--qemu-storage-daemon-7.2": [undefined, "block"],
@@ -29,12 +34,12 @@ test("recorded offers of real back-ends tell the device", () => {
       "qemu-7.2-fs--virtiofsd-7.2": ["virtiofsd", "fs"],
     };
   for (const [capture, [program, device]] of Object.entries(captures)) {
-    assert.equal(inferDevice(...offerOf(capture), program), device, capture);
+    assert.equal(inferred(...offerOf(capture), program), device, capture);
   }
-  assert.equal(inferDevice(...offerOf("qemu-7.2-fs--virtiofsd-7.2"), undefined), null);
+  assert.equal(inferred(...offerOf("qemu-7.2-fs--virtiofsd-7.2"), undefined), null);
 });
 
-test("where the offer tells nothing, the program's name may", () => {
+test("where the offer is ambiguous, the program's name decides", () => {
   const ring = 0x1_7000_0000n;
   const programs: Readonly<Record<string, string | null>> = {
     virtiofsd: "fs",
@@ -50,20 +55,20 @@ test("where the offer tells nothing, the program's name may", () => {
     "qemu-storage-daemon": null,
   };
   for (const [program, device] of Object.entries(programs)) {
-    assert.equal(inferDevice(ring, 0n, program), device, program);
+    assert.equal(inferred(ring, 0n, program), device, program);
   }
-  assert.equal(inferDevice(ring, 0n, undefined), null);
-  assert.equal(inferDevice(0n, 0n, undefined), null);
+  assert.equal(inferred(ring, 0n, undefined), null);
+  assert.equal(inferred(0n, 0n, undefined), null);
 });
 
 test("the offer decides before the name does", () => {
-  assert.equal(inferDevice(0x244n, 0x200n, "passt"), "block");
-  assert.equal(inferDevice(0x8000n, 0n, "virtiofsd"), "net");
-  assert.equal(inferDevice(0n, 0x10n, "virtiofsd"), "net", "NET_MTU is for network cards only");
+  assert.equal(inferred(0x244n, 0x200n, "passt"), "block");
+  assert.equal(inferred(0x8000n, 0n, "virtiofsd"), "net");
+  assert.equal(inferred(0n, 0x10n, "virtiofsd"), "net", "NET_MTU is for network cards only");
 });
 
 test("block features without a configuration space are no proof", () => {
-  assert.equal(inferDevice(0x244n, 0n, undefined), null);
-  assert.equal(inferDevice(0x0n, 0x200n, undefined), null);
-  assert.equal(inferDevice(0x245n, 0x200n, undefined), null, "bit 0 is none of a modern disk's");
+  assert.equal(inferred(0x244n, 0n, undefined), null);
+  assert.equal(inferred(0x0n, 0x200n, undefined), null);
+  assert.equal(inferred(0x245n, 0x200n, undefined), null, "bit 0 is none of a modern disk's");
 });

@@ -1,3 +1,4 @@
+import { blockType } from "../../../../endpoints/devices/block/type.ts";
 import { randomInt } from "node:crypto";
 import { counted, UsageError } from "../../../../core/base/index.ts";
 import { SECTOR_SIZE } from "../../../../endpoints/devices/block/index.ts";
@@ -63,7 +64,7 @@ export async function benchBlock(
   const load = async (path: string): Promise<LoadResult> =>
     runBlockBench({
       ...options,
-      connect: async (more) => connectClient(path, options, context, "block", more),
+      connect: async (more) => connectClient(path, options, context, blockType, more),
       workload: rw,
       readPercent,
       blockBytes: blockSize,

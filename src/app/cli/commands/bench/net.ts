@@ -1,3 +1,4 @@
+import { netType } from "../../../../endpoints/devices/net/type.ts";
 import {
   type NetBenchResult,
   type NetTraffic,
@@ -61,7 +62,7 @@ export async function benchNet(
   const course = displayCourse(context, display);
   const load = async (path: string): Promise<NetBenchResult> =>
     runNetBench({
-      connect: async (more) => connectClient(path, options, context, "net", more),
+      connect: async (more) => connectClient(path, options, context, netType, more),
       workload: what,
       frameBytes: frameSize,
       depth,

@@ -1,6 +1,5 @@
 import { type Command, Option } from "commander";
-import { deviceNames, parseDeviceName } from "../../../../core/protocol/index.ts";
-import { UsageError } from "../../../../core/base/index.ts";
+import { parseDevice } from "../../device-option.ts";
 import type { Context } from "../../context.ts";
 import { checked, commonCommand, failOnOption } from "../../options.ts";
 import { parseInteger, parseList } from "../../units.ts";
@@ -44,7 +43,7 @@ export function addConformCommand(program: Command, context: Context): void {
     .addOption(
       new Option(
         "--device <type>",
-        "the target's device type; default: told from its offer",
+        "the target's device type; default: inferred from its offer",
       ).argParser(checked(parseDevice)),
     )
     .option("--only <pattern...>", "these checks; may be given more than once")
@@ -115,10 +114,4 @@ export function addConformCommand(program: Command, context: Context): void {
     });
   command.addCommand(merge as unknown as Command);
   program.addCommand(command as unknown as Command);
-}
-
-function parseDevice(text: string): NonNullable<ReturnType<typeof parseDeviceName>> {
-  const name = parseDeviceName(text);
-  if (name !== undefined) return name;
-  throw new UsageError(`expected a device type (${deviceNames.join(", ")}), got "${text}"`);
 }

@@ -1,3 +1,4 @@
+import { blockKind } from "../../../../endpoints/devices/block/kind.ts";
 import { UsageError } from "../../../../core/base/index.ts";
 import { processName } from "../../../../core/os/index.ts";
 import type { ConformanceReport } from "../../../../lab/results/index.ts";
@@ -90,7 +91,7 @@ async function judgeBackend(
     await runChecks(chosen, { target, facts, times, seed, signal, repeat, ...callbacks });
     const report = reporter.finish({
       name: target.name,
-      device: facts.device ?? null,
+      device: facts.device?.name ?? null,
       virtioFeatures: `0x${facts.virtio.toString(16)}`,
       protocolFeatures: `0x${facts.protocol.toString(16)}`,
     });
@@ -107,7 +108,7 @@ async function judgeFrontend(
   options: ConformOptions,
   context: Context,
 ): Promise<Judgement | undefined> {
-  const { device = "block", repeat } = options;
+  const { device = blockKind, repeat } = options;
   const chosen = selectChecks(frontendChecks, {
     ...selection,
     profile: selection.profile ?? "front-end",
@@ -129,7 +130,12 @@ async function judgeFrontend(
   const { onStart, onResult, onStop } = reporter;
   const callbacks = { onStart, onResult, onStop };
   await runFrontendChecks(chosen, { target, device, times, signal, repeat, ...callbacks });
-  const about = { name: target.name, device, virtioFeatures: null, protocolFeatures: null };
+  const about = {
+    name: target.name,
+    device: device.name,
+    virtioFeatures: null,
+    protocolFeatures: null,
+  };
   return { report: reporter.finish(about), stopped: reporter.stopped };
 }
 
@@ -148,7 +154,7 @@ async function factsOf(target: Target, times: Times, { device }: ConformOptions)
     return await survey(target, times, (virtio, protocol) => {
       const pid = target.process?.pid;
       const program = pid === undefined ? undefined : processName(pid);
-      return knownDevice(device ?? inferDevice(virtio, protocol, program) ?? undefined);
+      return knownDevice(device ?? inferDevice(virtio, protocol, program));
     });
   } catch (error) {
     if (!(error instanceof CaseFailure)) throw error;

@@ -1,4 +1,4 @@
-import type { DeviceName } from "../../../../core/protocol/index.ts";
+import type { DeviceKind } from "../../../../endpoints/devices/kind.ts";
 import type { FailOn } from "../../../../lab/results/index.ts";
 import type { Profile, Strength } from "../../../../lab/conformance/index.ts";
 import type { CommonOptions } from "../../context.ts";
@@ -10,7 +10,7 @@ export interface ConformOptions extends CommonOptions, ReportFiles {
   readonly shell?: true | undefined;
   readonly frontEnd?: true | undefined;
   readonly listen?: true | undefined;
-  readonly device?: DeviceName | undefined;
+  readonly device?: DeviceKind | undefined;
   readonly only?: string[] | undefined;
   readonly except?: string[] | undefined;
   readonly profile?: Profile | undefined;

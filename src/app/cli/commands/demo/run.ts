@@ -1,3 +1,4 @@
+import { blockType } from "../../../../endpoints/devices/block/type.ts";
 import { join } from "node:path";
 import { createHistogram } from "node:perf_hooks";
 import { UsageError } from "../../../../core/base/index.ts";
@@ -61,10 +62,10 @@ async function talk(
   await using client = await Client.connect(socket, {
     deviceFeatures: BLOCK_DRIVER_FEATURES,
     signal,
-    observe: await messagePrinter(context, options, "block"),
+    observe: await messagePrinter(context, options, blockType),
   });
   const driver = await BlockDriver.start(client, { depth: 16 });
-  const features = virtioFeatureNames(client.features, "block");
+  const features = virtioFeatureNames(client.features, blockType);
   const protocolFeatures = protocolFeatureNames(client.protocolFeatures);
   if (!options.json) {
     output.print(

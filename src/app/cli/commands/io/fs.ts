@@ -1,3 +1,4 @@
+import { fsType } from "../../../../endpoints/devices/fs/type.ts";
 import { closeSync, openSync, unlinkSync, writeSync } from "node:fs";
 import { ProtocolError, UsageError } from "../../../../core/base/index.ts";
 import {
@@ -119,7 +120,7 @@ async function withTree(
   const wait = { timeoutMs: options.ioTimeout, signal: context.signal };
   const sizes = { depth: DEPTH, transferBytes: TRANSFER_BYTES };
   await withDriverOf(
-    { socket, options, context, device: "fs" },
+    { socket, options, context, device: fsType },
     async (client) => onPath(path, FsDriver.start(client, { wait, ...sizes })),
     async (driver) => {
       const tree = new FsTree(driver, wait);

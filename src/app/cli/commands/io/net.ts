@@ -16,6 +16,7 @@ import {
   NET_CONTROL_FEATURES,
   NET_DRIVER_FEATURES,
   NetDriver,
+  netType,
   NetFeature,
   NetStation,
   parseAddress,
@@ -25,10 +26,11 @@ import {
   sendFrames,
   testFrame,
 } from "../../../../endpoints/devices/net/index.ts";
-import { Client, type ClientOptions } from "../../../../endpoints/frontend/index.ts";
+import type { ClientOptions } from "../../../../endpoints/frontend/index.ts";
 import type { RingMode } from "../../../../core/runtime/index.ts";
 import { type CleanUpStep, withCleanUp } from "../../clean-up.ts";
-import { type CommonOptions, type Context, messagePrinter } from "../../context.ts";
+import { connectClient, type ConnectOptions } from "../../connect-client.ts";
+import type { Context } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
 import { makeUserFile, withUserFile } from "../../files.ts";
 import { formatSize } from "../../units.ts";
@@ -39,19 +41,13 @@ const DEFAULT_FRAME_BYTES = 64;
 /** How often a stalled device is looked for, milliseconds. */
 const WATCH_MS = 50;
 
-export interface NetOptions extends CommonOptions {
-  readonly listen?: true | undefined;
-  readonly packed?: true | undefined;
-  readonly inOrder?: true | undefined;
-  readonly iommu?: true | undefined;
+export interface NetOptions extends ConnectOptions {
   readonly mergeable: boolean;
   readonly queues: number;
   readonly queueSize: number;
   readonly ringMode: RingMode;
   readonly mac: string;
   readonly controlQueue?: true | undefined;
-  readonly strict?: true | undefined;
-  readonly timeout: number;
   readonly json?: true | undefined;
 }
 
@@ -332,7 +328,7 @@ function closing({ pcap: path }: PcapOptions, made: () => PcapWriter | undefined
 interface DriverUse {
   /** Bytes of the longest frame. */
   readonly longest?: number;
-  /** A back-end is there, and no frame has come yet: the time to make files. */
+  /** Called when the session is open and no frame has arrived yet. */
   readonly onConnected?: () => void;
   readonly onFrame?: (frame: Uint8Array) => void;
 }
@@ -347,22 +343,13 @@ async function withDriver(
 ): Promise<void> {
   const { queues: queuePairs, queueSize, ringMode } = options;
   const bufferBytes = Math.max(BUFFER_BYTES, longest + LONG_HEADER_BYTES);
-  const clientOptions: ClientOptions = {
+  const more: ClientOptions = {
     deviceFeatures: NET_DRIVER_FEATURES | (options.controlQueue ? NET_CONTROL_FEATURES : 0n),
     // Buffers of both rings of each pair, and the rings with their tables.
     memory: { size: (1 << 20) + 2 * queuePairs * queueSize * (bufferBytes + 64 + 256) },
     without: options.mergeable ? {} : { virtio: NetFeature.MrgRxbuf },
-    timeoutMs: options.timeout,
-    strictness: options.strict ? "strict" : "lenient",
-    packed: options.packed === true,
-    inOrder: options.inOrder === true,
-    iommu: options.iommu,
-    signal: context.signal,
-    observe: await messagePrinter(context, options, "net"),
   };
-  const client = await (options.listen
-    ? Client.accept(socket, clientOptions)
-    : Client.connect(socket, clientOptions));
+  const client = await connectClient(socket, options, context, netType, more);
   const failed = new AbortController();
   const signal = AbortSignal.any([context.signal, failed.signal]);
   try {

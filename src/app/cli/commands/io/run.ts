@@ -1,3 +1,4 @@
+import { blockType } from "../../../../endpoints/devices/block/type.ts";
 import { readFileSync } from "node:fs";
 import { randomInt } from "node:crypto";
 import {
@@ -145,7 +146,7 @@ export async function verify(
   try {
     for await (const result of verifyBlock({
       open: async (more, start) =>
-        openDriver({ socket, options, context, device: "block", more }, start),
+        openDriver({ socket, options, context, device: blockType, more }, start),
       size,
       cases,
       seed,
@@ -201,7 +202,7 @@ async function withDriver(
 ): Promise<void> {
   const more = { deviceFeatures: BLOCK_DRIVER_FEATURES };
   await withDriverOf(
-    { socket, options, context, device: "block", more },
+    { socket, options, context, device: blockType, more },
     async (client) => BlockDriver.start(client),
     async (driver) => use(driver, { timeoutMs: options.ioTimeout, signal: context.signal }),
   );

@@ -1,6 +1,7 @@
+import type { DeviceKind } from "../../../../endpoints/devices/kind.ts";
 import { readFileSync } from "node:fs";
 import { UsageError } from "../../../../core/base/index.ts";
-import { type DeviceName, parseDeviceName } from "../../../../core/protocol/index.ts";
+import { findDeviceKind } from "../../../../endpoints/devices/registry.ts";
 import { requireSocketPlace, wordsOf } from "../../../../lab/conformance/index.ts";
 import { withUserFile } from "../../files.ts";
 
@@ -13,7 +14,7 @@ export interface MatrixTarget {
   readonly socket?: string | undefined;
   readonly shell?: true | undefined;
   readonly frontEnd?: true | undefined;
-  readonly device?: DeviceName | undefined;
+  readonly device?: DeviceKind | undefined;
   /** A baseline's path, seen from the file of targets. */
   readonly baseline?: string | undefined;
   /** A target that cannot be judged, e.g. as its program is missing, does not fail the run. */
@@ -64,9 +65,9 @@ function parseTarget(value: unknown, where: string): MatrixTarget {
     }
   }
   const type = text("device");
-  const device = type === undefined ? undefined : parseDeviceName(type);
+  const device = type === undefined ? undefined : findDeviceKind(type);
   if (type !== undefined && device === undefined) {
-    throw new UsageError(`${where}: expected a device type, got "${type}"`);
+    throw new UsageError(`${where}: "${type}" is not a device type`);
   }
   const [version, baseline] = [text("version"), text("baseline")];
   const [frontEnd, optional] = [flag("frontEnd"), flag("optional")];

@@ -1,3 +1,4 @@
+import { blockType } from "../../../../endpoints/devices/block/type.ts";
 import { randomInt } from "node:crypto";
 import { counted, UsageError } from "../../../../core/base/index.ts";
 import { BLOCK_DRIVER_FEATURES } from "../../../../endpoints/devices/block/index.ts";
@@ -39,11 +40,11 @@ export async function runMigrate(
   const seed = options.seed ?? randomInt(2 ** 31);
   const features = { deviceFeatures: BLOCK_DRIVER_FEATURES };
   // As who manages guests does: what the destination lacks is not used from the beginning.
-  const there = await connectClient(destination, options, context, "block", features);
+  const there = await connectClient(destination, options, context, blockType, features);
   const without = { virtio: ~there.features, protocol: ~there.protocolFeatures };
   await there.close();
   const more = { ...features, without };
-  const client = await connectClient(source, options, context, "block", more);
+  const client = await connectClient(source, options, context, blockType, more);
   const head = { schemaVersion: 1, kind: "migrate", source, destination, seed };
   let course: { readonly phase: MigrationPhase; readonly verified: () => number } | undefined;
   try {

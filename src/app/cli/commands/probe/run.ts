@@ -1,9 +1,9 @@
+import type { DeviceKind } from "../../../../endpoints/devices/kind.ts";
 import { probe } from "../../../../lab/probe/index.ts";
-import type { DeviceName } from "../../../../core/protocol/index.ts";
 import { type CommonOptions, type Context, messagePrinter } from "../../context.ts";
 
 export interface ProbeCommandOptions extends CommonOptions {
-  readonly device?: DeviceName | undefined;
+  readonly device?: DeviceKind | undefined;
   readonly explain?: true | undefined;
   readonly json?: true | undefined;
   readonly strict?: true | undefined;

@@ -1,3 +1,4 @@
+import { findDeviceKind } from "../../../../endpoints/devices/registry.ts";
 import type { ProbeResult } from "../../../../lab/probe/index.ts";
 import { explainProtocolFeatures, explainVirtioFeatures } from "../../../../core/protocol/index.ts";
 
@@ -25,7 +26,7 @@ export function describeProbe(
 function virtioFeatures(result: ProbeResult, explain: boolean): string[] {
   const bits = BigInt(result.virtioFeatureBits ?? 0);
   const list = explain
-    ? explained(explainVirtioFeatures(bits, result.device ?? undefined))
+    ? explained(explainVirtioFeatures(bits, findDeviceKind(result.device ?? "")))
     : result.virtioFeatures.map((name) => `  ${name}`);
   return [`virtio features   ${result.virtioFeatureBits}`, ...list];
 }

@@ -1,11 +1,14 @@
 import type { BackendSession } from "../../../../endpoints/backend/index.ts";
 import { ProtocolError } from "../../../../core/base/index.ts";
-import { MAX_BLOCK_QUEUES } from "../../../../endpoints/devices/block/layout.ts";
+import { findDeviceKind } from "../../../../endpoints/devices/registry.ts";
 import {
   FrontendRequest,
   ProtocolFeature,
   VirtioFeature,
 } from "../../../../core/protocol/index.ts";
+
+/** A ring index has 8 bits. */
+const MAX_QUEUES = 256;
 
 const { GetQueueNum, SetVringCall, SetVringErr } = FrontendRequest;
 
@@ -31,19 +34,19 @@ export function describeDeparture(session: BackendSession, reason: Error): strin
 /** For a ring that does not exist. */
 function remedy({ device }: BackendSession, error: Error): string {
   if (!(error instanceof ProtocolError) || error.details.field !== "index") return "";
-  return device.maxQueues < MAX_BLOCK_QUEUES ? "; offer more with --queues" : "";
+  return device.maxQueues < MAX_QUEUES ? "; offer more with --queues" : "";
 }
 
 /**
  * QEMU compares its number of queues with what GET_QUEUE_NUM returned at once; that of a network
- * card once the first pair has its call and error descriptors, before any features.
+ * device once the first pair has its call and error descriptors, before any features.
  */
 function wantedMoreQueues({ device, history, negotiation }: BackendSession): boolean {
   const { lastRequest } = history;
   if (lastRequest === GetQueueNum) return true;
   const isPrepared = lastRequest === SetVringCall || lastRequest === SetVringErr;
   return (
-    device.type === "net" &&
+    findDeviceKind(device.type.name)?.queues.counted === "repetitions" &&
     isPrepared &&
     negotiation.features === 0n &&
     negotiation.has(ProtocolFeature.Mq)
@@ -51,13 +54,13 @@ function wantedMoreQueues({ device, history, negotiation }: BackendSession): boo
 }
 
 function offered({ device: { type, maxQueues }, capabilities }: BackendSession): string {
-  if (type === "block" && maxQueues === MAX_BLOCK_QUEUES)
+  if (maxQueues === MAX_QUEUES)
     return `${maxQueues}: if it needs more, give it fewer (QEMU: num-queues=)`;
+  const { counted, once = [] } = findDeviceKind(type.name)?.queues ?? {};
+  const which = once.length === 0 ? "" : ` (with ${once.join(" and ")})`;
   const count =
-    type === "net"
+    counted === "repetitions"
       ? `${capabilities.network?.queuePairs} (pairs)`
-      : type === "fs"
-        ? `${maxQueues} (one of high priority)`
-        : maxQueues;
+      : `${maxQueues}${which}`;
   return `${count}: if it needs more, offer them with --queues`;
 }

@@ -1,6 +1,6 @@
 import { UsageError } from "../../../../core/base/index.ts";
 import {
-  type DeviceName,
+  type DeviceType,
   parseProtocolFeature,
   parseVirtioFeature,
 } from "../../../../core/protocol/index.ts";
@@ -17,7 +17,7 @@ export interface FeatureMasks {
  *
  * @throws {UsageError} no such feature
  */
-export function parseFeatures(names: readonly string[], device: DeviceName): FeatureMasks {
+export function parseFeatures(names: readonly string[], device: DeviceType): FeatureMasks {
   let virtio = 0n;
   let protocol = 0n;
   for (const name of names) {
@@ -30,7 +30,7 @@ export function parseFeatures(names: readonly string[], device: DeviceName): Fea
   return { virtio, protocol };
 }
 
-function isVirtio(text: string, device: DeviceName): boolean {
+function isVirtio(text: string, device: DeviceType): boolean {
   // MQ and CONFIG are names in both words; the protocol's have to be asked for in full.
   try {
     parseVirtioFeature(text, device);
@@ -40,12 +40,12 @@ function isVirtio(text: string, device: DeviceName): boolean {
   }
 }
 
-function parseEither(text: string, device: DeviceName): bigint {
+function parseEither(text: string, device: DeviceType): bigint {
   try {
     return parseProtocolFeature(text);
   } catch (error) {
     throw new UsageError(
-      `no virtio (${device}) or protocol feature is called "${text}"; ` +
+      `no virtio (${device.name}) or protocol feature is called "${text}"; ` +
         `names are as probe prints them, e.g. VIRTIO_RING_F_EVENT_IDX or VHOST_USER_PROTOCOL_F_REPLY_ACK`,
       { cause: error },
     );

@@ -13,6 +13,8 @@ import { blockState } from "./state.ts";
 import { BlockServer, MAX_RANGE_SECTORS, MAX_RANGES } from "./server.ts";
 import { BlockFeature, BlockStatus, ID_BYTES, MAX_BLOCK_QUEUES, SECTOR_SIZE } from "../layout.ts";
 import type { BlockStorage } from "./storage.ts";
+import { blockType } from "../type.ts";
+import type { DeviceType } from "../../../../core/protocol/index.ts";
 
 const EXTENSION = import.meta.url.slice(import.meta.url.lastIndexOf("."));
 const WORKER_MODULE = new URL(`./worker${EXTENSION}`, import.meta.url).href;
@@ -50,7 +52,7 @@ export interface BlockDeviceOptions {
 
 /** A block device (VIRTIO 5.2) over a file or memory. Data moves without a copy in this process. */
 export class BlockDevice implements Device {
-  readonly type = "block";
+  readonly type: DeviceType = blockType;
   readonly features: bigint;
   readonly maxQueues: number;
   readonly maxQueueSize = MAX_QUEUE_SIZE;

@@ -18,6 +18,8 @@ import {
   CryptoStatus,
   SymmetricOperation,
 } from "../layout.ts";
+import { cryptoType } from "../type.ts";
+import type { DeviceType } from "../../../../core/protocol/index.ts";
 
 const MAX_QUEUE_SIZE = 1024;
 /** Bytes of data in one request. */
@@ -36,7 +38,7 @@ export interface CryptoDeviceOptions {
  * (CREATE_CRYPTO_SESSION), which keeps the control queue; all rings here are data queues.
  */
 export class CryptoDevice implements Device {
-  readonly type = "crypto";
+  readonly type: DeviceType = cryptoType;
   readonly features = 0n;
   readonly maxQueues: number;
   readonly maxQueueSize = MAX_QUEUE_SIZE;

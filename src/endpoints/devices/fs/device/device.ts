@@ -5,6 +5,8 @@ import { encodeFsConfig, FS_CONFIG_SIZE } from "../config.ts";
 import type { SharedFolder } from "./folder.ts";
 import { FuseServer } from "./server.ts";
 import { fsState } from "./state.ts";
+import { fsType } from "../type.ts";
+import type { DeviceType } from "../../../../core/protocol/index.ts";
 
 const MAX_QUEUE_SIZE = 1024;
 /** Request queues and the one for requests of high priority are up to 256. */
@@ -33,7 +35,7 @@ export interface FsDeviceOptions {
  * process.
  */
 export class FsDevice implements Device {
-  readonly type = "fs";
+  readonly type: DeviceType = fsType;
   readonly features = 0n;
   readonly maxQueues: number;
   readonly maxQueueSize = MAX_QUEUE_SIZE;

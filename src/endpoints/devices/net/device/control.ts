@@ -10,6 +10,7 @@ import {
   type ServedQueue,
 } from "../../../../core/virtqueue/index.ts";
 import { parseMac } from "../../../netstack/build-frame.ts";
+import { netType } from "../type.ts";
 import { ControlAck, ControlClass, MacCommand, NET_CONFIG_BYTES } from "../control.ts";
 import { NetFeature } from "../layout.ts";
 import { ReceiveFilter } from "./receive-filter.ts";
@@ -85,7 +86,7 @@ export class DeviceControl {
   #mayUse(queue: ServedQueue, [cls = 0, name = 0]: Uint8Array): boolean {
     const needed = featureOf(cls, name);
     if (this.features === undefined || (needed & ~this.features) === 0n) return true;
-    return queue.tolerates(virtioFeatureNames(needed, "net").join());
+    return queue.tolerates(virtioFeatureNames(needed, netType).join());
   }
 
   #obey(command: Uint8Array): boolean {

@@ -15,6 +15,8 @@ import {
   NetHeaderFlag,
 } from "../layout.ts";
 import { type PacketForm, type ReceiveCounters, ReceiveQueue } from "./receive-queue.ts";
+import { netType } from "../type.ts";
+import type { DeviceType } from "../../../../core/protocol/index.ts";
 
 const MAX_QUEUE_SIZE = 1024;
 const DEFAULT_BACKLOG_FRAMES = 256;
@@ -71,7 +73,7 @@ export interface NetTransmitCounters {
  * back-end) a legacy driver is served; it has headers of 10 bytes unless it takes mergeable buffers.
  */
 export class NetDevice implements Device {
-  readonly type = "net";
+  readonly type: DeviceType = netType;
   readonly features: bigint;
   readonly maxQueues: number;
   readonly maxQueueSize = MAX_QUEUE_SIZE;

@@ -17,6 +17,8 @@ import {
   NetHeaderFlag,
 } from "../layout.ts";
 import type { NetTransmitCounters } from "./device.ts";
+import { netType } from "../type.ts";
+import type { DeviceType } from "../../../../core/protocol/index.ts";
 
 const EXTENSION = import.meta.url.slice(import.meta.url.lastIndexOf("."));
 const WORKER_MODULE = new URL(`./sink-worker${EXTENSION}`, import.meta.url).href;
@@ -127,7 +129,7 @@ export class NetSinkServer implements RingServer {
  * Its receive rings are never used.
  */
 export class NetSinkDevice implements Device {
-  readonly type = "net";
+  readonly type: DeviceType = netType;
   readonly features: bigint;
   readonly maxQueues: number;
   readonly maxQueueSize = MAX_QUEUE_SIZE;

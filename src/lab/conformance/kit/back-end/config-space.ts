@@ -1,6 +1,5 @@
 import { counted } from "../../../../core/base/index.ts";
 import { type Config, FrontendRequest } from "../../../../core/protocol/index.ts";
-import type { DeviceName } from "../../../../core/protocol/index.ts";
 import type { CheckContext } from "./context.ts";
 import { type Attempt, nameOf, type Session } from "./session.ts";
 
@@ -9,14 +8,14 @@ const { GetConfig, SetConfig } = FrontendRequest;
 const HEAD_BYTES = 12;
 
 /** Bytes that a device of a type has, largest first: VIRTIO 5.1.4, 5.2.4 (topology), 5.11.4. */
-const SIZES: Partial<Record<DeviceName, readonly number[]>> = {
+const SIZES: Partial<Record<string, readonly number[]>> = {
   net: [12, 10, 8, 6],
   block: [32, 24],
   fs: [40],
 };
 
 /** Fields that cannot change while a device runs, by where they begin. */
-const FIELDS: Partial<Record<DeviceName, readonly number[]>> = {
+const FIELDS: Partial<Record<string, readonly number[]>> = {
   net: [0, 6],
   block: [0, 8, 12, 16, 20, 24],
   fs: [0, 36],
@@ -42,10 +41,10 @@ export async function configShape(
   session: Session,
 ): Promise<{ size: number; fields: readonly number[] }> {
   const { device } = t.facts;
-  const sizes = device && SIZES[device];
-  const fields = device && FIELDS[device];
+  const sizes = device && SIZES[device.name];
+  const fields = device && FIELDS[device.name];
   if (sizes === undefined || fields === undefined)
-    return t.skip(`the configuration space of ${device ?? "this device"} is not known`);
+    return t.skip(`the configuration space of ${device?.name ?? "this device"} is not known`);
   const [largest = 0] = sizes;
   const size = (await largestConfig(session, sizes))?.length ?? largest;
   return { size, fields: fields.filter((offset) => offset < size) };

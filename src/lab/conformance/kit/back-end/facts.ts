@@ -1,6 +1,6 @@
+import type { DeviceKind } from "../../../../endpoints/devices/kind.ts";
 import { delay } from "../../../../core/base/index.ts";
 import {
-  type DeviceName,
   FrontendRequest,
   ProtocolFeature,
   VirtioFeature,
@@ -17,7 +17,7 @@ const END_MS = 300;
 
 /** The device type of a target, as far as it is known. */
 export interface KnownDevice {
-  readonly device: DeviceName | undefined;
+  readonly device: DeviceKind | undefined;
   /** Undefined: the suite has no request for this type. */
   readonly kit: DeviceKit | undefined;
 }

@@ -1,5 +1,4 @@
 import type { GuestBuffer } from "../../../../core/memory/index.ts";
-import type { DeviceName } from "../../../../core/protocol/index.ts";
 import type { SuiteMemory } from "./memory.ts";
 
 /** A harmless request, laid out in memory. */
@@ -22,7 +21,7 @@ export interface Effect {
 
 /** What the suite knows of a device type: enough to see whether it is served. */
 export interface DeviceKit {
-  readonly type: DeviceName;
+  readonly type: string;
   /** Rings that must run for the device to work. */
   readonly rings: readonly number[];
   /** The one of them that takes the request. */

@@ -1,16 +1,12 @@
 import { counted } from "../../../../core/base/index.ts";
-import {
-  type DeviceName,
-  protocolFeatureNames,
-  virtioFeatureNames,
-} from "../../../../core/protocol/index.ts";
+import { protocolFeatureNames, virtioFeatureNames } from "../../../../core/protocol/index.ts";
 import type { Facts } from "./facts.ts";
 import type { Target } from "../../targets/target.ts";
 
 /** Without these a check is skipped, with the reason. */
 export interface Needs {
   /** The device must be one of these. */
-  readonly device?: readonly DeviceName[];
+  readonly device?: readonly string[];
   /** Virtio feature bits that must be offered. */
   readonly virtio?: bigint;
   /** Protocol feature bits that must be offered. */
@@ -33,7 +29,7 @@ export function missing(
 ): string | undefined {
   if (needs === undefined) return undefined;
   const { device, virtio = 0n, protocol = 0n, queues = 0, process, program, request } = needs;
-  if (device !== undefined && (facts.device === undefined || !device.includes(facts.device))) {
+  if (device !== undefined && (facts.device === undefined || !device.includes(facts.device.name))) {
     return `for ${device.join(" and ")} devices`;
   }
   const lacking = [
@@ -44,7 +40,7 @@ export function missing(
   if (facts.queueNum < queues)
     return `needs ${counted(queues, "queue")}, the target has ${facts.queueNum}`;
   if (request && facts.kit === undefined) {
-    return `the suite knows no request for ${facts.device ?? "a device of unknown type"}; give --device`;
+    return `the suite knows no request for ${facts.device?.name ?? "a device of unknown type"}; give --device`;
   }
   if (process && target.process === undefined) {
     return "the target's process is not known; start it with --exec";

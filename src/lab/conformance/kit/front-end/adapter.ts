@@ -1,5 +1,5 @@
 import { EnvironmentError } from "../../../../core/base/index.ts";
-import type { DeviceName } from "../../../../core/protocol/index.ts";
+import type { DeviceKind } from "../../../../endpoints/devices/kind.ts";
 import type { Adapter, Evidence, Lost } from "../../../engine/index.ts";
 import type { CaseResult } from "../../../results/index.ts";
 import type { FrontendCheck } from "../check.ts";
@@ -16,7 +16,7 @@ const ATTEMPTS = 3;
 export interface FrontendSubject {
   readonly target: FrontendTarget;
   /** The device that the front-end expects. */
-  readonly device: DeviceName;
+  readonly device: DeviceKind;
   readonly times: Times;
   readonly signal?: AbortSignal | undefined;
 }

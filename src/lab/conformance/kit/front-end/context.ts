@@ -1,8 +1,9 @@
+import type { DeviceKind } from "../../../../endpoints/devices/kind.ts";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { asError, delay } from "../../../../core/base/index.ts";
-import { type DeviceName, FrontendRequest } from "../../../../core/protocol/index.ts";
+import { FrontendRequest } from "../../../../core/protocol/index.ts";
 import { Exchange } from "../exchange.ts";
 import { CaseFailure } from "../../../engine/index.ts";
 import { soon } from "../back-end/soon.ts";
@@ -32,7 +33,7 @@ export type Done = (mock: Pick<Mock, "messages" | "conversations">) => boolean;
 /** What a check of a front-end is given. */
 export class FrontendContext extends Findings {
   readonly target: FrontendTarget;
-  readonly device: DeviceName;
+  readonly device: DeviceKind;
   readonly times: Times;
   readonly exchange: Exchange;
   readonly #talks: Talk[] = [];
@@ -46,7 +47,7 @@ export class FrontendContext extends Findings {
   #output = "";
   readonly #folders: string[] = [];
 
-  constructor(target: FrontendTarget, device: DeviceName, times: Times) {
+  constructor(target: FrontendTarget, device: DeviceKind, times: Times) {
     super();
     this.target = target;
     this.device = device;

@@ -1,5 +1,5 @@
+import type { DeviceKind } from "../../../../endpoints/devices/kind.ts";
 import { delay } from "../../../../core/base/index.ts";
-import type { DeviceName } from "../../../../core/protocol/index.ts";
 import { Exchange } from "../exchange.ts";
 import { CaseSkip } from "../../../engine/index.ts";
 import type { Times } from "../times.ts";
@@ -42,7 +42,7 @@ export class FrontendListener implements FrontendTarget {
    *
    * @throws {CaseSkip} the suite has no such device; `signal.reason`; the path cannot be listened on
    */
-  async arrival(device: DeviceName, times: Times, signal: AbortSignal): Promise<void> {
+  async arrival(device: DeviceKind, times: Times, signal: AbortSignal): Promise<void> {
     const mock = await Mock.listen(this.socketPath, device, new Exchange(device), {});
     try {
       while (mock.messages.length === 0) await delay(LOOK_MS, signal);

@@ -1,3 +1,4 @@
+import type { DeviceKind } from "../../../../endpoints/devices/kind.ts";
 import {
   type BackendHooks,
   type BackendSession,
@@ -5,7 +6,7 @@ import {
 } from "../../../../endpoints/backend/index.ts";
 import { BlockDevice, BlockStorage } from "../../../../endpoints/devices/block/index.ts";
 import { NetDevice } from "../../../../endpoints/devices/net/index.ts";
-import type { DeviceName, Header } from "../../../../core/protocol/index.ts";
+import type { Header } from "../../../../core/protocol/index.ts";
 import type { Exchange } from "../exchange.ts";
 import { CaseSkip } from "../../../engine/index.ts";
 import { within } from "../../targets/within.ts";
@@ -52,7 +53,7 @@ export class Mock {
   /** @throws {CaseSkip} the suite has no such device */
   static async listen(
     path: string,
-    device: DeviceName,
+    device: DeviceKind,
     exchange: Exchange,
     options: MockOptions,
   ): Promise<Mock> {
@@ -121,8 +122,8 @@ export class Mock {
   }
 }
 
-function deviceOf(device: DeviceName, storage: BlockStorage): () => BlockDevice | NetDevice {
-  if (device === "block") return () => new BlockDevice({ storage });
-  if (device === "net") return () => new NetDevice({});
-  throw new CaseSkip(`the suite plays block and net devices, not ${device}`);
+function deviceOf({ name }: DeviceKind, storage: BlockStorage): () => BlockDevice | NetDevice {
+  if (name === "block") return () => new BlockDevice({ storage });
+  if (name === "net") return () => new NetDevice({});
+  throw new CaseSkip(`the suite plays block and net devices, not ${name}`);
 }

@@ -1,4 +1,6 @@
-import type { DeviceName } from "../../../../../src/core/protocol/index.ts";
+import type { DeviceKind } from "../../../../../src/endpoints/devices/kind.ts";
+import { findDeviceKind } from "../../../../../src/endpoints/devices/registry.ts";
+import { blockKind } from "../../../../../src/endpoints/devices/block/kind.ts";
 import {
   type Check,
   type CaseResult,
@@ -31,8 +33,8 @@ export async function judge(check: Check, base: Base, mutant?: Mutant): Promise<
 }
 
 /** Returns the device type that a base serves. */
-export function deviceOf(base: Base): DeviceName {
-  return base === "net" || base === "fs" ? base : "block";
+export function deviceOf(base: Base): DeviceKind {
+  return findDeviceKind(base) ?? blockKind;
 }
 
 /** Whether a check looks at a process, or needs an event loop that reads parts of messages in time. */

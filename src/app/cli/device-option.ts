@@ -1,0 +1,11 @@
+import { UsageError } from "../../core/base/errors.ts";
+import type { DeviceKind } from "../../endpoints/devices/kind.ts";
+import { deviceKinds, findDeviceKind } from "../../endpoints/devices/registry.ts";
+
+/** Parses the value of a `--device` option. @throws {UsageError} */
+export function parseDevice(text: string): DeviceKind {
+  const kind = findDeviceKind(text);
+  if (kind !== undefined) return kind;
+  const names = deviceKinds.map(({ name }) => name).join(", ");
+  throw new UsageError(`"${text}" is not a device type; the types are ${names}`);
+}

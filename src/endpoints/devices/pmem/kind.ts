@@ -1,0 +1,17 @@
+import { configField } from "../../../core/protocol/index.ts";
+import type { DeviceKind } from "../kind.ts";
+
+/** The persistent memory device (VIRTIO 5.19). */
+export const pmemKind: DeviceKind = {
+  name: "pmem",
+  id: 27,
+  features: [[0, "VIRTIO_PMEM_F_SHMEM_REGION", "the memory is shared memory region 0"]],
+  config: {
+    sizes: [16],
+    fields: {
+      start: configField.u64(0),
+      size: configField.u64(8),
+    },
+  },
+  queues: { once: ["req_vq"] },
+};

@@ -1,0 +1,9 @@
+import type { DeviceKind } from "../kind.ts";
+
+/** The real-time clock device. */
+export const rtcKind: DeviceKind = {
+  name: "rtc",
+  id: 17,
+  features: [[0, "VIRTIO_RTC_F_ALARM", "clocks can raise alarms"]],
+  queues: { once: ["requestq", "alarmq"] },
+};
