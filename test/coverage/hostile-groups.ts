@@ -12,10 +12,12 @@ export interface HostileGroup {
 
 const back = "component/endpoints/backend/backend-hostile";
 const front = "component/endpoints/frontend/frontend-hostile";
-const split = "component/core/virtqueue/hostile-driver";
-const packed = "component/core/virtqueue/hostile-packed";
+const driver = "component/core/virtqueue/hostile-driver";
+const splitDriver = "component/core/virtqueue/split/hostile-driver";
+const packedDriver = "component/core/virtqueue/packed/hostile-driver";
 const device = "component/core/virtqueue/hostile-device";
-const packedDevice = "component/core/virtqueue/hostile-packed-device";
+const splitDevice = "component/core/virtqueue/split/hostile-device";
+const packedDevice = "component/core/virtqueue/packed/hostile-device";
 const table = "component/support/fault-table";
 const legal = "component/endpoints/backend/legal-sequences";
 const inflight = "component/endpoints/backend/inflight-messages";
@@ -274,9 +276,9 @@ export const hostileGroups: readonly HostileGroup[] = [
     number: 35,
     what: "loops of descriptors, next out of range",
     backend: [
-      [split, "a chain that leads to itself"],
-      [split, "next outside of the table"],
-      [packed, "a chain that never ends"],
+      [splitDriver, "a chain that leads to itself"],
+      [splitDriver, "next outside of the table"],
+      [packedDriver, "a chain that never ends"],
     ],
     client: [[device, "is never read back"]],
   },
@@ -284,21 +286,20 @@ export const hostileGroups: readonly HostileGroup[] = [
     number: 36,
     what: "available indices that jump, full rings, wrap at 65535",
     backend: [
-      [split, "jumps by more than the queue"],
+      [splitDriver, "jumps by more than the queue"],
       [legal, "full to the last entry"],
     ],
     client: [
-      [device, "a used index that jumps"],
-      [device, "a used index that moves backwards"],
+      [splitDevice, "a used index that jumps"],
+      [splitDevice, "a used index that moves backwards"],
     ],
   },
   {
     number: 37,
     what: "indirect tables: length, nesting, with NEXT, changed in use",
     backend: [
-      [split, "of a length that is no multiple of 16"],
-      [split, "an indirect table inside an indirect table"],
-      [packed, "an indirect table of a length"],
+      [driver, "of a length that is no multiple of 16"],
+      [splitDriver, "an indirect table inside an indirect table"],
       ["component/core/virtqueue/flipper", "rewritten meanwhile do a device half no harm"],
     ],
     client: [[device, "is never read back"]],
@@ -307,8 +308,8 @@ export const hostileGroups: readonly HostileGroup[] = [
     number: 38,
     what: "buffers of length 0 or 2^32 - 1, unmapped, in the wrong order",
     backend: [
-      [split, "a readable descriptor after a writable one"],
-      [split, "a chain of more than 2^32 bytes"],
+      [driver, "a readable descriptor after a writable one"],
+      [driver, "a chain of more than 2^32 bytes"],
     ],
     client: [[device, "a used length above the writable bytes"]],
   },
@@ -316,12 +317,13 @@ export const hostileGroups: readonly HostileGroup[] = [
     number: 39,
     what: "packed rings: ids, wraps, event areas; the other side's words rewritten",
     backend: [
-      [packed, "the same buffer id twice"],
-      [packed, "event areas of any value"],
+      [packedDriver, "the same buffer id twice"],
+      [driver, "event fields and areas of any value"],
       ["component/core/virtqueue/flipper", "do a device half no harm"],
     ],
     client: [
-      [packedDevice, "a used id that is none of the ring"],
+      [device, "a used id outside of the ring"],
+      [packedDevice, "marked as used with another wrap counter"],
       ["component/core/virtqueue/flipper", "do a driver half no harm"],
     ],
   },

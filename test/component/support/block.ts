@@ -6,7 +6,7 @@ import {
   BlockStorage,
 } from "../../../src/endpoints/devices/block/index.ts";
 import { type DeviceQueue, SegmentList } from "../../../src/core/virtqueue/index.ts";
-import { makeRings, type Rings } from "./rings.ts";
+import { makeSplitRings, type SplitRings } from "./rings.ts";
 import { capability } from "../../support/capability.ts";
 
 export const SECTOR = 512;
@@ -37,7 +37,7 @@ export interface Request {
 }
 
 /** A block device behind a ring in this process. */
-export interface Disk extends Rings {
+export interface Disk extends SplitRings {
   readonly block: BlockDevice;
   readonly storage: BlockStorage;
   /** Puts a request on the ring and waits for its completion. */
@@ -97,7 +97,7 @@ export function makeDisk(t: TestContext, options: DiskOptions = {}): Disk {
   } = options;
   const storage = options.storage ?? BlockStorage.memory(size, { readOnly });
   t.after(() => storage.close());
-  const rings = makeRings(t, { size: 64, bytes: memoryBytes, regions });
+  const rings = makeSplitRings(t, { size: 64, bytes: memoryBytes, regions });
   const { driver, device, memory } = rings;
   const block = new BlockDevice({ ...rest, storage });
   capability(block, "lifecycle").negotiated?.(options.features ?? block.features);

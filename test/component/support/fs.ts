@@ -17,7 +17,7 @@ import { FuseOpcode } from "../../../src/endpoints/devices/fs/opcodes.ts";
 import { encodeStruct, viewOf } from "../../../src/endpoints/devices/fs/wire.ts";
 import { type DeviceQueue, SegmentList } from "../../../src/core/virtqueue/index.ts";
 import { runningQueue } from "./block.ts";
-import { makeRingsOfFormat } from "./rings.ts";
+import { openRings } from "./rings.ts";
 import { capability } from "../../support/capability.ts";
 
 /** Not written by the device. */
@@ -78,13 +78,13 @@ export function shareFolder(
 export class FsGuest {
   readonly device: FsDevice;
   readonly queue: DeviceQueue;
-  readonly #rings: ReturnType<typeof makeRingsOfFormat>;
+  readonly #rings: ReturnType<typeof openRings>;
   readonly #request;
   readonly #reply;
   #unique = 1n;
 
   constructor({ packed = false, ...options }: FsGuestOptions) {
-    this.#rings = makeRingsOfFormat({ size: 64, bytes: 4 << 20, indirect: true, packed });
+    this.#rings = openRings({ size: 64, bytes: 4 << 20, indirect: true, packed });
     const { memory, device } = this.#rings;
     this.queue = device;
     this.device = new FsDevice(options);

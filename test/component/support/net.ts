@@ -8,7 +8,7 @@ import {
 import type { GuestBuffer } from "../../../src/core/memory/index.ts";
 import { VirtioFeature } from "../../../src/core/protocol/index.ts";
 import { SegmentList } from "../../../src/core/virtqueue/index.ts";
-import { makeRings, type RingOptions, type Rings } from "./rings.ts";
+import { makeSplitRings, type RingOptions, type SplitRings } from "./rings.ts";
 import { capability } from "../../support/capability.ts";
 
 export const MODERN = VirtioFeature.Version1;
@@ -31,8 +31,8 @@ export interface Received {
 export interface Card {
   readonly net: NetDevice;
   readonly frames: Uint8Array[];
-  readonly rx: Rings & { readonly running: RunningQueue };
-  readonly tx: Rings & { readonly running: RunningQueue };
+  readonly rx: SplitRings & { readonly running: RunningQueue };
+  readonly tx: SplitRings & { readonly running: RunningQueue };
   /** Puts a packet on the transmit ring, cut into pieces of these lengths. */
   transmit(packet: Uint8Array, cuts?: readonly number[]): number;
   /** Serves the transmit ring; returns how many packets came back, and with what used lengths. */
@@ -66,7 +66,7 @@ export function makeCard(t: TestContext, options: CardOptions = {}): Card {
   });
   capability(net, "lifecycle").negotiated?.(features);
   const make = (index: number): Card["rx"] => {
-    const rings = makeRings(t, { size: 16, bytes: 1 << 20, ...options });
+    const rings = makeSplitRings(t, { size: 16, bytes: 1 << 20, ...options });
     const running: RunningQueue = {
       index,
       queue: rings.device,
@@ -80,7 +80,7 @@ export function makeCard(t: TestContext, options: CardOptions = {}): Card {
   const tx = make(1);
   const buffers = new Map<number, GuestBuffer>();
   let token = 0;
-  const put = (to: Rings, bytes: Uint8Array, cuts: readonly number[], readable: boolean) => {
+  const put = (to: SplitRings, bytes: Uint8Array, cuts: readonly number[], readable: boolean) => {
     const buffer = to.memory.allocate(Math.max(1, bytes.length));
     buffer.bytes.set(bytes);
     const segments = new SegmentList(64);

@@ -25,11 +25,30 @@ export interface RingOptions extends Partial<RingFeatures> {
 export interface Rings {
   readonly memory: GuestMemory;
   readonly table: RegionTable;
+  readonly driver: DriverQueue;
+  readonly device: DeviceQueue;
+  /** Makes a device half that starts at a base, e.g. after indices were preset. */
+  restart(base: number): DeviceQueue;
+}
+
+/** The same of a split ring. */
+export interface SplitRings extends Rings {
   readonly driver: SplitDriverQueue;
   readonly device: SplitDeviceQueue;
-  /** A device half that starts where the ring stands, e.g. after indices were preset. */
   restart(base: number): SplitDeviceQueue;
 }
+
+/** A format that a suite runs with. */
+export interface Format {
+  readonly name: "split" | "packed";
+  readonly packed: boolean;
+}
+
+/** Both formats: a rule that holds for either is tested once for each. */
+export const FORMATS: readonly Format[] = [
+  { name: "split", packed: false },
+  { name: "packed", packed: true },
+];
 
 /** A device's view of the client's memory: what SET_MEM_TABLE makes. */
 export function tableOf(memory: GuestMemory): RegionTable {
@@ -69,7 +88,8 @@ export function locateRing(table: RegionTable, { parts, size, raw }: DriverQueue
   return locateParts(table, addresses, size, raw.format === "packed");
 }
 
-export function makeRings(t: TestContext | undefined, options: RingOptions = {}): Rings {
+/** Makes both halves of a split ring, and closes them with the test. */
+export function makeSplitRings(t: TestContext | undefined, options: RingOptions = {}): SplitRings {
   const { size = 8, bytes = 1 << 20, regions = 1, indirectSegments = 8 } = options;
   const features = { eventIdx: options.eventIdx ?? false, indirect: options.indirect ?? false };
   const memory = new GuestMemory({ size: bytes, regions });
@@ -82,16 +102,8 @@ export function makeRings(t: TestContext | undefined, options: RingOptions = {})
   return { memory, table, driver, device: restart(0), restart };
 }
 
-/** Both halves of a ring of either format. */
-export interface MadeRings {
-  readonly memory: GuestMemory;
-  readonly table: RegionTable;
-  readonly driver: DriverQueue;
-  readonly device: DeviceQueue;
-}
-
-/** As {@link makeRings}, in the format that the options ask for. */
-export function makeRingsOfFormat(options: RingOptions): MadeRings {
+/** Makes both halves of a ring in the format of the options; the caller closes memory and table. */
+export function openRings(options: RingOptions): Rings {
   const { size = 8, bytes = 1 << 20, regions = 1, indirectSegments = 8 } = options;
   const { eventIdx = false, indirect = false, packed = false, inOrder = false } = options;
   const features = { eventIdx, indirect, packed, inOrder };
@@ -99,9 +111,19 @@ export function makeRingsOfFormat(options: RingOptions): MadeRings {
   const table = tableOf(memory);
   const driver = createDriverQueue({ size, memory, features, indirectSegments });
   const ring = locateRing(table, driver);
-  const base = ringFormat(packed).freshBase;
-  const device = createDeviceQueue({ size, memory: ring, space: table, features, base });
-  return { memory, table, driver, device };
+  const restart = (base: number) =>
+    createDeviceQueue({ size, memory: ring, space: table, features, base });
+  return { memory, table, driver, device: restart(ringFormat(packed).freshBase), restart };
+}
+
+/** As {@link openRings}; closed with the test. */
+export function makeRings(t: TestContext, options: RingOptions = {}): Rings {
+  const rings = openRings(options);
+  t.after(() => {
+    rings.table.close();
+    rings.memory.close();
+  });
+  return rings;
 }
 
 /** Segments given as [guest address, length]. */

@@ -13,7 +13,7 @@ import {
 } from "../../../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
 import { unsealedFile } from "../../support/memory.ts";
-import { locateRing, makeRingsOfFormat, segmentsOf } from "../../support/rings.ts";
+import { locateRing, openRings, segmentsOf } from "../../support/rings.ts";
 
 guardLeaks();
 
@@ -21,7 +21,7 @@ const SIZE = 8;
 
 /** A ring with chains in flight, in a region whose words a test may change before it is used again. */
 function crashed(t: TestContext, packed: boolean, requests = 3) {
-  const rings = makeRingsOfFormat({ size: SIZE, packed });
+  const rings = openRings({ size: SIZE, packed });
   const { description, fd } = InflightRegion.create(1, SIZE, packed);
   const region = new InflightRegion(description, fd, packed);
   t.after(() => {
@@ -204,7 +204,7 @@ for (const packed of [false, true]) {
   });
 
   test(`a region that is truncated under a running ring breaks the ring only: ${format}`, (t) => {
-    const rings = makeRingsOfFormat({ size: SIZE, packed });
+    const rings = openRings({ size: SIZE, packed });
     const fd = unsealedFile(4096);
     const description = { mmapSize: 4096n, mmapOffset: 0n, numQueues: 1, queueSize: SIZE };
     const region = new InflightRegion(description, fd.duplicate(), packed);
@@ -235,7 +235,7 @@ for (const packed of [false, true]) {
   });
 
   test(`a ring larger than the region was made for is refused: ${format}`, (t) => {
-    const rings = makeRingsOfFormat({ size: SIZE, packed });
+    const rings = openRings({ size: SIZE, packed });
     const { description, fd } = InflightRegion.create(1, SIZE / 2, packed);
     const region = new InflightRegion(description, fd, packed);
     t.after(() => {

@@ -7,7 +7,7 @@ import {
   ringFormat,
 } from "../../../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
-import { locateRing, makeRingsOfFormat, segmentsOf } from "../../support/rings.ts";
+import { locateRing, openRings, segmentsOf } from "../../support/rings.ts";
 
 guardLeaks();
 
@@ -15,7 +15,7 @@ const SIZE = 8;
 
 for (const packed of [false, true]) {
   test(`a chain that waits for a translation is not noted as in work: ${packed ? "packed" : "split"}`, (t) => {
-    const rings = makeRingsOfFormat({ size: SIZE, packed });
+    const rings = openRings({ size: SIZE, packed });
     const { description, fd } = InflightRegion.create(1, SIZE, packed);
     const region = new InflightRegion(description, fd, packed);
     t.after(() => {

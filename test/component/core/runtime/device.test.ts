@@ -4,13 +4,13 @@ import { EventFd } from "../../../../src/core/os/index.ts";
 import { DeviceRunner, type DeviceRunnerOptions } from "../../../../src/core/runtime/index.ts";
 import { createChainCursor, type SplitDeviceQueue } from "../../../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
-import { makeRings, type RingOptions, segmentsOf } from "../../support/rings.ts";
+import { makeSplitRings, type RingOptions, segmentsOf } from "../../support/rings.ts";
 import { turns, until } from "../../support/until.ts";
 
 guardLeaks();
 
 function makeDevice(t: TestContext, options: RingOptions = {}) {
-  const rings = makeRings(t, options);
+  const rings = makeSplitRings(t, options);
   const { driver, device, memory } = rings;
   const segments = segmentsOf([memory.allocate(16).guestAddress, 16]);
   const chain = createChainCursor();

@@ -4,7 +4,7 @@ import { EventFd } from "../../../../src/core/os/index.ts";
 import { type RingMode, DriverRunner } from "../../../../src/core/runtime/index.ts";
 import { createChainCursor } from "../../../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
-import { makeRings, type RingOptions, segmentsOf } from "../../support/rings.ts";
+import { makeSplitRings, type RingOptions, segmentsOf } from "../../support/rings.ts";
 import { turns, until } from "../../support/until.ts";
 
 guardLeaks();
@@ -15,7 +15,7 @@ function makeDriver(
   options: RingOptions = {},
   spinMs?: number,
 ) {
-  const rings = makeRings(t, options);
+  const rings = makeSplitRings(t, options);
   const { driver, device, memory } = rings;
   const segments = segmentsOf([memory.allocate(16).guestAddress, 16]);
   const chain = createChainCursor();

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { createChainCursor, SegmentList } from "../../../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
-import { type MadeRings, makeRingsOfFormat, type RingOptions } from "../../support/rings.ts";
+import { type Rings, openRings, type RingOptions } from "../../support/rings.ts";
 
 guardLeaks();
 
@@ -16,8 +16,8 @@ const FORMS = [false, true].flatMap((packed) =>
   })),
 );
 
-function withRings(options: RingOptions, use: (rings: MadeRings) => void): void {
-  const rings = makeRingsOfFormat({ size: SIZE, ...options });
+function withRings(options: RingOptions, use: (rings: Rings) => void): void {
+  const rings = openRings({ size: SIZE, ...options });
   try {
     use(rings);
   } finally {

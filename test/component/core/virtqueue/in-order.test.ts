@@ -17,12 +17,7 @@ import {
 import { guardLeaks } from "../../../support/leak-guard.ts";
 import { temporaryFolder } from "../../support/folder.ts";
 import { HoldingDevice } from "../../support/holding-device.ts";
-import {
-  type MadeRings,
-  makeRingsOfFormat,
-  type RingOptions,
-  segmentsOf,
-} from "../../support/rings.ts";
+import { type Rings, openRings, type RingOptions, segmentsOf } from "../../support/rings.ts";
 import { connectDisk, pattern, serveDisk, SMALL, until } from "../../support/session.ts";
 
 guardLeaks();
@@ -31,14 +26,14 @@ const AVAILABLE = 1 << 7;
 const USED = 1 << 15;
 const WRITE = 2;
 
-interface Ordered extends MadeRings {
+interface Ordered extends Rings {
   /** Adds and publishes a chain of so many readable and writable segments of 8 bytes. */
   submit(token: number, readable: number, writable: number): void;
   poll(max?: number): [token: number, written: number][];
 }
 
 function ordered(t: TestContext, options: RingOptions): Ordered {
-  const rings = makeRingsOfFormat({ inOrder: true, ...options });
+  const rings = openRings({ inOrder: true, ...options });
   const { memory, table, driver } = rings;
   t.after(() => {
     table.close();
@@ -62,7 +57,7 @@ function ordered(t: TestContext, options: RingOptions): Ordered {
 }
 
 /** Takes all that is available; the ids. */
-function takeAll({ device }: MadeRings): number[] {
+function takeAll({ device }: Rings): number[] {
   const chain = createChainCursor();
   const ids: number[] = [];
   while (device.next(chain)) ids.push(chain.id);
@@ -70,12 +65,12 @@ function takeAll({ device }: MadeRings): number[] {
   return ids;
 }
 
-function splitOf({ driver }: MadeRings): SplitRingWords {
+function splitOf({ driver }: Rings): SplitRingWords {
   assert.equal(driver.raw.format, "split");
   return driver.raw as SplitRingWords;
 }
 
-function packedOf({ driver }: MadeRings): PackedRingWords {
+function packedOf({ driver }: Rings): PackedRingWords {
   assert.equal(driver.raw.format, "packed");
   return driver.raw as PackedRingWords;
 }
@@ -275,7 +270,7 @@ const packedLies: readonly [name: string, lie: (on: Ordered) => number][] = [
       const { guestAddress } = memory.allocate(16);
       driver.add(segmentsOf([guestAddress, 8], [guestAddress + 8, 8]), 1, 9);
       // The id stands in the last descriptor; the first is written when it is published.
-      return packedOf({ driver } as MadeRings).descriptors16[10 * 8 + 6] ?? -1;
+      return packedOf({ driver } as Rings).descriptors16[10 * 8 + 6] ?? -1;
     },
   ],
   ["no buffer", () => 5],

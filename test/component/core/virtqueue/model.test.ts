@@ -14,7 +14,7 @@ import {
   TABLE_SEGMENTS,
 } from "../../support/ring-model.ts";
 import { startRingProcess } from "../../support/ring-process.ts";
-import { type MadeRings, makeRingsOfFormat } from "../../support/rings.ts";
+import { type Rings, openRings } from "../../support/rings.ts";
 
 guardLeaks();
 
@@ -50,7 +50,7 @@ const combinations = (["split", "packed"] as const).flatMap((format) =>
 async function behavesLikeAQueue(
   { format, features }: (typeof combinations)[number],
   numRuns: number,
-  deviceFor: (rings: MadeRings, features: RingFeatures) => Promise<DeviceSide> | DeviceSide,
+  deviceFor: (rings: Rings, features: RingFeatures) => Promise<DeviceSide> | DeviceSide,
 ): Promise<void> {
   const property = fc.asyncProperty(
     fc.constantFrom(...sizes[format]),
@@ -59,7 +59,7 @@ async function behavesLikeAQueue(
     async (size, regions, commands) => {
       const bytes = MEMORY_BYTES;
       const indirectSegments = TABLE_SEGMENTS;
-      const rings = makeRingsOfFormat({ ...features, size, regions, bytes, indirectSegments });
+      const rings = openRings({ ...features, size, regions, bytes, indirectSegments });
       const { memory, table, driver } = rings;
       try {
         // Around the end of the first region; rings and tables lie at its beginning.

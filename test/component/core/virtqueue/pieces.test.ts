@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { SpanList } from "../../../../src/core/memory/index.ts";
 import { createChainCursor, SegmentList } from "../../../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
-import { makeRingsOfFormat } from "../../support/rings.ts";
+import { openRings } from "../../support/rings.ts";
 
 guardLeaks();
 
@@ -36,7 +36,7 @@ for (const packed of [false, true]) {
       test(`batches of pieces and single chains complete what was added (${form})`, () => {
         fc.assert(
           fc.property(rounds, (steps) => {
-            const rings = makeRingsOfFormat({ size: 8, packed, inOrder, indirect });
+            const rings = openRings({ size: 8, packed, inOrder, indirect });
             const { memory, table, driver, device } = rings;
             const { address } = memory.allocate(BUFFERS * BUFFER_BYTES);
             const pieces = new SpanList();

@@ -8,7 +8,7 @@ import {
   ringFormat,
 } from "../../../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
-import { locateRing, makeRingsOfFormat, segmentsOf } from "../../support/rings.ts";
+import { locateRing, openRings, segmentsOf } from "../../support/rings.ts";
 import { connectDisk, serveDisk } from "../../support/session.ts";
 
 guardLeaks();
@@ -19,7 +19,7 @@ for (const packed of [false, true]) {
 
     test(`a driver half that is reset begins as a new one does, and tells what it forgot (${name})`, (t) => {
       const features = { packed, inOrder, indirect: true, eventIdx: true };
-      const { memory, table, driver } = makeRingsOfFormat({ ...features, size: 8 });
+      const { memory, table, driver } = openRings({ ...features, size: 8 });
       t.after(() => {
         table.close();
         memory.close();

@@ -10,7 +10,7 @@ import { NetDevice, NetSinkDevice } from "../../../../src/endpoints/devices/net/
 import { guardLeaks } from "../../../support/leak-guard.ts";
 import { runningQueue } from "../../support/block.ts";
 import { temporaryFolder } from "../../support/folder.ts";
-import { makeRingsOfFormat, segmentsOf } from "../../support/rings.ts";
+import { openRings, segmentsOf } from "../../support/rings.ts";
 import { capability } from "../../../support/capability.ts";
 
 guardLeaks();
@@ -22,7 +22,7 @@ const EIO = 5;
 type Parts = readonly (readonly [address: number, length: number])[];
 
 function ringOf(t: TestContext, device: Device, index: number, packed: boolean) {
-  const { memory, table, driver, device: queue } = makeRingsOfFormat({ packed, indirect: true });
+  const { memory, table, driver, device: queue } = openRings({ packed, indirect: true });
   t.after(() => {
     device.capabilities?.lifecycle?.close?.();
     table.close();

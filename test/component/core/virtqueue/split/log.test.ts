@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { LOG_PAGE_SIZE, PageLog } from "../../../../src/endpoints/frontend/migration/page-log.ts";
+import {
+  LOG_PAGE_SIZE,
+  PageLog,
+} from "../../../../../src/endpoints/frontend/migration/page-log.ts";
 import {
   createChainCursor,
   RingLog,
   SplitDeviceQueue,
-} from "../../../../src/core/virtqueue/index.ts";
-import { guardLeaks } from "../../../support/leak-guard.ts";
-import { locateRing, makeRings, segmentsOf } from "../../support/rings.ts";
+} from "../../../../../src/core/virtqueue/index.ts";
+import { guardLeaks } from "../../../../support/leak-guard.ts";
+import { locateRing, makeSplitRings, segmentsOf } from "../../../support/rings.ts";
 
 guardLeaks();
 
@@ -16,7 +19,7 @@ const LOGGED_AT = 0x40_0f00;
 const SIZE = 1024;
 
 test("of a used ring the written elements, the index and avail_event are marked, each where it is", (t) => {
-  const { memory, table, driver } = makeRings(t, { size: SIZE, eventIdx: true });
+  const { memory, table, driver } = makeSplitRings(t, { size: SIZE, eventIdx: true });
   const log = new PageLog(0x50_0000);
   t.after(() => log.close());
   table.log.replace(log.description, log.fd.duplicate());
