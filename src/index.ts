@@ -14,6 +14,7 @@ export * from "./endpoints/devices/block/index.ts";
 export * from "./endpoints/devices/fs/index.ts";
 export * from "./endpoints/devices/crypto/index.ts";
 export * from "./endpoints/devices/net/index.ts";
+export type { DeviceClass, DeviceKind, DriverSide, QueueLayout } from "./endpoints/devices/kind.ts";
 export * from "./endpoints/frontend/index.ts";
 export {
   GuestMemory,

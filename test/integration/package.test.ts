@@ -147,7 +147,7 @@ class Installed {
   }
 }
 
-/** demo, serve, probe, io, conform on a back-end program, and both examples. */
+/** demo, serve, probe, io, conform on a back-end program, and the examples. */
 async function useEverything(installed: Installed, PATH?: string): Promise<void> {
   const run = async (args: string): Promise<string> =>
     succeeded(`vhost-user ${args}`, await installed.program("vhost-user", args, PATH).result);
@@ -174,6 +174,12 @@ async function useEverything(installed: Installed, PATH?: string): Promise<void>
   const client = await installed.example("client.js", "e", PATH).result;
   assert.equal(succeeded("client.js", client), "67108864 bytes, sector 0: hello\n");
   succeeded("backend.js", await backend.stop("SIGINT"));
+
+  const entropy = (name: string): string => installed.file("dist", "examples", "entropy", name);
+  const suite = ["conform", "--only", "entropy", "split/1", "--device", entropy("kit.js")];
+  const target = ["--exec", `node ${entropy("serve.js")} {socket}`];
+  const own = installed.start(["./node_modules/.bin/vhost-user"], [...suite, ...target], PATH);
+  assert.match(succeeded("conform --device kit.js", await own.result), /4 passed|4 PASS/i);
 }
 
 /** With `CI=true` a missing program is a failure, as a skip would hide that nothing was tested. */
@@ -217,7 +223,7 @@ test("the packed package", { skip: missingProgram() }, async (t) => {
         !(always.includes(path) || roots.some((root) => path.startsWith(root))) ||
         // Sources, maps, records of the compiler, tests, leftovers.
         /(?<!\.d)\.ts$|\.map$|\.tsbuildinfo$|\.test\.|leftover|^build\//.test(
-          path.replace(/^examples\/[a-z-]+\.ts$/, ""),
+          path.replace(/^examples\/([a-z-]+\/)?[a-z-]+\.ts$/, ""),
         ),
     );
     assert.deepEqual(surplus, []);

@@ -9,3 +9,8 @@ export function parseDevice(text: string): DeviceKind {
   const names = deviceKinds.map(({ name }) => name).join(", ");
   throw new UsageError(`"${text}" is not a device type; the types are ${names}`);
 }
+
+/** Parses the value of a `--device` option that may also be the path of a module with a kit. */
+export function parseDeviceOrModule(text: string): DeviceKind | string {
+  return text.includes("/") || /\.[cm]?[jt]s$/.test(text) ? text : parseDevice(text);
+}

@@ -1,10 +1,7 @@
+import { kits } from "../kits/registry.ts";
 import type { Check, FrontendCheck } from "./kit/check.ts";
 import { ack } from "./checks/ack.ts";
-import { blk } from "../kits/block/checks/requests.ts";
-import { blkRanges } from "../kits/block/checks/ranges.ts";
 import { config } from "./checks/config.ts";
-import { fs } from "../kits/fs/checks.ts";
-import { net } from "../kits/net/checks.ts";
 import { chan } from "./checks/chan.ts";
 import { status } from "./checks/status.ts";
 import { devstate } from "./checks/devstate.ts";
@@ -60,11 +57,8 @@ export const checks: readonly Check[] = [
   log,
   iotlbMessages,
   iotlb,
-  blk,
-  blkRanges,
+  ...kits.map(({ checks: ofType = [] }) => ofType),
   config,
-  net,
-  fs,
   chan,
   status,
   devstate,

@@ -48,7 +48,7 @@ async function stopped(t: CheckContext): Promise<Stopped> {
 
 /** On a file system a file that was open stays open; of other devices a request is served. */
 async function witness(t: CheckContext, up: Up): Promise<Stopped["goesOn"]> {
-  if (t.kit.type !== "fs") return async (device) => device.request();
+  if (t.kit.kind.name !== "fs") return async (device) => device.request();
   const fuse = new Fuse(t, up);
   const file = await fuse.findFile();
   if (file === undefined) return async () => t.skip("no file with content is near the root");

@@ -4,7 +4,7 @@ import { DescriptorFlag } from "../../../core/virtqueue/index.ts";
 import type { Check } from "../kit/check.ts";
 import type { CheckContext } from "../kit/back-end/context.ts";
 import { HandSplit, type UpByHand, upByHand } from "../kit/back-end/hand-split.ts";
-import type { ProbeRequest } from "../kit/back-end/kit.ts";
+import type { KitRequest } from "../kit/back-end/kit.ts";
 import { PAGE, type SuiteMemory } from "../kit/back-end/memory.ts";
 import { type RawDescriptor, writeIndirectTable } from "../../wire/index.ts";
 import { descriptorsOf, tableOf } from "../kit/back-end/descriptors.ts";
@@ -62,7 +62,7 @@ function attacks(
 
 /** A request with its largest buffer somewhere else. */
 function elsewhere(
-  request: ProbeRequest,
+  request: KitRequest,
   change: (piece: RawDescriptor) => RawDescriptor,
 ): RawDescriptor[] {
   const pieces = descriptorsOf(request);

@@ -11,7 +11,7 @@ import {
   type InflightHeld,
   type InflightNotes,
 } from "../kit/back-end/inflight.ts";
-import type { ProbeRequest } from "../kit/back-end/kit.ts";
+import type { KitRequest } from "../kit/back-end/kit.ts";
 import { LaidRequests } from "../kit/back-end/laid.ts";
 
 const { InflightShmfd, Mq, ReplyAck, Config } = ProtocolFeature;
@@ -210,7 +210,7 @@ export const inflight: readonly Check[] = [
       const up = await tracked(t);
       const { ring, memory } = up;
       for (let kill = 0; kill < KILLS; kill += 1) {
-        const out = new Map<number, ProbeRequest>();
+        const out = new Map<number, KitRequest>();
         for (let i = 0; i < 8; i += 1) {
           const request = t.kit.request(memory);
           out.set(ring.push(request.readable, request.writable), request);

@@ -10,7 +10,7 @@ import type { Check } from "../kit/check.ts";
 import type { CheckContext } from "../kit/back-end/context.ts";
 import { BackChannel } from "../kit/back-end/back-channel.ts";
 import { behindIommu, type SuiteIommu, upBehindIommu } from "../kit/back-end/iommu.ts";
-import type { ProbeRequest } from "../kit/back-end/kit.ts";
+import type { KitRequest } from "../kit/back-end/kit.ts";
 import { PAGE, POISON } from "../kit/back-end/memory.ts";
 import type { Ring } from "../kit/back-end/ring.ts";
 import { soon } from "../kit/back-end/soon.ts";
@@ -27,17 +27,17 @@ const partsOf = ({ queue }: Ring): readonly (readonly [string, GuestBuffer])[] =
   Object.entries(queue.parts);
 
 /** The buffer of a request that tells most: one that is written to, where there is one. */
-function bufferOf({ writable, readable }: ProbeRequest): GuestBuffer {
+function bufferOf({ writable, readable }: KitRequest): GuestBuffer {
   const [buffer] = [...writable, ...readable];
   if (buffer === undefined) throw new TypeError("a request without buffers");
   return buffer;
 }
 
 /** The buffer that a request has written, of more bytes than that. */
-function writtenBuffer(t: CheckContext, { writable }: ProbeRequest, bytes = 0): GuestBuffer {
+function writtenBuffer(t: CheckContext, { writable }: KitRequest, bytes = 0): GuestBuffer {
   const found = writable.find((buffer) => buffer.bytes.length > bytes);
   return (
-    found ?? t.skip(`a ${t.kit.type} request has no more than ${counted(bytes, "byte")} written`)
+    found ?? t.skip(`a ${t.kit.kind.name} request has no more than ${counted(bytes, "byte")} written`)
   );
 }
 
@@ -49,7 +49,7 @@ async function withdraw(t: CheckContext, iommu: SuiteIommu, ...pages: readonly G
 }
 
 /** Has a request served that lies in memory already. */
-async function again(ring: Ring, request: ProbeRequest): Promise<void> {
+async function again(ring: Ring, request: KitRequest): Promise<void> {
   ring.push(request.readable, request.writable);
   await ring.expectCompletion("a request");
 }

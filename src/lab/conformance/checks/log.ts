@@ -1,7 +1,7 @@
 import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../../core/protocol/index.ts";
 import type { Check } from "../kit/check.ts";
 import type { CheckContext } from "../kit/back-end/context.ts";
-import type { ProbeRequest } from "../kit/back-end/kit.ts";
+import type { KitRequest } from "../kit/back-end/kit.ts";
 import { LogArea, pagesOf, setLog, startLogging } from "../kit/back-end/log-area.ts";
 import { PAGE, type SuiteMemory } from "../kit/back-end/memory.ts";
 import { Flags } from "../../wire/index.ts";
@@ -19,16 +19,16 @@ const ROUNDS = 40;
 const AT_ONCE = 8;
 
 /** A request whose buffers begin near the end of a page. */
-function acrossPages(t: CheckContext, memory: SuiteMemory, before: number): ProbeRequest {
+function acrossPages(t: CheckContext, memory: SuiteMemory, before: number): KitRequest {
   const used = memory.regions[0]?.used ?? 0;
   memory.allocate(PAGE - (used % PAGE) + PAGE - before, 1);
   const request = t.kit.request(memory);
-  if (request.writable.length === 0) t.skip(`a ${t.kit.type} request has nothing to be written`);
+  if (request.writable.length === 0) t.skip(`a ${t.kit.kind.name} request has nothing to be written`);
   return request;
 }
 
 /** Pages of a request's writable part, as far as it was written. */
-function writtenPages({ writable }: ProbeRequest, written: number): number[] {
+function writtenPages({ writable }: KitRequest, written: number): number[] {
   let left = written;
   return writable.flatMap(({ address, bytes }) => {
     const length = Math.min(left, bytes.length);
@@ -61,7 +61,7 @@ async function migrated(t: CheckContext): Promise<void> {
   memory.allocate(start - region.used, 1);
   const requests = Array.from({ length: ROUNDS * AT_ONCE }, () => t.kit.request(memory));
   if (requests[0]?.writable.length === 0)
-    t.skip(`a ${t.kit.type} request has nothing to be written`);
+    t.skip(`a ${t.kit.kind.name} request has nothing to be written`);
   const log = await startLogging(t, session, memory);
   const begin = Number(region.description.mmapOffset);
   const bytes = region.window.bytes.subarray(begin, begin + Number(region.description.size));

@@ -11,15 +11,13 @@ const MULTIPLE = "Multiple queue support";
 const MQ = { protocol: ProtocolFeature.Mq } as const;
 const SEVERAL = { queues: 2, request: true } as const;
 const MAX_RINGS = 64;
-/** Feature bits with which a driver uses more than the first queues: VIRTIO 5.1.3, 5.2.3. */
-const MQ_BITS: Readonly<Record<string, bigint>> = { net: 1n << 22n, block: 1n << 12n };
 
 /** All rings of a device, started; those that take requests are told apart. */
 async function upAll(
   t: CheckContext,
   optionsOf: (index: number) => RingOptions = () => ({}),
 ): Promise<{ memory: SuiteMemory; takers: readonly Ring[] }> {
-  const mq = t.facts.virtio & (MQ_BITS[t.kit.type] ?? 0n);
+  const mq = t.facts.virtio & (t.kit.multiqueue ?? 0n);
   const session = await t.neg(t.usualVirtio | mq);
   const memory = t.mem({ size: 4 << 20 });
   await t.share(session, memory);

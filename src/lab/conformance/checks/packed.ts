@@ -3,7 +3,7 @@ import { EventFlag } from "../../../core/virtqueue/index.ts";
 import type { Check } from "../kit/check.ts";
 import type { CheckContext } from "../kit/back-end/context.ts";
 import { HandPacked } from "../kit/back-end/hand-packed.ts";
-import type { ProbeRequest } from "../kit/back-end/kit.ts";
+import type { KitRequest } from "../kit/back-end/kit.ts";
 import { mixedSizes } from "../kit/back-end/load.ts";
 import type { RawDescriptor } from "../../wire/index.ts";
 import { cutInto, descriptorsOf } from "../kit/back-end/descriptors.ts";
@@ -31,7 +31,7 @@ async function expectServed(
   {
     request,
     pieces,
-  }: { readonly request: ProbeRequest; readonly pieces: readonly RawDescriptor[] },
+  }: { readonly request: KitRequest; readonly pieces: readonly RawDescriptor[] },
 ): Promise<void> {
   const at = hand.chain(pieces, id);
   ring.kick.signal();

@@ -52,7 +52,7 @@ function shuffled(t: CheckContext, count: number): number[] {
 async function untouched(t: CheckContext) {
   const { hand, memory } = await upByHand(t);
   const request = t.kit.request(memory);
-  if (request.writable.length === 0) t.skip(`a ${t.kit.type} request has nothing to be written`);
+  if (request.writable.length === 0) t.skip(`a ${t.kit.kind.name} request has nothing to be written`);
   const head = hand.chain(descriptorsOf(request));
   let left: boolean[] = [];
   let length = 0;

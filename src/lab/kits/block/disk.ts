@@ -13,7 +13,7 @@ import {
 } from "../../../endpoints/devices/block/layout.ts";
 import type { CheckContext } from "../../conformance/kit/back-end/context.ts";
 import { CaseFailure } from "../../engine/index.ts";
-import { blockHeader } from "./kit.ts";
+import { blockHeader } from "./header.ts";
 import type { Up, UpOptions } from "../../conformance/kit/back-end/bring-up.ts";
 import { largestConfig } from "../../conformance/kit/back-end/config-space.ts";
 

@@ -1,41 +1,33 @@
 import { counted } from "../../../core/base/index.ts";
+import { blockKind } from "../../../endpoints/devices/block/kind.ts";
 import {
+  BlockFeature,
   BlockRequest,
   BlockStatus,
   blockStatusName,
+  SECTOR_SIZE,
 } from "../../../endpoints/devices/block/layout.ts";
 import type { GuestBuffer } from "../../../core/memory/index.ts";
-import type { DeviceKit, Effect, ProbeRequest } from "../../conformance/kit/back-end/kit.ts";
+import type { Effect, KitRequest, ReadRequest } from "../../conformance/kit/back-end/kit.ts";
+import type { Kit } from "../../conformance/kit/kit.ts";
+import { blk } from "./checks/requests.ts";
+import { blkRanges } from "./checks/ranges.ts";
+import { blockHeader } from "./header.ts";
 import { POISON, type SuiteMemory } from "../../conformance/kit/back-end/memory.ts";
 
-/** As long as any block size in use, so that every disk can read it at once. */
-const PIECE_BYTES = 4096;
-/** VIRTIO 5.2.6: what positions on a disk are counted in. */
-const SECTOR_BYTES = 512;
+/** A multiple of every block size in use, so that every disk can read it in one request. */
+const PLACE_BYTES = 4096;
 
-/** The header of a block request (VIRTIO 5.2.6). */
-export function blockHeader(type: number, sector = 0n): Uint8Array {
-  const bytes = new Uint8Array(16);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, type, true);
-  view.setBigUint64(8, sector, true);
-  return bytes;
-}
-
-/** What is wrong with an answer that should be VIRTIO_BLK_S_OK, of so many bytes. */
+/** Returns what is wrong with an answer that must be VIRTIO_BLK_S_OK, with `expected` bytes written. */
 function wrongAnswer(status: GuestBuffer, written: number, expected: number): string | undefined {
   const [value = POISON] = status.bytes;
   if (value !== BlockStatus.Ok) return `status ${blockStatusName(value)}`;
   return written === expected ? undefined : `${counted(written, "byte")} written, not ${expected}`;
 }
 
-function read(
-  memory: SuiteMemory,
-  place = 0,
-  pieces = 1,
-): ProbeRequest & { readonly data: GuestBuffer } {
+function read(memory: SuiteMemory, place = 0, places = 1): ReadRequest {
   const header = memory.holding(blockHeader(BlockRequest.In, sectorOf(place)));
-  const data = memory.poisoned(PIECE_BYTES * pieces);
+  const data = memory.poisoned(PLACE_BYTES * places);
   const status = memory.poisoned(1);
   return {
     readable: [header],
@@ -45,7 +37,7 @@ function read(
   };
 }
 
-function write(memory: SuiteMemory, bytes: Uint8Array, place = 0): ProbeRequest {
+function write(memory: SuiteMemory, bytes: Uint8Array, place = 0): KitRequest {
   const header = memory.holding(blockHeader(BlockRequest.Out, sectorOf(place)));
   const status = memory.poisoned(1);
   return {
@@ -56,17 +48,19 @@ function write(memory: SuiteMemory, bytes: Uint8Array, place = 0): ProbeRequest 
 }
 
 function sectorOf(place: number): bigint {
-  return BigInt((place * PIECE_BYTES) / SECTOR_BYTES);
+  return BigInt((place * PLACE_BYTES) / SECTOR_SIZE);
 }
 
-const effect: Effect = { read, write };
+const effect: Effect = { readOnly: BlockFeature.ReadOnly, read, write };
 
-/** Reads the first sectors. */
-export const blockKit: DeviceKit = {
-  type: "block",
+/** The request reads the first sectors. */
+export const blockKit: Kit = {
+  kind: blockKind,
   rings: [0],
   ring: 0,
+  multiqueue: BlockFeature.Mq,
   requestRings: (queues) => Array.from({ length: queues }, (_, i) => i),
   request: (memory, scale) => read(memory, 0, scale),
   effect,
+  checks: [blk, blkRanges].flat(),
 };

@@ -1,5 +1,7 @@
 import { counted } from "../../../core/base/index.ts";
-import type { DeviceKit } from "../../conformance/kit/back-end/kit.ts";
+import { fsKind } from "../../../endpoints/devices/fs/kind.ts";
+import type { Kit } from "../../conformance/kit/kit.ts";
+import { fs } from "./checks.ts";
 
 /** FUSE, as in `linux/fuse.h`. */
 const INIT = 26;
@@ -13,9 +15,9 @@ const INIT_OUT_BYTES = 64;
 
 let unique = 1n;
 
-/** INIT: every other request of FUSE needs it first, and a second one does no harm. */
-export const fsKit: DeviceKit = {
-  type: "fs",
+/** The request is INIT: FUSE requires it before all others, and a second one does no harm. */
+export const fsKit: Kit = {
+  kind: fsKind,
   rings: [0, 1],
   ring: 1,
   requestRings: (queues) => Array.from({ length: queues - 1 }, (_, i) => i + 1),
@@ -39,7 +41,7 @@ export const fsKit: DeviceKit = {
       },
       wrong: (written) => {
         const out = new DataView(header.view.window.bytes.buffer, header.view.offset);
-        if (out.getBigUint64(8, true) !== mine) return "another request's answer";
+        if (out.getBigUint64(8, true) !== mine) return "the answer to another request";
         const length = out.getUint32(0, true);
         if (length !== written)
           return `length ${length} in the answer, ${counted(written, "byte")} written`;
@@ -48,4 +50,5 @@ export const fsKit: DeviceKit = {
       },
     };
   },
+  checks: fs,
 };

@@ -4,7 +4,7 @@ import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../../core/p
 import type { Check } from "../../conformance/kit/check.ts";
 import type { CheckContext } from "../../conformance/kit/back-end/context.ts";
 import { echoOf, type Packet, restOf } from "./echo.ts";
-import { FRAME_BYTES } from "./kit.ts";
+import { FRAME_BYTES } from "./frames.ts";
 
 const { NetSetMtu, SendRarp } = FrontendRequest;
 const HEADER = LONG_HEADER_BYTES;

@@ -6,7 +6,7 @@ import {
 import type { GuestBuffer } from "../../../core/memory/index.ts";
 import type { CheckContext } from "../../conformance/kit/back-end/context.ts";
 import type { Up, UpOptions } from "../../conformance/kit/back-end/bring-up.ts";
-import { ETHER_TYPE, FRAME_BYTES } from "./kit.ts";
+import { ETHER_TYPE, FRAME_BYTES } from "./frames.ts";
 import type { Completion, Ring } from "../../conformance/kit/back-end/ring.ts";
 
 const NO_ECHO =

@@ -1,17 +1,16 @@
 import { counted } from "../../../core/base/index.ts";
-import { LONG_HEADER_BYTES } from "../../../endpoints/devices/net/layout.ts";
-import type { DeviceKit } from "../../conformance/kit/back-end/kit.ts";
+import { LONG_HEADER_BYTES, NetFeature } from "../../../endpoints/devices/net/layout.ts";
+import { netKind } from "../../../endpoints/devices/net/kind.ts";
+import type { Kit } from "../../conformance/kit/kit.ts";
+import { net } from "./checks.ts";
+import { ETHER_TYPE, FRAME_BYTES } from "./frames.ts";
 
-/** Shortest Ethernet frame, without its check sum. */
-export const FRAME_BYTES = 60;
-/** IEEE 802: an EtherType for local experiments. Nobody answers it. */
-export const ETHER_TYPE: readonly number[] = [0x88, 0xb5];
-
-/** Transmits a broadcast frame that means nothing. */
-export const netKit: DeviceKit = {
-  type: "net",
+/** The request transmits a broadcast frame of an experimental EtherType. */
+export const netKit: Kit = {
+  kind: netKind,
   rings: [0, 1],
   ring: 1,
+  multiqueue: NetFeature.Mq,
   requestRings: (pairs) => Array.from({ length: pairs }, (_, i) => 2 * i + 1),
   request(memory, scale = 1) {
     const bytes = new Uint8Array(LONG_HEADER_BYTES + FRAME_BYTES * scale);
@@ -21,7 +20,10 @@ export const netKit: DeviceKit = {
       readable: [memory.holding(bytes)],
       writable: [],
       wrong: (written) =>
-        written === 0 ? undefined : `${counted(written, "byte")} written to nothing`,
+        written === 0
+          ? undefined
+          : `${counted(written, "byte")} written, although no buffer is writable`,
     };
   },
+  checks: net,
 };

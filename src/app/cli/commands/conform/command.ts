@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { parseDevice } from "../../device-option.ts";
+import { parseDeviceOrModule } from "../../device-option.ts";
 import type { Context } from "../../context.ts";
 import { checked, commonCommand, failOnOption } from "../../options.ts";
 import { parseInteger, parseList } from "../../units.ts";
@@ -42,9 +42,9 @@ export function addConformCommand(program: Command, context: Context): void {
     .option("--shell", "start it by /bin/sh -c")
     .addOption(
       new Option(
-        "--device <type>",
-        "the target's device type; default: inferred from its offer",
-      ).argParser(checked(parseDevice)),
+        "--device <type|module>",
+        "the target's device type, or a module that exports a kit; default: inferred from its offer",
+      ).argParser(checked(parseDeviceOrModule)),
     )
     .option("--only <pattern...>", "these checks; may be given more than once")
     .option("--except <pattern...>", "all but these")

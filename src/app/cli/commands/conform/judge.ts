@@ -5,12 +5,12 @@ import type { ConformanceReport } from "../../../../lab/results/index.ts";
 import { inferDevice } from "../../../../lab/probe/index.ts";
 import {
   CaseFailure,
-  checks,
   type Facts,
   type FrontendCheck,
   frontendChecks,
   FrontendListener,
   FrontendProgram,
+  type KnownDevice,
   knownDevice,
   missing,
   ProgramTarget,
@@ -28,6 +28,7 @@ import {
 } from "../../../../lab/conformance/index.ts";
 import type { Context } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
+import { checksFor, chosenDevice } from "./device.ts";
 import type { ConformOptions } from "./options.ts";
 import { recognise } from "./recognise.ts";
 import { printPlan } from "./selection.ts";
@@ -70,10 +71,11 @@ async function judgeBackend(
   context: Context,
 ): Promise<Judgement | undefined> {
   const { signal } = context;
-  const chosen = selectChecks(checks, selection);
+  const device = await chosenDevice(options);
+  const chosen = selectChecks(checksFor(device), selection);
   const target = targetOf(socket, options, times);
   try {
-    const facts = await factsOf(target, times, options);
+    const facts = await factsOf(target, times, device);
     if (options.dryRun) {
       printPlan(chosen, ({ needs }) => missing(needs, facts, target), context.output);
       return undefined;
@@ -108,7 +110,8 @@ async function judgeFrontend(
   options: ConformOptions,
   context: Context,
 ): Promise<Judgement | undefined> {
-  const { device = blockKind, repeat } = options;
+  const { device = blockKind } = (await chosenDevice(options)) ?? {};
+  const { repeat } = options;
   const chosen = selectChecks(frontendChecks, {
     ...selection,
     profile: selection.profile ?? "front-end",
@@ -149,12 +152,16 @@ async function recognisedOf({
 }
 
 /** @throws {CommandError} the target does not answer GET_FEATURES as a back-end does */
-async function factsOf(target: Target, times: Times, { device }: ConformOptions): Promise<Facts> {
+async function factsOf(
+  target: Target,
+  times: Times,
+  device: KnownDevice | undefined,
+): Promise<Facts> {
   try {
     return await survey(target, times, (virtio, protocol) => {
       const pid = target.process?.pid;
       const program = pid === undefined ? undefined : processName(pid);
-      return knownDevice(device ?? inferDevice(virtio, protocol, program));
+      return device ?? knownDevice(inferDevice(virtio, protocol, program));
     });
   } catch (error) {
     if (!(error instanceof CaseFailure)) throw error;

@@ -10,7 +10,8 @@ export interface ConformOptions extends CommonOptions, ReportFiles {
   readonly shell?: true | undefined;
   readonly frontEnd?: true | undefined;
   readonly listen?: true | undefined;
-  readonly device?: DeviceKind | undefined;
+  /** A device type, or the path of a module that exports a kit. */
+  readonly device?: DeviceKind | string | undefined;
   readonly only?: string[] | undefined;
   readonly except?: string[] | undefined;
   readonly profile?: Profile | undefined;

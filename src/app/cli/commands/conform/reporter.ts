@@ -112,7 +112,9 @@ export class ConformanceReporter {
       listen ? "--listen" : "",
       socket === undefined ? `--exec ${quoted(exec ?? "")}` : quoted(socket),
       shell ? "--shell" : "",
-      device === undefined ? "" : `--device ${device.name}`,
+      device === undefined
+        ? ""
+        : `--device ${typeof device === "string" ? quoted(device) : device.name}`,
       timeoutFactor === 1 ? "" : `--timeout-factor ${timeoutFactor}`,
       `--seed ${this.seed} --only ${id}`,
     ]

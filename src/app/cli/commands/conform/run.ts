@@ -6,6 +6,7 @@ import {
 } from "../../../../lab/results/index.ts";
 import type { Context } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
+import { checksFor, chosenDevice } from "./device.ts";
 import { judge } from "./judge.ts";
 import type { ConformOptions } from "./options.ts";
 import { prepareReports, writeReports } from "./reports.ts";
@@ -25,7 +26,11 @@ export async function runConform(
   const { only, except, profile, strength: strengths, shard, failOn } = options;
   if (options.list) {
     const selection = { only, except, profile, strengths, shard };
-    const rows = listed(selection, options.frontEnd === true);
+    const rows = listed(
+      checksFor(await chosenDevice(options)),
+      selection,
+      options.frontEnd === true,
+    );
     return listChecks(rows, options.json === true, context.output);
   }
   if (options.listBaselines) return listBaselines(options.json === true, context.output);

@@ -1,10 +1,5 @@
 import type { CheckInfo } from "../../../../lab/conformance/index.ts";
-import {
-  checks,
-  frontendChecks,
-  selectChecks,
-  type Selection,
-} from "../../../../lab/conformance/index.ts";
+import { frontendChecks, selectChecks, type Selection } from "../../../../lab/conformance/index.ts";
 import type { Output } from "../../output.ts";
 
 /** Prints checks; needs no target. */
@@ -17,7 +12,11 @@ export function listChecks(chosen: readonly CheckInfo[], json: boolean, output: 
 }
 
 /** What `--list` shows: all there are, or those of a selection. @throws {UsageError} */
-export function listed(selection: Selection, frontEnd: boolean): CheckInfo[] {
+export function listed(
+  checks: readonly CheckInfo[],
+  selection: Selection,
+  frontEnd: boolean,
+): CheckInfo[] {
   const { only, profile } = selection;
   const every: readonly CheckInfo[] = [...checks, ...frontendChecks];
   if (frontEnd)

@@ -7,7 +7,7 @@ import {
   VirtioFeature,
 } from "../../../../core/protocol/index.ts";
 import { askInflight } from "./inflight.ts";
-import type { DeviceKit } from "./kit.ts";
+import type { RequestKit } from "./kit.ts";
 import type { SuiteMemory, SuiteMemoryOptions } from "./memory.ts";
 import type { Ring, RingOptions } from "./ring.ts";
 import type { Session } from "./session.ts";
@@ -47,7 +47,7 @@ export interface Up {
 /** What bringing a device up needs of a check. */
 export interface BringUpSteps {
   /** @throws {CaseSkip} the device type is not known */
-  readonly kit: DeviceKit;
+  readonly kit: RequestKit;
   neg(virtio?: bigint, protocol?: bigint): Promise<Session>;
   mem(options: SuiteMemoryOptions): SuiteMemory;
   share(session: Session, memory: SuiteMemory): Promise<void>;
@@ -76,7 +76,7 @@ export async function bringUp(t: BringUpSteps, options: UpOptions): Promise<Up> 
     kit.rings.map((index) => [index, t.ring(session, memory, index, options.ring)]),
   );
   const ring = rings.get(kit.ring);
-  if (ring === undefined) throw new TypeError(`${kit.type} has no ring ${kit.ring}`);
+  if (ring === undefined) throw new TypeError(`${kit.kind.name} has no ring ${kit.ring}`);
   // libvhost-user starts no ring without a region to note in what is in work.
   if (acked(ProtocolFeature.InflightShmfd)) {
     const region = options.inflight ?? (await askInflight(session, rings.size, ring.size));

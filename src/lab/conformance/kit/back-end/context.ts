@@ -4,7 +4,7 @@ import {
   ProtocolFeature,
   VirtioFeature,
 } from "../../../../core/protocol/index.ts";
-import type { DeviceKit, ProbeRequest } from "./kit.ts";
+import type { RequestKit, KitRequest } from "./kit.ts";
 import { SuiteMemory, type SuiteMemoryOptions } from "./memory.ts";
 import { bringUp, type Up, type UpOptions } from "./bring-up.ts";
 import { Ring, type RingOptions } from "./ring.ts";
@@ -132,14 +132,14 @@ export class CheckContext extends Findings {
   async request(
     ring: Ring,
     memory: SuiteMemory,
-    { readable, writable, wrong }: ProbeRequest = this.kit.request(memory),
+    { readable, writable, wrong }: KitRequest = this.kit.request(memory),
   ): Promise<void> {
     ring.push(readable, writable);
     const { written } = await ring.expectCompletion("a request");
     const fault = wrong(written);
     if (fault === undefined) return;
     throw new CaseFailure("a request", {
-      expected: `what a ${this.kit.type} device answers`,
+      expected: `what a ${this.kit.kind.name} device answers`,
       actual: fault,
     });
   }
@@ -154,7 +154,7 @@ export class CheckContext extends Findings {
   }
 
   /** What is known of the device. @throws {CaseSkip} nothing */
-  get kit(): DeviceKit {
+  get kit(): RequestKit {
     const { kit } = this.facts;
     if (kit === undefined) throw new CaseSkip("the suite knows no request for this device type");
     return kit;

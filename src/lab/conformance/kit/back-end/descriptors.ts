@@ -1,13 +1,13 @@
 import type { GuestBuffer } from "../../../../core/memory/index.ts";
 import { linked, type RawDescriptor, writeIndirectTable } from "../../../wire/index.ts";
-import type { ProbeRequest } from "./kit.ts";
+import type { KitRequest } from "./kit.ts";
 import type { SuiteMemory } from "./memory.ts";
 
 /** A request's descriptors, one for each of its buffers. */
 export function descriptorsOf({
   readable,
   writable,
-}: Pick<ProbeRequest, "readable" | "writable">): RawDescriptor[] {
+}: Pick<KitRequest, "readable" | "writable">): RawDescriptor[] {
   const descriptor = (buffer: GuestBuffer, write: boolean): RawDescriptor => ({
     address: buffer.address,
     length: buffer.bytes.length,

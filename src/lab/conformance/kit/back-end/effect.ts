@@ -1,4 +1,3 @@
-import { BlockFeature } from "../../../../endpoints/devices/block/layout.ts";
 import type { CheckContext } from "./context.ts";
 import type { SuiteMemory } from "./memory.ts";
 import type { Ring } from "./ring.ts";
@@ -15,8 +14,9 @@ export async function writesOn(
   prepare: () => Promise<{ readonly ring: Ring; readonly memory: SuiteMemory }>,
 ): Promise<boolean> {
   const { effect } = t.kit;
-  if (effect === undefined) t.skip(`of a ${t.kit.type} device no effect can be seen`);
-  if ((t.facts.virtio & BlockFeature.ReadOnly) !== 0n) t.skip("the disk is read-only");
+  if (effect === undefined) t.skip(`${t.kit.kind.name} devices keep no data that a request could change`);
+  const { readOnly = 0n } = effect;
+  if ((t.facts.virtio & readOnly) !== 0n) t.skip("the device is read-only");
   const look = async (): Promise<Uint8Array> => {
     t.closeSessions();
     const { ring, memory } = await t.up();

@@ -5,7 +5,7 @@ import {
   ProtocolFeature,
   VirtioFeature,
 } from "../../../../core/protocol/index.ts";
-import type { DeviceKit } from "./kit.ts";
+import type { RequestKit } from "./kit.ts";
 import { Session } from "./session.ts";
 import { Exchange } from "../exchange.ts";
 import { CaseFailure } from "../../../engine/index.ts";
@@ -19,7 +19,7 @@ const END_MS = 300;
 export interface KnownDevice {
   readonly device: DeviceKind | undefined;
   /** Undefined: the suite has no request for this type. */
-  readonly kit: DeviceKit | undefined;
+  readonly kit: RequestKit | undefined;
 }
 
 /** What a target offers, read once before the first check. */

@@ -4,7 +4,7 @@ import { type RawDescriptor, RawSplitRing, type UsedElement } from "../../../wir
 import type { CheckContext } from "./context.ts";
 import { CaseFailure } from "../../../engine/index.ts";
 import type { Up, UpOptions } from "./bring-up.ts";
-import type { ProbeRequest } from "./kit.ts";
+import type { KitRequest } from "./kit.ts";
 import { descriptorsOf } from "./descriptors.ts";
 import type { Ring } from "./ring.ts";
 import type { Session } from "./session.ts";
@@ -90,7 +90,7 @@ export class HandSplit extends RawSplitRing {
    *
    * @returns undefined: served well; otherwise what was wrong
    */
-  async attempt(head: number, { wrong }: ProbeRequest): Promise<string | undefined> {
+  async attempt(head: number, { wrong }: KitRequest): Promise<string | undefined> {
     this.offer(head);
     const next = await this.next();
     if (next === "closed") return "the end of the connection";
@@ -101,7 +101,7 @@ export class HandSplit extends RawSplitRing {
   /** As {@link attempt}, which must go well. @throws {CaseFailure} */
   async expectServed(
     what: string,
-    request: ProbeRequest,
+    request: KitRequest,
     pieces: readonly RawDescriptor[] = descriptorsOf(request),
     at: number | readonly number[] = 0,
   ): Promise<void> {

@@ -1,14 +1,14 @@
 import { counted } from "../../../../core/base/index.ts";
 import type { CheckContext } from "./context.ts";
 import type { UpByHand } from "./hand-split.ts";
-import type { ProbeRequest } from "./kit.ts";
+import type { KitRequest } from "./kit.ts";
 import { POISON } from "./memory.ts";
 import { descriptorsOf } from "./descriptors.ts";
 
 /** Requests that lie in a ring's descriptors for good, to be made available over and over. */
 export class LaidRequests {
   readonly heads: readonly number[];
-  readonly #byHead = new Map<number, ProbeRequest>();
+  readonly #byHead = new Map<number, KitRequest>();
   readonly #t: CheckContext;
   readonly #up: Pick<UpByHand, "hand" | "memory" | "ring">;
 

@@ -1,8 +1,7 @@
 import { counted } from "../../../../core/base/index.ts";
-import { BlockFeature } from "../../../../endpoints/devices/block/layout.ts";
 import { VirtioFeature } from "../../../../core/protocol/index.ts";
 import type { CheckContext } from "./context.ts";
-import type { Effect, ProbeRequest } from "./kit.ts";
+import type { Effect, KitRequest } from "./kit.ts";
 import type { SuiteMemory } from "./memory.ts";
 import type { Ring } from "./ring.ts";
 
@@ -17,9 +16,9 @@ const MAX_RINGS = 4;
 async function serveAll(
   t: CheckContext,
   rings: readonly Ring[],
-  requests: readonly ProbeRequest[],
+  requests: readonly KitRequest[],
 ): Promise<void> {
-  const out = new Map<Ring, Map<number, ProbeRequest>>(rings.map((ring) => [ring, new Map()]));
+  const out = new Map<Ring, Map<number, KitRequest>>(rings.map((ring) => [ring, new Map()]));
   for (const request of requests) {
     const ring = rings[Math.floor(t.random() * rings.length)];
     if (ring) out.get(ring)?.set(ring.push(request.readable, request.writable), request);
@@ -62,7 +61,7 @@ export async function sustain(t: CheckContext): Promise<void> {
     ring.push(readable, writable);
     if ((await ring.completion(t.times.callMs / 4)) !== undefined) rings.push(ring);
   }
-  if (kit.effect !== undefined && (t.facts.virtio & BlockFeature.ReadOnly) === 0n) {
+  if (kit.effect !== undefined && (t.facts.virtio & (kit.effect.readOnly ?? 0n)) === 0n) {
     await writeAndCompare(t, kit.effect, rings, up.memory);
     return;
   }

@@ -10,7 +10,7 @@ import {
 import { ProtocolFeature } from "../../../../core/protocol/index.ts";
 import type { Check } from "../../../conformance/kit/check.ts";
 import type { CheckContext } from "../../../conformance/kit/back-end/context.ts";
-import { blockHeader } from "../kit.ts";
+import { blockHeader } from "../header.ts";
 import { diskOf } from "../disk.ts";
 import { HandSplit } from "../../../conformance/kit/back-end/hand-split.ts";
 import { DEVICE, DRIVER, NEEDS, needing, noise, writableDisk } from "./common.ts";

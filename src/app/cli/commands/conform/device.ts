@@ -1,0 +1,29 @@
+import {
+  type Check,
+  checks,
+  kits,
+  type DeviceWithKit,
+  knownDevice,
+} from "../../../../lab/conformance/index.ts";
+import { loadKit } from "../../kit-module.ts";
+import type { ConformOptions } from "./options.ts";
+
+/**
+ * Returns the device type that `--device` names; undefined: it is to be inferred.
+ *
+ * @throws {UsageError} a module exports no kit
+ */
+export async function chosenDevice({ device }: ConformOptions): Promise<DeviceWithKit | undefined> {
+  if (device === undefined) return undefined;
+  if (typeof device !== "string") return knownDevice(device);
+  const kit = await loadKit(device);
+  return { device: kit.kind, kit };
+}
+
+/** Returns all checks of back-ends: those of the suite, and those of a kit that is not part of it. */
+export function checksFor(device: DeviceWithKit | undefined): readonly Check[] {
+  const kit = device?.kit;
+  return kit === undefined || kits.some((each) => each === kit)
+    ? checks
+    : [...checks, ...(kit.checks ?? [])];
+}
