@@ -11,7 +11,7 @@ import { Workspace } from "./support/index.ts";
 guardLeaks();
 
 const COMMAND = `${process.execPath} ${fileURLToPath(new URL("../../../bin/vhost-user.js", import.meta.url))}`;
-const SHORT = ["--requests", "500", "--warmup", "10ms"];
+const SHORT = ["--count", "500", "--warmup", "10ms"];
 
 function reportOf(text: string): BenchReport {
   return parseDocument("bench", text);
@@ -80,8 +80,8 @@ for (const [words, message] of [
 for (const workers of [[], ["--workers"]]) {
   test(`bench backend block counts what a load has done ${workers.join("")}`, async (t) => {
     const space = new Workspace(t);
-    const load = `${COMMAND} bench block {socket} --queues 2 --requests 3000 --warmup 1ms -q`;
-    const words = `bench backend block --queues 2 --null --seconds 60s --warmup 1ms --json`.split(
+    const load = `${COMMAND} bench block {socket} --queues 2 --count 3000 --warmup 1ms -q`;
+    const words = `bench backend block --queues 2 --null --runtime 60s --warmup 1ms --json`.split(
       " ",
     );
     const { code, stdout, stderr } = await space.run([...words, ...workers, "--load", load]);
@@ -95,8 +95,8 @@ for (const workers of [[], ["--workers"]]) {
 
 test("bench backend net counts frames, and ends the load when it has measured", async (t) => {
   const space = new Workspace(t);
-  const load = `${COMMAND} bench net tx {socket} --seconds 60s`;
-  const words = "bench backend net --workers --seconds 300ms --warmup 50ms --json".split(" ");
+  const load = `${COMMAND} bench net tx {socket} --runtime 60s`;
+  const words = "bench backend net --workers --runtime 300ms --warmup 50ms --json".split(" ");
   const { code, stdout, stderr } = await space.run([...words, "--load", load]);
   assert.equal(code, 0, stderr);
   const { framesPerSecond = 0, bytesPerSecond = 0 } = reportOf(stdout);
@@ -107,10 +107,10 @@ test("bench backend net counts frames, and ends the load when it has measured", 
 test("bench backend waits for a front-end that somebody starts", async (t) => {
   const space = new Workspace(t);
   const socket = space.path("b.sock");
-  const words = "bench backend block --seconds 200ms --warmup 1ms --json --socket".split(" ");
+  const words = "bench backend block --runtime 200ms --warmup 1ms --json --socket".split(" ");
   const measured = space.start([...words, socket]);
   await measured.printed(/waiting for a front-end/);
-  const load = space.start(["bench", "block", socket, "--seconds", "60s"]);
+  const load = space.start(["bench", "block", socket, "--runtime", "60s"]);
   const { code, stdout, stderr } = await measured.result;
   assert.equal(code, 0, stderr);
   assert.ok(reportOf(stdout).requests > 0);
@@ -131,7 +131,7 @@ test("bench compare lists its rows, and tells what is not installed", async (t) 
   const { stdout } = await space.run(["bench", "compare", "--list"]);
   assert.ok(stdout.trim().split("\n").length >= 11, stdout);
   const env = { VHOST_USER_PEERS_ROOT: space.path("nothing") };
-  const words = ["bench", "compare", "--rows", "hybrid", "--pairs", "1", "--seconds", "100ms"];
+  const words = ["bench", "compare", "--rows", "hybrid", "--runs", "1", "--runtime", "100ms"];
   const bare = await space.run(words, { env });
   assert.equal(bare.code, 4, bare.stderr);
   assert.match(bare.stdout, /depth 1: left out, .*qemu-storage-daemon is missing/);
@@ -145,9 +145,9 @@ test("bench compare measures against a C program, and keeps every sample", async
     "compare",
     "--rows",
     "C program",
-    "--pairs",
+    "--runs",
     "2",
-    "--seconds",
+    "--runtime",
     "300ms",
     "--json",
   ];

@@ -10,7 +10,7 @@ import { Workspace } from "./support/index.ts";
 
 guardLeaks();
 
-const SHORT = ["--requests", "2000", "--warmup", "10ms"];
+const SHORT = ["--count", "2000", "--warmup", "10ms"];
 
 function reportOf(text: string): BenchReport {
   return parseDocument("bench", text);
@@ -77,7 +77,7 @@ test("bench block leaves a device with data on it alone", async (t) => {
 test("bench block keeps to a rate", async (t) => {
   const space = new Workspace(t);
   const { socket } = await space.serve(["--size", "1M"]);
-  const words = ["--rate", "1000", "--requests", "100", "--warmup", "1ms", "--ring-mode", "event"];
+  const words = ["--rate", "1000", "--count", "100", "--warmup", "1ms", "--ring-mode", "event"];
   const { code, stdout } = await space.run(["bench", "block", socket, ...words, "--json"]);
   assert.equal(code, 0);
   const { iops = 0 } = reportOf(stdout);
@@ -102,7 +102,7 @@ test("bench block saves its result, and a later run is judged by it", async (t) 
   const early = await space.run([...bench, "--baseline", "partial.json"]);
   assert.equal(early.code, 2);
   assert.match(early.stderr, /partial\.json is the result of a run that ended early/);
-  const other = ["--baseline", "low.json", "--rw", "write", "--bs", "64K", "--iodepth", "1"];
+  const other = ["--baseline", "low.json", "--rw", "write", "--block-size", "64K", "--depth", "1"];
   const refused = await space.run([...bench, ...other]);
   assert.equal(refused.code, 2);
   assert.equal(refused.stdout, "");
@@ -119,9 +119,9 @@ for (const [words, message] of [
   [["--queues", "2"], /expected 1 queue, which the device has, got 2/],
   [["--threads", "2"], /expected at most one thread a queue \(1\), got --threads 2/],
   [["--block-size", "1000"], /expected --block-size as a multiple of 512, got 1000/],
-  [["--seconds", "1s", "--requests", "5"], /--seconds and --requests cannot be combined/],
+  [["--runtime", "1s", "--count", "5"], /--runtime and --count cannot be combined/],
   [["--rwmixread", "50"], /--rwmixread cannot be combined with --rw randread/],
-  [["--size", "2M"], /expected a size from 4096 .* to the device's 1048576 bytes, got 2097152/],
+  [["--length", "2M"], /expected a size from 4096 .* to the device's 1048576 bytes, got 2097152/],
 ] as const) {
   test(`bench block ${words.join(" ")} is a usage error`, async (t) => {
     const space = new Workspace(t);
@@ -135,7 +135,8 @@ for (const [words, message] of [
 test("bench block takes fio's words for its workload, and prints it", async (t) => {
   const space = new Workspace(t);
   const { socket } = await space.serve(["--size", "1M"]);
-  const fio = "--rw=randrw --rwmixread=80 --bs=8k --iodepth=4 --runtime=1100ms --warmup 200ms";
+  const fio =
+    "--rw=randrw --rwmixread=80 --block-size=8k --depth=4 --runtime=1100ms --warmup 200ms";
   const words = ["bench", "block", socket, "--overwrite", "--json-file", "r.json"];
   const { code, stdout, stderr } = await space.run([...words, ...fio.split(" ")]);
   assert.equal(code, 0, stderr);
@@ -224,10 +225,10 @@ for (const json of [[], ["--json"]]) {
 test("a signal ends bench block, and a back-end that dies is said", async (t) => {
   const space = new Workspace(t);
   const { socket, server } = await space.serve(["--size", "1M", "-v"]);
-  const first = space.start(["bench", "block", socket, "--seconds", "60s"]);
+  const first = space.start(["bench", "block", socket, "--runtime", "60s"]);
   await server.printed(/DRIVER_OK[^]*> VHOST_USER_SET_STATUS reply/);
   assert.equal((await first.stop("SIGINT")).code, 130);
-  const second = space.start(["bench", "block", socket, "--seconds", "60s", "-v"]);
+  const second = space.start(["bench", "block", socket, "--runtime", "60s", "-v"]);
   await second.printed(/DRIVER_OK[^]*< VHOST_USER_SET_STATUS reply/);
   await server.stop("SIGKILL");
   const { code, stderr } = await second.result;
@@ -243,7 +244,7 @@ for (const [what, device] of [
   test(`bench net ${what} counts the frames of a device that is ${device}`, async (t) => {
     const space = new Workspace(t);
     const { socket } = await space.serve(["--traffic", device], "net.sock", "net");
-    const words = "--seconds 300ms --warmup 50ms --ring-mode poll --json".split(" ");
+    const words = "--runtime 300ms --warmup 50ms --ring-mode poll --json".split(" ");
     const { code, stdout, stderr } = await space.run(["bench", "net", what, socket, ...words]);
     assert.equal(code, 0, stderr);
     const { framesPerSecond = 0, sentFramesPerSecond, warnings, ...rest } = reportOf(stdout);
@@ -272,7 +273,7 @@ for (const [what, device, message] of [
 test("bench connect measures sessions, phase by phase", async (t) => {
   const space = new Workspace(t);
   const { socket } = await space.serve(["--size", "1M"]);
-  const words = ["bench", "connect", socket, "--requests", "20"];
+  const words = ["bench", "connect", socket, "--count", "20"];
   const { code, stdout, stderr } = await space.run([...words, "--json"]);
   assert.equal(code, 0, stderr);
   const { requests, sessionsPerSecond = 0, phasesUs = {}, latencyUs } = reportOf(stdout);

@@ -231,7 +231,7 @@ test("what two checkouts and two jobs of a CI system start is kept apart", async
 
 test("clean leaves what another command is at work with, until that has ended", async (t) => {
   const space = new ServerSpace(t, "never-listen");
-  const start = space.startQemu("start --timeout 60s");
+  const start = space.startQemu("start --start-timeout 60s");
   await until(() => space.survivors().length > 1 && space.hasRecord);
   const busy = await space.clean();
   assert.match(

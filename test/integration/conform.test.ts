@@ -65,7 +65,7 @@ test("io, bench and conform go on with a back-end whose configuration space is s
   });
   const commands = [
     ["io", "block", "verify", socket, "--overwrite", "--depth", "4", "--ring-mode", "event"],
-    ["bench", "block", socket, "--overwrite", "--requests", "10", "--warmup", "1ms"],
+    ["bench", "block", socket, "--overwrite", "--count", "10", "--warmup", "1ms"],
     [
       "conform",
       socket,
@@ -214,7 +214,7 @@ test("--list-baselines needs no target, and --json makes an array of it", async 
 test("--front-end judges our client", async (t) => {
   const workspace = new Workspace(t);
   // One that stays until it is ended.
-  const client = `${process.execPath} ${commandPath} bench block {socket} --seconds 60m`;
+  const client = `${process.execPath} ${commandPath} bench block {socket} --runtime 60m`;
   const { code, stdout } = await workspace.run([
     "conform",
     "--front-end",
@@ -243,7 +243,7 @@ test("--front-end SOCKET --listen waits for a front-end that another program sta
   const over = running.result.finally(() => (isOver = true));
   // A harness that starts its front-end again whenever that has ended.
   const harness = (async (): Promise<void> => {
-    while (!isOver) await workspace.run(["bench", "block", socket, "--seconds", "60m"]);
+    while (!isOver) await workspace.run(["bench", "block", socket, "--runtime", "60m"]);
   })();
   const { code, stdout, stderr } = await over;
   await harness;
@@ -285,7 +285,7 @@ test("matrix judges many targets and writes a page that leads to each exchange",
   const matrix = [
     "matrix",
     file,
-    "--out",
+    "--out-dir",
     out,
     "--only",
     "header/1",
@@ -308,7 +308,7 @@ test("matrix judges many targets and writes a page that leads to each exchange",
     "one.json",
     JSON.stringify({ targets: [{ name: "d", exec: dies }] }),
   );
-  const unjudged = await workspace.run(["matrix", alone, "--out", out]);
+  const unjudged = await workspace.run(["matrix", alone, "--out-dir", out]);
   assert.equal(unjudged.code, 1);
   assert.match(unjudged.stderr, /1 of 1 target failed; not judged: d \("optional": true excuses/);
   const reason = /sh exited with code 7 before it listened.*\n +the first line\n +the last line/;
@@ -318,12 +318,12 @@ test("matrix judges many targets and writes a page that leads to each exchange",
   const early = await workspace.run([
     "matrix",
     workspace.file("p.json", JSON.stringify(placeless)),
-    "--out",
+    "--out-dir",
     out,
   ]);
   assert.equal(early.code, 2);
   assert.match(early.stderr, /target 1 \(p\): the command has no \{socket\}/);
-  const wrong = await workspace.run(["matrix", workspace.file("x", "{}"), "--out", out]);
+  const wrong = await workspace.run(["matrix", workspace.file("x", "{}"), "--out-dir", out]);
   assert.equal(wrong.code, 2);
   assert.match(wrong.stderr, /expected targets, got none/);
 });

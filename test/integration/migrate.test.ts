@@ -95,7 +95,7 @@ test("a disk that is not blank, or too small, is not written to", async (t) => {
   const full = await migrate();
   assert.equal(full.code, 2);
   assert.match(full.stderr, /expected a blank device, there is data at byte 0.*--overwrite/);
-  const small = await migrate("--overwrite", "--workers", "64");
+  const small = await migrate("--overwrite", "--depth", "64");
   assert.equal(small.code, 2);
   assert.match(
     small.stderr,

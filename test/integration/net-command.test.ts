@@ -54,7 +54,7 @@ test("dhcp prints the lease, ping finds the station and gets its echoes", async 
 
 test("a ping of nobody is a failure that names whom it asked for", async (t) => {
   const { io } = await withNet(t);
-  const { code, stderr } = await io("ping SOCKET 10.0.2.9 --wait 100ms");
+  const { code, stderr } = await io("ping SOCKET 10.0.2.9 --io-timeout 100ms");
   assert.equal(code, 1);
   assert.match(stderr, /nobody answered within 100 ms that it has 10\.0\.2\.9/);
 });
@@ -65,7 +65,9 @@ test("what is sent is counted by the sink and stands in its pcap file", async (t
       t,
       "--traffic sink --queues 2 --json --pcap all.pcap".split(" "),
     );
-    const sent = await io(`send SOCKET --count 500 --size 300 --to 52:54:00:00:00:99${flags}`);
+    const sent = await io(
+      `send SOCKET --count 500 --frame-size 300 --to 52:54:00:00:00:99${flags}`,
+    );
     assert.equal(sent.code, 0, sent.stderr);
     assert.match(sent.stdout, /^500 frames, 146\.48 KiB sent in /);
     const { code, stdout } = await server.stop();
@@ -86,7 +88,7 @@ test("what is sent is counted by the sink and stands in its pcap file", async (t
 
 test("receive prints a line for each frame of a source and keeps them; the file can be sent", async (t) => {
   // Of which the receiver uses one: the others get nothing, and hold nothing up.
-  const offered = ["--traffic", "source", "--size", "100", "--queues", "4"];
+  const offered = ["--traffic", "source", "--frame-size", "100", "--queues", "4"];
   const { space, io } = await withNet(t, offered);
   const many = await io("receive SOCKET --count 300 --json");
   assert.equal(many.code, 0, many.stderr);
@@ -101,9 +103,9 @@ test("receive prints a line for each frame of a source and keeps them; the file 
   assert.deepEqual([again.code, /it was left alone/.test(again.stderr)], [2, true]);
   await space.run(["io", "net", "receive", space.path("nobody.sock"), "--pcap", "new.pcap"]);
   assert.equal(existsSync(space.path("new.pcap")), false, "nobody was there: no file is made");
-  const sent = await io(`send SOCKET --pcap ${space.path("got.pcap")} --count 3 --json`);
+  const sent = await io(`send SOCKET --in ${space.path("got.pcap")} --count 3 --json`);
   assert.equal(parse(sent.stdout)["frames"], 60);
-  const timed = await io("receive SOCKET --for 100ms --json");
+  const timed = await io("receive SOCKET --runtime 100ms --json");
   assert.equal(timed.code, 0);
   assert.ok((parse(timed.stdout).counters["rxFrames"] ?? 0) > 0);
 });
@@ -152,10 +154,10 @@ test("wrong usage is told before anything is started", async (t) => {
       /\/nonesuch\/a\.pcap: expected a file to write/,
     ],
     ["io net ping s 10.0.0", /expected an IPv4 address such as/],
-    ["io net send s --pcap none.pcap", /none\.pcap: expected a pcap file to read/],
-    ["io net send s --pcap empty", /classic pcap format/],
+    ["io net send s --in none.pcap", /none\.pcap: expected a pcap file to read/],
+    ["io net send s --in empty", /classic pcap format/],
     ["io net send s --to 1:2", /expected a MAC address such as/],
-    ["io net send s --size 17", /expected a whole number from 18/],
+    ["io net send s --frame-size 17", /expected a whole number from 18/],
   ];
   writeFileSync(space.path("empty"), "");
   for (const [words, message] of refused) {

@@ -160,7 +160,7 @@ async function useEverything(installed: Installed, PATH?: string): Promise<void>
   );
   await server.printed(/listening on /);
   assert.match(await run("probe s"), /VIRTIO_BLK_F_FLUSH/);
-  await run("io block verify s --size 64K");
+  await run("io block verify s --length 64K");
   succeeded("vhost-user serve", await server.stop());
 
   writeFileSync(installed.path("disk.img"), Buffer.alloc(1 << 20));

@@ -15,7 +15,7 @@ interface PathOption {
   readonly code: number;
 }
 
-const START = "qemu start --kind block --timeout 1s";
+const START = "qemu start --kind block --start-timeout 1s";
 const PLACE = "--socket q.sock --pid-file q.pid --log q.log";
 
 /** Those that fail before they connect or start anything. */
@@ -28,12 +28,12 @@ const OPTIONS: readonly PathOption[] = [
   { words: "serve block --size 1M --socket PATH", use: "make", code: 2 },
   { words: "serve net --socket s.sock --traffic sink --pcap PATH", use: "make", code: 2 },
   { words: "io block write none.sock --in PATH", use: "read", code: 2 },
-  { words: "io net send none.sock --pcap PATH", use: "read", code: 2 },
+  { words: "io net send none.sock --in PATH", use: "read", code: 2 },
   { words: "io block id PATH", use: "connect", code: 3 },
   { words: "probe PATH", use: "connect", code: 3 },
   { words: "conform none.sock --json-file PATH", use: "make", code: 2 },
   { words: "conform none.sock --html PATH", use: "make", code: 2 },
-  { words: "matrix PATH --out out", use: "read", code: 2 },
+  { words: "matrix PATH --out-dir out", use: "read", code: 2 },
   { words: "test basic --junit PATH", use: "make", code: 2 },
 ];
 
@@ -93,7 +93,7 @@ test(
     const cases: readonly (readonly [words: string, says: RegExp])[] = [
       ["io block write none.sock --in secret", /secret: .*permission denied \(EACCES\)/],
       [
-        "io net send none.sock --pcap closed/x",
+        "io net send none.sock --in closed/x",
         /closed\/x: .*look into the folder closed \(EACCES\)/,
       ],
       [

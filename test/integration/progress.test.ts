@@ -37,7 +37,7 @@ for (const [columns, words, pattern] of [
     /^\d+ s, round 1: connections that do not …$/,
   ],
   [20, ["conform", "--only", "proto/1", ...withExec], /^0\/\d+, about/],
-  [20, ["bench", "connect", "--requests", "1", ...withExec], /^\d+ of 21 sessions$/],
+  [20, ["bench", "connect", "--count", "1", ...withExec], /^\d+ of 21 sessions$/],
   [30, ["io", "block", "verify", "disk.sock", "--depth", "1"], /^depth 1, poll: /],
   [30, ["demo", "--size", "1M"], /^write \d+ %$/],
 ] as const) {

@@ -298,7 +298,7 @@ test("a program that fails is reported with what it printed, and nothing stays",
 
 test("a program that never listens is ended at the time-out", async (t) => {
   const space = new ServerSpace(t, "never-listen");
-  const { code, stderr } = await space.qemu("start --timeout 300ms");
+  const { code, stderr } = await space.qemu("start --start-timeout 300ms");
   assert.equal(code, 1);
   assert.match(stderr, /Timeout waiting for vhost-user socket .*: not listening after 300 ms/);
   space.assertNothingLeft();
@@ -533,7 +533,7 @@ for (const where of ["log", "pid file", "ledger"] as const) {
       mkdirSync(full);
       // A file system of three pages, full, that only the command sees.
       const script = `mount -t tmpfs -o size=12k,mode=700 none "$0" && { head -c 1M /dev/zero >"$0/fill" 2>/dev/null; true; } && exec "$@"`;
-      const paths = { log: "--log", "pid file": "--pid-file", ledger: "--timeout" };
+      const paths = { log: "--log", "pid file": "--pid-file", ledger: "--start-timeout" };
       const value = where === "ledger" ? "5s" : `${full}/x`;
       const { code, stderr } = await space.qemu(`start ${paths[where]} ${value}`, {
         wrapper: ["unshare", "-m", "sh", "-c", script, full],
@@ -560,7 +560,7 @@ for (const [name, reached] of Object.entries(instants)) {
   for (const signal of ["SIGINT", "SIGTERM", "SIGKILL"] as const) {
     test(`a start that gets ${signal} ${name} leaves nothing`, async (t) => {
       const space = new ServerSpace(t, "never-listen");
-      const start = space.startQemu("start --timeout 60s");
+      const start = space.startQemu("start --start-timeout 60s");
       await until(() => reached(space));
       const { code } = await start.stop(signal);
       assert.equal(code, { SIGINT: 130, SIGTERM: 143, SIGKILL: null }[signal]);
@@ -583,7 +583,7 @@ test("a start that gets SIGKILL when it listens is cleared with its socket", asy
 for (const signal of ["SIGINT", "SIGTERM", "SIGKILL"] as const) {
   test(`a start that gets ${signal} between bind and listen leaves no socket`, async (t) => {
     const space = new ServerSpace(t, "bind");
-    const start = space.startQemu("start --timeout 60s");
+    const start = space.startQemu("start --start-timeout 60s");
     await until(() => existsSync(space.socket));
     await start.stop(signal);
     if (signal === "SIGKILL") assert.equal((await space.clean()).code, 0);
@@ -593,9 +593,9 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGKILL"] as const) {
 
 test("a start that waits for another one can be interrupted", async (t) => {
   const space = new ServerSpace(t, "never-listen");
-  const first = space.startQemu("start --timeout 60s");
+  const first = space.startQemu("start --start-timeout 60s");
   await until(() => logOf(space).includes("the program began"));
-  const second = space.startQemu("start --timeout 60s");
+  const second = space.startQemu("start --start-timeout 60s");
   await second.printed(/another command is at work on .*: pid \d+ \(node\); waiting/);
   assert.equal((await second.stop("SIGINT")).code, 130);
   assert.equal((await first.stop("SIGINT")).code, 130);

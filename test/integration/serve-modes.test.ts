@@ -19,7 +19,7 @@ for (const mode of ["event", "poll", "hybrid"]) {
       "--ring-mode",
       mode,
     ]);
-    const words = `io block verify ${socket} --size 1M --overwrite --depth 1,8`.split(" ");
+    const words = `io block verify ${socket} --length 1M --overwrite --depth 1,8`.split(" ");
     const { code, stderr } = await space.run(words);
     assert.equal(code, 0, stderr);
     assert.equal((await server.stop("SIGTERM")).code, 0);
@@ -30,7 +30,7 @@ for (const flags of [[], ["--packed"]]) {
   test(`serve block --iommu passes io block verify --iommu ${flags.join("")}, and workers where there is no IOMMU`, async (t) => {
     const space = new Workspace(t);
     const { socket, server } = await space.serve(["--size", "4M", "--workers", "--iommu", "-v"]);
-    const words = `io block verify ${socket} --size 1M --overwrite --depth 1,8`.split(" ");
+    const words = `io block verify ${socket} --length 1M --overwrite --depth 1,8`.split(" ");
     const behind = await space.run([...words, "--iommu", ...flags]);
     assert.equal(behind.code, 0, behind.stderr);
     assert.match(server.stderr, /VHOST_USER_BACKEND_IOTLB_MSG .*miss/);

@@ -109,7 +109,7 @@ test(
 for (const json of [[], ["--json"]]) {
   test(`a signal has stress print what it has ${json.join("")}, and nothing is left of it`, async (t) => {
     const space = new Workspace(t);
-    const running = space.start(["stress", "--duration", "8h", "--clients", "2", ...json]);
+    const running = space.start(["stress", "--runtime", "8h", "--clients", "2", ...json]);
     const deadline = performance.now() + 30_000;
     while (space.survivors().length < 3 && performance.now() < deadline)
       await new Promise((resolve) => setImmediate(resolve));
@@ -123,10 +123,10 @@ for (const json of [[], ["--json"]]) {
   });
 }
 
-test("stress fails on a back-end that never completes, after --stall-timeout", async (t) => {
+test("stress fails on a back-end that never completes, after --io-timeout", async (t) => {
   const space = new Workspace(t);
   const exec = `${COMMAND} serve block --size 1M --socket {socket} --fault never-complete`;
-  const words = ["stress", "--clients", "1", "--overwrite", "--stall-timeout", "300ms", "--json"];
+  const words = ["stress", "--clients", "1", "--overwrite", "--io-timeout", "300ms", "--json"];
   const { code, stdout, stderr } = await space.run([...words, "--exec", exec]);
   assert.equal(code, 1, stderr);
   assert.match(stderr, /round 1: clients with verified I\/O: .*not completed within 300 ms/);

@@ -135,11 +135,11 @@ test("test perf tells each phase of a connection by percentiles", async (t) => {
   }
 });
 
-test("test perf --socket measures that back-end, and writes nothing to it", async (t) => {
+test("test perf measures that back-end, and writes nothing to it", async (t) => {
   const space = new Workspace(t);
   const image = space.file("disk.img", new Uint8Array(1 << 20).fill(0x5a));
   const { socket } = await space.serve(["--image", image]);
-  const words = ["test", "perf", "--connections", "10", "--socket", socket];
+  const words = ["test", "perf", "--connections", "10", socket];
   const { code, stdout } = await space.run(words);
   assert.equal(code, 0, stdout);
   assert.doesNotMatch(stdout, /write 64 KiB/);
@@ -149,7 +149,7 @@ test("test perf --socket measures that back-end, and writes nothing to it", asyn
 test("a back-end with a fault fails tests: exit code 1, and each says why", async (t) => {
   const space = new Workspace(t);
   const { socket } = await space.serve(["--fault", "device-io-error"]);
-  const words = ["test", "perf", "--connections", "10", "--socket", socket];
+  const words = ["test", "perf", "--connections", "10", socket];
   const junit = ["--junit", space.path("results.xml")];
   const { code, stdout, stderr } = await space.run([...words, ...junit]);
   assert.equal(code, 1);
@@ -164,7 +164,7 @@ test("a back-end with a fault fails tests: exit code 1, and each says why", asyn
 
 test("a socket that nobody listens on fails the tests, not the command", async (t) => {
   const space = new Workspace(t);
-  const { code, stdout } = await space.run(["test", "perf", "--socket", "nobody.sock"]);
+  const { code, stdout } = await space.run(["test", "perf", "nobody.sock"]);
   assert.equal(code, 1);
   assert.match(stdout, /^✗ FAIL: .*\n {4}nobody\.sock: expected a listening Unix socket/m);
 });

@@ -49,7 +49,7 @@ const wrong: readonly (readonly [args: string, says: RegExp])[] = [
   ["probe x --nonsense", /unknown option '--nonsense'/],
   [
     "probe x --device toaster",
-    /--device.*expected a device type such as net, block,.*got "toaster"/,
+    /--device.*"toaster" is not a device type; the types are net, block,/,
   ],
   ["probe x --timeout soon", /expected a duration such as 500ms, 5s or 2m, got "soon"/],
   ["io", /^Usage: vhost-user io/],

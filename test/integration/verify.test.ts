@@ -11,7 +11,7 @@ import { type Result, Workspace } from "./support/index.ts";
 guardLeaks();
 
 const SIZE = 4 << 20;
-const quick = ["--size", "4M", "--depth", "16", "--ring-mode", "event", "--seed", "7"];
+const quick = ["--length", "4M", "--depth", "16", "--ring-mode", "event", "--seed", "7"];
 
 async function verify(
   t: test.TestContext,
@@ -30,7 +30,7 @@ function hasPattern(path: string, seed: number): boolean {
 }
 
 test("verify goes through all depths and completions, and prints a line for each", async (t) => {
-  const { code, stdout, stderr } = await verify(t, [], ["--size", "2M"]);
+  const { code, stdout, stderr } = await verify(t, [], ["--length", "2M"]);
   assert.equal(code, 0);
   assert.match(stderr, /^seed \d+\n$/);
   const lines = stdout.trimEnd().split("\n");
@@ -127,7 +127,7 @@ test("a device that is not blank is refused without --overwrite, and not changed
   }
 });
 
-test("data behind --size is left alone, and is no reason to refuse", async (t) => {
+test("data behind --length is left alone, and is no reason to refuse", async (t) => {
   const space = new Workspace(t);
   const content = Buffer.alloc(2 * SIZE);
   const tail = randomBytes(SIZE);
@@ -139,8 +139,8 @@ test("data behind --size is left alone, and is no reason to refuse", async (t) =
 });
 
 for (const size of ["5M", "1000", "0"]) {
-  test(`a --size of ${size} that the device cannot have is refused`, async (t) => {
-    const { code, stderr } = await verify(t, [], ["--size", size]);
+  test(`a --length of ${size} that the device cannot have is refused`, async (t) => {
+    const { code, stderr } = await verify(t, [], ["--length", size]);
     assert.match(stderr, /expected a size that is a multiple of 512 up to the device's 4194304 b/);
     assert.equal(code, 2);
   });
@@ -218,7 +218,7 @@ test("strict judges what lenient puts up with", async (t) => {
 test("a back-end that ends in the middle is a failure, and says so", async (t) => {
   const space = new Workspace(t);
   const { socket, server } = await space.serve(["--size", "1G"]);
-  const args = ["--size", "1G", "--depth", "1", "--ring-mode", "event", "--overwrite", "-v"];
+  const args = ["--length", "1G", "--depth", "1", "--ring-mode", "event", "--overwrite", "-v"];
   const running = space.start(["io", "block", "verify", socket, ...args]);
   // The client's side, not the server's: only now its handshake is over.
   await running.printed(/DRIVER_OK[^]*< VHOST_USER_SET_STATUS reply/);

@@ -120,7 +120,7 @@ for (const flags of [[], ["--packed"], ["--no-mergeable", "--ring-mode", "poll"]
       });
       await testpmd.command("start");
       const ping = ["io", "net", "ping", socketPath, "192.0.2.9", "--source", "192.0.2.1"];
-      const pinged = await space.run([...ping, "--count", "10", "--size", "1000", ...flags]);
+      const pinged = await space.run([...ping, "--count", "10", "--data-size", "1000", ...flags]);
       t.diagnostic(pinged.stdout);
       assert.equal(pinged.code, 0, pinged.stderr);
       assert.match(
@@ -133,7 +133,7 @@ for (const flags of [[], ["--packed"], ["--no-mergeable", "--ring-mode", "poll"]
       await testpmd.command("set fwd rxonly");
       await testpmd.command("clear port stats all");
       await testpmd.command("start");
-      const send = ["io", "net", "send", socketPath, "--count", "20000", "--size", "1000"];
+      const send = ["io", "net", "send", socketPath, "--count", "20000", "--frame-size", "1000"];
       const sent = await space.run([...send, ...flags]);
       assert.equal(sent.code, 0, sent.stderr);
       await testpmd.command("stop");
@@ -141,7 +141,7 @@ for (const flags of [[], ["--packed"], ["--no-mergeable", "--ring-mode", "poll"]
       t.diagnostic(sent.stdout);
       assert.deepEqual([rxFrames, rxBytes], [20_000, 20_000_000]);
 
-      const nobody = await space.run(["io", "net", "dhcp", socketPath, "--wait", "300ms"]);
+      const nobody = await space.run(["io", "net", "dhcp", socketPath, "--io-timeout", "300ms"]);
       assert.equal(nobody.code, 1);
       assert.match(nobody.stderr, /no DHCP server answered with OFFER within 300 ms/);
     },

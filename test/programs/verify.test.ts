@@ -14,7 +14,7 @@ const SIZE = 256 << 20;
 const SEED = 20_261;
 /** Each of the six cases has its own pattern; the last one's stays on the disk. */
 const LAST_SEED = SEED + 5;
-const CASES = "--size 256M --depth 1,16,128 --ring-mode poll,event";
+const CASES = "--length 256M --depth 1,16,128 --ring-mode poll,event";
 const verifyAll = (socket: string): string[] =>
   `io block verify ${socket} ${CASES} --seed ${SEED} --json --quiet`.split(" ");
 

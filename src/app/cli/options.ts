@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { FAIL_ON, type FailOn } from "../../lab/results/verdict.ts";
 import { RING_MODES, type RingMode } from "../../core/runtime/mode.ts";
-import { parseChoice, parseDuration, parseList } from "./units.ts";
+import { parseChoice, parseDuration, parseInteger, parseList, parseSize } from "./units.ts";
 
 /** Makes a parser's complaint a complaint about the option. */
 export function checked<T>(parse: (text: string) => T): (text: string) => T {
@@ -29,7 +29,7 @@ export function groupCommand(name: string) {
   return bareCommand(name);
 }
 
-/** A command with the options that all have. */
+/** A command with the options of every command. */
 export function commonCommand(name: string) {
   return bareCommand(name)
     .option("-v, --verbose", "print each message")
@@ -39,7 +39,7 @@ export function commonCommand(name: string) {
 
 export const timeoutOption = new Option(
   "--timeout <duration>",
-  "how long the peer may take to answer in the handshake",
+  "how long one answer may take in the handshake",
 )
   .default(5000, "5s")
   .argParser(checked(parseDuration));
@@ -73,3 +73,56 @@ export const failOnOption = new Option(
 )
   .default("fail" as FailOn)
   .argParser(checked(parseChoice(FAIL_ON)));
+
+const MAX_NUMBER = 2 ** 31 - 1;
+
+/** Parses a count of at least one. */
+export const parseCount = (most: number = MAX_NUMBER) => checked(parseInteger(1, most));
+
+export const jsonOption = new Option("--json", "print one JSON document");
+export const jsonFileOption = new Option(
+  "--json-file <file>",
+  "write the JSON document to this file",
+);
+export const junitOption = new Option("--junit <file>", "write JUnit XML to this file");
+export const markdownOption = new Option("--markdown <file>", "write Markdown to this file");
+export const htmlOption = new Option("--html <file>", "write one HTML page to this file");
+
+export const execOption = new Option(
+  "--exec <command>",
+  "start this program as the target, and end it afterwards; {socket} in it is the socket's path",
+);
+export const listenOption = new Option(
+  "--listen",
+  "make the socket, and wait for the other side to connect",
+);
+export const packedOption = new Option("--packed", "use packed rings where they are offered");
+export const inOrderOption = new Option(
+  "--in-order",
+  "have requests completed in order where that is offered",
+);
+export const overwriteOption = new Option("--overwrite", "write over a device that is not blank");
+export const outOption = new Option(
+  "--out <file>",
+  "write the data to this file, which must not exist",
+);
+export const forceOption = new Option("--force", "replace an output file that exists");
+export const workersOption = new Option("--workers", "serve each queue in a worker thread");
+
+export const ioTimeoutOption = new Option(
+  "--io-timeout <duration>",
+  "how long one request may take",
+)
+  .default(30_000, "30s")
+  .argParser(checked(parseDuration));
+
+/** The seed of patterns and of random places. */
+export const seedOption = new Option(
+  "--seed <number>",
+  "seed of the random data; default: random",
+).argParser(checked(parseInteger(0, MAX_NUMBER)));
+
+export const blockSizeOption = (initial: number, text: string) =>
+  new Option("--block-size <bytes>", "bytes of each request")
+    .default(initial, text)
+    .argParser(checked(parseSize));

@@ -66,7 +66,7 @@ export async function runBackend(
     const { serveNet } = await import("../serve/net.ts");
     const station = { mac: "52:54:00:00:00:01", address: "10.0.2.1/24" };
     return serveNet(
-      { ...common, ...station, traffic: "respond", queues: 1, size: 64, ringMode: "event" },
+      { ...common, ...station, traffic: "respond", queues: 1, frameSize: 64, ringMode: "event" },
       context,
     );
   }

@@ -1,8 +1,13 @@
 import { type Command, Option } from "commander";
 import type { Context } from "../../context.ts";
-import { checked, groupCommand, ringModeOption } from "../../options.ts";
-import { parseDuration, parseInteger, parseSize } from "../../units.ts";
-import { reportingCommand, stallTimeoutOption } from "./reporting-command.ts";
+import { checked, groupCommand, ringModeOption, workersOption } from "../../options.ts";
+import { parseInteger, parseSize } from "../../units.ts";
+import {
+  reportingCommand,
+  runtimeOption,
+  stallTimeoutOption,
+  warmupOption,
+} from "./reporting-command.ts";
 
 const HELP = `
 What the device itself counted is reported, whatever the load says of itself. Without --load somebody
@@ -13,20 +18,15 @@ Example:
 
 function measuredCommand(name: string, description: string) {
   return reportingCommand(name, description)
-    .option("--socket <path>", "listen here; default: on a path of its own, for --load")
-    .option("--load <command>", "start this load; {socket} in it stands for the path")
-    .addOption(
-      new Option("--runtime, --seconds <duration>", "how long to measure")
-        .default(5000, "5s")
-        .argParser(checked(parseDuration)),
+    .option(
+      "--socket <path>",
+      "path of the socket to listen on; default: a private one, for --load",
     )
-    .addOption(
-      new Option("--warmup <duration>", "how long to go on before anything counts")
-        .default(1000, "1s")
-        .argParser(checked(parseDuration)),
-    )
+    .option("--load <command>", "start this load; {socket} in it is the socket's path")
+    .addOption(runtimeOption(5000, "5s"))
+    .addOption(warmupOption(1000, "1s"))
     .addOption(stallTimeoutOption)
-    .option("--workers", "serve each queue in a worker thread of its own")
+    .addOption(workersOption)
     .addOption(ringModeOption("hybrid"))
     .addHelpText("after", HELP);
 }
@@ -34,17 +34,19 @@ function measuredCommand(name: string, description: string) {
 export function backendCommand(context: Context): Command {
   const block = measuredCommand("block", "our block back-end under another's load")
     .addOption(
-      new Option("--size <bytes>", "a disk in memory; default 64M").argParser(checked(parseSize)),
+      new Option("--size <bytes>", "size of the disk in memory; default 64M").argParser(
+        checked(parseSize),
+      ),
     )
     .option("--null", "complete requests without moving data")
     .addOption(
-      new Option("--image <file>", "a disk that is read from this file").conflicts([
+      new Option("--image <file>", "file with the disk's content; only read").conflicts([
         "size",
         "null",
       ]),
     )
     .addOption(
-      new Option("--queues <number>", "request queues")
+      new Option("--queues <number>", "number of queues")
         .default(1, "1")
         .argParser(checked(parseInteger(1, 256))),
     )
@@ -53,7 +55,7 @@ export function backendCommand(context: Context): Command {
     );
   const net = measuredCommand("net", "our net back-end, which takes all, under another's load")
     .addOption(
-      new Option("--queues <number>", "pairs of a receive and a transmit queue")
+      new Option("--queues <number>", "number of queues; pairs of a receive and a transmit queue")
         .default(1, "1")
         .argParser(checked(parseInteger(1, 128))),
     )

@@ -19,7 +19,7 @@ export interface BenchBackendOptions extends PublishOptions {
   /** A command that is the load. */
   readonly load?: string | undefined;
   /** Milliseconds. */
-  readonly seconds: number;
+  readonly runtime: number;
   readonly warmup: number;
   readonly stallTimeout: number;
   readonly queues: number;
@@ -73,7 +73,7 @@ export async function benchBackend(
     const rate = seconds > 0 ? requests / seconds : 0;
     const warnings = disturbances.warnings();
     if (early)
-      warnings.push("the load ended before --seconds: measured until its last request, to 20 ms");
+      warnings.push("the load ended before --runtime: measured until its last request, to 20 ms");
     return {
       schemaVersion: 1,
       kind: "bench",
@@ -108,7 +108,7 @@ export async function benchBackend(
       program === undefined ? undefined : await ManagedProcess.spawn(program, args);
     const result = await measureCount(counting.count, {
       warmUpMs,
-      durationMs: options.seconds,
+      durationMs: options.runtime,
       signal,
       isOver: () => running?.exit !== undefined,
       // Without --load another person starts the front-end, whenever they want to.
@@ -127,7 +127,7 @@ export async function benchBackend(
 
 function displayCount(
   type: "block" | "net",
-  { warmup: warmUpMs, seconds: durationMs }: BenchBackendOptions,
+  { warmup: warmUpMs, runtime: durationMs }: BenchBackendOptions,
   context: Context,
 ): Pick<CountOptions, "onStart" | "onLook"> {
   const [noun, unit] = type === "block" ? ["request", "IOPS"] : ["frame", "frames/s"];

@@ -29,8 +29,8 @@ export interface BenchBlockOptions extends ConnectOptions, PublishOptions, ExecO
   readonly depth: number;
   readonly queues: number;
   readonly threads: number;
-  readonly seconds?: number | undefined;
-  readonly requests?: number | undefined;
+  readonly runtime?: number | undefined;
+  readonly count?: number | undefined;
   readonly warmup: number;
   readonly ringMode: RingMode;
   readonly verify?: true | undefined;
@@ -38,12 +38,12 @@ export interface BenchBlockOptions extends ConnectOptions, PublishOptions, ExecO
   /** Milliseconds. */
   readonly stallTimeout: number;
   readonly rate?: number | undefined;
-  readonly size?: number | undefined;
+  readonly length?: number | undefined;
   readonly seed?: number | undefined;
   readonly overwrite?: true | undefined;
 }
 
-/** Milliseconds, where neither seconds nor requests are told. */
+/** Milliseconds, without --runtime and --count. */
 const DEFAULT_DURATION_MS = 5000;
 
 export async function benchBlock(
@@ -52,12 +52,12 @@ export async function benchBlock(
   context: Context,
 ): Promise<void> {
   expectSense(options);
-  const { rw, blockSize, requests, stallTimeout: stallMs, warmup: warmUpMs } = options;
+  const { rw, blockSize, count, stallTimeout: stallMs, warmup: warmUpMs } = options;
   const seed = options.seed ?? randomInt(2 ** 31);
   const workload = { bench: "block", options: optionsOf(options, seed) };
   const baseline = readBaseline(options, workload);
   const readPercent = options.rwmixread ?? READ_PERCENT[rw];
-  const durationMs = options.seconds ?? (requests === undefined ? DEFAULT_DURATION_MS : undefined);
+  const durationMs = options.runtime ?? (count === undefined ? DEFAULT_DURATION_MS : undefined);
   const disturbances = new Disturbances();
   const display = { noun: "request", unit: "IOPS", warmUpMs, durationMs, stallMs };
   const course = displayCourse(context, display);
@@ -68,6 +68,8 @@ export async function benchBlock(
       workload: rw,
       readPercent,
       blockBytes: blockSize,
+      requests: count,
+      size: options.length,
       warmUpMs,
       durationMs,
       seed,
@@ -113,22 +115,22 @@ export async function benchBlock(
 }
 
 function expectSense(options: BenchBlockOptions): void {
-  const { blockSize, threads, queues, seconds, requests, rw, rwmixread } = options;
+  const { blockSize, threads, queues, runtime, count, rw, rwmixread } = options;
   if (blockSize % SECTOR_SIZE !== 0 || blockSize === 0)
     throw new UsageError(`expected --block-size as a multiple of ${SECTOR_SIZE}, got ${blockSize}`);
   if (threads > queues)
     throw new UsageError(
       `expected at most one thread a queue (${queues}), got --threads ${threads}`,
     );
-  if (seconds !== undefined && requests !== undefined)
-    throw new UsageError("--seconds and --requests cannot be combined");
+  if (runtime !== undefined && count !== undefined)
+    throw new UsageError("--runtime and --count cannot be combined");
   if (rwmixread !== undefined && !isMixed(rw))
     throw new UsageError(`--rwmixread cannot be combined with --rw ${rw}, which does only one`);
 }
 
 function optionsOf(options: BenchBlockOptions, seed: number): BenchReport["options"] {
   const { rw, rwmixread, blockSize, depth, queues, threads, ringMode, warmup } = options;
-  const { rate, size } = options;
+  const { rate, length: size } = options;
   return {
     rw,
     ...(isMixed(rw) && { readPercent: rwmixread ?? READ_PERCENT[rw] }),

@@ -3,53 +3,49 @@ import { BLOCK_WORKLOADS } from "../../../../lab/kits/block/workloads/names.ts";
 import { NET_WORKLOADS } from "../../../../lab/kits/net/workloads/names.ts";
 import type { Context } from "../../context.ts";
 import {
+  blockSizeOption,
   checked,
+  execOption,
   groupCommand,
+  inOrderOption,
+  listenOption,
+  overwriteOption,
+  packedOption,
+  parseCount,
   ringModeOption,
+  seedOption,
   strictOption,
   timeoutOption,
 } from "../../options.ts";
 import { backendCommand } from "./backend-command.ts";
-import { reportingCommand, stallTimeoutOption } from "./reporting-command.ts";
+import { reportingCommand, stallTimeoutOption, warmupOption } from "./reporting-command.ts";
 import { compareCommand } from "./compare-command.ts";
 import { parseChoice, parseDuration, parseInteger, parseSize } from "../../units.ts";
-
-/** In place of SOCKET. */
-const EXEC = [
-  "--exec <command>",
-  "start this back-end in place of SOCKET, and end it afterwards; {socket} in it stands for the path",
-] as const;
-
-const count = (most: number) => checked(parseInteger(1, most));
 
 /** Options of everything that is a load on rings. */
 function loadCommand(name: string, description: string) {
   return reportingCommand(name, description)
     .addOption(timeoutOption)
     .option(
-      "--runtime, --seconds <duration>",
-      "how long to measure; default 5s",
+      "--runtime <duration>",
+      "how long to run; after the warm-up; default: 5s",
       checked(parseDuration),
     )
-    .addOption(
-      new Option("--warmup <duration>", "how long to go on before anything counts")
-        .default(1000, "1s")
-        .argParser(checked(parseDuration)),
-    )
+    .addOption(warmupOption(1000, "1s"))
     .addOption(ringModeOption("hybrid"))
     .addOption(
-      new Option("--queues <number>", "queues to use; of a network device, pairs")
+      new Option("--queues <number>", "number of queues; of a network device, pairs")
         .default(1, "1")
-        .argParser(count(256)),
+        .argParser(parseCount(256)),
     )
     .addOption(
-      new Option("--threads <number>", "threads that drive them")
+      new Option("--threads <number>", "threads that drive the queues")
         .default(1, "1")
-        .argParser(count(64)),
+        .argParser(parseCount(64)),
     )
-    .option("--packed", "use packed rings where they are offered")
-    .option("--in-order", "have requests completed in their order where that is offered")
-    .option("--listen", "make the socket and wait for the back-end to connect")
+    .addOption(packedOption)
+    .addOption(inOrderOption)
+    .addOption(listenOption)
     .addOption(stallTimeoutOption)
     .addOption(strictOption);
 }
@@ -57,11 +53,11 @@ function loadCommand(name: string, description: string) {
 export function addBenchCommand(program: Command, context: Context): void {
   const block = loadCommand("block", "a block device: requests a second and their latency")
     .argument("[socket]", "path of the back-end's socket")
-    .option(...EXEC)
+    .addOption(execOption)
     .addOption(
       new Option(
         "--rw <what>",
-        `what is done: ${BLOCK_WORKLOADS.join(", ")} (randrw with 70 % reads)`,
+        `kind of load; ${BLOCK_WORKLOADS.join(", ")} (randrw with 70 % reads)`,
       )
         .default("randread" as const)
         .argParser(checked(parseChoice(BLOCK_WORKLOADS))),
@@ -69,32 +65,32 @@ export function addBenchCommand(program: Command, context: Context): void {
     .addOption(
       new Option(
         "--rwmixread <percent>",
-        "share of reads of rw, randrw and mix; default 50, of mix 70",
+        "share of reads of rw, randrw and mix; default: 50, of mix 70",
       ).argParser(checked(parseInteger(0, 100))),
     )
+    .addOption(blockSizeOption(4096, "4K"))
     .addOption(
-      new Option("--bs, --block-size <bytes>", "bytes of each request")
-        .default(4096, "4K")
-        .argParser(checked(parseSize)),
-    )
-    .addOption(
-      new Option("--iodepth, --depth <number>", "requests in flight on each queue")
+      new Option("--depth <number>", "requests in flight on each queue")
         .default(16, "16")
-        .argParser(count(10_922)),
+        .argParser(parseCount(10_922)),
     )
-    .option("--requests <number>", "how many instead of how long", count(2 ** 31 - 1))
-    .option("--rate <number>", "requests a second; default: all it can", count(2 ** 31 - 1))
-    .option("--size <bytes>", "how much of the device, from its beginning", checked(parseSize))
-    .option("--verify", "write a pattern first, and compare what is read with it; read writes back")
-    .option("--overwrite", "write over a device that is not blank")
+    .option("--count <number>", "how many; requests, instead of --runtime", parseCount())
     .option(
-      "--seed <number>",
-      "of places and pattern; default random",
-      checked(parseInteger(0, 2 ** 31 - 1)),
+      "--rate <number>",
+      "how many a second; requests; default: as fast as possible",
+      parseCount(),
     )
+    .option(
+      "--length <bytes>",
+      "how many bytes; from the beginning of the device; default: all",
+      checked(parseSize),
+    )
+    .option("--verify", "write a pattern first, and compare what is read with it; read writes back")
+    .addOption(overwriteOption)
+    .addOption(seedOption)
     .addHelpText(
       "after",
-      "\nExample:\n  $ vhost-user bench block disk.sock --rw randread --depth 64 --seconds 10s --html bench.html",
+      "\nExample:\n  $ vhost-user bench block disk.sock --rw randread --depth 64 --runtime 10s --html bench.html",
     )
     .action(async (socket, options) =>
       (await import("./block.ts")).benchBlock(socket, options, context),
@@ -106,28 +102,28 @@ export function addBenchCommand(program: Command, context: Context): void {
       checked(parseChoice(NET_WORKLOADS)),
     )
     .argument("[socket]", "path of the back-end's socket")
-    .option(...EXEC)
+    .addOption(execOption)
     .addOption(
-      new Option("--frame-size <bytes>", "bytes of the frames that are sent")
+      new Option("--frame-size <bytes>", "bytes of each frame")
         .default(64, "64")
         .argParser(checked(parseInteger(14, 65_550))),
     )
     .addOption(
       new Option(
-        "--iodepth, --depth <number>",
-        "frames in flight on each ring (default: as many as fit)",
-      ).argParser(count(32_768)),
+        "--depth <number>",
+        "requests in flight on each queue; frames; default: as many as fit",
+      ).argParser(parseCount(32_768)),
     )
     .addOption(
       new Option(
         "--batch <number>",
-        "frames that are handed over together (default: 32, or the depth)",
-      ).argParser(count(32_768)),
+        "frames made available together; default: 32, or the depth",
+      ).argParser(parseCount(32_768)),
     )
     .addOption(
-      new Option("--queue-size <number>", "entries of each ring")
+      new Option("--queue-size <number>", "entries of each ring; a power of two")
         .default(256, "256")
-        .argParser(count(32_768)),
+        .argParser(parseCount(32_768)),
     )
     .addHelpText(
       "after",
@@ -141,11 +137,11 @@ export function addBenchCommand(program: Command, context: Context): void {
     "a block back-end: how long a session takes to come up",
   )
     .argument("[socket]", "path of the back-end's socket")
-    .option(...EXEC)
+    .addOption(execOption)
     .addOption(
-      new Option("--requests <number>", "sessions, one after another")
+      new Option("--count <number>", "how many; sessions, one after another")
         .default(200, "200")
-        .argParser(count(2 ** 31 - 1)),
+        .argParser(parseCount(2 ** 31 - 1)),
     )
     .addOption(timeoutOption)
     .addOption(stallTimeoutOption)

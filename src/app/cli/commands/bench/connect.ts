@@ -18,7 +18,7 @@ import { describeEnvironment, Disturbances } from "./environment.ts";
 import { endOf, publish, publishEarlyEnd, type PublishOptions, readBaseline } from "./publish.ts";
 
 export interface BenchConnectOptions extends PublishOptions, ExecOptions {
-  readonly requests: number;
+  readonly count: number;
   /** Milliseconds. */
   readonly timeout: number;
   readonly stallTimeout: number;
@@ -33,7 +33,7 @@ export async function benchConnect(
   context: Context,
 ): Promise<void> {
   const { signal, output } = context;
-  const workload = { bench: "connect", options: { requests: options.requests } };
+  const workload = { bench: "connect", options: { requests: options.count } };
   const baseline = readBaseline(options, workload);
   const disturbances = new Disturbances();
   const wait = { signal, timeoutMs: options.timeout, stallMs: options.stallTimeout };
@@ -43,13 +43,13 @@ export async function benchConnect(
   let [sessions, begun, start] = [0, 0, performance.now()];
   const session = async (path: string): Promise<ConnectionTiming> => {
     begun += 1;
-    output.progress(() => `${begun} of ${counted(WARM_UP + options.requests, "session")}`);
+    output.progress(() => `${begun} of ${counted(WARM_UP + options.count, "session")}`);
     return timeConnection(path, wait);
   };
   const measure = async (path: string): Promise<void> => {
     for (let i = 0; i < WARM_UP; i += 1) await session(path);
     start = performance.now();
-    while (sessions < options.requests) {
+    while (sessions < options.count) {
       const timing = await session(path);
       for (const { phase, histogram } of phases) histogram.record(Math.max(1, timing[phase]));
       setUp.record(Math.max(1, timing.setUp));

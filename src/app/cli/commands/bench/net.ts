@@ -26,7 +26,7 @@ export interface BenchNetOptions extends ConnectOptions, PublishOptions, ExecOpt
   readonly warmup: number;
   /** Milliseconds. */
   readonly stallTimeout: number;
-  readonly seconds?: number | undefined;
+  readonly runtime?: number | undefined;
 }
 
 const DEFAULT_DURATION_MS = 5000;
@@ -40,7 +40,7 @@ export async function benchNet(
 ): Promise<void> {
   const { frameSize, queues, threads, queueSize, ringMode, warmup: warmUpMs } = options;
   const { depth = queueSize, batch = Math.min(DEFAULT_BATCH, depth) } = options;
-  const { stallTimeout: stallMs, seconds: durationMs = DEFAULT_DURATION_MS } = options;
+  const { stallTimeout: stallMs, runtime: durationMs = DEFAULT_DURATION_MS } = options;
   const workload = {
     bench: `net ${what}`,
     options: {

@@ -1,25 +1,34 @@
 import { Option } from "commander";
-import { checked, commonCommand } from "../../options.ts";
+import { checked, commonCommand, htmlOption, jsonFileOption, jsonOption } from "../../options.ts";
 import { parseDuration, parseInteger } from "../../units.ts";
 
-/** How long nothing may complete. */
 export const stallTimeoutOption = new Option(
   "--stall-timeout <duration>",
-  "how long a queue may complete none of its requests",
+  "how long a queue may complete nothing",
 )
   .default(30_000, "30s")
   .argParser(checked(parseDuration));
 
-/** Options of every bench: what becomes of the result. */
+export const runtimeOption = (initial: number, text: string) =>
+  new Option("--runtime <duration>", "how long to run; after the warm-up")
+    .default(initial, text)
+    .argParser(checked(parseDuration));
+
+export const warmupOption = (initial: number, text: string) =>
+  new Option("--warmup <duration>", "how long to run before anything counts")
+    .default(initial, text)
+    .argParser(checked(parseDuration));
+
+/** A bench command with the options that say what is done with the result. */
 export function reportingCommand(name: string, description: string) {
   return commonCommand(name)
     .description(description)
-    .option("--json", "print one JSON document")
-    .option("--json-file <file>", "save the JSON document as well")
-    .option("--html <file>", "save a page with curves")
+    .addOption(jsonOption)
+    .addOption(jsonFileOption)
+    .addOption(htmlOption)
     .option(
       "--baseline <file>",
-      "fail where the result is worse than that --json-file, which must be of the same workload",
+      "what the run is compared with; a document of --json-file of the same workload; a worse result fails",
     )
     .addOption(
       new Option("--tolerance <percent>", "how much worse than the baseline it may be")

@@ -1,11 +1,11 @@
 import type { Command } from "commander";
 import type { Context } from "../../context.ts";
-import { commonCommand } from "../../options.ts";
+import { commonCommand, jsonOption } from "../../options.ts";
 
 export function addCheckCommand(program: Command, context: Context): void {
   const command = commonCommand("check")
     .description("say what is installed and usable here, and how to install what is missing")
-    .option("--json", "print one JSON document")
+    .addOption(jsonOption)
     .addHelpText(
       "after",
       "\nExit codes: 0 everything that is required is there, 1 something is missing.\n" +

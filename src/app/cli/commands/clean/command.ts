@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import type { Context } from "../../context.ts";
-import { commonCommand } from "../../options.ts";
+import { commonCommand, jsonOption } from "../../options.ts";
 
 const HELP = `
 The owner is --owner, else the variable VHOST_USER_OWNER, else the CI job (GitHub
@@ -17,14 +17,18 @@ export function addCleanCommand(program: Command, context: Context): void {
     .description(
       "stop and remove what runs and tests of this CI job or checkout left; nothing that is not ours",
     )
-    .addOption(new Option("--owner <name>", "cover what this owner started").conflicts("allOwners"))
-    .option("--all-owners", "cover what any owner started, also other jobs and checkouts")
+    .addOption(
+      new Option("--owner <name>", "owner of what is started; only that is removed").conflicts(
+        "allOwners",
+      ),
+    )
+    .option("--all-owners", "remove what any owner started, also other jobs and checkouts")
     .option("--all", "also the build output of a checkout, and what was measured about KVM")
-    .option("--socket <path>", "where a socket may be left; default as qemu start")
-    .option("--pid-file <path>", "where a pid file may be left")
-    .option("--log <path>", "where a log may be left")
-    .option("--dry-run", "only say what would be done, and who started it")
-    .option("--json", "print one JSON document")
+    .option("--socket <path>", "path of the socket to listen on; removed if it is ours")
+    .option("--pid-file <file>", "file with the pid; removed if it is ours")
+    .option("--log <file>", "file with the program's output; removed if it is ours")
+    .option("--dry-run", "print what would be done; with who started it")
+    .addOption(jsonOption)
     .addHelpText("after", HELP);
   command.action(async (options) => {
     const { runClean } = await import("./run.ts");

@@ -1,7 +1,19 @@
 import { type Command, Option } from "commander";
 import { parseDeviceOrModule } from "../../device-option.ts";
 import type { Context } from "../../context.ts";
-import { checked, commonCommand, failOnOption } from "../../options.ts";
+import {
+  checked,
+  commonCommand,
+  execOption,
+  failOnOption,
+  htmlOption,
+  jsonFileOption,
+  jsonOption,
+  junitOption,
+  listenOption,
+  markdownOption,
+  seedOption,
+} from "../../options.ts";
 import { parseInteger, parseList } from "../../units.ts";
 import { checkTimeoutOption, timeoutFactorOption } from "./shared-options.ts";
 import { parseProfile, parseShard, parseStrength } from "./values.ts";
@@ -36,63 +48,59 @@ export function addConformCommand(program: Command, context: Context): void {
       "judge a back-end or front-end by the specification; each verdict shows its exchange",
     )
     .argument("[socket]", "path of a listening back-end; with --listen, of the suite's own")
-    .option("--exec <command>", "start this back-end; split into words, without a shell")
-    .option("--front-end", "judge a front-end, which --exec starts, in place of a back-end")
-    .option("--listen", "with --front-end: make SOCKET, and wait for a front-end that you start")
-    .option("--shell", "start it by /bin/sh -c")
+    .addOption(execOption)
+    .option("--front-end", "the target is a front-end")
+    .addOption(listenOption)
+    .option("--shell", "start the program of --exec by /bin/sh -c")
     .addOption(
       new Option(
         "--device <type|module>",
-        "the target's device type, or a module that exports a kit; default: inferred from its offer",
+        "device type of the target; or a module that exports a kit; default: inferred from its offer",
       ).argParser(checked(parseDeviceOrModule)),
     )
-    .option("--only <pattern...>", "these checks; may be given more than once")
-    .option("--except <pattern...>", "all but these")
+    .option("--only <pattern...>", "run these checks; may be repeated")
+    .option("--except <pattern...>", "skip these checks; may be repeated")
     .addOption(
-      new Option("--profile <name>", "a set of checks (default: standard)").argParser(
+      new Option("--profile <name>", "run this set of checks; default: standard").argParser(
         checked(parseProfile),
       ),
     )
     .addOption(
-      new Option("--strength <list>", "MUST, SHOULD, ROBUSTNESS, -; with commas").argParser(
-        checked(parseList(parseStrength)),
-      ),
+      new Option(
+        "--strength <list>",
+        "run checks of these strengths; MUST, SHOULD, ROBUSTNESS, -",
+      ).argParser(checked(parseList(parseStrength))),
     )
-    .option("--list", "print the checks that would be made, and make none; needs no target")
-    .option("--dry-run", "look at the target, print what would be made or skipped, and make none")
+    .option("--list", "print what would run, and run nothing; needs no target")
+    .option("--dry-run", "print what would be done; connects to the target and runs no check")
     .addOption(failOnOption)
     .addOption(checkTimeoutOption)
     .addOption(timeoutFactorOption)
+    .addOption(seedOption)
     .addOption(
-      new Option(
-        "--seed <number>",
-        "what random inputs begin with; default: by the clock",
-      ).argParser(checked(parseInteger(0, 0xffff_ffff))),
-    )
-    .addOption(
-      new Option("--repeat <number>", "each check so many times")
+      new Option("--repeat <number>", "run each check this many times")
         .default(1)
         .argParser(checked(parseInteger(1, 10_000))),
     )
     .addOption(
       new Option(
         "--shard <part>",
-        "only part i of n, as 1/4; conform merge puts parts together",
+        "run part i of n, as 1/4; conform merge combines the reports",
       ).argParser(checked(parseShard)),
     )
     .option(
       "--baseline <file>",
-      "verdicts that are expected of this target, with reasons: a file, or a name of the package's",
+      "what the run is compared with; expected verdicts with reasons, a file or a name of --list-baselines",
     )
-    .option("--list-baselines", "print the baselines of real programs that the package has")
+    .option("--list-baselines", "print the names of the package's baselines of real programs")
     .option("--update-baseline", "write the baseline that this run would pass")
-    .option("--target-version <text>", "the target's version, for expectations of some versions")
-    .option("--json", "print one JSON document")
-    .option("--json-file <file>", "write the JSON document to this file")
-    .option("--junit <file>", "write JUnit XML to this file")
-    .option("--markdown <file>", "write Markdown to this file, e.g. a job summary")
-    .option("--html <file>", "write one HTML page to this file")
-    .option("--keep <folder>", "write the exchange of each check that did not pass to a file there")
+    .option("--target-version <text>", "version of the target, for expectations of some versions")
+    .addOption(jsonOption)
+    .addOption(jsonFileOption)
+    .addOption(junitOption)
+    .addOption(markdownOption)
+    .addOption(htmlOption)
+    .option("--keep <folder>", "write the exchange of each check that did not pass to this folder")
     .addHelpText("after", HELP)
     .action(async (socket, options) => {
       const { runConform } = await import("./run.ts");
@@ -102,11 +110,11 @@ export function addConformCommand(program: Command, context: Context): void {
     .description("put the JSON documents of shards together")
     .argument("<file...>", "documents of conform --json-file")
     .addOption(failOnOption)
-    .option("--json", "print one JSON document")
-    .option("--json-file <file>", "write the JSON document to this file")
-    .option("--junit <file>", "write JUnit XML to this file")
-    .option("--markdown <file>", "write Markdown to this file")
-    .option("--html <file>", "write one HTML page to this file")
+    .addOption(jsonOption)
+    .addOption(jsonFileOption)
+    .addOption(junitOption)
+    .addOption(markdownOption)
+    .addOption(htmlOption)
     .action(async (files, _options, self) => {
       const { runMerge } = await import("./merge.ts");
       // An option that both have is taken by the command in front.

@@ -57,7 +57,7 @@ export async function judge(
 ): Promise<Judgement | undefined> {
   const { only, except, profile, strength: strengths, shard } = options;
   const selection = { only, except, profile, strengths, shard };
-  const times = timesOf(options.timeoutFactor, options.timeout);
+  const times = timesOf(options.timeoutFactor, options.checkTimeout);
   return options.frontEnd
     ? judgeFrontend(selection, times, socket, options, context)
     : judgeBackend(selection, times, socket, options, context);

@@ -20,7 +20,7 @@ export interface ConformOptions extends CommonOptions, ReportFiles {
   readonly dryRun?: true | undefined;
   readonly failOn: FailOn;
   /** Of one check as a whole, milliseconds. */
-  readonly timeout: number;
+  readonly checkTimeout: number;
   readonly timeoutFactor: number;
   readonly seed?: number | undefined;
   readonly repeat: number;

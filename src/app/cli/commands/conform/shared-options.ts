@@ -1,10 +1,13 @@
-/** Options of everything that makes checks. */
+/** Options of every command that runs checks. */
 import { Option } from "commander";
 import { checked } from "../../options.ts";
 import { parseDuration } from "../../units.ts";
 import { parseFactor } from "./values.ts";
 
-export const checkTimeoutOption = new Option("--timeout <duration>", "for one check as a whole")
+export const checkTimeoutOption = new Option(
+  "--check-timeout <duration>",
+  "how long one check may take",
+)
   .default(30_000, "30s")
   .argParser(checked(parseDuration));
 

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { Context } from "../../context.ts";
-import { checked, commonCommand } from "../../options.ts";
+import { checked, commonCommand, jsonOption } from "../../options.ts";
 import { parseSize } from "../../units.ts";
 
 export function addDemoCommand(program: Command, context: Context): void {
@@ -8,8 +8,8 @@ export function addDemoCommand(program: Command, context: Context): void {
     .description(
       "start the built-in block back-end, do verified I/O on it, and print what came of it",
     )
-    .option("--size <bytes>", "how much to write and read back; default 64M", checked(parseSize))
-    .option("--json", "print one JSON document");
+    .option("--size <bytes>", "size of the disk in memory; default 64M", checked(parseSize))
+    .addOption(jsonOption);
   command.action(async (options) => {
     const { runDemo } = await import("./run.ts");
     await runDemo(options, context);

@@ -1,12 +1,22 @@
 import { type Command, Option } from "commander";
 import type { Context } from "../../context.ts";
-import { checked, groupCommand, ringModesOption } from "../../options.ts";
+import {
+  blockSizeOption,
+  checked,
+  forceOption,
+  groupCommand,
+  jsonOption,
+  outOption,
+  overwriteOption,
+  ringModesOption,
+  seedOption,
+} from "../../options.ts";
 import { parseInteger, parseList, parseSize } from "../../units.ts";
 import { requestCommand } from "./common-command.ts";
 import { ioFsCommand } from "./fs-command.ts";
 import { ioNetCommand } from "./net-command.ts";
 
-const offset = new Option("--offset <bytes>", "where on the device, a multiple of 512")
+const offset = new Option("--offset <bytes>", "where on the device; a multiple of 512")
   .default(0, "0")
   .argParser(checked(parseSize));
 
@@ -17,7 +27,8 @@ const lengthOption = (): Option<
   undefined,
   false,
   number
-> => new Option("--length <bytes>", "how much, a multiple of 512").argParser(checked(parseSize));
+> =>
+  new Option("--length <bytes>", "how many bytes; a multiple of 512").argParser(checked(parseSize));
 
 export function addIoCommand(program: Command, context: Context): void {
   const load = async () => import("./run.ts");
@@ -27,20 +38,20 @@ export function addIoCommand(program: Command, context: Context): void {
     requestCommand("read", "read bytes, to a file or to standard output")
       .addOption(offset)
       .addOption(lengthOption().default(512, "512"))
-      .option("--out <file>", "write them to this file, which must not exist yet")
-      .option("--force", "write over the file of --out")
+      .addOption(outOption)
+      .addOption(forceOption)
       .action(async (socket, options) => (await load()).read(socket, options, context)),
   );
   block.addCommand(
     requestCommand("write", "write bytes from a file or from standard input")
       .addOption(offset)
       .addOption(lengthOption())
-      .option("--in <file>", "take them from this file")
+      .option("--in <file>", "read the data from this file")
       .action(async (socket, options) => (await load()).write(socket, options, context)),
   );
   block.addCommand(
-    requestCommand("flush", "make what was written last").action(async (socket, options) =>
-      (await load()).flush(socket, options, context),
+    requestCommand("flush", "flush what was written to stable storage").action(
+      async (socket, options) => (await load()).flush(socket, options, context),
     ),
   );
   block.addCommand(
@@ -49,7 +60,7 @@ export function addIoCommand(program: Command, context: Context): void {
     ),
   );
   block.addCommand(
-    requestCommand("discard", "tell that a range is not needed any more")
+    requestCommand("discard", "report that a range is no longer needed")
       .addOption(offset)
       .addOption(lengthOption().makeOptionMandatory())
       .action(async (socket, options) => (await load()).discard(socket, options, context)),
@@ -58,33 +69,29 @@ export function addIoCommand(program: Command, context: Context): void {
     requestCommand("write-zeroes", "make a range read as zeroes")
       .addOption(offset)
       .addOption(lengthOption().makeOptionMandatory())
-      .option("--unmap", "the device may give the room back")
+      .option("--unmap", "the device may deallocate the range")
       .action(async (socket, options) => (await load()).writeZeroes(socket, options, context)),
   );
   block.addCommand(
     requestCommand("verify", "write a pattern, read it back, compare; prints MiB/s")
-      .option("--size <bytes>", "how much, from the beginning; default all", checked(parseSize))
+      .option(
+        "--length <bytes>",
+        "how many bytes; from the beginning of the device; default: all",
+        checked(parseSize),
+      )
       .addOption(
-        new Option("--depth <list>", "requests at once, one run for each")
+        new Option("--depth <list>", "requests in flight on each queue; one run for each number")
           .default([1, 16, 128], "1,16,128")
           .argParser(checked(parseList(parseInteger(1, 32_768)))),
       )
       .addOption(ringModesOption(["poll", "event"]))
-      .addOption(
-        new Option("--block-size <bytes>", "bytes of each request")
-          .default(65_536, "64K")
-          .argParser(checked(parseSize)),
-      )
-      .option(
-        "--seed <number>",
-        "of the pattern; default random",
-        checked(parseInteger(0, 2 ** 31 - 1)),
-      )
-      .option("--overwrite", "write over a device that is not blank")
-      .option("--json", "print one JSON document")
+      .addOption(blockSizeOption(65_536, "64K"))
+      .addOption(seedOption)
+      .addOption(overwriteOption)
+      .addOption(jsonOption)
       .addHelpText(
         "after",
-        "\nExample:\n  $ vhost-user io block verify disk.sock --size 256M --depth 1,16,128",
+        "\nExample:\n  $ vhost-user io block verify disk.sock --length 256M --depth 1,16,128",
       )
       .action(async (socket, options) => (await load()).verify(socket, options, context)),
   );

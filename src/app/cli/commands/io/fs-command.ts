@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { Context } from "../../context.ts";
-import { groupCommand } from "../../options.ts";
+import { forceOption, groupCommand, jsonOption, outOption } from "../../options.ts";
 import { requestCommand } from "./common-command.ts";
 
 const PATH = "in the shared folder, from its root; bytes that are no text are written \\xNN";
@@ -11,14 +11,14 @@ export function ioFsCommand(context: Context): Command {
   fs.addCommand(
     requestCommand("ls", "list a folder")
       .argument("[path]", PATH, "/")
-      .option("--json", "print one JSON document")
+      .addOption(jsonOption)
       .action(async (socket, path, options) => (await load()).ls(socket, path, options, context)),
   );
   fs.addCommand(
     requestCommand("cat", "read a file, to another file or to standard output")
       .argument("<path>", PATH)
-      .option("--out <file>", "write it to this file, which must not exist yet")
-      .option("--force", "write over the file of --out")
+      .addOption(outOption)
+      .addOption(forceOption)
       .addHelpText(
         "after",
         "\nExample:\n  $ vhost-user io fs cat fs.sock /notes.txt --out notes.txt",
@@ -28,7 +28,7 @@ export function ioFsCommand(context: Context): Command {
   fs.addCommand(
     requestCommand("stat", "print what is known of a file, folder or anything else")
       .argument("[path]", PATH, "/")
-      .option("--json", "print one JSON document")
+      .addOption(jsonOption)
       .action(async (socket, path, options) => (await load()).stat(socket, path, options, context)),
   );
   return fs as unknown as Command;

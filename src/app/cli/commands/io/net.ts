@@ -57,14 +57,14 @@ interface PcapOptions {
 }
 
 interface WaitingOptions extends NetOptions, PcapOptions {
-  readonly wait: number;
+  readonly ioTimeout: number;
 }
 
 export interface SendOptions extends NetOptions {
-  readonly wait: number;
-  readonly pcap?: string | undefined;
+  readonly ioTimeout: number;
+  readonly in?: string | undefined;
   readonly count?: number | undefined;
-  readonly size?: number | undefined;
+  readonly frameSize?: number | undefined;
   readonly to?: string | undefined;
   readonly rate?: number | undefined;
 }
@@ -79,8 +79,8 @@ export async function send(socket: string, options: SendOptions, context: Contex
     let last = started;
     const watch = setInterval(() => {
       if (unfinished(driver) === 0) last = performance.now();
-      if (performance.now() - last > options.wait)
-        stalled.abort(stalledError(driver, options.wait));
+      if (performance.now() - last > options.ioTimeout)
+        stalled.abort(stalledError(driver, options.ioTimeout));
     }, WATCH_MS);
     const port = {
       queuePairs: driver.queuePairs,
@@ -112,7 +112,7 @@ export async function send(socket: string, options: SendOptions, context: Contex
 
 export interface ReceiveOptions extends NetOptions, PcapOptions {
   readonly count?: number | undefined;
-  readonly for?: number | undefined;
+  readonly runtime?: number | undefined;
 }
 
 export async function receive(
@@ -121,7 +121,7 @@ export async function receive(
   context: Context,
 ): Promise<void> {
   const { output } = context;
-  const { count = Infinity, for: forMs } = options;
+  const { count = Infinity, runtime: forMs } = options;
   let pcap: PcapWriter | undefined;
   const enough = new Deferred<void>({ signal: context.signal });
   enough.promise.catch(() => undefined);
@@ -154,7 +154,7 @@ export interface PingOptions extends WaitingOptions {
   readonly source: string;
   readonly count: number;
   readonly interval: number;
-  readonly size: number;
+  readonly dataSize: number;
 }
 
 export async function ping(
@@ -164,7 +164,7 @@ export async function ping(
   context: Context,
 ): Promise<void> {
   const { output } = context;
-  const { source, count, interval, size, json } = options;
+  const { source, count, interval, dataSize: size, json } = options;
   parseAddress(address);
   parseAddress(source);
   const times: number[] = [];
@@ -251,7 +251,7 @@ function whatToSend(options: SendOptions): {
   count: number;
   longest: number;
 } {
-  const { pcap: path, count = 1, size = DEFAULT_FRAME_BYTES, to = BROADCAST_MAC } = options;
+  const { in: path, count = 1, frameSize = DEFAULT_FRAME_BYTES, to = BROADCAST_MAC } = options;
   if (path !== undefined) {
     const expected = "a pcap file to read";
     const file = withUserFile(path, expected, "name another", () => readFileSync(path));
@@ -263,8 +263,8 @@ function whatToSend(options: SendOptions): {
     return { frame, count: count * frames.length, longest };
   }
   const [source, destination] = [parseMac(options.mac), parseMac(to)];
-  const frame = (number: number): Uint8Array => testFrame(number, size, source, destination);
-  return { frame, count, longest: size };
+  const frame = (number: number): Uint8Array => testFrame(number, frameSize, source, destination);
+  return { frame, count, longest: frameSize };
 }
 
 /** @throws {UsageError} naming the file */
@@ -316,7 +316,7 @@ async function withStation(
         show(">", frame);
         driver.send(frame);
       };
-      await use(station, { timeoutMs: options.wait, signal });
+      await use(station, { timeoutMs: options.ioTimeout, signal });
     }),
   );
 }

@@ -117,7 +117,7 @@ export async function writeZeroes(
 }
 
 export interface VerifyOptions extends RequestOptions {
-  readonly size?: number | undefined;
+  readonly length?: number | undefined;
   readonly depth: readonly number[];
   readonly ringMode: readonly RingMode[];
   readonly blockSize: number;
@@ -132,7 +132,7 @@ export async function verify(
   context: Context,
 ): Promise<void> {
   const { output, signal } = context;
-  const { size, blockSize, overwrite } = options;
+  const { length: size, blockSize, overwrite } = options;
   if (blockSize % SECTOR_SIZE !== 0 || blockSize === 0) {
     throw new UsageError(`expected --block-size as a multiple of ${SECTOR_SIZE}, got ${blockSize}`);
   }

@@ -23,14 +23,18 @@ export function addMatrixCommand(program: Command, context: Context): void {
   const command = commonCommand("matrix")
     .description("judge many targets, and write a page that compares them")
     .argument("<targets>", "file that lists them")
-    .requiredOption("--out <folder>", "where the pages go; index.html is the first")
-    .option("--only <pattern...>", "these checks")
-    .addOption(new Option("--profile <name>", "a set of checks").argParser(checked(parseProfile)))
+    .requiredOption("--out-dir <folder>", "write the pages to this folder; index.html is the first")
+    .option("--only <pattern...>", "run these checks; may be repeated")
+    .addOption(
+      new Option("--profile <name>", "run this set of checks; default: standard").argParser(
+        checked(parseProfile),
+      ),
+    )
     .addOption(failOnOption)
     .addOption(checkTimeoutOption)
     .addOption(timeoutFactorOption)
     .addOption(
-      new Option("--seed <number>", "what random inputs begin with")
+      new Option("--seed <number>", "seed of the random data")
         .default(1)
         .argParser(checked(parseInteger(0, 0xffff_ffff))),
     )

@@ -20,11 +20,11 @@ import { type MatrixTarget, readTargets } from "./targets.ts";
 
 export interface MatrixOptions extends CommonOptions {
   /** A folder for the pages. */
-  readonly out: string;
+  readonly outDir: string;
   readonly only?: string[] | undefined;
   readonly profile?: Profile | undefined;
   readonly failOn: FailOn;
-  readonly timeout: number;
+  readonly checkTimeout: number;
   readonly timeoutFactor: number;
   readonly seed: number;
 }
@@ -41,7 +41,7 @@ export async function runMatrix(
   context: Context,
 ): Promise<void> {
   const targets = readTargets(path);
-  const { out } = options;
+  const { outDir: out } = options;
   makeUserFolder(out);
   const columns: Column[] = [];
   for (const [i, target] of targets.entries()) {

@@ -1,43 +1,41 @@
 import { type Command, Option } from "commander";
 import type { Context } from "../../context.ts";
-import { checked, commonCommand, strictOption, timeoutOption } from "../../options.ts";
-import { parseDuration, parseInteger, parseSize } from "../../units.ts";
+import {
+  blockSizeOption,
+  commonCommand,
+  ioTimeoutOption,
+  jsonOption,
+  overwriteOption,
+  packedOption,
+  parseCount,
+  seedOption,
+  strictOption,
+  timeoutOption,
+} from "../../options.ts";
 
 export function addMigrateCommand(program: Command, context: Context): void {
   const command = commonCommand("migrate")
     .description("move a block session to another back-end, while it writes and verifies")
-    .argument("<source>", "path of the socket of the back-end that it begins on")
-    .argument("<destination>", "path of the socket of the back-end that it goes on with")
-    .option("--packed", "use packed rings where they are offered")
+    .argument("<source>", "socket of the back-end that the session begins on")
+    .argument("<destination>", "socket of the back-end that the session moves to")
+    .addOption(packedOption)
     .addOption(
-      new Option("--workers <n>", "how many write at once")
+      new Option("--depth <number>", "requests in flight on each queue")
         .default(4)
-        .argParser(checked(parseInteger(1, 64))),
+        .argParser(parseCount(64)),
     )
+    .addOption(blockSizeOption(4096, "4K"))
     .addOption(
-      new Option("--block-size <bytes>", "bytes of each write")
-        .default(4096, "4K")
-        .argParser(checked(parseSize)),
-    )
-    .addOption(
-      new Option("--max-rounds <n>", "rounds over the memory before the rings are stopped")
+      new Option("--max-rounds <number>", "rounds over the memory before the rings are stopped")
         .default(8)
-        .argParser(checked(parseInteger(1, 1000))),
+        .argParser(parseCount(1000)),
     )
-    .addOption(
-      new Option("--seed <n>", "seed of the pattern; default random").argParser(
-        checked(parseInteger(0, 2 ** 31 - 1)),
-      ),
-    )
-    .option("--overwrite", "write over what is on the device")
-    .option("--json", "print one JSON document")
+    .addOption(seedOption)
+    .addOption(overwriteOption)
+    .addOption(jsonOption)
     .addOption(strictOption)
     .addOption(timeoutOption)
-    .addOption(
-      new Option("--io-timeout <duration>", "how long one request may take")
-        .default(30_000, "30s")
-        .argParser(checked(parseDuration)),
-    )
+    .addOption(ioTimeoutOption)
     .addHelpText(
       "after",
       "\nBoth back-ends have to serve the same image.\n\nExample:\n" +

@@ -17,7 +17,7 @@ import { isLoss } from "../io/common.ts";
 const PAGE_SIZE = 4096;
 
 export interface MigrateOptions extends ConnectOptions {
-  readonly workers: number;
+  readonly depth: number;
   readonly blockSize: number;
   readonly maxRounds: number;
   readonly seed?: number | undefined;
@@ -34,7 +34,7 @@ export async function runMigrate(
   context: Context,
 ): Promise<void> {
   const { output, signal } = context;
-  const { workers, blockSize: blockBytes, maxRounds, overwrite, ioTimeout } = options;
+  const { depth: workers, blockSize: blockBytes, maxRounds, overwrite, ioTimeout } = options;
   if (blockBytes % 512 !== 0 || blockBytes === 0)
     throw new UsageError(`expected --block-size as a multiple of 512, got ${blockBytes}`);
   const seed = options.seed ?? randomInt(2 ** 31);

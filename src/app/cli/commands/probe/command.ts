@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
 import { parseDevice } from "../../device-option.ts";
 import type { Context } from "../../context.ts";
-import { checked, commonCommand, strictOption, timeoutOption } from "../../options.ts";
+import { checked, commonCommand, jsonOption, strictOption, timeoutOption } from "../../options.ts";
 
 export function addProbeCommand(program: Command, context: Context): void {
   const command = commonCommand("probe")
@@ -10,11 +10,11 @@ export function addProbeCommand(program: Command, context: Context): void {
     .addOption(
       new Option(
         "--device <type>",
-        "the device type; default: inferred from what the back-end offers",
+        "device type of the target; default: inferred from its offer",
       ).argParser(checked(parseDevice)),
     )
     .option("--explain", "say in one line what each feature bit means")
-    .option("--json", "print one JSON document")
+    .addOption(jsonOption)
     .addOption(strictOption)
     .addOption(timeoutOption)
     .addHelpText("after", "\nExample:\n  $ vhost-user probe /run/disk.sock --explain");

@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import type { Context } from "../../context.ts";
-import { checked, commonCommand, groupCommand } from "../../options.ts";
+import { checked, commonCommand, groupCommand, jsonOption } from "../../options.ts";
 import { parseChoice, parseDuration, parseSize } from "../../units.ts";
 import type { QemuOptions } from "./run.ts";
 
@@ -59,17 +59,23 @@ function withPlace(name: string) {
         checked(parseChoice(["net", "block"] satisfies QemuOptions["kind"][])),
       ),
     )
-    .option("--socket <path>", "where it listens")
-    .option("--pid-file <path>", "where its pid is written")
-    .option("--log <path>", "where what it prints goes")
-    .option("--image <file>", "what is exported (block); default a sparse file of 64 MiB")
-    .option("--json", "print one JSON document");
+    .option("--socket <path>", "path of the socket to listen on")
+    .option("--pid-file <file>", "file with the pid")
+    .option("--log <file>", "file with the program's output")
+    .option(
+      "--image <file>",
+      "file with the disk's content (block); default: a sparse file of 64 MiB",
+    )
+    .addOption(jsonOption);
 }
 
 function withStartOptions(name: string) {
   return withPlace(name)
     .argument("[args...]", "after --: further arguments of the program")
-    .option("--owner <name>", "who starts it, for clean; default this CI job or checkout")
+    .option(
+      "--owner <name>",
+      "owner of what is started; clean removes by owner; default: this CI job or checkout",
+    )
     .addOption(
       new Option("--memory <size>", "the guest's memory (net); default 512M").argParser(
         checked(parseSize),
@@ -81,7 +87,7 @@ function withStartOptions(name: string) {
       ),
     )
     .addOption(
-      new Option("--timeout <duration>", "how long it may take until it listens")
+      new Option("--start-timeout <duration>", "how long it may take until it listens")
         .default(10_000, "10s")
         .argParser(checked(parseDuration)),
     );

@@ -46,7 +46,7 @@ export interface QemuOptions extends PlaceOptions {
   readonly owner?: string | undefined;
   readonly memory?: number | undefined;
   readonly accel?: ServerOptions["accelerator"] | undefined;
-  readonly timeout: number;
+  readonly startTimeout: number;
 }
 
 const STATUS_LOG_LINES = 8;
@@ -259,10 +259,10 @@ function refuseUseless(kind: ServerOptions["kind"], { memory, accel }: QemuOptio
   throw new UsageError(`${option} and --kind block cannot be combined: nothing is emulated`);
 }
 
-function startIo({ output, signal }: Context, { timeout, owner }: QemuOptions): StartIo {
+function startIo({ output, signal }: Context, { startTimeout, owner }: QemuOptions): StartIo {
   return {
     signal,
-    timeoutMs: timeout,
+    timeoutMs: startTimeout,
     owner: owner === undefined ? undefined : checkOwner(owner, "--owner"),
     note: (text) => output.note(text),
     progress: (text) => output.progress(() => text),

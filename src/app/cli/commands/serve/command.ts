@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import type { Context } from "../../context.ts";
-import { checked, groupCommand, ringModeOption } from "../../options.ts";
+import { checked, groupCommand, ringModeOption, workersOption } from "../../options.ts";
 import { MAX_BLOCK_QUEUES } from "../../../../endpoints/devices/block/layout.ts";
 import { parseInteger, parseSize } from "../../units.ts";
 import { qemuHelp } from "./qemu-help.ts";
@@ -10,29 +10,26 @@ import { serveNetCommand } from "./net-command.ts";
 
 export function addServeCommand(program: Command, context: Context): void {
   const block = backendCommand("block", "a block device over an image file or memory")
-    .addOption(new Option("--image <file>", "what the disk holds").conflicts("size"))
+    .addOption(new Option("--image <file>", "file with the disk's content").conflicts("size"))
     .addOption(
       new Option(
         "--size <bytes>",
-        "a disk in memory; default 64M when there is no --image",
+        "size of the disk in memory; default 64M when there is no --image",
       ).argParser(checked(parseSize)),
     )
     .addOption(
       new Option(
         "--null",
-        "complete requests without moving data: to measure all but the storage",
+        "complete requests without moving data; to measure all but the storage",
       ).conflicts("image"),
     )
     .option("--read-only", "refuse writes")
     .addOption(
-      new Option(
-        "--queues <number>",
-        "request queues to offer; those that are not used cost nothing",
-      )
+      new Option("--queues <number>", "number of queues; unused ones cost nothing")
         .default(MAX_BLOCK_QUEUES)
         .argParser(checked(parseInteger(1, MAX_BLOCK_QUEUES))),
     )
-    .option("--workers", "serve each queue in a worker thread of its own")
+    .addOption(workersOption)
     .addOption(ringModeOption("event"))
     .addHelpText(
       "after",

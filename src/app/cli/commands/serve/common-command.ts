@@ -10,16 +10,24 @@ const words = checked(parseList((text) => text));
 export function backendCommand(name: string, description: string) {
   return commonCommand(name)
     .description(description)
-    .option("--socket <path>", "listen here; any number of front-ends at once")
+    .option("--socket <path>", "path of the socket to listen on; any number of front-ends at once")
     .option("--connect <path>", "connect to a front-end that listens here, again when it leaves")
     .option(
       "--fd <number>",
       "serve an inherited socket, listening or connected; sockets of systemd (LISTEN_FDS) need no option",
       checked(parseInteger(0, 2 ** 31 - 1)),
     )
-    .option("--socket-mode <mode>", "of --socket, octal; default 0600", checked(parseMode))
-    .option("--socket-group <group>", "of --socket, a name or a number", checked(parseGroup))
-    .option("--pid-file <file>", "write the pid to this file while front-ends are served")
+    .option(
+      "--socket-mode <mode>",
+      "permissions of the socket, octal; default 0600",
+      checked(parseMode),
+    )
+    .option(
+      "--socket-group <group>",
+      "group of the socket, a name or a number",
+      checked(parseGroup),
+    )
+    .option("--pid-file <file>", "file with the pid; exists while front-ends are served")
     .addOption(
       new Option("--log-format <format>", "text, or json: one object a line, on standard error")
         .default("text" as LogFormat)
@@ -38,7 +46,7 @@ export function backendCommand(name: string, description: string) {
     )
     .option(
       "--iommu",
-      "offer VIRTIO_F_ACCESS_PLATFORM, for QEMU's iommu_platform=on; queues then stay on the event loop",
+      "use I/O virtual addresses; offers VIRTIO_F_ACCESS_PLATFORM, for QEMU's iommu_platform=on, and keeps queues on the event loop",
     )
     .addOption(
       new Option("--fault <fault>", "break a rule on purpose: NAME[@request[:n]]; may be repeated")

@@ -7,10 +7,10 @@ import { backendCommand } from "./common-command.ts";
 
 export function serveFsCommand(context: Context): Command {
   const fs = backendCommand("fs", "a file system over a folder, read-only")
-    .option("--dir <folder>", "what is shared; nothing outside of it can be reached")
+    .option("--dir <folder>", "shared folder; nothing outside of it can be reached")
     .option("--tag <tag>", "the name under which a guest mounts it", "shared")
     .addOption(
-      new Option("--queues <number>", "request queues")
+      new Option("--queues <number>", "number of queues; of requests")
         .default(1)
         .argParser(checked(parseInteger(1, 255))),
     )

@@ -26,18 +26,19 @@ import {
   serveDevice,
   type ServeOptions,
 } from "./common.ts";
-import type { Traffic } from "./traffic.ts";
+import { DEVICE_MAC, type Traffic } from "./traffic.ts";
 
 export interface ServeNetOptions extends ServeOptions {
   readonly traffic: Traffic;
   readonly queues: number;
   readonly mac: string;
-  readonly controlQueue?: string | undefined;
+  readonly controlQueue?: true | undefined;
+  readonly deviceMac?: string | undefined;
   readonly address: string;
   readonly lease?: string | undefined;
   readonly rate?: number | undefined;
   readonly count?: number | undefined;
-  readonly size: number;
+  readonly frameSize: number;
   readonly workers?: true | undefined;
   readonly ringMode: RingMode;
   readonly mtu?: true | undefined;
@@ -51,6 +52,8 @@ const BROADCAST = new Uint8Array(6).fill(0xff);
 export async function serveNet(options: ServeNetOptions, context: Context): Promise<void> {
   if (listedFaults(options, context)) return;
   expectOneSocket(options, context);
+  if (options.deviceMac !== undefined && !options.controlQueue)
+    throw new UsageError("--device-mac needs --control-queue");
   const { output } = context;
   const { traffic, queues, pcap: path } = options;
   const { mac, address, lease } = options;
@@ -99,9 +102,10 @@ function expectSinkForWorkers(options: ServeNetOptions): void {
 }
 
 function controlOf({
-  controlQueue: mac,
-}: Pick<ServeNetOptions, "controlQueue">): { mac: string } | undefined {
-  return mac === undefined ? undefined : { mac };
+  controlQueue,
+  deviceMac: mac = DEVICE_MAC,
+}: Pick<ServeNetOptions, "controlQueue" | "deviceMac">): { mac: string } | undefined {
+  return controlQueue ? { mac } : undefined;
 }
 
 function makeDevice(
@@ -121,9 +125,9 @@ function makeDevice(
   const ended = new AbortController();
   const device = sinkDevice({ ...shape, onClose: () => ended.abort() });
   const source = parseMac(options.mac);
-  const { count, rate: framesPerSecond, size } = options;
+  const { count, rate: framesPerSecond, frameSize } = options;
   void sendFrames(sourcePort(device, tap), {
-    frame: (number) => testFrame(number, size, source, BROADCAST),
+    frame: (number) => testFrame(number, frameSize, source, BROADCAST),
     count,
     framesPerSecond,
     signal: AbortSignal.any([ended.signal, context.signal]),

@@ -1,6 +1,13 @@
 import { type Command, Option } from "commander";
 import type { Context } from "../../context.ts";
-import { checked, commonCommand, timeoutOption } from "../../options.ts";
+import {
+  checked,
+  commonCommand,
+  execOption,
+  jsonOption,
+  overwriteOption,
+  timeoutOption,
+} from "../../options.ts";
 import { parseDuration, parseInteger } from "../../units.ts";
 
 const count = (most: number) => checked(parseInteger(1, most));
@@ -17,28 +24,32 @@ The first 16 KiB of the disk for each client, and 16 KiB more, are written over.
 Back-ends that serve one session at a time, qemu-storage-daemon among them, need --clients 1.
 
 Examples:
-  $ vhost-user stress --duration 8h --clients 100
-  $ vhost-user stress --duration 10m --clients 1 --exec 'qemu-storage-daemon … {socket} …'`;
+  $ vhost-user stress --runtime 8h --clients 100
+  $ vhost-user stress --runtime 10m --clients 1 --exec 'qemu-storage-daemon … {socket} …'`;
 
 export function addStressCommand(program: Command, context: Context): void {
   const command = commonCommand("stress")
     .description("a block back-end under clients, storms, kills and slow readers, for hours")
     .argument("[socket]", "path of a listening block back-end")
-    .option("--exec <command>", "start this back-end; {socket} in it stands for the path")
+    .addOption(execOption)
     .addOption(
-      new Option("--duration <duration>", "how long: 10m, 8h; the round under way is finished")
+      new Option("--runtime <duration>", "how long to run; the current round is finished")
         .default(60_000, "1m")
         .argParser(checked(parseDuration)),
     )
-    .option("--rounds <number>", "how many rounds instead of how long", count(1_000_000_000))
+    .option(
+      "--rounds <number>",
+      "how many rounds to run; instead of --runtime",
+      count(1_000_000_000),
+    )
     .addOption(
       new Option("--clients <number>", "clients at once").default(16, "16").argParser(count(1000)),
     )
-    .option("--overwrite", "write over a disk that is not blank")
-    .option("--json", "print one JSON document")
+    .addOption(overwriteOption)
+    .addOption(jsonOption)
     .addOption(timeoutOption)
     .addOption(
-      new Option("--stall-timeout <duration>", "how long one request may take")
+      new Option("--io-timeout <duration>", "how long one request may take")
         .default(60_000, "1m")
         .argParser(checked(parseDuration)),
     )

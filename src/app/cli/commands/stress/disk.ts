@@ -14,7 +14,7 @@ interface DiskOptions {
   readonly overwrite?: true | undefined;
   /** Milliseconds. */
   readonly timeout: number;
-  readonly stallTimeout: number;
+  readonly ioTimeout: number;
 }
 
 /**
@@ -27,7 +27,7 @@ interface DiskOptions {
 export async function expectDisk(
   socket: string,
   size: number,
-  { overwrite, timeout, stallTimeout: stallMs }: DiskOptions,
+  { overwrite, timeout, ioTimeout: stallMs }: DiskOptions,
   signal: AbortSignal,
 ): Promise<void> {
   await using client = await Client.connect(socket, {

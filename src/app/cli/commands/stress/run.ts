@@ -22,14 +22,14 @@ import { expectDisk } from "./disk.ts";
 export interface StressOptions extends CommonOptions {
   readonly exec?: string | undefined;
   /** Milliseconds. */
-  readonly duration: number;
+  readonly runtime: number;
   /** In place of the time. */
   readonly rounds?: number | undefined;
   readonly clients: number;
   readonly overwrite?: true | undefined;
   readonly json?: true | undefined;
   readonly timeout: number;
-  readonly stallTimeout: number;
+  readonly ioTimeout: number;
 }
 
 const MINUTE_MS = 60_000;
@@ -46,7 +46,7 @@ export async function runStress(
   context: Context,
 ): Promise<void> {
   const { signal } = context;
-  const { clients, duration: durationMs, rounds, exec, stallTimeout: stallMs } = options;
+  const { clients, runtime: durationMs, rounds, exec, ioTimeout: stallMs } = options;
   const name = socket ?? exec ?? "the built-in back-end";
   const folder = makeRecordedFolder("stress");
   const soak = async (target?: SoakTarget): Promise<SoakResult> => {

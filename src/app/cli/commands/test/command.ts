@@ -1,6 +1,13 @@
 import { type Command, Option } from "commander";
 import type { Context } from "../../context.ts";
-import { checked, commonCommand, groupCommand } from "../../options.ts";
+import {
+  checked,
+  commonCommand,
+  groupCommand,
+  jsonFileOption,
+  jsonOption,
+  junitOption,
+} from "../../options.ts";
 import { parseInteger } from "../../units.ts";
 
 const DESCRIPTIONS = {
@@ -16,28 +23,31 @@ export function addTestCommand(program: Command, context: Context): void {
   for (const [name, description] of Object.entries(DESCRIPTIONS)) {
     const command = commonCommand(name)
       .description(description)
-      .option("--json", "print one JSON document")
-      .option("--json-file <file>", "write the JSON document to this file")
-      .option("--junit <file>", "write JUnit XML to this file")
-      .option("--socket <path>", "perf: measure the block back-end that listens here")
+      .argument("[socket]", "path of a listening block back-end to measure (perf)")
+      .addOption(jsonOption)
+      .addOption(jsonFileOption)
+      .addOption(junitOption)
       .addOption(
-        new Option("--clients <number>", "stress: clients at once")
+        new Option("--clients <number>", "clients at once (stress)")
           .default(10)
           .argParser(checked(parseInteger(1, 1000))),
       )
       .addOption(
-        new Option("--rounds <number>", "stress: rounds over which nothing may grow")
+        new Option(
+          "--rounds <number>",
+          "how many rounds to run (stress); nothing may grow over them",
+        )
           .default(10)
           .argParser(checked(parseInteger(4, 1000))),
       )
       .addOption(
-        new Option("--connections <number>", "perf: connections that are measured")
+        new Option("--connections <number>", "connections to measure (perf)")
           .default(200)
           .argParser(checked(parseInteger(10, 100_000))),
       )
-      .action(async (options) => {
+      .action(async (socket, options) => {
         const { runTests } = await import("./run.ts");
-        await runTests(name as keyof typeof DESCRIPTIONS, options, context);
+        await runTests(name as keyof typeof DESCRIPTIONS, { ...options, socket }, context);
       });
     test.addCommand(command as unknown as Command);
   }

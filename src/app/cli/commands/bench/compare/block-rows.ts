@@ -59,8 +59,8 @@ function ourLoad(
   const words = [...ourCommand, "bench", "block", programs.path(`${name}.sock`), "--json", "-q"];
   const options = {
     depth,
-    ringMode,
-    seconds: `${timing.seconds}s`,
+    "ring-mode": ringMode,
+    runtime: `${timing.seconds}s`,
     warmup: `${timing.warmUpSeconds}s`,
     "block-size": BLOCK_BYTES,
   };

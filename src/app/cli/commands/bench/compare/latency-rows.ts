@@ -18,7 +18,7 @@ const roundTrip = (programs: Programs): Cell => ({
       socket,
     );
     const load = [...ourCommand, "bench", "net", "tx", socket, "--packed", "--depth", "1", "-q"];
-    const timing = ["--seconds", `${seconds}s`, "--warmup", `${warmUpSeconds}s`];
+    const timing = ["--runtime", `${seconds}s`, "--warmup", `${warmUpSeconds}s`];
     const words = [...load, ...timing, "--ring-mode", "poll", "--json"];
     return {
       ours: async () => {
@@ -47,7 +47,7 @@ const session = (programs: Programs): Cell => ({
     return {
       ours: async () => {
         const words = [...ourCommand, "bench", "connect", socket, "-q", "--json"];
-        const text = await programs.output(LOAD_CPU, [...words, "--requests", sessions]);
+        const text = await programs.output(LOAD_CPU, [...words, "--count", sessions]);
         return 1e6 / (JSON.parse(text) as { latencyUs: { p50: number } }).latencyUs.p50;
       },
       theirs: async () =>

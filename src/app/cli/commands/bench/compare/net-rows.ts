@@ -73,7 +73,7 @@ async function ourLoad(
   const words = ["bench", "net", what, socketOf(programs), "--ring-mode", "poll"];
   // DPDK's virtio-user always has completions in order; its back-end batches them in packed rings.
   const format = packed ? ["--packed", "--in-order"] : [];
-  const more = ["--seconds", "60s", "-q", ...format];
+  const more = ["--runtime", "60s", "-q", ...format];
   return programs.spawn(LOAD_CPU, [...ourCommand, ...words, ...more]);
 }
 

@@ -17,9 +17,9 @@ import type { Row, Timing } from "./row.ts";
 
 export interface CompareOptions {
   readonly rows: string;
-  readonly pairs: number;
+  readonly runs: number;
   /** Milliseconds. */
-  readonly seconds: number;
+  readonly runtime: number;
   readonly warmup: number;
   readonly list?: true | undefined;
   readonly json?: true | undefined;
@@ -44,7 +44,7 @@ interface RowResult {
 
 export async function benchCompare(options: CompareOptions, context: Context): Promise<void> {
   const { output, signal } = context;
-  const { list, rows: wanted, pairs, seconds, warmup } = options;
+  const { list, rows: wanted, runs: pairs, runtime, warmup } = options;
   if (!list && availableParallelism() < 2)
     throw new EnvironmentError(
       "expected two processors, one for each side, there is one: nothing measured here would mean anything",
@@ -59,7 +59,7 @@ export async function benchCompare(options: CompareOptions, context: Context): P
       for (const { name, against } of rows) output.print(`${name} | ${against}`);
       return;
     }
-    const timing = { seconds: seconds / 1000, warmUpSeconds: warmup / 1000 };
+    const timing = { seconds: runtime / 1000, warmUpSeconds: warmup / 1000 };
     const results: RowResult[] = [];
     const environment = describeEnvironment();
     let failure: unknown;
