@@ -231,12 +231,12 @@ test("the packed package", { skip: missingProgram() }, async (t) => {
     assert.ok(programs.every(({ executable }) => executable));
   });
 
-  await t.test("is at most 1 MB of at most 1,300 files, 3.6 MB unpacked", () => {
+  await t.test("is at most 1 MB of at most 1,400 files, 3.6 MB unpacked", () => {
     const packed = readFileSync(tarball).length;
     const unpacked = files.reduce((sum, { size }) => sum + size, 0);
     t.diagnostic(`${packed} bytes, ${files.length} files, ${unpacked} bytes unpacked`);
     assert.ok(packed <= 1_000_000, `${packed} bytes`);
-    assert.ok(files.length <= 1300, `${files.length} files`);
+    assert.ok(files.length <= 1400, `${files.length} files`);
     assert.ok(unpacked <= 3_600_000, `${unpacked} bytes unpacked`);
   });
 

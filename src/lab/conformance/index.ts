@@ -17,15 +17,10 @@ export {
 export type { CaseResult, Finding, Strength, Verdict } from "../results/index.ts";
 export type { Check, CheckInfo, FrontendCheck } from "./kit/check.ts";
 export type { CheckContext } from "./kit/back-end/context.ts";
-export type { Up, UpOptions } from "./kit/back-end/bring-up.ts";
+export type { Up, UpOptions } from "./kit/back-end/up.ts";
 export { type Facts, type KnownDevice, survey } from "./kit/back-end/facts.ts";
 export { CaseFailure, type CaseInfo, CaseSkip, type EarlyStop } from "../engine/index.ts";
-export type {
-  Effect,
-  KitRequest,
-  ReadRequest,
-  RequestKit,
-} from "./kit/back-end/kit.ts";
+export type { Effect, KitRequest, ReadRequest, RequestKit } from "./kit/back-end/kit.ts";
 export { isKit, type Kit, kitProblem } from "./kit/kit.ts";
 export { missing, type Needs } from "./kit/back-end/needs.ts";
 export { type Profile, profiles } from "./profiles.ts";

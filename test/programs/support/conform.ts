@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import type { DeviceKind } from "../../../src/endpoints/devices/kind.ts";
 import { readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -65,7 +66,9 @@ export async function judgedFrontend(
 ) {
   const target = new FrontendProgram(command, { shell, timeoutMs: times.againMs });
   const chosen = selectChecks(frontendChecks, { profile: "front-end", ...selection });
-  return runFrontendChecks(chosen, { target, device, times });
+  const { kit } = knownDevice(device);
+  assert.ok(kit);
+  return runFrontendChecks(chosen, { target, kit, times });
 }
 
 /** The storage daemon with an empty disk. @param program words that start it */

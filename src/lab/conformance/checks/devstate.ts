@@ -1,5 +1,4 @@
 import { counted } from "../../../core/base/index.ts";
-import { FuseOpcode } from "../../../endpoints/devices/fs/opcodes.ts";
 import { createPipe, type OwnedFd } from "../../../core/os/index.ts";
 import {
   FrontendRequest,
@@ -8,9 +7,8 @@ import {
 } from "../../../core/protocol/index.ts";
 import type { Check } from "../kit/check.ts";
 import type { CheckContext } from "../kit/back-end/context.ts";
-import type { Up } from "../kit/back-end/bring-up.ts";
+import type { Up } from "../kit/back-end/up.ts";
 import { beginState, checkState, openState } from "../kit/back-end/device-state.ts";
-import { Fuse } from "../../kits/fs/fuse.ts";
 import type { Session } from "../kit/back-end/session.ts";
 
 const { CheckDeviceState, GetFeatures } = FrontendRequest;
@@ -26,8 +24,6 @@ const PARAMETERS = "Device state transfer parameters";
 const UNKNOWN = 2;
 const PHASE_RUNNING = 1;
 const NOISE_BYTES = 4096;
-/** Of an open file, read before and after. */
-const MOST_BYTES = 4096;
 
 /** A device whose rings were stopped after requests. */
 interface Stopped extends Up {
@@ -46,20 +42,10 @@ async function stopped(t: CheckContext): Promise<Stopped> {
   return { ...up, bases, goesOn };
 }
 
-/** On a file system a file that was open stays open; of other devices a request is served. */
+/** Returns the comparison that the kit makes, or by default a request. */
 async function witness(t: CheckContext, up: Up): Promise<Stopped["goesOn"]> {
-  if (t.kit.kind.name !== "fs") return async (device) => device.request();
-  const fuse = new Fuse(t, up);
-  const file = await fuse.findFile();
-  if (file === undefined) return async () => t.skip("no file with content is near the root");
-  const handle = await fuse.open(FuseOpcode.Open, file.node);
-  const content = async (of: Fuse): Promise<Buffer> =>
-    of.read(FuseOpcode.Read, file.node, handle, 0n, Math.min(file.size, MOST_BYTES));
-  const before = await content(fuse);
-  return async (device) => {
-    const same = before.equals(await content(new Fuse(t, device)));
-    t.expectThat("what a file holds that was open before", same, "the same bytes", "others");
-  };
+  const compare = await t.kit.witness?.(t, up);
+  return async (device) => (compare === undefined ? device.request() : compare(t, device));
 }
 
 async function saved(t: CheckContext, session: Session): Promise<Buffer> {

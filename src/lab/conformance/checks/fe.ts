@@ -31,7 +31,7 @@ const {
   SetVringKick,
   SetVringNum,
 } = FrontendRequest;
-const { Config, ConfigureMemSlots, InbandNotifications, ReplyAck, XenMmap } = ProtocolFeature;
+const { ConfigureMemSlots, InbandNotifications, ReplyAck, XenMmap } = ProtocolFeature;
 const { EventIdx, InOrder, IndirectDesc, LogAll, RingPacked } = VirtioFeature;
 
 const RINGS: readonly number[] = [
@@ -49,8 +49,7 @@ const UNHEARD_OF = 1n << 40n;
 /** In one SET_MEM_TABLE. */
 const MAX_REGIONS = 8;
 
-/** A disk cannot be known without its configuration. */
-const neededBy = ({ device }: FrontendContext): bigint => (device.name === "block" ? Config : 0n);
+const neededBy = ({ kit }: FrontendContext): bigint => kit.requiredProtocol ?? 0n;
 
 const FLAGS = HeaderFlag.Version | HeaderFlag.NeedReply;
 

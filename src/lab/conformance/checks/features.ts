@@ -10,7 +10,7 @@ import {
 } from "../../../core/protocol/index.ts";
 import type { Check } from "../kit/check.ts";
 import type { CheckContext } from "../kit/back-end/context.ts";
-import type { Up } from "../kit/back-end/bring-up.ts";
+import type { Up } from "../kit/back-end/up.ts";
 import { writesOn } from "../kit/back-end/effect.ts";
 import { LogArea, setLog } from "../kit/back-end/log-area.ts";
 import { Flags } from "../../wire/index.ts";

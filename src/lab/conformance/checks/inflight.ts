@@ -2,7 +2,7 @@ import { counted } from "../../../core/base/index.ts";
 import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../../core/protocol/index.ts";
 import type { Check } from "../kit/check.ts";
 import type { CheckContext } from "../kit/back-end/context.ts";
-import type { Up } from "../kit/back-end/bring-up.ts";
+import type { Up } from "../kit/back-end/up.ts";
 import { HandSplit } from "../kit/back-end/hand-split.ts";
 import {
   askInflight,

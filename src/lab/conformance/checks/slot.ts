@@ -6,7 +6,7 @@ import {
 } from "../../../core/protocol/index.ts";
 import type { Check } from "../kit/check.ts";
 import type { CheckContext } from "../kit/back-end/context.ts";
-import type { Up, UpOptions } from "../kit/back-end/bring-up.ts";
+import type { Up, UpOptions } from "../kit/back-end/up.ts";
 import type { SuiteRegion } from "../kit/back-end/memory.ts";
 import type { Session } from "../kit/back-end/session.ts";
 

@@ -1,7 +1,7 @@
 import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../../core/protocol/index.ts";
 import type { Check } from "../kit/check.ts";
 import type { CheckContext } from "../kit/back-end/context.ts";
-import type { Up } from "../kit/back-end/bring-up.ts";
+import type { Up } from "../kit/back-end/up.ts";
 import type { Ring } from "../kit/back-end/ring.ts";
 import { nameOf } from "../kit/back-end/session.ts";
 

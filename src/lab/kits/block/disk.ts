@@ -14,7 +14,7 @@ import {
 import type { CheckContext } from "../../conformance/kit/back-end/context.ts";
 import { CaseFailure } from "../../engine/index.ts";
 import { blockHeader } from "./header.ts";
-import type { Up, UpOptions } from "../../conformance/kit/back-end/bring-up.ts";
+import type { Up, UpOptions } from "../../conformance/kit/back-end/up.ts";
 import { largestConfig } from "../../conformance/kit/back-end/config-space.ts";
 
 /** Room for data of 1 MiB, several times. */

@@ -1,4 +1,6 @@
 import { counted } from "../../../core/base/index.ts";
+import { ProtocolFeature } from "../../../core/protocol/index.ts";
+import { BlockDevice, BlockStorage } from "../../../endpoints/devices/block/index.ts";
 import { blockKind } from "../../../endpoints/devices/block/kind.ts";
 import {
   BlockFeature,
@@ -8,7 +10,12 @@ import {
   SECTOR_SIZE,
 } from "../../../endpoints/devices/block/layout.ts";
 import type { GuestBuffer } from "../../../core/memory/index.ts";
-import type { Effect, KitRequest, ReadRequest } from "../../conformance/kit/back-end/kit.ts";
+import type {
+  Effect,
+  KitRequest,
+  PlayedDevice,
+  ReadRequest,
+} from "../../conformance/kit/back-end/kit.ts";
 import type { Kit } from "../../conformance/kit/kit.ts";
 import { blk } from "./checks/requests.ts";
 import { blkRanges } from "./checks/ranges.ts";
@@ -17,6 +24,8 @@ import { POISON, type SuiteMemory } from "../../conformance/kit/back-end/memory.
 
 /** A multiple of every block size in use, so that every disk can read it in one request. */
 const PLACE_BYTES = 4096;
+/** Size of the disk that the suite plays. */
+const PLAYED_BYTES = 64 << 20;
 
 /** Returns what is wrong with an answer that must be VIRTIO_BLK_S_OK, with `expected` bytes written. */
 function wrongAnswer(status: GuestBuffer, written: number, expected: number): string | undefined {
@@ -53,6 +62,11 @@ function sectorOf(place: number): bigint {
 
 const effect: Effect = { readOnly: BlockFeature.ReadOnly, read, write };
 
+function play(): PlayedDevice {
+  const storage = BlockStorage.memory(PLAYED_BYTES);
+  return { device: () => new BlockDevice({ storage }), close: () => storage.close() };
+}
+
 /** The request reads the first sectors. */
 export const blockKit: Kit = {
   kind: blockKind,
@@ -62,5 +76,10 @@ export const blockKit: Kit = {
   requestRings: (queues) => Array.from({ length: queues }, (_, i) => i),
   request: (memory, scale) => read(memory, 0, scale),
   effect,
+  // VIRTIO 5.2.4, up to the topology
+  config: { sizes: [32, 24], fields: [0, 8, 12, 16, 20, 24] },
+  // The capacity of a disk is in its configuration space.
+  requiredProtocol: ProtocolFeature.Config,
+  play,
   checks: [blk, blkRanges].flat(),
 };

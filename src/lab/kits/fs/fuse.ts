@@ -1,7 +1,8 @@
 import { FuseOpcode } from "../../../endpoints/devices/fs/opcodes.ts";
+import type { KitPorts } from "../../conformance/kit/back-end/kit.ts";
 import type { CheckContext } from "../../conformance/kit/back-end/context.ts";
 import { CaseFailure } from "../../engine/index.ts";
-import type { Up, UpOptions } from "../../conformance/kit/back-end/bring-up.ts";
+import type { Up, UpOptions } from "../../conformance/kit/back-end/up.ts";
 import type { Ring } from "../../conformance/kit/back-end/ring.ts";
 
 const { Getattr, Lookup, Open, Opendir, Read, Readdir, Release, Releasedir } = FuseOpcode;
@@ -53,9 +54,9 @@ let unique = 0x1000n;
 /** Requests of FUSE on a device that runs. */
 export class Fuse {
   readonly up: Up;
-  readonly #t: CheckContext;
+  readonly #t: KitPorts;
 
-  constructor(t: CheckContext, up: Up) {
+  constructor(t: KitPorts, up: Up) {
     this.#t = t;
     this.up = up;
   }

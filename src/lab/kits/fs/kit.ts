@@ -2,6 +2,7 @@ import { counted } from "../../../core/base/index.ts";
 import { fsKind } from "../../../endpoints/devices/fs/kind.ts";
 import type { Kit } from "../../conformance/kit/kit.ts";
 import { fs } from "./checks.ts";
+import { openFileWitness } from "./witness.ts";
 
 /** FUSE, as in `linux/fuse.h`. */
 const INIT = 26;
@@ -50,5 +51,8 @@ export const fsKit: Kit = {
       },
     };
   },
+  // VIRTIO 5.11.4
+  config: { sizes: [40], fields: [0, 36] },
+  witness: openFileWitness,
   checks: fs,
 };

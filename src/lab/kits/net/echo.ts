@@ -5,7 +5,7 @@ import {
 } from "../../../endpoints/devices/net/layout.ts";
 import type { GuestBuffer } from "../../../core/memory/index.ts";
 import type { CheckContext } from "../../conformance/kit/back-end/context.ts";
-import type { Up, UpOptions } from "../../conformance/kit/back-end/bring-up.ts";
+import type { Up, UpOptions } from "../../conformance/kit/back-end/up.ts";
 import { ETHER_TYPE, FRAME_BYTES } from "./frames.ts";
 import type { Completion, Ring } from "../../conformance/kit/back-end/ring.ts";
 

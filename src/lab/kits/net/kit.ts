@@ -1,5 +1,6 @@
 import { counted } from "../../../core/base/index.ts";
 import { LONG_HEADER_BYTES, NetFeature } from "../../../endpoints/devices/net/layout.ts";
+import { NetDevice } from "../../../endpoints/devices/net/index.ts";
 import { netKind } from "../../../endpoints/devices/net/kind.ts";
 import type { Kit } from "../../conformance/kit/kit.ts";
 import { net } from "./checks.ts";
@@ -25,5 +26,8 @@ export const netKit: Kit = {
           : `${counted(written, "byte")} written, although no buffer is writable`,
     };
   },
+  // VIRTIO 5.1.4
+  config: { sizes: [12, 10, 8, 6], fields: [0, 6] },
+  play: () => ({ device: () => new NetDevice({}), close: () => undefined }),
   checks: net,
 };

@@ -1,5 +1,5 @@
 /** One check alone, on our client and on its mutant: `--test-name-pattern 'fe/3 '`. */
-import { blockKind } from "../../../../src/endpoints/devices/block/kind.ts";
+import { blockKit } from "../../../../src/lab/kits/block/kit.ts";
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
@@ -21,7 +21,7 @@ const PARALLEL = 8;
 async function judges(check: FrontendCheck, mutant?: FrontendMutant): Promise<void> {
   const target = new InProcessFrontend(mutant);
   const times = timesOf(mutant ? 1 : 3);
-  const result = await runFrontendCheck(check, { target, device: blockKind, times });
+  const result = await runFrontendCheck(check, { target, kit: blockKit, times });
   const wanted = mutant ? ["FAIL", "WARN"] : ["PASS"];
   assert.ok(wanted.includes(result.verdict), describeResult(result));
 }

@@ -1,3 +1,4 @@
+import { blockKit } from "../../../../src/lab/kits/block/kit.ts";
 import { blockKind } from "../../../../src/endpoints/devices/block/kind.ts";
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
@@ -72,7 +73,7 @@ test("a check that is given up ends the front-end that is about to start, and st
   const abort = new AbortController();
   const over = runFrontendCheck(check, {
     target,
-    device: blockKind,
+    kit: blockKit,
     times: timesOf(),
     signal: abort.signal,
   });

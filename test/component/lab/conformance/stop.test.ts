@@ -1,3 +1,4 @@
+import { blockKit } from "../../../../src/lab/kits/block/kit.ts";
 import { blockKind } from "../../../../src/endpoints/devices/block/kind.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -104,7 +105,7 @@ test("a front-end that never connects is started three times, and reported once"
   const chosen = frontendChecks.slice(0, 5);
   const results = await runFrontendChecks(chosen, {
     target: absent,
-    device: blockKind,
+    kit: blockKit,
     times,
     ...reported.callbacks,
   });

@@ -1,10 +1,12 @@
 import {
   type Check,
   checks,
+  type Kit,
   kits,
   type DeviceWithKit,
   knownDevice,
 } from "../../../../lab/conformance/index.ts";
+import { UsageError } from "../../../../core/base/index.ts";
 import { loadKit } from "../../kit-module.ts";
 import type { ConformOptions } from "./options.ts";
 
@@ -26,4 +28,20 @@ export function checksFor(device: DeviceWithKit | undefined): readonly Check[] {
   return kit === undefined || kits.some((each) => each === kit)
     ? checks
     : [...checks, ...(kit.checks ?? [])];
+}
+
+/**
+ * Returns the kit of the device that the suite plays for a front-end. Default: the first kit of the
+ * package.
+ *
+ * @throws {UsageError} the suite cannot play a device of this type
+ */
+export async function frontendKit(options: ConformOptions): Promise<Kit> {
+  const chosen = await chosenDevice(options);
+  const kit = chosen === undefined ? kits[0] : chosen.kit;
+  if (kit?.play !== undefined) return kit;
+  const names = kits.filter(({ play }) => play !== undefined).map(({ kind }) => kind.name);
+  throw new UsageError(
+    `--front-end cannot judge ${chosen?.device?.name ?? "such"} devices: the suite plays ${names.join(" and ")} devices`,
+  );
 }

@@ -1,4 +1,3 @@
-import { blockKind } from "../../../../endpoints/devices/block/kind.ts";
 import { UsageError } from "../../../../core/base/index.ts";
 import { processName } from "../../../../core/os/index.ts";
 import type { ConformanceReport } from "../../../../lab/results/index.ts";
@@ -28,7 +27,7 @@ import {
 } from "../../../../lab/conformance/index.ts";
 import type { Context } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
-import { checksFor, chosenDevice } from "./device.ts";
+import { checksFor, chosenDevice, frontendKit } from "./device.ts";
 import type { ConformOptions } from "./options.ts";
 import { recognise } from "./recognise.ts";
 import { printPlan } from "./selection.ts";
@@ -110,7 +109,8 @@ async function judgeFrontend(
   options: ConformOptions,
   context: Context,
 ): Promise<Judgement | undefined> {
-  const { device = blockKind } = (await chosenDevice(options)) ?? {};
+  const kit = await frontendKit(options);
+  const device = kit.kind;
   const { repeat } = options;
   const chosen = selectChecks(frontendChecks, {
     ...selection,
@@ -128,11 +128,11 @@ async function judgeFrontend(
   const { signal, output } = context;
   if (target instanceof FrontendListener) {
     output.note(`waiting for a front-end on ${target.name}; start it now`);
-    await target.arrival(device, times, signal);
+    await target.arrival(kit, times, signal);
   }
   const { onStart, onResult, onStop } = reporter;
   const callbacks = { onStart, onResult, onStop };
-  await runFrontendChecks(chosen, { target, device, times, signal, repeat, ...callbacks });
+  await runFrontendChecks(chosen, { target, kit, times, signal, repeat, ...callbacks });
   const about = {
     name: target.name,
     device: device.name,

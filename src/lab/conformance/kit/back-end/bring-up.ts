@@ -1,8 +1,6 @@
-import type { OwnedFd } from "../../../../core/os/index.ts";
 import {
   DeviceStatus,
   FrontendRequest,
-  type Inflight,
   ProtocolFeature,
   VirtioFeature,
 } from "../../../../core/protocol/index.ts";
@@ -11,38 +9,7 @@ import type { RequestKit } from "./kit.ts";
 import type { SuiteMemory, SuiteMemoryOptions } from "./memory.ts";
 import type { Ring, RingOptions } from "./ring.ts";
 import type { Session } from "./session.ts";
-
-/** What a check does not want as usual. */
-export interface UpOptions extends SuiteMemoryOptions {
-  /** To acknowledge, of what is offered. */
-  readonly virtio?: bigint;
-  readonly protocol?: bigint;
-  /** In place of a new one that is negotiated as above. */
-  readonly session?: Session;
-  readonly ring?: RingOptions;
-  /** In place of new memory; it is shared already. */
-  readonly memory?: SuiteMemory;
-  /** Where requests in work are noted, in place of a region that the target makes. */
-  readonly inflight?: { readonly description: Inflight; readonly fd: OwnedFd };
-  /** How the ring of requests is set up and started, in place of {@link Ring.start}. */
-  readonly start?: (ring: Ring) => Promise<void>;
-  /** The suite's own descriptors of the memory are closed as soon as it is shared. */
-  readonly closeMemory?: true;
-  /** Whether rings are enabled where bit 30 was acknowledged. Default true. */
-  readonly enable?: boolean;
-}
-
-/** A device that runs: session, memory, rings. */
-export interface Up {
-  readonly session: Session;
-  readonly memory: SuiteMemory;
-  /** By index. */
-  readonly rings: ReadonlyMap<number, Ring>;
-  /** The ring that takes the device's requests. */
-  readonly ring: Ring;
-  /** A harmless request, which must be served well. @throws {CaseFailure} */
-  readonly request: () => Promise<void>;
-}
+import type { Up, UpOptions } from "./up.ts";
 
 /** What bringing a device up needs of a check. */
 export interface BringUpSteps {

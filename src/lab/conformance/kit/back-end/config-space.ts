@@ -7,20 +7,6 @@ const { GetConfig, SetConfig } = FrontendRequest;
 /** Of the message's own fields. */
 const HEAD_BYTES = 12;
 
-/** Bytes that a device of a type has, largest first: VIRTIO 5.1.4, 5.2.4 (topology), 5.11.4. */
-const SIZES: Partial<Record<string, readonly number[]>> = {
-  net: [12, 10, 8, 6],
-  block: [32, 24],
-  fs: [40],
-};
-
-/** Fields that cannot change while a device runs, by where they begin. */
-const FIELDS: Partial<Record<string, readonly number[]>> = {
-  net: [0, 6],
-  block: [0, 8, 12, 16, 20, 24],
-  fs: [0, 36],
-};
-
 /** What came for a GET_CONFIG. */
 export interface ConfigAnswer {
   readonly offset: number;
@@ -32,19 +18,18 @@ export interface ConfigAnswer {
 }
 
 /**
- * What is known of the device's configuration space. What the device refuses whole may be shorter.
+ * Returns the size of the device's configuration space and the offsets of its fields.
  *
- * @throws {CaseSkip} nothing
+ * @throws {CaseSkip} the kit does not describe the space
  */
 export async function configShape(
   t: CheckContext,
   session: Session,
 ): Promise<{ size: number; fields: readonly number[] }> {
-  const { device } = t.facts;
-  const sizes = device && SIZES[device.name];
-  const fields = device && FIELDS[device.name];
-  if (sizes === undefined || fields === undefined)
+  const { kit, device } = t.facts;
+  if (kit?.config === undefined)
     return t.skip(`the configuration space of ${device?.name ?? "this device"} is not known`);
+  const { sizes, fields } = kit.config;
   const [largest = 0] = sizes;
   const size = (await largestConfig(session, sizes))?.length ?? largest;
   return { size, fields: fields.filter((offset) => offset < size) };

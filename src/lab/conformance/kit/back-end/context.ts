@@ -6,7 +6,8 @@ import {
 } from "../../../../core/protocol/index.ts";
 import type { RequestKit, KitRequest } from "./kit.ts";
 import { SuiteMemory, type SuiteMemoryOptions } from "./memory.ts";
-import { bringUp, type Up, type UpOptions } from "./bring-up.ts";
+import { bringUp } from "./bring-up.ts";
+import type { Up, UpOptions } from "./up.ts";
 import { Ring, type RingOptions } from "./ring.ts";
 import { Session } from "./session.ts";
 import { Exchange } from "../exchange.ts";

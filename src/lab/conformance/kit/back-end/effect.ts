@@ -14,7 +14,8 @@ export async function writesOn(
   prepare: () => Promise<{ readonly ring: Ring; readonly memory: SuiteMemory }>,
 ): Promise<boolean> {
   const { effect } = t.kit;
-  if (effect === undefined) t.skip(`${t.kit.kind.name} devices keep no data that a request could change`);
+  if (effect === undefined)
+    t.skip(`${t.kit.kind.name} devices keep no data that a request could change`);
   const { readOnly = 0n } = effect;
   if ((t.facts.virtio & readOnly) !== 0n) t.skip("the device is read-only");
   const look = async (): Promise<Uint8Array> => {

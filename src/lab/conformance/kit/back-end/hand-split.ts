@@ -3,7 +3,7 @@ import { VirtioFeature } from "../../../../core/protocol/index.ts";
 import { type RawDescriptor, RawSplitRing, type UsedElement } from "../../../wire/index.ts";
 import type { CheckContext } from "./context.ts";
 import { CaseFailure } from "../../../engine/index.ts";
-import type { Up, UpOptions } from "./bring-up.ts";
+import type { Up, UpOptions } from "./up.ts";
 import type { KitRequest } from "./kit.ts";
 import { descriptorsOf } from "./descriptors.ts";
 import type { Ring } from "./ring.ts";

@@ -13,7 +13,8 @@ import {
 } from "../../../../core/protocol/index.ts";
 import type { CheckContext } from "./context.ts";
 import { BackChannel } from "./back-channel.ts";
-import { bringUp, type Up } from "./bring-up.ts";
+import { bringUp } from "./bring-up.ts";
+import type { Up } from "./up.ts";
 import { PAGE, type SuiteMemory } from "./memory.ts";
 import { Flags } from "../../../wire/index.ts";
 import { type Session } from "./session.ts";

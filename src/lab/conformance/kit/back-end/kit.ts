@@ -1,6 +1,10 @@
 import type { GuestBuffer } from "../../../../core/memory/index.ts";
+import type { Device } from "../../../../endpoints/backend/index.ts";
 import type { DeviceKind } from "../../../../endpoints/devices/kind.ts";
+import type { Findings } from "../findings.ts";
+import type { Times } from "../times.ts";
 import type { SuiteMemory } from "./memory.ts";
+import type { Up } from "./up.ts";
 
 /** A request that is laid out in shared memory, and how to judge what the device made of it. */
 export interface KitRequest {
@@ -36,6 +40,30 @@ export interface Effect {
   write(memory: SuiteMemory, bytes: Uint8Array, place?: number): KitRequest;
 }
 
+/** What a kit may use of a check. */
+export interface KitPorts extends Pick<Findings, "expect" | "expectThat" | "skip"> {
+  readonly times: Times;
+}
+
+/** Compares a device with the one of which a {@link RequestKit.witness} was taken. */
+export type Witness = (t: KitPorts, device: Up) => Promise<void>;
+
+/** The device that the suite plays for a front-end under test. */
+export interface PlayedDevice {
+  /** Makes the device of one session. */
+  device(): Device;
+  /** Releases what the sessions share, e.g. a disk. */
+  close(): void;
+}
+
+/** The configuration space, as checks of GET_CONFIG read it. */
+export interface ConfigShape {
+  /** Sizes in bytes, largest first: a device may refuse those that are larger than its space. */
+  readonly sizes: readonly number[];
+  /** Offsets of fields that do not change while a device runs. */
+  readonly fields: readonly number[];
+}
+
 /** The requests with which the suite can judge whether a device of one type is served. */
 export interface RequestKit {
   /** The device type. */
@@ -63,4 +91,15 @@ export interface RequestKit {
   request(memory: SuiteMemory, scale?: number): KitRequest;
   /** Left out: such a device keeps no data that a request could change. */
   readonly effect?: Effect;
+  /** Left out: the type has no configuration space. */
+  readonly config?: ConfigShape;
+  /**
+   * Makes something on a device that must survive a migration, and returns the comparison. Default:
+   * the device that continues must serve a request.
+   */
+  readonly witness?: (t: KitPorts, device: Up) => Promise<Witness>;
+  /** Protocol features without which a front-end cannot use a device of this type. Default: none. */
+  readonly requiredProtocol?: bigint;
+  /** Makes the device that the suite plays. Left out: front-ends of this type are not judged. */
+  readonly play?: () => PlayedDevice;
 }

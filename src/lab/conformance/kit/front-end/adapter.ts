@@ -1,11 +1,11 @@
 import { EnvironmentError } from "../../../../core/base/index.ts";
-import type { DeviceKind } from "../../../../endpoints/devices/kind.ts";
 import type { Adapter, Evidence, Lost } from "../../../engine/index.ts";
 import type { CaseResult } from "../../../results/index.ts";
 import type { FrontendCheck } from "../check.ts";
 import { deathOf } from "../../targets/death.ts";
 import { endText } from "../../targets/target.ts";
 import type { Times } from "../times.ts";
+import type { RequestKit } from "../back-end/kit.ts";
 import { FrontendContext } from "./context.ts";
 import type { FrontendTarget } from "./target.ts";
 
@@ -15,8 +15,8 @@ const ATTEMPTS = 3;
 /** What checks of a front-end run on. */
 export interface FrontendSubject {
   readonly target: FrontendTarget;
-  /** The device that the front-end expects. */
-  readonly device: DeviceKind;
+  /** The kit of the device type that the front-end expects. */
+  readonly kit: RequestKit;
   readonly times: Times;
   readonly signal?: AbortSignal | undefined;
 }
@@ -42,8 +42,8 @@ export class FrontendAdapter implements Adapter<FrontendContext, FrontendCheck> 
   }
 
   open(): FrontendContext {
-    const { target, device, times } = this.#subject;
-    return new FrontendContext(target, device, times);
+    const { target, kit, times } = this.#subject;
+    return new FrontendContext(target, kit, times);
   }
 
   /** @throws {EnvironmentError} there is no such program */

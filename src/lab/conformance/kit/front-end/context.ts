@@ -1,4 +1,3 @@
-import type { DeviceKind } from "../../../../endpoints/devices/kind.ts";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,6 +9,7 @@ import { soon } from "../back-end/soon.ts";
 import { Findings } from "../findings.ts";
 import { endText, type ProcessEnd } from "../../targets/target.ts";
 import type { Times } from "../times.ts";
+import type { RequestKit } from "../back-end/kit.ts";
 import { type Message, Mock, type MockOptions } from "./mock.ts";
 import type { FrontendRun, FrontendTarget } from "./target.ts";
 
@@ -33,7 +33,7 @@ export type Done = (mock: Pick<Mock, "messages" | "conversations">) => boolean;
 /** What a check of a front-end is given. */
 export class FrontendContext extends Findings {
   readonly target: FrontendTarget;
-  readonly device: DeviceKind;
+  readonly kit: RequestKit;
   readonly times: Times;
   readonly exchange: Exchange;
   readonly #talks: Talk[] = [];
@@ -47,12 +47,12 @@ export class FrontendContext extends Findings {
   #output = "";
   readonly #folders: string[] = [];
 
-  constructor(target: FrontendTarget, device: DeviceKind, times: Times) {
+  constructor(target: FrontendTarget, kit: RequestKit, times: Times) {
     super();
     this.target = target;
-    this.device = device;
+    this.kit = kit;
     this.times = times;
-    this.exchange = new Exchange(device);
+    this.exchange = new Exchange(kit.kind);
   }
 
   /**
@@ -78,7 +78,7 @@ export class FrontendContext extends Findings {
     const path = socketPath ?? join(folder, "mock.sock");
     // There is one path for all connections then: the one before is over.
     if (socketPath !== undefined) for (const { mock } of this.#talks) await mock.close();
-    const mock = await Mock.listen(path, this.device, this.exchange, options);
+    const mock = await Mock.listen(path, this.kit, this.exchange, options);
     try {
       this.#expectOpen();
       this.#booted.push(mock);

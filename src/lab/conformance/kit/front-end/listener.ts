@@ -1,9 +1,9 @@
-import type { DeviceKind } from "../../../../endpoints/devices/kind.ts";
 import { delay } from "../../../../core/base/index.ts";
 import { Exchange } from "../exchange.ts";
 import { CaseSkip } from "../../../engine/index.ts";
 import type { Times } from "../times.ts";
 import { hasStarted } from "./context.ts";
+import type { RequestKit } from "../back-end/kit.ts";
 import { Mock } from "./mock.ts";
 import type { FrontendRun, FrontendTarget } from "./target.ts";
 
@@ -40,10 +40,10 @@ export class FrontendListener implements FrontendTarget {
    * Waits for the first connection, however long that takes, and serves it until the front-end has
    * started a ring or has had the time for that.
    *
-   * @throws {CaseSkip} the suite has no such device; `signal.reason`; the path cannot be listened on
+   * @throws {CaseSkip} the suite cannot play such a device; `signal.reason`; the path cannot be listened on
    */
-  async arrival(device: DeviceKind, times: Times, signal: AbortSignal): Promise<void> {
-    const mock = await Mock.listen(this.socketPath, device, new Exchange(device), {});
+  async arrival(kit: RequestKit, times: Times, signal: AbortSignal): Promise<void> {
+    const mock = await Mock.listen(this.socketPath, kit, new Exchange(kit.kind), {});
     try {
       while (mock.messages.length === 0) await delay(LOOK_MS, signal);
       const deadline = performance.now() + times.againMs;

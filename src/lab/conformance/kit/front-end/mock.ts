@@ -1,17 +1,14 @@
-import type { DeviceKind } from "../../../../endpoints/devices/kind.ts";
 import {
   type BackendHooks,
   type BackendSession,
   BackendServer,
+  type Device,
 } from "../../../../endpoints/backend/index.ts";
-import { BlockDevice, BlockStorage } from "../../../../endpoints/devices/block/index.ts";
-import { NetDevice } from "../../../../endpoints/devices/net/index.ts";
 import type { Header } from "../../../../core/protocol/index.ts";
 import type { Exchange } from "../exchange.ts";
 import { CaseSkip } from "../../../engine/index.ts";
+import type { PlayedDevice, RequestKit } from "../back-end/kit.ts";
 import { within } from "../../targets/within.ts";
-
-const DISK_BYTES = 64 << 20;
 
 /** What the mock is to do other than as it should. */
 export interface MockOptions extends BackendHooks {
@@ -43,27 +40,28 @@ export interface Conversation {
 /** Our back-end, which writes down what a front-end sends. */
 export class Mock {
   readonly conversations: Conversation[] = [];
-  readonly #storage: BlockStorage;
+  readonly #played: PlayedDevice;
   #server: BackendServer | undefined;
 
-  private constructor(storage: BlockStorage) {
-    this.#storage = storage;
+  private constructor(played: PlayedDevice) {
+    this.#played = played;
   }
 
-  /** @throws {CaseSkip} the suite has no such device */
+  /** @throws {CaseSkip} the suite cannot play such a device */
   static async listen(
     path: string,
-    device: DeviceKind,
+    kit: RequestKit,
     exchange: Exchange,
     options: MockOptions,
   ): Promise<Mock> {
-    const storage = BlockStorage.memory(DISK_BYTES);
-    const mock = new Mock(storage);
+    const played = kit.play?.();
+    if (played === undefined) throw new CaseSkip(`the suite cannot play a ${kit.kind.name} device`);
+    const mock = new Mock(played);
     try {
-      mock.#server = await mock.#listen(path, deviceOf(device, storage), exchange, options);
+      mock.#server = await mock.#listen(path, () => played.device(), exchange, options);
       return mock;
     } catch (error) {
-      storage.close();
+      played.close();
       throw error;
     }
   }
@@ -83,12 +81,12 @@ export class Mock {
   async close(): Promise<void> {
     this.#server?.close();
     await Promise.all(this.conversations.map(async ({ session }) => session.closed));
-    this.#storage.close();
+    this.#played.close();
   }
 
   async #listen(
     path: string,
-    device: () => BlockDevice | NetDevice,
+    device: () => Device,
     exchange: Exchange,
     { without, optional, ...hooks }: MockOptions,
   ): Promise<BackendServer> {
@@ -120,10 +118,4 @@ export class Mock {
       onProblem: (problem) => exchange.note("··", problem.message),
     });
   }
-}
-
-function deviceOf({ name }: DeviceKind, storage: BlockStorage): () => BlockDevice | NetDevice {
-  if (name === "block") return () => new BlockDevice({ storage });
-  if (name === "net") return () => new NetDevice({});
-  throw new CaseSkip(`the suite plays block and net devices, not ${name}`);
 }
