@@ -125,10 +125,10 @@ function measure(features: Features, regions: number, tracked = false): void {
       serve(DEPTH);
       const t3 = process.hrtime.bigint();
       device.publish();
-      device.arm();
+      device.enableNotifications();
       const t4 = process.hrtime.bigint();
       driver.poll(done, DEPTH);
-      driver.arm();
+      driver.enableNotifications();
       const t5 = process.hrtime.bigint();
       spent.add += t1 - t0;
       spent.publish += t2 - t1 + (t4 - t3);
@@ -168,8 +168,8 @@ function measure(features: Features, regions: number, tracked = false): void {
       `${String(regions).padStart(2)} regions: ${((best * SLICES) / timed).toFixed(0)} ns/request (${shares}), ` +
       `${garbage.toFixed(2)} bytes of heap/request, ${completed} completed\n`,
   );
-  driver.disarm();
-  device.disarm();
+  driver.disableNotifications();
+  device.disableNotifications();
   for (const depth of [1, DEPTH]) {
     runPolling(100_000, depth);
     globalThis.gc?.();

@@ -56,7 +56,7 @@ for (let done = 0; done < Number(requests); done += 1) {
   while (ring.poll(() => undefined, 1) === 0) {
     if (ring.broken !== undefined) throw new Error(ring.broken.reason);
     // Throws EAGAIN where the descriptor has become non-blocking.
-    if (ring.arm()) readSync(call.descriptor.fd, counter);
+    if (ring.enableNotifications()) readSync(call.descriptor.fd, counter);
   }
   if (bytes[16] !== 0) throw new Error(`the request failed with status ${bytes[16]}`);
   await setImmediate();

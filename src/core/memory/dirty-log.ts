@@ -124,7 +124,7 @@ export class DirtyLog {
       if ((Atomics.or(bytes, (page - bit) / 8, mask) & mask) !== mask) isNews = true;
       page += count;
     }
-    if (isNews && this.#event !== undefined) this.#tell();
+    if (isNews && this.#event !== undefined) this.#notify();
   }
 
   /** Unmaps and closes. Idempotent. */
@@ -135,7 +135,7 @@ export class DirtyLog {
     this.#event = undefined;
   }
 
-  #tell(): void {
+  #notify(): void {
     if (this.#eventFailed) return;
     try {
       this.#event?.signal();

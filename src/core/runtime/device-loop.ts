@@ -115,7 +115,7 @@ export class DeviceLoop {
   }
 
   #sleep(): void {
-    if (!this.#queue.arm()) return;
+    if (!this.#queue.enableNotifications()) return;
     waitReadable(this.#fds, this.#ready, -1);
     if (this.#ready[1] === 1) this.#control.wake.drain();
     if (this.#ready[0] === 1) {
@@ -141,7 +141,7 @@ export class DeviceLoop {
 
   /** While the ring is looked at anyway, kicks are not wanted. */
   #prepare(): void {
-    if (this.#kick === undefined || this.#mode !== "event") this.#queue.disarm();
+    if (this.#kick === undefined || this.#mode !== "event") this.#queue.disableNotifications();
   }
 
   #signal(): void {

@@ -56,7 +56,7 @@ export class DeviceRunner {
     this.#call = call;
     this.#spinMs = options.spinMs ?? SPIN_MS;
     this.#mode = kick === undefined ? "poll" : mode;
-    if (this.#mode !== "event") queue.disarm();
+    if (this.#mode !== "event") queue.disableNotifications();
     if (kick !== undefined && mode !== "poll") {
       this.#poller = new Poller(kick.descriptor.fd, { readable: true }, () => {
         try {
@@ -69,7 +69,7 @@ export class DeviceRunner {
           this.#idleKicks = queue.hasNext() ? 0 : this.#idleKicks - 1;
           if (this.#idleKicks > 0) options.onIdleKick?.();
         }
-        if (this.#mode === "hybrid") queue.disarm();
+        if (this.#mode === "hybrid") queue.disableNotifications();
         this.#run();
       });
     }
@@ -110,12 +110,12 @@ export class DeviceRunner {
       if (this.#stopped) return;
       // A chain that waits for a translation waits for wake() with it.
       if (this.#queue.parked || !this.#wantsChains()) {
-        this.#queue.disarm();
+        this.#queue.disableNotifications();
         return;
       }
       if (this.#mode === "poll" || this.#looksAgain()) break;
-      if (this.#queue.arm()) return;
-      if (this.#mode === "hybrid") this.#queue.disarm();
+      if (this.#queue.enableNotifications()) return;
+      if (this.#mode === "hybrid") this.#queue.disableNotifications();
     }
     this.#later();
   }

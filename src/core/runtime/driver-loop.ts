@@ -47,7 +47,7 @@ export class DriverLoop {
 
   /** Returns when all rings are done, one of them broke, or it was asked to leave. */
   run(): void {
-    this.#disarm();
+    this.#disableCalls();
     if (this.#control.asked === 0) for (const { driver } of this.#rings) driver.submit();
     // When `hybrid` goes to sleep. The clock is for those who wait long.
     let end = Infinity;
@@ -99,7 +99,7 @@ export class DriverLoop {
     for (let i = 0; i < this.#rings.length; i += 1) {
       const ring = this.#rings[i];
       if (ring === undefined) continue;
-      if (!ring.queue.arm()) return this.#disarm();
+      if (!ring.queue.enableNotifications()) return this.#disableCalls();
       const { dueUs } = ring.driver;
       if (dueUs >= 0 && (timeoutUs < 0 || dueUs < timeoutUs)) timeoutUs = dueUs;
     }
@@ -107,13 +107,13 @@ export class DriverLoop {
     for (let i = 0; i < this.#rings.length; i += 1)
       if (this.#ready[i] === 1) this.#rings[i]?.drain();
     if (this.#ready[this.#rings.length] === 1) this.#control.wake.drain();
-    this.#disarm();
+    this.#disableCalls();
   }
 
   /** While rings are looked at anyway, calls are not wanted. */
-  #disarm(): void {
+  #disableCalls(): void {
     if (this.#mode === "event") return;
-    for (const { queue } of this.#rings) queue.disarm();
+    for (const { queue } of this.#rings) queue.disableNotifications();
   }
 }
 
@@ -135,9 +135,9 @@ class BusyRing {
   /** Takes completions and puts new work in; false: there was nothing to do. */
   turn(): boolean {
     const { queue, driver } = this;
-    const returned = queue.returned();
-    if (returned > 0) {
-      driver.returned(returned);
+    const pending = queue.pendingCompletions();
+    if (pending > 0) {
+      driver.completing(pending);
       queue.poll(this.#done, BATCH);
     } else if (driver.dueUs !== 0) return false;
     driver.submit();

@@ -37,7 +37,7 @@ export interface DriverRingPlace {
 export interface RingLeft {
   readonly base: number;
   /** Chains that the device has not given back. */
-  readonly shown: number;
+  readonly published: number;
   /** Why it is not driven any more, if the device broke its rules. */
   readonly fault: string | undefined;
   readonly result: unknown;

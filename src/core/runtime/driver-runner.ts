@@ -50,8 +50,8 @@ export class DriverRunner {
     this.#onBroken = onBroken;
     this.#ringMode = ringMode;
     this.#spinMs = options.spinMs ?? SPIN_MS;
-    if (ringMode === "event") queue.arm();
-    else queue.disarm();
+    if (ringMode === "event") queue.enableNotifications();
+    else queue.disableNotifications();
     if (ringMode === "poll") return;
     this.#poller = new Poller(call.descriptor.fd, { readable: true }, () => {
       call.drain();
@@ -74,7 +74,7 @@ export class DriverRunner {
   #collectEvents(): void {
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
       if (this.#queue.poll(this.#done, BATCH) > 0) this.#batchDone();
-      if (this.#checkBroken() || this.#queue.arm()) return;
+      if (this.#checkBroken() || this.#queue.enableNotifications()) return;
     }
     this.#later();
   }
@@ -86,7 +86,7 @@ export class DriverRunner {
 
   #look(): void {
     let idle = 0;
-    if (this.#poller !== undefined) this.#queue.disarm();
+    if (this.#poller !== undefined) this.#queue.disableNotifications();
     for (let look = 0; look < MAX_LOOKS && idle < IDLE_LOOKS; look += 1) {
       idle += 1;
       if (this.#queue.poll(this.#done, BATCH) > 0) {
@@ -112,7 +112,7 @@ export class DriverRunner {
   /** Until the next call, or until more is published. */
   #sleep(): void {
     this.#spinEnd = 0;
-    if (!this.#queue.arm()) this.#later();
+    if (!this.#queue.enableNotifications()) this.#later();
   }
 
   #checkBroken(): boolean {

@@ -17,7 +17,7 @@ const tables: RegionTable[] = [];
 type OwnedRing = DrivenRing & { readonly queue: DriverQueue };
 const rings: OwnedRing[] = [];
 
-function tell(message: FromDriver): void {
+function post(message: FromDriver): void {
   parentPort?.postMessage(message);
 }
 
@@ -29,13 +29,13 @@ async function make(): Promise<void> {
     const queue = createDriverQueue({ size, memory: arena, features: start.ringFeatures });
     // Somebody else closes it.
     const event = EventFd.adopt(new OwnedFd(kick));
-    const show = (most?: number): void => {
+    const publish = (most?: number): void => {
       if (queue.publish(most)) event.signalOwn();
     };
-    const host = { queue, memory: arena, features: start.features, show };
+    const host = { queue, memory: arena, features: start.features, publish };
     rings.push({ queue, driver: createRingDriver(host, data), call });
   }
-  tell({
+  post({
     type: "ready",
     rings: rings.map(({ queue: { base, parts } }) => ({
       base,
@@ -54,13 +54,13 @@ function run(): void {
     },
   };
   new DriverLoop(rings, start.mode, control).run();
-  tell({ type: "left", rings: rings.map(leave) });
+  post({ type: "left", rings: rings.map(leave) });
 }
 
 function leave({ queue, driver }: OwnedRing): RingLeft {
-  const { base, shown, broken } = queue;
+  const { base, published, broken } = queue;
   const fault = broken && `${broken.reason} (VIRTIO ${broken.section})`;
-  return { base, shown, fault, result: driver.result() };
+  return { base, published, fault, result: driver.result() };
 }
 
 parentPort?.once("message", () => {

@@ -10,7 +10,7 @@ export interface RingDriver {
    * About `count` chains came back and are handed over next: the moment to show what was laid out
    * ahead, before the device has nothing to do.
    */
-  returned(count: number): void;
+  completing(count: number): void;
   /** One chain came back; `written` in bytes. */
   done(token: number, written: number): void;
   /** Lays out and shows what is due. Called at first, and after each batch of completions. */
@@ -35,7 +35,7 @@ export interface RingDriverHost {
   /** The virtio features in use. */
   readonly features: bigint;
   /** Shows the device what was added, all or the `most` oldest chains, and kicks it if it wants that. */
-  show(this: void, most?: number): void;
+  publish(this: void, most?: number): void;
 }
 
 /** What a module exports that makes ring drivers in workers. */

@@ -36,7 +36,7 @@ const control: LoopControl = {
   obey(loop) {
     for (let message = take(); message !== undefined; message = take()) {
       if (message.type !== "events") {
-        putBack(message);
+        unread(message);
         return false;
       }
       loop.replaceEvents(message);
@@ -57,7 +57,7 @@ function take(): ToWorker | undefined {
   return message;
 }
 
-function putBack(message: ToWorker): void {
+function unread(message: ToWorker): void {
   inbox.unshift(message);
   taken = (taken - 1) | 0;
 }

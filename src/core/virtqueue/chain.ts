@@ -101,19 +101,19 @@ export function takeSingle(
 }
 
 /** Appends the buffer of a readable descriptor; false, and nothing is appended: it is not one piece. */
-export function appendPiece(
-  pieces: SpanList,
+export function appendSingle(
+  spans: SpanList,
   words: Uint32Array,
   at: number,
   memory: AddressSpace,
 ): boolean {
-  const { count } = pieces;
+  const { count } = spans;
   const length = words[at + 2] ?? 0;
   const low = (words[at] ?? 0) | 0;
   const high = (words[at + 1] ?? 0) | 0;
-  const resolved = memory.resolve(low, high, length, false, pieces);
-  if (resolved === Resolved.Ok && pieces.count === count + 1) return true;
-  pieces.count = count;
+  const resolved = memory.resolve(low, high, length, false, spans);
+  if (resolved === Resolved.Ok && spans.count === count + 1) return true;
+  spans.count = count;
   return false;
 }
 

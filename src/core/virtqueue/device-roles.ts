@@ -31,9 +31,9 @@ export interface BatchSource {
    *
    * @returns how many; 0: take the next chain by {@link ChainSource.next}, if there is one
    */
-  takePieces(spans: SpanList, max: number): number;
-  /** Completes every chain of {@link takePieces}, with nothing written. */
-  completePieces(): void;
+  takeSingles(spans: SpanList, max: number): number;
+  /** Completes every chain of {@link takeSingles}, with nothing written. */
+  completeSingles(): void;
 }
 
 /** How a half reports that the other side broke a rule. */

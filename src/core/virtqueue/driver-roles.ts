@@ -26,7 +26,7 @@ export interface BatchSubmitter {
    * @param tokens one for each segment
    * @returns how many there was room for
    */
-  addPieces(segments: SegmentList, readable: boolean, tokens: Int32Array): number;
+  addSingles(segments: SegmentList, readable: boolean, tokens: Int32Array): number;
 }
 
 /** Makes the added chains available to the device. */
@@ -38,7 +38,7 @@ export interface ChainPublisher {
    */
   publish(most?: number): boolean;
   /** Chains that were published and that {@link CompletionSource.poll} has not handed over yet. */
-  readonly shown: number;
+  readonly published: number;
 }
 
 /** Completions of a ring. */
@@ -49,7 +49,7 @@ export interface CompletionSource {
    * A lower bound of the completions that {@link poll} will find. It reads the ring only where none
    * is known; only {@link poll} checks them.
    */
-  returned(): number;
+  pendingCompletions(): number;
   /**
    * Hands over at most `max` completions.
    *

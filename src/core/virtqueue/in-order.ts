@@ -114,10 +114,10 @@ export class BatchOrder {
    * Begins with the entry that has this id. False: it names none of the `shown` chains that have
    * been out for the longest time.
    */
-  begin(id: number, shown: number): boolean {
+  begin(id: number, published: number): boolean {
     const first = (this.#added - this.#count) | 0;
     const distance = ((this.#addedAt[id] ?? first - 1) - first) | 0;
-    if (distance < 0 || distance >= shown || this.#ids[this.#at(distance)] !== id) return false;
+    if (distance < 0 || distance >= published || this.#ids[this.#at(distance)] !== id) return false;
     this.left = distance + 1;
     return true;
   }

@@ -11,7 +11,7 @@ export class IndirectTable {
   outside: QueueFault | undefined;
   readonly #memory: AddressSpace;
   /** Pieces of the table, or of one of its descriptors. */
-  readonly #pieces = new SpanList(4);
+  readonly #spans = new SpanList(4);
   /** The table, where it can be read in place: else undefined. */
   #words: Uint32Array | undefined;
   #first = 0;
@@ -32,15 +32,15 @@ export class IndirectTable {
    */
   open(descriptor: Descriptor, section: string): Resolved {
     const { low, high, length } = descriptor;
-    const pieces = this.#pieces;
-    pieces.clear();
-    const resolved = this.#memory.resolve(low, high, length, false, pieces);
+    const spans = this.#spans;
+    spans.clear();
+    const resolved = this.#memory.resolve(low, high, length, false, spans);
     this.outside =
       resolved === Resolved.Fault ? outside("an indirect table", descriptor, section) : undefined;
     if (resolved !== Resolved.Ok) return resolved;
-    const offset = pieces.offsets[0] ?? 0;
-    const inPlace = pieces.count === 1 && (offset & 3) === 0;
-    this.#words = inPlace ? pieces.windows[0]?.u32 : undefined;
+    const offset = spans.offsets[0] ?? 0;
+    const inPlace = spans.count === 1 && (offset & 3) === 0;
+    this.#words = inPlace ? spans.windows[0]?.u32 : undefined;
     this.#first = offset >>> 2;
     this.#low = low;
     this.#high = high;
@@ -58,15 +58,15 @@ export class IndirectTable {
   #takeScattered(index: number, into: Descriptor): void {
     const address = (this.#low >>> 0) + index * 16;
     const high = this.#high + Math.floor(address / 2 ** 32);
-    const pieces = this.#pieces;
-    pieces.clear();
+    const spans = this.#spans;
+    spans.clear();
     // The whole table was found in memory, and the regions do not change while a chain is walked.
-    this.#memory.resolve(address | 0, high, 16, false, pieces);
+    this.#memory.resolve(address | 0, high, 16, false, spans);
     let at = 0;
-    for (let piece = 0; piece < pieces.count; piece += 1) {
-      const bytes = pieces.windows[piece]?.bytes;
-      const offset = pieces.offsets[piece] ?? 0;
-      const length = pieces.lengths[piece] ?? 0;
+    for (let span = 0; span < spans.count; span += 1) {
+      const bytes = spans.windows[span]?.bytes;
+      const offset = spans.offsets[span] ?? 0;
+      const length = spans.lengths[span] ?? 0;
       for (let i = 0; i < length; i += 1) this.#copy[at++] = bytes?.[offset + i] ?? 0;
     }
     into.take(this.#copyWords, 0);

@@ -8,9 +8,9 @@ export interface NotificationControl {
    *
    * @returns false: there is one already, look again
    */
-  arm(): boolean;
+  enableNotifications(): boolean;
   /** Asks for no notifications, for polling. */
-  disarm(): void;
+  disableNotifications(): void;
 }
 
 /** What both halves of a ring let others see. */

@@ -54,7 +54,7 @@ export class Postcopy {
    * @param regions taken over until {@link confirm}
    * @throws {MemoryAccessError} a region that is not one piece here; all are closed then
    */
-  tell(regions: readonly Region[]): MemoryTable {
+  addressesOf(regions: readonly Region[]): MemoryTable {
     this.#mapped = regions;
     const table = regions.map(({ description, hostAddress }) => {
       if (hostAddress !== undefined) return { ...description, userAddress: hostAddress };

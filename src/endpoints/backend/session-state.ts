@@ -103,7 +103,7 @@ export abstract class SessionState {
     this.#inflight?.close();
     this.#inflight = region;
     if (region === undefined) return;
-    for (const vring of this.vrings) vring.notesChanged();
+    for (const vring of this.vrings) vring.inflightChanged();
     const packed = (this.negotiation.features & VirtioFeature.RingPacked) !== 0n;
     let count = 0;
     for (let index = 0; index < region.description.numQueues; index += 1) {
@@ -167,10 +167,10 @@ export abstract class SessionState {
       );
     }
     for (const vring of this.vrings) await vring.restartWorker();
-    await this.#tellConfigChange();
+    await this.#announceConfigChange();
   }
 
-  async #tellConfigChange(): Promise<void> {
+  async #announceConfigChange(): Promise<void> {
     if (!this.#configChangeDue || this.suspended) return;
     this.#configChangeDue = false;
     await this.requests.configChange();
@@ -180,7 +180,7 @@ export abstract class SessionState {
   #ringStarted(): void {
     this.history.ringStarted = true;
     setImmediate(() => {
-      this.#tellConfigChange().catch((error: unknown) => this.report(error));
+      this.#announceConfigChange().catch((error: unknown) => this.report(error));
     });
   }
 

@@ -102,7 +102,7 @@ export class VringSetup {
    */
   check(): void {
     this.#expectInMemory();
-    this.#tellInflightRoom();
+    this.#checkInflightRoom();
   }
 
   /**
@@ -170,7 +170,7 @@ export class VringSetup {
   }
 
   /** @throws {MemoryAccessError} see {@link InflightRegion.area} */
-  #tellInflightRoom(): void {
+  #checkInflightRoom(): void {
     const area = this.#context.inflight()?.area(this.#index, this.features.packed === true);
     if (area === undefined || this.#size <= area.entries) return;
     this.#context.onProblem(
@@ -183,7 +183,7 @@ export class VringSetup {
   }
 
   /** Where the ring stands, as GET_VRING_BASE tells it. */
-  get standsAt(): number {
+  get stoppedBase(): number {
     return this.base ?? this.#format.freshBase;
   }
 

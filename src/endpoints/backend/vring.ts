@@ -87,7 +87,7 @@ export class Vring {
   }
 
   /** SET_INFLIGHT_FD: what is noted there counts, wherever the ring begins. */
-  notesChanged(): void {
+  inflightChanged(): void {
     this.#setup.stoppedAt = undefined;
   }
 
@@ -210,7 +210,7 @@ export class Vring {
     this.#queue = undefined;
     this.#fault = undefined;
     this.#missing = undefined;
-    return this.#setup.standsAt;
+    return this.#setup.stoppedBase;
   }
 
   /**
@@ -222,8 +222,8 @@ export class Vring {
     await this.#haltWorker();
     const { draining, suspension } = this.#context.capabilities;
     // Without such a region nothing would be left of it.
-    const isNoted = this.#setup.inflight !== undefined && suspension !== undefined;
-    if (mode === "leave in flight" && isNoted) suspension.suspend(this.index);
+    const isTracked = this.#setup.inflight !== undefined && suspension !== undefined;
+    if (mode === "leave in flight" && isTracked) suspension.suspend(this.index);
     else await draining?.quiesce(this.index);
     // What completed meanwhile; nobody else would show it to the driver.
     if (!this.#closed && this.#queue?.publish()) this.#notifiers.signalCall();
@@ -315,7 +315,7 @@ export class Vring {
     if (this.#worker && this.#context.iotlb() === undefined) {
       const { kick, call } = this.#notifiers;
       if (this.#worker.start({ kick, call })) {
-        this.#callAnew();
+        this.#repeatCall();
         return;
       }
     }
@@ -347,11 +347,11 @@ export class Vring {
       },
     });
     this.#runner = runner;
-    this.#callAnew();
+    this.#repeatCall();
   }
 
   /** A back-end that was killed may have shown completions and not called any more. */
-  #callAnew(): void {
+  #repeatCall(): void {
     if (this.#setup.inflightRegion !== undefined) this.#notifiers.signalCall();
   }
 

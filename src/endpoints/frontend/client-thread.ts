@@ -76,7 +76,7 @@ export class ClientThread {
     this.#done.catch(() => undefined);
     // The thread polls the descriptors until it has ended.
     void this.#worker.ended.then(() => {
-      this.#takeBack();
+      this.#collectLeft();
       for (const setup of this.#setups) setup.close();
     });
   }
@@ -91,7 +91,7 @@ export class ClientThread {
     const thread = new ClientThread(session, options);
     try {
       const places = await thread.#worker.ready;
-      thread.#takeBack();
+      thread.#collectLeft();
       for (const [i, setup] of thread.#setups.entries()) {
         const place = places[i];
         if (place === undefined) continue;
@@ -173,7 +173,7 @@ export class ClientThread {
     return handle;
   }
 
-  #takeBack(): void {
+  #collectLeft(): void {
     for (const fd of this.#lent.splice(0)) fd.close();
   }
 
@@ -190,7 +190,7 @@ export class ClientThread {
 
 function expectBase(index: number, base: number, left: RingLeft | undefined): void {
   // Where something was still out, the device may have given it back or not.
-  if (left === undefined || left.shown > 0 || left.base === base) return;
+  if (left === undefined || left.published > 0 || left.base === base) return;
   throw new ProtocolError(
     `VHOST_USER_GET_VRING_BASE reply: expected the index of queue ${index} to be ${left.base}, got ${base}`,
     { request: "VHOST_USER_GET_VRING_BASE", field: "num" },

@@ -97,7 +97,7 @@ export class ClientQueue {
    * The device learns of it with {@link publish}. False: the ring is full or broken.
    */
   add(segments: SegmentList, readable: number, token: number): boolean {
-    if (this.#log !== undefined) noteReadable(this.#log, segments, readable);
+    if (this.#log !== undefined) markReadable(this.#log, segments, readable);
     return this.ring.add(segments, readable, token);
   }
 
@@ -181,7 +181,7 @@ export class ClientQueue {
   }
 }
 
-function noteReadable(log: DirtyLog, segments: SegmentList, readable: number): void {
+function markReadable(log: DirtyLog, segments: SegmentList, readable: number): void {
   for (let i = 0; i < readable; i += 1) {
     log.mark(segments.addresses[i] ?? 0, segments.lengths[i] ?? 0);
   }

@@ -28,12 +28,12 @@ export class WrappedServedQueue<Q extends ServedQueue = ServedQueue> implements 
   }
 
   /** Takes none: every chain goes through {@link next} and {@link complete}, where the faults are. */
-  takePieces(): number {
+  takeSingles(): number {
     return 0;
   }
 
-  completePieces(): void {
-    this.queue.completePieces();
+  completeSingles(): void {
+    this.queue.completeSingles();
   }
 
   hasNext(): boolean {
@@ -71,12 +71,12 @@ export class WrappedQueue extends WrappedServedQueue<DeviceQueue> implements Dev
     return this.queue.publish();
   }
 
-  arm(): boolean {
-    return this.queue.arm();
+  enableNotifications(): boolean {
+    return this.queue.enableNotifications();
   }
 
-  disarm(): void {
-    this.queue.disarm();
+  disableNotifications(): void {
+    this.queue.disableNotifications();
   }
 
   state(): VringState {

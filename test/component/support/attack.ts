@@ -31,8 +31,8 @@ export function assertBreaks(on: Attack, reason: RegExp, section: string): void 
   for (let i = 0; i < 3; i += 1) assert.equal(on.device.next(on.chain), false);
   assert.equal(on.device.broken, fault, "the first reason stays");
   on.device.publish();
-  on.device.disarm();
-  on.device.arm();
+  on.device.disableNotifications();
+  on.device.enableNotifications();
   assert.equal(on.device.inFlight, 0);
 }
 

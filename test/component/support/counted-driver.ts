@@ -3,7 +3,7 @@ import type { RingDriver, RingDriverHost } from "../../../src/core/runtime/index
 import { SegmentList } from "../../../src/core/virtqueue/index.ts";
 
 export function createRingDriver(
-  { queue, memory, show }: RingDriverHost,
+  { queue, memory, publish }: RingDriverHost,
   data: unknown,
 ): RingDriver {
   const counts = new Int32Array(data as SharedArrayBuffer);
@@ -16,13 +16,13 @@ export function createRingDriver(
       return submitted < Atomics.load(counts, 0) ? 0 : 1000;
     },
     finished: false,
-    returned: () => undefined,
+    completing: () => undefined,
     submit() {
       if (submitted === Atomics.load(counts, 0)) return;
       submitted += 1;
       Atomics.store(counts, 1, submitted);
       queue.add(segments, 1, submitted);
-      show();
+      publish();
     },
     done: () => undefined,
     finish: () => undefined,

@@ -40,12 +40,12 @@ export class LocalDevice implements DeviceSide {
     return this.#queue.publish();
   }
 
-  arm(): boolean {
-    return this.#queue.arm();
+  enableNotifications(): boolean {
+    return this.#queue.enableNotifications();
   }
 
-  disarm(): void {
-    this.#queue.disarm();
+  disableNotifications(): void {
+    this.#queue.disableNotifications();
   }
 
   state(): DeviceState {

@@ -107,7 +107,7 @@ export async function flipUnderDevice(
         served += 1;
         device.complete(chain.id, chain.writableBytes);
         device.publish();
-        device.arm();
+        device.enableNotifications();
       }
       assert.ok(device.inFlight <= SIZE);
       if (device.broken !== undefined) {
@@ -192,7 +192,7 @@ export async function flipUnderDriver(
       while (device.next(chain)) device.complete(chain.id, 16);
       device.publish();
       driver.poll(done, SIZE);
-      driver.arm();
+      driver.enableNotifications();
       assert.equal(driver.outstanding, tokens.size);
       assert.ok(driver.outstanding <= SIZE);
       // Stuck is what a device may make it; broken is what it may become.

@@ -14,8 +14,8 @@ export interface DeviceSide {
   /** Fills the first `written` writable bytes with {@link deviceByte}, and gives the chain back. */
   complete(id: number, written: number): Promise<void> | void;
   publish(): Promise<boolean> | boolean;
-  arm(): Promise<boolean> | boolean;
-  disarm(): Promise<void> | void;
+  enableNotifications(): Promise<boolean> | boolean;
+  disableNotifications(): Promise<void> | void;
   state(): Promise<DeviceState> | DeviceState;
 }
 
@@ -85,7 +85,7 @@ export class RingModel {
   }
 
   /** Finished chains leave in any order, or behind those before them. */
-  giveBack(): void {
+  complete(): void {
     for (let i = 0; i < this.taken.length;) {
       const { request } = this.taken[i] ?? assert.fail();
       if (request.finished) {
@@ -223,7 +223,7 @@ class Complete extends Command {
     request.written = Math.min(this.written, request.writable);
     request.finished = true;
     await device.complete(id, request.written);
-    model.giveBack();
+    model.complete();
   }
 
   override toString(): string {
@@ -241,7 +241,7 @@ class Show extends Command {
   }
 
   override toString(): string {
-    return "show";
+    return "publish";
   }
 }
 
@@ -279,27 +279,27 @@ class Poll extends Command {
 
 class Arm extends Command {
   async act(model: RingModel, { driver, device }: RingSystem): Promise<void> {
-    model.driverSleeps = driver.arm();
+    model.driverSleeps = driver.enableNotifications();
     assert.equal(model.driverSleeps, model.used.length === 0);
-    model.deviceSleeps = await device.arm();
+    model.deviceSleeps = await device.enableNotifications();
     assert.equal(model.deviceSleeps, model.available.length === 0);
   }
 
   override toString(): string {
-    return "arm";
+    return "enableNotifications";
   }
 }
 
 class Disarm extends Command {
   async act(model: RingModel, { driver, device }: RingSystem): Promise<void> {
-    driver.disarm();
-    await device.disarm();
+    driver.disableNotifications();
+    await device.disableNotifications();
     model.driverSleeps = false;
     model.deviceSleeps = false;
   }
 
   override toString(): string {
-    return "disarm";
+    return "disableNotifications";
   }
 }
 

@@ -31,7 +31,7 @@ interface Setup {
 
 type Order =
   | Setup
-  | { readonly do: "take" | "publish" | "arm" | "disarm" }
+  | { readonly do: "take" | "publish" | "enableNotifications" | "disableNotifications" }
   | { readonly do: "complete"; readonly id: number; readonly written: number };
 
 interface Answer {
@@ -76,12 +76,12 @@ export class RemoteDevice implements DeviceSide {
     return (await this.#ask({ do: "publish" })) as boolean;
   }
 
-  async arm(): Promise<boolean> {
-    return (await this.#ask({ do: "arm" })) as boolean;
+  async enableNotifications(): Promise<boolean> {
+    return (await this.#ask({ do: "enableNotifications" })) as boolean;
   }
 
-  async disarm(): Promise<void> {
-    await this.#ask({ do: "disarm" });
+  async disableNotifications(): Promise<void> {
+    await this.#ask({ do: "disableNotifications" });
   }
 
   state(): DeviceState {

@@ -10,7 +10,7 @@ import { DISK_BYTES, pattern } from "./session.ts";
 const BLOCK = 4096;
 
 export function createRingDriver(
-  { queue, memory, show }: RingDriverHost,
+  { queue, memory, publish }: RingDriverHost,
   blocks: unknown,
 ): RingDriver {
   const total = 2 * Number(blocks);
@@ -26,7 +26,7 @@ export function createRingDriver(
     get finished() {
       return at === total;
     },
-    returned: () => undefined,
+    completing: () => undefined,
     submit() {
       if (at === total) return;
       const block = at % (total / 2);
@@ -41,7 +41,7 @@ export function createRingDriver(
       segments.pushPart(buffer, 32, BLOCK);
       segments.pushPart(buffer, 16, 1);
       queue.add(segments, writes ? 2 : 1, 0);
-      show();
+      publish();
     },
     done() {
       const isRight = at < total / 2 || Buffer.compare(data, pattern(at % (total / 2))) === 0;

@@ -53,8 +53,8 @@ export function assertBroken(on: Victim, reason: RegExp): void {
   assert.deepEqual(on.poll(), []);
   assert.equal(on.driver.add(segmentsOf([0, 1]), 1, 5), false);
   on.driver.publish();
-  on.driver.arm();
-  on.driver.disarm();
+  on.driver.enableNotifications();
+  on.driver.disableNotifications();
 }
 
 function usedWriter(raw: RingWords): Victim["use"] {

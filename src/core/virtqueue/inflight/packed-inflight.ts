@@ -112,7 +112,7 @@ export class PackedInflight {
   }
 
   /** The chain that was taken last is left in the ring after all; what was noted of it goes. */
-  putBack(): void {
+  undoTake(): void {
     if (this.#count === 0) return;
     this.#count = 0;
     this.#freeHead = this.#head;
@@ -154,7 +154,7 @@ export class PackedInflight {
   }
 
   /** The driver was shown: {@link completing} stands. */
-  shown(head: number, used: RingPosition): void {
+  published(head: number, used: RingPosition): void {
     Atomics.store(this.#bytes, byteOf(head), 0);
     Atomics.store(this.#halves, OLD_FREE_HEAD, this.#freeHead);
     Atomics.store(this.#halves, OLD_USED_IDX, used.index);
@@ -193,8 +193,8 @@ export class PackedInflight {
     }
     const freeHead = this.#halves[FREE_HEAD] ?? 0;
     const oldFreeHead = this.#halves[OLD_FREE_HEAD] ?? 0;
-    const shown = freeHead === oldFreeHead || !isAvailable(ring, half);
-    if (now !== half && shown) {
+    const published = freeHead === oldFreeHead || !isAvailable(ring, half);
+    if (now !== half && published) {
       Atomics.store(this.#halves, OLD_FREE_HEAD, freeHead);
       Atomics.store(this.#halves, OLD_USED_IDX, now & (WRAP - 1));
       Atomics.store(this.#bytes, OLD_USED_WRAP, now >>> 15);

@@ -81,7 +81,7 @@ export class SplitInflight {
   }
 
   /** The driver was shown, by this used idx, everything that completed. */
-  shown(usedIdx: number): void {
+  published(usedIdx: number): void {
     for (let i = 0; i < this.#batchSize; i += 1) {
       Atomics.store(this.#bytes, HEADER_BYTES + ENTRY_BYTES * (this.#batch[i] ?? 0), 0);
     }
@@ -91,10 +91,10 @@ export class SplitInflight {
 
   /** Marks may have stayed on what the driver was shown last. */
   #finishLastBatch(usedIdx: number, entries: number): void {
-    const shown = Math.min(u16Distance(usedIdx, this.#halves[USED_IDX] ?? 0), entries);
+    const published = Math.min(u16Distance(usedIdx, this.#halves[USED_IDX] ?? 0), entries);
     let head = this.#halves[LAST_BATCH_HEAD] ?? 0;
     this.#lastBatchHead = head;
-    for (let i = 0; i < shown; i += 1) {
+    for (let i = 0; i < published; i += 1) {
       if (head >= entries) {
         throw new QueueError(
           `in-flight region: expected the last batch to name descriptors below ${entries}, got ${head}`,

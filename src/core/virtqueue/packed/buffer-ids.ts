@@ -37,7 +37,7 @@ export class BufferIds {
   }
 
   /** @param id one that is out; in order: the oldest */
-  giveBack(id: number): void {
+  release(id: number): void {
     if (this.#inOrder) {
       this.oldest = id + 1 === this.#size ? 0 : id + 1;
     } else {

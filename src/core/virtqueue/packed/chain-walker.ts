@@ -2,7 +2,7 @@ import { counted } from "../../base/index.ts";
 import { type AddressSpace, Resolved, type SpanList } from "../../memory/index.ts";
 import {
   appendBuffer,
-  appendPiece,
+  appendSingle,
   appendUnreachable,
   fault,
   MISSING,
@@ -70,15 +70,15 @@ export class PackedChainWalker {
     return this.#follow(index, room, chain);
   }
 
-  /** As `DeviceQueue.takePieces`, from `index` on, not beyond the ring's end. @param ids of the buffers */
-  pieces(index: number, max: number, pieces: SpanList, ids: Uint16Array): number {
+  /** As `DeviceQueue.takeSingles`, from `index` on, not beyond the ring's end. @param ids of the buffers */
+  singles(index: number, max: number, spans: SpanList, ids: Uint16Array): number {
     const { descriptors } = this.#ring;
     let count = 0;
     for (; count < max; count += 1) {
       const at = (index + count) * 4;
       const tail = descriptors[at + 3] ?? 0;
       if (((tail >>> 16) & (Next | Indirect | Write)) !== 0) break;
-      if (!appendPiece(pieces, descriptors, at, this.#memory)) break;
+      if (!appendSingle(spans, descriptors, at, this.#memory)) break;
       ids[count] = tail & 0xffff;
     }
     return count;

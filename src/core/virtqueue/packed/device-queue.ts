@@ -72,7 +72,7 @@ export class PackedDeviceQueue implements DeviceQueue {
   /** Ring descriptors of the chains in flight. */
   #taken = 0;
   /** Chains of a batch that is in work; their buffer ids are the first ones below. */
-  #pieces = 0;
+  #singles = 0;
   /** Chains in flight: what the driver calls the buffer, its ring descriptors, its noted entry. */
   readonly #bufferIds: Uint16Array;
   readonly #counts: Uint16Array;
@@ -134,7 +134,7 @@ export class PackedDeviceQueue implements DeviceQueue {
     this.parked = wrong === MISSING;
     if (wrong !== undefined) {
       this.#ready = 0;
-      if (this.parked) this.#inflight?.putBack();
+      if (this.parked) this.#inflight?.undoTake();
       else this.fail(`chain at ${index}: ${wrong.reason}`, wrong.section);
       return false;
     }
@@ -146,23 +146,23 @@ export class PackedDeviceQueue implements DeviceQueue {
     return true;
   }
 
-  takePieces(pieces: SpanList, max: number): number {
-    pieces.clear();
+  takeSingles(spans: SpanList, max: number): number {
+    spans.clear();
     const busy = this.inFlight > 0 || this.#inflight !== undefined;
     this.parked = false;
     if (busy || this.broken !== undefined || !this.#findReady()) return 0;
     const most = Math.min(max, this.#ready);
-    const count = this.#walker.pieces(this.#next.index, most, pieces, this.#bufferIds);
+    const count = this.#walker.singles(this.#next.index, most, spans, this.#bufferIds);
     this.#ready -= count;
-    this.#pieces = count;
+    this.#singles = count;
     this.#taken += count;
     this.inFlight += count;
     this.#next.advance(count);
     return count;
   }
 
-  completePieces(): void {
-    const count = this.#pieces;
+  completeSingles(): void {
+    const count = this.#singles;
     if (count === 0) return;
     if (this.#order === undefined) {
       for (let i = 0; i < count; i += 1) {
@@ -175,7 +175,7 @@ export class PackedDeviceQueue implements DeviceQueue {
       this.#put(this.#element.index, this.#element.wrap, this.#bufferIds[count - 1] ?? 0, 0);
       this.#used.advance(count);
     }
-    this.#pieces = 0;
+    this.#singles = 0;
     this.#taken -= count;
     this.inFlight -= count;
   }
@@ -187,20 +187,20 @@ export class PackedDeviceQueue implements DeviceQueue {
   complete(slot: number, written: number): void {
     const order = this.#order;
     if (order === undefined) {
-      this.#giveBack(slot, written, false);
+      this.#finish(slot, written, false);
       return;
     }
-    if (order.pass(slot)) this.#giveBack(slot, written, order.maySkip(slot));
+    if (order.pass(slot)) this.#finish(slot, written, order.maySkip(slot));
     else if (!order.finish(slot, written)) {
-      this.#giveBack(slot, written, false);
+      this.#finish(slot, written, false);
       return;
     }
     for (let next = order.next(); next >= 0; next = order.next()) {
-      this.#giveBack(next, order.written(next), order.maySkip(next));
+      this.#finish(next, order.written(next), order.maySkip(next));
     }
   }
 
-  #giveBack(slot: number, written: number, maySkip: boolean): void {
+  #finish(slot: number, written: number, maySkip: boolean): void {
     this.inFlight -= 1;
     if (this.#inflight === undefined) {
       this.#write(slot, written, maySkip);
@@ -217,10 +217,10 @@ export class PackedDeviceQueue implements DeviceQueue {
     if (this.#inflight === undefined) {
       if (!this.#held || this.#memoryGone()) return false;
       this.#elementOpen = false;
-      this.#showHeld();
+      this.#publishHeld();
     } else {
       if (this.#doneCount === 0 || this.#memoryGone()) return false;
-      this.#showNoted(this.#inflight);
+      this.#publishTracked(this.#inflight);
     }
     const flags = Atomics.load(this.raw.driverEvent, 1) & 3;
     const before = this.#decided;
@@ -235,7 +235,7 @@ export class PackedDeviceQueue implements DeviceQueue {
     return before === undefined || packedNeedsEvent(event, this.#used, before, this.size);
   }
 
-  arm(): boolean {
+  enableNotifications(): boolean {
     if (this.#eventIdx) {
       Atomics.store(this.raw.deviceEvent, 0, this.#next.half);
       Atomics.store(this.raw.deviceEvent, 1, EventFlag.Descriptor);
@@ -246,7 +246,7 @@ export class PackedDeviceQueue implements DeviceQueue {
     return !this.#isAvailable() && this.#resubmit === 0 && !this.#memoryGone();
   }
 
-  disarm(): void {
+  disableNotifications(): void {
     Atomics.store(this.raw.deviceEvent, 1, EventFlag.Disable);
     if (this.#log.active) this.#log.mark(this.#eventAt, 4);
   }
@@ -336,7 +336,7 @@ export class PackedDeviceQueue implements DeviceQueue {
     }
   }
 
-  #showHeld(): void {
+  #publishHeld(): void {
     const { descriptors, descriptors16 } = this.raw;
     const index = this.#heldIndex;
     this.#held = false;
@@ -355,14 +355,14 @@ export class PackedDeviceQueue implements DeviceQueue {
     return this.#freeSlots[this.#freeCount] ?? 0;
   }
 
-  #showNoted(inflight: PackedInflight): void {
+  #publishTracked(inflight: PackedInflight): void {
     for (let i = 0; i < this.#doneCount; i += 1) {
       const slot = this.#doneSlots[i] ?? 0;
       const entry = this.#entries[slot] ?? 0;
       this.#write(slot, this.#doneLengths[i] ?? 0, false);
       inflight.completing(entry, this.#used);
-      this.#showHeld();
-      inflight.shown(entry, this.#used);
+      this.#publishHeld();
+      inflight.published(entry, this.#used);
     }
     this.#doneCount = 0;
   }

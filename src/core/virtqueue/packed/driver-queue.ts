@@ -51,20 +51,20 @@ export class PackedDriverQueue implements DriverQueue {
   #ready = 0;
   readonly #look: RingLook;
   /** Where the oldest chain begins that the device was not shown. */
-  readonly #unshown: RingPosition;
+  readonly #unpublished: RingPosition;
   /**
    * By index: of a chain that begins there and was not shown, its id and flags. Those of the oldest
    * are held back, so the device sees none; those behind it stand in the ring.
    */
   readonly #tails: Uint32Array;
-  /** Index of #unshown at the last decision about a kick. */
+  /** Index of #unpublished at the last decision about a kick. */
   #decided = 0;
   /**
    * Chains that were added, and how many of them the device was shown: signed 32-bit, wrapping. A
    * counter that goes on would be allocated at each request from 2^31 on.
    */
   #added = 0;
-  #shown = 0;
+  #published = 0;
   /** By buffer id: ring descriptors, writable bytes, token (or FREE), when it was added. */
   readonly #counts: Uint16Array;
   readonly #writable: Uint32Array;
@@ -103,7 +103,7 @@ export class PackedDriverQueue implements DriverQueue {
     this.#tableAddresses = tableAddresses(this.#tables, size, indirectSegments);
     this.#next = new RingPosition(size, FRESH_BASE & 0xffff);
     this.#used = new RingPosition(size, FRESH_BASE >>> 16);
-    this.#unshown = new RingPosition(size, FRESH_BASE & 0xffff);
+    this.#unpublished = new RingPosition(size, FRESH_BASE & 0xffff);
     this.#tails = new Uint32Array(size);
     this.#freeDescriptors = size;
     this.#counts = new Uint16Array(size);
@@ -123,10 +123,10 @@ export class PackedDriverQueue implements DriverQueue {
     this.#batchLeft = 0;
     this.#next.restart(FRESH_BASE & 0xffff);
     this.#used.restart(FRESH_BASE >>> 16);
-    this.#unshown.restart(FRESH_BASE & 0xffff);
+    this.#unpublished.restart(FRESH_BASE & 0xffff);
     this.#ready = 0;
     this.#decided = 0;
-    this.#added = this.#shown = 0;
+    this.#added = this.#published = 0;
     this.outstanding = 0;
     this.broken = undefined;
     tokens.forEach(dropped);
@@ -146,11 +146,13 @@ export class PackedDriverQueue implements DriverQueue {
   isPossibleBase(base: number): boolean {
     const position = new RingPosition(this.size, base & 0xffff);
     const ahead = this.#aheadOfUsed(position);
-    return (base & 0x7fff) < this.size && ahead >= 0 && ahead <= this.#aheadOfUsed(this.#unshown);
+    return (
+      (base & 0x7fff) < this.size && ahead >= 0 && ahead <= this.#aheadOfUsed(this.#unpublished)
+    );
   }
 
-  get shown(): number {
-    return this.outstanding - ((this.#added - this.#shown) | 0);
+  get published(): number {
+    return this.outstanding - ((this.#added - this.#published) | 0);
   }
 
   add(segments: SegmentList, readable: number, token: number): boolean {
@@ -174,7 +176,7 @@ export class PackedDriverQueue implements DriverQueue {
     return true;
   }
 
-  addPieces(segments: SegmentList, readable: boolean, tokens: Int32Array): number {
+  addSingles(segments: SegmentList, readable: boolean, tokens: Int32Array): number {
     if (this.broken !== undefined) return 0;
     const { descriptors } = this.raw;
     const { addresses, lengths } = segments;
@@ -182,7 +184,7 @@ export class PackedDriverQueue implements DriverQueue {
     const next = this.#next;
     let { index } = next;
     let flags = (readable ? 0 : Write) | (next.wrap ? Available : Used);
-    let isHeld = this.#added === this.#shown;
+    let isHeld = this.#added === this.#published;
     for (let i = 0; i < count; i += 1) {
       const id = this.#ids.take();
       const length = lengths[i] ?? 0;
@@ -209,27 +211,27 @@ export class PackedDriverQueue implements DriverQueue {
   }
 
   publish(most = this.size): boolean {
-    const added = (this.#added - this.#shown) | 0;
+    const added = (this.#added - this.#published) | 0;
     const count = most < added ? most : added;
     if (count <= 0) return false;
     const { descriptors16 } = this.raw;
-    const first = this.#unshown.index;
+    const first = this.#unpublished.index;
     const tail = this.#tails[first] ?? 0;
-    if (count === added) this.#unshown.copy(this.#next);
+    if (count === added) this.#unpublished.copy(this.#next);
     else this.#holdBehind(count);
-    this.#shown = (this.#shown + count) | 0;
+    this.#published = (this.#published + count) | 0;
     descriptors16[first * 8 + 6] = tail;
     Atomics.store(descriptors16, first * 8 + 7, tail >>> 16);
     const flags = Atomics.load(this.raw.deviceEvent, 1) & 3;
     const before = this.#decided;
-    this.#decided = this.#unshown.index;
+    this.#decided = this.#unpublished.index;
     if (flags !== EventFlag.Descriptor || !this.#eventIdx) return flags !== EventFlag.Disable;
     const event = Atomics.load(this.raw.deviceEvent, 0);
-    return packedNeedsEvent(event, this.#unshown, before, this.size);
+    return packedNeedsEvent(event, this.#unpublished, before, this.size);
   }
 
   /** Of chains of several descriptors there may be more, and of a batch in order. */
-  returned(): number {
+  pendingCompletions(): number {
     return this.broken === undefined && this.#hasUsed() ? Math.max(1, this.#ready) : 0;
   }
 
@@ -268,12 +270,12 @@ export class PackedDriverQueue implements DriverQueue {
   /** Whether a used descriptor may have this id; if not, the ring is broken. */
   #isPossibleId(id: number): boolean {
     if (this.#inOrder) {
-      const { shown } = this;
-      if (id < this.size && this.#ids.before(id) < shown) return true;
-      return this.#refuse(id, `one of the ${shown} oldest outstanding buffers`, "2.8.8");
+      const { published } = this;
+      if (id < this.size && this.#ids.before(id) < published) return true;
+      return this.#refuse(id, `one of the ${published} oldest outstanding buffers`, "2.8.8");
     }
     const token = this.#tokens[id] ?? FREE;
-    if (token !== FREE && (((this.#order[id] ?? 0) - this.#shown) | 0) < 0) return true;
+    if (token !== FREE && (((this.#order[id] ?? 0) - this.#published) | 0) < 0) return true;
     return this.#refuse(id, "an outstanding buffer", "2.8.6");
   }
 
@@ -283,7 +285,7 @@ export class PackedDriverQueue implements DriverQueue {
     return false;
   }
 
-  arm(): boolean {
+  enableNotifications(): boolean {
     if (this.#eventIdx) {
       Atomics.store(this.raw.driverEvent, 0, this.#used.half);
       Atomics.store(this.raw.driverEvent, 1, EventFlag.Descriptor);
@@ -298,7 +300,7 @@ export class PackedDriverQueue implements DriverQueue {
     return this.outstanding === 0;
   }
 
-  disarm(): void {
+  disableNotifications(): void {
     Atomics.store(this.raw.driverEvent, 1, EventFlag.Disable);
   }
 
@@ -347,7 +349,7 @@ export class PackedDriverQueue implements DriverQueue {
     const next = this.#next;
     const head = next.index;
     writeBuffer(this.raw.descriptors, head * 4, this.#tableAddresses, id, count * 16);
-    this.#putHead(head, id, this.#lapFlags() | Indirect);
+    this.#putHead(head, id, this.#wrapFlags() | Indirect);
     next.advance(1);
   }
 
@@ -355,21 +357,21 @@ export class PackedDriverQueue implements DriverQueue {
   #putHead(head: number, id: number, flags: number): void {
     const tail = id | (flags << 16);
     this.#tails[head] = tail;
-    if (this.#added !== this.#shown) this.raw.descriptors[head * 4 + 3] = tail;
+    if (this.#added !== this.#published) this.raw.descriptors[head * 4 + 3] = tail;
   }
 
   /** Goes on behind the `count` oldest chains that were not shown, and holds the next one back. */
   #holdBehind(count: number): void {
-    const unshown = this.#unshown;
+    const unpublished = this.#unpublished;
     let descriptors = 0;
     for (let i = 0; i < count; i += 1) {
-      const at = unshown.index + descriptors;
+      const at = unpublished.index + descriptors;
       const tail = this.#tails[at < this.size ? at : at - this.size] ?? 0;
       descriptors += this.#counts[tail & 0xffff] ?? 1;
     }
-    unshown.advance(descriptors);
+    unpublished.advance(descriptors);
     // The device does not look there yet. Neither available nor used in this lap.
-    this.raw.descriptors16[unshown.index * 8 + 7] = unshown.wrap ? 0 : Available | Used;
+    this.raw.descriptors16[unpublished.index * 8 + 7] = unpublished.wrap ? 0 : Available | Used;
   }
 
   /** Descriptors from #used to a position; negative behind it. */
@@ -378,11 +380,11 @@ export class PackedDriverQueue implements DriverQueue {
   }
 
   #flags(i: number, count: number, readable: number): number {
-    return this.#lapFlags() | (i < readable ? 0 : Write) | (i + 1 < count ? Next : 0);
+    return this.#wrapFlags() | (i < readable ? 0 : Write) | (i + 1 < count ? Next : 0);
   }
 
   /** "Available" in the lap of the next position. */
-  #lapFlags(): number {
+  #wrapFlags(): number {
     return this.#next.wrap ? Available : Used;
   }
 
@@ -392,7 +394,7 @@ export class PackedDriverQueue implements DriverQueue {
     this.#ready = count < this.#ready ? this.#ready - count : 0;
     this.#freeDescriptors += count;
     this.#tokens[id] = FREE;
-    this.#ids.giveBack(id);
+    this.#ids.release(id);
     this.outstanding -= 1;
   }
 }

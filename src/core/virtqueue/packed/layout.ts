@@ -127,7 +127,7 @@ export function packedNeedsEvent(
   size: number,
 ): boolean {
   const old = now.index <= before ? before - size : before;
-  const sameLap = ((event & WRAP) !== 0) === now.wrap;
-  const offset = (event & (WRAP - 1)) - (sameLap ? 0 : size);
+  const sameWrap = ((event & WRAP) !== 0) === now.wrap;
+  const offset = (event & (WRAP - 1)) - (sameWrap ? 0 : size);
   return ((now.index - offset - 1) & 0xffff) < ((now.index - old) & 0xffff);
 }

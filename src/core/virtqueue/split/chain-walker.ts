@@ -2,7 +2,7 @@ import { counted } from "../../base/index.ts";
 import { type AddressSpace, Resolved, type SpanList } from "../../memory/index.ts";
 import {
   appendBuffer,
-  appendPiece,
+  appendSingle,
   appendUnreachable,
   fault,
   MISSING,
@@ -60,8 +60,8 @@ export class ChainWalker {
     return this.#follow(head, chain);
   }
 
-  /** As `DeviceQueue.takePieces`, from free-running index `from` on. @param heads of the chains */
-  pieces(from: number, max: number, pieces: SpanList, heads: Uint16Array): number {
+  /** As `DeviceQueue.takeSingles`, from free-running index `from` on. @param heads of the chains */
+  singles(from: number, max: number, spans: SpanList, heads: Uint16Array): number {
     const { descriptors, available, size } = this.#ring;
     const { Next, Indirect, Write } = DescriptorFlag;
     let count = 0;
@@ -69,7 +69,7 @@ export class ChainWalker {
       const head = available[2 + ((from + count) & (size - 1))] ?? 0;
       if (head >= size) break;
       if (((descriptors[head * 4 + 3] ?? 0) & (Next | Indirect | Write)) !== 0) break;
-      if (!appendPiece(pieces, descriptors, head * 4, this.#memory)) break;
+      if (!appendSingle(spans, descriptors, head * 4, this.#memory)) break;
       heads[count] = head;
     }
     return count;

@@ -49,7 +49,7 @@ export class SplitDeviceQueue implements DeviceQueue {
   /** With VIRTIO_F_IN_ORDER: chains are named by their slot in it, which has the head. */
   readonly #order: CompletionOrder | undefined;
   /** Chains of a batch that is in work; their heads are the first ones below. */
-  #pieces = 0;
+  #singles = 0;
   readonly #heads: Uint16Array;
   readonly #inflight: SplitInflight | undefined;
   /** How many of the chains that were in work before are still to be served again. */
@@ -95,26 +95,26 @@ export class SplitDeviceQueue implements DeviceQueue {
     return true;
   }
 
-  takePieces(pieces: SpanList, max: number): number {
-    pieces.clear();
+  takeSingles(spans: SpanList, max: number): number {
+    spans.clear();
     const busy = this.inFlight > 0 || this.#inflight !== undefined;
     this.parked = false;
     if (busy || this.broken !== undefined || !this.#findAvailable()) return 0;
     const most = Math.min(max, u16Distance(this.#seen, this.#next));
-    const count = this.#walker.pieces(this.#next, most, pieces, this.#heads);
+    const count = this.#walker.singles(this.#next, most, spans, this.#heads);
     this.#next = (this.#next + count) & 0xffff;
-    this.#pieces = count;
+    this.#singles = count;
     this.inFlight += count;
     return count;
   }
 
-  completePieces(): void {
-    const count = this.#pieces;
+  completeSingles(): void {
+    const count = this.#singles;
     if (count === 0) return;
     if (this.#order === undefined) {
       for (let i = 0; i < count; i += 1) this.#putUsed(this.#heads[i] ?? 0, 0, false, 1);
     } else this.#putUsed(this.#heads[count - 1] ?? 0, 0, true, count);
-    this.#pieces = 0;
+    this.#singles = 0;
     this.inFlight -= count;
   }
 
@@ -128,20 +128,20 @@ export class SplitDeviceQueue implements DeviceQueue {
   complete(id: number, written: number): void {
     const order = this.#order;
     if (order === undefined) {
-      this.#giveBack(id, written, false);
+      this.#finish(id, written, false);
       return;
     }
-    if (order.pass(id)) this.#giveBack(this.#heads[id] ?? 0, written, order.maySkip(id));
+    if (order.pass(id)) this.#finish(this.#heads[id] ?? 0, written, order.maySkip(id));
     else if (!order.finish(id, written)) {
-      this.#giveBack(id, written, false);
+      this.#finish(id, written, false);
       return;
     }
     for (let slot = order.next(); slot >= 0; slot = order.next()) {
-      this.#giveBack(this.#heads[slot] ?? 0, order.written(slot), order.maySkip(slot));
+      this.#finish(this.#heads[slot] ?? 0, order.written(slot), order.maySkip(slot));
     }
   }
 
-  #giveBack(head: number, written: number, maySkip: boolean): void {
+  #finish(head: number, written: number, maySkip: boolean): void {
     this.#putUsed(head, written, maySkip, 1);
     this.#inflight?.completed(head);
     this.inFlight -= 1;
@@ -160,9 +160,9 @@ export class SplitDeviceQueue implements DeviceQueue {
     if (this.#used === this.#published || this.#memoryGone()) return false;
     this.#element = this.#used;
     Atomics.store(this.raw.used16, 1, this.#used);
-    this.#log.shown(this.#published, this.#used);
+    this.#log.published(this.#published, this.#used);
     this.#published = this.#used;
-    this.#inflight?.shown(this.#used);
+    this.#inflight?.published(this.#used);
     if (!this.#eventIdx) return (Atomics.load(this.raw.available, 0) & NO_INTERRUPT) === 0;
     const event = Atomics.load(this.raw.available, this.raw.usedEventIndex);
     const before = this.#decided;
@@ -170,7 +170,7 @@ export class SplitDeviceQueue implements DeviceQueue {
     return before === undefined || needsEvent(event, this.#used, before);
   }
 
-  arm(): boolean {
+  enableNotifications(): boolean {
     if (this.#eventIdx) {
       Atomics.store(this.raw.used16, this.raw.availEventIndex, this.#next);
     } else {
@@ -184,7 +184,7 @@ export class SplitDeviceQueue implements DeviceQueue {
     );
   }
 
-  disarm(): void {
+  disableNotifications(): void {
     // With EVENT_IDX the flags stay 0; an event index just passed is not crossed again for 65535
     // entries.
     if (this.#eventIdx) {

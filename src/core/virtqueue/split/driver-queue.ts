@@ -119,13 +119,13 @@ export class SplitDriverQueue implements DriverQueue {
     return this.#tables === undefined ? [descriptors, driver] : [descriptors, driver, this.#tables];
   }
 
-  get shown(): number {
+  get published(): number {
     // Both indices run freely, so this is what the device was shown and has not given back.
     return u16Distance(this.#published, this.#usedSeen);
   }
 
   isPossibleBase(base: number): boolean {
-    return base <= 0xffff && u16Distance(base, this.#usedSeen) <= this.shown;
+    return base <= 0xffff && u16Distance(base, this.#usedSeen) <= this.published;
   }
 
   add(segments: SegmentList, readable: number, token: number): boolean {
@@ -150,7 +150,7 @@ export class SplitDriverQueue implements DriverQueue {
     return true;
   }
 
-  addPieces(
+  addSingles(
     { count, addresses, lengths }: SegmentList,
     readable: boolean,
     tokens: Int32Array,
@@ -189,7 +189,7 @@ export class SplitDriverQueue implements DriverQueue {
     return needsEvent(event, now, before);
   }
 
-  returned(): number {
+  pendingCompletions(): number {
     if (this.broken !== undefined || !this.#hasUsed()) return 0;
     return u16Distance(this.#used, this.#usedSeen);
   }
@@ -201,7 +201,7 @@ export class SplitDriverQueue implements DriverQueue {
       const batch = this.#batch;
       if (batch === undefined) {
         const head = this.raw.used32[slot] ?? 0;
-        if (!this.#isShown(head)) {
+        if (!this.#isPublished(head)) {
           this.#fail(`expected the head of an outstanding chain as used id, got ${head}`, "2.7.8");
           break;
         }
@@ -226,13 +226,13 @@ export class SplitDriverQueue implements DriverQueue {
     if (this.raw.used16[1] === this.#usedSeen) return false;
     const used = Atomics.load(this.raw.used16, 1);
     const waiting = u16Distance(used, this.#usedSeen);
-    const { shown } = this;
-    if (waiting <= shown) {
+    const { published } = this;
+    if (waiting <= published) {
       this.#used = used;
       return waiting > 0;
     }
     this.#fail(
-      `expected at most ${counted(shown, "completion")}, got ${waiting} (used idx ${used})`,
+      `expected at most ${counted(published, "completion")}, got ${waiting} (used idx ${used})`,
       "2.7.8",
     );
     return false;
@@ -252,7 +252,7 @@ export class SplitDriverQueue implements DriverQueue {
   }
 
   /** Whether a chain with this head is with the device. */
-  #isShown(head: number): boolean {
+  #isPublished(head: number): boolean {
     if ((this.#tokens[head] ?? FREE) === FREE) return false;
     return (((this.#order[head] ?? 0) - this.#published) | 0) < 0;
   }
@@ -270,13 +270,13 @@ export class SplitDriverQueue implements DriverQueue {
     done(token, length > writable ? writable : length);
   }
 
-  arm(): boolean {
+  enableNotifications(): boolean {
     if (this.#eventIdx) Atomics.store(this.raw.available, this.raw.usedEventIndex, this.#usedSeen);
     else Atomics.store(this.raw.available, 0, 0);
     return Atomics.load(this.raw.used16, 1) === this.#usedSeen;
   }
 
-  disarm(): void {
+  disableNotifications(): void {
     if (this.#eventIdx) {
       const passed = (this.#usedSeen - 1) & 0xffff;
       Atomics.store(this.raw.available, this.raw.usedEventIndex, passed);

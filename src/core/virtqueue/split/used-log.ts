@@ -17,7 +17,7 @@ export class UsedLog {
   }
 
   /** The used elements of free-running indices `from` to `to`, and the index that shows them. */
-  shown(from: number, to: number): void {
+  published(from: number, to: number): void {
     if (!this.#log.active) return;
     const { size } = this.#ring;
     const first = from & (size - 1);

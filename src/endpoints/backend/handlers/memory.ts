@@ -18,7 +18,7 @@ export function answerMemory(session: SessionState, answerer: HandlerRegistry<"f
     const isConfirmation = postcopy.wantsConfirmation && descriptions.length === 0;
     const regions = isConfirmation ? postcopy.confirm() : mapAll(descriptions, fds);
     if (postcopy.wantsTable) {
-      const table = postcopy.tell(regions);
+      const table = postcopy.addressesOf(regions);
       negotiation.postcopy = false;
       return table;
     }

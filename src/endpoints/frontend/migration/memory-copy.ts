@@ -85,7 +85,7 @@ export class MemoryCopy {
 }
 
 /** Takes a memory that has moved back to the files that it came from, with what it holds now. */
-export function moveBack(memory: GuestMemory, files: readonly OwnedFd[]): void {
+export function restoreMemory(memory: GuestMemory, files: readonly OwnedFd[]): void {
   for (const [i, region] of memory.regions.entries()) {
     const file = files[i];
     if (file === undefined) continue;

@@ -9,7 +9,7 @@ import type { ClientQueue } from "../queue.ts";
 import { expectSameFeatures, wishesOf } from "../reconnect.ts";
 import type { FrontendRequests } from "../requests.ts";
 import { loadDeviceState, saveDeviceState } from "./device-state.ts";
-import { MemoryCopy, moveBack } from "./memory-copy.ts";
+import { MemoryCopy, restoreMemory } from "./memory-copy.ts";
 import { SourceLog } from "./source-log.ts";
 
 /** One round over the memory. */
@@ -203,7 +203,7 @@ async function handOver(
   } catch (error) {
     // What it has completed already counts; what it is at, it is to end first, if it still answers.
     for (const { index } of started) await haltRing(destination, index).catch(() => undefined);
-    moveBack(memory, origin);
+    restoreMemory(memory, origin);
     for (const queue of queues) queue.suspend();
     throw error;
   } finally {

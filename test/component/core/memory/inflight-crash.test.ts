@@ -125,7 +125,7 @@ class Bench {
     this.do((device) => device.complete(done?.id ?? 0, 0));
   }
 
-  show(): void {
+  publish(): void {
     this.do((device) => void device.publish());
   }
 
@@ -190,7 +190,7 @@ for (const features of rings) {
         else if (what === 2) bench.driver.publish();
         else if (what < 5) bench.take();
         else if (what === 5) bench.complete();
-        else if (what === 6) bench.show();
+        else if (what === 6) bench.publish();
         else bench.poll();
       }
       bench.finish();

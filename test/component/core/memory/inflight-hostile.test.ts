@@ -135,7 +135,7 @@ for (const packed of [false, true]) {
     driver.publish();
     const device = start();
     assert.equal(device.hasNext(), true);
-    assert.equal(device.arm(), false, "there is something to do without a kick");
+    assert.equal(device.enableNotifications(), false, "there is something to do without a kick");
     assert.equal(found(device).length, 4);
     assert.equal(device.hasNext(), false);
     assert.equal(device.state().base, packed ? 0x8000_8004 : 4);

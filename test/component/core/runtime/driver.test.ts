@@ -154,7 +154,7 @@ test("completions during the handling of others are collected before it sleeps",
   on.submit();
   on.serve();
   await until(() => on.seen.tokens.length === 51);
-  assert.equal(on.driver.arm(), true);
+  assert.equal(on.driver.enableNotifications(), true);
 });
 
 for (const ringMode of ["poll", "event", "hybrid"] as const) {

@@ -67,8 +67,8 @@ for (const { packed, inOrder, name } of FORMS) {
               }
               if (shown.length === 0) assert.equal(device.next(cursor), false);
               device.publish();
-              assert.equal(driver.shown, shown.length + out);
-              assert.equal(driver.returned() > 0, out > 0);
+              assert.equal(driver.published, shown.length + out);
+              assert.equal(driver.pendingCompletions() > 0, out > 0);
               assert.equal(
                 driver.poll(() => undefined, SIZE),
                 out,
@@ -121,12 +121,12 @@ test("nothing is shown that was not added, however often it is asked for", () =>
     withRings({ packed, inOrder }, ({ memory, driver, device }) => {
       driver.add(chainOf(memory.allocate(8).address, 1), 1, 0);
       assert.deepEqual(
-        [driver.publish(0), driver.publish(-1), device.hasNext(), driver.shown],
+        [driver.publish(0), driver.publish(-1), device.hasNext(), driver.published],
         [false, false, false, 0],
       );
-      assert.deepEqual([driver.publish(5), device.hasNext(), driver.shown], [true, true, 1]);
+      assert.deepEqual([driver.publish(5), device.hasNext(), driver.published], [true, true, 1]);
       assert.equal(driver.publish(5), false);
-      assert.equal(driver.shown, 1);
+      assert.equal(driver.published, 1);
     });
   }
 });

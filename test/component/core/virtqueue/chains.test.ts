@@ -230,8 +230,8 @@ for (const { name, packed } of FORMATS) {
       const chain = createChainCursor();
       while (device.next(chain)) device.complete(chain.id, fillWritable(chain));
       device.publish();
-      device.arm();
-      device.disarm();
+      device.enableNotifications();
+      device.disableNotifications();
       const after = kept.map(({ bytes }) => bytes.slice());
       assert.deepEqual(after, before);
     });

@@ -243,7 +243,7 @@ for (const { name, packed } of FORMATS) {
           assert.ok(on.device.next(on.chain), on.device.broken?.reason);
           on.device.complete(on.chain.id, 0);
           on.device.publish();
-          on.device.arm();
+          on.device.enableNotifications();
         }
         assert.equal(on.device.broken, undefined);
       }

@@ -110,14 +110,14 @@ for (const packed of [false, true]) {
       [0, 0],
       [1, 0],
     ]);
-    assert.equal(on.driver.arm(), false, "there is more");
+    assert.equal(on.driver.enableNotifications(), false, "there is more");
     assert.equal(on.driver.outstanding, 3);
     assert.deepEqual(on.poll(1), [[2, 0]]);
     assert.deepEqual(on.poll(), [
       [3, 0],
       [4, 0],
     ]);
-    assert.equal(on.driver.arm(), true);
+    assert.equal(on.driver.enableNotifications(), true);
   });
 
   test(`what a device gives back that it does not have goes to the driver as it is (${format})`, (t) => {

@@ -24,8 +24,8 @@ for (const { name, ...features } of variants) {
     serve();
     collect();
     for (let i = 0; i < 1000; i += 1) {
-      rings.driver.disarm();
-      rings.device.disarm();
+      rings.driver.disableNotifications();
+      rings.device.disableNotifications();
       assert.equal(submit(1 + (i % 8)), false);
       assert.equal(serve(8), false);
       collect();
@@ -37,16 +37,16 @@ for (const { name, ...features } of variants) {
     const { submit, serve, collect } = rings;
     const { driver, device } = rings;
     for (let i = 0; i < 20; i += 1) {
-      driver.disarm();
-      device.disarm();
+      driver.disableNotifications();
+      device.disableNotifications();
       assert.equal(collect(), 0);
       submit();
-      assert.equal(device.arm(), false, "a request is there");
+      assert.equal(device.enableNotifications(), false, "a request is there");
       serve();
-      assert.equal(driver.arm(), false, "a completion is there");
-      assert.equal(device.arm(), true);
+      assert.equal(driver.enableNotifications(), false, "a completion is there");
+      assert.equal(device.enableNotifications(), true);
       assert.equal(collect(), 1);
-      assert.equal(driver.arm(), true);
+      assert.equal(driver.enableNotifications(), true);
     }
   });
 
@@ -55,9 +55,9 @@ for (const { name, ...features } of variants) {
     const { submit, serve } = rings;
     submit(3);
     serve(2);
-    assert.equal(rings.device.arm(), false);
+    assert.equal(rings.device.enableNotifications(), false);
     serve(1);
-    assert.equal(rings.device.arm(), true);
+    assert.equal(rings.device.enableNotifications(), true);
   });
 
   test(`sleeping and waking by notifications alone never stalls (${variant})`, (t) => {
@@ -76,8 +76,8 @@ for (const { name, ...features } of variants) {
     let completed = 0;
     let kick = false;
     let call = true;
-    driver.arm();
-    device.arm();
+    driver.enableNotifications();
+    device.enableNotifications();
     while (completed < total) {
       const before = submitted + completed;
       const worked = kick || call;
@@ -91,13 +91,13 @@ for (const { name, ...features } of variants) {
           submitted += count;
           // Sometimes the device gets ahead in the midst of it.
           if (random(3) === 0) call = serve(random(4)) || call;
-        } while (!driver.arm());
+        } while (!driver.enableNotifications());
       }
       if (kick) {
         kick = false;
         do {
           call = serve(1 + random(16)) || call;
-        } while (!device.arm());
+        } while (!device.enableNotifications());
       }
       assert.ok(worked, `stalled: submitted ${submitted}, completed ${completed}, sum ${before}`);
     }

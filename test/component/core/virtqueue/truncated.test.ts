@@ -80,7 +80,7 @@ test("a ring whose memory was taken away is broken at the next look", (t) => {
   assert.ok(device.next(chain));
   device.complete(0, 0);
   assert.equal(device.publish(), true);
-  assert.equal(device.arm(), true);
+  assert.equal(device.enableNotifications(), true);
   ftruncateSync(peer.ring.fd, 0);
   assert.equal(device.next(chain), false);
   assert.match(device.broken?.reason ?? "", gone);
@@ -90,7 +90,7 @@ test("a ring that loses its memory while it goes to sleep is looked at again", (
   const { device, peer, chain } = makeShared(t);
   assert.equal(device.next(chain), false);
   ftruncateSync(peer.ring.fd, 0);
-  assert.equal(device.arm(), false);
+  assert.equal(device.enableNotifications(), false);
   assert.match(device.broken?.reason ?? "", gone);
 });
 
@@ -157,7 +157,7 @@ test("a region that is not used by the ring breaks it too: the session's memory 
   table.add(unused);
   ftruncateSync(peer.fd, 0);
   assert.equal(device.next(chain), false);
-  assert.equal(device.arm(), true, "nobody has touched it");
+  assert.equal(device.enableNotifications(), true, "nobody has touched it");
   unused.view(0, 1).window.bytes[0] = 1;
   assert.equal(device.next(chain), false);
   assert.match(device.broken?.reason ?? "", gone);

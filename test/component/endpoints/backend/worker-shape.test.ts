@@ -29,8 +29,8 @@ async function driveHere(client: Client, ringMode: RingMode): Promise<unknown> {
     },
   });
   const { memory, features } = client;
-  const show = (): void => queue.publish();
-  const driver = createRingDriver({ queue: queue.ring, memory, features, show }, BLOCKS);
+  const publish = (): void => queue.publish();
+  const driver = createRingDriver({ queue: queue.ring, memory, features, publish }, BLOCKS);
   const finished = new Promise<void>((resolve, reject) => (settle = { resolve, reject }));
   await client.startQueue(queue);
   driver.submit();

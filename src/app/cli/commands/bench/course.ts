@@ -39,7 +39,7 @@ export function displayCourse({ output }: Context, options: CourseOptions): Cour
   const rate = new Rate();
   let start = performance.now();
   let reached = false;
-  let isNoted = false;
+  let isTracked = false;
   return {
     onStart: () => {
       reached = true;
@@ -53,9 +53,9 @@ export function displayCourse({ output }: Context, options: CourseOptions): Cour
       const { completed, inFlight, idleMs } = progress;
       rate.add(performance.now(), completed);
       output.progress(() => line(performance.now() - start, progress, rate.perSecond, options));
-      if (idleMs < NOTE_MS || inFlight === 0) isNoted = false;
-      else if (!isNoted) {
-        isNoted = true;
+      if (idleMs < NOTE_MS || inFlight === 0) isTracked = false;
+      else if (!isTracked) {
+        isTracked = true;
         const limit =
           stallMs === undefined ? "" : `; gives up after ${stallMs / 1000} s (--stall-timeout)`;
         output.note(`${quiet(noun, idleMs)}${flying(inFlight)}${limit}`);

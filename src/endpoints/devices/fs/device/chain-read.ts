@@ -51,7 +51,7 @@ export function readIntoChain(
     if (pieces.length < MAX_PIECES && length > 0 && span + 1 < spans.count) continue;
     const count = readPieces(fd, pieces, position + total);
     if (count < 0) return count;
-    noteWritten(pieces, count);
+    markWritten(pieces, count);
     total += count;
     if (count < gathered) break;
     pieces = [];
@@ -61,7 +61,7 @@ export function readIntoChain(
 }
 
 /** The first `count` bytes of the pieces were written. */
-function noteWritten(pieces: readonly Piece[], count: number): void {
+function markWritten(pieces: readonly Piece[], count: number): void {
   for (const { window, offset, length } of pieces) {
     const here = Math.min(length, count);
     window.wrote(offset, here);

@@ -101,7 +101,7 @@ export class ReceiveQueue {
   /** Nothing of the ring is touched afterwards; frames keep waiting. */
   quiesce(): void {
     const queue = this.#running?.queue;
-    if (queue !== undefined) this.#giveBack(queue);
+    if (queue !== undefined) this.#completeUnused(queue);
     this.#forget();
   }
 
@@ -128,7 +128,7 @@ export class ReceiveQueue {
       if (this.#held >= (mergeable ? queue.size : 1)) {
         this.#counters.rxWrongSize += 1;
         // One that is too small may suit the next frame; many hold parts of this frame.
-        if (mergeable) this.#giveBack(queue);
+        if (mergeable) this.#completeUnused(queue);
         return "dropped";
       }
       const chain = this.#held === 0 ? this.#first : this.#further;
@@ -188,7 +188,7 @@ export class ReceiveQueue {
   }
 
   /** Unused: a used length of 0 is not a packet. */
-  #giveBack(queue: ServedQueue): void {
+  #completeUnused(queue: ServedQueue): void {
     for (let i = 0; i < this.#held; i += 1) queue.complete(this.#ids[i] ?? 0, 0);
     this.#held = 0;
     this.#heldRoom = 0;

@@ -44,7 +44,7 @@ export class NetSinkServer implements RingServer {
   readonly budget = 64;
   readonly #counters: Float64Array;
   readonly #chain: ChainCursor = createChainCursor();
-  readonly #pieces = new SpanList();
+  readonly #spans = new SpanList();
   readonly #header = new Uint8Array(LONG_HEADER_BYTES);
 
   constructor({ headerBytes, counters }: SinkWorkerData) {
@@ -53,12 +53,12 @@ export class NetSinkServer implements RingServer {
   }
 
   serve({ queue }: RunningQueue, budget: number): void {
-    const pieces = this.#pieces;
+    const spans = this.#spans;
     const chain = this.#chain;
     while (budget > 0 && queue.hasNext()) {
-      const count = queue.takePieces(pieces, budget);
+      const count = queue.takeSingles(spans, budget);
       budget -= count;
-      if (count > 0) this.#takePieces(queue, pieces);
+      if (count > 0) this.#takeSingles(queue, spans);
       else if (queue.next(chain)) {
         budget -= 1;
         this.#take(queue, chain);
@@ -67,7 +67,7 @@ export class NetSinkServer implements RingServer {
   }
 
   /** Frames of one piece each. */
-  #takePieces(queue: ServedQueue, { count, lengths, offsets, windows }: SpanList): void {
+  #takeSingles(queue: ServedQueue, { count, lengths, offsets, windows }: SpanList): void {
     const { headerBytes } = this;
     let frames = 0;
     let bytes = 0;
@@ -83,7 +83,7 @@ export class NetSinkServer implements RingServer {
     }
     this.#count(Counter.Frames, frames);
     this.#count(Counter.Bytes, bytes);
-    queue.completePieces();
+    queue.completeSingles();
   }
 
   #take(queue: ServedQueue, chain: ChainCursor): void {

@@ -62,7 +62,7 @@ export class BlockLoad implements RingDriver {
   #ended = false;
   readonly #spec: BlockLoadSpec;
   readonly #ring: RingDriverHost["queue"];
-  readonly #show: RingDriverHost["show"];
+  readonly #publish: RingDriverHost["publish"];
   readonly #slots: BlockSlots;
   readonly #words: readonly Int32Array[];
   readonly #schedule: Schedule;
@@ -90,13 +90,13 @@ export class BlockLoad implements RingDriver {
   #failure: string | undefined;
   readonly #none = new Int32Array(0);
 
-  constructor({ queue, memory, features, show }: RingDriverHost, spec: BlockLoadSpec) {
+  constructor({ queue, memory, features, publish }: RingDriverHost, spec: BlockLoadSpec) {
     const { workload, blockBytes } = spec;
     const indirect = (features & VirtioFeature.IndirectDesc) !== 0n;
     const slots = Math.min(loadSlots(spec.depth), requestsIn(queue.size, indirect));
     this.#spec = spec;
     this.#ring = queue;
-    this.#show = show;
+    this.#publish = publish;
     this.#slots = new BlockSlots(memory, slots, blockBytes);
     this.#words = Array.from({ length: slots }, (_, slot) => {
       const data = this.#slots.data(slot);
@@ -126,8 +126,8 @@ export class BlockLoad implements RingDriver {
     return waits || this.#inFlight === this.#spec.depth ? -1 : this.#schedule.dueUs();
   }
 
-  returned(count: number): void {
-    if (this.#spec.rate === undefined && !this.#isOver(this.#times.now)) this.#showAhead(count);
+  completing(count: number): void {
+    if (this.#spec.rate === undefined && !this.#isOver(this.#times.now)) this.#publishAhead(count);
   }
 
   done(slot: number): void {
@@ -159,7 +159,7 @@ export class BlockLoad implements RingDriver {
     const room = this.#spec.depth - this.#inFlight;
     if (this.#isOver(now) || room <= 0) return;
     if (rated) this.#showDue(now, room);
-    else this.#showAhead(room);
+    else this.#publishAhead(room);
     this.#times.settle();
   }
 
@@ -182,9 +182,9 @@ export class BlockLoad implements RingDriver {
     return this.#ended;
   }
 
-  #showAhead(most: number): void {
+  #publishAhead(most: number): void {
     const count = Math.min(most, this.#aheadCount);
-    this.#show(count);
+    this.#publish(count);
     for (let i = 0; i < count; i += 1) this.#begin(-1);
   }
 
@@ -196,7 +196,7 @@ export class BlockLoad implements RingDriver {
       this.#begin(due);
       count += 1;
     }
-    this.#show(count);
+    this.#publish(count);
   }
 
   /** The next of those laid out is with the device. */

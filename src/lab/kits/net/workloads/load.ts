@@ -54,7 +54,7 @@ export class NetLoad implements RingDriver {
   readonly dueUs = -1;
   readonly #spec: NetLoadSpec;
   readonly #ring: RingDriverHost["queue"];
-  readonly #show: RingDriverHost["show"];
+  readonly #publish: RingDriverHost["publish"];
   readonly #schedule: Schedule;
   /** One buffer each, of the same length. */
   readonly #segments: SegmentList;
@@ -66,7 +66,7 @@ export class NetLoad implements RingDriver {
   readonly #tokens: Int32Array;
   /** Buffers that were laid out and not shown, and those with the device. */
   #ahead = 0;
-  #shown = 0;
+  #published = 0;
   readonly #progress: Uint32Array;
   /** All that came back so far, and what had when the counting began and ended. */
   #frames = 0;
@@ -78,11 +78,11 @@ export class NetLoad implements RingDriver {
   /** Frames that {@link #perSecond} has. */
   #counted = 0;
 
-  constructor({ queue, memory, features, show }: RingDriverHost, spec: NetLoadSpec) {
+  constructor({ queue, memory, features, publish }: RingDriverHost, spec: NetLoadSpec) {
     this.finished = spec.idle;
     this.#spec = spec;
     this.#ring = queue;
-    this.#show = show;
+    this.#publish = publish;
     this.#schedule = new Schedule({ ...spec, requests: undefined, rate: undefined });
     this.#perSecond = new PerSecond(spec.durationMs);
     this.#headerBytes = netHeaderBytes(features);
@@ -102,14 +102,14 @@ export class NetLoad implements RingDriver {
     this.#progress = new Uint32Array(spec.progress);
   }
 
-  returned(count: number): void {
-    this.#showAhead(count);
+  completing(count: number): void {
+    this.#publishAhead(count);
   }
 
   done(token: number, written: number): void {
     this.#free[this.#freeCount] = token;
     this.#freeCount += 1;
-    this.#shown -= 1;
+    this.#published -= 1;
     this.#frames += 1;
     // Of what is sent nothing is written, and all have the same length.
     this.#written += written;
@@ -118,9 +118,9 @@ export class NetLoad implements RingDriver {
   submit(): void {
     this.#schedule.start();
     if (!this.#spec.idle && this.#freeCount + this.#ahead >= this.#spec.batch) this.#layOut();
-    this.#showAhead(this.#spec.depth - this.#shown);
+    this.#publishAhead(this.#spec.depth - this.#published);
     this.#progress[0] = this.#frames;
-    this.#progress[1] = this.#shown;
+    this.#progress[1] = this.#published;
     this.#batches = (this.#batches + 1) & 0xff;
     if (this.#first === undefined || this.#batches % BATCHES === 0) this.#lookAtClock();
   }
@@ -159,18 +159,18 @@ export class NetLoad implements RingDriver {
       segments.addresses[i] = this.#addresses[token] ?? 0;
     }
     segments.count = count;
-    const added = this.#ring.addPieces(segments, this.#spec.direction === "tx", tokens);
+    const added = this.#ring.addSingles(segments, this.#spec.direction === "tx", tokens);
     this.#freeCount = count - added;
     this.#ahead += added;
   }
 
   /** In batches: a look at the other side's index, and perhaps a kick, is for many frames at once. */
-  #showAhead(most: number): void {
+  #publishAhead(most: number): void {
     const count = Math.min(most, this.#ahead);
     if (count < this.#spec.batch || this.finished) return;
-    this.#show(count);
+    this.#publish(count);
     this.#ahead -= count;
-    this.#shown += count;
+    this.#published += count;
   }
 
   #lookAtClock(): void {

@@ -14,7 +14,7 @@ test("used descriptors without any request mean nothing", (t) => {
   for (let i = 0; i < 40; i += 1) {
     on.use(i & 7, 5);
     assert.deepEqual(on.poll(), []);
-    assert.equal(on.driver.arm(), true);
+    assert.equal(on.driver.enableNotifications(), true);
   }
   assert.equal(on.driver.broken, undefined);
 });

@@ -107,7 +107,7 @@ test("flags of another wrap counter make nothing available, and are no fault (ho
     on.words.descriptors16[15] = flags;
     assert.equal(on.device.next(on.chain), false);
     assert.equal(on.device.hasNext(), false);
-    assert.equal(on.device.arm(), true);
+    assert.equal(on.device.enableNotifications(), true);
   }
   assert.equal(on.device.broken, undefined);
   on.raw.publish(one);
@@ -215,7 +215,7 @@ for (const eventIdx of [false, true]) {
         }
         if (device.broken) broken.add(device.broken.section);
         device.publish();
-        device.arm();
+        device.enableNotifications();
       }
       assert.ok(served > 1000, `only ${served} chains were in order`);
       assert.ok(broken.size >= 4, [...broken].join());

@@ -67,13 +67,16 @@ test("a batch that goes past the descriptor notifies, one that ends before it do
 test("arming names the position where the next one will be, with its lap", (t) => {
   const on = makePacked(t, { eventIdx: true, size: 3 });
   for (const position of [0x8000, 0x8001, 0x8002, 0, 1, 2, 0x8000]) {
-    assert.deepEqual([on.driver.arm(), on.device.arm()], [true, true]);
+    assert.deepEqual(
+      [on.driver.enableNotifications(), on.device.enableNotifications()],
+      [true, true],
+    );
     assert.deepEqual([...on.raw.driverEvent], [position, EventFlag.Descriptor]);
     assert.deepEqual([...on.raw.deviceEvent], [position, EventFlag.Descriptor]);
     assert.deepEqual([on.submit(), on.serve()], [true, true]);
     on.collect();
   }
-  on.driver.disarm();
-  on.device.disarm();
+  on.driver.disableNotifications();
+  on.device.disableNotifications();
   assert.deepEqual([on.raw.driverEvent[1], on.raw.deviceEvent[1]], [1, 1]);
 });

@@ -225,7 +225,7 @@ for (const eventIdx of [false, true]) {
         device.complete(on.chain.id, 1);
       }
       device.publish();
-      device.arm();
+      device.enableNotifications();
     }
     assert.ok(served > 1000, `only ${served} chains were in order`);
   });

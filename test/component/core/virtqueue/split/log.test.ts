@@ -70,8 +70,8 @@ test("of a used ring the written elements, the index and avail_event are marked,
   // Across the end of the ring: its last elements and its first ones.
   complete(4);
   assert.deepEqual(marked(), pagesOf([2, 2], [4 + 8 * 1022, 16], [4, 16]));
-  device.arm();
+  device.enableNotifications();
   assert.deepEqual(marked(), pagesOf([4 + 8 * SIZE, 2]));
-  device.disarm();
+  device.disableNotifications();
   assert.deepEqual(marked(), pagesOf([4 + 8 * SIZE, 2]));
 });

@@ -12,13 +12,13 @@ test("without event index, NO_INTERRUPT suppresses calls and NO_NOTIFY kicks", (
   const { submit, serve, collect } = rings;
   const { driver, device } = rings;
   assert.equal(submit(), true);
-  device.disarm();
+  device.disableNotifications();
   assert.equal(submit(), false);
-  driver.disarm();
+  driver.disableNotifications();
   assert.equal(serve(2), false);
   assert.equal(collect(), 2);
-  assert.equal(driver.arm(), true);
-  assert.equal(device.arm(), true);
+  assert.equal(driver.enableNotifications(), true);
+  assert.equal(device.enableNotifications(), true);
   assert.equal(submit(), true);
   assert.equal(serve(), true);
 });
@@ -51,11 +51,11 @@ test("with event index the flags are ignored, and both sides keep theirs at 0", 
     raw.available[0] = 0;
     raw.used16[0] = 0;
     collect();
-    driver.disarm();
-    device.disarm();
+    driver.disableNotifications();
+    device.disableNotifications();
     assert.deepEqual([raw.available[0], raw.used16[0]], [0, 0]);
-    driver.arm();
-    device.arm();
+    driver.enableNotifications();
+    device.enableNotifications();
     assert.deepEqual([raw.available[0], raw.used16[0]], [0, 0]);
   }
 });
@@ -103,14 +103,14 @@ for (const at of [65_534, 65_535, 65_536]) {
     rings.advance(at);
     const { submit, serve, collect } = rings;
     const { driver, device } = rings;
-    assert.equal(driver.arm(), true);
-    assert.equal(device.arm(), true);
+    assert.equal(driver.enableNotifications(), true);
+    assert.equal(device.enableNotifications(), true);
     for (let i = 0; i < 5; i += 1) {
       assert.equal(submit(), true, `kick ${i}`);
       assert.equal(serve(), true, `call ${i}`);
       assert.equal(collect(), 1);
-      assert.equal(driver.arm(), true);
-      assert.equal(device.arm(), true);
+      assert.equal(driver.enableNotifications(), true);
+      assert.equal(device.enableNotifications(), true);
     }
     const { raw } = driver;
     raw.available[raw.usedEventIndex] = (driver.base + 3) & 0xffff;

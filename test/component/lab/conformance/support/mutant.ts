@@ -155,7 +155,9 @@ export function hangsOn(
 }
 
 /** What {@link throughQueue} does in place of a ring; left out: as the ring does it. */
-export type Tampering = Partial<Pick<DeviceQueue, "next" | "complete" | "publish" | "arm">>;
+export type Tampering = Partial<
+  Pick<DeviceQueue, "next" | "complete" | "publish" | "enableNotifications">
+>;
 
 /** A mutant whose device half of a ring does something of its own. @param make once a ring */
 export function throughQueue(

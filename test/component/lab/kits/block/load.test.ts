@@ -35,13 +35,13 @@ function play(t: TestContext, size: number, more: Partial<BlockLoadSpec> = {}): 
   const features = { eventIdx: false, indirect: false };
   const queue = createDriverQueue({ size, memory, features });
   const events: string[] = [];
-  const show = (most?: number): void => {
-    const before = queue.shown;
+  const publish = (most?: number): void => {
+    const before = queue.published;
     queue.publish(most);
-    if (queue.shown > before) events.push(`show ${queue.shown - before}`);
+    if (queue.published > before) events.push(`show ${queue.published - before}`);
   };
   const load = createRingDriver(
-    { queue, memory, features: 0n, show },
+    { queue, memory, features: 0n, publish },
     {
       workload: "read",
       readPercent: 100,
@@ -92,9 +92,9 @@ function play(t: TestContext, size: number, more: Partial<BlockLoadSpec> = {}): 
         used.setUint32(8 + 8 * slot, BLOCK + 1, true);
       }
       used.setUint16(2, taken, true);
-      const returned = queue.returned();
-      events.push(`returned ${returned}`);
-      load.returned(returned);
+      const pending = queue.pendingCompletions();
+      events.push(`pending ${pending}`);
+      load.completing(pending);
       const count = queue.poll((token, written) => load.done(token, written), size);
       events.push(`done ${count}`);
       load.submit();
@@ -145,7 +145,7 @@ test("what is laid out ahead is shown before what came back is looked at", (t) =
   load.submit();
   take();
   complete();
-  assert.deepEqual(events, ["show 8", "returned 8", "show 8", "done 8"]);
+  assert.deepEqual(events, ["show 8", "pending 8", "show 8", "done 8"]);
 });
 
 test("what there is no room for ahead follows what came back", (t) => {
@@ -153,5 +153,5 @@ test("what there is no room for ahead follows what came back", (t) => {
   load.submit();
   take();
   complete();
-  assert.deepEqual(events, ["show 8", "returned 8", "show 2", "done 8", "show 6"]);
+  assert.deepEqual(events, ["show 8", "pending 8", "show 2", "done 8", "show 6"]);
 });

@@ -6,10 +6,10 @@ import { createRingDriver } from "../../../../../src/lab/kits/net/workloads/load
 
 test("frames that arrive after the end of a measurement are in neither of its counts", () => {
   const host = {
-    queue: { size: 4, addPieces: () => 4 },
+    queue: { size: 4, addSingles: () => 4 },
     memory: { allocate: (bytes: number) => ({ address: 0, bytes: new Uint8Array(bytes) }) },
     features: 0n,
-    show: () => undefined,
+    publish: () => undefined,
   } as unknown as RingDriverHost;
   const load = createRingDriver(host, {
     direction: "rx",

@@ -38,8 +38,8 @@ const arms = (summary: string, then: (queue: DeviceQueue, count: number) => void
   throughQueue(summary, (queue) => {
     let count = 0;
     return {
-      arm() {
-        const idle = queue.arm();
+      enableNotifications() {
+        const idle = queue.enableNotifications();
         count += 1;
         then(queue, count);
         return idle;

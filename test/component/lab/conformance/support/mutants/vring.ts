@@ -31,8 +31,8 @@ export class WaitsForKick extends WrappedQueue {
     return this.#kicked && super.hasNext();
   }
 
-  override arm(): boolean {
-    const nothingNew = super.arm();
+  override enableNotifications(): boolean {
+    const nothingNew = super.enableNotifications();
     if (this.#kicked) return nothingNew;
     this.#kicked = true;
     return true;

@@ -74,7 +74,7 @@ for (const packed of [false, true]) {
                 const tokens = Int32Array.from({ length: together }, (_, i) => token + i);
                 for (const one of tokens)
                   segments.push(address + (one % BUFFERS) * BUFFER_BYTES, 8);
-                const added = driver.addPieces(segments, reads, tokens);
+                const added = driver.addSingles(segments, reads, tokens);
                 const taken = expected.slice(out.length).reduce((sum, one) => sum + one.taken, 0);
                 assert.equal(added, Math.min(together, driver.size - taken));
                 for (const one of tokens.subarray(0, added)) {
@@ -87,7 +87,7 @@ for (const packed of [false, true]) {
                 const held: [id: number, written: number][] = [];
                 for (let i = 0; i < singly && take(); i += 1)
                   held.push([cursor.id, cursor.writableBytes]);
-                const count = device.takePieces(pieces, max);
+                const count = device.takeSingles(pieces, max);
                 if (held.length > 0) assert.equal(count, 0, "nothing beside what is in work");
                 else assert.equal(count > 0, ready[0]?.plain === true);
                 assert.equal(pieces.count, count);
@@ -99,7 +99,7 @@ for (const packed of [false, true]) {
                   assert.equal(guestStart + (pieces.offsets[i] ?? 0), at);
                   assert.equal(pieces.lengths[i], 8);
                 }
-                device.completePieces();
+                device.completeSingles();
                 for (const [id, written] of held) device.complete(id, written);
                 assert.equal(device.inFlight, 0);
                 device.publish();
