@@ -32,6 +32,7 @@ export class DocumentShell {
       PATH: `${bin}:${process.env["PATH"]}`,
       NO_COLOR: "1",
       XDG_RUNTIME_DIR: temporaryFolder(t),
+      VHOST_USER_OWNER: "/srv/project",
       SOCKET_PATH: this.#own("/tmp/vhost-user-test-sock"),
     };
     t.after(() => {
