@@ -96,6 +96,15 @@ test("the README shows the first client and the first back-end as they are", () 
   }
 });
 
+test("the guide shows the example of a device as it is", () => {
+  const { blocks } = readDocument("docs/guides/write-a-device.md");
+  const snippets = blocks.filter(({ language }) => language === "ts").map(({ text }) => text);
+  const files = ["device.ts", "serve.ts"].map((name) =>
+    readFileSync(join(packageRoot, "examples", "entropy", name), "utf8").trimEnd(),
+  );
+  assert.deepEqual(snippets, files);
+});
+
 test("every example has a link in the README or a guide", () => {
   for (const name of readdirSync(join(packageRoot, "examples"))) {
     for (const { prose } of languages) assert.ok(prose.includes(`examples/${name}`), name);
