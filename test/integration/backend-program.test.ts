@@ -110,15 +110,15 @@ test("--fd: a socket that is connected; the program ends with its session", asyn
   assert.equal((await ended).code, 0);
 });
 
-test("what cannot be served is told at once", async (t) => {
+test("a socket or an image that cannot be served is reported at once", async (t) => {
   const space = new Workspace(t);
   const image = space.file("disk.img", Buffer.alloc(65_536));
   for (const [args, says] of [
-    [[`--blk-file=${image}`], /expected either --socket-path PATH or --fd NUMBER/],
-    [["--fd=3", "--socket-path=x"], /got neither or both/],
-    [["--socket-path=x"], /expected --blk-file PATH/],
+    [[`--blk-file=${image}`], /give either --socket-path PATH or --fd NUMBER/],
+    [["--fd=3", "--socket-path=x"], /give either --socket-path PATH or --fd NUMBER/],
+    [["--socket-path=x"], /--blk-file PATH is missing/],
     [["--fd=0", `--blk-file=${image}`], /expected a socket, listening or connected/],
-    [["--fd=0", "--sirus"], /expected no further words, got --sirus/],
+    [["--fd=0", "--sirus"], /vhost-user-block does not have: --sirus/],
   ] as const) {
     const inner = new Workspace(t);
     const { code, stderr } = await start(t, inner, "vhost-user-block", args).ended;

@@ -3,7 +3,7 @@ import type { Context } from "./context.ts";
 import { bareCommand } from "./options.ts";
 import { version } from "./version.ts";
 
-type AddCommand = (program: Command, context: Context) => void;
+type AddCommand = (program: Command, context: Context) => Promise<void> | void;
 
 /** In the order in which help names them. */
 const COMMANDS: ReadonlyMap<string, () => Promise<AddCommand>> = new Map([
@@ -33,7 +33,7 @@ export async function createProgram(context: Context, args: readonly string[]): 
     .version(version(), "-V, --version")
     .showHelpAfterError("(add --help for what is possible)");
   const asked = COMMANDS.get(args[0] ?? "");
-  for (const load of asked ? [asked] : COMMANDS.values()) (await load())(program, context);
+  for (const load of asked ? [asked] : COMMANDS.values()) await (await load())(program, context);
   program.addHelpText("after", EXIT_CODES);
   return program;
 }

@@ -1,12 +1,10 @@
 import { UsageError } from "../../../../core/base/index.ts";
-import { MAX_BLOCK_QUEUES } from "../../../../endpoints/devices/block/layout.ts";
 import type { Context } from "../../context.ts";
 import { parseGroup, parseMode } from "../../groups.ts";
 import { LOG_FORMATS } from "../../output.ts";
 import { passedSockets } from "../../service/activation.ts";
 import { parseChoice } from "../../units.ts";
-
-export type BackendType = "block" | "net" | "fs";
+import type { BackendProgram, ProgramValues } from "./program.ts";
 
 interface BackendProgramOptions {
   readonly socketPath?: string | undefined;
@@ -16,41 +14,36 @@ interface BackendProgramOptions {
   readonly pidFile?: string | undefined;
   readonly logFormat?: string | undefined;
   readonly printCapabilities?: true | undefined;
-  readonly blkFile?: string | undefined;
-  readonly readOnly?: true | undefined;
-  readonly sharedDir?: string | undefined;
 }
-
-/** Options of each type; the specification names those of block. */
-const capabilities: Readonly<Record<BackendType, readonly string[]>> = {
-  block: ["blk-file", "read-only"],
-  net: [],
-  fs: ["shared-dir"],
-};
 
 /** A handshake may take this long, milliseconds. */
 const TIMEOUT_MS = 5000;
 
 /**
- * A back-end program by the conventions of the vhost-user specification: one socket, options of its
- * type, until SIGTERM.
+ * Runs a back-end program by the conventions of the vhost-user specification: one socket, options of
+ * its device type, until SIGTERM.
+ *
+ * @param type the device type
+ * @param surplus words that are not options of the program
  */
 export async function runBackend(
-  type: BackendType,
-  options: BackendProgramOptions,
+  type: string,
+  program: BackendProgram,
+  options: BackendProgramOptions & Readonly<Record<string, string | true | undefined>>,
   surplus: readonly string[],
   context: Context,
 ): Promise<void> {
   if (options.printCapabilities) {
-    context.output.print(JSON.stringify({ type, features: capabilities[type] }));
+    const features = program.options.map(({ name }) => name);
+    context.output.print(JSON.stringify({ type, features }));
     return;
   }
   if (surplus.length > 0)
-    throw new UsageError(`expected no further words, got ${surplus.join(" ")}`);
+    throw new UsageError(`vhost-user-${type} does not have: ${surplus.join(" ")}`);
   const { socketPath: socket, fd, socketMode, socketGroup, pidFile, logFormat } = options;
   const passed = passedSockets(process.env, process.pid) > 0;
   if (!passed && (socket === undefined) === (fd === undefined)) {
-    throw new UsageError("expected either --socket-path PATH or --fd NUMBER, got neither or both");
+    throw new UsageError("give either --socket-path PATH or --fd NUMBER");
   }
   const common = {
     socket,
@@ -62,25 +55,19 @@ export async function runBackend(
     fault: [],
     timeout: TIMEOUT_MS,
   };
-  if (type === "net") {
-    const { serveNet } = await import("../serve/net.ts");
-    const station = { mac: "52:54:00:00:00:01", address: "10.0.2.1/24" };
-    return serveNet(
-      { ...common, ...station, traffic: "respond", queues: 1, frameSize: 64, ringMode: "event" },
-      context,
-    );
+  await program.run(common, valuesOf(program, options), context);
+}
+
+function valuesOf(
+  { options: known }: BackendProgram,
+  options: Readonly<Record<string, string | true | undefined>>,
+): ProgramValues {
+  const values = new Map<string, string | true>();
+  for (const { name } of known) {
+    const value = options[name.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase())];
+    if (value !== undefined) values.set(name, value);
   }
-  if (type === "fs") {
-    const { serveFs } = await import("../serve/fs.ts");
-    const dir = expectGiven(options.sharedDir, "--shared-dir FOLDER");
-    return serveFs({ ...common, dir, tag: "shared", queues: 1 }, context);
-  }
-  const { serveBlock } = await import("../serve/run.ts");
-  const image = expectGiven(options.blkFile, "--blk-file PATH");
-  return serveBlock(
-    { ...common, image, readOnly: options.readOnly, queues: MAX_BLOCK_QUEUES, ringMode: "event" },
-    context,
-  );
+  return values;
 }
 
 /** Not by the option itself: with --print-capabilities no value is an error. */
@@ -99,12 +86,7 @@ function parsed<T>(
   }
 }
 
-function expectGiven(value: string | undefined, option: string): string {
-  if (value !== undefined) return value;
-  throw new UsageError(`expected ${option}, got none`);
-}
-
 function parseFd(text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new UsageError(`--fd: expected the number of an inherited descriptor, got "${text}"`);
+  throw new UsageError(`--fd: "${text}" is not the number of a descriptor`);
 }

@@ -1,6 +1,4 @@
 import { BackendServer, type Device } from "../../../../endpoints/backend/index.ts";
-import { BlockDevice, BlockStorage } from "../../../../endpoints/devices/block/index.ts";
-import { NetSinkDevice } from "../../../../endpoints/devices/net/index.ts";
 import { makeRecordedFolder, ManagedProcess } from "../../../../lab/programs/index.ts";
 import type { BenchReport } from "../../../../lab/results/index.ts";
 import type { RingMode } from "../../../../core/runtime/index.ts";
@@ -8,7 +6,6 @@ import { splitWords } from "../../../../lab/conformance/index.ts";
 import type { Context } from "../../context.ts";
 import { wordsWithSocket } from "../../exec-backend.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
-import { withUserFile } from "../../files.ts";
 import { type Count, type CountOptions, type CountResult, measureCount } from "./backend-count.ts";
 import { displayCourse } from "./course.ts";
 import { describeEnvironment, Disturbances } from "./environment.ts";
@@ -25,42 +22,51 @@ export interface BenchBackendOptions extends PublishOptions {
   readonly queues: number;
   readonly workers?: true | undefined;
   readonly ringMode: RingMode;
-  readonly size?: number | undefined;
-  readonly null?: true | undefined;
-  readonly image?: string | undefined;
 }
 
-const DEFAULT_SIZE = 64 << 20;
-
 /** What is measured: devices that count, one a session. */
-interface Counting {
+export interface Counting {
   readonly device: () => Device;
   readonly count: () => Count;
   readonly close: () => void;
 }
 
+/** The back-end of a device type, to be measured. */
+export interface MeasuredBackend {
+  /** The device type. */
+  readonly type: string;
+  /** The options of the type, for the report. */
+  readonly options: BenchReport["options"];
+  /** What is counted, and its rate, e.g. `IOPS`. */
+  readonly noun: string;
+  readonly unit: string;
+  /** Returns the figures of the report. @param requests a second @param bytes a second */
+  rates(requests: number, bytes: number): Partial<BenchReport>;
+  /** Opens what the devices serve. */
+  open(): Counting;
+}
+
 /**
- * Our back-end under somebody else's load, counted by the device.
+ * Measures our back-end under the load of another program, counted by the device.
  *
  * @throws {CommandError} the load failed, ended before there was something to measure, or sends
  *   nothing any more
  */
 export async function benchBackend(
-  type: "block" | "net",
+  measured: MeasuredBackend,
   options: BenchBackendOptions,
   context: Context,
 ): Promise<void> {
   const { output, signal } = context;
-  const { queues, workers, ringMode, warmup: warmUpMs, load, image, size } = options;
+  const { queues, workers, ringMode, warmup: warmUpMs, load } = options;
   const workload = {
-    bench: `backend ${type}`,
+    bench: `backend ${measured.type}`,
     options: {
       queues,
       workers: workers === true,
       ringMode,
       warmUpMs,
-      ...(type === "block" && { null: options.null === true, image: image !== undefined }),
-      ...(size !== undefined && { size }),
+      ...measured.options,
     },
   };
   const baseline = readBaseline(options, workload);
@@ -70,7 +76,7 @@ export async function benchBackend(
   const disturbances = new Disturbances();
   const reportOf = (result: CountResult): BenchReport => {
     const { requests, bytes, seconds, perSecond, early } = result;
-    const rate = seconds > 0 ? requests / seconds : 0;
+    const perSecondOf = (amount: number): number => (seconds > 0 ? amount / seconds : 0);
     const warnings = disturbances.warnings();
     if (early)
       warnings.push("the load ended before --runtime: measured until its last request, to 20 ms");
@@ -82,9 +88,7 @@ export async function benchBackend(
       ...endOf(result.failure, signal),
       requests,
       seconds,
-      ...(type === "block"
-        ? { iops: rate }
-        : { framesPerSecond: rate, bytesPerSecond: seconds > 0 ? bytes / seconds : 0 }),
+      ...measured.rates(perSecondOf(requests), perSecondOf(bytes)),
       perSecond,
       environment: describeEnvironment(),
       warnings,
@@ -95,7 +99,7 @@ export async function benchBackend(
   let report: BenchReport;
   try {
     const filled = words && wordsWithSocket(words, socket);
-    counting = type === "block" ? countingBlock(options) : countingNet(queues);
+    counting = measured.open();
     const rings = { workers, ringMode };
     server = await BackendServer.listen(socket, {
       device: counting.device,
@@ -111,9 +115,9 @@ export async function benchBackend(
       durationMs: options.runtime,
       signal,
       isOver: () => running?.exit !== undefined,
-      // Without --load another person starts the front-end, whenever they want to.
+      // Without --load the front-end is started by hand, at any time.
       stallMs: running && options.stallTimeout,
-      ...displayCount(type, options, context),
+      ...displayCount(measured, options, context),
     });
     report = publishEarlyEnd(reportOf(result), result.failure, options, context);
     expectLoad(running, result);
@@ -126,11 +130,10 @@ export async function benchBackend(
 }
 
 function displayCount(
-  type: "block" | "net",
+  { noun, unit }: MeasuredBackend,
   { warmup: warmUpMs, runtime: durationMs }: BenchBackendOptions,
   context: Context,
 ): Pick<CountOptions, "onStart" | "onLook"> {
-  const [noun, unit] = type === "block" ? ["request", "IOPS"] : ["frame", "frames/s"];
   const display = { noun, unit, warmUpMs, durationMs, stallMs: undefined };
   const course = displayCourse(context, display);
   let isWaiting = true;
@@ -155,45 +158,4 @@ function expectLoad(running: ManagedProcess | undefined, { requests }: CountResu
     ExitCode.Failed,
     failed && running ? running.exitError("under way").message : (running?.describe(what) ?? what),
   );
-}
-
-function countingBlock({ queues, image, size, null: isNull }: BenchBackendOptions): Counting {
-  const storage =
-    image === undefined
-      ? BlockStorage.memory(size ?? DEFAULT_SIZE, { isNull: isNull === true })
-      : withUserFile(image, "an image that can be read", "make one with: truncate", () =>
-          BlockStorage.open(image, { readOnly: true }),
-        );
-  const devices: BlockDevice[] = [];
-  return {
-    device: () => {
-      const device = new BlockDevice({ storage, queues });
-      devices.push(device);
-      return device;
-    },
-    count: () => ({
-      requests: devices.reduce((sum, { requests }) => sum + requests, 0),
-      bytes: 0,
-    }),
-    close: () => storage.close(),
-  };
-}
-
-function countingNet(queuePairs: number): Counting {
-  const devices: NetSinkDevice[] = [];
-  return {
-    device: () => {
-      const device = new NetSinkDevice({ queuePairs });
-      devices.push(device);
-      return device;
-    },
-    count: () => {
-      const all = devices.map(({ counters }) => counters);
-      return {
-        requests: all.reduce((sum, { txFrames }) => sum + txFrames, 0),
-        bytes: all.reduce((sum, { txBytes }) => sum + txBytes, 0),
-      };
-    },
-    close: () => undefined,
-  };
 }

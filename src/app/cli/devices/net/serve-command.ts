@@ -2,8 +2,8 @@ import { type Command, Option } from "commander";
 import type { Context } from "../../context.ts";
 import { checked, forceOption, jsonOption, ringModeOption, workersOption } from "../../options.ts";
 import { parseChoice, parseInteger } from "../../units.ts";
-import { qemuHelp } from "./qemu-help.ts";
-import { backendCommand } from "./common-command.ts";
+import { qemuHelp } from "../../commands/serve/qemu-help.ts";
+import { backendCommand } from "../../commands/serve/common-command.ts";
 import { DEVICE_MAC, TRAFFIC, type Traffic } from "./traffic.ts";
 
 export function serveNetCommand(context: Context): Command {
@@ -76,7 +76,7 @@ export function serveNetCommand(context: Context): Command {
         ),
     );
   net.action(async (options) => {
-    const { serveNet } = await import("./net.ts");
+    const { serveNet } = await import("./serve.ts");
     await serveNet(options, context);
   });
   return net as unknown as Command;

@@ -16,7 +16,7 @@ import type { Context } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
 import { makeUserFile } from "../../files.ts";
 import { formatSize } from "../../units.ts";
-import { type RequestOptions, withDriverOf } from "./common.ts";
+import { type RequestOptions, withDriverOf } from "../../commands/io/common.ts";
 
 /** One request after another, and few of them for a large file. */
 const DEPTH = 4;

@@ -2,8 +2,8 @@ import { type Command, Option } from "commander";
 import type { Context } from "../../context.ts";
 import { checked } from "../../options.ts";
 import { parseInteger } from "../../units.ts";
-import { qemuHelp } from "./qemu-help.ts";
-import { backendCommand } from "./common-command.ts";
+import { qemuHelp } from "../../commands/serve/qemu-help.ts";
+import { backendCommand } from "../../commands/serve/common-command.ts";
 
 export function serveFsCommand(context: Context): Command {
   const fs = backendCommand("fs", "a file system over a folder, read-only")
@@ -24,7 +24,7 @@ export function serveFsCommand(context: Context): Command {
         "\nin the guest:\n  $ mount -t virtiofs shared /mnt",
     );
   fs.action(async (options) => {
-    const { serveFs } = await import("./fs.ts");
+    const { serveFs } = await import("./serve.ts");
     await serveFs(options, context);
   });
   return fs as unknown as Command;

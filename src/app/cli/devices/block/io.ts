@@ -23,7 +23,7 @@ import type { Context } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
 import { saveUserFile, withUserFile } from "../../files.ts";
 import { formatSize } from "../../units.ts";
-import { isLoss, type RequestOptions, withDriverOf } from "./common.ts";
+import { isLoss, type RequestOptions, withDriverOf } from "../../commands/io/common.ts";
 
 interface RangeOptions extends RequestOptions {
   readonly offset: number;

@@ -11,9 +11,15 @@ import { type ConnectOptions, connectClient } from "../../connect-client.ts";
 import type { Context } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
 import { type ExecOptions, targetName, withBackend } from "../../exec-backend.ts";
-import { describeEnvironment, Disturbances } from "./environment.ts";
-import { displayCourse } from "./course.ts";
-import { endOf, publish, publishEarlyEnd, type PublishOptions, readBaseline } from "./publish.ts";
+import { describeEnvironment, Disturbances } from "../../commands/bench/environment.ts";
+import { displayCourse } from "../../commands/bench/course.ts";
+import {
+  endOf,
+  publish,
+  publishEarlyEnd,
+  type PublishOptions,
+  readBaseline,
+} from "../../commands/bench/publish.ts";
 
 export interface BenchNetOptions extends ConnectOptions, PublishOptions, ExecOptions {
   readonly frameSize: number;

@@ -25,7 +25,7 @@ import {
   listedFaults,
   serveDevice,
   type ServeOptions,
-} from "./common.ts";
+} from "../../commands/serve/common.ts";
 import { DEVICE_MAC, type Traffic } from "./traffic.ts";
 
 export interface ServeNetOptions extends ServeOptions {

@@ -49,7 +49,6 @@ const frameTimeoutOption = new Option("--io-timeout <duration>", "how long one r
   .argParser(checked(parseDuration));
 
 export function ioNetCommand(context: Context): Command {
-  const load = async () => import("./net.ts");
   const net = groupCommand("net").description("a network device");
 
   net.addCommand(
@@ -84,7 +83,9 @@ export function ioNetCommand(context: Context): Command {
         "\nExamples:\n  $ vhost-user io net send net.sock --count 10000 --frame-size 1514" +
           "\n  $ vhost-user io net send net.sock --in frames.pcap",
       )
-      .action(async (socket, options) => (await load()).send(socket, options, context)),
+      .action(async (socket, options) =>
+        (await import("./io-send.ts")).send(socket, options, context),
+      ),
   );
   net.addCommand(
     netCommand("receive", "print what arrives, one line a frame")
@@ -105,7 +106,9 @@ export function ioNetCommand(context: Context): Command {
         "after",
         "\nExample:\n  $ vhost-user io net receive net.sock --count 10 --pcap got.pcap",
       )
-      .action(async (socket, options) => (await load()).receive(socket, options, context)),
+      .action(async (socket, options) =>
+        (await import("./io-receive.ts")).receive(socket, options, context),
+      ),
   );
   net.addCommand(
     netCommand("ping", "find a station by ARP and ping it")
@@ -131,7 +134,7 @@ export function ioNetCommand(context: Context): Command {
       .addOption(forceOption)
       .addHelpText("after", "\nExample:\n  $ vhost-user io net ping net.sock 10.0.2.1 --count 10")
       .action(async (socket, address, options) =>
-        (await load()).ping(socket, address, options, context),
+        (await import("./io-station.ts")).ping(socket, address, options, context),
       ),
   );
   net.addCommand(
@@ -139,7 +142,9 @@ export function ioNetCommand(context: Context): Command {
       .addOption(frameTimeoutOption)
       .addOption(pcapOption)
       .addOption(forceOption)
-      .action(async (socket, options) => (await load()).dhcp(socket, options, context)),
+      .action(async (socket, options) =>
+        (await import("./io-station.ts")).dhcp(socket, options, context),
+      ),
   );
   return net as unknown as Command;
 }

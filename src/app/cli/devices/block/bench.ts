@@ -19,9 +19,15 @@ import { type ConnectOptions, connectClient } from "../../connect-client.ts";
 import type { Context } from "../../context.ts";
 import { type ExecOptions, targetName, withBackend } from "../../exec-backend.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
-import { displayCourse } from "./course.ts";
-import { describeEnvironment, Disturbances } from "./environment.ts";
-import { endOf, publish, publishEarlyEnd, type PublishOptions, readBaseline } from "./publish.ts";
+import { displayCourse } from "../../commands/bench/course.ts";
+import { describeEnvironment, Disturbances } from "../../commands/bench/environment.ts";
+import {
+  endOf,
+  publish,
+  publishEarlyEnd,
+  type PublishOptions,
+  readBaseline,
+} from "../../commands/bench/publish.ts";
 
 export interface BenchBlockOptions extends ConnectOptions, PublishOptions, ExecOptions {
   readonly rw: BlockWorkload;

@@ -11,7 +11,7 @@ import {
   listedFaults,
   serveDevice,
   type ServeOptions,
-} from "./common.ts";
+} from "../../commands/serve/common.ts";
 
 const DEFAULT_SIZE = 64 << 20;
 /** Has the image's size read again. */

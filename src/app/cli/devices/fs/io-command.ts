@@ -1,12 +1,12 @@
 import type { Command } from "commander";
 import type { Context } from "../../context.ts";
 import { forceOption, groupCommand, jsonOption, outOption } from "../../options.ts";
-import { requestCommand } from "./common-command.ts";
+import { requestCommand } from "../../commands/io/common-command.ts";
 
 const PATH = "in the shared folder, from its root; bytes that are no text are written \\xNN";
 
 export function ioFsCommand(context: Context): Command {
-  const load = async () => import("./fs.ts");
+  const load = async () => import("./io.ts");
   const fs = groupCommand("fs").description("a file system device");
   fs.addCommand(
     requestCommand("ls", "list a folder")

@@ -10,7 +10,7 @@ import {
   listedFaults,
   serveDevice,
   type ServeOptions,
-} from "./common.ts";
+} from "../../commands/serve/common.ts";
 
 /** What sessions, rings and sockets of this process may need besides shared files. */
 const RESERVED_DESCRIPTORS = 512;

@@ -1,0 +1,22 @@
+import type { Command } from "commander";
+import type { DeviceKind } from "../../../endpoints/devices/kind.ts";
+import type { Context } from "../context.ts";
+import type { BackendProgram } from "../commands/backend/program.ts";
+
+/** Loads the definition of a command, so that only the command in use costs time at the start. */
+type LoadCommand = () => Promise<(context: Context) => Command>;
+
+/** The commands that the command line has for a device type. */
+export interface DeviceCommands {
+  readonly kind: DeviceKind;
+  /** `serve TYPE` */
+  readonly serve?: LoadCommand;
+  /** `io TYPE` */
+  readonly io?: LoadCommand;
+  /** `bench TYPE` */
+  readonly bench?: LoadCommand;
+  /** `bench backend TYPE` */
+  readonly benchBackend?: LoadCommand;
+  /** `backend TYPE` and the program `vhost-user-TYPE` */
+  readonly program?: BackendProgram;
+}
