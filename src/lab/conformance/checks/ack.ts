@@ -163,9 +163,11 @@ export const ack: readonly Check[] = [
     needs: ACK,
     async run(t) {
       const { Config, Mtu, ConfigureMemSlots } = ProtocolFeature;
-      if (t.facts.device?.name === "block") {
-        const capacity = { offset: 0, flags: 0, data: new Uint8Array(8).fill(0x5a) };
-        await mustFail(t, "FAIL", FrontendRequest.SetConfig, capacity, Config);
+      const field = t.facts.kit?.readOnlyField;
+      if (field !== undefined) {
+        const data = new Uint8Array(field.size).fill(0x5a);
+        const value = { offset: field.offset, flags: 0, data };
+        await mustFail(t, "FAIL", FrontendRequest.SetConfig, value, Config);
       }
       await mustFail(t, "FAIL", FrontendRequest.NetSetMtu, 10n, Mtu);
       await mustFail(t, "WARN", FrontendRequest.SetVringNum, { index: 0, num: 0 });

@@ -1,4 +1,3 @@
-import { BlockFeature } from "../../../endpoints/devices/block/layout.ts";
 import { ProtocolFeature } from "../../../core/protocol/index.ts";
 import type { Check } from "../kit/check.ts";
 import { askConfig, configShape, readConfig, writeConfig } from "../kit/back-end/config-space.ts";
@@ -9,8 +8,6 @@ const SET = "VHOST_USER_SET_CONFIG";
 const SPACE = "Virtio device config space";
 /** More than any device has; a message carries no more than this. */
 const MAX_BYTES = 256;
-/** VIRTIO 5.2.4: where a block device has its wce. */
-const WCE = 32;
 
 export const config: readonly Check[] = [
   {
@@ -141,26 +138,6 @@ export const config: readonly Check[] = [
         t.warn("the offset", "an error", "what stands at offset 0");
       }
       await t.survive(session);
-    },
-  },
-  {
-    id: "config/10",
-    title: "a field that the driver may write takes what is written",
-    strength: "MUST",
-    section: SET,
-    needs: { ...NEEDS, device: ["block"], virtio: BlockFeature.ConfigWce },
-    async run(t) {
-      const { ConfigWce, Flush } = BlockFeature;
-      const session = await t.neg(t.usualVirtio | ConfigWce | (Flush & t.facts.virtio));
-      // From the beginning: whether offsets count is for others to find.
-      const look = async (): Promise<number> =>
-        (await readConfig(t, session, 0, WCE + 1))[WCE] ?? 0;
-      const before = await look();
-      for (const value of [before ^ 1, before]) {
-        const { ack, alive } = await writeConfig(session, WCE, Uint8Array.of(value));
-        t.expect("SET_CONFIG of wce", [ack ?? 0n, alive], [0n, true]);
-        t.expect("wce afterwards", await look(), value);
-      }
     },
   },
   {

@@ -1,8 +1,5 @@
 import { counted } from "../../../core/base/index.ts";
-import { BlockFeature } from "../../../endpoints/devices/block/layout.ts";
-import { NetFeature } from "../../../endpoints/devices/net/layout.ts";
 import {
-  type Config,
   FrontendRequest,
   ProtocolFeature,
   VirtioFeature,
@@ -20,21 +17,10 @@ const { GetFeatures, GetProtocolFeatures, SetFeatures, SetOwner, SetProtocolFeat
 const GATE = VirtioFeature.ProtocolFeatures;
 const { LogAll } = VirtioFeature;
 const LOGGING = ProtocolFeature.LogShmfd | ProtocolFeature.ReplyAck | ProtocolFeature.Mq;
-/** VIRTIO 5.2.4: where num_queues stands in a disk's configuration space. */
-const NUM_QUEUES_OFFSET = 34;
 
 const bit = (number: number): bigint => 1n << BigInt(number);
 const bits = (...numbers: readonly number[]): bigint =>
   numbers.reduce((mask, number) => mask | bit(number), 0n);
-
-/** VIRTIO 5.1.3.1 and 5.2.5.2: each of these needs one of those. */
-const NET_NEEDS: readonly (readonly [bit: number, oneOf: readonly number[]])[] = [
-  ...[7, 8, 10, 54, 55].map((number) => [number, [1]] as const),
-  ...[11, 12, 14, 56].map((number) => [number, [0]] as const),
-  [9, [7, 8]],
-  [13, [11, 12]],
-];
-const NEEDS: Readonly<Record<string, typeof NET_NEEDS>> = { net: NET_NEEDS, block: [[11, [9]]] };
 
 /** Bits that the text sets aside and that no target can honour yet, highest first. */
 function foreignBit({ facts }: CheckContext): bigint {
@@ -272,17 +258,14 @@ export const features: readonly Check[] = [
     title: "a device with several queues offers its feature for them",
     strength: "SHOULD",
     section: "VIRTIO 5.1.4, 5.2.4",
-    needs: { device: ["block", "net"], protocol: ProtocolFeature.Mq },
+    needs: { request: true, protocol: ProtocolFeature.Mq },
     async run(t) {
       const session = await t.neg();
-      let { queueNum } = t.facts;
-      if (t.facts.device?.name === "block" && (t.facts.protocol & ProtocolFeature.Config) !== 0n) {
-        const asked: Config = { offset: 0, flags: 0, data: new Uint8Array(NUM_QUEUES_OFFSET + 2) };
-        const config = await session.call(FrontendRequest.GetConfig, asked);
-        if (config) queueNum = Buffer.from(config.data).readUInt16LE(NUM_QUEUES_OFFSET);
-      }
-      const mq = t.facts.device?.name === "net" ? NetFeature.Mq : BlockFeature.Mq;
-      const offered = ((await session.call(GetFeatures)) & mq) !== 0n;
+      const { multiqueue, queueCount } = t.kit;
+      if (multiqueue === undefined)
+        return t.skip(`${t.kit.kind.name} devices have no feature for queues`);
+      const queueNum = (await queueCount?.(session)) ?? t.facts.queueNum;
+      const offered = ((await session.call(GetFeatures)) & multiqueue) !== 0n;
       t.info(
         `${counted(queueNum, "queue")} or pairs, ${offered ? "MQ offered" : "MQ not offered"}`,
       );
@@ -299,10 +282,12 @@ export const features: readonly Check[] = [
     title: "no feature is offered without those that it needs",
     strength: "MUST",
     section: "VIRTIO 2.2.2, 5.1.3.1, 5.2.5.2",
-    needs: { device: ["block", "net"] },
+    needs: { request: true },
     async run(t) {
+      const { dependencies, kind } = t.kit;
+      if (dependencies === undefined) return t.skip(`${kind.name} devices have no such features`);
       const offer = await (await t.sess()).call(GetFeatures);
-      for (const [needing, oneOf] of NEEDS[t.facts.device?.name ?? ""] ?? []) {
+      for (const [needing, oneOf] of dependencies) {
         const fulfilled = (offer & bit(needing)) === 0n || (offer & bits(...oneOf)) !== 0n;
         const [name] = virtioFeatureNames(bit(needing), t.facts.device);
         const wanted = virtioFeatureNames(bits(...oneOf), t.facts.device).join(" or ");

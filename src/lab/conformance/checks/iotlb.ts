@@ -37,7 +37,8 @@ function bufferOf({ writable, readable }: KitRequest): GuestBuffer {
 function writtenBuffer(t: CheckContext, { writable }: KitRequest, bytes = 0): GuestBuffer {
   const found = writable.find((buffer) => buffer.bytes.length > bytes);
   return (
-    found ?? t.skip(`a ${t.kit.kind.name} request has no more than ${counted(bytes, "byte")} written`)
+    found ??
+    t.skip(`a ${t.kit.kind.name} request has no more than ${counted(bytes, "byte")} written`)
   );
 }
 

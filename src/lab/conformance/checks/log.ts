@@ -23,7 +23,8 @@ function acrossPages(t: CheckContext, memory: SuiteMemory, before: number): KitR
   const used = memory.regions[0]?.used ?? 0;
   memory.allocate(PAGE - (used % PAGE) + PAGE - before, 1);
   const request = t.kit.request(memory);
-  if (request.writable.length === 0) t.skip(`a ${t.kit.kind.name} request has nothing to be written`);
+  if (request.writable.length === 0)
+    t.skip(`a ${t.kit.kind.name} request has nothing to be written`);
   return request;
 }
 

@@ -109,26 +109,4 @@ export const mq: readonly Check[] = [
       t.reject(`SET_VRING_KICK for ring ${index}`, attempt, { served: "WARN" });
     },
   },
-  {
-    id: "mq/7",
-    title: "two rings may share a call descriptor",
-    strength: "MUST",
-    section: "VHOST_USER_SET_VRING_CALL",
-    needs: { ...SEVERAL, device: ["block"] },
-    async run(t) {
-      const session = await t.neg();
-      const memory = t.mem();
-      await t.share(session, memory);
-      const call = t.closing(EventFd.create());
-      for (const index of [0, 1]) {
-        const ring = t.ring(session, memory, index);
-        ring.call = call;
-        await ring.start();
-        if ((session.virtio & VirtioFeature.ProtocolFeatures) !== 0n) await ring.enable();
-        call.drain();
-        await t.request(ring, memory);
-        t.expect(`a call of ring ${index}`, await ring.called(), true);
-      }
-    },
-  },
 ];

@@ -28,10 +28,7 @@ async function expectServed(
   t: CheckContext,
   { hand, ring }: Awaited<ReturnType<typeof byHand>>,
   id: number,
-  {
-    request,
-    pieces,
-  }: { readonly request: KitRequest; readonly pieces: readonly RawDescriptor[] },
+  { request, pieces }: { readonly request: KitRequest; readonly pieces: readonly RawDescriptor[] },
 ): Promise<void> {
   const at = hand.chain(pieces, id);
   ring.kick.signal();

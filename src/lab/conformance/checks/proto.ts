@@ -1,5 +1,4 @@
 import { counted } from "../../../core/base/index.ts";
-import { NetFeature } from "../../../endpoints/devices/net/layout.ts";
 import {
   FrontendRequest,
   ProtocolFeature,
@@ -38,14 +37,6 @@ const GATED: readonly (readonly [request: number, feature: bigint, payload: Uint
   [FrontendRequest.SetStatus, ProtocolFeature.Status, u32(1, 0)],
   [FrontendRequest.GetShmemConfig, ProtocolFeature.Shmem, new Uint8Array()],
 ];
-
-/** A locally administered address, first byte lowest. */
-const MAC = 0x0100_0000_5452n;
-/** Of network devices: what must have been offered, and acknowledged as a virtio feature. */
-const OFFER_SUFFICES = [
-  [FrontendRequest.SendRarp, ProtocolFeature.Rarp, 0n, MAC],
-  [FrontendRequest.NetSetMtu, ProtocolFeature.Mtu, NetFeature.Mtu, 1500n],
-] as const;
 
 function u32(...words: readonly number[]): Uint8Array {
   return new Uint8Array(Uint32Array.from(words).buffer);
@@ -264,11 +255,12 @@ export const proto: readonly Check[] = [
     section: "Front-end message types",
     needs: { protocol: Mq },
     async run(t) {
-      const isNet = t.facts.device?.name === "net";
-      const session = await t.neg(t.usualVirtio | (isNet ? NetFeature.Mtu : 0n), 0n);
+      const requests = t.facts.kit?.requests ?? [];
+      const wanted = requests.reduce((bits, { virtio }) => bits | virtio, 0n);
+      const session = await t.neg(t.usualVirtio | wanted, 0n);
       t.info(counted(await session.call(FrontendRequest.GetQueueNum), "queue"));
-      for (const [request, feature, virtio, payload] of isNet ? OFFER_SUFFICES : []) {
-        const offered = (t.facts.protocol & feature) !== 0n;
+      for (const { request, protocol, virtio, payload } of requests) {
+        const offered = (t.facts.protocol & protocol) !== 0n;
         if (!offered || (session.virtio & virtio) !== virtio) continue;
         await session.send(request, payload);
         t.expect(`${nameOf(request)}: the connection goes on`, await session.alive(), true);

@@ -221,8 +221,7 @@ export const slot: readonly Check[] = [
       await add(session, each);
       const region: MemoryRegion = each.description;
       const twice = await session.attempt(AddMemReg, { region }, { fds: [each.fd] });
-      // QEMU tells a card of several queue pairs each region once a pair.
-      const served = t.facts.device?.name === "net" ? "INFO" : "WARN";
+      const served = t.facts.kit?.repeatsRegions ? "INFO" : "WARN";
       t.reject("the same region twice", twice, { served });
     },
   },

@@ -1,6 +1,5 @@
 import { counted } from "../../../core/base/index.ts";
-import { BlockFeature } from "../../../endpoints/devices/block/layout.ts";
-import { type Config, FrontendRequest, VirtioFeature } from "../../../core/protocol/index.ts";
+import { VirtioFeature } from "../../../core/protocol/index.ts";
 import type { Check } from "../kit/check.ts";
 import type { CheckContext } from "../kit/back-end/context.ts";
 import { type UpByHand, upByHand } from "../kit/back-end/hand-split.ts";
@@ -14,8 +13,6 @@ const WITH_INDIRECT = { request: true, virtio: VirtioFeature.IndirectDesc } as c
 const QUEUE_SIZE = 16;
 /** Of a block request; the front part of any other. */
 const HEADER_BYTES = 16;
-/** VIRTIO 5.2.4: where seg_max stands in a disk's configuration space. */
-const SEG_MAX_OFFSET = 12;
 const WRAP_REQUESTS = 70_000;
 const WELL = "served well";
 
@@ -31,15 +28,10 @@ async function headerIn(t: CheckContext, count: number): Promise<string | undefi
   return hand.attempt(hand.chain(cutFirst(descriptorsOf(request), lengths)), request);
 }
 
-/** Descriptors of a chain that uses a whole ring, or as much of it as the disk takes (seg_max). */
+/** Returns the number of descriptors of the longest chain that ring and device take. */
 async function longestChain(t: CheckContext, { session, ring }: UpByHand): Promise<number> {
-  if (t.facts.device?.name !== "block" || (t.facts.virtio & BlockFeature.SegMax) === 0n)
-    return ring.size;
-  const asked: Config = { offset: 0, flags: 0, data: new Uint8Array(SEG_MAX_OFFSET + 4) };
-  const config = await session.call(FrontendRequest.GetConfig, asked);
-  if (config === undefined) return ring.size;
-  const most = Buffer.from(config.data).readUInt32LE(SEG_MAX_OFFSET);
-  return Math.min(ring.size, most + 2);
+  const most = await t.kit.maxDescriptors?.(session, t.facts.virtio);
+  return Math.min(ring.size, most ?? ring.size);
 }
 
 /** The numbers below `count` in some order. */
@@ -52,7 +44,8 @@ function shuffled(t: CheckContext, count: number): number[] {
 async function untouched(t: CheckContext) {
   const { hand, memory } = await upByHand(t);
   const request = t.kit.request(memory);
-  if (request.writable.length === 0) t.skip(`a ${t.kit.kind.name} request has nothing to be written`);
+  if (request.writable.length === 0)
+    t.skip(`a ${t.kit.kind.name} request has nothing to be written`);
   const head = hand.chain(descriptorsOf(request));
   let left: boolean[] = [];
   let length = 0;
@@ -133,23 +126,6 @@ export const split: readonly Check[] = [
         request,
         pieces,
       );
-    },
-  },
-  {
-    id: "split/7",
-    title: "all that a device writes may lie in one descriptor",
-    strength: "MUST",
-    section: "VIRTIO 2.7.4.1",
-    needs: { device: ["block"], virtio: VirtioFeature.Version1 },
-    async run(t) {
-      const { hand, memory } = await upByHand(t);
-      const { readable, writable } = t.kit.request(memory);
-      const lengths = writable.map(({ bytes }) => bytes.length);
-      const all = memory.poisoned(lengths.reduce((sum, length) => sum + length, 0));
-      hand.offer(hand.chain(descriptorsOf({ readable, writable: [all] })));
-      const { length } = await hand.expectUsed("a read whose data and status are one");
-      t.expect("bytes written", length, all.bytes.length);
-      t.expect("status", all.bytes.at(-1), 0);
     },
   },
   {

@@ -1,4 +1,4 @@
-import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../../core/protocol/index.ts";
+import { FrontendRequest, ProtocolFeature } from "../../../core/protocol/index.ts";
 import type { Check } from "../kit/check.ts";
 import type { CheckContext } from "../kit/back-end/context.ts";
 import type { Up } from "../kit/back-end/up.ts";
@@ -218,23 +218,6 @@ export const stop: readonly Check[] = [
       await (
         await t.up({ session, guestBase: 0x20_0000_0000, userBase: 0x7e00_0000_0000n })
       ).request();
-    },
-  },
-  {
-    id: "stop/11",
-    title: "a ring goes on while another one is stopped",
-    strength: "MUST",
-    section: STATES,
-    tags: ["migration"],
-    needs: { ...NEEDS, device: ["block"], queues: 2 },
-    async run(t) {
-      const { session, memory, ring, request } = await t.up();
-      const other = t.ring(session, memory, 1);
-      await other.start();
-      if ((session.virtio & VirtioFeature.ProtocolFeatures) !== 0n) await other.enable();
-      await request();
-      await ring.stop();
-      await t.request(other, memory);
     },
   },
   {

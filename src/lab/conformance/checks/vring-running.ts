@@ -185,20 +185,4 @@ export const runningVring: readonly Check[] = [
       if (raw.format === "split") t.expect("used index", Atomics.load(raw.used16, 1), 8);
     },
   },
-  {
-    id: "vring/28",
-    title: "a ring works while one before it was never set up",
-    strength: "MUST",
-    section: "Multiple queue support",
-    needs: { ...NEEDS, device: ["block"], queues: 2 },
-    async run(t) {
-      const session = await t.neg();
-      const memory = t.mem();
-      await t.share(session, memory);
-      const ring = t.ring(session, memory, 1);
-      await ring.start();
-      if ((session.virtio & VirtioFeature.ProtocolFeatures) !== 0n) await ring.enable();
-      await t.request(ring, memory);
-    },
-  },
 ];

@@ -1,5 +1,5 @@
 import { counted } from "../../../core/base/index.ts";
-import { ProtocolFeature } from "../../../core/protocol/index.ts";
+import { FrontendRequest, ProtocolFeature } from "../../../core/protocol/index.ts";
 import { BlockDevice, BlockStorage } from "../../../endpoints/devices/block/index.ts";
 import { blockKind } from "../../../endpoints/devices/block/kind.ts";
 import {
@@ -18,12 +18,17 @@ import type {
 } from "../../conformance/kit/back-end/kit.ts";
 import type { Kit } from "../../conformance/kit/kit.ts";
 import { blk } from "./checks/requests.ts";
+import { blockRings } from "./checks/rings.ts";
 import { blkRanges } from "./checks/ranges.ts";
 import { blockHeader } from "./header.ts";
+import type { Session } from "../../conformance/kit/back-end/session.ts";
 import { POISON, type SuiteMemory } from "../../conformance/kit/back-end/memory.ts";
 
 /** A multiple of every block size in use, so that every disk can read it in one request. */
 const PLACE_BYTES = 4096;
+/** Offsets in the configuration space: VIRTIO 5.2.4. */
+const SEG_MAX_OFFSET = 12;
+const NUM_QUEUES_OFFSET = 34;
 /** Size of the disk that the suite plays. */
 const PLAYED_BYTES = 64 << 20;
 
@@ -62,6 +67,26 @@ function sectorOf(place: number): bigint {
 
 const effect: Effect = { readOnly: BlockFeature.ReadOnly, read, write };
 
+/** Returns seg_max with header and status. */
+async function maxDescriptors(session: Session, virtio: bigint): Promise<number | undefined> {
+  if ((virtio & BlockFeature.SegMax) === 0n) return undefined;
+  const config = await configBytes(session, SEG_MAX_OFFSET + 4);
+  return config && config.readUInt32LE(SEG_MAX_OFFSET) + 2;
+}
+
+/** Returns num_queues. */
+async function queueCount(session: Session): Promise<number | undefined> {
+  if ((session.protocol & ProtocolFeature.Config) === 0n) return undefined;
+  const config = await configBytes(session, NUM_QUEUES_OFFSET + 2);
+  return config?.readUInt16LE(NUM_QUEUES_OFFSET);
+}
+
+async function configBytes(session: Session, size: number): Promise<Buffer | undefined> {
+  const asked = { offset: 0, flags: 0, data: new Uint8Array(size) };
+  const config = await session.call(FrontendRequest.GetConfig, asked);
+  return config && Buffer.from(config.data);
+}
+
 function play(): PlayedDevice {
   const storage = BlockStorage.memory(PLAYED_BYTES);
   return { device: () => new BlockDevice({ storage }), close: () => storage.close() };
@@ -76,10 +101,16 @@ export const blockKit: Kit = {
   requestRings: (queues) => Array.from({ length: queues }, (_, i) => i),
   request: (memory, scale) => read(memory, 0, scale),
   effect,
+  maxDescriptors,
+  queueCount,
+  // VIRTIO 5.2.5.2: CONFIG_WCE requires FLUSH.
+  dependencies: [[11, [9]]],
+  // The capacity.
+  readOnlyField: { offset: 0, size: 8 },
   // VIRTIO 5.2.4, up to the topology
   config: { sizes: [32, 24], fields: [0, 8, 12, 16, 20, 24] },
   // The capacity of a disk is in its configuration space.
   requiredProtocol: ProtocolFeature.Config,
   play,
-  checks: [blk, blkRanges].flat(),
+  checks: [blk, blkRanges, blockRings].flat(),
 };

@@ -4,6 +4,7 @@ import type { DeviceKind } from "../../../../endpoints/devices/kind.ts";
 import type { Findings } from "../findings.ts";
 import type { Times } from "../times.ts";
 import type { SuiteMemory } from "./memory.ts";
+import type { Session } from "./session.ts";
 import type { Up } from "./up.ts";
 
 /** A request that is laid out in shared memory, and how to judge what the device made of it. */
@@ -64,6 +65,16 @@ export interface ConfigShape {
   readonly fields: readonly number[];
 }
 
+/** A request of the protocol that belongs to one device type. */
+export interface TypeRequest {
+  readonly request: number;
+  /** The protocol feature that must be offered. */
+  readonly protocol: bigint;
+  /** Virtio features that must be acknowledged. */
+  readonly virtio: bigint;
+  readonly payload: unknown;
+}
+
 /** The requests with which the suite can judge whether a device of one type is served. */
 export interface RequestKit {
   /** The device type. */
@@ -91,6 +102,25 @@ export interface RequestKit {
   request(memory: SuiteMemory, scale?: number): KitRequest;
   /** Left out: such a device keeps no data that a request could change. */
   readonly effect?: Effect;
+  /**
+   * Returns how many descriptors a chain of requests may have. Default: as many as the ring.
+   *
+   * @param virtio the features that the device offers
+   */
+  readonly maxDescriptors?: (session: Session, virtio: bigint) => Promise<number | undefined>;
+  /**
+   * Returns how many queues the device has by its configuration space. Default: GET_QUEUE_NUM counts
+   * them.
+   */
+  readonly queueCount?: (session: Session) => Promise<number | undefined>;
+  /** Feature bits, and for each the bits of which it requires at least one (VIRTIO 2.2.2). */
+  readonly dependencies?: readonly (readonly [bit: number, oneOf: readonly number[]])[];
+  /** A field of the configuration space that no driver may write. */
+  readonly readOnlyField?: { readonly offset: number; readonly size: number };
+  /** Requests of this type that a front-end may send once their feature is offered. */
+  readonly requests?: readonly TypeRequest[];
+  /** Whether front-ends may add each memory region once for every pair of queues. */
+  readonly repeatsRegions?: true;
   /** Left out: the type has no configuration space. */
   readonly config?: ConfigShape;
   /**
