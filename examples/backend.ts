@@ -1,4 +1,6 @@
-import { BackendServer, BlockDevice, BlockStorage } from "vhost-user";
+import { BackendServer } from "vhost-user";
+import { BlockDevice } from "vhost-user/devices/block";
+import { BlockStorage } from "vhost-user/storage";
 
 const [, , socket = "disk.sock"] = process.argv;
 const storage = BlockStorage.memory(64 << 20);

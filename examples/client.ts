@@ -1,4 +1,5 @@
-import { BLOCK_DRIVER_FEATURES, BlockDriver, Client } from "vhost-user";
+import { Client } from "vhost-user";
+import { BLOCK_DRIVER_FEATURES, BlockDriver } from "vhost-user/devices/block";
 
 const [, , socket = "disk.sock"] = process.argv;
 const client = await Client.connect(socket, { deviceFeatures: BLOCK_DRIVER_FEATURES });

@@ -2,7 +2,7 @@
  * `npm run docs`: writes docs/reference and the tables of ARCHITECTURE.md from the code and the
  * tests. Needs the build.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -18,6 +18,7 @@ const pages = {
   "docs/reference/protocol-coverage.md": coveragePage,
   "ARCHITECTURE.md": architecture,
 };
+mkdirSync("docs/reference/api", { recursive: true });
 for (const [path, make] of Object.entries(pages)) writeFileSync(path, await make());
 
 /** Returns ARCHITECTURE.md with the tables of src/import-law.json. */

@@ -1,33 +1,71 @@
 /**
- * vhost-user without a virtual machine: a client (front-end), a back-end framework, and devices.
+ * `vhost-user`: a client (front-end) and a framework for back-ends, without a virtual machine.
  *
- * - {@link Client} and a driver such as {@link BlockDriver} do I/O on anybody's back-end;
- * - {@link BackendServer} and a device such as {@link BlockDevice} serve anybody's front-end;
+ * - {@link Client} connects to a back-end, shares {@link GuestMemory} with it and drives virtqueues
+ * - {@link BackendServer} listens for front-ends and serves a {@link Device}
+ * - {@link VhostUserError} is the base of the errors that both throw
  *
- * Messages and their table are under `vhost-user/protocol`, rings under `vhost-user/virtqueue`,
- * what tests are made of under `vhost-user/testing`, the conformance suite under `vhost-user/conformance`.
+ * Device types are below `vhost-user/devices`, messages in `vhost-user/protocol`, rings in
+ * `vhost-user/virtqueue`, tools of tests in `vhost-user/testing`, checks in `vhost-user/conformance`.
  */
-export * from "./core/base/errors.ts";
 export type { WaitOptions } from "./core/base/abort.ts";
-export * from "./endpoints/backend/index.ts";
-export * from "./endpoints/devices/block/index.ts";
-export * from "./endpoints/devices/fs/index.ts";
-export * from "./endpoints/devices/crypto/index.ts";
-export * from "./endpoints/devices/net/index.ts";
-export type { DeviceClass, DeviceKind, DriverSide, QueueLayout } from "./endpoints/devices/kind.ts";
-export * from "./endpoints/frontend/index.ts";
 export {
-  GuestMemory,
-  type GuestBuffer,
-  type GuestMemoryOptions,
-  type Region,
-} from "./core/memory/index.ts";
-export type {
-  RingMode,
-  RingServer,
-  RingServerModule,
-  RunningQueue,
-  WorkerPart,
-} from "./core/runtime/index.ts";
-export type { Strictness } from "./core/session/index.ts";
-export type { CloseReason, Frame, FrameObserver } from "./core/transport/index.ts";
+  ConnectError,
+  DeviceError,
+  EnvironmentError,
+  type ErrorCode,
+  MemoryAccessError,
+  NegotiationError,
+  PeerClosedError,
+  ProtocolError,
+  QueueError,
+  RemoteError,
+  StalledError,
+  StateError,
+  SystemError,
+  TimeoutError,
+  UsageError,
+  VhostUserError,
+} from "./core/base/errors.ts";
+export { type GuestBuffer, GuestMemory, type GuestMemoryOptions } from "./core/memory/index.ts";
+export { OwnedFd } from "./core/os/index.ts";
+export type { RingMode, RunningQueue } from "./core/runtime/index.ts";
+export type { CloseReason, FrameObserver } from "./core/transport/index.ts";
+export {
+  type BackendConnectOptions,
+  type BackendHooks,
+  type BackendListenOptions,
+  type BackendOptions,
+  type BackendRequests,
+  BackendServer,
+  type BackendSession,
+  connectBackend,
+  type Device,
+  type DeviceCapabilities,
+  type DeviceConfig,
+  type DeviceSession,
+  type DeviceState,
+  type RingOptions,
+  serveInherited,
+  versionedState,
+} from "./endpoints/backend/index.ts";
+export type { DeviceKind } from "./endpoints/devices/kind.ts";
+export { deviceKinds, findDeviceKind } from "./endpoints/devices/registry.ts";
+export {
+  type BackendRequestHandlers,
+  Client,
+  type ClientIommu,
+  type ClientOptions,
+  type ClientQueue,
+  type ClientQueueOptions,
+  ClientThread,
+  type ClientThreadOptions,
+  type FrontendRequests,
+  type IommuOptions,
+  type MigrationOptions,
+  type MigrationReport,
+  type Notifications,
+  type QueueHandler,
+  type ReconnectOptions,
+  type ReconnectReport,
+} from "./endpoints/frontend/index.ts";

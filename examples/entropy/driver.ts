@@ -1,12 +1,11 @@
+import type { Client, ClientQueue, WaitOptions } from "vhost-user";
 import {
-  type Client,
-  type ClientQueue,
   RequestPipeline,
+  SegmentList,
   type SlotHandler,
+  SlotPool,
   type SlotQueue,
-  type WaitOptions,
-} from "vhost-user";
-import { SegmentList, SlotPool } from "vhost-user/virtqueue";
+} from "vhost-user/virtqueue";
 
 /** Requests at the same time. */
 const DEPTH = 4;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
 import { findProgram } from "../../src/lab/programs/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { parseDocument } from "../support/published-schemas.ts";
@@ -9,7 +9,9 @@ import { Workspace } from "./support/index.ts";
 guardLeaks();
 
 const COMMAND = `${process.execPath} ${fileURLToPath(new URL("../../../bin/vhost-user.js", import.meta.url))}`;
-const LIBRARY = pathToFileURL(fileURLToPath(new URL("../../src/index.js", import.meta.url))).href;
+/** The URL of a built entry point, as a program outside of the package imports it. */
+const entry = (name: string): string =>
+  JSON.stringify(new URL(`../../src/${name}.js`, import.meta.url).href);
 
 interface Told {
   readonly partial: boolean;
@@ -57,7 +59,9 @@ test("stress finds a back-end whose descriptors become more and more", async (t)
   const leaking = space.file(
     "leaking.mjs",
     `import { openSync } from "node:fs";
-import { BackendServer, BlockDevice, BlockStorage } from ${JSON.stringify(LIBRARY)};
+import { BackendServer } from ${entry("index")};
+import { BlockDevice } from ${entry("public/devices/block")};
+import { BlockStorage } from ${entry("public/storage")};
 const storage = BlockStorage.memory(1 << 20);
 await BackendServer.listen(process.argv[2], {
   device: () => new BlockDevice({ storage }),

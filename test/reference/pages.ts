@@ -1,4 +1,6 @@
 import { hostilePage } from "../coverage/page.ts";
+import { publicEntries } from "../support/public-entries.ts";
+import { apiReportFile, apiReports } from "./api.ts";
 import { commandsPage } from "./commands.ts";
 import { environmentPage } from "./environment.ts";
 import { exitCodesPage } from "./exit-codes.ts";
@@ -15,6 +17,7 @@ function indexPage(): string {
     page("JSON schemas", "schemas/README.md"),
     page("Checks of the conformance suite", "checks.md"),
     page("Protocol coverage", "protocol-coverage.md"),
+    ...publicEntries().map((entry) => page(`API of ${entry.name}`, apiReportFile(entry))),
     page("Hostile input", "hostile-input.md"),
   ];
   return `# Reference
@@ -27,6 +30,7 @@ ${pages.join("\n")}
 
 /** Generated pages whose text must be exactly what the code says, by their paths. */
 export const referencePages: Readonly<Record<string, () => string | Promise<string>>> = {
+  ...apiReports,
   "docs/reference/README.md": indexPage,
   "docs/reference/commands.md": commandsPage,
   "docs/reference/environment.md": environmentPage,

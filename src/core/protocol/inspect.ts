@@ -14,7 +14,7 @@ export type FindingKind =
   "request" | "flags" | "size" | "payload" | "descriptors" | "value" | "padding";
 
 /** One thing that is wrong with a message, judged by the message alone. */
-export interface Finding extends FieldFault {
+export interface MessageFinding extends FieldFault {
   readonly kind: FindingKind;
 }
 
@@ -32,7 +32,7 @@ export function inspectMessage(
   payload: Uint8Array,
   descriptorCount: number,
   isReply: boolean,
-): Finding[] {
+): MessageFinding[] {
   const findings = inspectHeader(header, payload, isReply);
   const spec = requestSpec(direction, header.request);
   if (!spec) {
@@ -68,9 +68,9 @@ export function validateMessage(
   });
 }
 
-function inspectHeader(header: Header, payload: Uint8Array, isReply: boolean): Finding[] {
+function inspectHeader(header: Header, payload: Uint8Array, isReply: boolean): MessageFinding[] {
   const { flags, size } = header;
-  const findings: Finding[] = [];
+  const findings: MessageFinding[] = [];
   const flagged = (expected: string): void => {
     findings.push({ kind: "flags", field: "flags", expected, actual: hex(flags) });
   };
@@ -93,10 +93,10 @@ function inspectPayload(
   payload: Uint8Array,
   descriptorCount: number,
   isReply: boolean,
-): Finding[] {
+): MessageFinding[] {
   const side = isReply ? spec.reply : spec;
   const codecs = isReply ? replyCodecs(spec) : [spec.payload];
-  let failure: Finding | undefined;
+  let failure: MessageFinding | undefined;
   for (const codec of codecs) {
     let value: unknown;
     try {
@@ -119,20 +119,20 @@ function inspectPayload(
   return [...(failure ? [failure] : []), ...inspectDescriptors(side.descriptors, descriptorCount)];
 }
 
-function undecodable(error: unknown): Finding {
+function undecodable(error: unknown): MessageFinding {
   if (!(error instanceof ProtocolError)) throw error;
   const { field = "payload", expected = "decodable", actual = error.message } = error.details;
   return { kind: field === "size" ? "size" : "payload", field, expected, actual };
 }
 
-function inspectDescriptors({ min, max }: Bounds, count: number): Finding[] {
+function inspectDescriptors({ min, max }: Bounds, count: number): MessageFinding[] {
   if (count >= min && count <= max) return [];
   const expected = min === max ? String(min) : `${min} to ${max}`;
   return [{ kind: "descriptors", field: "descriptors", expected, actual: String(count) }];
 }
 
 /** What decoding skips must be zero: then encoding gives back the same bytes. */
-function inspectPadding(codec: Codec<unknown>, value: unknown, payload: Uint8Array): Finding[] {
+function inspectPadding(codec: Codec<unknown>, value: unknown, payload: Uint8Array): MessageFinding[] {
   const canonical = codec.encode(value);
   const free = (at: number): boolean =>
     codec.unspecified?.some(([offset, length]) => at >= offset && at < offset + length) ?? false;

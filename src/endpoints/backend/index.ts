@@ -6,7 +6,7 @@
 export * from "./backend-requests.ts";
 export * from "./capabilities.ts";
 export * from "./device.ts";
-export { type DeviceState, type VersionedState, versionedState } from "./device-state.ts";
+export { type DeviceState, versionedState } from "./device-state.ts";
 export {
   BACKEND_OPTIONAL_FEATURES,
   BACKEND_PROTOCOL_FEATURES,
@@ -15,7 +15,5 @@ export {
 } from "./offered-features.ts";
 export * from "./server.ts";
 export { BackendSession } from "./session.ts";
-export type { BackendHooks, SessionOptions } from "./session-options.ts";
-export type { SessionHistory } from "./session-history.ts";
-export type { Vring } from "./vring.ts";
+export type { BackendHooks } from "./session-options.ts";
 export type { RingOptions } from "./vring-context.ts";

@@ -14,7 +14,7 @@ export {
   parseBaseline,
   updateBaseline,
 } from "./baseline.ts";
-export type { CaseResult, Finding, Strength, Verdict } from "../results/index.ts";
+export type { CaseResult, Strength, Verdict } from "../results/index.ts";
 export type { Check, CheckInfo, FrontendCheck } from "./kit/check.ts";
 export type { CheckContext } from "./kit/back-end/context.ts";
 export type { Up, UpOptions } from "./kit/back-end/up.ts";
@@ -34,9 +34,8 @@ export {
   runFrontendChecks,
   type RunOptions,
 } from "./run.ts";
-export type { FrontendContext, Talk } from "./kit/front-end/context.ts";
+export type { FrontendContext } from "./kit/front-end/context.ts";
 export type { Conversation, Message, MockOptions } from "./kit/front-end/mock.ts";
-export type { Monitor } from "./kit/front-end/monitor.ts";
 export { FrontendProgram, type FrontendProgramOptions } from "./kit/front-end/program.ts";
 export type { FrontendRun, FrontendTarget } from "./kit/front-end/target.ts";
 export { selectChecks, type Selection } from "./select.ts";
@@ -49,7 +48,7 @@ export type {
   TargetProgram,
   TargetStory,
 } from "./targets/target.ts";
-export { knownFindings, type KnownFindings } from "./known-findings.ts";
+export { knownFindings } from "./known-findings.ts";
 export { FrontendListener } from "./kit/front-end/listener.ts";
 export { storyOf, storyText } from "./targets/story.ts";
 export { within } from "./targets/within.ts";

@@ -4,14 +4,6 @@
  * `src/endpoints/backend`. Every check of the test suite needs one that it catches.
  */
 export { applyFaults } from "./apply.ts";
-export type {
-  ChannelFault,
-  DeviceFault,
-  Fault,
-  FaultParameter,
-  FaultUse,
-  HandlerFault,
-  QueueFault,
-} from "./fault.ts";
+export type { ChannelFault, Fault, FaultParameter, FaultUse } from "./fault.ts";
 export { faults } from "./list.ts";
 export { parseFault } from "./parse.ts";

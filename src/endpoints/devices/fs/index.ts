@@ -14,8 +14,6 @@ export * from "./fs-error.ts";
 export {
   FileType,
   FsFeature,
-  FUSE_MAJOR,
-  FUSE_MINOR,
   FUSE_ROOT_ID,
   type FuseAttributes,
   type FuseEntry,

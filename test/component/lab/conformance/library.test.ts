@@ -10,7 +10,7 @@ import {
   type Check,
   describeConformance,
   type TestRunner,
-} from "../../../../src/lab/conformance/library.ts";
+} from "../../../../src/public/conformance.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
 import { InProcessTarget } from "./support/in-process-target.ts";
 import { fault } from "./support/mutant.ts";

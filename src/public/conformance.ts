@@ -1,0 +1,98 @@
+/**
+ * `vhost-user/conformance`: the conformance suite for programs.
+ *
+ * - {@link describeConformance} makes a test of each check, in `node:test` or another test runner
+ * - {@link runChecks} and {@link runFrontendChecks} run checks on a target
+ * - {@link createConformanceReport} makes a report of their results; {@link conformanceJunit},
+ *   {@link conformanceMarkdown}, {@link conformanceHtml} and {@link conformanceLines} format it
+ *
+ * @example
+ *
+ * ```ts
+ * import { describeConformance } from "vhost-user/conformance";
+ *
+ * describeConformance({ device: "block", start: async () => "disk.sock" });
+ * ```
+ */
+export {
+  type DescribeOptions,
+  describeConformance,
+  type TestRunner,
+} from "../lab/conformance/describe.ts";
+export {
+  type Baseline,
+  CaseFailure,
+  type CaseInfo,
+  CaseSkip,
+  type Check,
+  type CheckContext,
+  type CheckInfo,
+  checks,
+  type Conversation,
+  type EarlyStop,
+  type Effect,
+  type Expectation,
+  type Facts,
+  type FrontendCheck,
+  frontendChecks,
+  type FrontendContext,
+  FrontendListener,
+  FrontendProgram,
+  type FrontendProgramOptions,
+  type FrontendRun,
+  type FrontendRunOptions,
+  type FrontendTarget,
+  type Kit,
+  type KitRequest,
+  type KnownDevice,
+  measure,
+  type Message,
+  type MockOptions,
+  type Needs,
+  parseBaseline,
+  type ProcessEnd,
+  type ReadRequest,
+  type RequestKit,
+  type Profile,
+  type ProgramOptions,
+  ProgramTarget,
+  runCheck,
+  runChecks,
+  runFrontendCheck,
+  runFrontendChecks,
+  type RunOptions,
+  selectChecks,
+  type Selection,
+  SocketTarget,
+  type Target,
+  type TargetProcess,
+  type TargetProgram,
+  type TargetStory,
+  type Times,
+  updateBaseline,
+  type Up,
+  type UpOptions,
+} from "../lab/conformance/index.ts";
+export {
+  type CaseResult,
+  conformanceHtml,
+  conformanceJunit,
+  conformanceLines,
+  conformanceMarkdown,
+  conformanceMatrix,
+  type ConformanceReport,
+  type ConformanceRun,
+  type ConformanceTarget,
+  conformanceTotals,
+  countFailures,
+  countVerdicts,
+  createConformanceReport,
+  type FailOn,
+  type Finding,
+  isFailure,
+  type MatrixColumn,
+  mergeReports,
+  type Strength,
+  type Verdict,
+  type VerdictCounts,
+} from "../lab/results/index.ts";
