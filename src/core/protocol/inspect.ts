@@ -132,7 +132,11 @@ function inspectDescriptors({ min, max }: Bounds, count: number): MessageFinding
 }
 
 /** What decoding skips must be zero: then encoding gives back the same bytes. */
-function inspectPadding(codec: Codec<unknown>, value: unknown, payload: Uint8Array): MessageFinding[] {
+function inspectPadding(
+  codec: Codec<unknown>,
+  value: unknown,
+  payload: Uint8Array,
+): MessageFinding[] {
   const canonical = codec.encode(value);
   const free = (at: number): boolean =>
     codec.unspecified?.some(([offset, length]) => at >= offset && at < offset + length) ?? false;

@@ -74,5 +74,8 @@ test("each verdict becomes what a test runner knows", async () => {
   await end?.();
   assert.equal(outcomes.get("header/1"), "passed");
   assert.match(outcomes.get("header/4") ?? "", /^WARN: flags.*\n.* s1 > VHOST_USER_GET_FEATURES/s);
-  assert.equal(outcomes.get("features/14"), "skipped: net devices keep no data that a request could change");
+  assert.equal(
+    outcomes.get("features/14"),
+    "skipped: net devices keep no data that a request could change",
+  );
 });
