@@ -14,6 +14,9 @@ import { consoleSteps, type Document, pagesIn, readDocument } from "../support/m
 import { refusals } from "../coverage/evidence.ts";
 import { packageRoot } from "../support/package-root.ts";
 
+/** Paths in backticks, of the repository or below `src`; those with placeholders are left out. */
+const PATHS =
+  /`((?:src|core|endpoints|lab|app|native|test|scripts|bench|examples|docs|baselines)\/[\w./-]*)`/g;
 const guides = pagesIn("docs/guides");
 /** Each English page that has a Japanese one, with it. */
 const pairs = [
@@ -227,6 +230,18 @@ test("links inside of the package resolve", () => {
       assert.ok(anchors.includes(anchor), `${path}: no heading for #${anchor}`);
     }
   }
+});
+
+test("files and folders that documents name exist", () => {
+  const named = documents.flatMap((path) =>
+    [...readDocument(path).prose.matchAll(PATHS)].map(([, name = ""]) => [path, name] as const),
+  );
+  assert.ok(named.length > 50, "too few paths were found");
+  const missing = named.filter(
+    ([, name]) =>
+      ![name, `src/${name}`, `src/${name}.ts`].some((path) => existsSync(join(packageRoot, path))),
+  );
+  assert.deepEqual(missing, []);
 });
 
 test("no document holds a path of the machine that it was written on", () => {
