@@ -2,6 +2,7 @@ import { hostilePage } from "../coverage/page.ts";
 import { publicEntries } from "../support/public-entries.ts";
 import { apiReportFile, apiReports } from "./api.ts";
 import { commandsPage } from "./commands.ts";
+import { devicesPage } from "./devices.ts";
 import { environmentPage } from "./environment.ts";
 import { exitCodesPage } from "./exit-codes.ts";
 import { schemasPage } from "./schemas.ts";
@@ -12,6 +13,7 @@ const page = (title: string, text: string): string => `- [${title}](${text})`;
 function indexPage(): string {
   const pages = [
     page("Commands and options", "commands.md"),
+    page("Device types", "devices.md"),
     page("Exit codes", "exit-codes.md"),
     page("Environment variables", "environment.md"),
     page("JSON schemas", "schemas/README.md"),
@@ -33,6 +35,7 @@ export const referencePages: Readonly<Record<string, () => string | Promise<stri
   ...apiReports,
   "docs/reference/README.md": indexPage,
   "docs/reference/commands.md": commandsPage,
+  "docs/reference/devices.md": devicesPage,
   "docs/reference/environment.md": environmentPage,
   "docs/reference/exit-codes.md": exitCodesPage,
   "docs/reference/hostile-input.md": hostilePage,
