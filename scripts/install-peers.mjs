@@ -1,5 +1,5 @@
 /**
- * The real programs that the peers tests run against: says which are missing, and installs them
+ * The real programs that the tests of programs run against: says which are missing, and installs them
  * where that is ours to do (root on Debian or Ubuntu).
  *
  *     node scripts/install-peers.mjs           install what is missing, or say what to run
@@ -27,6 +27,8 @@ export async function missingPackages() {
   const missing = programs
     .filter((name) => findProgram(name) === undefined)
     .map((name) => packageOf(name, knownPrograms[name].debianPackage));
+  const { findChromium } = await import("../dist/test/programs/support/chromium.js");
+  if (findChromium() === undefined) missing.push(chromiumPackage());
   try {
     findGuestKernel();
   } catch {
@@ -76,6 +78,11 @@ export async function install(packages) {
 function packageOf(name, known) {
   // Debian 13 has virtiofsd in a package of its own.
   return name === "virtiofsd" && !distribution().includes("bookworm") ? "virtiofsd" : known;
+}
+
+/** Debian has a small package without windows; Ubuntu has the browser only. */
+function chromiumPackage() {
+  return distribution().includes("ID=debian") ? "chromium-headless-shell" : "chromium";
 }
 
 function kernelPackage() {

@@ -11,13 +11,12 @@ import {
 } from "../../src/lab/results/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { findChromium, Page } from "./support/chromium.ts";
-import { temporaryDirectory } from "./support/index.ts";
+import { needsChromium, temporaryDirectory } from "./support/index.ts";
 
 guardLeaks();
 
 const browser = findChromium();
-const skip =
-  browser === undefined && "no Chromium here; Debian: apt-get install chromium-headless-shell";
+const skip = needsChromium();
 
 const hostile = "</pre><script>document.title = 'broken'</script><img src=x onerror=alert(1)>";
 

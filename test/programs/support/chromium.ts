@@ -5,7 +5,7 @@ import type { Readable, Writable } from "node:stream";
 const PROGRAMS = ["chromium-headless-shell", "chromium", "google-chrome", "chrome-headless-shell"];
 const ANSWER_MS = 30_000;
 
-/** The program of a browser on this machine, if there is one. */
+/** Returns the program of a browser on this machine, if there is one. */
 export function findChromium(): string | undefined {
   const folders = (process.env["PATH"] ?? "").split(":");
   return folders
@@ -23,6 +23,7 @@ interface Answer {
 export class Page implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #waiting = new Map<number, (answer: Answer) => void>();
+  readonly #ended: Promise<void>;
   #session: string | undefined;
   #count = 0;
 
@@ -33,6 +34,14 @@ export class Page implements AsyncDisposable {
       const messages = (text + chunk).split("\0");
       text = messages.pop() ?? "";
       for (const message of messages) this.#receive(JSON.parse(message) as Answer);
+    });
+    this.#ended = new Promise((resolve) => {
+      child.once("exit", () => {
+        resolve();
+        for (const id of this.#waiting.keys()) {
+          this.#receive({ id, error: { message: "the browser ended" } });
+        }
+      });
     });
   }
 
@@ -54,7 +63,7 @@ export class Page implements AsyncDisposable {
     return page;
   }
 
-  /** A command of the protocol; its result. */
+  /** Sends a command of the protocol; returns its result. */
   async send(
     method: string,
     params: Readonly<Record<string, unknown>> = {},
@@ -75,7 +84,7 @@ export class Page implements AsyncDisposable {
     return result;
   }
 
-  /** The value of an expression in the page; a promise is waited for. */
+  /** Evaluates an expression in the page, and awaits it where it is a promise. */
   async evaluate(expression: string): Promise<unknown> {
     const options = { expression, returnByValue: true, awaitPromise: true };
     const { result, exceptionDetails } = await this.send("Runtime.evaluate", options);
@@ -84,17 +93,17 @@ export class Page implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const gone = new Promise<void>((resolve) => {
-      this.#child.once("exit", () => resolve());
-    });
     // Closed by its own means it ends its helpers as well, which write to the profile until then.
+    // It may end before it answers.
     this.#session = undefined;
-    await this.send("Browser.close");
-    await gone;
+    const closed = this.send("Browser.close").catch(() => undefined);
+    await Promise.all([closed, this.#ended]);
     for (const stream of this.#child.stdio) stream?.destroy();
   }
 
   #receive(answer: Answer): void {
-    if (answer.id !== undefined) this.#waiting.get(answer.id)?.(answer);
+    if (answer.id === undefined) return;
+    this.#waiting.get(answer.id)?.(answer);
+    this.#waiting.delete(answer.id);
   }
 }

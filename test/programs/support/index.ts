@@ -1,3 +1,3 @@
 /** Helpers of the tests that run against real programs. */
-export { needsBootRom, needsGuest, needsProgram, needsRoot } from "./needs.ts";
+export { needsBootRom, needsChromium, needsGuest, needsProgram, needsRoot } from "./needs.ts";
 export { diskImage, sha256OfFile, temporaryDirectory } from "./temporary.ts";

@@ -6,6 +6,7 @@ import {
   requireProgram,
   type ProgramName,
 } from "../../../src/lab/programs/index.ts";
+import { findChromium } from "./chromium.ts";
 
 /**
  * For a test's `skip`: false when every program is there, else the reason. With `CI=true` a missing
@@ -20,6 +21,16 @@ export function needsGuest(...names: readonly ProgramName[]): string | false {
   return needs(() => {
     for (const name of ["qemu-system-x86_64", "busybox", ...names] as const) requireProgram(name);
     findGuestKernel();
+  });
+}
+
+/** As {@link needsProgram}, for a browser. */
+export function needsChromium(): string | false {
+  return needs(() => {
+    if (findChromium() !== undefined) return;
+    throw new EnvironmentError(
+      "no Chromium was found: install the Debian package chromium-headless-shell",
+    );
   });
 }
 
