@@ -23,8 +23,8 @@ const tiers = {
   unit: { concurrency: 2, timeoutMs: 120_000 },
   component: { concurrency: 2, timeoutMs: 300_000 },
   integration: { concurrency: 2, timeoutMs: 300_000 },
-  // An emulated machine wants a processor for itself.
-  programs: { concurrency: 1, timeoutMs: 300_000 },
+  // An emulated machine wants a processor for itself; see isGuestFile.
+  programs: { concurrency: 2, timeoutMs: 300_000 },
   "newer-programs": { concurrency: 1, timeoutMs: 900_000, onlyWhenNamed: true },
   long: { concurrency: 1, timeoutMs: 1_800_000, onlyWhenNamed: true },
 };
@@ -55,12 +55,15 @@ function testFiles(tier) {
     .map((path) => join(root, "dist", "test", tier, path.replace(/\.ts$/, ".js")));
 }
 
-/**
- * Runs a tier to its end, or until a signal comes. All temporary files of its tests are in a folder
- * that is removed afterwards: a test file that crashed, or was ended, removes nothing itself.
- *
- * @returns the signal
- */
+/** Whether a test file starts an emulated machine or a program that polls, by what it says it needs. */
+function isGuestFile(file) {
+  const source = file.replace(join(root, "dist"), root).replace(/\.js$/, ".ts");
+  return /needsGuest\(|needsBootRom\(|"linux\.uml"|"dpdk-testpmd"/.test(
+    readFileSync(source, "utf8"),
+  );
+}
+
+/** Runs a tier, files of emulated machines one at a time at its end; returns the signal. */
 async function runTier(tier) {
   const files = testFiles(tier);
   say(`\n== ${tier}: ${files.length} files`);
@@ -68,12 +71,27 @@ async function runTier(tier) {
     say(`no tests in test/${tier} yet`);
     return undefined;
   }
+  const { concurrency, timeoutMs } = tiers[tier];
+  const alone = tier === "programs" ? files.filter(isGuestFile) : [];
+  const together = files.filter((file) => !alone.includes(file));
+  return (
+    (await runFiles(together, concurrency, timeoutMs)) ?? (await runFiles(alone, 1, timeoutMs))
+  );
+}
+
+/**
+ * Runs test files to their end, or until a signal comes. All temporary files of its tests are in a folder
+ * that is removed afterwards: a test file that crashed, or was ended, removes nothing itself.
+ *
+ * @returns the signal
+ */
+async function runFiles(files, concurrency, timeoutMs) {
+  if (files.length === 0) return undefined;
   // A short name: what is below it leads to sockets, whose paths may have 107 bytes.
   const directory = mkdtempSync(join(tmpdir(), "vu-"));
   // Tests that change their user must reach their own folders.
   chmodSync(directory, 0o711);
   const totalsFile = join(directory, "totals.json");
-  const { concurrency, timeoutMs } = tiers[tier];
   const runner = spawn(
     process.execPath,
     [

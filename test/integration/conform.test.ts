@@ -32,23 +32,19 @@ test("our disk and our network card pass --fail-on warn, by --exec and by their 
   const workspace = new Workspace(t);
   // `serve` has options of its own: the programs of the conventions are `vhost-user-block` and so on.
   const options = ["--fail-on", "warn", "--json", "--except", "prog"];
-  const block = await workspace.run(["conform", "--exec", OURS, ...options]);
+  const { socket } = await workspace.serve([], "net.sock", "net");
+  const onNet = ["--device", "net", "--fail-on", "warn", "-q"];
+  // Both mostly wait.
+  const [block, net] = await Promise.all([
+    workspace.run(["conform", "--exec", OURS, ...options]),
+    workspace.run(["conform", socket, ...onNet]),
+  ]);
   assert.equal(block.code, 0, block.stderr);
+  assert.equal(net.code, 0, net.stdout);
   const { counts, target, results } = reportOf(block.stdout);
   assert.equal(counts.FAIL + counts.WARN + counts.ERROR, 0);
   assert.equal(target.device, "block");
   assert.ok(results.every(({ verdict, exchange }) => verdict === "SKIP" || exchange.length > 0));
-  const { socket } = await workspace.serve([], "net.sock", "net");
-  const net = await workspace.run([
-    "conform",
-    socket,
-    "--device",
-    "net",
-    "--fail-on",
-    "warn",
-    "-q",
-  ]);
-  assert.equal(net.code, 0, net.stdout);
 });
 
 test("io, bench and conform go on with a back-end whose configuration space is short", async (t) => {
@@ -213,13 +209,14 @@ test("--list-baselines needs no target, and --json makes an array of it", async 
 
 test("--front-end judges our client", async (t) => {
   const workspace = new Workspace(t);
-  // One that stays until it is ended.
+  // A command that runs until it is ended. The slowest checks start it many times: test/long has them.
   const client = `${process.execPath} ${commandPath} bench block {socket} --runtime 60m`;
   const { code, stdout } = await workspace.run([
     "conform",
     "--front-end",
     "--exec",
     client,
+    ...["--except", "fe/17", "fe/25", "fe/27", "fe/28", "fe/35"],
     "--fail-on",
     "warn",
   ]);

@@ -1,86 +1,56 @@
 import { blockKind } from "../../src/endpoints/devices/block/kind.ts";
 import { fsKind } from "../../src/endpoints/devices/fs/kind.ts";
-import { netKind } from "../../src/endpoints/devices/net/kind.ts";
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { recognise } from "../../src/app/cli/commands/conform/recognise.ts";
-import {
-  findProgram,
-  findUmlKernel,
-  ownProcessNamespace,
-  umlArguments,
-} from "../../src/lab/programs/index.ts";
-import { buildInitramfs } from "../../src/lab/programs/guest/initramfs.ts";
-import { guardLeaks } from "../support/leak-guard.ts";
+import { findProgram } from "../../src/lab/programs/index.ts";
+import { guardLeaksOfFile } from "../support/leak-guard.ts";
 import {
   judged,
   judgedFrontend,
   qemu,
   QEMU_DISK,
-  QEMU_NET,
-  SLOW,
   storageDaemon,
   unexpected,
 } from "./support/conform.ts";
 import { needsProgram, needsRoot, temporaryDirectory } from "./support/index.ts";
 
-guardLeaks();
+guardLeaksOfFile();
 
-/** What User Mode Linux does in a way of its own; each starts a kernel. */
-const OF_UML = ["fe/3", "fe/5", "fe/10", "fe/14", "fe/22", "fe/30", "fe/34"];
+// They mostly wait.
+describe("programs that wait for events", { concurrency: 3 }, () => {
+  test(
+    "qemu-storage-daemon is judged as its baseline says",
+    { skip: needsProgram("qemu-storage-daemon") },
+    async (t) => {
+      const results = await judged(t, blockKind, storageDaemon(t));
+      assert.deepEqual(unexpected(results, "qemu-storage-daemon-7.2"), []);
+    },
+  );
 
-/** DPDK's network card. At the end of its input it would quit: it reads from a pipe that nobody writes to. */
-const testpmd = (more = ""): string =>
-  "mkfifo {dir}/in 2>/dev/null; RUNTIME_DIRECTORY={dir} exec dpdk-testpmd --lcores=0,1 --no-huge " +
-  `-m 256 --no-pci --no-telemetry --file-prefix=vu-conform --vdev net_vhost0,iface={socket},queues=1${more} ` +
-  "-- --interactive --auto-start --total-num-mbufs=8192 --rxq=1 --txq=1 <>{dir}/in";
+  test(
+    "virtiofsd is judged as its baseline says",
+    { skip: needsRoot() || needsProgram("virtiofsd") },
+    async (t) => {
+      const folder = join(temporaryDirectory(t), "shared");
+      mkdirSync(folder);
+      // In a sandbox of its own a process would hide which signal ended it.
+      const results = await judged(
+        t,
+        fsKind,
+        `${findProgram("virtiofsd")} --socket-path={socket} -o source=${folder} -o sandbox=chroot`,
+      );
+      assert.deepEqual(unexpected(results, "virtiofsd-7.2"), []);
+    },
+  );
 
-test(
-  "qemu-storage-daemon is judged as its baseline says",
-  { skip: needsProgram("qemu-storage-daemon") },
-  async (t) => {
-    const results = await judged(t, blockKind, storageDaemon(t));
-    assert.deepEqual(unexpected(results, "qemu-storage-daemon-7.2"), []);
-  },
-);
-
-test(
-  "virtiofsd is judged as its baseline says",
-  { skip: needsRoot() || needsProgram("virtiofsd") },
-  async (t) => {
-    const folder = join(temporaryDirectory(t), "shared");
-    mkdirSync(folder);
-    // In a sandbox of its own a process would hide which signal ended it.
-    const results = await judged(
-      t,
-      fsKind,
-      `${findProgram("virtiofsd")} --socket-path={socket} -o source=${folder} -o sandbox=chroot`,
-    );
-    assert.deepEqual(unexpected(results, "virtiofsd-7.2"), []);
-  },
-);
-
-test(
-  "DPDK's net_vhost is judged as its baseline says",
-  { skip: needsRoot() || needsProgram("dpdk-testpmd") },
-  async (t) => {
-    const results = await judged(t, netKind, testpmd(), { shell: true });
-    assert.deepEqual(unexpected(results, "dpdk-22.11"), []);
-  },
-);
-
-test(
-  "DPDK's net_vhost behind an IOMMU passes",
-  { skip: needsRoot() || needsProgram("dpdk-testpmd") },
-  async (t) => {
-    const only = { shell: true, only: ["iotlb"] };
-    const results = await judged(t, netKind, testpmd(",iommu-support=1"), only);
-    assert.deepEqual(unexpected(results, "dpdk-22.11"), []);
-    assert.ok(results.some(({ id, verdict }) => id === "iotlb/6" && verdict === "PASS"));
-  },
-);
+  test("QEMU's front-end passes", { skip: needsProgram("qemu-system-x86_64") }, async () => {
+    const results = await judgedFrontend(blockKind, qemu(QEMU_DISK));
+    assert.deepEqual(unexpected(results, "qemu-7.2"), []);
+  });
+});
 
 test(
   "real programs are recognised by the version that they print",
@@ -94,38 +64,5 @@ test(
       assert.equal((await recognise(command, false))?.name, name);
       assert.equal(await recognise(command, true), undefined, "a shell starts it");
     }
-  },
-);
-
-test("QEMU's front-end passes", { skip: needsProgram("qemu-system-x86_64") }, async () => {
-  const results = await judgedFrontend(blockKind, qemu(QEMU_DISK));
-  assert.deepEqual(unexpected(results, "qemu-7.2"), []);
-});
-
-test(
-  "QEMU's network card passes, as its boot ROM drives it",
-  { skip: needsProgram("qemu-system-x86_64") },
-  async () => {
-    const results = await judgedFrontend(netKind, qemu(QEMU_NET), { except: SLOW });
-    assert.deepEqual(unexpected(results, "qemu-7.2"), []);
-    assert.ok(results.some(({ id, verdict }) => id === "fe/19" && verdict === "PASS"));
-  },
-);
-
-test(
-  "User Mode Linux is judged as its baseline says",
-  { skip: needsProgram("linux.uml", "busybox") },
-  async (t) => {
-    const directory = temporaryDirectory(t);
-    const kernel = findUmlKernel();
-    const initramfs = buildInitramfs({ script: "sleep 1000", modules: ["virtio_blk"], kernel });
-    writeFileSync(join(directory, "initramfs"), initramfs);
-    const where = { socketPath: "{socket}", deviceId: 2, memoryMiB: 64 };
-    const words = [...ownProcessNamespace(), kernel.imagePath, ...umlArguments(where, directory)];
-    // Its memory is a file there; its second serial line is descriptor 3.
-    const command = `TMPDIR={dir} exec ${words.join(" ")} 3>/dev/null`;
-    const results = await judgedFrontend(blockKind, command, { shell: true, only: OF_UML });
-    assert.deepEqual(unexpected(results, "uml-6.1"), []);
-    assert.ok(results.some(({ id, verdict }) => id === "fe/14" && verdict === "PASS"));
   },
 );
