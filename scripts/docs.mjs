@@ -21,12 +21,17 @@ const pages = {
 mkdirSync("docs/reference/api", { recursive: true });
 for (const [path, make] of Object.entries(pages)) writeFileSync(path, await make());
 
-/** Returns ARCHITECTURE.md with the tables of src/import-law.json. */
+/** Returns ARCHITECTURE.md with the tables of src/import-law.json and the list of files. */
 async function architecture() {
   const { lawAsMarkdown, readLaw } = await import("../dist/test/architecture/law.js");
-  const marked = /(<!-- law: [^>]*-->\n\n)[\s\S]*?(\n?<!-- \/law -->)/;
-  return readFileSync("ARCHITECTURE.md", "utf8").replace(
-    marked,
-    (_, head, foot) => `${head}${lawAsMarkdown(readLaw())}\n${foot.trimStart()}`,
-  );
+  const { filesAsMarkdown } = await import("../dist/test/architecture/files.js");
+  const page = withPart(readFileSync("ARCHITECTURE.md", "utf8"), "law", lawAsMarkdown(readLaw()));
+  return withPart(page, "files", filesAsMarkdown());
+}
+
+/** Replaces what is between the two markers of a part. */
+function withPart(page, name, text) {
+  const marked = new RegExp(`(<!-- ${name}: [^>]*-->\n\n)[^]*?(\n<!-- /${name} -->)`);
+  if (!marked.test(page)) throw new Error(`no markers for ${name}`);
+  return page.replace(marked, (_, head, foot) => `${head}${text}${foot}`);
 }

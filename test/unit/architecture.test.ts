@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { test } from "node:test";
+import { filesAsMarkdown } from "../architecture/files.ts";
 import { lawAsMarkdown, readLaw, roomOf, wingOf } from "../architecture/law.ts";
 import { packageRoot } from "../support/package-root.ts";
 
@@ -148,9 +149,10 @@ test("a wing imports only the wings before it", () => {
   assert.ok(law.rooms.every(({ room }) => order.includes(wingOf(room))));
 });
 
-test("ARCHITECTURE.md shows the law; npm run docs writes it there", () => {
+test("ARCHITECTURE.md has the law and every file of src; npm run docs writes them there", () => {
   const page = readFileSync(join(packageRoot, "ARCHITECTURE.md"), "utf8");
-  assert.ok(page.includes(lawAsMarkdown(law)));
+  assert.ok(page.includes(lawAsMarkdown(law)), "the law differs; run: npm run docs");
+  assert.ok(page.includes(filesAsMarkdown()), "the files differ; run: npm run docs");
 });
 
 test("process, console and child processes are used by commands, programs and self-tests only", () => {
