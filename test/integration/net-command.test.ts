@@ -56,7 +56,7 @@ test("a ping of nobody is a failure that names whom it asked for", async (t) => 
   const { io } = await withNet(t);
   const { code, stderr } = await io("ping SOCKET 10.0.2.9 --io-timeout 100ms");
   assert.equal(code, 1);
-  assert.match(stderr, /nobody answered within 100 ms that it has 10\.0\.2\.9/);
+  assert.match(stderr, /no station answered within 100 ms that it has 10\.0\.2\.9/);
 });
 
 test("what is sent is counted by the sink and stands in its pcap file", async (t) => {
@@ -145,18 +145,18 @@ test("wrong usage is told before anything is started", async (t) => {
   const space = new Workspace(t);
   const refused: readonly (readonly [string, RegExp])[] = [
     ["serve net", /there is no socket to serve: give --socket PATH/],
-    ["serve net --socket s --address 10.0.2.1/33", /expected a prefix length of 1 to 30/],
+    ["serve net --socket s --address 10.0.2.1/33", /the prefix length must be 1 to 30/],
     ["serve net --socket s --lease 10.9.9.9", /expected a lease within 10\.0\.2\.1\/24/],
-    ["serve net --socket s --mac x", /expected a MAC address such as/],
+    ["serve net --socket s --mac x", /is not a MAC address such as/],
     ["serve net --socket s --traffic bridge", /expected respond or echo or sink or source/],
     [
       "serve net --socket s --pcap /nonesuch/a.pcap",
       /\/nonesuch\/a\.pcap: expected a file to write/,
     ],
-    ["io net ping s 10.0.0", /expected an IPv4 address such as/],
+    ["io net ping s 10.0.0", /is not an IPv4 address such as/],
     ["io net send s --in none.pcap", /none\.pcap: expected a pcap file to read/],
     ["io net send s --in empty", /classic pcap format/],
-    ["io net send s --to 1:2", /expected a MAC address such as/],
+    ["io net send s --to 1:2", /is not a MAC address such as/],
     ["io net send s --frame-size 17", /expected a whole number from 18/],
   ];
   writeFileSync(space.path("empty"), "");

@@ -38,7 +38,7 @@ export interface DhcpAsk {
   readonly server?: string | undefined;
 }
 
-/** A client's message, to everybody. Asks for answers to everybody, as it has no address yet. */
+/** A client's message, by broadcast. It asks for broadcast answers, as the client has no address yet. */
 export function dhcpAskFrame({ type, xid, mac, requestedAddress, server }: DhcpAsk): Uint8Array {
   const message = fixedPart(1, xid, mac);
   const options = [Option.Type, 1, type];
@@ -63,7 +63,7 @@ export interface DhcpAnswer {
   readonly lease?: { readonly address: string; readonly mask: string; readonly seconds: number };
 }
 
-/** A server's message, to everybody: a client without an address hears it in any case. */
+/** A server's message, by broadcast: a client without an address receives it in any case. */
 export function dhcpAnswerFrame(answer: DhcpAnswer): Uint8Array {
   const { type, xid, clientMac, server, lease } = answer;
   const message = fixedPart(2, xid, clientMac);

@@ -22,7 +22,7 @@ export const IcmpType = { EchoReply: 0, EchoRequest: 8 } as const;
 /** Six bytes from `52:54:00:12:34:56`. @throws {UsageError} */
 export function parseMac(text: string): Uint8Array {
   if (!/^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/i.test(text))
-    throw new UsageError(`expected a MAC address such as 52:54:00:12:34:56, got "${text}"`);
+    throw new UsageError(`"${text}" is not a MAC address such as 52:54:00:12:34:56`);
   return Uint8Array.from(text.split(":"), (part) => Number.parseInt(part, 16));
 }
 
@@ -30,7 +30,7 @@ export function parseMac(text: string): Uint8Array {
 export function parseAddress(text: string): Uint8Array {
   const parts = /^\d{1,3}(?:\.\d{1,3}){3}$/.test(text) ? text.split(".").map(Number) : [256];
   if (parts.some((part) => part > 255))
-    throw new UsageError(`expected an IPv4 address such as 10.0.2.15, got "${text}"`);
+    throw new UsageError(`"${text}" is not an IPv4 address such as 10.0.2.15`);
   return Uint8Array.from(parts);
 }
 
@@ -55,7 +55,7 @@ export interface Station {
   readonly address: string;
 }
 
-/** Asks everybody who has an address. */
+/** Asks by broadcast which station has an address. */
 export function arpRequest(sender: Station, address: string): Uint8Array {
   const payload = arpPayload(ArpOperation.Request, sender, { mac: "00:00:00:00:00:00", address });
   return ethernetFrame(BROADCAST_MAC, sender.mac, EtherType.Arp, payload);
@@ -64,7 +64,7 @@ export function arpRequest(sender: Station, address: string): Uint8Array {
 /** Bytes in front of the payload of a frame with an 802.1Q tag. */
 export const VLAN_HEADER_BYTES: number = ETHERNET_HEADER_BYTES + 4;
 
-/** Asks everybody for the sender's own address (RFC 903): bridges learn where it is. */
+/** Asks by broadcast for the sender's own address (RFC 903): bridges learn its port. */
 export function rarpRequest(mac: Uint8Array): Uint8Array {
   const text = Array.from(mac, (byte) => byte.toString(16).padStart(2, "0")).join(":");
   const self = { mac: text, address: "0.0.0.0" };
@@ -72,7 +72,7 @@ export function rarpRequest(mac: Uint8Array): Uint8Array {
   return ethernetFrame(BROADCAST_MAC, text, EtherType.Rarp, payload);
 }
 
-/** Tells one station that `sender` has its address. */
+/** Answers one station that `sender` has the address. */
 export function arpReply(sender: Station, target: Station): Uint8Array {
   const payload = arpPayload(ArpOperation.Reply, sender, target);
   return ethernetFrame(target.mac, sender.mac, EtherType.Arp, payload);
@@ -126,7 +126,7 @@ export function udpFrame(
   data: Uint8Array,
 ): Uint8Array {
   const length = UDP_HEADER_BYTES + data.length;
-  // The pseudo header stands in front for the check sum only.
+  // The pseudo header precedes the data for the check sum only.
   const bytes = new Uint8Array(12 + length);
   bytes.set(parseAddress(from.address), 0);
   bytes.set(parseAddress(to.address), 4);

@@ -37,9 +37,9 @@ const Option = {
   End: 255,
 } as const;
 
-/** What tells one conversation from another, and where it stands. */
+/** The id of the conversation and its present step. */
 export interface DhcpMessage {
-  /** {@link DhcpType}, or a number nobody has defined. */
+  /** {@link DhcpType}, or an undefined number. */
   readonly type: number;
   readonly fromClient: boolean;
   /** Chosen by the client. */

@@ -3,7 +3,7 @@ import { delay, UsageError } from "../../core/base/index.ts";
 import { putU16 } from "./build-frame.ts";
 import { ETHERNET_HEADER_BYTES } from "./ethernet.ts";
 
-/** Frames in one go before others on the event loop get their turn. */
+/** Frames in one turn of the event loop. */
 const BATCH = 64;
 /** Between two looks at a port that is not ready, milliseconds. */
 const PAUSE_MS = 1;
@@ -76,7 +76,9 @@ export function testFrame(
   destination: Uint8Array,
 ): Uint8Array {
   if (bytes < MIN_TEST_FRAME_BYTES)
-    throw new UsageError(`expected frames of at least ${MIN_TEST_FRAME_BYTES} bytes, got ${bytes}`);
+    throw new UsageError(
+      `a test frame must have at least ${MIN_TEST_FRAME_BYTES} bytes, not ${bytes}`,
+    );
   const frame = new Uint8Array(bytes).fill(number & 0xff);
   frame.set(destination, 0);
   frame.set(source, 6);

@@ -102,13 +102,13 @@ export function readPcap(bytes: Uint8Array): Uint8Array[] {
   }
   const linkType = view.getUint32(20, little) & 0xffff;
   if (linkType !== ETHERNET)
-    throw new UsageError(`expected Ethernet frames (link type 1), got link type ${linkType}`);
+    throw new UsageError(`the link type is ${linkType}; only Ethernet (1) is supported`);
   const frames: Uint8Array[] = [];
   for (let at = FILE_HEADER_BYTES; at < bytes.length;) {
     const end = at + RECORD_HEADER_BYTES;
     const kept = end <= bytes.length ? view.getUint32(at + 8, little) : Infinity;
     if (end + kept > bytes.length)
-      throw new UsageError(`expected a whole frame at byte ${at}, but the file ends in it`);
+      throw new UsageError(`the file ends within the frame at byte ${at}`);
     frames.push(bytes.subarray(end, end + kept));
     at = end + kept;
   }

@@ -35,7 +35,7 @@ export interface ResponderOptions {
 
 /**
  * The one other station of a network with one guest: answers ARP, ICMP echo (ping) and DHCP, so
- * that a guest gets an address and sees that somebody is there. Takes any bytes.
+ * that a guest gets an address and sees that the network works. Takes any bytes.
  */
 export class NetResponder implements Station {
   readonly mac: string;
@@ -52,9 +52,9 @@ export class NetResponder implements Station {
     const [text = "", length = "24"] = (options.address ?? "10.0.2.1/24").split("/");
     const prefix = /^\d{1,2}$/.test(length) ? Number(length) : Number.NaN;
     if (!(prefix >= 1 && prefix <= 30))
-      throw new UsageError(`expected a prefix length of 1 to 30, got "${length}"`);
+      throw new UsageError(`the prefix length must be 1 to 30, not "${length}"`);
     if (((parseMac(mac)[0] ?? 0) & 1) !== 0)
-      throw new UsageError(`expected the MAC address of one station, got ${mac}`);
+      throw new UsageError(`${mac} is not the address of one station`);
     this.mac = mac.toLowerCase();
     const mask = (0xffff_ffff << (32 - prefix)) >>> 0;
     const own = toNumber(text);

@@ -70,7 +70,7 @@ export class NetStation {
     for (const { hear } of this.#listeners) hear(frame);
   }
 
-  /** The MAC address behind an address. @throws {TimeoutError} nobody answered */
+  /** The MAC address behind an address. @throws {TimeoutError} no station answered */
   async resolve(source: string, address: string, wait?: WaitOptions): Promise<string> {
     this.#address = source;
     return this.#ask(
@@ -82,7 +82,7 @@ export class NetStation {
           return undefined;
         return arp.senderMac;
       },
-      (ms) => `nobody answered within ${ms} ms that it has ${address}`,
+      (ms) => `no station answered within ${ms} ms that it has ${address}`,
       wait,
     );
   }
@@ -90,7 +90,7 @@ export class NetStation {
   /**
    * One ICMP echo; resolves with the time there and back, milliseconds.
    *
-   * @throws {TimeoutError} it did not come back, or came back changed
+   * @throws {TimeoutError} no reply, or a reply with changed data
    */
   async echo(
     source: string,
@@ -119,7 +119,7 @@ export class NetStation {
         if (!body.every((byte, i) => byte === payload[4 + i])) return undefined;
         return performance.now() - started;
       },
-      (ms) => `echo ${sequence} did not come back within ${ms} ms`,
+      (ms) => `no reply to echo ${sequence} within ${ms} ms`,
       wait,
       Infinity,
     );

@@ -78,7 +78,7 @@ export const blockConfigLayout: ConfigLayout<BlockConfig> = {
   },
 };
 
-/** Decodes as many fields as `bytes` holds; the others are 0. */
+/** Decodes as many fields as `bytes` holds; missing ones are 0. */
 export function decodeBlockConfig(bytes: Uint8Array): BlockConfig {
   return decodeConfig(blockConfigLayout, bytes);
 }

@@ -52,7 +52,7 @@ export interface RequestHeader {
   /** Bytes of the request, with this header. */
   readonly len: number;
   readonly opcode: number;
-  /** Comes back in the reply. */
+  /** The reply repeats it. */
   readonly unique: bigint;
   readonly nodeid: bigint;
   readonly uid: number;

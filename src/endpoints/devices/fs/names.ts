@@ -21,7 +21,7 @@ export function isEntryName(name: Uint8Array): boolean {
 }
 
 /**
- * A name as text: what is no UTF-8, no printable character, or a backslash stands as `\xNN`. Two
+ * A name as text: bytes that are not UTF-8, unprintable characters and backslashes are written `\xNN`. Two
  * different names never look the same, and none can drive a terminal.
  */
 export function nameText(name: Uint8Array): string {

@@ -1,6 +1,6 @@
 /**
  * Structures of the FUSE protocol as tables of fields. Their byte order is the driver's choice
- * (VIRTIO 5.11.5), so every reader and writer is told it.
+ * (VIRTIO 5.11.5), so every reader and writer takes it as a parameter.
  */
 
 /** One field at a fixed place of a structure. */

@@ -68,9 +68,9 @@ export class BlockDevice implements Device {
    * lines of their own, as each has one writer.
    */
   readonly #workerCounters = new Map<number, SharedArrayBuffer>();
-  /** Flushes under way, by queue, and who waits for there to be none. */
+  /** Flushes in flight, by queue, and the callbacks that wait until there are none. */
   readonly #flushes: number[] = [];
-  /** How often each queue was suspended: what was under way before does not complete. */
+  /** How often each queue was suspended: flushes from before do not complete. */
   readonly #suspensions: number[] = [];
   readonly #idle: (() => void)[][] = [];
 
@@ -212,7 +212,7 @@ function blockConfig(sectors: number, queues: number): Uint8Array {
   });
 }
 
-/** Nothing in it may be changed by a driver; a write of what already stands there is accepted. */
+/** A driver may change none of its fields; a write of the present values is accepted. */
 function readOnlyConfig(current: () => Uint8Array): DeviceConfig {
   return {
     size: BLOCK_CONFIG_SIZE,

@@ -82,7 +82,7 @@ export class BlockServer implements RingServer {
     const { queue } = running;
     if (chain.writableBytes === 0) {
       // There is no byte to put a status into, so the driver could never learn of the failure.
-      queue.fail("expected a writable status byte in a block request, got none", "5.2.6");
+      queue.fail("a block request has no writable status byte", "5.2.6");
       return;
     }
     if (chain.unreachable !== undefined) {
@@ -167,7 +167,7 @@ export class BlockServer implements RingServer {
     return this.writeThrough ? this.#sync() : BlockStatus.Ok;
   }
 
-  /** Byte position of the request's sector; -1: the data is no whole sectors or leaves the disk. */
+  /** Byte position of the request's sector; -1: the data is not whole sectors, or is outside of the disk. */
   #position(length: number): number {
     const sector =
       this.#headerView.getUint32(12, true) * 2 ** 32 + this.#headerView.getUint32(8, true);

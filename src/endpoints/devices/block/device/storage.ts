@@ -34,7 +34,7 @@ export class BlockStorage {
   }
 
   /**
-   * @throws {UsageError} not a regular file, or its size is no positive multiple of 512
+   * @throws {UsageError} not a regular file, or its size is not a positive multiple of 512
    * @throws Node's error of open(2), e.g. ENOENT or EACCES
    */
   static open(path: string, { readOnly = false }: { readOnly?: boolean } = {}): BlockStorage {
@@ -47,13 +47,13 @@ export class BlockStorage {
         file.isFile()
           ? `${path}: expected an image whose size is a positive multiple of ${SECTOR_SIZE} bytes, got ${size}; ` +
               `make one with: truncate -s 64M ${path}`
-          : `${path}: expected a regular file as image, got something else`,
+          : `${path} is not a regular file`,
       );
     }
     return new BlockStorage(fd, size, { readOnly }, () => closeSync(fd));
   }
 
-  /** @throws {UsageError} the size is no positive multiple of 512 */
+  /** @throws {UsageError} the size is not a positive multiple of 512 */
   static memory(
     size: number,
     options: { readonly readOnly?: boolean; readonly isNull?: boolean } = {},
@@ -67,7 +67,7 @@ export class BlockStorage {
     return new BlockStorage(memory.fd.fd, size, options, () => memory.close());
   }
 
-  /** Over a descriptor that somebody else closes, e.g. in a worker. */
+  /** Uses a descriptor that the caller closes, e.g. in a worker. */
   static borrow(
     fd: number,
     size: number,
@@ -82,10 +82,10 @@ export class BlockStorage {
   }
 
   /**
-   * Looks how large the file is now, and tells whoever listens: drivers see the new size. False: it
+   * Reads the size of the file and reports a change to the listeners: drivers see the new size. False: it
    * has not changed.
    *
-   * @throws {UsageError} the new size is no positive multiple of 512; the one before stays in force
+   * @throws {UsageError} the new size is not a positive multiple of 512; the old one is kept
    */
   refresh(): boolean {
     const { size } = fstatSync(this.fd);
@@ -138,7 +138,7 @@ export class BlockStorage {
     return true;
   }
 
-  /** Makes a range read as zeroes, its room given back where the file system can. */
+  /** Makes a range read as zeroes, its space freed where the file system can. */
   zero(position: number, length: number): void {
     if (fallocate(this.fd, "punch-hole", position, length)) return;
     while (length > 0) {

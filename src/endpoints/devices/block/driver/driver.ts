@@ -127,7 +127,7 @@ export class BlockDriver {
     return id;
   }
 
-  /** Tells that a range is not needed any more. @throws as {@link read} */
+  /** Reports that a range is no longer needed. @throws as {@link read} */
   async discard(offset: number, length: number, wait?: WaitOptions): Promise<void> {
     this.#expectFeature(BlockFeature.Discard, "VIRTIO_BLK_F_DISCARD");
     const { maxDiscardSectors } = this.config;
@@ -166,7 +166,7 @@ export class BlockDriver {
     }
   }
 
-  /** Any number of pieces at once; when one fails, nobody waits for the others any more. */
+  /** Sends any number of requests at once; when one fails, the rest are abandoned. */
   async #inPieces(
     length: number,
     { signal, timeoutMs }: WaitOptions = {},

@@ -3,7 +3,7 @@ import type { RingMode } from "../../../../core/runtime/index.ts";
 import type { BlockRequest } from "../layout.ts";
 import { BlockSlots, expectDepth } from "./slots.ts";
 
-/** Who is told of a queue's completed requests. */
+/** Receives the completed requests of a queue. */
 export interface BlockQueueHandler {
   /** @param status as the device wrote it; 255: it wrote none */
   done(slot: number, status: number): void;

@@ -14,7 +14,7 @@ export function requestsIn(size: number, indirect: boolean): number {
   return indirect ? size : Math.floor(size / 3);
 }
 
-/** Back-ends that bypass the page cache take aligned buffers as they are, and copy others. */
+/** Back-ends that bypass the page cache use aligned buffers directly, and copy unaligned ones. */
 function dataAlignment(transferBytes: number): number {
   return transferBytes < 4096 ? SECTOR_SIZE : 4096;
 }

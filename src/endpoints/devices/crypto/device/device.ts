@@ -76,7 +76,7 @@ export class CryptoDevice implements Device {
   #serve(queue: ServedQueue, chain: ChainCursor): void {
     const room = chain.writableBytes - 1;
     if (room < 0) {
-      queue.fail("expected a writable status byte in a crypto request, got none", "5.9.7");
+      queue.fail("a crypto request has no writable status byte", "5.9.7");
       return;
     }
     const { unreachable } = chain;
@@ -92,7 +92,7 @@ export class CryptoDevice implements Device {
     queue.complete(chain.id, data?.length === room ? room + 1 : (data?.length ?? 0));
   }
 
-  /** The destination data, or a status that tells what is wrong. */
+  /** The destination data, or the status of the failure. */
   #run(chain: ChainCursor, room: number): Uint8Array | number {
     if (chain.readableBytes < CRYPTO_HEADER_BYTES) return CryptoStatus.BadMessage;
     copyOut(chain, 0, this.#header, CRYPTO_HEADER_BYTES);

@@ -40,7 +40,9 @@ export class CipherSessions implements CryptoSessions {
   /** @throws {UsageError} an operation, algorithm, key or direction that is not served */
   create({ opCode, parameters }: CryptoSession): bigint {
     if (opCode !== BigInt(CryptoOp.CipherCreateSession) || parameters.kind !== "symmetric") {
-      throw new UsageError(`crypto session: expected a cipher session (op code 2), got ${opCode}`);
+      throw new UsageError(
+        `crypto session: op code ${opCode} is not supported; only cipher sessions (2) are`,
+      );
     }
     const { cipherAlgorithm, operationType, direction, cipherKey } = parameters;
     const mode = modes[cipherAlgorithm];
@@ -61,7 +63,7 @@ export class CipherSessions implements CryptoSessions {
       );
     }
     if (this.#sessions.size >= MAX_SESSIONS) {
-      throw new UsageError(`crypto session: expected at most ${MAX_SESSIONS} open ones`);
+      throw new UsageError(`crypto session: ${MAX_SESSIONS} sessions are open, which is the limit`);
     }
     const id = this.#nextId;
     this.#nextId += 1n;

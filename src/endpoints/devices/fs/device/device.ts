@@ -22,7 +22,7 @@ export interface FsDeviceOptions {
   readonly queues?: number | undefined;
   /**
    * Entries that the driver may have looked up and not forgotten. Default: half of what the folder
-   * has for all sessions, so that none keeps the others from theirs.
+   * has for all sessions, so that one session cannot exhaust them.
    */
   readonly maxNodes?: number | undefined;
   /** Files and folders that the driver may have open. Default 4096. */

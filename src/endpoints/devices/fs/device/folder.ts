@@ -11,7 +11,7 @@ import { Errno } from "../errno.ts";
 import { isEntryName } from "../names.ts";
 
 /**
- * What all sessions together may hold open, unless told otherwise: a looked-up entry and an open
+ * What all sessions together may hold open by default: a looked-up entry and an open
  * file take a descriptor each.
  */
 const DEFAULT_DESCRIPTORS = 65_536;
@@ -30,7 +30,7 @@ export interface SharedFolderOptions {
  * and whatever is renamed or exchanged meanwhile, a name is looked for in the very folder that was
  * found before and nowhere else.
  *
- * A folder that somebody on the host moves out of the tree while a guest has it is still there for
+ * A folder that is moved out of the tree on the host while a guest has it is still there for
  * that guest: descriptors follow it.
  */
 export class SharedFolder {
@@ -46,13 +46,13 @@ export class SharedFolder {
   }
 
   /**
-   * @throws {UsageError} `maxDescriptors` is no whole number above 0
+   * @throws {UsageError} `maxDescriptors` is not a whole number above 0
    * @throws {SystemError} of open(2), e.g. ENOENT, ENOTDIR, EACCES
    */
   static open(path: string, options: SharedFolderOptions = {}): SharedFolder {
     const { maxDescriptors = DEFAULT_DESCRIPTORS } = options;
     if (!Number.isSafeInteger(maxDescriptors) || maxDescriptors < 1) {
-      throw new UsageError(`expected at least 1 descriptor to use, got ${maxDescriptors}`);
+      throw new UsageError(`maxDescriptors must be a whole number above 0, not ${maxDescriptors}`);
     }
     const fd = nameFolder(path);
     if (fd < 0) throw systemError(fd, "open", path);
@@ -64,7 +64,7 @@ export class SharedFolder {
     return this.#descriptors;
   }
 
-  /** Names an entry of a folder; `-errno` for what is no name, not there, or above the limit. */
+  /** Names an entry of a folder; `-errno` when the name is not valid, does not exist, or exceeds the limit. */
   find(folder: OwnedFd, name: Uint8Array): OwnedFd | number {
     if (!isEntryName(name)) return -Errno.EINVAL;
     return this.#take(Errno.ENFILE, () => nameEntry(folder.fd, name));

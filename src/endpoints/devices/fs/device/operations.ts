@@ -48,7 +48,7 @@ export interface Operation {
   readonly run: (work: Work) => number;
 }
 
-/** How long a driver may keep names and attributes, seconds: others may change the folder. */
+/** How long a driver may keep names and attributes, seconds: programs of the host may change the folder. */
 const VALID_SECONDS = 1n;
 /** Largest READ, bytes: 256 pages of 64 KiB. */
 const MAX_READ = 16 << 20;
@@ -207,7 +207,7 @@ function list(work: Work, plus: boolean): number {
   return at === 0 && entries.length > 0 ? -Errno.EINVAL : at;
 }
 
-/** The root is its own parent: what stands above it is nobody's business. */
+/** The root is its own parent: a driver learns nothing of the folder above it. */
 function inodeOf({ node, fd }: FsHandle, { name, ino }: FolderEntry): bigint {
   const isAbove = node === Number(FUSE_ROOT_ID) && name.length === 2 && isDots(name);
   return isAbove ? fstatSync(fd.fd, { bigint: true }).ino : ino;

@@ -21,12 +21,12 @@ export class FuseRequest {
   little = true;
   header: RequestHeader = requestHeader.read(this.#view, 0, true);
 
-  /** Reads what the driver sent. False: it is no whole header. */
+  /** Reads what the driver sent. False: the header is not complete. */
   take(chain: ChainCursor): boolean {
     const { readableBytes } = chain;
     if (readableBytes < requestHeader.size) return false;
     copyOut(chain, 0, this.#bytes, Math.min(readableBytes, REQUEST_BYTES));
-    // INIT tells the byte order, also that of a driver that follows one with another (VIRTIO 5.11.5).
+    // INIT determines the byte order, also for a driver that replaces one of another order (VIRTIO 5.11.5).
     const opcode = this.#view.getUint32(4, true);
     if (opcode === FuseOpcode.Init) this.little = true;
     else if (opcode === SWAPPED_INIT) this.little = false;

@@ -40,7 +40,7 @@ const INIT_FLAGS =
 const MAX_PAGES = 256;
 /** Never written; drivers derive page counts from it where MAX_PAGES is not known. */
 const MAX_WRITE = 128 << 10;
-/** After this many bytes of file data others on the event loop get their turn. */
+/** After this many bytes of file data the event loop serves other rings. */
 const BYTES_PER_TURN = 4 << 20;
 /** Of a request whose own header is too short. */
 const NO_HEADER = requestHeader.read(viewOf(new Uint8Array(requestHeader.size)), 0, true);
@@ -78,7 +78,7 @@ export class FuseServer {
     return new FsSession(this.#folder, this.#limits);
   }
 
-  /** Goes on with a session in place of the one before. */
+  /** Continues with a session that replaces the current one. */
   take(session: FsSession, little: boolean): void {
     this.end();
     this.#session = session;
@@ -183,7 +183,7 @@ export class FuseServer {
     }
   }
 
-  /** A second INIT ends what was before: the driver started anew. */
+  /** A second INIT ends the previous session: the driver has restarted. */
   #init(room: number): number {
     const request = this.#request;
     if (request.argsLength < SHORT_INIT_REQUEST || room < initReply.size) return -Errno.EINVAL;
@@ -192,7 +192,7 @@ export class FuseServer {
       return -Errno.EPROTO;
     }
     this.end();
-    // A newer driver is told what there is, and sends another INIT.
+    // A newer driver gets our version, and sends another INIT.
     const isNewer = major > FUSE_MAJOR;
     try {
       if (!isNewer) this.#session = this.begin();

@@ -11,7 +11,7 @@ import { fuseOpcodeName, mayLackReply } from "../opcodes.ts";
 import type { FsQueue } from "./queue.ts";
 import { viewOf } from "../wire.ts";
 
-/** A FUSE request, as whoever sends it has it. */
+/** A FUSE request, as its sender describes it. */
 export interface FuseCall {
   readonly opcode: number;
   readonly nodeid: bigint;

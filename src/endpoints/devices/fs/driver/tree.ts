@@ -153,11 +153,11 @@ export class FsTree {
   }
 }
 
-/** Giving back fails only with the session, which gives all back. */
+/** A failed FORGET means the session has ended, which forgets everything. */
 async function quietly(given: Promise<void>): Promise<void> {
   try {
     await given;
   } catch {
-    // Whatever is wrong, the next request tells.
+    // The next request fails with the reason.
   }
 }

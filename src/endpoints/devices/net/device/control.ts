@@ -43,7 +43,7 @@ export class DeviceControl {
     for (let budget = queue.size; budget > 0 && queue.next(this.#chain); budget -= 1) {
       const chain = this.#chain;
       if (chain.writableBytes === 0) {
-        queue.fail("expected a byte for the answer in a control command, got none", "5.1.6.5");
+        queue.fail("a control command has no writable byte for the answer", "5.1.6.5");
         return;
       }
       if (chain.unreachable !== undefined && !canWrite(chain, 0, 1)) {

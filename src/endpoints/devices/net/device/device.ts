@@ -1,4 +1,4 @@
-import { counted, countedRange, UsageError } from "../../../../core/base/index.ts";
+import { counted, UsageError } from "../../../../core/base/index.ts";
 import type { RunningQueue } from "../../../../core/runtime/index.ts";
 import type { Device, DeviceCapabilities } from "../../../backend/index.ts";
 import { netState } from "./state.ts";
@@ -29,7 +29,7 @@ export interface NetDeviceOptions {
   /** Offers VIRTIO_NET_F_MRG_RXBUF. Default true. */
   readonly mergeable?: boolean | undefined;
   /**
-   * Offers VIRTIO_NET_F_MTU, so that the front-end can tell its guest's MTU (NET_SET_MTU): for
+   * Offers VIRTIO_NET_F_MTU, so that the front-end can set its guest's MTU (NET_SET_MTU): for
    * front-ends with a configuration space of their own, as QEMU has. Default false.
    */
   readonly mtu?: boolean | undefined;
@@ -116,9 +116,9 @@ export class NetDevice implements Device {
     } = options;
     const most = control === undefined ? MAX_PAIRS : MAX_PAIRS - 1;
     if (!Number.isInteger(queuePairs) || queuePairs < 1 || queuePairs > most)
-      throw new UsageError(`expected ${countedRange(1, most, "queue pair")}, got ${queuePairs}`);
+      throw new UsageError(`queuePairs must be 1 to ${most}, not ${queuePairs}`);
     if (!Number.isInteger(backlogFrames) || backlogFrames < 1)
-      throw new UsageError(`expected a backlog of at least 1 frame, got ${backlogFrames}`);
+      throw new UsageError(`backlogFrames must be at least 1, not ${backlogFrames}`);
     this.queuePairs = queuePairs;
     this.maxQueues = 2 * queuePairs + (control === undefined ? 0 : 1);
     this.features =
@@ -136,7 +136,7 @@ export class NetDevice implements Device {
     );
   }
 
-  /** The guest's MTU in bytes, once the front-end has told it. Larger frames do not reach it. */
+  /** The guest's MTU in bytes, once the front-end has set it. Larger frames do not reach it. */
   get mtu(): number | undefined {
     return this.#mtu;
   }
@@ -203,7 +203,7 @@ export class NetDevice implements Device {
    * driver with a control queue gets what it asked for. It goes to the pair of {@link pairFor}.
    *
    * @param frame without check sum
-   * @returns false: it was dropped, {@link counters} tell why
+   * @returns false: it was dropped, {@link counters} say why
    * @throws {RangeError} there is no such pair
    */
   send(frame: Uint8Array, pair = 0): boolean {
@@ -309,7 +309,7 @@ export class NetDevice implements Device {
       counters.txFrames += 1;
       counters.txBytes += length;
     }
-    // Given back first: the callback may do anything, also end the session.
+    // The chain is completed first: the callback may do anything, also end the session.
     queue.complete(chain.id, 0);
     if (frame !== undefined) this.#onFrame(frame, pair);
   }

@@ -30,7 +30,7 @@ export interface ReceiveCounters {
 
 /**
  * The way of frames into one receive ring. Buffers are taken when there is a frame for them; those
- * that do not suffice yet are held until the driver supplies more, and given back unused when the
+ * that do not suffice yet are held until the driver supplies more, and completed unused when the
  * ring is to stop.
  */
 export class ReceiveQueue {
@@ -134,7 +134,7 @@ export class ReceiveQueue {
       const chain = this.#held === 0 ? this.#first : this.#further;
       if (!queue.next(chain)) return "later";
       if (chain.unreachable !== undefined) {
-        // Given back unused. The driver may make more of them available all the time.
+        // They are completed unused. The driver may make more of them available all the time.
         queue.complete(chain.id, 0);
         unreachable += 1;
         if (unreachable === queue.size) return "later";

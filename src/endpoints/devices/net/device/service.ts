@@ -44,7 +44,7 @@ export function echoDevice(options: NetServiceOptions = {}): NetDevice {
   });
 }
 
-/** A device that takes every frame and does nothing with it; its counters tell how many. */
+/** A device that takes every frame and does nothing with it; its counters have their number. */
 export function sinkDevice(options: NetServiceOptions = {}): NetDevice {
   return answeringDevice(options, () => undefined);
 }

@@ -140,7 +140,7 @@ export class NetSinkDevice implements Device {
   /** @throws {UsageError} */
   constructor({ queuePairs = 1 }: { readonly queuePairs?: number | undefined } = {}) {
     if (!Number.isInteger(queuePairs) || queuePairs < 1 || queuePairs > MAX_PAIRS)
-      throw new UsageError(`expected 1 to ${MAX_PAIRS} queue pairs, got ${queuePairs}`);
+      throw new UsageError(`queuePairs must be 1 to ${MAX_PAIRS}, not ${queuePairs}`);
     this.maxQueues = 2 * queuePairs;
     this.features = queuePairs > 1 ? NetFeature.Mq : 0n;
     this.#rings = Array.from(

@@ -66,7 +66,7 @@ export class DriverControl {
     await client.startQueue(this.#queue);
   }
 
-  /** Pairs that the device may use for frames to us. @throws {DeviceError} not so many */
+  /** Pairs that the device may use for frames to us. @throws {DeviceError} the device has fewer */
   async setQueuePairs(pairs: number): Promise<void> {
     await this.#send(ControlClass.QueuePairs, 0, Uint8Array.of(pairs & 0xff, pairs >> 8));
   }

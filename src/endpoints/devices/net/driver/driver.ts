@@ -34,7 +34,7 @@ export interface NetDriverOptions {
    * @param frame only borrowed: it is gone once the callback returns
    */
   readonly onFrame?: ((frame: Uint8Array, pair: number) => void) | undefined;
-  /** A ring broke, or the connection ended: nothing arrives any more. Told once. */
+  /** A ring broke, or the connection ended: nothing arrives any more. Called once. */
   readonly onFailed?: ((error: Error) => void) | undefined;
 }
 
@@ -89,9 +89,7 @@ export class NetDriver {
       );
     await expectQueuePairs(client, queuePairs);
     if (control && (client.features & NetFeature.CtrlVq) === 0n)
-      throw new UsageError(
-        "expected a device with a control queue, got none (VIRTIO_NET_F_CTRL_VQ)",
-      );
+      throw new UsageError("the device does not offer a control queue (VIRTIO_NET_F_CTRL_VQ)");
     const driver = new NetDriver();
     const counters = driver.#counters;
     const failed = (error: Error): void => {
@@ -100,7 +98,7 @@ export class NetDriver {
       onFailed(error);
     };
     const ring = { size: queueSize, bufferBytes, ringMode, onFailed: failed };
-    // All are made before the first is started: a lack of memory is told before the device runs.
+    // All are made before the first is started: a lack of memory is reported before the device runs.
     for (let pair = 0; pair < queuePairs; pair += 1) {
       driver.#receive.push(new DriverReceiveRing(client, { ...ring, pair }, counters, onFrame));
       driver.#transmit.push(new DriverTransmitRing(client, { ...ring, pair }, counters));
@@ -108,7 +106,7 @@ export class NetDriver {
     const made = control ? await DriverControl.create(client, ringMode, failed) : undefined;
     for (const [pair, receive] of driver.#receive.entries()) {
       await client.startQueue(receive.queue);
-      // The buffers were published before anybody looked: who polls begins with this.
+      // The buffers were published before the ring ran: a ring that is polled starts with this.
       receive.queue.publish();
       const transmit = driver.#transmit[pair];
       if (transmit !== undefined) await client.startQueue(transmit.queue);
@@ -138,7 +136,7 @@ export class NetDriver {
     return this.#failure;
   }
 
-  /** Frames of a pair that the device has not taken and given back. */
+  /** The outstanding frames of a pair. */
   outstanding(pair = 0): number {
     return this.#ring(pair).outstanding;
   }
@@ -159,7 +157,7 @@ export class NetDriver {
     await this.#whenFree(pair, 1);
   }
 
-  /** Resolves once the device has given back all that was sent. @throws as {@link room} */
+  /** Resolves once the device has used every frame that was sent. @throws as {@link room} */
   async flushed(): Promise<void> {
     for (const pair of this.#transmit.keys()) await this.#whenFree(pair, Infinity);
   }
@@ -179,7 +177,7 @@ export class NetDriver {
 /** GET_QUEUE_NUM counts pairs here, with QEMU and with DPDK. */
 export async function expectQueuePairs(client: Client, wanted: number): Promise<void> {
   if (!Number.isInteger(wanted) || wanted < 1)
-    throw new UsageError(`expected at least 1 queue pair, got ${wanted}`);
+    throw new UsageError(`queuePairs must be a whole number above 0, not ${wanted}`);
   if (wanted === 1) return;
   const isMulti = (client.features & NetFeature.Mq) !== 0n;
   const isCounted = (client.protocolFeatures & ProtocolFeature.Mq) !== 0n;

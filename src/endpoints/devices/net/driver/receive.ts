@@ -18,7 +18,7 @@ export interface DriverReceiveCounters {
   /** Frames that were handed out. */
   rxFrames: number;
   rxBytes: number;
-  /** Buffers that came back with nothing written: what a device that stops does with them. */
+  /** Buffers that were completed with nothing written, as by a device that stops. */
   rxUnused: number;
   /** Dropped: the device wrote less than a header and a byte, or nothing into a further buffer. */
   rxShort: number;
@@ -56,7 +56,7 @@ export class DriverReceiveRing {
   readonly #headerBytes: number;
   readonly #mergeable: boolean;
   readonly #buffers: GuestBuffer[] = [];
-  /** Each buffer without the header that may stand in front. */
+  /** Each buffer without the header before the frame. */
   readonly #bodies: Uint8Array[] = [];
   readonly #segments = new SegmentList(1);
   /** Buffers to be given to the device again. */
@@ -150,7 +150,7 @@ export class DriverReceiveRing {
       : 1;
     // This one has been taken off the count.
     if (buffers === 0 || buffers - 1 > this.queue.ring.outstanding) {
-      // Where the frame ends nobody knows: the next buffer is taken for the beginning of another.
+      // The end of the frame is unknown: the next buffer is taken for the start of another frame.
       this.#drop("rxWrongBuffers");
       return;
     }

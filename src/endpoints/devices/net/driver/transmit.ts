@@ -27,7 +27,7 @@ export class DriverTransmitRing {
   readonly #segments = new SegmentList(1);
   readonly #pool: SlotPool;
   readonly #release = (token: number): void => this.#pool.release(token);
-  /** Called once there is room, or once everything was given back. */
+  /** Called once there is room, or once every frame is used. */
   readonly #waiting: { readonly free: number; readonly resolve: () => void }[] = [];
 
   constructor(
@@ -49,14 +49,14 @@ export class DriverTransmitRing {
         batchDone: () => this.#wake(),
         failed: (error) => {
           onFailed(error);
-          // Whoever waits looks whether the driver failed.
+          // The caller that waits checks whether the driver failed.
           for (const { resolve } of this.#waiting.splice(0)) resolve();
         },
       },
     });
   }
 
-  /** Frames that the device has not given back. */
+  /** Outstanding frames. */
   get outstanding(): number {
     return this.#pool.taken;
   }
@@ -100,11 +100,11 @@ export class DriverTransmitRing {
     await new Promise<void>((resolve) => this.#waiting.push({ free: wanted, resolve }));
   }
 
-  /** The device may have given some back that nobody has looked at yet. */
+  /** The device may have used frames whose completions were not read yet. */
   #collect(): void {
     const { ring } = this.queue;
     ring.poll(this.#release, ring.size);
-    // Whoever waits for completions may not be called any more.
+    // The completion handler may not be called any more.
     if (ring.broken !== undefined) this.queue.collect();
   }
 

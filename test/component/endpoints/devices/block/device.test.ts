@@ -359,7 +359,7 @@ test("a chain without a status byte breaks the ring and changes nothing", (t) =>
   const unchanged = filled(disk);
   void disk.submit({ type: Out, out: pattern(SECTOR), writableCuts: [] });
   disk.serve();
-  assert.match(disk.device.broken?.reason ?? "", /expected a writable status byte/);
+  assert.match(disk.device.broken?.reason ?? "", /no writable status byte/);
   assert.equal(disk.device.broken?.section, "5.2.6");
   unchanged();
 });

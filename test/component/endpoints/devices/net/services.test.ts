@@ -251,8 +251,8 @@ test("files of either byte order are read; others are refused", () => {
     readPcap(big).map((frame) => [...frame]),
     [[7, 8]],
   );
-  assert.throws(() => readPcap(big.subarray(0, 41)), /the file ends in it/);
-  assert.throws(() => readPcap(big.subarray(0, 30)), /the file ends in it/);
+  assert.throws(() => readPcap(big.subarray(0, 41)), /the file ends within the frame/);
+  assert.throws(() => readPcap(big.subarray(0, 30)), /the file ends within the frame/);
   big.writeUInt32BE(113, 20);
   assert.throws(() => readPcap(big), /got link type 113/);
   for (const bytes of [new Uint8Array(), new Uint8Array(23), new Uint8Array(24)]) {
