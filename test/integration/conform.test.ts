@@ -141,7 +141,7 @@ test("shards merge into the whole; a baseline makes expected what is known", asy
     "--fault",
     "need-reply-echoed@GET_FEATURES",
   ]);
-  const conform = ["conform", path, "--only", "header/1", "header/4", "header/2", "-q"];
+  const conform = ["conform", path, "--only", "header/1", "header/4", "header/2"];
   const parts = ["1/2", "2/2"].map((shard) => ({ shard, file: workspace.path(shard[0] ?? "") }));
   for (const { shard, file } of parts) {
     await workspace.run([...conform, "--shard", shard, "--json-file", file]);
@@ -254,7 +254,9 @@ test("a front-end that ends before it connects is reported once, with its exit s
   const exec = `sh -c 'echo no such device; exit 3' {socket}`;
   const { code, stdout } = await workspace.run(["conform", "--front-end", "--exec", exec]);
   assert.equal(code, 1);
-  assert.equal(stdout.match(/^FAIL /gm)?.length, 1, stdout);
+  assert.equal(stdout.match(/^FAIL /gm)?.length, 2, "once with its messages, once in the end");
+  const quiet = await workspace.run(["conform", "--front-end", "--exec", exec, "-q"]);
+  assert.match(quiet.stdout, /^FAIL +fe\/1 .*: the front-end does not connect: .*\n$/);
   assert.match(
     stdout,
     /the front-end does not connect\n.*\n +actual +nothing; it exited with code 3$/m,

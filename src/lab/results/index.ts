@@ -4,6 +4,7 @@
 export * from "./bench-html.ts";
 export * from "./bench-model.ts";
 export * from "./bench-text.ts";
+export { DECIDING } from "./conformance/decisive.ts";
 export * from "./conformance/html.ts";
 export * from "./conformance/junit.ts";
 export * from "./conformance/markdown.ts";

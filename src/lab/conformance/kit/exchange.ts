@@ -5,10 +5,14 @@ import {
   type Direction,
   type Header,
 } from "../../../core/protocol/index.ts";
+import { DECIDING } from "../../results/index.ts";
 
 /** Lines kept of a check's beginning and of its end; a flood's middle tells nothing. */
 const HEAD_LINES = 150;
 const TAIL_LINES = 150;
+
+/** What the suite itself did: no finding is about that alone. */
+const OWN_DOING = /^ *[\d.]+ ms {2}(?:\S+ > |\S+ · (?:connected|the suite closes)$|·· · )/;
 
 /** What went to and fro in one check, decoded, a line an event. */
 export class Exchange {
@@ -39,6 +43,14 @@ export class Exchange {
   /** Anything else that happened. */
   note(session: string, text: string): void {
     this.#add(`${session} · ${text}`);
+  }
+
+  /** Marks the last thing that the target did: a finding is about it. */
+  markDeciding(): void {
+    const lines = this.#tail.length > 0 ? this.#tail : this.#head;
+    const at = lines.findLastIndex((line) => !OWN_DOING.test(line));
+    const line = lines[at] ?? DECIDING;
+    if (!line.endsWith(DECIDING)) lines[at] = line + DECIDING;
   }
 
   /** Where it stands, for {@link fold}. */

@@ -1,5 +1,6 @@
 import type { Attempt } from "./back-end/session.ts";
 import { CaseFailure, CaseSkip, type Grade } from "../../engine/index.ts";
+import type { Exchange } from "./exchange.ts";
 import { shown } from "./shown.ts";
 
 /** How an acknowledgement of 0 for something that must fail is judged. */
@@ -19,6 +20,12 @@ export class Findings {
   readonly warnings: CaseFailure[] = [];
   /** Values that were recorded. */
   readonly values: string[] = [];
+  /** The messages that the findings are about. */
+  readonly exchange: Exchange;
+
+  constructor(exchange: Exchange) {
+    this.exchange = exchange;
+  }
 
   /** @throws {CaseFailure} the two differ */
   expect(what: string, actual: unknown, expected: unknown): void {
@@ -38,6 +45,7 @@ export class Findings {
   /** Not as it should be; the check goes on. */
   warn(message: string, expected: string, actual: unknown): void {
     const details = { grade: "WARN", expected, actual: shown(actual) } as const;
+    this.exchange.markDeciding();
     this.warnings.push(new CaseFailure(message, details));
   }
 

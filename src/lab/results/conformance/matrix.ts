@@ -1,5 +1,7 @@
+import type { CaseResult } from "../model.ts";
 import { attribute, escape } from "../xml.ts";
-import { PAGE_STYLE } from "./html-parts.ts";
+import { MATRIX_SCRIPT } from "./html-script.ts";
+import { MATRIX_STYLE, PAGE_STYLE } from "./html-style.ts";
 import type { ConformanceReport } from "./model.ts";
 import { conformanceTotals } from "./text.ts";
 
@@ -16,12 +18,7 @@ export interface MatrixColumn {
   readonly optional?: true | undefined;
 }
 
-const MATRIX_STYLE = `
-body{max-width:none}table{border-collapse:collapse}th,td{border:1px solid var(--line);padding:.15rem .4rem;text-align:left}
-thead th{position:sticky;top:0;background:Canvas}td.cell{text-align:center}td.sum{white-space:pre-wrap;vertical-align:top}.wrap{overflow-x:auto}
-`;
-
-/** Checks by targets; each cell leads to the exchange behind it. */
+/** Returns a page that compares targets, check by check; each cell leads to the exchange behind it. */
 export function conformanceMatrix(columns: readonly MatrixColumn[]): string {
   const rows = new Map<string, string>();
   for (const { report } of columns) {
@@ -35,11 +32,6 @@ export function conformanceMatrix(columns: readonly MatrixColumn[]): string {
     ({ report, missing }) =>
       `<td class="sum">${escape(report ? conformanceTotals(report.counts) : `not judged: ${missing ?? ""}`)}</td>`,
   );
-  const lines = [...rows].map(
-    ([id, title]) =>
-      `<tr><th scope="row">${escape(id)}</th><td>${escape(title)}</td>` +
-      `${columns.map((column) => cell(column, id)).join("")}</tr>`,
-  );
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -50,22 +42,38 @@ export function conformanceMatrix(columns: readonly MatrixColumn[]): string {
 </head>
 <body>
 <h1>vhost-user conformance</h1>
+<div class="filter" role="group" aria-label="Which checks are shown">
+<input type="search" placeholder="Filter by id or words" aria-label="Filter by id or words">
+<label><input type="checkbox"> only differences</label>
+</div>
 <div class="wrap"><table>
-<thead><tr><th scope="col">check</th><th scope="col">what must hold</th>${heads.join("")}</tr></thead>
+<thead><tr><th scope="col">check</th>${heads.join("")}</tr></thead>
 <tbody>
-<tr><th scope="row">sum</th><td></td>${sums.join("")}</tr>
-${lines.join("\n")}
+<tr><th scope="row">sum</th>${sums.join("")}</tr>
+${[...rows].map(([id, title]) => checkRow(id, title, columns)).join("\n")}
 </tbody>
 </table></div>
+<script>${MATRIX_SCRIPT}</script>
 </body>
 </html>
 `;
 }
 
-function cell({ report, page }: MatrixColumn, id: string): string {
-  const result = report?.results.find((each) => each.id === id);
-  if (result === undefined || page === undefined) return `<td class="cell"></td>`;
-  const { verdict, reason = "" } = result;
+function checkRow(id: string, title: string, columns: readonly MatrixColumn[]): string {
+  const results = columns.map(({ report }) => report?.results.find((each) => each.id === id));
+  const verdicts = new Set(results.flatMap((result) => result?.verdict ?? []));
+  const differs = verdicts.size > 1 ? " data-differs" : "";
+  const cells = columns.map(({ page }, i) => cell(page, results[i]));
+  return `<tr class="check"${differs}><th scope="row"><b>${escape(id)}</b>${escape(title)}</th>${cells.join("")}</tr>`;
+}
+
+function cell(page: string | undefined, result: CaseResult | undefined): string {
+  if (result === undefined || page === undefined) return "<td></td>";
+  const { id, verdict, reason = "" } = result;
   const link = `${page}#${encodeURIComponent(id)}`;
-  return `<td class="cell"><a class="v ${verdict}" href="${attribute(link)}" title="${attribute(reason)}">${verdict}</a></td>`;
+  const why =
+    verdict === "PASS" || reason === ""
+      ? ""
+      : `<small>${escape(reason.split("\n")[0] ?? "")}</small>`;
+  return `<td><a class="v ${verdict}" href="${attribute(link)}" title="${attribute(reason)}">${verdict}</a>${why}</td>`;
 }

@@ -1,45 +1,95 @@
 import { counted } from "../../../core/base/index.ts";
-import type { CaseResult } from "../model.ts";
+import type { CaseResult, Finding } from "../model.ts";
 import { type Mark, plain } from "../text.ts";
-import { needsAttention, type VerdictCounts, VERDICTS } from "../verdict.ts";
+import {
+  type FailOn,
+  isFailure,
+  needsAttention,
+  type VerdictCounts,
+  VERDICTS,
+} from "../verdict.ts";
+import { collapseRepeats, decisiveLines } from "./decisive.ts";
 
-/** Lines of an exchange that stand in a terminal; reports have all. */
-const TERMINAL_LINES = 40;
+/** Findings that a terminal shows of one case. */
+const MAX_FINDINGS = 3;
+/** Lines of the target's output that a terminal shows. */
+const OUTPUT_LINES = 6;
 
-/** A result as lines for a terminal: what was found, and the exchange that led to it. */
-export function conformanceLines(result: CaseResult, mark: Mark = plain): string[] {
-  const { id, title, verdict, section, strength, findings, exchange, output, repeat } = result;
-  const head = `${mark(verdict, verdict.padEnd(5))} ${id.padEnd(12)} ${title}`;
-  const why = result.reason === undefined ? [] : [`      ${result.reason}`];
-  const values = result.values.map((value) => `      ${value}`);
-  if (!needsAttention(verdict)) return [head, ...(verdict === "INFO" ? values : why)];
-  const found = findings.flatMap(({ message, expected, actual }) => [
-    `      ${message}`,
-    ...(expected === undefined ? [] : [`        expected  ${expected}`]),
-    ...(actual === undefined ? [] : [`        actual    ${actual}`]),
-  ]);
-  return [
-    head,
-    `      ${strength}, ${section}`,
-    ...(found.length > 0 ? found : why),
-    ...values,
-    ...lastLines(exchange).map((line) => `      │ ${line}`),
-    ...lastLines(output?.trimEnd().split("\n") ?? []).map((line) => `      ┊ ${line}`),
-    `      again: ${repeat}`,
-  ];
+/** How results become text. */
+export interface ConformanceTextOptions {
+  /** Colours the verdicts. Default: no colours. */
+  readonly mark?: Mark | undefined;
+  /** Prints the whole exchange and output. Default: the decisive messages. */
+  readonly verbose?: boolean | undefined;
+  /** Lists of features that were spelled out before; the new ones are added. */
+  readonly spelled?: Set<string> | undefined;
 }
 
-/** `46 checks: 40 PASS, 2 WARN, 4 SKIP` */
+/**
+ * Returns a result as lines for a terminal: for a finding the rule, what was expected and what came,
+ * and the messages that decided it.
+ */
+export function conformanceLines(
+  result: CaseResult,
+  { mark = plain, verbose = false, spelled = new Set() }: ConformanceTextOptions = {},
+): string[] {
+  const { id, title, verdict, reason, strength, section, repeat } = result;
+  const head = `${mark(verdict, verdict.padEnd(5))} ${id.padEnd(12)} ${title}`;
+  if (!needsAttention(verdict)) {
+    const remark = verdict === "INFO" ? result.values.join("; ") : reason;
+    return [remark === undefined ? head : `${head} (${remark})`];
+  }
+  const { findings, exchange } = result;
+  const output = collapseRepeats(result.output?.trimEnd().split("\n") ?? []);
+  const details = [
+    ...(strength === undefined ? [] : [`${strength}, ${section ?? ""}`]),
+    ...(result.rule === undefined ? [] : [result.rule]),
+    ...findingLines(findings, verbose),
+    ...(findings.length === 0 && reason !== undefined ? reason.split("\n") : []),
+    ...result.values,
+    ...(verbose ? exchange : decisiveLines(exchange, spelled)).map((line) => `│ ${line}`),
+    ...(verbose ? output : lastLines(output)).map((line) => `┊ ${line}`),
+    ...(repeat === undefined ? [] : [`again: ${repeat}`]),
+  ];
+  return [head, ...details.map((line) => `      ${line}`)];
+}
+
+/** Returns one line for each result that fails the run: verdict, id, title and reason. */
+export function failureLines(
+  results: readonly CaseResult[],
+  failOn?: FailOn,
+  mark: Mark = plain,
+): string[] {
+  return results
+    .filter(({ verdict }) => isFailure(verdict, failOn))
+    .map(({ id, title, verdict, reason = "" }) => {
+      const why = reason.split("\n")[0];
+      return `${mark(verdict, verdict.padEnd(5))} ${id.padEnd(12)} ${title}: ${why}`;
+    });
+}
+
+/** Returns `46 checks: 40 PASS, 2 WARN, 4 SKIP`. */
 export function conformanceTotals(counts: VerdictCounts): string {
   const all = VERDICTS.reduce((sum, verdict) => sum + counts[verdict], 0);
   const parts = VERDICTS.filter((verdict) => counts[verdict] > 0);
   return `${counted(all, "check")}: ${parts.map((verdict) => `${counts[verdict]} ${verdict}`).join(", ")}`;
 }
 
-function lastLines(lines: readonly string[]): readonly string[] {
-  if (lines.length <= TERMINAL_LINES) return lines;
+function findingLines(findings: readonly Finding[], verbose: boolean): string[] {
+  const shown = verbose ? findings : findings.slice(0, MAX_FINDINGS);
+  const left = findings.length - shown.length;
+  const more = left > 0 ? [`… ${counted(left, "more finding")}`] : [];
   return [
-    `… ${counted(lines.length - TERMINAL_LINES, "line")} before …`,
-    ...lines.slice(-TERMINAL_LINES),
+    ...shown.flatMap(({ message, expected, actual }) => [
+      message,
+      ...(expected === undefined ? [] : [`  expected  ${expected}`]),
+      ...(actual === undefined ? [] : [`  actual    ${actual}`]),
+    ]),
+    ...more,
   ];
+}
+
+function lastLines(lines: readonly string[]): readonly string[] {
+  const left = lines.length - OUTPUT_LINES;
+  return left <= 0 ? lines : [`… ${counted(left, "line")} …`, ...lines.slice(left)];
 }

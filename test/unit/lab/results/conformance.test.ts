@@ -8,6 +8,8 @@ import {
   type ConformanceReport,
   type CaseResult,
   conformanceTotals,
+  DECIDING,
+  failureLines,
   countVerdicts,
   mergeReports,
 } from "../../../../src/lab/results/index.ts";
@@ -76,6 +78,58 @@ test("a failure in the terminal has what was expected, what came, the exchange a
   );
 });
 
+const bringUp = (session: string): string[] =>
+  [
+    "· connected",
+    "> VHOST_USER_GET_FEATURES",
+    "< VHOST_USER_GET_FEATURES reply 0x3 [VIRTIO_A VIRTIO_B]",
+    "> VHOST_USER_SET_OWNER",
+  ].map((text) => `     1.0 ms  ${session} ${text}`);
+
+test("a terminal shows at most 12 lines of an exchange: the decisive ones, and what led to them", () => {
+  const flood = Array.from({ length: 50 }, (_, i) => `     2.0 ms  s2 > request ${i}`);
+  const decisive = `     3.0 ms  s2 < answer${DECIDING}`;
+  const after = "     4.0 ms  s3 · connected";
+  const exchange = [...bringUp("s1"), ...bringUp("s2"), ...flood, decisive, after];
+  const bad = result("header/2", "FAIL", { exchange });
+  const lines = conformanceLines(bad).filter((line) => line.includes("│"));
+  assert.equal(lines.length, 12);
+  assert.ok(lines.at(-1)?.endsWith(decisive), "what follows is left out");
+  assert.ok(lines.at(-2)?.endsWith("request 49"));
+  assert.match(lines[0] ?? "", /… \d+ lines …/);
+  const all = conformanceLines(bad, { verbose: true }).filter((line) => line.includes("│"));
+  assert.equal(all.length, exchange.length);
+  const short = { ...bad, exchange: [...bringUp("s1"), decisive] };
+  const [first, second] = conformanceLines(short).filter((line) => line.includes("│"));
+  assert.match(first ?? "", /s1 · brought up: 4 lines$/);
+  assert.ok(second?.endsWith(decisive));
+});
+
+test("a list of features is spelled out once, and repeated output is counted", () => {
+  const list = "[VIRTIO_A VIRTIO_B]";
+  const exchange = [`     1.0 ms  s1 < VHOST_USER_GET_FEATURES reply 0x3 ${list}${DECIDING}`];
+  const output = "odd\n".repeat(18) + "one\ntwo\none\ntwo\nend\n";
+  const warned = result("header/2", "WARN", { exchange, output });
+  const spelled = new Set<string>();
+  const first = conformanceLines(warned, { spelled }).join("\n");
+  const second = conformanceLines(warned, { spelled }).join("\n");
+  assert.deepEqual([first.includes(list), second.includes(list)], [true, false]);
+  for (const part of [
+    "odd\n      ┊ … repeated 18 times",
+    "two\n      ┊ … these 2 lines repeated 2 times",
+    "┊ end",
+  ]) {
+    assert.ok(first.includes(part), first);
+  }
+});
+
+test("one line for each failure; WARN is one with failOn only", () => {
+  const ids = (failOn?: "warn"): string[] =>
+    failureLines(all.results, failOn).map((line) => line.split(/ +/)[1] ?? "");
+  assert.deepEqual(ids(), ["header/2", "ack/3", "ack/6"]);
+  assert.deepEqual(ids("warn"), ["header/2", "ack/1", "ack/3", "ack/6"]);
+});
+
 test("JUnit has a suite a section; WARN fails on request only", () => {
   for (const [strict, failures] of [
     [false, "2"],
@@ -96,7 +150,9 @@ test("the HTML page holds everything, and nothing of it is markup of a target", 
   assert.equal(page.match(/<script>/g)?.length, 1);
   assert.equal(page.match(/<details class="check"/g)?.length, 8);
   assert.ok(page.includes("&lt;/script&gt;&lt;script&gt;alert(1)"));
-  assert.doesNotMatch(page, /(?:src|href)="(?:https?:)?\/\//);
+  // Links to the specification are followed, not loaded.
+  assert.doesNotMatch(page, /<link|(?:src)=|@import|url\(/);
+  assert.doesNotMatch(page.replaceAll(/<a class="spec"[^>]*>/g, ""), /https?:\/\//);
   assert.ok(!page.includes("\u0000"));
 });
 

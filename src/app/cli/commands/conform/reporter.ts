@@ -6,7 +6,7 @@ import {
   type ConformanceTarget,
   conformanceTotals,
   createConformanceReport,
-  needsAttention,
+  failureLines,
 } from "../../../../lab/results/index.ts";
 import type { CaseInfo, EarlyStop } from "../../../../lab/conformance/index.ts";
 import type { Context } from "../../context.ts";
@@ -33,6 +33,8 @@ export class ConformanceReporter {
   readonly #start = performance.now();
   readonly #results: CaseResult[] = [];
   readonly #expected: Expected;
+  /** Lists of features that were printed. */
+  readonly #spelled = new Set<string>();
   #stopped: string | undefined;
 
   /** @param checks how many there are @throws {UsageError} the baseline is none */
@@ -61,10 +63,13 @@ export class ConformanceReporter {
       seed: this.seed,
       results: this.#results,
     });
+    const { options, context } = this.#around;
+    const mark = verdictStyle(context.output);
+    for (const line of failureLines(this.#results, options.failOn, mark)) this.#print(line);
     this.#say(conformanceTotals(report.counts));
     const summary = this.#expected.summary();
     if (summary !== undefined) this.#say(summary);
-    if (!this.#around.context.signal.aborted) this.#expected.update();
+    if (!context.signal.aborted) this.#expected.update();
     return report;
   }
 
@@ -73,8 +78,11 @@ export class ConformanceReporter {
     const { options, context } = this.#around;
     const measured = { ...this.#expected.measure(result), repeat: this.#repeatCommand(result.id) };
     this.#results.push(measured);
-    if (options.quiet && !needsAttention(measured.verdict)) return;
-    for (const line of conformanceLines(measured, verdictStyle(context.output))) this.#say(line);
+    if (options.quiet) return;
+    const mark = verdictStyle(context.output);
+    const { verbose } = options;
+    const lines = conformanceLines(measured, { mark, verbose, spelled: this.#spelled });
+    for (const line of lines) this.#say(line);
   };
 
   /** Reports once why the remaining checks are skipped. */
@@ -95,8 +103,13 @@ export class ConformanceReporter {
     });
   };
 
-  /** With --json the document is the only thing on standard output. */
+  /** Prints a line that --quiet leaves out. */
   #say(line: string): void {
+    if (!this.#around.options.quiet) this.#print(line);
+  }
+
+  /** Prints a line; with --json to standard error, as the document has standard output to itself. */
+  #print(line: string): void {
     const { options, context } = this.#around;
     if (options.json) context.output.note(line);
     else context.output.print(line);

@@ -60,6 +60,7 @@ export class BackendAdapter implements Adapter<CheckContext, Check> {
 
   async close(t: CheckContext, ended: unknown): Promise<Evidence> {
     const { target, facts } = this.#subject;
+    if (ended instanceof CaseFailure) t.exchange.markDeciding();
     t.close();
     const mayHaveDied = ended instanceof CaseFailure || t.endedByTarget;
     const { ends, output } = await storyOf(target, mayHaveDied ? DEATH_MS : 0);

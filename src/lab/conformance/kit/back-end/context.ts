@@ -30,7 +30,6 @@ export class CheckContext extends Findings {
   readonly target: Target;
   readonly facts: Facts;
   readonly times: Times;
-  readonly exchange: Exchange;
   /** Numbers that differ from run to run come from here. */
   readonly random: () => number;
   readonly #closing: { close(): void }[] = [];
@@ -41,12 +40,11 @@ export class CheckContext extends Findings {
   #count = 0;
 
   constructor(options: { target: Target; facts: Facts; times: Times; random: () => number }) {
-    super();
+    super(new Exchange(options.facts.device));
     this.target = options.target;
     this.facts = options.facts;
     this.times = options.times;
     this.random = options.random;
-    this.exchange = new Exchange(options.facts.device);
   }
 
   /** A new connection. @param reading whether what comes back is read @throws {CaseFailure} */

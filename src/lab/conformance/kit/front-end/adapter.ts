@@ -1,5 +1,5 @@
 import { EnvironmentError } from "../../../../core/base/index.ts";
-import type { Adapter, Evidence, Lost } from "../../../engine/index.ts";
+import { type Adapter, CaseFailure, type Evidence, type Lost } from "../../../engine/index.ts";
 import type { CaseResult } from "../../../results/index.ts";
 import type { FrontendCheck } from "../check.ts";
 import { deathOf } from "../../targets/death.ts";
@@ -49,6 +49,7 @@ export class FrontendAdapter implements Adapter<FrontendContext, FrontendCheck> 
   /** @throws {EnvironmentError} there is no such program */
   async close(t: FrontendContext, ended: unknown): Promise<Evidence> {
     // The suite ends the front-end below; an orderly end before that is no failure.
+    if (ended instanceof CaseFailure) t.exchange.markDeciding();
     const death = deathOf(true, t.ends, t.output);
     for (const end of t.ends) t.exchange.note("··", `the front-end ${endText(end)}`);
     await t.close();

@@ -35,7 +35,6 @@ export class FrontendContext extends Findings {
   readonly target: FrontendTarget;
   readonly kit: RequestKit;
   readonly times: Times;
-  readonly exchange: Exchange;
   readonly #talks: Talk[] = [];
   readonly #ends: ProcessEnd[] = [];
   readonly #closing: { close(): void }[] = [];
@@ -48,11 +47,10 @@ export class FrontendContext extends Findings {
   readonly #folders: string[] = [];
 
   constructor(target: FrontendTarget, kit: RequestKit, times: Times) {
-    super();
+    super(new Exchange(kit.kind));
     this.target = target;
     this.kit = kit;
     this.times = times;
-    this.exchange = new Exchange(kit.kind);
   }
 
   /**
