@@ -84,6 +84,7 @@ export {
   type ConformanceRun,
   type ConformanceTarget,
   conformanceTotals,
+  failureLines,
   countFailures,
   countVerdicts,
   createConformanceReport,

@@ -87,7 +87,8 @@ function filesIn(folder: string): string[] {
     .map((name) => `${folder}/${name}`);
 }
 
-const unitFiles = filesIn("test/unit/core/protocol");
+/** The cases of `test basic` run as unit tests, too. */
+const unitFiles = [...filesIn("test/unit/core/protocol"), ...filesIn("src/lab/selftest/basic")];
 const pairFiles = filesIn("test/component").filter((path) => path.endsWith(".test.ts"));
 
 /** Files that name a subject, those that say most about it first. */
@@ -100,8 +101,10 @@ function naming(files: readonly string[], subject: Subject, most: number): strin
     .slice(0, most);
 }
 
-const link = (path: string, text = path.replace(/^test\/\w+\/|(\.test)?\.ts$/g, "")): string =>
-  `[${text}](../../${path})`;
+const link = (
+  path: string,
+  text = path.replace(/^test\/\w+\/|^src\/|(\.test)?\.ts$/g, ""),
+): string => `[${text}](../../${path})`;
 
 /** Which real programs a subject passed with, in one role. */
 export function peersOf(subject: Subject, role: Role): string[] {

@@ -19,7 +19,6 @@ const EXCEPTIONS: Readonly<Record<string, string>> = {
   "index.ts": "the public index",
   "lab/faults/devices.ts": "faults in the requests of a disk",
   "lab/programs/": "words of QEMU's and Linux's command lines",
-  "lab/results/conformance/html-parts.ts": "an element of HTML",
   "lab/selftest/": "tests our own disk and network card",
   "lab/testing.ts": "the public index",
   "lab/workloads/connection-timing.ts": "times sessions with a disk",

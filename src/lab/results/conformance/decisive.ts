@@ -116,8 +116,8 @@ export function collapseRepeats(lines: readonly string[]): string[] {
     const { size, times } = repetitionAt(lines, at);
     shown.push(...lines.slice(at, at + size));
     if (times > 1) {
-      const what = size === 1 ? "repeated" : `these ${size} lines repeated`;
-      shown.push(`… ${what} ${times} times`);
+      const what = size === 1 ? "" : `the last ${counted(size, "line")} `;
+      shown.push(`… ${what}repeated ${counted(times, "time")}`);
     }
     at += size * times;
   }

@@ -20,7 +20,7 @@ function show(){
 }
 function press(button){for(const b of buttons)b.setAttribute("aria-pressed",String(b===button));show()}
 for(const b of buttons)b.addEventListener("click",()=>press(b.getAttribute("aria-pressed")==="true"?undefined:b));
-words.addEventListener("input",show);
+words.oninput=show;
 function open(){
   const check=document.getElementById(decodeURIComponent(location.hash.slice(1)));
   if(!check||!check.classList.contains("check"))return;
@@ -40,5 +40,5 @@ function show(){
     row.hidden=!row.textContent.toLowerCase().includes(wanted)||(differing.checked&&!("differs" in row.dataset));
   }
 }
-words.addEventListener("input",show);differing.addEventListener("change",show);
+words.oninput=show;differing.addEventListener("change",show);
 `;

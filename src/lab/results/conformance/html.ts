@@ -1,3 +1,4 @@
+import { counted } from "../../../core/base/index.ts";
 import { byChapter, type CaseResult, type GroupResult } from "../model.ts";
 import { countVerdicts, isFailure, type VerdictCounts, VERDICTS } from "../verdict.ts";
 import { attribute, escape } from "../xml.ts";
@@ -105,7 +106,9 @@ function factsPart(result: CaseResult): string {
 function exchangePart({ exchange, output = "", verdict }: CaseResult): string {
   const decisive = isFailure(verdict, "warn") ? decisiveLines(exchange, new Set()) : [];
   const isAll = decisive.length === exchange.length;
-  const whole = isAll ? "" : fold(`exchange, ${exchange.length} lines`, exchange.join("\n"));
+  const whole = isAll
+    ? ""
+    : fold(`exchange, ${counted(exchange.length, "line")}`, exchange.join("\n"));
   return lines(decisive) + whole + fold("output of the target", output);
 }
 

@@ -29,5 +29,5 @@ function vhostUserAddress(heading: string): string {
 }
 
 function link(address: string, text: string): string {
-  return `<a class="spec" rel="noreferrer" href="${attribute(address)}">${escape(text)}</a>`;
+  return `<a class="spec" href="${attribute(address)}">${escape(text)}</a>`;
 }

@@ -2,8 +2,10 @@ import {
   BackendRequest,
   FrontendRequest,
   ProtocolFeature,
+  protocolFeatureNames,
   requestSpec,
   VirtioFeature,
+  virtioFeatureNames,
 } from "../../../core/protocol/index.ts";
 import { expectEqual, expectThat } from "../expect.ts";
 import type { TestCase } from "../group.ts";
@@ -20,7 +22,32 @@ const FRONTEND =
     /\s+/,
   );
 const BACKEND_COUNT = 10;
-const PROTOCOL_FEATURE_COUNT = 24;
+const PROTOCOL_FEATURES =
+  `MQ LOG_SHMFD RARP REPLY_ACK MTU BACKEND_REQ CROSS_ENDIAN CRYPTO_SESSION PAGEFAULT CONFIG
+  BACKEND_SEND_FD HOST_NOTIFIER INFLIGHT_SHMFD RESET_DEVICE INBAND_NOTIFICATIONS CONFIGURE_MEM_SLOTS STATUS
+  XEN_MMAP SHARED_OBJECT DEVICE_STATE GET_VRING_BASE_INFLIGHT GPA_ADDRESSES SHMEM GET_VRING_BASE_SKIP_DRAIN`.split(
+    /\s+/,
+  );
+/** The bits of the Linux UAPI headers and of VIRTIO. */
+const TRANSPORT_FEATURES: readonly (readonly [bit: number, name: string])[] = [
+  [24, "VIRTIO_F_NOTIFY_ON_EMPTY"],
+  [26, "VHOST_F_LOG_ALL"],
+  [27, "VIRTIO_F_ANY_LAYOUT"],
+  [28, "VIRTIO_RING_F_INDIRECT_DESC"],
+  [29, "VIRTIO_RING_F_EVENT_IDX"],
+  [30, "VHOST_USER_F_PROTOCOL_FEATURES"],
+  [32, "VIRTIO_F_VERSION_1"],
+  [33, "VIRTIO_F_ACCESS_PLATFORM"],
+  [34, "VIRTIO_F_RING_PACKED"],
+  [35, "VIRTIO_F_IN_ORDER"],
+  [36, "VIRTIO_F_ORDER_PLATFORM"],
+  [37, "VIRTIO_F_SR_IOV"],
+  [38, "VIRTIO_F_NOTIFICATION_DATA"],
+  [39, "VIRTIO_F_NOTIF_CONFIG_DATA"],
+  [40, "VIRTIO_F_RING_RESET"],
+  [41, "VIRTIO_F_ADMIN_VQ"],
+  [43, "VIRTIO_F_SUSPEND"],
+];
 
 /** Enumeration values. */
 export const enumerationCases: readonly TestCase[] = [
@@ -49,14 +76,30 @@ export const enumerationCases: readonly TestCase[] = [
   {
     title: "Protocol feature bits are correct (0 to 23)",
     run: () => {
-      const bits = Object.values(ProtocolFeature);
-      expectEqual("features", bits.length, PROTOCOL_FEATURE_COUNT);
-      for (const [i, bit] of bits.entries()) expectEqual(`bit ${i}`, bit, 1n << BigInt(i));
+      const constants = Object.entries(ProtocolFeature);
+      expectEqual("features", constants.length, PROTOCOL_FEATURES.length);
+      for (const [bit, name] of PROTOCOL_FEATURES.entries()) {
+        const mask = 1n << BigInt(bit);
+        const [constant] = constants.find(([, value]) => value === mask) ?? [];
+        expectEqual(
+          `constant of bit ${bit}`,
+          constant?.replaceAll(/(?<!^)[A-Z]/g, "_$&").toUpperCase(),
+          name,
+        );
+        expectEqual(
+          `name of bit ${bit}`,
+          protocolFeatureNames(mask).join(),
+          `VHOST_USER_PROTOCOL_F_${name}`,
+        );
+      }
     },
   },
   {
     title: "Virtio feature bits are correct",
     run: () => {
+      for (const [bit, name] of TRANSPORT_FEATURES) {
+        expectEqual(`name of bit ${bit}`, virtioFeatureNames(1n << BigInt(bit)).join(), name);
+      }
       expectEqual("VHOST_F_LOG_ALL", VirtioFeature.LogAll, 1n << 26n);
       expectEqual("VIRTIO_RING_F_INDIRECT_DESC", VirtioFeature.IndirectDesc, 1n << 28n);
       expectEqual("VIRTIO_RING_F_EVENT_IDX", VirtioFeature.EventIdx, 1n << 29n);
@@ -68,8 +111,16 @@ export const enumerationCases: readonly TestCase[] = [
   {
     title: "Unknown request numbers are recognised as unknown",
     run: () => {
-      for (const number of [0, 46, 255, 2 ** 32 - 1]) {
-        expectThat(requestSpec("front-end", number) === undefined, `no request ${number}`);
+      for (const [direction, beyond] of [
+        ["front-end", FRONTEND.length + 1],
+        ["back-end", BACKEND_COUNT + 1],
+      ] as const) {
+        for (const number of [0, beyond, 255, 2 ** 32 - 1, -1, 1.5]) {
+          expectThat(
+            requestSpec(direction, number) === undefined,
+            `no ${direction} request ${number}`,
+          );
+        }
       }
     },
   },

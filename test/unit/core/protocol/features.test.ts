@@ -7,62 +7,6 @@ import { test } from "node:test";
 import { UsageError } from "../../../../src/core/base/errors.ts";
 import * as p from "../../../../src/core/protocol/index.ts";
 
-const protocolNames =
-  "MQ LOG_SHMFD RARP REPLY_ACK MTU BACKEND_REQ CROSS_ENDIAN CRYPTO_SESSION PAGEFAULT CONFIG " +
-  "BACKEND_SEND_FD HOST_NOTIFIER INFLIGHT_SHMFD RESET_DEVICE INBAND_NOTIFICATIONS " +
-  "CONFIGURE_MEM_SLOTS STATUS XEN_MMAP SHARED_OBJECT DEVICE_STATE GET_VRING_BASE_INFLIGHT " +
-  "GPA_ADDRESSES SHMEM GET_VRING_BASE_SKIP_DRAIN";
-
-const transportNames: readonly (readonly [number, string])[] = [
-  [24, "VIRTIO_F_NOTIFY_ON_EMPTY"],
-  [26, "VHOST_F_LOG_ALL"],
-  [27, "VIRTIO_F_ANY_LAYOUT"],
-  [28, "VIRTIO_RING_F_INDIRECT_DESC"],
-  [29, "VIRTIO_RING_F_EVENT_IDX"],
-  [30, "VHOST_USER_F_PROTOCOL_FEATURES"],
-  [32, "VIRTIO_F_VERSION_1"],
-  [33, "VIRTIO_F_ACCESS_PLATFORM"],
-  [34, "VIRTIO_F_RING_PACKED"],
-  [35, "VIRTIO_F_IN_ORDER"],
-  [36, "VIRTIO_F_ORDER_PLATFORM"],
-  [37, "VIRTIO_F_SR_IOV"],
-  [38, "VIRTIO_F_NOTIFICATION_DATA"],
-  [39, "VIRTIO_F_NOTIF_CONFIG_DATA"],
-  [40, "VIRTIO_F_RING_RESET"],
-  [41, "VIRTIO_F_ADMIN_VQ"],
-  [43, "VIRTIO_F_SUSPEND"],
-];
-
-test("protocol features have the numbers and names of the specification", () => {
-  const names = protocolNames.split(" ");
-  assert.deepEqual(
-    p.protocolFeatureNames((1n << BigInt(names.length)) - 1n),
-    names.map((name) => `VHOST_USER_PROTOCOL_F_${name}`),
-  );
-  const constants = Object.entries(p.ProtocolFeature).map(([name, mask]) => [
-    name.replace(/(?<!^)([A-Z])/g, "_$1").toUpperCase(),
-    mask,
-  ]);
-  assert.deepEqual(
-    constants,
-    names.map((name, bit) => [name, 1n << BigInt(bit)]),
-  );
-});
-
-test("transport features have the numbers and names of the UAPI headers", () => {
-  for (const [bit, name] of transportNames) {
-    assert.deepEqual(p.virtioFeatureNames(1n << BigInt(bit)), [name]);
-  }
-  assert.equal(p.VirtioFeature.EventIdx, 1n << 29n);
-  assert.equal(p.VirtioFeature.ProtocolFeatures, 1n << 30n);
-  assert.equal(p.VirtioFeature.LogAll, 1n << 26n);
-  assert.equal(p.VirtioFeature.Version1, 1n << 32n);
-  assert.equal(p.VirtioFeature.RingPacked, 1n << 34n);
-  for (const mask of Object.values(p.VirtioFeature)) {
-    assert.doesNotMatch(p.virtioFeatureNames(mask).join(), /^bit/);
-  }
-});
-
 test("device features are named when the device is known", () => {
   const word = (1n << 9n) | (1n << 12n) | (1n << 32n);
   assert.deepEqual(p.virtioFeatureNames(word, blockType), [

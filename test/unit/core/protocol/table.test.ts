@@ -146,13 +146,6 @@ for (const [direction, rows, table, numbers] of [
     );
     assert.deepEqual(Object.entries(numbers), fixed);
   });
-
-  test(`numbers outside the ${direction} table have no row`, () => {
-    for (const number of [0, rows.length + 1, -1, 0xffff_ffff, 1.5]) {
-      assert.equal(p.requestSpec(direction, number), undefined);
-    }
-    assert.equal(p.requestSpec(direction, 3), table[3]);
-  });
 }
 
 test("protocol features can be asked for before any was acknowledged", () => {

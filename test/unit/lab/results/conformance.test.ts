@@ -116,7 +116,7 @@ test("a list of features is spelled out once, and repeated output is counted", (
   assert.deepEqual([first.includes(list), second.includes(list)], [true, false]);
   for (const part of [
     "odd\n      ┊ … repeated 18 times",
-    "two\n      ┊ … these 2 lines repeated 2 times",
+    "two\n      ┊ … the last 2 lines repeated 2 times",
     "┊ end",
   ]) {
     assert.ok(first.includes(part), first);
