@@ -16,11 +16,10 @@ const EXCEPTIONS: Readonly<Record<string, string>> = {
   "app/cli/commands/migrate/": "verifies the data of a disk",
   "app/cli/commands/qemu/": "--kind chooses what QEMU serves",
   "app/cli/commands/stress/": "verifies the data of a disk",
-  "index.ts": "the public index",
   "lab/faults/devices.ts": "faults in the requests of a disk",
   "lab/programs/": "words of QEMU's and Linux's command lines",
   "lab/selftest/": "tests our own disk and network card",
-  "lab/testing.ts": "the public index",
+  "public/": "the indexes that users import",
   "lab/workloads/connection-timing.ts": "times sessions with a disk",
 };
 

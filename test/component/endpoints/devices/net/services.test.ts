@@ -254,7 +254,7 @@ test("files of either byte order are read; others are refused", () => {
   assert.throws(() => readPcap(big.subarray(0, 41)), /the file ends within the frame/);
   assert.throws(() => readPcap(big.subarray(0, 30)), /the file ends within the frame/);
   big.writeUInt32BE(113, 20);
-  assert.throws(() => readPcap(big), /got link type 113/);
+  assert.throws(() => readPcap(big), /the link type is 113/);
   for (const bytes of [new Uint8Array(), new Uint8Array(23), new Uint8Array(24)]) {
     assert.throws(() => readPcap(bytes), /classic pcap format/);
   }
