@@ -7,8 +7,8 @@ const DECLARATIONS =
   /^(export )?(?:abstract |async )*(class|const|enum|function|interface|type)\*? (\w+)/gm;
 /** Ids of checks, which say more about such a file than its names. */
 const CHECK_IDS = /^\s*id: "([\w-]+\/)(\d+)",$/gm;
-/** More names than these say little more about a file. */
-const MOST_NAMES = 6;
+/** More names than these say little more about a file; exported values are shown beyond them. */
+const MOST_NAMES = 8;
 
 /** Returns the files of `src` as ARCHITECTURE.md has them: a line for each room or device type. */
 export function filesAsMarkdown(): string {
@@ -79,11 +79,11 @@ function namesOf(text: string, file: string): string[] {
     name,
     rank: (exported === undefined ? 2 : 0) + (kind === "interface" || kind === "type" ? 1 : 0),
   }));
-  const names = declared
-    .toSorted((a, b) => a.rank - b.rank)
-    .map(({ name }) => name)
-    .filter((name) => name.toLowerCase() !== file.replaceAll("-", ""));
-  return [...new Set(names)].slice(0, MOST_NAMES);
+  const named = declared
+    .filter(({ name }) => name.toLowerCase() !== file.replaceAll("-", ""))
+    .toSorted((a, b) => a.rank - b.rank);
+  const shown = named.filter((each, at) => each.rank === 0 || at < MOST_NAMES);
+  return [...new Set(shown.map(({ name }) => name))];
 }
 
 /** Wings from the bottom upwards, as everywhere in ARCHITECTURE.md. */
