@@ -55,6 +55,11 @@ export interface AnswererOptions<D extends Direction = Direction> {
   readonly negotiation: Negotiation;
   readonly strictness: Strictness;
   /**
+   * Virtio features that count as acknowledged, where they were offered, as long as the front-end has
+   * acknowledged none. Default none.
+   */
+  readonly presumed?: bigint | undefined;
+  /**
    * A request was refused.
    *
    * @param ends the connection ends with it, as no reply can say so
@@ -157,7 +162,7 @@ export class Answerer<D extends Direction = Direction> {
     if (handler === undefined) {
       throw new ProtocolError(`${spec.name} is not implemented here`, { request: spec.name });
     }
-    expectRequirements(spec, this.#options.negotiation, this.#options.strictness);
+    expectRequirements(spec, this.#options.negotiation, this.#options.presumed);
     if (this.#options.strictness === "strict") {
       validateMessage(this.#options.direction, header, payload, fds.length, false);
       return handler(spec.payload.decode(payload), incoming);

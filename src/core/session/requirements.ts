@@ -1,27 +1,22 @@
 import { NegotiationError } from "../base/index.ts";
-import {
-  protocolFeatureNames,
-  type RequestSpec,
-  VirtioFeature,
-  virtioFeatureNames,
-} from "../protocol/index.ts";
-import type { Negotiation, Strictness } from "./state.ts";
+import { protocolFeatureNames, type RequestSpec, virtioFeatureNames } from "../protocol/index.ts";
+import type { Negotiation } from "./state.ts";
 
-/** VIRTIO_NET_F_MTU, a bit of network devices. */
-const NET_MTU = 1n << 3n;
-
-/** @throws {NegotiationError} naming the features that the request needs and the session lacks */
+/**
+ * Checks that a request may be sent in a session.
+ *
+ * @param presumed virtio features that count as acknowledged, where they were offered, as long as the
+ *   front-end has acknowledged none
+ * @throws {NegotiationError} naming the features that the request needs and the session lacks
+ */
 export function expectRequirements(
   spec: RequestSpec,
   negotiation: Negotiation,
-  strictness: Strictness = "strict",
+  presumed = 0n,
 ): void {
   const { requires } = spec;
-  let acknowledged = negotiation.features;
-  // QEMU enables the rings of a network card, and tells its MTU, before it acknowledges any feature
-  // at all.
-  if (strictness === "lenient" && acknowledged === 0n)
-    acknowledged = (negotiation.offered ?? 0n) & (VirtioFeature.ProtocolFeatures | NET_MTU);
+  const { features } = negotiation;
+  const acknowledged = features === 0n ? (negotiation.offered ?? 0n) & presumed : features;
   const agreed =
     negotiation.protocolFeatures |
     (requires.offerSuffices ? negotiation.offeredProtocolFeatures : 0n);

@@ -128,6 +128,11 @@ export interface NetworkRequests {
    * @param mac 6 bytes
    */
   readonly announce?: (mac: Uint8Array) => void;
+  /**
+   * The device feature that NET_SET_MTU needs. A lenient session serves the request where the feature
+   * was offered and none was acknowledged yet, as QEMU sends it before SET_FEATURES.
+   */
+  readonly mtuFeature?: bigint;
   /** NET_SET_MTU, bytes. */
   readonly setMtu?: (mtu: number) => void;
 }

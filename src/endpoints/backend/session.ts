@@ -1,4 +1,5 @@
 import type { UnixSocket } from "../../core/os/index.ts";
+import { VirtioFeature } from "../../core/protocol/index.ts";
 import { Answerer, type RequestHandler } from "../../core/session/index.ts";
 import { type Channel, type CloseReason, UnixChannel } from "../../core/transport/index.ts";
 import { answers } from "./handlers/index.ts";
@@ -31,11 +32,17 @@ export class BackendSession extends SessionState {
     this.#channel.close(reason);
   }
 
+  /** QEMU enables rings, and sends NET_SET_MTU, before it acknowledges any feature. */
+  get #presumed(): bigint {
+    return VirtioFeature.ProtocolFeatures | (this.capabilities.network?.mtuFeature ?? 0n);
+  }
+
   #start({ handler: hook, strictness = "lenient" }: SessionOptions): void {
     const answerer = new Answerer(this.#channel, {
       direction: "front-end",
       negotiation: this.negotiation,
       strictness,
+      presumed: strictness === "lenient" ? this.#presumed : undefined,
       onRefused: (problem, ends) => {
         this.history.refusal = problem;
         this.reportProblem(problem, ends);

@@ -81,6 +81,7 @@ async function acknowledgedFeatures(
     direction: "front-end",
     negotiation,
     strictness: "lenient",
+    presumed: offered,
     onRefused: (error) => answer.reject(error),
   });
   answerer.on(FrontendRequest.GetFeatures, () => offered);

@@ -169,6 +169,7 @@ export class NetDevice implements Device {
         queuePairs: this.queuePairs,
         // The guest has moved here: sends the frame by which it would announce itself.
         announce: (mac) => this.#onFrame(rarpRequest(mac), 0),
+        mtuFeature: NetFeature.Mtu,
         setMtu: (mtu) => (this.#mtu = mtu),
       },
     };
