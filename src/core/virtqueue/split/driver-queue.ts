@@ -1,11 +1,12 @@
 import { counted, needsEvent, u16Distance, UsageError } from "../../base/index.ts";
 import type { GuestBuffer } from "../../memory/index.ts";
-import { DescriptorFlag, tableAddresses, updateDescriptor } from "../descriptor.ts";
+import { DescriptorFlag } from "../descriptor.ts";
 import { BatchOrder } from "../in-order.ts";
 import type { SplitRingWords } from "../ring-words.ts";
 import type { SegmentList } from "../segment-list.ts";
 import type { DriverQueue } from "../driver-roles.ts";
 import type { DriverQueueOptions, QueueFault, RingParts } from "../types.ts";
+import { DescriptorPool } from "./descriptor-pool.ts";
 import { isSplitQueueSize, NO_INTERRUPT, NO_NOTIFY, splitRing, splitRingLayout } from "./layout.ts";
 
 const FREE = -1;
@@ -27,19 +28,8 @@ export class SplitDriverQueue implements DriverQueue {
   overlongLength = 0;
   readonly #eventIdx: boolean;
   readonly #mask: number;
-  readonly #tables: GuestBuffer | undefined;
-  readonly #tableSegments: number;
-  /** Guest address of each chain's table. */
-  readonly #tableAddresses: Float64Array;
-  /**
-   * Free descriptors as a list through `#following`; with VIRTIO_F_IN_ORDER it goes round the table
-   * and never changes.
-   */
-  #firstFree = 0;
-  #freeCount: number;
-  readonly #following: Uint16Array;
-  /** By head: descriptors of the ring in the chain, its writable bytes, its token (or FREE). */
-  readonly #chainLength: Uint16Array;
+  readonly #descriptors: DescriptorPool;
+  /** By head of the chain: its writable bytes, its token (or FREE). */
   readonly #writable: Float64Array;
   readonly #tokens: Int32Array;
   /** By head: how many chains had been added before, as {@link #added}. */
@@ -83,13 +73,13 @@ export class SplitDriverQueue implements DriverQueue {
     this.#added = this.#published = this.#usedSeen = this.#used = base;
     Atomics.store(this.raw.available, 1, base);
     Atomics.store(this.raw.used16, 1, base);
-    this.#tableSegments = features.indirect ? indirectSegments : 0;
-    this.#tables = features.indirect ? memory.allocate(size * indirectSegments * 16) : undefined;
-    this.#tableAddresses = tableAddresses(this.#tables, size, indirectSegments);
-    this.#freeCount = size;
-    this.#following = new Uint16Array(size);
-    this.#linkFree();
-    this.#chainLength = new Uint16Array(size);
+    this.#descriptors = new DescriptorPool(
+      this.raw.descriptors,
+      size,
+      features.indirect ? memory.allocate(size * indirectSegments * 16) : undefined,
+      indirectSegments,
+      features.inOrder === true,
+    );
     this.#writable = new Float64Array(size);
     this.#tokens = new Int32Array(size).fill(FREE);
     this.#order = new Int32Array(size);
@@ -100,9 +90,8 @@ export class SplitDriverQueue implements DriverQueue {
     const tokens = this.#tokens.filter((token) => token !== FREE);
     for (const { bytes } of Object.values(this.parts)) bytes.fill(0);
     this.#tokens.fill(FREE);
-    this.#linkFree();
+    this.#descriptors.clear();
     this.#batch?.clear();
-    this.#freeCount = this.size;
     this.#added = this.#published = this.#usedSeen = this.#used = 0;
     this.outstanding = 0;
     this.broken = undefined;
@@ -116,7 +105,8 @@ export class SplitDriverQueue implements DriverQueue {
 
   get written(): readonly GuestBuffer[] {
     const { descriptors, driver } = this.parts;
-    return this.#tables === undefined ? [descriptors, driver] : [descriptors, driver, this.#tables];
+    const { tables } = this.#descriptors;
+    return tables === undefined ? [descriptors, driver] : [descriptors, driver, tables];
   }
 
   get published(): number {
@@ -129,17 +119,11 @@ export class SplitDriverQueue implements DriverQueue {
   }
 
   add(segments: SegmentList, readable: number, token: number): boolean {
-    const count = segments.count;
-    const useTable = this.#tables !== undefined && count > 1 && count <= this.#tableSegments;
-    const needed = useTable ? 1 : count;
-    if (needed > this.#freeCount || count === 0 || this.broken !== undefined) return false;
-    const head = this.#firstFree;
+    if (this.broken !== undefined) return false;
+    const head = this.#descriptors.add(segments, readable);
+    if (head < 0) return false;
     let writable = 0;
-    for (let i = readable; i < count; i += 1) writable += segments.lengths[i] ?? 0;
-    if (useTable) this.#writeTable(head, segments, readable);
-    else this.#writeChain(segments, readable);
-    this.#freeCount -= needed;
-    this.#chainLength[head] = needed;
+    for (let i = readable; i < segments.count; i += 1) writable += segments.lengths[i] ?? 0;
     this.#writable[head] = writable;
     this.#tokens[head] = token;
     this.#batch?.add(head);
@@ -150,31 +134,22 @@ export class SplitDriverQueue implements DriverQueue {
     return true;
   }
 
-  addSingles(
-    { count, addresses, lengths }: SegmentList,
-    readable: boolean,
-    tokens: Int32Array,
-  ): number {
+  addSingles(segments: SegmentList, readable: boolean, tokens: Int32Array): number {
     if (this.broken !== undefined) return 0;
-    const { descriptors, available } = this.raw;
+    const { available } = this.raw;
     const flags = readable ? 0 : DescriptorFlag.Write;
-    const added = Math.min(count, this.#freeCount);
-    for (let i = 0; i < added; i += 1) {
-      const head = this.#firstFree;
-      const length = lengths[i] ?? 0;
-      updateDescriptor(descriptors, head * 4, addresses, i, length, flags, 0);
-      this.#firstFree = this.#following[head] ?? 0;
-      this.#chainLength[head] = 1;
-      this.#writable[head] = readable ? 0 : length;
+    const count = Math.min(segments.count, this.#descriptors.free);
+    for (let i = 0; i < count; i += 1) {
+      const head = this.#descriptors.addSingle(segments, i, flags);
+      this.#writable[head] = readable ? 0 : (segments.lengths[i] ?? 0);
       this.#tokens[head] = tokens[i] ?? 0;
       this.#batch?.add(head);
       this.#order[head] = this.#added;
       available[2 + (this.#added & this.#mask)] = head;
       this.#added = (this.#added + 1) | 0;
     }
-    this.#freeCount -= added;
-    this.outstanding += added;
-    return added;
+    this.outstanding += count;
+    return count;
   }
 
   publish(most = this.size): boolean {
@@ -264,7 +239,8 @@ export class SplitDriverQueue implements DriverQueue {
       this.overlongCompletions += 1;
       this.overlongLength = length;
     }
-    this.#release(head);
+    this.#tokens[head] = FREE;
+    this.#descriptors.release(head);
     this.#usedSeen = (this.#usedSeen + 1) & 0xffff;
     this.outstanding -= 1;
     done(token, length > writable ? writable : length);
@@ -294,76 +270,6 @@ export class SplitDriverQueue implements DriverQueue {
       this.raw.available[2 + ((this.#usedSeen + i) & this.#mask)] = head;
     }
     return true;
-  }
-
-  #writeChain(segments: SegmentList, readable: number): void {
-    const count = segments.count;
-    let at = this.#firstFree;
-    for (let i = 0; i < count; i += 1) {
-      const following = this.#following[at] ?? 0;
-      const flags =
-        (i < readable ? 0 : DescriptorFlag.Write) | (i + 1 < count ? DescriptorFlag.Next : 0);
-      const next = i + 1 < count ? following : 0;
-      updateDescriptor(
-        this.raw.descriptors,
-        at * 4,
-        segments.addresses,
-        i,
-        segments.lengths[i] ?? 0,
-        flags,
-        next,
-      );
-      at = following;
-    }
-    this.#firstFree = at;
-  }
-
-  #writeTable(head: number, segments: SegmentList, readable: number): void {
-    const tables = this.#tables;
-    if (tables === undefined) return;
-    const count = segments.count;
-    const start = head * this.#tableSegments * 16;
-    const first = (tables.view.offset + start) >>> 2;
-    for (let i = 0; i < count; i += 1) {
-      const flags =
-        (i < readable ? 0 : DescriptorFlag.Write) | (i + 1 < count ? DescriptorFlag.Next : 0);
-      updateDescriptor(
-        tables.view.window.u32,
-        first + i * 4,
-        segments.addresses,
-        i,
-        segments.lengths[i] ?? 0,
-        flags,
-        i + 1 < count ? i + 1 : 0,
-      );
-    }
-    updateDescriptor(
-      this.raw.descriptors,
-      head * 4,
-      this.#tableAddresses,
-      head,
-      count * 16,
-      DescriptorFlag.Indirect,
-      0,
-    );
-    this.#firstFree = this.#following[head] ?? 0;
-  }
-
-  /** All descriptors are free, in the order of the table. */
-  #linkFree(): void {
-    this.#firstFree = 0;
-    for (let i = 0; i < this.size; i += 1) this.#following[i] = (i + 1) & this.#mask;
-  }
-
-  #release(head: number): void {
-    const length = this.#chainLength[head] ?? 1;
-    this.#freeCount += length;
-    this.#tokens[head] = FREE;
-    if (this.#batch !== undefined) return;
-    let last = head;
-    for (let i = 1; i < length; i += 1) last = this.#following[last] ?? 0;
-    this.#following[last] = this.#firstFree;
-    this.#firstFree = head;
   }
 
   #fail(reason: string, section: string): void {
