@@ -1,63 +1,34 @@
 import { StateError } from "../../core/base/index.ts";
 import { EventFd, type OwnedFd } from "../../core/os/index.ts";
 import type { VringAddress } from "../../core/protocol/index.ts";
-import { DeviceRunner, type RunningQueue } from "../../core/runtime/index.ts";
-import { createDeviceQueue, type DeviceQueue, RingLog } from "../../core/virtqueue/index.ts";
-import { discardChains } from "./discard.ts";
 import { adoptEvent, signalQuietly } from "./ring-events.ts";
 import type { StopMode, VringContext } from "./vring-context.ts";
 import { VringNotifiers } from "./vring-notifiers.ts";
+import { VringService } from "./vring-service.ts";
 import { VringSetup } from "./vring-setup.ts";
-import { VringWorker } from "./vring-worker.ts";
 
 /**
- * One ring of a session. Two bits tell whether it is served: started (SET_VRING_KICK to
- * GET_VRING_BASE) and enabled (SET_VRING_ENABLE); neither changes the other.
+ * One ring of a session, as the front-end's messages drive it. Two bits decide whether it is served:
+ * started (SET_VRING_KICK to GET_VRING_BASE) and enabled (SET_VRING_ENABLE); neither changes the
+ * other.
  */
 export class Vring {
   readonly index: number;
   readonly #context: VringContext;
   readonly #setup: VringSetup;
-  readonly #log: RingLog;
   readonly #notifiers: VringNotifiers;
+  readonly #service: VringService;
   #started = false;
   #enabled = false;
-  #closed = false;
-  #queue: DeviceQueue | undefined;
-  #runner: DeviceRunner | undefined;
-  /** Serves the ring in place of a runner, where that was asked for and the device can. */
-  readonly #worker: VringWorker | undefined;
-  /** Why a worker does not serve the ring any more. */
-  #fault: string | undefined;
-  /** Why the ring cannot be served in the memory that there is. */
-  #missing: string | undefined;
-  /** The memory that the queue's addresses were looked up in may be gone. */
-  #stale = false;
 
   constructor(index: number, context: VringContext) {
     this.index = index;
     this.#context = context;
     this.#setup = new VringSetup(index, context);
-    this.#log = new RingLog(context.memory.log);
-    const { capabilities, memory, rings, messages, onProblem, strict, reports } = context;
-    const { worker } = capabilities;
+    const { messages, onProblem } = context;
     this.#notifiers = new VringNotifiers({ index, messages, onProblem });
-    if (!rings.workers || worker === undefined) return;
-    this.#worker = new VringWorker({
-      index,
-      setup: this.#setup,
-      placement: worker,
-      memory,
-      mode: rings.ringMode ?? "event",
-      onIdleKick: () => context.onIdleKick(this.#setup),
-      strict,
-      reports,
-      onBroken: ({ base, fault }) => {
-        this.#setup.base = base ?? this.#setup.base;
-        this.#fault ??= fault;
-        if (!this.#closed) this.#reportBroken();
-      },
-    });
+    const isEnabled = (): boolean => this.#enabled;
+    this.#service = new VringService(index, context, this.#setup, this.#notifiers, isEnabled);
   }
 
   get started(): boolean {
@@ -70,8 +41,7 @@ export class Vring {
 
   /** Why the ring is no longer served, if so. */
   get brokenReason(): string | undefined {
-    const fault = this.#queue?.broken;
-    return this.#fault ?? this.#missing ?? (fault && `${fault.reason} (VIRTIO ${fault.section})`);
+    return this.#service.brokenReason;
   }
 
   /** SET_VRING_NUM. @throws {ProtocolError | StateError} */
@@ -86,7 +56,7 @@ export class Vring {
     this.#setup.beginAt(base);
   }
 
-  /** SET_INFLIGHT_FD: what is noted there counts, wherever the ring begins. */
+  /** SET_INFLIGHT_FD: the record in the region decides where the ring begins. */
   inflightChanged(): void {
     this.#setup.stoppedAt = undefined;
   }
@@ -100,8 +70,9 @@ export class Vring {
     }
     this.#setup.setAddress(address, !this.#started);
     const { on, address: at } = this.#setup.logSetting;
-    if (on === this.#log.setting.on && at === this.#log.setting.address) return;
-    this.#log.setting = { on, address: at };
+    const { log } = this.#service;
+    if (on === log.setting.on && at === log.setting.address) return;
+    log.setting = { on, address: at };
     await this.restartWorker();
   }
 
@@ -118,17 +89,18 @@ export class Vring {
 
   #start(kick: EventFd | undefined): void {
     const notifiers = this.#notifiers;
+    const service = this.#service;
     const before = notifiers.kick;
     const wasStarted = this.#started;
     try {
-      // Looked at now, also while the ring is disabled: later nobody could be told.
+      // Checked now, also while the ring is disabled: later there is no request to refuse.
       if (!wasStarted) this.#setup.check();
-      if (this.#worker?.running) {
-        this.#worker.replace({ kick, call: notifiers.call }, before);
+      if (service.inWorker) {
+        service.replaceInWorker(kick, notifiers.call, before);
         notifiers.kick = kick;
         return;
       }
-      this.#halt();
+      service.halt();
       notifiers.kick = kick;
       this.#started = true;
       notifiers.callByMessage();
@@ -147,9 +119,10 @@ export class Vring {
   /** SET_VRING_CALL; without a descriptor the driver polls. */
   setCall(fd: OwnedFd | undefined): void {
     const call = adoptEvent(fd);
-    if (this.#runner || this.#worker?.running) {
+    const service = this.#service;
+    if (service.onEventLoop || service.inWorker) {
       try {
-        // Completions that were announced on the descriptor before are not lost with it.
+        // A completion whose call went to the descriptor before is not lost with it.
         call?.signal();
       } catch (error) {
         call?.close();
@@ -157,11 +130,11 @@ export class Vring {
       }
     }
     const before = this.#notifiers.exchangeCall(call);
-    if (this.#worker?.running) {
-      this.#worker.replace({ kick: this.#notifiers.kick, call }, before);
+    if (service.inWorker) {
+      service.replaceInWorker(this.#notifiers.kick, call, before);
       return;
     }
-    if (this.#runner) this.#runner.call = call;
+    service.call = call;
     before?.close();
   }
 
@@ -180,12 +153,12 @@ export class Vring {
     this.#enabled = enabled;
     if (!enabled) {
       const { draining, scheduling } = this.#context.capabilities;
-      // A ring whose chains are discarded stays served, without the device.
-      const discards = this.#runner !== undefined && scheduling?.discards?.(this.index) === true;
+      // A ring whose chains are discarded is still served, without the device.
+      const discards = this.#service.onEventLoop && scheduling?.discards?.(this.index) === true;
       if (mode === "drain") await (discards ? draining?.quiesce(this.index) : this.quiesce());
       else if (!discards) {
-        this.#halt();
-        await this.#haltWorker();
+        this.#service.halt();
+        await this.#service.haltWorker();
       }
       return;
     }
@@ -198,197 +171,85 @@ export class Vring {
   }
 
   /**
-   * GET_VRING_BASE: stops the ring once nothing is in work, or at once, with what is in work left to
-   * the region that it is noted in; returns the next available index.
+   * GET_VRING_BASE: stops the ring once no request is in flight, or at once, with those in flight left
+   * to the region that records them.
+   *
+   * @returns the next available index
    */
   async stop(mode: StopMode = "drain"): Promise<number> {
     await this.quiesce(mode);
-    if (this.#queue) this.#setup.base = this.#queue.state().base;
+    this.#service.forget();
     this.#setup.stoppedAt = this.#setup.base;
     this.#notifiers.stop();
     this.#started = false;
-    this.#queue = undefined;
-    this.#fault = undefined;
-    this.#missing = undefined;
     return this.#setup.stoppedBase;
   }
 
   /**
-   * The one way to stop serving a ring, whatever asks for it. Resolves once the device processes none
-   * of its requests and nothing touches its memory. {@link resume} goes on.
+   * The one way to stop serving a ring, for every request that needs it. Resolves once the device
+   * processes none of its requests and nothing touches its memory. {@link resume} goes on.
    */
   async quiesce(mode: StopMode = "drain"): Promise<void> {
-    this.#halt();
-    await this.#haltWorker();
-    const { draining, suspension } = this.#context.capabilities;
-    // Without such a region nothing would be left of it.
-    const isTracked = this.#setup.inflight !== undefined && suspension !== undefined;
-    if (mode === "leave in flight" && isTracked) suspension.suspend(this.index);
-    else await draining?.quiesce(this.index);
-    // What completed meanwhile; nobody else would show it to the driver.
-    if (!this.#closed && this.#queue?.publish()) this.#notifiers.signalCall();
+    await this.#service.quiesce(mode);
   }
 
   /** After the memory table changed. A ring that it does not cover is broken until it does again. */
   resume(): void {
-    this.#stale = true;
-    this.memoryAdded();
+    this.#service.memoryChanged();
+    this.#runOrBreak();
   }
 
   /** A ring whose areas were in no region may go on. */
   memoryAdded(): void {
-    this.#missing = undefined;
+    this.#service.memoryAdded();
     this.#runOrBreak();
   }
 
   /**
-   * A worker has mappings of its own: it learns of a new region or dirty log by starting the ring
-   * again. Resolves once the thread uses nothing that it was lent. {@link resumeWorker} goes on.
+   * A worker has mappings of its own: it sees a new region or dirty log once the ring is started again.
+   * Resolves once the thread uses nothing that it borrowed. {@link resumeWorker} goes on.
    */
   async pauseWorker(): Promise<void> {
-    await this.#haltWorker();
+    await this.#service.haltWorker();
   }
 
-  /** The worker's ring goes on, if there is one. */
+  /** Starts the ring again after {@link pauseWorker}. */
   resumeWorker(): void {
-    if (this.#worker !== undefined) this.#runOrBreak();
+    if (this.#service.hasWorker) this.#runOrBreak();
   }
 
-  /** The worker takes over what has changed. */
+  /** Has a worker see what has changed. */
   async restartWorker(): Promise<void> {
-    if (!this.#worker?.running) return;
+    if (!this.#service.inWorker) return;
     await this.pauseWorker();
     this.resumeWorker();
   }
 
   /** A translation that this ring may wait for came. */
   translationCame(): void {
-    if (this.#runner === undefined) this.#runOrBreak();
-    else if (this.#queue?.parked) this.#runner.wake();
+    if (this.#service.onEventLoop) this.#service.wakeParked();
+    else this.#runOrBreak();
   }
 
   /** Whether memory of these I/O virtual addresses may be in use: by the ring, or by buffers. */
   usesTranslations(start: bigint, end: bigint): boolean {
-    if (this.#queue === undefined) return false;
-    return this.#queue.inFlight > 0 || this.#setup.overlaps(start, end);
+    return this.#service.usesTranslations(start, end);
   }
 
-  #runOrBreak(): void {
-    try {
-      this.#run();
-    } catch (error) {
-      this.#missing = error instanceof Error ? error.message : String(error);
-      this.#reportBroken();
-    }
-  }
-
-  /**
-   * The session is over: the ring does not run again. What the device still completes is not shown:
-   * the front-end may have handed the ring over already. Resolves once nothing of it is in use.
-   */
+  /** The session has ended. Resolves once nothing of the ring is in use. */
   async close(): Promise<void> {
-    this.#halt();
-    this.#closed = true;
     this.#started = false;
-    this.#queue = undefined;
-    await this.#worker?.close();
+    await this.#service.close();
     this.#notifiers.close();
     await this.quiesce();
   }
 
-  #halt(): void {
-    this.#runner?.stop();
-    this.#runner = undefined;
-  }
-
-  async #haltWorker(): Promise<void> {
-    if (!this.#worker?.running) return;
-    const { base, fault } = await this.#worker.stop();
-    this.#setup.base = base ?? this.#setup.base;
-    this.#fault ??= fault;
-  }
-
-  /** Serves the ring if it is started, enabled and set up. */
   #run(): void {
-    if (this.#closed || !this.#started || !this.#enabled || this.#isServed) return;
-    // A worker could not ask for translations: with an IOMMU the ring stays here.
-    if (this.#worker && this.#context.iotlb() === undefined) {
-      const { kick, call } = this.#notifiers;
-      if (this.#worker.start({ kick, call })) {
-        this.#repeatCall();
-        return;
-      }
-    }
-    const queue = this.#currentQueue();
-    if (queue === undefined) return;
-    const { index } = this;
-    const { device, capabilities } = this.#context;
-    const isActive = (): boolean => this.#runner === runner;
-    const running: RunningQueue = {
-      index,
-      queue,
-      publish: () => this.#runner?.publish(),
-      get active() {
-        return isActive();
-      },
-      wake: () => this.#runner?.wake(),
-    };
-    const runner = new DeviceRunner({
-      queue,
-      mode: this.#context.rings.ringMode,
-      process: () => (this.#enabled ? device.process(running) : discardChains(queue)),
-      wantsChains: () => !this.#enabled || (capabilities.scheduling?.wantsChains?.(index) ?? true),
-      kick: this.#notifiers.kick,
-      call: this.#notifiers.call,
-      onIdleKick: () => this.#context.onIdleKick(this.#setup),
-      onBroken: () => {
-        this.#runner = undefined;
-        this.#reportBroken();
-      },
-    });
-    this.#runner = runner;
-    this.#repeatCall();
+    if (this.#started && this.#enabled) this.#service.run();
   }
 
-  /** A back-end that was killed may have shown completions and not called any more. */
-  #repeatCall(): void {
-    if (this.#setup.inflightRegion !== undefined) this.#notifiers.signalCall();
-  }
-
-  /** Or broken, which only a new start ends. */
-  get #isServed(): boolean {
-    return (
-      this.#runner !== undefined ||
-      this.#worker?.running === true ||
-      this.brokenReason !== undefined
-    );
-  }
-
-  #reportBroken(): void {
-    this.#notifiers.signalError();
-    this.#context.onBroken(this.index, this.brokenReason);
-  }
-
-  /** Undefined: a translation is missing; {@link translationCame} goes on. */
-  #currentQueue(): DeviceQueue | undefined {
-    const { memory, iotlb, wrapQueue, reports } = this.#context;
-    if (this.#queue && !this.#stale) return this.#queue;
-    const { size, features } = this.#setup;
-    const areas = this.#setup.locate();
-    if (areas === undefined) return undefined;
-    const queue = createDeviceQueue({
-      size,
-      memory: areas,
-      space: iotlb() ?? memory,
-      features,
-      base: this.#queue?.state().base ?? this.#setup.firstBase(areas),
-      inflight: this.#setup.inflight,
-      log: this.#log,
-      reports,
-    });
-    this.#queue = wrapQueue(queue);
-    this.#stale = false;
-    return this.#queue;
+  #runOrBreak(): void {
+    if (this.#started && this.#enabled) this.#service.runOrBreak();
   }
 
   #expectStopped(request: string): void {
