@@ -97,7 +97,7 @@ export function readPcap(bytes: Uint8Array): Uint8Array[] {
   const little = isLong && magics.includes(view.getUint32(0, true));
   if (!isLong || (!little && !magics.includes(view.getUint32(0, false)))) {
     throw new UsageError(
-      "expected a file in the classic pcap format; to convert one: editcap -F pcap in.pcapng out.pcap",
+      "the file is not in the classic pcap format; to convert one: editcap -F pcap in.pcapng out.pcap",
     );
   }
   const linkType = view.getUint32(20, little) & 0xffff;

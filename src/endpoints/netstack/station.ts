@@ -40,7 +40,7 @@ interface Listener {
 }
 
 /**
- * One station on an Ethernet, as far as it takes to ask: who has an address (ARP), is somebody
+ * One station on an Ethernet, as far as it takes to ask: who has an address (ARP), is a station
  * there (ICMP echo), what address may I have (DHCP). Answers who asks for its own address.
  */
 export class NetStation {

@@ -60,7 +60,7 @@ export class BlockStorage {
   ): BlockStorage {
     if (!(size > 0) || size % SECTOR_SIZE !== 0) {
       throw new UsageError(
-        `expected a size that is a positive multiple of ${SECTOR_SIZE} bytes, got ${size}`,
+        `the size must be a positive multiple of ${SECTOR_SIZE} bytes, not ${size}`,
       );
     }
     const memory = SharedMemory.create("vhost-user-block", size);
@@ -92,7 +92,7 @@ export class BlockStorage {
     if (size === this.#size) return false;
     if (size === 0 || size % SECTOR_SIZE !== 0) {
       throw new UsageError(
-        `expected an image whose size is a positive multiple of ${SECTOR_SIZE} bytes, got ${size}; ` +
+        `the image has ${size} bytes, which is not a positive multiple of ${SECTOR_SIZE}; ` +
           `it is served with ${counted(this.#size, "byte")} as before`,
       );
     }

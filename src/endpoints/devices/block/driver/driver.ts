@@ -194,7 +194,7 @@ export class BlockDriver {
   #expectRange(offset: number, length: number): void {
     if (offset % SECTOR_SIZE !== 0 || length % SECTOR_SIZE !== 0 || offset < 0 || length < 0) {
       throw new UsageError(
-        `expected offset and length as multiples of ${SECTOR_SIZE}, got ${offset} and ${length}`,
+        `offset and length must be multiples of ${SECTOR_SIZE}, not ${offset} and ${length}`,
       );
     }
     if (offset + length > this.size) {

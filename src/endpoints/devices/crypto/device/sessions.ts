@@ -54,12 +54,12 @@ export class CipherSessions implements CryptoSessions {
     }
     if (![16, 24, 32].includes(cipherKey.length)) {
       throw new UsageError(
-        `crypto session: expected a key of 16, 24 or 32 bytes, got ${cipherKey.length}`,
+        `crypto session: the key must have 16, 24 or 32 bytes, not ${cipherKey.length}`,
       );
     }
     if (direction !== CipherDirection.Encrypt && direction !== CipherDirection.Decrypt) {
       throw new UsageError(
-        `crypto session: expected direction 1 (encrypt) or 2 (decrypt), got ${direction}`,
+        `crypto session: direction must be 1 (encrypt) or 2 (decrypt), not ${direction}`,
       );
     }
     if (this.#sessions.size >= MAX_SESSIONS) {

@@ -45,7 +45,7 @@ export class FsDevice implements Device {
   /** @throws {UsageError} a tag or a number of queues that cannot be */
   constructor({ folder, tag = "shared", queues = 1, maxNodes, maxHandles }: FsDeviceOptions) {
     if (!Number.isInteger(queues) || queues < 1 || queues > MAX_REQUEST_QUEUES) {
-      throw new UsageError(`expected 1 to ${MAX_REQUEST_QUEUES} request queues, got ${queues}`);
+      throw new UsageError(`queues must be 1 to ${MAX_REQUEST_QUEUES}, not ${queues}`);
     }
     this.maxQueues = 1 + queues;
     const bytes = encodeFsConfig({ tag, numRequestQueues: queues });

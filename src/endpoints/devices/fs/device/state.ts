@@ -141,7 +141,7 @@ function isNumber(value: unknown, least: number): value is number {
 }
 
 function notOurs(expected: string): ProtocolError {
-  return new ProtocolError(`device state: expected ${expected}, got something else`, {
+  return new ProtocolError(`device state: not ${expected}`, {
     field: "device state",
   });
 }

@@ -129,7 +129,7 @@ function describeCall({ opcode, nodeid, about }: FuseCall): string {
 export function encodeName(name: Uint8Array, longest: number): Uint8Array {
   if (name.length === 0 || name.length > longest || name.includes(0)) {
     throw new UsageError(
-      `expected a name of 1 to ${longest} bytes without NUL, got ${counted(name.length, "byte")}`,
+      `a name must have 1 to ${longest} bytes without NUL; this one has ${counted(name.length, "byte")}`,
     );
   }
   const bytes = new Uint8Array(name.length + 1);

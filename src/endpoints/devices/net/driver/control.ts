@@ -93,7 +93,7 @@ export class DriverControl {
   async #send(cls: number, command: number, data: Uint8Array): Promise<void> {
     if (data.length > COMMAND_BYTES - 2) {
       throw new UsageError(
-        `expected at most ${counted(COMMAND_BYTES - 2, "byte")} in a control command, got ${data.length}`,
+        `a control command has at most ${counted(COMMAND_BYTES - 2, "byte")}, not ${data.length}`,
       );
     }
     const before = this.#last;

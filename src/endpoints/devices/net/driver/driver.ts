@@ -84,9 +84,7 @@ export class NetDriver {
     } = options;
     const [least, most] = [LONG_HEADER_BYTES + 1, LONG_HEADER_BYTES + MAX_FRAME_BYTES];
     if (!Number.isInteger(bufferBytes) || bufferBytes < least || bufferBytes > most)
-      throw new UsageError(
-        `expected buffers of ${countedRange(least, most, "byte")}, got ${bufferBytes}`,
-      );
+      throw new UsageError(`bufferBytes must be ${least} to ${most}, not ${bufferBytes}`);
     await expectQueuePairs(client, queuePairs);
     if (control && (client.features & NetFeature.CtrlVq) === 0n)
       throw new UsageError("the device does not offer a control queue (VIRTIO_NET_F_CTRL_VQ)");

@@ -45,7 +45,7 @@ export interface DriverRingOptions {
 
 /**
  * The receive ring of a pair: every buffer is with the device, but for the moment between a
- * completion and the end of its batch. Frames are copied out of shared memory before anybody looks
+ * completion and the end of its batch. Frames are copied out of shared memory before the callback looks
  * at them, so that the device cannot change them under a reader's eyes. Nothing allocates per frame.
  */
 export class DriverReceiveRing {
