@@ -114,7 +114,7 @@ test("a device that is not blank is refused without --overwrite, and not changed
     const refused = await space.run(["io", "block", "verify", socket, ...quick]);
     assert.match(
       refused.stderr,
-      new RegExp(`expected a blank device, there is data at byte ${offset}; .* --overwrite`),
+      new RegExp(`the device is not blank: there is data at byte ${offset}; --overwrite`),
     );
     assert.deepEqual([refused.code, refused.stdout], [2, ""]);
     assert.ok(readFileSync(image).equals(content));
@@ -141,7 +141,10 @@ test("data behind --length is left alone, and is no reason to refuse", async (t)
 for (const size of ["5M", "1000", "0"]) {
   test(`a --length of ${size} that the device cannot have is refused`, async (t) => {
     const { code, stderr } = await verify(t, [], ["--length", size]);
-    assert.match(stderr, /expected a size that is a multiple of 512 up to the device's 4194304 b/);
+    assert.match(
+      stderr,
+      /the size must be a multiple of 512 up to the 4194304 bytes of the device/,
+    );
     assert.equal(code, 2);
   });
 }

@@ -1,4 +1,4 @@
-/** Those of `names` that somebody may have meant who wrote `text`; the closest first, at most 3. */
+/** Returns at most three of `names` that are close to `text`, the closest first. */
 export function closeNames(text: string, names: readonly string[]): string[] {
   const wanted = text.toLowerCase();
   return names

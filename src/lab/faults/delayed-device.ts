@@ -31,7 +31,7 @@ export class DelayedDevice extends WrappedDevice {
   }
 }
 
-/** What was not given back of a ring yet, and who waits for there to be nothing. */
+/** The requests in flight of a ring, and the callers that wait until there are none. */
 class Held {
   count = 0;
   readonly #waiting: (() => void)[] = [];

@@ -43,7 +43,7 @@ export const descriptorFaults: readonly Fault[] = [
     send: async (frame, channel) =>
       withJunk(1, async (junk) => {
         const bytes = frameBytes(frame);
-        // Within the header it would not show: one recvmsg of 12 bytes takes both pieces.
+        // A cut within the header would have no effect: one recvmsg of 12 bytes receives both parts.
         await channel.sendBytes(bytes.subarray(0, HEADER_SIZE), []);
         await channel.sendBytes(bytes.subarray(HEADER_SIZE), junk);
       }),

@@ -17,7 +17,7 @@ function deviceFault(name: string, summary: string, breaks: string, tap: () => R
   };
 }
 
-/** A block device that fails or lies, and any that is slow. */
+/** Faults of block devices that fail or return wrong data, and a delay for any device. */
 export const deviceFaults: readonly Fault[] = [
   {
     name: "late-completions",

@@ -13,7 +13,7 @@ export interface FaultParameter {
 }
 
 interface FaultBase {
-  /** As it stands on a command line. */
+  /** The name on a command line. */
   readonly name: string;
   /** What it does, in one line. */
   readonly summary: string;
@@ -24,7 +24,7 @@ interface FaultBase {
   readonly parameter?: FaultParameter;
 }
 
-/** Stands between a back-end and its main socket. */
+/** Wraps the main socket of a back-end. */
 export interface ChannelFault extends FaultBase {
   readonly where: "channel";
   wrap(channel: Channel, aim: Aim, parameter: number): Channel;
@@ -36,13 +36,13 @@ export interface HandlerFault extends FaultBase {
   wrap(request: number, handler: RequestHandler, aim: Aim, parameter: number): RequestHandler;
 }
 
-/** Stands between a device and its rings. */
+/** Wraps the rings of a device. */
 export interface QueueFault extends FaultBase {
   readonly where: "queue";
   wrap(queue: DeviceQueue, parameter: number): DeviceQueue;
 }
 
-/** Stands between the framework and a device. Those that look at requests understand block devices. */
+/** Wraps a device. Faults that read requests understand block devices. */
 export interface DeviceFault extends FaultBase {
   readonly where: "device";
   wrap(device: Device, parameter: number): Device;

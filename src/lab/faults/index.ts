@@ -1,5 +1,5 @@
 /**
- * mutants: back-ends with one fault each, made by wrapping a channel, a request's handler, a device
+ * faults: back-ends with one broken rule each, made by wrapping a channel, a request's handler, a device
  * queue or a device. Production code has no fault switch; these plug into the hooks of
  * `src/endpoints/backend`. Every check of the test suite needs one that it catches.
  */

@@ -15,13 +15,12 @@ const PREFIX = "VHOST_USER_";
  */
 export function parseFault(text: string): FaultUse {
   const parts = /^([^=@:]+)(?:=([^@]*))?(?:@([^:]*)(?::(.*))?)?$/.exec(text.trim());
-  if (parts === null) throw new UsageError(`expected a fault as ${SYNTAX}, got "${text}"`);
+  if (parts === null)
+    throw new UsageError(`"${text}" is not a fault; faults are written as ${SYNTAX}`);
   const [, name = "", value, request, occurrence] = parts;
   const fault = findFault(name);
   if (request !== undefined && !fault.takesRequest) {
-    throw new UsageError(
-      `the fault ${fault.name} cannot be aimed at a request: expected it without "@${request}"`,
-    );
+    throw new UsageError(`the fault ${fault.name} has no request: remove "@${request}"`);
   }
   return {
     fault,
@@ -43,7 +42,7 @@ function findFault(name: string): Fault {
     faults.map((each) => each.name),
   );
   throw new UsageError(
-    `expected a fault as ${SYNTAX}, got the unknown name "${name}"${hint(close)}; --list-faults shows all`,
+    `"${name}" is not the name of a fault${hint(close)}; --list-faults shows all`,
   );
 }
 
@@ -52,7 +51,7 @@ function findRequest(text: string): number {
   if (/^\d+$/.test(wanted)) {
     const number = Number(wanted);
     if (requestSpec("front-end", number) !== undefined) return number;
-    throw new UsageError(`expected the number of a front-end's request, 1 to 45, got ${text}`);
+    throw new UsageError(`${text} is not the number of a front-end's request, 1 to 45`);
   }
   const specs = Object.values(frontendRequests);
   const full = wanted.startsWith(PREFIX) ? wanted : PREFIX + wanted;
@@ -63,14 +62,14 @@ function findRequest(text: string): number {
     specs.map((each) => each.name.slice(PREFIX.length)),
   );
   throw new UsageError(
-    `expected a request of the front-end by number or name (GET_FEATURES), got "${text}"${hint(close)}`,
+    `"${text}" is not a request of the front-end by number or name (GET_FEATURES)${hint(close)}`,
   );
 }
 
 function parameterOf({ name, parameter }: Fault, value: string | undefined): number | undefined {
   if (value === undefined) return undefined;
   if (parameter === undefined) {
-    throw new UsageError(`the fault ${name} takes no number: expected it without "=${value}"`);
+    throw new UsageError(`the fault ${name} takes no number: remove "=${value}"`);
   }
   const { min, max, summary } = parameter;
   return wholeNumber(value, min, max, `${name} (${summary})`);
@@ -79,7 +78,7 @@ function parameterOf({ name, parameter }: Fault, value: string | undefined): num
 function wholeNumber(text: string, min: number, max: number, what: string): number {
   const number = /^[+-]?\d+$/.test(text) ? Number(text) : Number.NaN;
   if (number >= min && number <= max) return number;
-  throw new UsageError(`${what}: expected a whole number from ${min} to ${max}, got "${text}"`);
+  throw new UsageError(`${what}: "${text}" is not a whole number from ${min} to ${max}`);
 }
 
 function hint(close: readonly string[]): string {

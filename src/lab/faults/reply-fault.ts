@@ -3,12 +3,12 @@ import type { Channel, Frame } from "../../core/transport/index.ts";
 import { Interceptor } from "../wire/index.ts";
 import type { ChannelFault } from "./fault.ts";
 
-/** What tells one fault of replies from another. */
+/** The properties in which faults of replies differ. */
 export interface ReplyFaultShape extends Pick<
   ChannelFault,
   "name" | "summary" | "breaks" | "parameter"
 > {
-  /** Does what is to be done in place of sending the reply. */
+  /** Replaces the sending of the reply. */
   readonly send: (frame: Frame, channel: Channel, parameter: number) => Promise<void>;
   /** Strikes these replies only. */
   readonly when?: (frame: Frame) => boolean;

@@ -1,7 +1,7 @@
 import type { ChainCursor } from "../../core/virtqueue/index.ts";
 
-/** One piece of a chain. Copied out of the cursor, which is reused. */
-interface Piece {
+/** One buffer of a chain, copied out of the cursor, which is reused. */
+interface Part {
   readonly bytes: Uint8Array;
   readonly offset: number;
   readonly length: number;
@@ -11,14 +11,14 @@ interface Piece {
 export class RequestBytes {
   /** `VIRTIO_BLK_T_…` */
   readonly type: number;
-  readonly #readable: Piece[] = [];
-  readonly #writable: Piece[] = [];
+  readonly #readable: Part[] = [];
+  readonly #writable: Part[] = [];
 
   constructor({ spans, readableSpans }: ChainCursor) {
     for (let i = 0; i < spans.count; i += 1) {
       const bytes = spans.windows[i]?.bytes ?? new Uint8Array(0);
-      const piece = { bytes, offset: spans.offsets[i] ?? 0, length: spans.lengths[i] ?? 0 };
-      (i < readableSpans ? this.#readable : this.#writable).push(piece);
+      const part = { bytes, offset: spans.offsets[i] ?? 0, length: spans.lengths[i] ?? 0 };
+      (i < readableSpans ? this.#readable : this.#writable).push(part);
     }
     this.type = at(this.#readable, 0)?.get() ?? -1;
   }
@@ -51,12 +51,12 @@ interface Cell {
   set(value: number): void;
 }
 
-function total(pieces: readonly Piece[]): number {
-  return pieces.reduce((sum, { length }) => sum + length, 0);
+function total(parts: readonly Part[]): number {
+  return parts.reduce((sum, { length }) => sum + length, 0);
 }
 
-function at(pieces: readonly Piece[], position: number): Cell | undefined {
-  for (const { bytes, offset, length } of pieces) {
+function at(parts: readonly Part[], position: number): Cell | undefined {
+  for (const { bytes, offset, length } of parts) {
     if (position < length) {
       const index = offset + position;
       return {

@@ -15,7 +15,7 @@ import type { ProbeResult } from "./result.ts";
 const DEFAULT_TIMEOUT_MS = 5000;
 
 export interface ProbeOptions extends WaitOptions {
-  /** The device type, where nothing tells it. */
+  /** The device type. Default: inferred from the offer. */
   readonly device?: DeviceKind | undefined;
   readonly strictness?: Strictness | undefined;
   readonly observe?: FrameObserver | undefined;

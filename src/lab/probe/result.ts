@@ -16,7 +16,7 @@ export interface ProbeTimings {
 export interface ProbeResult {
   readonly socket: string;
   readonly role: Role;
-  /** Inferred or told; null when nothing tells. */
+  /** The device type, inferred or given; null: unknown. */
   readonly device: string | null;
   /** Full names, lowest bit first. */
   readonly virtioFeatures: readonly string[];

@@ -41,7 +41,7 @@ export interface ConnectionTimingOptions extends WaitOptions {
 }
 
 /**
- * Opens a session to a block back-end, reads its first sector, closes, and tells how long each phase
+ * Opens a session to a block back-end, reads its first sector, closes, and returns how long each phase
  * took: `connect` the system call; `features`, `protocolFeatures`, `memoryTable` from the request to
  * its reply; `firstKick` from SET_VRING_NUM until the first request is handed over;
  * `firstCompletion` from there until it is completed; `setUp` from the first connect until the first

@@ -1,5 +1,5 @@
 /**
- * Data that can be told from its position: every 32-bit word follows from seed and word number, so
+ * Data that depends on its position: every 32-bit word follows from seed and word number, so
  * that a block written to the wrong place, an old one or a torn one is found.
  */
 function word(seed: number, index: number): number {
@@ -22,7 +22,7 @@ export function findMismatch(words: Int32Array, seed: number, position: number):
   return -1;
 }
 
-/** The word that should stand at a byte position. */
+/** Returns the word of the pattern at a byte position. */
 export function expectedWord(seed: number, position: number): number {
   return word(seed, position / 4);
 }

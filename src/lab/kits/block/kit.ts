@@ -17,9 +17,9 @@ import type {
   ReadRequest,
 } from "../../conformance/kit/back-end/kit.ts";
 import type { Kit } from "../../conformance/kit/kit.ts";
-import { blk } from "./checks/requests.ts";
+import { blockRequests } from "./checks/requests.ts";
 import { blockRings } from "./checks/rings.ts";
-import { blkRanges } from "./checks/ranges.ts";
+import { blockRanges } from "./checks/ranges.ts";
 import { blockHeader } from "./header.ts";
 import type { Session } from "../../conformance/kit/back-end/session.ts";
 import { POISON, type SuiteMemory } from "../../conformance/kit/back-end/memory.ts";
@@ -112,5 +112,5 @@ export const blockKit: Kit = {
   // The capacity of a disk is in its configuration space.
   requiredProtocol: ProtocolFeature.Config,
   play,
-  checks: [blk, blkRanges, blockRings].flat(),
+  checks: [blockRequests, blockRanges, blockRings].flat(),
 };

@@ -81,7 +81,7 @@ export const fs: readonly Check[] = [
       const first = await fuse.content(file.node, 0, half);
       const second = await fuse.content(file.node, half, size - half);
       const same = Buffer.compare(Buffer.concat([first, second]), whole) === 0;
-      t.expectThat("two halves", same, "the same bytes", "others");
+      t.expectThat("two halves", same, "the same bytes", "other bytes");
     },
   },
   {
@@ -115,7 +115,7 @@ export const fs: readonly Check[] = [
     needs: NEEDS,
     async run(t) {
       const fuse = await fuseOf(t);
-      // There is nothing that could be answered: whether the chain comes back does not matter.
+      // No answer is possible, so the chain may complete or not.
       fuse.push({ opcode: Getattr, body: new Uint8Array(16), room: 8 });
       await fuse.up.session.alive();
       await fuse.up.ring.completion(t.times.callMs / 10);

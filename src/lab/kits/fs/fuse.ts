@@ -26,18 +26,18 @@ export interface FuseRequest {
   readonly body?: Uint8Array;
   /** Bytes for the reply, its header included; 0: none is due. */
   readonly room?: number;
-  /** In the header, in place of the bytes that there are. */
+  /** The length in the header. Default: that of the request. */
   readonly length?: number;
 }
 
 export interface FuseAnswer {
-  /** Bytes, as the used ring has it. */
+  /** Bytes by the used ring. */
   readonly written: number;
-  /** As the header of the reply has it. */
+  /** Bytes by the header of the reply. */
   readonly length: number;
   /** 0, or -errno. */
   readonly error: number;
-  /** Whether it is that of the request. */
+  /** Whether the reply has the number of the request. */
   readonly mine: boolean;
   readonly body: Buffer;
 }
@@ -77,7 +77,7 @@ export class Fuse {
     return { mine, reply: bufferOf(reply[0]?.bytes) };
   }
 
-  /** What comes of a request. @throws {CaseFailure} neither an answer nor a close */
+  /** Sends a request and waits for its answer. @throws {CaseFailure} neither an answer nor a close */
   async attempt(request: FuseRequest, on: Ring = this.up.ring): Promise<FuseAnswer | "closed"> {
     const { mine, reply: got } = this.push(request, on);
     const done = await on.completion();
@@ -98,17 +98,17 @@ export class Fuse {
     };
   }
 
-  /** As {@link attempt}, which must be answered, under the request's number. @throws {CaseFailure} */
+  /** Like {@link attempt}; the answer must come, with the number of the request. @throws {CaseFailure} */
   async ask(request: FuseRequest): Promise<FuseAnswer> {
     const answer = await this.attempt(request);
     if (answer !== "closed" && answer.mine) return answer;
     throw new CaseFailure(`opcode ${request.opcode}`, {
       expected: "the answer to this request",
-      actual: answer === "closed" ? "the end of the connection" : "another's",
+      actual: answer === "closed" ? "the end of the connection" : "another answer",
     });
   }
 
-  /** As {@link ask}, which must succeed. @throws {CaseFailure} */
+  /** Like {@link ask}; the answer must be a success. @throws {CaseFailure} */
   async expect(request: FuseRequest): Promise<Buffer> {
     const { error, body } = await this.ask(request);
     this.#t.expect(`error of opcode ${request.opcode}`, error, 0);

@@ -16,7 +16,7 @@ const INIT_OUT_BYTES = 64;
 
 let unique = 1n;
 
-/** The request is INIT: FUSE requires it before all others, and a second one does no harm. */
+/** The request is INIT: FUSE requires it before any other request, and a second one does no harm. */
 export const fsKit: Kit = {
   kind: fsKind,
   rings: [0, 1],

@@ -31,7 +31,7 @@ const LONGEST_FRAME_HEADER = 18;
 const MOVED = Buffer.from("525400c0ffee", "hex");
 const RARP_HEAD = Buffer.from("80350001080006040003", "hex");
 
-/** @throws {CaseFailure} other bytes came back, or not as many */
+/** @throws {CaseFailure} the received bytes or their number differ */
 function expectSame(t: CheckContext, { sent, bytes, frameAt }: Packet): void {
   const wanted = restOf(sent);
   const got = restOf(bytes, frameAt);
@@ -102,7 +102,7 @@ export const net: readonly Check[] = [
       const echo = await echoOf(t, { virtio, bufferBytes: MERGED_BUFFER });
       expectMerged(t, await echo.expectTrip(LARGE_FRAME));
       const jumbo = await echo.trip(echo.frame(JUMBO_FRAME));
-      if (jumbo === undefined) t.info(`frames of ${JUMBO_FRAME} bytes do not come back`);
+      if (jumbo === undefined) t.info(`frames of ${JUMBO_FRAME} bytes are not received`);
       else expectMerged(t, jumbo);
     },
   },
@@ -266,7 +266,7 @@ export const net: readonly Check[] = [
       header.writeUInt16LE(ALL_ONES, 8);
       const packet = await echo.trip(echo.frame(), header);
       if (packet === undefined)
-        return t.fail("a frame with an unknown flag", "it comes back", "it does not");
+        return t.fail("a frame with an unknown flag", "it is received", "it is not");
       expectSame(t, packet);
     },
   },

@@ -10,14 +10,14 @@ import { ETHER_TYPE, FRAME_BYTES } from "./frames.ts";
 import type { Completion, Ring } from "../../conformance/kit/back-end/ring.ts";
 
 const NO_ECHO =
-  "no frame comes back: start the target with what sends frames back to where they came from, " +
+  "no frame is received: start the target with a program that sends frames back, " +
   "as DPDK's testpmd in io mode or `vhost-user serve net --traffic echo`";
 
 /** Destination and source, both administered locally. */
 const ADDRESSES = [0x52, 0x54, 0, 0, 0, 2, 0x52, 0x54, 0, 0, 0, 1];
-/** What is no address stands behind it. What sends frames back may exchange the addresses. */
+/** Offset of the bytes behind the addresses, which an echo may exchange. */
 const REST_AT: number = ADDRESSES.length;
-/** By these bytes of its own a frame is known again, wherever it stands. */
+/** Range of the random bytes that identify a frame. */
 const MARK: readonly [number, number] = [REST_AT + ETHER_TYPE.length, 30];
 /** A frame of 1514 bytes behind its header: VIRTIO 5.1.6.3.1. */
 const BUFFER_BYTES = 1526;
@@ -29,9 +29,9 @@ export interface EchoOptions extends UpOptions {
   readonly buffers?: number;
 }
 
-/** A frame of the suite's as it came back. */
+/** A frame of the suite, as it was received. */
 export interface Packet {
-  /** As it was sent. */
+  /** The frame as it was sent. */
   readonly sent: Buffer;
   /** All that was written for it, from the header on. */
   readonly bytes: Buffer;
@@ -43,7 +43,7 @@ export interface Packet {
   readonly parts: readonly Completion[];
 }
 
-/** Frames to a network device that runs, and what comes back of them. Headers have 12 bytes. */
+/** Transmits frames to a network device and receives those that it sends back. Headers have 12 bytes. */
 export class Echo {
   readonly up: Up;
   readonly receiving: Ring;
@@ -62,7 +62,7 @@ export class Echo {
     this.#bufferBytes = bufferBytes;
   }
 
-  /** Receive buffers for the device; behind each of them there is poison. */
+  /** Makes receive buffers available; each is followed by poison. */
   supply(count: number): void {
     for (let i = 0; i < count; i += 1) {
       const alignment = 2 ** Math.ceil(Math.log2(this.#bufferBytes + 1));
@@ -71,7 +71,11 @@ export class Echo {
     }
   }
 
-  /** A frame that nobody answers, different each time. @param length bytes, its addresses included */
+  /**
+   * Makes a frame of an EtherType that no station answers, with random content.
+   *
+   * @param length bytes, its addresses included
+   */
   frame(length: number = FRAME_BYTES): Buffer {
     const frame = Buffer.from(Array.from({ length }, () => this.#t.random() * 256));
     frame.set([...ADDRESSES, ...ETHER_TYPE]);
@@ -79,12 +83,12 @@ export class Echo {
     return frame;
   }
 
-  /** It is one of the suite's, and known again by these bytes of it. */
+  /** Registers a frame of the suite, which is recognised by these bytes. */
   expect(sent: Buffer, from: number, to: number): void {
     this.#expected.push({ sent, mark: sent.subarray(from, to), markAt: from });
   }
 
-  /** Transmits it. @throws {CaseFailure} its buffer does not come back */
+  /** Transmits a frame. @throws {CaseFailure} its buffer is not used */
   async transmit(frame: Uint8Array, header: Uint8Array = new Uint8Array(LONG_HEADER_BYTES)) {
     this.push(frame, header);
     await this.up.ring.expectCompletion("a frame to transmit");
@@ -96,7 +100,7 @@ export class Echo {
   }
 
   /**
-   * The next of the suite's frames that comes back. Undefined: none within the time.
+   * Returns the next frame of the suite that is received; undefined: none within the time.
    *
    * @throws {CaseFailure} the used ring breaks its rules
    */
@@ -114,18 +118,18 @@ export class Echo {
     }
   }
 
-  /** A frame there and back. Undefined: it does not come. @throws {CaseFailure} */
+  /** Transmits a frame and receives it; undefined: it does not arrive. @throws {CaseFailure} */
   async trip(frame: Buffer = this.frame(), header?: Uint8Array): Promise<Packet | undefined> {
     await this.transmit(frame, header);
     return this.receive();
   }
 
-  /** A frame there and back. @throws {CaseSkip} there is no echo; {@link CaseFailure} */
+  /** Transmits a frame, which must be received. @throws {CaseSkip} there is no echo; {@link CaseFailure} */
   async expectTrip(length?: number): Promise<Packet> {
     return (await this.trip(this.frame(length))) ?? this.#t.skip(NO_ECHO);
   }
 
-  /** Frames that come back until this one does, which is missing if it does not. */
+  /** Returns the frames that are received, up to this one if it arrives. */
   async until(frame: Buffer): Promise<readonly Buffer[]> {
     const came: Buffer[] = [];
     do {
@@ -136,7 +140,7 @@ export class Echo {
     return came;
   }
 
-  /** The buffers of the next packet, whoever's it is; fewer than it says if no more come. */
+  /** Returns the buffers of the next packet of any sender; fewer than its header says if no more arrive. */
   async #packet(deadline: number): Promise<Completion[] | undefined> {
     const left = (): number => Math.max(0, deadline - performance.now());
     const parts: Completion[] = [];
@@ -159,7 +163,7 @@ export class Echo {
   }
 }
 
-/** What of a frame comes back as it was: all but the addresses, of which nothing is known. */
+/** Returns the part of a frame that an echo leaves unchanged: all behind the addresses. */
 export function restOf(bytes: Buffer, frameAt = 0): Buffer {
   return bytes.subarray(Math.max(0, frameAt + REST_AT));
 }

@@ -11,7 +11,7 @@ export interface CourseOptions {
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
   /** How long a queue may complete none of its requests, milliseconds. Default: without limit. */
   readonly stallMs?: number | undefined;
-  /** The threads are asked to come to an end after this time, milliseconds. Default: they know. */
+  /** Milliseconds after which the threads are asked to finish. Default: they end by themselves. */
   readonly endMs?: number | undefined;
 }
 

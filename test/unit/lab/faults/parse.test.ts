@@ -36,21 +36,21 @@ describe("parseFault", () => {
   }
 
   const errors: [text: string, says: RegExp][] = [
-    ["", /expected a fault as NAME/],
-    ["no-replay", /unknown name "no-replay" \(did you mean no-reply/],
+    ["", /"" is not a fault; faults are written as NAME/],
+    ["no-replay", /"no-replay" is not the name of a fault \(did you mean no-reply/],
     ["config", /did you mean config-/],
-    ["zzzzzz", /unknown name "zzzzzz"; --list-faults shows all/],
-    ["no-reply@", /by number or name \(GET_FEATURES\), got ""/],
-    ["no-reply@GET_FEATURE", /got "GET_FEATURE" \(did you mean GET_FEATURES/],
-    ["no-reply@46", /1 to 45, got 46/],
-    ["no-reply@0", /1 to 45, got 0/],
-    ["no-reply@1:0", /from 1 to \d+, got "0"/],
-    ["no-reply@1:x", /got "x"/],
-    ["no-reply@1:", /got ""/],
+    ["zzzzzz", /"zzzzzz" is not the name of a fault; --list-faults shows all/],
+    ["no-reply@", /"" is not a request of the front-end by number or name \(GET_FEATURES\)/],
+    ["no-reply@GET_FEATURE", /"GET_FEATURE" is not .* \(did you mean GET_FEATURES/],
+    ["no-reply@46", /46 is not the number .*, 1 to 45/],
+    ["no-reply@0", /0 is not the number .*, 1 to 45/],
+    ["no-reply@1:0", /"0" is not a whole number from 1 to \d+/],
+    ["no-reply@1:x", /"x" is not a whole number/],
+    ["no-reply@1:", /"" is not a whole number/],
     ["no-reply=3", /takes no number/],
-    ["cut-reply=0", /from 1 to 4108, got "0"/],
-    ["cut-reply=1e3", /got "1e3"/],
-    ["lost-write@1", /cannot be aimed at a request/],
+    ["cut-reply=0", /"0" is not a whole number from 1 to 4108/],
+    ["cut-reply=1e3", /"1e3" is not a whole number/],
+    ["lost-write@1", /has no request: remove "@1"/],
   ];
   for (const [text, says] of errors) {
     test(`refuses ${JSON.stringify(text)}`, () => {

@@ -46,7 +46,7 @@ async function zeroes(t: CheckContext, disk: Disk, flags: number): Promise<void>
 }
 
 /** Of ranges that are discarded or zeroed. */
-export const blkRanges: readonly Check[] = [
+export const blockRanges: readonly Check[] = [
   {
     id: "blk/13",
     title: "DISCARD succeeds within its limits, and is refused beyond them",

@@ -42,7 +42,7 @@ async function survives(
   await (await diskOf(t)).read(0n, SECTOR_SIZE);
 }
 
-export const blk: readonly Check[] = [
+export const blockRequests: readonly Check[] = [
   {
     id: "blk/1",
     title: "capacity and block size are plausible",
@@ -82,7 +82,7 @@ export const blk: readonly Check[] = [
             `${counted(length, "byte")} at sector ${at}`,
             same,
             "the same bytes",
-            "others",
+            "other bytes",
           );
         });
       }
@@ -231,19 +231,19 @@ export const blk: readonly Check[] = [
       const { segMax } = (await diskOf(t, features)).config;
       t.expectThat("seg_max", segMax > 0, "at least 1", segMax);
       t.closeSessions();
-      const pieces = Math.min(segMax + 2, MAX_RING);
-      const size = 2 ** Math.ceil(Math.log2(pieces));
+      const count = Math.min(segMax + 2, MAX_RING);
+      const size = 2 ** Math.ceil(Math.log2(count));
       const { up } = await diskOf(t, features, { ring: { size } });
-      const request = t.kit.request(up.memory, Math.ceil((pieces * SECTOR_SIZE) / 4096));
+      const request = t.kit.request(up.memory, Math.ceil((count * SECTOR_SIZE) / 4096));
       const hand = new HandSplit(t, up.session, up.ring);
-      const head = hand.chain(cutInto(descriptorsOf(request), pieces));
+      const head = hand.chain(cutInto(descriptorsOf(request), count));
       const wrong = await hand.attempt(head, request);
       t.expectThat(counted(segMax, "segment"), wrong === undefined, "served", wrong);
     },
   },
   {
     id: "blk/21",
-    title: "num_queues is not more than GET_QUEUE_NUM tells",
+    title: "num_queues is at most the reply to GET_QUEUE_NUM",
     strength: "SHOULD",
     section: "VIRTIO 5.2.4",
     needs: { ...NEEDS, virtio: 1n << 12n, protocol: NEEDS.protocol | ProtocolFeature.Mq },

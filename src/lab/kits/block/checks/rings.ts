@@ -16,7 +16,7 @@ const SEVERAL = { device: ["block"], queues: 2, request: true } as const;
 export const blockRings: readonly Check[] = [
   {
     id: "split/7",
-    title: "all that a device writes may lie in one descriptor",
+    title: "all that a device writes may be in one descriptor",
     strength: "MUST",
     section: "VIRTIO 2.7.4.1",
     needs: { device: ["block"], virtio: VirtioFeature.Version1 },

@@ -50,7 +50,7 @@ export interface BlockBenchOptions extends CourseOptions {
   readonly threads: number;
   readonly ringMode: RingMode;
   readonly warmUpMs: number;
-  /** Milliseconds after the warm-up; or so many requests in all. */
+  /** Milliseconds after the warm-up; or the number of requests of all queues. */
   readonly durationMs?: number | undefined;
   readonly requests?: number | undefined;
   /** Requests a second in all. */
@@ -66,7 +66,7 @@ export interface BlockBenchOptions extends CourseOptions {
   readonly onPass?: ((what: string, bytes: number, size: number) => void) | undefined;
 }
 
-/** What a load came to, all queues together. */
+/** The result of a load, all queues together. */
 export interface LoadResult {
   readonly requests: number;
   /** From the end of the warm-up to the last completion. */
@@ -109,7 +109,9 @@ async function load(options: BlockBenchOptions): Promise<LoadResult> {
   });
   const span = await expectDevice(client, options);
   if (depth > requestsIn(size, client.ringFeatures.indirect))
-    throw new UsageError(`expected a depth of at most ${requestsIn(size, false)}, got ${depth}`);
+    throw new UsageError(
+      `a depth of ${depth} is more than the queue has room for: ${requestsIn(size, false)} requests`,
+    );
   const progress = Array.from({ length: queues }, progressBuffer);
   const specs = progress.map((counter, index) => specOf(options, span, index, counter));
   const threads: ClientThread[] = [];
@@ -139,7 +141,7 @@ function merge(results: readonly BlockLoadResult[]): Omit<LoadResult, "failure">
   return { requests, seconds, latency, perSecond };
 }
 
-/** Each queue has a part of the device to itself: nobody reads what another is about to write. */
+/** Each queue has its own part of the device, so that no queue reads what another one writes. */
 function specOf(
   options: BlockBenchOptions,
   span: number,
@@ -175,17 +177,17 @@ async function expectDevice(client: Client, options: BlockBenchOptions): Promise
   const available = (client.features & BlockFeature.Mq) === 0n ? 1 : Math.max(1, config.numQueues);
   if (queues > available)
     throw new UsageError(
-      `expected ${countedRange(1, available, "queue")}, which the device has, got ${queues}`,
+      `the device has ${countedRange(1, available, "queue")}; ${queues} were asked for`,
     );
   const size = options.size ?? capacity;
   if (size > capacity || size < blockBytes * queues) {
     throw new UsageError(
-      `expected a size from ${blockBytes * queues} (one block a queue) to the device's ${counted(capacity, "byte")}, got ${size}`,
+      `the size must be from ${blockBytes * queues} (one block a queue) to the ${counted(capacity, "byte")} of the device, and is ${size}`,
     );
   }
   const isReadOnly = (client.features & BlockFeature.ReadOnly) !== 0n;
   if (isReadOnly && (readPercent < 100 || options.verify))
-    throw new UsageError("expected a device that can be written, it is read-only");
+    throw new UsageError("the device is read-only");
   return size;
 }
 
@@ -196,8 +198,8 @@ async function prepare(options: BlockBenchOptions): Promise<void> {
       await pass("expect-blank", "looking for data").catch((error: unknown) => {
         if (!(error instanceof MismatchError)) throw error;
         throw new UsageError(
-          `expected a blank device, there is data at byte ${error.offset}; ` +
-            `to write over it all the same add --overwrite`,
+          `the device is not blank: there is data at byte ${error.offset}; ` +
+            `--overwrite writes over it`,
         );
       });
     }

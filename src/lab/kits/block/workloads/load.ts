@@ -30,7 +30,7 @@ export interface BlockLoadSpec {
   /** What is read is compared with the pattern, which must be there already. */
   readonly verify: boolean;
   readonly warmUpMs: number;
-  /** Milliseconds after the warm-up; or so many requests. */
+  /** Milliseconds after the warm-up; or a number of requests. */
   readonly durationMs: number | undefined;
   readonly requests: number | undefined;
   /** Requests a second; undefined: as many as possible. */
@@ -39,7 +39,7 @@ export interface BlockLoadSpec {
   readonly progress: SharedArrayBuffer;
 }
 
-/** What one queue came to. Only what completed after the warm-up is counted. */
+/** The result of one queue. Only requests that completed after the warm-up count. */
 export interface BlockLoadResult {
   readonly requests: number;
   /** From the end of the warm-up to the last completion. */
@@ -72,7 +72,7 @@ export class BlockLoad implements RingDriver {
   readonly #ahead: Int32Array;
   #aheadFirst = 0;
   #aheadCount = 0;
-  /** Slots that came back and were not looked at. */
+  /** Slots whose completion is not examined yet. */
   readonly #back: Int32Array;
   #backCount = 0;
   #inFlight = 0;

@@ -60,7 +60,7 @@ export async function migrateUnderLoad(
   const stop = new AbortController();
   const load = Array.from({ length: workers }, (_, i) => new Worker(driver, i * share, options));
   const running = Promise.all(load.map(async (worker) => worker.run(stop.signal)));
-  // Whoever waits below is told.
+  // The waits below reject with the same error.
   running.catch(() => stop.abort());
   const verified = (): number => load.reduce((sum, worker) => sum + worker.verified, 0);
   const further = async (): Promise<void> => {
@@ -116,7 +116,7 @@ class Worker {
     }
   }
 
-  /** Resolves once so many writes are verified. */
+  /** Resolves once `count` writes are verified. */
   async reached(count: number): Promise<void> {
     return new Promise((resolve) => {
       this.#goal = { count, resolve };
@@ -150,19 +150,16 @@ async function expectDisk(
   size: number,
   { overwrite = false, signal, timeoutMs }: BlockMigrationOptions,
 ): Promise<void> {
-  if (driver.readOnly)
-    throw new UsageError("expected a device that can be written, it is read-only");
+  if (driver.readOnly) throw new UsageError("the device is read-only");
   if (size > driver.size) {
-    throw new UsageError(
-      `expected a device of at least ${size} bytes for so many workers, it has ${driver.size}`,
-    );
+    throw new UsageError(`the device has ${driver.size} bytes; the workers need ${size}`);
   }
   if (overwrite) return;
   const before = await driver.read(0, size, { signal, timeoutMs });
   const offset = before.findIndex((byte) => byte !== 0);
   if (offset < 0) return;
   throw new UsageError(
-    `expected a blank device, there is data at byte ${offset}; to write over it all the same add --overwrite`,
+    `the device is not blank: there is data at byte ${offset}; --overwrite writes over it`,
   );
 }
 

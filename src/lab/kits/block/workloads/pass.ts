@@ -143,7 +143,7 @@ class BlockPass {
     this.#stalled?.refresh();
     this.#options.onProgress?.(this.#done);
     if (this.#failure === undefined && !this.#end.settled) this.#submit();
-    // What is still out would otherwise complete into somebody else's handler.
+    // Outstanding requests would otherwise complete into the handler of the next user.
     if (this.#queue.outstanding > 0) return;
     if (this.#failure) this.#end.reject(this.#failure);
     else this.#end.resolve();

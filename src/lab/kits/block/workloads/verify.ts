@@ -91,8 +91,8 @@ async function verifyCase(
       await run("looking for data", "expect-blank").catch((error: unknown) => {
         if (!(error instanceof MismatchError)) throw error;
         throw new UsageError(
-          `expected a blank device, there is data at byte ${error.offset}; ` +
-            `to write over it all the same add --overwrite`,
+          `the device is not blank: there is data at byte ${error.offset}; ` +
+            `--overwrite writes over it`,
         );
       });
     }
@@ -106,11 +106,10 @@ async function verifyCase(
 }
 
 function checkTarget(driver: BlockDriver, size: number): void {
-  if (driver.readOnly)
-    throw new UsageError("expected a device that can be written, it is read-only");
+  if (driver.readOnly) throw new UsageError("the device is read-only");
   if (size > driver.size || size <= 0 || size % 512 !== 0) {
     throw new UsageError(
-      `expected a size that is a multiple of 512 up to the device's ${driver.size} bytes, got ${size}`,
+      `the size must be a multiple of 512 up to the ${driver.size} bytes of the device, and is ${size}`,
     );
   }
 }

@@ -71,9 +71,8 @@ export interface NetTraffic {
 export async function runNetBench(options: NetBenchOptions): Promise<NetBenchResult> {
   const { queuePairs, ringSize, depth, batch, frameBytes, ringMode } = options;
   if (depth > ringSize)
-    throw new UsageError(`expected a depth of at most ${ringSize}, the ring's size, got ${depth}`);
-  if (batch > depth)
-    throw new UsageError(`expected a batch of at most ${depth}, the depth, got ${batch}`);
+    throw new UsageError(`a depth of ${depth} is more than the ${ringSize} entries of the ring`);
+  if (batch > depth) throw new UsageError(`a batch of ${batch} is more than the depth of ${depth}`);
   const room = Math.max(RECEIVE_BYTES, frameBytes);
   const memoryBytes = ringSize * RING_BYTES + netLoadBytes(depth, room) + 65_536;
   await using client = await options.connect({

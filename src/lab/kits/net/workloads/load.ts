@@ -9,7 +9,7 @@ import { Schedule } from "../../../workloads/bench/schedule.ts";
 /** What one ring of a network device has to do; goes to its thread as a clone. */
 export interface NetLoadSpec {
   readonly direction: "tx" | "rx";
-  /** Bytes of a frame, header of the device not counted: of those sent, and of the room for others. */
+  /** Bytes of a frame without the header of the device: of frames sent, and of buffers for received ones. */
   readonly frameBytes: number;
   /** Frames or buffers with the device at most. */
   readonly depth: number;
@@ -23,7 +23,7 @@ export interface NetLoadSpec {
   readonly progress: SharedArrayBuffer;
 }
 
-/** What one ring came to after the warm-up. */
+/** The result of one ring after the warm-up. */
 export interface NetLoadResult {
   readonly direction: "tx" | "rx";
   readonly frames: number;
@@ -34,7 +34,7 @@ export interface NetLoadResult {
   readonly perSecond: readonly number[];
 }
 
-/** Local experimental EtherType 1: nobody takes these frames for something else. */
+/** Local experimental EtherType 1, which no protocol uses. */
 const HEAD = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 0x88, 0xb5];
 
 /** Between two looks at the clock, which takes as long as some frames. */
@@ -68,7 +68,7 @@ export class NetLoad implements RingDriver {
   #ahead = 0;
   #published = 0;
   readonly #progress: Uint32Array;
-  /** All that came back so far, and what had when the counting began and ended. */
+  /** All completions so far, and their number when counting began and ended. */
   #frames = 0;
   #batches = 0;
   #written = 0;
