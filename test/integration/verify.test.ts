@@ -49,7 +49,7 @@ test("verify --json is one document with every case", async (t) => {
   assert.equal(results.length, 1);
   assert.deepEqual(Object.keys(results[0] ?? {}), [
     "depth",
-    "completion",
+    "ringMode",
     "bytes",
     "writeMiBs",
     "readMiBs",
