@@ -4,6 +4,7 @@ import { dirname, join, normalize } from "node:path";
 import { test } from "node:test";
 import { filesAsMarkdown } from "../architecture/files.ts";
 import { lawAsMarkdown, readLaw, roomOf, wingOf } from "../architecture/law.ts";
+import { EXCEPTIONS, isEntry, isOfItsRoom } from "../architecture/test-imports.ts";
 import { packageRoot } from "../support/package-root.ts";
 
 /** Only here may code touch the process it runs in, print, or start others. */
@@ -107,6 +108,14 @@ function unguarded(files: readonly SourceFile[]): string[] {
     .map(({ path }) => path);
 }
 
+/** What a test imports from src past the entries, as paths below src. */
+function pastEntries({ path, text }: SourceFile): string[] {
+  return importsOf({ path: `test/${path}`, text })
+    .filter((target) => target.startsWith("src/"))
+    .map((target) => target.slice(4))
+    .filter((target) => !isEntry(target) && !isOfItsRoom(path, target, law));
+}
+
 const source = readTree("src");
 const file = (path: string, text: string): SourceFile => ({ path, text });
 
@@ -173,6 +182,22 @@ for (const tier of ["component", "integration", "programs"]) {
     assert.deepEqual(unguarded(files), []);
   });
 }
+
+test("tests import indexes, public entries, or files of the room that they test", () => {
+  const tests = readTree("test").map((each) => ({ each, past: pastEntries(each) }));
+  const breaches = tests.flatMap(({ each, past }) =>
+    past
+      .filter((target) => !Object.hasOwn(EXCEPTIONS, target))
+      .map((target) => `test/${each.path} imports ${target}`),
+  );
+  assert.deepEqual(breaches, []);
+  const used = new Set(tests.flatMap(({ past }) => past));
+  assert.deepEqual(
+    Object.keys(EXCEPTIONS).filter((target) => !used.has(target)),
+    [],
+    "exceptions that no test needs",
+  );
+});
 
 test("each rule finds a breach", () => {
   const breaches: readonly (readonly [string, string])[] = [
@@ -242,6 +267,15 @@ test("each rule finds a breach", () => {
   assert.equal(longFiles([file("base/a.ts", "x\n".repeat(400))]).length, 0);
   assert.equal(absolutePaths([file("base/a.ts", 'const a = "/tmp/x.sock";')]).length, 1);
   assert.equal(absolutePaths([file("base/a.ts", 'const a = "/home/me/checkout";')]).length, 1);
+  for (const [path, target, count] of [
+    ["unit/core/base/a.test.ts", "../../../../src/core/os/poller.ts", 1],
+    ["unit/core/base/a.test.ts", "../../../../src/core/os/index.ts", 0],
+    ["unit/core/base/a.test.ts", "../../../../src/core/base/errors.ts", 0],
+    ["integration/a.test.ts", "../../src/core/base/errors.ts", 1],
+    ["integration/a.test.ts", "../../src/public/testing.ts", 0],
+  ] as const) {
+    assert.equal(pastEntries(file(path, `import { a } from "${target}";`)).length, count, target);
+  }
   assert.equal(unguarded([file("component/a.test.ts", "// guardLeaks();")]).length, 1);
   assert.equal(unguarded([file("component/a.test.ts", "guardLeaks();\n")]).length, 0);
   assert.equal(unguarded([file("component/a.test.ts", "guardLeaksOfFile();\n")]).length, 0);

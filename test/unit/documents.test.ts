@@ -6,7 +6,7 @@ import type { Command } from "commander";
 import { answers } from "../../src/endpoints/backend/handlers/index.ts";
 import { BackendSession } from "../../src/endpoints/backend/index.ts";
 import { Output } from "../../src/app/cli/output.ts";
-import { splitWords } from "../../src/lab/conformance/targets/words.ts";
+import { splitWords } from "../../src/lab/conformance/index.ts";
 import { createProgram } from "../../src/app/cli/program.ts";
 import { FrontendRequests } from "../../src/endpoints/frontend/index.ts";
 import { FrontendRequest, frontendRequests, requestSpec } from "../../src/core/protocol/index.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
-import { SharedFolder } from "../../../src/endpoints/devices/fs/device/folder.ts";
-import { FsDevice, type FsDeviceOptions } from "../../../src/endpoints/devices/fs/device/device.ts";
+import { SharedFolder } from "../../../src/endpoints/devices/fs/index.ts";
+import { FsDevice, type FsDeviceOptions } from "../../../src/endpoints/devices/fs/index.ts";
 import {
   entry,
   type FuseEntry,
@@ -13,7 +13,7 @@ import {
   releaseRequest,
   requestHeader,
 } from "../../../src/endpoints/devices/fs/layout.ts";
-import { FuseOpcode } from "../../../src/endpoints/devices/fs/opcodes.ts";
+import { FuseOpcode } from "../../../src/endpoints/devices/fs/index.ts";
 import { encodeStruct, viewOf } from "../../../src/endpoints/devices/fs/wire.ts";
 import { type DeviceQueue, SegmentList } from "../../../src/core/virtqueue/index.ts";
 import { runningQueue } from "./block.ts";

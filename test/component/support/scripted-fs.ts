@@ -2,7 +2,7 @@ import type { RunningQueue } from "../../../src/core/runtime/index.ts";
 import type { Device } from "../../../src/endpoints/backend/index.ts";
 import { fsType } from "../../../src/endpoints/devices/fs/type.ts";
 import { initReply, replyHeader, requestHeader } from "../../../src/endpoints/devices/fs/layout.ts";
-import { FuseOpcode } from "../../../src/endpoints/devices/fs/opcodes.ts";
+import { FuseOpcode } from "../../../src/endpoints/devices/fs/index.ts";
 import { encodeStruct, viewOf } from "../../../src/endpoints/devices/fs/wire.ts";
 import {
   type ChainCursor,

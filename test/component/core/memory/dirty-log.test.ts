@@ -10,7 +10,7 @@ import {
   SharedMemory,
   UnixSocket,
 } from "../../../../src/core/os/index.ts";
-import { addon } from "../../../../src/core/os/addon.ts";
+import { addon } from "../../../../src/core/os/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
 
 guardLeaks();

@@ -17,7 +17,7 @@ import {
   BlockDriver,
   BlockStorage,
 } from "../../../../src/endpoints/devices/block/index.ts";
-import { BlockRequest, BlockStatus } from "../../../../src/endpoints/devices/block/layout.ts";
+import { BlockRequest, BlockStatus } from "../../../../src/endpoints/devices/block/index.ts";
 import {
   type Client,
   type ClientOptions,

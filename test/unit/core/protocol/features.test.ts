@@ -4,7 +4,7 @@ import { netType } from "../../../../src/endpoints/devices/net/type.ts";
 import { blockType } from "../../../../src/endpoints/devices/block/type.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { UsageError } from "../../../../src/core/base/errors.ts";
+import { UsageError } from "../../../../src/core/base/index.ts";
 import * as p from "../../../../src/core/protocol/index.ts";
 
 test("device features are named when the device is known", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { ProtocolError } from "../../../../src/core/base/errors.ts";
+import { ProtocolError } from "../../../../src/core/base/index.ts";
 import * as p from "../../../../src/core/protocol/index.ts";
 import { vectors } from "./vectors.ts";
 

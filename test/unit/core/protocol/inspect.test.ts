@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ProtocolError } from "../../../../src/core/base/errors.ts";
+import { ProtocolError } from "../../../../src/core/base/index.ts";
 import * as p from "../../../../src/core/protocol/index.ts";
 import { bytes } from "./vectors.ts";
 

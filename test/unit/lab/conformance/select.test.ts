@@ -7,7 +7,7 @@ import {
   selectChecks,
   type Selection,
 } from "../../../../src/lab/conformance/index.ts";
-import { fillIn, splitWords } from "../../../../src/lab/conformance/targets/words.ts";
+import { fillIn, splitWords } from "../../../../src/lab/conformance/index.ts";
 
 const ids = (selection: Selection): string[] => selectChecks(checks, selection).map(({ id }) => id);
 

@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { Worker } from "node:worker_threads";
 import fc from "fast-check";
-import { SharedFolder } from "../../../../../src/endpoints/devices/fs/device/folder.ts";
+import { SharedFolder } from "../../../../../src/endpoints/devices/fs/index.ts";
 import { Errno } from "../../../../../src/endpoints/devices/fs/errno.ts";
 import {
   batchForgetRequest,

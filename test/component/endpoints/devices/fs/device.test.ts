@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { UsageError } from "../../../../../src/core/base/index.ts";
 import { decodeFsConfig } from "../../../../../src/endpoints/devices/fs/config.ts";
-import { FsDevice } from "../../../../../src/endpoints/devices/fs/device/device.ts";
+import { FsDevice } from "../../../../../src/endpoints/devices/fs/index.ts";
 import {
   decodeDirents,
   decodeDirentsPlus,

@@ -1,7 +1,7 @@
 import type { RunningQueue } from "../../../../../src/core/runtime/index.ts";
 import type { ServedQueue } from "../../../../../src/core/virtqueue/index.ts";
 import type { Device, DeviceConfig } from "../../../../../src/endpoints/backend/index.ts";
-import { BlockFeature } from "../../../../../src/endpoints/devices/block/layout.ts";
+import { BlockFeature } from "../../../../../src/endpoints/devices/block/index.ts";
 import { WrappedDevice } from "../../../../../src/lab/faults/wrapped-device.ts";
 import { capability } from "../../../../support/capability.ts";
 

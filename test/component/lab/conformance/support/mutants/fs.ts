@@ -1,4 +1,4 @@
-import { FuseOpcode } from "../../../../../../src/endpoints/devices/fs/opcodes.ts";
+import { FuseOpcode } from "../../../../../../src/endpoints/devices/fs/index.ts";
 import type { Mutant } from "../mutant.ts";
 import { meddles, type SeenRequest } from "../seen-request.ts";
 

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
-import { PeerClosedError } from "../../../../src/core/base/index.ts";
-import { Monitor } from "../../../../src/lab/conformance/kit/front-end/monitor.ts";
-import { guardLeaks } from "../../../support/leak-guard.ts";
-import { temporaryFolder } from "../../support/folder.ts";
+import { PeerClosedError } from "../../../../../../src/core/base/index.ts";
+import { Monitor } from "../../../../../../src/lab/conformance/kit/front-end/monitor.ts";
+import { guardLeaks } from "../../../../../support/leak-guard.ts";
+import { temporaryFolder } from "../../../../support/folder.ts";
 
 guardLeaks();
 

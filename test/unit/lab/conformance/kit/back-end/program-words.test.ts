@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { wordsWithSocketPath } from "../../../../src/lab/conformance/kit/back-end/program.ts";
+import { wordsWithSocketPath } from "../../../../../../src/lab/conformance/kit/back-end/program.ts";
 
 const made = (...words: readonly string[]): string[] => wordsWithSocketPath(words, "/new");
 
