@@ -11,7 +11,14 @@
  * @experimental
  */
 export type { AddressSpace, BufferSource, MemoryView, SpanList } from "../core/memory/index.ts";
-export type { RingServer, RingServerModule, WorkerPart } from "../core/runtime/index.ts";
+export type {
+  RingDriver,
+  RingDriverHost,
+  RingDriverModule,
+  RingServer,
+  RingServerModule,
+  WorkerPart,
+} from "../core/runtime/index.ts";
 export {
   type BatchSource,
   type BatchSubmitter,

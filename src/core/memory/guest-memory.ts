@@ -44,7 +44,20 @@ const PAGE_SIZE = 4096;
 /** What the strictest buffer is aligned to, in guest addresses and in this process alike. */
 const MMAP_OFFSET_STEP = 64;
 
-/** The memory that a client shares with a back-end: sealed memfds, and buffers handed out of them. */
+/**
+ * The memory that a client shares with a back-end: sealed memfds, and buffers handed out of them.
+ *
+ * @example
+ * ```ts
+ * import { GuestMemory } from "vhost-user";
+ *
+ * const memory = new GuestMemory({ size: 16 << 20, regions: 2 });
+ * const buffer = memory.allocate(4096, 512);
+ * buffer.bytes.fill(0xff);
+ * console.log(buffer.guestAddress);
+ * memory.close();
+ * ```
+ */
 export class GuestMemory {
   readonly #parts: Part[] = [];
   readonly #layout = new GuestLayout();

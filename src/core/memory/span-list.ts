@@ -9,6 +9,14 @@ export const MAX_SPANS = 65_536;
 /**
  * Pieces of shared memory in order: the buffers of one descriptor chain, as this process sees them.
  * Made once and reused, so that walking a chain allocates nothing.
+ *
+ * @example
+ * ```ts
+ * import { createChainCursor } from "vhost-user/virtqueue";
+ *
+ * const { spans } = createChainCursor();
+ * for (let i = 0; i < spans.count; i += 1) console.log(spans.offsets[i], spans.lengths[i]);
+ * ```
  */
 export class SpanList {
   count = 0;

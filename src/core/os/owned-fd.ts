@@ -9,6 +9,17 @@ import { check } from "./system-error.ts";
  * A descriptor from `node:fs` stays with `node:fs`: in a worker Node keeps a list of those and
  * would close the number again at the worker's end, when it may be somebody else's. To own such a
  * file here, duplicate it and close the original there.
+ *
+ * @example
+ * ```ts
+ * import { closeSync, openSync } from "node:fs";
+ * import { OwnedFd } from "vhost-user";
+ *
+ * const file = openSync("hello.txt", "r");
+ * using owned = OwnedFd.duplicateOf(file);
+ * closeSync(file);
+ * console.log(owned.fd);
+ * ```
  */
 export class OwnedFd {
   #fd: number;

@@ -16,7 +16,18 @@ export interface UnixChannelOptions {
   readonly direction?: Direction | undefined;
 }
 
-/** Messages over a Unix stream socket, which it owns. One `sendmsg` a message. */
+/**
+ * Messages over a Unix stream socket, which it owns. One `sendmsg` a message.
+ *
+ * @example
+ * ```ts
+ * import { connectSocket, UnixChannel } from "vhost-user/testing";
+ *
+ * const channel = new UnixChannel(await connectSocket("disk.sock"));
+ * channel.onFrame(({ header }) => console.log(header.request));
+ * channel.close();
+ * ```
+ */
 export class UnixChannel implements Channel {
   readonly #socket: UnixSocket;
   readonly #framer: Framer;

@@ -1,6 +1,22 @@
 import { counted } from "../base/index.ts";
 
-/** Buffers of one chain as the driver names them: guest addresses and lengths. Reused. */
+/**
+ * Buffers of one chain as the driver names them: guest addresses and lengths. Reused.
+ *
+ * @example
+ * ```ts
+ * import { GuestMemory } from "vhost-user";
+ * import { SegmentList } from "vhost-user/virtqueue";
+ *
+ * const memory = new GuestMemory({ size: 1 << 20 });
+ * const [header, data] = [memory.allocate(16), memory.allocate(4096)];
+ * const segments = new SegmentList(2);
+ * segments.push(header.address, 16);
+ * segments.pushPart(data, 512, 1024);
+ * console.log(segments.count);
+ * memory.close();
+ * ```
+ */
 export class SegmentList {
   count = 0;
   /** Guest addresses (or IOVA). */

@@ -1,6 +1,16 @@
 /**
  * Numbers from 0 that are free or taken, e.g. the slots of a ring's requests. The number that was
  * released last is acquired first, as its cache lines are warm. Nothing allocates after the start.
+ *
+ * @example
+ * ```ts
+ * import { SlotPool } from "vhost-user/virtqueue";
+ *
+ * const pool = new SlotPool(64);
+ * const slot = pool.acquire();
+ * console.log(slot, pool.free);
+ * pool.release(slot);
+ * ```
  */
 export class SlotPool {
   readonly size: number;

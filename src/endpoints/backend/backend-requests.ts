@@ -45,6 +45,16 @@ interface Link {
  *   {NegotiationError} a feature that the request needs was not negotiated; {RemoteError} the
  *   front-end refused; {TimeoutError | PeerClosedError}
  * @see "Back-end message types" in the vhost-user specification
+ *
+ * @example
+ * ```ts
+ * import type { DeviceSession } from "vhost-user";
+ *
+ * // Reports a new configuration to the front-end, where it asked for such reports.
+ * async function report({ requests }: DeviceSession): Promise<void> {
+ *   if (requests.open) await requests.configChange({ timeoutMs: 1000 });
+ * }
+ * ```
  */
 export class BackendRequests {
   readonly #options: BackendRequestsOptions;

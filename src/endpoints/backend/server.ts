@@ -23,7 +23,23 @@ export interface BackendListenOptions extends BackendOptions {
   readonly access?: SocketAccess | undefined;
 }
 
-/** A back-end that listens on a path and serves any number of front-ends at once. */
+/**
+ * A back-end that listens on a path and serves any number of front-ends at once.
+ *
+ * @example
+ * ```ts
+ * import { BackendServer } from "vhost-user";
+ * import { BlockDevice } from "vhost-user/devices/block";
+ * import { BlockStorage } from "vhost-user/storage";
+ *
+ * const storage = BlockStorage.memory(64 << 20);
+ * const server = await BackendServer.listen("my-disk.sock", {
+ *   device: () => new BlockDevice({ storage }),
+ * });
+ * server.close();
+ * storage.close();
+ * ```
+ */
 export class BackendServer {
   readonly sessions = new Set<BackendSession>();
   /** Those whose device may still have requests in flight. */

@@ -6,7 +6,24 @@ import { answers } from "./handlers/index.ts";
 import type { SessionOptions } from "./session-options.ts";
 import { SessionState } from "./session-state.ts";
 
-/** A back-end's side of one connection: state, memory, rings, and the device behind them. */
+/**
+ * A back-end's side of one connection: state, memory, rings, and the device behind them.
+ *
+ * @example
+ * ```ts
+ * import { BackendServer } from "vhost-user";
+ * import { echoDevice } from "vhost-user/devices/net";
+ *
+ * const server = await BackendServer.listen("one-front-end.sock", {
+ *   device: () => echoDevice(),
+ *   // A second front-end is sent away.
+ *   onSession: (session) => {
+ *     if (server.sessions.size > 1) session.close(new Error("one front-end at a time"));
+ *   },
+ * });
+ * server.close();
+ * ```
+ */
 export class BackendSession extends SessionState {
   readonly #channel: Channel;
 

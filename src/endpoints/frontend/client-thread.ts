@@ -41,6 +41,20 @@ interface ThreadSession {
  * A thread of this process that drives some of a client's queues: the driver halves of the rings
  * are in it, and the thread blocks in looking at them or in waiting for calls. Kicks, calls and
  * memory are shared with it; nothing of the data path passes this thread.
+ *
+ * @example
+ * ```ts
+ * import { availableParallelism } from "node:os";
+ * import type { Client } from "vhost-user";
+ *
+ * // Drives a queue in a thread; `module` exports `createRingDriver`.
+ * async function results(client: Client, module: URL): Promise<readonly unknown[]> {
+ *   const queue = { index: 0, size: 128, memoryBytes: 1 << 20, data: availableParallelism() };
+ *   const thread = await client.startThread({ module, queues: [queue], ringMode: "hybrid" });
+ *   thread.go();
+ *   return thread.results;
+ * }
+ * ```
  */
 export class ClientThread {
   readonly #session: ThreadSession;

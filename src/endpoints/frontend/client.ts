@@ -24,6 +24,17 @@ import { meanwhile, withinTime } from "./together.ts";
  * A front-end: talks to a back-end, shares memory with it and drives virtqueues, with no virtual
  * machine. {@link connect} brings the session up to the point where queues can be started. Queues
  * and memory belong to the session: with {@link ClientOptions.reconnect} they outlive a connection.
+ *
+ * @example
+ * ```ts
+ * import { Client } from "vhost-user";
+ * import { BLOCK_DRIVER_FEATURES, BlockDriver } from "vhost-user/devices/block";
+ *
+ * const client = await Client.connect("disk.sock", { deviceFeatures: BLOCK_DRIVER_FEATURES });
+ * const disk = await BlockDriver.start(client);
+ * const sector = await disk.read(0, 512);
+ * await client.close();
+ * ```
  */
 export class Client {
   /** Where it was asked for. */

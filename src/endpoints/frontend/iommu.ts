@@ -27,6 +27,17 @@ const DEFAULT_PAGE = 4096;
 /**
  * The client's IOMMU (specification: "IOMMU support"): all of its memory at I/O virtual addresses,
  * told to the back-end page by page, as it asks. Access can be taken away and given back.
+ *
+ * @example
+ * ```ts
+ * import type { Client } from "vhost-user";
+ *
+ * // Takes a buffer away from a back-end that was connected to with the option iommu.
+ * async function takeAway({ iommu, memory }: Client): Promise<void> {
+ *   const { address, bytes } = memory.allocate(4096, 4096);
+ *   await iommu?.invalidate(address, bytes.length);
+ * }
+ * ```
  */
 export class ClientIommu {
   readonly counters: Readonly<IommuCounters>;

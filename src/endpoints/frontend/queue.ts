@@ -33,7 +33,29 @@ export interface ClientQueueOptions {
   readonly wake?: ((queue: ClientQueue) => Kick | undefined) | undefined;
 }
 
-/** One virtqueue of a client: the driver half of the ring and the descriptors around it. */
+/**
+ * One virtqueue of a client: the driver half of the ring and the descriptors around it.
+ *
+ * @example
+ * ```ts
+ * import { Client } from "vhost-user";
+ * import { SegmentList } from "vhost-user/virtqueue";
+ *
+ * const client = await Client.connect("disk.sock");
+ * const handler = {
+ *   done: (token: number, written: number) => console.log(token, written),
+ *   failed: (error: Error) => console.log(error.message),
+ * };
+ * const queue = client.createQueue({ index: 0, size: 8, ringMode: "event", handler });
+ * await client.startQueue(queue);
+ * const segments = new SegmentList(1);
+ * segments.push(client.memory.allocate(512).address, 512);
+ * queue.add(segments, 1, 7); // one descriptor that the device reads
+ * queue.publish();
+ * await client.stopQueue(queue);
+ * await client.close();
+ * ```
+ */
 export class ClientQueue {
   readonly index: number;
   readonly ring: DriverQueue;

@@ -30,6 +30,16 @@ export interface WithFd<T> {
  * for all of them. Addresses and 64-bit sizes are bigint.
  *
  * @see "Front-end message types" in the vhost-user specification
+ *
+ * @example
+ * ```ts
+ * import { Client } from "vhost-user";
+ *
+ * const client = await Client.connect("disk.sock");
+ * console.log(await client.requests.getQueueNum());
+ * console.log(await client.requests.getConfig(0, 8));
+ * await client.close();
+ * ```
  */
 export class FrontendRequests {
   readonly #caller: Caller;

@@ -25,7 +25,20 @@ const SNAP_BYTES = 262_144;
 /** More than this waiting for the disk, and frames are left out. */
 const MAX_WAITING_BYTES = 64 << 20;
 
-/** Writes frames to a file, as they pass. */
+/**
+ * Writes frames to a file, as they pass.
+ *
+ * @example
+ * ```ts
+ * import { readFileSync } from "node:fs";
+ * import { PcapWriter, readPcap, testFrame } from "vhost-user/devices/net";
+ *
+ * const pcap = PcapWriter.create("frames.pcap", { force: true });
+ * pcap.write(testFrame(1, 60, new Uint8Array(6), new Uint8Array(6)));
+ * await pcap.close();
+ * console.log(readPcap(readFileSync("frames.pcap")).length);
+ * ```
+ */
 export class PcapWriter {
   /** Frames written. */
   frames = 0;

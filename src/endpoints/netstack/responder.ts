@@ -36,6 +36,18 @@ export interface ResponderOptions {
 /**
  * The one other station of a network with one guest: answers ARP, ICMP echo (ping) and DHCP, so
  * that a guest gets an address and sees that the network works. Takes any bytes.
+ *
+ * @example
+ * ```ts
+ * import { BackendServer } from "vhost-user";
+ * import { NetResponder, respondingDevice } from "vhost-user/devices/net";
+ *
+ * const responder = new NetResponder({ address: "192.0.2.1", lease: "192.0.2.9" });
+ * const server = await BackendServer.listen("station.sock", {
+ *   device: () => respondingDevice(responder),
+ * });
+ * server.close();
+ * ```
  */
 export class NetResponder implements Station {
   readonly mac: string;

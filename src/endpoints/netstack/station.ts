@@ -42,6 +42,18 @@ interface Listener {
 /**
  * One station on an Ethernet, as far as it takes to ask: who has an address (ARP), is a station
  * there (ICMP echo), what address may I have (DHCP). Answers who asks for its own address.
+ *
+ * @example
+ * ```ts
+ * import { Client } from "vhost-user";
+ * import { NET_DRIVER_FEATURES, NetDriver, NetStation } from "vhost-user/devices/net";
+ *
+ * const client = await Client.connect("net.sock", { deviceFeatures: NET_DRIVER_FEATURES });
+ * const driver = await NetDriver.start(client, { onFrame: (frame) => station.receive(frame) });
+ * const station = new NetStation("02:00:00:00:00:01", (frame) => driver.send(frame));
+ * console.log(await station.lease(1, { timeoutMs: 1000 }));
+ * await client.close();
+ * ```
  */
 export class NetStation {
   readonly mac: string;

@@ -1,7 +1,20 @@
 /** How severe an observation is. */
 export type Grade = "FAIL" | "WARN";
 
-/** Ends a case whose rule is broken. */
+/**
+ * Ends a case whose rule is broken.
+ *
+ * @example
+ * ```ts
+ * import { CaseFailure } from "vhost-user/conformance";
+ *
+ * // Fails the check that calls it.
+ * function expectCapacity(bytes: number): void {
+ *   if (bytes > 0) return;
+ *   throw new CaseFailure("the disk is empty", { expected: "above 0", actual: String(bytes) });
+ * }
+ * ```
+ */
 export class CaseFailure extends Error {
   /** Undefined: the strength of the case decides. */
   readonly grade: Grade | undefined;
@@ -19,5 +32,17 @@ export class CaseFailure extends Error {
   }
 }
 
-/** Ends a case that cannot run here, with the reason. */
+/**
+ * Ends a case that cannot run here, with the reason.
+ *
+ * @example
+ * ```ts
+ * import { CaseSkip } from "vhost-user/conformance";
+ *
+ * // Skips the check that calls it.
+ * function needsQueues(count: bigint): void {
+ *   if (count < 2n) throw new CaseSkip("the device has one queue");
+ * }
+ * ```
+ */
 export class CaseSkip extends Error {}

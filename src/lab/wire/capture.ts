@@ -86,7 +86,24 @@ function isDirection(value: unknown): value is Direction {
   return value === "front-end" || value === "back-end";
 }
 
-/** Writes the lines of a capture as messages pass. */
+/**
+ * Writes the lines of a capture as messages pass.
+ *
+ * @example
+ * ```ts
+ * import { readFileSync, appendFileSync, writeFileSync } from "node:fs";
+ * import { Client } from "vhost-user";
+ * import { Capture, parseCapture } from "vhost-user/testing";
+ *
+ * writeFileSync("session.jsonl", "");
+ * const capture = new Capture((line) => appendFileSync("session.jsonl", line));
+ * const client = await Client.connect("disk.sock", {
+ *   observe: (way, frame) => capture.record(way === "sent" ? "front-end" : "back-end", frame),
+ * });
+ * await client.close();
+ * console.log(parseCapture(readFileSync("session.jsonl", "utf8")).length);
+ * ```
+ */
 export class Capture {
   readonly #write: (line: string) => void;
   readonly #start = performance.now();

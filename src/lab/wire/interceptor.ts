@@ -34,10 +34,21 @@ export interface InterceptorOptions extends Interception {
  *
  * @example
  * ```ts
+ * import { BackendServer } from "vhost-user";
+ * import { echoDevice } from "vhost-user/devices/net";
+ * import { FrontendRequest } from "vhost-user/protocol";
+ * import { Interceptor } from "vhost-user/testing";
+ *
  * // Drops every SET_OWNER that the front-end sends.
- * new Interceptor(channel, {
- *   received: (frame) => (frame.header.request === FrontendRequest.SetOwner ? undefined : frame),
+ * const server = await BackendServer.listen("deaf.sock", {
+ *   device: () => echoDevice(),
+ *   channel: (channel) =>
+ *     new Interceptor(channel, {
+ *       received: (frame) =>
+ *         frame.header.request === FrontendRequest.SetOwner ? undefined : frame,
+ *     }),
  * });
+ * server.close();
  * ```
  */
 export class Interceptor implements Channel {

@@ -8,10 +8,13 @@ import { Flags, RawPeer, type RawPeerOptions } from "./raw-peer.ts";
  *
  * @example
  * ```ts
- * const server = await RawBackend.listen("/run/raw.sock", async (backend) => {
+ * import { RawBackend } from "vhost-user/testing";
+ *
+ * const server = await RawBackend.listen("raw.sock", async (backend) => {
  *   const first = await backend.next();
- *   if (typeof first !== "string") await backend.reply(first.header, new Uint8Array(3));
+ *   if (typeof first !== "string") await backend.reply(first.header, new Uint8Array(3)); // too short
  * });
+ * server.close();
  * ```
  */
 export class RawBackend extends RawPeer {

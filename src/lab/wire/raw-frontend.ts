@@ -19,7 +19,10 @@ export const RAW_PROTOCOL_FEATURES: bigint =
  *
  * @example
  * ```ts
- * const frontend = await RawFrontend.connect("/run/disk.sock");
+ * import { FrontendRequest } from "vhost-user/protocol";
+ * import { RawFrontend } from "vhost-user/testing";
+ *
+ * const frontend = await RawFrontend.connect("disk.sock");
  * await frontend.send(FrontendRequest.SetMemTable, new Uint8Array(3)); // too short
  * console.log((await frontend.alive()) ? "still served" : "closed");
  * frontend.close();

@@ -23,8 +23,15 @@ export interface UsedDescriptor {
  *
  * @example
  * ```ts
- * const ring = new RawPackedRing(queue.raw);
+ * import { GuestMemory } from "vhost-user";
+ * import { RawPackedRing } from "vhost-user/testing";
+ * import { createDriverQueue } from "vhost-user/virtqueue";
+ *
+ * const memory = new GuestMemory({ size: 1 << 20 });
+ * const features = { eventIdx: false, indirect: false, packed: true };
+ * const ring = new RawPackedRing(createDriverQueue({ size: 8, memory, features }).raw);
  * ring.publish({ address: 0x1000, length: 4, id: 9999 }); // an id that the ring does not have
+ * memory.close();
  * ```
  */
 export class RawPackedRing {

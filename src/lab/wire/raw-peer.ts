@@ -57,7 +57,24 @@ export interface RawPeerOptions {
   readonly name?: string | undefined;
 }
 
-/** One end of a connection that sends whatever it is asked to, and hands out what it receives. */
+/**
+ * One end of a connection that sends whatever it is asked to, and hands out what it receives.
+ *
+ * @example
+ * ```ts
+ * import { FrontendRequest } from "vhost-user/protocol";
+ * import { RawFrontend, type RawPeer } from "vhost-user/testing";
+ *
+ * // Sends a header without its payload, to either side.
+ * async function cut(peer: RawPeer): Promise<void> {
+ *   await peer.sendBytes(Uint8Array.of(FrontendRequest.GetFeatures, 0, 0, 0));
+ *   peer.endWriting();
+ * }
+ * const frontend = await RawFrontend.connect("disk.sock");
+ * await cut(frontend);
+ * frontend.close();
+ * ```
+ */
 export class RawPeer {
   readonly direction: Direction;
   /** Milliseconds that {@link next} waits. */

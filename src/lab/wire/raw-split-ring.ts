@@ -14,9 +14,16 @@ export interface UsedElement {
  *
  * @example
  * ```ts
- * const ring = new RawSplitRing(queue.raw);
+ * import { GuestMemory } from "vhost-user";
+ * import { RawSplitRing } from "vhost-user/testing";
+ * import { createDriverQueue, DescriptorFlag } from "vhost-user/virtqueue";
+ *
+ * const memory = new GuestMemory({ size: 1 << 20 });
+ * const features = { eventIdx: false, indirect: false };
+ * const ring = new RawSplitRing(createDriverQueue({ size: 8, memory, features }).raw);
  * ring.put(0, { address: 0x1000, length: 4, flags: DescriptorFlag.Next, next: 0 }); // a loop
  * ring.publish(0);
+ * memory.close();
  * ```
  */
 export class RawSplitRing {

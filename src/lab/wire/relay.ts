@@ -21,9 +21,12 @@ export interface RelayOptions {
  *
  * @example
  * ```ts
+ * import { Client } from "vhost-user";
+ * import { Relay } from "vhost-user/testing";
+ *
  * const relay = await Relay.start({
- *   listen: "/run/relay.sock",
- *   connect: "/run/disk.sock",
+ *   listen: "relay.sock",
+ *   connect: "disk.sock",
  *   hooks: () => ({
  *     message: async ({ from, frame }, forward) => {
  *       console.log(from, frame.header.request);
@@ -31,6 +34,9 @@ export interface RelayOptions {
  *     },
  *   }),
  * });
+ * const client = await Client.connect("relay.sock");
+ * await client.close();
+ * relay.close();
  * ```
  */
 export class Relay {

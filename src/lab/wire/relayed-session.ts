@@ -27,7 +27,19 @@ export interface RelayHooks {
   ended?(reason: CloseReason): void;
 }
 
-/** A front-end and a back-end whose messages pass through this process. */
+/**
+ * A front-end and a back-end whose messages pass through this process.
+ *
+ * @example
+ * ```ts
+ * import type { Relay } from "vhost-user/testing";
+ *
+ * // Cuts the connections of a relay in the middle of whatever they do.
+ * function cut({ sessions }: Relay): void {
+ *   for (const session of sessions) session.close();
+ * }
+ * ```
+ */
 export class RelayedSession {
   /** Of the main socket: how the side ended that ended first. */
   readonly closed: Promise<CloseReason>;

@@ -22,6 +22,15 @@ export interface ProgramOptions {
  *
  * In its command line `{socket}` stands for the path on which it is to listen, `{dir}` for a folder
  * of its own that is removed in the end.
+ *
+ * @example
+ * ```ts
+ * import { ProgramTarget } from "vhost-user/conformance";
+ *
+ * const target = new ProgramTarget("my-back-end --socket {socket}", { timeoutMs: 5000 });
+ * console.log(target.name);
+ * await target.close();
+ * ```
  */
 export class ProgramTarget implements Target {
   readonly name: string;

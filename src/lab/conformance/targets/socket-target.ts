@@ -8,7 +8,18 @@ import {
 import { connectSocket } from "../../../core/transport/index.ts";
 import type { Target, TargetProcess, TargetStory } from "./target.ts";
 
-/** A back-end that somebody else runs and that listens on a path. */
+/**
+ * A back-end that somebody else runs and that listens on a path.
+ *
+ * @example
+ * ```ts
+ * import { checks, runChecks, SocketTarget } from "vhost-user/conformance";
+ *
+ * const target = new SocketTarget("disk.sock");
+ * console.log(target.name, checks.length, typeof runChecks);
+ * await target.close();
+ * ```
+ */
 export class SocketTarget implements Target {
   readonly name: string;
   #process: TargetProcess | undefined;

@@ -50,7 +50,23 @@ export interface BlockDeviceOptions {
   readonly id?: string;
 }
 
-/** A block device (VIRTIO 5.2) over a file or memory. Data moves without a copy in this process. */
+/**
+ * A block device (VIRTIO 5.2) over a file or memory. Data moves without a copy in this process.
+ *
+ * @example
+ * ```ts
+ * import { BackendServer } from "vhost-user";
+ * import { BlockDevice } from "vhost-user/devices/block";
+ * import { BlockStorage } from "vhost-user/storage";
+ *
+ * const storage = BlockStorage.memory(1 << 20);
+ * const server = await BackendServer.listen("served.sock", {
+ *   device: () => new BlockDevice({ storage, queues: 4 }),
+ * });
+ * server.close();
+ * storage.close();
+ * ```
+ */
 export class BlockDevice implements Device {
   readonly type: DeviceType = blockType;
   readonly features: bigint;

@@ -10,6 +10,18 @@ const ZEROES = new Uint8Array(1 << 20);
 /**
  * What a block device keeps its sectors in: always a file, so that data goes by one system call
  * between it and guest memory with no copy in between. Without an image it is memory (a memfd).
+ *
+ * @example
+ * ```ts
+ * import { truncateSync, writeFileSync } from "node:fs";
+ * import { BlockStorage } from "vhost-user/storage";
+ *
+ * writeFileSync("disk.img", "");
+ * truncateSync("disk.img", 64 << 20);
+ * const storage = BlockStorage.open("disk.img");
+ * console.log(storage.size);
+ * storage.close();
+ * ```
  */
 export class BlockStorage {
   readonly fd: number;

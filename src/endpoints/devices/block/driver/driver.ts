@@ -37,6 +37,19 @@ export interface BlockDriverOptions {
 /**
  * Drives a block device (VIRTIO 5.2) on the queues of a client: offsets and lengths in bytes,
  * multiples of 512. Requests of any length and number; the rest wait their turn.
+ *
+ * @example
+ * ```ts
+ * import { Client } from "vhost-user";
+ * import { BLOCK_DRIVER_FEATURES, BlockDriver } from "vhost-user/devices/block";
+ *
+ * const client = await Client.connect("disk.sock", { deviceFeatures: BLOCK_DRIVER_FEATURES });
+ * const disk = await BlockDriver.start(client);
+ * await disk.write(0, new Uint8Array(4096).fill(1));
+ * await disk.flush();
+ * console.log(disk.size, await disk.read(0, 512));
+ * await client.close();
+ * ```
  */
 export class BlockDriver {
   /** Configuration space as read at the start. */

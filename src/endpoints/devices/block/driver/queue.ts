@@ -26,6 +26,31 @@ export interface BlockQueueOptions {
 /**
  * A request queue of a block device, for those who count nanoseconds. The promise-based face of it
  * is {@link BlockDriver}.
+ *
+ * @example
+ * ```ts
+ * import { Client } from "vhost-user";
+ * import { BlockQueue, BlockRequest } from "vhost-user/devices/block";
+ * import { RequestPipeline } from "vhost-user/virtqueue";
+ *
+ * const client = await Client.connect("disk.sock");
+ * const options = { index: 0, size: 64, depth: 4, transferBytes: 4096 };
+ * const pipeline = new RequestPipeline<BlockQueue>();
+ * const queue = pipeline.add(
+ *   (handler) => new BlockQueue(client, { ...options, ringMode: "event" }, handler),
+ * );
+ * await queue.begin(client);
+ * const status = await pipeline.send({
+ *   what: "a read of sector 0",
+ *   submit: (each, slot) => {
+ *     each.submit(slot, BlockRequest.In, 0, 512);
+ *     each.publish();
+ *   },
+ *   complete: (_queue, _slot, detail) => detail,
+ * });
+ * console.log(status);
+ * await client.close();
+ * ```
  */
 export class BlockQueue {
   readonly index: number;

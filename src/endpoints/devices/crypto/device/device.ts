@@ -36,6 +36,17 @@ export interface CryptoDeviceOptions {
 /**
  * A crypto device (VIRTIO 5.9) for symmetric ciphers. Sessions come by requests of the front-end
  * (CREATE_CRYPTO_SESSION), which keeps the control queue; all rings here are data queues.
+ *
+ * @example
+ * ```ts
+ * import { BackendServer } from "vhost-user";
+ * import { CryptoDevice } from "vhost-user/devices/crypto";
+ *
+ * const server = await BackendServer.listen("crypto.sock", {
+ *   device: () => new CryptoDevice({ queues: 2 }),
+ * });
+ * server.close();
+ * ```
  */
 export class CryptoDevice implements Device {
   readonly type: DeviceType = cryptoType;

@@ -27,7 +27,17 @@ interface CipherSession {
   readonly encrypts: boolean;
 }
 
-/** Symmetric cipher sessions (AES in ECB, CBC and CTR mode), carried out by `node:crypto`. */
+/**
+ * Symmetric cipher sessions (AES in ECB, CBC and CTR mode), carried out by `node:crypto`.
+ *
+ * @example
+ * ```ts
+ * import { CipherAlgorithm, CipherSessions } from "vhost-user/devices/crypto";
+ *
+ * const sessions = new CipherSessions();
+ * console.log(sessions.size, CipherAlgorithm);
+ * ```
+ */
 export class CipherSessions implements CryptoSessions {
   readonly #sessions = new Map<bigint, CipherSession>();
   #nextId = 0n;

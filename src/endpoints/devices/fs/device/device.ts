@@ -33,6 +33,19 @@ export interface FsDeviceOptions {
  * A file system device (VIRTIO 5.11) over a folder, read-only: nothing outside of the folder can be
  * reached, nothing in it changed. Data moves from files to the driver without a copy in this
  * process.
+ *
+ * @example
+ * ```ts
+ * import { BackendServer } from "vhost-user";
+ * import { FsDevice, SharedFolder } from "vhost-user/devices/fs";
+ *
+ * const folder = SharedFolder.open(".");
+ * const server = await BackendServer.listen("folder.sock", {
+ *   device: () => new FsDevice({ folder, tag: "shared" }),
+ * });
+ * server.close();
+ * folder.close();
+ * ```
  */
 export class FsDevice implements Device {
   readonly type: DeviceType = fsType;

@@ -32,6 +32,17 @@ export interface SharedFolderOptions {
  *
  * A folder that is moved out of the tree on the host while a guest has it is still there for
  * that guest: descriptors follow it.
+ *
+ * @example
+ * ```ts
+ * import { SharedFolder } from "vhost-user/devices/fs";
+ *
+ * const folder = SharedFolder.open(".", { maxDescriptors: 100 });
+ * const file = folder.find(folder.root, Buffer.from("hello.txt"));
+ * if (typeof file === "number") console.log(`errno ${file}`);
+ * else folder.release(file);
+ * folder.close();
+ * ```
  */
 export class SharedFolder {
   /** Names the folder; not open for anything. */

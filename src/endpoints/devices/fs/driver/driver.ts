@@ -84,6 +84,20 @@ export interface FsFile {
  *
  * Every method throws {@link FsError} for what the device answers, {@link ProtocolError} for a reply
  * that is none, and {@link TimeoutError}, {@link QueueError} or {@link PeerClosedError}.
+ *
+ * @example
+ * ```ts
+ * import { Client } from "vhost-user";
+ * import { FsDriver, FUSE_ROOT_ID } from "vhost-user/devices/fs";
+ *
+ * const client = await Client.connect("fs.sock");
+ * const driver = await FsDriver.start(client);
+ * const { nodeid, attr } = await driver.lookup(FUSE_ROOT_ID, Buffer.from("hello.txt"));
+ * const file = await driver.open(nodeid);
+ * console.log(attr.size, await driver.read(file, 0n, 4096));
+ * await driver.release(file);
+ * await client.close();
+ * ```
  */
 export class FsDriver {
   /** Configuration space; undefined where the device gives none (virtiofsd does not). */

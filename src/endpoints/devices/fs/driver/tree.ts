@@ -27,6 +27,19 @@ export interface ListedEntry {
 /**
  * Paths over a driver's nodes: finds, lists and reads, and forgets what it has found. Symbolic
  * links are not followed: where they lead is a matter of who mounts.
+ *
+ * @example
+ * ```ts
+ * import { Client } from "vhost-user";
+ * import { FsDriver, FsTree } from "vhost-user/devices/fs";
+ *
+ * const client = await Client.connect("fs.sock");
+ * const tree = new FsTree(await FsDriver.start(client));
+ * await tree.visit([], async (root) => {
+ *   for (const { name } of await tree.list(root)) console.log(Buffer.from(name).toString());
+ * });
+ * await client.close();
+ * ```
  */
 export class FsTree {
   readonly #driver: FsDriver;

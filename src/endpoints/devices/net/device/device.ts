@@ -71,6 +71,17 @@ export interface NetTransmitCounters {
  *
  * Headers have 12 bytes. In a session that does not offer VIRTIO_F_VERSION_1 (`without` of the
  * back-end) a legacy driver is served; it has headers of 10 bytes unless it takes mergeable buffers.
+ *
+ * @example
+ * ```ts
+ * import { BackendServer } from "vhost-user";
+ * import { NetDevice } from "vhost-user/devices/net";
+ *
+ * const server = await BackendServer.listen("counting.sock", {
+ *   device: () => new NetDevice({ onFrame: (frame) => console.log(`${frame.length} bytes`) }),
+ * });
+ * server.close();
+ * ```
  */
 export class NetDevice implements Device {
   readonly type: DeviceType = netType;

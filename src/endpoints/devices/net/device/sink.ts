@@ -127,6 +127,17 @@ export class NetSinkServer implements RingServer {
 /**
  * A network device that takes every frame and does nothing with it, on the event loop or in workers.
  * Its receive rings are never used.
+ *
+ * @example
+ * ```ts
+ * import { BackendServer } from "vhost-user";
+ * import { NetSinkDevice } from "vhost-user/devices/net";
+ *
+ * const device = new NetSinkDevice({ queuePairs: 2 });
+ * const server = await BackendServer.listen("sink.sock", { device: () => device });
+ * console.log(device.counters.txFrames);
+ * server.close();
+ * ```
  */
 export class NetSinkDevice implements Device {
   readonly type: DeviceType = netType;

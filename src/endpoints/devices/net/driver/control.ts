@@ -21,7 +21,19 @@ export interface NetConfig {
   readonly maxQueuePairs: number;
 }
 
-/** The control queue of a driver: one command after the other. */
+/**
+ * The control queue of a driver: one command after the other.
+ *
+ * @example
+ * ```ts
+ * import { type NetDriver, ReceiveMode } from "vhost-user/devices/net";
+ *
+ * // Receives every frame, by a driver that was started with `control: true`.
+ * async function promiscuous({ control }: NetDriver): Promise<void> {
+ *   await control?.setReceiveMode(ReceiveMode.Promiscuous, true);
+ * }
+ * ```
+ */
 export class DriverControl {
   readonly #queue: ClientQueue;
   readonly #buffer: GuestBuffer;

@@ -41,7 +41,21 @@ export interface NetDriverOptions {
 /** Sums since the driver was started. */
 export interface NetDriverCounters extends DriverReceiveCounters, DriverTransmitCounters {}
 
-/** Drives a network device (VIRTIO 5.1) on the queues of a client: frames in and out. */
+/**
+ * Drives a network device (VIRTIO 5.1) on the queues of a client: frames in and out.
+ *
+ * @example
+ * ```ts
+ * import { Client } from "vhost-user";
+ * import { NET_DRIVER_FEATURES, NetDriver, testFrame } from "vhost-user/devices/net";
+ *
+ * const client = await Client.connect("net.sock", { deviceFeatures: NET_DRIVER_FEATURES });
+ * const driver = await NetDriver.start(client, { onFrame: (frame) => console.log(frame.length) });
+ * driver.send(testFrame(1, 60, new Uint8Array(6), new Uint8Array(6).fill(0xff)));
+ * await driver.flushed();
+ * await client.close();
+ * ```
+ */
 export class NetDriver {
   readonly counters: Readonly<NetDriverCounters>;
   readonly #counters: NetDriverCounters = {

@@ -25,7 +25,27 @@ const LOOK_MS = 10;
 const USUAL_VIRTIO = VirtioFeature.Version1 | VirtioFeature.ProtocolFeatures;
 const USUAL_PROTOCOL = ProtocolFeature.Mq | ProtocolFeature.ReplyAck | ProtocolFeature.Config;
 
-/** What a check is given: a target, primitives, and a place for what it finds. */
+/**
+ * What a check is given: a target, primitives, and a place for what it finds.
+ *
+ * @example
+ * ```ts
+ * import type { Check } from "vhost-user/conformance";
+ *
+ * const check: Check = {
+ *   id: "mine/1",
+ *   title: "GET_FEATURES offers VIRTIO_F_VERSION_1",
+ *   strength: "SHOULD",
+ *   section: "VIRTIO 6.1",
+ *   async run(t) {
+ *     const session = await t.neg();
+ *     const offered = session.virtio & (1n << 32n);
+ *     t.expectThat("bit 32", offered !== 0n, "offered", "not offered");
+ *   },
+ * };
+ * console.log(check.id);
+ * ```
+ */
 export class CheckContext extends Findings {
   readonly target: Target;
   readonly facts: Facts;

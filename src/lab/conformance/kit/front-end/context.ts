@@ -30,7 +30,25 @@ export interface Talk {
 /** Whether what a check waits for has happened. */
 export type Done = (mock: Pick<Mock, "messages" | "conversations">) => boolean;
 
-/** What a check of a front-end is given. */
+/**
+ * What a check of a front-end is given.
+ *
+ * @example
+ * ```ts
+ * import type { FrontendCheck } from "vhost-user/conformance";
+ *
+ * const check: FrontendCheck = {
+ *   id: "mine/2",
+ *   title: "the front-end connects and negotiates",
+ *   strength: "MUST",
+ *   section: "Front-end",
+ *   async run(t) {
+ *     await t.boot();
+ *   },
+ * };
+ * console.log(check.id);
+ * ```
+ */
 export class FrontendContext extends Findings {
   readonly target: FrontendTarget;
   readonly kit: RequestKit;

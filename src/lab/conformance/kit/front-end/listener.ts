@@ -12,6 +12,14 @@ const LOOK_MS = 20;
 /**
  * A front-end that another program starts, and that connects to a path of the user's choice. It has to
  * connect again whenever its connection ends, or to be started again: each check is another connection.
+ *
+ * @example
+ * ```ts
+ * import { FrontendListener } from "vhost-user/conformance";
+ *
+ * const target = new FrontendListener("judged.sock");
+ * console.log(target.socketPath);
+ * ```
  */
 export class FrontendListener implements FrontendTarget {
   readonly name: string;

@@ -20,6 +20,14 @@ export interface FrontendProgramOptions {
 /**
  * A front-end that the suite starts. In its command line `{socket}` stands for the path of the
  * suite's back-end, `{qmp}` for a path on which its monitor listens, `{dir}` for a folder.
+ *
+ * @example
+ * ```ts
+ * import { FrontendProgram } from "vhost-user/conformance";
+ *
+ * const target = new FrontendProgram("my-vmm --vhost-user {socket}", { timeoutMs: 5000 });
+ * console.log(target.name);
+ * ```
  */
 export class FrontendProgram implements FrontendTarget {
   readonly name: string;

@@ -42,7 +42,36 @@ export interface BlockPassResult {
   readonly seconds: number;
 }
 
-/** Data read back is not what was written. */
+/**
+ * Data read back is not what was written.
+ *
+ * @example
+ * ```ts
+ * import { Client } from "vhost-user";
+ * import { BLOCK_DRIVER_FEATURES } from "vhost-user/devices/block";
+ * import { MismatchError, verifyBlock } from "vhost-user/testing";
+ *
+ * const clients: Client[] = [];
+ * try {
+ *   const results = verifyBlock({
+ *     seed: 1,
+ *     cases: [{ depth: 4, ringMode: "event" }],
+ *     overwrite: true,
+ *     open: async (options, start) => {
+ *       const all = { ...options, deviceFeatures: BLOCK_DRIVER_FEATURES };
+ *       const client = await Client.connect("disk.sock", all);
+ *       clients.push(client);
+ *       return { client, driver: await start(client) };
+ *     },
+ *   });
+ *   for await (const { readMiBs } of results) console.log(readMiBs);
+ * } catch (error) {
+ *   if (error instanceof MismatchError) console.log(`wrong data at byte ${error.offset}`);
+ * } finally {
+ *   for (const client of clients) await client.close();
+ * }
+ * ```
+ */
 export class MismatchError extends Error {
   /** Byte offset on the device. */
   readonly offset: number;
