@@ -1,6 +1,6 @@
 /**
  * How long the command takes to start, over what Node itself takes: `--version`, and `probe` of a
- * back-end with its 50 ms of waiting for a front-end's first word. One after another in turns, so that
+ * back-end with its 20 ms of waiting for a front-end's first word. One after another in turns, so that
  * a busy machine slows all of them alike.
  */
 import { spawn, spawnSync } from "node:child_process";
@@ -33,8 +33,8 @@ try {
   await once(backend.stderr, "data");
   const cases = [
     { name: "node -e 0", args: ["-e", "0"], limitMs: 0 },
-    { name: "--version", args: [command, "--version"], limitMs: 25 },
-    { name: "probe", args: [command, "probe", socket, "--json"], limitMs: 150 },
+    { name: "--version", args: [command, "--version"], limitMs: 15 },
+    { name: "probe", args: [command, "probe", socket, "--json"], limitMs: 60 },
   ].map((each) => ({ ...each, times: [] as number[] }));
   for (let round = 0; round < ROUNDS; round += 1) {
     for (const { args, times } of cases) times.push(runTime(args));

@@ -38,9 +38,10 @@ function removeInternalDeclarations() {
 }
 
 // Without tsc's record of what it has written, the next `npm run build` writes everything again.
-for (const path of ["prebuilds", "dist/src", "dist/examples", "dist/.tsbuildinfo"]) {
+for (const path of ["prebuilds", "dist/src", "dist/cli", "dist/examples", "dist/.tsbuildinfo"]) {
   rmSync(join(root, path), { recursive: true, force: true });
 }
 run("scripts/build-native.mjs", "--prebuild", ...process.argv.slice(2));
 run("node_modules/typescript/bin/tsc", "-p", "tsconfig.package.json");
 removeInternalDeclarations();
+run("scripts/bundle.mjs");

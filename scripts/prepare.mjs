@@ -17,7 +17,8 @@ function prepareCheckout() {
   const status = run("scripts/build-native.mjs", "--optional");
   const compiler = `${root}node_modules/typescript/bin/tsc`;
   // With development dependencies left out there is nothing to compile with, and nothing to be done.
-  return status === 0 && existsSync(compiler) ? run(compiler, "-b") : status;
+  if (status !== 0 || !existsSync(compiler)) return status;
+  return run(compiler, "-b") || run(`${root}scripts/bundle.mjs`);
 }
 
 // Set where npm is about to pack the folder.

@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from "commander";
+import { UsageError } from "../../core/base/errors.ts";
 import { FAIL_ON, type FailOn } from "../../lab/results/verdict.ts";
 import { RING_MODES, type RingMode } from "../../core/runtime/mode.ts";
 import { parseChoice, parseDuration, parseInteger, parseList, parseSize } from "./units.ts";
@@ -12,6 +13,26 @@ export function checked<T>(parse: (text: string) => T): (text: string) => T {
       throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
     }
   };
+}
+
+/**
+ * Parses an option's value when the command runs, where its parser is not to run, or not to be
+ * loaded, before that.
+ *
+ * @throws {UsageError} naming the option
+ */
+export function parsedLate<T>(
+  option: string,
+  text: string | undefined,
+  parse: (text: string) => T,
+): T | undefined {
+  if (text === undefined) return undefined;
+  try {
+    return parse(text);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new UsageError(`${option}: ${reason}`, { cause });
+  }
 }
 
 /** The prefix of every error. */

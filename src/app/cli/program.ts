@@ -1,27 +1,8 @@
 import type { Command } from "commander";
+import { COMMANDS } from "./commands/index.ts";
 import type { Context } from "./context.ts";
 import { bareCommand } from "./options.ts";
 import { version } from "./version.ts";
-
-type AddCommand = (program: Command, context: Context) => Promise<void> | void;
-
-/** In the order in which help names them. */
-const COMMANDS: ReadonlyMap<string, () => Promise<AddCommand>> = new Map([
-  ["demo", async () => (await import("./commands/demo/command.ts")).addDemoCommand],
-  ["probe", async () => (await import("./commands/probe/command.ts")).addProbeCommand],
-  ["io", async () => (await import("./commands/io/command.ts")).addIoCommand],
-  ["serve", async () => (await import("./commands/serve/command.ts")).addServeCommand],
-  ["backend", async () => (await import("./commands/backend/command.ts")).addBackendCommand],
-  ["migrate", async () => (await import("./commands/migrate/command.ts")).addMigrateCommand],
-  ["bench", async () => (await import("./commands/bench/command.ts")).addBenchCommand],
-  ["stress", async () => (await import("./commands/stress/command.ts")).addStressCommand],
-  ["test", async () => (await import("./commands/test/command.ts")).addTestCommand],
-  ["conform", async () => (await import("./commands/conform/command.ts")).addConformCommand],
-  ["matrix", async () => (await import("./commands/matrix/command.ts")).addMatrixCommand],
-  ["qemu", async () => (await import("./commands/qemu/command.ts")).addQemuCommand],
-  ["check", async () => (await import("./commands/check/command.ts")).addCheckCommand],
-  ["clean", async () => (await import("./commands/clean/command.ts")).addCleanCommand],
-]);
 
 /**
  * The command line. Definitions only, and only that of the command that is asked for, where the

@@ -1,6 +1,12 @@
 /** What a terminal does with text: columns, not characters. */
 
-const segmenter = new Intl.Segmenter("en", { granularity: "grapheme" });
+let segmenter: Intl.Segmenter | undefined;
+
+/** Splits a text into what a terminal shows as characters. Made at first use: that takes 5 ms. */
+function graphemes(text: string): Intl.Segments {
+  segmenter ??= new Intl.Segmenter("en", { granularity: "grapheme" });
+  return segmenter.segment(text);
+}
 
 /** Control characters, escape sequences' first byte included: they would move the cursor. */
 const CONTROL = /[\p{Cc}\u2028\u2029]+/gu;
@@ -33,7 +39,7 @@ const WIDE: readonly (readonly [number, number])[] = [
 /** Columns that a terminal uses for a text without control characters. */
 export function textWidth(text: string): number {
   let width = 0;
-  for (const { segment } of segmenter.segment(text)) width += graphemeWidth(segment);
+  for (const { segment } of graphemes(text)) width += graphemeWidth(segment);
   return width;
 }
 
@@ -46,7 +52,7 @@ export function fitText(text: string, columns: number): string {
   if (textWidth(line) <= columns) return line;
   let fitted = "";
   let left = columns - 1;
-  for (const { segment } of segmenter.segment(line)) {
+  for (const { segment } of graphemes(line)) {
     left -= graphemeWidth(segment);
     if (left < 0) break;
     fitted += segment;

@@ -7,8 +7,8 @@ import {
   type ProbeOptions,
 } from "./connection.ts";
 
-/** How long a front-end is given to speak first, ms: QEMU does within 0.2. */
-const LISTEN_MS = 50;
+/** How long a front-end may take to speak first, ms: QEMU does within 0.2. */
+const LISTEN_MS = 20;
 
 /**
  * Finds out who listens on a socket, and asks without starting anything: no memory is shared and no

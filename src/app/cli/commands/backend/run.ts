@@ -1,6 +1,7 @@
 import { UsageError } from "../../../../core/base/index.ts";
 import type { Context } from "../../context.ts";
 import { parseGroup, parseMode } from "../../groups.ts";
+import { parsedLate } from "../../options.ts";
 import { LOG_FORMATS } from "../../output.ts";
 import { passedSockets } from "../../service/activation.ts";
 import { parseChoice } from "../../units.ts";
@@ -45,13 +46,14 @@ export async function runBackend(
   if (!passed && (socket === undefined) === (fd === undefined)) {
     throw new UsageError("give either --socket-path PATH or --fd NUMBER");
   }
+  // Not parsed by the options: with --print-capabilities no value is an error.
   const common = {
     socket,
     fd: fd === undefined ? undefined : parseFd(fd),
-    socketMode: parsed("--socket-mode", socketMode, parseMode),
-    socketGroup: parsed("--socket-group", socketGroup, parseGroup),
+    socketMode: parsedLate("--socket-mode", socketMode, parseMode),
+    socketGroup: parsedLate("--socket-group", socketGroup, parseGroup),
     pidFile,
-    logFormat: parsed("--log-format", logFormat, parseChoice(LOG_FORMATS)),
+    logFormat: parsedLate("--log-format", logFormat, parseChoice(LOG_FORMATS)),
     fault: [],
     timeout: TIMEOUT_MS,
   };
@@ -68,22 +70,6 @@ function valuesOf(
     if (value !== undefined) values.set(name, value);
   }
   return values;
-}
-
-/** Not by the option itself: with --print-capabilities no value is an error. */
-function parsed<T>(
-  option: string,
-  text: string | undefined,
-  parse: (text: string) => T,
-): T | undefined {
-  if (text === undefined) return undefined;
-  try {
-    return parse(text);
-  } catch (cause) {
-    throw new UsageError(`${option}: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    });
-  }
 }
 
 function parseFd(text: string): number {

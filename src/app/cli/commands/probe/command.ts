@@ -1,17 +1,13 @@
 import { type Command, Option } from "commander";
-import { parseDevice } from "../../device-option.ts";
 import type { Context } from "../../context.ts";
-import { checked, commonCommand, jsonOption, strictOption, timeoutOption } from "../../options.ts";
+import { commonCommand, jsonOption, strictOption, timeoutOption } from "../../options.ts";
 
 export function addProbeCommand(program: Command, context: Context): void {
   const command = commonCommand("probe")
     .description("find out who listens on a socket and what it offers; starts nothing")
     .argument("<socket>", "path of a listening Unix socket")
     .addOption(
-      new Option(
-        "--device <type>",
-        "device type of the target; default: inferred from its offer",
-      ).argParser(checked(parseDevice)),
+      new Option("--device <type>", "device type of the target; default: inferred from its offer"),
     )
     .option("--explain", "say in one line what each feature bit means")
     .addOption(jsonOption)

@@ -1,9 +1,11 @@
 import type { DeviceKind } from "../../../../endpoints/devices/kind.ts";
 import { probe } from "../../../../lab/probe/index.ts";
+import { parsedLate } from "../../options.ts";
 import { type CommonOptions, type Context, messagePrinter } from "../../context.ts";
 
 export interface ProbeCommandOptions extends CommonOptions {
-  readonly device?: DeviceKind | undefined;
+  /** Not parsed yet. */
+  readonly device?: string | undefined;
   readonly explain?: true | undefined;
   readonly json?: true | undefined;
   readonly strict?: true | undefined;
@@ -19,16 +21,19 @@ export async function runProbe(
   context: Context,
 ): Promise<void> {
   const { output, signal } = context;
+  const device = await kindOf(options.device);
+  // Loaded while the peer is waited for.
+  const printing = import("./text.ts");
   const { program, ...result } = await probe(socket, {
-    device: options.device,
+    device,
     strictness: options.strict ? "strict" : "lenient",
     timeoutMs: options.timeout,
     signal,
-    observe: await messagePrinter(context, options, options.device),
+    observe: await messagePrinter(context, options, device),
   });
   if (options.json) output.json({ schemaVersion: 1, kind: "probe", ...result });
   else {
-    const { describeProbe } = await import("./text.ts");
+    const { describeProbe } = await printing;
     for (const line of describeProbe(result, program, options.explain === true)) output.print(line);
   }
   if (program !== undefined && ONE_SHOT_PROGRAMS.has(program)) {
@@ -36,4 +41,11 @@ export async function runProbe(
       `note: ${program} serves one front-end and exits when it leaves; start it again for the next`,
     );
   }
+}
+
+/** Loads the device types only where one is named: they bring all drivers along. */
+async function kindOf(name: string | undefined): Promise<DeviceKind | undefined> {
+  if (name === undefined) return undefined;
+  const { parseDevice } = await import("../../device-option.ts");
+  return parsedLate("--device", name, parseDevice);
 }

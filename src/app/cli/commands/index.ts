@@ -1,0 +1,22 @@
+import type { Command } from "commander";
+import type { Context } from "../context.ts";
+
+type AddCommand = (program: Command, context: Context) => Promise<void> | void;
+
+/** The commands in the order of the help. Each is loaded when it is named, or for the help. */
+export const COMMANDS: ReadonlyMap<string, () => Promise<AddCommand>> = new Map([
+  ["demo", async () => (await import("./demo/command.ts")).addDemoCommand],
+  ["probe", async () => (await import("./probe/command.ts")).addProbeCommand],
+  ["io", async () => (await import("./io/command.ts")).addIoCommand],
+  ["serve", async () => (await import("./serve/command.ts")).addServeCommand],
+  ["backend", async () => (await import("./backend/command.ts")).addBackendCommand],
+  ["migrate", async () => (await import("./migrate/command.ts")).addMigrateCommand],
+  ["bench", async () => (await import("./bench/command.ts")).addBenchCommand],
+  ["stress", async () => (await import("./stress/command.ts")).addStressCommand],
+  ["test", async () => (await import("./test/command.ts")).addTestCommand],
+  ["conform", async () => (await import("./conform/command.ts")).addConformCommand],
+  ["matrix", async () => (await import("./matrix/command.ts")).addMatrixCommand],
+  ["qemu", async () => (await import("./qemu/command.ts")).addQemuCommand],
+  ["check", async () => (await import("./check/command.ts")).addCheckCommand],
+  ["clean", async () => (await import("./clean/command.ts")).addCleanCommand],
+]);
