@@ -5,7 +5,7 @@ import { packageRoot } from "../support/package-root.ts";
 /** Top-level declarations: whether they are exported, their kind, their name. */
 const DECLARATIONS =
   /^(export )?(?:abstract |async )*(class|const|enum|function|interface|type)\*? (\w+)/gm;
-/** Ids of checks, which say more about such a file than its names. */
+/** Ids of checks. */
 const CHECK_IDS = /^\s*id: "([\w-]+\/)(\d+)",$/gm;
 /** More names than these say little more about a file; exported values are shown beyond them. */
 const MOST_NAMES = 8;
@@ -55,15 +55,15 @@ function foldersOf(line: string, folders: ReadonlyMap<string, readonly string[]>
 function entryOf(path: string): string {
   const name = basename(path, ".ts");
   const text = readFileSync(join(packageRoot, "src", path), "utf8");
-  const words = idsOf(text) ?? namesOf(text, name);
+  const words = [...idsOf(text), ...namesOf(text, name)];
   return words.length === 0 ? `\`${name}\`` : `\`${name}\` ${words.join(" ")}`;
 }
 
-/** Returns the check ids of a file that has checks, as ranges: `blk/1–12`, `18–32`. */
-function idsOf(text: string): string[] | undefined {
+/** Returns the check ids of a file, as ranges: `blk/1–12 18–32`. */
+function idsOf(text: string): string[] {
   const ids = [...text.matchAll(CHECK_IDS)];
   const section = ids[0]?.[1];
-  if (section === undefined) return undefined;
+  if (section === undefined) return [];
   const numbers = ids.map(([, , number]) => Number(number)).toSorted((a, b) => a - b);
   const starts = numbers.filter((number) => !numbers.includes(number - 1));
   const ends = numbers.filter((number) => !numbers.includes(number + 1));
