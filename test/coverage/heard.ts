@@ -14,7 +14,7 @@ import { type Conversation, conversationsPath } from "./conversations.ts";
 /**
  * What passes between our roles and real programs, request by request: docs/reference/protocol-coverage.md
  * is made from `test/coverage/conversations.json`, and the tests of peers see that it is true. Run
- * with `VHOST_USER_RECORD=1` they write it anew.
+ * with `VHOST_USER_RECORD=1` they write it again.
  */
 const recording = process.env["VHOST_USER_RECORD"] === "1";
 

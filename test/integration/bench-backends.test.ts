@@ -104,7 +104,7 @@ test("bench backend net counts frames, and ends the load when it has measured", 
   assert.equal(Math.round(bytesPerSecond / framesPerSecond), 64);
 });
 
-test("bench backend waits for a front-end that somebody starts", async (t) => {
+test("bench backend waits for a front-end that another program starts", async (t) => {
   const space = new Workspace(t);
   const socket = space.path("b.sock");
   const words = "bench backend block --runtime 200ms --warmup 1ms --json --socket".split(" ");

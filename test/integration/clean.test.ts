@@ -92,7 +92,7 @@ test("clean leaves another user's files, whatever is in them", { skip: needsRoot
   for (const path of [space.pidFile, space.log]) assert.ok(existsSync(path));
 });
 
-test("clean reports a half-written record and kills nobody for it", async (t) => {
+test("clean reports a half-written record and kills no process for it", async (t) => {
   const space = new ServerSpace(t, "listen");
   const pid = await space.started();
   const file = space.recordFile;
@@ -109,7 +109,7 @@ test("clean reports a half-written record and kills nobody for it", async (t) =>
   space.assertNothingLeft();
 });
 
-test("clean kills nobody whose pid was used again", async (t) => {
+test("clean kills no process whose pid was reused", async (t) => {
   const space = new ServerSpace(t, "listen");
   const pid = await space.started();
   const { process: identity } = space.record();

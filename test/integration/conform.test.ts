@@ -370,7 +370,7 @@ test("a target that is not there, or both of them, or neither, is said clearly",
   for (const [args, code, says] of [
     [[], 2, /expected either SOCKET/],
     [["x.sock", "--exec", "true"], 2, /expected either SOCKET/],
-    [["nobody.sock"], 3, /nobody\.sock: expected a listening Unix socket/],
+    [["absent.sock"], 3, /absent\.sock: expected a listening Unix socket/],
     [["--exec", "no-such-program {socket}"], 4, /no-such-program/],
     [["--exec", "false {socket}"], 3, /false exited with code 1 before it listened/],
     [["--exec", "sleep 60"], 2, /the command has no \{socket\}: .*, got: sleep 60/],

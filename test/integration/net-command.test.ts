@@ -52,7 +52,7 @@ test("dhcp prints the lease, ping finds the station and gets its echoes", async 
   assert.deepEqual([numbers["sent"], numbers["received"]], [2, 2]);
 });
 
-test("a ping of nobody is a failure that names whom it asked for", async (t) => {
+test("a ping without an answer is a failure that names the address", async (t) => {
   const { io } = await withNet(t);
   const { code, stderr } = await io("ping SOCKET 10.0.2.9 --io-timeout 100ms");
   assert.equal(code, 1);
@@ -101,8 +101,8 @@ test("receive prints a line for each frame of a source and keeps them; the file 
   assert.equal(readPcap(readFileSync(space.path("got.pcap"))).length, 20);
   const again = await io(`receive SOCKET --count 1 --pcap ${space.path("got.pcap")}`);
   assert.deepEqual([again.code, /it was left alone/.test(again.stderr)], [2, true]);
-  await space.run(["io", "net", "receive", space.path("nobody.sock"), "--pcap", "new.pcap"]);
-  assert.equal(existsSync(space.path("new.pcap")), false, "nobody was there: no file is made");
+  await space.run(["io", "net", "receive", space.path("absent.sock"), "--pcap", "new.pcap"]);
+  assert.equal(existsSync(space.path("new.pcap")), false, "no back-end was there: no file is made");
   const sent = await io(`send SOCKET --in ${space.path("got.pcap")} --count 3 --json`);
   assert.equal(parse(sent.stdout)["frames"], 60);
   const timed = await io("receive SOCKET --runtime 100ms --json");

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { chmodSync, mkdirSync, symlinkSync } from "node:fs";
 import { test } from "node:test";
 import { guardLeaks } from "../support/leak-guard.ts";
-import { needsNobody, nobody, Workspace } from "./support/index.ts";
+import { needsUnprivilegedUser, unprivilegedUser, Workspace } from "./support/index.ts";
 import { ServerSpace } from "./support/servers.ts";
 
 guardLeaks();
@@ -83,7 +83,7 @@ test("a pid file, a log or a socket of clean below a file is not there", async (
 
 test(
   "a file that this user may not read, and a folder it may not look into, are named",
-  { skip: needsNobody() },
+  { skip: needsUnprivilegedUser() },
   async (t) => {
     const space = new Workspace(t);
     chmodSync(space.folder, 0o755);
@@ -103,7 +103,7 @@ test(
       ["serve block --socket s.sock --image secret", /secret: .*permission denied \(EACCES\)/],
     ];
     for (const [words, says] of cases) {
-      const { code, stderr } = await space.run(words.split(" "), { wrapper: nobody });
+      const { code, stderr } = await space.run(words.split(" "), { wrapper: unprivilegedUser });
       assert.match(stderr, says);
       assert.equal(code, 4);
     }

@@ -18,7 +18,7 @@ import { test, type TestContext } from "node:test";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { needsNamespaces, unsharing } from "../support/namespaces.ts";
 import { needsRoot } from "../programs/support/index.ts";
-import { needsNobody, nobody } from "./support/index.ts";
+import { needsUnprivilegedUser, unprivilegedUser } from "./support/index.ts";
 import { serverDefaults } from "../../src/lab/programs/index.ts";
 import { serverId } from "../../src/lab/programs/server/server-options.ts";
 import { runs, ServerSpace, until } from "./support/servers.ts";
@@ -217,7 +217,7 @@ test("two servers on two sockets do not share a pid file or a log", async (t) =>
   await space.qemu("stop");
 });
 
-test("restart keeps what is not given anew, also the program's own arguments", async (t) => {
+test("restart keeps what is not given again, also the program's own arguments", async (t) => {
   const space = new ServerSpace(t, "listen");
   const pid = await space.started("--memory 64M -- -extra");
   const restarted = await space.qemu("restart --memory 32M");
@@ -315,7 +315,7 @@ test("a server that ignores SIGTERM is ended by SIGKILL; an interrupted stop fin
   space.assertNothingLeft();
 });
 
-test("a server that was killed from outside: status says so, start clears and starts anew", async (t) => {
+test("a server that was killed from outside: status says so, start clears and starts again", async (t) => {
   const space = new ServerSpace(t, "listen");
   const pid = await space.started();
   process.kill(pid, "SIGKILL");
@@ -428,7 +428,7 @@ const taken: Readonly<Record<string, (space: ServerSpace, path: string) => RegEx
     symlinkSync(space.path("nowhere"), path);
     return /symbolic link; it was left alone/;
   },
-  "somebody's file": (_space, path) => {
+  "another user's file": (_space, path) => {
     writeFileSync(path, "precious");
     return /left alone; /;
   },
@@ -470,7 +470,7 @@ test(
   },
 );
 
-test("a socket that somebody else listens on is left to them", async (t) => {
+test("a socket that another process listens on is left alone", async (t) => {
   const space = new ServerSpace(t, "listen");
   const server = createServer().listen(space.socket);
   await once(server, "listening");
@@ -507,12 +507,12 @@ test("without QEMU start says how to install it, and exits with 4", async (t) =>
 
 test(
   "without a permission on the socket's folder start says so, and exits with 4",
-  { skip: needsNobody() },
+  { skip: needsUnprivilegedUser() },
   async (t) => {
     const space = new ServerSpace(t, "listen");
     chmodSync(space.folder, 0o755);
     chownSync(space.path("run"), 65534, 65534);
-    const { code, stderr } = await space.qemu("start", { wrapper: nobody });
+    const { code, stderr } = await space.qemu("start", { wrapper: unprivilegedUser });
     assert.equal(code, 4, stderr);
     assert.match(
       stderr,

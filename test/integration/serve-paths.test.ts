@@ -15,7 +15,12 @@ import {
 import { test } from "node:test";
 import { UnixListener } from "../../src/core/os/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
-import { needsNobody, nobody, type Result, Workspace } from "./support/index.ts";
+import {
+  needsUnprivilegedUser,
+  unprivilegedUser,
+  type Result,
+  Workspace,
+} from "./support/index.ts";
 
 guardLeaks();
 
@@ -88,7 +93,7 @@ for (const [name, { make, says }] of Object.entries(occupants)) {
   });
 }
 
-test("serve leaves alone a socket that somebody listens on, also by another spelling", async (t) => {
+test("serve leaves alone a socket with a listener, also by another spelling", async (t) => {
   const space = new Workspace(t);
   const { socket } = await space.serve();
   const before = identity(socket);
@@ -101,7 +106,7 @@ test("serve leaves alone a socket that somebody listens on, also by another spel
 });
 
 test(
-  "serve leaves alone somebody else's stale socket",
+  "serve leaves alone the stale socket of another user",
   { skip: isRoot ? false : "needs root, to give a file away" },
   async (t) => {
     const space = new Workspace(t);
@@ -159,23 +164,27 @@ test("serve in a folder that does not exist, or below a file", async (t) => {
   }
 });
 
-test("serve in a folder that this user may not write to", { skip: needsNobody() }, async (t) => {
-  const space = new Workspace(t);
-  chmodSync(space.folder, 0o755);
-  const args = ["serve", "block", "--socket", space.path("disk.sock")];
-  expectFailure(
-    await space.run(args, { wrapper: nobody }),
-    4,
-    /no permission to make a socket.*; choose a folder/,
-  );
-});
+test(
+  "serve in a folder that this user may not write to",
+  { skip: needsUnprivilegedUser() },
+  async (t) => {
+    const space = new Workspace(t);
+    chmodSync(space.folder, 0o755);
+    const args = ["serve", "block", "--socket", space.path("disk.sock")];
+    expectFailure(
+      await space.run(args, { wrapper: unprivilegedUser }),
+      4,
+      /no permission to make a socket.*; choose a folder/,
+    );
+  },
+);
 
 test("serve with a socket path that is too long", async (t) => {
   const result = await new Workspace(t).run(["serve", "block", "--socket", "x".repeat(108)]);
   expectFailure(result, 2, /107 bytes, this one has 108/);
 });
 
-test("serve --connect to a path where nobody listens", async (t) => {
+test("serve --connect to a path without a listener", async (t) => {
   const result = await new Workspace(t).run(["serve", "block", "--connect", "none.sock"]);
   expectFailure(result, 3, /none\.sock: expected a listening Unix socket, there is no such file/);
 });
@@ -200,27 +209,31 @@ test("an image that is missing, empty, no whole sectors, or a folder", async (t)
   }
 });
 
-test("an image that this user may not read, or not write", { skip: needsNobody() }, async (t) => {
-  const space = new Workspace(t);
-  chmodSync(space.folder, 0o777);
-  const image = space.file("disk.img", new Uint8Array(4096));
-  const args = ["serve", "block", "--socket", "disk.sock", "--image", image];
-  chmodSync(image, 0o600);
-  expectFailure(
-    await space.run(args, { wrapper: nobody }),
-    4,
-    /disk\.img: expected an image that can be read.*permission denied/,
-  );
-  chmodSync(image, 0o644);
-  expectFailure(
-    await space.run(args, { wrapper: nobody }),
-    4,
-    /disk\.img: expected an image that can be read.*permission denied/,
-  );
-  const reading = space.start([...args, "--read-only"], { wrapper: nobody });
-  await reading.printed(/listening on .*read-only/);
-  assert.equal((await reading.stop("SIGTERM")).code, 0);
-});
+test(
+  "an image that this user may not read, or not write",
+  { skip: needsUnprivilegedUser() },
+  async (t) => {
+    const space = new Workspace(t);
+    chmodSync(space.folder, 0o777);
+    const image = space.file("disk.img", new Uint8Array(4096));
+    const args = ["serve", "block", "--socket", "disk.sock", "--image", image];
+    chmodSync(image, 0o600);
+    expectFailure(
+      await space.run(args, { wrapper: unprivilegedUser }),
+      4,
+      /disk\.img: expected an image that can be read.*permission denied/,
+    );
+    chmodSync(image, 0o644);
+    expectFailure(
+      await space.run(args, { wrapper: unprivilegedUser }),
+      4,
+      /disk\.img: expected an image that can be read.*permission denied/,
+    );
+    const reading = space.start([...args, "--read-only"], { wrapper: unprivilegedUser });
+    await reading.printed(/listening on .*read-only/);
+    assert.equal((await reading.stop("SIGTERM")).code, 0);
+  },
+);
 
 test("a stale socket's name is not taken from a listener that came in between", async (t) => {
   const space = new Workspace(t);

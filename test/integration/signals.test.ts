@@ -14,7 +14,7 @@ const signals = ["SIGINT", "SIGTERM"] as const;
 const instants: Readonly<
   Record<string, (t: test.TestContext, space: Workspace) => Promise<Running>>
 > = {
-  "while the listener accepts nobody": async (t, space) => {
+  "while the listener accepts no connection": async (t, space) => {
     await busyListener(t, space.path("s"));
     return startConnecting(space, "io block id s --timeout 60s");
   },

@@ -162,11 +162,11 @@ test("a back-end with a fault fails tests: exit code 1, and each says why", asyn
   assert.equal(Number(suite?.attributes["failures"]), failed);
 });
 
-test("a socket that nobody listens on fails the tests, not the command", async (t) => {
+test("a socket without a listener fails the tests, not the command", async (t) => {
   const space = new Workspace(t);
-  const { code, stdout } = await space.run(["test", "perf", "nobody.sock"]);
+  const { code, stdout } = await space.run(["test", "perf", "absent.sock"]);
   assert.equal(code, 1);
-  assert.match(stdout, /^✗ FAIL: .*\n {4}nobody\.sock: expected a listening Unix socket/m);
+  assert.match(stdout, /^✗ FAIL: .*\n {4}absent\.sock: expected a listening Unix socket/m);
 });
 
 test("test stress has all clients served, and nothing grows", async (t) => {

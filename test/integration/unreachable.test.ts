@@ -5,8 +5,8 @@ import { UnixListener } from "../../src/core/os/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import {
   busyListener,
-  needsNobody,
-  nobody,
+  needsUnprivilegedUser,
+  unprivilegedUser,
   rawListener,
   type Result,
   Workspace,
@@ -58,7 +58,7 @@ for (const [name, command] of Object.entries(commands)) {
     expectFailure(result, 3, /x\.sock: expected/);
   });
 
-  test(`${name}: a socket that nobody listens on`, async (t) => {
+  test(`${name}: a socket without a listener`, async (t) => {
     const space = new Workspace(t);
     const { socket, server } = await space.serve();
     await server.stop("SIGKILL");
@@ -76,29 +76,35 @@ for (const [name, command] of Object.entries(commands)) {
     expectFailure(await space.run(command("")), 2, /must not be empty/);
   });
 
-  test(`${name}: a socket that this user may not open`, { skip: needsNobody() }, async (t) => {
-    const space = new Workspace(t);
-    chmodSync(space.folder, 0o755);
-    const { socket } = await space.serve();
-    const result = await space.run(command(socket), { wrapper: nobody });
-    expectFailure(result, 4, /Permission denied: .*expected write permission on the socket/);
-  });
+  test(
+    `${name}: a socket that this user may not open`,
+    { skip: needsUnprivilegedUser() },
+    async (t) => {
+      const space = new Workspace(t);
+      chmodSync(space.folder, 0o755);
+      const { socket } = await space.serve();
+      const result = await space.run(command(socket), { wrapper: unprivilegedUser });
+      expectFailure(result, 4, /Permission denied: .*expected write permission on the socket/);
+    },
+  );
 
   test(
     `${name}: a socket in a folder that this user may not enter`,
-    { skip: needsNobody() },
+    { skip: needsUnprivilegedUser() },
     async (t) => {
       const space = new Workspace(t);
       chmodSync(space.folder, 0o755);
       mkdirSync(space.path("private"), { mode: 0o700 });
       chownSync(space.path("private"), 0, 0);
       using _listener = UnixListener.listen(space.path("private/s"));
-      const result = await space.run(command(space.path("private/s")), { wrapper: nobody });
+      const result = await space.run(command(space.path("private/s")), {
+        wrapper: unprivilegedUser,
+      });
       expectFailure(result, 4, /Permission denied: .*search permission on its folders/);
     },
   );
 
-  test(`${name}: a listener that accepts nobody is named`, async (t) => {
+  test(`${name}: a listener that accepts no connection is named`, async (t) => {
     const space = new Workspace(t);
     const path = space.path("busy.sock");
     await busyListener(t, path);

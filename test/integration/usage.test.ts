@@ -111,7 +111,7 @@ test("a stack trace is printed with --debug, and never without", async (t) => {
   assert.match(debug.stderr, /^caused by: .*ENOENT/m);
 });
 
-test("whoever reads the output may stop reading", async () => {
+test("the reader of the output may stop reading", async () => {
   for (const args of [["--help"], ["serve", "block", "--list-faults"]]) {
     const child = spawn(process.execPath, [commandPath, ...args], {
       stdio: ["ignore", "pipe", "pipe"],
@@ -125,7 +125,7 @@ test("whoever reads the output may stop reading", async () => {
   }
 });
 
-test("a back-end goes on when nobody reads its messages any more", async (t) => {
+test("a back-end goes on when its messages are no longer read", async (t) => {
   const space = new Workspace(t);
   const socket = space.path("disk.sock");
   const child = spawn(process.execPath, [commandPath, "serve", "block", "--socket", socket, "-v"], {

@@ -141,9 +141,16 @@ for (const flags of [[], ["--packed"], ["--no-mergeable", "--ring-mode", "poll"]
       t.diagnostic(sent.stdout);
       assert.deepEqual([rxFrames, rxBytes], [20_000, 20_000_000]);
 
-      const nobody = await space.run(["io", "net", "dhcp", socketPath, "--io-timeout", "300ms"]);
-      assert.equal(nobody.code, 1);
-      assert.match(nobody.stderr, /no DHCP server answered with OFFER within 300 ms/);
+      const unanswered = await space.run([
+        "io",
+        "net",
+        "dhcp",
+        socketPath,
+        "--io-timeout",
+        "300ms",
+      ]);
+      assert.equal(unanswered.code, 1);
+      assert.match(unanswered.stderr, /no DHCP server answered with OFFER within 300 ms/);
     },
   );
 }

@@ -22,7 +22,7 @@ const skip = needsProgram("dpdk-testpmd");
 
 /** What txonly sends: UDP from 198.18.0.1 to 198.18.0.2. */
 const TESTPMD_FRAME = /UDP 198\.18\.0\.1:9 > 198\.18\.0\.2:9, 96 bytes$/;
-/** Sent by us, counted and given back by testpmd, on each pair. */
+/** Sent by us, counted and returned by testpmd, on each pair. */
 const FRAMES = 5000;
 
 interface Case {

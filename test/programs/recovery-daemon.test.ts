@@ -25,7 +25,7 @@ const TAKEOVERS = 20;
 const BLOCKS = 512;
 
 test(
-  "qemu-storage-daemon is killed under our client, which makes everything available anew",
+  "qemu-storage-daemon is killed under our client, which makes everything available again",
   { skip: needsProgram("qemu-storage-daemon") },
   async (t) => {
     const directory = temporaryDirectory(t);

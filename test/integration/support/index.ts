@@ -2,5 +2,5 @@
 export { commandPath, type Result, Running, type RunOptions, vhostUser } from "./command.ts";
 export { busyListener, rawListener } from "./peers.ts";
 export { notifications } from "./notifications.ts";
-export { needsNobody, nobody } from "./nobody.ts";
+export { needsUnprivilegedUser, unprivilegedUser } from "./unprivileged-user.ts";
 export { Workspace } from "./workspace.ts";

@@ -25,7 +25,7 @@ export async function rawListener(
   });
 }
 
-/** A listener that accepts nobody, with as many connections waiting as it may have. */
+/** A listener that accepts no connection, with as many connections waiting as it may have. */
 export async function busyListener(t: TestContext, path: string): Promise<void> {
   const listener = UnixListener.listen(path, { backlog: 0 });
   const waiting: UnixSocket[] = [];
