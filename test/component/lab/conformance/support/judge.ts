@@ -32,9 +32,12 @@ export async function judge(check: Check, base: Base, mutant?: Mutant): Promise<
   }
 }
 
+/** Disks with a property of their own; VIRTIO has a device type that is called IOMMU as well. */
+const DISKS: readonly Base[] = ["read-only", "wce", "iommu", "program"];
+
 /** Returns the device type that a base serves. */
 export function deviceOf(base: Base): DeviceKind {
-  return findDeviceKind(base) ?? blockKind;
+  return (DISKS.includes(base) ? undefined : findDeviceKind(base)) ?? blockKind;
 }
 
 /** Whether a check looks at a process, or needs an event loop that reads parts of messages in time. */
