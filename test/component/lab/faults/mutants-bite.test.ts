@@ -119,6 +119,6 @@ test("faults of a device keep what it offers", () => {
   );
   assert.deepEqual(
     [device.type, device.features, device.maxQueues, device.maxQueueSize, device.capabilities],
-    ["block", 5n, 2, 64, { hostNotifiers: true }],
+    [blockType, 5n, 2, 64, { hostNotifiers: true }],
   );
 });
