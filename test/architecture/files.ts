@@ -2,28 +2,90 @@ import { readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { packageRoot } from "../support/package-root.ts";
 
-/** Top-level declarations: whether they are exported, their kind, their name. */
+/** Top-level declarations: whether they are exported, and their name. */
 const DECLARATIONS =
-  /^(export )?(?:abstract |async )*(class|const|enum|function|interface|type)\*? (\w+)/gm;
+  /^(export )?(?:abstract |async )*(?:class|const|enum|function|interface|type)\*? (\w+)/gm;
+/** Methods of classes, whose lines are indented by two. */
+const METHODS = /^ {2}(?:private |static |async |get |set )*(#?[a-z]\w*)(?:<[^>]*>)?\(/gm;
+const CLASS = /^(?:export )?(?:abstract )?class /m;
 /** Ids of checks. */
 const CHECK_IDS = /^\s*id: "([\w-]+\/)(\d+)",$/gm;
-/** More names than these say little more about a file; exported values are shown beyond them. */
-const MOST_NAMES = 8;
+/** A name that more files have says nothing about any of them. */
+const MOST_FILES = 2;
+
+interface SourceFile {
+  readonly folder: string;
+  readonly name: string;
+  readonly ids: readonly string[];
+  /** What it declares, exported names first; methods last. */
+  readonly symbols: readonly string[];
+}
 
 /** Returns the files of `src` as ARCHITECTURE.md has them: a line for each room or device type. */
 export function filesAsMarkdown(): string {
+  const files = readFiles();
+  const usual = usualSymbols(files);
   const lines = new Map<string, Map<string, string[]>>();
-  const paths = readdirSync(join(packageRoot, "src"), { recursive: true, encoding: "utf8" });
-  for (const path of paths.filter((each) => each.endsWith(".ts")).toSorted(byFolder)) {
-    const folder = dirname(path);
-    if (basename(path) === "index.ts" || folder === ".") continue;
-    const line = lineOf(folder);
+  for (const file of files) {
+    const line = lineOf(file.folder);
     const folders = lines.get(line) ?? new Map<string, string[]>();
     lines.set(line, folders);
-    folders.set(folder, [...(folders.get(folder) ?? []), entryOf(path)]);
+    const symbols = file.symbols.filter((symbol) => !usual.has(symbol) && !isNameOf(file, symbol));
+    const entry = [`\`${file.name}\``, ...file.ids, ...symbols].join(" ");
+    folders.set(file.folder, [...(folders.get(file.folder) ?? []), entry]);
   }
   const inOrder = [...lines].toSorted(([a], [b]) => rank(a) - rank(b) || (a < b ? -1 : 1));
   return inOrder.map(([line, folders]) => `- **${line}**: ${foldersOf(line, folders)}\n`).join("");
+}
+
+function readFiles(): SourceFile[] {
+  const paths = readdirSync(join(packageRoot, "src"), { recursive: true, encoding: "utf8" });
+  return paths
+    .filter((path) => path.endsWith(".ts") && basename(path) !== "index.ts")
+    .toSorted(byFolder)
+    .map((path) => {
+      const text = readFileSync(join(packageRoot, "src", path), "utf8");
+      const declared = [...text.matchAll(DECLARATIONS)].toSorted(
+        ([, a], [, b]) => Number(a === undefined) - Number(b === undefined),
+      );
+      const methods = CLASS.test(text) ? [...text.matchAll(METHODS)] : [];
+      const symbols = [
+        ...declared.map(([, , name = ""]) => name),
+        ...methods.map(([, name = ""]) => name),
+      ];
+      return {
+        folder: dirname(path),
+        name: basename(path, ".ts"),
+        ids: idsOf(text),
+        symbols: [...new Set(symbols)],
+      };
+    });
+}
+
+function usualSymbols(files: readonly SourceFile[]): Set<string> {
+  const counts = new Map<string, number>();
+  for (const symbol of files.flatMap(({ symbols }) => symbols)) {
+    counts.set(symbol, (counts.get(symbol) ?? 0) + 1);
+  }
+  return new Set([...counts].filter(([, count]) => count > MOST_FILES).map(([symbol]) => symbol));
+}
+
+function isNameOf({ name }: SourceFile, symbol: string): boolean {
+  return symbol.toLowerCase() === name.replaceAll("-", "");
+}
+
+/** Returns the check ids of a file, as ranges: `blk/1–12 18–32`. */
+function idsOf(text: string): string[] {
+  const ids = [...text.matchAll(CHECK_IDS)];
+  const section = ids[0]?.[1];
+  if (section === undefined) return [];
+  const numbers = ids.map(([, , number]) => Number(number)).toSorted((a, b) => a - b);
+  const starts = numbers.filter((number) => !numbers.includes(number - 1));
+  const ends = numbers.filter((number) => !numbers.includes(number + 1));
+  const ranges = starts.map((start, at) =>
+    start === ends[at] ? `${start}` : `${start}–${ends[at]}`,
+  );
+  return [`${section}${ranges.join(" ")}`];
 }
 
 /** Files of a folder come before those of the folders in it. */
@@ -49,41 +111,6 @@ function foldersOf(line: string, folders: ReadonlyMap<string, readonly string[]>
       return `${below === "" ? "" : `**${below}/** `}${files.join("; ")}`;
     })
     .join(". ");
-}
-
-/** Returns a file's name, with what it declares where that differs from its name. */
-function entryOf(path: string): string {
-  const name = basename(path, ".ts");
-  const text = readFileSync(join(packageRoot, "src", path), "utf8");
-  const words = [...idsOf(text), ...namesOf(text, name)];
-  return words.length === 0 ? `\`${name}\`` : `\`${name}\` ${words.join(" ")}`;
-}
-
-/** Returns the check ids of a file, as ranges: `blk/1–12 18–32`. */
-function idsOf(text: string): string[] {
-  const ids = [...text.matchAll(CHECK_IDS)];
-  const section = ids[0]?.[1];
-  if (section === undefined) return [];
-  const numbers = ids.map(([, , number]) => Number(number)).toSorted((a, b) => a - b);
-  const starts = numbers.filter((number) => !numbers.includes(number - 1));
-  const ends = numbers.filter((number) => !numbers.includes(number + 1));
-  const ranges = starts.map((start, at) =>
-    start === ends[at] ? `${start}` : `${start}–${ends[at]}`,
-  );
-  return [`${section}${ranges.join(" ")}`];
-}
-
-/** Returns exported names before others, values before types. */
-function namesOf(text: string, file: string): string[] {
-  const declared = [...text.matchAll(DECLARATIONS)].map(([, exported, kind = "", name = ""]) => ({
-    name,
-    rank: (exported === undefined ? 2 : 0) + (kind === "interface" || kind === "type" ? 1 : 0),
-  }));
-  const named = declared
-    .filter(({ name }) => name.toLowerCase() !== file.replaceAll("-", ""))
-    .toSorted((a, b) => a.rank - b.rank);
-  const shown = named.filter((each, at) => each.rank === 0 || at < MOST_NAMES);
-  return [...new Set(shown.map(({ name }) => name))];
 }
 
 /** Wings from the bottom upwards, as everywhere in ARCHITECTURE.md. */
