@@ -55,7 +55,7 @@ export class EntropyDriver {
   readonly #pipeline = new RequestPipeline<EntropyQueue>();
 
   /** Starts the request queue of a client. */
-  static async start(this: void, client: Client): Promise<EntropyDriver> {
+  static async start(client: Client): Promise<EntropyDriver> {
     const driver = new EntropyDriver();
     const { queue } = driver.#pipeline.add((handler) => new EntropyQueue(client, handler));
     await client.startQueue(queue);

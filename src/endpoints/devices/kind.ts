@@ -1,21 +1,18 @@
 import type { ConfigLayout, DeviceType } from "../../core/protocol/index.ts";
-import type { Device } from "../backend/index.ts";
-import type { Client } from "../frontend/index.ts";
 
 /**
- * A device type: its names, feature bits, configuration space and queues, and both of its ends where
- * this package has them. `probe`, the commands and the generated documentation work on kinds, so a
- * program can add a type by making one.
+ * Describes a device type: its names, feature bits, configuration space and queues. `probe`, `trace`,
+ * the conformance suite and the generated documentation work on kinds, so a program can add a type
+ * by making one.
  *
  * @example
  * ```ts
- * export const entropyKind = {
+ * export const entropyKind: DeviceKind = {
  *   name: "rng",
  *   id: 4,
  *   features: [],
  *   queues: { once: ["requestq"] },
- *   device: async () => EntropyDevice,
- * } satisfies DeviceKind;
+ * };
  * ```
  */
 export interface DeviceKind extends DeviceType {
@@ -30,13 +27,6 @@ export interface DeviceKind extends DeviceType {
   readonly programs?: readonly string[];
   /** Whether only a back-end of this type offers these virtio and protocol features. */
   recognizes?(virtio: bigint, protocol: bigint): boolean;
-  /** The client's side. */
-  readonly driver?: DriverSide;
-  /**
-   * Loads the class of the back-end's side. Loading on demand keeps the start of a program that only
-   * needs names short.
-   */
-  readonly device?: () => Promise<DeviceClass>;
 }
 
 /** The virtqueues of a device type by VIRTIO's names, in the order of their indices. */
@@ -50,14 +40,3 @@ export interface QueueLayout {
   /** What GET_QUEUE_NUM counts: each queue (the default) or repetitions, as of a network device. */
   readonly counted?: "queues" | "repetitions";
 }
-
-/** The driver of a device type. */
-export interface DriverSide<Driver = unknown, Options = never> {
-  /** Feature bits of the device type that the driver uses where they are offered. */
-  readonly features: bigint;
-  /** Starts the queues of a client that was brought up with {@link features}, or fewer. */
-  start(client: Client, options?: Options): Promise<Driver>;
-}
-
-/** The class of a device type's back-end side. */
-export type DeviceClass<Options = never> = new (options: Options) => Device;

@@ -1,9 +1,7 @@
 import { ProtocolFeature } from "../../../core/protocol/index.ts";
-import type { DeviceClass, DeviceKind, DriverSide } from "../kind.ts";
+import type { DeviceKind } from "../kind.ts";
 import { blockConfigLayout } from "./config.ts";
-import type { BlockDeviceOptions } from "./device/device.ts";
-import type { BlockDriver, BlockDriverOptions } from "./driver/driver.ts";
-import { BLOCK_DRIVER_FEATURES, BlockFeature } from "./layout.ts";
+import { BlockFeature } from "./layout.ts";
 import { blockType } from "./type.ts";
 
 /** Bits that a back-end may offer: all but those of legacy devices, LIFETIME and what came later. */
@@ -13,14 +11,8 @@ const TYPICAL_BITS = BlockFeature.SegMax | BlockFeature.BlockSize | BlockFeature
 /** Bits 0 to 23 belong to the device type. */
 const DEVICE_BITS = (1n << 24n) - 1n;
 
-const driver: DriverSide<BlockDriver, BlockDriverOptions> = {
-  features: BLOCK_DRIVER_FEATURES,
-  start: async (client, options) =>
-    (await import("./driver/driver.ts")).BlockDriver.start(client, options),
-};
-
 /** The block device (VIRTIO 5.2). */
-export const blockKind = {
+export const blockKind: DeviceKind = {
   ...blockType,
   id: 2,
   aliases: ["blk"],
@@ -32,7 +24,4 @@ export const blockKind = {
     const hasConfig = (protocol & ProtocolFeature.Config) !== 0n;
     return hasConfig && (bits & ~OFFERED_BITS) === 0n && (bits & TYPICAL_BITS) !== 0n;
   },
-  driver,
-  device: async (): Promise<DeviceClass<BlockDeviceOptions>> =>
-    (await import("./device/device.ts")).BlockDevice,
-} satisfies DeviceKind;
+};

@@ -63,11 +63,10 @@ test("the fields of each configuration space do not overlap, and the sizes end b
   }
 });
 
-test("each device type has queues, and the classes that it names can be loaded", async () => {
-  for (const { name, queues, device } of deviceKinds) {
+test("each device type has queues", () => {
+  for (const { name, queues } of deviceKinds) {
     const { once = [], repeated = [], last = [] } = queues;
     assert.ok(once.length + repeated.length + last.length > 0, name);
-    if (device !== undefined) assert.equal(typeof (await device()), "function", name);
   }
 });
 
