@@ -100,7 +100,7 @@ export const hostileGroups: readonly HostileGroup[] = [
     number: 11,
     what: "hanging up after each message",
     backend: [[back, "hanging up after each message of a full bring-up"]],
-    client: [[front, "hangs up in place of each of its replies (torture, group 11)"]],
+    client: [[front, "hangs up instead of each of its replies (torture, group 11)"]],
   },
   {
     number: 12,
@@ -128,7 +128,7 @@ export const hostileGroups: readonly HostileGroup[] = [
     what: "descriptors of the wrong kind",
     backend: [
       [back, "descriptors of the wrong kind"],
-      [back, "descriptors that are no sockets as back-end channel"],
+      [back, "descriptors that are not sockets as back-end channel"],
     ],
     client: [[front, CHANNEL]],
   },
@@ -157,7 +157,7 @@ export const hostileGroups: readonly HostileGroup[] = [
     number: 19,
     what: "leak loops",
     backend: [
-      [back, "descriptors that are no sockets as back-end channel"],
+      [back, "descriptors that are not sockets as back-end channel"],
       [inflight, "asked for a thousand times"],
     ],
     client: [
@@ -298,7 +298,7 @@ export const hostileGroups: readonly HostileGroup[] = [
     number: 37,
     what: "indirect tables: length, nesting, with NEXT, changed in use",
     backend: [
-      [driver, "of a length that is no multiple of 16"],
+      [driver, "whose length is 0 or not a multiple of 16"],
       [splitDriver, "an indirect table inside an indirect table"],
       ["component/core/virtqueue/flipper", "rewritten meanwhile do a device half no harm"],
     ],

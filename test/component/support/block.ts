@@ -32,7 +32,7 @@ export interface Request {
   /** How the readable and the writable bytes are cut; default: header, data; data, status. */
   readonly readableCuts?: readonly number[];
   readonly writableCuts?: readonly number[];
-  /** The readable bytes as they are, in place of type, sector and out. */
+  /** The readable bytes as they are, instead of type, sector and out. */
   readonly raw?: Uint8Array;
 }
 

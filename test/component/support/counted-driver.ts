@@ -1,4 +1,4 @@
-/** A driver for tests that submits as many pieces as it is told in shared memory, and says how many: two i32. */
+/** A driver for tests that submits the number of chains in shared memory, and counts them there: two i32. */
 import type { RingDriver, RingDriverHost } from "../../../src/core/runtime/index.ts";
 import { SegmentList } from "../../../src/core/virtqueue/index.ts";
 

@@ -4,7 +4,7 @@ import type { TestContext } from "node:test";
 export class Killed extends Error {}
 
 /**
- * Kills whoever runs inside of {@link run} in front of one of its atomic stores. Those are the ones
+ * Kills the code that runs inside of {@link run} in front of one of its atomic stores. Those are the ones
  * whose order in-flight tracking lives on; what another thread or process sees is cut off there.
  */
 export class Crash {

@@ -62,7 +62,7 @@ function eachByte(
   for (let span = from; span < to; span += 1) {
     const bytes = spans.windows[span]?.bytes;
     const start = spans.offsets[span] ?? 0;
-    if (bytes === undefined) throw new Error("a piece without a window");
+    if (bytes === undefined) throw new Error("a segment without a window");
     for (let at = start; at < start + (spans.lengths[span] ?? 0); at += 1) use(bytes, at);
   }
 }

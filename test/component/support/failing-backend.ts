@@ -3,7 +3,7 @@
  *
  *     node failing-backend.js SOCKET
  *
- * 200: dies by SIGSEGV. 0: hangs, for ever and for everybody. 0xffffffff: says what the C library
+ * 200: dies by SIGSEGV. 0: hangs, for ever and for all clients. 0xffffffff: says what the C library
  * says of a failed assertion, and goes on.
  */
 import { BackendServer } from "../../../src/endpoints/backend/index.ts";

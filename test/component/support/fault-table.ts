@@ -8,7 +8,7 @@ export interface FaultCase {
   readonly lenient: string;
   /** Strict client; default: the same. */
   readonly strict?: string;
-  /** What the message of the error tells: the expected and the actual. */
+  /** The error message: the expected and the actual value. */
   readonly says?: RegExp;
   /** Tolerated by both: how the fault shows all the same. */
   readonly shows?: (seen: Experience) => boolean;

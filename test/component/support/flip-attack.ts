@@ -68,7 +68,9 @@ export async function flipUnderDevice(
   const { descriptors, driver: available } = driver.parts;
   const addresses = [good, tables.guestAddress, descriptors.guestAddress].map((a) => a % 2 ** 32);
   const tails = features.packed
-    ? [0, 1, 2, 4].flatMap((flags) => [0x80, 0x8000].map((lap) => ((flags | lap) << 16) | 3))
+    ? [0, 1, 2, 4].flatMap((flags) =>
+        [0x80, 0x8000].map((wrapBit) => ((flags | wrapBit) << 16) | 3),
+      )
     : [0, 1, 2, 3, 4].flatMap((flags) => [0, 1, 5, 8].map((next) => flags | (next << 16)));
   const values = [
     [...addresses, low + size - 8, 0xffff_fff0],
@@ -177,7 +179,11 @@ export async function flipUnderDriver(
     let tokens = new Map<number, number>();
     let token = 0;
     const done = (given: number, written: number): void => {
-      assert.equal(tokens.get(given), 1, "a token comes back once, and only if it is out");
+      assert.equal(
+        tokens.get(given),
+        1,
+        "a token is completed once, and only if it is outstanding",
+      );
       assert.ok(written >= 0 && written <= 16);
       tokens.delete(given);
       served += 1;

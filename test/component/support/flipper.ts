@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { osModule } from "./child.ts";
 
-/** 32-bit words of a file that are rewritten over and over, and what with. */
+/** 32-bit words of a file that are rewritten repeatedly, and their values. */
 export interface FlipTarget {
   /** Offset in the file and words. */
   readonly offset: number;

@@ -74,7 +74,7 @@ export function shareFolder(
   return folder;
 }
 
-/** A driver that sends what it is told to, and the device, on one ring in this process. */
+/** A driver that sends given requests, and the device, on one ring in this process. */
 export class FsGuest {
   readonly device: FsDevice;
   readonly queue: DeviceQueue;

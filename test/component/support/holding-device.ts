@@ -7,7 +7,7 @@ import {
   type ServedQueue,
 } from "../../../src/core/virtqueue/index.ts";
 
-/** A device that keeps every chain until it is told to give it back, or has to. */
+/** A device that keeps every chain until a test completes it, or a stop does. */
 export class HoldingDevice implements Device {
   readonly type = blockType;
   readonly features = 0n;

@@ -8,7 +8,7 @@ import { SegmentList } from "../../../src/core/virtqueue/index.ts";
 import { header } from "./block.ts";
 import { connectDisk, type Served, serveDisk } from "./session.ts";
 
-/** Where used rings are logged in place of their own address, which is no address of memory. */
+/** Where used rings are logged instead of at their own address, which is outside of memory. */
 export const RING_LOG_ADDRESS = 0x123_4000;
 /** Guest addresses below this have a bit in the log. */
 const LOG_END = 0x1_1000_0000;

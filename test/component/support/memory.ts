@@ -13,7 +13,7 @@ export function unsealedFile(size: number): OwnedFd {
   return fd;
 }
 
-/** Fields of a region; user addresses lie 2^40 above guest addresses where nothing is said. */
+/** Fields of a region; user addresses are 2^40 above guest addresses by default. */
 export function describeRegion(
   guestAddress: number,
   size: number,
@@ -37,7 +37,7 @@ export function makeRegion(
   return new Region(describeRegion(guestAddress, size, rest), unsealedFile(size));
 }
 
-/** The bytes at a guest address as separate pieces; undefined: a fault. */
+/** The bytes at a guest address as separate segments; undefined: a fault. */
 export function lookUp(
   table: RegionTable,
   address: number | bigint,
@@ -51,13 +51,13 @@ export function lookUp(
   return Array.from({ length: spans.count }, (_, i) => {
     const offset = spans.offsets[i] ?? 0;
     const bytes = spans.windows[i]?.bytes.subarray(offset, offset + (spans.lengths[i] ?? 0));
-    if (bytes === undefined) throw new Error("a piece without a window");
+    if (bytes === undefined) throw new Error("a segment without a window");
     return bytes;
   });
 }
 
-/** Lengths of the pieces; undefined: a fault. */
-export function pieceLengths(
+/** Lengths of the segments; undefined: a fault. */
+export function segmentLengths(
   table: RegionTable,
   address: number | bigint,
   length: number,

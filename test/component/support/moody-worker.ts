@@ -1,4 +1,4 @@
-/** A block device's part in a worker that fails or stalls as it is told to. */
+/** A block device's part in a worker that fails or stalls on request. */
 import type { Device, WorkerPlacement } from "../../../src/endpoints/backend/index.ts";
 import { createRingServer as createBlockServer } from "../../../src/endpoints/devices/block/device/worker.ts";
 import { EventFd, OwnedFd, waitReadable } from "../../../src/core/os/index.ts";

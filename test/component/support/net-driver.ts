@@ -17,7 +17,7 @@ export interface Packet {
   readonly used?: number;
 }
 
-/** A network device that writes into its driver's buffers whatever it is told. */
+/** A network device that writes given bytes into its driver's buffers. */
 export interface HostileCard {
   readonly device: Device;
   /** Writes packets, one a buffer, and shows them together. */
@@ -26,7 +26,7 @@ export interface HostileCard {
   scribble(value: number): void;
   /** Takes frames of the transmit ring that were left there. */
   serve(): void;
-  /** Shows a completion that nobody waits for. */
+  /** Publishes a completion that the driver does not wait for. */
   breakRing(): void;
   /** Whether frames of the driver are taken as they come. */
   takesFrames: boolean;

@@ -33,12 +33,12 @@ export interface Card {
   readonly frames: Uint8Array[];
   readonly rx: SplitRings & { readonly running: RunningQueue };
   readonly tx: SplitRings & { readonly running: RunningQueue };
-  /** Puts a packet on the transmit ring, cut into pieces of these lengths. */
+  /** Puts a packet on the transmit ring, cut into segments of these lengths. */
   transmit(packet: Uint8Array, cuts?: readonly number[]): number;
-  /** Serves the transmit ring; returns how many packets came back, and with what used lengths. */
+  /** Serves the transmit ring; returns the used lengths of the completed packets. */
   serveTx(): number[];
-  /** Gives the driver's receive ring a buffer, in pieces of these lengths. */
-  supply(...pieces: readonly number[]): number;
+  /** Gives the driver's receive ring a buffer, in segments of these lengths. */
+  supply(...lengths: readonly number[]): number;
   /** Lets the device look at the receive ring, as a kick does. */
   serveRx(): void;
   /** What arrived at the driver: the used bytes of each buffer. */
@@ -110,9 +110,9 @@ export function makeCard(t: TestContext, options: CardOptions = {}): Card {
       tx.driver.poll((_token, written) => used.push(written), 1000);
       return used;
     },
-    supply(...pieces) {
-      const length = pieces.reduce((a, b) => a + b, 0);
-      return put(rx, new Uint8Array(length).fill(POISON), pieces, false);
+    supply(...lengths) {
+      const length = lengths.reduce((a, b) => a + b, 0);
+      return put(rx, new Uint8Array(length).fill(POISON), lengths, false);
     },
     serveRx() {
       net.process(rx.running);

@@ -1,6 +1,6 @@
 /**
  * A driver half against a device half as commands for fast-check, beside a plain model of arrays:
- * what was added, shown, taken, finished, given back. Both halves must give what the model gives.
+ * what was added, shown, taken, finished, completed. Both halves must return what the model returns.
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
@@ -277,7 +277,7 @@ class Poll extends Command {
   }
 }
 
-class Arm extends Command {
+class EnableNotifications extends Command {
   async act(model: RingModel, { driver, device }: RingSystem): Promise<void> {
     model.driverSleeps = driver.enableNotifications();
     assert.equal(model.driverSleeps, model.used.length === 0);
@@ -290,7 +290,7 @@ class Arm extends Command {
   }
 }
 
-class Disarm extends Command {
+class DisableNotifications extends Command {
   async act(model: RingModel, { driver, device }: RingSystem): Promise<void> {
     driver.disableNotifications();
     await device.disableNotifications();
@@ -323,7 +323,7 @@ export function ringCommands(maxCommands: number): fc.Arbitrary<Iterable<RingCom
       complete,
       fc.constant(new Show()),
       fc.integer({ min: 1, max: 20 }).map((max) => new Poll(max)),
-      fc.constantFrom(new Arm(), new Disarm()),
+      fc.constantFrom(new EnableNotifications(), new DisableNotifications()),
     ],
     { maxCommands, size: "max" },
   ) as unknown as fc.Arbitrary<Iterable<RingCommand>>;

@@ -1,6 +1,6 @@
 /**
  * A process that has the device half of a ring: it maps the memory of its parent again, and does
- * what it is told. Started by {@link startRingProcess}.
+ * what its parent sends. Started by {@link startRingProcess}.
  */
 import assert from "node:assert/strict";
 import { type ChildProcess, fork } from "node:child_process";

@@ -25,7 +25,7 @@ export interface Script {
   readonly silent?: true;
 }
 
-/** A file system device that answers INIT properly, and all else as it is told. */
+/** A file system device that answers INIT properly, and all else by its script. */
 export class ScriptedFs implements Device {
   readonly type = fsType;
   readonly features = 0n;

@@ -98,7 +98,7 @@ export async function provesWell({ path }: Pick<Served, "path">): Promise<void> 
   }
 }
 
-/** Runs `hostile`, then checks that nothing of it stays and that the back-end still serves others. */
+/** Runs `hostile`, then checks that nothing of it stays and that the back-end still serves other clients. */
 export async function survives(served: Served, hostile: () => Promise<void>): Promise<void> {
   const before = takeResources();
   await hostile();

@@ -1,7 +1,7 @@
 import type { BackendHooks } from "../../../src/endpoints/backend/index.ts";
 import { type Config, FrontendRequest } from "../../../src/core/protocol/index.ts";
 
-/** A back-end whose configuration space has so many bytes, and that refuses to give more. */
+/** A back-end whose configuration space has a number of bytes, and that refuses to read more. */
 export function shortConfig(bytes: number): Pick<BackendHooks, "handler"> {
   return {
     handler: (request, plain) =>

@@ -1,6 +1,6 @@
 /**
  * The guard of the shape: a block driver that knows nothing of formats, modes, threads, addresses.
- * It writes blocks and reads them again, one at a time; its result is how many came back right.
+ * It writes blocks and reads them again, one at a time; its result is the number of blocks that were right.
  */
 import { BlockRequest } from "../../../src/endpoints/devices/block/index.ts";
 import type { RingDriver, RingDriverHost } from "../../../src/core/runtime/index.ts";

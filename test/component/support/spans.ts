@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { RegionTable } from "../../../src/core/memory/index.ts";
 import type { ChainCursor } from "../../../src/core/virtqueue/index.ts";
 
-/** Every piece is inside its window and inside shared memory, or has none in an unreachable chain. */
+/** Every segment is inside its window and inside shared memory, or has none in an unreachable chain. */
 export function assertInside(chain: ChainCursor, table: RegionTable): void {
   for (let i = 0; i < chain.spans.count; i += 1) {
     const offset = chain.spans.offsets[i] ?? -1;

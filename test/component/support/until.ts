@@ -9,7 +9,7 @@ export async function until(condition: () => boolean, what = "the condition"): P
   }
 }
 
-/** So many turns of the event loop, in which nothing is expected to happen. */
+/** Runs a number of turns of the event loop, in which nothing is expected to happen. */
 export async function turns(count: number): Promise<void> {
   for (let i = 0; i < count; i += 1) await setImmediate();
 }

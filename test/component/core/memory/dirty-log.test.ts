@@ -59,14 +59,14 @@ const marks: readonly [what: string, address: number, length: number, pages: num
 ];
 
 for (const [what, address, length, pages] of marks) {
-  test(`the pages of a write and no others are marked: ${what}`, (t) => {
+  test(`exactly the pages of a write are marked: ${what}`, (t) => {
     const { log, bytes } = makeLog(t);
     log.mark(address, length);
     assert.deepEqual(pagesOf(bytes), pages);
   });
 }
 
-test("the log begins at the offset, which is applied once, and need not lie on a page", (t) => {
+test("the log begins at the offset, which is applied once and need not be page-aligned", (t) => {
   for (const offset of [PAGE, 2 * PAGE, PAGE + 24]) {
     const { log, bytes } = makeLog(t, 64, offset);
     log.mark(9 * PAGE, PAGE);
@@ -74,14 +74,14 @@ test("the log begins at the offset, which is applied once, and need not lie on a
   }
 });
 
-test("what lies beyond the log is not marked, wherever it lies", (t) => {
+test("pages beyond the end of the log are not marked", (t) => {
   const { log, bytes } = makeLog(t, 2, PAGE);
   log.mark(15 * PAGE, 3 * PAGE);
   for (const address of [16 * PAGE, 2 ** 40, 2 ** 53, 2 ** 64]) log.mark(address, 2 ** 32);
   assert.deepEqual(pagesOf(bytes), [PAGE * 8 + 15]);
 });
 
-test("bits of others stay set", (t) => {
+test("bits that are already set stay set", (t) => {
   const { log, bytes } = makeLog(t);
   bytes[0] = 0b1010_0000;
   log.mark(PAGE, PAGE);
@@ -114,7 +114,7 @@ test("a log that a file does not hold is refused, and the one before stays", (t)
 });
 const PAGE_N = BigInt(PAGE);
 
-test("descriptors that are no file, or one that cannot be written, are refused", (t) => {
+test("descriptors that are not a file, and a file that is not writable, are refused", (t) => {
   const log = new DirtyLog();
   const [one, other] = UnixSocket.pair();
   t.after(() => one.close());

@@ -25,14 +25,14 @@ interface Recorded {
   readonly region: string;
 }
 
-/** In the region: where the entry with a mark is. In the ring: first ring descriptors of the others. */
+/** In the region: where the entry with a mark is. In the ring: first ring descriptors of the other chains. */
 const expected = {
   split: { inFlight: 3, format: "split" },
   packed: { inFlight: 0, format: "packed" },
 } as const;
 
 for (const { format, inFlight } of Object.values(expected)) {
-  test(`what DPDK had in work when it was killed is served again: ${format}`, (t) => {
+  test(`requests in flight when DPDK was killed are replayed: ${format}`, (t) => {
     const path = join(packageRoot, "test/fixtures/inflight", `dpdk-22.11-${format}.json`);
     const recorded = JSON.parse(readFileSync(path, "utf8")) as Recorded;
     const packed = format === "packed";
@@ -79,10 +79,10 @@ for (const { format, inFlight } of Object.values(expected)) {
       Array.from({ length: recorded.outstanding }, () => [4112, 1]),
     );
     assert.equal(new Set(chains.map(({ first }) => first)).size, recorded.outstanding);
-    // The address of the chain that is served first is the one that was noted, or the one of the head.
-    const noted = packed
+    // The address of the chain that is replayed first is the recorded one, or the one of the head.
+    const address = packed
       ? bytes.readBigUInt64LE(32 + 32 * inFlight + 24)
       : Buffer.from(recorded.parts.descriptors.bytes, "hex").readBigUInt64LE(16 * inFlight);
-    assert.equal(BigInt(chains[0]?.first ?? 0), noted - BigInt(table.regions[0]?.start ?? 0));
+    assert.equal(BigInt(chains[0]?.first ?? 0), address - BigInt(table.regions[0]?.start ?? 0));
   });
 }

@@ -23,7 +23,7 @@ guardLeaks();
 
 const SIZE = 8;
 const ROUNDS = 1000;
-/** Bytes between the buffers of two requests: the place of a request's buffer tells which it is. */
+/** Bytes between the buffers of two requests: the address of a buffer identifies its request. */
 const PITCH = 64;
 
 /** Numbers that look random and come again with the same seed. */
@@ -46,7 +46,7 @@ class Bench {
   readonly features: RingFeatures;
   device: DeviceQueue | undefined;
   kills = 0;
-  /** Chains that this device half has in work, and all that it has taken, by number of the request. */
+  /** Chains that this device half has in flight, and all that it has taken, by request number. */
   readonly working: { id: number; token: number }[] = [];
   readonly outstanding = new Set<number>();
   readonly random: (below: number) => number;
@@ -112,7 +112,7 @@ class Bench {
       const { id, spans } = this.#chain;
       const offset = spans.offsets[0] ?? 0;
       const token = this.#tokenAt(offset);
-      assert.ok(this.outstanding.has(token), `took ${token}, which nobody waits for`);
+      assert.ok(this.outstanding.has(token), `took ${token}, which is not outstanding`);
       assert.ok(!this.working.some((each) => each.token === token), `took ${token} twice`);
       this.working.push({ id, token });
     });

@@ -99,7 +99,7 @@ test("a region is made as the specification lays it out", (t) => {
 for (const packed of [false, true]) {
   const format = packed ? "packed" : "split";
 
-  test(`chains are served again in the order of their counters: ${format}`, (t) => {
+  test(`chains are replayed in the order of their counters: ${format}`, (t) => {
     const { start, bytes } = crashed(t, packed);
     const counter = (entry: number): number => (packed ? 32 + 32 * entry : 16 + 16 * entry) + 8;
     bytes[counter(0)] = 9;
@@ -109,7 +109,7 @@ for (const packed of [false, true]) {
     assert.deepEqual(found(start()), [1, 0, 2]);
   });
 
-  test(`a batch that was shown and whose marks stayed is not served again: ${format}`, (t) => {
+  test(`a batch that was published while its marks stayed set is not replayed: ${format}`, (t) => {
     const { start, device, driver, ids, bytes } = crashed(t, packed);
     const before = bytes.slice();
     for (const id of ids.slice(0, 2)) device.complete(id, 0);
@@ -276,7 +276,7 @@ test("numbers that make no region are refused, and the descriptor is closed", ()
   }
 });
 
-test("what is no file cannot be a region", () => {
+test("a descriptor that is not a file cannot be a region", () => {
   const description = { mmapSize: 4096n, mmapOffset: 0n, numQueues: 1, queueSize: 8 };
   const stdin = OwnedFd.duplicateOf(0);
   assert.throws(() => new InflightRegion(description, stdin, false), { message: /in flight/ });

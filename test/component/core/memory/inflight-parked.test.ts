@@ -14,7 +14,7 @@ guardLeaks();
 const SIZE = 8;
 
 for (const packed of [false, true]) {
-  test(`a chain that waits for a translation is not noted as in work: ${packed ? "packed" : "split"}`, (t) => {
+  test(`a chain that waits for a translation is not tracked as in flight: ${packed ? "packed" : "split"}`, (t) => {
     const rings = openRings({ size: SIZE, packed });
     const { description, fd } = InflightRegion.create(1, SIZE, packed);
     const region = new InflightRegion(description, fd, packed);
@@ -67,7 +67,7 @@ for (const packed of [false, true]) {
         1,
       );
     }
-    // One in work, one that waits: what comes after a crash is the first again, then the second.
+    // One chain is in flight, one waits: after a crash the first is replayed, then the second follows.
     submit(1);
     assert.equal(device.next(chain), true);
     submit(2);

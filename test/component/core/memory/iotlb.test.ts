@@ -38,7 +38,7 @@ function makeIotlb(t: TestContext, ...regions: readonly Region[]) {
   return { iotlb, table, misses };
 }
 
-/** Lengths of the pieces, or what else came out. */
+/** Lengths of the segments, or the other outcome. */
 function look(iotlb: Iotlb, iova: bigint, length: number, write = false): number[] | string {
   const spans = new SpanList();
   const low = Number(iova & 0xffff_ffffn);
@@ -48,7 +48,7 @@ function look(iotlb: Iotlb, iova: bigint, length: number, write = false): number
   return [...spans.lengths.subarray(0, spans.count)];
 }
 
-test("finds what was told, and asks for the rest", (t) => {
+test("known translations are found, and the rest is requested", (t) => {
   const { iotlb, misses } = makeIotlb(t);
   iotlb.update(0x10_0000n, page(2), USER + page(3), ReadWrite);
   assert.deepEqual(look(iotlb, 0x10_0000n, 2 * PAGE, true), [2 * PAGE]);
@@ -179,7 +179,7 @@ for (const [name, iova, size, userAddress, permissions] of hostile) {
   });
 }
 
-test("addresses of which no translation can exist are faults, and nobody is asked", (t) => {
+test("addresses that cannot have a translation are faults, and no IOTLB miss is sent", (t) => {
   const { iotlb, misses } = makeIotlb(t);
   for (const iova of [2n ** 53n, 2n ** 63n, END - 1n]) assert.equal(look(iotlb, iova, 1), "fault");
   assert.throws(() => iotlb.locate(END - 8n, 16, Read), MemoryAccessError);

@@ -69,7 +69,7 @@ test("every region is a whole number of pages and has a sealed file of its own",
   }
 });
 
-test("a buffer never lies across a window border", (t) => {
+test("a buffer never crosses a window border", (t) => {
   const memory = new GuestMemory({ size: 2 * GIB + PAGE });
   t.after(() => memory.close());
   memory.allocate(GIB - PAGE);

@@ -39,7 +39,7 @@ test("refuses a region of size 0", () => {
   assertRefused(describeRegion(0, 0), unsealedFile(PAGE), /expected a size above 0, got 0/);
 });
 
-test("refuses guest addresses that wrap around or lie beyond 2^53", () => {
+test("refuses guest addresses that wrap around or exceed 2^53", () => {
   for (const [guestAddress, size] of [
     [2n ** 64n - 4096n, 8192n],
     [2n ** 53n, 4096n],
@@ -85,7 +85,7 @@ test("refuses a file that is too short, counted with the mmap offset", () => {
   );
 });
 
-test("refuses descriptors of what is no file", () => {
+test("refuses descriptors that are not files", () => {
   const [left, right] = UnixSocket.pair();
   using _left = left;
   using _right = right;

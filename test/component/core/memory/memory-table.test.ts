@@ -18,7 +18,7 @@ import {
   lookUp,
   makeRegion,
   PAGE,
-  pieceLengths,
+  segmentLengths,
   unsealedFile,
 } from "../../support/memory.ts";
 
@@ -33,21 +33,21 @@ function makeTable(t: TestContext, ...regions: Region[]): RegionTable {
 
 test("finds every byte of a region, and nothing around it", (t) => {
   const table = makeTable(t, makeRegion(0x10000, 3 * PAGE));
-  assert.deepEqual(pieceLengths(table, 0x10000, 3 * PAGE), [3 * PAGE]);
-  assert.deepEqual(pieceLengths(table, 0x10000 + 3 * PAGE - 1, 1), [1]);
-  assert.equal(pieceLengths(table, 0x10000 - 1, 1), undefined);
-  assert.equal(pieceLengths(table, 0x10000 - 1, 2), undefined);
-  assert.equal(pieceLengths(table, 0x10000 + 3 * PAGE, 1), undefined);
-  assert.equal(pieceLengths(table, 0x10000, 3 * PAGE + 1), undefined);
+  assert.deepEqual(segmentLengths(table, 0x10000, 3 * PAGE), [3 * PAGE]);
+  assert.deepEqual(segmentLengths(table, 0x10000 + 3 * PAGE - 1, 1), [1]);
+  assert.equal(segmentLengths(table, 0x10000 - 1, 1), undefined);
+  assert.equal(segmentLengths(table, 0x10000 - 1, 2), undefined);
+  assert.equal(segmentLengths(table, 0x10000 + 3 * PAGE, 1), undefined);
+  assert.equal(segmentLengths(table, 0x10000, 3 * PAGE + 1), undefined);
   const bytes = lookUp(table, 0x10000 + 5, 10)?.[0];
   assert.equal(bytes?.byteOffset, 5);
 });
 
 test("an empty table has nothing, and a length of 0 is nowhere", (t) => {
   const table = makeTable(t);
-  assert.equal(pieceLengths(table, 0, 1), undefined);
-  assert.deepEqual(pieceLengths(table, 0, 0), []);
-  assert.deepEqual(pieceLengths(table, 2n ** 64n - 1n, 0), []);
+  assert.equal(segmentLengths(table, 0, 1), undefined);
+  assert.deepEqual(segmentLengths(table, 0, 0), []);
+  assert.deepEqual(segmentLengths(table, 2n ** 64n - 1n, 0), []);
 });
 
 test("a buffer runs on into a region that adjoins in guest addresses", (t) => {
@@ -58,16 +58,16 @@ test("a buffer runs on into a region that adjoins in guest addresses", (t) => {
     makeRegion(0x1000, PAGE),
     makeRegion(0x3000, PAGE),
   );
-  assert.deepEqual(pieceLengths(table, 0x1ff0, 0x20), [0x10, 0x10]);
-  assert.deepEqual(pieceLengths(table, 0x1001, 3 * PAGE - 1), [PAGE - 1, PAGE, PAGE]);
-  assert.equal(pieceLengths(table, 0x1001, 3 * PAGE), undefined);
+  assert.deepEqual(segmentLengths(table, 0x1ff0, 0x20), [0x10, 0x10]);
+  assert.deepEqual(segmentLengths(table, 0x1001, 3 * PAGE - 1), [PAGE - 1, PAGE, PAGE]);
+  assert.equal(segmentLengths(table, 0x1001, 3 * PAGE), undefined);
 });
 
 test("a buffer does not run across a hole", (t) => {
   const table = makeTable(t, makeRegion(0x1000, PAGE), makeRegion(0x3000, PAGE));
-  assert.equal(pieceLengths(table, 0x1ff0, 0x11), undefined);
-  assert.equal(pieceLengths(table, 0x2fff, 2), undefined);
-  assert.deepEqual(pieceLengths(table, 0x1ff0, 0x10), [0x10]);
+  assert.equal(segmentLengths(table, 0x1ff0, 0x11), undefined);
+  assert.equal(segmentLengths(table, 0x2fff, 2), undefined);
+  assert.deepEqual(segmentLengths(table, 0x1ff0, 0x10), [0x10]);
 });
 
 test("each of many regions is found by both of its ends", (t) => {
@@ -84,7 +84,7 @@ test("each of many regions is found by both of its ends", (t) => {
       assert.equal(found?.buffer, window?.buffer);
       assert.equal(found?.byteOffset, offset);
     }
-    assert.equal(pieceLengths(table, start + PAGE, 1), undefined);
+    assert.equal(segmentLengths(table, start + PAGE, 1), undefined);
   }
 });
 
@@ -98,9 +98,9 @@ test("addresses with the highest bits set are faults, whatever their sum with th
     2n ** 32n,
     2n ** 31n,
   ]) {
-    assert.equal(pieceLengths(table, address, 2 * PAGE), undefined, address.toString(16));
+    assert.equal(segmentLengths(table, address, 2 * PAGE), undefined, address.toString(16));
   }
-  assert.equal(pieceLengths(table, 0, 0xffff_ffff), undefined);
+  assert.equal(segmentLengths(table, 0, 0xffff_ffff), undefined);
   const spans = new SpanList();
   // The halves may be signed, as they come out of an Int32Array.
   assert.equal(table.resolve(-1, -1, 1, false, spans), Resolved.Fault);
@@ -120,8 +120,8 @@ test("look-ups that follow each other find what the first one would", (t) => {
         if (address < 0) continue;
         for (const from of [address, address + PAGE, address + GIB4]) {
           const found = lookUp(table, from, length);
-          const pieces = found?.map((bytes) => [bytes.byteOffset, bytes.length]);
-          assert.deepEqual(pieces, fresh(from, length), `${from} + ${length} in ${start}`);
+          const segments = found?.map((bytes) => [bytes.byteOffset, bytes.length]);
+          assert.deepEqual(segments, fresh(from, length), `${from} + ${length} in ${start}`);
           assert.ok(lookUp(table, start, 1) && lookUp(table, start + 1, 1));
         }
       }
@@ -138,12 +138,12 @@ test("an address from 2^31 to 2^32 may come with a signed lower half", (t) => {
   assert.equal(spans.offsets[0], 8);
 });
 
-test("a buffer across window borders of a large region comes in pieces, in order", (t) => {
+test("a buffer across window borders of a large region is split into segments, in order", (t) => {
   const table = makeTable(t, makeRegion(6 * GIB, 5 * GIB));
-  assert.deepEqual(pieceLengths(table, 7 * GIB - 100, 300), [100, 200]);
-  assert.deepEqual(pieceLengths(table, 7 * GIB - 1, GIB + 2), [1, GIB, 1]);
-  assert.deepEqual(pieceLengths(table, 11 * GIB - 1, 1), [1]);
-  assert.equal(pieceLengths(table, 11 * GIB - 1, 2), undefined);
+  assert.deepEqual(segmentLengths(table, 7 * GIB - 100, 300), [100, 200]);
+  assert.deepEqual(segmentLengths(table, 7 * GIB - 1, GIB + 2), [1, GIB, 1]);
+  assert.deepEqual(segmentLengths(table, 11 * GIB - 1, 1), [1]);
+  assert.equal(segmentLengths(table, 11 * GIB - 1, 2), undefined);
   const [before, after] = lookUp(table, 7 * GIB - 1, 2) ?? [];
   assert.ok(before && after);
   before[0] = 1;
@@ -159,7 +159,7 @@ test("windows begin at the first mapped byte, also where the mmap offset is unal
   const size = 2 * GIB;
   const fd = unsealedFile(size + 100);
   const table = makeTable(t, new Region(describeRegion(0, size, { mmapOffset: 100n }), fd));
-  assert.deepEqual(pieceLengths(table, 0, size), [GIB - 100, GIB, 100]);
+  assert.deepEqual(segmentLengths(table, 0, size), [GIB - 100, GIB, 100]);
 });
 
 test("user addresses lead to contiguous memory of one region", (t) => {
@@ -173,7 +173,7 @@ test("user addresses lead to contiguous memory of one region", (t) => {
   assert.equal(table.locate(0xffff_8000_0000_0ff0n, 17), undefined, "one region only");
   assert.equal(table.locate(0xffff_7fff_ffff_ffffn, 1), undefined);
   assert.equal(table.locate(0xffff_8000_0000_2000n, 1), undefined);
-  assert.equal(table.locate(0x1000n, 1), undefined, "a guest address is no user address");
+  assert.equal(table.locate(0x1000n, 1), undefined, "a guest address is not a user address");
 });
 
 test("refuses regions that overlap in guest or user addresses, and stays as it was", (t) => {
@@ -195,10 +195,10 @@ test("refuses regions that overlap in guest or user addresses, and stays as it w
   assert.equal(table.generation, generation);
   assert.equal(takeResources().descriptors.size, before.descriptors.size);
   assert.equal(takeResources().mappings.length, before.mappings.length);
-  assert.deepEqual(pieceLengths(table, 0x10000, 2 * PAGE), [2 * PAGE]);
+  assert.deepEqual(segmentLengths(table, 0x10000, 2 * PAGE), [2 * PAGE]);
 });
 
-test("an overlap in user addresses is found between regions that are no neighbours in guest addresses", (t) => {
+test("an overlap in user addresses is found between regions that are not adjacent in guest addresses", (t) => {
   const table = makeTable(
     t,
     makeRegion(0x10000, PAGE, { userAddress: 0x1000n }),
@@ -215,16 +215,16 @@ test("adding, removing and replacing change the generation and free what went", 
   const seen = new Set([table.generation]);
   table.add(makeRegion(0x2000, PAGE));
   seen.add(table.generation);
-  assert.deepEqual(pieceLengths(table, 0x2000, 1), [1]);
+  assert.deepEqual(segmentLengths(table, 0x2000, 1), [1]);
   assert.equal(table.remove(describeRegion(0x2000, PAGE)), true);
   seen.add(table.generation);
-  assert.equal(pieceLengths(table, 0x2000, 1), undefined);
+  assert.equal(segmentLengths(table, 0x2000, 1), undefined);
   assert.equal(takeResources().mappings.length, before.mappings.length + 1);
   assert.equal(takeResources().descriptors.size, before.descriptors.size + 1);
   table.replace([makeRegion(0x8000, PAGE)]);
   seen.add(table.generation);
-  assert.equal(pieceLengths(table, 0, 1), undefined);
-  assert.deepEqual(pieceLengths(table, 0x8000, 1), [1]);
+  assert.equal(segmentLengths(table, 0, 1), undefined);
+  assert.deepEqual(segmentLengths(table, 0x8000, 1), [1]);
   assert.equal(seen.size, 4);
   assert.equal(takeResources().mappings.length, before.mappings.length + 1);
   assert.equal(takeResources().descriptors.size, before.descriptors.size + 1);
@@ -255,7 +255,7 @@ test("a closed table closes what it is given", () => {
   assert.equal(table.regions.length, 0);
 });
 
-test("a list of pieces has a bound, and a buffer in more pieces is a fault", (t) => {
+test("the number of segments is bounded, and a buffer with more segments is a fault", (t) => {
   const spans = new SpanList(2);
   const region = makeRegion(0, PAGE);
   const { window } = region.view(0, 1);

@@ -13,7 +13,7 @@ guardLeaks();
 
 const here: AddonHost = thisHost();
 
-test("another platform and a big-endian machine are told apart from a missing addon", () => {
+test("an unsupported platform and a big-endian machine are distinguished from a missing addon", () => {
   assert.throws(() => loadAddon({ ...here, platform: "darwin" }), {
     name: "EnvironmentError",
     message: /need Linux, this is darwin/,
@@ -76,7 +76,7 @@ test("on musl, or another processor, the message names the prebuilt addons that 
   });
 });
 
-test("an addon that was compiled here comes before the prebuilt one, which stands in for a broken one", (t) => {
+test("a locally compiled addon is preferred to the prebuilt one, which replaces a broken one", (t) => {
   const { libc } = here;
   const ours = join(here.packageRoot, built);
   const compiled = packageWith(t, built, ours);

@@ -151,7 +151,7 @@ test("descriptors that the kernel cut short are all closed", () => {
 });
 
 test("too many descriptors in flight is -1, and sending works again once they are received", (t) => {
-  // The kernel's limit does not hold for root, so root becomes somebody else first.
+  // The kernel's limit does not hold for root, so root changes to another user first.
   const wrapper =
     process.getuid?.() === 0
       ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"]

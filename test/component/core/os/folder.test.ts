@@ -41,7 +41,7 @@ test("an entry is named by any bytes, and read as the very file it was", (t) => 
   assert.throws(() => readSync(entry, bytes), { code: "EBADF" }, "a name is not open for reading");
 });
 
-test("what is no entry is an error number, and nothing is opened", (t) => {
+test("a name that is not an entry is an error number, and nothing is opened", (t) => {
   const path = temporaryFolder(t);
   writeFileSync(join(path, "file"), "");
   const folder = closed(t, nameFolder(path));
@@ -49,7 +49,7 @@ test("what is no entry is an error number, and nothing is opened", (t) => {
   const at = (fd: number, name: string): number => nameEntry(fd, Buffer.from(name));
   assert.equal(at(folder, "none"), ENOENT);
   assert.equal(at(folder, ""), ENOENT);
-  assert.equal(at(folder, "file\0"), EINVAL, "what stands before a NUL is not taken for the name");
+  assert.equal(at(folder, "file\0"), EINVAL, "a name is not cut at a NUL");
   assert.equal(at(folder, "x".repeat(256)), ENAMETOOLONG);
   assert.equal(at(folder, "x".repeat(100_000)), ENAMETOOLONG);
   assert.equal(at(file, "file"), ENOTDIR);
@@ -67,10 +67,10 @@ test("a symbolic link is named itself; its target is cut to the room", (t) => {
   assert.equal(readNamedLink(link, bytes), 14);
   assert.equal(bytes.toString("utf8", 0, 14), "somewhere/else");
   assert.equal(readNamedLink(link, bytes.subarray(0, 4)), 4);
-  assert.ok(readNamedLink(folder, bytes) < 0, "a folder is no link");
+  assert.ok(readNamedLink(folder, bytes) < 0, "a folder is not a link");
 });
 
-test("a folder is read from any position that an entry told, with whatever room", (t) => {
+test("a folder is read from the position of any entry, into a buffer of any size", (t) => {
   const path = temporaryFolder(t);
   for (let i = 0; i < 50; i += 1) mkdirSync(join(path, `folder ${i}`));
   const named = closed(t, nameFolder(path));

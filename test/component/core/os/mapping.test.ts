@@ -106,7 +106,7 @@ test("the addon refuses handles and buffers that do not belong together", () => 
   addon().unmap(second.handle, second.buffer);
 });
 
-test("what nobody holds any more is unmapped by garbage collection, and nothing earlier", () => {
+test("garbage collection unmaps unreferenced mappings and no referenced ones", () => {
   runChildWell(
     `const memory = os.SharedMemory.create("collected", page);
      const windows = () => fs.readFileSync("/proc/self/maps", "utf8").split("memfd:collected").length - 1;

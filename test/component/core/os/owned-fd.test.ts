@@ -32,7 +32,7 @@ test("a closed one cannot be used", () => {
   assert.throws(() => owned.duplicate(), StateError);
 });
 
-test("a released descriptor stays open and is somebody else's", () => {
+test("a released descriptor stays open and belongs to the caller", () => {
   const owned = open();
   const fd = owned.release();
   owned.close();
@@ -52,7 +52,7 @@ test("refuses what cannot be a descriptor", () => {
   for (const value of [-1, 1.5, NaN]) assert.throws(() => new OwnedFd(value), UsageError);
 });
 
-test("a number that somebody else closed is EBADF", () => {
+test("a descriptor number that was closed elsewhere is EBADF", () => {
   const owned = open();
   addon().close(owned.fd);
   assert.throws(() => owned.close(), { code: "EBADF", syscall: "close", errno: -9 });

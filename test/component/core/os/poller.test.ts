@@ -26,14 +26,14 @@ async function turns(count: number): Promise<void> {
   for (let i = 0; i < count; i++) await setImmediate();
 }
 
-test("tells that a descriptor is readable", async () => {
+test("reports that a descriptor is readable", async () => {
   using event = EventFd.create();
   const ready = firstReady(event.descriptor.fd, { readable: true });
   event.signal();
   assert.deepEqual(await ready, [true, false]);
 });
 
-test("tells that a descriptor is writable, or both", async () => {
+test("reports that a descriptor is writable, or both", async () => {
   const [a, b] = UnixSocket.pair();
   using _a = a;
   using _b = b;
@@ -42,7 +42,7 @@ test("tells that a descriptor is writable, or both", async () => {
   assert.deepEqual(await firstReady(a.fd, { readable: true, writable: true }), [true, true]);
 });
 
-test("tells again until it is no longer so", async () => {
+test("reports again until the descriptor is no longer ready", async () => {
   using event = EventFd.create();
   let times = 0;
   event.signal();
@@ -119,7 +119,7 @@ test("a peer that closed with bytes unread does not hide what it sent before", a
   await new Promise<void>((resolve) => {
     const poller = new Poller(a.fd, { readable: true }, () => {
       try {
-        // One byte a time: the poller must go on after it was told of the error.
+        // One byte a time: the poller must go on after the error was reported to it.
         outcomes.push(a.receive(new Uint8Array(1), 0, 1, []));
       } catch (error) {
         outcomes.push((error as NodeJS.ErrnoException).code ?? "");
@@ -223,7 +223,7 @@ test("promises of the callback are settled before the next one", async () => {
   assert.deepEqual(order.slice(0, 3), ["callback", "promise", "callback"]);
 });
 
-test("keeps the process alive, unless it is told not to", () => {
+test("keeps the process alive, unless it is unreferenced", () => {
   const { stdout } = runChildWell(`
     const event = os.EventFd.create();
     const poller = new os.Poller(event.descriptor.fd, { readable: true }, () => {
@@ -251,8 +251,8 @@ for (const [state, body] of [
     runChildWell(`
       const body = \`
         const event = os.EventFd.create();
-        let told = false;
-        const ready = () => { if (!told) parentPort.postMessage("ready"); told = true; };
+        let posted = false;
+        const ready = () => { if (!posted) parentPort.postMessage("ready"); posted = true; };
         parentPort.on("message", () => undefined);
         ${body}
       \`;

@@ -26,7 +26,7 @@ test("has the size asked for and reads as zeroes", () => {
   assert.deepEqual(bytes, new Uint8Array(16));
 });
 
-test("nobody can shrink it, grow it or seal it further", () => {
+test("sealed memory cannot be shrunk, grown or sealed further", () => {
   using memory = SharedMemory.create("test", 8192);
   const { fd } = memory.fd;
   assert.equal(sealsOf(fd), Seal.Seal | Seal.Shrink | Seal.Grow);

@@ -73,7 +73,7 @@ test("closing removes the path, and is idempotent", async (t) => {
   const listener = UnixListener.listen(path);
   listener.close();
   assert.equal(existsSync(path), false);
-  writeFileSync(path, "somebody else's");
+  writeFileSync(path, "another program's");
   listener.close();
   assert.equal(existsSync(path), true);
 });

@@ -90,7 +90,7 @@ test("a closed socket says so, and closing it again is harmless", () => {
   assert.throws(() => a.fd, StateError);
 });
 
-test("tells who the peer is", async (t) => {
+test("reports the process and user of the peer", async (t) => {
   const path = join(temporaryFolder(t), "s");
   using listener = UnixListener.listen(path);
   using client = await UnixSocket.connect(path);
@@ -100,7 +100,7 @@ test("tells who the peer is", async (t) => {
   assert.deepEqual(server?.peer, self);
 });
 
-test("connecting reports a missing path and one where nobody listens", async (t) => {
+test("connecting reports a missing path and a socket without a listener", async (t) => {
   const folder = temporaryFolder(t);
   const path = join(folder, "missing");
   await assert.rejects(UnixSocket.connect(path), { code: "ENOENT", syscall: "connect", path });

@@ -6,7 +6,7 @@ import { runChildWell } from "../../support/child.ts";
 
 guardLeaks();
 
-test("tells which descriptors are ready, and skips holes", () => {
+test("reports which descriptors are ready, and skips holes", () => {
   using first = EventFd.create();
   using second = EventFd.create();
   const fds = Int32Array.of(first.descriptor.fd, -1, second.descriptor.fd);

@@ -64,12 +64,12 @@ test("serves without a kick what was available before the start, but not from wi
 });
 
 for (const eventIdx of [false, true]) {
-  test(`kicks wake it and calls come back, a thousand times (${eventIdx ? "event index" : "flags"})`, async (t) => {
+  test(`a thousand requests complete by kicks and calls (${eventIdx ? "event index" : "flags"})`, async (t) => {
     const on = makeDevice(t, { eventIdx });
     on.run();
     on.driver.enableNotifications();
     for (let i = 0; i < 1000; i += 1) {
-      // Only as the driver is told to: a kick that is not wanted is not given.
+      // Kicks only when the device enabled notifications.
       if (on.submit(1 + (i % 3))) on.kick.signal();
       const want = 1 + (i % 3);
       let got = 0;
@@ -179,7 +179,7 @@ test("the call descriptor may change while it runs", async (t) => {
   assert.equal(on.call.drain(), false);
 });
 
-test("a driver that never stops submitting does not keep others from their turn", async (t) => {
+test("a driver that never stops submitting does not starve other rings", async (t) => {
   const on = makeDevice(t);
   const { device } = on;
   const chain = createChainCursor();

@@ -12,7 +12,7 @@ guardLeaks();
 const DRIVER = new URL("../../support/counted-driver.js", import.meta.url);
 const BYTES = 1 << 16;
 
-test("a driver that its peer has blocked in a kick ends when it is told to", async (t) => {
+test("a driver that its peer has blocked in a kick stops on request", async (t) => {
   const memory = new GuestMemory({ size: 4 * BYTES });
   const [kick, call] = [EventFd.create(), EventFd.create()];
   t.after(() => {

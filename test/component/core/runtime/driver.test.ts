@@ -139,7 +139,7 @@ for (const eventIdx of [false, true]) {
   });
 }
 
-test("completions during the handling of others are collected before it sleeps", async (t) => {
+test("completions that arrive while callbacks run are collected before it sleeps", async (t) => {
   const on = makeDriver(t, "event", { eventIdx: true });
   let more = 50;
   on.seen.batchDone = () => {
@@ -158,7 +158,7 @@ test("completions during the handling of others are collected before it sleeps",
 });
 
 for (const ringMode of ["poll", "event", "hybrid"] as const) {
-  test(`a device that is always done at once leaves others their turn (${ringMode})`, async (t) => {
+  test(`a device that completes at once does not starve the event loop (${ringMode})`, async (t) => {
     const on = makeDriver(t, ringMode);
     let timer = false;
     let immediate = false;

@@ -71,7 +71,7 @@ function makeWorker(t: TestContext, packed = false) {
 }
 
 for (const mode of RING_MODES) {
-  test(`a worker gives back where the ring stands, as often as it is started (${mode})`, async (t) => {
+  test(`a worker returns the ring's position each time it stops (${mode})`, async (t) => {
     const on = makeWorker(t);
     on.offer(5);
     for (let round = 1; round <= 3; round += 1) {
@@ -91,7 +91,7 @@ for (const mode of RING_MODES) {
       const on = makeWorker(t, packed);
       if (!packed) on.offer(5);
       on.start(mode);
-      // The call tells that the worker has mapped the memory and serves the ring.
+      // The call proves that the worker has mapped the memory and serves the ring.
       on.worker.replace({ kick: on.kick, call: on.call }, undefined);
       await until(() => on.call.drain());
       ftruncateSync(on.peer.fd, 0);
@@ -104,7 +104,7 @@ for (const mode of RING_MODES) {
   }
 }
 
-test("a fault is told once, and a stop afterwards finds the ring as the worker left it", async (t) => {
+test("a fault is reported once, and a later stop finds the ring as the worker left it", async (t) => {
   const on = makeWorker(t);
   on.start("event");
   on.offer(1000);

@@ -403,7 +403,7 @@ describe("Answerer", () => {
     );
   });
 
-  test("a request that nobody knows: acknowledged with 1 where asked, else the end", async (t) => {
+  test("an unknown request is acknowledged with 1 under REPLY_ACK, and otherwise ends the session", async (t) => {
     for (const request of [0, 46, 255, 2 ** 32 - 1]) {
       const { peer, replies, ours, refused } = answering(t, { [GetQueueNum]: () => 1n });
       await peer.send(frame(request, 0x9, new Uint8Array(4)));

@@ -170,7 +170,7 @@ test("a full socket: messages wait in order, partly sent ones go on, descriptors
   const count = 300;
   const sent: Promise<void>[] = [];
   for (let i = 0; i < count; i += 1) sent.push(a.send(frame(i, 4000, [event.descriptor])));
-  // Whoever sent them may close them at once, whether or not the kernel has taken the message.
+  // The sender may close them at once, whether or not the kernel has taken the message.
   event.close();
   const received = collect(b);
   await Promise.all(sent);
@@ -330,7 +330,7 @@ test("accepting on a path that is taken fails at once, and nothing is left runni
   const note = (reason: unknown): void => void unhandled.push(reason);
   process.on("unhandledRejection", note);
   t.after(() => process.off("unhandledRejection", note));
-  // Would run out, and reject a promise that nobody awaits, long before the test ends.
+  // Would run out, and reject a promise that is not awaited, long before the test ends.
   await assert.rejects(acceptSocket(path, { timeoutMs: 10 }), UsageError);
   // The leak guard would find the timer of this one.
   await assert.rejects(acceptSocket(path, { timeoutMs: 60_000 }), UsageError);

@@ -26,7 +26,7 @@ function withRings(options: RingOptions, use: (rings: Rings) => void): void {
   }
 }
 
-/** A chain of so many readable segments, the number of which tells chains apart. */
+/** A chain of `count` readable segments; the number of segments identifies the chain. */
 function chainOf(address: number, count: number): SegmentList {
   const segments = new SegmentList(count);
   for (let i = 0; i < count; i += 1) segments.push(address, 1);
@@ -84,7 +84,7 @@ for (const { packed, inOrder, name } of FORMS) {
     });
   }
 
-  test(`a device that gives back what it was not shown breaks the ring (${name})`, () => {
+  test(`a device that completes an unpublished chain breaks the ring (${name})`, () => {
     withRings({ packed, inOrder }, ({ memory, driver }) => {
       const segments = chainOf(memory.allocate(8).address, 1);
       for (let token = 0; token < 3; token += 1) driver.add(segments, 1, token);

@@ -103,7 +103,7 @@ for (const { name, packed } of FORMATS) {
       assertRefuses(t, options, table, reason, sections.order);
     });
 
-    test("an indirect table of a length that is no multiple of 16, or 0, is refused (hostile/16)", (t) => {
+    test("an indirect table whose length is 0 or not a multiple of 16 is refused (hostile/16)", (t) => {
       for (const length of [0, 8, 15, 17, 24]) {
         const chain = ({ good }: Attack) => [{ address: good, length, flags: Indirect }];
         const reason = new RegExp(`n \\* 16 bytes, got ${length}`);

@@ -27,7 +27,7 @@ const USED = 1 << 15;
 const WRITE = 2;
 
 interface Ordered extends Rings {
-  /** Adds and publishes a chain of so many readable and writable segments of 8 bytes. */
+  /** Adds and publishes a chain of readable and writable segments of 8 bytes. */
   submit(token: number, readable: number, writable: number): void;
   poll(max?: number): [token: number, written: number][];
 }
@@ -78,7 +78,7 @@ function packedOf({ driver }: Rings): PackedRingWords {
 for (const packed of [false, true]) {
   const format = packed ? "packed" : "split";
 
-  test(`chains are given back in the order they were taken in, however they are finished (${format})`, (t) => {
+  test(`chains are completed in the order in which they were taken, in whatever order they finish (${format})`, (t) => {
     const on = ordered(t, { packed });
     for (let token = 0; token < 4; token += 1) on.submit(token, 1, 1);
     const [a = 0, b = 0, c = 0, d = 0] = takeAll(on);
@@ -120,7 +120,7 @@ for (const packed of [false, true]) {
     assert.equal(on.driver.enableNotifications(), true);
   });
 
-  test(`what a device gives back that it does not have goes to the driver as it is (${format})`, (t) => {
+  test(`the completion of a chain that the device does not have reaches the driver unchanged (${format})`, (t) => {
     const on = ordered(t, { packed });
     on.submit(7, 0, 1);
     on.submit(8, 0, 1);
@@ -134,7 +134,7 @@ for (const packed of [false, true]) {
   });
 }
 
-test("split: one used element, at the place of the first, stands for chains that were only read", (t) => {
+test("split: one used element, in the slot of the first, completes a batch of chains that were only read", (t) => {
   const on = ordered(t, {});
   const raw = splitOf(on);
   raw.used32.fill(0xeeee_eeee, 1, 17);
@@ -162,7 +162,7 @@ test("split: one used element, at the place of the first, stands for chains that
   assert.deepEqual(on.poll(), [[5, 0]]);
 });
 
-test("packed: one used descriptor, at the place of the first, stands for buffers that were only read", (t) => {
+test("packed: one used descriptor, in the slot of the first, completes a batch of buffers that were only read", (t) => {
   const on = ordered(t, { packed: true, size: 7 });
   const raw = packedOf(on);
   on.submit(0, 2, 0);
@@ -242,14 +242,14 @@ test("packed: of what a descriptor skips, everything counts as written", (t) => 
 });
 
 /** A used id that the driver must refuse; three chains are out, `shown` are said to be used. */
-const splitLies: readonly [name: string, id: number, shown: number][] = [
+const invalidSplitIds: readonly [name: string, id: number, shown: number][] = [
   ["a chain behind those that the index counts", 6, 2],
   ["no head", 1, 3],
   ["nothing that is out", 7, 3],
   ["nothing of the table", 16, 3],
   ["nothing of 16 bits", 0x1_0000, 3],
 ];
-for (const [name, id, shown] of splitLies) {
+for (const [name, id, shown] of invalidSplitIds) {
   test(`split: a used id that names ${name} breaks the ring`, (t) => {
     const on = ordered(t, { size: 16 });
     const raw = splitOf(on);
@@ -263,13 +263,13 @@ for (const [name, id, shown] of splitLies) {
   });
 }
 
-const packedLies: readonly [name: string, lie: (on: Ordered) => number][] = [
+const invalidPackedIds: readonly [name: string, invalidId: (on: Ordered) => number][] = [
   [
     "a buffer that was not published",
     ({ memory, driver }) => {
       const { guestAddress } = memory.allocate(16);
       driver.add(segmentsOf([guestAddress, 8], [guestAddress + 8, 8]), 1, 9);
-      // The id stands in the last descriptor; the first is written when it is published.
+      // The id is in the last descriptor; the first is written when it is published.
       return packedOf({ driver } as Rings).descriptors16[10 * 8 + 6] ?? -1;
     },
   ],
@@ -277,12 +277,12 @@ const packedLies: readonly [name: string, lie: (on: Ordered) => number][] = [
   ["nothing of the ring", () => 16],
   ["nothing at all", () => 0xffff],
 ];
-for (const [name, lie] of packedLies) {
+for (const [name, invalidId] of invalidPackedIds) {
   test(`packed: a used id that names ${name} breaks the ring`, (t) => {
     const on = ordered(t, { packed: true, size: 16 });
     const raw = packedOf(on);
     for (let token = 0; token < 3; token += 1) on.submit(token, 1, 2);
-    const id = lie(on);
+    const id = invalidId(on);
     raw.descriptors16[6] = id;
     Atomics.store(raw.descriptors16, 7, AVAILABLE | USED);
     assert.deepEqual(on.poll(), []);

@@ -62,7 +62,7 @@ async function behavesLikeAQueue(
       const rings = openRings({ ...features, size, regions, bytes, indirectSegments });
       const { memory, table, driver } = rings;
       try {
-        // Around the end of the first region; rings and tables lie at its beginning.
+        // Around the end of the first region; rings and tables are at its beginning.
         const area = (memory.regions[0]?.start ?? 0) + bytes / 4 - 4096;
         assert.ok(area + AREA_BYTES <= (table.regions.at(-1)?.end ?? 0));
         const model = new RingModel({ size, ...features });

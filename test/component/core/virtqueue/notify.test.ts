@@ -17,7 +17,7 @@ for (const { name, ...features } of variants) {
   const order = features.inOrder ? ", in order" : "";
   const variant = `${name}, ${features.eventIdx ? "event index" : "flags"}${order}`;
 
-  test(`after disarm neither side asks for notifications (${variant})`, (t) => {
+  test(`after disableNotifications neither side asks for notifications (${variant})`, (t) => {
     const rings = stepsOf(makeRings(t, { ...features, size: 8 }));
     const { submit, serve, collect } = rings;
     submit();
@@ -61,7 +61,7 @@ for (const { name, ...features } of variants) {
   });
 
   test(`sleeping and waking by notifications alone never stalls (${variant})`, (t) => {
-    // Each side does nothing unless it was notified or its arming told of work. The batches are
+    // Each side does nothing unless it was notified or enabling notifications reported work. The batches are
     // pseudo-random; the whole is far more than one round of the 16-bit indices.
     const rings = stepsOf(makeRings(t, { ...features, size: 16 }));
     const { submit, serve, collect } = rings;

@@ -20,7 +20,7 @@ const rounds = fc.array(
   fc.record({
     chains: fc.array(chain, { maxLength: 12 }),
     /** Chains of one segment that are added together behind them, and what the device does. */
-    pieces: fc.integer({ min: 0, max: 10 }),
+    together: fc.integer({ min: 0, max: 10 }),
     reads: fc.boolean(),
     max: fc.integer({ min: 1, max: 12 }),
     /** Chains that are taken one by one, and held while a batch is asked for. */
@@ -33,13 +33,13 @@ for (const packed of [false, true]) {
   for (const inOrder of [false, true]) {
     for (const indirect of [false, true]) {
       const form = `${packed ? "packed" : "split"}${inOrder ? ", in order" : ""}${indirect ? ", indirect" : ""}`;
-      test(`batches of pieces and single chains complete what was added (${form})`, () => {
+      test(`batches of single-descriptor chains and chains taken one by one complete what was added (${form})`, () => {
         fc.assert(
           fc.property(rounds, (steps) => {
             const rings = openRings({ size: 8, packed, inOrder, indirect });
             const { memory, table, driver, device } = rings;
             const { address } = memory.allocate(BUFFERS * BUFFER_BYTES);
-            const pieces = new SpanList();
+            const spans = new SpanList();
             const cursor = createChainCursor();
             const out: { token: number; written: number }[] = [];
             const expected: { token: number; written: number; plain: boolean; taken: number }[] =
@@ -56,7 +56,7 @@ for (const packed of [false, true]) {
               driver.poll((done, written) => out.push({ token: done, written }), 100);
             };
             try {
-              for (const { chains, pieces: together, reads, max, singly } of steps) {
+              for (const { chains, together, reads, max, singly } of steps) {
                 for (const { readable, writable } of chains) {
                   if (readable + writable === 0) continue;
                   const segments = new SegmentList(4);
@@ -87,17 +87,17 @@ for (const packed of [false, true]) {
                 const held: [id: number, written: number][] = [];
                 for (let i = 0; i < singly && take(); i += 1)
                   held.push([cursor.id, cursor.writableBytes]);
-                const count = device.takeSingles(pieces, max);
-                if (held.length > 0) assert.equal(count, 0, "nothing beside what is in work");
+                const count = device.takeSingles(spans, max);
+                if (held.length > 0) assert.equal(count, 0, "nothing beside what is in flight");
                 else assert.equal(count > 0, ready[0]?.plain === true);
-                assert.equal(pieces.count, count);
+                assert.equal(spans.count, count);
                 assert.equal(device.inFlight, held.length + count);
                 for (const [i, made] of ready.splice(0, count).entries()) {
                   assert.ok(made.plain);
-                  const { guestStart } = pieces.windows[i] ?? { guestStart: Number.NaN };
+                  const { guestStart } = spans.windows[i] ?? { guestStart: Number.NaN };
                   const at = address + (made.token % BUFFERS) * BUFFER_BYTES;
-                  assert.equal(guestStart + (pieces.offsets[i] ?? 0), at);
-                  assert.equal(pieces.lengths[i], 8);
+                  assert.equal(guestStart + (spans.offsets[i] ?? 0), at);
+                  assert.equal(spans.lengths[i], 8);
                 }
                 device.completeSingles();
                 for (const [id, written] of held) device.complete(id, written);

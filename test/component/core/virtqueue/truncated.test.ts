@@ -157,7 +157,7 @@ test("a region that is not used by the ring breaks it too: the session's memory 
   table.add(unused);
   ftruncateSync(peer.fd, 0);
   assert.equal(device.next(chain), false);
-  assert.equal(device.enableNotifications(), true, "nobody has touched it");
+  assert.equal(device.enableNotifications(), true, "the ring was not touched");
   unused.view(0, 1).window.bytes[0] = 1;
   assert.equal(device.next(chain), false);
   assert.match(device.broken?.reason ?? "", gone);
@@ -215,7 +215,7 @@ for (const write of [false, true]) {
     const disk = new BlockDevice({ storage });
     const other = makeRegion(0x50_000, PAGE);
     table.add(other);
-    // Header and status lie in memory that stays.
+    // Header and status are in memory that stays.
     const { window, offset } = other.view(0, 64);
     window.bytes.set(header(write ? BlockRequest.Out : BlockRequest.In, 2), offset);
     window.bytes[offset + 32] = 0xee;

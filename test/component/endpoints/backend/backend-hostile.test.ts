@@ -163,7 +163,7 @@ test("requests whose feature was not negotiated", async (t) => {
   const served = await serve(t);
   for (const { name, number, payload, descriptors, requires, reply } of specs) {
     const gated = requires.protocol !== undefined && requires.protocol !== ProtocolFeature.ReplyAck;
-    // For GET_QUEUE_NUM it is enough that MQ was offered; the others' features a disk does not offer.
+    // For GET_QUEUE_NUM it is enough that MQ was offered; a disk does not offer the features of the other requests.
     if (!gated || number === FrontendRequest.GetQueueNum) continue;
     const fds = eventFds(t, descriptors.min);
     const bytes = new Uint8Array(payload.minSize);
@@ -491,7 +491,7 @@ function hasEnded(socket: UnixSocket): boolean {
   }
 }
 
-test("descriptors that are no sockets as back-end channel", async (t) => {
+test("descriptors that are not sockets as back-end channel", async (t) => {
   const served = await serve(t);
   await survives(served, async () => {
     const raw = await RawFrontend.negotiated(served.path);
@@ -543,13 +543,13 @@ test("hanging up after each message of a full bring-up", async (t) => {
   }
 });
 
-test("a flood of requests from somebody who does not read the answers", async (t) => {
+test("a flood of requests from a front-end that does not read the answers", async (t) => {
   const served = await serve(t);
   await survives(served, async () => {
     const raw = await RawFrontend.connect(served.path, { reading: false });
     const waiting: Promise<void>[] = [];
     for (let i = 0; i < 5000; i += 1) waiting.push(raw.send(FrontendRequest.GetFeatures));
-    // The others are served meanwhile.
+    // Other clients are served meanwhile.
     const other = await RawFrontend.negotiated(served.path);
     assert.ok(await other.alive());
     other.close();
@@ -558,7 +558,7 @@ test("a flood of requests from somebody who does not read the answers", async (t
   });
 });
 
-test("refused with REPLY_ACK: told, and the session goes on; without: the end", async (t) => {
+test("a refused request is reported with REPLY_ACK and the session goes on; without it the session ends", async (t) => {
   const served = await serve(t);
   await survives(served, async () => {
     const raw = await RawFrontend.negotiated(served.path);

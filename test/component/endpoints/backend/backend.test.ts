@@ -98,7 +98,7 @@ test("what completes before the driver waits for it is found", async (t) => {
   await until(() => done.length === 1, "the completion");
 });
 
-test("a stopped ring goes on where it was: what nobody had taken is served then", async (t) => {
+test("a stopped ring continues at its position: chains not taken before the stop are served then", async (t) => {
   const { client, queue, device, done } = await holding(t);
   offer(client, queue, 1);
   await until(() => device.held.length === 1, "the chain");
@@ -129,7 +129,7 @@ test("what completes while the memory table is replaced is not lost", async (t) 
   await until(() => done.length === 2, "the completion");
 });
 
-test("a new kick descriptor while chains are in work and memory was added", async (t) => {
+test("a new kick descriptor while chains are in flight and memory was added", async (t) => {
   const { client, queue, device, done } = await holding(t);
   const { requests, memory } = client;
   offer(client, queue, 1);
@@ -212,7 +212,7 @@ test("a disabled ring is left alone, an enabled one is looked at without a kick"
   device.release();
 });
 
-test("an index that no ring can have is told", async (t) => {
+test("an index that no ring can have is reported", async (t) => {
   const { client, queue, session } = await holding(t);
   const [vring] = session.vrings;
   assert.ok(vring);
@@ -289,7 +289,7 @@ test("several sessions at once, and two queues in each", async (t) => {
   assert.equal((await drivers[1]?.read(0, 512))?.length, 512);
 });
 
-test("the configuration changed: the client is told, and told of nothing else", async (t) => {
+test("a configuration change is reported to the client, and nothing else is", async (t) => {
   const served = await serveDisk(t);
   let changes = 0;
   const problems: Error[] = [];
@@ -299,14 +299,14 @@ test("the configuration changed: the client is told, and told of nothing else", 
   });
   const [session] = served.server.sessions;
   assert.ok(session);
-  // A suspended device sends nothing: it is told once a ring runs.
+  // A suspended device sends nothing: the client is notified once a ring runs.
   await session.configChanged();
   assert.equal(changes, 0);
   await BlockDriver.start(client, SMALL);
-  await until(() => changes === 1, "what was to be told");
+  await until(() => changes === 1, "the pending notification");
   await session.configChanged();
   assert.equal(changes, 2);
-  // Two at once may be told as one, as the configuration is read afterwards.
+  // Two at once may be reported as one, as the configuration is read afterwards.
   await Promise.all([session.configChanged(), session.configChanged()]);
   assert.ok(changes === 3 || changes === 4);
   assert.deepEqual(problems, []);

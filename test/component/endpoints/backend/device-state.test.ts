@@ -73,7 +73,7 @@ test("an empty state is one, too", async (t) => {
   assert.equal(loads, 1);
 });
 
-test("the session answers while a transfer stands still", async (t) => {
+test("the session answers while a transfer is stalled", async (t) => {
   const served = await serveState(t, {
     save: () => once(new Uint8Array(LARGE)),
     load: async (from) => void (await collect(from)),
@@ -88,7 +88,7 @@ test("the session answers while a transfer stands still", async (t) => {
   assert.equal(await client.requests.checkDeviceState(), 0n);
 });
 
-test("what a device throws while it saves or loads is told by CHECK_DEVICE_STATE", async (t) => {
+test("CHECK_DEVICE_STATE reports that a device threw while saving or loading", async (t) => {
   const served = await serveState(t, {
     async *save() {
       yield new Uint8Array(10);
@@ -106,7 +106,7 @@ test("what a device throws while it saves or loads is told by CHECK_DEVICE_STATE
   await client.requests.getFeatures();
 });
 
-test("the client takes no more than it was told to, and the session goes on", async (t) => {
+test("the client reads no more than its limit, and the session goes on", async (t) => {
   const served = await serveState(t, {
     async *save() {
       for (;;) yield new Uint8Array(65_536);

@@ -56,7 +56,7 @@ function countingQueue(client: Client) {
 
 const HOLE = 0x1234_5000;
 
-/** Breaks a ring that nobody has used; what the back-end says of it. */
+/** Breaks an unused ring; what the back-end says of it. */
 const attacks: readonly [name: string, attack: (raw: RingWords) => RegExp][] = [
   [
     "an indirect table of half a descriptor",
@@ -87,7 +87,7 @@ for (const packed of [false, true]) {
   for (const workers of [false, true]) {
     for (const [name, attack] of attacks) {
       const where = `${packed ? "packed" : "split"}, ${workers ? "in a worker" : "on the loop"}`;
-      test(`${name}: told by the error descriptor, with the rule, and to nobody's harm (${where})`, async (t) => {
+      test(`${name}: the error descriptor reports it, the error names the rule, and no other ring is affected (${where})`, async (t) => {
         const served = await serveDisk(t, (options) => ({ ...options, rings: { workers } }), 2);
         const client = await connectDisk(t, served, { packed });
         const [victim, other] = [makeRing(client, 0), makeRing(client, 1)];

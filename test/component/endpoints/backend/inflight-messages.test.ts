@@ -112,7 +112,7 @@ test("numbers that a region cannot have, asked for and handed over", async (t) =
   }
 });
 
-test("no descriptor, two of them, one that is no file, one where none belongs", async (t) => {
+test("no descriptor, two of them, one that is not a file, one where none belongs", async (t) => {
   await withRing(t, async (raw) => {
     const { fd } = SharedMemory.create("test", 4096);
     const event = EventFd.create();
@@ -125,7 +125,7 @@ test("no descriptor, two of them, one that is no file, one where none belongs", 
   });
 });
 
-test("the 20 bytes of the specification's text are refused, the 24 of everybody are served", async (t) => {
+test("the 20 bytes of the specification's text are refused, the 24 of all implementations are served", async (t) => {
   const served = await serveDisk(t);
   await survives(served, async () => {
     const raw = await RawFrontend.negotiated(served.path, FEATURES);
@@ -148,7 +148,7 @@ test("a region before any message of a ring, again and again, then the ring", as
   });
 });
 
-test("a ring larger than the region was sized for runs without notes, and that is told", async (t) => {
+test("a ring larger than the region was sized for runs without tracking, and a problem is reported", async (t) => {
   await withRing(t, async (raw, { kick, call }, problems) => {
     const { fd } = SharedMemory.create("test", 4096);
     assert.equal(await raw.ask(SetInflightFd, description({ queueSize: 8 }), [fd]), 0n);
@@ -197,7 +197,7 @@ test("regions with nonsense in them: the ring is refused, the back-end lives", a
   }
 });
 
-test("after RESET_DEVICE nothing of before is served again", async (t) => {
+test("after RESET_DEVICE no earlier request is replayed", async (t) => {
   await withRing(t, async (raw, { kick }) => {
     const fd = leftBehind([1, SIZE, 0, 0], [3]);
     assert.equal(await raw.ask(SetInflightFd, description(), [fd]), 0n);

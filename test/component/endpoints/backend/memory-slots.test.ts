@@ -57,7 +57,7 @@ for (const { name, ...options } of layouts) {
     const { regions = 0 } = options.memory ?? {};
     const [session] = served.server.sessions;
     assert.equal(session?.memory.regions.length, regions);
-    // Buffers enough to lie in most of the regions.
+    // Enough buffers to be in most of the regions.
     const bytes = (options.memory?.size ?? 0) / regions;
     const transferBytes = regions === MAX_SLOTS ? 16_384 : 65_536;
     const depth = Math.min(256, Math.floor((bytes * regions * 0.6) / transferBytes));
@@ -143,7 +143,7 @@ test("memory that is added is used by queues that begin afterwards", async (t) =
   assert.ok(region.start > 2 ** 32);
 });
 
-test("a region may be told of once for each pair of queues, and no more often", async (t) => {
+test("a region may be added once for each pair of queues, and not more often", async (t) => {
   const path = join(temporaryFolder(t), "net.sock");
   const problems: string[] = [];
   const server = await BackendServer.listen(path, {
@@ -224,7 +224,7 @@ test("a look-up among 509 regions compares about as often as a logarithm says", 
   assert.ok(many.user <= one.user + 10, `${many.user} looks by user address`);
 });
 
-/** Bytes of huge pages that nobody uses, and of one of them. */
+/** Bytes of free huge pages, and of one of them. */
 function hugePages(): { free: number; size: number } {
   const text = readFileSync("/proc/meminfo", "utf8");
   const value = (name: string): number =>
@@ -257,7 +257,7 @@ for (const mmapOffset of [0, PAGE, 3 * PAGE + 64]) {
   );
 }
 
-test("too few huge pages are told, with what to do", async (t) => {
+test("too few huge pages are an error that says what to do", async (t) => {
   const served = await serveDisk(t);
   await assert.rejects(
     Client.connect(served.path, { memory: { size: huge.free + 64 * GIB, hugePages: true } }),

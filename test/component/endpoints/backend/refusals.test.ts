@@ -24,7 +24,7 @@ test("features that the back-end refuses are not offered, and not taken", async 
   const raw = await RawFrontend.connect(served.path);
   t.after(() => raw.close());
   await raw.send(FrontendRequest.SetProtocolFeatures, ReplyAck);
-  // Postcopy is not offered unasked.
+  // Postcopy is off by default.
   for (const feature of [XenMmap, Pagefault]) {
     const answer = await raw.ask(FrontendRequest.SetProtocolFeatures, ReplyAck | feature);
     assert.equal(answer, 1n);

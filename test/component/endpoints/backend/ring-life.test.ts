@@ -65,7 +65,7 @@ async function makeRing(t: TestContext, { packed, inOrder, workers }: Shape) {
   };
 }
 
-/** Where a ring stands after so many requests, by the specification. */
+/** The position of a ring after a number of requests, by the specification. */
 function baseAfter(requests: number, { packed }: Shape, size: number): number {
   if (!packed) return requests & 0xffff;
   const descriptors = requests * PARTS;

@@ -17,7 +17,7 @@ for (const packed of [false, true]) {
   for (const inOrder of [false, true]) {
     const name = `${packed ? "packed" : "split"}${inOrder ? ", in order" : ""}`;
 
-    test(`a driver half that is reset begins as a new one does, and tells what it forgot (${name})`, (t) => {
+    test(`a driver half that is reset starts as a new one, and reports the chains it dropped (${name})`, (t) => {
       const features = { packed, inOrder, indirect: true, eventIdx: true };
       const { memory, table, driver } = openRings({ ...features, size: 8 });
       t.after(() => {
@@ -113,7 +113,7 @@ for (const packed of [false, true]) {
   }
 }
 
-test("without the feature, which is not offered unasked, a queue is not reset", async (t) => {
+test("without the feature, which is off by default, a queue is not reset", async (t) => {
   const served = await serveDisk(t);
   const client = await connectDisk(t, served);
   assert.equal(client.features & VirtioFeature.RingReset, 0n);

@@ -21,7 +21,7 @@ guardLeaks();
 
 const { InflightShmfd, GetVringBaseInflight, GetVringBaseSkipDrain } = ProtocolFeature;
 
-/** Lets go of what it holds when it is told to. */
+/** Completes what it holds on request. */
 class YieldingDevice extends HoldingDevice {
   suspensions = 0;
 
@@ -49,7 +49,7 @@ async function serve(t: TestContext, device: HoldingDevice, name: string): Promi
 }
 
 for (const packed of [false, true]) {
-  test(`requests in work at the source are executed at the destination, in their order (${packed ? "packed" : "split"})`, async (t) => {
+  test(`requests in flight at the source are executed at the destination, in order (${packed ? "packed" : "split"})`, async (t) => {
     const [source, destination] = [new YieldingDevice(), new YieldingDevice()];
     const from = await serve(t, source, "source");
     const to = await serve(t, destination, "destination");
@@ -72,7 +72,7 @@ for (const packed of [false, true]) {
     for (const token of [0, 1, 2]) add(token);
     await until(() => source.held.length === 3, "the source to take three chains");
     const late = source.held[0];
-    // One of them completes: it is not to be executed again.
+    // One of them completes: it is not to be replayed.
     const [second] = source.held.splice(1, 1);
     assert.ok(second && late);
     second.queue.complete(second.id, 0);
@@ -81,7 +81,7 @@ for (const packed of [false, true]) {
     const { missedPages } = await client.migrate(to, { compare: true });
     assert.deepEqual(missedPages, []);
     assert.equal(source.suspensions, 1);
-    await until(() => destination.held.length === 2, "the destination to take what was in work");
+    await until(() => destination.held.length === 2, "the destination to take what was in flight");
     assert.deepEqual(done, [1]);
     add(3);
     await until(() => destination.held.length === 3, "the destination to go on");
@@ -92,7 +92,7 @@ for (const packed of [false, true]) {
   });
 }
 
-test("without memory to note them in, what is in work completes first", async (t) => {
+test("without an in-flight region the requests in flight complete first", async (t) => {
   const device = new YieldingDevice();
   const path = await serve(t, device, "source");
   const protocolFeatures = InflightShmfd | GetVringBaseInflight | GetVringBaseSkipDrain;
@@ -173,7 +173,7 @@ test("hostile: the feature alone, the request without it, a ring that is not the
   }
   await survives(served, async () => {
     const raw = await RawFrontend.negotiated(served.path, features);
-    // A ring that never ran stands where it stood.
+    // A ring that never ran keeps its position.
     assert.equal(await raw.ask(FrontendRequest.GetVringBaseSkipDrain, state(0)), 0n);
     assert.ok(await raw.alive());
     raw.close();

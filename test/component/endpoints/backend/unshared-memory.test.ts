@@ -40,7 +40,7 @@ for (const workers of [false, true]) {
   });
 }
 
-test("the first requests of a driver are no reason for a report", async (t) => {
+test("the first requests of a driver do not cause a report", async (t) => {
   const served = await serveDisk(t);
   const driver = await BlockDriver.start(await connectDisk(t, served), SMALL);
   for (let i = 0; i < 10; i += 1) await driver.read(0, 4096);

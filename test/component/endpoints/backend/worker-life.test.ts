@@ -76,7 +76,7 @@ function stuckStorage(t: TestContext) {
   return { gate, arrived, mood };
 }
 
-/** What a promise has come to, without waiting for it. */
+/** The state of a promise, without waiting for it. */
 function watched<T>(promise: Promise<T>): {
   readonly settled: boolean;
   readonly promise: Promise<T>;
@@ -101,7 +101,7 @@ test("the control socket answers while the storage of a worker does not", async 
   assert.equal(writing.settled, false);
   const stopping = watched(client.stopQueue(queue));
   gate.signal();
-  assert.equal(await stopping.promise, 1, "the request in work was completed before the stop");
+  assert.equal(await stopping.promise, 1, "the request in flight was completed before the stop");
   await writing.promise;
   assert.ok(stopping.settled);
 });

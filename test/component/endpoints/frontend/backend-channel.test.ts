@@ -166,7 +166,7 @@ test("a ring is stopped and started again with notifications by message", async 
   }
 });
 
-test("a ring that breaks is told by message", async (t) => {
+test("a broken ring is reported by message", async (t) => {
   const served = await serveDisk(t, (o) => ({ ...o, optional: InbandNotifications }));
   const client = await connectDisk(t, served, { notifications: { call: "message" } });
   const { queue, ask } = await plainQueue(client);
@@ -175,12 +175,12 @@ test("a ring that breaks is told by message", async (t) => {
   assert.equal(raw.format, "split");
   (raw as SplitRingWords).available[1] = 40_000;
   queue.notify();
-  let told = false;
-  await until(() => (told ||= queue.takeError()), "VRING_ERR");
+  let reported = false;
+  await until(() => (reported ||= queue.takeError()), "VRING_ERR");
   assert.match(served.problems[0]?.message ?? "", /ring 0 is broken/);
 });
 
-test("notifications by message that are not to be had, and calls that nobody would see", async (t) => {
+test("notifications by message that are not available, and calls that would reach no poller", async (t) => {
   const served = await serveDisk(t);
   await assert.rejects(
     connectDisk(t, served, { notifications: { kick: "message" } }),

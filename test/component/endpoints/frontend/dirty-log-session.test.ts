@@ -10,7 +10,7 @@ guardLeaks();
 
 const ascending = (a: number, b: number): number => a - b;
 
-/** The pages that stand for the ring: what the device writes there in the course of a request. */
+/** The pages of the ring: what the device writes there in the course of a request. */
 function ringPages({ queue }: LoggedDisk): number[] {
   const { descriptors, device } = queue.ring.parts;
   if (queue.ring.raw.format === "split") return [RING_LOG_ADDRESS / 4096];

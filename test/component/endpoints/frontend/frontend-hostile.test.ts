@@ -90,7 +90,7 @@ async function atEachReply(t: TestContext, replace: Replace, mayGoWell = false):
   for (let index = 0; index < count; index += 1) {
     Object.assign(at, { index, replies: 0, replace });
     const error = await session(served.path);
-    // What is answered while the client leaves fails nobody.
+    // An answer while the client leaves fails no session.
     if (!mayGoWell && index < count - 4) assert.ok(error, `reply ${index}`);
   }
   Object.assign(at, { index: -1, replies: 0 });
@@ -108,7 +108,7 @@ const altered = (change: Partial<Frame["header"]>, payload?: Uint8Array): Replac
   };
 };
 
-test("the back-end hangs up in place of each of its replies (torture, group 11)", async (t) => {
+test("the back-end hangs up instead of each of its replies (torture, group 11)", async (t) => {
   await atEachReply(t, async (_frame, channel) => channel.close());
 });
 
@@ -117,12 +117,12 @@ test("each reply has another number (group 6), version (4) or no reply flag (5)"
   for (const flags of [4, 6, 7, 1]) await atEachReply(t, altered({ flags }));
 });
 
-test("each reply is empty, or announces more than anybody has (group 2 and 3)", async (t) => {
+test("each reply is empty, or announces more than any message has (group 2 and 3)", async (t) => {
   await atEachReply(t, altered({}, new Uint8Array()), true);
   for (const size of [4097, 2 ** 31, 2 ** 32 - 1]) await atEachReply(t, altered({ size }));
 });
 
-test("each reply brings descriptors that nobody asked for (group 13 and 14)", async (t) => {
+test("each reply brings descriptors that were not requested (group 13 and 14)", async (t) => {
   const fd = event(t);
   for (const count of [1, 9, 253]) {
     const fds = Array.from({ length: count }, () => fd);
@@ -211,7 +211,7 @@ for (const spec of Object.values(backendRequests) as unknown as RequestSpec[]) {
             void channel.closed.then(() => (closed = true));
             const mayBeTaken = (flags & 0xf) === HeaderFlag.Version;
             await until(() => closed || answered > 0 || mayBeTaken, `an end of ${name}`);
-            if (closed) assert.ok(problems.length > 0, "the user is told why");
+            if (closed) assert.ok(problems.length > 0, "the problem is reported");
           });
           // One combination of the rare flags and sizes is enough for each.
           if (size !== payload.minSize) break;

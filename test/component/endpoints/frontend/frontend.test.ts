@@ -25,7 +25,7 @@ import { connectDisk, pattern, serveDisk, SMALL, until } from "../../support/ses
 
 guardLeaks();
 
-/** Somebody who accepts and never says anything. */
+/** A listener that accepts and never sends anything. */
 async function silence(t: Parameters<typeof temporaryFolder>[0]): Promise<string> {
   const path = join(temporaryFolder(t), "silent.sock");
   const sockets: UnixSocket[] = [];

@@ -48,7 +48,7 @@ async function connectWith(
   return client;
 }
 
-/** All of the client's I/O virtual addresses; rings lie in the first pages. */
+/** All of the client's I/O virtual addresses; rings are in the first pages. */
 function addressesOf({ memory }: Client): { start: number; size: number } {
   const [region] = memory.regions;
   assert.ok(region);
@@ -109,7 +109,7 @@ for (const packed of [false, true]) {
     await until(() => held.length > 0, "a miss of a buffer");
     for (let i = 0; i < 100; i += 1) await client.requests.getFeatures();
     assert.equal(done, false);
-    // A kick that was under way may ask once more for what was acknowledged without an update.
+    // A kick that was in flight may ask once more for what was acknowledged without an update.
     assert.ok(held.length <= 3, `${held.length} misses`);
     hold = false;
     for (const miss of held.splice(0)) {
@@ -217,7 +217,7 @@ test("a front-end without an IOMMU cannot fill the table", async (t) => {
   assert.match(served.problems[0]?.message ?? "", /needs VIRTIO_F_ACCESS_PLATFORM/);
 });
 
-test("a front-end that tells of read-only pages again and again breaks its ring, and no more", async (t) => {
+test("a front-end that keeps translating to read-only pages breaks its own ring only", async (t) => {
   const served = await serveBehindIommu(t);
   let asked = 0;
   const client = await connectWith(served, async ({ iova }) => {

@@ -81,7 +81,7 @@ class Stamper implements Device {
 for (const packed of [false, true]) {
   const format = packed ? "packed" : "split";
 
-  test(`an invalidation is acknowledged once no chain is in work any more (${format})`, async (t) => {
+  test(`an invalidation is acknowledged once no chain is in flight (${format})`, async (t) => {
     const device = new HoldingDevice();
     let drain: () => void = () => undefined;
     device.drained = new Promise((resolve) => (drain = resolve));

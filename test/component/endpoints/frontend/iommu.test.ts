@@ -97,7 +97,7 @@ test("the memory table is replaced behind an IOMMU while requests run", async (t
   assert.deepEqual(served.problems, []);
 });
 
-test("rings and buffers are translated anew after everything was withdrawn, under load", async (t) => {
+test("rings and buffers are translated again after all translations were withdrawn, under load", async (t) => {
   const served = await serveDisk(t, (options) => ({ ...options, iommu: true }), 2);
   await using client = await Client.connect(served.path, behindIommu);
   const driver = await BlockDriver.start(client, { queues: 2, depth: 16, queueSize: 64 });

@@ -41,7 +41,7 @@ async function serveAgain(
 /** Bytes of each worker's part of the disk; what is read at once. */
 const SHARE = 65_536;
 
-/** Writes, reads back and compares all the time, until it is told to stop. */
+/** Writes, reads back and compares all the time, until it is stopped. */
 function work(driver: BlockDriver): { stop: () => Promise<number> } {
   let going = true;
   let rounds = 0;
@@ -79,7 +79,7 @@ async function start(
 for (const workers of [false, true]) {
   for (const packed of [false, true]) {
     for (const reconnect of [undefined, {}]) {
-      const name = `${packed ? "packed" : "split"} rings ${workers ? "in workers" : "on the loop"}${reconnect ? ", requests in work noted" : ""}`;
+      const name = `${packed ? "packed" : "split"} rings ${workers ? "in workers" : "on the loop"}${reconnect ? ", requests in flight tracked" : ""}`;
       test(`a session moves while it writes and reads: ${name}`, async (t) => {
         const rings = { workers };
         const served = await serveDisk(t, (options) => ({ ...options, rings }), 2);
@@ -106,7 +106,7 @@ for (const workers of [false, true]) {
 }
 
 for (const fault of ["log-nothing", "log-rings-only"]) {
-  test(`pages that nobody marked are found: ${fault}`, async (t) => {
+  test(`pages missing from the dirty log are found: ${fault}`, async (t) => {
     const served = await serveDisk(t, (options) => applyFaults([parseFault(fault)], options), 2);
     const destination = await serveAgain(t, served);
     const { client, driver } = await start(t, served);

@@ -80,7 +80,7 @@ test(
         assert.ok(address > 0x1000n && address % 4096n === 0n && address !== region.userAddress);
       });
       assert.equal(session?.memory.regions.length, 0);
-      // As QEMU confirms: a number in place of the table, and no descriptors.
+      // As QEMU confirms: a number instead of the table, and no descriptors.
       await raw.send(SetMemTable, new Uint8Array(8));
       assert.ok(await raw.alive());
       assert.equal(session?.memory.regions.length, 2);
@@ -133,14 +133,14 @@ test(
       await raw.ask(PostcopyAdvise);
       assert.equal(await raw.ask(PostcopyListen), 0n);
       await raw.send(SetMemTable, table, { fds });
-      // Another table in place of the confirmation: it is one as before a postcopy.
+      // Another table instead of the confirmation: it is one as before a postcopy.
       await raw.send(SetMemTable, table, { fds });
       assert.ok(await raw.alive());
     });
   },
 );
 
-test("without the feature the requests are refused, and with memory slots nobody may send them", async (t) => {
+test("the requests are refused without the feature, and with memory slots", async (t) => {
   const served = await serve(t);
   await survives(served, async () => {
     const raw = await RawFrontend.negotiated(

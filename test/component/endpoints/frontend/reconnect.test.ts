@@ -229,7 +229,7 @@ test("a client that listens waits on its path for the next back-end", async (t) 
   await running;
 });
 
-test("with a back-end that notes nothing, a split ring's requests are made available anew", async (t) => {
+test("with a back-end that tracks nothing, a split ring's requests are made available again", async (t) => {
   const place = new Place(t);
   await place.come(noInflight);
   const client = await place.client(t);
@@ -243,7 +243,7 @@ test("with a back-end that notes nothing, a split ring's requests are made avail
   place.goAway();
   await place.come(noInflight);
   await until(() => place.devices.length === 2, "the next session");
-  await until(() => place.device.held.length === 3, "the others to be taken again");
+  await until(() => place.device.held.length === 3, "the other requests to be taken again");
   assert.deepEqual(
     place.device.held.map(({ id }) => id),
     [0, 2, 3],
@@ -294,7 +294,7 @@ test("a back-end with fewer memory slots is not gone on with", async (t) => {
   assert.match(error.message, /to have 509 memory slots as before, it has 8 now/);
 });
 
-test("nobody comes back: the session ends after the deadline, and says what it tried", async (t) => {
+test("without a new back-end the session ends after the deadline, and the error has the attempts", async (t) => {
   const place = new Place(t);
   await place.come();
   const client = await place.client(t, { reconnect: { firstDeadlineMs: 20_000, deadlineMs: 50 } });
@@ -329,7 +329,7 @@ test("closing, or aborting, ends the waiting at once", async (t) => {
   }
 });
 
-test("a socket has no path to come back to", async () => {
+test("a connected socket has no path to reconnect to", async () => {
   const [ours, theirs] = UnixSocket.pair();
   await assert.rejects(Client.over(ours, { reconnect: {} }), UsageError);
   assert.ok(ours.closed);
@@ -397,7 +397,7 @@ test("a back-end that goes again and again costs attempts, not the session", asy
 });
 
 for (const packed of [false, true]) {
-  test(`a queue that was reset begins anew, in a region that tells of the ring before: packed ${packed}`, async (t) => {
+  test(`a queue that was reset starts again, in a region that describes the earlier ring: packed ${packed}`, async (t) => {
     const place = new Place(t);
     await place.come({ ringReset: true });
     const client = await place.client(t, { packed });

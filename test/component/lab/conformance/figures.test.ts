@@ -33,14 +33,16 @@ async function result(id: string, mutant: Mutant | undefined): Promise<CaseResul
   }
 }
 
-test("a used length beyond what is writable is told as the device has it", async () => {
+test("a used length beyond the writable bytes is reported as the device wrote it", async () => {
   const { reason, exchange } = await result("blk/22", fault("used-length-too-long"));
   assert.equal(reason, "of a read: expected at most 513, got 2147484161");
-  const told = exchange.some((line) => line.includes("2147484161 bytes written, of which 513 are"));
-  assert.ok(told, exchange.join("\n"));
+  const reported = exchange.some((line) =>
+    line.includes("2147484161 bytes written, of which 513 are"),
+  );
+  assert.ok(reported, exchange.join("\n"));
 });
 
-test("an answer that was not due is told with the length that it is said to have", async () => {
+test("an answer that was not due is reported with the length in its header", async () => {
   const { reason, exchange } = await result("fs/10", fs["fs/10"]);
   assert.equal(reason, "used length: expected 0, got 16");
   assert.match(exchange.join("\n"), /used, 16 bytes written, of which 0 are writable/);

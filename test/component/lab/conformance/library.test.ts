@@ -23,7 +23,7 @@ after(() => rmSync(folder, { recursive: true }));
 /** As a user would write one. */
 const ownCheck: Check = {
   id: "mine/1",
-  title: "the configuration space tells a capacity",
+  title: "the configuration space has a capacity",
   strength: "MUST",
   section: "VIRTIO 5.2.4",
   async run(t) {

@@ -35,9 +35,9 @@ test("a crash, a hang and a complaint are found and named, and the run goes on",
     times,
     seed: 1,
   });
-  const told = results.map(({ id, verdict, reason = "" }) => `${id} ${verdict} ${reason}`);
-  assert.equal(told.length, only.length);
-  const [one, ten, eleven, twelve, thirteen, five] = told;
+  const lines = results.map(({ id, verdict, reason = "" }) => `${id} ${verdict} ${reason}`);
+  assert.equal(lines.length, only.length);
+  const [one, ten, eleven, twelve, thirteen, five] = lines;
   assert.equal(one, "header/1 PASS ");
   assert.match(
     ten ?? "",

@@ -35,7 +35,7 @@ class Reported {
   };
 }
 
-/** A back-end that goes away, and comes back after a number of attempts. */
+/** A back-end that goes away, and accepts again after a number of attempts. */
 class LeavingTarget extends InProcessTarget {
   isAway = false;
   refusals = 0;

@@ -128,7 +128,7 @@ test("a hook that fails ends its session on both sides, and the next one is serv
   await client.close();
 });
 
-test("a back-end channel that is no socket ends neither the relay nor other sessions", async (t) => {
+test("a back-end channel that is not a socket ends neither the relay nor other sessions", async (t) => {
   const { relay, socket } = await serveThrough(t);
   const raw = await RawFrontend.negotiated(socket);
   const file = new OwnedFd(openSync(fileURLToPath(import.meta.url), "r"));

@@ -35,7 +35,7 @@ test("sizes and areas that make no packed ring are refused", (t) => {
   }
 });
 
-test("a chain goes across the end of the ring; each descriptor has its own lap's flags (VIRTIO 2.8.1)", (t) => {
+test("a chain crosses the end of the ring; each descriptor has the flags of its own wrap counter (VIRTIO 2.8.1)", (t) => {
   const on = makePacked(t, { size: 5 });
   const { guestAddress: at } = on.memory.allocate(64);
   const three = segmentsOf([at, 1], [at + 1, 2], [at + 8, 4]);
@@ -43,14 +43,18 @@ test("a chain goes across the end of the ring; each descriptor has its own lap's
   assert.ok(on.driver.add(three, 2, 1));
   on.driver.publish();
   const flags = [4, 0, 1].map((i) => on.raw.descriptors16[i * 8 + 7]);
-  // NEXT and available in the first lap, NEXT and available in the second, WRITE.
+  // NEXT and available before the wrap, NEXT and available after it, WRITE.
   assert.deepEqual(flags, [0x0081, 0x8001, 0x8002]);
   const chain = createChainCursor();
   assert.ok(on.device.next(chain));
   assert.deepEqual([chain.readableBytes, chain.writableBytes], [3, 4]);
   on.device.complete(chain.id, 4);
   on.device.publish();
-  assert.equal(on.raw.descriptors16[4 * 8 + 7], 0x8082, "used in the lap of its first descriptor");
+  assert.equal(
+    on.raw.descriptors16[4 * 8 + 7],
+    0x8082,
+    "used with the wrap counter of its first descriptor",
+  );
   assert.equal(on.collect(), 1);
   assert.equal(on.driver.base, 0x0002_0002);
 });
@@ -75,7 +79,7 @@ test("the first descriptor of a batch is shown last, by either side", (t) => {
   assert.equal(on.collect(), 3);
 });
 
-test("the id of a chain stands in its last descriptor, and WRITE in a used one if something was written", (t) => {
+test("the id of a chain is in its last descriptor, and a used descriptor has WRITE if something was written", (t) => {
   const on = makePacked(t, { size: 8 });
   const { guestAddress: at } = on.memory.allocate(64);
   on.driver.add(segmentsOf([at, 8]), 1, 0);

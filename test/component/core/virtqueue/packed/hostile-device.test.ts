@@ -19,7 +19,7 @@ test("used descriptors without any request mean nothing", (t) => {
   assert.equal(on.driver.broken, undefined);
 });
 
-test("a descriptor marked as used with another wrap counter is no completion", (t) => {
+test("a descriptor marked as used with another wrap counter is not a completion", (t) => {
   const on = victim(t, { packed: true });
   on.submit(2);
   for (const flags of [0, Available, Used]) {

@@ -95,7 +95,7 @@ test("more chains than the ring has descriptors are refused (hostile/7)", (t) =>
   assert.ok(on.device.inFlight <= 8);
 });
 
-test("flags of another wrap counter make nothing available, and are no fault (hostile/8)", (t) => {
+test("flags of another wrap counter make nothing available, and are not a fault (hostile/8)", (t) => {
   const on = attack(t);
   const one = { address: on.good, length: 1 };
   on.raw.publish(one);

@@ -27,12 +27,12 @@ for (const start of [0, 3, 6, 7, 13, 14]) {
   test(`a descriptor 5 ahead gives one call and one kick in seven, ${start} requests in (VIRTIO 2.8.10)`, (t) => {
     const on = makePacked(t, { eventIdx: true, size: 7 });
     on.advance(start);
-    // The decision about the first notification is made anew by every half: let it pass.
+    // The decision about the first notification is made again by every half: let it pass.
     on.advance(7);
     const position = (start + 7 + 5) % 7;
-    const lap = Math.floor((start + 7 + 5) / 7) % 2 === 0 ? 0x8000 : 0;
-    on.raw.driverEvent.set([position | lap, EventFlag.Descriptor]);
-    on.raw.deviceEvent.set([position | lap, EventFlag.Descriptor]);
+    const wrapBit = Math.floor((start + 7 + 5) / 7) % 2 === 0 ? 0x8000 : 0;
+    on.raw.driverEvent.set([position | wrapBit, EventFlag.Descriptor]);
+    on.raw.deviceEvent.set([position | wrapBit, EventFlag.Descriptor]);
     const kicks: boolean[] = [];
     const calls: boolean[] = [];
     for (let i = 0; i < 7; i += 1) {
@@ -64,7 +64,7 @@ test("a batch that goes past the descriptor notifies, one that ends before it do
   }
 });
 
-test("arming names the position where the next one will be, with its lap", (t) => {
+test("enabling names the position of the next descriptor, with its wrap counter", (t) => {
   const on = makePacked(t, { eventIdx: true, size: 3 });
   for (const position of [0x8000, 0x8001, 0x8002, 0, 1, 2, 0x8000]) {
     assert.deepEqual(

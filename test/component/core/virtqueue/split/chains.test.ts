@@ -102,7 +102,7 @@ test("an indirect table may straddle guest address 2^32", (t) => {
     { address: a + 2, length: 2 },
     { address: a + 32, length: 8, flags: WRITE },
   ]);
-  // The first entry in front of the border; the others behind it, where the ring's own table is.
+  // The first entry in front of the border; the rest behind it, where the ring's own table is.
   const view = below.view(PAGE - 16, 16);
   const first = {
     bytes: view.window.bytes,
@@ -123,7 +123,7 @@ test("an indirect table may straddle guest address 2^32", (t) => {
   assert.equal(chain.writableBytes, 8);
 });
 
-test("id and length of a completion stand in the ring before the index moves", (t) => {
+test("id and length of a completion are in the ring before the index moves", (t) => {
   const { driver, device, memory } = makeSplitRings(t, { size: 4 });
   const { guestAddress } = memory.allocate(16);
   driver.add(segmentsOf([guestAddress, 16]), 0, 0);

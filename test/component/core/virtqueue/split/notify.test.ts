@@ -82,7 +82,7 @@ test("a batch that crosses used_event gives a call, one that does not gives none
   raw.available[raw.usedEventIndex] = 5;
   assert.equal(serve(4), false, "to 5");
   assert.equal(serve(4), true, "to 9, over 5");
-  assert.equal(serve(4), false, "to 13, 5 lies behind");
+  assert.equal(serve(4), false, "to 13, 5 was passed");
 });
 
 test("avail_event decides about kicks in the same way", (t) => {
@@ -122,7 +122,7 @@ for (const at of [65_534, 65_535, 65_536]) {
   });
 }
 
-test("any value of used_event stalls nobody: the call comes within one round", (t) => {
+test("no value of used_event stalls the driver: the call comes within one round", (t) => {
   const rings = stepsOf(makeSplitRings(t, { size: 4, eventIdx: true }));
   const { submit, serve, collect } = rings;
   const { raw } = rings.driver;

@@ -26,7 +26,7 @@ function configOf(device: BlockDevice): Uint8Array {
   return bytes;
 }
 
-test("the configuration space tells the disk's size and queues", (t) => {
+test("the configuration space has the disk's size and queues", (t) => {
   const config = decodeBlockConfig(configOf(makeDevice(t, { queues: 3 })));
   assert.equal(config.capacity, 2048n);
   assert.equal(config.numQueues, 3);
@@ -34,7 +34,7 @@ test("the configuration space tells the disk's size and queues", (t) => {
   assert.ok(config.segMax > 0);
 });
 
-test("limits of discard and write zeroes are told where those are offered", (t) => {
+test("the configuration space has the limits of discard and write zeroes where those are offered", (t) => {
   const device = makeDevice(t);
   const config = decodeBlockConfig(configOf(device));
   assert.equal(device.features & BlockFeature.Discard, BlockFeature.Discard);
@@ -75,7 +75,7 @@ test("any part of the configuration space is read by itself", (t) => {
   }
 });
 
-test("nothing of it may be changed; writing what stands there is accepted", (t) => {
+test("nothing of it may be changed; writing the value that is there is accepted", (t) => {
   const device = makeDevice(t);
   const before = configOf(device);
   for (const by of ["driver", "migration"] as const) {

@@ -85,14 +85,14 @@ test("the first and the last sector are read and written", async (t) => {
   }
 });
 
-/** A header of 16 pieces. */
+/** A header of 16 segments. */
 const bytewise = Array.from({ length: 16 }, () => 1);
 
 const cuts: readonly [name: string, readable: readonly number[], writable: readonly number[]][] = [
-  ["a header in 16 pieces", bytewise, [1024, 1]],
-  ["a header in two pieces, cut inside of the sector", [11, 5], [1024, 1]],
+  ["a header in 16 segments", bytewise, [1024, 1]],
+  ["a header in two segments, cut inside of the sector", [11, 5], [1024, 1]],
   ["data and status in one descriptor", [16], [1025]],
-  ["data in pieces of odd sizes, the last one with the status", [16], [1, 510, 3, 509, 2]],
+  ["data in segments of odd sizes, the last one with the status", [16], [1, 510, 3, 509, 2]],
   ["a status that shares nothing with the data", [16], [512, 512, 1]],
 ];
 for (const [name, readableCuts, writableCuts] of cuts) {
@@ -108,9 +108,9 @@ for (const [name, readableCuts, writableCuts] of cuts) {
 
 const outCuts: readonly [name: string, readable: readonly number[]][] = [
   ["header and data in one descriptor", [16 + 1024]],
-  ["the header in 16 pieces", [...bytewise, 1024]],
+  ["the header in 16 segments", [...bytewise, 1024]],
   ["the end of the header with the data", [15, 1025]],
-  ["data in pieces of odd sizes", [17, 1, 500, 13, 509]],
+  ["data in segments of odd sizes", [17, 1, 500, 13, 509]],
 ];
 for (const [name, readableCuts] of outCuts) {
   test(`writes with ${name}`, async (t) => {
@@ -175,7 +175,7 @@ for (const [name, sector, sectors] of beyond) {
   });
 }
 
-test("refuses data that is no whole number of sectors", async (t) => {
+test("refuses data that is not a whole number of sectors", async (t) => {
   const disk = makeDisk(t);
   const unchanged = filled(disk);
   for (const length of [1, 100, 511, 513]) {
@@ -397,7 +397,7 @@ test("a flush completes later, and other requests before it", async (t) => {
   });
   const read = disk.submit({ type: In, into: SECTOR }).then(() => order.push("read"));
   disk.serve();
-  assert.equal(disk.device.inFlight, 1, "the flush is under way");
+  assert.equal(disk.device.inFlight, 1, "the flush is in flight");
   await read;
   assert.deepEqual(await flush, { status: Ok, used: 1, data: new Uint8Array() });
   assert.deepEqual(order, ["read", "flush"]);

@@ -39,7 +39,7 @@ for (const workers of [false, true]) {
 
     truncateSync(path, 2 * MIB);
     assert.equal(storage.refresh(), true);
-    await until(() => changes === 1, "the front-end to be told");
+    await until(() => changes === 1, "the notification of the front-end");
     assert.equal(await capacity(), BigInt(2 * MIB));
     // The driver keeps to the size that it began with; a new one sees all of it.
     const grown = await connectDisk(t, served);
@@ -50,7 +50,7 @@ for (const workers of [false, true]) {
 
     truncateSync(path, MIB / 2);
     assert.equal(storage.refresh(), true);
-    await until(() => changes === 2, "the front-end to be told");
+    await until(() => changes === 2, "the notification of the front-end");
     await assert.rejects(driver.read(MIB - 4096, 4096), DeviceError);
     assert.deepEqual(await driver.read(0, 4096), pattern(1));
 

@@ -55,7 +55,7 @@ test("an image must exist, be a positive multiple of 512 bytes, and be allowed",
   assert.equal(takeResources().descriptors.size, before, "nothing stays open");
 });
 
-test("a folder or a device is no image", (t) => {
+test("a folder or a device is not an image", (t) => {
   const before = takeResources().descriptors.size;
   for (const path of [scratch(t), "/dev/zero"]) {
     assert.throws(() => BlockStorage.open(path, { readOnly: true }), {

@@ -123,7 +123,7 @@ const modes = [
   ["ctr", CipherAlgorithm.AesCtr, 16],
 ] as const;
 
-test("data that a session encrypts is what node:crypto makes of it, and comes back", async (t) => {
+test("data that a session encrypts equals what node:crypto makes of it, and is decrypted to the original", async (t) => {
   const { client, run, device } = await startCrypto(t);
   for (const [name, cipherAlgorithm, ivBytes] of modes) {
     for (const keyBytes of [16, 24, 32]) {

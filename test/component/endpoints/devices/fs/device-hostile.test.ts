@@ -224,11 +224,7 @@ test("look-ups and opens are bounded, each session by itself and all together", 
   capability(guest.device, "lifecycle").close?.();
   assert.equal(folder.descriptors, 7);
   for (let i = 7; i < 11; i += 1) other.node(`f${i}`);
-  assert.equal(
-    other.lookup(1n, "f11"),
-    -Errno.ENFILE,
-    "one session has half, unless told otherwise",
-  );
+  assert.equal(other.lookup(1n, "f11"), -Errno.ENFILE, "one session has half by default");
 });
 
 test("a folder is listed whole when its entries cannot be looked up any more", (t) => {
@@ -248,7 +244,7 @@ test("a folder is listed whole when its entries cannot be looked up any more", (
   assert.equal(body.length, 22 * 160);
 });
 
-test("forgetting counts: too much, again, of nobody and of the root does no harm", (t) => {
+test("FORGET with too large a count, repeated, of an unknown node and of the root does no harm", (t) => {
   const path = temporaryFolder(t);
   for (const name of ["a", "b", "c"]) writeFileSync(join(path, name), "");
   const folder = shareFolder(t, path);
@@ -447,7 +443,7 @@ test("random requests are answered, or break the ring, and leave nothing behind"
   );
 });
 
-test("a path that is no folder to share is refused", (t) => {
+test("a path that is not a folder is refused", (t) => {
   const path = temporaryFolder(t);
   writeFileSync(join(path, "file"), "");
   const error = (name: string): unknown => {

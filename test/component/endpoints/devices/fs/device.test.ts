@@ -94,7 +94,7 @@ for (const packed of [false, true]) {
     });
   });
 
-  test(`a file is read, in whatever pieces of memory and of file: packed ${packed}`, (t) => {
+  test(`a file is read, in any segments of memory and of the file: packed ${packed}`, (t) => {
     const path = temporaryFolder(t);
     const content = randomBytes(300_000);
     writeFileSync(join(path, "file"), content);
@@ -116,13 +116,13 @@ for (const packed of [false, true]) {
         assert.ok(wanted.equals(body), `${writableCuts.join()} at ${offset}`);
       }
     }
-    assert.ok(content.equals(guest.read(nodeid, fh, 0n, 1 << 20).body), "in one piece");
+    assert.ok(content.equals(guest.read(nodeid, fh, 0n, 1 << 20).body), "in one read");
     assert.equal(guest.release(nodeid, fh), 0);
     assert.equal(guest.read(nodeid, fh, 0n, 10).error, -Errno.EBADF, "it is closed");
   });
 }
 
-test("all that is written of a reply is noted for the dirty log", (t) => {
+test("all bytes of a reply are marked in the dirty log", (t) => {
   const path = temporaryFolder(t);
   writeFileSync(join(path, "file"), randomBytes(20_000));
   const guest = guestOf(t, path);
@@ -132,8 +132,8 @@ test("all that is written of a reply is noted for the dirty log", (t) => {
   for (const writableCuts of [[16 + 10_000], [10, 6, 9000, 1000], [16, 10_000]]) {
     wrote.mock.resetCalls();
     assert.equal(guest.read(nodeid, fh, 5n, 10_000, { writableCuts }).used, 10_016);
-    const noted = wrote.mock.calls.reduce((sum, { arguments: [, length] }) => sum + length, 0);
-    assert.equal(noted, 10_016);
+    const marked = wrote.mock.calls.reduce((sum, { arguments: [, length] }) => sum + length, 0);
+    assert.equal(marked, 10_016);
   }
 });
 
@@ -297,7 +297,7 @@ test("what would change something is EROFS, and nothing changes", (t) => {
   assert.deepEqual(readdirSync(path), ["file"]);
 });
 
-test("a second INIT begins anew, DESTROY ends: nothing of before is there", (t) => {
+test("a second INIT starts again and DESTROY ends: nothing of before is there", (t) => {
   const path = temporaryFolder(t);
   writeFileSync(join(path, "file"), "x");
   const folder = shareFolder(t, path);
@@ -362,7 +362,7 @@ test("symbolic links are given as they are, and never followed", (t) => {
   assert.equal(guest.call({ opcode: FuseOpcode.Readlink, nodeid: 1n }).error, -Errno.EINVAL);
 });
 
-test("the configuration space tells tag and queues, and cannot be written", (t) => {
+test("the configuration space has tag and queues, and cannot be written", (t) => {
   const folder = shareFolder(t, temporaryFolder(t));
   const device = new FsDevice({ folder, tag: "files", queues: 3 });
   const bytes = new Uint8Array(capability(device, "config").size);

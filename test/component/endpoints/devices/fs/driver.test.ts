@@ -103,11 +103,11 @@ for (const { name, options, queues = 1, ringMode } of shapes) {
     assert.ok(inner.every(({ attr }) => attr !== undefined));
 
     const read = async (file: string): Promise<Buffer> => {
-      const pieces: Uint8Array[] = [];
+      const chunks: Uint8Array[] = [];
       await tree.visit(pathNames(file), async (node) => {
-        for await (const piece of tree.read(node)) pieces.push(piece);
+        for await (const chunk of tree.read(node)) chunks.push(chunk);
       });
-      return Buffer.concat(pieces);
+      return Buffer.concat(chunks);
     };
     const all = await Promise.all([read("inner/big"), read("/inner/big"), read("empty")]);
     assert.deepEqual(
@@ -154,13 +154,13 @@ async function scripted(
 const attr = attributesReply.read(new DataView(new ArrayBuffer(104)), 0, true).attr;
 const found = new Uint8Array(entry.size).fill(1);
 
-const lies: readonly (readonly [what: string, Script, RegExp])[] = [
+const invalidReplies: readonly (readonly [what: string, Script, RegExp])[] = [
   ["nothing written", { used: 0 }, /at least 16 bytes, got 0/],
   ["half a header", { used: 15 }, /at least 16 bytes, got 15/],
   ["a length below what was written", { body: found, len: 16 }, /the 144 bytes .* got 16/],
   ["a length above it", { body: found, len: 0xffff_ffff }, /got 4294967295/],
   ["a used length below the reply", { body: found, used: 143 }, /the 143 bytes .* got 144/],
-  ["somebody else's number", { body: found, unique: 99n }, /unique: expected \d+, .* got 99/],
+  ["another request's number", { body: found, unique: 99n }, /unique: expected \d+, .* got 99/],
   ["an error above 0", { error: 2 }, /error: expected 0 or -1 to -4095, got 2/],
   ["an error that is none", { error: -4096 }, /got -4096/],
   ["the lowest number as error", { error: -(2 ** 31) }, /got -2147483648/],
@@ -168,7 +168,7 @@ const lies: readonly (readonly [what: string, Script, RegExp])[] = [
   ["a reply that is too short", { body: found.subarray(1) }, /128 bytes behind .*, got 127/],
   ["a reply without a body", {}, /128 bytes behind the header, got 0/],
 ];
-for (const [what, script, says] of lies) {
+for (const [what, script, says] of invalidReplies) {
   test(`a reply with ${what} is refused, and the next one is taken`, async (t) => {
     let isLying = true;
     const { driver } = await scripted(t, (opcode) =>
@@ -215,7 +215,7 @@ test("every other request of a driver needs a reply, also those whose reply is a
   }
 });
 
-test("an error number is told by its name, also one that has none", async (t) => {
+test("an error number is reported by its name, and one without a name as well", async (t) => {
   let error = -13;
   const { driver } = await scripted(t, (opcode) => (opcode === FuseOpcode.Lookup ? { error } : {}));
   const fails = driver.lookup(5n, Buffer.from("é\xff", "latin1"));

@@ -39,8 +39,8 @@ for (const packed of [false, true]) {
     let reads = 0;
     const reading = (async () => {
       for (let at = 0; going; at = (at + 65_536) % 851_968) {
-        const piece = await driver.read(file, BigInt(at), 65_536);
-        assert.ok(content.subarray(at, at + 65_536).equals(piece), `at ${at}`);
+        const chunk = await driver.read(file, BigInt(at), 65_536);
+        assert.ok(content.subarray(at, at + 65_536).equals(chunk), `at ${at}`);
         reads += 1;
       }
     })();

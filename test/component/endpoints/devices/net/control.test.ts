@@ -60,7 +60,7 @@ function frameTo(mac: string): Uint8Array {
 for (const packed of [false, true]) {
   const format = packed ? "packed" : "split";
 
-  test(`the control queue tells which frames are wanted (${format})`, async (t) => {
+  test(`the control queue selects the frames that are received (${format})`, async (t) => {
     const { net, client, problems } = await makeNet(t, {}, { packed });
     assert.deepEqual(await readNetConfig(client), { mac: MAC, linkUp: true, maxQueuePairs: 1 });
     const got: number[] = [];
@@ -72,7 +72,7 @@ for (const packed of [false, true]) {
     assert.ok(control);
     const passing = (): string[] =>
       [MAC, OTHER, GROUP, EVERYBODY].filter((mac) => net.send(frameTo(mac)));
-    assert.deepEqual(passing(), [MAC, OTHER, GROUP, EVERYBODY], "all, until it is told otherwise");
+    assert.deepEqual(passing(), [MAC, OTHER, GROUP, EVERYBODY], "all, by default");
     await control.setReceiveMode(ReceiveMode.Promiscuous, false);
     assert.deepEqual(passing(), [MAC, EVERYBODY]);
     await control.setReceiveMode(ReceiveMode.AllMulticast, true);
@@ -178,7 +178,7 @@ test("commands that are none are answered with an error, and harm nothing", asyn
   await command(1, 0, 0, 0, 0, 0, 0, 0, 0, 0);
   await command(4, 0, 2, 0);
   assert.deepEqual(answers.slice(15), [0, 0, 0]);
-  // Without a byte for the answer nobody could be told.
+  // Without a byte for the answer the driver would not learn the result.
   queue.add(segmentsOf([at, 3]), 1, 0);
   queue.publish();
   await until(() => problems.length > 0, "the problem");

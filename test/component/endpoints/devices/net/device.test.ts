@@ -44,18 +44,18 @@ const cuts: readonly (readonly [name: string, features: bigint, header: number, 
   [
     ["header and frame in one descriptor", MODERN, 12, [112]],
     ["a header of its own", MODERN, 12, [12, 100]],
-    ["a header in 12 pieces", MODERN, 12, [...Array.from({ length: 12 }, () => 1), 100]],
+    ["a header in 12 segments", MODERN, 12, [...Array.from({ length: 12 }, () => 1), 100]],
     ["the end of the header with the frame", MODERN, 12, [7, 5 + 1, 99]],
-    ["the frame in pieces of odd sizes", MODERN, 12, [13, 1, 50, 3, 45]],
+    ["the frame in segments of odd sizes", MODERN, 12, [13, 1, 50, 3, 45]],
     ["a legacy header", 0n, 10, [10, 100]],
-    ["a legacy header in two pieces", 0n, 10, [3, 107]],
+    ["a legacy header in two segments", 0n, 10, [3, 107]],
     ["a legacy header of a driver that merges", NetFeature.MrgRxbuf, 12, [12, 100]],
   ];
-for (const [name, features, headerBytes, pieces] of cuts) {
+for (const [name, features, headerBytes, segments] of cuts) {
   test(`takes a frame with ${name}`, (t) => {
     const card = makeCard(t, { features });
-    card.transmit(packetOf(frameOf(100), headerBytes), pieces);
-    assert.deepEqual(card.serveTx(), [0], "given back, nothing written");
+    card.transmit(packetOf(frameOf(100), headerBytes), segments);
+    assert.deepEqual(card.serveTx(), [0], "completed, nothing written");
     assert.deepEqual(card.frames, [frameOf(100)]);
     const { txFrames, txBytes } = card.net.counters;
     assert.deepEqual([txFrames, txBytes], [1, 100]);
@@ -116,7 +116,7 @@ test("packets that rely on offloads are counted and not taken for frames", (t) =
   assert.equal(card.frames.length, 1);
 });
 
-test("a packet is given back before its frame is handed out", (t) => {
+test("a packet is completed before its frame is handed out", (t) => {
   let inFlight = -1;
   const card = makeCard(t, {
     onFrame: () => {
@@ -305,7 +305,7 @@ test("a ring that is not served gets nothing: frames wait", (t) => {
   assert.equal(card.net.waiting(), 1);
 });
 
-test("a receive buffer that the guest does not share is given back unused, and the next one taken", (t) => {
+test("a receive buffer that the guest does not share is completed unused, and the next one taken", (t) => {
   const card = makeCard(t);
   card.supply(1526);
   card.supply(1526);

@@ -112,7 +112,7 @@ for (const packed of [false, true]) {
   });
 }
 
-test("pairs are apart: each frame is told with the pair it came on", async (t) => {
+test("pairs are separate: each frame is delivered with the pair it came on", async (t) => {
   const got: number[][] = [[], [], [], []];
   const net = new NetDevice({
     queuePairs: 4,
@@ -180,7 +180,7 @@ test("a full ring says so, and has room again when the device has taken somethin
   const room = driver.room();
   card.takesFrames = true;
   card.serve();
-  // What was given back is found at once, also before anybody was woken.
+  // A completed buffer is found at once, even before a waiting caller was woken.
   assert.equal(driver.send(frameOf(60)), true);
   await room;
   await driver.flushed();
@@ -190,7 +190,7 @@ test("a full ring says so, and has room again when the device has taken somethin
   assert.equal(driver.send(new Uint8Array(2036)), true);
 });
 
-test("when the connection ends, who waits for room is told, once, and nothing is sent", async (t) => {
+test("when the connection ends, a caller that waits for room is notified once, and nothing is sent", async (t) => {
   const card = hostileCard();
   const { path } = await serve(t, card.device);
   const { driver, failures, client } = await drive(t, path, { queueSize: 8 });

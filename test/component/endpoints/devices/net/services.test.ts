@@ -99,7 +99,7 @@ test("a source sends as many frames as wanted, pairs taking turns, and drops non
   assert.equal(device.counters.rxOverflow, 0);
 });
 
-test("a source sends to the pairs that the driver uses, not to the others", async (t) => {
+test("a source sends only to the pairs that the driver uses", async (t) => {
   const device = sinkDevice({ queuePairs: 4 });
   const { frames } = await drive(t, device, 2);
   const sent = await sendFrames(sourcePort(device), {
@@ -150,7 +150,7 @@ test("a wire brings frames of any pair to a driver that uses one", async (t) => 
   assert.ok(one.frames.every(({ pair }) => pair === 0));
 });
 
-test("a source keeps to its rate, and ends when it is told to", async () => {
+test("a source keeps to its rate, and ends when it is stopped", async () => {
   const times: number[] = [];
   const ended = new AbortController();
   const port = {
@@ -208,7 +208,7 @@ test("a station gets an address of a responding device, through rings, and pings
   assert.equal(seen.length, 8);
 });
 
-test("a pcap file gives back the frames that were written, with their times", async (t) => {
+test("a pcap file returns the frames that were written, with their times", async (t) => {
   const path = join(temporaryFolder(t), "a.pcap");
   const before = Date.now() / 1000;
   const writer = PcapWriter.create(path);
@@ -241,7 +241,7 @@ test("a pcap file that exists is left alone, unless forced", async (t) => {
   assert.equal(readFileSync(path).length, 24);
 });
 
-test("files of either byte order are read; others are refused", () => {
+test("files of either byte order are read; other files are refused", () => {
   const big = Buffer.alloc(24 + 16 + 2);
   big.writeUInt32BE(0xa1b23c4d, 0);
   big.writeUInt32BE(1, 20);

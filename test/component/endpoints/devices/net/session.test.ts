@@ -47,7 +47,7 @@ async function serveNet(t: TestContext, options: NetDeviceOptions = {}): Promise
   return { path, net, frames, problems, served };
 }
 
-/** A client with the two rings of a pair, and what came back on them. */
+/** A client with the two rings of a pair, and the completions on them. */
 async function connectCard(t: TestContext, path: string, size = 64) {
   const client = await Client.connect(path, { memory: { size: 1 << 20 } });
   t.after(() => client.close());
@@ -112,7 +112,7 @@ test("buffers that no frame is for do not keep the device busy", async (t) => {
   for (let i = 0; i < 16; i += 1) put(0, new Uint8Array(1526), false, i);
   await until(() => (served[0] ?? 0) > 0, "the ring to run");
   const before = served[0] ?? 0;
-  // So many turns of the event loop in which it would have been served again.
+  // Turns of the event loop in which it would have been replayed.
   for (let turn = 0; turn < 50; turn += 1) await delay(0);
   assert.ok((served[0] ?? 0) - before <= 16, `served ${served[0]} times`);
 });

@@ -16,7 +16,7 @@ export interface World {
   crash(signal: NodeJS.Signals): void;
   /** Keeps something for ever (until the test is over). */
   leak(held: { close(): void }): void;
-  /** Sets so many bytes of memory aside. */
+  /** Reserves a number of bytes of memory. */
   hoard(bytes: number): void;
 }
 
@@ -30,7 +30,7 @@ export interface Mutant {
   readonly apply?: (options: BackendOptions, world: World) => BackendOptions;
   /** Between the suite and the back-end, once a connection. */
   readonly bytes?: (world: World) => ByteHooks;
-  /** What `/bin/sh` runs in place of the program, whose words are `"$@"`: of the base `program`. */
+  /** What `/bin/sh` runs instead of the program, whose words are `"$@"`: of the base `program`. */
   readonly script?: string;
   /** The offer is what is wrong: what the check needs is asked of the mutant itself. */
   readonly offers?: true;
@@ -154,7 +154,7 @@ export function hangsOn(
   );
 }
 
-/** What {@link throughQueue} does in place of a ring; left out: as the ring does it. */
+/** The methods that {@link throughQueue} replaces; the ring's own are used for the rest. */
 export type Tampering = Partial<
   Pick<DeviceQueue, "next" | "complete" | "publish" | "enableNotifications">
 >;

@@ -18,7 +18,7 @@ export function splitOf({ raw }: DeviceQueue): SplitRingWords {
   return raw;
 }
 
-/** The descriptors of a chain, as far as they lie in the ring's table; no more than it has. */
+/** The descriptors of a chain, as far as they are in the ring's table; no more than it has. */
 export function chainOf(raw: SplitRingWords, head: number): Laid[] {
   const chain: Laid[] = [];
   const { descriptors, descriptors16, size } = raw;

@@ -7,12 +7,12 @@ export class SeenRequest {
   readonly writable: readonly Uint8Array[];
 
   constructor({ spans, readableSpans }: ChainCursor) {
-    const pieces = Array.from({ length: spans.count }, (_, i) => {
+    const segments = Array.from({ length: spans.count }, (_, i) => {
       const from = spans.offsets[i] ?? 0;
       return spans.windows[i]?.bytes.subarray(from, from + (spans.lengths[i] ?? 0));
     });
-    this.readable = pieces.slice(0, readableSpans).flatMap((piece) => piece ?? []);
-    this.writable = pieces.slice(readableSpans).flatMap((piece) => piece ?? []);
+    this.readable = segments.slice(0, readableSpans).flatMap((segment) => segment ?? []);
+    this.writable = segments.slice(readableSpans).flatMap((segment) => segment ?? []);
   }
 
   /** Of a block request. */

@@ -18,7 +18,7 @@ const DEPTH = 8;
 
 interface Played {
   readonly load: RingDriver;
-  /** What the load showed, was told and was given, in the order of it. */
+  /** What the load published, received and completed, in order. */
   readonly events: string[];
   /** Types of the requests that the device took. */
   readonly types: number[];
@@ -76,7 +76,7 @@ function play(t: TestContext, size: number, more: Partial<BlockLoadSpec> = {}): 
       for (; taken !== available.getUint16(2, true); taken += 1) {
         const head = available.getUint16(4 + 2 * (taken % size), true);
         const at = Number(table.getBigUint64(head * 16, true)) - descriptors.guestAddress;
-        // Headers lie behind the rings, in the same mapping.
+        // Headers are behind the rings, in the same mapping.
         const header = new DataView(table.buffer, table.byteOffset + at, 17);
         types.push(header.getUint32(0, true));
         sectors.push(Number(header.getBigUint64(8, true)));
@@ -104,7 +104,7 @@ function play(t: TestContext, size: number, more: Partial<BlockLoadSpec> = {}): 
 
 // In 64 entries there is room for eight requests more, in 32 for two.
 for (const size of [64, 32]) {
-  test(`a sequential load asks for one block after another, however they come back (ring of ${size})`, (t) => {
+  test(`a sequential load asks for one block after another, in whatever order they complete (ring of ${size})`, (t) => {
     const { load, take, complete } = play(t, size);
     load.submit();
     const sectors: number[] = [];
@@ -140,7 +140,7 @@ for (const [workload, readPercent] of [
   });
 }
 
-test("what is laid out ahead is shown before what came back is looked at", (t) => {
+test("prepared chains are published before completions are collected", (t) => {
   const { load, events, take, complete } = play(t, 64);
   load.submit();
   take();
@@ -148,7 +148,7 @@ test("what is laid out ahead is shown before what came back is looked at", (t) =
   assert.deepEqual(events, ["show 8", "pending 8", "show 8", "done 8"]);
 });
 
-test("what there is no room for ahead follows what came back", (t) => {
+test("chains that do not fit ahead are published after completions", (t) => {
   const { load, events, take, complete } = play(t, 32);
   load.submit();
   take();

@@ -48,7 +48,7 @@ export const config: Readonly<Record<string, Mutant>> = {
   "config/4": reading("takes no byte from an odd offset", ({ offset }, { data }) =>
     data.length === 1 && offset % 2 === 1 ? Uint8Array.of(0x77) : data,
   ),
-  "config/5": leaking("answers with what lies behind its space", 250, 100),
+  "config/5": leaking("answers with the bytes behind its space", 250, 100),
   "config/6": throughChannel("ends the session that asks for 256 bytes", () => ({
     received: (frame, channel) => {
       if (frame.header.request === GetConfig && frame.payload.length === 268) channel.close();

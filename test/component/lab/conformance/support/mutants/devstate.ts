@@ -124,7 +124,7 @@ export const devstate: Readonly<Record<string, Mutant>> = {
   "devstate/7": swallows("takes anything for a state", (text) => !text.startsWith("{")),
   "devstate/8": {
     ...ON_FS,
-    fault: "dies by SIGPIPE where nobody reads its state",
+    fault: "dies by SIGPIPE if its state is not read",
     apply: (options, world) => {
       let direction: number = Load;
       return {
@@ -156,7 +156,7 @@ export const devstate: Readonly<Record<string, Mutant>> = {
     "fs",
   ),
   "devstate/10": opens(
-    "knows two directions, whatever it is told",
+    "knows two directions, whatever it is asked for",
     (plain) => (payload, incoming) =>
       plain({ ...(payload as DeviceStateParams), direction: directionOf(payload) & 1 }, incoming),
   ),

@@ -20,7 +20,7 @@ const callsNot = (
     };
   });
 
-/** Every so many calls get lost. */
+/** Every Nth call gets lost. */
 export const losesCalls = (every: number, format: RingWords["format"]): Mutant =>
   callsNot(
     `loses one call in ${every}`,
@@ -34,7 +34,7 @@ const callsAlways = (summary: string, when: (queue: DeviceQueue) => boolean): Mu
   }));
 
 /** Asks for kicks, and then makes something of its own of that. */
-const arms = (summary: string, then: (queue: DeviceQueue, count: number) => void): Mutant =>
+const enables = (summary: string, then: (queue: DeviceQueue, count: number) => void): Mutant =>
   throughQueue(summary, (queue) => {
     let count = 0;
     return {
@@ -58,21 +58,21 @@ export const event: Readonly<Record<string, Mutant>> = {
   "event/6": callsNot("takes event indices for numbers that do not wrap", () => (raw) => {
     return raw.format === "split" && Atomics.load(raw.used16, 1) <= usedEvent(raw);
   }),
-  "event/7": arms("names an index that was passed already, now and then", (queue, count) => {
+  "event/7": enables("names an index that was passed already, now and then", (queue, count) => {
     const raw = splitOf(queue);
     const index = raw.availEventIndex;
     if (count % 100 === 0) Atomics.store(raw.used16, index, Atomics.load(raw.used16, index) - 1);
   }),
-  "event/8": arms("asks for no kicks, and does not poll", (queue) => {
+  "event/8": enables("asks for no kicks, and does not poll", (queue) => {
     Atomics.store(splitOf(queue).used16, 0, 1);
   }),
-  "event/12": arms("asks for no kicks in the flags although it names an index", (queue) => {
+  "event/12": enables("asks for no kicks in the flags although it names an index", (queue) => {
     Atomics.store(splitOf(queue).used16, 0, 1);
   }),
   "event/13": callsNot("goes by the flags of the available ring", () => (raw) => {
     return raw.format === "split" && (Atomics.load(raw.available, 0) & 1) !== 0;
   }),
-  "event/14": callsNot("goes by what stands behind the available ring", () => {
+  "event/14": callsNot("goes by the word behind the available ring", () => {
     let before = 0;
     return (raw) => {
       if (raw.format !== "split") return false;

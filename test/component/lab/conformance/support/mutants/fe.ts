@@ -31,7 +31,7 @@ const {
   SetVringNum,
 } = FrontendRequest;
 
-/** A message that nobody asks for. */
+/** A message that was not requested. */
 function message(request: number, payload: Uint8Array = new Uint8Array()): Frame {
   const header = { request, flags: HeaderFlag.Version, size: payload.length };
   return { header, payload, fds: [] };
@@ -139,7 +139,7 @@ export const frontendMutants: Readonly<Record<string, FrontendMutant>> = {
     }),
   },
   "fe/14": adds(
-    "starts a ring before it tells its size",
+    "starts a ring before it sets its size",
     SetVringNum,
     message(SetVringKick, polled),
     "before",
@@ -157,7 +157,7 @@ export const frontendMutants: Readonly<Record<string, FrontendMutant>> = {
     ...state,
     num: 1,
   })),
-  "fe/19": alters("starts rings at 0, wherever they stand", SetVringBase, (state) => ({
+  "fe/19": alters("starts rings at 0, whatever their position", SetVringBase, (state) => ({
     ...state,
     num: 0,
   })),

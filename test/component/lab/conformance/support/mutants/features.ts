@@ -106,7 +106,7 @@ export const features: Readonly<Record<string, Mutant>> = {
     (acked) => (acked & ProtocolFeatures) === 0n,
   ),
   "features/14": onSetFeatures(
-    "looks at bits 1 to 4 in place of bit 30, as libvhost-user does",
+    "looks at bits 1 to 4 instead of bit 30, as libvhost-user does",
     true,
     (acked) => (acked & 0x1en) === 0n,
   ),

@@ -10,12 +10,12 @@ const nodeOf = ({ readable }: SeenRequest): bigint => Buffer.concat(readable).re
 
 /** Changes a byte of the reply, counted from its beginning. */
 function spoil({ writable }: SeenRequest, at: number, value: number): void {
-  for (const piece of writable) {
-    if (at < piece.length) {
-      piece[at] = value;
+  for (const segment of writable) {
+    if (at < segment.length) {
+      segment[at] = value;
       return;
     }
-    at -= piece.length;
+    at -= segment.length;
   }
 }
 

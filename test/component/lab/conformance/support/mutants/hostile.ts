@@ -79,7 +79,7 @@ export const hostile: Readonly<Record<string, Mutant>> = {
   "hostile/16": diesOf("a table of 17 bytes", /n \* 16 bytes, got 17/),
   "hostile/17": diesOf("a table in a table", /inside an indirect table/),
   "hostile/18": diesOf("a table with NEXT", /both INDIRECT and NEXT/),
-  "hostile/19": diesOf("flags that nobody defined", /./, (chain) =>
+  "hostile/19": diesOf("undefined flags", /./, (chain) =>
     chain.some(({ flags }) => flags >= 0x100),
   ),
   "hostile/24": throughQueue("dies by SIGABRT of a head that it has already", (queue, world) => {
@@ -117,7 +117,7 @@ export const hostile: Readonly<Record<string, Mutant>> = {
       });
     })(),
   ),
-  "hostile/27": throughQueue("tells nobody of a ring that is broken", (queue) => ({
+  "hostile/27": throughQueue("does not report a broken ring", (queue) => ({
     next(cursor) {
       if (Atomics.load(splitOf(queue).available, 1) > 0 && newestChain(splitOf(queue)).length === 0)
         return false;

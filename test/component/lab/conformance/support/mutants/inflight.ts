@@ -38,15 +38,19 @@ class Forgetful extends WrappedQueue {
 }
 
 export const inflight: Readonly<Record<string, Mutant>> = {
-  "inflight/1": answers<Inflight>("tells half of the region", GetInflightFd, (region) => ({
+  "inflight/1": answers<Inflight>("answers with half of the region", GetInflightFd, (region) => ({
     ...region,
     mmapSize: region.mmapSize / 2n,
   })),
-  "inflight/2": answers<Inflight>("tells other numbers of queues", GetInflightFd, (region) => ({
-    ...region,
-    numQueues: region.numQueues + 1,
-  })),
-  "inflight/3": throughHandler("makes regions in which something is in work", () => ({
+  "inflight/2": answers<Inflight>(
+    "answers with another number of queues",
+    GetInflightFd,
+    (region) => ({
+      ...region,
+      numQueues: region.numQueues + 1,
+    }),
+  ),
+  "inflight/3": throughHandler("creates regions with a chain in flight", () => ({
     [GetInflightFd]: (plain) => async (payload, incoming) => {
       const region = await plain(payload, incoming);
       withRegion(region, incoming.replyFds[0], (view) => view.setUint8(3 * ENTRY, 1));
@@ -56,7 +60,7 @@ export const inflight: Readonly<Record<string, Mutant>> = {
   "inflight/5": throughHandler("does not look at the region that it is given", () => ({
     [SetInflightFd]: () => () => undefined,
   })),
-  "inflight/7": throughHandler("leaves a request noted that is done", () => {
+  "inflight/7": throughHandler("leaves a completed request marked as in flight", () => {
     let kept: { readonly payload: unknown; readonly fd: OwnedFd | undefined } | undefined;
     return {
       [SetInflightFd]: (plain) => (payload, incoming) => {
@@ -73,7 +77,7 @@ export const inflight: Readonly<Record<string, Mutant>> = {
     };
   }),
   "inflight/8": {
-    fault: "loses a request, and its successor does not look at what was in work",
+    fault: "loses a request, and its successor does not replay what was in flight",
     apply: (options) => {
       let first = true;
       let regions = 0;
@@ -93,7 +97,7 @@ export const inflight: Readonly<Record<string, Mutant>> = {
       };
     },
   },
-  "inflight/9": takes("serves what was in work in the order of its heads", (view, size) => {
+  "inflight/9": takes("replays what was in flight in the order of its heads", (view, size) => {
     for (let i = 1; i <= size; i += 1) view.setBigUint64(i * ENTRY + 8, BigInt(i), true);
   }),
   "inflight/10": takes(

@@ -137,7 +137,7 @@ export const mem: Readonly<Record<string, Mutant>> = {
       }),
     "SIGBUS",
   ),
-  "mem/20": crashesOn("a descriptor that is no file", (frame) =>
+  "mem/20": crashesOn("a descriptor that is not a file", (frame) =>
     frame.fds.some(({ fd }) => fstatSync(fd).isCharacterDevice()),
   ),
   "mem/21": crashesOn("overlapping guest addresses", (frame) => overlap(frame, "guestAddress")),

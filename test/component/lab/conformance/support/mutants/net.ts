@@ -6,7 +6,7 @@ const { NetSetMtu, SendRarp, SetVringEnable } = FrontendRequest;
 const HEADER_BYTES = 12;
 const NUM_BUFFERS_OFFSET = 10;
 
-/** Packets to the driver, from their headers on; nothing else begins with so many zeros. */
+/** Packets to the driver, from their headers on; nothing else begins with as many zeros. */
 const receives = (summary: string, change: (packet: Buffer) => void): Mutant =>
   meddles(
     summary,
@@ -106,7 +106,7 @@ export const net: Readonly<Record<string, Mutant>> = {
     },
     "net",
   ),
-  "net/19": receives("vouches for check sums unasked", (packet) => {
+  "net/19": receives("vouches for checksums that were not negotiated", (packet) => {
     packet[0] = 2;
   }),
   "net/21": throughHandler(

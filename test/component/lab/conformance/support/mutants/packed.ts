@@ -8,7 +8,7 @@ const { GetVringBase, SetVringBase, SetVringNum } = FrontendRequest;
 /** Reads the id in a descriptor, or writes one. */
 type Ids = (at: number, id?: number) => number;
 
-/** Puts other ids into used descriptors. @param spoil is told where those of a batch are */
+/** Puts other ids into used descriptors. @param spoil gets the places of a batch */
 const givesBack = (
   what: string,
   spoil: (ids: Ids, batch: readonly number[], round: number) => void,
@@ -72,11 +72,15 @@ export const packed: Readonly<Record<string, Mutant>> = {
     if (first !== undefined && second !== undefined) ids(second, ids(first));
   }),
   "packed/8": losesCalls(100, "packed"),
-  "packed/10": answers<VringState>("tells the available position only", GetVringBase, (state) => ({
-    ...state,
-    num: (state.num & 0xffff) >>> 0,
-  })),
-  "packed/11": throughHandler("begins anew wherever it is to go on", () => ({
+  "packed/10": answers<VringState>(
+    "answers with the available position only",
+    GetVringBase,
+    (state) => ({
+      ...state,
+      num: (state.num & 0xffff) >>> 0,
+    }),
+  ),
+  "packed/11": throughHandler("starts at 0 whatever its base", () => ({
     [SetVringBase]: (plain) => (payload, incoming) =>
       plain({ ...(payload as VringState), num: FRESH_BASE }, incoming),
   })),

@@ -17,7 +17,7 @@ export const prog: Readonly<Record<string, Mutant>> = {
     "echo 'unknown socket' >&2; exit 1",
   ),
   "prog/5": where(
-    "prints what it can be told, and not as JSON",
+    "prints its options, and not as JSON",
     "*--print-capabilities*",
     "echo 'type: block'; exit 0",
   ),

@@ -26,7 +26,7 @@ const {
 const offering = (summary: string, change: (offer: bigint) => bigint): Mutant =>
   answers<bigint>(summary, GetProtocolFeatures, change);
 
-/** An address of one kind that is taken for one of another kind lies nowhere. */
+/** An address of one kind that is taken for one of another kind is outside of all regions. */
 const elsewhere = (address: VringAddress): VringAddress => ({
   ...address,
   descriptor: address.descriptor + (1n << 50n),
@@ -77,12 +77,12 @@ export const proto: Readonly<Record<string, Mutant>> = {
         return plain(payload, incoming);
       },
       [SetProtocolFeatures]: (plain, session) => (payload, incoming) => {
-        if (!asked.has(session())) throw new Error("nobody has asked");
+        if (!asked.has(session())) throw new Error("the session has not asked");
         return plain(payload, incoming);
       },
     };
   }),
-  "proto/12": throughChannel("tells its slots to whoever asks", () => ({
+  "proto/12": throughChannel("answers with its slots without the feature", () => ({
     received: (frame, channel) => {
       if (frame.header.request !== GetMaxMemSlots) return frame;
       const header = { request: GetMaxMemSlots, flags: 5, size: 8 };

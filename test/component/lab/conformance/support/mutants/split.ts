@@ -25,7 +25,7 @@ const refuses = (
     };
   });
 
-/** Loses a chain where `lost` says so; it is told of the chains taken since the last publish. */
+/** Loses a chain where `lost` says so; it gets the number of chains taken since the last publish. */
 const loses = (
   what: string,
   make: () => (taken: number, descriptors: number, id: number, size: number) => boolean,
@@ -80,7 +80,7 @@ export const split: Readonly<Record<string, Mutant>> = {
   "split/8": refuses("a chain that jumps", (chain) =>
     chain.slice(1).some(({ at }, i) => at !== (chain[i]?.at ?? 0) + 1),
   ),
-  "split/9": loses("a head that it has just given back, now and then", () => {
+  "split/9": loses("a head that it has just completed, now and then", () => {
     let last = -1;
     let same = 0;
     return (_taken, _descriptors, id) => {
@@ -116,7 +116,7 @@ export const split: Readonly<Record<string, Mutant>> = {
   "split/16": throughQueue("says that it wrote 8 bytes more than it did", (queue) => ({
     complete: (id, written) => queue.complete(id, written + 8),
   })),
-  "split/18": throughQueue("gives a chain back again in place of a shorter one", (queue) => {
+  "split/18": throughQueue("completes a chain again instead of a shorter one", (queue) => {
     let last = { id: 0, written: 0 };
     return {
       complete(id, written) {

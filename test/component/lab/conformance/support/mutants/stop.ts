@@ -118,7 +118,7 @@ export const stop: Readonly<Record<string, Mutant>> = {
       return reply;
     },
   })),
-  "stop/12": throughChannel("does not tell its queues while rings are stopped", () => {
+  "stop/12": throughChannel("does not answer with its queues while rings are stopped", () => {
     let stopped = false;
     return {
       received: (frame) => {

@@ -142,7 +142,7 @@ export const vring: Readonly<Record<string, Mutant>> = {
     },
   ),
   "vring/15": dies(
-    "a ring that lies nowhere",
+    "a ring outside of all regions",
     SetVringAddr,
     (frame) => stateOf(frame).value === 0x5000_0000_0000n,
   ),
@@ -160,7 +160,7 @@ export const vring: Readonly<Record<string, Mutant>> = {
         : plain(payload, incoming),
   ),
   "vring/20": serving(
-    "calls nobody once a running ring got another call descriptor",
+    "sends no call once a running ring got another call descriptor",
     SetVringCall,
     (plain, session) => (payload, incoming) => {
       if (session().vrings[(payload as VringState).index]?.started) {
