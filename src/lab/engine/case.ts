@@ -15,10 +15,8 @@ export type Tag = "smoke" | "hostile" | "migration" | "random" | "long";
 export interface CaseInfo {
   /** `chapter/number`; it never changes its meaning. */
   readonly id: string;
-  /** A sentence that holds when the case passes. */
+  /** The rule, in one sentence that holds when the case passes. */
   readonly title: string;
-  /** The rule in one sentence, where the title does not state it. */
-  readonly rule?: string;
   /** Undefined: a violation is FAIL. */
   readonly strength?: Strength;
   /** Headings of the vhost-user specification, or sections of VIRTIO. */

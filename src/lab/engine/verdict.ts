@@ -58,11 +58,10 @@ function line({ message, expected, actual }: Finding): string {
 export function headOf({
   id,
   title,
-  rule,
   strength,
   section,
-}: CaseInfo): Pick<CaseResult, "id" | "title" | "rule" | "strength" | "section"> {
-  return { id, title, ...(rule !== undefined && { rule }), strength, section };
+}: CaseInfo): Pick<CaseResult, "id" | "title" | "strength" | "section"> {
+  return { id, title, strength, section };
 }
 
 /** Returns the result of a case that did not run. */

@@ -17,10 +17,8 @@ export interface Finding {
 export interface CaseResult {
   /** `chapter/number` */
   readonly id: string;
-  /** A sentence that holds when the case passes. */
+  /** The rule, in one sentence that holds when the case passes. */
   readonly title: string;
-  /** The rule in one sentence, where the title does not state it. */
-  readonly rule?: string | undefined;
   /** Undefined for tests of this package: only specifications have rules of different strength. */
   readonly strength?: Strength | undefined;
   /** Headings of the vhost-user specification, or sections of VIRTIO. */
@@ -32,7 +30,7 @@ export interface CaseResult {
   /** Values that were recorded and not judged. */
   readonly values: readonly string[];
   readonly durationMs: number;
-  /** The messages and events of the case, decoded, one line each. */
+  /** Messages and events of the case, decoded, one line each; one that decided the verdict ends in ` ◀`. */
   readonly exchange: readonly string[];
   /** What the program under test printed during the case. */
   readonly output?: string | undefined;

@@ -85,7 +85,7 @@ ${factsPart(result)}${exchangePart(result)}</details>`;
 }
 
 function factsPart(result: CaseResult): string {
-  const { rule, section: heading = "", reason, findings, values, repeat } = result;
+  const { section: heading = "", reason, findings, values, repeat } = result;
   const found = findings.map(({ message, expected, actual }) =>
     row(escape(message), [
       expected === undefined ? "" : `<b>expected</b> ${escape(expected)}`,
@@ -93,7 +93,6 @@ function factsPart(result: CaseResult): string {
     ]),
   );
   const facts = [
-    ...(rule === undefined ? [] : [row("rule", [escape(rule)])]),
     ...(heading === "" ? [] : [row("specification", [specificationLinks(heading)])]),
     ...(found.length > 0 || reason === undefined ? found : [row("why", [escape(reason)])]),
     ...(values.length > 0 ? [row("recorded", values.map(escape))] : []),

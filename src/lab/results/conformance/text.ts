@@ -43,7 +43,6 @@ export function conformanceLines(
   const output = collapseRepeats(result.output?.trimEnd().split("\n") ?? []);
   const details = [
     ...(strength === undefined ? [] : [`${strength}, ${section ?? ""}`]),
-    ...(result.rule === undefined ? [] : [result.rule]),
     ...findingLines(findings, verbose),
     ...(findings.length === 0 && reason !== undefined ? reason.split("\n") : []),
     ...result.values,
