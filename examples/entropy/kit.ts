@@ -22,7 +22,7 @@ function request(memory: Parameters<Kit["request"]>[0], scale = 1): KitRequest {
 }
 
 async function randomBytes(t: CheckContext): Promise<Uint8Array> {
-  const { ring, memory } = await t.up();
+  const { ring, memory } = await t.bringUp();
   const buffer = memory.poisoned(BUFFER_BYTES);
   ring.push([], [buffer]);
   const { written } = await ring.expectCompletion("a request for random bytes");
@@ -39,7 +39,7 @@ const checks: readonly Check[] = [
     section: "VIRTIO 5.4.6.2",
     needs: NEEDS,
     async run(t) {
-      const { ring, memory } = await t.up();
+      const { ring, memory } = await t.bringUp();
       for (const length of [1, BUFFER_BYTES, 1 << 16]) {
         ring.push([], [memory.poisoned(length)]);
         const { length: used } = await ring.expectCompletion(`${length} bytes`);
@@ -67,7 +67,7 @@ const checks: readonly Check[] = [
     section: "VIRTIO 5.4.6.1",
     needs: NEEDS,
     async run(t) {
-      const { ring, memory, session } = await t.up();
+      const { ring, memory, session } = await t.bringUp();
       ring.push([memory.holding(new Uint8Array(BUFFER_BYTES))], []);
       await ring.completion(t.times.callMs / 10);
       await t.survive(session, memory);

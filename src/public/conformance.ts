@@ -67,11 +67,11 @@ export {
   type Target,
   type TargetProcess,
   type TargetProgram,
-  type TargetStory,
+  type TargetReport,
   type Times,
   updateBaseline,
-  type Up,
-  type UpOptions,
+  type RunningDevice,
+  type BringUpOptions,
 } from "../lab/conformance/index.ts";
 export {
   type CaseResult,

@@ -17,7 +17,7 @@ export {
 export type { CaseResult, Strength, Verdict } from "../results/index.ts";
 export type { Check, CheckInfo, FrontendCheck } from "./kit/check.ts";
 export type { CheckContext } from "./kit/back-end/context.ts";
-export type { Up, UpOptions } from "./kit/back-end/up.ts";
+export type { RunningDevice, BringUpOptions } from "./kit/back-end/running-device.ts";
 export { type Facts, type KnownDevice, survey } from "./kit/back-end/facts.ts";
 export { CaseFailure, type CaseInfo, CaseSkip, type EarlyStop } from "../engine/index.ts";
 export type { Effect, KitRequest, ReadRequest, RequestKit } from "./kit/back-end/kit.ts";
@@ -46,11 +46,11 @@ export type {
   Target,
   TargetProcess,
   TargetProgram,
-  TargetStory,
+  TargetReport,
 } from "./targets/target.ts";
 export { knownFindings } from "./known-findings.ts";
 export { FrontendListener } from "./kit/front-end/listener.ts";
-export { storyOf, storyText } from "./targets/story.ts";
+export { waitForReport, reportText } from "./targets/target-report.ts";
 export { within } from "./targets/within.ts";
 export { fillIn, requireSocketPlace, splitWords, wordsOf } from "./targets/words.ts";
 export { type Times, timesOf } from "./kit/times.ts";

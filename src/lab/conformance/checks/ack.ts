@@ -21,7 +21,7 @@ const ACK = { protocol: ProtocolFeature.ReplyAck };
 
 /** All that a bring-up sends and that has no reply of its own. */
 function bringUpSteps(t: CheckContext, session: Session): RingStep[] {
-  const memory = t.mem();
+  const memory = t.createMemory();
   const ring = t.ring(session, memory, 0);
   return [
     { request: SetProtocolFeatures, payload: session.protocol, fds: [] },
@@ -39,7 +39,7 @@ function gate({ facts }: CheckContext): boolean {
 
 /** A session with REPLY_ACK and nothing else. */
 async function acking(t: CheckContext): Promise<Session> {
-  const session = await t.sess();
+  const session = await t.connect();
   await session.call(GetFeatures);
   await session.call(FrontendRequest.GetProtocolFeatures);
   await session.send(SetProtocolFeatures, ProtocolFeature.ReplyAck);
@@ -69,7 +69,7 @@ async function mustFail(
 ): Promise<void> {
   if ((t.facts.protocol & protocol) !== protocol) return;
   t.closeSessions();
-  const session = await t.neg(undefined, ProtocolFeature.ReplyAck | protocol);
+  const session = await t.negotiatedSession(undefined, ProtocolFeature.ReplyAck | protocol);
   t.reject(nameOf(request), await session.attempt(request, payload), { served });
 }
 
@@ -96,7 +96,7 @@ export const ack: readonly Check[] = [
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
     tags: ["smoke"],
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       for (const { request, payload, fds } of bringUpSteps(t, session)) {
         // Sent by then, and a second one is what reset/8 is about.
         if (request !== SetOwner) await session.send(request, payload, { fds });
@@ -112,7 +112,7 @@ export const ack: readonly Check[] = [
     strength: "SHOULD",
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
     async run(t) {
-      const session = await t.sess();
+      const session = await t.connect();
       await session.call(GetFeatures);
       if (gate(t)) await session.send(SetProtocolFeatures, 0n);
       // The first: a second one is what reset/8 is about.
@@ -141,8 +141,8 @@ export const ack: readonly Check[] = [
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
     needs: ACK,
     async run(t) {
-      const memory = t.mem({ regions: 2 });
-      const session = await t.neg();
+      const memory = t.createMemory({ regions: 2 });
+      const session = await t.negotiatedSession();
       const table = await session.attempt(SetMemTable, memory.table, {
         fds: memory.fds.slice(0, 1),
       });
@@ -172,7 +172,7 @@ export const ack: readonly Check[] = [
       await mustFail(t, "FAIL", FrontendRequest.NetSetMtu, 10n, Mtu);
       await mustFail(t, "WARN", FrontendRequest.SetVringNum, { index: 0, num: 0 });
       if (gate(t)) await mustFail(t, "WARN", SetVringEnable, { index: 1024, num: 1 });
-      const [region] = t.mem().table.regions;
+      const [region] = t.createMemory().table.regions;
       await mustFail(t, "WARN", FrontendRequest.RemMemReg, { region }, ConfigureMemSlots);
     },
   },
@@ -183,13 +183,13 @@ export const ack: readonly Check[] = [
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
     needs: { ...ACK, request: true },
     async run(t) {
-      const memory = t.mem({ regions: 2 });
-      const session = await t.neg();
+      const memory = t.createMemory({ regions: 2 });
+      const session = await t.negotiatedSession();
       const one = { fds: memory.fds.slice(0, 1) };
       const { ack: value, alive } = await session.attempt(SetMemTable, memory.table, one);
       if (!alive) return t.info("closed after the failure");
       if (value === 0n) t.skip("the request that must fail did not");
-      await (await t.up({ session })).request();
+      await (await t.bringUp({ session })).request();
     },
   },
   {
@@ -199,7 +199,7 @@ export const ack: readonly Check[] = [
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
     needs: { ...ACK, request: true },
     async run(t) {
-      const { request } = await t.up({ closeMemory: true });
+      const { request } = await t.bringUp({ closeMemory: true });
       await request();
     },
   },
@@ -211,10 +211,10 @@ export const ack: readonly Check[] = [
     needs: { ...ACK, request: true, virtio: VirtioFeature.ProtocolFeatures },
     async run(t) {
       const effect = await writesOn(t, async () => {
-        const up = await t.up();
-        await up.request();
-        await up.ring.enable(false);
-        return up;
+        const device = await t.bringUp();
+        await device.request();
+        await device.ring.enable(false);
+        return device;
       });
       t.expect("a write was done", effect, false);
     },
@@ -226,7 +226,7 @@ export const ack: readonly Check[] = [
     section: "VHOST_USER_SET_VRING_CALL",
     needs: { ...ACK, request: true },
     async run(t) {
-      const { session, ring, request } = await t.up();
+      const { session, ring, request } = await t.bringUp();
       await request();
       const next = t.closing(EventFd.create());
       const old = ring.call;

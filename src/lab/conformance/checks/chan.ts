@@ -16,7 +16,7 @@ export const chan: readonly Check[] = [
     section: "VHOST_USER_SET_BACKEND_REQ_FD",
     needs: NEEDS,
     async run(t) {
-      const session = await t.neg(undefined, PROTOCOL);
+      const session = await t.negotiatedSession(undefined, PROTOCOL);
       await BackChannel.give(t, session);
       t.expect("the session goes on", await session.alive(), true);
     },
@@ -29,7 +29,7 @@ export const chan: readonly Check[] = [
     needs: NEEDS,
     hostile: true,
     async run(t) {
-      const session = await t.neg(undefined, PROTOCOL);
+      const session = await t.negotiatedSession(undefined, PROTOCOL);
       const attempt = await session.attempt(FrontendRequest.SetBackendReqFd);
       t.reject("SET_BACKEND_REQ_FD without a descriptor", attempt, { served: "WARN" });
     },
@@ -42,9 +42,9 @@ export const chan: readonly Check[] = [
     section: "Back-end message types",
     needs: { ...NEEDS, request: true },
     async run(t) {
-      const session = await t.neg(undefined, PROTOCOL);
+      const session = await t.negotiatedSession(undefined, PROTOCOL);
       const channel = await BackChannel.give(t, session);
-      const { ring, request } = await t.up({ session });
+      const { ring, request } = await t.bringUp({ session });
       for (let i = 0; i < 3; i += 1) await request();
       await ring.stop();
       // What it had to say came before this answer, or comes soon.
@@ -62,9 +62,9 @@ export const chan: readonly Check[] = [
     needs: { ...NEEDS, request: true },
     hostile: true,
     async run(t) {
-      const session = await t.neg(undefined, PROTOCOL);
+      const session = await t.negotiatedSession(undefined, PROTOCOL);
       const channel = await BackChannel.give(t, session);
-      const { request } = await t.up({ session });
+      const { request } = await t.bringUp({ session });
       await request();
       channel.close();
       t.expect("the session goes on", await session.alive(), true);

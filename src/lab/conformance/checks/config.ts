@@ -18,7 +18,7 @@ export const config: readonly Check[] = [
     tags: ["smoke"],
     needs: NEEDS,
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       const { size } = await configShape(t, session);
       const answer = await askConfig(session, 0, size);
       if (answer === "closed") return t.fail("GET_CONFIG", "an answer", "a close");
@@ -33,7 +33,7 @@ export const config: readonly Check[] = [
     section: GET,
     needs: NEEDS,
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       const { size } = await configShape(t, session);
       const first = await askConfig(session, 0, size);
       const second = await askConfig(session, 0, size, new Uint8Array(size).fill(0xff));
@@ -47,7 +47,7 @@ export const config: readonly Check[] = [
     section: SPACE,
     needs: NEEDS,
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       const { size, fields } = await configShape(t, session);
       const whole = await readConfig(t, session, 0, size);
       for (const [i, offset] of fields.entries()) {
@@ -64,7 +64,7 @@ export const config: readonly Check[] = [
     section: SPACE,
     needs: NEEDS,
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       const { size } = await configShape(t, session);
       const whole = await readConfig(t, session, 0, size);
       for (let at = 0; at < size; at += 1) {
@@ -81,11 +81,11 @@ export const config: readonly Check[] = [
     needs: NEEDS,
     hostile: true,
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       const answer = await askConfig(session, MAX_BYTES - 6, 100);
       if (answer === "closed") {
         t.warn("a read beyond the end", "a payload of 0 bytes", "a close");
-        return void (await t.again());
+        return void (await t.newSession());
       }
       if (answer.length === 12) t.warn("a read beyond the end", "0 bytes", "12 bytes without data");
       const foreign = answer.data.some((byte) => byte !== 0);
@@ -99,7 +99,7 @@ export const config: readonly Check[] = [
     section: GET,
     needs: NEEDS,
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       const { size } = await configShape(t, session);
       const whole = await readConfig(t, session, 0, size);
       const answer = await askConfig(session, 0, MAX_BYTES);
@@ -114,7 +114,7 @@ export const config: readonly Check[] = [
     section: GET,
     needs: NEEDS,
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       const answer = await askConfig(session, 0, 1000, new Uint8Array(4));
       const more = answer === "closed" ? 0 : answer.data.subarray(MAX_BYTES).filter(Boolean).length;
       t.expect("bytes from beyond any configuration", more, 0);
@@ -128,7 +128,7 @@ export const config: readonly Check[] = [
     section: GET,
     needs: NEEDS,
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       const { size } = await configShape(t, session);
       const front = await readConfig(t, session, 0, size);
       const answer = await askConfig(session, 0xffff_fff0, size);
@@ -148,12 +148,12 @@ export const config: readonly Check[] = [
     needs: NEEDS,
     hostile: true,
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       await configShape(t, session);
       const before = await readConfig(t, session, 0, 1);
       const other = before.map((byte) => byte ^ 0xff);
       const attempt = await writeConfig(session, 0, other);
-      const now = await readConfig(t, attempt.alive ? session : await t.again(), 0, 1);
+      const now = await readConfig(t, attempt.alive ? session : await t.newSession(), 0, 1);
       t.expect("the field afterwards", now, before);
       t.reject("SET_CONFIG of a read-only field", attempt, { served: "WARN" });
     },
@@ -165,7 +165,7 @@ export const config: readonly Check[] = [
     section: SET,
     needs: NEEDS,
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       t.reject("offset 4000", await writeConfig(session, 4000, new Uint8Array(4)), {
         served: "WARN",
       });

@@ -17,10 +17,10 @@ export const conn: readonly Check[] = [
     async run(t) {
       const before = await t.descriptors();
       for (let i = 0; i < CONNECTIONS; i += 1) {
-        await t.sess();
+        await t.connect();
         t.closeSessions();
       }
-      await t.again();
+      await t.newSession();
       t.closeSessions();
       await t.expectDescriptors(before);
     },
@@ -36,7 +36,7 @@ export const conn: readonly Check[] = [
       const before = await t.descriptors();
       const mappings = await t.mappings();
       for (let i = 0; i < SESSIONS; i += 1) {
-        const { request, memory, rings } = await t.up();
+        const { request, memory, rings } = await t.bringUp();
         await request();
         t.closeSessions();
         for (const ring of rings.values()) ring.close();
@@ -54,7 +54,7 @@ export const conn: readonly Check[] = [
     section: SECTION,
     needs: { request: true },
     async run(t) {
-      const { ring, memory } = await t.up({ ring: { size: 256 } });
+      const { ring, memory } = await t.bringUp({ ring: { size: 256 } });
       for (let i = 0; i < REQUESTS; i += 1) {
         const { readable, writable } = t.kit.request(memory);
         ring.add(readable, writable);
@@ -62,7 +62,7 @@ export const conn: readonly Check[] = [
       ring.kick.signal();
       t.closeSessions();
       // Many a target serves the next one when it is through with the one before.
-      const session = await t.again();
+      const session = await t.newSession();
       await session.pause(t.times.callMs / 10);
       const before = memory.content;
       await session.pause(t.times.callMs / 10);
@@ -78,9 +78,9 @@ export const conn: readonly Check[] = [
     needs: { request: true },
     hostile: true,
     async run(t) {
-      const { session, request } = await t.up();
+      const { session, request } = await t.bringUp();
       await request();
-      const second = await t.sess().catch(() => undefined);
+      const second = await t.connect().catch(() => undefined);
       if (second === undefined) t.info("refused");
       // Served, or left to wait.
       await second?.send(FrontendRequest.GetFeatures);

@@ -7,7 +7,7 @@ import {
 } from "../../../core/protocol/index.ts";
 import type { Check } from "../kit/check.ts";
 import type { CheckContext } from "../kit/back-end/context.ts";
-import type { Up } from "../kit/back-end/up.ts";
+import type { RunningDevice } from "../kit/back-end/running-device.ts";
 import { beginState, checkState, openState } from "../kit/back-end/device-state.ts";
 import type { Session } from "../kit/back-end/session.ts";
 
@@ -26,25 +26,25 @@ const PHASE_RUNNING = 1;
 const NOISE_BYTES = 4096;
 
 /** A device whose rings were stopped after requests. */
-interface Stopped extends Up {
+interface Stopped extends RunningDevice {
   /** What GET_VRING_BASE told, by ring. */
   readonly bases: ReadonlyMap<number, number>;
   /** A request that tells whether a device goes on from where this one was. */
-  readonly goesOn: (device: Up) => Promise<void>;
+  readonly goesOn: (device: RunningDevice) => Promise<void>;
 }
 
 async function stopped(t: CheckContext): Promise<Stopped> {
-  const up = await t.up({ protocol: PROTOCOL });
-  await up.request();
-  const goesOn = await witness(t, up);
+  const running = await t.bringUp({ protocol: PROTOCOL });
+  await running.request();
+  const goesOn = await witness(t, running);
   const bases = new Map<number, number>();
-  for (const ring of up.rings.values()) bases.set(ring.index, await ring.stop());
-  return { ...up, bases, goesOn };
+  for (const ring of running.rings.values()) bases.set(ring.index, await ring.stop());
+  return { ...running, bases, goesOn };
 }
 
 /** Returns the comparison that the kit makes, or by default a request. */
-async function witness(t: CheckContext, up: Up): Promise<Stopped["goesOn"]> {
-  const compare = await t.kit.witness?.(t, up);
+async function witness(t: CheckContext, running: RunningDevice): Promise<Stopped["goesOn"]> {
+  const compare = await t.kit.witness?.(t, running);
   return async (device) => (compare === undefined ? device.request() : compare(t, device));
 }
 
@@ -65,7 +65,7 @@ async function loaded(
 async function fresh(t: CheckContext): Promise<Session> {
   t.closeSessions();
   await t.target.restart?.();
-  return t.neg(undefined, PROTOCOL);
+  return t.negotiatedSession(undefined, PROTOCOL);
 }
 
 /** An end of a pipe to be sent, closed with the check. */
@@ -158,7 +158,7 @@ export const devstate: readonly Check[] = [
       await checkState(t, session);
       const other = await fresh(t);
       t.expect("CHECK_DEVICE_STATE", await loaded(t, other, state), 0n);
-      await goesOn(await t.up({ session: other }));
+      await goesOn(await t.bringUp({ session: other }));
     },
   },
   {
@@ -213,7 +213,7 @@ export const devstate: readonly Check[] = [
       }
       await t.survive(session);
       await beginState(t, await fresh(t), Load);
-      await t.again();
+      await t.newSession();
     },
   },
   {
@@ -224,7 +224,7 @@ export const devstate: readonly Check[] = [
     tags: ["migration"],
     needs: OFFERED,
     async run(t) {
-      const session = await t.neg(undefined, PROTOCOL);
+      const session = await t.negotiatedSession(undefined, PROTOCOL);
       await session.send(CheckDeviceState);
       const next = await session.answerOrEnd("CHECK_DEVICE_STATE");
       if (next !== "closed")
@@ -246,7 +246,7 @@ export const devstate: readonly Check[] = [
         ["no descriptor", Save, 0, false],
       ];
       for (const [what, direction, phase, has] of cases) {
-        const session = await t.neg(undefined, PROTOCOL);
+        const session = await t.negotiatedSession(undefined, PROTOCOL);
         const fds = has ? [pipeEnd(t, direction)] : [];
         const answer = await openState(session, direction, fds, phase);
         const refused = answer === "closed" || answer.error !== 0;
@@ -264,7 +264,7 @@ export const devstate: readonly Check[] = [
     tags: ["migration"],
     needs: NEEDS,
     async run(t) {
-      const { session, request } = await t.up({ protocol: PROTOCOL });
+      const { session, request } = await t.bringUp({ protocol: PROTOCOL });
       await request();
       const answer = await openState(session, Save, [pipeEnd(t, Save)]);
       if (answer === "closed") return;
@@ -279,14 +279,14 @@ export const devstate: readonly Check[] = [
     tags: ["migration"],
     needs: NEEDS,
     async run(t) {
-      const { goesOn, bases, ...up } = await stopped(t);
-      await saved(t, up.session);
-      await checkState(t, up.session);
-      for (const ring of up.rings.values()) {
+      const { goesOn, bases, ...running } = await stopped(t);
+      await saved(t, running.session);
+      await checkState(t, running.session);
+      for (const ring of running.rings.values()) {
         await ring.restart(bases.get(ring.index) ?? 0);
         await ring.enable();
       }
-      await goesOn(up);
+      await goesOn(running);
     },
   },
 ];

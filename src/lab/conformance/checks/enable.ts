@@ -14,7 +14,11 @@ export const enable: readonly Check[] = [
     section: STATES,
     needs: NEEDS,
     async run(t) {
-      t.expect("a write was done", await writesOn(t, async () => t.up({ enable: false })), false);
+      t.expect(
+        "a write was done",
+        await writesOn(t, async () => t.bringUp({ enable: false })),
+        false,
+      );
     },
   },
   {
@@ -24,7 +28,7 @@ export const enable: readonly Check[] = [
     section: STATES,
     needs: NEEDS,
     async run(t) {
-      const { rings, ring, memory, session } = await t.up({ enable: false });
+      const { rings, ring, memory, session } = await t.bringUp({ enable: false });
       const { readable, writable } = t.kit.request(memory);
       ring.push(readable, writable);
       // By now the kick was seen: what comes of it is to be remembered.
@@ -43,7 +47,7 @@ export const enable: readonly Check[] = [
     section: STATES,
     needs: NEEDS,
     async run(t) {
-      const { ring, request } = await t.up();
+      const { ring, request } = await t.bringUp();
       await request();
       await ring.restart(await ring.stop());
       await request();
@@ -56,9 +60,9 @@ export const enable: readonly Check[] = [
     section: STATES,
     needs: NEEDS,
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       for (const index of t.kit.rings) await session.set(SetVringEnable, { index, num: 1 });
-      await (await t.up({ session, enable: false })).request();
+      await (await t.bringUp({ session, enable: false })).request();
     },
   },
   {
@@ -68,7 +72,7 @@ export const enable: readonly Check[] = [
     section: STATES,
     needs: NEEDS,
     async run(t) {
-      const { ring, request } = await t.up();
+      const { ring, request } = await t.bringUp();
       await ring.enable();
       await request();
     },
@@ -80,7 +84,7 @@ export const enable: readonly Check[] = [
     section: "VHOST_USER_SET_VRING_ENABLE",
     needs: { virtio: VirtioFeature.ProtocolFeatures },
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       const { ack } = await session.attempt(SetVringEnable, { index: 0, num: 2 });
       t.info(ack === 0n ? "accepted" : "refused");
       await t.survive(session);
@@ -93,7 +97,7 @@ export const enable: readonly Check[] = [
     section: "VHOST_USER_SET_VRING_ENABLE",
     hostile: true,
     async run(t) {
-      const session = await t.neg(VirtioFeature.Version1);
+      const session = await t.negotiatedSession(VirtioFeature.Version1);
       await session.send(SetVringEnable, { index: 0, num: 1 });
       await t.survive(session);
     },

@@ -1,8 +1,8 @@
 import { VirtioFeature } from "../../../core/protocol/index.ts";
 import type { Check } from "../kit/check.ts";
 import type { CheckContext } from "../kit/back-end/context.ts";
-import { upByHand } from "../kit/back-end/hand-split.ts";
-import { LaidRequests } from "../kit/back-end/laid.ts";
+import { bringUpByHand } from "../kit/back-end/hand-split.ts";
+import { PreparedRequests } from "../kit/back-end/prepared-requests.ts";
 
 const { EventIdx } = VirtioFeature;
 const NEEDS = { request: true } as const;
@@ -20,33 +20,37 @@ const LAST_INDICES = [65_531, 65_532, 65_533, 65_534, 65_535];
 /** Requests in a ring whose driver is the check. */
 async function laidOut(t: CheckContext, virtio: bigint, base = 0) {
   t.closeSessions();
-  const up = await upByHand(t, { virtio: t.usualVirtio | virtio, ring: { base } });
-  return { ...up, laid: new LaidRequests(t, up) };
+  const device = await bringUpByHand(t, { virtio: t.usualVirtio | virtio, ring: { base } });
+  return { ...device, prepared: new PreparedRequests(t, device) };
 }
 
 /** A call must come whenever the used index passes an index that the driver named. */
 async function crossings(t: CheckContext, base: number, rounds: number): Promise<void> {
-  const { laid, hand, ring } = await laidOut(t, EventIdx, base);
+  const { prepared, hand, ring } = await laidOut(t, EventIdx, base);
   for (let i = 0; i < rounds; i += 1) {
-    const count = 1 + Math.floor(t.random() * laid.heads.length);
+    const count = 1 + Math.floor(t.random() * prepared.heads.length);
     const event = (hand.used + Math.floor(t.random() * count)) & 0xffff;
     const before = hand.used;
     ring.call.drain();
     Atomics.store(hand.words.available, hand.words.usedEventIndex, event);
-    laid.show(count);
+    prepared.makeAvailable(count);
     ring.kick.signal();
     const called = await ring.called();
     const went = `used index went from ${before} to ${Atomics.load(hand.words.used16, 1)}`;
     t.expectThat(`used_event ${event}, ${went}`, called, "a call", "none");
-    await laid.used(count);
+    await prepared.used(count);
   }
 }
 
 /** Calls for so many requests, one after another. */
-async function callsFor(laid: LaidRequests, called: () => boolean, count: number): Promise<number> {
+async function callsFor(
+  prepared: PreparedRequests,
+  called: () => boolean,
+  count: number,
+): Promise<number> {
   let calls = 0;
   for (let i = 0; i < count; i += 1) {
-    await laid.serve(1);
+    await prepared.serve(1);
     if (called()) calls += 1;
   }
   return calls;
@@ -61,7 +65,7 @@ export const event: readonly Check[] = [
     tags: ["smoke"],
     needs: NEEDS,
     async run(t) {
-      const { ring, request } = await t.up();
+      const { ring, request } = await t.bringUp();
       for (let i = 0; i < 4; i += 1) {
         ring.call.drain();
         await request();
@@ -76,9 +80,9 @@ export const event: readonly Check[] = [
     section: DRIVER_SECTION,
     needs: NEEDS,
     async run(t) {
-      const { laid, hand, ring } = await laidOut(t, 0n);
+      const { prepared, hand, ring } = await laidOut(t, 0n);
       Atomics.store(hand.words.available, 0, NO_INTERRUPT);
-      const calls = await callsFor(laid, () => ring.call.drain(), 100);
+      const calls = await callsFor(prepared, () => ring.call.drain(), 100);
       t.expectThat("calls for 100 requests", calls <= FEW, `at most ${FEW}`, calls);
     },
   },
@@ -89,13 +93,13 @@ export const event: readonly Check[] = [
     section: DRIVER_SECTION,
     needs: WITH_EVENT_IDX,
     async run(t) {
-      const { laid, hand, ring } = await laidOut(t, EventIdx);
+      const { prepared, hand, ring } = await laidOut(t, EventIdx);
       // Before its first decision a device has nothing to compare with.
-      await laid.serve(1);
+      await prepared.serve(1);
       await ring.called();
       Atomics.store(hand.words.available, hand.words.usedEventIndex, hand.used + 9);
-      const early = await callsFor(laid, () => ring.call.drain(), 9);
-      await laid.serve(1);
+      const early = await callsFor(prepared, () => ring.call.drain(), 9);
+      await prepared.serve(1);
       t.expectThat("a call at the 10th", await ring.called(), "one", "none");
       if (early > 0) t.warn("calls before the 10th", "0", early);
     },
@@ -125,11 +129,11 @@ export const event: readonly Check[] = [
     section: DEVICE_SECTION,
     needs: WITH_EVENT_IDX,
     async run(t) {
-      const { laid, ring } = await laidOut(t, EventIdx);
+      const { prepared, ring } = await laidOut(t, EventIdx);
       for (let i = 0; i < ROUNDS; i += 1) {
-        const count = 1 + Math.floor(t.random() * laid.heads.length);
-        if (laid.show(count)) ring.kick.signal();
-        await laid.used(count);
+        const count = 1 + Math.floor(t.random() * prepared.heads.length);
+        if (prepared.makeAvailable(count)) ring.kick.signal();
+        await prepared.used(count);
       }
     },
   },
@@ -141,13 +145,13 @@ export const event: readonly Check[] = [
     needs: NEEDS,
     async run(t) {
       for (const virtio of [0n, EventIdx & t.facts.virtio]) {
-        const { laid, ring, session } = await laidOut(t, virtio);
-        await laid.serve(1);
+        const { prepared, ring, session } = await laidOut(t, virtio);
+        await prepared.serve(1);
         await session.pause(IDLE_MS);
-        const wanted = laid.show(1);
+        const wanted = prepared.makeAvailable(1);
         if (wanted) ring.kick.signal();
         else t.info("the device asks for no kicks: it polls");
-        await laid.used(1);
+        await prepared.used(1);
       }
     },
   },
@@ -158,9 +162,9 @@ export const event: readonly Check[] = [
     section: DEVICE_SECTION,
     needs: WITH_EVENT_IDX,
     async run(t) {
-      const { laid, hand } = await laidOut(t, EventIdx);
+      const { prepared, hand } = await laidOut(t, EventIdx);
       for (let i = 0; i < 200; i += 1) {
-        await laid.serve();
+        await prepared.serve();
         t.expect("flags of the used ring", Atomics.load(hand.words.used16, 0), 0);
       }
     },
@@ -172,12 +176,12 @@ export const event: readonly Check[] = [
     section: DRIVER_SECTION,
     needs: WITH_EVENT_IDX,
     async run(t) {
-      const { laid, hand, ring } = await laidOut(t, EventIdx);
+      const { prepared, hand, ring } = await laidOut(t, EventIdx);
       Atomics.store(hand.words.available, 0, NO_INTERRUPT);
       for (let i = 0; i < 4; i += 1) {
         ring.call.drain();
         Atomics.store(hand.words.available, hand.words.usedEventIndex, hand.used);
-        await laid.serve(1);
+        await prepared.serve(1);
         t.expect("a call", await ring.called(), true);
       }
     },
@@ -189,11 +193,11 @@ export const event: readonly Check[] = [
     section: `${DRIVER_SECTION}, 2.7.10.2`,
     needs: NEEDS,
     async run(t) {
-      const { laid, hand, ring } = await laidOut(t, 0n);
+      const { prepared, hand, ring } = await laidOut(t, 0n);
       for (let i = 0; i < 16; i += 1) {
         ring.call.drain();
         Atomics.store(hand.words.available, hand.words.usedEventIndex, (i * 0x1111) & 0xffff);
-        await laid.serve(1);
+        await prepared.serve(1);
         t.expect(`a call with 0x${(i * 0x1111).toString(16)} there`, await ring.called(), true);
         const flags = Atomics.load(hand.words.used16, 0);
         t.expectThat("flags of the used ring", flags <= 1, "0 or 1", flags);

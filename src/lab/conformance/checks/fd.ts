@@ -9,17 +9,17 @@ const PROCESS = { process: true } as const;
 const TIMES = 100;
 
 /** Sends GET_FEATURES with descriptors that nobody asked for; the target may end the session. */
-async function sendUnasked(t: CheckContext, count: number, times: number): Promise<void> {
+async function sendWithDescriptors(t: CheckContext, count: number, times: number): Promise<void> {
   const events = Array.from({ length: count }, () => t.closing(EventFd.create()));
   const fds = events.map(({ descriptor }) => descriptor);
   const before = await t.descriptors();
-  let session = await t.neg();
+  let session = await t.negotiatedSession();
   for (let i = 0; i < times; i += 1) {
     await session.send(GetFeatures, undefined, { fds });
     const next = await session.answerOrEnd("GET_FEATURES with descriptors");
-    if (next === "closed") session = await t.again();
+    if (next === "closed") session = await t.newSession();
   }
-  await t.again();
+  await t.newSession();
   t.closeSessions();
   await t.expectDescriptors(before);
 }
@@ -32,7 +32,7 @@ export const fd: readonly Check[] = [
     section: "Communication",
     needs: PROCESS,
     hostile: true,
-    run: async (t) => sendUnasked(t, 4, TIMES),
+    run: async (t) => sendWithDescriptors(t, 4, TIMES),
   },
   {
     id: "fd/2",
@@ -40,7 +40,7 @@ export const fd: readonly Check[] = [
     strength: "ROBUSTNESS",
     section: "Communication",
     needs: PROCESS,
-    run: async (t) => sendUnasked(t, 12, 10),
+    run: async (t) => sendWithDescriptors(t, 12, 10),
   },
   {
     id: "fd/5",
@@ -50,7 +50,7 @@ export const fd: readonly Check[] = [
     hostile: true,
     async run(t) {
       for (const request of [SetVringKick, SetVringCall]) {
-        const session = await t.neg();
+        const session = await t.negotiatedSession();
         const attempt = await session.attempt(request, { index: 0, noFd: false });
         t.reject(`request ${request} without a descriptor`, attempt, { served: "WARN" });
         t.closeSessions();
@@ -65,7 +65,7 @@ export const fd: readonly Check[] = [
     tags: ["hostile"],
     needs: { ...PROCESS, request: true },
     async run(t) {
-      const { session, ring, request } = await t.up();
+      const { session, ring, request } = await t.bringUp();
       await request();
       await session.alive();
       const before = await t.descriptors();
@@ -87,7 +87,7 @@ export const fd: readonly Check[] = [
       for (const first of [true, false]) {
         const before = await t.descriptors();
         const mappings = await t.mappings();
-        const { request, memory, rings } = await t.up();
+        const { request, memory, rings } = await t.bringUp();
         await request();
         t.closeSessions();
         for (const ring of rings.values()) ring.close();

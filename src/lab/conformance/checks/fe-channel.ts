@@ -3,7 +3,7 @@ import { BackendRequest, requestSpec } from "../../../core/protocol/index.ts";
 import type { FrontendCheck } from "../kit/check.ts";
 import { Flags } from "../../wire/index.ts";
 import { type Session } from "../kit/back-end/session.ts";
-import type { FrontendContext, Talk } from "../kit/front-end/context.ts";
+import type { FrontendContext, MockedFrontend } from "../kit/front-end/context.ts";
 import type { Conversation } from "../kit/front-end/mock.ts";
 import { ownBackChannel } from "../kit/front-end/tricks.ts";
 
@@ -19,13 +19,13 @@ const BACKEND_REQUESTS: readonly BackendRequest[] = [
 /** A front-end with rings running, and the channel that it gave. */
 async function withBackChannel(
   t: FrontendContext,
-): Promise<{ channel: Session; talk: Talk; conversation: Conversation }> {
+): Promise<{ channel: Session; frontend: MockedFrontend; conversation: Conversation }> {
   const own = ownBackChannel(t);
-  const talk = await t.meet(own.hooks);
+  const frontend = await t.meet(own.hooks);
   const channel = own.channel() ?? t.skip("it gives no channel for requests of the back-end");
-  const [conversation] = talk.mock.conversations.slice(-1);
+  const [conversation] = frontend.mock.conversations.slice(-1);
   if (conversation === undefined) throw new TypeError("a channel and no conversation");
-  return { channel, talk, conversation };
+  return { channel, frontend, conversation };
 }
 
 const zeros = (request: BackendRequest): Uint8Array =>
@@ -96,19 +96,19 @@ export const feChannel: readonly FrontendCheck[] = [
     section: "Back-end message types",
     async run(t) {
       for (const { what, send } of MALFORMED) {
-        const { channel, talk, conversation } = await withBackChannel(t);
+        const { channel, frontend, conversation } = await withBackChannel(t);
         await send(channel);
         // It is looked at before what comes behind it, where there is an answer at all.
         await channel.send(UNKNOWN, new Uint8Array(8), { flags: Flags.NeedReply });
         await channel.ends();
-        await t.survives(talk, `after ${what}`);
+        await t.survives(frontend, `after ${what}`);
         t.expectThat(
           `after ${what}`,
           !conversation.closed,
           "a session that goes on",
           "it is closed",
         );
-        await t.leave(talk);
+        await t.leave(frontend);
       }
     },
   },

@@ -7,10 +7,10 @@ import {
 } from "../../../core/protocol/index.ts";
 import type { FrontendCheck } from "../kit/check.ts";
 import { nameOf } from "../kit/back-end/session.ts";
-import { type FrontendContext, hasStarted, type Talk } from "../kit/front-end/context.ts";
+import { type FrontendContext, hasStarted, type MockedFrontend } from "../kit/front-end/context.ts";
 import type { Conversation, Message } from "../kit/front-end/mock.ts";
 import { firstOf, running, sent } from "../kit/front-end/trace.ts";
-import { closingAt, inPieces, passing, refusing, replying } from "../kit/front-end/tricks.ts";
+import { closingAt, inParts, passing, refusing, replying } from "../kit/front-end/tricks.ts";
 
 const {
   AddMemReg,
@@ -34,7 +34,10 @@ const UNKNOWN = 99;
 const NEEDED = [SetMemTable, SetBackendReqFd, SetVringAddr, SetVringKick, SetVringEnable] as const;
 
 /** Stops the machine; every ring that ran is asked for its base. */
-async function stopped(t: FrontendContext, { mock, run }: Talk): Promise<readonly number[]> {
+async function stopped(
+  t: FrontendContext,
+  { mock, run }: MockedFrontend,
+): Promise<readonly number[]> {
   const [conversation] = mock.conversations.slice(-1);
   const rings = running(conversation?.messages ?? []);
   if (rings.length === 0) t.skip("it started no ring");
@@ -50,12 +53,12 @@ export const feReactions: readonly FrontendCheck[] = [
     section: "VHOST_USER_GET_VRING_BASE",
     needsMonitor: true,
     async run(t) {
-      const talk = await t.meet();
-      const before = talk.mock.messages.length;
-      const rings = await stopped(t, talk);
+      const frontend = await t.meet();
+      const before = frontend.mock.messages.length;
+      const rings = await stopped(t, frontend);
       const asked = (): ReturnType<typeof sent<typeof GetVringBase>> =>
-        sent(talk.mock.messages.slice(before), GetVringBase);
-      await t.settled(talk, () => asked().length >= rings.length);
+        sent(frontend.mock.messages.slice(before), GetVringBase);
+      await t.settled(frontend, () => asked().length >= rings.length);
       const left = rings.filter((ring) => !asked().some(({ value }) => value.index === ring));
       t.expect("rings that were not stopped", left, []);
       for (const { value } of asked()) t.expect("num in GET_VRING_BASE", value.num, 0);
@@ -69,20 +72,20 @@ export const feReactions: readonly FrontendCheck[] = [
     needsMonitor: true,
     async run(t) {
       const bases = new Map<number, number>();
-      const talk = await t.meet({
+      const frontend = await t.meet({
         observe: (way, { header, payload }) => {
           if (way !== "sent" || header.request !== GetVringBase || payload.length < 8) return;
           const view = Buffer.from(payload);
           bases.set(view.readUInt32LE(0), view.readUInt32LE(4));
         },
       });
-      const rings = await stopped(t, talk);
-      await t.settled(talk, () => rings.every((ring) => bases.has(ring)));
-      const before = talk.mock.messages.length;
-      await (await talk.run.monitor()).execute("cont");
+      const rings = await stopped(t, frontend);
+      await t.settled(frontend, () => rings.every((ring) => bases.has(ring)));
+      const before = frontend.mock.messages.length;
+      await (await frontend.run.monitor()).execute("cont");
       const again = (): ReturnType<typeof sent<typeof SetVringBase>> =>
-        sent(talk.mock.messages.slice(before), SetVringBase);
-      await t.settled(talk, () => again().length >= rings.length);
+        sent(frontend.mock.messages.slice(before), SetVringBase);
+      await t.settled(frontend, () => again().length >= rings.length);
       t.expectThat("after cont", again().length > 0, "rings that start again", "none does");
       for (const { value } of again()) {
         t.expect(`base of ring ${value.index} after cont`, value.num, bases.get(value.index));
@@ -97,7 +100,7 @@ export const feReactions: readonly FrontendCheck[] = [
     async run(t) {
       const whole = hasStarted((await t.meet()).mock);
       const gapMs = Math.min(t.times.gapMs, 10);
-      const { mock } = await t.meet(passing(() => inPieces(gapMs)));
+      const { mock } = await t.meet(passing(() => inParts(gapMs)));
       if (!whole) return t.skip("it starts no ring, with whole replies either");
       t.expectThat("replies in pieces", hasStarted(mock), "rings that start", "none does");
     },
@@ -114,13 +117,14 @@ export const feReactions: readonly FrontendCheck[] = [
           header: { ...frame.header, request: UNKNOWN },
         })),
       );
-      const talk = await t.meet(
+      const frontend = await t.meet(
         other,
         (mock) => mock.conversations.some(({ closed }) => closed) || hasStarted(mock),
       );
-      await t.survives(talk, `after a reply with number ${UNKNOWN}`);
-      const ended = talk.run.end !== undefined || talk.mock.conversations.some((c) => c.closed);
-      const [first] = talk.mock.conversations;
+      await t.survives(frontend, `after a reply with number ${UNKNOWN}`);
+      const ended =
+        frontend.run.end !== undefined || frontend.mock.conversations.some((c) => c.closed);
+      const [first] = frontend.mock.conversations;
       const further = (first?.messages.length ?? 0) > 1;
       const actual = further ? "it goes on" : "it neither goes on nor ends";
       t.expectThat(
@@ -141,13 +145,13 @@ export const feReactions: readonly FrontendCheck[] = [
       for (const request of NEEDED) {
         const isAsked = ({ header }: Message): boolean =>
           header.request === request && (header.flags & HeaderFlag.NeedReply) !== 0;
-        const talk = await t.boot({
+        const frontend = await t.boot({
           ...passing(() => refusing(request)),
           without: { protocol: ProtocolFeature.ConfigureMemSlots },
         });
-        await t.settled(talk, (mock) => mock.messages.some(isAsked) || hasStarted(mock));
-        await t.survives(talk, `after ${nameOf(request)} was refused`);
-        const [{ messages } = { messages: [] }] = talk.mock.conversations;
+        await t.settled(frontend, (mock) => mock.messages.some(isAsked) || hasStarted(mock));
+        await t.survives(frontend, `after ${nameOf(request)} was refused`);
+        const [{ messages } = { messages: [] }] = frontend.mock.conversations;
         const refused = messages.findIndex(isAsked);
         const after = refused < 0 ? [] : messages.slice(refused + 1);
         const enabled = sent(after, SetVringEnable).filter(({ value }) => value.num === 1);
@@ -157,7 +161,7 @@ export const feReactions: readonly FrontendCheck[] = [
         ).length;
         t.expect(`rings that start although ${nameOf(request)} was refused`, starts, 0);
         if (refused >= 0) refusals += 1;
-        await t.leave(talk);
+        await t.leave(frontend);
       }
       if (refusals === 0) t.skip("it asks for no acknowledgement");
     },
@@ -173,10 +177,12 @@ export const feReactions: readonly FrontendCheck[] = [
       const requests = (mock.conversations[0]?.messages ?? []).map(({ header }) => header.request);
       const steps = requests.flatMap((each, k) => (requests.indexOf(each) === k ? [k] : []));
       for (const k of steps) {
-        const talk = await t.boot(passing(() => closingAt(k)));
-        await t.settled(talk, ({ conversations }) => conversations.some(({ closed }) => closed));
-        await t.survives(talk, `after a close at ${nameOf(requests[k] ?? 0)}`);
-        await t.leave(talk);
+        const frontend = await t.boot(passing(() => closingAt(k)));
+        await t.settled(frontend, ({ conversations }) =>
+          conversations.some(({ closed }) => closed),
+        );
+        await t.survives(frontend, `after a close at ${nameOf(requests[k] ?? 0)}`);
+        await t.leave(frontend);
       }
     },
   },
@@ -187,18 +193,18 @@ export const feReactions: readonly FrontendCheck[] = [
     strength: "MUST",
     section: "Inflight I/O tracking",
     async run(t) {
-      const talk = await t.meet();
-      const [first] = talk.mock.conversations;
-      if (first === undefined || !hasStarted(talk.mock)) return t.skip("it started no ring");
+      const frontend = await t.meet();
+      const [first] = frontend.mock.conversations;
+      if (first === undefined || !hasStarted(frontend.mock)) return t.skip("it started no ring");
       first.session.close();
       const restarted = (): Conversation | undefined =>
-        talk.mock.conversations
+        frontend.mock.conversations
           .slice(1)
           .find(({ messages }) => sent(messages, SetVringKick).length > 0);
-      await t.settled(talk, () => restarted() !== undefined);
+      await t.settled(frontend, () => restarted() !== undefined);
       const second = restarted();
       if (second === undefined) {
-        const came = talk.mock.conversations.length > 1;
+        const came = frontend.mock.conversations.length > 1;
         return came
           ? t.fail("after a reconnect", "rings that start again", "none does")
           : t.skip("it does not come back (QEMU: -chardev socket,reconnect=1)");
@@ -221,7 +227,7 @@ export const feReactions: readonly FrontendCheck[] = [
     strength: "MUST",
     section: "VHOST_USER_GET_CONFIG",
     async run(t) {
-      const messages = await t.talk();
+      const messages = await t.frontend();
       const asked = messages.filter(({ header }) => header.request === GetConfig);
       if (asked.length === 0) t.skip("it reads no configuration");
       for (const { header, payload } of asked) {
@@ -246,11 +252,11 @@ export const feReactions: readonly FrontendCheck[] = [
           return { header: { ...header, size: 0 }, payload: new Uint8Array(), fds };
         }),
       );
-      const talk = await t.meet(empty, (mock) => refused || hasStarted(mock));
+      const frontend = await t.meet(empty, (mock) => refused || hasStarted(mock));
       if (!refused) t.skip("it reads no configuration");
-      await t.survives(talk, "after an empty reply to GET_CONFIG");
+      await t.survives(frontend, "after an empty reply to GET_CONFIG");
       const required = ((t.kit.requiredProtocol ?? 0n) & ProtocolFeature.Config) !== 0n;
-      const starts = hasStarted(talk.mock) && required;
+      const starts = hasStarted(frontend.mock) && required;
       t.expectThat("a device without its configuration", !starts, "an error", "its rings start");
     },
   },

@@ -61,12 +61,12 @@ export const fe: readonly FrontendCheck[] = [
     section: "Communication",
     async run(t) {
       const begun: Done = (mock) => mock.messages.length > 1;
-      const [first] = await t.talk({}, begun);
+      const [first] = await t.frontend({}, begun);
       if (first?.header.request !== GetFeatures) {
         t.info(`the first message is ${nameOf(first?.header.request ?? 0)}`);
       }
       const without = { virtio: VirtioFeature.ProtocolFeatures };
-      const messages = await t.talk({ without }, begun);
+      const messages = await t.frontend({ without }, begun);
       const gated: readonly number[] = [GetProtocolFeatures, SetProtocolFeatures];
       const spoken = messages.filter(({ header }) => gated.includes(header.request));
       const names = spoken.map(({ header }) => nameOf(header.request));
@@ -79,7 +79,7 @@ export const fe: readonly FrontendCheck[] = [
     strength: "MUST",
     section: "Header",
     async run(t) {
-      for (const { header } of await t.talk()) {
+      for (const { header } of await t.frontend()) {
         const { request, flags } = header;
         const plain = flags & ~HeaderFlag.NeedReply;
         t.expectThat(
@@ -97,7 +97,7 @@ export const fe: readonly FrontendCheck[] = [
     strength: "MUST",
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
     async run(t) {
-      const messages = await t.talk({ without: { protocol: ReplyAck } });
+      const messages = await t.frontend({ without: { protocol: ReplyAck } });
       const asking = messages.filter(({ header }) => (header.flags & HeaderFlag.NeedReply) !== 0);
       const names = asking.map(({ header }) => nameOf(header.request));
       t.expect("requests with need_reply, where REPLY_ACK is not offered", names, []);
@@ -120,7 +120,7 @@ export const fe: readonly FrontendCheck[] = [
       });
       const handler: typeof serve.handler = (request, plain) =>
         own.hooks.handler?.(request, serve.handler?.(request, plain) ?? plain) ?? plain;
-      const messages = await t.talk({ optional: InbandNotifications, handler });
+      const messages = await t.frontend({ optional: InbandNotifications, handler });
       for (const { value } of sent(messages, SetProtocolFeatures)) {
         t.expect("acknowledged bits that were not offered", value & ~offered, 0n);
         t.expect("acknowledged bits that nothing implements", value & strange & ~XenMmap, 0n);
@@ -156,7 +156,7 @@ export const fe: readonly FrontendCheck[] = [
     strength: "MUST",
     section: "Protocol features",
     async run(t) {
-      const messages = await t.talk({ without: { protocol: ~neededBy(t) } });
+      const messages = await t.frontend({ without: { protocol: ~neededBy(t) } });
       for (const { header } of messages) {
         const needed = requestSpec("front-end", header.request)?.requires.protocol ?? 0n;
         const lacking = needed & ~neededBy(t);
@@ -188,7 +188,7 @@ export const fe: readonly FrontendCheck[] = [
     section: "VHOST_USER_SET_MEM_TABLE",
     async run(t) {
       for (const protocol of [0n, ConfigureMemSlots]) {
-        const messages = await t.talk({ without: { protocol } });
+        const messages = await t.frontend({ without: { protocol } });
         for (const { value, message } of sent(messages, SetMemTable)) {
           const { length } = value.regions;
           t.expectThat("regions in a table", length <= MAX_REGIONS, "8 at most", length);
@@ -213,9 +213,9 @@ export const fe: readonly FrontendCheck[] = [
         for (const { at, value } of sent(messages, SetVringKick)) {
           for (const request of [SetVringNum, SetVringBase, SetVringAddr] as const) {
             const before = sent(messages.slice(0, at), request);
-            const told = before.some((each) => each.value.index === value.index);
+            const known = before.some((each) => each.value.index === value.index);
             const what = `SET_VRING_KICK of ring ${value.index}`;
-            t.expectThat(what, told, `${nameOf(request)} before it`, "there was none");
+            t.expectThat(what, known, `${nameOf(request)} before it`, "there was none");
           }
         }
       }
@@ -227,7 +227,7 @@ export const fe: readonly FrontendCheck[] = [
     strength: "MUST",
     section: "A vring address description",
     async run(t) {
-      const messages = await t.talk();
+      const messages = await t.frontend();
       const acknowledged = sent(messages, SetProtocolFeatures).at(-1)?.value ?? 0n;
       const guest = (acknowledged & ProtocolFeature.GpaAddresses) !== 0n;
       const moments = addressMoments(messages);
@@ -255,9 +255,9 @@ export const fe: readonly FrontendCheck[] = [
     section: "VHOST_USER_SET_VRING_ENABLE",
     async run(t) {
       const without = { virtio: VirtioFeature.ProtocolFeatures };
-      const plain = await t.talk({ without });
+      const plain = await t.frontend({ without });
       t.expect("SET_VRING_ENABLE without bit 30", sent(plain, SetVringEnable).length, 0);
-      const messages = await t.talk();
+      const messages = await t.frontend();
       const acknowledged = sent(messages, SetFeatures).at(-1)?.value ?? 0n;
       const gated = (acknowledged & VirtioFeature.ProtocolFeatures) !== 0n;
       const enables = sent(messages, SetVringEnable);
@@ -277,7 +277,7 @@ export const fe: readonly FrontendCheck[] = [
     section: "Inflight I/O tracking",
     async run(t) {
       let room = 0;
-      for (const message of await t.talk()) {
+      for (const message of await t.frontend()) {
         const { request } = message.header;
         if (request === SetInflightFd) room = payloadOf(message, SetInflightFd).queueSize;
         if (request !== SetVringNum || room === 0) continue;

@@ -7,7 +7,7 @@ import {
 } from "../../../core/protocol/index.ts";
 import type { Check } from "../kit/check.ts";
 import type { CheckContext } from "../kit/back-end/context.ts";
-import type { Up } from "../kit/back-end/up.ts";
+import type { RunningDevice } from "../kit/back-end/running-device.ts";
 import { writesOn } from "../kit/back-end/effect.ts";
 import { LogArea, setLog } from "../kit/back-end/log-area.ts";
 import { Flags } from "../../wire/index.ts";
@@ -32,13 +32,13 @@ function foreignBit({ facts }: CheckContext): bigint {
 
 /** A write to a ring that was never enabled. */
 async function neverEnabled(t: CheckContext, virtio: bigint): Promise<boolean> {
-  return writesOn(t, async () => t.up({ virtio, enable: false }));
+  return writesOn(t, async () => t.bringUp({ virtio, enable: false }));
 }
 
 /** A request that is in work while something else is done: it must be served well. */
 async function servedMeanwhile(
   t: CheckContext,
-  { ring, memory }: Up,
+  { ring, memory }: RunningDevice,
   work: () => Promise<void>,
 ): Promise<void> {
   const { readable, writable, wrong } = t.kit.request(memory);
@@ -57,7 +57,7 @@ export const features: readonly Check[] = [
     tags: ["smoke"],
     async run(t) {
       for (let i = 0; i < 2; i += 1) {
-        const session = await t.sess();
+        const session = await t.connect();
         for (let j = 0; j < 3; j += 1) {
           t.expect("the offer", await session.call(GetFeatures), t.facts.virtio);
         }
@@ -72,7 +72,7 @@ export const features: readonly Check[] = [
     section: "VIRTIO 6.2",
     tags: ["smoke"],
     async run(t) {
-      const offer = await (await t.sess()).call(GetFeatures);
+      const offer = await (await t.connect()).call(GetFeatures);
       t.expect("bit 32", offer & VirtioFeature.Version1, VirtioFeature.Version1);
     },
   },
@@ -83,7 +83,7 @@ export const features: readonly Check[] = [
     section: "Communication; Multiple queue support",
     tags: ["smoke"],
     async run(t) {
-      const offer = await (await t.sess()).call(GetFeatures);
+      const offer = await (await t.connect()).call(GetFeatures);
       t.expect("bit 30", offer & GATE, GATE);
     },
   },
@@ -94,7 +94,7 @@ export const features: readonly Check[] = [
     section: "VIRTIO 2.2.2, 6.2",
     tags: ["smoke"],
     async run(t) {
-      const offer = await (await t.sess()).call(GetFeatures);
+      const offer = await (await t.connect()).call(GetFeatures);
       t.expect("VIRTIO_F_SR_IOV", offer & VirtioFeature.SrIov, 0n);
       if ((offer & VirtioFeature.AdminVq) !== 0n) t.warn("VIRTIO_F_ADMIN_VQ", "0", "1");
     },
@@ -106,7 +106,7 @@ export const features: readonly Check[] = [
     section: "VHOST_USER_SET_FEATURES; VIRTIO 2.2.2",
     tags: ["smoke"],
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       const special = VirtioFeature.LogAll | VirtioFeature.AccessPlatform;
       const { ack = 0n, alive } = await session.attempt(SetFeatures, t.facts.virtio & ~special);
       t.expect("acknowledgement", ack, 0n);
@@ -120,7 +120,7 @@ export const features: readonly Check[] = [
     section: "VHOST_USER_SET_FEATURES; VIRTIO 2.2.2",
     tags: ["smoke"],
     needs: { request: true },
-    run: async (t) => (await t.up({ virtio: VirtioFeature.Version1 | GATE })).request(),
+    run: async (t) => (await t.bringUp({ virtio: VirtioFeature.Version1 | GATE })).request(),
   },
   {
     id: "features/7",
@@ -128,7 +128,7 @@ export const features: readonly Check[] = [
     strength: "SHOULD",
     section: "VIRTIO 2.2.1, 2.2.2",
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       const foreign = foreignBit(t);
       const attempt = await session.attempt(SetFeatures, session.virtio | foreign);
       t.reject(`SET_FEATURES with bit ${foreign.toString(2).length - 1}`, attempt, {
@@ -142,7 +142,7 @@ export const features: readonly Check[] = [
     strength: "ROBUSTNESS",
     section: "VIRTIO 2.2.3",
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       await session.send(SetFeatures, 0n);
       await t.survive(session);
     },
@@ -154,10 +154,10 @@ export const features: readonly Check[] = [
     section: "VHOST_USER_SET_FEATURES",
     needs: { request: true, virtio: VirtioFeature.EventIdx },
     async run(t) {
-      const session = await t.neg(t.usualVirtio | VirtioFeature.EventIdx);
+      const session = await t.negotiatedSession(t.usualVirtio | VirtioFeature.EventIdx);
       await session.set(SetFeatures, t.usualVirtio);
       session.virtio = t.usualVirtio;
-      const { ring, request } = await t.up({ session });
+      const { ring, request } = await t.bringUp({ session });
       const { raw } = ring.queue;
       // Far away: a device that still thinks of event indices would not call.
       if (raw.format === "split") raw.available[raw.usedEventIndex] = 0x4000;
@@ -174,10 +174,10 @@ export const features: readonly Check[] = [
     section: "Ring states; Migration",
     needs: { request: true },
     async run(t) {
-      const up = await t.up();
-      const { session, request } = up;
+      const running = await t.bringUp();
+      const { session, request } = running;
       await request();
-      await servedMeanwhile(t, up, async () => session.set(SetFeatures, session.virtio));
+      await servedMeanwhile(t, running, async () => session.set(SetFeatures, session.virtio));
       await request();
     },
   },
@@ -188,13 +188,13 @@ export const features: readonly Check[] = [
     section: "Migration",
     needs: { request: true, virtio: LogAll, protocol: ProtocolFeature.LogShmfd },
     async run(t) {
-      const up = await t.up({ protocol: t.facts.protocol & LOGGING });
-      const { session, memory } = up;
+      const running = await t.bringUp({ protocol: t.facts.protocol & LOGGING });
+      const { session, memory } = running;
       await setLog(t, session, new LogArea(t, memory));
       for (const features of [session.virtio | LogAll, session.virtio]) {
         for (let i = 0; i < 2; i += 1) {
-          await servedMeanwhile(t, up, async () => session.set(SetFeatures, features));
-          await up.request();
+          await servedMeanwhile(t, running, async () => session.set(SetFeatures, features));
+          await running.request();
         }
       }
     },
@@ -206,7 +206,7 @@ export const features: readonly Check[] = [
     section: "VHOST_USER_GET_PROTOCOL_FEATURES",
     needs: { virtio: GATE },
     async run(t) {
-      const session = await t.sess();
+      const session = await t.connect();
       await session.call(GetFeatures);
       const offer = await session.call(GetProtocolFeatures);
       await session.send(SetProtocolFeatures, offer & ProtocolFeature.ReplyAck);
@@ -225,7 +225,7 @@ export const features: readonly Check[] = [
     strength: "MUST",
     section: "Ring states",
     needs: { request: true },
-    run: async (t) => (await t.up({ virtio: VirtioFeature.Version1 })).request(),
+    run: async (t) => (await t.bringUp({ virtio: VirtioFeature.Version1 })).request(),
   },
   {
     id: "features/14",
@@ -248,7 +248,7 @@ export const features: readonly Check[] = [
     section: "Ring states",
     needs: { request: true, virtio: GATE },
     async run(t) {
-      const { session, request } = await t.up();
+      const { session, request } = await t.bringUp();
       await session.set(SetFeatures, session.virtio);
       await request();
     },
@@ -260,7 +260,7 @@ export const features: readonly Check[] = [
     section: "VIRTIO 5.1.4, 5.2.4",
     needs: { request: true, protocol: ProtocolFeature.Mq },
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       const { multiqueue, queueCount } = t.kit;
       if (multiqueue === undefined)
         return t.skip(`${t.kit.kind.name} devices have no feature for queues`);
@@ -286,7 +286,7 @@ export const features: readonly Check[] = [
     async run(t) {
       const { dependencies, kind } = t.kit;
       if (dependencies === undefined) return t.skip(`${kind.name} devices have no such features`);
-      const offer = await (await t.sess()).call(GetFeatures);
+      const offer = await (await t.connect()).call(GetFeatures);
       for (const [needing, oneOf] of dependencies) {
         const fulfilled = (offer & bit(needing)) === 0n || (offer & bits(...oneOf)) !== 0n;
         const [name] = virtioFeatureNames(bit(needing), t.facts.device);

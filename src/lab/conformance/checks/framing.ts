@@ -11,14 +11,14 @@ const everyByte = (from: number, to: number): number[] =>
   Array.from({ length: to - from - 1 }, (_, i) => from + i + 1);
 
 /** A message in pieces: answered, or (with a warning) the end of the connection. */
-async function inPieces(
+async function inParts(
   t: CheckContext,
   bytes: Uint8Array,
   request: number,
   cuts: readonly number[],
 ): Promise<void> {
-  const session = await t.neg();
-  await session.sendPieces(bytes, cuts, nameOf(request));
+  const session = await t.negotiatedSession();
+  await session.sendParts(bytes, cuts, nameOf(request));
   const next = await session.answerOrEnd(nameOf(request));
   if (next === "closed")
     return t.warn("a message in pieces", "its answer", "the end of the connection");
@@ -34,14 +34,14 @@ async function goesOn(t: CheckContext, session: Session): Promise<void> {
 
 /** What is left of a message that never comes; the connection ends. */
 async function endsWithin(t: CheckContext, bytes: Uint8Array, note: string): Promise<void> {
-  (await t.again()).close();
+  (await t.newSession()).close();
   const before = await t.descriptors();
-  const session = await t.neg();
+  const session = await t.negotiatedSession();
   await session.sendBytes(bytes, { note });
   // A target that sees both at once may look at the end alone.
   await session.pause(t.times.gapMs);
   session.close();
-  (await t.again()).close();
+  (await t.newSession()).close();
   await t.expectDescriptors(before);
 }
 
@@ -51,14 +51,14 @@ export const framing: readonly Check[] = [
     title: "a header that arrives in two pieces is understood",
     strength: "ROBUSTNESS",
     section: "Communication",
-    run: async (t) => inPieces(t, messageBytes(GetFeatures), GetFeatures, [6]),
+    run: async (t) => inParts(t, messageBytes(GetFeatures), GetFeatures, [6]),
   },
   {
     id: "framing/2",
     title: "a header that arrives byte by byte is understood",
     strength: "ROBUSTNESS",
     section: "Communication",
-    run: async (t) => inPieces(t, messageBytes(GetFeatures), GetFeatures, everyByte(0, 12)),
+    run: async (t) => inParts(t, messageBytes(GetFeatures), GetFeatures, everyByte(0, 12)),
   },
   {
     id: "framing/3",
@@ -68,7 +68,7 @@ export const framing: readonly Check[] = [
     needs: { protocol: ProtocolFeature.ReplyAck },
     async run(t) {
       const bytes = messageBytes(SetFeatures, t.usualVirtio, { flags: Flags.NeedReply });
-      await inPieces(t, bytes, SetFeatures, [12]);
+      await inParts(t, bytes, SetFeatures, [12]);
     },
   },
   {
@@ -79,7 +79,7 @@ export const framing: readonly Check[] = [
     needs: { protocol: ProtocolFeature.ReplyAck },
     async run(t) {
       const bytes = messageBytes(SetFeatures, t.usualVirtio, { flags: Flags.NeedReply });
-      await inPieces(t, bytes, SetFeatures, everyByte(12, 20));
+      await inParts(t, bytes, SetFeatures, everyByte(12, 20));
     },
   },
   {
@@ -89,7 +89,7 @@ export const framing: readonly Check[] = [
     section: "Communication",
     tags: ["smoke", "hostile"],
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       const bytes = Buffer.concat(Array.from({ length: 5 }, () => messageBytes(GetFeatures)));
       await session.sendBytes(bytes, { note: "GET_FEATURES, five times" });
       for (let i = 1; i <= 5; i += 1) {
@@ -104,9 +104,9 @@ export const framing: readonly Check[] = [
     strength: "ROBUSTNESS",
     section: "Communication",
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       const bytes = Buffer.concat([messageBytes(GetFeatures), messageBytes(GetFeatures)]);
-      await session.sendPieces(bytes, [18], "GET_FEATURES, twice");
+      await session.sendParts(bytes, [18], "GET_FEATURES, twice");
       for (const which of ["the first", "the second"]) {
         const next = await session.answerOrEnd(`${which} GET_FEATURES`);
         if (next === "closed") return t.warn(which, "its answer", "the end of the connection");
@@ -123,12 +123,12 @@ export const framing: readonly Check[] = [
     tags: ["hostile"],
     needs: { request: true },
     async run(t) {
-      const { request } = await t.up({
+      const { request } = await t.bringUp({
         start: async (ring) => {
           const session = await ring.setUp(SetVringKick);
           const { payload, fds } = ring.step(SetVringKick);
           const bytes = messageBytes(SetVringKick, payload);
-          await session.sendPieces(bytes, [1], nameOf(SetVringKick), fds);
+          await session.sendParts(bytes, [1], nameOf(SetVringKick), fds);
         },
       });
       await request();
@@ -141,12 +141,12 @@ export const framing: readonly Check[] = [
     section: "Communication",
     needs: { process: true },
     async run(t) {
-      (await t.again()).close();
+      (await t.newSession()).close();
       const before = await t.descriptors();
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       const event = EventFd.create();
       const bytes = messageBytes(SetVringKick, { index: 0, noFd: false });
-      await session.sendPieces(bytes, [12], nameOf(SetVringKick), [event.descriptor], 1);
+      await session.sendParts(bytes, [12], nameOf(SetVringKick), [event.descriptor], 1);
       event.close();
       await t.survive(session);
       t.closeSessions();
@@ -161,7 +161,7 @@ export const framing: readonly Check[] = [
     tags: ["hostile"],
     needs: { request: true },
     async run(t) {
-      const { ring, request } = await t.up({
+      const { ring, request } = await t.bringUp({
         start: async (each) => {
           const session = await each.setUp(SetVringKick, SetVringCall);
           const steps = [each.step(SetVringKick), each.step(SetVringCall)];
@@ -200,7 +200,7 @@ export const framing: readonly Check[] = [
     strength: "ROBUSTNESS",
     section: "Communication",
     async run(t) {
-      const session = await t.sess();
+      const session = await t.connect();
       await session.send(GetFeatures);
       session.endWriting();
       const next = await session.answerOrEnd("GET_FEATURES");
@@ -214,12 +214,12 @@ export const framing: readonly Check[] = [
     strength: "ROBUSTNESS",
     section: "Communication",
     async run(t) {
-      const session = await t.sess(false);
+      const session = await t.connect(false);
       const many = Buffer.concat(Array.from({ length: 1000 }, () => messageBytes(GetFeatures)));
       for (let i = 0; i < 20; i += 1)
         void session.sendBytes(many, { note: "GET_FEATURES, 1000 times" });
       await session.pause(t.times.answerMs / 5);
-      await t.again();
+      await t.newSession();
     },
   },
 ];

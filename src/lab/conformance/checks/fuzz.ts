@@ -25,16 +25,16 @@ const times = ({ facts }: CheckContext, usual: number): number =>
 async function alive(t: CheckContext, session: Session | undefined): Promise<Session> {
   if (session && !session.closed) return session;
   t.closeSessions();
-  return t.neg();
+  return t.negotiatedSession();
 }
 
 /** States in which a request can come. */
 const STATES: Readonly<Record<string, (t: CheckContext) => Promise<Session>>> = {
-  "before negotiation": async (t) => t.sess(),
-  "once negotiated": async (t) => t.neg(),
-  "while rings run": async (t) => (await t.up()).session,
+  "before negotiation": async (t) => t.connect(),
+  "once negotiated": async (t) => t.negotiatedSession(),
+  "while rings run": async (t) => (await t.bringUp()).session,
   "once they are stopped": async (t) => {
-    const { session, ring } = await t.up();
+    const { session, ring } = await t.bringUp();
     await ring.stop();
     return session;
   },
@@ -50,12 +50,12 @@ export const fuzz: readonly Check[] = [
     async run(t) {
       const count = times(t, SESSIONS);
       for (let i = 0; i < count; i += 1) {
-        const session = await t.sess();
+        const session = await t.connect();
         await session.sendBytes(randomBytes(t, NOISE_BYTES), { note: "noise" });
         t.closeSessions();
-        if (i % LOOK_AFTER === LOOK_AFTER - 1) await t.again();
+        if (i % LOOK_AFTER === LOOK_AFTER - 1) await t.newSession();
       }
-      await t.again();
+      await t.newSession();
     },
   },
   {
@@ -74,7 +74,7 @@ export const fuzz: readonly Check[] = [
           if (!lives) session = undefined;
         }
       }
-      await t.again();
+      await t.newSession();
     },
   },
   {
@@ -115,7 +115,7 @@ export const fuzz: readonly Check[] = [
           await goesOn(await enter(t), request, plainPayload(request), { need: true });
         }
       }
-      await t.again();
+      await t.newSession();
     },
   },
 ];

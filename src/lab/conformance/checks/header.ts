@@ -21,7 +21,7 @@ const OWN_REPLIES: readonly (readonly [request: number, feature: bigint, payload
 
 /** Sends a request that means nothing good, and sees whether the target goes on. */
 async function survives(t: CheckContext, request: number): Promise<void> {
-  const session = await t.neg();
+  const session = await t.negotiatedSession();
   await session.send(request);
   await t.survive(session);
 }
@@ -29,18 +29,18 @@ async function survives(t: CheckContext, request: number): Promise<void> {
 /** What size of payload a peer still reads: asked with GET_FEATURES, which has none. */
 async function reads(t: CheckContext, size: number): Promise<boolean> {
   t.closeSessions();
-  const session = await t.sess();
+  const session = await t.connect();
   await session.send(GetFeatures, new Uint8Array(size));
   return (await session.answerOrEnd(`a payload of ${counted(size, "byte")}`)) !== "closed";
 }
 
 /** A request whose payload has another size than its structure; refused, or served and warned of. */
 async function wrongSize(t: CheckContext, request: number, payload: Uint8Array): Promise<void> {
-  const session = await t.neg();
+  const session = await t.negotiatedSession();
   const attempt = await session.attempt(request, payload);
   const what = `${nameOf(request)} with ${counted(payload.length, "byte")}`;
   t.reject(what, attempt, { served: "WARN" });
-  if (!attempt.alive) await t.again();
+  if (!attempt.alive) await t.newSession();
   t.closeSessions();
 }
 
@@ -58,7 +58,7 @@ export const header: readonly Check[] = [
     section: "Header; Front-end message types",
     tags: ["smoke"],
     async run(t) {
-      const session = await t.sess();
+      const session = await t.connect();
       await session.send(GetFeatures);
       const reply = await session.expectNext("GET_FEATURES");
       t.expect("request of the reply", reply.header.request, GetFeatures);
@@ -72,7 +72,7 @@ export const header: readonly Check[] = [
     section: "Header",
     tags: ["smoke"],
     async run(t) {
-      const flags = await flagsOfReply(await t.sess(), Flags.Request);
+      const flags = await flagsOfReply(await t.connect(), Flags.Request);
       const right = HeaderFlag.VersionMask | HeaderFlag.Reply;
       t.expect("version and reply bit", Number(flags) & right, Flags.Reply);
       if (flags !== Flags.Reply) t.warn("further flag bits", "0x5", `0x${flags.toString(16)}`);
@@ -85,7 +85,7 @@ export const header: readonly Check[] = [
     section: "Header",
     tags: ["smoke"],
     async run(t) {
-      const session = await t.neg(
+      const session = await t.negotiatedSession(
         undefined,
         OWN_REPLIES.reduce((all, [, bit]) => all | bit, 0n),
       );
@@ -96,7 +96,7 @@ export const header: readonly Check[] = [
         t.expect(`reply bit of ${nameOf(request)}`, got.flags & HeaderFlag.Reply, HeaderFlag.Reply);
       }
       session.close();
-      if (t.hasKit) await (await t.up()).ring.stop();
+      if (t.hasKit) await (await t.bringUp()).ring.stop();
     },
   },
   {
@@ -106,7 +106,7 @@ export const header: readonly Check[] = [
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
     tags: ["smoke"],
     async run(t) {
-      const flags = await flagsOfReply(await t.sess(), Flags.NeedReply);
+      const flags = await flagsOfReply(await t.connect(), Flags.NeedReply);
       t.expect("flags of the reply", `0x${flags.toString(16)}`, "0x5");
     },
   },
@@ -118,7 +118,7 @@ export const header: readonly Check[] = [
     tags: ["smoke"],
     needs: { protocol: ProtocolFeature.ReplyAck },
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       await flagsOfReply(session, Flags.NeedReply);
       await session.send(GetProtocolFeatures);
       const { header: got } = await session.expectNext("GET_PROTOCOL_FEATURES");
@@ -132,7 +132,7 @@ export const header: readonly Check[] = [
     section: "Communication",
     tags: ["smoke"],
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       const asked = [GetFeatures, GetProtocolFeatures, GetQueueNum].filter(
         (request) => request !== GetQueueNum || (session.protocol & ProtocolFeature.Mq) !== 0n,
       );
@@ -151,7 +151,7 @@ export const header: readonly Check[] = [
     section: "Header",
     async run(t) {
       for (const version of [0, 2, 3]) {
-        const answer = await flagsOfReply(await t.sess(), version);
+        const answer = await flagsOfReply(await t.connect(), version);
         if (answer !== "closed") t.warn(`version ${version} is served`, "a close", "an answer");
         t.closeSessions();
       }
@@ -163,7 +163,7 @@ export const header: readonly Check[] = [
     strength: "SHOULD",
     section: "Header",
     async run(t) {
-      const flags = await flagsOfReply(await t.sess(), 0xffff_fff1);
+      const flags = await flagsOfReply(await t.connect(), 0xffff_fff1);
       if (flags !== "closed") t.expect("flags of the reply", `0x${flags.toString(16)}`, "0x5");
     },
   },
@@ -173,7 +173,7 @@ export const header: readonly Check[] = [
     strength: "ROBUSTNESS",
     section: "Header",
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       await session.send(GetFeatures, undefined, { flags: Flags.Reply });
       await t.survive(session);
     },
@@ -192,7 +192,7 @@ export const header: readonly Check[] = [
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
     needs: { protocol: ProtocolFeature.ReplyAck },
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       t.reject("an unknown request", await session.attempt(UNKNOWN_REQUEST));
     },
   },
@@ -217,7 +217,7 @@ export const header: readonly Check[] = [
     section: "Header",
     needs: { process: true },
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       const before = t.target.process?.figures()?.residentBytes ?? 0;
       await session.send(GetFeatures, undefined, { size: 0x7fff_ffff });
       if (!(await session.ends())) t.info("still waits for the rest");
@@ -228,7 +228,7 @@ export const header: readonly Check[] = [
         "less than 16 MiB more",
         `${counted(grown, "byte")} more`,
       );
-      await t.again();
+      await t.newSession();
     },
   },
   {
@@ -254,7 +254,7 @@ export const header: readonly Check[] = [
     strength: "ROBUSTNESS",
     section: "Front-end message types",
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       await session.send(GetFeatures, new Uint8Array(8));
       await session.send(GetProtocolFeatures);
       for (const request of [GetFeatures, GetProtocolFeatures]) {
@@ -280,12 +280,12 @@ export const header: readonly Check[] = [
     strength: "ROBUSTNESS",
     section: "Payload",
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       const payload = new Uint8Array(16);
       payload[4] = 16;
       const { ack, alive } = await session.attempt(FrontendRequest.SetVringNum, payload);
       t.info(ack === 0n ? "ignored" : "refused");
-      if (!alive) await t.again();
+      if (!alive) await t.newSession();
     },
   },
   {
@@ -297,7 +297,7 @@ export const header: readonly Check[] = [
       await wrongSize(t, FrontendRequest.SetVringAddr, new Uint8Array());
       await wrongSize(t, FrontendRequest.SetMemTable, new Uint8Array());
       if ((t.facts.protocol & ProtocolFeature.Config) === 0n) return;
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       await session.send(GetConfig, new Uint8Array());
       await session.answerOrEnd("GET_CONFIG with 0 bytes");
       await t.survive(session);

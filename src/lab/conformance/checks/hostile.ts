@@ -3,7 +3,7 @@ import { VirtioFeature } from "../../../core/protocol/index.ts";
 import { DescriptorFlag } from "../../../core/virtqueue/index.ts";
 import type { Check } from "../kit/check.ts";
 import type { CheckContext } from "../kit/back-end/context.ts";
-import { HandSplit, type UpByHand, upByHand } from "../kit/back-end/hand-split.ts";
+import { HandSplit, type DeviceByHand, bringUpByHand } from "../kit/back-end/hand-split.ts";
 import type { KitRequest } from "../kit/back-end/kit.ts";
 import { PAGE, type SuiteMemory } from "../kit/back-end/memory.ts";
 import { type RawDescriptor, writeIndirectTable } from "../../wire/index.ts";
@@ -31,13 +31,16 @@ const LAST_PAGE = 0xffff_ffff_ffff_f000n;
 async function attack(
   t: CheckContext,
   virtio: bigint,
-  lay: (up: UpByHand) => number | readonly number[],
+  lay: (device: DeviceByHand) => number | readonly number[],
 ): Promise<void> {
   t.closeSessions();
-  const up = await upByHand(t, { virtio: t.usualVirtio | virtio, ring: { size: QUEUE_SIZE } });
-  up.hand.offer(...[lay(up)].flat());
-  await up.hand.digested();
-  await t.survive(up.session, up.memory);
+  const device = await bringUpByHand(t, {
+    virtio: t.usualVirtio | virtio,
+    ring: { size: QUEUE_SIZE },
+  });
+  device.hand.offer(...[lay(device)].flat());
+  await device.hand.digested();
+  await t.survive(device.session, device.memory);
 }
 
 /** A check that does nothing but {@link attack}, once for each of these. */
@@ -45,7 +48,7 @@ function attacks(
   id: string,
   title: string,
   section: string,
-  lays: readonly ((up: UpByHand, t: CheckContext) => number | readonly number[])[],
+  lays: readonly ((device: DeviceByHand, t: CheckContext) => number | readonly number[])[],
   { virtio = 0n }: { virtio?: bigint } = {},
 ): Check {
   return {
@@ -55,7 +58,7 @@ function attacks(
     section,
     needs: { ...NEEDS, virtio },
     async run(t) {
-      for (const lay of lays) await attack(t, virtio, (up) => lay(up, t));
+      for (const lay of lays) await attack(t, virtio, (device) => lay(device, t));
     },
   };
 }
@@ -63,23 +66,27 @@ function attacks(
 /** A request with its largest buffer somewhere else. */
 function elsewhere(
   request: KitRequest,
-  change: (piece: RawDescriptor) => RawDescriptor,
+  change: (descriptor: RawDescriptor) => RawDescriptor,
 ): RawDescriptor[] {
-  const pieces = descriptorsOf(request);
-  const longest = Math.max(...pieces.map(({ length }) => length));
-  return pieces.map((piece) => (piece.length === longest ? change(piece) : piece));
+  const descriptors = descriptorsOf(request);
+  const longest = Math.max(...descriptors.map(({ length }) => length));
+  return descriptors.map((descriptor) =>
+    descriptor.length === longest ? change(descriptor) : descriptor,
+  );
 }
 
 /** A request whose largest buffer cannot be reached: it must not be served as if it could. */
 async function unreachable(
   t: CheckContext,
-  place: (piece: RawDescriptor, up: UpByHand) => RawDescriptor,
+  place: (descriptor: RawDescriptor, device: DeviceByHand) => RawDescriptor,
 ): Promise<void> {
-  const up = await upByHand(t);
-  const request = t.kit.request(up.memory);
-  up.hand.offer(up.hand.chain(elsewhere(request, (piece) => place(piece, up))));
-  const seen = await up.hand.digested();
-  await t.survive(up.session, up.memory);
+  const device = await bringUpByHand(t);
+  const request = t.kit.request(device.memory);
+  device.hand.offer(
+    device.hand.chain(elsewhere(request, (descriptor) => place(descriptor, device))),
+  );
+  const seen = await device.hand.digested();
+  await t.survive(device.session, device.memory);
   // What is only read can be dropped; what was to be written cannot have been.
   if (request.writable.length === 0 || typeof seen !== "object") return;
   const failed = request.wrong(seen.length) !== undefined || request.failed?.() === true;
@@ -90,7 +97,7 @@ async function unreachable(
 function nowhere(
   id: string,
   title: string,
-  place: (piece: RawDescriptor, up: UpByHand) => RawDescriptor,
+  place: (descriptor: RawDescriptor, device: DeviceByHand) => RawDescriptor,
 ): Check {
   const section = "Memory access";
   const run = async (t: CheckContext): Promise<void> => unreachable(t, place);
@@ -98,7 +105,7 @@ function nowhere(
 }
 
 /** All that is left of the region: then nothing in front of its end is a guard. */
-function lastPage({ memory }: UpByHand): number {
+function lastPage({ memory }: DeviceByHand): number {
   const [region] = memory.regions;
   if (region === undefined) throw new TypeError("memory without regions");
   const left = Number(region.description.size) - region.used;
@@ -107,40 +114,40 @@ function lastPage({ memory }: UpByHand): number {
 }
 
 /** The first buffer of a request, which may be read. */
-function readable({ memory }: UpByHand, t: CheckContext): RawDescriptor {
-  const [piece] = descriptorsOf(t.kit.request(memory));
-  if (piece === undefined) throw new TypeError("a request without buffers");
-  return piece;
+function readable({ memory }: DeviceByHand, t: CheckContext): RawDescriptor {
+  const [descriptor] = descriptorsOf(t.kit.request(memory));
+  if (descriptor === undefined) throw new TypeError("a request without buffers");
+  return descriptor;
 }
 
 /** Entries of an indirect table, each leading to the one that it names. */
-function linked(up: UpByHand, t: CheckContext, ...next: readonly number[]): number {
-  const piece = readable(up, t);
-  const table = up.memory.allocate(16 * next.length);
-  const links = next.map((to) => ({ ...piece, flags: Next, next: to }));
-  up.hand.put(0, writeIndirectTable("split", table, links));
+function linked(device: DeviceByHand, t: CheckContext, ...next: readonly number[]): number {
+  const descriptor = readable(device, t);
+  const table = device.memory.allocate(16 * next.length);
+  const links = next.map((to) => ({ ...descriptor, flags: Next, next: to }));
+  device.hand.put(0, writeIndirectTable("split", table, links));
   return 0;
 }
 
 /** Descriptors of the ring, each leading to the one that it names. */
-function chained(up: UpByHand, t: CheckContext, ...next: readonly number[]): number {
-  const piece = readable(up, t);
-  up.hand.put(0, ...next.map((to) => ({ ...piece, flags: Next, next: to })));
+function chained(device: DeviceByHand, t: CheckContext, ...next: readonly number[]): number {
+  const descriptor = readable(device, t);
+  device.hand.put(0, ...next.map((to) => ({ ...descriptor, flags: Next, next: to })));
   return 0;
 }
 
 export const hostile: readonly Check[] = [
   attacks("hostile/1", "a descriptor that leads to itself does no harm", "VIRTIO 2.7.5.2", [
-    (up, t) => chained(up, t, 0),
+    (device, t) => chained(device, t, 0),
   ]),
   attacks("hostile/2", "descriptors that lead to each other do no harm", "VIRTIO 2.7.5.2", [
-    (up, t) => chained(up, t, 1, 0),
+    (device, t) => chained(device, t, 1, 0),
   ]),
   attacks(
     "hostile/3",
     "an indirect table that leads back into itself does no harm",
     "VIRTIO 2.7.5.3",
-    [(up, t) => linked(up, t, 0), (up, t) => linked(up, t, 1, 0)],
+    [(device, t) => linked(device, t, 0), (device, t) => linked(device, t, 1, 0)],
     WITH_INDIRECT,
   ),
   attacks("hostile/4", "a head beyond the ring does no harm", "VIRTIO 2.7.6", [
@@ -148,14 +155,14 @@ export const hostile: readonly Check[] = [
     () => 0xffff,
   ]),
   attacks("hostile/5", "a descriptor that leads out of the table does no harm", "VIRTIO 2.7.5", [
-    (up, t) => chained(up, t, up.ring.size),
-    (up, t) => chained(up, t, 0xffff),
+    (device, t) => chained(device, t, device.ring.size),
+    (device, t) => chained(device, t, 0xffff),
   ]),
   attacks(
     "hostile/6",
     "an indirect table that leads out of itself does no harm",
     "VIRTIO 2.7.5.3",
-    [(up, t) => linked(up, t, 1, 2), (up, t) => linked(up, t, 0xffff)],
+    [(device, t) => linked(device, t, 1, 2), (device, t) => linked(device, t, 0xffff)],
     WITH_INDIRECT,
   ),
   attacks("hostile/7", "an available index that jumps does no harm", "VIRTIO 2.7.6", [
@@ -174,21 +181,21 @@ export const hostile: readonly Check[] = [
       return [];
     },
   ]),
-  nowhere("hostile/9", "a buffer that nobody shared is not served", (piece) => ({
-    ...piece,
+  nowhere("hostile/9", "a buffer that nobody shared is not served", (descriptor) => ({
+    ...descriptor,
     address: HOLE,
   })),
-  nowhere("hostile/10", "a buffer whose end is beyond 2^64 is not served", (piece) => ({
-    ...piece,
+  nowhere("hostile/10", "a buffer whose end is beyond 2^64 is not served", (descriptor) => ({
+    ...descriptor,
     address: LAST_PAGE,
     length: 2 * PAGE,
   })),
   nowhere(
     "hostile/11",
     "a buffer that begins in memory and ends behind it is not served",
-    (piece, up) => ({
-      ...piece,
-      address: lastPage(up),
+    (descriptor, device) => ({
+      ...descriptor,
+      address: lastPage(device),
       length: 2 * PAGE,
     }),
   ),
@@ -201,9 +208,9 @@ export const hostile: readonly Check[] = [
     async run(t) {
       const resident = (): number => t.target.process?.figures()?.residentBytes ?? 0;
       const before = resident();
-      await unreachable(t, (piece, up) => {
-        lastPage(up);
-        return { ...piece, length: 0xffff_ffff };
+      await unreachable(t, (descriptor, device) => {
+        lastPage(device);
+        return { ...descriptor, length: 0xffff_ffff };
       });
       const grown = resident() - before;
       t.expectThat(
@@ -215,29 +222,32 @@ export const hostile: readonly Check[] = [
     },
   },
   attacks("hostile/13", "a descriptor of no bytes does no harm", "VIRTIO 2.7.5", [
-    (up, t) => {
-      const pieces = descriptorsOf(t.kit.request(up.memory));
-      return up.hand.chain([{ ...readable(up, t), length: 0 }, ...pieces]);
+    (device, t) => {
+      const descriptors = descriptorsOf(t.kit.request(device.memory));
+      return device.hand.chain([{ ...readable(device, t), length: 0 }, ...descriptors]);
     },
-    (up, t) => {
-      const pieces = descriptorsOf(t.kit.request(up.memory));
-      return up.hand.chain([...pieces, { ...readable(up, t), length: 0, write: true }]);
+    (device, t) => {
+      const descriptors = descriptorsOf(t.kit.request(device.memory));
+      return device.hand.chain([
+        ...descriptors,
+        { ...readable(device, t), length: 0, write: true },
+      ]);
     },
-    (up, t) => up.hand.chain([{ ...readable(up, t), length: 0 }]),
+    (device, t) => device.hand.chain([{ ...readable(device, t), length: 0 }]),
   ]),
   attacks("hostile/14", "writable descriptors before readable ones do no harm", "VIRTIO 2.7.4.2", [
-    (up, t) => {
-      const answer = { address: up.memory.poisoned(PAGE).address, length: PAGE, write: true };
-      return up.hand.chain([answer, ...descriptorsOf(t.kit.request(up.memory))]);
+    (device, t) => {
+      const answer = { address: device.memory.poisoned(PAGE).address, length: PAGE, write: true };
+      return device.hand.chain([answer, ...descriptorsOf(t.kit.request(device.memory))]);
     },
   ]),
   attacks(
     "hostile/16",
     "an indirect table of no whole number of descriptors does no harm",
     "VIRTIO 2.7.5.3",
-    [0, 8, 17, 0xffff_fff0].map((length) => (up, t) => {
-      const table = tableOf(up.memory, descriptorsOf(t.kit.request(up.memory)));
-      return up.hand.chain([{ ...table, length }]);
+    [0, 8, 17, 0xffff_fff0].map((length) => (device, t) => {
+      const table = tableOf(device.memory, descriptorsOf(t.kit.request(device.memory)));
+      return device.hand.chain([{ ...table, length }]);
     }),
     WITH_INDIRECT,
   ),
@@ -258,9 +268,9 @@ export const hostile: readonly Check[] = [
     "an indirect table that claims to have a successor does no harm",
     "VIRTIO 2.7.5.3.1",
     [
-      (up, t) => {
-        const table = tableOf(up.memory, descriptorsOf(t.kit.request(up.memory)));
-        return up.hand.chain([table, readable(up, t)]);
+      (device, t) => {
+        const table = tableOf(device.memory, descriptorsOf(t.kit.request(device.memory)));
+        return device.hand.chain([table, readable(device, t)]);
       },
     ],
     WITH_INDIRECT,
@@ -268,7 +278,10 @@ export const hostile: readonly Check[] = [
   attacks("hostile/19", "flags that nobody defined do no harm", "VIRTIO 2.7.5", [
     ({ hand, memory }, t) =>
       hand.chain(
-        descriptorsOf(t.kit.request(memory)).map((piece) => ({ ...piece, flags: 0xfff8 })),
+        descriptorsOf(t.kit.request(memory)).map((descriptor) => ({
+          ...descriptor,
+          flags: 0xfff8,
+        })),
       ),
   ]),
   attacks("hostile/24", "a head that is made available twice does no harm", "VIRTIO 2.7.13.1", [
@@ -280,8 +293,8 @@ export const hostile: readonly Check[] = [
   attacks("hostile/25", "a buffer that lies over the used ring does no harm", "VIRTIO 2.7.8", [
     ({ hand, memory, ring }, t) => {
       const { address } = ring.queue.parts.device;
-      const over = (piece: RawDescriptor): RawDescriptor => ({
-        ...piece,
+      const over = (descriptor: RawDescriptor): RawDescriptor => ({
+        ...descriptor,
         address,
         length: SECTOR_BYTES,
       });
@@ -296,7 +309,7 @@ export const hostile: readonly Check[] = [
     needs: NEEDS,
     hostile: true,
     async run(t) {
-      const { session, memory, rings, ring } = await t.up();
+      const { session, memory, rings, ring } = await t.bringUp();
       const second =
         [...rings.values()].find((each) => each !== ring) ?? (await another(t, session, memory));
       if (second !== undefined) {
@@ -306,7 +319,7 @@ export const hostile: readonly Check[] = [
         await hand.digested();
         if (!session.closed && (await session.alive())) await t.request(good, memory);
       }
-      await t.again();
+      await t.newSession();
     },
   },
   {
@@ -317,7 +330,7 @@ export const hostile: readonly Check[] = [
     needs: NEEDS,
     hostile: true,
     async run(t) {
-      const { hand, ring } = await upByHand(t);
+      const { hand, ring } = await bringUpByHand(t);
       hand.offer(ring.size);
       const seen = await hand.digested();
       t.info(typeof seen === "object" ? "it is used" : (seen ?? "it is not"));

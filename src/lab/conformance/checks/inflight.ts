@@ -2,7 +2,7 @@ import { counted } from "../../../core/base/index.ts";
 import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../../core/protocol/index.ts";
 import type { Check } from "../kit/check.ts";
 import type { CheckContext } from "../kit/back-end/context.ts";
-import type { Up } from "../kit/back-end/up.ts";
+import type { RunningDevice } from "../kit/back-end/running-device.ts";
 import { HandSplit } from "../kit/back-end/hand-split.ts";
 import {
   askInflight,
@@ -12,7 +12,7 @@ import {
   type InflightNotes,
 } from "../kit/back-end/inflight.ts";
 import type { KitRequest } from "../kit/back-end/kit.ts";
-import { LaidRequests } from "../kit/back-end/laid.ts";
+import { PreparedRequests } from "../kit/back-end/prepared-requests.ts";
 
 const { InflightShmfd, Mq, ReplyAck, Config } = ProtocolFeature;
 const PROTOCOL = InflightShmfd | Mq | ReplyAck | Config;
@@ -28,15 +28,15 @@ const KILLS = 3;
 
 /** A region for a ring of 128, as the target makes it. */
 async function fresh(t: CheckContext) {
-  const reply = await askInflight(await t.neg(undefined, PROTOCOL), 1, BIG_QUEUE);
+  const reply = await askInflight(await t.negotiatedSession(undefined, PROTOCOL), 1, BIG_QUEUE);
   return { ...reply, ...held(t, reply.description, reply.fd) };
 }
 
 /** A device that runs, with a region of the check's own. */
 async function tracked(t: CheckContext) {
   const inflight = craftInflight(t, t.kit.rings.length, QUEUE_SIZE, t.kit.ring);
-  const up = await t.up({ protocol: PROTOCOL, inflight, ring: { size: QUEUE_SIZE } });
-  return { ...up, inflight, notes: inflight.notes };
+  const device = await t.bringUp({ protocol: PROTOCOL, inflight, ring: { size: QUEUE_SIZE } });
+  return { ...device, inflight, notes: inflight.notes };
 }
 
 /**
@@ -49,24 +49,24 @@ async function resumed(
   prepare: (notes: InflightNotes, heads: readonly number[], hand: HandSplit) => number,
 ) {
   t.closeSessions();
-  const session = await t.neg(undefined, PROTOCOL);
-  const memory = t.mem();
+  const session = await t.negotiatedSession(undefined, PROTOCOL);
+  const memory = t.createMemory();
   await t.share(session, memory);
   const inflight = craftInflight(t, t.kit.rings.length, QUEUE_SIZE, t.kit.ring);
   const rings = t.kit.rings.map((each) => t.ring(session, memory, each, { size: QUEUE_SIZE }));
   const ring = rings.find(({ index }) => index === t.kit.ring);
   if (ring === undefined) throw new TypeError("a device without a ring for requests");
   const hand = new HandSplit(t, session, ring);
-  const laid = new LaidRequests(t, { hand, memory, ring }, count);
-  laid.show();
-  const used = prepare(inflight.notes, laid.heads, hand);
+  const prepared = new PreparedRequests(t, { hand, memory, ring }, count);
+  prepared.makeAvailable();
+  const used = prepare(inflight.notes, prepared.heads, hand);
   for (let i = 0; i < used; i += 1) hand.take();
   await session.set(FrontendRequest.SetInflightFd, inflight.description, [inflight.fd]);
   for (const each of rings) await each.restart(each === ring ? used : 0);
   if ((session.virtio & VirtioFeature.ProtocolFeatures) !== 0n) {
     for (const each of rings) await each.enable();
   }
-  return { hand, ring, heads: laid.heads };
+  return { hand, ring, heads: prepared.heads };
 }
 
 /** In which order four requests are served again, by their counters. */
@@ -112,12 +112,12 @@ async function lastBatch(t: CheckContext, shown: number): Promise<void> {
 /** Kills the target while requests are out, and gives its successor what it left. */
 async function killed(
   t: CheckContext,
-  { rings, memory }: Up,
+  { rings, memory }: RunningDevice,
   inflight: InflightHeld,
 ): Promise<void> {
   await t.target.restart?.();
   t.closeSessions();
-  const session = await t.neg(undefined, PROTOCOL);
+  const session = await t.negotiatedSession(undefined, PROTOCOL);
   await t.share(session, memory);
   await session.set(FrontendRequest.SetInflightFd, inflight.description, [inflight.fd]);
   for (const ring of rings.values()) {
@@ -207,8 +207,8 @@ export const inflight: readonly Check[] = [
     needs: { ...NEEDS, process: true },
     async run(t) {
       if (t.target.restart === undefined) t.skip("the suite does not own the process");
-      const up = await tracked(t);
-      const { ring, memory } = up;
+      const device = await tracked(t);
+      const { ring, memory } = device;
       for (let kill = 0; kill < KILLS; kill += 1) {
         const out = new Map<number, KitRequest>();
         for (let i = 0; i < 8; i += 1) {
@@ -217,7 +217,7 @@ export const inflight: readonly Check[] = [
         }
         // One is done: the others are on their way.
         const first = await ring.expectCompletion("a request");
-        await killed(t, up, up.inflight);
+        await killed(t, device, device.inflight);
         for (let done: typeof first | undefined = first; done && out.size > 0;) {
           const wrong = out.get(done.token)?.wrong(done.written);
           t.expect(

@@ -67,12 +67,12 @@ export const iotlb: readonly Check[] = [
       const { ring, iommu, memory } = await upBehindIommu(t);
       const { readable, writable } = t.kit.request(memory);
       ring.push(readable, writable);
-      const unasked = (): readonly string[] =>
+      const missing = (): readonly string[] =>
         partsOf(ring)
           .filter(([, part]) => !iommu.about(part).some(({ type }) => type === IotlbType.Miss))
           .map(([name]) => name);
-      await soon(() => unasked().length === 0 || undefined, t.times.callMs);
-      t.expect("parts of the ring that no miss was about", unasked(), []);
+      await soon(() => missing().length === 0 || undefined, t.times.callMs);
+      t.expect("parts of the ring that no miss was about", missing(), []);
     },
   },
   {
@@ -101,8 +101,8 @@ export const iotlb: readonly Check[] = [
       iommu.map(page, { userAddress: page.userAddress, permissions: IotlbPermission.Read });
       ring.push(refused.readable, refused.writable);
       // It asks again, or reports it, or gives the ring up.
-      const told = (): boolean => iommu.about(page).length > 1 || session.closed;
-      await soon(() => told() || !isPoison(page.bytes) || undefined, t.times.callMs);
+      const reported = (): boolean => iommu.about(page).length > 1 || session.closed;
+      await soon(() => reported() || !isPoison(page.bytes) || undefined, t.times.callMs);
       t.expect("the page is untouched", isPoison(page.bytes), true);
     },
   },
@@ -191,7 +191,7 @@ export const iotlb: readonly Check[] = [
     async run(t) {
       const { session, memory } = await behindIommu(t);
       const channel = await BackChannel.give(t, session, async () => undefined);
-      await t.up({ session, memory });
+      await t.bringUp({ session, memory });
       await soon(() => channel.count > 0 || undefined, t.times.callMs);
       t.expect("the session goes on", await session.alive(), true);
     },

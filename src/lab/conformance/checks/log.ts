@@ -51,7 +51,7 @@ async function withoutDescriptor(session: Session, log: LogArea) {
 
 /** Requests under a log that is harvested meanwhile, and pages that were copied as that went on. */
 async function migrated(t: CheckContext): Promise<void> {
-  const { session, memory, ring } = await t.up({
+  const { session, memory, ring } = await t.bringUp({
     protocol: PROTOCOL,
     size: 2 << 20,
     ring: { size: 64 },
@@ -98,8 +98,8 @@ export const log: readonly Check[] = [
     tags: ["migration"],
     needs: LOGGING,
     async run(t) {
-      const session = await t.neg(undefined, PROTOCOL);
-      await setLog(t, session, new LogArea(t, t.mem()));
+      const session = await t.negotiatedSession(undefined, PROTOCOL);
+      await setLog(t, session, new LogArea(t, t.createMemory()));
       t.expect("the connection goes on", await session.alive(), true);
     },
   },
@@ -112,8 +112,8 @@ export const log: readonly Check[] = [
     needs: LOGGING,
     hostile: true,
     async run(t) {
-      const session = await t.neg(undefined, PROTOCOL);
-      const attempt = await withoutDescriptor(session, new LogArea(t, t.mem()));
+      const session = await t.negotiatedSession(undefined, PROTOCOL);
+      const attempt = await withoutDescriptor(session, new LogArea(t, t.createMemory()));
       t.reject("SET_LOG_BASE without a descriptor", attempt);
     },
   },
@@ -127,7 +127,7 @@ export const log: readonly Check[] = [
     async run(t) {
       for (const before of FROM_PAGE_END) {
         t.closeSessions();
-        const { session, memory, ring } = await t.up({ protocol: PROTOCOL });
+        const { session, memory, ring } = await t.bringUp({ protocol: PROTOCOL });
         const area = await startLogging(t, session, memory);
         const request = acrossPages(t, memory, before);
         ring.push(request.readable, request.writable);
@@ -150,7 +150,7 @@ export const log: readonly Check[] = [
     tags: ["migration"],
     needs: NEEDS,
     async run(t) {
-      const { session, memory, ring, request } = await t.up({ protocol: PROTOCOL });
+      const { session, memory, ring, request } = await t.bringUp({ protocol: PROTOCOL });
       const area = new LogArea(t, memory);
       await setLog(t, session, area);
       await request();
@@ -166,7 +166,7 @@ export const log: readonly Check[] = [
     tags: ["migration"],
     needs: NEEDS,
     async run(t) {
-      const { session, memory, ring, request } = await t.up({ protocol: PROTOCOL });
+      const { session, memory, ring, request } = await t.bringUp({ protocol: PROTOCOL });
       const end = memory.regions.map(({ description: d }) => Number(d.guestAddress + d.size));
       const area = await startLogging(t, session, memory, 2 * PAGE);
       // The index is the last of a page that is no memory, the first element is on the next one.

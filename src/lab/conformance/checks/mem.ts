@@ -17,7 +17,7 @@ const CONFUSING_BASE = 0x1_4000_0000n;
 
 /** A device that runs in such memory serves a request, and writes nothing beside it. */
 async function works(t: CheckContext, options: SuiteMemoryOptions): Promise<void> {
-  const { request, memory } = await t.up(options);
+  const { request, memory } = await t.bringUp(options);
   await request();
   t.expect("writes beside the buffers", memory.damage() ?? "none", "none");
 }
@@ -44,7 +44,7 @@ async function refused(
   { fds = memory.fds, served = "FAIL" as "FAIL" | "WARN" } = {},
 ): Promise<void> {
   t.closeSessions();
-  const session = await t.neg();
+  const session = await t.negotiatedSession();
   const { ack, alive } = await session.attempt(SetMemTable, table, { fds });
   // An acknowledgement of 0 before the end of the connection is for ack/5 to find.
   if (alive) t.reject(what, { ack, alive }, { served });
@@ -86,8 +86,8 @@ export const mem: readonly Check[] = [
     section: REGION,
     needs: NEEDS,
     async run(t) {
-      const session = await t.neg();
-      const memory = t.mem();
+      const session = await t.negotiatedSession();
+      const memory = t.createMemory();
       const [region] = memory.table.regions as [MemoryRegion];
       const { guestAddress, size, userAddress, mmapOffset } = region;
       const half = size / 2n;
@@ -100,7 +100,7 @@ export const mem: readonly Check[] = [
       const [fd] = memory.fds as [SuiteMemory["fds"][number]];
       const regions = [{ ...region, size: half }, second];
       await session.set(SetMemTable, { regions }, [fd, fd]);
-      const { request } = await t.up({ session, memory });
+      const { request } = await t.bringUp({ session, memory });
       await request();
       memory.allocate(Number(half));
       await request();
@@ -137,11 +137,11 @@ export const mem: readonly Check[] = [
     section: ACCESS,
     needs: NEEDS,
     async run(t) {
-      const session = await t.neg();
-      const memory = t.mem({ regions: 4, spread: true });
+      const session = await t.negotiatedSession();
+      const memory = t.createMemory({ regions: 4, spread: true });
       const regions = memory.table.regions.toReversed();
       await session.set(SetMemTable, { regions }, memory.fds.toReversed());
-      await (await t.up({ session, memory })).request();
+      await (await t.bringUp({ session, memory })).request();
     },
   },
   {
@@ -151,10 +151,10 @@ export const mem: readonly Check[] = [
     section: TABLE,
     needs: NEEDS,
     async run(t) {
-      const session = await t.neg();
-      const first = t.mem();
+      const session = await t.negotiatedSession();
+      const first = t.createMemory();
       await t.share(session, first);
-      await (await t.up({ session })).request();
+      await (await t.bringUp({ session })).request();
       t.expect("writes to the memory of before", first.damage() ?? "none", "none");
     },
   },
@@ -165,7 +165,7 @@ export const mem: readonly Check[] = [
     section: TABLE,
     hostile: true,
     async run(t) {
-      const memory = t.mem({ regions: 2 });
+      const memory = t.createMemory({ regions: 2 });
       const fds = memory.fds.slice(0, 1);
       await refused(t, "two regions and one descriptor", memory, memory.table, { fds });
     },
@@ -177,8 +177,8 @@ export const mem: readonly Check[] = [
     section: TABLE,
     hostile: true,
     async run(t) {
-      const memory = t.mem({ regions: 3 });
-      const session = await t.neg();
+      const memory = t.createMemory({ regions: 3 });
+      const session = await t.negotiatedSession();
       const regions = memory.table.regions.slice(0, 1);
       const { ack } = await session.attempt(SetMemTable, { regions }, { fds: memory.fds });
       t.info(ack === 0n ? "accepted" : "refused");
@@ -191,7 +191,7 @@ export const mem: readonly Check[] = [
     strength: "ROBUSTNESS",
     section: TABLE,
     async run(t) {
-      const memory = t.mem({ regions: 9, size: PAGE });
+      const memory = t.createMemory({ regions: 9, size: PAGE });
       const { regions } = memory.table;
       const fds = memory.fds.slice(0, 8);
       await refused(t, "nine regions", memory, tableBytes(9, regions), { fds });
@@ -205,7 +205,7 @@ export const mem: readonly Check[] = [
     strength: "ROBUSTNESS",
     section: TABLE,
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       const { ack } = await session.attempt(SetMemTable, tableBytes(0, []));
       t.info(ack === 0n ? "accepted" : "refused");
       await t.survive(session);
@@ -217,7 +217,7 @@ export const mem: readonly Check[] = [
     strength: "ROBUSTNESS",
     section: TABLE,
     async run(t) {
-      const memory = t.mem({ regions: 8, size: PAGE });
+      const memory = t.createMemory({ regions: 8, size: PAGE });
       const short = tableBytes(8, memory.table.regions.slice(0, 1));
       await refused(t, "eight regions in a payload of one", memory, short);
     },
@@ -228,8 +228,8 @@ export const mem: readonly Check[] = [
     strength: "ROBUSTNESS",
     section: REGION,
     async run(t) {
-      const memory = t.mem();
-      const session = await t.neg();
+      const memory = t.createMemory();
+      const session = await t.negotiatedSession();
       const regions = memory.table.regions.map((region) => ({ ...region, size: 0n }));
       const { ack } = await session.attempt(SetMemTable, { regions }, { fds: memory.fds });
       t.info(ack === 0n ? "accepted" : "refused");
@@ -242,7 +242,7 @@ export const mem: readonly Check[] = [
     strength: "ROBUSTNESS",
     section: REGION,
     async run(t) {
-      const memory = t.mem();
+      const memory = t.createMemory();
       const [region] = memory.table.regions as [MemoryRegion];
       const last = 2n ** 64n - BigInt(PAGE);
       for (const field of ["guestAddress", "userAddress", "mmapOffset"] as const) {
@@ -264,12 +264,12 @@ export const mem: readonly Check[] = [
     section: REGION,
     needs: NEEDS,
     async run(t) {
-      const memory = t.mem();
-      const session = await t.neg();
+      const memory = t.createMemory();
+      const session = await t.negotiatedSession();
       const regions = memory.table.regions.map((each) => ({ ...each, size: 2n * each.size }));
       const { ack, alive } = await session.attempt(SetMemTable, { regions }, { fds: memory.fds });
       if (!alive || (ack ?? 0n) !== 0n) return t.info("the region is refused");
-      const { ring } = await t.up({ session, memory });
+      const { ring } = await t.bringUp({ session, memory });
       const { readable, writable } = t.kit.request(memory);
       const beyond = memory.content.length;
       const moved = (all: typeof readable): typeof readable =>
@@ -285,7 +285,7 @@ export const mem: readonly Check[] = [
     strength: "ROBUSTNESS",
     section: REGION,
     async run(t) {
-      const memory = t.mem();
+      const memory = t.createMemory();
       const [whole] = memory.fds as [OwnedFd];
       for (const [what, path, flags] of [
         ["/dev/null", "/dev/null", "r+"],
@@ -317,7 +317,7 @@ export const mem: readonly Check[] = [
     section: REGION,
     needs: NEEDS,
     async run(t) {
-      const { memory, request } = await t.up();
+      const { memory, request } = await t.bringUp();
       const seals = memory.fds.map(({ fd }) => sealsOf(fd));
       t.info(`F_GET_SEALS: ${seals.join(", ")}`);
       await request();
@@ -330,9 +330,9 @@ export const mem: readonly Check[] = [
     section: TABLE,
     needs: { process: true },
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       const replace = async (): Promise<void> => {
-        const memory = t.mem();
+        const memory = t.createMemory();
         await t.share(session, memory);
         memory.close();
       };
@@ -349,10 +349,10 @@ export const mem: readonly Check[] = [
 
 /** The second of two regions begins in the middle of the first. */
 async function overlapping(t: CheckContext, field: "guestAddress" | "userAddress"): Promise<void> {
-  const memory = t.mem({ regions: 2 });
+  const memory = t.createMemory({ regions: 2 });
   const [first, second] = memory.table.regions as [MemoryRegion, MemoryRegion];
   const regions = [first, { ...second, [field]: first[field] + first.size / 2n }];
-  const session = await t.neg();
+  const session = await t.negotiatedSession();
   const { ack } = await session.attempt(SetMemTable, { regions }, { fds: memory.fds });
   t.info(ack === 0n ? "accepted" : "refused");
   await t.survive(session, memory);

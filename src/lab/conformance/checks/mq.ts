@@ -18,8 +18,8 @@ async function upAll(
   optionsOf: (index: number) => RingOptions = () => ({}),
 ): Promise<{ memory: SuiteMemory; takers: readonly Ring[] }> {
   const mq = t.facts.virtio & (t.kit.multiqueue ?? 0n);
-  const session = await t.neg(t.usualVirtio | mq);
-  const memory = t.mem({ size: 4 << 20 });
+  const session = await t.negotiatedSession(t.usualVirtio | mq);
+  const memory = t.createMemory({ size: 4 << 20 });
   await t.share(session, memory);
   const indices = t.kit.requestRings(t.facts.queueNum).slice(0, MAX_RINGS);
   const count = Math.max(...indices) + 1;
@@ -49,7 +49,7 @@ export const mq: readonly Check[] = [
     section: "VHOST_USER_GET_QUEUE_NUM",
     needs: MQ,
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       const count = await session.call(GetQueueNum);
       t.expectThat("queues", count >= 1n, "at least 1", count);
       const again = await session.call(GetQueueNum);
@@ -103,7 +103,7 @@ export const mq: readonly Check[] = [
     async run(t) {
       const index = Math.max(...t.kit.requestRings(t.facts.queueNum)) + 1;
       if (index > 255) t.skip("there are as many rings as an index can name");
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       const fds = [t.closing(EventFd.create()).descriptor];
       const attempt = await session.attempt(SetVringKick, { index, noFd: false }, { fds });
       t.reject(`SET_VRING_KICK for ring ${index}`, attempt, { served: "WARN" });

@@ -14,13 +14,13 @@ const NEEDS = { request: true, virtio: RingPacked } as const;
 const IDS = [9, 4] as const;
 const EVENT_ROUNDS = 500;
 
-const packedUp = async (t: CheckContext, size = 16, virtio = 0n) =>
-  t.up({ virtio: t.usualVirtio | RingPacked | virtio, ring: { size } });
+const packedByHand = async (t: CheckContext, size = 16, virtio = 0n) =>
+  t.bringUp({ virtio: t.usualVirtio | RingPacked | virtio, ring: { size } });
 
 /** A packed ring to be driven by hand. */
 async function byHand(t: CheckContext, virtio = 0n) {
-  const up = await packedUp(t, 16, virtio);
-  return { ...up, hand: new HandPacked(t, up.ring) };
+  const device = await packedByHand(t, 16, virtio);
+  return { ...device, hand: new HandPacked(t, device.ring) };
 }
 
 /** Puts a chain into the ring; it must be used at its own place, with its id, and well. */
@@ -47,9 +47,9 @@ export const packed: readonly Check[] = [
     section: "VIRTIO 2.8",
     needs: NEEDS,
     async run(t) {
-      const up = await byHand(t);
-      const request = t.kit.request(up.memory);
-      await expectServed(t, up, IDS[0], { request, pieces: descriptorsOf(request) });
+      const device = await byHand(t);
+      const request = t.kit.request(device.memory);
+      await expectServed(t, device, IDS[0], { request, pieces: descriptorsOf(request) });
     },
   },
   {
@@ -59,7 +59,7 @@ export const packed: readonly Check[] = [
     section: "VIRTIO 2.8.1, 2.8.10.1",
     needs: NEEDS,
     async run(t) {
-      const { request, memory } = await packedUp(t, 7);
+      const { request, memory } = await packedByHand(t, 7);
       for (let i = 0; i < 1000; i += 1) {
         const release = memory.mark();
         await request();
@@ -74,10 +74,10 @@ export const packed: readonly Check[] = [
     section: "VIRTIO 2.8.6",
     needs: NEEDS,
     async run(t) {
-      const up = await byHand(t);
+      const device = await byHand(t);
       for (const id of IDS) {
-        const request = t.kit.request(up.memory);
-        await expectServed(t, up, id, { request, pieces: cutInto(descriptorsOf(request), 3) });
+        const request = t.kit.request(device.memory);
+        await expectServed(t, device, id, { request, pieces: cutInto(descriptorsOf(request), 3) });
       }
     },
   },
@@ -123,7 +123,7 @@ export const packed: readonly Check[] = [
     section: "Vring descriptor indices for packed virtqueues",
     needs: NEEDS,
     async run(t) {
-      const { ring, request } = await packedUp(t);
+      const { ring, request } = await packedByHand(t);
       for (let i = 0; i < 7; i += 1) await request();
       t.expect("base", hex(await ring.stop()), hex(ring.queue.base));
     },
@@ -135,7 +135,7 @@ export const packed: readonly Check[] = [
     section: "VHOST_USER_SET_VRING_BASE",
     needs: NEEDS,
     async run(t) {
-      const { ring, request } = await packedUp(t);
+      const { ring, request } = await packedByHand(t);
       for (let i = 0; i < 10; i += 1) {
         await request();
         await ring.restart(await ring.stop());

@@ -42,10 +42,10 @@ function parsed(text: string): Readonly<Record<string, unknown>> | undefined {
 /** Requests that are in work, or a session where the suite knows no request. */
 async function load(t: CheckContext): Promise<void> {
   if (!t.hasKit) {
-    await t.neg();
+    await t.negotiatedSession();
     return;
   }
-  const { ring, memory, request } = await t.up({ ring: { size: 256 } });
+  const { ring, memory, request } = await t.bringUp({ ring: { size: 256 } });
   await request();
   for (let i = 0; i < REQUESTS; i += 1) {
     const { readable, writable } = t.kit.request(memory);
@@ -106,10 +106,10 @@ export const prog: readonly Check[] = [
       for (const more of [[], [NO_OPTION, "surplus"]]) {
         const with_ = more.length === 0 ? "--print-capabilities" : "the same with unknown words";
         const outcome = await runOnce(t, [...words, ...more], "stdout");
-        const told = outcomeText(outcome);
-        t.expectThat(with_, outcome.end?.code === 0, "an end with code 0", told);
+        const text = outcomeText(outcome);
+        t.expectThat(with_, outcome.end?.code === 0, "an end with code 0", text);
         const { type, features = [] } = parsed(outcome.text) ?? {};
-        t.expectThat(`${with_}: JSON`, typeof type === "string", "an object with a type", told);
+        t.expectThat(`${with_}: JSON`, typeof type === "string", "an object with a type", text);
         t.expectThat(`${with_}: the type`, TYPES.includes(String(type)), TYPES.join(", "), type);
         t.expectThat(`${with_}: the features`, Array.isArray(features), "a list", features);
         t.expect(`${with_}: a socket is made`, existsSync(socket), false);
@@ -131,10 +131,10 @@ export const prog: readonly Check[] = [
         const end = await program.end("SIGTERM", limitMs);
         if (end === undefined) await makeRoom(t);
         t.expectThat(`SIGTERM, ${when}`, end !== undefined, `an end within ${limitMs} ms`, "none");
-        const told = end ? endText(end) : "";
+        const text = end ? endText(end) : "";
         const orderly = end?.signal === null || end?.signal === "SIGTERM";
-        if (!orderly) t.fail(`SIGTERM, ${when}`, "an orderly end", told, "FAIL");
-        t.info(`${when}: ${told}, socket ${existsSync(program.socket) ? "left" : "removed"}`);
+        if (!orderly) t.fail(`SIGTERM, ${when}`, "an orderly end", text, "FAIL");
+        t.info(`${when}: ${text}, socket ${existsSync(program.socket) ? "left" : "removed"}`);
         t.closeSessions();
       }
     },
@@ -150,9 +150,14 @@ export const prog: readonly Check[] = [
       for (const [what, words] of badWords(t)) {
         const outcome = await runOnce(t, words, "stderr");
         const { end, text } = outcome;
-        const told = outcomeText(outcome);
-        t.expectThat(what, end !== undefined && end.code !== 0, "an end with a code above 0", told);
-        // That is left to the program.
+        const summary = outcomeText(outcome);
+        t.expectThat(
+          what,
+          end !== undefined && end.code !== 0,
+          "an end with a code above 0",
+          summary,
+        );
+        // A program may fail without a message.
         if (text.trim() === "") t.info(`${what}: no message on standard error`);
       }
     },

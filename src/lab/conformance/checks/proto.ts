@@ -59,9 +59,9 @@ async function offerOf(session: Session): Promise<bigint> {
 /** A session with exactly these features serves the device, or at least answers. */
 async function worksWith(t: CheckContext, protocol: bigint): Promise<void> {
   t.closeSessions();
-  const session = await t.neg(undefined, protocol);
+  const session = await t.negotiatedSession(undefined, protocol);
   t.expect("the connection goes on", await session.alive(), true);
-  if (t.hasKit) await (await t.up({ session })).request();
+  if (t.hasKit) await (await t.bringUp({ session })).request();
 }
 
 export const proto: readonly Check[] = [
@@ -73,7 +73,7 @@ export const proto: readonly Check[] = [
     tags: ["smoke"],
     needs: GATE,
     async run(t) {
-      const session = await t.sess();
+      const session = await t.connect();
       await session.call(GetFeatures);
       await session.send(GetProtocolFeatures);
       const { header } = await session.expectNext(nameOf(GetProtocolFeatures));
@@ -90,7 +90,7 @@ export const proto: readonly Check[] = [
     needs: GATE,
     async run(t) {
       for (let i = 0; i < 2; i += 1) {
-        const session = await t.sess();
+        const session = await t.connect();
         t.expect("the offer", await offerOf(session), t.facts.protocol);
         t.expect("the offer", await session.call(GetProtocolFeatures), t.facts.protocol);
         t.closeSessions();
@@ -104,7 +104,7 @@ export const proto: readonly Check[] = [
     section: "Protocol features",
     needs: GATE,
     async run(t) {
-      const offer = await offerOf(await t.sess());
+      const offer = await offerOf(await t.connect());
       t.expect("bits beyond 23", offer & ~KNOWN, 0n);
     },
   },
@@ -115,7 +115,7 @@ export const proto: readonly Check[] = [
     section: "Multiple queue support",
     needs: GATE,
     async run(t) {
-      const offer = await offerOf(await t.sess());
+      const offer = await offerOf(await t.connect());
       t.expect("VHOST_USER_PROTOCOL_F_MQ", offer & ProtocolFeature.Mq, ProtocolFeature.Mq);
     },
   },
@@ -126,7 +126,7 @@ export const proto: readonly Check[] = [
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
     needs: GATE,
     async run(t) {
-      const offer = await offerOf(await t.sess());
+      const offer = await offerOf(await t.connect());
       t.info(`REPLY_ACK ${(offer & ReplyAck) === 0n ? "is not offered" : "is offered"}`);
     },
   },
@@ -137,7 +137,7 @@ export const proto: readonly Check[] = [
     section: "In-band notifications",
     needs: { protocol: ProtocolFeature.InbandNotifications },
     async run(t) {
-      const offer = await offerOf(await t.sess());
+      const offer = await offerOf(await t.connect());
       t.expect("both are offered", offer & (BackendReq | ReplyAck), BackendReq | ReplyAck);
     },
   },
@@ -148,7 +148,7 @@ export const proto: readonly Check[] = [
     section: "Back-end communication; VHOST_USER_GET_VRING_BASE_SKIP_DRAIN",
     needs: GATE,
     async run(t) {
-      const offer = await offerOf(await t.sess());
+      const offer = await offerOf(await t.connect());
       for (const [feature, needs] of IMPLIES.slice(1)) {
         if ((offer & feature) === 0n) continue;
         const [name] = protocolFeatureNames(feature);
@@ -176,7 +176,7 @@ export const proto: readonly Check[] = [
     section: "VHOST_USER_SET_PROTOCOL_FEATURES",
     needs: GATE,
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       const attempt = await session.attempt(SetProtocolFeatures, session.protocol | NOBODYS_BIT);
       t.reject("SET_PROTOCOL_FEATURES with bit 40", attempt, { served: "WARN" });
     },
@@ -188,7 +188,7 @@ export const proto: readonly Check[] = [
     section: "In-band notifications",
     needs: { protocol: ProtocolFeature.InbandNotifications },
     async run(t) {
-      const session = await t.sess();
+      const session = await t.connect();
       await offerOf(session);
       await session.send(SetProtocolFeatures, ProtocolFeature.InbandNotifications);
       t.expect("the connection ends", !(await session.alive()), true);
@@ -201,7 +201,7 @@ export const proto: readonly Check[] = [
     section: "VHOST_USER_SET_PROTOCOL_FEATURES",
     needs: { protocol: ReplyAck },
     async run(t) {
-      const session = await t.sess();
+      const session = await t.connect();
       await session.call(GetFeatures);
       await session.send(SetProtocolFeatures, ReplyAck);
       await session.send(SetOwner, undefined, { flags: Flags.NeedReply });
@@ -219,7 +219,7 @@ export const proto: readonly Check[] = [
       for (const [request, feature, payload] of GATED) {
         if ((t.facts.protocol & feature) === 0n) continue;
         t.closeSessions();
-        const session = await t.neg(undefined, 0n);
+        const session = await t.negotiatedSession(undefined, 0n);
         await session.send(request, payload);
         await session.send(GetFeatures);
         const next = await session.answerOrEnd(nameOf(request));
@@ -238,7 +238,9 @@ export const proto: readonly Check[] = [
     // User addresses repeat guest addresses then, as the text demands: memory in two regions, rings
     // and buffers all over it, is what there is to get wrong.
     run: async (t) =>
-      (await t.up({ protocol: GpaAddresses | ReplyAck | Mq, regions: 2, spread: true })).request(),
+      (
+        await t.bringUp({ protocol: GpaAddresses | ReplyAck | Mq, regions: 2, spread: true })
+      ).request(),
   },
   {
     id: "proto/14",
@@ -246,7 +248,7 @@ export const proto: readonly Check[] = [
     strength: "MUST",
     section: "A vring address description",
     needs: { request: true },
-    run: async (t) => (await t.up()).request(),
+    run: async (t) => (await t.bringUp()).request(),
   },
   {
     id: "proto/15",
@@ -257,7 +259,7 @@ export const proto: readonly Check[] = [
     async run(t) {
       const requests = t.facts.kit?.requests ?? [];
       const wanted = requests.reduce((bits, { virtio }) => bits | virtio, 0n);
-      const session = await t.neg(t.usualVirtio | wanted, 0n);
+      const session = await t.negotiatedSession(t.usualVirtio | wanted, 0n);
       t.info(counted(await session.call(FrontendRequest.GetQueueNum), "queue"));
       for (const { request, protocol, virtio, payload } of requests) {
         const offered = (t.facts.protocol & protocol) !== 0n;

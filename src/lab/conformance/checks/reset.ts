@@ -16,10 +16,10 @@ export const reset: readonly Check[] = [
     needs: NEEDS,
     async run(t) {
       const effect = await writesOn(t, async () => {
-        const up = await t.up({ protocol: PROTOCOL });
-        await up.request();
-        await up.session.set(ResetDevice);
-        return up;
+        const device = await t.bringUp({ protocol: PROTOCOL });
+        await device.request();
+        await device.session.set(ResetDevice);
+        return device;
       });
       t.expect("a write was done", effect, false);
     },
@@ -31,12 +31,12 @@ export const reset: readonly Check[] = [
     section: RESET,
     needs: NEEDS,
     async run(t) {
-      const { session, rings, request } = await t.up({ protocol: PROTOCOL });
+      const { session, rings, request } = await t.bringUp({ protocol: PROTOCOL });
       await request();
       for (const ring of rings.values()) await ring.stop();
       await session.set(ResetDevice);
       await session.set(SetFeatures, session.virtio);
-      await (await t.up({ session })).request();
+      await (await t.bringUp({ session })).request();
     },
   },
   {
@@ -46,7 +46,7 @@ export const reset: readonly Check[] = [
     section: "VHOST_USER_RESET_OWNER",
     hostile: true,
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       await session.send(ResetOwner);
       t.expect("the session goes on", await session.alive(), true);
     },
@@ -57,7 +57,7 @@ export const reset: readonly Check[] = [
     strength: "SHOULD",
     section: "VHOST_USER_SET_OWNER",
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       await session.send(SetOwner);
       t.expect("the session goes on", await session.alive(), true);
     },

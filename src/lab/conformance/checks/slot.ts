@@ -6,7 +6,7 @@ import {
 } from "../../../core/protocol/index.ts";
 import type { Check } from "../kit/check.ts";
 import type { CheckContext } from "../kit/back-end/context.ts";
-import type { Up, UpOptions } from "../kit/back-end/up.ts";
+import type { RunningDevice, BringUpOptions } from "../kit/back-end/running-device.ts";
 import type { SuiteRegion } from "../kit/back-end/memory.ts";
 import type { Session } from "../kit/back-end/session.ts";
 
@@ -20,7 +20,7 @@ const REM = "VHOST_USER_REM_MEM_REG";
 const FAR = 0xdea_d000n;
 
 const negotiated = async (t: CheckContext): Promise<Session> =>
-  t.neg(undefined, ProtocolFeature.ReplyAck | SLOTS);
+  t.negotiatedSession(undefined, ProtocolFeature.ReplyAck | SLOTS);
 
 async function add(session: Session, { description, fd }: SuiteRegion): Promise<void> {
   await session.set(AddMemReg, { region: description }, [fd]);
@@ -31,15 +31,19 @@ async function remove(session: Session, { description }: SuiteRegion): Promise<v
 }
 
 /** A device whose memory came region by region. */
-async function upBySlots(t: CheckContext, regions: number, options: UpOptions = {}): Promise<Up> {
+async function upBySlots(
+  t: CheckContext,
+  regions: number,
+  options: BringUpOptions = {},
+): Promise<RunningDevice> {
   const session = await negotiated(t);
-  const memory = t.mem({ ...options, regions });
+  const memory = t.createMemory({ ...options, regions });
   for (const each of memory.regions) await add(session, each);
-  return t.up({ session, memory });
+  return t.bringUp({ session, memory });
 }
 
 /** A request whose buffers lie in a region that was removed: it is not served. */
-async function isGone(t: CheckContext, { ring, memory, session }: Up): Promise<void> {
+async function isGone(t: CheckContext, { ring, memory, session }: RunningDevice): Promise<void> {
   const [first, second] = memory.regions as [SuiteRegion, SuiteRegion];
   // Nothing is left in the first: what follows comes from the second.
   first.used = Number(first.description.size);
@@ -56,7 +60,7 @@ async function isGone(t: CheckContext, { ring, memory, session }: Up): Promise<v
 /** One more or one fewer descriptor than a region has. */
 async function wrongDescriptors(t: CheckContext, count: number): Promise<void> {
   t.closeSessions();
-  const memory = t.mem({ regions: 2 });
+  const memory = t.createMemory({ regions: 2 });
   const session = await negotiated(t);
   const fds = memory.fds.slice(0, count);
   const [region] = memory.table.regions;
@@ -111,10 +115,10 @@ export const slot: readonly Check[] = [
     async run(t) {
       const session = await negotiated(t);
       const slots = Number(await session.call(GetMaxMemSlots));
-      const memory = t.mem({ regions: Math.min(slots, 64), size: 1 << 16 });
+      const memory = t.createMemory({ regions: Math.min(slots, 64), size: 1 << 16 });
       for (const each of memory.regions) await add(session, each);
       for (const each of memory.regions.slice(0, -1)) each.used = 1 << 16;
-      await (await t.up({ session, memory })).request();
+      await (await t.bringUp({ session, memory })).request();
     },
   },
   {
@@ -124,12 +128,12 @@ export const slot: readonly Check[] = [
     section: REM,
     needs: WORKING,
     async run(t) {
-      const up = await upBySlots(t, 2);
-      await up.request();
-      const [, second] = up.memory.regions as [SuiteRegion, SuiteRegion];
+      const device = await upBySlots(t, 2);
+      await device.request();
+      const [, second] = device.memory.regions as [SuiteRegion, SuiteRegion];
       const region = { ...second.description, mmapOffset: FAR };
-      await up.session.set(RemMemReg, { region });
-      await isGone(t, up);
+      await device.session.set(RemMemReg, { region });
+      await isGone(t, device);
     },
   },
   {
@@ -139,10 +143,10 @@ export const slot: readonly Check[] = [
     section: REM,
     needs: WORKING,
     async run(t) {
-      const up = await upBySlots(t, 2);
-      await up.request();
-      await remove(up.session, up.memory.regions[1] as SuiteRegion);
-      await isGone(t, up);
+      const device = await upBySlots(t, 2);
+      await device.request();
+      await remove(device.session, device.memory.regions[1] as SuiteRegion);
+      await isGone(t, device);
     },
   },
   {
@@ -154,7 +158,7 @@ export const slot: readonly Check[] = [
     hostile: true,
     async run(t) {
       const session = await negotiated(t);
-      const [each] = t.mem().regions as [SuiteRegion];
+      const [each] = t.createMemory().regions as [SuiteRegion];
       await add(session, each);
       const region = { ...each.description, size: each.description.size / 2n };
       t.reject("half of a region", await session.attempt(RemMemReg, { region }), {
@@ -182,12 +186,12 @@ export const slot: readonly Check[] = [
     needs: WORKING,
     async run(t) {
       const session = await negotiated(t);
-      const memory = t.mem();
+      const memory = t.createMemory();
       const [only] = memory.regions as [SuiteRegion];
       await add(session, only);
       await remove(session, only);
       await add(session, only);
-      await (await t.up({ session, memory })).request();
+      await (await t.bringUp({ session, memory })).request();
     },
   },
   {
@@ -198,10 +202,10 @@ export const slot: readonly Check[] = [
     needs: WORKING,
     async run(t) {
       const session = await negotiated(t);
-      const memory = t.mem({ regions: 2 });
+      const memory = t.createMemory({ regions: 2 });
       const [first, second] = memory.regions as [SuiteRegion, SuiteRegion];
       await add(session, first);
-      const { request } = await t.up({ session, memory });
+      const { request } = await t.bringUp({ session, memory });
       await request();
       await add(session, second);
       first.used = Number(first.description.size);
@@ -217,7 +221,7 @@ export const slot: readonly Check[] = [
     hostile: true,
     async run(t) {
       const session = await negotiated(t);
-      const [each] = t.mem().regions as [SuiteRegion];
+      const [each] = t.createMemory().regions as [SuiteRegion];
       await add(session, each);
       const region: MemoryRegion = each.description;
       const twice = await session.attempt(AddMemReg, { region }, { fds: [each.fd] });
@@ -233,8 +237,8 @@ export const slot: readonly Check[] = [
     needs: NEEDS,
     async run(t) {
       const session = await negotiated(t);
-      await add(session, t.mem().regions[0] as SuiteRegion);
-      const memory = t.mem();
+      await add(session, t.createMemory().regions[0] as SuiteRegion);
+      const memory = t.createMemory();
       const { ack } = await session.attempt(SetMemTable, memory.table, { fds: memory.fds });
       t.info(ack === 0n ? "accepted" : "refused");
       await t.survive(session, memory);

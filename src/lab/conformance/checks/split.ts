@@ -2,8 +2,8 @@ import { counted } from "../../../core/base/index.ts";
 import { VirtioFeature } from "../../../core/protocol/index.ts";
 import type { Check } from "../kit/check.ts";
 import type { CheckContext } from "../kit/back-end/context.ts";
-import { type UpByHand, upByHand } from "../kit/back-end/hand-split.ts";
-import { LaidRequests } from "../kit/back-end/laid.ts";
+import { type DeviceByHand, bringUpByHand } from "../kit/back-end/hand-split.ts";
+import { PreparedRequests } from "../kit/back-end/prepared-requests.ts";
 import { mixedSizes, sustain } from "../kit/back-end/load.ts";
 import { POISON } from "../kit/back-end/memory.ts";
 import { cutFirst, cutInto, descriptorsOf, tableOf } from "../kit/back-end/descriptors.ts";
@@ -16,20 +16,20 @@ const HEADER_BYTES = 16;
 const WRAP_REQUESTS = 70_000;
 const WELL = "served well";
 
-const indirect = async (t: CheckContext): Promise<UpByHand> =>
-  upByHand(t, { virtio: t.usualVirtio | VirtioFeature.IndirectDesc });
+const indirect = async (t: CheckContext): Promise<DeviceByHand> =>
+  bringUpByHand(t, { virtio: t.usualVirtio | VirtioFeature.IndirectDesc });
 
 /** A request with its first bytes in that many descriptors; undefined: served well. */
 async function headerIn(t: CheckContext, count: number): Promise<string | undefined> {
   t.closeSessions();
-  const { hand, memory } = await upByHand(t, { ring: { size: 2 * QUEUE_SIZE } });
+  const { hand, memory } = await bringUpByHand(t, { ring: { size: 2 * QUEUE_SIZE } });
   const request = t.kit.request(memory);
   const lengths = Array.from({ length: count }, () => HEADER_BYTES / count);
   return hand.attempt(hand.chain(cutFirst(descriptorsOf(request), lengths)), request);
 }
 
 /** Returns the number of descriptors of the longest chain that ring and device take. */
-async function longestChain(t: CheckContext, { session, ring }: UpByHand): Promise<number> {
+async function longestChain(t: CheckContext, { session, ring }: DeviceByHand): Promise<number> {
   const most = await t.kit.maxDescriptors?.(session, t.facts.virtio);
   return Math.min(ring.size, most ?? ring.size);
 }
@@ -42,7 +42,7 @@ function shuffled(t: CheckContext, count: number): number[] {
 
 /** Which bytes of its writable part a device leaves alone, whatever stands there. */
 async function untouched(t: CheckContext) {
-  const { hand, memory } = await upByHand(t);
+  const { hand, memory } = await bringUpByHand(t);
   const request = t.kit.request(memory);
   if (request.writable.length === 0)
     t.skip(`a ${t.kit.kind.name} request has nothing to be written`);
@@ -68,7 +68,7 @@ export const split: readonly Check[] = [
     tags: ["smoke"],
     needs: NEEDS,
     async run(t) {
-      const { hand, memory } = await upByHand(t);
+      const { hand, memory } = await bringUpByHand(t);
       const request = t.kit.request(memory);
       await hand.expectServed("a request from descriptor 5 on", request, descriptorsOf(request), 5);
     },
@@ -80,10 +80,10 @@ export const split: readonly Check[] = [
     section: "VIRTIO 2.7",
     needs: NEEDS,
     async run(t) {
-      const up = await upByHand(t);
-      const laid = new LaidRequests(t, up);
-      for (let i = 0; i < 4; i += 1) await laid.serve();
-      t.expect("used elements beyond those", up.hand.take() ?? "none", "none");
+      const device = await bringUpByHand(t);
+      const prepared = new PreparedRequests(t, device);
+      for (let i = 0; i < 4; i += 1) await prepared.serve();
+      t.expect("used elements beyond those", device.hand.take() ?? "none", "none");
     },
   },
   {
@@ -93,10 +93,11 @@ export const split: readonly Check[] = [
     section: "VIRTIO 2.7",
     needs: NEEDS,
     async run(t) {
-      const up = await upByHand(t, { ring: { size: 64 } });
-      const laid = new LaidRequests(t, up);
-      for (let done = 0; done < WRAP_REQUESTS; done += laid.heads.length) await laid.serve();
-      t.expect("used index", up.hand.used, up.hand.available);
+      const device = await bringUpByHand(t, { ring: { size: 64 } });
+      const prepared = new PreparedRequests(t, device);
+      for (let done = 0; done < WRAP_REQUESTS; done += prepared.heads.length)
+        await prepared.serve();
+      t.expect("used index", device.hand.used, device.hand.available);
     },
   },
   {
@@ -118,13 +119,13 @@ export const split: readonly Check[] = [
     section: "VIRTIO 2.7.4.1",
     needs: NEEDS,
     async run(t) {
-      const up = await upByHand(t);
-      const request = t.kit.request(up.memory);
-      const pieces = cutInto(descriptorsOf(request), await longestChain(t, up));
-      await up.hand.expectServed(
-        `a chain of ${counted(pieces.length, "descriptor")}`,
+      const device = await bringUpByHand(t);
+      const request = t.kit.request(device.memory);
+      const descriptors = cutInto(descriptorsOf(request), await longestChain(t, device));
+      await device.hand.expectServed(
+        `a chain of ${counted(descriptors.length, "descriptor")}`,
         request,
-        pieces,
+        descriptors,
       );
     },
   },
@@ -135,12 +136,12 @@ export const split: readonly Check[] = [
     section: "VIRTIO 2.7.5",
     needs: NEEDS,
     async run(t) {
-      const { hand, memory } = await upByHand(t);
+      const { hand, memory } = await bringUpByHand(t);
       for (let i = 0; i < 8; i += 1) {
         const request = t.kit.request(memory);
         const numbers = shuffled(t, QUEUE_SIZE).slice(0, QUEUE_SIZE / 2);
-        const pieces = cutInto(descriptorsOf(request), numbers.length);
-        await hand.expectServed(`descriptors ${numbers.join(", ")}`, request, pieces, numbers);
+        const descriptors = cutInto(descriptorsOf(request), numbers.length);
+        await hand.expectServed(`descriptors ${numbers.join(", ")}`, request, descriptors, numbers);
       }
     },
   },
@@ -151,8 +152,8 @@ export const split: readonly Check[] = [
     section: "VIRTIO 2.7.13.1",
     needs: NEEDS,
     async run(t) {
-      const laid = new LaidRequests(t, await upByHand(t), 1);
-      for (let i = 0; i < 100; i += 1) await laid.serve();
+      const prepared = new PreparedRequests(t, await bringUpByHand(t), 1);
+      for (let i = 0; i < 100; i += 1) await prepared.serve();
     },
   },
   {
@@ -162,11 +163,11 @@ export const split: readonly Check[] = [
     section: "VIRTIO 2.7.5.3",
     needs: WITH_INDIRECT,
     async run(t) {
-      const up = await indirect(t);
-      for (const count of [3, await longestChain(t, up)]) {
-        const request = t.kit.request(up.memory);
-        const table = tableOf(up.memory, cutInto(descriptorsOf(request), count));
-        await up.hand.expectServed(`a table of ${count}`, request, [table]);
+      const device = await indirect(t);
+      for (const count of [3, await longestChain(t, device)]) {
+        const request = t.kit.request(device.memory);
+        const table = tableOf(device.memory, cutInto(descriptorsOf(request), count));
+        await device.hand.expectServed(`a table of ${count}`, request, [table]);
       }
     },
   },
@@ -180,8 +181,8 @@ export const split: readonly Check[] = [
       const { hand, memory } = await indirect(t);
       for (let i = 0; i < 16; i += 1) {
         const request = t.kit.request(memory);
-        const pieces = descriptorsOf(request);
-        const shape = i % 2 === 0 ? [tableOf(memory, pieces)] : pieces;
+        const descriptors = descriptorsOf(request);
+        const shape = i % 2 === 0 ? [tableOf(memory, descriptors)] : descriptors;
         await hand.expectServed(`request ${i}`, request, shape, i % 4);
       }
     },
@@ -194,7 +195,7 @@ export const split: readonly Check[] = [
     needs: WITH_INDIRECT,
     async run(t) {
       const virtio = t.usualVirtio | VirtioFeature.IndirectDesc;
-      const { hand, memory } = await upByHand(t, { virtio, regions: 2 });
+      const { hand, memory } = await bringUpByHand(t, { virtio, regions: 2 });
       const request = t.kit.request(memory);
       memory.allocate(8, 16, 1);
       const table = tableOf(memory, cutInto(descriptorsOf(request), 3), {
@@ -211,7 +212,7 @@ export const split: readonly Check[] = [
     section: "VIRTIO 2.7.5.3.1",
     needs: WITH_INDIRECT,
     async run(t) {
-      const { hand, memory, session } = await upByHand(t);
+      const { hand, memory, session } = await bringUpByHand(t);
       const request = t.kit.request(memory);
       hand.offer(hand.chain([tableOf(memory, descriptorsOf(request))]));
       const seen = await hand.digested();
@@ -267,7 +268,7 @@ export const split: readonly Check[] = [
     section: "VIRTIO 2.7.5.1, 2.7.6",
     needs: NEEDS,
     async run(t) {
-      const { ring, memory } = await t.up();
+      const { ring, memory } = await t.bringUp();
       const requests = Array.from({ length: 4 }, () => t.kit.request(memory));
       for (const { readable, writable } of requests) ring.add(readable, writable);
       const parts = [...ring.queue.written, ...requests.flatMap(({ readable }) => readable)];
@@ -302,8 +303,8 @@ export const split: readonly Check[] = [
     section: "VIRTIO 2.7.13",
     needs: NEEDS,
     async run(t) {
-      const laid = new LaidRequests(t, await upByHand(t, { ring: { size: 128 } }), 32);
-      for (let i = 0; i < 4; i += 1) await laid.serve();
+      const prepared = new PreparedRequests(t, await bringUpByHand(t, { ring: { size: 128 } }), 32);
+      for (let i = 0; i < 4; i += 1) await prepared.serve();
     },
   },
   {

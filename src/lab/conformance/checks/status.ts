@@ -18,7 +18,7 @@ export const status: readonly Check[] = [
     section: "VHOST_USER_GET_STATUS; VIRTIO 2.1",
     needs: NEEDS,
     async run(t) {
-      const session = await t.neg(undefined, PROTOCOL);
+      const session = await t.negotiatedSession(undefined, PROTOCOL);
       t.expect("status", await session.call(GetStatus), 0n);
     },
   },
@@ -29,7 +29,7 @@ export const status: readonly Check[] = [
     section: "VHOST_USER_SET_STATUS",
     needs: NEEDS,
     async run(t) {
-      const session = await t.neg(undefined, PROTOCOL);
+      const session = await t.negotiatedSession(undefined, PROTOCOL);
       for (const value of STEPS) {
         await session.set(SetStatus, value);
         t.expect("status", (await session.call(GetStatus)) & ~NEEDS_RESET, value);
@@ -44,11 +44,11 @@ export const status: readonly Check[] = [
     needs: { ...NEEDS, request: true },
     async run(t) {
       const effect = await writesOn(t, async () => {
-        const up = await t.up({ protocol: PROTOCOL });
-        await up.request();
-        await up.session.set(SetStatus, 0n);
-        t.expect("status", await up.session.call(GetStatus), 0n);
-        return up;
+        const device = await t.bringUp({ protocol: PROTOCOL });
+        await device.request();
+        await device.session.set(SetStatus, 0n);
+        t.expect("status", await device.session.call(GetStatus), 0n);
+        return device;
       });
       t.expect("a write was done", effect, false);
     },
@@ -59,6 +59,6 @@ export const status: readonly Check[] = [
     strength: "MUST",
     section: "VHOST_USER_SET_STATUS",
     needs: { request: true },
-    run: async (t) => (await t.up({ protocol: ProtocolFeature.ReplyAck })).request(),
+    run: async (t) => (await t.bringUp({ protocol: ProtocolFeature.ReplyAck })).request(),
   },
 ];

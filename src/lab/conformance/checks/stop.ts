@@ -1,7 +1,7 @@
 import { FrontendRequest, ProtocolFeature } from "../../../core/protocol/index.ts";
 import type { Check } from "../kit/check.ts";
 import type { CheckContext } from "../kit/back-end/context.ts";
-import type { Up } from "../kit/back-end/up.ts";
+import type { RunningDevice } from "../kit/back-end/running-device.ts";
 import type { Ring } from "../kit/back-end/ring.ts";
 import { nameOf } from "../kit/back-end/session.ts";
 
@@ -22,7 +22,12 @@ function usedIndex({ queue: { raw } }: Ring): number | undefined {
 }
 
 /** Makes so many requests available at once. */
-function pushMany(t: CheckContext, { ring, memory }: Up, count: number, kick = true): void {
+function pushMany(
+  t: CheckContext,
+  { ring, memory }: RunningDevice,
+  count: number,
+  kick = true,
+): void {
   for (let i = 0; i < count; i += 1) {
     const { readable, writable } = t.kit.request(memory);
     ring.add(readable, writable);
@@ -31,19 +36,21 @@ function pushMany(t: CheckContext, { ring, memory }: Up, count: number, kick = t
 }
 
 /** A ring that was stopped with a kick and a request behind it. */
-async function stoppedAndKicked(t: CheckContext): Promise<Up & { readonly before: Uint8Array }> {
-  const up = await t.up();
-  for (let i = 0; i < 3; i += 1) await up.request();
-  await up.ring.stop();
-  up.ring.call.drain();
-  const { readable, writable } = t.kit.request(up.memory);
-  up.ring.add(readable, writable);
-  const before = up.memory.content;
-  up.ring.kick.signal();
+async function stoppedAndKicked(
+  t: CheckContext,
+): Promise<RunningDevice & { readonly before: Uint8Array }> {
+  const device = await t.bringUp();
+  for (let i = 0; i < 3; i += 1) await device.request();
+  await device.ring.stop();
+  device.ring.call.drain();
+  const { readable, writable } = t.kit.request(device.memory);
+  device.ring.add(readable, writable);
+  const before = device.memory.content;
+  device.ring.kick.signal();
   // Whatever came of the kick came before the answer, or comes soon.
-  await up.session.alive();
-  await up.session.pause(t.times.callMs / 10);
-  return { ...up, before };
+  await device.session.alive();
+  await device.session.pause(t.times.callMs / 10);
+  return { ...device, before };
 }
 
 /** Lets time pass, so short that no timer could. */
@@ -66,7 +73,7 @@ export const stop: readonly Check[] = [
     tags: ["smoke", "migration"],
     needs: NEEDS,
     async run(t) {
-      const { session, ring, request } = await t.up();
+      const { session, ring, request } = await t.bringUp();
       for (let i = 0; i < 5; i += 1) await request();
       const state = await session.call(GetVringBase, { index: ring.index, num: 0 });
       t.expect("the reply", state, { index: ring.index, num: 5 });
@@ -80,7 +87,7 @@ export const stop: readonly Check[] = [
     tags: ["migration"],
     needs: NEEDS,
     async run(t) {
-      const { ring, request } = await t.up();
+      const { ring, request } = await t.bringUp();
       await request();
       t.expect("bits above 15", (await ring.stop()) >>> 16, 0);
     },
@@ -93,19 +100,19 @@ export const stop: readonly Check[] = [
     tags: ["migration"],
     needs: NEEDS,
     async run(t) {
-      const up = await t.up({ ring: { size: 256 } });
-      const forget = up.memory.mark();
+      const device = await t.bringUp({ ring: { size: 256 } });
+      const forget = device.memory.mark();
       for (let i = 0; i < STOPS; i += 1) {
-        pushMany(t, up, 16);
+        pushMany(t, device, 16);
         // Until some of them, and not all, are in work.
         spin(t.random() * SOON_MS);
-        const base = await up.ring.stop();
-        const left = (base - (usedIndex(up.ring) ?? base)) & 0xffff;
+        const base = await device.ring.stop();
+        const left = (base - (usedIndex(device.ring) ?? base)) & 0xffff;
         // More completions than the reply says: stop/6 is about that.
         if (left >= 0x8000) return;
         t.expect("fetched and not completed", left, 0);
-        await up.ring.restart(base);
-        await completions(up.ring, 16);
+        await device.ring.restart(base);
+        await completions(device.ring, 16);
         forget();
       }
     },
@@ -141,15 +148,15 @@ export const stop: readonly Check[] = [
     tags: ["migration"],
     needs: NEEDS,
     async run(t) {
-      const up = await t.up({ ring: { size: 256 } });
-      const { ring, session, memory } = up;
+      const device = await t.bringUp({ ring: { size: 256 } });
+      const { ring, session, memory } = device;
       const forget = memory.mark();
       for (let i = 0; i < RACES; i += 1) {
         const first = usedIndex(ring) ?? 0;
         const count = 1 + (i % 2);
         // The kick of before was seen by then: without another, only a target that polls sees these.
         if (i % 4 === 0) await session.alive();
-        pushMany(t, up, count, i % 4 !== 0);
+        pushMany(t, device, count, i % 4 !== 0);
         const base = await ring.stop();
         t.expect("used index, against the reply", usedIndex(ring), base);
         await ring.restart(base);
@@ -167,7 +174,7 @@ export const stop: readonly Check[] = [
     tags: ["migration"],
     needs: NEEDS,
     async run(t) {
-      const { ring, request } = await t.up();
+      const { ring, request } = await t.bringUp();
       await request();
       const base = await ring.stop();
       t.expect("the second reply", await ring.stop(), base);
@@ -180,7 +187,7 @@ export const stop: readonly Check[] = [
     section: BASE,
     tags: ["migration"],
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       await session.set(SetVringBase, { index: 0, num: 5 });
       const { num } = await session.call(GetVringBase, { index: 0, num: 0 });
       t.expect("the reply", num, 5);
@@ -194,7 +201,7 @@ export const stop: readonly Check[] = [
     tags: ["migration"],
     needs: NEEDS,
     async run(t) {
-      const { ring, request } = await t.up();
+      const { ring, request } = await t.bringUp();
       for (let round = 0; round < 3; round += 1) {
         for (let i = 0; i < 3; i += 1) await request();
         await ring.restart(await ring.stop());
@@ -211,12 +218,12 @@ export const stop: readonly Check[] = [
     tags: ["migration"],
     needs: NEEDS,
     async run(t) {
-      const { session, rings, request } = await t.up();
+      const { session, rings, request } = await t.bringUp();
       await request();
       for (const ring of rings.values()) await ring.stop();
       // At other addresses: what becomes of old mappings is for mem/10 to find.
       await (
-        await t.up({ session, guestBase: 0x20_0000_0000, userBase: 0x7e00_0000_0000n })
+        await t.bringUp({ session, guestBase: 0x20_0000_0000, userBase: 0x7e00_0000_0000n })
       ).request();
     },
   },
@@ -228,7 +235,7 @@ export const stop: readonly Check[] = [
     tags: ["migration"],
     needs: NEEDS,
     async run(t) {
-      const { session, rings, request } = await t.up();
+      const { session, rings, request } = await t.bringUp();
       await request();
       for (const ring of rings.values()) await ring.stop();
       const { GetConfig } = FrontendRequest;
@@ -254,7 +261,7 @@ export const stop: readonly Check[] = [
     needs: NEEDS,
     hostile: true,
     async run(t) {
-      const { session, ring, request } = await t.up();
+      const { session, ring, request } = await t.bringUp();
       await request();
       await session.send(GetVringBase, { index: ring.index, num: 7 });
       const next = await session.answerOrEnd(nameOf(GetVringBase));

@@ -28,7 +28,7 @@ async function busyShare(t: CheckContext): Promise<number> {
 
 /** Starts a ring with this as its kick descriptor. @returns false: the target ended the session */
 async function kickedThrough(t: CheckContext, session: Session, fd: OwnedFd): Promise<boolean> {
-  const memory = t.mem();
+  const memory = t.createMemory();
   await t.share(session, memory);
   const ring = t.ring(session, memory, t.kit.ring);
   const { index } = ring;
@@ -42,7 +42,7 @@ async function kickedThrough(t: CheckContext, session: Session, fd: OwnedFd): Pr
 /** A device whose split ring begins at an index serves a ring's worth and more of requests. */
 async function fromBase(t: CheckContext, base: number): Promise<void> {
   t.closeSessions();
-  const { ring, request } = await t.up({ ring: { base } });
+  const { ring, request } = await t.bringUp({ ring: { base } });
   const count = 20;
   for (let i = 0; i < count; i += 1) await request();
   t.expect(`GET_VRING_BASE after base ${base}`, await ring.stop(), (base + count) % 0x1_0000);
@@ -67,7 +67,7 @@ export const runningVring: readonly Check[] = [
     section: "VHOST_USER_SET_VRING_KICK",
     needs: NEEDS,
     async run(t) {
-      const { ring, request } = await t.up();
+      const { ring, request } = await t.bringUp();
       await request();
       ring.kick = t.closing(EventFd.create());
       await ring.send(SetVringKick);
@@ -82,7 +82,7 @@ export const runningVring: readonly Check[] = [
     section: "VHOST_USER_SET_VRING_CALL",
     needs: NEEDS,
     async run(t) {
-      const { ring, memory } = await t.up();
+      const { ring, memory } = await t.bringUp();
       for (let i = 0; i < SWAPS; i += 1) {
         const { readable, writable } = t.kit.request(memory);
         const before = ring.call;
@@ -103,7 +103,7 @@ export const runningVring: readonly Check[] = [
     section: "Support for platforms other than Linux",
     needs: { ...NEEDS, process: true },
     async run(t) {
-      const session = await t.neg();
+      const session = await t.negotiatedSession();
       const idle = await busyShare(t);
       if (idle >= BUSY) t.skip(`the target is busy where nothing happens: ${percent(idle)}`);
       const { read, write } = createPipe();
@@ -127,7 +127,7 @@ export const runningVring: readonly Check[] = [
     section: "Migration",
     needs: NEEDS,
     async run(t) {
-      const { ring, memory } = await t.up();
+      const { ring, memory } = await t.bringUp();
       for (let i = 0; i < SWAPS; i += 1) {
         const { readable, writable } = t.kit.request(memory);
         ring.push(readable, writable);
@@ -148,10 +148,10 @@ export const runningVring: readonly Check[] = [
         [SetVringBase, 9],
       ] as const) {
         t.closeSessions();
-        const up = await t.up();
-        const { ack } = await up.session.attempt(request, { index: up.ring.index, num });
+        const device = await t.bringUp();
+        const { ack } = await device.session.attempt(request, { index: device.ring.index, num });
         t.info(`${nameOf(request)}: ${ack === 0n ? "accepted" : "refused"}`);
-        await t.survive(up.session);
+        await t.survive(device.session);
       }
     },
   },
@@ -165,7 +165,7 @@ export const runningVring: readonly Check[] = [
       for (const features of [0n, VirtioFeature.EventIdx]) {
         t.closeSessions();
         const virtio = t.usualVirtio | (features & t.facts.virtio);
-        const { memory, ring, request } = await t.up({ virtio, regions: 8, spread: true });
+        const { memory, ring, request } = await t.bringUp({ virtio, regions: 8, spread: true });
         for (let i = 0; i <= ring.size; i += 1) await request();
         await ring.stop();
         t.expect("writes beside ring and buffers", memory.damage() ?? "none", "none");
@@ -179,7 +179,7 @@ export const runningVring: readonly Check[] = [
     section: "VHOST_USER_SET_VRING_BASE",
     needs: NEEDS,
     async run(t) {
-      const { ring, request } = await t.up({ ring: { base: 7 } });
+      const { ring, request } = await t.bringUp({ ring: { base: 7 } });
       await request();
       const { raw } = ring.queue;
       if (raw.format === "split") t.expect("used index", Atomics.load(raw.used16, 1), 8);

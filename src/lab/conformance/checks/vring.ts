@@ -29,7 +29,7 @@ const NOWHERE = 0x5000_0000_0000n;
 
 /** A device whose ring is set up in this order serves a request. */
 async function inOrder(t: CheckContext, ...order: readonly FrontendRequest[]): Promise<void> {
-  const { request } = await t.up({
+  const { request } = await t.bringUp({
     async start(ring) {
       await ring.send(...order);
       ring.kick.signal();
@@ -40,10 +40,10 @@ async function inOrder(t: CheckContext, ...order: readonly FrontendRequest[]): P
 
 /** A request that waits in a ring which is set up and enabled, but for its kick descriptor. */
 async function waiting(t: CheckContext): Promise<{ ring: Ring; session: Session }> {
-  const up = await t.up({ start: async (ring) => void (await ring.setUp(SetVringKick)) });
-  const { readable, writable } = t.kit.request(up.memory);
-  up.ring.add(readable, writable);
-  return up;
+  const device = await t.bringUp({ start: async (ring) => void (await ring.setUp(SetVringKick)) });
+  const { readable, writable } = t.kit.request(device.memory);
+  device.ring.add(readable, writable);
+  return device;
 }
 
 /** Whether something is served that ought not to be; the target is asked, and has a moment. */
@@ -58,8 +58,8 @@ async function badRing(
   change: (steps: readonly RingStep[]) => readonly RingStep[],
 ): Promise<"refused" | "accepted" | "served"> {
   t.closeSessions();
-  const session = await t.neg();
-  const memory = t.mem();
+  const session = await t.negotiatedSession();
+  const memory = t.createMemory();
   await t.share(session, memory);
   const ring = t.ring(session, memory, t.kit.ring);
   if ((await firstRefusal(session, change(ring.steps))) !== undefined) return "refused";
@@ -75,15 +75,15 @@ async function badRing(
 /** A ring of so many entries is served, or refused. */
 async function ofSize(t: CheckContext, size: number): Promise<"works" | "refused"> {
   t.closeSessions();
-  const session = await t.neg();
-  const memory = t.mem({ size: 4 << 20 });
+  const session = await t.negotiatedSession();
+  const memory = t.createMemory({ size: 4 << 20 });
   const { ack, alive } = await session.attempt(SetVringNum, { index: t.kit.ring, num: size });
   if (!alive || (ack ?? 0n) !== 0n) return "refused";
   await t.share(session, memory);
-  const up = await t.up({ session, memory, ring: { size } });
+  const device = await t.bringUp({ session, memory, ring: { size } });
   const { readable, writable } = t.kit.request(memory);
-  if (readable.length + writable.length <= size) await up.request();
-  else await up.ring.stop();
+  if (readable.length + writable.length <= size) await device.request();
+  else await device.ring.stop();
   return "works";
 }
 
@@ -174,7 +174,7 @@ export const vring: readonly Check[] = [
     section: "VHOST_USER_SET_VRING_CALL",
     needs: NEEDS,
     async run(t) {
-      const { session, request } = await t.up({
+      const { session, request } = await t.bringUp({
         async start(ring) {
           const session = await ring.setUp(SetVringCall, SetVringKick);
           await session.set(SetVringCall, { index: ring.index, noFd: true });
@@ -194,7 +194,7 @@ export const vring: readonly Check[] = [
     section: "VHOST_USER_SET_VRING_ERR",
     needs: NEEDS,
     async run(t) {
-      const { request } = await t.up({
+      const { request } = await t.bringUp({
         async start(ring) {
           const session = await ring.setUp(SetVringErr, SetVringKick);
           await session.set(SetVringErr, { index: ring.index, noFd: true });
@@ -266,7 +266,7 @@ export const vring: readonly Check[] = [
     strength: "MUST",
     section: "Memory access",
     needs: NEEDS,
-    run: async (t) => (await t.up({ regions: 3, spread: true })).request(),
+    run: async (t) => (await t.bringUp({ regions: 3, spread: true })).request(),
   },
   {
     id: "vring/15",
@@ -319,13 +319,13 @@ async function survives(
   fds: readonly EventFd["descriptor"][] = [],
 ): Promise<void> {
   t.closeSessions();
-  const session = await t.neg();
+  const session = await t.negotiatedSession();
   await session.send(request, payload, { fds });
   for (;;) {
     // GET_VRING_BASE may be answered; nothing else is asked for.
     await session.send(FrontendRequest.GetFeatures);
     const next = await session.answerOrEnd("GET_FEATURES");
-    if (next === "closed") return void (await t.again());
+    if (next === "closed") return void (await t.newSession());
     if (next.header.request === FrontendRequest.GetFeatures) return;
   }
 }

@@ -6,7 +6,7 @@ import { processFigures, reachablePath, type UnixSocket } from "../../../core/os
 import { ManagedProcess, startListening } from "../../programs/index.ts";
 import { connectSocket } from "../../../core/transport/index.ts";
 import { within } from "./within.ts";
-import type { ProcessEnd, Target, TargetProcess, TargetProgram, TargetStory } from "./target.ts";
+import type { ProcessEnd, Target, TargetProcess, TargetProgram, TargetReport } from "./target.ts";
 import { fillIn, wordsWithPlace } from "./words.ts";
 
 /** How a program is started. */
@@ -44,7 +44,7 @@ export class ProgramTarget implements Target {
   #process: ManagedProcess | undefined;
   /** The one that has been connected to. */
   #served: ManagedProcess | undefined;
-  /** Processes that ran since the last {@link story}, with what was told of their output. */
+  /** Processes that ran since the last {@link takeReport}, with what was told of their output. */
   #recent: { readonly process: ManagedProcess; from: number; ended: boolean }[] = [];
   oneSession = false;
 
@@ -95,7 +95,7 @@ export class ProgramTarget implements Target {
     };
   }
 
-  story(): TargetStory {
+  takeReport(): TargetReport {
     const ends = this.#recent.flatMap((each) => (each.ended ? [] : (each.process.exit ?? [])));
     const output = this.#recent.map((each) => each.process.outputSince(each.from)).join("");
     for (const each of this.#recent) each.from = each.process.outputPosition;

@@ -6,7 +6,7 @@ import {
   type UnixSocket,
 } from "../../../core/os/index.ts";
 import { connectSocket } from "../../../core/transport/index.ts";
-import type { Target, TargetProcess, TargetStory } from "./target.ts";
+import type { Target, TargetProcess, TargetReport } from "./target.ts";
 
 /**
  * A back-end that somebody else runs and that listens on a path.
@@ -41,7 +41,7 @@ export class SocketTarget implements Target {
     return this.#process;
   }
 
-  story(): TargetStory {
+  takeReport(): TargetReport {
     return { ends: [], output: "" };
   }
 

@@ -17,7 +17,7 @@ export interface TargetProcess {
 }
 
 /** What happened to a target since it was last asked. */
-export interface TargetStory {
+export interface TargetReport {
   /** Processes that ended, however often it was started again; those that the suite ended are none. */
   readonly ends: readonly ProcessEnd[];
   /** What they printed. */
@@ -55,7 +55,7 @@ export interface Target {
   /** Undefined: the suite does not start it, or not by words of its own (a shell's command). */
   readonly program?: TargetProgram | undefined;
   /** What happened since this was called before. */
-  story(): TargetStory;
+  takeReport(): TargetReport;
   /** The process ends with each session, and {@link connect} has to wait for that. */
   oneSession?: boolean;
   /** Ends the process and starts it again; undefined: the suite does not own it. */

@@ -14,7 +14,10 @@ import {
 import type { CheckContext } from "../../conformance/kit/back-end/context.ts";
 import { CaseFailure } from "../../engine/index.ts";
 import { blockHeader } from "./header.ts";
-import type { Up, UpOptions } from "../../conformance/kit/back-end/up.ts";
+import type {
+  RunningDevice,
+  BringUpOptions,
+} from "../../conformance/kit/back-end/running-device.ts";
 import { largestConfig } from "../../conformance/kit/back-end/config-space.ts";
 
 /** Room for data of 1 MiB, several times. */
@@ -46,15 +49,15 @@ export interface DiskRange {
 
 /** A disk that runs, and requests of any kind to it. */
 export class Disk {
-  readonly up: Up;
+  readonly device: RunningDevice;
   readonly config: BlockConfig;
   /** Bytes; what positions and lengths must be multiples of. */
   readonly unit: number;
   readonly #t: CheckContext;
 
-  constructor(t: CheckContext, up: Up, config: BlockConfig) {
+  constructor(t: CheckContext, device: RunningDevice, config: BlockConfig) {
     this.#t = t;
-    this.up = up;
+    this.device = device;
     this.config = config;
     const sized = (t.facts.virtio & BlockFeature.BlockSize) !== 0n;
     this.unit = sized ? Math.max(config.blkSize, SECTOR_SIZE) : SECTOR_SIZE;
@@ -77,7 +80,7 @@ export class Disk {
    */
   async attempt(type: number, request: DiskRequest = {}): Promise<DiskAnswer | "closed"> {
     const { sector = 0n, out, room = 0 } = request;
-    const { memory, ring, session } = this.up;
+    const { memory, ring, session } = this.device;
     const readable = [memory.holding(blockHeader(type, sector))];
     if (out !== undefined) readable.push(memory.holding(out));
     const data = room > 0 ? [memory.poisoned(room)] : [];
@@ -132,7 +135,7 @@ export class Disk {
 
   /** @throws {CaseFailure} */
   async read(sector: bigint, length: number): Promise<Uint8Array> {
-    const forget = this.up.memory.mark();
+    const forget = this.device.memory.mark();
     const { data } = await this.expectStatus(BlockStatus.Ok, BlockRequest.In, {
       sector,
       room: length,
@@ -144,7 +147,7 @@ export class Disk {
 
   /** @throws {CaseFailure} */
   async write(sector: bigint, bytes: Uint8Array): Promise<void> {
-    const forget = this.up.memory.mark();
+    const forget = this.device.memory.mark();
     await this.expectStatus(BlockStatus.Ok, BlockRequest.Out, { sector, out: bytes });
     forget();
   }
@@ -166,7 +169,7 @@ export class Disk {
     try {
       await work();
     } finally {
-      if (!this.up.session.closed) await this.write(sector, before);
+      if (!this.device.session.closed) await this.write(sector, before);
     }
   }
 }
@@ -180,14 +183,14 @@ export class Disk {
 export async function diskOf(
   t: CheckContext,
   virtio = 0n,
-  options: Omit<UpOptions, "virtio"> = {},
+  options: Omit<BringUpOptions, "virtio"> = {},
 ): Promise<Disk> {
-  const up = await t.up({
+  const device = await t.bringUp({
     size: MEMORY_BYTES,
     ...options,
     virtio: t.usualVirtio | (virtio & t.facts.virtio),
   });
-  const config = await largestConfig(up.session, blockConfigLayout.sizes);
+  const config = await largestConfig(device.session, blockConfigLayout.sizes);
   if (config === undefined) t.fail("GET_CONFIG", "the configuration of a disk", "an error");
-  return new Disk(t, up, decodeBlockConfig(config));
+  return new Disk(t, device, decodeBlockConfig(config));
 }

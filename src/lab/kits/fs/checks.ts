@@ -23,7 +23,7 @@ export const fs: readonly Check[] = [
       const body = Buffer.alloc(16);
       body.writeUInt32LE(7, 0);
       body.writeUInt32LE(31, 4);
-      const fuse = new Fuse(t, await t.up());
+      const fuse = new Fuse(t, await t.bringUp());
       const room = FUSE_OUT_BYTES + 64;
       const answer = await fuse.ask({ opcode: Init, node: 0n, body, room });
       t.expect("error", answer.error, 0);
@@ -41,7 +41,7 @@ export const fs: readonly Check[] = [
     tags: ["smoke"],
     needs: NEEDS,
     async run(t) {
-      const fuse = new Fuse(t, await t.up());
+      const fuse = new Fuse(t, await t.bringUp());
       const { error } = await fuse.attributes(ROOT);
       t.expectThat("error of GETATTR", error < 0, "below 0", error);
     },
@@ -102,7 +102,7 @@ export const fs: readonly Check[] = [
         });
         const served = answer !== "closed" && answer.mine && answer.error === 0;
         if (served) t.warn(`length ${length}`, "an error", "an answer");
-        await t.survive(fuse.up.session, fuse.up.memory);
+        await t.survive(fuse.device.session, fuse.device.memory);
         t.closeSessions();
       }
     },
@@ -117,9 +117,9 @@ export const fs: readonly Check[] = [
       const fuse = await fuseOf(t);
       // No answer is possible, so the chain may complete or not.
       fuse.push({ opcode: Getattr, body: new Uint8Array(16), room: 8 });
-      await fuse.up.session.alive();
-      await fuse.up.ring.completion(t.times.callMs / 10);
-      await t.survive(fuse.up.session, fuse.up.memory);
+      await fuse.device.session.alive();
+      await fuse.device.ring.completion(t.times.callMs / 10);
+      await t.survive(fuse.device.session, fuse.device.memory);
       t.closeSessions();
       await fuseOf(t);
     },
@@ -132,7 +132,7 @@ export const fs: readonly Check[] = [
     needs: NEEDS,
     async run(t) {
       const fuse = await fuseOf(t);
-      const hiprio = fuse.up.rings.get(HIPRIO);
+      const hiprio = fuse.device.rings.get(HIPRIO);
       const body = new Uint8Array(8);
       const answer = await fuse.attempt({ opcode: Forget, node: 2n, body, room: 0 }, hiprio);
       if (answer === "closed") return t.fail("FORGET", "a used chain", "a close");
@@ -169,7 +169,7 @@ export const fs: readonly Check[] = [
         if (answer === "closed") break;
         t.expectThat(`error for node ${node}`, answer.error < 0, "below 0", answer.error);
       }
-      await t.survive(fuse.up.session, fuse.up.memory);
+      await t.survive(fuse.device.session, fuse.device.memory);
     },
   },
 ];

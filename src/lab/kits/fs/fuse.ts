@@ -2,7 +2,10 @@ import { FuseOpcode } from "../../../endpoints/devices/fs/opcodes.ts";
 import type { KitPorts } from "../../conformance/kit/back-end/kit.ts";
 import type { CheckContext } from "../../conformance/kit/back-end/context.ts";
 import { CaseFailure } from "../../engine/index.ts";
-import type { Up, UpOptions } from "../../conformance/kit/back-end/up.ts";
+import type {
+  RunningDevice,
+  BringUpOptions,
+} from "../../conformance/kit/back-end/running-device.ts";
 import type { Ring } from "../../conformance/kit/back-end/ring.ts";
 
 const { Getattr, Lookup, Open, Opendir, Read, Readdir, Release, Releasedir } = FuseOpcode;
@@ -53,18 +56,18 @@ let unique = 0x1000n;
 
 /** Requests of FUSE on a device that runs. */
 export class Fuse {
-  readonly up: Up;
+  readonly device: RunningDevice;
   readonly #t: KitPorts;
 
-  constructor(t: KitPorts, up: Up) {
+  constructor(t: KitPorts, device: RunningDevice) {
     this.#t = t;
-    this.up = up;
+    this.device = device;
   }
 
   /** Sends a request. @returns its number, and the room for the reply */
-  push(request: FuseRequest, on: Ring = this.up.ring): { mine: bigint; reply: Buffer } {
+  push(request: FuseRequest, on: Ring = this.device.ring): { mine: bigint; reply: Buffer } {
     const { opcode, node = ROOT, body = new Uint8Array(), room = FUSE_OUT_BYTES } = request;
-    const { memory } = this.up;
+    const { memory } = this.device;
     const mine = unique++;
     const bytes = Buffer.alloc(FUSE_IN_BYTES + body.length);
     bytes.writeUInt32LE(request.length ?? bytes.length, 0);
@@ -78,11 +81,11 @@ export class Fuse {
   }
 
   /** Sends a request and waits for its answer. @throws {CaseFailure} neither an answer nor a close */
-  async attempt(request: FuseRequest, on: Ring = this.up.ring): Promise<FuseAnswer | "closed"> {
+  async attempt(request: FuseRequest, on: Ring = this.device.ring): Promise<FuseAnswer | "closed"> {
     const { mine, reply: got } = this.push(request, on);
     const done = await on.completion();
     if (done === undefined) {
-      if (this.up.session.closed) return "closed";
+      if (this.device.session.closed) return "closed";
       throw new CaseFailure(`opcode ${request.opcode}: neither an answer nor a close`, {
         expected: "an answer, or the end of the connection",
         actual: `nothing within ${this.#t.times.callMs} ms`,
@@ -204,8 +207,8 @@ function entryOf(body: Buffer): Found {
 }
 
 /** A file system that runs and was greeted with INIT. @throws {CaseFailure} */
-export async function fuseOf(t: CheckContext, options: UpOptions = {}): Promise<Fuse> {
-  const up = await t.up(options);
-  await up.request();
-  return new Fuse(t, up);
+export async function fuseOf(t: CheckContext, options: BringUpOptions = {}): Promise<Fuse> {
+  const device = await t.bringUp(options);
+  await device.request();
+  return new Fuse(t, device);
 }

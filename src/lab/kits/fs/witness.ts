@@ -1,6 +1,6 @@
 import { FuseOpcode } from "../../../endpoints/devices/fs/opcodes.ts";
 import type { KitPorts, Witness } from "../../conformance/kit/back-end/kit.ts";
-import type { Up } from "../../conformance/kit/back-end/up.ts";
+import type { RunningDevice } from "../../conformance/kit/back-end/running-device.ts";
 import { Fuse } from "./fuse.ts";
 
 const { Open, Read } = FuseOpcode;
@@ -12,8 +12,8 @@ const MOST_BYTES = 4096;
  *
  * @throws {CaseSkip} no file with content is near the root; {@link CaseFailure} a request fails
  */
-export async function openFileWitness(t: KitPorts, up: Up): Promise<Witness> {
-  const fuse = new Fuse(t, up);
+export async function openFileWitness(t: KitPorts, running: RunningDevice): Promise<Witness> {
+  const fuse = new Fuse(t, running);
   const file = await fuse.findFile();
   if (file === undefined) return async () => t.skip("no file with content is near the root");
   const handle = await fuse.open(Open, file.node);

@@ -55,13 +55,13 @@ function expectMerged(t: CheckContext, packet: Packet): void {
 
 /** A packet that breaks the rules may be used or not, and does no harm. @throws {CaseFailure} */
 async function expectHarmless(t: CheckContext, packet: Uint8Array): Promise<void> {
-  const { session, memory, ring } = await t.up();
+  const { session, memory, ring } = await t.bringUp();
   ring.push([memory.holding(packet)], []);
   await session.alive();
   await ring.completion(t.times.callMs / 10);
   await t.survive(session, memory);
   t.closeSessions();
-  await (await t.up()).request();
+  await (await t.bringUp()).request();
   t.closeSessions();
 }
 
@@ -123,7 +123,7 @@ export const net: readonly Check[] = [
       );
       const { overlongCompletions } = echo.receiving.queue;
       t.expect("buffers with a used length beyond their room", overlongCompletions, 0);
-      await t.survive(echo.up.session, echo.up.memory);
+      await t.survive(echo.device.session, echo.device.memory);
     },
   },
   {
@@ -136,7 +136,7 @@ export const net: readonly Check[] = [
     async run(t) {
       const echo = await echoOf(t);
       await echo.expectTrip();
-      const { ring: transmitting, session } = echo.up;
+      const { ring: transmitting, session } = echo.device;
       await echo.receiving.enable(false);
       await session.alive();
       await echo.transmit(echo.frame());
@@ -186,10 +186,10 @@ export const net: readonly Check[] = [
     needs: MTU,
     async run(t) {
       const virtio = t.usualVirtio | MTU.virtio;
-      await (await t.neg(virtio, MTU.protocol)).set(NetSetMtu, 1500n);
+      await (await t.negotiatedSession(virtio, MTU.protocol)).set(NetSetMtu, 1500n);
       for (const mtu of [10n, 67n, 70_000n]) {
         t.closeSessions();
-        const session = await t.neg(virtio, MTU.protocol);
+        const session = await t.negotiatedSession(virtio, MTU.protocol);
         t.reject(`an MTU of ${mtu}`, await session.attempt(NetSetMtu, mtu));
       }
     },
@@ -207,7 +207,7 @@ export const net: readonly Check[] = [
       const broadcast = Buffer.alloc(6, 0xff);
       const due = Buffer.concat([broadcast, MOVED, RARP_HEAD, MOVED, Buffer.alloc(4), MOVED]);
       echo.expect(due, 12, 12 + RARP_HEAD.length);
-      await echo.up.session.set(SendRarp, BigInt(MOVED.readUIntLE(0, 6)));
+      await echo.device.session.set(SendRarp, BigInt(MOVED.readUIntLE(0, 6)));
       const packet = await echo.receive();
       if (packet === undefined) return t.info("accepted; what comes of it cannot be seen");
       const got = restOf(packet.bytes, packet.frameAt).subarray(0, due.length - 12);
@@ -224,7 +224,7 @@ export const net: readonly Check[] = [
       const echo = await echoOf(t, { buffers: 1 });
       await echo.expectTrip();
       for (let i = 0; i < 3; i += 1) await echo.transmit(echo.frame());
-      await echo.up.session.alive();
+      await echo.device.session.alive();
       echo.supply(8);
       const last = echo.frame();
       await echo.transmit(last);
@@ -245,7 +245,7 @@ export const net: readonly Check[] = [
     section: "VIRTIO 2.7.8.2",
     needs: NEEDS,
     async run(t) {
-      const { ring, memory } = await t.up();
+      const { ring, memory } = await t.bringUp();
       ring.push(t.kit.request(memory).readable, []);
       const { length } = await ring.expectCompletion("a frame to transmit");
       t.expect("used length", length, 0);
@@ -294,7 +294,7 @@ export const net: readonly Check[] = [
     section: "VIRTIO 5.1.4.1",
     needs: { ...NEEDS, ...MTU, virtio: NEEDS.virtio | MTU.virtio },
     async run(t) {
-      const session = await t.neg(t.usualVirtio | MTU.virtio, MTU.protocol);
+      const session = await t.negotiatedSession(t.usualVirtio | MTU.virtio, MTU.protocol);
       await session.set(NetSetMtu, BigInt(MTU_BYTES));
       const echo = await echoOf(t, { session, bufferBytes: 2048 });
       expectSame(t, await echo.expectTrip(LARGE_FRAME));

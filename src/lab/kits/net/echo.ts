@@ -5,7 +5,10 @@ import {
 } from "../../../endpoints/devices/net/layout.ts";
 import type { GuestBuffer } from "../../../core/memory/index.ts";
 import type { CheckContext } from "../../conformance/kit/back-end/context.ts";
-import type { Up, UpOptions } from "../../conformance/kit/back-end/up.ts";
+import type {
+  RunningDevice,
+  BringUpOptions,
+} from "../../conformance/kit/back-end/running-device.ts";
 import { ETHER_TYPE, FRAME_BYTES } from "./frames.ts";
 import type { Completion, Ring } from "../../conformance/kit/back-end/ring.ts";
 
@@ -22,7 +25,7 @@ const MARK: readonly [number, number] = [REST_AT + ETHER_TYPE.length, 30];
 /** A frame of 1514 bytes behind its header: VIRTIO 5.1.6.3.1. */
 const BUFFER_BYTES = 1526;
 
-export interface EchoOptions extends UpOptions {
+export interface EchoOptions extends BringUpOptions {
   /** Bytes of a receive buffer. Default 1526. */
   readonly bufferBytes?: number;
   /** Receive buffers. Default: as many as the ring has room for. */
@@ -45,7 +48,7 @@ export interface Packet {
 
 /** Transmits frames to a network device and receives those that it sends back. Headers have 12 bytes. */
 export class Echo {
-  readonly up: Up;
+  readonly device: RunningDevice;
   readonly receiving: Ring;
   readonly #t: CheckContext;
   readonly #bufferBytes: number;
@@ -53,10 +56,14 @@ export class Echo {
   readonly #expected: { readonly sent: Buffer; readonly mark: Buffer; readonly markAt: number }[] =
     [];
 
-  constructor(t: CheckContext, up: Up, { bufferBytes = BUFFER_BYTES }: EchoOptions = {}) {
-    const receiving = up.rings.get(0);
+  constructor(
+    t: CheckContext,
+    device: RunningDevice,
+    { bufferBytes = BUFFER_BYTES }: EchoOptions = {},
+  ) {
+    const receiving = device.rings.get(0);
     if (receiving === undefined) throw new TypeError("expected the rings of a network device");
-    this.up = up;
+    this.device = device;
     this.receiving = receiving;
     this.#t = t;
     this.#bufferBytes = bufferBytes;
@@ -66,7 +73,7 @@ export class Echo {
   supply(count: number): void {
     for (let i = 0; i < count; i += 1) {
       const alignment = 2 ** Math.ceil(Math.log2(this.#bufferBytes + 1));
-      const buffer = this.up.memory.poisoned(this.#bufferBytes, alignment);
+      const buffer = this.device.memory.poisoned(this.#bufferBytes, alignment);
       this.#buffers.set(this.receiving.push([], [buffer]), buffer);
     }
   }
@@ -91,12 +98,12 @@ export class Echo {
   /** Transmits a frame. @throws {CaseFailure} its buffer is not used */
   async transmit(frame: Uint8Array, header: Uint8Array = new Uint8Array(LONG_HEADER_BYTES)) {
     this.push(frame, header);
-    await this.up.ring.expectCompletion("a frame to transmit");
+    await this.device.ring.expectCompletion("a frame to transmit");
   }
 
   /** Makes a packet available, and kicks. */
   push(frame: Uint8Array, header: Uint8Array = new Uint8Array(LONG_HEADER_BYTES)): void {
-    this.up.ring.push([this.up.memory.holding(Buffer.concat([header, frame]))], []);
+    this.device.ring.push([this.device.memory.holding(Buffer.concat([header, frame]))], []);
   }
 
   /**
@@ -144,7 +151,7 @@ export class Echo {
   async #packet(deadline: number): Promise<Completion[] | undefined> {
     const left = (): number => Math.max(0, deadline - performance.now());
     const parts: Completion[] = [];
-    const merged = (this.up.session.virtio & NetFeature.MrgRxbuf) !== 0n;
+    const merged = (this.device.session.virtio & NetFeature.MrgRxbuf) !== 0n;
     do {
       const part = await this.receiving.completion(left());
       if (part === undefined) break;
@@ -170,7 +177,7 @@ export function restOf(bytes: Buffer, frameAt = 0): Buffer {
 
 /** A network device that runs and has receive buffers. @throws {CaseFailure} */
 export async function echoOf(t: CheckContext, options: EchoOptions = {}): Promise<Echo> {
-  const echo = new Echo(t, await t.up(options), options);
+  const echo = new Echo(t, await t.bringUp(options), options);
   echo.supply(options.buffers ?? echo.receiving.size);
   return echo;
 }

@@ -70,8 +70,8 @@ export class StressChild {
     }
   }
 
-  /** Asks for something that has no answer. */
-  tell<C extends keyof Commands>(command: C, ask: Commands[C]["ask"]): void {
+  /** Sends a command that has no answer. */
+  send<C extends keyof Commands>(command: C, ask: Commands[C]["ask"]): void {
     this.#child.send({ id: 0, command, ask });
   }
 

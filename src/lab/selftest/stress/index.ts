@@ -164,10 +164,10 @@ export const stressGroup: TestGroup = {
     roundsCase,
     stormCase,
     deathCase("Clients that die in the middle of a message do no harm", (client, path, i) =>
-      client.tell("dieInMessage", { path, bytes: 1 + (i % 16) }),
+      client.send("dieInMessage", { path, bytes: 1 + (i % 16) }),
     ),
     deathCase("Clients that die in the middle of I/O do no harm", (client, path) =>
-      client.tell("dieInIo", { path, position: CLIENT_SHARE }),
+      client.send("dieInIo", { path, position: CLIENT_SHARE }),
     ),
   ],
 };

@@ -201,9 +201,9 @@ async function disturb(
   const victims = [new StressChild("client-process.js"), new StressChild("client-process.js")];
   const [inMessage, inIo] = victims;
   try {
-    inMessage?.tell("dieInMessage", { path, bytes: 1 + (round % 16) });
+    inMessage?.send("dieInMessage", { path, bytes: 1 + (round % 16) });
     await inMessage?.exited;
-    inIo?.tell("dieInIo", { path, position: clients * CLIENT_SHARE });
+    inIo?.send("dieInIo", { path, position: clients * CLIENT_SHARE });
     await inIo?.exited;
     signal.throwIfAborted();
   } finally {

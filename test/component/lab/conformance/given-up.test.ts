@@ -109,7 +109,7 @@ test("a check of a back-end that is given up connects no more", async (t) => {
         for (; count < MANY; count++) {
           if (count === 3) abort.abort();
           await setImmediate();
-          await context.again();
+          await context.newSession();
         }
       })();
       return work;

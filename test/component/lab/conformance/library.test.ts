@@ -28,7 +28,7 @@ const ownCheck: Check = {
   section: "VIRTIO 5.2.4",
   async run(t) {
     const asked = { offset: 0, flags: 0, data: new Uint8Array(8) };
-    const config = await (await t.neg()).call(FrontendRequest.GetConfig, asked);
+    const config = await (await t.negotiatedSession()).call(FrontendRequest.GetConfig, asked);
     t.expectThat("capacity", config?.data.some((byte) => byte > 0) ?? false, "above 0", config);
   },
 };

@@ -18,8 +18,8 @@ import {
   selectChecks,
   type Selection,
   SocketTarget,
-  storyOf,
-  storyText,
+  waitForReport,
+  reportText,
   survey,
   type Target,
   type Times,
@@ -166,10 +166,10 @@ async function factsOf(
   } catch (error) {
     if (!(error instanceof CaseFailure)) throw error;
     const { message, expected = "an answer", actual = "none" } = error;
-    const { ends, output } = await storyOf(target, END_MS);
+    const { ends, output } = await waitForReport(target, END_MS);
     const question = ends.length === 0 ? "; is this a back-end?" : "";
     const what = `${target.name}: ${message}: expected ${expected}, got ${actual}${question}`;
-    const text = [what, storyText(ends, output, target.process)].filter(Boolean).join("\n");
+    const text = [what, reportText(ends, output, target.process)].filter(Boolean).join("\n");
     throw new CommandError(ExitCode.Unreachable, text, { cause: error });
   }
 }

@@ -7,7 +7,7 @@ import type { Facts } from "./facts.ts";
 import { missing } from "./needs.ts";
 import { seededRandom } from "../random.ts";
 import { deathOf } from "../../targets/death.ts";
-import { storyOf } from "../../targets/story.ts";
+import { waitForReport } from "../../targets/target-report.ts";
 import { endText, type Target } from "../../targets/target.ts";
 import type { Times } from "../times.ts";
 import { expectCleanSession } from "./clean-session.ts";
@@ -48,7 +48,7 @@ export class BackendAdapter implements Adapter<CheckContext, Check> {
   open({ id }: Check): CheckContext {
     const { target, facts, times, seed } = this.#subject;
     // What happened before this check is not evidence for it.
-    target.story();
+    target.takeReport();
     return new CheckContext({ target, facts, times, random: seededRandom(`${seed} ${id}`) });
   }
 
@@ -63,7 +63,7 @@ export class BackendAdapter implements Adapter<CheckContext, Check> {
     if (ended instanceof CaseFailure) t.exchange.markDeciding();
     t.close();
     const mayHaveDied = ended instanceof CaseFailure || t.endedByTarget;
-    const { ends, output } = await storyOf(target, mayHaveDied ? DEATH_MS : 0);
+    const { ends, output } = await waitForReport(target, mayHaveDied ? DEATH_MS : 0);
     for (const end of ends) t.exchange.note("··", `the target's process ${endText(end)}`);
     const death = deathOf(facts.oneSession, ends, output);
     const { warnings, values, exchange } = t;
@@ -94,7 +94,7 @@ export class BackendAdapter implements Adapter<CheckContext, Check> {
           if (target.restart === undefined) await delay(times.answerMs * PAUSE);
           else await target.restart();
         }
-        await t.again();
+        await t.newSession();
         return undefined;
       } catch (error) {
         const found = error instanceof CaseFailure ? (error.actual ?? error.message) : undefined;

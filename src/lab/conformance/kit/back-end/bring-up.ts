@@ -9,14 +9,14 @@ import type { RequestKit } from "./kit.ts";
 import type { SuiteMemory, SuiteMemoryOptions } from "./memory.ts";
 import type { Ring, RingOptions } from "./ring.ts";
 import type { Session } from "./session.ts";
-import type { Up, UpOptions } from "./up.ts";
+import type { RunningDevice, BringUpOptions } from "./running-device.ts";
 
 /** What bringing a device up needs of a check. */
 export interface BringUpSteps {
   /** @throws {CaseSkip} the device type is not known */
   readonly kit: RequestKit;
-  neg(virtio?: bigint, protocol?: bigint): Promise<Session>;
-  mem(options: SuiteMemoryOptions): SuiteMemory;
+  negotiatedSession(virtio?: bigint, protocol?: bigint): Promise<Session>;
+  createMemory(options: SuiteMemoryOptions): SuiteMemory;
   share(session: Session, memory: SuiteMemory): Promise<void>;
   ring(session: Session, memory: SuiteMemory, index: number, options?: RingOptions): Ring;
   request(ring: Ring, memory: SuiteMemory): Promise<void>;
@@ -31,12 +31,13 @@ const RUNNING =
  *
  * @throws {CaseFailure} a step is not accepted; {@link CaseSkip} the device type is not known
  */
-export async function bringUp(t: BringUpSteps, options: UpOptions): Promise<Up> {
+export async function bringUp(t: BringUpSteps, options: BringUpOptions): Promise<RunningDevice> {
   const { kit } = t;
-  const session = options.session ?? (await t.neg(options.virtio, options.protocol));
+  const session = options.session ?? (await t.negotiatedSession(options.virtio, options.protocol));
   const acked = (bit: bigint): boolean => (session.protocol & bit) !== 0n;
   const memory =
-    options.memory ?? t.mem({ ...options, guestAddresses: acked(ProtocolFeature.GpaAddresses) });
+    options.memory ??
+    t.createMemory({ ...options, guestAddresses: acked(ProtocolFeature.GpaAddresses) });
   if (options.memory === undefined) await t.share(session, memory);
   if (options.closeMemory) for (const fd of memory.fds) fd.close();
   const rings = new Map(

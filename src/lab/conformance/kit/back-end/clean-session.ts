@@ -9,8 +9,8 @@ import type { CheckContext } from "./context.ts";
 export async function expectCleanSession(t: CheckContext, when: "before" | "after"): Promise<void> {
   const mark = t.exchange.mark();
   try {
-    if (!t.hasKit) await t.again();
-    else await (await t.up({ session: await t.again() })).request();
+    if (!t.hasKit) await t.newSession();
+    else await (await t.bringUp({ session: await t.newSession() })).request();
   } catch (error) {
     if (!(error instanceof CaseFailure)) throw error;
     throw new CaseFailure(`the clean session ${when} the check: ${error.message}`, {

@@ -7,7 +7,7 @@ import {
 import type { RequestKit, KitRequest } from "./kit.ts";
 import { SuiteMemory, type SuiteMemoryOptions } from "./memory.ts";
 import { bringUp } from "./bring-up.ts";
-import type { Up, UpOptions } from "./up.ts";
+import type { RunningDevice, BringUpOptions } from "./running-device.ts";
 import { Ring, type RingOptions } from "./ring.ts";
 import { Session } from "./session.ts";
 import { Exchange } from "../exchange.ts";
@@ -68,7 +68,7 @@ export class CheckContext extends Findings {
   }
 
   /** A new connection. @param reading whether what comes back is read @throws {CaseFailure} */
-  async sess(reading = true): Promise<Session> {
+  async connect(reading = true): Promise<Session> {
     this.#count += 1;
     const name = `s${this.#count}`;
     let socket;
@@ -99,13 +99,13 @@ export class CheckContext extends Findings {
    * @param virtio to acknowledge, of what is offered @param protocol the same
    * @throws {CaseFailure} it is not accepted
    */
-  async neg(virtio = USUAL_VIRTIO, protocol = USUAL_PROTOCOL): Promise<Session> {
-    const session = await this.sess();
+  async negotiatedSession(virtio = USUAL_VIRTIO, protocol = USUAL_PROTOCOL): Promise<Session> {
+    const session = await this.connect();
     await this.negotiate(session, virtio, protocol);
     return session;
   }
 
-  /** As {@link neg}, on a session that is there. */
+  /** As {@link negotiatedSession}, on a session that is there. */
   async negotiate(
     session: Session,
     virtio = USUAL_VIRTIO,
@@ -124,7 +124,7 @@ export class CheckContext extends Findings {
   }
 
   /** Memory to share; see {@link SuiteMemory}. */
-  mem(options: SuiteMemoryOptions = {}): SuiteMemory {
+  createMemory(options: SuiteMemoryOptions = {}): SuiteMemory {
     return this.closing(new SuiteMemory(options));
   }
 
@@ -139,11 +139,11 @@ export class CheckContext extends Findings {
   }
 
   /**
-   * A device that runs: {@link neg}, {@link mem}, and the rings that it needs.
+   * A device that runs: {@link negotiatedSession}, {@link createMemory}, and the rings that it needs.
    *
    * @throws {CaseFailure} a step is not accepted; {@link CaseSkip} the device type is not known
    */
-  async up(options: UpOptions = {}): Promise<Up> {
+  async bringUp(options: BringUpOptions = {}): Promise<RunningDevice> {
     return bringUp(this, options);
   }
 
@@ -163,7 +163,7 @@ export class CheckContext extends Findings {
     });
   }
 
-  /** What {@link neg} acknowledges unless it is told otherwise. */
+  /** What {@link negotiatedSession} acknowledges unless it is told otherwise. */
   get usualVirtio(): bigint {
     return USUAL_VIRTIO & this.facts.virtio;
   }
@@ -185,10 +185,10 @@ export class CheckContext extends Findings {
    *
    * @throws {CaseFailure}
    */
-  async again(): Promise<Session> {
+  async newSession(): Promise<Session> {
     this.closeSessions();
     try {
-      return await this.neg();
+      return await this.negotiatedSession();
     } catch (error) {
       if (!(error instanceof CaseFailure)) throw error;
       const end = this.target.process?.end;
@@ -208,7 +208,7 @@ export class CheckContext extends Findings {
    * @throws {CaseFailure}
    */
   async survive(session: Session, memory?: SuiteMemory): Promise<void> {
-    if (session.closed || !(await session.alive())) await this.again();
+    if (session.closed || !(await session.alive())) await this.newSession();
     const damage = memory?.damage();
     if (damage !== undefined)
       this.fail("memory was written to", "poison, untouched", damage, "FAIL");

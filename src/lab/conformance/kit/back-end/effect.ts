@@ -20,7 +20,7 @@ export async function writesOn(
   if ((t.facts.virtio & readOnly) !== 0n) t.skip("the device is read-only");
   const look = async (): Promise<Uint8Array> => {
     t.closeSessions();
-    const { ring, memory } = await t.up();
+    const { ring, memory } = await t.bringUp();
     const reading = effect.read(memory);
     await t.request(ring, memory, reading);
     return reading.data.bytes.slice();
@@ -37,7 +37,7 @@ export async function writesOn(
   const changed = Buffer.compare(before, after) !== 0;
   if (changed) {
     t.closeSessions();
-    const { ring, memory } = await t.up();
+    const { ring, memory } = await t.bringUp();
     await t.request(ring, memory, effect.write(memory, before));
   }
   return changed;

@@ -3,7 +3,7 @@ import { VirtioFeature } from "../../../../core/protocol/index.ts";
 import { type RawDescriptor, RawSplitRing, type UsedElement } from "../../../wire/index.ts";
 import type { CheckContext } from "./context.ts";
 import { CaseFailure } from "../../../engine/index.ts";
-import type { Up, UpOptions } from "./up.ts";
+import type { RunningDevice, BringUpOptions } from "./running-device.ts";
 import type { KitRequest } from "./kit.ts";
 import { descriptorsOf } from "./descriptors.ts";
 import type { Ring } from "./ring.ts";
@@ -11,14 +11,17 @@ import type { Session } from "./session.ts";
 import { soon } from "./soon.ts";
 
 /** A device that runs, with its ring of requests to be driven by hand. */
-export interface UpByHand extends Up {
+export interface DeviceByHand extends RunningDevice {
   readonly hand: HandSplit;
 }
 
-/** As {@link CheckContext.up}; the ring must not be driven in its usual way any more. */
-export async function upByHand(t: CheckContext, options: UpOptions = {}): Promise<UpByHand> {
-  const up = await t.up(options);
-  return { ...up, hand: new HandSplit(t, up.session, up.ring) };
+/** As {@link CheckContext.bringUp}; the ring must not be driven in its usual way any more. */
+export async function bringUpByHand(
+  t: CheckContext,
+  options: BringUpOptions = {},
+): Promise<DeviceByHand> {
+  const device = await t.bringUp(options);
+  return { ...device, hand: new HandSplit(t, device.session, device.ring) };
 }
 
 /** A split ring that a check lays out word by word, within the rules or not. */
@@ -37,7 +40,7 @@ export class HandSplit extends RawSplitRing {
   }
 
   /** Makes chains available, all at once, without a kick. @returns whether the device wants one */
-  show(...heads: readonly number[]): boolean {
+  makeAvailable(...heads: readonly number[]): boolean {
     const before = this.available;
     this.publish(...heads);
     if (!this.#eventIdx) return (Atomics.load(this.words.used16, 0) & 1) === 0;
@@ -45,9 +48,9 @@ export class HandSplit extends RawSplitRing {
     return needsEvent(event, this.available, before);
   }
 
-  /** {@link show}, and a kick. */
+  /** {@link makeAvailable}, and a kick. */
   offer(...heads: readonly number[]): void {
-    this.show(...heads);
+    this.makeAvailable(...heads);
     this.#t.exchange.note(
       this.#session.name,
       `ring ${this.#ring.index}: chains with heads ${heads.join(", ")} made available`,

@@ -14,7 +14,7 @@ import {
 import type { CheckContext } from "./context.ts";
 import { BackChannel } from "./back-channel.ts";
 import { bringUp } from "./bring-up.ts";
-import type { Up } from "./up.ts";
+import type { RunningDevice } from "./running-device.ts";
 import { PAGE, type SuiteMemory } from "./memory.ts";
 import { Flags } from "../../../wire/index.ts";
 import { type Session } from "./session.ts";
@@ -124,14 +124,16 @@ export class SuiteIommu {
 export async function behindIommu(
   t: CheckContext,
 ): Promise<{ readonly session: Session; readonly memory: SuiteMemory }> {
-  const session = await t.neg(t.usualVirtio | VirtioFeature.AccessPlatform, PROTOCOL);
-  const memory = t.mem({ iommu: true });
+  const session = await t.negotiatedSession(t.usualVirtio | VirtioFeature.AccessPlatform, PROTOCOL);
+  const memory = t.createMemory({ iommu: true });
   await t.share(session, memory);
   return { session, memory };
 }
 
 /** A device that runs behind an IOMMU. @throws {CaseFailure | CaseSkip} as {@link bringUp} */
-export async function upBehindIommu(t: CheckContext): Promise<Up & { readonly iommu: SuiteIommu }> {
+export async function upBehindIommu(
+  t: CheckContext,
+): Promise<RunningDevice & { readonly iommu: SuiteIommu }> {
   const { session, memory } = await behindIommu(t);
   const iommu = await SuiteIommu.attach(t, session, memory);
   return { ...(await bringUp(t, { session, memory })), iommu };

@@ -5,7 +5,7 @@ import type { Findings } from "../findings.ts";
 import type { Times } from "../times.ts";
 import type { SuiteMemory } from "./memory.ts";
 import type { Session } from "./session.ts";
-import type { Up } from "./up.ts";
+import type { RunningDevice } from "./running-device.ts";
 
 /** A request that is laid out in shared memory, and how to judge what the device made of it. */
 export interface KitRequest {
@@ -47,7 +47,7 @@ export interface KitPorts extends Pick<Findings, "expect" | "expectThat" | "skip
 }
 
 /** Compares a device with the one of which a {@link RequestKit.witness} was taken. */
-export type Witness = (t: KitPorts, device: Up) => Promise<void>;
+export type Witness = (t: KitPorts, device: RunningDevice) => Promise<void>;
 
 /** The device that the suite plays for a front-end under test. */
 export interface PlayedDevice {
@@ -127,7 +127,7 @@ export interface RequestKit {
    * Makes something on a device that must survive a migration, and returns the comparison. Default:
    * the device that continues must serve a request.
    */
-  readonly witness?: (t: KitPorts, device: Up) => Promise<Witness>;
+  readonly witness?: (t: KitPorts, device: RunningDevice) => Promise<Witness>;
   /** Protocol features without which a front-end cannot use a device of this type. Default: none. */
   readonly requiredProtocol?: bigint;
   /** Makes the device that the suite plays. Left out: front-ends of this type are not judged. */

@@ -34,7 +34,7 @@ async function serveAll(
 
 /** Requests of mixed sizes, many at a time. @param virtio to acknowledge @throws {CaseFailure} */
 export async function mixedSizes(t: CheckContext, virtio: bigint): Promise<void> {
-  const { ring, memory } = await t.up({ virtio, ring: { size: 4 * AT_ONCE }, size: 1 << 20 });
+  const { ring, memory } = await t.bringUp({ virtio, ring: { size: 4 * AT_ONCE }, size: 1 << 20 });
   for (let i = 0; i < ROUNDS / 10; i += 1) {
     const release = memory.mark();
     const requests = Array.from({ length: AT_ONCE }, () =>
@@ -49,28 +49,28 @@ export async function mixedSizes(t: CheckContext, virtio: bigint): Promise<void>
 export async function sustain(t: CheckContext): Promise<void> {
   const { kit } = t;
   const virtio = t.usualVirtio | (VirtioFeature.EventIdx & t.facts.virtio);
-  const up = await t.up({ virtio, ring: { size: 4 * AT_ONCE }, size: 4 * ROOM_BYTES });
-  const rings = [up.ring];
+  const device = await t.bringUp({ virtio, ring: { size: 4 * AT_ONCE }, size: 4 * ROOM_BYTES });
+  const rings = [device.ring];
   for (const index of kit.requestRings(t.facts.queueNum).slice(0, MAX_RINGS)) {
-    if (up.rings.has(index)) continue;
-    const ring = t.ring(up.session, up.memory, index, { size: 4 * AT_ONCE });
+    if (device.rings.has(index)) continue;
+    const ring = t.ring(device.session, device.memory, index, { size: 4 * AT_ONCE });
     await ring.start();
-    if ((up.session.virtio & VirtioFeature.ProtocolFeatures) !== 0n) await ring.enable();
+    if ((device.session.virtio & VirtioFeature.ProtocolFeatures) !== 0n) await ring.enable();
     // How many rings a device has is more than it may serve (DPDK tells what its library can).
-    const { readable, writable } = kit.request(up.memory);
+    const { readable, writable } = kit.request(device.memory);
     ring.push(readable, writable);
     if ((await ring.completion(t.times.callMs / 4)) !== undefined) rings.push(ring);
   }
   if (kit.effect !== undefined && (t.facts.virtio & (kit.effect.readOnly ?? 0n)) === 0n) {
-    await writeAndCompare(t, kit.effect, rings, up.memory);
+    await writeAndCompare(t, kit.effect, rings, device.memory);
     return;
   }
   for (let round = 0; round < ROUNDS; round += 1) {
-    const release = up.memory.mark();
+    const release = device.memory.mark();
     await serveAll(
       t,
       rings,
-      Array.from({ length: AT_ONCE }, () => kit.request(up.memory)),
+      Array.from({ length: AT_ONCE }, () => kit.request(device.memory)),
     );
     release();
   }

@@ -60,7 +60,7 @@ export class Session extends RawPeer {
   }
 
   /** Sends bytes cut at these positions, with a moment between the parts. */
-  async sendPieces(
+  async sendParts(
     bytes: Uint8Array,
     cuts: readonly number[],
     note: string,

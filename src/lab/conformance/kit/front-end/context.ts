@@ -22,7 +22,7 @@ const RESTLESS = 5;
 const STARTS: readonly number[] = [FrontendRequest.SetVringKick, FrontendRequest.VringKick];
 
 /** A front-end that runs against our mock. */
-export interface Talk {
+export interface MockedFrontend {
   readonly run: FrontendRun;
   readonly mock: Mock;
 }
@@ -53,11 +53,11 @@ export class FrontendContext extends Findings {
   readonly target: FrontendTarget;
   readonly kit: RequestKit;
   readonly times: Times;
-  readonly #talks: Talk[] = [];
+  readonly #frontends: MockedFrontend[] = [];
   readonly #ends: ProcessEnd[] = [];
   readonly #closing: { close(): void }[] = [];
   /** Boots that are under way. */
-  readonly #booting = new Set<Promise<Talk>>();
+  readonly #booting = new Set<Promise<MockedFrontend>>();
   /** Every mock that a front-end was started for. */
   readonly #booted: Mock[] = [];
   #closed = false;
@@ -76,7 +76,7 @@ export class FrontendContext extends Findings {
    *
    * @throws {Error} the check is over
    */
-  async boot(options: MockOptions = {}): Promise<Talk> {
+  async boot(options: MockOptions = {}): Promise<MockedFrontend> {
     this.#expectOpen();
     const booting = this.#boot(options);
     this.#booting.add(booting);
@@ -87,20 +87,20 @@ export class FrontendContext extends Findings {
     }
   }
 
-  async #boot(options: MockOptions): Promise<Talk> {
+  async #boot(options: MockOptions): Promise<MockedFrontend> {
     const folder = mkdtempSync(join(tmpdir(), "vhost-user-conform-"));
     this.#folders.push(folder);
     const { socketPath } = this.target;
     const path = socketPath ?? join(folder, "mock.sock");
     // There is one path for all connections then: the one before is over.
-    if (socketPath !== undefined) for (const { mock } of this.#talks) await mock.close();
+    if (socketPath !== undefined) for (const { mock } of this.#frontends) await mock.close();
     const mock = await Mock.listen(path, this.kit, this.exchange, options);
     try {
       this.#expectOpen();
       this.#booted.push(mock);
-      const talk = { mock, run: await this.target.start(path) };
-      this.#talks.push(talk);
-      return talk;
+      const frontend = { mock, run: await this.target.start(path) };
+      this.#frontends.push(frontend);
+      return frontend;
     } catch (error) {
       await mock.close();
       throw error;
@@ -119,22 +119,22 @@ export class FrontendContext extends Findings {
    * @param done default: the front-end has started a ring
    * @throws {CaseFailure} it sent nothing at all
    */
-  async meet(options: MockOptions = {}, done: Done = hasStarted): Promise<Talk> {
-    const talk = await this.boot(options);
-    await this.settled(talk, done);
-    const { mock, run } = talk;
-    if (mock.messages.length > 0) return talk;
+  async meet(options: MockOptions = {}, done: Done = hasStarted): Promise<MockedFrontend> {
+    const frontend = await this.boot(options);
+    await this.settled(frontend, done);
+    const { mock, run } = frontend;
+    if (mock.messages.length > 0) return frontend;
     const actual = run.end ? `nothing; it ${endText(run.end)}` : "nothing";
     throw new CaseFailure("the front-end does not connect", { expected: "messages", actual });
   }
 
   /** As {@link meet}; what the front-end sent. @throws {CaseFailure} */
-  async talk(options: MockOptions = {}, done: Done = hasStarted): Promise<readonly Message[]> {
+  async frontend(options: MockOptions = {}, done: Done = hasStarted): Promise<readonly Message[]> {
     return (await this.meet(options, done)).mock.messages;
   }
 
   /** Waits as {@link meet} does. Returns whether `done` was true in the end. */
-  async settled({ mock, run }: Talk, done: Done): Promise<boolean> {
+  async settled({ mock, run }: MockedFrontend, done: Done): Promise<boolean> {
     const deadline = performance.now() + 2 * this.times.againMs;
     const quietMs = this.times.answerMs * QUIET;
     let count = 0;
@@ -158,7 +158,7 @@ export class FrontendContext extends Findings {
    *
    * @throws {CaseFailure} it was killed by a signal, or neither answers its monitor nor comes back
    */
-  async survives({ run, mock }: Talk, what: string): Promise<void> {
+  async survives({ run, mock }: MockedFrontend, what: string): Promise<void> {
     const { end } = run;
     if (end !== undefined && end.signal !== null) {
       this.fail(what, "a front-end that goes on, or ends in an orderly way", endText(end), "FAIL");
@@ -188,13 +188,13 @@ export class FrontendContext extends Findings {
   }
 
   /** Ends a front-end before the check does, where a check starts many. */
-  async leave(talk: Talk): Promise<void> {
-    const { end } = talk.run;
+  async leave(frontend: MockedFrontend): Promise<void> {
+    const { end } = frontend.run;
     if (end) this.#ends.push(end);
-    await talk.run.stop();
-    await talk.mock.close();
-    this.#output += talk.run.output;
-    this.#talks.splice(this.#talks.indexOf(talk), 1);
+    await frontend.run.stop();
+    await frontend.mock.close();
+    this.#output += frontend.run.output;
+    this.#frontends.splice(this.#frontends.indexOf(frontend), 1);
   }
 
   /** Front-ends were started, and none of them connected. */
@@ -204,12 +204,12 @@ export class FrontendContext extends Findings {
 
   /** What the front-ends printed. */
   get output(): string {
-    return this.#output + this.#talks.map(({ run }) => run.output).join("");
+    return this.#output + this.#frontends.map(({ run }) => run.output).join("");
   }
 
   /** Front-ends that ended by themselves. */
   get ends(): readonly ProcessEnd[] {
-    return [...this.#ends, ...this.#talks.flatMap(({ run }) => run.end ?? [])];
+    return [...this.#ends, ...this.#frontends.flatMap(({ run }) => run.end ?? [])];
   }
 
   /** Ends front-ends and mocks, those that are about to start as well. */
@@ -217,7 +217,7 @@ export class FrontendContext extends Findings {
     this.#closed = true;
     await Promise.allSettled(this.#booting);
     // The check may still leave some of them meanwhile.
-    const talks = [...this.#talks];
+    const talks = [...this.#frontends];
     for (const { run, mock } of talks) {
       await run.stop();
       await mock.close();

@@ -22,7 +22,7 @@ export function serving(
 }
 
 /** Sends replies in pieces: within the header, at its end, and within the payload. */
-export function inPieces(gapMs: number): Interception {
+export function inParts(gapMs: number): Interception {
   return {
     send: async (frame, channel) => {
       const bytes = frameBytes(frame);

@@ -30,14 +30,14 @@ async function survives(
   readable: Uint8Array,
   room: readonly number[],
 ): Promise<void> {
-  const { up } = await diskOf(t);
-  up.ring.push(
-    [up.memory.holding(readable)],
-    room.map((length) => up.memory.poisoned(length)),
+  const { device } = await diskOf(t);
+  device.ring.push(
+    [device.memory.holding(readable)],
+    room.map((length) => device.memory.poisoned(length)),
   );
-  await up.session.alive();
-  await up.ring.completion(t.times.callMs / 10);
-  await t.survive(up.session, up.memory);
+  await device.session.alive();
+  await device.ring.completion(t.times.callMs / 10);
+  await t.survive(device.session, device.memory);
   t.closeSessions();
   await (await diskOf(t)).read(0n, SECTOR_SIZE);
 }
@@ -112,7 +112,7 @@ export const blockRequests: readonly Check[] = [
       const answer = await disk.refused(In, { sector: capacity, room: disk.unit });
       const foreign = answer?.data.some((byte) => byte !== POISON && byte !== 0) ?? false;
       if (foreign) t.fail("data from beyond the end", "none", answer?.data.slice(0, 16), "FAIL");
-      await t.survive(disk.up.session, disk.up.memory);
+      await t.survive(disk.device.session, disk.device.memory);
     },
   },
   {
@@ -146,7 +146,7 @@ export const blockRequests: readonly Check[] = [
       for (const sector of [BEYOND_ALL, 2n ** 55n]) {
         const disk = await diskOf(t);
         await disk.refused(In, { sector, room: disk.unit });
-        await t.survive(disk.up.session, disk.up.memory);
+        await t.survive(disk.device.session, disk.device.memory);
         t.closeSessions();
       }
     },
@@ -164,7 +164,7 @@ export const blockRequests: readonly Check[] = [
       const refused =
         answer === "closed" || [IoError, Unsupported].some((s) => s === answer.status);
       if (!refused) t.warn("100 bytes", "an error", blockStatusName(answer.status));
-      await t.survive(disk.up.session, disk.up.memory);
+      await t.survive(disk.device.session, disk.device.memory);
     },
   },
   {
@@ -191,8 +191,8 @@ export const blockRequests: readonly Check[] = [
       t.info(JSON.stringify(Buffer.from(data).toString("latin1").split("\0")[0]));
       for (const room of [5, 64]) {
         await disk.attempt(GetId, { room });
-        await t.survive(disk.up.session, disk.up.memory);
-        if (disk.up.session.closed) return;
+        await t.survive(disk.device.session, disk.device.memory);
+        if (disk.device.session.closed) return;
       }
     },
   },
@@ -233,9 +233,9 @@ export const blockRequests: readonly Check[] = [
       t.closeSessions();
       const count = Math.min(segMax + 2, MAX_RING);
       const size = 2 ** Math.ceil(Math.log2(count));
-      const { up } = await diskOf(t, features, { ring: { size } });
-      const request = t.kit.request(up.memory, Math.ceil((count * SECTOR_SIZE) / 4096));
-      const hand = new HandSplit(t, up.session, up.ring);
+      const { device } = await diskOf(t, features, { ring: { size } });
+      const request = t.kit.request(device.memory, Math.ceil((count * SECTOR_SIZE) / 4096));
+      const hand = new HandSplit(t, device.session, device.ring);
       const head = hand.chain(cutInto(descriptorsOf(request), count));
       const wrong = await hand.attempt(head, request);
       t.expectThat(counted(segMax, "segment"), wrong === undefined, "served", wrong);

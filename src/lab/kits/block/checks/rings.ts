@@ -3,7 +3,7 @@ import { VirtioFeature } from "../../../../core/protocol/index.ts";
 import { BlockFeature } from "../../../../endpoints/devices/block/layout.ts";
 import { readConfig, writeConfig } from "../../../conformance/kit/back-end/config-space.ts";
 import { descriptorsOf } from "../../../conformance/kit/back-end/descriptors.ts";
-import { upByHand } from "../../../conformance/kit/back-end/hand-split.ts";
+import { bringUpByHand } from "../../../conformance/kit/back-end/hand-split.ts";
 import type { Check } from "../../../conformance/kit/check.ts";
 import { needing } from "./common.ts";
 
@@ -21,7 +21,7 @@ export const blockRings: readonly Check[] = [
     section: "VIRTIO 2.7.4.1",
     needs: { device: ["block"], virtio: VirtioFeature.Version1 },
     async run(t) {
-      const { hand, memory } = await upByHand(t);
+      const { hand, memory } = await bringUpByHand(t);
       const { readable, writable } = t.kit.request(memory);
       const lengths = writable.map(({ bytes }) => bytes.length);
       const all = memory.poisoned(lengths.reduce((sum, length) => sum + length, 0));
@@ -39,7 +39,7 @@ export const blockRings: readonly Check[] = [
     tags: ["migration"],
     needs: SEVERAL,
     async run(t) {
-      const { session, memory, ring, request } = await t.up();
+      const { session, memory, ring, request } = await t.bringUp();
       const other = t.ring(session, memory, 1);
       await other.start();
       if ((session.virtio & VirtioFeature.ProtocolFeatures) !== 0n) await other.enable();
@@ -55,8 +55,8 @@ export const blockRings: readonly Check[] = [
     section: "Multiple queue support",
     needs: SEVERAL,
     async run(t) {
-      const session = await t.neg();
-      const memory = t.mem();
+      const session = await t.negotiatedSession();
+      const memory = t.createMemory();
       await t.share(session, memory);
       const ring = t.ring(session, memory, 1);
       await ring.start();
@@ -71,8 +71,8 @@ export const blockRings: readonly Check[] = [
     section: "VHOST_USER_SET_VRING_CALL",
     needs: SEVERAL,
     async run(t) {
-      const session = await t.neg();
-      const memory = t.mem();
+      const session = await t.negotiatedSession();
+      const memory = t.createMemory();
       await t.share(session, memory);
       const call = t.closing(EventFd.create());
       for (const index of [0, 1]) {
@@ -94,7 +94,9 @@ export const blockRings: readonly Check[] = [
     needs: needing(BlockFeature.ConfigWce),
     async run(t) {
       const { ConfigWce, Flush } = BlockFeature;
-      const session = await t.neg(t.usualVirtio | ConfigWce | (Flush & t.facts.virtio));
+      const session = await t.negotiatedSession(
+        t.usualVirtio | ConfigWce | (Flush & t.facts.virtio),
+      );
       // From offset 0: that other offsets count is for other checks.
       const look = async (): Promise<number> =>
         (await readConfig(t, session, 0, WCE + 1))[WCE] ?? 0;

@@ -14,7 +14,7 @@ import type {
   ProcessEnd,
   Target,
   TargetProcess,
-  TargetStory,
+  TargetReport,
 } from "../../../../../src/lab/conformance/index.ts";
 import { packageRoot } from "../../../../support/package-root.ts";
 import { type ByteHooks, relayBytes } from "../../../../../src/lab/wire/index.ts";
@@ -83,7 +83,7 @@ export class InProcessTarget implements Target {
     return { pid: process.pid, end: this.#end, figures };
   }
 
-  story(): TargetStory {
+  takeReport(): TargetReport {
     return { ends: this.#end ? [this.#end] : [], output: "" };
   }
 

@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from "node:util";
 import { delay } from "../../../core/base/index.ts";
-import { endText, type ProcessEnd, type Target, type TargetStory } from "./target.ts";
+import { endText, type ProcessEnd, type Target, type TargetReport } from "./target.ts";
 
 /** Lines of output in a message. */
 const MESSAGE_LINES = 12;
@@ -10,16 +10,16 @@ const MESSAGE_LINES = 12;
  *
  * @param waitMs how long a process of ours that is about to die may take
  */
-export async function storyOf(target: Target, waitMs: number): Promise<TargetStory> {
+export async function waitForReport(target: Target, waitMs: number): Promise<TargetReport> {
   const deadline = performance.now() + (target.restart ? waitMs : 0);
   while (target.process && target.process.end === undefined && performance.now() < deadline) {
     await delay(5);
   }
-  return target.story();
+  return target.takeReport();
 }
 
 /** A story in lines for a message: how the processes ended, and the last of what they printed. */
-export function storyText(
+export function reportText(
   ends: readonly ProcessEnd[],
   output: string,
   process: Target["process"],

@@ -5,7 +5,7 @@ import type { Ring, RingOptions } from "./ring.ts";
 import type { Session } from "./session.ts";
 
 /** How a check wants a device to be brought up, where that differs from the default. */
-export interface UpOptions extends SuiteMemoryOptions {
+export interface BringUpOptions extends SuiteMemoryOptions {
   /** Virtio features to acknowledge, as far as they are offered. */
   readonly virtio?: bigint;
   /** Protocol features to acknowledge, as far as they are offered. */
@@ -26,7 +26,7 @@ export interface UpOptions extends SuiteMemoryOptions {
 }
 
 /** A device that runs: session, memory, rings. */
-export interface Up {
+export interface RunningDevice {
   readonly session: Session;
   readonly memory: SuiteMemory;
   /** By index. */
