@@ -15,7 +15,12 @@ export const balloonKind: DeviceKind = {
     [2, "VIRTIO_BALLOON_F_DEFLATE_ON_OOM", "the driver may deflate when memory runs out"],
     [3, "VIRTIO_BALLOON_F_FREE_PAGE_HINT", "the driver hints at free pages"],
     [4, "VIRTIO_BALLOON_F_PAGE_POISON", "free pages hold a known pattern"],
-    [5, "VIRTIO_BALLOON_F_REPORTING", "the driver reports free pages"],
+    [
+      5,
+      "VIRTIO_BALLOON_F_PAGE_REPORTING",
+      "the driver reports free pages",
+      "VIRTIO_BALLOON_F_REPORTING",
+    ],
   ],
   config: {
     sizes: [16, 8],

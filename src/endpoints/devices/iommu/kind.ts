@@ -1,3 +1,4 @@
+import { configField } from "../../../core/protocol/index.ts";
 import type { DeviceKind } from "../kind.ts";
 
 /** The IOMMU device (VIRTIO 5.13). */
@@ -13,5 +14,21 @@ export const iommuKind: DeviceKind = {
     [5, "VIRTIO_IOMMU_F_MMIO", "mappings of device memory can be marked"],
     [6, "VIRTIO_IOMMU_F_BYPASS_CONFIG", "bypass can be switched"],
   ],
+  config: {
+    sizes: [40, 36],
+    fields: {
+      pageSizeMask: configField.u64(0),
+      inputRange: configField.group(8, 16, {
+        start: configField.u64(0),
+        end: configField.u64(8),
+      }),
+      domainRange: configField.group(24, 8, {
+        start: configField.u32(0),
+        end: configField.u32(4),
+      }),
+      probeSize: configField.u32(32),
+      bypass: configField.u8(36),
+    },
+  },
   queues: { once: ["requestq", "eventq"] },
 };

@@ -1,3 +1,4 @@
+import { configField } from "../../../core/protocol/index.ts";
 import type { DeviceKind } from "../kind.ts";
 
 /** The memory device (VIRTIO 5.15). */
@@ -7,6 +8,19 @@ export const memKind: DeviceKind = {
   features: [
     [0, "VIRTIO_MEM_F_ACPI_PXM", "the configuration space has the NUMA node"],
     [1, "VIRTIO_MEM_F_UNPLUGGED_INACCESSIBLE", "unplugged memory must not be touched"],
+    [2, "VIRTIO_MEM_F_PERSISTENT_SUSPEND", "the guest may suspend while memory is plugged"],
   ],
+  config: {
+    sizes: [56],
+    fields: {
+      blockSize: configField.u64(0),
+      nodeId: configField.u16(8),
+      address: configField.u64(16),
+      regionSize: configField.u64(24),
+      usableRegionSize: configField.u64(32),
+      pluggedSize: configField.u64(40),
+      requestedSize: configField.u64(48),
+    },
+  },
   queues: { once: ["guest-request"] },
 };

@@ -1,6 +1,6 @@
 import type { DeviceKind } from "../kind.ts";
 
-/** The real-time clock device. */
+/** The real-time clock device (VIRTIO 1.4, 5.23). */
 export const rtcKind: DeviceKind = {
   name: "rtc",
   id: 17,
