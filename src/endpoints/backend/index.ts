@@ -13,6 +13,7 @@ export {
   BACKEND_RING_FEATURES,
   protocolFeaturesOf,
 } from "./offered-features.ts";
+export { readOnlyConfig } from "./read-only-config.ts";
 export * from "./server.ts";
 export { BackendSession } from "./session.ts";
 export type { BackendHooks } from "./session-options.ts";

@@ -1,9 +1,9 @@
 import { fdatasync } from "node:fs";
-import type {
-  Device,
-  DeviceCapabilities,
-  DeviceConfig,
-  DeviceSession,
+import {
+  type Device,
+  type DeviceCapabilities,
+  type DeviceSession,
+  readOnlyConfig,
 } from "../../../backend/index.ts";
 import type { RunningQueue, WorkerPart } from "../../../../core/runtime/index.ts";
 import { OwnedFd } from "../../../../core/os/index.ts";
@@ -108,7 +108,9 @@ export class BlockDevice implements Device {
       BlockFeature.Mq |
       (storage.readOnly ? BlockFeature.ReadOnly : BlockFeature.Discard | BlockFeature.WriteZeroes);
     this.capabilities = {
-      config: readOnlyConfig(() => blockConfig(storage.size / SECTOR_SIZE, queues)),
+      config: readOnlyConfig(BLOCK_CONFIG_SIZE, () =>
+        blockConfig(storage.size / SECTOR_SIZE, queues),
+      ),
       lifecycle: {
         attach: (session) => this.#attach(session),
         negotiated: (acknowledged) => this.#negotiated(acknowledged),
@@ -226,16 +228,4 @@ function blockConfig(sectors: number, queues: number): Uint8Array {
     maxWriteZeroesSeg: MAX_RANGES,
     writeZeroesMayUnmap: 1,
   });
-}
-
-/** A driver may change none of its fields; a write of the present values is accepted. */
-function readOnlyConfig(current: () => Uint8Array): DeviceConfig {
-  return {
-    size: BLOCK_CONFIG_SIZE,
-    read: (offset, out) => out.set(current().subarray(offset, offset + out.length)),
-    write: (offset, written) => {
-      const bytes = current();
-      return written.every((byte, i) => byte === bytes[offset + i]);
-    },
-  };
 }

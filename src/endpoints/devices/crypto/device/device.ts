@@ -1,5 +1,5 @@
 import type { RunningQueue } from "../../../../core/runtime/index.ts";
-import type { Device, DeviceCapabilities } from "../../../backend/index.ts";
+import { type Device, type DeviceCapabilities, readOnlyConfig } from "../../../backend/index.ts";
 import {
   canWrite,
   type ChainCursor,
@@ -63,11 +63,7 @@ export class CryptoDevice implements Device {
     this.maxQueues = queues;
     const bytes = configuration(queues);
     this.capabilities = {
-      config: {
-        size: bytes.length,
-        read: (offset, out) => out.set(bytes.subarray(offset, offset + out.length)),
-        write: (offset, written) => written.every((byte, i) => byte === bytes[offset + i]),
-      },
+      config: readOnlyConfig(bytes.length, () => bytes),
       lifecycle: { reset: () => this.#sessions.clear(), close: () => this.#sessions.clear() },
       crypto: this.#sessions,
     };

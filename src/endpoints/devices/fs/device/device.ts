@@ -1,6 +1,6 @@
 import { UsageError } from "../../../../core/base/index.ts";
 import type { RunningQueue } from "../../../../core/runtime/index.ts";
-import type { Device, DeviceCapabilities } from "../../../backend/index.ts";
+import { type Device, type DeviceCapabilities, readOnlyConfig } from "../../../backend/index.ts";
 import { encodeFsConfig, FS_CONFIG_SIZE } from "../config.ts";
 import type { SharedFolder } from "./folder.ts";
 import { FuseServer } from "./server.ts";
@@ -69,11 +69,7 @@ export class FsDevice implements Device {
     // After a reset the driver sends INIT again.
     const end = (): void => this.#server.end();
     this.capabilities = {
-      config: {
-        size: FS_CONFIG_SIZE,
-        read: (offset, out) => out.set(bytes.subarray(offset, offset + out.length)),
-        write: (offset, written) => written.every((byte, i) => byte === bytes[offset + i]),
-      },
+      config: readOnlyConfig(FS_CONFIG_SIZE, () => bytes),
       lifecycle: { reset: end, close: end },
       migration: fsState(this.#server),
     };
