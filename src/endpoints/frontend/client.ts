@@ -6,14 +6,14 @@ import { acceptSocket, type CloseReason, connectSocket } from "../../core/transp
 import type { RingFeatures } from "../../core/virtqueue/index.ts";
 import type { BackendRequestHandlers } from "./backend-channel.ts";
 import { handlersOf } from "./backend-handlers.ts";
-import { confirmStart, KEPT_FEATURES, startRing, stopRing, type Wishes } from "./bring-up.ts";
+import { confirmStart, KEPT_FEATURES, type Wishes } from "./bring-up.ts";
 import type { ClientOptions } from "./client-options.ts";
 import { ClientIommu } from "./iommu.ts";
 import { makeMemory, settleMemory, shareMemory } from "./memory-sharing.ts";
 import { Connection } from "./connection.ts";
-import { kickOf } from "./kicks.ts";
 import { ClientThread, type ClientThreadOptions } from "./client-thread.ts";
-import { ClientQueue, type ClientQueueOptions } from "./queue.ts";
+import { ClientQueues } from "./client-queues.ts";
+import type { ClientQueue, ClientQueueOptions } from "./queue.ts";
 import { migrate, type MigrationOptions, type MigrationReport } from "./migration/migrate.ts";
 import { beginSession, DEFAULT_TIMEOUT_MS, type Dial, keepTrying } from "./reconnect.ts";
 import { Recovery } from "./recovery.ts";
@@ -39,17 +39,16 @@ import { meanwhile, withinTime } from "./together.ts";
 export class Client {
   /** Where it was asked for. */
   readonly iommu: ClientIommu | undefined;
-  /** How often the session came back to a back-end. */
+  /** How often the session reconnected. */
   reconnects = 0;
-  /** Requests that were executed again because a back-end had gone with them, in all. */
+  /** Requests that were resubmitted because a back-end had gone with them, in all. */
   replayed = 0;
   readonly #options: ClientOptions;
   /** With `reconnect`: how another connection is made, and what goes over to it. */
   #dial: Dial | undefined;
   readonly #recovery: Recovery | undefined;
   readonly #backendHandlers: BackendRequestHandlers;
-  readonly #queues = new Set<ClientQueue>();
-  readonly #started = new Set<ClientQueue>();
+  readonly #queues: ClientQueues;
   readonly #threads = new Set<ClientThread>();
   readonly #closed = new Deferred<CloseReason>();
   readonly #ending = new AbortController();
@@ -64,7 +63,8 @@ export class Client {
     this.#options = options;
     this.#dial = dial;
     this.#recovery = dial && new Recovery();
-    this.#backendHandlers = handlersOf(options, () => [...this.#queues]);
+    this.#queues = new ClientQueues(this, options, this.#recovery);
+    this.#backendHandlers = handlersOf(options, () => this.#queues.all);
     this.iommu = ClientIommu.where(options.iommu, {
       memory: () => this.memory,
       send: async (message) => this.requests.iotlbMsg(message),
@@ -100,7 +100,7 @@ export class Client {
   static async over(socket: UnixSocket, options: ClientOptions = {}): Promise<Client> {
     if (options.reconnect !== undefined) {
       socket.close();
-      throw new UsageError("reconnect: expected a path, got a socket");
+      throw new UsageError("reconnect needs a socket path; this client has a connected socket");
     }
     return Client.#begin(options, undefined, socket);
   }
@@ -183,15 +183,7 @@ export class Client {
   createQueue(
     options: Omit<ClientQueueOptions, "memory" | "features" | "notifications" | "wake">,
   ): ClientQueue {
-    const queue = new ClientQueue({
-      ...options,
-      memory: this.memory,
-      features: this.ringFeatures,
-      notifications: this.#options.notifications,
-      wake: (made) => kickOf(made, this.#options, async () => this.requests.vringKick(made.index)),
-    });
-    this.#queues.add(queue);
-    return queue;
+    return this.#queues.create(options);
   }
 
   /**
@@ -201,22 +193,7 @@ export class Client {
    * @throws {StateError} with `reconnect`: a queue was made after the first one was started
    */
   async startQueue(queue: ClientQueue): Promise<void> {
-    await this.#recovery?.prepare(this.requests, queue, [...this.#queues]);
-    this.#started.add(queue);
-    try {
-      await startRing(this.requests, queue, queue.ring.base, async (requests) => {
-        queue.start();
-        await confirmStart(requests);
-      });
-      // The connection may have ended right behind the last answer.
-      if (queue.failure !== undefined) throw queue.failure;
-    } catch (error) {
-      queue.stop();
-      this.#started.delete(queue);
-      throw error;
-    }
-    // A kick at the start is harmless, and needed by back-ends that wait for one.
-    queue.notify();
+    await this.#queues.start(queue);
   }
 
   /**
@@ -228,7 +205,7 @@ export class Client {
    */
   async startThread(options: ClientThreadOptions): Promise<ClientThread> {
     if (this.#recovery !== undefined)
-      throw new UsageError("reconnect: expected queues on the event loop, got some in a thread");
+      throw new UsageError("reconnect cannot be combined with queues in a thread");
     const thread = await ClientThread.start(this, options);
     this.#threads.add(thread);
     await confirmStart(this.requests);
@@ -238,18 +215,11 @@ export class Client {
   /**
    * Stops a ring: the back-end completes what is in flight first. It can be started again.
    *
-   * @returns where it stands
-   * @throws {ProtocolError} the ring cannot stand there
+   * @returns its base
+   * @throws {ProtocolError} the ring cannot be at that base
    */
   async stopQueue(queue: ClientQueue): Promise<number> {
-    const base = await this.#stop(queue);
-    if (this.#started.size === 0) this.#recovery?.allStopped();
-    return base;
-  }
-
-  async #stop(queue: ClientQueue): Promise<number> {
-    if (!this.#started.delete(queue)) throw new StateError(`queue ${queue.index} was not started`);
-    return stopRing(this.requests, queue);
+    return this.#queues.stop(queue);
   }
 
   /**
@@ -259,13 +229,7 @@ export class Client {
    * @throws {StateError} VIRTIO_F_RING_RESET was not negotiated, or the queue was not started
    */
   async resetQueue(queue: ClientQueue): Promise<readonly number[]> {
-    if ((this.features & VirtioFeature.RingReset) === 0n)
-      throw new StateError("a queue can only be reset where VIRTIO_F_RING_RESET was negotiated");
-    await this.#stop(queue);
-    const dropped: number[] = [];
-    queue.ring.reset((token) => dropped.push(token));
-    await this.startQueue(queue);
-    return dropped;
+    return this.#queues.reset(queue);
   }
 
   /**
@@ -276,7 +240,7 @@ export class Client {
    */
   async migrate(path: string, options: MigrationOptions = {}): Promise<MigrationReport> {
     if (this.#threads.size > 0 || this.iommu !== undefined)
-      throw new UsageError("migration: expected queues on the event loop and no IOMMU");
+      throw new UsageError("migrate cannot be combined with queues in threads or an IOMMU");
     const dial: Dial = async (wait) => connectSocket(path, wait);
     const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = { ...this.#options, ...options };
     const destination = this.#connectionOn(await dial({ signal, timeoutMs }));
@@ -284,9 +248,9 @@ export class Client {
     const session = {
       wishes: this.#wishes,
       memory: this.memory,
-      queues: [...this.#started],
+      queues: this.#queues.started,
       prepare: async (to: FrontendRequests, queue: ClientQueue) =>
-        this.#recovery?.prepare(to, queue, [...this.#queues]),
+        this.#recovery?.prepare(to, queue, this.#queues.all),
       moved: () => {
         this.#connection = destination;
         this.#dial &&= dial;
@@ -329,7 +293,7 @@ export class Client {
   }
 
   #end(reason: CloseReason): void {
-    for (const queue of this.#queues) queue.fail(reason.error);
+    this.#queues.fail(reason.error);
     for (const thread of this.#threads) thread.fail(reason.error);
     this.#closed.resolve(reason);
   }
@@ -341,9 +305,8 @@ export class Client {
     const since = performance.now();
     lost.close();
     hostNotifiers?.close();
-    const sound = (): ClientQueue[] => [...this.#started].filter(({ failure }) => !failure);
     try {
-      const queues = recovery.suspend(sound());
+      const queues = recovery.suspend(this.#queues.running);
       const { attempts } = await keepTrying(reconnect, signal, async (leftMs) => {
         const socket = await dial({ signal, timeoutMs: Math.min(timeoutMs, leftMs) });
         if (signal.aborted) socket.close();
@@ -353,8 +316,8 @@ export class Client {
         const resumed = recovery.resume(this.#coming, lost, {
           wishes: this.#wishes,
           memory: this.memory,
-          queues: [...this.#queues],
-          started: sound(),
+          queues: this.#queues.all,
+          started: this.#queues.running,
         });
         await withinTime(leftMs, this.#coming, resumed);
       });
@@ -363,10 +326,7 @@ export class Client {
       this.reconnects += 1;
       for (const { inFlight } of queues) this.replayed += inFlight;
       this.#watch(this.#connection);
-      for (const queue of sound()) {
-        queue.start();
-        queue.notify();
-      }
+      this.#queues.restart();
       const downMs = performance.now() - since;
       reconnect.onReconnect?.({ attempts, downMs, queues, replayedBy: recovery.replayedBy });
     } catch (error) {
@@ -385,7 +345,7 @@ export class Client {
 
   async #close(): Promise<void> {
     try {
-      for (const queue of this.#started) await this.stopQueue(queue);
+      await this.#queues.stopAll();
       for (const thread of this.#threads) await thread.stop();
     } catch (error) {
       // It is on its way out; a peer that is gone or silent cannot be stopped any further.
@@ -402,7 +362,7 @@ export class Client {
     this.#coming?.close();
     this.#connection.close();
     this.#options.hostNotifiers?.close();
-    for (const queue of this.#queues) queue.close();
+    this.#queues.close();
     for (const thread of this.#threads) void thread.close();
     this.#recovery?.close();
     this.#memory?.close();
