@@ -22,7 +22,7 @@ export type ErrorCode =
 const brand = Symbol.for("vhost-user.error");
 
 /**
- * Base class: `code` tells the situation, `cause` what led to it.
+ * Base class: `code` names the situation, `cause` what led to it.
  *
  * @example
  * ```ts
@@ -129,7 +129,7 @@ export class StateError extends VhostUserError {
 }
 
 /**
- * Nobody to talk to: no socket at the path, nobody who listens on it, or somebody too busy.
+ * No peer: no socket at the path, no program that listens on it, or one that is too busy.
  *
  * @example
  * ```ts

@@ -3,7 +3,7 @@ import type { SpanList } from "./span-list.ts";
 /** Outcome of an address look-up. */
 export const Resolved = {
   Ok: 0,
-  /** No region covers the range, or it falls into too many pieces. */
+  /** No region covers the range, or it has too many spans. */
   Fault: 1,
   /** The translation is not known yet; ask again after the IOTLB was updated. */
   Miss: 2,
@@ -11,15 +11,15 @@ export const Resolved = {
 export type Resolved = (typeof Resolved)[keyof typeof Resolved];
 
 /**
- * Addresses as they stand in descriptors, guest physical or IOVA, and the memory behind them.
+ * Addresses as in descriptors, guest physical or IOVA, and the memory behind them.
  *
- * An address comes as its two halves, as it stands in a descriptor: these are small integers, while
+ * An address comes as its two halves, as in a descriptor: these are small integers, while
  * a number above 2^31 may cost an allocation wherever it is handed on. Each half may be signed.
  */
 export interface AddressSpace {
   /**
-   * Appends the pieces of `[address, address + length)` to `out`. Nothing is appended for a length
-   * of zero. After a fault or miss `out` may hold a part of the pieces.
+   * Appends the spans of `[address, address + length)` to `out`. Nothing is appended for a length
+   * of zero. After a fault or miss `out` may hold a part of the spans.
    *
    * @param low bits 0 to 31 of the address
    * @param high bits 32 to 63

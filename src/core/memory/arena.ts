@@ -17,7 +17,7 @@ export interface BufferSource {
 
 /** What another thread needs to use a buffer: borrowed, and structured-clonable. */
 export interface ArenaHandle {
-  /** The region that the buffer lies in. */
+  /** The region that the buffer is in. */
   readonly memory: readonly MemoryHandle[];
   /** As in the buffer. */
   readonly address: number;

@@ -3,10 +3,10 @@ import { counted, MemoryAccessError, StateError } from "../base/index.ts";
 import { EventFd, Mapping, OwnedFd } from "../os/index.ts";
 import type { Log } from "../protocol/index.ts";
 
-/** VHOST_LOG_PAGE: a bit of a log stands for so many bytes of guest addresses. */
+/** VHOST_LOG_PAGE: bytes of guest addresses for each bit of a log. */
 export const LOG_PAGE_SIZE = 4096;
 
-/** 1 GiB of log stands for 32 TiB of guest addresses; no front-end needs more. */
+/** 1 GiB of log covers 32 TiB of guest addresses; no front-end needs more. */
 const MAX_LOG_BYTES = 2 ** 30;
 
 const NO_BYTES: Uint8Array = new Uint8Array(0);
@@ -22,7 +22,7 @@ export interface LogHandle {
 /**
  * Where the device notes which pages of guest memory it wrote (specification: "Migration"): bit
  * `page % 8` of byte `page / 8`. The front-end reads and clears it meanwhile, so bits are only ever
- * set, atomically, and *after* the write that they stand for: a bit set first could be cleared, and
+ * set, atomically, and *after* the write that they record: a bit set first could be cleared, and
  * the page copied, before the write lands.
  *
  * One object for the life of a session; without a log every mark is a comparison.
@@ -52,10 +52,10 @@ export class DirtyLog {
   }
 
   /**
-   * SET_LOG_BASE: marks go there from now on, in place of an earlier log.
+   * SET_LOG_BASE: marks go there from now on; it replaces an earlier log.
    *
    * @param fd taken over: closed with the log, and also when this throws
-   * @param borrowed the descriptor is somebody else's: it is never closed here
+   * @param borrowed the descriptor has another owner: it is never closed here
    * @throws {MemoryAccessError} the file does not hold a log of that size, or cannot be mapped; an
    * earlier log stays
    * @throws {StateError} the session has ended

@@ -8,7 +8,7 @@ const USER_BASE = 0x7f00_0000_0000n;
 const IOVA_TOP = 2 ** 45;
 const IOVA_GAP = 0x1_0000;
 
-/** Where the next region of a client's memory lies. */
+/** The place of the next region of a client's memory. */
 export interface RegionPlace {
   readonly description: MemoryRegion;
   /** Its first I/O virtual address. */

@@ -7,11 +7,11 @@ import { type MemoryView, WINDOW_SIZE } from "./window.ts";
 
 /** Memory of the client that both sides can reach. */
 export interface GuestBuffer {
-  /** As it stands in descriptors: the guest address, or behind an IOMMU the I/O virtual one. */
+  /** For descriptors: the guest address, or behind an IOMMU the I/O virtual one. */
   readonly address: number;
   readonly guestAddress: number;
   readonly userAddress: bigint;
-  /** As it stands in SET_VRING_ADDR: the user address, or behind an IOMMU the I/O virtual one. */
+  /** For SET_VRING_ADDR: the user address, or behind an IOMMU the I/O virtual one. */
   readonly ringAddress: bigint;
   readonly view: MemoryView;
   /** The buffer's bytes in this process. */
@@ -104,7 +104,7 @@ export class GuestMemory {
     }
   }
 
-  /** What SET_MEM_TABLE tells, and the descriptor that goes with each region. */
+  /** The contents of SET_MEM_TABLE, and the descriptor that goes with each region. */
   get regions(): readonly Region[] {
     return this.#parts.map(({ region }) => region);
   }

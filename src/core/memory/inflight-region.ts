@@ -8,7 +8,7 @@ const PAGE_SIZE = 4096;
 /** Every queue's part of the region is a multiple of this, bytes. */
 const STRIDE = 64;
 
-/** What one queue notes of the requests that it has in work. */
+/** The part of the region in which one queue records its requests in flight. */
 export interface InflightArea {
   readonly view: MemoryView;
   /** Requests or descriptors that it has room for: the queue size that the region was made for. */
@@ -32,7 +32,7 @@ export function inflightQueueBytes(packed: boolean, queueSize: number): number {
 /**
  * The memory in which a back-end notes what it is working on, so that another one can go on where
  * it was killed (specification: "Inflight I/O tracking"). It outlives back-ends: the front-end keeps
- * it. Whatever is in it may have been written by anybody.
+ * it. Any process may have written what is in it.
  */
 export class InflightRegion {
   readonly description: Inflight;
@@ -47,7 +47,7 @@ export class InflightRegion {
   /**
    * @param fd taken over: closed with the region, and also when this throws
    * @param packed the format of the rings
-   * @param borrowed the descriptor is somebody else's: it is never closed here
+   * @param borrowed the descriptor has another owner: it is never closed here
    * @throws {MemoryAccessError} the numbers make no region, or the file does not cover it or cannot
    * be mapped for reading and writing
    */
@@ -75,7 +75,7 @@ export class InflightRegion {
     }
   }
 
-  /** A fresh one, and what tells of it. Zeroes: nothing is in work, and no queue has begun. */
+  /** A new region and its description. Zeroes: nothing is in flight, and no queue has begun. */
   static create(
     numQueues: number,
     queueSize: number,

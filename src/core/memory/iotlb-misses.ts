@@ -8,7 +8,7 @@ export type MissHandler = (iova: number, permissions: number, answered: () => vo
 const MAX_ASKED = 1024;
 /** The smallest page of any IOMMU: what is asked for is remembered by this. */
 const PAGE = 4096;
-/** Updates without what was asked for until that counts as a no: some are answers to others. */
+/** Updates without what was asked for until that counts as a no: some answer other questions. */
 const MAX_DENIALS = 4;
 
 interface Question {
@@ -52,7 +52,7 @@ export class IotlbMisses {
   updated(start: number, end: number, permissions: number): void {
     for (const [page, question] of this.#asked) {
       if (page * PAGE + PAGE <= start || page * PAGE >= end) continue;
-      // Of a question for both, a part is an answer: an IOMMU may tell of one at a time.
+      // Of a question for both, a part is an answer: an IOMMU may answer one at a time.
       if ((question.permissions & permissions) !== 0) this.#asked.delete(page);
       else {
         question.answered = true;

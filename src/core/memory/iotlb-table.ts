@@ -1,7 +1,7 @@
 import type { Region } from "./region.ts";
 import { MAX_SPANS } from "./span-list.ts";
 
-/** More translations than pieces of a chain, so that every chain which is not refused can be served. */
+/** More translations than spans of a chain, so that every chain which is not refused can be served. */
 const MAX_TRANSLATIONS: number = MAX_SPANS + 1024;
 
 /** A range of I/O virtual addresses and the memory behind it. */
@@ -51,7 +51,7 @@ export class IotlbTable {
     return undefined;
   }
 
-  /** Takes a translation; of one that was there and leads elsewhere, only what lies outside stays. */
+  /** Takes a translation; of one that was there and leads elsewhere, only what is outside stays. */
   add(added: Translation): void {
     const parts: Translation[] = [];
     let at = added.start;
@@ -71,7 +71,7 @@ export class IotlbTable {
     while (this.#entries.length > MAX_TRANSLATIONS) this.#giveUp();
   }
 
-  /** Forgets what lies in `[start, end)`; translations are cut at its ends. */
+  /** Forgets what is in `[start, end)`; translations are cut at its ends. */
   remove(start: number, end: number): void {
     const from = this.#firstBehind(start);
     let to = from;

@@ -51,9 +51,9 @@ export class Iotlb implements AddressSpace {
    *
    * @param iova first I/O virtual address
    * @param size bytes
-   * @param userAddress where they lie: a user address of the front-end
+   * @param userAddress of the memory: a user address of the front-end
    * @param permissions one of `IotlbPermission`
-   * @throws {MemoryAccessError} the numbers make no range, or it does not lie in memory; nothing changed
+   * @throws {MemoryAccessError} the numbers make no range, or it is not in memory; nothing changed
    */
   update(iova: bigint, size: bigint, userAddress: bigint, permissions: number): void {
     this.#forgetOldRegions();

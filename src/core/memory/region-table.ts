@@ -53,7 +53,7 @@ export class RegionTable implements AddressSpace {
   }
 
   /**
-   * SET_MEM_TABLE: takes these regions in place of all others.
+   * SET_MEM_TABLE: these regions replace all earlier ones.
    *
    * @throws {MemoryAccessError} two regions overlap
    * @throws {StateError} the table was closed
@@ -67,7 +67,7 @@ export class RegionTable implements AddressSpace {
   }
 
   /**
-   * Maps the regions of another thread's table here, in place of all others. Their descriptors stay
+   * Maps the regions of another thread's table here; they replace all earlier ones. Their descriptors stay
    * with that table.
    *
    * @throws {MemoryAccessError} see `Region`

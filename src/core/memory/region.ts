@@ -8,7 +8,7 @@ import { type MemoryView, Window, WINDOW_SIZE } from "./window.ts";
 
 const PAGE_SIZE = 4096;
 
-/** What may lie contiguously across a window border; the largest part of a ring is half of it. */
+/** What may be contiguous across a window border; the largest part of a ring is half of it. */
 const BORDER_REACH = 2 ** 20;
 
 /** What another thread needs to map a region again: borrowed, and structured-clonable. */
@@ -32,7 +32,7 @@ export class Region {
   readonly start: number;
   /** First guest address behind the region. */
   readonly end: number;
-  /** Guest address of the first mapped byte, which may lie in front of the region. */
+  /** Guest address of the first mapped byte, which may be in front of the region. */
   readonly origin: number;
   #fd: OwnedFd;
   readonly #borrowed: boolean;
@@ -53,7 +53,7 @@ export class Region {
 
   /**
    * @param fd taken over: closed with the region, and also when this throws
-   * @param borrowed the descriptor is somebody else's: it is never closed here
+   * @param borrowed the descriptor has another owner: it is never closed here
    * @throws {MemoryAccessError} the numbers make no region, or the file does not cover it or cannot
    * be mapped for reading and writing
    */
@@ -80,7 +80,7 @@ export class Region {
   }
 
   /**
-   * Appends the pieces of a range that lies inside the region; false: too many pieces.
+   * Appends the spans of a range inside the region; false: too many spans.
    *
    * @param index window that it begins in, counted from {@link origin}
    * @param offset bytes into that window
@@ -103,7 +103,7 @@ export class Region {
   }
 
   /**
-   * `length` contiguous bytes, `offset` bytes into the region; they must lie inside it.
+   * `length` contiguous bytes, `offset` bytes into the region; they must be inside it.
    *
    * @throws {MemoryAccessError} more than 1 MiB across a window border, or no mapping is left
    */
@@ -133,7 +133,7 @@ export class Region {
     return this.#windows.map(({ mapping }) => mapping);
   }
 
-  /** Where the region begins in this process; undefined: it is not in one piece here. */
+  /** Where the region begins in this process; undefined: it is not contiguous here. */
   get hostAddress(): bigint | undefined {
     const [window] = this.#windows;
     if (window === undefined || this.#windows.length > 1) return undefined;
@@ -151,7 +151,7 @@ export class Region {
   /**
    * The same addresses, from now on over another file: views of the region see that one.
    *
-   * @param fd taken over, in place of the one before; a file of the same size and kind
+   * @param fd taken over, replaces the one before; a file of the same size and kind
    * @throws {SystemError} it cannot be mapped
    */
   moveTo(fd: OwnedFd): void {
@@ -167,7 +167,7 @@ export class Region {
     this.#fd = fd;
   }
 
-  /** Has what devices write here noted, or not any more. */
+  /** Sets the dirty log that records what devices write here; undefined: none. */
   logTo(log: DirtyLog): void {
     this.#log = log;
     for (const window of this.#windows) window.log = log;

@@ -1,13 +1,13 @@
 import { type Window, WINDOW_SIZE } from "./window.ts";
 
 /**
- * More pieces than this in one descriptor chain are refused: it bounds what a peer can make us keep.
+ * More spans than this in one descriptor chain are refused: it bounds what a peer can make us keep.
  * Twice the longest chain, as buffers mostly do not cross the borders of regions and windows.
  */
 export const MAX_SPANS = 65_536;
 
 /**
- * Pieces of shared memory in order: the buffers of one descriptor chain, as this process sees them.
+ * Spans of shared memory in order: the buffers of one descriptor chain, as this process sees them.
  * Made once and reused, so that walking a chain allocates nothing.
  *
  * @example
@@ -22,9 +22,9 @@ export class SpanList {
   count = 0;
   /** Undefined: of bytes that are in no shared memory; they can be neither read nor written. */
   readonly windows: (Window | undefined)[] = [];
-  /** Byte offset of each piece in its window. */
+  /** Byte offset of each span in its window. */
   offsets: Int32Array;
-  /** Bytes of each piece, always more than zero. */
+  /** Bytes of each span, always more than zero. */
   lengths: Int32Array;
 
   constructor(capacity = 64) {

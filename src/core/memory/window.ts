@@ -10,7 +10,7 @@ export const WINDOW_SIZE = 2 ** 30;
 /** Of memory that no table holds: never written. */
 const NO_LOG = new DirtyLog();
 
-/** A piece of shared memory as typed arrays. Always begins and ends on a page boundary. */
+/** A part of shared memory as typed arrays. Always begins and ends on a page boundary. */
 export class Window {
   readonly mapping: Mapping;
   readonly bytes: Uint8Array;
@@ -18,7 +18,7 @@ export class Window {
   readonly u32: Uint32Array;
   /** Guest physical address of the first byte. */
   readonly guestStart: number;
-  /** Where writes are noted: set once the memory belongs to a table. */
+  /** Records writes: set once the memory belongs to a table. */
   log: DirtyLog = NO_LOG;
 
   constructor(mapping: Mapping, guestStart = 0) {
@@ -29,7 +29,7 @@ export class Window {
     this.u32 = new Uint32Array(mapping.buffer);
   }
 
-  /** To be called by a device after it wrote bytes here: they are noted if there is a dirty log. */
+  /** A device calls it after it wrote bytes here: they are recorded if there is a dirty log. */
   wrote(offset: number, length: number): void {
     if (this.log.recording) this.log.mark(this.guestStart + offset, length);
   }

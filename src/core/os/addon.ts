@@ -11,7 +11,7 @@ export type PollerHandle = { readonly poller: unique symbol };
 
 /**
  * The addon's functions. Numbers are >= 0 or `-errno`; only wrong types of arguments throw
- * (`TypeError`). Reasons stand beside the C code.
+ * (`TypeError`). The C code has the reasons.
  */
 export interface Addon {
   /** `group`: 2^32 - 1 leaves it. */

@@ -47,7 +47,7 @@ export class EventFd {
    * Takes the signal away; was there one? A pipe may hold more: it stays readable then.
    *
    * @throws SystemError `EPIPE` at the end of a pipe, which would be readable for ever: stop
-   *   polling it; others for what cannot be read
+   *   polling it; other codes for what cannot be read
    */
   drain(): boolean {
     return check(addon().eventfdRead(this.descriptor.fd), "read") === 1;
@@ -64,6 +64,6 @@ export class EventFd {
 }
 
 function expectSignalled(result: number): void {
-  // EAGAIN: signalled so often already that the counter is full.
+  // EAGAIN: the counter is full.
   if (result < 0 && result !== -Errno.EAGAIN) throw systemError(result, "write");
 }

@@ -76,7 +76,7 @@ export class Mapping {
     return addon().mappingBroken(this.handle);
   }
 
-  /** For whoever learnt it from a system call. */
+  /** For a caller that learnt it from a system call. */
   markBroken(): void {
     addon().markMappingBroken(this.handle);
   }

@@ -7,7 +7,7 @@ import { check } from "./system-error.ts";
  * by the end of a worker.
  *
  * A descriptor from `node:fs` stays with `node:fs`: in a worker Node keeps a list of those and
- * would close the number again at the worker's end, when it may be somebody else's. To own such a
+ * would close the number again at the worker's end, when it may belong to another object. To own such a
  * file here, duplicate it and close the original there.
  *
  * @example
@@ -45,7 +45,7 @@ export class OwnedFd {
   /**
    * Idempotent.
    *
-   * @throws SystemError `EBADF` when somebody else closed the number, which is a bug worth seeing
+   * @throws SystemError `EBADF` when other code closed the number, which is a bug worth seeing
    */
   close(): void {
     if (this.#fd < 0) return;
@@ -64,7 +64,7 @@ export class OwnedFd {
     return OwnedFd.duplicateOf(this.fd);
   }
 
-  /** As {@link duplicate}, of a descriptor that belongs to somebody else. @throws SystemError */
+  /** As {@link duplicate}, of a descriptor with another owner. @throws SystemError */
   static duplicateOf(fd: number): OwnedFd {
     return new OwnedFd(check(addon().dup(fd), "fcntl"));
   }

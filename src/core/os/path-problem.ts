@@ -56,7 +56,7 @@ function ownProblem(path: string): PathProblem | undefined {
       };
 }
 
-/** What stands at a path, in words, e.g. `a folder`; undefined: nothing does. */
+/** What is at a path, in words, e.g. `a folder`; undefined: nothing. */
 export function fileKind(path: string): string | undefined {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   return stats && kindOfStats(stats);

@@ -2,7 +2,7 @@ import { StateError } from "../base/index.ts";
 import { addon, type PollerHandle } from "./addon.ts";
 import { check, systemError } from "./system-error.ts";
 
-/** What to be told about. Neither: paused. */
+/** The conditions to report. Neither: paused. */
 export interface PollEvents {
   readonly readable?: boolean | undefined;
   readonly writable?: boolean | undefined;
@@ -16,7 +16,7 @@ function toMask(events: PollEvents): number {
 }
 
 /**
- * Tells, from the event loop, that a descriptor is ready; again and again until it is not. The end
+ * Reports, from the event loop, that a descriptor is ready, repeatedly until it is not. The end
  * of a stream and errors count as ready: the next read or write reports them. Keeps the process
  * alive until closed or {@link unref}ed.
  *
@@ -54,7 +54,7 @@ export class Poller {
     this.#onReady((ready & READABLE) !== 0, (ready & WRITABLE) !== 0);
   }
 
-  /** Changes what to be told about. @throws StateError once closed; SystemError `EBADF` */
+  /** Changes the conditions. @throws StateError once closed; SystemError `EBADF` */
   update(events: PollEvents): void {
     if (!this.#handle) throw new StateError("this poller was closed");
     const mask = toMask(events);

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 /** Linux counts processor time in these, a second has 100 on every architecture. */
 const TICK_MS = 10;
 
-/** What /proc tells of a process. */
+/** What /proc has about a process. */
 export interface ProcessFigures {
   /** Open descriptors. */
   readonly descriptors: number;
@@ -26,7 +26,7 @@ export function processFigures(pid: number): ProcessFigures | undefined {
     const sharedMappings = (maps.match(/^\S+ ...s /gm) ?? []).length;
     const status = readFileSync(`/proc/${pid}/status`, "utf8");
     const resident = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? "0";
-    // The name stands in parentheses and may hold anything; what follows is fields from the third on.
+    // The name is in parentheses and may hold anything; what follows is fields from the third on.
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     const ticks = Number(fields[11]) + Number(fields[12]);

@@ -53,7 +53,7 @@ export class UnixSocket {
    *
    * @throws UsageError for an impossible path, before anything else
    * @throws TimeoutError when the backlog stays full
-   * @throws SystemError `ENOENT`, `ECONNREFUSED` (nobody listens), `EACCES`; `signal.reason`
+   * @throws SystemError `ENOENT`, `ECONNREFUSED` (no program listens), `EACCES`; `signal.reason`
    */
   static async connect(path: string, options: ConnectOptions = {}): Promise<UnixSocket> {
     checkSocketPath(path);

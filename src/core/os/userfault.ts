@@ -19,12 +19,12 @@ export class Userfault {
     return new Userfault(new OwnedFd(check(addon().userfaultfd(), "userfaultfd")));
   }
 
-  /** @throws SystemError e.g. `EINVAL` for files that are no shared memory */
+  /** @throws SystemError e.g. `EINVAL` for files that are not shared memory */
   register(mapping: Mapping): void {
     check(addon().userfaultRegister(this.descriptor.fd, mapping.handle), "UFFDIO_REGISTER");
   }
 
-  /** Nobody waits for a page any more. Idempotent. */
+  /** No thread waits for a page any more. Idempotent. */
   close(): void {
     this.descriptor.close();
   }

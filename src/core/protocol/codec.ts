@@ -18,7 +18,7 @@ export interface Codec<T> {
   readonly maxSize: number;
   /**
    * Ranges `[offset, length]` whose contents nobody defines (tail padding of C structures, stale
-   * pointers): any bytes may stand there and none survive decoding.
+   * pointers): any bytes may be there and none survive decoding.
    */
   readonly unspecified?: readonly (readonly [offset: number, length: number])[];
   /** Bytes that {@link encode} would produce. */
@@ -28,7 +28,7 @@ export interface Codec<T> {
   /**
    * The value owns its memory. Padding and reserved bits are skipped, not judged.
    *
-   * @throws ProtocolError when the bytes are no such structure, surplus bytes included
+   * @throws ProtocolError when the bytes are not such a structure, surplus bytes included
    */
   decode(payload: Uint8Array): T;
   /** The value on one line, as `field=value` pairs. */

@@ -15,7 +15,7 @@ export interface Field<V> {
 
 type NumberFormat = "decimal" | "hex";
 
-/** A view on exactly the bytes of an array, wherever these lie in their buffer. */
+/** A view on exactly the bytes of an array, wherever these are in their buffer. */
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

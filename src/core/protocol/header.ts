@@ -19,7 +19,7 @@ export interface Header {
 
 /** Bits of {@link Header.flags}. Bits 4 to 31 are reserved and sent as zero. */
 export const HeaderFlag = {
-  /** The only version there is; it stands in the two bits of `VersionMask`. */
+  /** The only version there is; it is in the two bits of `VersionMask`. */
   Version: 1,
   VersionMask: 3,
   /** On every reply, never on a request. */
@@ -33,7 +33,7 @@ const MAX_U32 = 0xffff_ffff;
 /**
  * Writes the 12 bytes at `offset`. Judges nothing: hostile tests send any header that fits.
  *
- * @throws RangeError when a field is no unsigned 32-bit number or the target is too short
+ * @throws RangeError when a field is not an unsigned 32-bit number or the target is too short
  */
 export function encodeHeader(header: Header, target: Uint8Array, offset = 0): void {
   for (const field of ["request", "flags", "size"] as const) {

@@ -131,7 +131,7 @@ function inspectDescriptors({ min, max }: Bounds, count: number): MessageFinding
   return [{ kind: "descriptors", field: "descriptors", expected, actual: String(count) }];
 }
 
-/** What decoding skips must be zero: then encoding gives back the same bytes. */
+/** What decoding skips must be zero: then encoding returns the same bytes. */
 function inspectPadding(
   codec: Codec<unknown>,
   value: unknown,

@@ -161,7 +161,7 @@ export class DeviceLoop {
   }
 }
 
-/** A descriptor that somebody else closes. */
+/** Wraps a descriptor without owning it. */
 function borrow(fd: number | undefined): EventFd | undefined {
   return fd === undefined ? undefined : EventFd.adopt(new OwnedFd(fd));
 }

@@ -2,7 +2,7 @@ import { type EventFd, Poller } from "../os/index.ts";
 import type { ScheduledQueue } from "../virtqueue/index.ts";
 import { MAX_IDLE_KICKS, type RingMode, SPIN_MS } from "./mode.ts";
 
-/** Rounds of one wake-up before others on the event loop get their turn. */
+/** Rounds of one wake-up before the event loop gets its turn. */
 const MAX_ROUNDS = 8;
 
 export interface DeviceRunnerOptions {
@@ -17,7 +17,7 @@ export interface DeviceRunnerOptions {
   readonly wantsChains?: (() => boolean) | undefined;
   /** Wakes the ring; undefined: the ring is polled. Not owned. */
   readonly kick: EventFd | undefined;
-  /** Tells the driver of completions; undefined: the driver polls. Not owned. */
+  /** Calls the driver after completions; undefined: the driver polls. Not owned. */
   readonly call: EventFd | undefined;
   /**
    * The driver kicked and has made nothing available so far: it may write to memory that is not
@@ -86,7 +86,7 @@ export class DeviceRunner {
     if (!this.#stopped) this.#later();
   }
 
-  /** Shows completions, also those that were made outside of `process`. */
+  /** Makes completions visible, also those that were made outside of `process`. */
   publish(): void {
     if (this.#stopped) return;
     if (this.#queue.publish()) this.#signal();
@@ -95,7 +95,7 @@ export class DeviceRunner {
     this.#onBroken();
   }
 
-  /** Ends at once and for good; nothing of the ring is touched afterwards. */
+  /** Ends at once. Nothing of the ring is touched afterwards. */
   stop(): void {
     this.#stopped = true;
     clearImmediate(this.#again);

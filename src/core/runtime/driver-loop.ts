@@ -18,7 +18,7 @@ export interface DrivenRing {
 
 /** What the owner of the loop asks of it. */
 export interface DriverLoopControl {
-  /** 0: go on; 1: come to an end; 2: leave now. */
+  /** 0: go on; 1: submit nothing more and finish; 2: leave now. */
   readonly asked: number;
   /** Readable once something was asked. */
   readonly wake: EventFd;
@@ -127,7 +127,7 @@ class BusyRing {
   constructor({ queue, driver, call }: DrivenRing) {
     this.queue = queue;
     this.driver = driver;
-    // Somebody else closes it.
+    // The owner of the ring closes it.
     this.#call = EventFd.adopt(new OwnedFd(call));
     this.#done = (token, written) => driver.done(token, written);
   }

@@ -25,7 +25,7 @@ export interface DriverStart {
   readonly wake: number;
 }
 
-/** Where a ring lies, in user addresses, and where it begins. */
+/** The user addresses of a ring's parts, and its base. */
 export interface DriverRingPlace {
   readonly base: number;
   readonly descriptor: bigint;
@@ -36,7 +36,7 @@ export interface DriverRingPlace {
 /** How a ring was left. */
 export interface RingLeft {
   readonly base: number;
-  /** Chains that the device has not given back. */
+  /** Chains that the device has not completed. */
   readonly published: number;
   /** Why it is not driven any more, if the device broke its rules. */
   readonly fault: string | undefined;

@@ -4,7 +4,7 @@ import { type RingMode, SPIN_MS } from "./mode.ts";
 
 /** Completions taken per look. */
 const BATCH = 64;
-/** Looks without success, and looks in all, before others on the event loop get their turn. */
+/** Looks without success, and looks in all, before the event loop gets its turn. */
 const IDLE_LOOKS = 256;
 const MAX_LOOKS = 4096;
 const MAX_ROUNDS = 16;

@@ -1,6 +1,6 @@
 /**
  * The program of a worker that drives rings. It makes the driver halves in memory that it maps
- * again, tells where they lie, and blocks in {@link DriverLoop} once the back-end knows of them.
+ * again, reports their addresses, and blocks in {@link DriverLoop} once the back-end has started them.
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { openArena, type RegionTable } from "../memory/index.ts";
@@ -27,7 +27,7 @@ async function make(): Promise<void> {
     const { arena, table } = openArena(handle);
     tables.push(table);
     const queue = createDriverQueue({ size, memory: arena, features: start.ringFeatures });
-    // Somebody else closes it.
+    // The owner of the ring closes it.
     const event = EventFd.adopt(new OwnedFd(kick));
     const publish = (most?: number): void => {
       if (queue.publish(most)) event.signalOwn();

@@ -10,7 +10,8 @@ const THREAD = new URL(`./driver-thread${EXTENSION}`, import.meta.url);
 export class DriverWorker {
   readonly #worker: Worker;
   readonly #wake = EventFd.create();
-  readonly #asked = new Int32Array(new SharedArrayBuffer(4));
+  readonly #askedBytes = new SharedArrayBuffer(4);
+  readonly #asked = new Int32Array(this.#askedBytes);
   readonly #ready = new Deferred<readonly DriverRingPlace[]>();
   #gone = false;
   readonly #left = new Deferred<readonly RingLeft[]>();
@@ -21,7 +22,7 @@ export class DriverWorker {
   constructor(options: Omit<DriverStart, "asked" | "wake">, name: string) {
     const start: DriverStart = {
       ...options,
-      asked: this.#asked.buffer as SharedArrayBuffer,
+      asked: this.#askedBytes,
       wake: this.#wake.descriptor.fd,
     };
     this.#worker = new Worker(THREAD, { workerData: start, name });
@@ -43,7 +44,7 @@ export class DriverWorker {
     });
   }
 
-  /** Where the rings lie. @throws {QueueError} the thread failed */
+  /** The addresses of the rings. @throws {QueueError} the thread failed */
   get ready(): Promise<readonly DriverRingPlace[]> {
     return this.#ready.promise;
   }
@@ -61,7 +62,7 @@ export class DriverWorker {
 
   /**
    * Has the thread submit nothing any more, and leave when everything is back; or leave at once. One
-   * that did not begin comes to its end in the same way.
+   * that did not begin ends in the same way.
    */
   ask(what: "finish" | "leave"): void {
     if (this.#wake.descriptor.closed) return;

@@ -6,7 +6,7 @@ export type RingMode = "event" | "poll" | "hybrid";
 
 export const RING_MODES: readonly RingMode[] = ["event", "poll", "hybrid"];
 
-/** How long `hybrid` looks before it sleeps unless told otherwise, milliseconds. */
+/** Default of how long `hybrid` looks before it sleeps, milliseconds. */
 export const SPIN_MS = 0.05;
 
 /** Kicks of a ring without chains that are reported until its first chain comes. */

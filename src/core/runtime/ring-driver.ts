@@ -3,17 +3,17 @@ import type { BatchSubmitter, ChainSubmitter } from "../virtqueue/index.ts";
 
 /**
  * Puts work into one ring and takes the results, in whatever thread: the counterpart of `RingServer`.
- * What it laid out it shows to the device itself, see {@link RingDriverHost.show}.
+ * It publishes the chains that it added by itself, see {@link RingDriverHost.publish}.
  */
 export interface RingDriver {
   /**
-   * About `count` chains came back and are handed over next: the moment to show what was laid out
+   * About `count` chains have completed and are handed over next: the moment to publish what was added
    * ahead, before the device has nothing to do.
    */
   completing(count: number): void;
-  /** One chain came back; `written` in bytes. */
+  /** One chain completed. @param written bytes */
   done(token: number, written: number): void;
-  /** Lays out and shows what is due. Called at first, and after each batch of completions. */
+  /** Adds and publishes what is due. Called at first, and after each batch of completions. */
   submit(): void;
   /**
    * When {@link submit} wants to be called though nothing completes: µs from now, 0 for at once,
@@ -24,7 +24,7 @@ export interface RingDriver {
   finish(): void;
   /** Nothing more is to be done: the ring may be left. */
   readonly finished: boolean;
-  /** What it came to; it is cloned. Called once, after the ring was left. */
+  /** The result of the driver; it is cloned. Called once, after the ring was left. */
   result(): unknown;
 }
 
@@ -34,7 +34,7 @@ export interface RingDriverHost {
   readonly memory: BufferSource;
   /** The virtio features in use. */
   readonly features: bigint;
-  /** Shows the device what was added, all or the `most` oldest chains, and kicks it if it wants that. */
+  /** Publishes what was added, all or the `most` oldest chains, and kicks the device if it wants that. */
   publish(this: void, most?: number): void;
 }
 

@@ -1,5 +1,5 @@
 /**
- * The program of a worker that serves rings, one at a time: it is told to by messages, and owns
+ * The program of a worker that serves rings, one at a time. Messages control it, and it owns
  * nothing but its mappings. While a ring is served the thread is blocked in {@link DeviceLoop},
  * which looks for messages itself; in between it waits for them on its event loop.
  */
@@ -21,7 +21,7 @@ import type { FromWorker, RingEnd, RingSetup, ToWorker, WorkerStart } from "./wo
 
 const { port, wake, sent } = workerData as WorkerStart;
 const sentCount = new Int32Array(sent);
-/** Messages that the event loop delivered and nobody has taken. */
+/** Messages that the event loop delivered and that were not handled yet. */
 const inbox: ToWorker[] = [];
 let taken = 0;
 let busy = false;

@@ -16,7 +16,7 @@ const EXTENSION = import.meta.url.slice(import.meta.url.lastIndexOf("."));
 const THREAD = new URL(`./ring-thread${EXTENSION}`, import.meta.url);
 
 export interface RingWorkerOptions {
-  /** For whoever looks at the threads of a process. */
+  /** The name of the thread, for tools that list the threads of a process. */
   readonly name: string;
   /** See `DeviceRunnerOptions.onIdleKick`. */
   readonly onIdleKick?: (() => void) | undefined;
@@ -33,15 +33,16 @@ export interface RingNotifiers {
 
 /**
  * A thread that serves one ring. Only control goes through messages; the thread maps the ring's
- * memory again and shares the descriptors. Whatever it borrows is kept open until it has said, or
- * by its end shown, that it does not use it any more.
+ * memory again and shares the descriptors. What it borrows stays open until it has reported, or
+ * ended, so that it uses it no more.
  */
 export class RingWorker {
   readonly #options: RingWorkerOptions;
   readonly #worker: Worker;
   readonly #port: MessagePort;
   readonly #wake = EventFd.create();
-  readonly #sent = new Int32Array(new SharedArrayBuffer(4));
+  readonly #sentBytes = new SharedArrayBuffer(4);
+  readonly #sent = new Int32Array(this.#sentBytes);
   readonly #ended: Promise<void>;
   /** What was replaced and is not released yet, oldest first. */
   readonly #retired: (EventFd | undefined)[] = [];
@@ -58,7 +59,7 @@ export class RingWorker {
     const workerData: WorkerStart = {
       port: port2,
       wake: this.#wake.descriptor.fd,
-      sent: this.#sent.buffer as SharedArrayBuffer,
+      sent: this.#sentBytes,
     };
     this.#worker = new Worker(THREAD, { workerData, transferList: [port2], name: options.name });
     this.#port.on("message", (message: FromWorker) => this.#receive(message));
@@ -92,7 +93,7 @@ export class RingWorker {
     this.#send({ type: "start", ring, module, data, ...numbersOf(notifiers) });
   }
 
-  /** Takes kick and call in place of those before, and closes `retired` once that is safe. */
+  /** Replaces kick and call, and closes `retired` once that is safe. */
   replace(notifiers: RingNotifiers, retired: EventFd | undefined): void {
     if (this.#gone) {
       retired?.close();
@@ -155,7 +156,7 @@ export class RingWorker {
     }
   }
 
-  /** The thread is gone, whether it was told to or not. */
+  /** The thread has ended, as asked or by an error. */
   #end(code: number): void {
     this.#gone = true;
     const wasRunning = this.running;

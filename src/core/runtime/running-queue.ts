@@ -11,6 +11,6 @@ export interface RunningQueue {
    * driver if it wants that. Has no effect once the ring has stopped.
    */
   publish(): void;
-  /** Has the ring served again soon. Has no effect once the ring has stopped. */
+  /** Schedules another call that serves the ring. Has no effect once the ring has stopped. */
   wake(): void;
 }

@@ -74,7 +74,7 @@ const FAILED = 1n;
 /**
  * Answers the requests of a channel, one after another. A request that cannot be served is
  * acknowledged with "failed" where the peer asked for an acknowledgement; otherwise the connection
- * ends, as nothing else would tell the peer.
+ * ends, as the peer would not learn of the failure otherwise.
  */
 export class Answerer<D extends Direction = Direction> {
   readonly #channel: Channel;
@@ -118,7 +118,7 @@ export class Answerer<D extends Direction = Direction> {
     }
   }
 
-  /** The payload of the reply; undefined: none is due. @throws the refusal if it cannot be told */
+  /** The payload of the reply; undefined: none is due. @throws the refusal if it cannot be sent */
   async #answer(
     spec: RequestSpec | undefined,
     frame: Frame,
@@ -144,7 +144,7 @@ export class Answerer<D extends Direction = Direction> {
     }
   }
 
-  /** A request that nobody knows is acknowledged (with "failed") as any other would be. */
+  /** An unknown request is acknowledged (with "failed") like any other. */
   #due(spec: RequestSpec | undefined, needReply: boolean): DueReply {
     const { protocolFeatures, postcopy } = this.#options.negotiation;
     const alike = spec ?? frontendRequests[FrontendRequest.SetOwner];

@@ -24,7 +24,7 @@ import type { Channel, Frame } from "../transport/index.ts";
 import { expectRequirements } from "./requirements.ts";
 import type { Negotiation, Strictness } from "./state.ts";
 
-/** Calls that were given up keep their place in the order of replies; more than this is no peer. */
+/** Calls that were given up keep their place in the order of replies; with more the session ends. */
 const MAX_PENDING = 1024;
 
 const SILENT_PEER =
@@ -201,7 +201,7 @@ export class Caller {
       validateMessage(direction, header, payload, fds.length, true);
       return due.codec.decode(payload);
     }
-    // What is too short for a number is no number: it must not be read as "0, it worked".
+    // A payload that is too short for a number must not be read as "0, it worked".
     if (payload.length < due.codec.minSize) {
       throw new ProtocolError(
         `${spec.name} reply: expected ${counted(due.codec.minSize, "byte")}, got ${payload.length}`,

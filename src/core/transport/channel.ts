@@ -6,18 +6,18 @@ export interface Frame {
   readonly header: Header;
   readonly payload: Uint8Array;
   /**
-   * Descriptors that came with the message. Receiving: whoever handles the frame takes what it
+   * Descriptors that came with the message. Receiving: the handler of the frame takes what it
    * wants out of the array; what is left there is closed after the handler. Sending: borrowed until
    * {@link Channel.send} returns, not until its promise settles.
    */
   readonly fds: OwnedFd[];
 }
 
-/** How a channel came to its end. */
+/** How a channel ended. */
 export interface CloseReason {
   /** `local`: we closed it; `peer`: the peer did; `error`: something on it was not acceptable. */
   readonly by: "local" | "peer" | "error";
-  /** What to tell those who still wait for something on this channel. */
+  /** What rejects the promises that still wait for something on this channel. */
   readonly error: Error;
 }
 

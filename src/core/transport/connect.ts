@@ -13,7 +13,7 @@ import { describeProcess, listenerProcessId, pathProblem, UnixSocket } from "../
  * Connects to a listening Unix socket.
  *
  * @throws {UsageError} the path is longer than a socket address holds
- * @throws {ConnectError} nobody is there: no such path, no socket, nobody listening
+ * @throws {ConnectError} no such path, not a socket, or no program listens
  * @throws {EnvironmentError} no permission
  * @throws {TimeoutError} the listener's backlog stayed full
  */
@@ -28,7 +28,7 @@ export async function connectSocket(path: string, options: WaitOptions = {}): Pr
   }
 }
 
-/** Who listens, where no connection could be made that would tell. */
+/** Which program listens, found without a connection. */
 function describeListener(path: string): string {
   const pid = listenerProcessId(path) ?? listenerProcessId(resolve(path));
   return pid === undefined
@@ -80,7 +80,7 @@ function explain(path: string, error: SystemError): Error {
   return new ConnectError(`${path}: cannot connect: ${error.message}`, options);
 }
 
-/** What stands at a path, in words; undefined: it cannot be looked at. */
+/** What is at a path, in words; undefined: it cannot be examined. */
 export function kindOf(path: string): string | undefined {
   let stats;
   try {

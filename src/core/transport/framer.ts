@@ -11,7 +11,7 @@ export type Receive = (
   descriptors: OwnedFd[],
 ) => number;
 
-/** What one attempt to read a message came to. */
+/** The result of one attempt to read a message. */
 export type FramerResult = Frame | "wait" | "end";
 
 /**

@@ -20,7 +20,7 @@ import {
   UnixSocket,
 } from "../os/index.ts";
 
-/** Connections taken in one go before others on the event loop get their turn. */
+/** Connections accepted in one turn of the event loop. */
 const ACCEPT_BUDGET = 64;
 /** Pause after the process ran out of descriptors: a waiting connection would wake us at once again. */
 const STARVED_PAUSE_MS = 100;
@@ -87,7 +87,7 @@ export class SocketServer {
  * Listens until the first connection, then no more.
  *
  * @throws as {@link SocketServer.listen}
- * @throws {TimeoutError} nobody came
+ * @throws {TimeoutError} no peer connected
  */
 export async function acceptSocket(path: string, options: WaitOptions = {}): Promise<UnixSocket> {
   options.signal?.throwIfAborted();
@@ -148,7 +148,7 @@ async function removeStaleSocket(path: string): Promise<void> {
   if (now?.ino === before.ino && now.dev === before.dev) unlinkSync(path);
 }
 
-/** The table tells without disturbing anybody; it may name the socket by another spelling, though. */
+/** Looks into the table, without a connection. It may name the socket by another spelling. */
 async function hasListener(path: string): Promise<boolean> {
   const listening = listeningPaths();
   if (listening.has(path) || listening.has(resolve(path))) return true;

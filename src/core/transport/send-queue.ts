@@ -12,7 +12,7 @@ interface Outgoing {
   failure?: Error;
 }
 
-/** A peer that reads so little is no peer any more. */
+/** With more unread bytes the peer counts as gone. */
 const MAX_QUEUED = 1024;
 
 /** The kernel said "writable" and then took nothing: too many descriptors in flight. Wait, ms. */
@@ -41,7 +41,7 @@ export class SendQueue {
 
   /**
    * Sends, or keeps what the kernel does not take yet. The descriptors are borrowed during the call
-   * only: a message that waits has duplicates of its own, so whoever gives up waiting may close them.
+   * only: a message that waits has duplicates of its own, so a caller that gives up may close them.
    *
    * @throws {StateError} far too many messages wait already
    */

@@ -5,7 +5,7 @@ import type { Channel, CloseReason, Frame, FrameHandler, FrameObserver } from ".
 import { frameBytes, Framer } from "./framer.ts";
 import { SendQueue } from "./send-queue.ts";
 
-/** Messages read in one turn of the event loop before others on it get theirs. */
+/** Messages read in one turn of the event loop. */
 const READ_BUDGET = 16;
 
 export interface UnixChannelOptions {

@@ -2,7 +2,7 @@ import type { ChainCursor } from "./types.ts";
 
 /**
  * Bytes of a chain by their position, wherever the driver cut it into descriptors: VIRTIO 2.7.4
- * leaves the framing free, so a header may come in sixteen pieces and share a descriptor with the
+ * leaves the framing free, so a header may be in sixteen descriptors and share one with the
  * data. Reads and writes nothing twice, allocates nothing.
  */
 

@@ -28,7 +28,7 @@ export function resetChain(chain: ChainCursor): void {
 export interface ChainRules {
   /** Readable descriptors come before writable ones. */
   readonly order: string;
-  /** Buffers lie in memory, and together they have at most 2^32 bytes. */
+  /** Buffers are in memory, and together they have at most 2^32 bytes. */
   readonly buffer: string;
 }
 
@@ -63,7 +63,7 @@ export function appendBuffer(
     spans.count = count;
     if (isOutside) chain.unreachable ??= outside("a buffer", descriptor, buffer);
     if (!isOutside || !spans.pushUnreachable(length))
-      return fault(buffer, `expected at most ${MAX_SPANS} pieces of memory in a chain, got more`);
+      return fault(buffer, `expected at most ${MAX_SPANS} spans of memory in a chain, got more`);
   }
   if (writable) chain.writableBytes += length;
   else {
@@ -78,7 +78,7 @@ export function appendBuffer(
 
 /**
  * Fills the cursor from a chain that is one descriptor with a buffer, which most are: what the
- * walkers do in general, in the shortest way. False: it is to be walked, by words read anew.
+ * walkers do in general, in the shortest way. False: it is to be walked, by words read once more.
  */
 export function takeSingle(
   chain: ChainCursor,
@@ -100,7 +100,7 @@ export function takeSingle(
   return true;
 }
 
-/** Appends the buffer of a readable descriptor; false, and nothing is appended: it is not one piece. */
+/** Appends the buffer of a readable descriptor; false, and nothing is appended: it is not one span. */
 export function appendSingle(
   spans: SpanList,
   words: Uint32Array,

@@ -24,7 +24,7 @@ export interface RingFormat {
   /** The sizes in words. */
   readonly sizes: string;
   readonly layout: typeof splitRingLayout;
-  /** Of a ring that nobody has used, as GET_VRING_BASE tells it. */
+  /** The base of an unused ring, in the form of GET_VRING_BASE. */
   readonly freshBase: number;
   /** Whether the device writes into the descriptor area. */
   readonly writesDescriptors: boolean;

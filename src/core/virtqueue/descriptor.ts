@@ -61,7 +61,7 @@ export function writeBuffer(
 }
 
 /**
- * Writes a whole descriptor where the same may stand already: what is not written stays in the other
+ * Writes a whole descriptor. Unchanged words are not rewritten: each store invalidates the other
  * side's cache.
  */
 export function updateDescriptor(
@@ -83,7 +83,7 @@ export function updateDescriptor(
   if (words[at + 3] !== tail) words[at + 3] = tail;
 }
 
-/** Guest addresses of a driver's indirect tables, which lie one behind the other. */
+/** Guest addresses of a driver's indirect tables, which are contiguous. */
 export function tableAddresses(
   tables: GuestBuffer | undefined,
   count: number,

@@ -8,7 +8,7 @@ export interface ChainSubmitter {
   /** Entries. */
   readonly size: number;
   /**
-   * Lays a chain out: the first `readable` segments are device-readable, the others writable. The
+   * Lays a chain out: the first `readable` segments are device-readable, the rest writable. The
    * device does not see it before {@link ChainPublisher.publish}. False: no room, or the queue is
    * broken.
    *
@@ -59,7 +59,7 @@ export interface CompletionSource {
   poll(done: (token: number, written: number) => void, max: number): number;
 }
 
-/** Where a ring lies in the driver's memory. */
+/** The parts of a ring in the driver's memory. */
 export interface RingPlacement {
   readonly parts: RingParts;
   /** What the driver writes: descriptors, its own area, indirect tables. */

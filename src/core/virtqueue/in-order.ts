@@ -1,6 +1,6 @@
 /**
- * VIRTIO_F_IN_ORDER (VIRTIO 2.7.9, 2.8.8): chains are given back in the order in which they were
- * made available, and one used entry with the id of the last may stand for several. Whatever it
+ * VIRTIO_F_IN_ORDER (VIRTIO 2.7.9, 2.8.8): chains are used in the order in which they were
+ * made available, and one used entry with the id of the last may cover several. What it
  * skips was used completely.
  */
 
@@ -9,7 +9,7 @@ const IN_WORK = 1;
 const FINISHED = 2;
 
 /**
- * The device's side: chains are given back in the order in which they were taken, in whatever order
+ * The device's side: chains are used in the order in which they were taken, in whatever order
  * they are finished. They are named by slots.
  */
 export class CompletionOrder {
@@ -38,7 +38,7 @@ export class CompletionOrder {
     return slot;
   }
 
-  /** Lets the chain pass that is finished and the oldest. False: it is another, or not in work. */
+  /** Lets the finished chain pass if it is the oldest. False: it is another, or not in flight. */
   pass(slot: number): boolean {
     if (slot !== this.#oldest || this.#progress[slot] !== IN_WORK) return false;
     this.#progress[slot] = FREE;
@@ -46,7 +46,7 @@ export class CompletionOrder {
     return true;
   }
 
-  /** False: there is no such chain in work. */
+  /** False: no such chain is in flight. */
   finish(slot: number, written: number): boolean {
     if (this.#progress[slot] !== IN_WORK) return false;
     this.#progress[slot] = FINISHED;
@@ -54,7 +54,7 @@ export class CompletionOrder {
     return true;
   }
 
-  /** The slot of the chain that is to be given back now, which it leaves; -1: none. */
+  /** Frees and returns the slot of the chain that is to be used now; -1: none. */
   next(): number {
     const slot = this.#oldest;
     if (this.#progress[slot] !== FINISHED) return -1;
@@ -68,7 +68,7 @@ export class CompletionOrder {
   }
 
   /**
-   * Whether the entry of a chain behind this one may stand for it. Only where there was nothing to
+   * Whether the entry of a chain behind this one may cover it. Only where there was nothing to
    * write: of a chain that was written to, a driver may want to know how much it was, and DPDK's
    * (22.11 to 26.11) does not look for receive buffers behind an entry.
    */
@@ -77,7 +77,7 @@ export class CompletionOrder {
   }
 }
 
-/** The driver's side: which chains a used entry stands for. */
+/** The driver's side: which chains a used entry covers. */
 export class BatchOrder {
   readonly #size: number;
   /** Chains that are out, oldest first: a ring, and where it begins. */
@@ -111,7 +111,7 @@ export class BatchOrder {
   }
 
   /**
-   * Begins with the entry that has this id. False: it names none of the `shown` chains that have
+   * Begins with the entry that has this id. False: it names none of the `published` chains that have
    * been out for the longest time.
    */
   begin(id: number, published: number): boolean {
@@ -122,7 +122,7 @@ export class BatchOrder {
     return true;
   }
 
-  /** The next chain that the entry stands for; with the last one {@link left} becomes 0. */
+  /** The next chain that the entry covers; with the last one {@link left} becomes 0. */
   take(): number {
     const id = this.#ids[this.#oldest] ?? 0;
     this.#oldest = this.#at(1);

@@ -3,14 +3,14 @@ import { outside } from "./chain.ts";
 import type { Descriptor } from "./descriptor.ts";
 import type { QueueFault } from "./types.ts";
 
-/** The indirect table of a chain (VIRTIO 2.7.5.3, 2.8.7), read where it stands if that is possible. */
+/** The indirect table of a chain (VIRTIO 2.7.5.3, 2.8.7), read in place if that is possible. */
 export class IndirectTable {
   /** Entries. */
   size = 0;
   /** Why the table that was to be taken last cannot be read: it is in no shared memory. */
   outside: QueueFault | undefined;
   readonly #memory: AddressSpace;
-  /** Pieces of the table, or of one of its descriptors. */
+  /** Spans of the table, or of one of its descriptors. */
   readonly #spans = new SpanList(4);
   /** The table, where it can be read in place: else undefined. */
   #words: Uint32Array | undefined;
@@ -54,7 +54,7 @@ export class IndirectTable {
     else this.#takeScattered(index, into);
   }
 
-  /** An entry of a table that is not aligned, or that lies across windows or regions. */
+  /** An entry of a table that is not aligned, or that crosses windows or regions. */
   #takeScattered(index: number, into: Descriptor): void {
     const address = (this.#low >>> 0) + index * 16;
     const high = this.#high + Math.floor(address / 2 ** 32);

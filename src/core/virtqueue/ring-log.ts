@@ -6,7 +6,7 @@ export interface RingLogSetting {
   readonly on: boolean;
   /**
    * Guest address under which the first byte of a used ring is logged, which need not be an address
-   * of memory; undefined: where the ring lies.
+   * of memory; undefined: the ring's own address.
    */
   readonly address: number | undefined;
 }
@@ -15,9 +15,9 @@ export interface RingLogSetting {
  * Whether, and under which addresses, a device half notes what it writes into its ring. May change
  * while the ring runs.
  *
- * Of a packed ring the descriptors are what tells of completions, and no field of SET_VRING_ADDR
+ * Of a packed ring the descriptors announce completions, and no field of SET_VRING_ADDR
  * says where they are logged: QEMU gives the address of the device event area, DPDK's back-end takes
- * it for that of the descriptors. So a packed ring is logged where it lies.
+ * it for that of the descriptors. So a packed ring is logged at its own address.
  */
 export class RingLog {
   setting: RingLogSetting = { on: false, address: undefined };

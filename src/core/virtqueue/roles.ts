@@ -13,7 +13,7 @@ export interface NotificationControl {
   disableNotifications(): void;
 }
 
-/** What both halves of a ring let others see. */
+/** What both halves of a ring make visible. */
 export interface RingInspection {
   /** Entries. */
   readonly size: number;

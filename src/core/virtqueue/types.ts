@@ -16,7 +16,7 @@ export interface RingFeatures {
   readonly indirect: boolean;
   /** VIRTIO_F_RING_PACKED: the format of the ring. */
   readonly packed?: boolean | undefined;
-  /** VIRTIO_F_IN_ORDER: chains are given back in the order in which they were made available. */
+  /** VIRTIO_F_IN_ORDER: chains are used in the order in which they were made available. */
   readonly inOrder?: boolean | undefined;
 }
 
@@ -29,7 +29,7 @@ export interface RingMemory {
   readonly device: MemoryView;
 }
 
-/** Where a ring stands, in the form that GET_VRING_BASE and SET_VRING_BASE carry. */
+/** The positions of a ring, in the form of GET_VRING_BASE and SET_VRING_BASE. */
 export interface VringState {
   /** Entries. */
   readonly size: number;
@@ -62,7 +62,7 @@ export interface DeviceQueueOptions {
   /** Where to go on (SET_VRING_BASE). */
   readonly base: number;
   /**
-   * Where requests in work are noted. What is noted there already is served again, and the ring goes
+   * Records the requests in flight. Those that it records already are resubmitted, and the ring goes
    * on behind it, whatever {@link base} says.
    */
   readonly inflight?: InflightArea | undefined;
@@ -91,9 +91,9 @@ export type RingParts = Readonly<Record<keyof RingMemory, GuestBuffer>>;
 export interface ChainCursor {
   /** Names the chain in `DeviceQueue.complete`. */
   id: number;
-  /** The readable pieces, then the writable ones. */
+  /** The readable spans, then the writable ones. */
   readonly spans: SpanList;
-  /** How many of the pieces are readable. */
+  /** How many of the spans are readable. */
   readableSpans: number;
   /** Bytes that the device may read. */
   readableBytes: number;
@@ -101,7 +101,7 @@ export interface ChainCursor {
   writableBytes: number;
   /**
    * Why a part of the chain cannot be reached: it is in no shared memory. The bytes count, and their
-   * pieces have no window. The device fails the request and carries nothing of it out.
+   * spans have no window. The device fails the request and carries out nothing of it.
    */
   unreachable: QueueFault | undefined;
 }

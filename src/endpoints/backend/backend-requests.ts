@@ -64,12 +64,12 @@ export class BackendRequests {
     this.#options = options;
   }
 
-  /** Whether the front-end has given a channel, which still stands. */
+  /** Whether the front-end has given a channel that is still open. */
   get open(): boolean {
     return this.#link !== undefined;
   }
 
-  /** Takes a socket in place of an earlier one. On failure it is closed. */
+  /** Takes a socket, which replaces an earlier one. On failure it is closed. */
   adopt(fd: OwnedFd): void {
     const { negotiation, observe } = this.#options;
     let channel: UnixChannel;

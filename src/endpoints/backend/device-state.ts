@@ -2,7 +2,7 @@ import { asError, MemoryAccessError, ProtocolError, StateError } from "../../cor
 import { type OwnedFd, readPipe, writePipe } from "../../core/os/index.ts";
 import { TransferDirection } from "../../core/protocol/index.ts";
 
-/** A device's own state: what is neither in guest memory nor told by the front-end. */
+/** A device's own state: what is neither in guest memory nor set by the front-end. */
 export interface DeviceState {
   /** What another instance needs to go on; called while all rings are stopped. */
   save(): AsyncIterable<Uint8Array>;
@@ -40,7 +40,7 @@ export class StateTransfer {
       .then(() => undefined, asError)
       .finally(() => {
         this.#settled = true;
-        // A device that did not read to the end leaves nobody waiting for it.
+        // A device that did not read to the end must not block the writer.
         this.abort("the transfer has ended");
       });
   }
@@ -135,7 +135,7 @@ function parse(bytes: Uint8Array): Record<string, unknown> {
       return document as Record<string, unknown>;
     }
   } catch {
-    // Told below.
+    // Reported below.
   }
   throw notOurs("a JSON document");
 }

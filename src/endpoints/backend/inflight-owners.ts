@@ -10,10 +10,10 @@ function nameOf({ fd }: InflightRegion): string {
 }
 
 /**
- * A session is over whose requests are noted in a region: another one must not serve them again
- * before they are through, as both would write to the same buffers.
+ * Delays the next owner of a region whose session has ended: it must not resubmit the requests
+ * before the previous device has completed them, as both would write to the same buffers.
  *
- * @param drained settles once the device has nothing in work any more
+ * @param drained settles once the device has no request in flight
  */
 export function leaveRegion(region: InflightRegion, drained: Promise<unknown>): void {
   const name = nameOf(region);
@@ -23,7 +23,7 @@ export function leaveRegion(region: InflightRegion, drained: Promise<unknown>): 
   leaving.set(name, gone);
 }
 
-/** Resolves once no session of before works on what is noted in a region. */
+/** Resolves once no earlier session works on the requests that a region records. */
 export async function enterRegion(region: InflightRegion): Promise<void> {
   await leaving.get(nameOf(region));
 }

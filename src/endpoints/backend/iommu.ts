@@ -21,7 +21,7 @@ export interface BackendIommuOptions {
 export class BackendIommu {
   readonly iotlb: Iotlb;
   readonly #options: BackendIommuOptions;
-  /** Questions that led to nothing are asked again then, if somebody still waits. */
+  /** Asks the unanswered questions again, as long as a ring waits. */
   #rest: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -56,7 +56,7 @@ export class BackendIommu {
     clearTimeout(this.#rest);
   }
 
-  /** Nothing uses the range any more once this resolves; rings that lie in it wait for an update. */
+  /** Resolves once nothing uses the range; rings with a part in it wait for an update. */
   async #invalidate(iova: bigint, size: bigint): Promise<void> {
     const end = this.iotlb.endOf(iova, size);
     const users = this.#options.vrings().filter((vring) => vring.usesTranslations(iova, end));
@@ -73,7 +73,7 @@ export class BackendIommu {
     await this.#options.ask({ ...message, type: IotlbType.Miss });
   }
 
-  /** Told at most once while it rests: a driver may kick as often as it likes. */
+  /** Reported at most once while it rests: a driver may kick at any rate. */
   #unanswered(iova: number, cause: unknown): void {
     if (this.#closed || this.#rest !== undefined) return;
     const reason = cause instanceof Error ? cause.message : String(cause);

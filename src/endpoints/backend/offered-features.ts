@@ -62,7 +62,7 @@ export function protocolFeaturesOf(device: Device): bigint {
 
 /**
  * Postcopy goes without memory slots (specification: "Migration"), and with rings on the event loop:
- * a worker has mappings of its own, whose pages nobody would bring.
+ * a worker has mappings of its own, whose pages would never arrive.
  */
 export function withoutConflicts(features: bigint, workers: boolean): bigint {
   if ((features & ProtocolFeature.Pagefault) === 0n) return features;

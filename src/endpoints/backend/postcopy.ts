@@ -52,7 +52,7 @@ export class Postcopy {
    * confirmed.
    *
    * @param regions taken over until {@link confirm}
-   * @throws {MemoryAccessError} a region that is not one piece here; all are closed then
+   * @throws {MemoryAccessError} a region that is not contiguous here; all are closed then
    */
   addressesOf(regions: readonly Region[]): MemoryTable {
     this.#mapped = regions;
@@ -80,7 +80,7 @@ export class Postcopy {
     }
     this.#mapped = [];
     this.#stage = "running";
-    // The front-end's is the last one: when it goes away, nobody waits for its pages any more.
+    // The front-end's is the last one: when it goes away, no thread waits for its pages any more.
     this.#userfault?.close();
     return regions;
   }

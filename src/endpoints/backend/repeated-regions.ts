@@ -6,7 +6,7 @@ const MAX_REMEMBERED = 1024;
 
 /**
  * Regions that are added and removed once for every pair of queues: QEMU (7.2) has a device of its
- * own for each pair of a network card, all on one connection, and every one of them tells of all
+ * own for each pair of a network card, all on one connection, and every one of them sends all
  * memory. A repetition adds nothing; memory is let go of at the first removal.
  */
 export class RepeatedRegions {
@@ -15,13 +15,13 @@ export class RepeatedRegions {
   /** Repetitions by region; they outlive the region, until as many removals came. */
   readonly #counts = new Map<string, number>();
 
-  /** @param devices how many tell of the same memory; 1: nothing may be repeated */
+  /** @param devices how many send the same memory; 1: nothing may be repeated */
   constructor(memory: RegionTable, devices: number) {
     this.#memory = memory;
     this.#most = devices - 1;
   }
 
-  /** Whether a region is there already, and may be told of once more. */
+  /** Whether a region is there already, and may be added once more. */
   added(region: MemoryRegion): boolean {
     const known = this.#memory.regionAt(region.userAddress)?.description;
     if (known === undefined || keyOf(known) !== keyOf(region)) return false;

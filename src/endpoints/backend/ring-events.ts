@@ -5,7 +5,7 @@ export function adoptEvent(fd: OwnedFd | undefined): EventFd | undefined {
   return fd && EventFd.adopt(fd);
 }
 
-/** Signals what a peer gave; when that cannot be signalled, the peer is not told. */
+/** Signals a peer's descriptor; that it cannot be signalled is not reported. */
 export function signalQuietly(event: EventFd | undefined): void {
   try {
     event?.signal();

@@ -19,11 +19,11 @@ export function ringFeaturesOf(features: bigint): RingFeatures {
 }
 
 /**
- * Where a ring begins. Some front-ends say of a packed ring that is new what means that its lap is
- * over, or that all of it is in flight: Linux's virtio_uml 0, DPDK's virtio-user (22.11) 0x8000, the
+ * Where a ring begins. Some front-ends send for a new packed ring a base that means that its end is
+ * passed, or that all of it is in flight: Linux's virtio_uml 0, DPDK's virtio-user (22.11) 0x8000, the
  * available half alone. A ring that was used holds a descriptor marked as used.
  *
- * @param base as SET_VRING_BASE has it; undefined: nobody has said
+ * @param base as SET_VRING_BASE has it; undefined: the front-end did not send it
  */
 export function firstBase(
   base: number | undefined,
@@ -67,7 +67,7 @@ function permissionsFor(name: keyof RingMemory, { writesDescriptors }: RingForma
  * The parts of a ring as memory of this process; undefined: translations are missing.
  *
  * @throws {StateError} size or address were not set
- * @throws {ProtocolError} a part is not aligned, or does not lie inside one region
+ * @throws {ProtocolError} a part is not aligned, or is not inside one region
  */
 export function locateRing(
   index: number,

@@ -59,7 +59,7 @@ export class BackendServer {
     return backend;
   }
 
-  /** Serves whoever connects to a listening socket from elsewhere, which it takes over. */
+  /** Serves the front-ends that connect to an inherited listening socket, which it takes over. */
   static adopt(fd: OwnedFd, options: BackendOptions): BackendServer {
     const backend = new BackendServer(options);
     backend.#server = SocketServer.adopt(fd, (socket) => backend.#serve(socket));
@@ -83,7 +83,7 @@ export class BackendServer {
     try {
       session = startSession(socket, this.#options);
     } catch (error) {
-      // One connection that cannot be served is no reason to stop serving the others.
+      // One connection that cannot be served does not end the other sessions.
       this.#options.onProblem?.(asError(error), false);
       return;
     }
@@ -163,7 +163,7 @@ async function endOf(session: BackendSession, signal: AbortSignal | undefined): 
  * connected one until its session ends.
  *
  * @param options.onReady called once the socket is served
- * @throws {UsageError} it is no socket
+ * @throws {UsageError} it is not a socket
  */
 export async function serveInherited(
   fd: OwnedFd,

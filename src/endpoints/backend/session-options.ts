@@ -27,7 +27,7 @@ export interface SessionOptions extends BackendHooks {
   readonly iommu?: boolean | undefined;
   /**
    * Offers VIRTIO_F_RING_RESET. Default false: QEMU (7.2 to today) hands it on to its guest, and
-   * does not tell a vhost-user back-end of the reset.
+   * does not send the reset to a vhost-user back-end.
    */
   readonly ringReset?: boolean | undefined;
   /**
@@ -38,8 +38,8 @@ export interface SessionOptions extends BackendHooks {
   /** How requests are judged. Default lenient. */
   readonly strictness?: Strictness | undefined;
   /**
-   * The front-end handed over what a back-end before had in work (SET_INFLIGHT_FD): so many requests
-   * are served again.
+   * Called with the number of requests in flight at the previous back-end (SET_INFLIGHT_FD) that
+   * are resubmitted.
    */
   readonly onReplay?: ((requests: number) => void) | undefined;
   /**

@@ -98,7 +98,7 @@ export abstract class SessionState {
     return this.#ended.promise;
   }
 
-  /** Where rings note what is in work (SET_INFLIGHT_FD). Taken over; no ring may run. */
+  /** The region that records requests in flight (SET_INFLIGHT_FD). Taken over; no ring may run. */
   set inflight(region: InflightRegion | undefined) {
     this.#inflight?.close();
     this.#inflight = region;
@@ -130,13 +130,15 @@ export abstract class SessionState {
         { request, field: "index" },
       );
     }
-    for (let next = this.#vrings.length; next <= index; next += 1) {
-      const vring = this.#vring(next);
+    let vring = this.#vrings[index];
+    for (let next = this.#vrings.length; vring === undefined; next += 1) {
+      const made = this.#vring(next);
       // A ring that is not started has nothing to wait for.
-      if (this.#enabledAtStart) void vring.setEnabled(true);
-      this.#vrings.push(vring);
+      if (this.#enabledAtStart) void made.setEnabled(true);
+      this.#vrings.push(made);
+      if (next === index) vring = made;
     }
-    return this.#vrings[index] as Vring;
+    return vring;
   }
 
   /** Enables or disables every ring, also those that the front-end names later. */
@@ -145,7 +147,7 @@ export abstract class SessionState {
     for (const vring of this.vrings) await vring.setEnabled(enabled);
   }
 
-  /** Whether all rings are stopped: then nothing is sent unasked. */
+  /** Whether all rings are stopped: then no request is sent to the front-end. */
   get suspended(): boolean {
     return this.vrings.every((vring) => !vring.started);
   }
@@ -176,7 +178,7 @@ export abstract class SessionState {
     await this.requests.configChange();
   }
 
-  /** What waited for the device to run can be told now; not while a request is being served. */
+  /** Sends what waited for the device to run, once no request is being served. */
   #ringStarted(): void {
     this.history.ringStarted = true;
     setImmediate(() => {
@@ -262,13 +264,13 @@ export abstract class SessionState {
       await vring.setEnabled(false);
       await vring.stop();
     }
-    // It tells of requests of before: a driver that begins anew does not wait for them.
+    // It records requests of before the reset: the driver does not wait for them any more.
     this.inflight = undefined;
     this.iommu.iotlb.clear();
     this.capabilities.lifecycle?.reset?.();
   }
 
-  /** The connection is gone; what the device still has in work is waited for before unmapping. */
+  /** The connection has ended: memory is unmapped once the device has no request in flight. */
   protected release(): void {
     this.iommu.close();
     this.requests.close();

@@ -3,7 +3,7 @@ import type { VringSetup } from "./vring-setup.ts";
 
 /** What is looked at of a memory region: of a machine's memory this much is never empty. */
 const PROBE_BYTES = 1 << 20;
-/** Regions that are smaller are no machine's: a program may kick before it has written anything. */
+/** Smaller regions are not a machine's: a program may kick before it has written anything. */
 const MIN_MACHINE_BYTES = 16 << 20;
 
 /**

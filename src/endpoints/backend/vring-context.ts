@@ -14,7 +14,7 @@ export interface RingOptions {
   readonly ringMode?: RingMode | undefined;
 }
 
-/** What becomes of requests in work when a ring stops. */
+/** What happens to requests in flight when a ring stops. */
 export type StopMode = "drain" | "leave in flight";
 
 /** What a ring needs to know of its session. */

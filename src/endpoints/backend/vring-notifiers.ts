@@ -1,3 +1,4 @@
+import { asError } from "../../core/base/index.ts";
 import type { EventFd, OwnedFd } from "../../core/os/index.ts";
 import { MessageEvent } from "./message-event.ts";
 import { adoptEvent, signalQuietly } from "./ring-events.ts";
@@ -39,19 +40,19 @@ export class VringNotifiers {
     return this.#call;
   }
 
-  /** The ring starts: calls that nobody has asked for on a descriptor become messages. */
+  /** The ring starts: without a descriptor for calls they become messages. */
   callByMessage(): void {
     const { index, messages, onProblem } = this.#options;
     const target = messages();
     if (target === undefined || this.#callSaid || this.#call !== undefined) return;
     this.#messages = new MessageEvent(
       async () => target.vringCall(index),
-      (error) => onProblem(error as Error),
+      (error) => onProblem(asError(error)),
     );
     this.#call = this.#messages.event;
   }
 
-  /** Returns the call before, to be closed once nobody uses it any more. */
+  /** Returns the previous call, to be closed once no thread uses it any more. */
   exchangeCall(call: EventFd | undefined): EventFd | undefined {
     const before = this.#call;
     this.#callSaid = true;

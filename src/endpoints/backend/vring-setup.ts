@@ -20,15 +20,15 @@ export interface VringSetupContext {
   readonly onProblem: (problem: Error) => void;
 }
 
-/** What the front-end has said about a ring: its size, where it lies, where it stands. */
+/** What the front-end has set for a ring: its size, addresses and base. */
 export class VringSetup {
   readonly #index: number;
   readonly #context: VringSetupContext;
   #size = 0;
   #address: VringAddress | undefined;
-  /** Undefined: nobody has said where the ring stands, so it is a fresh one. */
+  /** Undefined: the front-end sent no base, so the ring is unused. */
   base: number | undefined;
-  /** Where it was stopped by GET_VRING_BASE, as long as its notes of what is in work are of then. */
+  /** Where GET_VRING_BASE stopped it, as long as the in-flight region is unchanged since. */
   stoppedAt: number | undefined;
 
   constructor(index: number, context: VringSetupContext) {
@@ -75,7 +75,7 @@ export class VringSetup {
 
   /**
    * @param check looks the areas up at once; without a size their extent is not known yet
-   * @throws {ProtocolError} an area does not lie in memory; the address stays as it was
+   * @throws {ProtocolError} an area is not in memory; the address stays as it was
    */
   setAddress(address: VringAddress, check: boolean): void {
     const before = this.#address;
@@ -95,7 +95,7 @@ export class VringSetup {
   }
 
   /**
-   * Before the ring starts: looks whether it is set up, and tells of one that {@link inflightRegion}
+   * Before the ring starts: checks that it is set up, and reports one that {@link inflightRegion}
    * has no room for.
    *
    * @throws {StateError | ProtocolError | MemoryAccessError} see `locateRing`, {@link inflight}
@@ -106,7 +106,7 @@ export class VringSetup {
   }
 
   /**
-   * That the ring is set up, and lies in memory where that can be told: translations are asked for
+   * Checks that the ring is set up, and in memory where that can be known: translations are asked for
    * when they are needed, and no device that is stopped may ask.
    */
   #expectInMemory(): void {
@@ -127,7 +127,7 @@ export class VringSetup {
     return locateRing(this.#index, this.#size, this.#address, space, this.#format);
   }
 
-  /** Whether a part of the ring lies in `[start, end)`. */
+  /** Whether a part of the ring is in `[start, end)`. */
   overlaps(start: bigint, end: bigint): boolean {
     const { descriptor, available, used } = this.#address ?? {};
     const { descriptors, driver, device } = this.#format.layout(this.#size);
@@ -138,7 +138,7 @@ export class VringSetup {
 
   /**
    * SET_VRING_BASE. A ring that was stopped in this session, and begins somewhere else, is a new one
-   * (a queue was reset): what was noted of the one before is nothing to it.
+   * (a queue was reset): the record of the one before does not apply to it.
    */
   beginAt(base: number): void {
     this.base = base;
@@ -155,13 +155,13 @@ export class VringSetup {
     return firstBase(this.base, this.#size, areas, this.#format);
   }
 
-  /** Where its requests in work are noted; undefined: nowhere. @throws {MemoryAccessError} */
+  /** Records its requests in flight; undefined: they are not recorded. @throws {MemoryAccessError} */
   get inflight(): InflightArea | undefined {
     return this.inflightRegion?.area(this.#index, this.features.packed === true);
   }
 
   /**
-   * The memory for that. A ring that it has no room for is served and not noted: QEMU 10.0.13 sizes
+   * The memory for that. A ring that it has no room for is served and not recorded: QEMU 10.0.13 sizes
    * it by `queue-size=`, 128, and lets guests have rings of up to 1024 entries.
    */
   get inflightRegion(): InflightRegion | undefined {
@@ -182,7 +182,7 @@ export class VringSetup {
     );
   }
 
-  /** Where the ring stands, as GET_VRING_BASE tells it. */
+  /** The base of the ring, for GET_VRING_BASE. */
   get stoppedBase(): number {
     return this.base ?? this.#format.freshBase;
   }

@@ -77,7 +77,7 @@ export class VringWorker {
     return true;
   }
 
-  /** Takes kick and call in place of those before, and closes `retired` once that is safe. */
+  /** Replaces kick and call, and closes `retired` once that is safe. */
   replace(notifiers: RingNotifiers, retired: EventFd | undefined): void {
     this.#thread?.replace(notifiers, retired);
   }

@@ -16,7 +16,7 @@ import {
 import { type FrameObserver, UnixChannel } from "../../core/transport/index.ts";
 
 /**
- * Serves one of the back-end's requests. What it throws is told to the back-end as "failed", where
+ * Serves one of the back-end's requests. What it throws is answered as "failed", where
  * an acknowledgement is due; otherwise the channel ends.
  */
 export type BackendRequestHandler<R extends BackendRequest> = (

@@ -96,7 +96,7 @@ export async function negotiate(
       if ((wanted & ProtocolFeature.BackendReq) !== 0n) channel = openBackendChannel();
     });
     const usable = offer & wanted;
-    // None of these may be acknowledged without the others.
+    // These may only be acknowledged together.
     const keeps = (usable & KEPT_FEATURES) === KEPT_FEATURES;
     const partly = KEPT_FEATURES & ~ProtocolFeature.InflightShmfd;
     await requests.setProtocolFeatures(keeps ? usable : usable & ~partly);
@@ -140,7 +140,7 @@ async function expectFeaturesOk(requests: FrontendRequests): Promise<void> {
   );
 }
 
-/** Nobody could ask for translations otherwise, or know when they are there. */
+/** Without it the back-end could not ask for translations, or know when they are there. */
 function expectIommu({ negotiation }: FrontendRequests, offered: bigint): void {
   const { BackendReq, ReplyAck } = ProtocolFeature;
   const missing = [
@@ -154,7 +154,7 @@ function expectIommu({ negotiation }: FrontendRequests, offered: bigint): void {
   );
 }
 
-/** What a back-end is told of a queue. */
+/** What the front-end sends for a queue. */
 export interface QueueSetup {
   readonly index: number;
   readonly ring: {
@@ -209,7 +209,7 @@ export async function startRing(
   await together([enableRing(requests, index, true), next(requests)]);
 }
 
-/** Tells that the driver is there, and makes sure that the back-end took the ring. Sent at once. */
+/** Sends the device status, and makes sure that the back-end took the ring. Sent at once. */
 export async function confirmStart(requests: FrontendRequests): Promise<void> {
   const told = setStatus(requests, RUNNING);
   const { Status, ReplyAck } = ProtocolFeature;
@@ -222,9 +222,9 @@ export async function confirmStart(requests: FrontendRequests): Promise<void> {
 /**
  * Stops a ring and collects what completed before.
  *
- * @param drain what is in work completes first; false: it stays noted as in flight
- * @returns where the ring stands
- * @throws {ProtocolError} the ring cannot stand there
+ * @param drain requests in flight complete first; false: they stay recorded as in flight
+ * @returns the base of the ring
+ * @throws {ProtocolError} the ring cannot be at that base
  */
 export async function stopRing(
   requests: FrontendRequests,
@@ -243,7 +243,7 @@ export async function stopRing(
   );
 }
 
-/** Stops a ring; returns where it stands. */
+/** Stops a ring; returns its base. */
 export async function haltRing(
   requests: FrontendRequests,
   index: number,
@@ -259,7 +259,7 @@ async function enableRing(requests: FrontendRequests, index: number, on: boolean
   await requests.setVringEnable(index, on);
 }
 
-/** Where the back-end wants to be told of the device status. */
+/** Sends the device status, where it was negotiated. */
 async function setStatus(requests: FrontendRequests, status: bigint): Promise<void> {
   if (requests.negotiation.has(ProtocolFeature.Status)) await requests.setStatus(Number(status));
 }

@@ -9,7 +9,7 @@ import type { Notifications } from "./notifications.ts";
 import type { ReconnectOptions } from "./reconnect.ts";
 
 export interface ClientOptions extends WaitOptions, Wishes {
-  /** Ends the session at once, whenever it aborts: what is under way then fails. */
+  /** Ends the session at once, whenever it aborts: outstanding requests fail. */
   readonly signal?: AbortSignal | undefined;
   /** Memory shared with the back-end. Default 64 MiB in one region. */
   readonly memory?: GuestMemoryOptions | undefined;

@@ -125,7 +125,7 @@ export class ClientThread {
   }
 
   /**
-   * What the drivers came to, one for each queue, once all of them are done.
+   * The results of the drivers, one for each queue, once all of them are done.
    *
    * @throws {QueueError} the device broke a rule of a ring, or the thread failed
    * @throws the connection's error when it ended meanwhile
@@ -135,7 +135,7 @@ export class ClientThread {
   }
 
   /**
-   * What the drivers came to, one for each queue, also where the connection ended or the device
+   * The results of the drivers, one for each queue, also where the connection ended or the device
    * broke a rule of a ring.
    *
    * @throws {QueueError} the thread failed
@@ -149,7 +149,7 @@ export class ClientThread {
     this.#worker.ask("leave");
   }
 
-  /** Has the drivers submit nothing more and come to an end once everything is back. */
+  /** Has the drivers submit nothing more and finish once every request has completed. */
   finish(): void {
     this.#worker.ask("finish");
   }
@@ -157,7 +157,7 @@ export class ClientThread {
   /**
    * Finishes, and stops the rings.
    *
-   * @throws {ProtocolError} a ring does not stand where its driver left it
+   * @throws {ProtocolError} a ring is not at the base where its driver left it
    */
   async stop(): Promise<void> {
     if (this.#stopped) return;
@@ -211,7 +211,7 @@ function expectBase(index: number, base: number, left: RingLeft | undefined): vo
   );
 }
 
-/** What the back-end is told of a ring that is in another thread. */
+/** What the front-end sends for a ring that is in another thread. */
 class ThreadQueue implements QueueSetup {
   readonly index: number;
   readonly kick: EventFd = EventFd.create();

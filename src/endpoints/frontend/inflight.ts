@@ -6,7 +6,7 @@ import type { ClientQueue } from "./queue.ts";
 import type { FrontendRequests } from "./requests.ts";
 
 /**
- * The memory in which back-ends note what they have in work, kept by the session from the first one
+ * The region in which back-ends record requests in flight, kept by the session from the first one
  * on. Where a back-end notes nothing, {@link tracks} is false.
  */
 export class KeptInflight {
@@ -43,7 +43,7 @@ export class KeptInflight {
     return this.#region !== undefined;
   }
 
-  /** Requests of a queue that a back-end has noted as taken and not as done. */
+  /** Requests of a queue that a back-end has recorded as in flight. */
   count({ index, ring }: ClientQueue): number {
     const packed = ring.raw.format === "packed";
     const area = this.#region?.area(index, packed);

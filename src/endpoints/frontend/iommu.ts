@@ -18,7 +18,7 @@ export interface IommuCounters {
 
 export interface ClientIommuContext {
   readonly memory: () => GuestMemory;
-  /** Sends IOTLB_MSG unasked; resolves once the back-end has acknowledged it. */
+  /** Sends IOTLB_MSG; resolves once the back-end has acknowledged it. */
   readonly send: (message: Iotlb) => Promise<void>;
 }
 
@@ -26,14 +26,14 @@ const DEFAULT_PAGE = 4096;
 
 /**
  * The client's IOMMU (specification: "IOMMU support"): all of its memory at I/O virtual addresses,
- * told to the back-end page by page, as it asks. Access can be taken away and given back.
+ * sent to the back-end page by page, as it asks. Access can be withdrawn and granted again.
  *
  * @example
  * ```ts
  * import type { Client } from "vhost-user";
  *
- * // Takes a buffer away from a back-end that was connected to with the option iommu.
- * async function takeAway({ iommu, memory }: Client): Promise<void> {
+ * // Withdraws a buffer from a back-end that was connected to with the option iommu.
+ * async function withdraw({ iommu, memory }: Client): Promise<void> {
  *   const { address, bytes } = memory.allocate(4096, 4096);
  *   await iommu?.invalidate(address, bytes.length);
  * }

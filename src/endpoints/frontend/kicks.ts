@@ -1,4 +1,4 @@
-import { PeerClosedError, UsageError } from "../../core/base/index.ts";
+import { asError, PeerClosedError, UsageError } from "../../core/base/index.ts";
 import type { EventFd } from "../../core/os/index.ts";
 import { BackendRequest } from "../../core/protocol/index.ts";
 import type { BackendRequestHandlers } from "./backend-channel.ts";
@@ -69,7 +69,7 @@ class MessageKick implements Kick {
         await this.#send();
       }
     } catch (error) {
-      this.#failed(error as Error);
+      this.#failed(asError(error));
     } finally {
       this.#busy = false;
     }

@@ -10,7 +10,7 @@ import {
 } from "../../core/virtqueue/index.ts";
 import type { Kick, Notifications } from "./notifications.ts";
 
-/** Who is told of a queue's completions. Called from the event loop, never from within `submit`. */
+/** Handles a queue's completions. Called from the event loop, never from within `submit`. */
 export interface QueueHandler {
   /** @param written bytes that the device wrote into the chain's writable part */
   done(token: number, written: number): void;
@@ -29,7 +29,7 @@ export interface ClientQueueOptions {
   readonly ringMode: RingMode;
   readonly handler: QueueHandler;
   readonly notifications?: Notifications | undefined;
-  /** Wakes the back-end in place of the kick descriptor. */
+  /** Wakes the back-end instead of the kick descriptor. */
   readonly wake?: ((queue: ClientQueue) => Kick | undefined) | undefined;
 }
 
@@ -71,7 +71,7 @@ export class ClientQueue {
   #log: DirtyLog | undefined;
   #failure: Error | undefined;
 
-  /** @throws {UsageError} completions that nobody tells of and nobody looks for */
+  /** @throws {UsageError} without calls the ring has to be polled */
   constructor(options: ClientQueueOptions) {
     const { index, size, memory, features, ringMode, handler, notifications = {} } = options;
     if (notifications.call === "none" && ringMode !== "poll") {
@@ -89,7 +89,7 @@ export class ClientQueue {
     this.#wake = this.#makeWake?.(this) ?? this.kick;
   }
 
-  /** New descriptors: who had the others may be alive, and would take kicks away. */
+  /** Replaces the descriptors: a process that still has the old ones would consume kicks. */
   renew(): void {
     const [kick, call, error] = makeEvents();
     for (const event of [this.kick, this.call, this.error]) event.close();
@@ -99,7 +99,7 @@ export class ClientQueue {
 
   /** Collects completions from now on. */
   start(): void {
-    // Completions may have come before anybody waited for them: look once, as if called.
+    // Completions may have come before the runner started: look once, as if called.
     this.call.signal();
     const handler = this.#handler;
     this.#runner = new DriverRunner({
@@ -110,12 +110,12 @@ export class ClientQueue {
       batchDone: () => handler.batchDone?.(),
       onBroken: () => this.#reportBroken(),
     });
-    // What is out from before a reconnect: who polls begins to look when told that something is.
+    // Requests outstanding from before a reconnect: a runner that polls begins once it is notified.
     if (this.ring.outstanding > 0) this.#runner.published();
   }
 
   /**
-   * Lays a chain out: the first `readable` segments are for the device to read, the others to write.
+   * Lays a chain out: the first `readable` segments are for the device to read, the rest to write.
    * The device learns of it with {@link publish}. False: the ring is full or broken.
    */
   add(segments: SegmentList, readable: number, token: number): boolean {
@@ -124,7 +124,7 @@ export class ClientQueue {
   }
 
   /**
-   * Has what the driver hands over to be read noted as written, until it is called without a log: a
+   * Marks what the driver hands over to be read as written, until it is called without a log: a
    * migration copies it again.
    */
   logTo(log: DirtyLog | undefined): void {
@@ -171,14 +171,14 @@ export class ClientQueue {
   }
 
   /**
-   * Why nothing completes any more. It may have come before whoever submits now was told of
-   * completions: they look here once, before they wait.
+   * Why nothing completes any more. It may have come before the caller that submits now looked at
+   * completions: it looks here once, before it waits.
    */
   get failure(): Error | undefined {
     return this.#failure;
   }
 
-  /** Tells the handler, once, that nothing completes any more. */
+  /** Notifies the handler, once, that nothing completes any more. */
   fail(error: Error): void {
     this.stop();
     if (this.#failure !== undefined) return;
@@ -211,11 +211,15 @@ function markReadable(log: DirtyLog, segments: SegmentList, readable: number): v
 
 function makeEvents(): [EventFd, EventFd, EventFd] {
   const events: EventFd[] = [];
+  const make = (): EventFd => {
+    const event = EventFd.create();
+    events.push(event);
+    return event;
+  };
   try {
-    for (let i = 0; i < 3; i += 1) events.push(EventFd.create());
+    return [make(), make(), make()];
   } catch (error) {
     for (const event of events) event.close();
     throw error;
   }
-  return events as [EventFd, EventFd, EventFd];
 }

@@ -20,7 +20,7 @@ export const DEFAULT_TIMEOUT_MS = 5000;
 export type Dial = (wait: WaitOptions) => Promise<UnixSocket>;
 
 /**
- * How a client comes back to a back-end that went away. It covers the first connection and its
+ * How a client reconnects to a back-end that went away. It covers the first connection and its
  * handshake as well: the back-end may be started later than the client.
  */
 export interface ReconnectOptions {
@@ -43,7 +43,7 @@ export interface ReplayedQueue {
   readonly index: number;
   /** Requests that had not completed: all of them complete later. */
   readonly outstanding: number;
-  /** Those that the back-end had noted as taken, and that are executed again. */
+  /** Those that the back-end had recorded as in flight, and that are resubmitted. */
   readonly inFlight: number;
 }
 
@@ -55,8 +55,8 @@ export interface ReconnectReport {
   readonly downMs: number;
   readonly queues: readonly ReplayedQueue[];
   /**
-   * Who told the new back-end what to serve: the one before it, by what it had noted in shared
-   * memory, or the client, which made everything available anew.
+   * What made the new back-end serve them: the record of the previous one in shared
+   * memory, or the client, which made everything available again.
    */
   readonly replayedBy: "back-end" | "client";
 }
@@ -127,7 +127,7 @@ export async function keepTrying<T>(
   }
 }
 
-/** Nobody there yet, or gone again. */
+/** No back-end there yet, or gone again. */
 function mayPass(error: unknown): error is Error {
   return (
     error instanceof ConnectError ||

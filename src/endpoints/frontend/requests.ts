@@ -26,7 +26,7 @@ export interface WithFd<T> {
 
 /**
  * Every request of a front-end as a method. Each sends before it returns, so that several may be
- * under way, and resolves once the reply that is due has come; with REPLY_ACK negotiated that is so
+ * outstanding, and resolves once the reply that is due has come; with REPLY_ACK negotiated that is so
  * for all of them. Addresses and 64-bit sizes are bigint.
  *
  * @see "Front-end message types" in the vhost-user specification
@@ -137,7 +137,7 @@ export class FrontendRequests {
     return this.call(FrontendRequest.SetVringKick, ...withEvent(index, fd, o));
   }
 
-  /** VHOST_USER_SET_VRING_CALL; without a descriptor nothing is told of completions. */
+  /** VHOST_USER_SET_VRING_CALL; without a descriptor there are no calls. */
   async setVringCall(index: number, fd: OwnedFd | undefined, o?: CallOptions): Promise<void> {
     return this.call(FrontendRequest.SetVringCall, ...withEvent(index, fd, o));
   }

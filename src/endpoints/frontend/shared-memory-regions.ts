@@ -54,7 +54,7 @@ export class SharedMemoryRegions {
   /**
    * Copies `out.length` bytes from `offset` on.
    *
-   * @throws {MemoryAccessError} they do not lie in one mapping, or its file has become shorter
+   * @throws {MemoryAccessError} they are not in one mapping, or its file has become shorter
    */
   read(id: number, offset: bigint, out: Uint8Array): void {
     const { fd, position } = this.#locate(id, offset, out.length);

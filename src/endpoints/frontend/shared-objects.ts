@@ -3,7 +3,7 @@ import type { OwnedFd } from "../../core/os/index.ts";
 import { BackendRequest, formatUuid, type SharedObject } from "../../core/protocol/index.ts";
 import type { BackendRequestHandlers } from "./backend-channel.ts";
 
-/** Objects that one back-end may announce; whoever announces more is no exporter. */
+/** Objects that one back-end may announce. */
 const MAX_OBJECTS = 1024;
 
 /** Who can be asked for an object, e.g. a client's requests. */
@@ -12,7 +12,7 @@ export interface ObjectExporter {
 }
 
 /**
- * Objects (dma-bufs) that back-ends share by UUID: one announces, others ask the front-end, which
+ * Objects (dma-bufs) that back-ends share by UUID: one announces, another asks the front-end, which
  * fetches from the one that announced. One registry serves all clients of a program; give each
  * {@link handlersFor} as `backendRequests`.
  *

@@ -7,7 +7,7 @@ import { readLayout, writeLayout } from "../struct.ts";
 import type { Layout } from "../struct.ts";
 
 /**
- * A piece of the device's configuration space (specification: "Virtio device config space").
+ * A part of the device's configuration space (specification: "Virtio device config space").
  *
  * | offset | size | name            |
  * | ------ | ---- | --------------- |

@@ -1,8 +1,8 @@
 import type { InflightArea } from "../../memory/index.ts";
 
 /**
- * How many chains a back-end has noted as taken and not as done. Right after it was killed those of
- * its last batch may be among them although the driver was shown.
+ * How many chains a back-end has recorded as in flight. Right after it was killed those of
+ * its last batch may be among them although they were published.
  */
 export function countInflight({ view, entries }: InflightArea, packed: boolean): number {
   const stride = packed ? 32 : 16;

@@ -40,7 +40,7 @@ export function expectVersion(
   return "used";
 }
 
-/** Version, number of entries and the counter that tells the order in which chains were taken. */
+/** Version, number of entries and the counter that records the order in which chains were taken. */
 export class InflightHeader {
   readonly #words: Uint32Array;
   /** The next count: 64 bits as two halves. */

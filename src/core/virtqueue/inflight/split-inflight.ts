@@ -9,7 +9,7 @@ const LAST_BATCH_HEAD = 6;
 const USED_IDX = 7;
 
 /**
- * What a split ring notes of the requests it has in work ("Inflight I/O tracking", split virtqueue).
+ * Records the requests that a split ring has in flight ("Inflight I/O tracking", split virtqueue).
  *
  * | part | contents |
  * | --- | --- |
@@ -17,20 +17,20 @@ const USED_IDX = 7;
  * | entry i, at 16 + 16i | 0:1 inflight, 1:5 padding, 6:2 next, 8:8 counter |
  *
  * Ordering. What must be there before something else is stored by `Atomics`, which no compiler moves:
- * a counter before its mark, the list of a batch before the used idx that shows it, the used idx
+ * a counter before its mark, the list of a batch before the used idx that publishes it, the used idx
  * before the marks go away. The region is read at the start only, and everything in it is checked:
  * afterwards this object knows by itself what it wrote.
  */
 export class SplitInflight {
-  /** Heads of the chains to be served again, in the order in which they were taken. */
+  /** Heads of the chains to resubmit, in the order in which they were taken. */
   readonly resubmit: Uint16Array;
   readonly area: InflightArea;
-  /** Nothing was noted before: the ring begins where its base says. */
+  /** Nothing was recorded before: the ring begins at its base. */
   readonly fresh: boolean;
   readonly #bytes: Uint8Array;
   readonly #halves: Uint16Array;
   readonly #words: Uint32Array;
-  /** Heads that completed and were not shown yet. */
+  /** Heads that completed and were not published yet. */
   readonly #batch: Uint16Array;
   #batchSize = 0;
   #lastBatchHead = 0;
@@ -80,7 +80,7 @@ export class SplitInflight {
     this.#batchSize += 1;
   }
 
-  /** The driver was shown, by this used idx, everything that completed. */
+  /** Everything that completed was published, by this used idx. */
   published(usedIdx: number): void {
     for (let i = 0; i < this.#batchSize; i += 1) {
       Atomics.store(this.#bytes, HEADER_BYTES + ENTRY_BYTES * (this.#batch[i] ?? 0), 0);
@@ -89,7 +89,7 @@ export class SplitInflight {
     Atomics.store(this.#halves, USED_IDX, usedIdx);
   }
 
-  /** Marks may have stayed on what the driver was shown last. */
+  /** Marks may be left on the completions that were published last. */
   #finishLastBatch(usedIdx: number, entries: number): void {
     const published = Math.min(u16Distance(usedIdx, this.#halves[USED_IDX] ?? 0), entries);
     let head = this.#halves[LAST_BATCH_HEAD] ?? 0;

@@ -1,13 +1,13 @@
 /**
  * The ids by which a driver names its buffers: any that is free, or with VIRTIO_F_IN_ORDER one after
- * the other, so that it is known which comes back next.
+ * the other, so that it is known which is used next.
  */
 export class BufferIds {
   readonly #size: number;
   readonly #inOrder: boolean;
   readonly #free: Uint16Array;
   #freeCount = 0;
-  /** In order: the id that comes back next, and the one that is taken next. */
+  /** In order: the id that is used next, and the one that is taken next. */
   oldest = 0;
   #next = 0;
 
@@ -46,7 +46,7 @@ export class BufferIds {
     }
   }
 
-  /** In order: how many are to come back before this one. @param id below the size */
+  /** In order: how many are to be used before this one. @param id below the size */
   before(id: number): number {
     return id < this.oldest ? id - this.oldest + this.#size : id - this.oldest;
   }

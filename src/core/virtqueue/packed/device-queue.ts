@@ -27,7 +27,7 @@ const { Available, Used, Write } = DescriptorFlag;
  * driver, which reads in ring order, sees none of the batch before, and those behind are plain
  * stores. What is available is looked for by an atomic load, and from there on by plain ones with a
  * full barrier behind them (`RingLook`): descriptors are read after that. Flags, then
- * the driver's event area (publish), and our event area, then flags (arm), are atomic
+ * the driver's event area (publish), and our event area, then flags (enableNotifications), are atomic
  * store-then-load pairs: the full barriers that the specification asks for.
  */
 export class PackedDeviceQueue implements DeviceQueue {
@@ -45,7 +45,7 @@ export class PackedDeviceQueue implements DeviceQueue {
   readonly #eventAt: number;
   readonly #walker: PackedChainWalker;
   readonly #inflight: PackedInflight | undefined;
-  /** How many of the chains that were in work before are still to be served again. */
+  /** Chains in flight at the previous back-end that are still to be resubmitted. */
   #resubmit = 0;
   /** Where the driver's next chain begins, and where the next completion goes. */
   readonly #next: RingPosition;
@@ -54,7 +54,7 @@ export class PackedDeviceQueue implements DeviceQueue {
   #ready = 0;
   readonly #look: RingLook;
   /**
-   * First completion that the driver was not shown yet: where it goes, what it says, and whether
+   * First completion that is not published yet: its slot, its contents, and whether
    * there is one. The driver may be looking at that place all the time.
    */
   #heldIndex = 0;
@@ -62,7 +62,7 @@ export class PackedDeviceQueue implements DeviceQueue {
   #heldLength = 0;
   #heldFlags = 0;
   #held = false;
-  /** Where the next used descriptor goes: before #used, where the one there may stand for more. */
+  /** Next used-descriptor slot. With IN_ORDER it trails `#used` while one used descriptor covers a batch. */
   readonly #element: RingPosition;
   #elementOpen = false;
   /** With VIRTIO_F_IN_ORDER it hands the slots out. */
@@ -71,15 +71,15 @@ export class PackedDeviceQueue implements DeviceQueue {
   #decided: number | undefined;
   /** Ring descriptors of the chains in flight. */
   #taken = 0;
-  /** Chains of a batch that is in work; their buffer ids are the first ones below. */
+  /** Chains of a batch in flight; their buffer ids are the first ones below. */
   #singles = 0;
-  /** Chains in flight: what the driver calls the buffer, its ring descriptors, its noted entry. */
+  /** Chains in flight: buffer id, number of ring descriptors, entry of the in-flight region. */
   readonly #bufferIds: Uint16Array;
   readonly #counts: Uint16Array;
   readonly #entries: Uint16Array;
   readonly #freeSlots: Uint16Array;
   #freeCount: number;
-  /** Where chains are noted: what completed and is not written to the ring yet. */
+  /** With an in-flight region: completions that are not written to the ring yet. */
   readonly #doneSlots: Uint16Array;
   readonly #doneLengths: Uint32Array;
   #doneCount = 0;
@@ -206,7 +206,7 @@ export class PackedDeviceQueue implements DeviceQueue {
       this.#write(slot, written, maySkip);
       return;
     }
-    // Noted, written and shown one by one in publish(): the ring must not be ahead of the notes.
+    // Recorded, written and published one by one in publish(): the ring must not be ahead of the record.
     if (this.#doneCount === this.size) return;
     this.#doneSlots[this.#doneCount] = slot;
     this.#doneLengths[this.#doneCount] = written;
@@ -267,7 +267,7 @@ export class PackedDeviceQueue implements DeviceQueue {
   /** Whether a descriptor is known to be available; looks ahead. */
   #findReady(): boolean {
     if (this.#isAvailable()) return true;
-    // Memory that was taken away reads as zeroes: in a ring that is polled nobody else would see it.
+    // Memory that was taken away reads as zeroes: a ring that is polled would not see it otherwise.
     this.#memoryGone();
     return false;
   }
@@ -279,7 +279,7 @@ export class PackedDeviceQueue implements DeviceQueue {
     return this.#ready > 0;
   }
 
-  /** Takes the next of the chains that were in work before. */
+  /** Takes the next of the chains to resubmit. */
   #again(chain: ChainCursor): boolean {
     if (this.#inflight === undefined || this.#memoryGone()) return false;
     const { resubmit } = this.#inflight;

@@ -26,9 +26,9 @@ const MAX_LENGTH = 0xffff_ffff;
  * The driver half of a packed virtqueue, VIRTIO 2.8. What the device could have overwritten is never
  * read back: chain lengths, tokens and free ids are kept in private memory.
  *
- * Ordering, as in the device half: of the chains that are shown together, the flags of the first are
+ * Ordering, as in the device half: of the chains that are published together, the flags of the first are
  * stored last, by `Atomics` (publish), those behind are plain stores; what is used is found by
- * `RingLook`. Flags, then the device's event area (publish), and our event area, then flags (arm), are
+ * `RingLook`. Flags, then the device's event area (publish), and our event area, then flags (enableNotifications), are
  * atomic store-then-load pairs.
  */
 export class PackedDriverQueue implements DriverQueue {
@@ -50,17 +50,17 @@ export class PackedDriverQueue implements DriverQueue {
   /** How many descriptors from #used on are known to be used. */
   #ready = 0;
   readonly #look: RingLook;
-  /** Where the oldest chain begins that the device was not shown. */
+  /** The position of the oldest chain that is not published. */
   readonly #unpublished: RingPosition;
   /**
-   * By index: of a chain that begins there and was not shown, its id and flags. Those of the oldest
-   * are held back, so the device sees none; those behind it stand in the ring.
+   * By index: of a chain that begins there and is not published, its id and flags. Those of the oldest
+   * are held back, so the device sees none; those behind it are in the ring.
    */
   readonly #tails: Uint32Array;
   /** Index of #unpublished at the last decision about a kick. */
   #decided = 0;
   /**
-   * Chains that were added, and how many of them the device was shown: signed 32-bit, wrapping. A
+   * Chains that were added, and how many of them were published: signed 32-bit, wrapping. A
    * counter that goes on would be allocated at each request from 2^31 on.
    */
   #added = 0;
@@ -72,7 +72,7 @@ export class PackedDriverQueue implements DriverQueue {
   readonly #order: Int32Array;
   readonly #ids: BufferIds;
   readonly #inOrder: boolean;
-  /** In order: how many more buffers a descriptor stands for, and the length of the last. */
+  /** In order: how many more buffers a descriptor covers, and the length of the last. */
   #batchLeft = 0;
   #batchLength = 0;
 
@@ -360,7 +360,7 @@ export class PackedDriverQueue implements DriverQueue {
     if (this.#added !== this.#published) this.raw.descriptors[head * 4 + 3] = tail;
   }
 
-  /** Goes on behind the `count` oldest chains that were not shown, and holds the next one back. */
+  /** Moves behind the `count` oldest unpublished chains, and holds the next one back. */
   #holdBehind(count: number): void {
     const unpublished = this.#unpublished;
     let descriptors = 0;
@@ -370,7 +370,7 @@ export class PackedDriverQueue implements DriverQueue {
       descriptors += this.#counts[tail & 0xffff] ?? 1;
     }
     unpublished.advance(descriptors);
-    // The device does not look there yet. Neither available nor used in this lap.
+    // The device does not look there yet. Neither available nor used with this wrap counter.
     this.raw.descriptors16[unpublished.index * 8 + 7] = unpublished.wrap ? 0 : Available | Used;
   }
 
@@ -383,7 +383,7 @@ export class PackedDriverQueue implements DriverQueue {
     return this.#wrapFlags() | (i < readable ? 0 : Write) | (i + 1 < count ? Next : 0);
   }
 
-  /** "Available" in the lap of the next position. */
+  /** The available and used bits of an available descriptor at the next position. */
   #wrapFlags(): number {
     return this.#next.wrap ? Available : Used;
   }

@@ -26,7 +26,7 @@ export const EventFlag = {
 /** Bit of the wrap counter in an event area's offset and in a ring position. */
 export const WRAP = 1 << 15;
 
-/** A ring that nobody has used: both positions 0, both wrap counters 1. */
+/** The base of an unused ring: both positions 0, both wrap counters 1. */
 export const FRESH_BASE = 0x8000_8000;
 
 /** Bytes and alignment of the three parts. */
@@ -73,7 +73,7 @@ export function packedRing(size: number, memory: RingMemory): PackedRingWords {
   };
 }
 
-/** A position in the ring and the wrap counter that goes with it: toggled at each lap. */
+/** A position in the ring and its wrap counter, which is toggled at the ring's end. */
 export class RingPosition {
   readonly #size: number;
   index: number;
@@ -93,7 +93,7 @@ export class RingPosition {
     this.wrap = (half & WRAP) !== 0;
   }
 
-  /** Goes on by at most a lap. */
+  /** Advances by at most the ring's size. */
   advance(count: number): void {
     this.index += count;
     if (this.index < this.#size) return;
@@ -110,7 +110,7 @@ export class RingPosition {
     return this.index === other.index && this.wrap === other.wrap;
   }
 
-  /** The 16 bits as they stand in event areas and bases. */
+  /** The 16 bits in the form of event areas and bases. */
   get half(): number {
     return this.index | (this.wrap ? WRAP : 0);
   }

@@ -6,7 +6,7 @@ const { Write, Next, Indirect } = DescriptorFlag;
 
 /**
  * The descriptor table of a driver half: which descriptors are free, and how chains are laid out in
- * the others. The free list is kept in private memory, so the device cannot change it.
+ * the rest. The free list is kept in private memory, so the device cannot change it.
  */
 export class DescriptorPool {
   /** Memory of the indirect tables, one for each descriptor; undefined: they are not used. */
@@ -58,7 +58,7 @@ export class DescriptorPool {
   /**
    * Lays a chain out.
    *
-   * @param readable how many of the segments the device reads; it writes the others
+   * @param readable how many of the segments the device reads; it writes the rest
    * @returns the head; -1: there is no room
    */
   add(segments: SegmentList, readable: number): number {

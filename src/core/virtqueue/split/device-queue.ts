@@ -22,7 +22,7 @@ import { UsedLog } from "./used-log.ts";
  *
  * Ordering. `Atomics` operations are sequentially consistent, so each store-then-load pair below is
  * the full barrier that the specification asks for: used idx, then used_event (publish); avail_event,
- * then available idx (arm). Descriptors are plain loads after the atomic load of the available idx
+ * then available idx (enableNotifications). Descriptors are plain loads after the atomic load of the available idx
  * that announced them; used elements are plain stores before the atomic store of the used idx.
  */
 export class SplitDeviceQueue implements DeviceQueue {
@@ -44,15 +44,15 @@ export class SplitDeviceQueue implements DeviceQueue {
   /** Used idx with everything completed; the driver sees it from publish() on. */
   #used: number;
   #published: number;
-  /** Used idx where the next used element goes: behind, where the one there may stand for more. */
+  /** Used idx of the next used element. With IN_ORDER it trails `#used` while one element covers a batch. */
   #element: number;
   /** With VIRTIO_F_IN_ORDER: chains are named by their slot in it, which has the head. */
   readonly #order: CompletionOrder | undefined;
-  /** Chains of a batch that is in work; their heads are the first ones below. */
+  /** Chains of a batch in flight; their heads are the first ones below. */
   #singles = 0;
   readonly #heads: Uint16Array;
   readonly #inflight: SplitInflight | undefined;
-  /** How many of the chains that were in work before are still to be served again. */
+  /** Chains in flight at the previous back-end that are still to be resubmitted. */
   #resubmit = 0;
   /** Used idx at the last decision about a call; undefined before the first, which always calls. */
   #decided: number | undefined;
@@ -222,7 +222,7 @@ export class SplitDeviceQueue implements DeviceQueue {
     return false;
   }
 
-  /** Takes the next of the chains that were in work before. */
+  /** Takes the next of the chains to resubmit. */
   #again(chain: ChainCursor): boolean {
     if (this.#inflight === undefined || this.#memoryGone()) return false;
     const { resubmit } = this.#inflight;

@@ -16,7 +16,7 @@ const FREE = -1;
  * read back: free list, chain lengths and tokens are kept in private memory.
  *
  * Ordering, as in the device half: available idx, then avail_event (publish) and used_event, then
- * used idx (arm) are atomic store-then-load pairs; everything else is plain.
+ * used idx (enableNotifications) are atomic store-then-load pairs; everything else is plain.
  */
 export class SplitDriverQueue implements DriverQueue {
   readonly size: number;
@@ -35,7 +35,7 @@ export class SplitDriverQueue implements DriverQueue {
   /** By head: how many chains had been added before, as {@link #added}. */
   readonly #order: Int32Array;
   /**
-   * Chains that were added, and how many of them the device was shown: signed 32-bit, wrapping; the
+   * Chains that were added, and how many of them were published: signed 32-bit, wrapping; the
    * low half is the available idx.
    */
   #added: number;
@@ -43,12 +43,12 @@ export class SplitDriverQueue implements DriverQueue {
   #usedSeen: number;
   /** The used idx as it was read last. */
   #used: number;
-  /** With VIRTIO_F_IN_ORDER: which chains an element stands for, and the length of the last. */
+  /** With VIRTIO_F_IN_ORDER: which chains an element covers, and the length of the last. */
   readonly #batch: BatchOrder | undefined;
   #batchLength = 0;
 
   /**
-   * @throws {UsageError} the size is no power of two up to 32768
+   * @throws {UsageError} the size is not a power of two up to 32768
    * @throws {MemoryAccessError} the memory has no room left
    */
   constructor(options: DriverQueueOptions) {
@@ -110,7 +110,7 @@ export class SplitDriverQueue implements DriverQueue {
   }
 
   get published(): number {
-    // Both indices run freely, so this is what the device was shown and has not given back.
+    // Both indices run freely, so this is what was published and is not used yet.
     return u16Distance(this.#published, this.#usedSeen);
   }
 
@@ -213,14 +213,14 @@ export class SplitDriverQueue implements DriverQueue {
     return false;
   }
 
-  /** With VIRTIO_F_IN_ORDER: which chains the next used element stands for. False: it is wrong. */
+  /** With VIRTIO_F_IN_ORDER: which chains the next used element covers. False: it is wrong. */
   #beginBatch(batch: BatchOrder, slot: number): boolean {
     const last = this.raw.used32[slot] ?? 0;
     this.#batchLength = this.raw.used32[slot + 1] ?? 0;
     const given = u16Distance(this.#used, this.#usedSeen);
     if (batch.begin(last, given)) return true;
     this.#fail(
-      `expected one of the ${counted(given, "chain")} that are given back, in their order, as used id, got ${last}`,
+      `expected one of the ${counted(given, "chain")} to be used next, in order, as used id, got ${last}`,
       "2.7.9",
     );
     return false;

@@ -16,7 +16,7 @@ export class UsedLog {
     this.#usedAt = device.window.guestStart + device.offset;
   }
 
-  /** The used elements of free-running indices `from` to `to`, and the index that shows them. */
+  /** The used elements of free-running indices `from` to `to`, and the index that publishes them. */
   published(from: number, to: number): void {
     if (!this.#log.active) return;
     const { size } = this.#ring;

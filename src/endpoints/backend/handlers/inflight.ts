@@ -6,7 +6,7 @@ import { ringFormat } from "../../../core/virtqueue/index.ts";
 import { enterRegion } from "../inflight-owners.ts";
 import type { SessionState } from "../session-state.ts";
 
-/** The memory in which rings note what is in work: made here, kept by the front-end. */
+/** The region in which rings record requests in flight: made here, kept by the front-end. */
 export function answerInflight(
   session: SessionState,
   answerer: HandlerRegistry<"front-end">,

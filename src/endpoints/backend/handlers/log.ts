@@ -8,7 +8,7 @@ import type { SessionState } from "../session-state.ts";
 /** With LOG_SHMFD the reply's contents are left open; libvhost-user sends eight bytes, too. */
 const LOG_REPLY = new Uint8Array(8);
 
-/** Where writes to guest memory are noted during a migration. */
+/** The dirty log: records writes to guest memory during a migration. */
 export function answerLog(session: SessionState, answerer: HandlerRegistry<"front-end">): void {
   answerer.on(FrontendRequest.SetLogBase, async (payload, { fds }) => {
     if (!session.negotiation.has(ProtocolFeature.LogShmfd)) {

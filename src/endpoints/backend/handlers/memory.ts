@@ -50,7 +50,7 @@ export function answerMemory(session: SessionState, answerer: HandlerRegistry<"f
   });
 }
 
-/** No ring is in work while memory goes away; afterwards rings are looked up anew. */
+/** Stops serving every ring while memory goes away; afterwards the rings are located again. */
 async function paused(session: SessionState, change: () => void): Promise<void> {
   try {
     for (const vring of session.vrings) await vring.quiesce();

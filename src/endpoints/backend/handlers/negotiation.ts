@@ -47,7 +47,7 @@ export function answerNegotiation(
     }
     negotiation.protocolFeatures = features;
   });
-  // A second owner is no reason to end a session: the socket has one peer only.
+  // A second SET_OWNER does not end the session: the socket has one peer only.
   answerer.on(FrontendRequest.SetOwner, () => undefined);
   answerer.on(FrontendRequest.ResetOwner, async () => session.resetOwner());
   answerer.on(FrontendRequest.GetQueueNum, () => {

@@ -3,7 +3,7 @@ import type { OwnedFd } from "../../../core/os/index.ts";
 import { type GuestMemory, type MemoryView, Region } from "../../../core/memory/index.ts";
 import { LOG_PAGE_SIZE } from "./page-log.ts";
 
-/** Bytes that are copied or compared before others on the event loop get their turn. */
+/** Bytes that are copied or compared in one turn of the event loop. */
 const CHUNK = 1 << 20;
 
 /** A second memory at the same addresses as a client's, to which its contents go. */

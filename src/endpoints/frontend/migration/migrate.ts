@@ -20,7 +20,7 @@ export interface MigrationRound {
   readonly byDevice: number;
 }
 
-/** What a migration came to. */
+/** The result of a migration. */
 export interface MigrationReport {
   /** The first one copies everything, the last one while no ring runs. */
   readonly rounds: readonly MigrationRound[];
@@ -156,7 +156,7 @@ function copyRest(
 ): MigrationRound {
   const { pages, byDevice } = log.take();
   const all = new Set(pages);
-  // Not noted one by one: the parts of rings that the driver writes.
+  // Not logged one by one: the parts of rings that the driver writes.
   for (const { ring } of queues) for (const part of ring.written) addPages(all, part);
   return { pages: copy.copyPages(all), byDevice };
 }
@@ -182,7 +182,7 @@ async function moveState(
   return state;
 }
 
-/** The buffers see the copy from now on. When a ring does not start there, they come back. */
+/** The buffers use the copy from now on. When a ring does not start there, that is undone. */
 async function handOver(
   destination: FrontendRequests,
   copy: MemoryCopy,

@@ -1,7 +1,7 @@
 import { Mapping, SharedMemory } from "../../../core/os/index.ts";
 import type { Log } from "../../../core/protocol/index.ts";
 
-/** A bit of the log stands for so many bytes of guest addresses (VHOST_LOG_PAGE). */
+/** Bytes of guest addresses for each bit of the log (VHOST_LOG_PAGE). */
 export const LOG_PAGE_SIZE = 4096;
 const PAGES_PER_WORD = 32;
 
@@ -40,7 +40,7 @@ export class PageLog {
    * Takes the marked pages and clears them, each word at once: what is marked meanwhile is there the
    * next time. A page has to be copied *after* it was taken.
    *
-   * @param page is told the number of each page, ascending
+   * @param page is called with the number of each page, ascending
    */
   take(page: (number: number) => void): void {
     const words = this.#words;

@@ -6,8 +6,8 @@ import type { FrontendRequests } from "../requests.ts";
 import { PageLog } from "./page-log.ts";
 
 /**
- * What is written into a session's memory while it is copied: by the back-end, which is told to log
- * it, and by the driver, whose requests are noted as they are handed over.
+ * What is written into a session's memory while it is copied: by the back-end, which is asked to log
+ * it, and by the driver, whose requests are logged as they are handed over.
  */
 export class SourceLog {
   readonly #requests: FrontendRequests;
