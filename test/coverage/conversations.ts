@@ -19,7 +19,7 @@ export function conversations(): readonly Conversation[] {
   return JSON.parse(readFileSync(conversationsPath, "utf8")) as Conversation[];
 }
 
-const others: Readonly<Record<string, string>> = {
+const testsByPeer: Readonly<Record<string, string>> = {
   "QEMU 7.2 with a Linux guest": "test/programs/resize-guest.test.ts",
   "QEMU 7.2 with its virtual IOMMU": "test/programs/iommu-guest.test.ts",
   "QEMU 7.2, migrating": "test/programs/migration-guest.test.ts",
@@ -31,5 +31,5 @@ const others: Readonly<Record<string, string>> = {
 
 /** The test that a conversation is on record of. */
 export function recordedBy(peer: string): string {
-  return others[peer] ?? "test/programs/protocol-coverage.test.ts";
+  return testsByPeer[peer] ?? "test/programs/protocol-coverage.test.ts";
 }

@@ -53,7 +53,7 @@ async function readFirst(client: Client): Promise<string> {
 
 const options = { deviceFeatures: BLOCK_DRIVER_FEATURES, memory: { size: 8 << 20 } };
 
-test("programs say what they can be told, whatever else is on their command line", async (t) => {
+test("programs print their capabilities, whatever else is on their command line", async (t) => {
   const space = new Workspace(t);
   for (const [name, type, features] of [
     ["vhost-user-block", "block", ["blk-file", "read-only"]],

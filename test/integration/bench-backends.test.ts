@@ -126,7 +126,7 @@ test("bench backend fails with a load that fails", async (t) => {
   assert.match(stderr, /sh exited with code 7[^]*cannot/);
 });
 
-test("bench compare lists its rows, and tells what is not installed", async (t) => {
+test("bench compare lists its rows, and names what is not installed", async (t) => {
   const space = new Workspace(t);
   const { stdout } = await space.run(["bench", "compare", "--list"]);
   assert.ok(stdout.trim().split("\n").length >= 11, stdout);

@@ -67,7 +67,7 @@ test("check without QEMU says how to install it on three distributions, and exit
 });
 
 test("check finds QEMU where the variable QEMU says it is, and exits with 0", async (t) => {
-  // It ends at once: whatever KVM is here, that is no usable one.
+  // It ends at once: KVM, if there is any, is not usable.
   const space = new ServerSpace(t, "fail");
   const { code, stdout } = await space.command(["check"], {
     env: { ...bareEnvironment(space), FAKE_QEMU: "fail" },
@@ -86,7 +86,7 @@ test("KVM without a device, or without a permission on it, is not tried", async 
   assert.match(missing.reason, /^there is no \/.*\/kvm: virtualization is off/);
 });
 
-test("a user who may not open /dev/kvm is told how to", { skip: needsRoot() }, async (t) => {
+test("a user who may not open /dev/kvm gets the remedy", { skip: needsRoot() }, async (t) => {
   const space = new ServerSpace(t, "listen");
   writeFileSync(space.path("kvm"), "", { mode: 0o600 });
   const ledger = Ledger.open({ XDG_RUNTIME_DIR: space.path("run") });

@@ -101,7 +101,7 @@ test("a fault fails, with the exchange, the files, and the line that repeats it"
     "--keep",
     workspace.path("kept"),
   ]);
-  assert.equal(first.code, 3, "who does not answer GET_FEATURES is no back-end");
+  assert.equal(first.code, 3, "a peer that does not answer GET_FEATURES is not a back-end");
   assert.match(first.stderr, /got request 1, flags 0x6; is this a back-end\?/);
   const { socket: other } = await workspace.serve(
     ["--size", "1M", "--fault", "missing-reply-flag@GET_MAX_MEM_SLOTS"],
@@ -127,9 +127,9 @@ test("a fault fails, with the exchange, the files, and the line that repeats it"
   assert.match(readFileSync(workspace.path("html"), "utf8"), /id="header\/3" data-verdict="FAIL"/);
   assert.match(readFileSync(workspace.path("kept/header-3.txt"), "utf8"), /GET_MAX_MEM_SLOTS/);
   for (const file of ["junit", "markdown"]) {
-    const [told] = /.*expected request .*/.exec(readFileSync(workspace.path(file), "utf8")) ?? [];
-    assert.ok(told, `${file} has the reason`);
-    assert.doesNotMatch(told, /expected [^,]*: expected/);
+    const [reason] = /.*expected request .*/.exec(readFileSync(workspace.path(file), "utf8")) ?? [];
+    assert.ok(reason, `${file} has the reason`);
+    assert.doesNotMatch(reason, /expected [^,]*: expected/);
   }
 });
 

@@ -20,7 +20,7 @@ async function withFolder(t: test.TestContext, more: readonly string[] = []) {
   writeFileSync(join(folder, "inner", "note"), "hello\n");
   writeFileSync(Buffer.concat([Buffer.from(`${folder}/raw`), Buffer.from([0xff])]), "raw\n");
   writeFileSync(join(folder, "日本語"), "日本\n");
-  space.file("secret", "what nobody may read\n");
+  space.file("secret", "private\n");
   symlinkSync("../secret", join(folder, "up"));
   const socket = space.path("fs.sock");
   const server = space.start(["serve", "fs", "--socket", socket, "--dir", folder, ...more]);
@@ -60,7 +60,7 @@ test("cat --out makes a file and leaves an existing one alone, unless --force", 
   assert.equal(existsSync(space.path("never")), false);
 });
 
-test("ls and stat tell what is there, for people and as JSON", async (t) => {
+test("ls and stat list what is there, as text and as JSON", async (t) => {
   const { folder, io } = await withFolder(t);
   const { stdout } = await io("ls");
   const lines = stdout.trimEnd().split("\n");
@@ -162,7 +162,7 @@ test("serve fs refuses what it cannot share", async (t) => {
   }
 });
 
-test("a device that lies is a failed request, and one that says nothing a time-out", async (t) => {
+test("an invalid reply is a failed request, and a silent device a time-out", async (t) => {
   const space = new Workspace(t);
   mkdirSync(space.path("shared"));
   const io = async (fault: string) => {

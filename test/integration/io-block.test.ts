@@ -31,7 +31,7 @@ test("read gives the image's bytes, and nothing else, on stdout", async (t) => {
   const some = await io("read SOCKET --offset 1K --length 2560");
   assert.ok(some.bytes.equals(content.subarray(1024, 1024 + 2560)));
   const first = await io("read SOCKET");
-  assert.ok(first.bytes.equals(content.subarray(0, 512)), "one sector unless told otherwise");
+  assert.ok(first.bytes.equals(content.subarray(0, 512)), "one sector by default");
   const last = await io(`read SOCKET --offset ${MIB - 512} --length 512`);
   assert.ok(last.bytes.equals(content.subarray(MIB - 512)));
 });
@@ -74,7 +74,7 @@ test("write takes a file, all of it or --length of it", async (t) => {
   assert.ok(readFileSync(image).equals(content));
 });
 
-test("write refuses what is no whole sectors, too short, or missing; nothing changes", async (t) => {
+test("write refuses input that is not whole sectors, too short or missing; nothing changes", async (t) => {
   const { space, content, image, io } = await withDisk(t);
   space.file("data", randomBytes(1000));
   space.file("empty", "");

@@ -16,7 +16,7 @@ interface Ends {
   readonly migrate: (...more: string[]) => Promise<Result>;
 }
 
-/** Two `serve block` on one image, which is blank unless told otherwise. */
+/** Two `serve block` on one image, which is blank by default. */
 async function serveTwo(
   t: TestContext,
   {
@@ -42,7 +42,7 @@ async function serveTwo(
 }
 
 for (const format of [[], ["--packed"]]) {
-  test(`migrate ${format.join("")} moves a session that writes, and tells what it took`, async (t) => {
+  test(`migrate ${format.join("")} moves a session that writes, and reports the time it took`, async (t) => {
     const { migrate, source, destination } = await serveTwo(t, { destination: ["--workers"] });
     const { code, stdout, stderr } = await migrate("--json", "--seed", "7", ...format);
     assert.equal(code, 0, stderr);

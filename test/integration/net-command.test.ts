@@ -59,7 +59,7 @@ test("a ping without an answer is a failure that names the address", async (t) =
   assert.match(stderr, /no station answered within 100 ms that it has 10\.0\.2\.9/);
 });
 
-test("what is sent is counted by the sink and stands in its pcap file", async (t) => {
+test("the sink counts what is sent, and its pcap file has it", async (t) => {
   for (const flags of ["", " --packed --queues 2", " --no-mergeable --ring-mode poll"]) {
     const { space, server, io } = await withNet(
       t,
@@ -87,7 +87,7 @@ test("what is sent is counted by the sink and stands in its pcap file", async (t
 });
 
 test("receive prints a line for each frame of a source and keeps them; the file can be sent", async (t) => {
-  // Of which the receiver uses one: the others get nothing, and hold nothing up.
+  // Of which the receiver uses one: the other pairs get nothing, and delay nothing.
   const offered = ["--traffic", "source", "--frame-size", "100", "--queues", "4"];
   const { space, io } = await withNet(t, offered);
   const many = await io("receive SOCKET --count 300 --json");
@@ -141,7 +141,7 @@ test("an interrupted receive ends with 130; a server that goes away makes it fai
   assert.match(stderr, /the peer closed the connection/);
 });
 
-test("wrong usage is told before anything is started", async (t) => {
+test("wrong usage is reported before anything is started", async (t) => {
   const space = new Workspace(t);
   const refused: readonly (readonly [string, RegExp])[] = [
     ["serve net", /there is no socket to serve: give --socket PATH/],

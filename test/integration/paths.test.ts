@@ -9,7 +9,7 @@ guardLeaks();
 
 /** Commands with a place for a path, the exit code of one that cannot be used, and whether PATH is read or made. */
 interface PathOption {
-  /** `PATH` stands for the path. */
+  /** `PATH` is replaced with the path. */
   readonly words: string;
   readonly use: "read" | "make" | "connect";
   readonly code: number;

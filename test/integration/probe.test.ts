@@ -157,7 +157,7 @@ test("features are also understood as bit numbers and masks, of either word", as
   assert.equal(result.config, null);
 });
 
-test("--device decides where nothing tells, and decodes the configuration for it", async (t) => {
+test("--device decides where the type cannot be inferred, and decodes the configuration for it", async (t) => {
   const result = await probed(t, [], ["--device", "virtio-net"]);
   assert.equal(result.device, "net");
   assert.equal(typeof result.config?.["mac"], "string");

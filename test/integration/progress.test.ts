@@ -99,7 +99,7 @@ test(
     };
     const line = shellLine([process.execPath, commandPath, ...words]);
     try {
-      // Above the line: tmux moves rows into its history as it wraps others.
+      // Above the line: tmux moves rows into its history as it wraps other rows.
       tmux("new-session", "-d", "-x", "60", "-y", "10", `seq 6; ${line}; echo last; cat`);
       await until(/^6\n\d+ of 60 s: [\d,]+ IOPS, \d+ in flight$/m);
       for (const columns of [20, 80, 30]) {

@@ -175,7 +175,7 @@ test("the ledger's folder is made in XDG_RUNTIME_DIR, else in the folder for tem
   assert.equal(ledgerFolder({}, folder), other);
 });
 
-test("a ledger's folder that is a link, a file or open to others is refused", (t) => {
+test("a ledger's folder that is a link, a file or accessible to other users is refused", (t) => {
   const folder = temporaryDirectory(t);
   const path = join(folder, `vhost-user-${process.getuid?.()}`);
   const refuse = (reason: RegExp): void => {

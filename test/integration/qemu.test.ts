@@ -72,10 +72,10 @@ test("start ends when the server listens, status describes it, stop leaves only 
     log: space.log,
   });
   assert.match(commandLine ?? "", / -m 64M .*server=on,.* -netdev vhost-user,.* -extra word$/);
-  const told = await space.qemu("status");
-  assert.equal(told.code, 0);
-  assert.match(told.stdout, /^running {3}net, pid \d+\n/);
-  assert.match(told.stdout, /\n {2}the program began with umask 077\n/);
+  const printed = await space.qemu("status");
+  assert.equal(printed.code, 0);
+  assert.match(printed.stdout, /^running {3}net, pid \d+\n/);
+  assert.match(printed.stdout, /\n {2}the program began with umask 077\n/);
 
   const stopped = await space.qemu("stop");
   assert.equal(stopped.code, 0);
@@ -97,7 +97,7 @@ test("what it makes is for its owner alone", async (t) => {
   await space.qemu("stop");
 });
 
-test("a mode of connected is told while somebody is connected", async (t) => {
+test("a mode of connected is reported while a client is connected", async (t) => {
   const space = new ServerSpace(t, "listen");
   await space.started();
   const client = (await import("node:net")).connect(space.socket);
@@ -120,7 +120,7 @@ test("start of what runs says so and exits with 0; stop of nothing, too", async 
   assert.match(stopped.stdout, /^not running: /);
 });
 
-test("of several starts at once exactly one starts, the others say that it runs", async (t) => {
+test("of several concurrent starts exactly one succeeds, the rest say that it runs", async (t) => {
   const space = new ServerSpace(t, "listen");
   const all = await Promise.all([1, 2, 3, 4].map(() => space.qemu("start")));
   assert.deepEqual(
@@ -153,14 +153,14 @@ test("status, stop and restart take every option that says where start put it", 
 test("status and stop refuse a server that is not the one that the options name", async (t) => {
   const space = new ServerSpace(t, "listen");
   const pid = await space.started();
-  const others: readonly (readonly [words: string, says: RegExp])[] = [
+  const mismatches: readonly (readonly [words: string, says: RegExp])[] = [
     ["--kind block", /--kind block is not that of the server on \/.*\/s, whose is net; leave/],
     ["--log other", /--log \/.*\/other is not that of .* whose is \/.*\/log; leave --log out/],
     ["--pid-file other", /--pid-file \/.*\/other is not that of/],
     ["--image disk.img", /--image \/.*\/disk.img is not that of .*, whose is none/],
   ];
   for (const verb of ["status", "stop"]) {
-    for (const [words, says] of others) {
+    for (const [words, says] of mismatches) {
       const { code, stderr } = await space.qemu(`${verb} ${words}`);
       assert.match(stderr, says);
       assert.equal(code, 2);
@@ -552,8 +552,8 @@ for (const where of ["log", "pid file", "ledger"] as const) {
 
 /** Instants of a start, by what can be seen of it. */
 const instants: Readonly<Record<string, (space: ServerSpace) => boolean>> = {
-  "when its record stands": (space) => space.hasRecord,
-  "when the pid file stands": (space) => existsSync(space.pidFile),
+  "when its record exists": (space) => space.hasRecord,
+  "when the pid file exists": (space) => existsSync(space.pidFile),
   "when the program began": (space) => logOf(space).includes("the program began"),
 };
 for (const [name, reached] of Object.entries(instants)) {

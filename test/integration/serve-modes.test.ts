@@ -39,7 +39,7 @@ for (const flags of [[], ["--packed"]]) {
   });
 }
 
-test("io net --iommu pings serve net --iommu; without it there the remedy is told", async (t) => {
+test("io net --iommu pings serve net --iommu; without the option on the server the error has the remedy", async (t) => {
   const space = new Workspace(t);
   const serve = async (name: string, ...more: string[]): Promise<string> => {
     const socket = space.path(name);

@@ -68,7 +68,7 @@ async function startConnecting(space: Workspace, words: string): Promise<Running
 async function until(condition: () => boolean): Promise<void> {
   const deadline = performance.now() + 20_000;
   while (!condition()) {
-    assert.ok(performance.now() < deadline, "it did not come to pass within 20 s");
+    assert.ok(performance.now() < deadline, "the condition did not hold within 20 s");
     await new Promise((resolve) => setImmediate(resolve));
   }
 }

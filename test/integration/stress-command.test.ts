@@ -13,7 +13,7 @@ const COMMAND = `${process.execPath} ${fileURLToPath(new URL("../../../bin/vhost
 const entry = (name: string): string =>
   JSON.stringify(new URL(`../../src/${name}.js`, import.meta.url).href);
 
-interface Told {
+interface StressResult {
   readonly partial: boolean;
   readonly endedBy?: string;
   readonly rounds: number;
@@ -28,10 +28,10 @@ test("stress has clients, storms, kills and slow readers work on the built-in ba
   const words = ["stress", "--rounds", "2", "--clients", "5", "--json"];
   const { code, stdout, stderr } = await space.run(words);
   assert.equal(code, 0, stderr);
-  const told = parseDocument<Told>("stress", stdout);
-  assert.deepEqual([told.rounds, told.requests, told.faults], [2, 2 * 5 * 16, []]);
-  assert.equal(told.partial, false);
-  assert.ok((told.target?.descriptors ?? 0) > 0);
+  const result = parseDocument<StressResult>("stress", stdout);
+  assert.deepEqual([result.rounds, result.requests, result.faults], [2, 2 * 5 * 16, []]);
+  assert.equal(result.partial, false);
+  assert.ok((result.target?.descriptors ?? 0) > 0);
 });
 
 test("stress fails on data that is not what was written, and says in which round", async (t) => {
@@ -106,7 +106,7 @@ test(
     const words = ["stress", "--rounds", "2", "--clients", "1", "--exec", exec, "--json"];
     const { code, stdout, stderr } = await space.run(words);
     assert.equal(code, 0, stderr);
-    assert.equal(parseDocument<Told>("stress", stdout).rounds, 2);
+    assert.equal(parseDocument<StressResult>("stress", stdout).rounds, 2);
   },
 );
 
@@ -122,7 +122,7 @@ for (const json of [[], ["--json"]]) {
     assert.match(stderr, /vhost-user: interrupted by SIGINT\n$/);
     if (json.length === 0)
       return assert.match(stdout, /^partial result: interrupted by SIGINT\n\d+ s, \d+ rounds? of/);
-    const { partial, endedBy, faults } = parseDocument<Told>("stress", stdout);
+    const { partial, endedBy, faults } = parseDocument<StressResult>("stress", stdout);
     assert.deepEqual([partial, endedBy, faults], [true, "interrupted by SIGINT", []]);
   });
 }
@@ -134,7 +134,7 @@ test("stress fails on a back-end that never completes, after --io-timeout", asyn
   const { code, stdout, stderr } = await space.run([...words, "--exec", exec]);
   assert.equal(code, 1, stderr);
   assert.match(stderr, /round 1: clients with verified I\/O: .*not completed within 300 ms/);
-  const { partial, faults } = parseDocument<Told>("stress", stdout);
+  const { partial, faults } = parseDocument<StressResult>("stress", stdout);
   assert.equal(partial, true);
   assert.match(faults[0] ?? "", /^round 1: /);
 });

@@ -32,7 +32,7 @@ function barePath(space: Workspace): string {
   return space.path("bin");
 }
 
-test("test basic passes, and says so under the titles that others look for", async (t) => {
+test("test basic passes, and prints the titles that scripts look for", async (t) => {
   const space = new Workspace(t);
   const { code, stdout, stderr } = await space.run(["test", "basic"]);
   assert.equal(code, 0, stderr + stdout);
@@ -110,7 +110,7 @@ test("without a folder for temporary files it does not run, and says which varia
   assert.deepEqual(totals(stdout), []);
 });
 
-test("test perf tells each phase of a connection by percentiles", async (t) => {
+test("test perf reports each phase of a connection by percentiles", async (t) => {
   const space = new Workspace(t);
   const words = "test perf --connections 10 --json";
   const { code, stdout, stderr } = await space.run(words.split(" "));
@@ -221,7 +221,7 @@ for (const [name, words, printed] of [
       "test",
       readFileSync(space.path("results.json"), "utf8"),
     );
-    assert.equal(report.failed, 0, "an interruption is no failure");
+    assert.equal(report.failed, 0, "an interruption is not a failure");
     assert.equal(report.partial, true);
     // What passed in the group that was interrupted counts.
     assert.equal(report.passed > 0, name !== "perf");

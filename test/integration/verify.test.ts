@@ -127,7 +127,7 @@ test("a device that is not blank is refused without --overwrite, and not changed
   }
 });
 
-test("data behind --length is left alone, and is no reason to refuse", async (t) => {
+test("data behind --length is left alone, and does not cause a refusal", async (t) => {
   const space = new Workspace(t);
   const content = Buffer.alloc(2 * SIZE);
   const tail = randomBytes(SIZE);
@@ -149,7 +149,7 @@ for (const size of ["5M", "1000", "0"]) {
   });
 }
 
-test("a device that lies is caught, and the offset is named", async (t) => {
+test("a device that returns wrong data is caught, and the offset is named", async (t) => {
   const findings: Readonly<Record<string, RegExp>> = {
     "corrupt-read": /byte \d+: expected 0x[0-9a-f]{8}, got 0x[0-9a-f]{8} \(seed 7\)/,
     "corrupt-write": /data differs at byte \d+: expected .*, got .* \(seed 7\)/,

@@ -107,4 +107,9 @@ export const phrases: readonly Phrase[] = [
   },
 ];
 
-export const exemptions: readonly Exemption[] = [];
+const TRIED = "a text that the search is tried on";
+export const exemptions: readonly Exemption[] = [
+  { path: "test/unit/language.test.ts", text: "// a piece of it", reason: TRIED },
+  { path: "test/unit/language.test.ts", text: "queue.addPieces(1)", reason: TRIED },
+  { path: "test/unit/language.test.ts", text: "in place\\n * of it", reason: TRIED },
+];

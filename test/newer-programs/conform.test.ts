@@ -113,7 +113,7 @@ test(
   "passt is judged as its baseline says",
   { skip: needsRoot() || needsInTree("usr/bin/passt") },
   async (t) => {
-    // As nobody it could not make its socket in the suite's folder.
+    // As an unprivileged user it could not make its socket in the suite's folder.
     const command = `${inTree("usr/bin/passt")} --foreground --vhost-user --runas 0 --socket {socket}`;
     const results = await judged(t, netKind, command);
     assert.deepEqual(unexpected(results, "passt-2025-05"), []);

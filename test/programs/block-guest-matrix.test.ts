@@ -67,8 +67,8 @@ test(
     );
     await bootWithDisks(t, disks);
     for (const { packed, queues, eventIdx, indirect, properties, ...served } of disks) {
-      const [session, ...others] = served.sessions;
-      assert.equal(others.length, 0, properties);
+      const [session, ...rest] = served.sessions;
+      assert.equal(rest.length, 0, properties);
       const features = session?.negotiation.features ?? 0n;
       const has = (feature: bigint): boolean => (features & feature) !== 0n;
       assert.deepEqual(

@@ -10,7 +10,7 @@ import { needsProgram, needsRoot, temporaryDirectory } from "./support/index.ts"
 guardLeaks();
 
 test(
-  "QEMU with a vhost-user card listens before anybody connects, and can be stopped",
+  "QEMU with a vhost-user card listens before a back-end connects, and can be stopped",
   { skip: needsProgram("qemu-system-x86_64") },
   async (t) => {
     const socketPath = join(temporaryDirectory(t), "net.sock");

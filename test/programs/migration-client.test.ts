@@ -22,7 +22,7 @@ const SIZE = 8 << 20;
 /** Bytes of each worker's part of the disk; what is read at once. */
 const SHARE = 128 << 10;
 
-/** Writes, reads back and compares all the time, until it is told to stop. */
+/** Writes, reads back and compares all the time, until it is stopped. */
 function work(driver: BlockDriver): { stop: () => Promise<number> } {
   let going = true;
   let rounds = 0;

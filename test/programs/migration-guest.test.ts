@@ -14,14 +14,14 @@ guardLeaks();
 const SIZE = 16 << 20;
 /** What the disk writes into a buffer of the guest while it is migrated: 4 MiB from 8 MiB on. */
 const HELD = { start: 8 << 20, length: 4 << 20 };
-/** The sector that tells the guest how far the test is. */
+/** The sector by which the guest learns the test's progress. */
 const CONTROL = SIZE - 4096;
 /** Where the guest writes all the time: 64 KiB blocks. */
 const BLOCK = 65_536;
 const WRITTEN = { start: 0, blocks: 16 };
 
 /**
- * A shell writes and reads back without its page cache until it is told to end. A dd with a buffer of
+ * A shell writes and reads back without its page cache until it is stopped. A dd with a buffer of
  * 4 MiB waits with it at a pipe: in the middle of the migration it fills the buffer again, by the disk
  * alone, no processor having touched it; what is in it is summed up afterwards.
  */
@@ -87,14 +87,14 @@ async function migrate(t: TestContext, space: Workspace, ...source: string[]): P
   await guest.migrateTo(moved, SLOW);
   // All of the memory has gone over once: what is read from now on is known from the log alone.
   await guest.migration(({ ram }) => (ram?.["dirty-sync-count"] ?? 0) >= 2);
-  tellGuest(image, "1");
+  signalGuest(image, "1");
   await guest.printed(/held/);
   await guest.setParameters(FAST);
   const { downtime = 0 } = await guest.migration(({ status }) => status === "completed");
   const before = lastOf(guest.machine.output, /written (\d+) bad/g);
   await guest[Symbol.asyncDispose]();
   await moved.printed(GOES_ON);
-  tellGuest(image, "2");
+  signalGuest(image, "2");
   const [, heldSum = ""] = await moved.printed(/([0-9a-f]{64})/);
   const [, blocks, bad] = await moved.printed(/last (\d+) bad (\d+)/);
   await moved.machine.exited;
@@ -109,7 +109,7 @@ async function migrate(t: TestContext, space: Workspace, ...source: string[]): P
 }
 
 /** Writes into the sector that the guest looks at. */
-function tellGuest(image: string, step: string): void {
+function signalGuest(image: string, step: string): void {
   const fd = openSync(image, "r+");
   writeSync(fd, step, CONTROL);
   closeSync(fd);
@@ -175,9 +175,9 @@ test(
     const { downtime } = await guest.migration(({ status }) => status === "completed");
     const before = lastOf(guest.machine.output, /written (\d+) bad/g);
     await moved.printed(GOES_ON);
-    tellGuest(image, "1");
+    signalGuest(image, "1");
     await moved.printed(/held/);
-    tellGuest(image, "2");
+    signalGuest(image, "2");
     const [, heldSum = ""] = await moved.printed(/([0-9a-f]{64})/);
     const [, blocks, bad] = await moved.printed(/last (\d+) bad (\d+)/);
     assert.equal(Number(bad), 0);

@@ -11,7 +11,7 @@ import { cardArguments, MAC, portStatistics } from "./support/net.ts";
 
 guardLeaks();
 
-/** Gets an address, tells what it got, and pings who gave it. */
+/** Gets an address, prints it, and pings the server that gave it. */
 const GUEST_SCRIPT = `
 cat > /bin/lease <<'END'
 #!/bin/sh

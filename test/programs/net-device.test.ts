@@ -144,7 +144,7 @@ test(
 );
 
 test(
-  "a Linux guest with two processors sends on both pairs of a card, as it was told to",
+  "a Linux guest with two processors sends on both pairs of a card, as configured",
   { skip: skipGuest },
   async (t) => {
     const sessions: BackendSession[] = [];

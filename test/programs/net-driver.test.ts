@@ -128,7 +128,7 @@ for (const each of cases) {
         [back.rxFrames, back.txFrames, back.rxBytes, back.txBytes],
         [queuePairs * FRAMES, queuePairs * FRAMES, bytes, bytes],
       );
-      assert.equal(odd, 0, "frames that came back otherwise than with their addresses swapped");
+      assert.equal(odd, 0, "frames that were returned without their addresses swapped");
 
       // Back: what we count is what it sent.
       await testpmd.command("clear port stats all");
@@ -196,7 +196,7 @@ function sample(pair: number, at: number): Uint8Array {
   return frame;
 }
 
-/** Sends so many frames on each pair, from one number on; returns their bytes. */
+/** Sends a number of frames on each pair, from one number on; returns their bytes. */
 async function send(driver: NetDriver, count: number, from = 0): Promise<number> {
   let bytes = 0;
   for (let at = from; at < from + count; at += 1) {

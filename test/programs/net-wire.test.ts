@@ -53,7 +53,7 @@ test(
         const echo = { id: 7, sequence, data };
         await station.echo(lease.address, { mac, address: lease.server }, echo, wait);
       }
-      // Tells the guest's script that it may end.
+      // Signals the guest's script that it may end.
       await station.echo(
         lease.address,
         { mac, address: lease.server },

@@ -18,8 +18,8 @@ test("QEMU is started, described, restarted and stopped", { skip: skipNet }, asy
   const status = await space.status();
   assert.equal(status.mode, "listening");
   assert.match(status.commandLine ?? "", / -accel tcg .* -m 512M .* -netdev vhost-user,/);
-  const told = await space.qemu("status");
-  assert.match(told.stdout, /\n {2}.*QEMU waiting for connection on: disconnected:unix:/);
+  const printed = await space.qemu("status");
+  assert.match(printed.stdout, /\n {2}.*QEMU waiting for connection on: disconnected:unix:/);
   const restarted = await space.qemu("restart --memory 64M");
   assert.match(restarted.stdout, /^restarted: /, restarted.stderr);
   assert.equal(runs(pid), false);
@@ -112,9 +112,9 @@ test("two starts at once start one QEMU", { skip: skipNet }, async (t) => {
 });
 
 const instants: Readonly<Record<string, (space: ServerSpace) => boolean>> = {
-  "when its record stands": (space) => space.hasRecord,
-  "when the pid file stands": (space) => existsSync(space.pidFile),
-  "when the socket stands": (space) => existsSync(space.socket),
+  "when its record exists": (space) => space.hasRecord,
+  "when the pid file exists": (space) => existsSync(space.pidFile),
+  "when the socket exists": (space) => existsSync(space.socket),
 };
 for (const [name, reached] of Object.entries(instants)) {
   test(

@@ -62,7 +62,7 @@ test(
     assert.ok(reports.length > 0 && reports.every(({ replayedBy }) => replayedBy === "client"));
     t.diagnostic(
       `${KILLS} kills, ${client.reconnects} reconnects, ${load.completed} requests completed, ` +
-        `${client.replayed} made available anew`,
+        `${client.replayed} made available again`,
     );
   },
 );
@@ -72,7 +72,7 @@ test(
  * does so for a front-end that acknowledges the feature: a region that QEMU's code has written.
  */
 test(
-  "our back-end takes over from a killed qemu-storage-daemon, by what that has noted in flight",
+  "our back-end takes over from a killed qemu-storage-daemon, by its in-flight region",
   { skip: needsProgram("qemu-storage-daemon") },
   async (t) => {
     const directory = temporaryDirectory(t);
@@ -130,7 +130,7 @@ test(
     }
     t.diagnostic(
       `${TAKEOVERS} take-overs, ${completed} requests completed, ${outstanding} were out, ` +
-        `${inFlight} of them noted as in flight by libvhost-user`,
+        `${inFlight} of them tracked as in flight by libvhost-user`,
     );
     assert.ok(inFlight > 0);
   },

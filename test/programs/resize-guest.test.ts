@@ -13,7 +13,7 @@ guardLeaks();
 
 const MIB = 1 << 20;
 
-/** Tells by the disk itself that it runs, waits for the new size, writes to the new end. */
+/** Reports on the disk itself that it runs, waits for the new size, writes to the new end. */
 const script = `
   cat /sys/block/vda/size
   echo running | dd of=/dev/vda conv=fsync,notrunc 2>/dev/null

@@ -57,7 +57,7 @@ async function startQemu(
   expected: readonly (readonly [Running | undefined, RegExp])[],
 ): Promise<void> {
   assert.equal(program, "qemu-system-x86_64");
-  // Nobody looks at a display here.
+  // There is no display here.
   const display = words.includes("-nographic") ? [] : ["-display", "none"];
   await using qemu = await ManagedProcess.spawn(program, [...words, ...display], {
     cwd: space.folder,

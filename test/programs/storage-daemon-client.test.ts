@@ -45,7 +45,7 @@ const shapes: readonly Shape[] = [
     without: { protocol: ProtocolFeature.ConfigureMemSlots },
   },
   {
-    name: "2 queues, flags in place of event indices",
+    name: "2 queues, flags instead of event indices",
     queues: 2,
     regions: 1,
     ringMode: "event",

@@ -47,7 +47,7 @@ test(
     await assert.rejects(
       waitUntilListening(socketPath, { timeoutMs: 1 }),
       TimeoutError,
-      "a file that nobody listens on is not ready",
+      "a socket file without a listener is not ready",
     );
     await using second = await startStorageDaemon(options);
     assert.equal(second.exit, undefined);
@@ -93,7 +93,7 @@ test("a start that is no longer wanted ends the daemon", { skip }, async (t) => 
   await waitUntilListening(socketPath, { process: again });
 });
 
-test("a socket that somebody listens on is not taken over", { skip }, async (t) => {
+test("a socket with a listener is not taken over", { skip }, async (t) => {
   const directory = temporaryDirectory(t);
   const socketPath = join(directory, "disk.sock");
   const options = { socketPath, imagePath: diskImage(directory, mebibyte) };

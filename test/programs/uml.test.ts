@@ -165,7 +165,7 @@ test(
   },
 );
 
-/** Nobody is connected to the socket. */
+/** No client is connected to the socket. */
 function backendIsAlone(socketPath: string): boolean {
   const lines = readFileSync("/proc/net/unix", "utf8").split("\n");
   return lines.filter((line) => line.endsWith(` ${socketPath}`)).length === 1;

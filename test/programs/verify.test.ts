@@ -24,7 +24,7 @@ function emptyImage(space: Workspace): string {
   return path;
 }
 
-/** The pattern, made here anew: as a checksum and word by word. */
+/** The pattern, computed here again: as a checksum and word by word. */
 function expectPattern(image: string): void {
   const words = new Int32Array(SIZE / 4);
   fillPattern(words, LAST_SEED, 0);

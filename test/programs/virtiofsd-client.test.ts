@@ -41,12 +41,12 @@ for (const ringMode of ["event", "poll"] as const) {
     const many = await tree.visit(pathNames("/many"), async (folder) => tree.list(folder));
     assert.equal(new Set(many.map(({ name }) => nameText(name))).size, MANY);
 
-    const pieces: Uint8Array[] = [];
+    const chunks: Uint8Array[] = [];
     await tree.visit(pathNames("/big"), async (file) => {
       assert.equal(file.attr.size, BigInt(BIG_BYTES));
-      for await (const piece of tree.read(file)) pieces.push(piece);
+      for await (const chunk of tree.read(file)) chunks.push(chunk);
     });
-    assert.ok(Buffer.concat(pieces).equals(big), "what was read is what is in the file");
+    assert.ok(Buffer.concat(chunks).equals(big), "what was read is what is in the file");
 
     const link = await driver.lookup(FUSE_ROOT_ID, Buffer.from("up"));
     assert.equal(Buffer.from(await driver.readlink(link.nodeid)).toString(), "../secret");

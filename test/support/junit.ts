@@ -77,7 +77,7 @@ const TEXT = /^[\s\S]*$/;
 const NAME = /\S/;
 
 interface ElementRule {
-  /** All of them must be there, and no others. */
+  /** Exactly these must be there. */
   readonly attributes: Readonly<Record<string, RegExp>>;
   /** In this order. */
   readonly children: readonly string[];

@@ -13,7 +13,7 @@ import type { RingMode } from "../../src/core/runtime/index.ts";
 const BLOCK = 4096;
 
 export interface KillLoadOptions {
-  /** 4 KiB blocks that are written over and over again. */
+  /** 4 KiB blocks that are written repeatedly. */
   readonly blocks: number;
   readonly depth: number;
   readonly ringMode: RingMode;
@@ -22,7 +22,7 @@ export interface KillLoadOptions {
 
 /**
  * Requests without a pause on one queue: random blocks, two writes for each read. Each block's
- * contents tell how often it was written, so a write that is lost, torn, or done again after a later
+ * contents encode how often it was written, so a write that is lost, torn, or done again after a later
  * one is found. A request that completes twice is found at once.
  */
 export class KillLoad {
@@ -61,11 +61,11 @@ export class KillLoad {
 
   static async start(client: Client, options: KillLoadOptions): Promise<KillLoad> {
     const { depth, ringMode } = options;
-    const nobody = { done: () => undefined, failed: () => undefined };
+    const idle = { done: () => undefined, failed: () => undefined };
     const queue = await BlockQueue.start(
       client,
       { index: 0, size: 64, depth, transferBytes: BLOCK, ringMode },
-      nobody,
+      idle,
     );
     const load = new KillLoad(queue, options);
     queue.handler = {

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { after, afterEach, before, beforeEach, type TestContext } from "node:test";
 import { setImmediate, setTimeout } from "node:timers/promises";
 
-/** What a process holds that garbage collection does not (or not soon) give back. */
+/** What a process holds that garbage collection does not (or not soon) release. */
 export interface Resources {
   /** Descriptor number to what it refers to. */
   readonly descriptors: ReadonlyMap<number, string>;
@@ -33,7 +33,7 @@ export function takeResources(): Resources {
   return { descriptors, mappings, active };
 }
 
-/** What `now` has more of than `then`, one line each. Fewer is no leak: something older ended. */
+/** What `now` has more of than `then`, one line each. Fewer is not a leak: something older ended. */
 export function leaksBetween(then: Resources, now: Resources): string[] {
   const leaks: string[] = [];
   if (now.descriptors.size > then.descriptors.size) {

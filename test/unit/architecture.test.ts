@@ -7,7 +7,7 @@ import { lawAsMarkdown, readLaw, roomOf, wingOf } from "../architecture/law.ts";
 import { EXCEPTIONS, isEntry, isOfItsRoom } from "../architecture/test-imports.ts";
 import { packageRoot } from "../support/package-root.ts";
 
-/** Only here may code touch the process it runs in, print, or start others. */
+/** Only here may code touch the process it runs in, print, or start processes. */
 const PROCESS_ROOMS = new Set(["app/cli", "lab/programs", "lab/selftest"]);
 const PROCESS_WORDS = /(?<![.#])\b(?:process|console)\??\.[a-z]|"node:(?:child_process|process)"/;
 
@@ -177,7 +177,7 @@ test(`no file of src has more than ${MAX_LINES} lines`, () => {
   assert.deepEqual(longFiles(source), []);
 });
 
-test("no absolute path of one machine stands in src", () => {
+test("src has no absolute path of one machine", () => {
   assert.deepEqual(absolutePaths(source), []);
 });
 

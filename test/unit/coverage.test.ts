@@ -71,7 +71,7 @@ test("every request and feature bit has a row, and no cell of it is empty", () =
   assert.deepEqual(empty, []);
 });
 
-test("a reason stands only where there is no real program", () => {
+test("a reason is given only where there is no real program", () => {
   for (const role of ["client", "back-end"] as const) {
     const idle = subjects.filter(
       (subject) => peersOf(subject, role).length > 0 && reasonFor(subject, role) !== undefined,

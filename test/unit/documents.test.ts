@@ -318,7 +318,7 @@ function allSources(): string {
     .replaceAll(/[`"]\s*\+\s*[`"]/g, "");
 }
 
-/** Whether the program can say something: as it stands, or with something filled in. */
+/** Whether the program can say something: verbatim, or with something filled in. */
 function messageFinder(sources: string): (message: string) => boolean {
   const templates = [...sources.matchAll(/`([^`\n]*\$\{[^`\n]*)`/g)]
     .map(([, template = ""]) => template.split(/\$\{[^}]*\}/))

@@ -24,12 +24,12 @@ export interface RunOptions {
   readonly fds?: readonly number[];
 }
 
-/** What a run of the command came to. */
+/** The result of a run of the command. */
 export interface Result {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly stdout: string;
-  /** As it was, for data that is no text. */
+  /** The bytes of the output, for data that is not text. */
   readonly bytes: Buffer;
   readonly stderr: string;
 }
@@ -73,7 +73,7 @@ export class Running {
     return this.#stderr;
   }
 
-  /** Resolves when `pattern` stands in what it has printed, to either stream. */
+  /** Resolves when the output on either stream matches `pattern`. */
   async printed(pattern: RegExp): Promise<void> {
     const text = (): string => this.#stderr + Buffer.concat(this.#out).toString();
     const tooLate = AbortSignal.timeout(PRINT_MS);

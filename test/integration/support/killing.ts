@@ -65,10 +65,10 @@ export async function killUnderLoad(t: TestContext, options: Killing): Promise<v
     await load.finish();
     load.expectOn(readFileSync(image));
     const inFlight = reports.map(({ queues }) => queues[0]?.inFlight ?? 0);
-    const told = reports.length === 0 ? 0 : Math.max(...inFlight);
+    const most = reports.length === 0 ? 0 : Math.max(...inFlight);
     t.diagnostic(
       `${kills} kills: ${load.completed} requests completed, 0 lost, 0 twice, ${load.overtaken} out of order; ` +
-        `${client.reconnects} reconnects, ${client.replayed} executed again (at most ${told} at once), seed ${seed}`,
+        `${client.reconnects} reconnects, ${client.replayed} resubmitted (at most ${most} at once), seed ${seed}`,
     );
   } finally {
     await client.close();

@@ -14,7 +14,7 @@ while (defined recv($socket, my $text, 4096, 0)) { $text =~ s/\n/ /g; print "$te
 `;
 
 interface Notifications {
-  /** Resolves once this state has come so often. */
+  /** Resolves once this state has arrived `times` times. */
   received(state: string, times: number): Promise<void>;
 }
 

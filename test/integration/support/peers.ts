@@ -3,7 +3,7 @@ import { createServer, type Socket } from "node:net";
 import type { TestContext } from "node:test";
 import { UnixListener, UnixSocket } from "../../../src/core/os/index.ts";
 
-/** A listener of ours that does with each connection what it is told. */
+/** A listener of ours that handles each connection with a given function. */
 export async function rawListener(
   t: TestContext,
   path: string,

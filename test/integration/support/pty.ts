@@ -43,7 +43,7 @@ export class PtyRun {
     });
   }
 
-  /** What came to the terminal so far, without its name. */
+  /** What the terminal has received so far, without its name. */
   get text(): string {
     return this.#text.slice(this.#text.indexOf("\n") + 1);
   }

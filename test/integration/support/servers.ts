@@ -18,11 +18,11 @@ import {
 import { type Result, type Running, type RunOptions } from "./command.ts";
 import { Workspace } from "./workspace.ts";
 
-/** How the stand-in for QEMU behaves. */
+/** How the fake QEMU behaves. */
 export type Behaviour = "listen" | "bind" | "never-listen" | "fail" | "stubborn";
 
 /**
- * Stands in for QEMU: takes its socket from `-chardev`, listens, leaves the socket behind when it is
+ * Replaces QEMU: takes its socket from `-chardev`, listens, leaves the socket behind when it is
  * ended. `bind` makes the socket and has yet to listen, as any program for a moment; `stubborn`
  * ignores SIGTERM.
  */

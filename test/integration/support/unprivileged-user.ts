@@ -12,7 +12,7 @@ export const unprivilegedUser: readonly string[] = [
 ];
 
 /**
- * Why a test cannot become that user, or false. It takes root, and a checkout that others may read:
+ * Why a test cannot become that user, or false. It takes root, and a checkout that other users may read:
  * in root's own folder they may not. With CI=true that is a failure.
  */
 export function needsUnprivilegedUser(): string | false {

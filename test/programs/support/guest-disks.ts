@@ -27,7 +27,7 @@ export function randomDisk(t: TestContext): RandomDisk {
 }
 
 export interface GuestDisk extends RandomDisk {
-  /** So many queues QEMU is told to have, and the guest has to use: at most one a processor. */
+  /** Queues that QEMU is given, and that the guest has to use: at most one a processor. */
   readonly queues: number;
   /** Further properties of `vhost-user-blk-pci`, e.g. `packed=on`. */
   readonly properties: string;

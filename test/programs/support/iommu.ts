@@ -68,7 +68,7 @@ export async function serveBehindIommu(
   return served;
 }
 
-/** A disk of random bytes with a back-end of two queues, or of so many. */
+/** A disk of random bytes with a back-end of two queues by default. */
 export async function serveDiskBehindIommu(t: TestContext, size: number, queues = 2) {
   const before = randomBytes(size);
   const image = diskImage(temporaryDirectory(t), size, before);

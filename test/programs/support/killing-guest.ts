@@ -34,7 +34,7 @@ const script = `
  * Boots a Linux guest in QEMU whose disk is \`serve block\`, which is killed and started again while
  * the guest writes. The guest must not notice anything.
  *
- * @returns kills after which the next back-end found requests in work
+ * @returns kills after which the next back-end found requests in flight
  */
 export async function killUnderGuest(
   t: TestContext,
@@ -70,7 +70,7 @@ export async function killUnderGuest(
       ["-device", `vhost-user-blk-pci,chardev=disk0,${blkOptions}`],
     ].flat(),
   });
-  // Whoever waits for the guest below is told; until then nobody is.
+  // The wait for the guest below reports its failure; until then it is ignored.
   guest.catch(() => undefined);
   const disk = openSync(image, "r+");
   try {
@@ -88,8 +88,8 @@ export async function killUnderGuest(
     closeSync(disk);
   }
   const result = await guest;
-  const told = result.output.trim().replaceAll("\n", " ");
-  t.diagnostic(`${kills} kills, ${replays} of them with requests in work; writes: ${told}`);
+  const writes = result.output.trim().replaceAll("\n", " ");
+  t.diagnostic(`${kills} kills, ${replays} of them with requests in flight; writes: ${writes}`);
   const lines = result.output.trim().split("\n");
   assert.equal(lines.length, 2 * WRITERS, result.output);
   for (let i = 0; i < WRITERS; i += 1) {

@@ -6,7 +6,7 @@ export const BIG_BYTES = 10 << 20;
 export const MANY = 1000;
 
 /**
- * A folder to share: a file of 10 MiB, a folder of 1000 entries, names that are no text, links that
+ * A folder to share: a file of 10 MiB, a folder of 1000 entries, names that are not text, links that
  * stay inside and links that would lead out.
  */
 export function makeSharedFolder(parent: string): { path: string; big: Uint8Array } {

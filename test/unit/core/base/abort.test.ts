@@ -36,7 +36,7 @@ test("an abort rejects with the signal's reason, also one from before", async ()
   );
 });
 
-test("an abort before anybody waits is no unhandled rejection", async () => {
+test("an abort before a caller waits is not an unhandled rejection", async () => {
   const reason = new Error("enough");
   const controller = new AbortController();
   const wait = new Deferred({ signal: controller.signal });

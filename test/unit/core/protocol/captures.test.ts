@@ -25,7 +25,7 @@ function contentsOf(file: string, { header, payload }: Message): Uint8Array {
   return table && payload.length === 72 ? payload.subarray(0, 40) : payload;
 }
 
-/** QEMU sends two pointers of its own within a crypto session; they mean nothing to anybody else. */
+/** QEMU sends two pointers of its own within a crypto session; they mean nothing to other programs. */
 function withoutPointers({ header, bytes: frame }: Message): Uint8Array {
   const bytes = frame.slice();
   if (header.request === p.FrontendRequest.CreateCryptoSession) bytes.fill(0, 12 + 40, 12 + 56);

@@ -21,7 +21,7 @@ test("every structure refuses surplus and missing bytes and says what it expecte
     if (codec === p.opaque) continue;
     const longer = new Uint8Array(wire.byteLength + 1);
     longer.set(wire);
-    // One byte makes neither a config nor the empty reply that stands for a refusal.
+    // One byte makes neither a config nor the empty reply that means a refusal.
     for (const wrong of [longer, wire.subarray(0, -1)]) {
       if (wrong.byteLength === wire.byteLength) continue;
       if (codec === p.configReply && wrong.byteLength === 0) continue;

@@ -50,7 +50,7 @@ test("features are understood by name, short name, number and mask", () => {
   assert.equal(p.parseProtocolFeature("0x8f2b"), 0x8f2bn);
 });
 
-test("what is no feature is refused with what would have been one", () => {
+test("a name that is not a feature is refused with the names that are", () => {
   for (const text of ["flush", "", "64", "0x", "-1", "0x1ffffffffffffffff"]) {
     assert.throws(() => p.parseVirtioFeature(text), UsageError, text);
   }

@@ -9,7 +9,7 @@ const wire = bytes(`
   45 00 00 00   # size 69`);
 const header = { request: 24, flags: HeaderFlag.Version | HeaderFlag.NeedReply, size: 69 };
 
-test("a header can stand anywhere in a buffer, and only its own bytes are touched", () => {
+test("a header can be anywhere in a buffer, and only its own bytes are touched", () => {
   const target = new Uint8Array(20).fill(0xee);
   encodeHeader(header, target, 5);
   assert.deepEqual(target, Uint8Array.of(...Array(5).fill(0xee), ...wire, 0xee, 0xee, 0xee));
@@ -23,7 +23,7 @@ test("a header is not judged: any 12 bytes are one", () => {
   assert.deepEqual(decodeHeader(target), odd);
 });
 
-test("a field that is no 32-bit number and a target that is too short are the caller's mistake", () => {
+test("a field that is not a 32-bit number and a target that is too short are the caller's mistake", () => {
   const target = new Uint8Array(12);
   assert.throws(() => encodeHeader({ ...header, size: -1 }, target), RangeError);
   assert.throws(() => encodeHeader({ ...header, request: 2 ** 32 }, target), RangeError);

@@ -51,7 +51,7 @@ const session = fc.oneof(
 );
 
 function roundTrip<T>(codec: p.Codec<T>, values: fc.Arbitrary<T>): void {
-  test(`${codec.name}: every value comes back from its bytes`, () => {
+  test(`${codec.name}: every value is decoded from its encoding`, () => {
     fc.assert(
       fc.property(values, (value) => {
         const wire = codec.encode(value);
@@ -111,7 +111,7 @@ roundTrip(
   record({ numRegions: u32, sizes: fc.array(u64, { minLength: 256, maxLength: 256 }) }),
 );
 
-test("packed ring bases come back from their number", () => {
+test("packed ring bases are decoded from their number", () => {
   fc.assert(
     fc.property(u32, (num) => {
       assert.equal(p.encodePackedBase(p.decodePackedBase(num)), num);

@@ -13,7 +13,7 @@ for (const { title, codec, bytes, value } of vectors) {
   });
 }
 
-test("decodes bytes that lie in the middle of a larger buffer", () => {
+test("decodes bytes in the middle of a larger buffer", () => {
   for (const { codec, bytes, value } of vectors) {
     const buffer = new Uint8Array(bytes.byteLength + 7).fill(0xee);
     buffer.set(bytes, 3);

@@ -78,7 +78,7 @@ export const vectors: readonly Vector[] = [
     { index: 3, num: 256 },
   ),
   vector(
-    "a vring address: used stands before available",
+    "a vring address: used precedes available",
     p.vringAddress,
     `
     01 00 00 00               # index
@@ -163,7 +163,7 @@ export const vectors: readonly Vector[] = [
     { iova: 0xffff_f000n, size: 0x1000n, userAddress: 0x7faa_0000_2000n, permissions: 3, type: 2 },
   ),
   vector(
-    "a piece of configuration space",
+    "a range of configuration space",
     p.config,
     `
     20 00 00 00               # offset

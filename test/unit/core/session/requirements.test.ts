@@ -25,7 +25,7 @@ test("a request without conditions may always be sent", () => {
   check(FrontendRequest.GetFeatures, new Negotiation());
 });
 
-test("an offered, an acknowledged and a protocol feature are told apart, and named", () => {
+test("an offered, an acknowledged and a protocol feature are distinguished, and named", () => {
   const { ProtocolFeatures } = VirtioFeature;
   const protocol = FrontendRequest.GetProtocolFeatures;
   assert.throws(

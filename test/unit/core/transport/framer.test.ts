@@ -10,7 +10,7 @@ import {
   type Receive,
 } from "../../../../src/core/transport/index.ts";
 
-/** Stands for a descriptor; opens nothing. */
+/** Represents a descriptor; opens nothing. */
 class FakeFd {
   closed = false;
   close(): void {
@@ -18,14 +18,14 @@ class FakeFd {
   }
 }
 
-interface Piece {
+interface Segment {
   readonly bytes: Uint8Array;
   readonly fds?: readonly FakeFd[];
 }
 
 /** A stream socket as the kernel has it: a read never takes descriptors of two sends at once. */
-function stream(pieces: readonly Piece[]): Receive {
-  const waiting = pieces.map(({ bytes, fds = [] }) => ({ bytes, fds }));
+function stream(segments: readonly Segment[]): Receive {
+  const waiting = segments.map(({ bytes, fds = [] }) => ({ bytes, fds }));
   return (target, offset, length, descriptors) => {
     const first = waiting[0];
     if (first === undefined) return -1;
@@ -58,8 +58,8 @@ describe("Framer", () => {
   test("puts a message together that is split at any byte", () => {
     const bytes = message(7, payload);
     for (let at = 1; at < bytes.length; at += 1) {
-      const pieces = [{ bytes: bytes.subarray(0, at) }, { bytes: bytes.subarray(at) }];
-      const frames = readAll(new Framer(4096), stream(pieces));
+      const segments = [{ bytes: bytes.subarray(0, at) }, { bytes: bytes.subarray(at) }];
+      const frames = readAll(new Framer(4096), stream(segments));
       assert.equal(frames.length, 1, `split at ${at}`);
       assert.deepEqual(frames[0]?.payload, payload);
       assert.equal(frames[0]?.header.request, 7);
@@ -79,11 +79,11 @@ describe("Framer", () => {
   test("takes messages apart that come together, each with its own descriptors", () => {
     const [one, two] = [new FakeFd(), new FakeFd()];
     const together = Buffer.concat([message(1, payload), message(2, new Uint8Array(0))]);
-    const pieces = [
+    const segments = [
       { bytes: together, fds: [one] },
       { bytes: message(3, payload), fds: [two] },
     ];
-    const frames = readAll(new Framer(4096), stream(pieces));
+    const frames = readAll(new Framer(4096), stream(segments));
     assert.deepEqual(
       frames.map(({ header, fds }) => [header.request, fds]),
       [
@@ -107,12 +107,12 @@ describe("Framer", () => {
       const bytes = message(7, payload);
       const [early, late] = [new FakeFd(), new FakeFd()];
       const framer = new Framer(4096);
-      const pieces = [
+      const segments = [
         { bytes: bytes.subarray(0, after), fds: [early] },
         { bytes: bytes.subarray(after), fds: [late] },
       ];
       assert.throws(
-        () => framer.read(stream(pieces)),
+        () => framer.read(stream(segments)),
         (error) => error instanceof ProtocolError && error.message.includes(`after byte ${after}`),
       );
       framer.close();
@@ -140,7 +140,7 @@ describe("Framer", () => {
     assert.deepEqual(frame?.payload, large);
   });
 
-  test("tells how much of a message had come when the stream ends", () => {
+  test("reports how much of a message had arrived when the stream ends", () => {
     const framer = new Framer(4096);
     readAll(framer, stream([{ bytes: message(7, payload).subarray(0, 20) }]));
     assert.equal(framer.pending, 20);

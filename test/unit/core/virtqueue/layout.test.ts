@@ -30,7 +30,7 @@ test("sizes are powers of two from 1 to 32768", () => {
   }
 });
 
-test("every word of a ring of 4 stands where VIRTIO 2.7 puts it", () => {
+test("every word of a ring of 4 is where VIRTIO 2.7 puts it", () => {
   const memory = {
     descriptors: plainView(64, 64),
     driver: plainView(130, 14),

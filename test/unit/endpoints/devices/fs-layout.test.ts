@@ -22,7 +22,7 @@ import { encodeStruct, type Struct, viewOf } from "../../../../src/endpoints/dev
 
 const bytesOf = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, "hex"));
 
-/** Bytes `first` to `last` as a little-endian number: what stands there in the golden structures. */
+/** Bytes `first` to `last` as a little-endian number: what is there in the golden structures. */
 function counted(first: number, last: number): bigint {
   let value = 0n;
   for (let byte = last; byte >= first; byte -= 1) value = (value << 8n) | BigInt(byte);

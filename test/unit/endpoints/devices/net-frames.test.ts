@@ -35,7 +35,7 @@ function dhcpFrame(type: number, options = "", op = 1): Uint8Array {
 
 const discover = dhcpFrame(DhcpType.Discover, "0c 03 616263");
 
-test("a DHCP DISCOVER tells type, client and transaction", () => {
+test("a DHCP DISCOVER has type, client and transaction", () => {
   assert.deepEqual(dhcpOf(discover), {
     type: DhcpType.Discover,
     fromClient: true,
@@ -45,7 +45,7 @@ test("a DHCP DISCOVER tells type, client and transaction", () => {
   });
 });
 
-test("a DHCP REQUEST tells what address it wants, and of whom", () => {
+test("a DHCP REQUEST names the address and the server", () => {
   const request = dhcpOf(dhcpFrame(DhcpType.Request, "00 32 04 0a000005 36 04 0a000001"));
   assert.equal(request?.requestedAddress, "10.0.0.5");
   assert.equal(request.server, "10.0.0.1");

@@ -38,7 +38,7 @@ test("who asks for the station's address by ARP gets its MAC address", () => {
   assert.equal(answerTo(arpRequest(CLIENT, "10.0.2.3")), "nothing");
 });
 
-test("an echo comes back with the same data and right check sums", () => {
+test("an echo is answered with the same data and correct checksums", () => {
   const answer = new NetResponder().answer(icmpFrame(CLIENT, SERVER, IcmpType.EchoRequest, ECHO));
   const ethernet = decodeEthernet(answer ?? new Uint8Array());
   assert.deepEqual([ethernet?.source, ethernet?.destination], [SERVER.mac, CLIENT.mac]);
@@ -51,7 +51,7 @@ test("an echo comes back with the same data and right check sums", () => {
   assert.equal(packet.payload[0], IcmpType.EchoReply);
 });
 
-test("echoes for others, damaged ones and answers are left alone", () => {
+test("echoes for other stations, damaged ones and answers are left alone", () => {
   const echo = icmpFrame(CLIENT, SERVER, IcmpType.EchoRequest, ECHO);
   const changed = (at: number): Uint8Array => {
     const frame = echo.slice();
@@ -163,7 +163,7 @@ test("a station finds another by ARP, pings it and gets an address of it", async
   });
 });
 
-test("a station that hears nothing says what nobody answered", async () => {
+test("a station without an answer names the unanswered request", async () => {
   const station = new NetStation(CLIENT.mac, () => undefined);
   const wait = { timeoutMs: 1 };
   await assert.rejects(station.resolve("10.0.2.2", "10.0.2.1", wait), /that it has 10\.0\.2\.1/);
@@ -183,7 +183,7 @@ test("a station answers who asks for its address", async () => {
   assert.equal(decodeArp(reply?.payload ?? new Uint8Array())?.senderMac, CLIENT.mac);
 });
 
-test("an echo that comes back changed does not count", async () => {
+test("a changed echo reply does not count", async () => {
   const station: NetStation = new NetStation(CLIENT.mac, () => {
     const body = ECHO.slice();
     body[8] = 99;

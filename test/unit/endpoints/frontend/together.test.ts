@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { Deferred } from "../../../../src/core/base/index.ts";
 import { together } from "../../../../src/endpoints/frontend/together.ts";
 
-test("waits for all, and throws what the first in order came to, whichever failed first", async () => {
+test("waits for all, and throws the error of the first in order, whichever failed first", async () => {
   const [first, second, third] = [0, 1, 2].map(() => new Deferred<void>());
   assert.ok(first && second && third);
   let over = false;

@@ -34,14 +34,14 @@ test("what is expected is XFAIL with the baseline's reason, what is better is XP
   assert.equal(verdict("header/5", "WARN"), "WARN");
 });
 
-test("an expectation of some versions holds for no others", () => {
+test("an expectation of some versions does not hold for other versions", () => {
   assert.equal(verdict("fuzz/1", "FAIL", "7.2.22"), "XFAIL");
   assert.equal(verdict("fuzz/1", "WARN", "7.2.22"), "XPASS");
   assert.equal(verdict("fuzz/1", "FAIL", "10.0"), "FAIL");
   assert.equal(verdict("fuzz/1", "FAIL"), "FAIL");
 });
 
-test("what is seen sometimes is no surprise where it is not, and an update keeps it", () => {
+test("an intermittent result may be absent, and an update keeps it", () => {
   const expectation = { check: "stop/6", verdict: "FAIL", reason: "a race", sometimes: true };
   const racy = parseBaseline(JSON.stringify({ expectations: [expectation] }), "baseline.json");
   assert.equal(measure({ id: "stop/6", verdict: "FAIL" }, racy, undefined).verdict, "XFAIL");

@@ -18,7 +18,7 @@ function result(id: string, verdict: Verdict): CaseResult {
   };
 }
 
-test("of repetitions that pass the first keeps its exchange, of others each does", () => {
+test("of repetitions that pass the first keeps its exchange, of the rest each does", () => {
   const repetitions = new Repetitions();
   const kept = (id: string, verdict: Verdict): number =>
     repetitions.kept(result(id, verdict)).exchange.length;

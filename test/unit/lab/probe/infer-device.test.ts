@@ -67,7 +67,7 @@ test("the offer decides before the name does", () => {
   assert.equal(inferred(0n, 0x10n, "virtiofsd"), "net", "NET_MTU is for network cards only");
 });
 
-test("block features without a configuration space are no proof", () => {
+test("block features without a configuration space are not proof", () => {
   assert.equal(inferred(0x244n, 0n, undefined), null);
   assert.equal(inferred(0x0n, 0x200n, undefined), null);
   assert.equal(inferred(0x245n, 0x200n, undefined), null, "bit 0 is none of a modern disk's");

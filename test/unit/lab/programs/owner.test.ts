@@ -46,7 +46,7 @@ for (const [environment, owner] of jobs) {
   });
 }
 
-test("two jobs differ in whatever tells them apart on one machine", () => {
+test("two jobs differ in each property that identifies them on one machine", () => {
   const changes: readonly (readonly [Record<string, string>, string])[] = [
     [github, "GITHUB_RUN_ID"],
     [github, "GITHUB_RUN_ATTEMPT"],
@@ -71,7 +71,7 @@ test("outside of a CI job the owner is the checkout around the folder, else this
   for (const environment of noJobs) {
     assert.equal(currentOwner(environment, inner), packageRoot);
   }
-  // A work tree has a file in place of the folder.
+  // A work tree has a file instead of the folder.
   writeFileSync(join(folder, "project", ".git"), "gitdir: elsewhere\n");
   for (const environment of noJobs) {
     assert.equal(currentOwner(environment, inner), join(folder, "project"));

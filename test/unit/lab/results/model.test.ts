@@ -26,7 +26,7 @@ const results: GroupResult["results"] = [
   { title: "Four", verdict: "PASS", durationMs: 4, id: "basic/4", ...none, values: [] },
 ];
 
-test("a report sums its groups up, and is JSON as it stands", () => {
+test("a report sums its groups up, and is valid JSON", () => {
   const groups = [
     { name: "basic", title: "basic tests", durationMs: 10, results },
     { name: "perf", title: "performance tests", durationMs: 5, results: results.slice(0, 1) },

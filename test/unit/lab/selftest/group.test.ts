@@ -78,7 +78,7 @@ test("clean-ups run last first, also after a failure, before the next test", asy
   assert.deepEqual(order, ["test", "second", "first", "next test"]);
 });
 
-test("a clean-up that fails fails the test, and the others run all the same", async () => {
+test("a clean-up that fails fails the test, and the remaining clean-ups run", async () => {
   let ran = false;
   const { results } = await run([
     ({ defer }) => {
@@ -93,7 +93,7 @@ test("a clean-up that fails fails the test, and the others run all the same", as
   assert.equal(results[0]?.reason, "it would not go");
 });
 
-test("the test's own failure is the one that is told", async () => {
+test("the test's own failure is the one that is reported", async () => {
   const { results } = await run([
     ({ defer }) => {
       defer(() => {
@@ -152,7 +152,7 @@ test("the folder is there for all tests of a group, in the ledger, and gone afte
   assert.deepEqual(recorded(), []);
 });
 
-test("an abort ends the group after the clean-ups; no further test runs, nothing is told", async () => {
+test("an abort ends the group after the clean-ups; no further test runs, nothing is reported", async () => {
   const interrupt = new AbortController();
   const heard: string[] = [];
   let seen = "";

@@ -10,12 +10,12 @@ import {
 const rounds = (count: number, value: (round: number) => number): number[] =>
   Array.from({ length: count }, (_, round) => value(round));
 
-test("the slope of values on a line is what lies between its ends", () => {
+test("the slope of values on a line is the difference between its ends", () => {
   assert.equal(slope(rounds(10, (round) => 5 + 2 * round)), 18);
   assert.equal(slope([7]), 0);
 });
 
-test("what grows from third to third grows; a step, a peak and what comes back do not", () => {
+test("growth means growth from third to third; a step, a peak and a return do not count", () => {
   assert.ok(steadyGrowth(rounds(12, (round) => round)) > 10);
   assert.equal(steadyGrowth(rounds(12, (round) => (round < 7 ? 10 : 20))), 0);
   assert.equal(steadyGrowth(rounds(12, (round) => (round === 11 ? 99 : 10))), 0);

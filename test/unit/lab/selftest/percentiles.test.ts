@@ -3,7 +3,7 @@ import { createHistogram } from "node:perf_hooks";
 import { test } from "node:test";
 import { percentilesUs, record } from "../../../../src/lab/selftest/percentiles.ts";
 
-test("percentiles are told in microseconds", () => {
+test("percentiles are in microseconds", () => {
   const histogram = createHistogram();
   for (let us = 1; us <= 1000; us += 1) record(histogram, us * 1000);
   const values =

@@ -11,7 +11,7 @@ test("--socket-path takes the place of whatever named the socket", () => {
   assert.deepEqual(made("node", "a.js", "{socket}"), ["node", "a.js", "--socket-path=/new"]);
 });
 
-test("--socket-path stands beside a socket that is part of something larger, which gets another", () => {
+test("--socket-path is added beside a socket that is part of a larger word, which gets another", () => {
   assert.deepEqual(made("a", "--export", "type=blk,path={socket}"), [
     "a",
     "--export",
