@@ -19,7 +19,7 @@ const {
 } = FrontendRequest;
 const ACK = { protocol: ProtocolFeature.ReplyAck };
 
-/** All that a bring-up sends and that has no reply of its own. */
+/** The requests of a bring-up that have no reply of their own. */
 function bringUpSteps(t: CheckContext, session: Session): RingStep[] {
   const memory = t.createMemory();
   const ring = t.ring(session, memory, 0);
@@ -37,7 +37,7 @@ function gate({ facts }: CheckContext): boolean {
   return (facts.virtio & VirtioFeature.ProtocolFeatures) !== 0n;
 }
 
-/** A session with REPLY_ACK and nothing else. */
+/** Opens a session with only REPLY_ACK acknowledged. */
 async function acking(t: CheckContext): Promise<Session> {
   const session = await t.connect();
   await session.call(GetFeatures);
@@ -47,7 +47,7 @@ async function acking(t: CheckContext): Promise<Session> {
   return session;
 }
 
-/** Every acknowledgement of a bring-up. */
+/** Brings a device up and returns every acknowledgement. */
 async function acknowledgements(
   t: CheckContext,
   look: (name: string, answer: Received) => void,
@@ -59,7 +59,7 @@ async function acknowledgements(
   }
 }
 
-/** Requests that cannot succeed, each in a session of its own. */
+/** Requests that cannot succeed, each for a session of its own. */
 async function mustFail(
   t: CheckContext,
   served: "FAIL" | "WARN" | "INFO",
@@ -98,7 +98,7 @@ export const ack: readonly Check[] = [
     async run(t) {
       const session = await t.negotiatedSession();
       for (const { request, payload, fds } of bringUpSteps(t, session)) {
-        // Sent by then, and a second one is what reset/8 is about.
+        // SET_OWNER was sent before, and reset/8 is about a second one.
         if (request !== SetOwner) await session.send(request, payload, { fds });
       }
       await session.send(GetFeatures);
@@ -115,7 +115,7 @@ export const ack: readonly Check[] = [
       const session = await t.connect();
       await session.call(GetFeatures);
       if (gate(t)) await session.send(SetProtocolFeatures, 0n);
-      // The first: a second one is what reset/8 is about.
+      // This is the first SET_OWNER: reset/8 is about a second one.
       await session.send(SetOwner, undefined, { flags: Flags.NeedReply });
       await session.send(GetFeatures);
       const { header } = await session.expectNext("GET_FEATURES");
@@ -150,7 +150,7 @@ export const ack: readonly Check[] = [
       if (table.ack === undefined && !table.alive) {
         t.warn("SET_MEM_TABLE", "a non-zero acknowledgement", "a close without one");
       }
-      // Nothing is mapped there. May be noticed only once the ring starts.
+      // Nothing is mapped there. The target may detect it only when the ring starts.
       const address = t.ring(session, memory, 0).address;
       await mustFail(t, "INFO", SetVringAddr, address);
     },
@@ -178,7 +178,7 @@ export const ack: readonly Check[] = [
   },
   {
     id: "ack/7",
-    title: "after a failure that was acknowledged the session is of use",
+    title: "after a failure that was acknowledged, the session still works",
     strength: "SHOULD",
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
     needs: { ...ACK, request: true },
@@ -194,7 +194,7 @@ export const ack: readonly Check[] = [
   },
   {
     id: "ack/8",
-    title: "once SET_MEM_TABLE is acknowledged the memory is mapped",
+    title: "once SET_MEM_TABLE is acknowledged, the memory is mapped",
     strength: "MUST",
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
     needs: { ...ACK, request: true },
@@ -205,7 +205,7 @@ export const ack: readonly Check[] = [
   },
   {
     id: "ack/9",
-    title: "once SET_VRING_ENABLE 0 is acknowledged a request has no effects",
+    title: "once SET_VRING_ENABLE 0 is acknowledged, a request has no effects",
     strength: "MUST",
     section: "Ring states",
     needs: { ...ACK, request: true, virtio: VirtioFeature.ProtocolFeatures },
@@ -221,7 +221,7 @@ export const ack: readonly Check[] = [
   },
   {
     id: "ack/10",
-    title: "once SET_VRING_CALL is acknowledged only the new descriptor is called",
+    title: "once SET_VRING_CALL is acknowledged, only the new descriptor is signalled",
     strength: "MUST",
     section: "VHOST_USER_SET_VRING_CALL",
     needs: { ...ACK, request: true },

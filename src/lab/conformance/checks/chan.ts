@@ -18,7 +18,7 @@ export const chan: readonly Check[] = [
     async run(t) {
       const session = await t.negotiatedSession(undefined, PROTOCOL);
       await BackChannel.give(t, session);
-      t.expect("the session goes on", await session.alive(), true);
+      t.expect("the session stays open", await session.alive(), true);
     },
   },
   {
@@ -37,7 +37,7 @@ export const chan: readonly Check[] = [
   {
     id: "chan/4",
     title:
-      "what the back-end sends on its channel is well-formed: version 1, no reply, a number that exists",
+      "messages on the back-end channel are well-formed: version 1, no reply bit, a known request",
     strength: "MUST",
     section: "Back-end message types",
     needs: { ...NEEDS, request: true },
@@ -47,11 +47,11 @@ export const chan: readonly Check[] = [
       const { ring, request } = await t.bringUp({ session });
       for (let i = 0; i < 3; i += 1) await request();
       await ring.stop();
-      // What it had to say came before this answer, or comes soon.
+      // Messages of the target arrive before this answer or soon after it.
       await session.alive();
       await session.pause(t.times.callMs / 20);
       t.info(counted(channel.count, "message"));
-      t.expect("what is wrong with them", channel.wrong, []);
+      t.expect("errors in these messages", channel.wrong, []);
     },
   },
   {
@@ -67,7 +67,7 @@ export const chan: readonly Check[] = [
       const { request } = await t.bringUp({ session });
       await request();
       channel.close();
-      t.expect("the session goes on", await session.alive(), true);
+      t.expect("the session stays open", await session.alive(), true);
       await request();
     },
   },

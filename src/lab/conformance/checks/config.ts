@@ -6,7 +6,7 @@ const NEEDS = { protocol: ProtocolFeature.Config } as const;
 const GET = "VHOST_USER_GET_CONFIG";
 const SET = "VHOST_USER_SET_CONFIG";
 const SPACE = "Virtio device config space";
-/** More than any device has; a message carries no more than this. */
+/** Size of the largest configuration space that a message can carry. */
 const MAX_BYTES = 256;
 
 export const config: readonly Check[] = [
@@ -28,7 +28,7 @@ export const config: readonly Check[] = [
   },
   {
     id: "config/2",
-    title: "what a GET_CONFIG brings along does not matter",
+    title: "the payload of a GET_CONFIG request is ignored",
     strength: "MUST",
     section: GET,
     needs: NEEDS,
@@ -42,7 +42,7 @@ export const config: readonly Check[] = [
   },
   {
     id: "config/3",
-    title: "a part of the space is read from where it was asked for",
+    title: "a part of the configuration space is read from the requested offset",
     strength: "MUST",
     section: SPACE,
     needs: NEEDS,
@@ -59,7 +59,7 @@ export const config: readonly Check[] = [
   },
   {
     id: "config/4",
-    title: "single bytes can be read",
+    title: "single bytes of the configuration space can be read",
     strength: "SHOULD",
     section: SPACE,
     needs: NEEDS,
@@ -94,7 +94,8 @@ export const config: readonly Check[] = [
   },
   {
     id: "config/6",
-    title: "256 bytes are answered with what there is and zeroes, or with no payload",
+    title:
+      "a read of 256 bytes is answered with the space and zeroes behind it, or with no payload",
     strength: "SHOULD",
     section: GET,
     needs: NEEDS,
@@ -109,7 +110,7 @@ export const config: readonly Check[] = [
   },
   {
     id: "config/7",
-    title: "a size that is not that of the payload does no harm, and brings nothing foreign",
+    title: "a size that differs from the payload's does no harm and discloses no memory",
     strength: "ROBUSTNESS",
     section: GET,
     needs: NEEDS,
@@ -134,15 +135,15 @@ export const config: readonly Check[] = [
       const answer = await askConfig(session, 0xffff_fff0, size);
       if (answer !== "closed" && answer.data.some((byte) => byte !== 0)) {
         const own = Buffer.compare(answer.data, front) === 0;
-        t.expectThat("data from outside", own, "none", answer.data);
-        t.warn("the offset", "an error", "what stands at offset 0");
+        t.expectThat("data from beyond the space", own, "none", answer.data);
+        t.warn("the offset", "an error", "the bytes at offset 0");
       }
       await t.survive(session);
     },
   },
   {
     id: "config/11",
-    title: "a field that the driver may not write is refused, and keeps its value",
+    title: "a write to a read-only field is refused, and the field keeps its value",
     strength: "MUST",
     section: SET,
     needs: NEEDS,

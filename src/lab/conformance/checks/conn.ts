@@ -4,13 +4,13 @@ import type { Check } from "../kit/check.ts";
 const SECTION = "Communication";
 const CONNECTIONS = 200;
 const SESSIONS = 50;
-/** In work when the front-end goes. */
+/** Requests in flight when the front-end disconnects. */
 const REQUESTS = 64;
 
 export const conn: readonly Check[] = [
   {
     id: "conn/1",
-    title: "connections that end at once do no harm and leave nothing behind",
+    title: "connections that end at once do no harm and leak nothing",
     strength: "ROBUSTNESS",
     section: SECTION,
     needs: { process: true },
@@ -27,7 +27,7 @@ export const conn: readonly Check[] = [
   },
   {
     id: "conn/2",
-    title: "many sessions one after another are served, and leave nothing behind",
+    title: "many sessions in sequence are served and leak nothing",
     strength: "SHOULD",
     section: SECTION,
     tags: ["long"],
@@ -43,13 +43,14 @@ export const conn: readonly Check[] = [
         memory.close();
       }
       await t.expectDescriptors(before);
-      // The first session may make what lasts.
+      // The first session may allocate what the target keeps for all sessions.
       await t.expectMappings(mappings + SESSIONS / 2);
     },
   },
   {
     id: "conn/3",
-    title: "a front-end that goes amid requests does no harm: its memory is left alone",
+    title:
+      "a front-end that disconnects with requests in flight does no harm, and its memory is not written to",
     strength: "ROBUSTNESS",
     section: SECTION,
     needs: { request: true },
@@ -61,7 +62,7 @@ export const conn: readonly Check[] = [
       }
       ring.kick.signal();
       t.closeSessions();
-      // Many a target serves the next one when it is through with the one before.
+      // Many targets accept a session only after the previous one has ended.
       const session = await t.newSession();
       await session.pause(t.times.callMs / 10);
       const before = memory.content;
@@ -82,7 +83,7 @@ export const conn: readonly Check[] = [
       await request();
       const second = await t.connect().catch(() => undefined);
       if (second === undefined) t.info("refused");
-      // Served, or left to wait.
+      // The target may serve the second connection or let it wait.
       await second?.send(FrontendRequest.GetFeatures);
       t.expect("the first session goes on", await session.alive(), true);
       await request();

@@ -27,9 +27,9 @@ const NOISE_BYTES = 4096;
 
 /** A device whose rings were stopped after requests. */
 interface Stopped extends RunningDevice {
-  /** What GET_VRING_BASE told, by ring. */
+  /** Replies to GET_VRING_BASE, by ring. */
   readonly bases: ReadonlyMap<number, number>;
-  /** A request that tells whether a device goes on from where this one was. */
+  /** Checks that a device continues from the state of this one. */
   readonly goesOn: (device: RunningDevice) => Promise<void>;
 }
 
@@ -42,7 +42,7 @@ async function stopped(t: CheckContext): Promise<Stopped> {
   return { ...running, bases, goesOn };
 }
 
-/** Returns the comparison that the kit makes, or by default a request. */
+/** Returns the kit's comparison; by default it sends a request. */
 async function witness(t: CheckContext, running: RunningDevice): Promise<Stopped["goesOn"]> {
   const compare = await t.kit.witness?.(t, running);
   return async (device) => (compare === undefined ? device.request() : compare(t, device));
@@ -61,14 +61,14 @@ async function loaded(
   return checkState(t, session);
 }
 
-/** A session with a device that knows nothing of those before; a process of ours is another one. */
+/** Opens a session with a fresh device: a process that the suite owns is restarted. */
 async function fresh(t: CheckContext): Promise<Session> {
   t.closeSessions();
   await t.target.restart?.();
   return t.negotiatedSession(undefined, PROTOCOL);
 }
 
-/** An end of a pipe to be sent, closed with the check. */
+/** Opens a pipe, which is closed with the check, and returns the end to send. */
 function pipeEnd(t: CheckContext, direction: number, { dead = false } = {}): OwnedFd {
   const { read, write } = createPipe();
   const [ours, theirs] = direction === Load ? [write, read] : [read, write];
@@ -80,7 +80,7 @@ function pipeEnd(t: CheckContext, direction: number, { dead = false } = {}): Own
 export const devstate: readonly Check[] = [
   {
     id: "devstate/1",
-    title: "a state is saved over the given descriptor or the target's own, and comes to its end",
+    title: "a device state stream, over either side's descriptor, reaches EOF",
     strength: "MUST",
     section: SET,
     tags: ["migration"],
@@ -114,7 +114,7 @@ export const devstate: readonly Check[] = [
   },
   {
     id: "devstate/3",
-    title: "CHECK_DEVICE_STATE says that a state was saved well",
+    title: "CHECK_DEVICE_STATE reports success after a state was saved",
     strength: "MUST",
     section: CHECK,
     tags: ["migration"],
@@ -123,7 +123,7 @@ export const devstate: readonly Check[] = [
       const { session } = await stopped(t);
       await saved(t, session);
       t.expect("its value", await checkState(t, session), 0n);
-      // Its end belongs here, where it takes a state that was saved for its last word.
+      // The session closes here: some targets end once their state was saved.
       await t.survive(session);
     },
   },
@@ -139,7 +139,7 @@ export const devstate: readonly Check[] = [
         const { session } = await stopped(t);
         await beginState(t, session, direction);
         await session.send(GetFeatures);
-        const { header } = await session.expectNext("GET_FEATURES amid a transfer");
+        const { header } = await session.expectNext("GET_FEATURES during a transfer");
         t.expect("the request that is answered", header.request, GetFeatures);
         t.closeSessions();
       }
@@ -147,7 +147,7 @@ export const devstate: readonly Check[] = [
   },
   {
     id: "devstate/5",
-    title: "a fresh target that is given the state goes on where the one before was",
+    title: "a fresh target that loads the state continues where the previous one stopped",
     strength: "MUST",
     section: MIGRATING,
     tags: ["migration"],
@@ -163,7 +163,7 @@ export const devstate: readonly Check[] = [
   },
   {
     id: "devstate/6",
-    title: "half a state is not loaded",
+    title: "a truncated state is not loaded",
     strength: "MUST",
     section: CHECK,
     tags: ["migration"],
@@ -179,7 +179,7 @@ export const devstate: readonly Check[] = [
   },
   {
     id: "devstate/7",
-    title: "no state and noise are not loaded, and do no harm",
+    title: "an empty or random state is not loaded and does no harm",
     strength: "ROBUSTNESS",
     section: CHECK,
     tags: ["migration"],
@@ -198,7 +198,7 @@ export const devstate: readonly Check[] = [
   },
   {
     id: "devstate/8",
-    title: "a front-end that goes away amid a transfer does no harm",
+    title: "a front-end that disconnects during a transfer does no harm",
     strength: "ROBUSTNESS",
     section: CHECK,
     tags: ["migration"],
@@ -209,7 +209,7 @@ export const devstate: readonly Check[] = [
       if (answer !== "closed") {
         for (const fd of answer.fds) fd.close();
         const value = await checkState(t, session);
-        if (value === 0n) t.warn("a state that nobody could read", "an error", value);
+        if (value === 0n) t.warn("a state whose reader disconnected", "an error", value);
       }
       await t.survive(session);
       await beginState(t, await fresh(t), Load);
@@ -234,7 +234,7 @@ export const devstate: readonly Check[] = [
   },
   {
     id: "devstate/10",
-    title: "an unknown direction, an unknown phase and no descriptor are refused",
+    title: "an unknown direction, an unknown phase and a missing descriptor are refused",
     strength: "ROBUSTNESS",
     section: PARAMETERS,
     tags: ["migration"],
@@ -273,7 +273,7 @@ export const devstate: readonly Check[] = [
   },
   {
     id: "devstate/12",
-    title: "a device whose state was saved goes on where its rings are started again",
+    title: "a device whose state was saved continues when its rings are started again",
     strength: "MUST",
     section: MIGRATING,
     tags: ["migration"],

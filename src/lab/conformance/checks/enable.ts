@@ -23,7 +23,7 @@ export const enable: readonly Check[] = [
   },
   {
     id: "enable/2",
-    title: "what waits in a ring is served as it is enabled, without a further kick",
+    title: "available requests are served when the ring is enabled, without a further kick",
     strength: "MUST",
     section: STATES,
     needs: NEEDS,
@@ -31,9 +31,9 @@ export const enable: readonly Check[] = [
       const { rings, ring, memory, session } = await t.bringUp({ enable: false });
       const { readable, writable } = t.kit.request(memory);
       ring.push(readable, writable);
-      // By now the kick was seen: what comes of it is to be remembered.
+      // The target has seen the kick and must remember it.
       await session.alive();
-      // A network device drops what it is given meanwhile.
+      // A network device drops frames while the ring is disabled.
       const done = await ring.completion(t.times.callMs / 10);
       for (const each of rings.values()) await each.enable();
       if (done === undefined) await ring.expectCompletion("a request made while disabled");

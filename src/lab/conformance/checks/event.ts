@@ -13,18 +13,18 @@ const DEVICE_SECTION = "VIRTIO 2.7.10, 2.7.10.2";
 const NO_INTERRUPT = 1;
 const IDLE_MS = 200;
 const ROUNDS = 600;
-/** Calls that may have been under way already, of 100 requests. */
+/** Calls of 100 requests that may have been sent before the target saw the flag. */
 const FEW = 10;
 const LAST_INDICES = [65_531, 65_532, 65_533, 65_534, 65_535];
 
-/** Requests in a ring whose driver is the check. */
+/** Prepares requests in a ring that the check drives itself. */
 async function laidOut(t: CheckContext, virtio: bigint, base = 0) {
   t.closeSessions();
   const device = await bringUpByHand(t, { virtio: t.usualVirtio | virtio, ring: { base } });
   return { ...device, prepared: new PreparedRequests(t, device) };
 }
 
-/** A call must come whenever the used index passes an index that the driver named. */
+/** Checks that a call comes whenever the used index passes `used_event`. */
 async function crossings(t: CheckContext, base: number, rounds: number): Promise<void> {
   const { prepared, hand, ring } = await laidOut(t, EventIdx, base);
   for (let i = 0; i < rounds; i += 1) {
@@ -42,7 +42,7 @@ async function crossings(t: CheckContext, base: number, rounds: number): Promise
   }
 }
 
-/** Calls for so many requests, one after another. */
+/** Returns the number of calls for `count` sequential requests. */
 async function callsFor(
   prepared: PreparedRequests,
   called: () => boolean,
@@ -59,7 +59,7 @@ async function callsFor(
 export const event: readonly Check[] = [
   {
     id: "event/1",
-    title: "a completion brings a call",
+    title: "a completion causes a call",
     strength: "MUST",
     section: DRIVER_SECTION,
     tags: ["smoke"],
@@ -75,7 +75,7 @@ export const event: readonly Check[] = [
   },
   {
     id: "event/2",
-    title: "a driver that wants no calls gets few or none",
+    title: "a driver that disabled calls receives few or none",
     strength: "SHOULD",
     section: DRIVER_SECTION,
     needs: NEEDS,
@@ -94,7 +94,7 @@ export const event: readonly Check[] = [
     needs: WITH_EVENT_IDX,
     async run(t) {
       const { prepared, hand, ring } = await laidOut(t, EventIdx);
-      // Before its first decision a device has nothing to compare with.
+      // Before its first decision a device has no previous index to compare with.
       await prepared.serve(1);
       await ring.called();
       Atomics.store(hand.words.available, hand.words.usedEventIndex, hand.used + 9);
@@ -106,7 +106,7 @@ export const event: readonly Check[] = [
   },
   {
     id: "event/5",
-    title: "with EVENT_IDX no passing of used_event is missed",
+    title: "with EVENT_IDX a call comes whenever the used index passes used_event",
     strength: "MUST",
     section: DRIVER_SECTION,
     needs: WITH_EVENT_IDX,
@@ -114,7 +114,7 @@ export const event: readonly Check[] = [
   },
   {
     id: "event/6",
-    title: "with EVENT_IDX no passing of used_event is missed where the index wraps",
+    title: "with EVENT_IDX a call comes whenever the used index passes used_event across the wrap",
     strength: "MUST",
     section: DRIVER_SECTION,
     needs: WITH_EVENT_IDX,
@@ -124,7 +124,7 @@ export const event: readonly Check[] = [
   },
   {
     id: "event/7",
-    title: "with EVENT_IDX avail_event tells when a kick is wanted",
+    title: "with EVENT_IDX avail_event says when a kick is wanted",
     strength: "MUST",
     section: DEVICE_SECTION,
     needs: WITH_EVENT_IDX,
@@ -171,7 +171,7 @@ export const event: readonly Check[] = [
   },
   {
     id: "event/13",
-    title: "with EVENT_IDX the flags of the available ring mean nothing",
+    title: "with EVENT_IDX the flags of the available ring are ignored",
     strength: "MUST",
     section: DRIVER_SECTION,
     needs: WITH_EVENT_IDX,
@@ -188,7 +188,7 @@ export const event: readonly Check[] = [
   },
   {
     id: "event/14",
-    title: "without EVENT_IDX what stands behind the available ring means nothing",
+    title: "without EVENT_IDX the bytes behind the available ring are ignored",
     strength: "MUST",
     section: `${DRIVER_SECTION}, 2.7.10.2`,
     needs: NEEDS,

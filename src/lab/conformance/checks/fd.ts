@@ -8,7 +8,7 @@ const KICK = "VHOST_USER_SET_VRING_KICK";
 const PROCESS = { process: true } as const;
 const TIMES = 100;
 
-/** Sends GET_FEATURES with descriptors that nobody asked for; the target may end the session. */
+/** Sends GET_FEATURES with descriptors, which it does not have; the target may end the session. */
 async function sendWithDescriptors(t: CheckContext, count: number, times: number): Promise<void> {
   const events = Array.from({ length: count }, () => t.closing(EventFd.create()));
   const fds = events.map(({ descriptor }) => descriptor);
@@ -27,7 +27,7 @@ async function sendWithDescriptors(t: CheckContext, count: number, times: number
 export const fd: readonly Check[] = [
   {
     id: "fd/1",
-    title: "descriptors that come with a request which has none are not kept",
+    title: "descriptors sent with a request that has none are not leaked",
     strength: "SHOULD",
     section: "Communication",
     needs: PROCESS,
@@ -36,7 +36,7 @@ export const fd: readonly Check[] = [
   },
   {
     id: "fd/2",
-    title: "more descriptors than any message has are not kept",
+    title: "descriptors beyond what any message has are not leaked",
     strength: "ROBUSTNESS",
     section: "Communication",
     needs: PROCESS,
@@ -44,7 +44,7 @@ export const fd: readonly Check[] = [
   },
   {
     id: "fd/5",
-    title: "a message that names a descriptor and brings none is refused",
+    title: "a message that announces a descriptor and has none is refused",
     strength: "SHOULD",
     section: KICK,
     hostile: true,
@@ -77,13 +77,13 @@ export const fd: readonly Check[] = [
   },
   {
     id: "fd/7",
-    title: "a session leaves neither descriptors nor shared mappings behind",
+    title: "a session leaks neither descriptors nor shared mappings",
     strength: "MUST",
     section: KICK,
     tags: ["hostile"],
     needs: { ...PROCESS, request: true },
     async run(t) {
-      // The first session may make what lasts.
+      // The first session may allocate what the target keeps for all sessions.
       for (const first of [true, false]) {
         const before = await t.descriptors();
         const mappings = await t.mappings();

@@ -7,22 +7,22 @@ import type { FrontendContext, MockedFrontend } from "../kit/front-end/context.t
 import type { Conversation } from "../kit/front-end/mock.ts";
 import { ownBackChannel } from "../kit/front-end/tricks.ts";
 
-/** A request that no specification has. */
+/** A request number that no specification defines. */
 const UNKNOWN = 99;
 const OVERSIZE = 2 ** 31;
-/** BACKEND_VRING_ERR last: a front-end that takes it gives its ring up. */
+/** BACKEND_VRING_ERR is last: a front-end that serves it stops its ring. */
 const BACKEND_REQUESTS: readonly BackendRequest[] = [
   ...Object.values(BackendRequest).filter((request) => request !== BackendRequest.VringErr),
   BackendRequest.VringErr,
 ];
 
-/** A front-end with rings running, and the channel that it gave. */
+/** Starts a front-end and returns it with its back-end channel, once its rings run. */
 async function withBackChannel(
   t: FrontendContext,
 ): Promise<{ channel: Session; frontend: MockedFrontend; conversation: Conversation }> {
   const own = ownBackChannel(t);
   const frontend = await t.meet(own.hooks);
-  const channel = own.channel() ?? t.skip("it gives no channel for requests of the back-end");
+  const channel = own.channel() ?? t.skip("the front-end sends no SET_BACKEND_REQ_FD");
   const [conversation] = frontend.mock.conversations.slice(-1);
   if (conversation === undefined) throw new TypeError("a channel and no conversation");
   return { channel, frontend, conversation };
@@ -31,7 +31,7 @@ async function withBackChannel(
 const zeros = (request: BackendRequest): Uint8Array =>
   new Uint8Array(requestSpec("back-end", request)?.payload.minSize ?? 0);
 
-/** What no back-end may say; each on a connection of its own. */
+/** Malformed requests of a back-end, each for a connection of its own. */
 const MALFORMED: readonly {
   readonly what: string;
   readonly send: (channel: Session) => Promise<void>;
@@ -64,7 +64,7 @@ const MALFORMED: readonly {
   },
 ];
 
-/** Of the channel for requests of the back-end. */
+/** Checks of the back-end channel. */
 export const feChannel: readonly FrontendCheck[] = [
   {
     id: "fe/34",
@@ -98,14 +98,14 @@ export const feChannel: readonly FrontendCheck[] = [
       for (const { what, send } of MALFORMED) {
         const { channel, frontend, conversation } = await withBackChannel(t);
         await send(channel);
-        // It is looked at before what comes behind it, where there is an answer at all.
+        // An answer, if there is one, precedes the answer to the next request.
         await channel.send(UNKNOWN, new Uint8Array(8), { flags: Flags.NeedReply });
         await channel.ends();
         await t.survives(frontend, `after ${what}`);
         t.expectThat(
           `after ${what}`,
           !conversation.closed,
-          "a session that goes on",
+          "a session that stays open",
           "it is closed",
         );
         await t.leave(frontend);

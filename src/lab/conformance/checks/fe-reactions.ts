@@ -28,12 +28,12 @@ const {
   SetVringKick,
 } = FrontendRequest;
 
-/** A request that no specification has. */
+/** A request number that no specification defines. */
 const UNKNOWN = 99;
-/** What a front-end may ask an acknowledgement of, and cannot do without. */
+/** Requests that a front-end may want acknowledged and that must succeed. */
 const NEEDED = [SetMemTable, SetBackendReqFd, SetVringAddr, SetVringKick, SetVringEnable] as const;
 
-/** Stops the machine; every ring that ran is asked for its base. */
+/** Stops the machine, and returns the rings that were running. */
 async function stopped(
   t: FrontendContext,
   { mock, run }: MockedFrontend,
@@ -66,7 +66,7 @@ export const feReactions: readonly FrontendCheck[] = [
   },
   {
     id: "fe/19",
-    title: "a ring goes on where GET_VRING_BASE said",
+    title: "a ring continues from the index that GET_VRING_BASE returned",
     strength: "MUST",
     section: "VHOST_USER_SET_VRING_BASE",
     needsMonitor: true,
@@ -94,20 +94,25 @@ export const feReactions: readonly FrontendCheck[] = [
   },
   {
     id: "fe/20",
-    title: "a reply may come in pieces",
+    title: "a reply that arrives in several segments is understood",
     strength: "MUST",
     section: "Communication",
     async run(t) {
       const whole = hasStarted((await t.meet()).mock);
       const gapMs = Math.min(t.times.gapMs, 10);
       const { mock } = await t.meet(passing(() => inParts(gapMs)));
-      if (!whole) return t.skip("it starts no ring, with whole replies either");
-      t.expectThat("replies in pieces", hasStarted(mock), "rings that start", "none does");
+      if (!whole) return t.skip("the front-end starts no ring with unsplit replies either");
+      t.expectThat(
+        "replies in several segments",
+        hasStarted(mock),
+        "rings that start",
+        "none does",
+      );
     },
   },
   {
     id: "fe/22",
-    title: "a reply to another request ends the session, and nothing worse",
+    title: "a reply to another request ends the session and does not crash the front-end",
     strength: "MUST",
     section: "Communication",
     async run(t) {
@@ -126,9 +131,9 @@ export const feReactions: readonly FrontendCheck[] = [
         frontend.run.end !== undefined || frontend.mock.conversations.some((c) => c.closed);
       const [first] = frontend.mock.conversations;
       const further = (first?.messages.length ?? 0) > 1;
-      const actual = further ? "it goes on" : "it neither goes on nor ends";
+      const actual = further ? "the session continues" : "the session neither continues nor ends";
       t.expectThat(
-        "a reply of another number",
+        "a reply with another request number",
         ended && !further,
         "the end of the session",
         actual,
@@ -137,7 +142,7 @@ export const feReactions: readonly FrontendCheck[] = [
   },
   {
     id: "fe/25",
-    title: "what the back-end refuses is not taken for granted",
+    title: "a request that the back-end refused is not treated as a success",
     strength: "MUST",
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
     async run(t) {
@@ -155,7 +160,7 @@ export const feReactions: readonly FrontendCheck[] = [
         const refused = messages.findIndex(isAsked);
         const after = refused < 0 ? [] : messages.slice(refused + 1);
         const enabled = sent(after, SetVringEnable).filter(({ value }) => value.num === 1);
-        // It may ask again, and is refused again.
+        // The front-end may repeat the request, which is refused again.
         const starts = [...sent(after, SetVringKick), ...enabled].filter(
           ({ message }) => !isAsked(message),
         ).length;
@@ -168,7 +173,7 @@ export const feReactions: readonly FrontendCheck[] = [
   },
   {
     id: "fe/27",
-    title: "a back-end may go away at every step",
+    title: "the front-end survives a back-end that closes the connection at any step",
     strength: "ROBUSTNESS",
     section: "Communication",
     slow: 4,
@@ -189,7 +194,7 @@ export const feReactions: readonly FrontendCheck[] = [
   {
     id: "fe/28",
     title:
-      "after a reconnect everything is told anew, with the features of before and what was in flight",
+      "after a reconnect the front-end repeats the set-up, with the same features and the in-flight region",
     strength: "MUST",
     section: "Inflight I/O tracking",
     async run(t) {
@@ -207,7 +212,7 @@ export const feReactions: readonly FrontendCheck[] = [
         const came = frontend.mock.conversations.length > 1;
         return came
           ? t.fail("after a reconnect", "rings that start again", "none does")
-          : t.skip("it does not come back (QEMU: -chardev socket,reconnect=1)");
+          : t.skip("the front-end does not reconnect (QEMU: -chardev socket,reconnect=1)");
       }
       const features = ({ messages }: Conversation): bigint =>
         (sent(messages, SetFeatures).at(-1)?.value ?? 0n) & ~VirtioFeature.LogAll;
@@ -215,7 +220,12 @@ export const feReactions: readonly FrontendCheck[] = [
       const { messages } = second;
       const kick = firstOf(messages, [SetVringKick]);
       const memory = firstOf(messages, [SetMemTable, AddMemReg]);
-      t.expectThat("memory after a reconnect", memory < kick, "told before rings", "not told");
+      t.expectThat(
+        "memory after a reconnect",
+        memory < kick,
+        "shared before rings start",
+        "not shared",
+      );
       if (sent(first.messages, GetInflightFd).length === 0) return;
       const inflight = firstOf(messages, [SetInflightFd]);
       t.expectThat("SET_INFLIGHT_FD", inflight < kick, "sent before rings start", "not sent");
@@ -241,7 +251,7 @@ export const feReactions: readonly FrontendCheck[] = [
   },
   {
     id: "fe/31",
-    title: "a configuration that cannot be read is not taken for one",
+    title: "a front-end does not use a configuration that it could not read",
     strength: "MUST",
     section: "VHOST_USER_GET_CONFIG",
     async run(t) {

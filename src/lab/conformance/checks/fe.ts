@@ -44,9 +44,9 @@ const RINGS: readonly number[] = [
   SetVringErr,
   SetVringEnable,
 ];
-/** Nobody can implement what no specification has. */
+/** Feature bits that no specification defines. */
 const UNHEARD_OF = 1n << 40n;
-/** In one SET_MEM_TABLE. */
+/** Regions in one SET_MEM_TABLE. */
 const MAX_REGIONS = 8;
 
 const neededBy = ({ kit }: FrontendContext): bigint => kit.requiredProtocol ?? 0n;
@@ -56,7 +56,8 @@ const FLAGS = HeaderFlag.Version | HeaderFlag.NeedReply;
 export const fe: readonly FrontendCheck[] = [
   {
     id: "fe/1",
-    title: "GET_FEATURES comes first, and protocol features are spoken of only where offered",
+    title:
+      "GET_FEATURES is the first request, and protocol features are negotiated only where bit 30 is offered",
     strength: "MUST",
     section: "Communication",
     async run(t) {
@@ -183,7 +184,8 @@ export const fe: readonly FrontendCheck[] = [
   },
   {
     id: "fe/10",
-    title: "memory comes before addresses of rings, 8 regions at most, a descriptor for each",
+    title:
+      "memory is shared before ring addresses are set, in at most 8 regions with a descriptor each",
     strength: "MUST",
     section: "VHOST_USER_SET_MEM_TABLE",
     async run(t) {
@@ -223,7 +225,7 @@ export const fe: readonly FrontendCheck[] = [
   },
   {
     id: "fe/15",
-    title: "the parts of a ring are aligned, and lie within shared memory",
+    title: "the parts of a ring are aligned and within shared memory",
     strength: "MUST",
     section: "A vring address description",
     async run(t) {
@@ -264,7 +266,7 @@ export const fe: readonly FrontendCheck[] = [
       if (!gated) return t.expect("SET_VRING_ENABLE without bit 30", enables.length, 0);
       const started = sent(messages, SetVringKick).map(({ value }) => value.index);
       const enabled = enables.flatMap(({ value }) => (value.num === 1 ? [value.index] : []));
-      // Pairs of a network card beyond the first wait for the guest.
+      // The guest enables the pairs of a network card beyond the first one.
       const some = started.length === 0 || started.some((index) => enabled.includes(index));
       const actual = `started: ${started.join(", ")}; enabled: ${enabled.join(", ")}`;
       t.expectThat("SET_VRING_ENABLE", some, "a ring that is started and enabled", actual);
@@ -272,7 +274,7 @@ export const fe: readonly FrontendCheck[] = [
   },
   {
     id: "fe/54",
-    title: "no ring is larger than the queue size that SET_INFLIGHT_FD tells",
+    title: "no ring is larger than the queue size in SET_INFLIGHT_FD",
     strength: "MUST",
     section: "Inflight I/O tracking",
     async run(t) {

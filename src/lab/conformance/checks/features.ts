@@ -22,7 +22,7 @@ const bit = (number: number): bigint => 1n << BigInt(number);
 const bits = (...numbers: readonly number[]): bigint =>
   numbers.reduce((mask, number) => mask | bit(number), 0n);
 
-/** Bits that the text sets aside and that no target can honour yet, highest first. */
+/** Bits that the specification reserves and that no target implements, highest first. */
 function foreignBit({ facts }: CheckContext): bigint {
   for (const number of [49, 48, 47, 46, 45, 44, 25]) {
     if ((facts.virtio & bit(number)) === 0n) return bit(number);
@@ -30,12 +30,12 @@ function foreignBit({ facts }: CheckContext): bigint {
   return 0n;
 }
 
-/** A write to a ring that was never enabled. */
+/** Writes on a ring that was never enabled. */
 async function neverEnabled(t: CheckContext, virtio: bigint): Promise<boolean> {
   return writesOn(t, async () => t.bringUp({ virtio, enable: false }));
 }
 
-/** A request that is in work while something else is done: it must be served well. */
+/** Runs `action` while a request is in flight, which must be completed without an error. */
 async function servedMeanwhile(
   t: CheckContext,
   { ring, memory }: RunningDevice,
@@ -44,14 +44,14 @@ async function servedMeanwhile(
   const { readable, writable, wrong } = t.kit.request(memory);
   ring.push(readable, writable);
   await work();
-  const { written } = await ring.expectCompletion("a request that was in work");
-  t.expect("its answer", wrong(written) ?? "as it should be", "as it should be");
+  const { written } = await ring.expectCompletion("a request that was in flight");
+  t.expect("its answer", wrong(written) ?? "correct", "correct");
 }
 
 export const features: readonly Check[] = [
   {
     id: "features/1",
-    title: "the offer is the same, however often it is asked for",
+    title: "GET_FEATURES returns the same features each time",
     strength: "SHOULD",
     section: "VHOST_USER_GET_FEATURES",
     tags: ["smoke"],
@@ -110,12 +110,12 @@ export const features: readonly Check[] = [
       const special = VirtioFeature.LogAll | VirtioFeature.AccessPlatform;
       const { ack = 0n, alive } = await session.attempt(SetFeatures, t.facts.virtio & ~special);
       t.expect("acknowledgement", ack, 0n);
-      t.expect("the connection goes on", alive, true);
+      t.expect("the connection stays open", alive, true);
     },
   },
   {
     id: "features/6",
-    title: "VERSION_1 and PROTOCOL_FEATURES alone are enough",
+    title: "a device works with only VERSION_1 and PROTOCOL_FEATURES acknowledged",
     strength: "SHOULD",
     section: "VHOST_USER_SET_FEATURES; VIRTIO 2.2.2",
     tags: ["smoke"],
@@ -149,7 +149,7 @@ export const features: readonly Check[] = [
   },
   {
     id: "features/9",
-    title: "SET_FEATURES may come again before rings start, and the last one counts",
+    title: "SET_FEATURES may be repeated before rings start, and the last one counts",
     strength: "SHOULD",
     section: "VHOST_USER_SET_FEATURES",
     needs: { request: true, virtio: VirtioFeature.EventIdx },
@@ -159,17 +159,17 @@ export const features: readonly Check[] = [
       session.virtio = t.usualVirtio;
       const { ring, request } = await t.bringUp({ session });
       const { raw } = ring.queue;
-      // Far away: a device that still thinks of event indices would not call.
+      // A distant used_event: a device that still used event indices would not call.
       if (raw.format === "split") raw.available[raw.usedEventIndex] = 0x4000;
       for (let i = 0; i < 4; i += 1) {
         await request();
-        t.expect("a call, as flags alone count", await ring.called(), true);
+        t.expect("a call, as only the flags count", await ring.called(), true);
       }
     },
   },
   {
     id: "features/10",
-    title: "the same features again while rings run change nothing",
+    title: "SET_FEATURES with the same features while rings run changes nothing",
     strength: "MUST",
     section: "Ring states; Migration",
     needs: { request: true },
@@ -183,7 +183,7 @@ export const features: readonly Check[] = [
   },
   {
     id: "features/11",
-    title: "LOG_ALL comes and goes while rings run, and no request is lost",
+    title: "no request is lost when LOG_ALL is set and cleared while rings run",
     strength: "MUST",
     section: "Migration",
     needs: { request: true, virtio: LogAll, protocol: ProtocolFeature.LogShmfd },
@@ -211,7 +211,7 @@ export const features: readonly Check[] = [
       const offer = await session.call(GetProtocolFeatures);
       await session.send(SetProtocolFeatures, offer & ProtocolFeature.ReplyAck);
       if ((offer & ProtocolFeature.ReplyAck) === 0n) {
-        t.expect("the connection goes on", await session.alive(), true);
+        t.expect("the connection stays open", await session.alive(), true);
         return;
       }
       await session.send(SetOwner, undefined, { flags: Flags.NeedReply });
@@ -229,7 +229,7 @@ export const features: readonly Check[] = [
   },
   {
     id: "features/14",
-    title: "with PROTOCOL_FEATURES acknowledged a ring that nobody enabled has no effects",
+    title: "with PROTOCOL_FEATURES acknowledged, a ring that was not enabled has no effects",
     strength: "MUST",
     section: "Ring states",
     needs: { request: true, virtio: GATE },
@@ -255,7 +255,7 @@ export const features: readonly Check[] = [
   },
   {
     id: "features/16",
-    title: "a device with several queues offers its feature for them",
+    title: "a device with several queues offers its multiqueue feature",
     strength: "SHOULD",
     section: "VIRTIO 5.1.4, 5.2.4",
     needs: { request: true, protocol: ProtocolFeature.Mq },
@@ -279,7 +279,7 @@ export const features: readonly Check[] = [
   },
   {
     id: "features/17",
-    title: "no feature is offered without those that it needs",
+    title: "every offered feature comes with the features that it requires",
     strength: "MUST",
     section: "VIRTIO 2.2.2, 5.1.3.1, 5.2.5.2",
     needs: { request: true },

@@ -10,7 +10,7 @@ const { GetFeatures, SetFeatures, SetVringCall, SetVringKick } = FrontendRequest
 const everyByte = (from: number, to: number): number[] =>
   Array.from({ length: to - from - 1 }, (_, i) => from + i + 1);
 
-/** A message in pieces: answered, or (with a warning) the end of the connection. */
+/** Sends a message in parts. It must be answered; the end of the connection is a warning. */
 async function inParts(
   t: CheckContext,
   bytes: Uint8Array,
@@ -21,24 +21,24 @@ async function inParts(
   await session.sendParts(bytes, cuts, nameOf(request));
   const next = await session.answerOrEnd(nameOf(request));
   if (next === "closed")
-    return t.warn("a message in pieces", "its answer", "the end of the connection");
+    return t.warn("a message in several segments", "its answer", "the end of the connection");
   t.expect("the next message answers", nameOf(next.header.request), nameOf(request));
   await goesOn(t, session);
 }
 
-/** A target that answered the first piece meets the rest only behind that. */
+/** Checks the next message: a target that answered the first part reads the rest as another message. */
 async function goesOn(t: CheckContext, session: Session): Promise<void> {
   if (await session.alive()) return;
-  t.warn("behind a message in pieces", "further answers", "the end of the connection");
+  t.warn("after a message in several segments", "further answers", "the end of the connection");
 }
 
-/** What is left of a message that never comes; the connection ends. */
+/** Sends the beginning of a message and closes the connection. */
 async function endsWithin(t: CheckContext, bytes: Uint8Array, note: string): Promise<void> {
   (await t.newSession()).close();
   const before = await t.descriptors();
   const session = await t.negotiatedSession();
   await session.sendBytes(bytes, { note });
-  // A target that sees both at once may look at the end alone.
+  // A target that reads both at once may see only the end.
   await session.pause(t.times.gapMs);
   session.close();
   (await t.newSession()).close();
@@ -48,7 +48,7 @@ async function endsWithin(t: CheckContext, bytes: Uint8Array, note: string): Pro
 export const framing: readonly Check[] = [
   {
     id: "framing/1",
-    title: "a header that arrives in two pieces is understood",
+    title: "a header that arrives in two segments is understood",
     strength: "ROBUSTNESS",
     section: "Communication",
     run: async (t) => inParts(t, messageBytes(GetFeatures), GetFeatures, [6]),
@@ -62,7 +62,7 @@ export const framing: readonly Check[] = [
   },
   {
     id: "framing/3",
-    title: "a payload that arrives behind its header is understood",
+    title: "a payload that arrives after its header is understood",
     strength: "ROBUSTNESS",
     section: "Communication",
     needs: { protocol: ProtocolFeature.ReplyAck },
@@ -100,7 +100,7 @@ export const framing: readonly Check[] = [
   },
   {
     id: "framing/6",
-    title: "a segment that ends in the middle of a message is no end of that message",
+    title: "a message split across two reads is reassembled",
     strength: "ROBUSTNESS",
     section: "Communication",
     async run(t) {
@@ -117,7 +117,7 @@ export const framing: readonly Check[] = [
   },
   {
     id: "framing/7",
-    title: "descriptors that come with the first byte of a message in pieces stay with it",
+    title: "descriptors sent with the first byte of a split message belong to that message",
     strength: "SHOULD",
     section: "Communication",
     tags: ["hostile"],
@@ -136,7 +136,7 @@ export const framing: readonly Check[] = [
   },
   {
     id: "framing/8",
-    title: "a descriptor that comes with a later byte does no harm and is not kept",
+    title: "a descriptor sent with a later byte does no harm and is not leaked",
     strength: "ROBUSTNESS",
     section: "Communication",
     needs: { process: true },
@@ -155,7 +155,7 @@ export const framing: readonly Check[] = [
   },
   {
     id: "framing/9",
-    title: "two messages back to back keep their descriptors apart",
+    title: "the descriptors of two messages back to back are not mixed up",
     strength: "MUST",
     section: "Communication",
     tags: ["hostile"],
@@ -177,7 +177,7 @@ export const framing: readonly Check[] = [
   },
   {
     id: "framing/10",
-    title: "a connection that ends in the middle of a header leaves nothing behind",
+    title: "a connection that ends in the middle of a header leaks nothing",
     strength: "ROBUSTNESS",
     section: "Communication",
     needs: { process: true },
@@ -185,7 +185,7 @@ export const framing: readonly Check[] = [
   },
   {
     id: "framing/11",
-    title: "a connection that ends in the middle of a payload leaves nothing behind",
+    title: "a connection that ends in the middle of a payload leaks nothing",
     strength: "ROBUSTNESS",
     section: "Communication",
     needs: { process: true },
@@ -196,7 +196,7 @@ export const framing: readonly Check[] = [
   },
   {
     id: "framing/12",
-    title: "a front-end that ends its direction still gets the replies that it waits for",
+    title: "a front-end that half-closes the connection still receives its pending replies",
     strength: "ROBUSTNESS",
     section: "Communication",
     async run(t) {
@@ -205,12 +205,12 @@ export const framing: readonly Check[] = [
       session.endWriting();
       const next = await session.answerOrEnd("GET_FEATURES");
       if (next === "closed") t.warn("a pending reply", "the reply", "the end of the connection");
-      if (!(await session.ends())) t.warn("half a connection", "its end", "it stays open");
+      if (!(await session.ends())) t.warn("a half-closed connection", "a close", "it stays open");
     },
   },
   {
     id: "framing/13",
-    title: "a front-end that never reads does not keep the target from serving others",
+    title: "the target serves other connections while one front-end never reads",
     strength: "ROBUSTNESS",
     section: "Communication",
     async run(t) {

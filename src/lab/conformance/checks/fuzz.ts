@@ -11,17 +11,17 @@ import { nameOf, type Session } from "../kit/back-end/session.ts";
 
 const SECTION = "Header; Payload";
 const SESSIONS = 400;
-/** Between two looks at whether the target still serves. */
+/** Inputs between two checks that the target still serves. */
 const LOOK_AFTER = 100;
 const NOISE_BYTES = 64;
 const ROUNDS = 20;
 const MAX_DESCRIPTORS = 12;
 
-/** Fewer where each session costs a process. */
+/** Inputs for a target that starts a process for each session. */
 const times = ({ facts }: CheckContext, usual: number): number =>
   facts.oneSession ? Math.ceil(usual / 20) : usual;
 
-/** The session, or another one where it has ended or is not what it was. */
+/** Returns the session, or a new one if it has ended or its state was changed. */
 async function alive(t: CheckContext, session: Session | undefined): Promise<Session> {
   if (session && !session.closed) return session;
   t.closeSessions();
@@ -79,7 +79,7 @@ export const fuzz: readonly Check[] = [
   },
   {
     id: "fuzz/4",
-    title: "descriptors of any number and kind do no harm and are not kept",
+    title: "descriptors of any number and kind do no harm and are not leaked",
     strength: "ROBUSTNESS",
     section: SECTION,
     tags: ["random"],

@@ -10,7 +10,7 @@ const { GetFeatures, GetProtocolFeatures, GetQueueNum, GetConfig } = FrontendReq
 const UNKNOWN_REQUEST = 200;
 const CONFIG = { offset: 0, flags: 0, data: new Uint8Array(8) };
 
-/** Requests with replies of their own that need no ring, where the target offers them. */
+/** Requests with their own reply that need no ring, with the feature that each requires. */
 const OWN_REPLIES: readonly (readonly [request: number, feature: bigint, payload?: unknown])[] = [
   [GetFeatures, 0n],
   [GetProtocolFeatures, 0n],
@@ -19,14 +19,14 @@ const OWN_REPLIES: readonly (readonly [request: number, feature: bigint, payload
   [GetConfig, ProtocolFeature.Config, CONFIG],
 ];
 
-/** Sends a request that means nothing good, and sees whether the target goes on. */
+/** Sends an invalid request, and checks that the target still serves. */
 async function survives(t: CheckContext, request: number): Promise<void> {
   const session = await t.negotiatedSession();
   await session.send(request);
   await t.survive(session);
 }
 
-/** What size of payload a peer still reads: asked with GET_FEATURES, which has none. */
+/** Returns whether the target reads a payload of this size, sent with GET_FEATURES, which has none. */
 async function reads(t: CheckContext, size: number): Promise<boolean> {
   t.closeSessions();
   const session = await t.connect();
@@ -34,7 +34,7 @@ async function reads(t: CheckContext, size: number): Promise<boolean> {
   return (await session.answerOrEnd(`a payload of ${counted(size, "byte")}`)) !== "closed";
 }
 
-/** A request whose payload has another size than its structure; refused, or served and warned of. */
+/** Sends a payload that differs from its structure in size. A target that serves it is warned about. */
 async function wrongSize(t: CheckContext, request: number, payload: Uint8Array): Promise<void> {
   const session = await t.negotiatedSession();
   const attempt = await session.attempt(request, payload);
@@ -80,7 +80,7 @@ export const header: readonly Check[] = [
   },
   {
     id: "header/3",
-    title: "the reply bit is set on every reply of a request's own",
+    title: "every reply has the reply bit set",
     strength: "MUST",
     section: "Header",
     tags: ["smoke"],
@@ -101,7 +101,7 @@ export const header: readonly Check[] = [
   },
   {
     id: "header/4",
-    title: "need_reply is not echoed into a reply of the request's own",
+    title: "need_reply is not echoed in the request's own reply",
     strength: "SHOULD",
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
     tags: ["smoke"],
@@ -112,7 +112,7 @@ export const header: readonly Check[] = [
   },
   {
     id: "header/5",
-    title: "need_reply on a request with a reply of its own brings no second answer",
+    title: "need_reply on a request with its own reply causes no second answer",
     strength: "MUST",
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
     tags: ["smoke"],
@@ -212,7 +212,7 @@ export const header: readonly Check[] = [
   },
   {
     id: "header/14",
-    title: "a message announced far too large is refused without memory being set aside for it",
+    title: "a message with a far too large size is refused, and no memory is allocated for it",
     strength: "ROBUSTNESS",
     section: "Header",
     needs: { process: true },
@@ -220,7 +220,7 @@ export const header: readonly Check[] = [
       const session = await t.negotiatedSession();
       const before = t.target.process?.figures()?.residentBytes ?? 0;
       await session.send(GetFeatures, undefined, { size: 0x7fff_ffff });
-      if (!(await session.ends())) t.info("still waits for the rest");
+      if (!(await session.ends())) t.info("the target still waits for the rest");
       const grown = (t.target.process?.figures()?.residentBytes ?? 0) - before;
       t.expectThat(
         "resident memory",
@@ -233,7 +233,7 @@ export const header: readonly Check[] = [
   },
   {
     id: "header/15",
-    title: "payloads above the target's limit end the connection and not the target",
+    title: "a payload above the target's limit ends the connection, not the target",
     strength: "ROBUSTNESS",
     section: "Header",
     async run(t) {
@@ -250,7 +250,7 @@ export const header: readonly Check[] = [
   },
   {
     id: "header/16",
-    title: "a surplus payload is not taken for the next message",
+    title: "a surplus payload is not read as the next message",
     strength: "ROBUSTNESS",
     section: "Front-end message types",
     async run(t) {
@@ -290,7 +290,7 @@ export const header: readonly Check[] = [
   },
   {
     id: "header/19",
-    title: "no payload where one is required is refused",
+    title: "a request without its required payload is refused",
     strength: "ROBUSTNESS",
     section: "Payload",
     async run(t) {

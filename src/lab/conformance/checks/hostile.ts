@@ -15,18 +15,18 @@ const { IndirectDesc } = VirtioFeature;
 const { Next } = DescriptorFlag;
 const NEEDS = { request: true } as const;
 const WITH_INDIRECT = { virtio: IndirectDesc } as const;
-/** The used ring is longer than a sector then. */
+/** A ring size at which the used ring is longer than a sector. */
 const QUEUE_SIZE = 64;
 const SECTOR_BYTES = 512;
 const GIB = 2 ** 30;
-/** Between the regions of the suite. */
+/** A guest address between the regions of the suite. */
 const HOLE = 0x1_3000_0000;
 const LAST_PAGE = 0xffff_ffff_ffff_f000n;
 
 /**
- * Has the target look at a ring that breaks the rules: it lives on, and writes to nothing else.
+ * Makes an invalid ring available. The target must survive it and write to no other memory.
  *
- * @param lay makes it so, and returns the heads of what is to be made available
+ * @param lay breaks the ring, and returns the heads to make available
  */
 async function attack(
   t: CheckContext,
@@ -43,7 +43,7 @@ async function attack(
   await t.survive(device.session, device.memory);
 }
 
-/** A check that does nothing but {@link attack}, once for each of these. */
+/** Returns a check that calls {@link attack} once for each of `lays`. */
 function attacks(
   id: string,
   title: string,
@@ -63,7 +63,7 @@ function attacks(
   };
 }
 
-/** A request with its largest buffer somewhere else. */
+/** Returns the descriptors of a request with its largest buffer changed. */
 function elsewhere(
   request: KitRequest,
   change: (descriptor: RawDescriptor) => RawDescriptor,
@@ -75,7 +75,7 @@ function elsewhere(
   );
 }
 
-/** A request whose largest buffer cannot be reached: it must not be served as if it could. */
+/** Makes a request available whose largest buffer is unreachable: it must not succeed. */
 async function unreachable(
   t: CheckContext,
   place: (descriptor: RawDescriptor, device: DeviceByHand) => RawDescriptor,
@@ -87,13 +87,18 @@ async function unreachable(
   );
   const seen = await device.hand.digested();
   await t.survive(device.session, device.memory);
-  // What is only read can be dropped; what was to be written cannot have been.
+  // A readable buffer may be dropped; a writable one cannot have been filled.
   if (request.writable.length === 0 || typeof seen !== "object") return;
   const failed = request.wrong(seen.length) !== undefined || request.failed?.() === true;
-  t.expectThat("a request to nowhere", failed, "no success", "served well");
+  t.expectThat(
+    "a request with an unreachable buffer",
+    failed,
+    "no success",
+    "completed without an error",
+  );
 }
 
-/** A check of {@link unreachable}. */
+/** Returns a check that calls {@link unreachable}. */
 function nowhere(
   id: string,
   title: string,
@@ -104,7 +109,7 @@ function nowhere(
   return { id, title, strength: "ROBUSTNESS", section, needs: NEEDS, run };
 }
 
-/** All that is left of the region: then nothing in front of its end is a guard. */
+/** Allocates the rest of the region, so that no guard precedes its end. */
 function lastPage({ memory }: DeviceByHand): number {
   const [region] = memory.regions;
   if (region === undefined) throw new TypeError("memory without regions");
@@ -113,14 +118,14 @@ function lastPage({ memory }: DeviceByHand): number {
   return rest.address + left - PAGE;
 }
 
-/** The first buffer of a request, which may be read. */
+/** Returns the first readable buffer of a request. */
 function readable({ memory }: DeviceByHand, t: CheckContext): RawDescriptor {
   const [descriptor] = descriptorsOf(t.kit.request(memory));
   if (descriptor === undefined) throw new TypeError("a request without buffers");
   return descriptor;
 }
 
-/** Entries of an indirect table, each leading to the one that it names. */
+/** Makes an indirect table whose entries link to the given entries. */
 function linked(device: DeviceByHand, t: CheckContext, ...next: readonly number[]): number {
   const descriptor = readable(device, t);
   const table = device.memory.allocate(16 * next.length);
@@ -129,7 +134,7 @@ function linked(device: DeviceByHand, t: CheckContext, ...next: readonly number[
   return 0;
 }
 
-/** Descriptors of the ring, each leading to the one that it names. */
+/** Writes descriptors of the ring that link to the given descriptors. */
 function chained(device: DeviceByHand, t: CheckContext, ...next: readonly number[]): number {
   const descriptor = readable(device, t);
   device.hand.put(0, ...next.map((to) => ({ ...descriptor, flags: Next, next: to })));
@@ -137,15 +142,15 @@ function chained(device: DeviceByHand, t: CheckContext, ...next: readonly number
 }
 
 export const hostile: readonly Check[] = [
-  attacks("hostile/1", "a descriptor that leads to itself does no harm", "VIRTIO 2.7.5.2", [
+  attacks("hostile/1", "a descriptor that links to itself does no harm", "VIRTIO 2.7.5.2", [
     (device, t) => chained(device, t, 0),
   ]),
-  attacks("hostile/2", "descriptors that lead to each other do no harm", "VIRTIO 2.7.5.2", [
+  attacks("hostile/2", "descriptors that link to each other do no harm", "VIRTIO 2.7.5.2", [
     (device, t) => chained(device, t, 1, 0),
   ]),
   attacks(
     "hostile/3",
-    "an indirect table that leads back into itself does no harm",
+    "an indirect table with a loop does no harm",
     "VIRTIO 2.7.5.3",
     [(device, t) => linked(device, t, 0), (device, t) => linked(device, t, 1, 0)],
     WITH_INDIRECT,
@@ -154,13 +159,13 @@ export const hostile: readonly Check[] = [
     ({ ring }) => ring.size,
     () => 0xffff,
   ]),
-  attacks("hostile/5", "a descriptor that leads out of the table does no harm", "VIRTIO 2.7.5", [
+  attacks("hostile/5", "a descriptor that links beyond the table does no harm", "VIRTIO 2.7.5", [
     (device, t) => chained(device, t, device.ring.size),
     (device, t) => chained(device, t, 0xffff),
   ]),
   attacks(
     "hostile/6",
-    "an indirect table that leads out of itself does no harm",
+    "an indirect descriptor that links beyond its table does no harm",
     "VIRTIO 2.7.5.3",
     [(device, t) => linked(device, t, 1, 2), (device, t) => linked(device, t, 0xffff)],
     WITH_INDIRECT,
@@ -175,13 +180,13 @@ export const hostile: readonly Check[] = [
       return [];
     },
   ]),
-  attacks("hostile/8", "an available index that goes back does no harm", "VIRTIO 2.7.6.1", [
+  attacks("hostile/8", "an available index that decreases does no harm", "VIRTIO 2.7.6.1", [
     ({ hand }) => {
       hand.moveTo(-1);
       return [];
     },
   ]),
-  nowhere("hostile/9", "a buffer that nobody shared is not served", (descriptor) => ({
+  nowhere("hostile/9", "a buffer outside of shared memory is not served", (descriptor) => ({
     ...descriptor,
     address: HOLE,
   })),
@@ -192,7 +197,7 @@ export const hostile: readonly Check[] = [
   })),
   nowhere(
     "hostile/11",
-    "a buffer that begins in memory and ends behind it is not served",
+    "a buffer that begins in shared memory and ends beyond it is not served",
     (descriptor, device) => ({
       ...descriptor,
       address: lastPage(device),
@@ -201,7 +206,7 @@ export const hostile: readonly Check[] = [
   ),
   {
     id: "hostile/12",
-    title: "a buffer of 4 GiB is not served, and no memory is set aside for it",
+    title: "a buffer of 4 GiB is not served, and no memory is allocated for it",
     strength: "ROBUSTNESS",
     section: "Memory access",
     needs: NEEDS,
@@ -221,7 +226,7 @@ export const hostile: readonly Check[] = [
       );
     },
   },
-  attacks("hostile/13", "a descriptor of no bytes does no harm", "VIRTIO 2.7.5", [
+  attacks("hostile/13", "a descriptor of length 0 does no harm", "VIRTIO 2.7.5", [
     (device, t) => {
       const descriptors = descriptorsOf(t.kit.request(device.memory));
       return device.hand.chain([{ ...readable(device, t), length: 0 }, ...descriptors]);
@@ -243,7 +248,7 @@ export const hostile: readonly Check[] = [
   ]),
   attacks(
     "hostile/16",
-    "an indirect table of no whole number of descriptors does no harm",
+    "an indirect table whose size is not a multiple of 16 does no harm",
     "VIRTIO 2.7.5.3",
     [0, 8, 17, 0xffff_fff0].map((length) => (device, t) => {
       const table = tableOf(device.memory, descriptorsOf(t.kit.request(device.memory)));
@@ -265,7 +270,7 @@ export const hostile: readonly Check[] = [
   ),
   attacks(
     "hostile/18",
-    "an indirect table that claims to have a successor does no harm",
+    "an indirect descriptor with the NEXT flag does no harm",
     "VIRTIO 2.7.5.3.1",
     [
       (device, t) => {
@@ -275,7 +280,7 @@ export const hostile: readonly Check[] = [
     ],
     WITH_INDIRECT,
   ),
-  attacks("hostile/19", "flags that nobody defined do no harm", "VIRTIO 2.7.5", [
+  attacks("hostile/19", "undefined descriptor flags do no harm", "VIRTIO 2.7.5", [
     ({ hand, memory }, t) =>
       hand.chain(
         descriptorsOf(t.kit.request(memory)).map((descriptor) => ({
@@ -290,7 +295,7 @@ export const hostile: readonly Check[] = [
       return [head, head];
     },
   ]),
-  attacks("hostile/25", "a buffer that lies over the used ring does no harm", "VIRTIO 2.7.8", [
+  attacks("hostile/25", "a buffer that overlaps the used ring does no harm", "VIRTIO 2.7.8", [
     ({ hand, memory, ring }, t) => {
       const { address } = ring.queue.parts.device;
       const over = (descriptor: RawDescriptor): RawDescriptor => ({
@@ -303,7 +308,7 @@ export const hostile: readonly Check[] = [
   ]),
   {
     id: "hostile/26",
-    title: "a ring that is broken leaves other rings and later sessions alone",
+    title: "a broken ring does not disturb other rings and later sessions",
     strength: "SHOULD",
     section: "VIRTIO 2.7.6",
     needs: NEEDS,
@@ -324,7 +329,7 @@ export const hostile: readonly Check[] = [
   },
   {
     id: "hostile/27",
-    title: "whether a ring that is broken is told of on its error descriptor",
+    title: "the target may signal the error descriptor of a broken ring (recorded, not judged)",
     strength: "-",
     section: "VHOST_USER_SET_VRING_ERR",
     needs: NEEDS,
@@ -333,12 +338,16 @@ export const hostile: readonly Check[] = [
       const { hand, ring } = await bringUpByHand(t);
       hand.offer(ring.size);
       const seen = await hand.digested();
-      t.info(typeof seen === "object" ? "it is used" : (seen ?? "it is not"));
+      t.info(
+        typeof seen === "object"
+          ? "the error descriptor is signalled"
+          : (seen ?? "the error descriptor is not signalled"),
+      );
     },
   },
 ];
 
-/** A second ring for requests, where the device has one. */
+/** Returns a second request ring, where the device has one. */
 async function another(
   t: CheckContext,
   session: Session,

@@ -21,18 +21,18 @@ const NEEDS = { ...TRACKING, request: true } as const;
 const SECTION = "Inflight I/O tracking";
 const QUEUE_SIZE = 32;
 const BIG_QUEUE = 128;
-/** When each of four requests was taken. */
+/** The counters of four requests, in the order of their heads. */
 const COUNTERS = [2n, 0n, 3n, 1n];
 const TRIES = 3;
 const KILLS = 3;
 
-/** A region for a ring of 128, as the target makes it. */
+/** Returns a region for a ring of 128 entries, as the target creates it. */
 async function fresh(t: CheckContext) {
   const reply = await askInflight(await t.negotiatedSession(undefined, PROTOCOL), 1, BIG_QUEUE);
   return { ...reply, ...held(t, reply.description, reply.fd) };
 }
 
-/** A device that runs, with a region of the check's own. */
+/** Brings a device up with an in-flight region of the check. */
 async function tracked(t: CheckContext) {
   const inflight = craftInflight(t, t.kit.rings.length, QUEUE_SIZE, t.kit.ring);
   const device = await t.bringUp({ protocol: PROTOCOL, inflight, ring: { size: QUEUE_SIZE } });
@@ -40,8 +40,8 @@ async function tracked(t: CheckContext) {
 }
 
 /**
- * A ring as a back-end that was killed would leave it: so many requests are available, and what
- * became of them is said by `prepare`, which returns the used index.
+ * Prepares a ring as a killed back-end would leave it: `count` requests are available, and
+ * `prepare` records their state and returns the used index.
  */
 async function resumed(
   t: CheckContext,
@@ -69,7 +69,7 @@ async function resumed(
   return { hand, ring, heads: prepared.heads };
 }
 
-/** In which order four requests are served again, by their counters. */
+/** Returns the order in which four requests are resubmitted, by their counters. */
 async function orderOf(t: CheckContext): Promise<string> {
   const { hand, heads } = await resumed(t, COUNTERS.length, (notes, all) => {
     notes.begin(QUEUE_SIZE);
@@ -78,13 +78,13 @@ async function orderOf(t: CheckContext): Promise<string> {
   });
   const order: bigint[] = [];
   for (const _ of heads) {
-    const { id } = await hand.expectUsed("a request that was in work before");
+    const { id } = await hand.expectUsed("a request that was in flight before");
     order.push(COUNTERS[heads.indexOf(id)] ?? -1n);
   }
   return order.join(", ");
 }
 
-/** Of five requests the first were used, and not cleaned up after. */
+/** Of five requests the first ones were used, and their entries were not cleared. */
 async function lastBatch(t: CheckContext, shown: number): Promise<void> {
   const { hand, heads, ring } = await resumed(t, 5, (notes, all, { words }) => {
     const batch = all.slice(0, shown);
@@ -109,7 +109,7 @@ async function lastBatch(t: CheckContext, shown: number): Promise<void> {
   t.expect("used index in the end", Atomics.load(hand.words.used16, 1), heads.length);
 }
 
-/** Kills the target while requests are out, and gives its successor what it left. */
+/** Kills the target while requests are outstanding, and gives its successor the in-flight region. */
 async function killed(
   t: CheckContext,
   { rings, memory }: RunningDevice,
@@ -143,7 +143,7 @@ export const inflight: readonly Check[] = [
   },
   {
     id: "inflight/2",
-    title: "GET_INFLIGHT_FD tells the numbers that it was asked for",
+    title: "GET_INFLIGHT_FD returns the number of queues and the queue size of the request",
     strength: "SHOULD",
     section: "VHOST_USER_GET_INFLIGHT_FD",
     tags: ["migration"],
@@ -156,7 +156,7 @@ export const inflight: readonly Check[] = [
   },
   {
     id: "inflight/3",
-    title: "in a fresh region nothing is in work",
+    title: "a fresh in-flight region has no requests in flight",
     strength: "MUST",
     section: SECTION,
     tags: ["migration"],
@@ -166,12 +166,12 @@ export const inflight: readonly Check[] = [
       t.expectThat("version", notes.version <= 1, "0 or 1", notes.version);
       const { entries } = notes;
       t.expectThat("entries", entries === 0 || entries === BIG_QUEUE, "0 or 128", entries);
-      t.expect("chains in work", notes.heads(BIG_QUEUE), []);
+      t.expect("chains in flight", notes.heads(BIG_QUEUE), []);
     },
   },
   {
     id: "inflight/5",
-    title: "a ring that starts with a fresh region makes it one of version 1",
+    title: "a ring that starts with a fresh in-flight region sets its version to 1",
     strength: "MUST",
     section: "VHOST_USER_SET_INFLIGHT_FD",
     tags: ["migration"],
@@ -185,7 +185,7 @@ export const inflight: readonly Check[] = [
   },
   {
     id: "inflight/7",
-    title: "a stopped ring has nothing in work, and its used index is noted",
+    title: "a stopped ring has no requests in flight, and the in-flight region has its used index",
     strength: "MUST",
     section: SECTION,
     tags: ["migration"],
@@ -194,13 +194,13 @@ export const inflight: readonly Check[] = [
       const { request, notes, ring } = await tracked(t);
       for (let i = 0; i < 5; i += 1) await request();
       await ring.stop();
-      t.expect("chains in work", notes.heads(QUEUE_SIZE), []);
-      t.expect("used index that is noted", notes.usedIdx, 5);
+      t.expect("chains in flight", notes.heads(QUEUE_SIZE), []);
+      t.expect("used index in the region", notes.usedIdx, 5);
     },
   },
   {
     id: "inflight/8",
-    title: "a target that is killed under load has a successor that completes each request once",
+    title: "the successor of a target that was killed under load completes each request once",
     strength: "MUST",
     section: SECTION,
     tags: ["migration"],
@@ -215,16 +215,12 @@ export const inflight: readonly Check[] = [
           const request = t.kit.request(memory);
           out.set(ring.push(request.readable, request.writable), request);
         }
-        // One is done: the others are on their way.
+        // One request is completed: the target has taken the rest.
         const first = await ring.expectCompletion("a request");
         await killed(t, device, device.inflight);
         for (let done: typeof first | undefined = first; done && out.size > 0;) {
           const wrong = out.get(done.token)?.wrong(done.written);
-          t.expect(
-            `the answer to chain ${done.token}`,
-            wrong ?? "as it should be",
-            "as it should be",
-          );
+          t.expect(`the answer to chain ${done.token}`, wrong ?? "correct", "correct");
           out.delete(done.token);
           if (out.size > 0)
             done = await ring.expectCompletion(`one of ${counted(out.size, "request")}`);
@@ -234,7 +230,7 @@ export const inflight: readonly Check[] = [
   },
   {
     id: "inflight/9",
-    title: "what was in work is served again in the order in which it was taken",
+    title: "requests in flight are resubmitted in the order in which the target took them",
     strength: "MUST",
     section: SECTION,
     tags: ["migration"],
@@ -254,7 +250,7 @@ export const inflight: readonly Check[] = [
   },
   {
     id: "inflight/10",
-    title: "what the driver was shown already is not served again",
+    title: "requests that the driver has seen as used are not resubmitted",
     strength: "MUST",
     section: SECTION,
     tags: ["migration"],

@@ -17,11 +17,11 @@ const SUPPORT = "IOMMU support";
 const MESSAGE = "VHOST_USER_IOTLB_MSG";
 const OFFERED = { virtio: VirtioFeature.AccessPlatform } as const;
 const NEEDS = { ...OFFERED, protocol: ReplyAck } as const;
-/** Neither an update nor an invalidation; two of them are a back-end's. */
+/** Types that are neither an update nor an invalidation; two of them only a back-end may send. */
 const OTHER_TYPES = [0, IotlbType.Miss, IotlbType.AccessFail, 200];
 const END = 2n ** 64n;
 
-/** An update that is as it should be, of the first page. */
+/** Returns a valid update of the first page. */
 function update(memory: SuiteMemory, change: Partial<Iotlb> = {}): Iotlb {
   const { address, userAddress } = memory.allocate(PAGE);
   return {
@@ -34,7 +34,7 @@ function update(memory: SuiteMemory, change: Partial<Iotlb> = {}): Iotlb {
   };
 }
 
-/** Of the messages themselves; no ring runs. */
+/** Checks of IOTLB messages, without running rings. */
 export const iotlbMessages: readonly Check[] = [
   {
     id: "iotlb/1",
@@ -44,7 +44,7 @@ export const iotlbMessages: readonly Check[] = [
     needs: OFFERED,
     async run(t) {
       const lacking = protocolFeatureNames((BackendReq | ReplyAck) & ~t.facts.protocol);
-      t.expect("what it needs and is not offered", lacking, []);
+      t.expect("required features that are not offered", lacking, []);
     },
   },
   {
@@ -65,7 +65,7 @@ export const iotlbMessages: readonly Check[] = [
   },
   {
     id: "iotlb/8",
-    title: "an update that leads out of the shared memory is refused",
+    title: "an update that points outside of the shared memory is refused",
     strength: "SHOULD",
     section: MESSAGE,
     needs: NEEDS,
@@ -80,7 +80,7 @@ export const iotlbMessages: readonly Check[] = [
   },
   {
     id: "iotlb/11",
-    title: "what is neither an update nor an invalidation is refused",
+    title: "an IOTLB message that is neither an update nor an invalidation is refused",
     strength: "SHOULD",
     section: MESSAGE,
     needs: NEEDS,
@@ -96,7 +96,7 @@ export const iotlbMessages: readonly Check[] = [
   },
   {
     id: "iotlb/12",
-    title: "an update of nothing, or of all addresses, does no harm",
+    title: "an update of size 0, or of all addresses, does no harm",
     strength: "ROBUSTNESS",
     section: MESSAGE,
     needs: NEEDS,

@@ -26,14 +26,14 @@ const NEEDS = {
 const partsOf = ({ queue }: Ring): readonly (readonly [string, GuestBuffer])[] =>
   Object.entries(queue.parts);
 
-/** The buffer of a request that tells most: one that is written to, where there is one. */
+/** Returns a writable buffer of a request, or a readable one where none is writable. */
 function bufferOf({ writable, readable }: KitRequest): GuestBuffer {
   const [buffer] = [...writable, ...readable];
   if (buffer === undefined) throw new TypeError("a request without buffers");
   return buffer;
 }
 
-/** The buffer that a request has written, of more bytes than that. */
+/** Returns the writable buffer of a request with more than `bytes` bytes. */
 function writtenBuffer(t: CheckContext, { writable }: KitRequest, bytes = 0): GuestBuffer {
   const found = writable.find((buffer) => buffer.bytes.length > bytes);
   return (
@@ -44,22 +44,22 @@ function writtenBuffer(t: CheckContext, { writable }: KitRequest, bytes = 0): Gu
 
 const isPoison = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === POISON);
 
-/** Takes pages back, which must be accepted. */
+/** Invalidates pages, which must be acknowledged with 0. */
 async function withdraw(t: CheckContext, iommu: SuiteIommu, ...pages: readonly GuestBuffer[]) {
   for (const page of pages) t.expect("the invalidation", await iommu.invalidate(page), 0n);
 }
 
-/** Has a request served that lies in memory already. */
+/** Makes a prepared request available, which must be completed. */
 async function again(ring: Ring, request: KitRequest): Promise<void> {
   ring.push(request.readable, request.writable);
   await ring.expectCompletion("a request");
 }
 
-/** What rings do about translations. */
+/** Checks of how rings use translations. */
 export const iotlb: readonly Check[] = [
   {
     id: "iotlb/2",
-    title: "a ring that starts asks where its parts lie, by I/O virtual address",
+    title: "a ring that starts reports a miss for each of its parts, by I/O virtual address",
     strength: "MUST",
     section: SUPPORT,
     needs: NEEDS,
@@ -77,7 +77,7 @@ export const iotlb: readonly Check[] = [
   },
   {
     id: "iotlb/3",
-    title: "with its misses answered a ring is served",
+    title: "a ring is served once its misses are answered",
     strength: "MUST",
     section: SUPPORT,
     needs: NEEDS,
@@ -89,7 +89,7 @@ export const iotlb: readonly Check[] = [
   },
   {
     id: "iotlb/5",
-    title: "what may only be read is not written to",
+    title: "a read-only page is not written to",
     strength: "MUST",
     section: MESSAGE,
     needs: NEEDS,
@@ -100,7 +100,7 @@ export const iotlb: readonly Check[] = [
       const page = writtenBuffer(t, refused);
       iommu.map(page, { userAddress: page.userAddress, permissions: IotlbPermission.Read });
       ring.push(refused.readable, refused.writable);
-      // It asks again, or reports it, or gives the ring up.
+      // The target sends another miss, reports the access, or stops the ring.
       const reported = (): boolean => iommu.about(page).length > 1 || session.closed;
       await soon(() => reported() || !isPoison(page.bytes) || undefined, t.times.callMs);
       t.expect("the page is untouched", isPoison(page.bytes), true);
@@ -108,7 +108,7 @@ export const iotlb: readonly Check[] = [
   },
   {
     id: "iotlb/6",
-    title: "once an invalidation is acknowledged only the new translation is used",
+    title: "once an invalidation is acknowledged, only the new translation is used",
     strength: "MUST",
     section: MESSAGE,
     needs: NEEDS,
@@ -129,19 +129,19 @@ export const iotlb: readonly Check[] = [
       await again(ring, request);
       t.expectThat("misses", iommu.about(before).length > asked, "one about the page", "none");
       if (!request.writable.includes(before)) return;
-      t.expect("the page of before is untouched", isPoison(before.bytes), true);
+      t.expect("the previous page is untouched", isPoison(before.bytes), true);
       t.expect("the new page is written to", !isPoison(after.bytes), true);
     },
   },
   {
     id: "iotlb/7",
-    title: "a ring whose own pages were taken back rests until they are given again",
+    title: "a ring whose own pages were invalidated stops until they are mapped again",
     strength: "MUST",
     section: MESSAGE,
     needs: NEEDS,
     async run(t) {
       const { ring, iommu, memory } = await upBehindIommu(t);
-      // Its own buffers stay known.
+      // The translations of the buffers stay valid.
       const request = t.kit.request(memory);
       await again(ring, request);
       const parts = partsOf(ring).map(([, part]) => part);
@@ -160,7 +160,7 @@ export const iotlb: readonly Check[] = [
   },
   {
     id: "iotlb/9",
-    title: "a buffer may lie in pages that lead to different places",
+    title: "a buffer may span pages that are mapped to different places",
     strength: "MUST",
     section: SUPPORT,
     needs: NEEDS,
@@ -179,7 +179,7 @@ export const iotlb: readonly Check[] = [
       const second = elsewhere.bytes.subarray(0, bytes.length - PAGE);
       const got = Buffer.concat([bytes.subarray(0, PAGE), second]);
       t.expect("the data is where its pages lead", Buffer.compare(got, content), 0);
-      t.expect("the page of before is untouched", isPoison(bytes.subarray(PAGE)), true);
+      t.expect("the previous page is untouched", isPoison(bytes.subarray(PAGE)), true);
     },
   },
   {
@@ -193,7 +193,7 @@ export const iotlb: readonly Check[] = [
       const channel = await BackChannel.give(t, session, async () => undefined);
       await t.bringUp({ session, memory });
       await soon(() => channel.count > 0 || undefined, t.times.callMs);
-      t.expect("the session goes on", await session.alive(), true);
+      t.expect("the session stays open", await session.alive(), true);
     },
   },
 ];

@@ -11,14 +11,14 @@ const { LogShmfd, Mq, ReplyAck, Config } = ProtocolFeature;
 const PROTOCOL = LogShmfd | Mq | ReplyAck | Config;
 const LOGGING = { protocol: LogShmfd } as const;
 const NEEDS = { ...LOGGING, virtio: VirtioFeature.LogAll, request: true } as const;
-/** Where the answer begins, counted from the end of a page. */
+/** Distance in bytes from the start of the answer to the end of a page. */
 const FROM_PAGE_END = [64, 24, 1];
 /** VHOST_VRING_F_LOG */
 const RING_LOG = 1;
 const ROUNDS = 40;
 const AT_ONCE = 8;
 
-/** A request whose buffers begin near the end of a page. */
+/** Makes a request whose buffers begin near the end of a page. */
 function acrossPages(t: CheckContext, memory: SuiteMemory, before: number): KitRequest {
   const used = memory.regions[0]?.used ?? 0;
   memory.allocate(PAGE - (used % PAGE) + PAGE - before, 1);
@@ -28,7 +28,7 @@ function acrossPages(t: CheckContext, memory: SuiteMemory, before: number): KitR
   return request;
 }
 
-/** Pages of a request's writable part, as far as it was written. */
+/** Returns the pages of a request's writable part that were written. */
 function writtenPages({ writable }: KitRequest, written: number): number[] {
   let left = written;
   return writable.flatMap(({ address, bytes }) => {
@@ -38,7 +38,7 @@ function writtenPages({ writable }: KitRequest, written: number): number[] {
   });
 }
 
-/** SET_LOG_BASE without a descriptor, and what became of it. */
+/** Sends SET_LOG_BASE without a descriptor. Returns how the target reacted. */
 async function withoutDescriptor(session: Session, log: LogArea) {
   const flags = session.acknowledges ? Flags.NeedReply : Flags.Request;
   await session.send(FrontendRequest.SetLogBase, log.description, { flags });
@@ -49,7 +49,7 @@ async function withoutDescriptor(session: Session, log: LogArea) {
   return { ack, alive: await session.alive() };
 }
 
-/** Requests under a log that is harvested meanwhile, and pages that were copied as that went on. */
+/** Runs requests while the log is read and cleared, and copies the marked pages. */
 async function migrated(t: CheckContext): Promise<void> {
   const { session, memory, ring } = await t.bringUp({
     protocol: PROTOCOL,
@@ -100,7 +100,7 @@ export const log: readonly Check[] = [
     async run(t) {
       const session = await t.negotiatedSession(undefined, PROTOCOL);
       await setLog(t, session, new LogArea(t, t.createMemory()));
-      t.expect("the connection goes on", await session.alive(), true);
+      t.expect("the connection stays open", await session.alive(), true);
     },
   },
   {
@@ -119,7 +119,7 @@ export const log: readonly Check[] = [
   },
   {
     id: "log/3",
-    title: "pages that the device writes to are marked",
+    title: "the pages that the device writes to are marked in the log",
     strength: "MUST",
     section: "Migration",
     tags: ["migration"],
@@ -144,7 +144,7 @@ export const log: readonly Check[] = [
   },
   {
     id: "log/4",
-    title: "without LOG_ALL nothing is marked",
+    title: "without LOG_ALL no page is marked in the log",
     strength: "SHOULD",
     section: "Migration",
     tags: ["migration"],
@@ -160,7 +160,7 @@ export const log: readonly Check[] = [
   },
   {
     id: "log/5",
-    title: "writes to the used ring are marked at the address that was given for that",
+    title: "writes to the used ring are marked at the ring's log address",
     strength: "MUST",
     section: "Migration; A vring address description",
     tags: ["migration"],
@@ -169,7 +169,7 @@ export const log: readonly Check[] = [
       const { session, memory, ring, request } = await t.bringUp({ protocol: PROTOCOL });
       const end = memory.regions.map(({ description: d }) => Number(d.guestAddress + d.size));
       const area = await startLogging(t, session, memory, 2 * PAGE);
-      // The index is the last of a page that is no memory, the first element is on the next one.
+      // The index is at the end of a page outside of memory; the first element is on the next page.
       const at = Math.max(...end) + PAGE - 4;
       const address = { ...ring.address, flags: RING_LOG, log: BigInt(at) };
       await session.set(FrontendRequest.SetVringAddr, address);
@@ -182,7 +182,7 @@ export const log: readonly Check[] = [
   },
   {
     id: "log/8",
-    title: "no mark is lost where the front-end takes them away meanwhile",
+    title: "no mark is lost while the front-end reads and clears the log",
     strength: "MUST",
     section: "Migration",
     tags: ["migration"],

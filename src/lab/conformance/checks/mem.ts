@@ -9,20 +9,20 @@ const { SetMemTable } = FrontendRequest;
 const NEEDS = { request: true } as const;
 const TABLE = "VHOST_USER_SET_MEM_TABLE";
 const REGION = "Memory region description";
-/** One table after the other. */
+/** Memory tables that replace each other. */
 const TABLES = 50;
 const ACCESS = "Memory access";
-/** In the window of guest addresses that the suite uses, so that one looks like the other. */
+/** A user address that is also a guest address of the suite, so that the two can be confused. */
 const CONFUSING_BASE = 0x1_4000_0000n;
 
-/** A device that runs in such memory serves a request, and writes nothing beside it. */
+/** Checks that a device in such memory serves a request and writes to no other bytes. */
 async function works(t: CheckContext, options: SuiteMemoryOptions): Promise<void> {
   const { request, memory } = await t.bringUp(options);
   await request();
   t.expect("writes beside the buffers", memory.damage() ?? "none", "none");
 }
 
-/** A memory table as bytes, so that the number of regions can be any. */
+/** Encodes a memory table with any number of regions. */
 function tableBytes(count: number, regions: readonly MemoryRegion[]): Uint8Array {
   const view = new DataView(new ArrayBuffer(8 + 32 * regions.length));
   view.setUint32(0, count, true);
@@ -35,7 +35,7 @@ function tableBytes(count: number, regions: readonly MemoryRegion[]): Uint8Array
   return new Uint8Array(view.buffer);
 }
 
-/** A table that must be refused, and does no harm. */
+/** Sends a memory table that must be refused and must do no harm. */
 async function refused(
   t: CheckContext,
   what: string,
@@ -46,7 +46,7 @@ async function refused(
   t.closeSessions();
   const session = await t.negotiatedSession();
   const { ack, alive } = await session.attempt(SetMemTable, table, { fds });
-  // An acknowledgement of 0 before the end of the connection is for ack/5 to find.
+  // ack/5 judges an acknowledgement of 0 before the end of the connection.
   if (alive) t.reject(what, { ack, alive }, { served });
   await t.survive(session, memory);
 }
@@ -54,7 +54,7 @@ async function refused(
 export const mem: readonly Check[] = [
   {
     id: "mem/1",
-    title: "a device works in one region",
+    title: "a device works with memory in one region",
     strength: "MUST",
     section: TABLE,
     tags: ["smoke"],
@@ -63,7 +63,7 @@ export const mem: readonly Check[] = [
   },
   {
     id: "mem/2",
-    title: "a device works in eight regions, with ring and buffers all over them",
+    title: "a device works with ring and buffers spread over eight regions",
     strength: "MUST",
     section: "Multiple Memory regions description",
     tags: ["smoke"],
@@ -72,7 +72,7 @@ export const mem: readonly Check[] = [
   },
   {
     id: "mem/3",
-    title: "a region is where its offset into the file says",
+    title: "a region begins at its mmap offset in the file",
     strength: "MUST",
     section: REGION,
     tags: ["smoke"],
@@ -81,7 +81,7 @@ export const mem: readonly Check[] = [
   },
   {
     id: "mem/5",
-    title: "two regions may be windows of one file",
+    title: "two regions may be parts of one file",
     strength: "MUST",
     section: REGION,
     needs: NEEDS,
@@ -108,7 +108,7 @@ export const mem: readonly Check[] = [
   },
   {
     id: "mem/6",
-    title: "rings are found by user addresses and buffers by guest addresses",
+    title: "rings are addressed by user addresses, and buffers by guest addresses",
     strength: "MUST",
     section: ACCESS,
     needs: NEEDS,
@@ -146,7 +146,7 @@ export const mem: readonly Check[] = [
   },
   {
     id: "mem/10",
-    title: "a second table takes the place of the first",
+    title: "a second memory table replaces the first",
     strength: "MUST",
     section: TABLE,
     needs: NEEDS,
@@ -155,12 +155,12 @@ export const mem: readonly Check[] = [
       const first = t.createMemory();
       await t.share(session, first);
       await (await t.bringUp({ session })).request();
-      t.expect("writes to the memory of before", first.damage() ?? "none", "none");
+      t.expect("writes to the previous memory", first.damage() ?? "none", "none");
     },
   },
   {
     id: "mem/12",
-    title: "a table with fewer descriptors than regions is refused",
+    title: "a memory table with fewer descriptors than regions is refused",
     strength: "MUST",
     section: TABLE,
     hostile: true,
@@ -172,7 +172,7 @@ export const mem: readonly Check[] = [
   },
   {
     id: "mem/13",
-    title: "a table with more descriptors than regions does no harm",
+    title: "a memory table with more descriptors than regions does no harm",
     strength: "SHOULD",
     section: TABLE,
     hostile: true,
@@ -187,7 +187,7 @@ export const mem: readonly Check[] = [
   },
   {
     id: "mem/14",
-    title: "a table of more regions than a message has room for is refused",
+    title: "a memory table with more regions than fit into a message is refused",
     strength: "ROBUSTNESS",
     section: TABLE,
     async run(t) {
@@ -201,7 +201,7 @@ export const mem: readonly Check[] = [
   },
   {
     id: "mem/15",
-    title: "a table without regions does no harm",
+    title: "a memory table without regions does no harm",
     strength: "ROBUSTNESS",
     section: TABLE,
     async run(t) {
@@ -213,7 +213,7 @@ export const mem: readonly Check[] = [
   },
   {
     id: "mem/16",
-    title: "a table shorter than its number of regions is refused",
+    title: "a memory table shorter than its number of regions is refused",
     strength: "ROBUSTNESS",
     section: TABLE,
     async run(t) {
@@ -224,7 +224,7 @@ export const mem: readonly Check[] = [
   },
   {
     id: "mem/17",
-    title: "a region of no bytes does no harm",
+    title: "a region of size 0 does no harm",
     strength: "ROBUSTNESS",
     section: REGION,
     async run(t) {
@@ -259,7 +259,7 @@ export const mem: readonly Check[] = [
   },
   {
     id: "mem/19",
-    title: "a buffer beyond the end of a region's file does not end the target",
+    title: "a buffer beyond the end of a region's file does not crash the target",
     strength: "ROBUSTNESS",
     section: REGION,
     needs: NEEDS,
@@ -289,7 +289,7 @@ export const mem: readonly Check[] = [
       const [whole] = memory.fds as [OwnedFd];
       for (const [what, path, flags] of [
         ["/dev/null", "/dev/null", "r+"],
-        ["a file that may only be read", `/proc/self/fd/${whole.fd}`, "r"],
+        ["a read-only file", `/proc/self/fd/${whole.fd}`, "r"],
       ] as const) {
         const fds = [t.closing(new OwnedFd(openSync(path, flags)))];
         await refused(t, what, memory, memory.table, { fds });
@@ -325,7 +325,7 @@ export const mem: readonly Check[] = [
   },
   {
     id: "mem/25",
-    title: "tables that are replaced leave neither descriptors nor shared mappings behind",
+    title: "replaced memory tables leak neither descriptors nor shared mappings",
     strength: "SHOULD",
     section: TABLE,
     needs: { process: true },
@@ -347,7 +347,7 @@ export const mem: readonly Check[] = [
   },
 ];
 
-/** The second of two regions begins in the middle of the first. */
+/** Sends two regions, the second of which begins in the middle of the first. */
 async function overlapping(t: CheckContext, field: "guestAddress" | "userAddress"): Promise<void> {
   const memory = t.createMemory({ regions: 2 });
   const [first, second] = memory.table.regions as [MemoryRegion, MemoryRegion];

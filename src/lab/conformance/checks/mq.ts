@@ -12,7 +12,7 @@ const MQ = { protocol: ProtocolFeature.Mq } as const;
 const SEVERAL = { queues: 2, request: true } as const;
 const MAX_RINGS = 64;
 
-/** All rings of a device, started; those that take requests are told apart. */
+/** Starts all rings of a device, and finds those that take requests. */
 async function upAll(
   t: CheckContext,
   optionsOf: (index: number) => RingOptions = () => ({}),
@@ -30,7 +30,7 @@ async function upAll(
   return { memory, takers: rings.filter(({ index }) => indices.includes(index)) };
 }
 
-/** Rings that complete a request at all; that all of them should is for mq/2. */
+/** Returns the rings that complete a request. mq/2 requires it of all of them. */
 async function served(t: CheckContext): Promise<number[]> {
   const { memory, takers } = await upAll(t);
   for (const ring of takers) {
@@ -44,7 +44,7 @@ async function served(t: CheckContext): Promise<number[]> {
 export const mq: readonly Check[] = [
   {
     id: "mq/1",
-    title: "GET_QUEUE_NUM tells a positive number, the same each time",
+    title: "GET_QUEUE_NUM returns the same positive number each time",
     strength: "MUST",
     section: "VHOST_USER_GET_QUEUE_NUM",
     needs: MQ,
@@ -84,7 +84,7 @@ export const mq: readonly Check[] = [
         size: sizes[usable.indexOf(index) % sizes.length] ?? 8,
       }));
       const forget = memory.mark();
-      // Beyond the first lap a size that was mistaken shows.
+      // A wrong size has an effect only after the first wrap.
       for (const ring of takers.filter(({ index }) => usable.includes(index)).slice(0, 4)) {
         for (let i = 0; i <= ring.size; i += 1) {
           await t.request(ring, memory);

@@ -10,20 +10,20 @@ import { cutInto, descriptorsOf } from "../kit/back-end/descriptors.ts";
 
 const { EventIdx, RingPacked } = VirtioFeature;
 const NEEDS = { request: true, virtio: RingPacked } as const;
-/** Of a chain and of the one behind it. */
+/** Lengths of a chain and of the next one. */
 const IDS = [9, 4] as const;
 const EVENT_ROUNDS = 500;
 
 const packedByHand = async (t: CheckContext, size = 16, virtio = 0n) =>
   t.bringUp({ virtio: t.usualVirtio | RingPacked | virtio, ring: { size } });
 
-/** A packed ring to be driven by hand. */
+/** Brings a device up with a packed ring that the check drives itself. */
 async function byHand(t: CheckContext, virtio = 0n) {
   const device = await packedByHand(t, 16, virtio);
   return { ...device, hand: new HandPacked(t, device.ring) };
 }
 
-/** Puts a chain into the ring; it must be used at its own place, with its id, and well. */
+/** Makes a chain available, which must be used at its own position, with its id and no error. */
 async function expectServed(
   t: CheckContext,
   { hand, ring }: Awaited<ReturnType<typeof byHand>>,
@@ -36,13 +36,13 @@ async function expectServed(
   const where = `position ${at & 0x7fff}`;
   if (used === undefined) t.fail(where, "a used descriptor", "none within the time");
   t.expect(`id of the used descriptor at ${where}`, used.id, id);
-  t.expect("the answer", request.wrong(used.length) ?? "as it should be", "as it should be");
+  t.expect("the answer", request.wrong(used.length) ?? "correct", "correct");
 }
 
 export const packed: readonly Check[] = [
   {
     id: "packed/1",
-    title: "a request is used: where it was made available, with its id, length and flags",
+    title: "a used descriptor has the chain's position, id, length and flags",
     strength: "MUST",
     section: "VIRTIO 2.8",
     needs: NEEDS,
@@ -69,7 +69,7 @@ export const packed: readonly Check[] = [
   },
   {
     id: "packed/3",
-    title: "a chain takes one used descriptor, and the next is as far behind as the chain is long",
+    title: "a chain has one used descriptor, and the next one skips the length of the chain",
     strength: "MUST",
     section: "VIRTIO 2.8.6",
     needs: NEEDS,
@@ -83,7 +83,7 @@ export const packed: readonly Check[] = [
   },
   {
     id: "packed/6",
-    title: "chains are given back in any order, each once",
+    title: "chains are used in any order, each once",
     strength: "MUST",
     section: "VIRTIO 2.8.12",
     needs: NEEDS,
@@ -91,7 +91,8 @@ export const packed: readonly Check[] = [
   },
   {
     id: "packed/8",
-    title: "a call comes when the descriptor is used that the driver named, also over a wrap",
+    title:
+      "a call comes when the device uses the descriptor that the driver named, also across a wrap",
     strength: "MUST",
     section: "VIRTIO 2.8.10",
     needs: { ...NEEDS, virtio: RingPacked | EventIdx },
@@ -118,7 +119,7 @@ export const packed: readonly Check[] = [
   },
   {
     id: "packed/10",
-    title: "GET_VRING_BASE tells both positions, the next available and the next used",
+    title: "GET_VRING_BASE returns both positions, the next available and the next used",
     strength: "MUST",
     section: "Vring descriptor indices for packed virtqueues",
     needs: NEEDS,
@@ -130,7 +131,7 @@ export const packed: readonly Check[] = [
   },
   {
     id: "packed/11",
-    title: "a ring goes on from what GET_VRING_BASE told",
+    title: "a ring continues from the positions that GET_VRING_BASE returned",
     strength: "MUST",
     section: "VHOST_USER_SET_VRING_BASE",
     needs: NEEDS,

@@ -26,10 +26,10 @@ const TYPES =
   "9p balloon block caif console crypto gpu input net rng rpmsg rproc-serial scsi vsock fs".split(
     " ",
   );
-/** In work when SIGTERM comes. */
+/** Requests in flight when SIGTERM arrives. */
 const REQUESTS = 64;
 
-/** What `--print-capabilities` brought: an object, or nothing that is one. */
+/** Parses the output of `--print-capabilities`; other output than an object becomes an empty one. */
 function parsed(text: string): Readonly<Record<string, unknown>> | undefined {
   try {
     const value: unknown = JSON.parse(text);
@@ -39,7 +39,7 @@ function parsed(text: string): Readonly<Record<string, unknown>> | undefined {
   }
 }
 
-/** Requests that are in work, or a session where the suite knows no request. */
+/** Puts requests in flight, or opens a session where the suite knows no request. */
 async function load(t: CheckContext): Promise<void> {
   if (!t.hasKit) {
     await t.negotiatedSession();
@@ -54,7 +54,7 @@ async function load(t: CheckContext): Promise<void> {
   ring.kick.signal();
 }
 
-/** The words of a command that cannot work, by what is wrong with them. */
+/** Returns invalid command lines, each with its error. */
 function badWords(t: CheckContext): readonly (readonly [what: string, words: string[]])[] {
   const { words } = programOf(t);
   const mine = wordsAt(words, freePath(t, "other.sock"));
@@ -75,7 +75,7 @@ function badWords(t: CheckContext): readonly (readonly [what: string, words: str
 export const prog: readonly Check[] = [
   {
     id: "prog/1",
-    title: "--socket-path=PATH has the program listen on that path",
+    title: "with --socket-path=PATH the program listens on that path",
     strength: "SHOULD",
     section: SECTION,
     needs: NEEDS,
@@ -96,7 +96,7 @@ export const prog: readonly Check[] = [
   },
   {
     id: "prog/5",
-    title: "--print-capabilities prints JSON with a known type, whatever else is asked for",
+    title: "--print-capabilities prints JSON with a known type, whatever the other options are",
     strength: "SHOULD",
     section: SECTION,
     needs: NEEDS,
@@ -118,7 +118,7 @@ export const prog: readonly Check[] = [
   },
   {
     id: "prog/6",
-    title: "SIGTERM ends the program soon, idle and under load",
+    title: "SIGTERM ends the program in time, idle and under load",
     strength: "SHOULD",
     section: SECTION,
     needs: NEEDS,
@@ -141,7 +141,7 @@ export const prog: readonly Check[] = [
   },
   {
     id: "prog/8",
-    title: "a command line that cannot work ends the program with a code above 0",
+    title: "an invalid command line ends the program with a non-zero exit code",
     strength: "SHOULD",
     section: SECTION,
     needs: NEEDS,

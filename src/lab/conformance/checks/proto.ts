@@ -13,13 +13,13 @@ import { nameOf, type Session } from "../kit/back-end/session.ts";
 const { GetFeatures, GetProtocolFeatures, SetProtocolFeatures, SetOwner } = FrontendRequest;
 const GATE = { virtio: VirtioFeature.ProtocolFeatures };
 
-/** Bits 0 to 23 have a meaning. */
+/** Bits 0 to 23 are defined. */
 const KNOWN = (1n << 24n) - 1n;
 const NOBODYS_BIT = 1n << 40n;
 
 const { BackendReq, ReplyAck, InflightShmfd, GetVringBaseInflight, GpaAddresses, Mq } =
   ProtocolFeature;
-/** A feature, and those without which it must not be acknowledged or is of no use. */
+/** Features, each with the features that it requires. */
 const IMPLIES: readonly (readonly [feature: bigint, needs: bigint])[] = [
   [ProtocolFeature.InbandNotifications, BackendReq | ReplyAck],
   [ProtocolFeature.BackendSendFd, BackendReq],
@@ -29,7 +29,7 @@ const IMPLIES: readonly (readonly [feature: bigint, needs: bigint])[] = [
   [ProtocolFeature.GetVringBaseSkipDrain, GetVringBaseInflight | InflightShmfd],
 ];
 
-/** Requests that are nobody's business unless their feature was acknowledged. */
+/** Requests that must not be served unless their feature was acknowledged. */
 const GATED: readonly (readonly [request: number, feature: bigint, payload: Uint8Array])[] = [
   [FrontendRequest.GetConfig, ProtocolFeature.Config, u32(0, 8, 0, 0, 0)],
   [FrontendRequest.GetInflightFd, InflightShmfd, u32(0, 0, 0, 0, 0x0010_0001, 0)],
@@ -46,7 +46,7 @@ function needsOf(feature: bigint): bigint {
   return IMPLIES.find(([each]) => each === feature)?.[1] ?? 0n;
 }
 
-/** The bits of a mask, one by one. */
+/** Returns the bits of a mask as separate masks. */
 function bitsOf(mask: bigint): bigint[] {
   return Array.from({ length: 64 }, (_, i) => 1n << BigInt(i)).filter((bit) => (mask & bit) !== 0n);
 }
@@ -56,11 +56,11 @@ async function offerOf(session: Session): Promise<bigint> {
   return session.call(GetProtocolFeatures);
 }
 
-/** A session with exactly these features serves the device, or at least answers. */
+/** Checks that a session with exactly these features serves requests, or at least answers. */
 async function worksWith(t: CheckContext, protocol: bigint): Promise<void> {
   t.closeSessions();
   const session = await t.negotiatedSession(undefined, protocol);
-  t.expect("the connection goes on", await session.alive(), true);
+  t.expect("the connection stays open", await session.alive(), true);
   if (t.hasKit) await (await t.bringUp({ session })).request();
 }
 
@@ -83,7 +83,7 @@ export const proto: readonly Check[] = [
   },
   {
     id: "proto/2",
-    title: "the offered protocol features are the same, however often they are asked for",
+    title: "GET_PROTOCOL_FEATURES returns the same features each time",
     strength: "SHOULD",
     section: "VHOST_USER_GET_PROTOCOL_FEATURES",
     tags: ["smoke"],
@@ -121,7 +121,7 @@ export const proto: readonly Check[] = [
   },
   {
     id: "proto/5",
-    title: "whether REPLY_ACK is offered",
+    title: "the target may offer REPLY_ACK (recorded, not judged)",
     strength: "-",
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
     needs: GATE,
@@ -143,7 +143,7 @@ export const proto: readonly Check[] = [
   },
   {
     id: "proto/7",
-    title: "features that build on others are offered together with them",
+    title: "features that depend on other features are offered together with them",
     strength: "SHOULD",
     section: "Back-end communication; VHOST_USER_GET_VRING_BASE_SKIP_DRAIN",
     needs: GATE,
@@ -158,7 +158,7 @@ export const proto: readonly Check[] = [
   },
   {
     id: "proto/8",
-    title: "any part of the offer may be acknowledged: each feature alone, all, none",
+    title: "any subset of the offer may be acknowledged: each feature alone, all, none",
     strength: "MUST",
     section: "VHOST_USER_SET_PROTOCOL_FEATURES",
     needs: GATE,
@@ -231,7 +231,7 @@ export const proto: readonly Check[] = [
   },
   {
     id: "proto/13",
-    title: "with GPA_ADDRESSES acknowledged, rings are found by guest addresses",
+    title: "with GPA_ADDRESSES acknowledged, rings are addressed by guest addresses",
     strength: "MUST",
     section: "A vring address description",
     needs: { request: true, protocol: GpaAddresses },
@@ -244,7 +244,7 @@ export const proto: readonly Check[] = [
   },
   {
     id: "proto/14",
-    title: "without GPA_ADDRESSES acknowledged, rings are found by user addresses",
+    title: "without GPA_ADDRESSES acknowledged, rings are addressed by user addresses",
     strength: "MUST",
     section: "A vring address description",
     needs: { request: true },
@@ -252,7 +252,7 @@ export const proto: readonly Check[] = [
   },
   {
     id: "proto/15",
-    title: "where the offer of a feature is enough, its requests need no acknowledgement",
+    title: "requests of a feature that only has to be offered work without its acknowledgement",
     strength: "SHOULD",
     section: "Front-end message types",
     needs: { protocol: Mq },
@@ -265,7 +265,7 @@ export const proto: readonly Check[] = [
         const offered = (t.facts.protocol & protocol) !== 0n;
         if (!offered || (session.virtio & virtio) !== virtio) continue;
         await session.send(request, payload);
-        t.expect(`${nameOf(request)}: the connection goes on`, await session.alive(), true);
+        t.expect(`${nameOf(request)}: the connection stays open`, await session.alive(), true);
       }
     },
   },

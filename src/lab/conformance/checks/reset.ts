@@ -26,7 +26,7 @@ export const reset: readonly Check[] = [
   },
   {
     id: "reset/2",
-    title: "a device can be set up again after RESET_DEVICE, from SET_FEATURES on",
+    title: "a device can be set up again after RESET_DEVICE, starting with SET_FEATURES",
     strength: "MUST",
     section: RESET,
     needs: NEEDS,
@@ -48,7 +48,7 @@ export const reset: readonly Check[] = [
     async run(t) {
       const session = await t.negotiatedSession();
       await session.send(ResetOwner);
-      t.expect("the session goes on", await session.alive(), true);
+      t.expect("the session stays open", await session.alive(), true);
     },
   },
   {
@@ -59,7 +59,7 @@ export const reset: readonly Check[] = [
     async run(t) {
       const session = await t.negotiatedSession();
       await session.send(SetOwner);
-      t.expect("the session goes on", await session.alive(), true);
+      t.expect("the session stays open", await session.alive(), true);
     },
   },
 ];

@@ -16,7 +16,7 @@ const NEEDS = { protocol: SLOTS } as const;
 const WORKING = { protocol: SLOTS, request: true } as const;
 const ADD = "VHOST_USER_ADD_MEM_REG";
 const REM = "VHOST_USER_REM_MEM_REG";
-/** Nobody's mapping is so far into a file. */
+/** An mmap offset beyond what any file system supports. */
 const FAR = 0xdea_d000n;
 
 const negotiated = async (t: CheckContext): Promise<Session> =>
@@ -30,7 +30,7 @@ async function remove(session: Session, { description }: SuiteRegion): Promise<v
   await session.set(RemMemReg, { region: description });
 }
 
-/** A device whose memory came region by region. */
+/** Brings a device up whose memory is added region by region. */
 async function upBySlots(
   t: CheckContext,
   regions: number,
@@ -42,22 +42,22 @@ async function upBySlots(
   return t.bringUp({ session, memory });
 }
 
-/** A request whose buffers lie in a region that was removed: it is not served. */
+/** Makes a request available whose buffers are in a removed region, which must not be written to. */
 async function isGone(t: CheckContext, { ring, memory, session }: RunningDevice): Promise<void> {
   const [first, second] = memory.regions as [SuiteRegion, SuiteRegion];
-  // Nothing is left in the first: what follows comes from the second.
+  // The first region is full: further buffers are in the second one.
   first.used = Number(first.description.size);
   const { readable, writable } = t.kit.request(memory);
   const before = second.window.bytes.slice();
   ring.push(readable, writable);
-  // A completion says nothing: of a frame that cannot be read it means that it was dropped.
+  // A completion is not a failure: a network device may drop a frame that it cannot read.
   await ring.completion(t.times.callMs / 10);
   if (!session.closed) await t.survive(session);
   const touched = Buffer.compare(before, second.window.bytes) !== 0;
   t.expect("a write to the removed region", touched, false);
 }
 
-/** One more or one fewer descriptor than a region has. */
+/** Adds a region with a wrong number of descriptors. */
 async function wrongDescriptors(t: CheckContext, count: number): Promise<void> {
   t.closeSessions();
   const memory = t.createMemory({ regions: 2 });
@@ -71,7 +71,7 @@ async function wrongDescriptors(t: CheckContext, count: number): Promise<void> {
 export const slot: readonly Check[] = [
   {
     id: "slot/1",
-    title: "GET_MAX_MEM_SLOTS tells a positive number, the same each time",
+    title: "GET_MAX_MEM_SLOTS returns the same positive number each time",
     strength: "MUST",
     section: "VHOST_USER_GET_MAX_MEM_SLOTS",
     needs: NEEDS,
@@ -97,7 +97,7 @@ export const slot: readonly Check[] = [
   },
   {
     id: "slot/3",
-    title: "regions that are added one by one are of use",
+    title: "regions that are added one by one can be used",
     strength: "MUST",
     section: ADD,
     needs: WORKING,
@@ -138,7 +138,7 @@ export const slot: readonly Check[] = [
   },
   {
     id: "slot/7",
-    title: "a removed region is not touched any more",
+    title: "a removed region is no longer accessed",
     strength: "MUST",
     section: REM,
     needs: WORKING,
@@ -151,7 +151,7 @@ export const slot: readonly Check[] = [
   },
   {
     id: "slot/8",
-    title: "a region that is not there cannot be removed",
+    title: "a region that was not added cannot be removed",
     strength: "SHOULD",
     section: REM,
     needs: NEEDS,
@@ -196,7 +196,7 @@ export const slot: readonly Check[] = [
   },
   {
     id: "slot/12",
-    title: "a region that is added while rings run is of use at once",
+    title: "a region that is added while rings run can be used at once",
     strength: "MUST",
     section: "Ring states",
     needs: WORKING,
@@ -214,7 +214,7 @@ export const slot: readonly Check[] = [
   },
   {
     id: "slot/13",
-    title: "a region that is there cannot be added again",
+    title: "a region cannot be added twice",
     strength: "SHOULD",
     section: "Memory region description",
     needs: NEEDS,

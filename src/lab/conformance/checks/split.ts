@@ -11,15 +11,15 @@ import { cutFirst, cutInto, descriptorsOf, tableOf } from "../kit/back-end/descr
 const NEEDS = { request: true } as const;
 const WITH_INDIRECT = { request: true, virtio: VirtioFeature.IndirectDesc } as const;
 const QUEUE_SIZE = 16;
-/** Of a block request; the front part of any other. */
+/** Bytes of a block request's header; of other types, the beginning of the request. */
 const HEADER_BYTES = 16;
 const WRAP_REQUESTS = 70_000;
-const WELL = "served well";
+const WELL = "completed without an error";
 
 const indirect = async (t: CheckContext): Promise<DeviceByHand> =>
   bringUpByHand(t, { virtio: t.usualVirtio | VirtioFeature.IndirectDesc });
 
-/** A request with its first bytes in that many descriptors; undefined: served well. */
+/** A request with its first bytes in that many descriptors; undefined: no error. */
 async function headerIn(t: CheckContext, count: number): Promise<string | undefined> {
   t.closeSessions();
   const { hand, memory } = await bringUpByHand(t, { ring: { size: 2 * QUEUE_SIZE } });
@@ -34,13 +34,13 @@ async function longestChain(t: CheckContext, { session, ring }: DeviceByHand): P
   return Math.min(ring.size, most ?? ring.size);
 }
 
-/** The numbers below `count` in some order. */
+/** Returns the numbers below `count` in a random order. */
 function shuffled(t: CheckContext, count: number): number[] {
   const numbers = Array.from({ length: count }, (_, i) => ({ i, key: t.random() }));
   return numbers.toSorted((a, b) => a.key - b.key).map(({ i }) => i);
 }
 
-/** Which bytes of its writable part a device leaves alone, whatever stands there. */
+/** Returns which bytes of the writable part a device leaves unchanged, whatever their content. */
 async function untouched(t: CheckContext) {
   const { hand, memory } = await bringUpByHand(t);
   const request = t.kit.request(memory);
@@ -62,7 +62,7 @@ async function untouched(t: CheckContext) {
 export const split: readonly Check[] = [
   {
     id: "split/1",
-    title: "a request is used: with the id of its head, its length and its data",
+    title: "a used element has the id of the chain's head, the length and the data",
     strength: "MUST",
     section: "VIRTIO 2.7",
     tags: ["smoke"],
@@ -88,7 +88,7 @@ export const split: readonly Check[] = [
   },
   {
     id: "split/3",
-    title: "70,000 requests are served, over the wrap of the indices",
+    title: "70,000 requests are served across the wrap of the indices",
     strength: "MUST",
     section: "VIRTIO 2.7",
     needs: NEEDS,
@@ -102,7 +102,7 @@ export const split: readonly Check[] = [
   },
   {
     id: "split/4",
-    title: "a header may lie in descriptors of a byte each",
+    title: "a header may be split into descriptors of one byte each",
     strength: "MUST",
     section: "VIRTIO 2.7.4.1",
     needs: { ...NEEDS, virtio: VirtioFeature.Version1 },
@@ -114,7 +114,7 @@ export const split: readonly Check[] = [
   },
   {
     id: "split/5",
-    title: "data may lie in as many descriptors as the ring has",
+    title: "data may use as many descriptors as the ring has",
     strength: "SHOULD",
     section: "VIRTIO 2.7.4.1",
     needs: NEEDS,
@@ -131,7 +131,7 @@ export const split: readonly Check[] = [
   },
   {
     id: "split/8",
-    title: "a chain may go through the table in any order",
+    title: "the descriptors of a chain may be in any order in the table",
     strength: "MUST",
     section: "VIRTIO 2.7.5",
     needs: NEEDS,
@@ -147,7 +147,7 @@ export const split: readonly Check[] = [
   },
   {
     id: "split/9",
-    title: "a head may be used again as soon as it was given back",
+    title: "a head may be reused as soon as its chain is used",
     strength: "MUST",
     section: "VIRTIO 2.7.13.1",
     needs: NEEDS,
@@ -158,7 +158,7 @@ export const split: readonly Check[] = [
   },
   {
     id: "split/10",
-    title: "a chain may lie in an indirect table, which may be as long as the ring",
+    title: "a chain may be in an indirect table, which may be as long as the ring",
     strength: "MUST",
     section: "VIRTIO 2.7.5.3",
     needs: WITH_INDIRECT,
@@ -189,7 +189,7 @@ export const split: readonly Check[] = [
   },
   {
     id: "split/12",
-    title: "an indirect table may lie anywhere, in a region of its own",
+    title: "an indirect table may be at any address, in a region of its own",
     strength: "SHOULD",
     section: "VIRTIO 2.7.5.3",
     needs: WITH_INDIRECT,
@@ -226,7 +226,7 @@ export const split: readonly Check[] = [
   },
   {
     id: "split/15",
-    title: "a flag WRITE on the descriptor of an indirect table means nothing",
+    title: "the WRITE flag on the descriptor of an indirect table is ignored",
     strength: "MUST",
     section: "VIRTIO 2.7.5.3.2",
     needs: WITH_INDIRECT,
@@ -239,7 +239,7 @@ export const split: readonly Check[] = [
   },
   {
     id: "split/16",
-    title: "the used length is what was written at the start of the writable part",
+    title: "the used length is the number of bytes written from the start of the writable part",
     strength: "MUST",
     section: "VIRTIO 2.7.8.2",
     needs: NEEDS,
@@ -254,7 +254,7 @@ export const split: readonly Check[] = [
   },
   {
     id: "split/18",
-    title: "chains are given back in any order, each once",
+    title: "chains are used in any order, each once",
     strength: "MUST",
     section: "VIRTIO 2.7.8",
     needs: NEEDS,
@@ -285,7 +285,7 @@ export const split: readonly Check[] = [
   },
   {
     id: "split/21",
-    title: "whether bytes beyond the used length are written to",
+    title: "the device may write to bytes beyond the used length (recorded, not judged)",
     strength: "-",
     section: "VIRTIO 2.7.8.2",
     needs: NEEDS,
@@ -298,7 +298,7 @@ export const split: readonly Check[] = [
   },
   {
     id: "split/22",
-    title: "many chains may be made available by one step of the index",
+    title: "many chains may be made available by one update of the available index",
     strength: "MUST",
     section: "VIRTIO 2.7.13",
     needs: NEEDS,

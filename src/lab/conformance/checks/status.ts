@@ -5,7 +5,7 @@ import { writesOn } from "../kit/back-end/effect.ts";
 const { GetStatus, SetStatus } = FrontendRequest;
 const PROTOCOL = ProtocolFeature.Status | ProtocolFeature.ReplyAck;
 const NEEDS = { protocol: ProtocolFeature.Status } as const;
-/** VIRTIO 2.1: ACKNOWLEDGE, DRIVER, FEATURES_OK, DRIVER_OK, one after another. */
+/** VIRTIO 2.1: ACKNOWLEDGE, DRIVER, FEATURES_OK and DRIVER_OK, in this order. */
 const STEPS = [1n, 3n, 11n, 15n];
 /** VIRTIO 2.1: the device may say at any time that it needs a reset. */
 const NEEDS_RESET = 0x40n;

@@ -10,18 +10,18 @@ const NEEDS = { request: true } as const;
 const STATES = "Ring states";
 const SUSPENDED = "Suspended device state";
 const BASE = "VHOST_USER_GET_VRING_BASE";
-/** So often is a ring stopped that has much to do, or while requests come. */
+/** How many times a busy ring is stopped. */
 const STOPS = 200;
 const RACES = 400;
-/** Within this time a target has fetched requests and has not completed them. */
+/** Time in which a target has fetched requests but not completed them. */
 const SOON_MS = 0.3;
 
-/** How far the target says it has come with a split ring; undefined: a packed one. */
+/** Returns the used index of a split ring; undefined for a packed ring. */
 function usedIndex({ queue: { raw } }: Ring): number | undefined {
   return raw.format === "split" ? Atomics.load(raw.used16, 1) : undefined;
 }
 
-/** Makes so many requests available at once. */
+/** Makes `count` requests available at once. */
 function pushMany(
   t: CheckContext,
   { ring, memory }: RunningDevice,
@@ -35,7 +35,7 @@ function pushMany(
   if (kick) ring.kick.signal();
 }
 
-/** A ring that was stopped with a kick and a request behind it. */
+/** Stops a ring, then makes a request available and kicks. */
 async function stoppedAndKicked(
   t: CheckContext,
 ): Promise<RunningDevice & { readonly before: Uint8Array }> {
@@ -47,19 +47,19 @@ async function stoppedAndKicked(
   device.ring.add(readable, writable);
   const before = device.memory.content;
   device.ring.kick.signal();
-  // Whatever came of the kick came before the answer, or comes soon.
+  // Effects of the kick appear before the answer or soon after it.
   await device.session.alive();
   await device.session.pause(t.times.callMs / 10);
   return { ...device, before };
 }
 
-/** Lets time pass, so short that no timer could. */
+/** Busy-waits: the time is shorter than a timer's resolution. */
 function spin(ms: number): void {
   const end = performance.now() + ms;
   while (performance.now() < end);
 }
 
-/** Takes so many completions. @throws {CaseFailure} there are fewer */
+/** Takes `count` completions. @throws {CaseFailure} there are fewer */
 async function completions(ring: Ring, count: number): Promise<void> {
   for (let i = 0; i < count; i += 1) await ring.expectCompletion(`request ${i + 1} of ${count}`);
 }
@@ -94,7 +94,7 @@ export const stop: readonly Check[] = [
   },
   {
     id: "stop/3",
-    title: "what was fetched from a ring is completed before GET_VRING_BASE is answered",
+    title: "requests that were fetched from a ring are completed before GET_VRING_BASE is answered",
     strength: "MUST",
     section: BASE,
     tags: ["migration"],
@@ -104,7 +104,7 @@ export const stop: readonly Check[] = [
       const forget = device.memory.mark();
       for (let i = 0; i < STOPS; i += 1) {
         pushMany(t, device, 16);
-        // Until some of them, and not all, are in work.
+        // Wait until some of them, but not all, are in flight.
         spin(t.random() * SOON_MS);
         const base = await device.ring.stop();
         const left = (base - (usedIndex(device.ring) ?? base)) & 0xffff;
@@ -154,7 +154,7 @@ export const stop: readonly Check[] = [
       for (let i = 0; i < RACES; i += 1) {
         const first = usedIndex(ring) ?? 0;
         const count = 1 + (i % 2);
-        // The kick of before was seen by then: without another, only a target that polls sees these.
+        // The target has seen the previous kick: without another one, only a polling target sees these.
         if (i % 4 === 0) await session.alive();
         pushMany(t, device, count, i % 4 !== 0);
         const base = await ring.stop();
@@ -195,7 +195,7 @@ export const stop: readonly Check[] = [
   },
   {
     id: "stop/9",
-    title: "a ring goes on from the base that GET_VRING_BASE told",
+    title: "a ring continues from the base that GET_VRING_BASE returned",
     strength: "MUST",
     section: STATES,
     tags: ["migration"],
@@ -212,7 +212,7 @@ export const stop: readonly Check[] = [
   },
   {
     id: "stop/10",
-    title: "a ring can begin anew in another memory table",
+    title: "a ring can be started again with another memory table",
     strength: "MUST",
     section: STATES,
     tags: ["migration"],
@@ -221,7 +221,7 @@ export const stop: readonly Check[] = [
       const { session, rings, request } = await t.bringUp();
       await request();
       for (const ring of rings.values()) await ring.stop();
-      // At other addresses: what becomes of old mappings is for mem/10 to find.
+      // The addresses differ: mem/10 checks what happens to old mappings.
       await (
         await t.bringUp({ session, guestBase: 0x20_0000_0000, userBase: 0x7e00_0000_0000n })
       ).request();

@@ -8,16 +8,16 @@ import { nameOf, type Session } from "../kit/back-end/session.ts";
 const { SetVringAddr, SetVringBase, SetVringCall, SetVringEnable, SetVringKick, SetVringNum } =
   FrontendRequest;
 const NEEDS = { request: true } as const;
-/** What is told of a running ring is told so often, while requests are in work. */
+/** How many times a message for a running ring is repeated, while requests are in flight. */
 const SWAPS = 20;
 
-/** So long a target is looked at, milliseconds, and from so much of a processor on it is busy. */
+/** Observation time in milliseconds, and the share of a processor from which a target counts as busy. */
 const LOOK_MS = 500;
 const BUSY = 0.2;
 
 const percent = (share: number): string => `${Math.round(share * 100)} %`;
 
-/** How much of a processor the target would take where nobody wants anything. @throws {CaseSkip} */
+/** Returns the share of a processor that the target uses in this time. @throws {CaseSkip} */
 async function busyShare(t: CheckContext): Promise<number> {
   const spent = (): number =>
     t.target.process?.figures()?.runnableMs ?? t.skip("the target's process cannot be looked at");
@@ -26,7 +26,7 @@ async function busyShare(t: CheckContext): Promise<number> {
   return (spent() - before) / (performance.now() - start);
 }
 
-/** Starts a ring with this as its kick descriptor. @returns false: the target ended the session */
+/** Starts a ring with this kick descriptor. @returns false: the target ended the session */
 async function kickedThrough(t: CheckContext, session: Session, fd: OwnedFd): Promise<boolean> {
   const memory = t.createMemory();
   await t.share(session, memory);
@@ -39,7 +39,7 @@ async function kickedThrough(t: CheckContext, session: Session, fd: OwnedFd): Pr
   return (await session.attempt(SetVringEnable, { index, num: 1 })).alive;
 }
 
-/** A device whose split ring begins at an index serves a ring's worth and more of requests. */
+/** Checks that a split ring that starts at `base` serves more requests than it has entries. */
 async function fromBase(t: CheckContext, base: number): Promise<void> {
   t.closeSessions();
   const { ring, request } = await t.bringUp({ ring: { base } });
@@ -48,11 +48,11 @@ async function fromBase(t: CheckContext, base: number): Promise<void> {
   t.expect(`GET_VRING_BASE after base ${base}`, await ring.stop(), (base + count) % 0x1_0000);
 }
 
-/** The checks of section vring that are about rings which run. */
+/** The checks of section vring about running rings. */
 export const runningVring: readonly Check[] = [
   {
     id: "vring/17",
-    title: "the base of a ring is honoured, and goes on from 65535 to 0",
+    title: "a ring starts at its base, and its index wraps from 65535 to 0",
     strength: "MUST",
     section: "VHOST_USER_SET_VRING_BASE",
     needs: NEEDS,
@@ -77,7 +77,7 @@ export const runningVring: readonly Check[] = [
   },
   {
     id: "vring/20",
-    title: "no completion goes unsaid while the call descriptor of a running ring is replaced",
+    title: "no call is lost while the call descriptor of a running ring is replaced",
     strength: "MUST",
     section: "VHOST_USER_SET_VRING_CALL",
     needs: NEEDS,
@@ -105,7 +105,7 @@ export const runningVring: readonly Check[] = [
     async run(t) {
       const session = await t.negotiatedSession();
       const idle = await busyShare(t);
-      if (idle >= BUSY) t.skip(`the target is busy where nothing happens: ${percent(idle)}`);
+      if (idle >= BUSY) t.skip(`the target is busy while it is idle: ${percent(idle)}`);
       const { read, write } = createPipe();
       t.closing(read);
       t.closing(write);
@@ -122,7 +122,7 @@ export const runningVring: readonly Check[] = [
   },
   {
     id: "vring/24",
-    title: "the addresses of a running ring may be told again",
+    title: "SET_VRING_ADDR may be repeated for a running ring",
     strength: "MUST",
     section: "Migration",
     needs: NEEDS,
@@ -157,7 +157,7 @@ export const runningVring: readonly Check[] = [
   },
   {
     id: "vring/26",
-    title: "a target writes to its part of the ring and nowhere beside it",
+    title: "the target writes only to its part of the ring and to writable buffers",
     strength: "MUST",
     section: "VIRTIO 2.7, 2.7.8",
     needs: NEEDS,
@@ -174,7 +174,7 @@ export const runningVring: readonly Check[] = [
   },
   {
     id: "vring/27",
-    title: "a target goes on from the used index that stands in memory",
+    title: "the target continues from the used index in memory",
     strength: "MUST",
     section: "VHOST_USER_SET_VRING_BASE",
     needs: NEEDS,

@@ -24,10 +24,10 @@ const {
 } = FrontendRequest;
 const NEEDS = { request: true } as const;
 const STATES = "Ring states";
-/** Nothing is mapped there. */
+/** An address at which nothing is mapped. */
 const NOWHERE = 0x5000_0000_0000n;
 
-/** A device whose ring is set up in this order serves a request. */
+/** Checks that a device serves a request whose ring is set up in this order. */
 async function inOrder(t: CheckContext, ...order: readonly FrontendRequest[]): Promise<void> {
   const { request } = await t.bringUp({
     async start(ring) {
@@ -38,7 +38,7 @@ async function inOrder(t: CheckContext, ...order: readonly FrontendRequest[]): P
   await request();
 }
 
-/** A request that waits in a ring which is set up and enabled, but for its kick descriptor. */
+/** Makes a request available in a ring that has everything but its kick descriptor. */
 async function waiting(t: CheckContext): Promise<{ ring: Ring; session: Session }> {
   const device = await t.bringUp({ start: async (ring) => void (await ring.setUp(SetVringKick)) });
   const { readable, writable } = t.kit.request(device.memory);
@@ -46,13 +46,13 @@ async function waiting(t: CheckContext): Promise<{ ring: Ring; session: Session 
   return device;
 }
 
-/** Whether something is served that ought not to be; the target is asked, and has a moment. */
+/** Returns whether the target completes a request that it must not serve, within a short time. */
 async function isServed(t: CheckContext, { ring, session }: { ring: Ring; session: Session }) {
   if (!(await session.alive())) return false;
   return (await ring.completion(t.times.callMs / 10)) !== undefined;
 }
 
-/** A ring set up with something wrong: refused at some step, or at least not served. */
+/** Sets a ring up with an invalid step, which must be refused, or the ring must not be served. */
 async function badRing(
   t: CheckContext,
   change: (steps: readonly RingStep[]) => readonly RingStep[],
@@ -72,7 +72,7 @@ async function badRing(
   return (await isServed(t, { ring, session })) ? "served" : "accepted";
 }
 
-/** A ring of so many entries is served, or refused. */
+/** Checks that a ring of `size` entries is served or refused. */
 async function ofSize(t: CheckContext, size: number): Promise<"works" | "refused"> {
   t.closeSessions();
   const session = await t.negotiatedSession();
@@ -129,7 +129,7 @@ export const vring: readonly Check[] = [
   },
   {
     id: "vring/5",
-    title: "SET_VRING_KICK starts a ring, and what waits in it is served without a kick",
+    title: "SET_VRING_KICK starts a ring, and available requests are served without a kick",
     strength: "SHOULD",
     section: STATES,
     needs: NEEDS,
@@ -139,12 +139,12 @@ export const vring: readonly Check[] = [
       if ((await ring.completion()) !== undefined) return;
       ring.kick.signal();
       await ring.expectCompletion("a request, after a kick");
-      t.warn("what waited in the ring", "served as it starts", "served only after a kick");
+      t.warn("available requests", "served when the ring starts", "served only after a kick");
     },
   },
   {
     id: "vring/6",
-    title: "a ring is served once its kick descriptor came and was written to",
+    title: "a ring is served once its kick descriptor was received and signalled",
     strength: "MUST",
     section: STATES,
     needs: NEEDS,
@@ -183,8 +183,8 @@ export const vring: readonly Check[] = [
         },
       });
       await request();
-      // Who signals what is not there does so after the completion.
-      t.expect("the session goes on", await session.alive(), true);
+      // A target that signals a missing descriptor does so after the completion.
+      t.expect("the session stays open", await session.alive(), true);
     },
   },
   {
@@ -235,7 +235,7 @@ export const vring: readonly Check[] = [
   },
   {
     id: "vring/12",
-    title: "a split ring of 32768 entries, the most there are, works or is refused",
+    title: "a split ring of 32768 entries, the maximum, works or is refused",
     strength: "ROBUSTNESS",
     section: "VIRTIO 2.7",
     needs: NEEDS,
@@ -243,7 +243,7 @@ export const vring: readonly Check[] = [
   },
   {
     id: "vring/13",
-    title: "parts of a ring that are not aligned do no harm",
+    title: "unaligned parts of a ring do no harm",
     strength: "ROBUSTNESS",
     section: "VIRTIO 2.7.1",
     needs: NEEDS,
@@ -262,7 +262,7 @@ export const vring: readonly Check[] = [
   },
   {
     id: "vring/14",
-    title: "the parts of a ring may lie in different regions",
+    title: "the parts of a ring may be in different regions",
     strength: "MUST",
     section: "Memory access",
     needs: NEEDS,
@@ -270,7 +270,7 @@ export const vring: readonly Check[] = [
   },
   {
     id: "vring/15",
-    title: "a ring at addresses of no region is refused, or never served",
+    title: "a ring at addresses outside of all regions is refused or not served",
     strength: "ROBUSTNESS",
     section: "VHOST_USER_SET_VRING_ADDR",
     needs: NEEDS,
@@ -311,7 +311,7 @@ export const vring: readonly Check[] = [
   },
 ];
 
-/** A request that cannot be served: refused or ignored, on a session of its own where it ends. */
+/** Sends a request that must be refused or ignored. Returns a session that is still open. */
 async function survives(
   t: CheckContext,
   request: FrontendRequest,
@@ -322,7 +322,7 @@ async function survives(
   const session = await t.negotiatedSession();
   await session.send(request, payload, { fds });
   for (;;) {
-    // GET_VRING_BASE may be answered; nothing else is asked for.
+    // GET_VRING_BASE may be answered.
     await session.send(FrontendRequest.GetFeatures);
     const next = await session.answerOrEnd("GET_FEATURES");
     if (next === "closed") return void (await t.newSession());

@@ -91,7 +91,7 @@ export class HandSplit extends RawSplitRing {
   /**
    * Makes one chain available and waits for what comes of it.
    *
-   * @returns undefined: served well; otherwise what was wrong
+   * @returns undefined: no error; otherwise what was wrong
    */
   async attempt(head: number, { wrong }: KitRequest): Promise<string | undefined> {
     this.offer(head);
@@ -109,7 +109,7 @@ export class HandSplit extends RawSplitRing {
     at: number | readonly number[] = 0,
   ): Promise<void> {
     const wrong = await this.attempt(this.chain(pieces, at), request);
-    this.#t.expect(what, wrong ?? "served well", "served well");
+    this.#t.expect(what, wrong ?? "completed without an error", "completed without an error");
   }
 
   /**

@@ -27,7 +27,7 @@ async function serveAll(
     for (let left = waiting.size; left > 0; left -= 1) {
       const { token, written } = await ring.expectCompletion(`one of ${counted(left, "request")}`);
       const wrong = waiting.get(token)?.wrong(written);
-      t.expect(`the answer to chain ${token}`, wrong ?? "as it should be", "as it should be");
+      t.expect(`the answer to chain ${token}`, wrong ?? "correct", "correct");
     }
   }
 }

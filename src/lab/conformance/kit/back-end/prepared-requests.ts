@@ -56,7 +56,7 @@ export class PreparedRequests {
       );
       this.#t.expectThat("used id", waiting.delete(id), `one of ${[...waiting].join(", ")}`, id);
       const wrong = this.#byHead.get(id)?.wrong(length);
-      this.#t.expect(`the answer to chain ${id}`, wrong ?? "as it should be", "as it should be");
+      this.#t.expect(`the answer to chain ${id}`, wrong ?? "correct", "correct");
     }
   }
 }
