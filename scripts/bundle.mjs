@@ -1,5 +1,5 @@
 /**
- * Puts each command that scripts call often into one file, dist/cli/COMMAND.cjs, so that it starts
+ * Puts `probe`, which scripts call often, into one file, dist/cli/probe.cjs, so that it starts
  * quickly: Node resolves, reads and links each module by itself, and `probe` would load 170 of them.
  * Needs the compiled code. Other commands run from their modules.
  *
@@ -11,7 +11,7 @@ import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
-const COMMANDS = ["check", "clean", "io", "probe", "qemu"];
+const COMMANDS = ["probe"];
 
 const source = fileURLToPath(new URL("../dist/src/", import.meta.url));
 const outdir = fileURLToPath(new URL("../dist/cli/", import.meta.url));

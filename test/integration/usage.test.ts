@@ -73,8 +73,11 @@ const wrong: readonly (readonly [args: string, says: RegExp])[] = [
   ],
   ["serve block --socket a --connect b", /--socket and --connect cannot be combined/],
   ["serve block --socket a --image i --size 1M", /cannot be used with option '--size <bytes>'/],
-  ["serve block --socket a --size 1000", /expected a size .*multiple of 512 bytes, got 1000/],
-  ["serve block --socket a --size 0", /expected a size .*positive multiple of 512 bytes, got 0/],
+  [
+    "serve block --socket a --size 1000",
+    /the size must be a positive multiple of 512 bytes, not 1000/,
+  ],
+  ["serve block --socket a --size 0", /the size must be a positive multiple of 512 bytes, not 0/],
   ["serve block --socket a --queues 0", /expected a whole number from 1 to 256, got "0"/],
   ["serve block --socket a --features FROB", /no virtio \(block\) or protocol feature.*"FROB"/],
   ["serve block --socket a --without FROB", /no virtio \(block\) or protocol feature.*"FROB"/],
