@@ -376,7 +376,7 @@ test("a target that is not there, or both of them, or neither, is said clearly",
     [["--exec", "sleep 60"], 2, /the command has no \{socket\}: .*, got: sleep 60/],
     [["--exec", "sleep 60", "--shell"], 2, /the command has no \{socket\}/],
     [["--front-end", "--exec", "sleep 60 {qmp}"], 2, /the command has no \{socket\}/],
-    [["--exec", "a 'b"], 2, /expected every quote to be closed/],
+    [["--exec", "a 'b"], 2, /a quote is not closed/],
     [["x.sock", "--only", "no/1"], 2, /expected the id of a check/],
     [["x.sock", "--shard", "3/2"], 2, /expected a part such as 1\/4/],
     [

@@ -4,22 +4,22 @@ import type { CheckInfo } from "./kit/check.ts";
 import { checks, frontendChecks } from "./registry.ts";
 import { fits, unknownCheck } from "./select.ts";
 
-/** A verdict that a target is known to earn, and why. */
+/** A known finding of a target, and its reason. */
 export interface Expectation {
-  /** Id, id with `*`, or section. */
+  /** The id of a check, a pattern with `*`, or a section. */
   readonly check: string;
   readonly verdict: "FAIL" | "WARN";
-  /** What was confirmed, and how: a baseline is no place to hide things. */
+  /** What was confirmed, and how: a baseline must not hide findings. */
   readonly reason: string;
-  /** A race of the target's own: a run that sees nothing of it is no surprise. */
+  /** The finding depends on a race in the target: a run without it is not an XPASS. */
   readonly sometimes?: true;
-  /** Only for these versions of the target, with `*`. Default: all. */
+  /** The versions of the target to which the expectation applies, with `*`. Default: all. */
   readonly version?: string | undefined;
 }
 
 /** The program that a baseline is about. */
 export interface BaselineTarget {
-  /** As it is called: the base name of its file. */
+  /** The base name of the program's file. */
   readonly program: string;
   /** The beginning of its version, e.g. `7.2` for every 7.2.x. */
   readonly version: string;
@@ -40,20 +40,23 @@ interface Measured {
   readonly reason: string | undefined;
 }
 
-/** For {@link updateBaseline}: nobody has looked into it yet. */
+/** Begins the reason that {@link updateBaseline} writes for a new finding. */
 const UNCONFIRMED = "not confirmed yet";
 
-/** @throws {UsageError} the text is no baseline, or an expectation names no check or has no reason */
+/**
+ * @throws {UsageError} the text is not a baseline, or an expectation names no check or has no
+ * reason
+ */
 export function parseBaseline(text: string, path: string): Baseline {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new UsageError(`${path}: expected a baseline in JSON, got something else`, { cause });
+    throw new UsageError(`${path} is not a baseline: it must be JSON`, { cause });
   }
   const list = isRecord(value) ? value["expectations"] : undefined;
   if (!Array.isArray(list)) {
-    throw new UsageError(`${path}: expected {"expectations": [...]}, got something else`);
+    throw new UsageError(`${path}: a baseline must be {"expectations": [...]}`);
   }
   const expectations = list.map((each: unknown, i) => parseExpectation(each, `${path}: ${i}`));
   const target = isRecord(value) ? value["target"] : undefined;
@@ -70,19 +73,19 @@ function parseTarget(value: unknown, path: string): BaselineTarget {
 function parseExpectation(value: unknown, where: string): Expectation {
   const { check, verdict, reason, sometimes, version } = isRecord(value) ? value : {};
   if (typeof check !== "string" || (verdict !== "FAIL" && verdict !== "WARN")) {
-    throw new UsageError(`${where}: expected "check" and "verdict" (FAIL or WARN)`);
+    throw new UsageError(`${where}: an expectation must have "check" and "verdict" (FAIL or WARN)`);
   }
   if (!known.some(({ id }) => fits(id, check))) {
     throw new UsageError(`${where}: ${unknownCheck(known, check)}`);
   }
   if (typeof reason !== "string" || reason.trim() === "") {
-    throw new UsageError(`${where} (${check}): expected a reason`);
+    throw new UsageError(`${where} (${check}): "reason" must be a text that is not empty`);
   }
   if (version !== undefined && typeof version !== "string") {
-    throw new UsageError(`${where} (${check}): expected "version" to be text`);
+    throw new UsageError(`${where} (${check}): "version" must be a text`);
   }
   if (sometimes !== undefined && typeof sometimes !== "boolean") {
-    throw new UsageError(`${where} (${check}): expected "sometimes" to be true or false`);
+    throw new UsageError(`${where} (${check}): "sometimes" must be true or false`);
   }
   return { check, verdict, reason, version, ...(sometimes && { sometimes }) };
 }
@@ -91,7 +94,7 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null;
 }
 
-/** Holds a result against what is expected of this version of the target. */
+/** Compares a result with what is expected of this version of the target. */
 export function measure(
   result: { readonly id: string; readonly verdict: Verdict; readonly reason?: string | undefined },
   baseline: Baseline,
@@ -105,8 +108,8 @@ export function measure(
   if (verdict === expected.verdict) return { verdict: "XFAIL", reason: expected.reason };
   const better = verdict === "PASS" || verdict === "INFO" || verdict === "WARN";
   if (!better || expected.sometimes) return { verdict, reason };
-  const told = `${expected.verdict} was expected (${expected.reason}), ${verdict} came`;
-  return { verdict: "XPASS", reason: `${told}: take it out of the baseline` };
+  const change = `${expected.verdict} was expected (${expected.reason}), ${verdict} came`;
+  return { verdict: "XPASS", reason: `${change}: remove it from the baseline` };
 }
 
 function isFor({ version }: Expectation, actual: string | undefined): boolean {
@@ -117,8 +120,8 @@ function isFor({ version }: Expectation, actual: string | undefined): boolean {
 }
 
 /**
- * The baseline that a run would pass: what was made anew, and what was not made as it was. Reasons
- * stay where check and verdict do.
+ * Returns the baseline that a run would pass: new results of checks that ran, old expectations of
+ * the rest. Reasons stay where check and verdict do.
  */
 export function updateBaseline(
   baseline: Baseline,

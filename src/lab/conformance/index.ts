@@ -1,11 +1,11 @@
 /**
- * suite: the conformance suite. Plays the front-end against anybody's back-end, breaks rules on
+ * suite: the conformance suite. Plays the front-end against any back-end, breaks rules on
  * purpose, and explains each verdict by the exchange that led to it. Imports what is public, and
  * protocol, transport, memory and virtqueue.
  *
- * - {@link Check} is the form of a check, {@link CheckContext} what it works with
- * - {@link checks} are those of the catalogue
- * - {@link runChecks} makes them on a {@link Target}
+ * - {@link Check} describes a check, {@link CheckContext} is its interface to the target
+ * - {@link checks} lists the checks of the catalogue
+ * - {@link runChecks} runs them on a {@link Target}
  */
 export {
   type Baseline,

@@ -1,4 +1,4 @@
-/** What a load came to, as JSON has it. */
+/** The result of a load, as JSON has it. */
 export interface BenchReport {
   readonly schemaVersion: 1;
   readonly kind: "bench";
@@ -21,7 +21,7 @@ export interface BenchReport {
   readonly phasesUs?: Readonly<Record<string, LatencySummary>>;
   /** Of network devices. */
   readonly framesPerSecond?: number;
-  /** Of `net loop`, where {@link framesPerSecond} are those that came back. */
+  /** Of `net loop`, where {@link framesPerSecond} counts the frames that returned. */
   readonly sentFramesPerSecond?: number;
   readonly bytesPerSecond?: number;
   readonly latencyUs?: LatencySummary;

@@ -8,7 +8,7 @@ export function toSecond(iso: string): string {
   return iso.slice(0, "2026-01-01T00:00:00".length);
 }
 
-/** As {@link escape}; a reader would make blanks of tabs and line ends that stand there as such. */
+/** Like {@link escape}, and escapes tabs and line ends, which an XML parser would replace by blanks. */
 export function attribute(text: string): string {
   return escape(text).replaceAll(/[\t\n]/g, (character) => `&#${character.charCodeAt(0)};`);
 }

@@ -1,6 +1,6 @@
 /**
  * groups: the test groups of the command `test`. Built on the public API, with real programs from
- * peers and figures from load; told of through report.
+ * peers and figures from load; reported through report.
  */
 export { basicGroup } from "./basic/index.ts";
 export type { GroupOptions } from "./context.ts";

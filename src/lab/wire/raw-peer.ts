@@ -134,7 +134,7 @@ export class RawPeer {
   }
 
   /**
-   * Sends a message. A peer that has closed the connection is no error.
+   * Sends a message. A peer that has closed the connection is not an error.
    *
    * @param payload bytes, or a value for the request's codec
    */

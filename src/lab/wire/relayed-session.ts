@@ -19,7 +19,7 @@ export type Forward = (frame: Frame) => Promise<void>;
 /** What a relay does with one session. Without a member messages pass unchanged. */
 export interface RelayHooks {
   /**
-   * Handles a message: forwards it, others, or none. The sender's next message is read when the
+   * Handles a message: forwards it, other messages, or none. The sender's next message is read when the
    * promise settles; a rejection ends the session.
    */
   message?(message: RelayedMessage, forward: Forward): void | Promise<void>;
@@ -97,7 +97,7 @@ export class RelayedSession {
   }
 }
 
-/** Takes both sockets over, or closes both: a peer may hand over a descriptor that is no socket. */
+/** Takes both sockets over, or closes both: a peer may hand over a descriptor that is not a socket. */
 function openBoth(
   frontend: UnixSocket,
   backend: UnixSocket,

@@ -28,9 +28,12 @@ async function expectServed(
   t: CheckContext,
   { hand, ring }: Awaited<ReturnType<typeof byHand>>,
   id: number,
-  { request, pieces }: { readonly request: KitRequest; readonly pieces: readonly RawDescriptor[] },
+  {
+    request,
+    descriptors,
+  }: { readonly request: KitRequest; readonly descriptors: readonly RawDescriptor[] },
 ): Promise<void> {
-  const at = hand.chain(pieces, id);
+  const at = hand.chain(descriptors, id);
   ring.kick.signal();
   const used = await hand.expectUsedAt(at);
   const where = `position ${at & 0x7fff}`;
@@ -49,7 +52,7 @@ export const packed: readonly Check[] = [
     async run(t) {
       const device = await byHand(t);
       const request = t.kit.request(device.memory);
-      await expectServed(t, device, IDS[0], { request, pieces: descriptorsOf(request) });
+      await expectServed(t, device, IDS[0], { request, descriptors: descriptorsOf(request) });
     },
   },
   {
@@ -77,7 +80,10 @@ export const packed: readonly Check[] = [
       const device = await byHand(t);
       for (const id of IDS) {
         const request = t.kit.request(device.memory);
-        await expectServed(t, device, id, { request, pieces: cutInto(descriptorsOf(request), 3) });
+        await expectServed(t, device, id, {
+          request,
+          descriptors: cutInto(descriptorsOf(request), 3),
+        });
       }
     },
   },
@@ -100,13 +106,13 @@ export const packed: readonly Check[] = [
       const { hand, ring, memory } = await byHand(t, EventIdx);
       for (let i = 0; i < EVENT_ROUNDS; i += 1) {
         const release = memory.mark();
-        const pieces = descriptorsOf(t.kit.request(memory));
-        const count = 1 + Math.floor(t.random() * Math.floor(ring.size / pieces.length));
+        const descriptors = descriptorsOf(t.kit.request(memory));
+        const count = 1 + Math.floor(t.random() * Math.floor(ring.size / descriptors.length));
         ring.call.drain();
         // Where the next chains begin is known: all are of one length.
-        const named = hand.ahead(pieces.length * Math.floor(t.random() * count));
+        const named = hand.ahead(descriptors.length * Math.floor(t.random() * count));
         hand.writeDriverEvent(named, EventFlag.Descriptor);
-        const places = Array.from({ length: count }, (_, id) => hand.chain(pieces, id));
+        const places = Array.from({ length: count }, (_, id) => hand.chain(descriptors, id));
         ring.kick.signal();
         t.expectThat(`position 0x${named.toString(16)}`, await ring.called(), "a call", "none");
         for (const at of places) {

@@ -202,7 +202,9 @@ export const split: readonly Check[] = [
         alignment: 8,
         region: 1,
       });
-      await hand.expectServed("a table at an address that is no multiple of 16", request, [table]);
+      await hand.expectServed("a table at an address that is not a multiple of 16", request, [
+        table,
+      ]);
     },
   },
   {

@@ -7,14 +7,14 @@ import {
 } from "../../../core/protocol/index.ts";
 import { DECIDING } from "../../results/index.ts";
 
-/** Lines kept of a check's beginning and of its end; a flood's middle tells nothing. */
+/** Lines that are kept of a check's beginning and end; the middle of a long exchange is dropped. */
 const HEAD_LINES = 150;
 const TAIL_LINES = 150;
 
 /** What the suite itself did: no finding is about that alone. */
 const OWN_DOING = /^ *[\d.]+ ms {2}(?:\S+ > |\S+ · (?:connected|the suite closes)$|·· · )/;
 
-/** What went to and fro in one check, decoded, a line an event. */
+/** The messages and events of one check, decoded, one line each. */
 export class Exchange {
   readonly #start = performance.now();
   readonly #head: string[] = [];
@@ -53,12 +53,12 @@ export class Exchange {
     if (!line.endsWith(DECIDING)) lines[at] = line + DECIDING;
   }
 
-  /** Where it stands, for {@link fold}. */
+  /** Returns the current position, for {@link fold}. */
   mark(): number {
     return this.#head.length;
   }
 
-  /** One line in place of everything since `mark`, which went as it should. */
+  /** Replaces all lines since `mark`, which had no finding, by one line. */
   fold(mark: number, text: string): void {
     if (this.#tail.length === 0) this.#head.length = mark;
     this.note("··", text);

@@ -25,7 +25,7 @@ import type { RequestKit } from "./back-end/kit.ts";
  * ```
  */
 export interface Kit extends RequestKit {
-  /** Checks of this device type, which run after the others. Their ids are the kit's own. */
+  /** Checks of this device type, which run after the general checks. The kit chooses their ids. */
   readonly checks?: readonly Check[];
 }
 

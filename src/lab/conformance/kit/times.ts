@@ -6,9 +6,9 @@ export interface Times {
   readonly againMs: number;
   /** For a completion and its call. */
   readonly callMs: number;
-  /** Between the pieces of a message: the target should see them one by one. */
+  /** Between the parts of a message: the target should see them separately. */
   readonly gapMs: number;
-  /** For descriptors and mappings of the target to be given back. */
+  /** For the target to release descriptors and mappings. */
   readonly settleMs: number;
   /** For a check as a whole. */
   readonly checkMs: number;

@@ -8,7 +8,7 @@ const COMPLAINT =
 /**
  * Returns the failure of a target that died during a check; undefined: it did not.
  *
- * @param mayExit whether an orderly end of the process is no failure
+ * @param mayExit whether an orderly end of the process is not a failure
  */
 export function deathOf(
   mayExit: boolean,

@@ -20,7 +20,7 @@ export interface ProgramOptions {
 /**
  * A back-end that the suite starts, watches, and starts again when it is gone.
  *
- * In its command line `{socket}` stands for the path on which it is to listen, `{dir}` for a folder
+ * In its command line `{socket}` is the path on which it is to listen, `{dir}` is a folder
  * of its own that is removed in the end.
  *
  * @example
@@ -44,7 +44,10 @@ export class ProgramTarget implements Target {
   #process: ManagedProcess | undefined;
   /** The one that has been connected to. */
   #served: ManagedProcess | undefined;
-  /** Processes that ran since the last {@link takeReport}, with what was told of their output. */
+  /**
+   * Processes that ran since the last {@link takeReport}, with how much of their output was
+   * reported.
+   */
   #recent: { readonly process: ManagedProcess; from: number; ended: boolean }[] = [];
   oneSession = false;
 
@@ -77,7 +80,7 @@ export class ProgramTarget implements Target {
   async connect(options: WaitOptions = {}): Promise<UnixSocket> {
     const running = this.#process;
     if (this.oneSession && running && running === this.#served) {
-      // It no longer listens, or listens for nobody: what it still does is end.
+      // It no longer listens, or does not accept: it can only end.
       await within(running.exited, options.timeoutMs ?? this.#timeoutMs);
     }
     if (running === undefined || running.exit !== undefined) await this.#start();

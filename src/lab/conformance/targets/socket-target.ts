@@ -9,7 +9,7 @@ import { connectSocket } from "../../../core/transport/index.ts";
 import type { Target, TargetProcess, TargetReport } from "./target.ts";
 
 /**
- * A back-end that somebody else runs and that listens on a path.
+ * A back-end that another process runs and that listens on a path.
  *
  * @example
  * ```ts
@@ -32,7 +32,7 @@ export class SocketTarget implements Target {
     return connectSocket(this.name, options);
   }
 
-  /** Whoever listens there, where that can be seen. Its end cannot. */
+  /** The process that listens there, where it is visible. Its end is not. */
   get process(): TargetProcess | undefined {
     if (this.#process?.figures() === undefined) {
       const pid = listenerProcessId(this.name);

@@ -6,7 +6,7 @@ import { endText, type ProcessEnd, type Target, type TargetReport } from "./targ
 const MESSAGE_LINES = 12;
 
 /**
- * What became of the target's processes.
+ * Waits for the target's processes, and returns what happened to them.
  *
  * @param waitMs how long a process of ours that is about to die may take
  */
@@ -18,7 +18,7 @@ export async function waitForReport(target: Target, waitMs: number): Promise<Tar
   return target.takeReport();
 }
 
-/** A story in lines for a message: how the processes ended, and the last of what they printed. */
+/** Formats a report for a message: how the processes ended, and the last of what they printed. */
 export function reportText(
   ends: readonly ProcessEnd[],
   output: string,

@@ -26,14 +26,14 @@ export interface TargetReport {
 
 /** A program that the suite starts, as its command line has it. */
 export interface TargetProgram {
-  /** The words of the command; in them `{socket}` stands for the path on which it is to listen. */
+  /** The words of the command; in them `{socket}` is the path on which it is to listen. */
   readonly words: readonly string[];
   /** That path, of the target itself. */
   readonly socket: string;
   /** A folder for what checks make; it is removed with the target. */
   readonly folder: string;
   /**
-   * Sends a signal to the process; what comes of it is no crash.
+   * Sends a signal to the process; an end that it causes is not a crash.
    *
    * @returns how it ended; undefined: it still runs after so long, or does not run
    */
@@ -47,7 +47,8 @@ export interface Target {
   /**
    * A new connection; starts the process again where it is gone and the target knows how.
    *
-   * @throws {ConnectError | TimeoutError | PeerClosedError} nobody is there, and nobody can be put there
+   * @throws {ConnectError | TimeoutError | PeerClosedError} nothing listens, and the target cannot
+   * be started
    */
   connect(options?: WaitOptions): Promise<UnixSocket>;
   /** Undefined: unknown. */

@@ -15,9 +15,9 @@ export function splitWords(text: string): string[] {
     end = match.index + match[0].length;
   }
   if (text.slice(end).trim() !== "") {
-    throw new UsageError(`expected every quote to be closed: ${text.slice(end).trim()}`);
+    throw new UsageError(`a quote is not closed: ${text.slice(end).trim()}`);
   }
-  if (words.length === 0) throw new UsageError("expected a command, got nothing");
+  if (words.length === 0) throw new UsageError("the command must not be empty");
   return words;
 }
 
@@ -46,7 +46,7 @@ export function requireSocketPlace(words: readonly string[]): void {
   );
 }
 
-/** Words with `{name}` replaced by what it stands for; other braces stay. */
+/** Replaces `{name}` in words by its value; other braces stay. */
 export function fillIn(
   words: readonly string[],
   places: Readonly<Record<string, string>>,

@@ -14,7 +14,7 @@ export interface MatrixColumn {
   readonly report?: ConformanceReport | undefined;
   /** Why it was not judged. */
   readonly missing?: string | undefined;
-  /** It may be missing: that is no failure. */
+  /** The target may be missing without a failure. */
   readonly optional?: true | undefined;
 }
 

@@ -61,7 +61,7 @@ export const conversationCases: readonly TestCase[] = [
       const client = await connect(context, await startMock(context));
       const driver = await BlockDriver.start(client, { depth: 8, transferBytes: 16_384 });
       const [queue] = driver.queues;
-      if (queue === undefined) throw new Error("expected a queue, got none");
+      if (queue === undefined) throw new Error("the client has no queue");
       const pass = { size: driver.size, seed: 1, signal: context.signal };
       await runBlockPass(queue, { ...pass, work: "write" });
       const { bytes } = await runBlockPass(queue, { ...pass, work: "verify" });

@@ -30,7 +30,7 @@ const FAULTS: readonly (readonly [title: string, fault: string, error: ErrorType
   ["Reply without the reply flag is refused", "missing-reply-flag@GET_FEATURES", ProtocolError],
   ["Reply that is too short is refused", "short-payload@GET_FEATURES", ProtocolError],
   [
-    "Connection closed in place of a reply is reported",
+    "Connection closed instead of a reply is reported",
     "close-before-reply@GET_FEATURES",
     PeerClosedError,
   ],
@@ -64,12 +64,12 @@ export const errorCases: readonly TestCase[] = [
     },
   },
   {
-    title: "File that is no socket is reported",
+    title: "File that is not a socket is reported",
     run: async ({ folder }) => {
       const path = join(folder, "file");
       writeFileSync(path, "");
       const error = await expectError(ConnectError, async () => Client.connect(path));
-      expectThat(error.message.includes("a regular file"), "what stands there in the message");
+      expectThat(error.message.includes("a regular file"), "the message names the kind of file");
     },
   },
   {

@@ -10,7 +10,7 @@ import { startTarget } from "./target.ts";
 /** Connections that only negotiate. */
 const RECONNECTS = 500;
 const MESSAGES = 5000;
-/** Requests under way when they are not sent one by one. */
+/** Outstanding requests when they are pipelined. */
 const PIPELINE = 32;
 const MEMORY = { size: 64 << 10 };
 
@@ -68,7 +68,9 @@ export const connectionCases: readonly TestCase[] = [
           await Promise.all(batch.map(async () => client.requests.getFeatures()));
         }
       });
-      context.note(`one by one ${oneByOne} a second, ${PIPELINE} under way ${pipelined} a second`);
+      context.note(
+        `one by one ${oneByOne} a second, ${PIPELINE} outstanding ${pipelined} a second`,
+      );
     },
   },
 ];

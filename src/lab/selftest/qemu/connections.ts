@@ -51,7 +51,7 @@ export const connectionCases: readonly TestCase[] = [
     title: "Five connections at once to QEMU are served one after another",
     run: async (context) => {
       const { socket } = await startQemu(context);
-      // QEMU's backlog is short: those who do not fit knock again until somebody has left.
+      // QEMU's backlog is short: a connection that is refused is retried until another one has closed.
       let talking = 0;
       const visits = Array.from({ length: CONNECTIONS }, async () => {
         const { channel, first } = await visit(context, socket);

@@ -7,7 +7,7 @@ const ANSWER_MS = 60_000;
 /** Client processes at most. */
 const MAX_PROCESSES = 4;
 
-/** What a fleet needs of whoever has it. */
+/** What a fleet needs of its owner. */
 export type FleetHost = Pick<TestContext, "signal" | "defer">;
 
 /** Client processes, which share a number of clients among them. */
@@ -71,7 +71,7 @@ export class ClientFleet {
     return this.#all(async (client) => client.ask("release", {}, this.#signal));
   }
 
-  /** Of the first client process; the others do the same. */
+  /** Figures of the first client process; the rest do the same. */
   async clientUsage(): Promise<Usage> {
     const [first] = this.clients;
     if (first === undefined) throw new RangeError("a fleet has at least one client process");

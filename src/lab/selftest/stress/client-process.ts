@@ -40,7 +40,7 @@ async function open(path: string): Promise<Client> {
   });
 }
 
-/** Its index and the round in every byte, and where it stands. */
+/** A pattern that depends on the client's index, the round and the position. */
 function pattern(index: number, round: number): Uint8Array {
   const first = index * 31 + round * 101;
   return Uint8Array.from({ length: CLIENT_SHARE }, (_, at) => first + at * 7 + (at >> 8));

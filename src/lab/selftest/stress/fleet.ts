@@ -60,7 +60,10 @@ export class Fleet extends ClientFleet {
   }
 }
 
-/** Bytes of a disk that so many clients work on: a share each, and one for clients that die. */
+/**
+ * Returns the bytes of a disk for `clients` clients: one share each, and one for clients that are
+ * killed.
+ */
 export function diskBytes(clients: number): number {
   return (clients + 1) * CLIENT_SHARE;
 }

@@ -11,7 +11,7 @@ export function slope(values: readonly number[]): number {
 }
 
 /**
- * Growth that goes on: along the fitted line, and only if each third of the values lies above the
+ * Growth over all rounds: along the fitted line, and only if each third of the values is above the
  * one before. What is made once, however late, and what comes and goes, is none.
  */
 export function steadyGrowth(values: readonly number[]): number {
@@ -35,7 +35,7 @@ export interface Holdings {
 
 /** What became more, over the rounds after the first quarter. */
 export interface Growth extends Holdings {
-  /** Rounds that this was told from; under {@link ENOUGH_ROUNDS} it says nothing. */
+  /** Rounds behind this figure; with fewer than {@link ENOUGH_ROUNDS} it means nothing. */
   readonly rounds: number;
   readonly first: Holdings;
   readonly last: Holdings;

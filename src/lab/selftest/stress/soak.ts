@@ -6,16 +6,16 @@ import { CLIENT_SHARE, REQUESTS_PER_PASS } from "./messages.ts";
 
 /** Connections that leave without a word, in each round. */
 const STORM = 64;
-/** Connections that do not read, while others work. */
+/** Connections that do not read while the rest work. */
 const CLOGGED = 4;
 
-/** Somebody else's back-end. */
+/** A back-end that another process runs. */
 export interface SoakTarget {
   readonly path: string;
   /**
    * What its process holds, asked when every client has left; undefined: it cannot be seen.
    *
-   * @param descriptors what it had in an earlier round: leaving is noticed, not told
+   * @param descriptors its count in an earlier round: the end of a session is observed, not reported
    */
   figures(descriptors: number | undefined): Promise<Holdings | undefined>;
 }
@@ -28,7 +28,7 @@ export interface SoakOptions {
   /** At once; with one, nothing else is connected meanwhile, for back-ends that serve one at a time. */
   readonly clients: number;
   readonly durationMs: number;
-  /** In place of the time. */
+  /** A number of rounds, instead of a time. */
   readonly rounds?: number | undefined;
   readonly signal: AbortSignal;
   /** How long one request may take, milliseconds. */
@@ -165,7 +165,7 @@ async function play(
 ): Promise<void> {
   const phase = (what: string): void => onPhase?.(round, what);
   phase("connections that do not read");
-  // A back-end that serves one session at a time would serve nobody but the one that does not read.
+  // A back-end that serves one session at a time would serve only the one that does not read.
   const alone = clients === 1;
   if (alone) {
     expectAll(await fleet.clog(1), 1, "connections that do not read");

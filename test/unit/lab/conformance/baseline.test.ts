@@ -67,10 +67,13 @@ test("an update keeps reasons, patterns and what was not made, and takes the res
 });
 
 for (const [text, says] of [
-  ["{", /expected a baseline in JSON/],
-  ["[]", /expected \{"expectations": \[...\]\}/],
+  ["{", /is not a baseline: it must be JSON/],
+  ["[]", /a baseline must be \{"expectations": \[...\]\}/],
   [`{"expectations":[{"check":"header/1","verdict":"PASS","reason":"x"}]}`, /FAIL or WARN/],
-  [`{"expectations":[{"check":"header/1","verdict":"FAIL","reason":" "}]}`, /expected a reason/],
+  [
+    `{"expectations":[{"check":"header/1","verdict":"FAIL","reason":" "}]}`,
+    /"reason" must be a text/,
+  ],
   [
     `{"expectations":[{"check":"header/1","verdict":"FAIL","reason":"x","version":7}]}`,
     /"version"/,

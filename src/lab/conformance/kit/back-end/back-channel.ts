@@ -44,7 +44,7 @@ export class BackChannel {
     this.#channel = new UnixChannel(socket, { direction: "back-end" });
     this.#channel.onFrame(async (frame) => this.#take(frame));
     void this.#channel.closed.then(({ by, error }) => {
-      // What is no message ends the reading of them.
+      // Bytes that are not a message end the reading.
       if (by !== "local" && error.message.includes("expected")) this.wrong.push(error.message);
     });
   }

@@ -11,7 +11,7 @@ import type { Ring, RingOptions } from "./ring.ts";
 import type { Session } from "./session.ts";
 import type { RunningDevice, BringUpOptions } from "./running-device.ts";
 
-/** What bringing a device up needs of a check. */
+/** The steps of {@link bringUp} that a check provides. */
 export interface BringUpSteps {
   /** @throws {CaseSkip} the device type is not known */
   readonly kit: RequestKit;
@@ -26,7 +26,7 @@ const RUNNING =
   DeviceStatus.Acknowledge | DeviceStatus.Driver | DeviceStatus.FeaturesOk | DeviceStatus.DriverOk;
 
 /**
- * Brings a device up as the features that were acknowledged want it: guest addresses with
+ * Brings a device up as the acknowledged features require: guest addresses with
  * GPA_ADDRESSES, an in-flight region with INFLIGHT_SHMFD, a status with STATUS.
  *
  * @throws {CaseFailure} a step is not accepted; {@link CaseSkip} the device type is not known
@@ -45,7 +45,7 @@ export async function bringUp(t: BringUpSteps, options: BringUpOptions): Promise
   );
   const ring = rings.get(kit.ring);
   if (ring === undefined) throw new TypeError(`${kit.kind.name} has no ring ${kit.ring}`);
-  // libvhost-user starts no ring without a region to note in what is in work.
+  // libvhost-user starts no ring without an in-flight region.
   if (acked(ProtocolFeature.InflightShmfd)) {
     const region = options.inflight ?? (await askInflight(session, rings.size, ring.size));
     await session.set(FrontendRequest.SetInflightFd, region.description, [region.fd]);
@@ -57,7 +57,7 @@ export async function bringUp(t: BringUpSteps, options: BringUpOptions): Promise
   const gate = (session.virtio & VirtioFeature.ProtocolFeatures) !== 0n;
   if (gate && options.enable !== false) {
     for (const each of rings.values()) await each.enable();
-    // Else a kick may come before them. A target that loses it then is what enable/2 is about.
+    // A kick must not precede them: enable/2 judges a target that loses such a kick.
     if (!session.acknowledges) await session.alive();
   }
   if (acked(ProtocolFeature.Status)) await session.set(FrontendRequest.SetStatus, RUNNING);

@@ -4,14 +4,14 @@ import type { CheckContext } from "./context.ts";
 import { type Attempt, nameOf, type Session } from "./session.ts";
 
 const { GetConfig, SetConfig } = FrontendRequest;
-/** Of the message's own fields. */
+/** Bytes of the fields in front of the data. */
 const HEAD_BYTES = 12;
 
-/** What came for a GET_CONFIG. */
+/** The reply to a GET_CONFIG. */
 export interface ConfigAnswer {
   readonly offset: number;
   readonly size: number;
-  /** Bytes behind offset, size and flags. */
+  /** The bytes after offset, size and flags. */
   readonly data: Uint8Array;
   /** Bytes of the whole payload. */
   readonly length: number;
@@ -35,7 +35,7 @@ export async function configShape(
   return { size, fields: fields.filter((offset) => offset < size) };
 }
 
-/** The configuration space from its start, in the first of these sizes that is not refused. */
+/** Reads the configuration space from its start, in the first of these sizes that is not refused. */
 export async function largestConfig(
   session: Session,
   sizes: readonly number[],
@@ -48,7 +48,7 @@ export async function largestConfig(
   return undefined;
 }
 
-/** GET_CONFIG, whatever comes of it. @param payload in place of zeroes */
+/** Sends GET_CONFIG and returns the reply, or how the target reacted. @param payload default: zeroes */
 export async function askConfig(
   session: Session,
   offset: number,
@@ -74,7 +74,7 @@ export async function askConfig(
   };
 }
 
-/** A part of the configuration space. @throws {CaseFailure} */
+/** Reads a part of the configuration space. @throws {CaseFailure} */
 export async function readConfig(
   t: CheckContext,
   session: Session,
@@ -88,7 +88,7 @@ export async function readConfig(
   return answer.data;
 }
 
-/** SET_CONFIG by the driver. */
+/** Sends a SET_CONFIG of the driver. */
 export async function writeConfig(
   session: Session,
   offset: number,

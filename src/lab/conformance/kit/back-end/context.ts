@@ -17,16 +17,16 @@ import { Findings } from "../findings.ts";
 import { endText, type Target } from "../../targets/target.ts";
 import type { Times } from "../times.ts";
 
-/** Descriptors of a target are counted until they were the same so often. */
+/** Equal counts in sequence after which a target's descriptors count as settled. */
 const SETTLED = 4;
 const LOOK_MS = 10;
 
-/** Acknowledged unless a check says otherwise. */
+/** Acknowledged by default. */
 const USUAL_VIRTIO = VirtioFeature.Version1 | VirtioFeature.ProtocolFeatures;
 const USUAL_PROTOCOL = ProtocolFeature.Mq | ProtocolFeature.ReplyAck | ProtocolFeature.Config;
 
 /**
- * What a check is given: a target, primitives, and a place for what it finds.
+ * The interface of a check: the target, primitives, and the record of findings.
  *
  * @example
  * ```ts
@@ -38,7 +38,7 @@ const USUAL_PROTOCOL = ProtocolFeature.Mq | ProtocolFeature.ReplyAck | ProtocolF
  *   strength: "SHOULD",
  *   section: "VIRTIO 6.1",
  *   async run(t) {
- *     const session = await t.neg();
+ *     const session = await t.negotiatedSession();
  *     const offered = session.virtio & (1n << 32n);
  *     t.expectThat("bit 32", offered !== 0n, "offered", "not offered");
  *   },
@@ -50,12 +50,12 @@ export class CheckContext extends Findings {
   readonly target: Target;
   readonly facts: Facts;
   readonly times: Times;
-  /** Numbers that differ from run to run come from here. */
+  /** The source of random numbers, which depends on the seed. */
   readonly random: () => number;
   readonly #closing: { close(): void }[] = [];
   #sessions: Session[] = [];
   #endedByTarget = false;
-  /** A check that ran out of time is still at work: it is to begin nothing more. */
+  /** A check that timed out may still run: it must not start anything. */
   #closed = false;
   #count = 0;
 
@@ -67,7 +67,7 @@ export class CheckContext extends Findings {
     this.random = options.random;
   }
 
-  /** A new connection. @param reading whether what comes back is read @throws {CaseFailure} */
+  /** Opens a connection. @param reading whether replies are read @throws {CaseFailure} */
   async connect(reading = true): Promise<Session> {
     this.#count += 1;
     const name = `s${this.#count}`;
@@ -94,7 +94,8 @@ export class CheckContext extends Findings {
   }
 
   /**
-   * A session that is negotiated: 1, 15, 16, 3, 2.
+   * Opens a session: GET_FEATURES, GET_PROTOCOL_FEATURES, SET_PROTOCOL_FEATURES, SET_OWNER,
+   * SET_FEATURES.
    *
    * @param virtio to acknowledge, of what is offered @param protocol the same
    * @throws {CaseFailure} it is not accepted
@@ -105,7 +106,7 @@ export class CheckContext extends Findings {
     return session;
   }
 
-  /** As {@link negotiatedSession}, on a session that is there. */
+  /** Negotiates on an open session, like {@link negotiatedSession}. */
   async negotiate(
     session: Session,
     virtio = USUAL_VIRTIO,
@@ -123,23 +124,23 @@ export class CheckContext extends Findings {
     session.virtio = virtio & offered;
   }
 
-  /** Memory to share; see {@link SuiteMemory}. */
+  /** Creates memory to share. */
   createMemory(options: SuiteMemoryOptions = {}): SuiteMemory {
     return this.closing(new SuiteMemory(options));
   }
 
-  /** SET_MEM_TABLE. @throws {CaseFailure} */
+  /** Sends SET_MEM_TABLE. @throws {CaseFailure} */
   async share(session: Session, memory: SuiteMemory): Promise<void> {
     await session.set(FrontendRequest.SetMemTable, memory.table, memory.fds);
   }
 
-  /** A ring, not set up yet. */
+  /** Creates a ring, without setting it up. */
   ring(session: Session, memory: SuiteMemory, index: number, options: RingOptions = {}): Ring {
     return this.closing(new Ring(index, session, memory, this, options));
   }
 
   /**
-   * A device that runs: {@link negotiatedSession}, {@link createMemory}, and the rings that it needs.
+   * Brings a device up: {@link negotiatedSession}, {@link createMemory}, and the rings that it needs.
    *
    * @throws {CaseFailure} a step is not accepted; {@link CaseSkip} the device type is not known
    */
@@ -147,7 +148,7 @@ export class CheckContext extends Findings {
     return bringUp(this, options);
   }
 
-  /** A harmless request on a ring, which must be served well. @throws {CaseFailure} */
+  /** Sends a harmless request, which must be completed without an error. @throws {CaseFailure} */
   async request(
     ring: Ring,
     memory: SuiteMemory,
@@ -163,7 +164,7 @@ export class CheckContext extends Findings {
     });
   }
 
-  /** What {@link negotiatedSession} acknowledges unless it is told otherwise. */
+  /** The features that {@link negotiatedSession} acknowledges by default. */
   get usualVirtio(): bigint {
     return USUAL_VIRTIO & this.facts.virtio;
   }
@@ -172,7 +173,7 @@ export class CheckContext extends Findings {
     return this.facts.kit !== undefined;
   }
 
-  /** What is known of the device. @throws {CaseSkip} nothing */
+  /** The kit of the device type. @throws {CaseSkip} the type is not known */
   get kit(): RequestKit {
     const { kit } = this.facts;
     if (kit === undefined) throw new CaseSkip("the suite knows no request for this device type");
@@ -180,7 +181,7 @@ export class CheckContext extends Findings {
   }
 
   /**
-   * A new connection is negotiated. The check's own sessions are closed before: many targets serve
+   * Opens a new session. The check's other sessions are closed first: many targets serve
    * one at a time.
    *
    * @throws {CaseFailure}
@@ -202,8 +203,8 @@ export class CheckContext extends Findings {
   }
 
   /**
-   * The rule for hostile input: answered, or closed and a new session is served; memory that the
-   * target had no business with is untouched.
+   * Checks the rule for hostile input: the target answers, or closes and serves a new session;
+   * memory that the target may not write to is untouched.
    *
    * @throws {CaseFailure}
    */
@@ -214,14 +215,14 @@ export class CheckContext extends Findings {
       this.fail("memory was written to", "poison, untouched", damage, "FAIL");
   }
 
-  /** Open descriptors of the target, once they do not change any more. @throws {CaseSkip} */
+  /** Returns the number of the target's open descriptors, once it has settled. @throws {CaseSkip} */
   async descriptors(): Promise<number> {
     return this.#settled("descriptors");
   }
 
   /**
-   * Shared mappings of the target, once they do not change any more: guest memory, and what else it
-   * shares. Those of its own memory come and go as its allocator likes.
+   * Returns the number of the target's shared mappings, once it has settled: guest memory, and what
+   * else it shares. Private mappings are not counted: the allocator creates and removes them.
    *
    * @throws {CaseSkip} the process cannot be looked at
    */
@@ -241,7 +242,7 @@ export class CheckContext extends Findings {
     if (now > before) this.fail("mappings leak", `at most ${before} shared mappings`, now, "FAIL");
   }
 
-  /** @param goal stop waiting as soon as there are so many, or fewer; default: at the first rest */
+  /** @param goal stop waiting at this count or fewer; default: when the count has settled */
   async #settled(name: "descriptors" | "sharedMappings", goal?: number): Promise<number> {
     if (this.facts.oneSession) throw new CaseSkip("the target's process ends with each session");
     const deadline = performance.now() + this.times.settleMs;
@@ -255,13 +256,13 @@ export class CheckContext extends Findings {
     }
   }
 
-  /** Closes it at the end of the check. */
+  /** Closes a resource at the end of the check. */
   closing<T extends { close(): void }>(resource: T): T {
     this.#closing.push(resource);
     return resource;
   }
 
-  /** Whether the target ended a connection: it may also have ended itself. */
+  /** Whether the target closed a connection, perhaps because its process ended. */
   get endedByTarget(): boolean {
     return this.#endedByTarget || this.#sessions.some((session) => session.endedByTarget);
   }

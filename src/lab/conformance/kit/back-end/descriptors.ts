@@ -3,7 +3,7 @@ import { linked, type RawDescriptor, writeIndirectTable } from "../../../wire/in
 import type { KitRequest } from "./kit.ts";
 import type { SuiteMemory } from "./memory.ts";
 
-/** A request's descriptors, one for each of its buffers. */
+/** Returns a request's descriptors, one for each buffer. */
 export function descriptorsOf({
   readable,
   writable,
@@ -19,7 +19,7 @@ export function descriptorsOf({
   ];
 }
 
-/** A descriptor in parts of these lengths, and the rest of it. */
+/** Splits a descriptor into parts of these lengths and a rest. */
 function split(descriptor: RawDescriptor, lengths: readonly number[]): RawDescriptor[] {
   const parts: RawDescriptor[] = [];
   let at = 0;
@@ -32,7 +32,10 @@ function split(descriptor: RawDescriptor, lengths: readonly number[]): RawDescri
   return parts;
 }
 
-/** The first descriptor in parts of these lengths, and the rest of it; the others as they are. */
+/**
+ * Splits the first descriptor into parts of these lengths and a rest; the other descriptors are
+ * unchanged.
+ */
 export function cutFirst(
   descriptors: readonly RawDescriptor[],
   lengths: readonly number[],
@@ -42,7 +45,10 @@ export function cutFirst(
   );
 }
 
-/** The longest descriptor in parts that are about equal, so that there are `count` descriptors in all. */
+/**
+ * Splits the longest descriptor into about equal parts, so that there are `count` descriptors in
+ * total.
+ */
 export function cutInto(descriptors: readonly RawDescriptor[], count: number): RawDescriptor[] {
   const longest = Math.max(...descriptors.map(({ length }) => length));
   const at = descriptors.findIndex(({ length }) => length === longest);
@@ -54,7 +60,11 @@ export function cutInto(descriptors: readonly RawDescriptor[], count: number): R
   );
 }
 
-/** An indirect table of a split ring (VIRTIO 2.7.5.3). @returns the descriptor that names it */
+/**
+ * Writes an indirect table of a split ring (VIRTIO 2.7.5.3).
+ *
+ * @returns the descriptor that refers to it
+ */
 export function tableOf(
   memory: SuiteMemory,
   descriptors: readonly RawDescriptor[],

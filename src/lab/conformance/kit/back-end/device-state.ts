@@ -12,7 +12,7 @@ import { type Received } from "../../../wire/index.ts";
 import { expectReply, nameOf, type Session } from "./session.ts";
 
 const { CheckDeviceState, SetDeviceStateFd } = FrontendRequest;
-/** A state that is longer is not read any further, bytes. */
+/** Longest state that is read, in bytes. */
 const MAX_STATE_BYTES = 256 << 20;
 
 /** A target's answer to SET_DEVICE_STATE_FD. */
@@ -20,12 +20,12 @@ export interface Opened {
   /** Bits 0-7 are an error, bit 8 says that no descriptor came. */
   readonly value: bigint;
   readonly error: number;
-  /** They are the session's. */
+  /** Descriptors, owned by the session. */
   readonly fds: readonly OwnedFd[];
 }
 
 /**
- * SET_DEVICE_STATE_FD, whatever comes of it.
+ * Sends SET_DEVICE_STATE_FD and returns the reply or how the connection ended.
  *
  * @param fds borrowed
  * @throws {CaseFailure} neither its reply nor the end of the connection
@@ -44,7 +44,7 @@ export async function openState(
 }
 
 /**
- * CHECK_DEVICE_STATE: 0 is a success. A target may answer when it is through with the state.
+ * Sends CHECK_DEVICE_STATE: 0 is a success. A target may answer once it has processed the state.
  *
  * @throws {CaseFailure} neither its reply nor the end of the connection
  */
@@ -65,7 +65,7 @@ function valueOf(request: number, { header, payload }: Received): bigint {
 }
 
 /**
- * Begins a transfer that must be agreed to: over the check's pipe, or over what the target prefers.
+ * Begins a transfer that must be accepted: over the check's pipe, or over the target's descriptor.
  *
  * @throws {CaseFailure} it is refused, or the reply contradicts itself
  */
@@ -88,7 +88,7 @@ export async function beginState(
   return t.closing(new StateEnd(preferred?.duplicate() ?? ours, value, t.times.againMs));
 }
 
-/** The front-end's end of a transfer. A transfer that takes too long is ended. */
+/** The front-end's end of a transfer. A transfer that exceeds its time is ended. */
 export class StateEnd {
   /** The reply that began it. */
   readonly reply: bigint;
@@ -103,7 +103,7 @@ export class StateEnd {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** All that the target saves, up to its end. @throws {CaseFailure} there is no end */
+  /** Reads the state that the target saves, up to EOF. @throws {CaseFailure} EOF was not reached */
   async read(): Promise<Buffer> {
     const chunks: Uint8Array[] = [];
     let length = 0;
@@ -126,7 +126,10 @@ export class StateEnd {
     }
   }
 
-  /** Gives it to the target, and ends it there. One that does not want it all is no error. */
+  /**
+   * Sends the state to the target, then closes the descriptor. A target that does not read all of
+   * it is not an error.
+   */
   async write(state: Uint8Array): Promise<void> {
     const work = async (): Promise<void> => writePipe(this.#fd, [state], this.#ending.signal);
     await within(work(), this.#timeoutMs);

@@ -3,9 +3,9 @@ import type { SuiteMemory } from "./memory.ts";
 import type { Ring } from "./ring.ts";
 
 /**
- * Whether a write has an effect that lasts, on a ring in the state that `prepare` leaves it in. The
- * target has a moment for it, and until the ring is stopped. What stood there before stands there
- * again afterwards.
+ * Returns whether a write has a lasting effect on a ring in the state that `prepare` leaves. The
+ * target has a short time for it, and until the ring is stopped. The previous data is
+ * restored.
  *
  * @throws {CaseSkip} nothing of this device can be seen to stay; {@link CaseFailure}
  */

@@ -28,7 +28,7 @@ export interface Facts extends KnownDevice {
   readonly protocol: bigint;
   /** GET_QUEUE_NUM; 1 where it is not served. */
   readonly queueNum: number;
-  /** The process ends with each session: its end is no crash. */
+  /** The process ends with each session: its end is not a crash. */
   readonly oneSession: boolean;
 }
 

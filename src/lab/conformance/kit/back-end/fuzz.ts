@@ -15,18 +15,18 @@ import { nameOf, type Session } from "./session.ts";
 /** Numbers of all requests of a front-end. */
 export const FRONTEND_REQUESTS: readonly number[] = Object.values(FrontendRequest);
 
-/** So many bytes by chance. */
+/** Returns `length` random bytes. */
 export function randomBytes(t: CheckContext, length: number): Uint8Array {
   return Uint8Array.from({ length }, () => t.random() * 256);
 }
 
-/** What a request's payload has at least, in zeroes: ring 0, nothing switched on. */
+/** Returns the shortest payload of a request, in zeroes: ring 0, nothing enabled. */
 export function plainPayload(request: number): Uint8Array {
   return new Uint8Array(requestSpec("front-end", request)?.payload.minSize ?? 0);
 }
 
 /**
- * Sends a request, and sees whether the session goes on; what else is answered is dropped.
+ * Sends a request, and checks whether the session stays open; other replies are dropped.
  *
  * @param need an acknowledgement is asked for, where that was negotiated
  * @returns whether the session lives
@@ -41,14 +41,14 @@ export async function goesOn(
   // Whether SET_PROTOCOL_FEATURES is acknowledged may depend on what it sets.
   const due = need && session.acknowledges && request !== FrontendRequest.SetProtocolFeatures;
   await session.send(request, payload, { fds, flags: due ? Flags.NeedReply : Flags.Request });
-  // Asked with a request that is not the one in question, so that the two answers differ.
+  // The probe is another request, so that the two answers differ.
   const probe =
     request === FrontendRequest.GetFeatures
       ? FrontendRequest.GetProtocolFeatures
       : FrontendRequest.GetFeatures;
   await session.send(probe);
   for (let answered = !due; ; answered = true) {
-    const next = await session.answerOrEnd(`what came after ${nameOf(request)}`);
+    const next = await session.answerOrEnd(`the reply after ${nameOf(request)}`);
     if (next === "closed") return false;
     if (next.header.request !== probe) continue;
     if (answered) return true;
@@ -69,7 +69,7 @@ function directory(): OwnedFd {
   }
 }
 
-/** So many descriptors of all kinds, by chance; to be closed by the caller. */
+/** Opens `count` random descriptors of all kinds; the caller closes them. */
 export function randomDescriptors(t: CheckContext, count: number): OwnedFd[] {
   const kinds: readonly (() => OwnedFd)[] = [
     () => {

@@ -10,12 +10,15 @@ import type { Ring } from "./ring.ts";
 import type { Session } from "./session.ts";
 import { soon } from "./soon.ts";
 
-/** A device that runs, with its ring of requests to be driven by hand. */
+/** A running device whose request ring the check drives itself. */
 export interface DeviceByHand extends RunningDevice {
   readonly hand: HandSplit;
 }
 
-/** As {@link CheckContext.bringUp}; the ring must not be driven in its usual way any more. */
+/**
+ * Brings a device up, like {@link CheckContext.bringUp}; the ring's driver half must no longer be
+ * used.
+ */
 export async function bringUpByHand(
   t: CheckContext,
   options: BringUpOptions = {},
@@ -48,7 +51,7 @@ export class HandSplit extends RawSplitRing {
     return needsEvent(event, this.available, before);
   }
 
-  /** {@link makeAvailable}, and a kick. */
+  /** Makes chains available and kicks. */
   offer(...heads: readonly number[]): void {
     this.makeAvailable(...heads);
     this.#t.exchange.note(
@@ -58,7 +61,7 @@ export class HandSplit extends RawSplitRing {
     this.#ring.kick.signal();
   }
 
-  /** As {@link take}, which has so much time; "closed" where the connection ends meanwhile. */
+  /** Waits for {@link take}; undefined after the time, "closed" if the connection ends. */
   async next(
     timeoutMs: number = this.#t.times.callMs,
   ): Promise<UsedElement | "closed" | undefined> {
@@ -75,7 +78,7 @@ export class HandSplit extends RawSplitRing {
     return found;
   }
 
-  /** As {@link next}, which must come. @throws {CaseFailure} */
+  /** Waits for a used element, which must come. @throws {CaseFailure} */
   async expectUsed(what: string): Promise<UsedElement> {
     const next = await this.next();
     if (typeof next === "object") return next;
@@ -89,7 +92,7 @@ export class HandSplit extends RawSplitRing {
   }
 
   /**
-   * Makes one chain available and waits for what comes of it.
+   * Makes one chain available and waits for its completion.
    *
    * @returns undefined: no error; otherwise what was wrong
    */
@@ -98,23 +101,23 @@ export class HandSplit extends RawSplitRing {
     const next = await this.next();
     if (next === "closed") return "the end of the connection";
     if (next === undefined) return `nothing within ${this.#t.times.callMs} ms`;
-    return next.id === head ? wrong(next.length) : `used id ${next.id} in place of ${head}`;
+    return next.id === head ? wrong(next.length) : `used id ${next.id} instead of ${head}`;
   }
 
-  /** As {@link attempt}, which must go well. @throws {CaseFailure} */
+  /** Makes a chain available, which must be completed without an error. @throws {CaseFailure} */
   async expectServed(
     what: string,
     request: KitRequest,
-    pieces: readonly RawDescriptor[] = descriptorsOf(request),
+    descriptors: readonly RawDescriptor[] = descriptorsOf(request),
     at: number | readonly number[] = 0,
   ): Promise<void> {
-    const wrong = await this.attempt(this.chain(pieces, at), request);
+    const wrong = await this.attempt(this.chain(descriptors, at), request);
     this.#t.expect(what, wrong ?? "completed without an error", "completed without an error");
   }
 
   /**
-   * Something that the target does not have to serve was made available: it is given a moment to see
-   * it, unless it says so itself.
+   * Gives the target a short time to see chains that it does not have to serve,
+   * unless it reacts earlier.
    */
   async digested(): Promise<UsedElement | "closed" | "error" | undefined> {
     return soon(() => {

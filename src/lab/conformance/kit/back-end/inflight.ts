@@ -12,12 +12,12 @@ const STRIDE = 64;
 /** A description without the tail padding of the C structure. */
 const SHORT_BYTES = 20;
 
-/** What one split ring's part of a region takes, as everybody computes it. */
+/** Returns the size of one split ring's part of a region, as all implementations compute it. */
 export function inflightBytes(size: number): number {
   return Math.ceil((HEADER_BYTES + ENTRY_BYTES * size) / STRIDE) * STRIDE;
 }
 
-/** One split ring's part of a region in which requests in work are noted. */
+/** One split ring's part of an in-flight region. */
 export class InflightNotes {
   readonly #view: DataView;
 
@@ -37,17 +37,17 @@ export class InflightNotes {
     return this.#view.getUint16(14, true);
   }
 
-  /** Whether a head is noted as in work. */
+  /** Whether a head is marked as in flight. */
   has(head: number): boolean {
     return this.#view.getUint8(HEADER_BYTES + ENTRY_BYTES * head) !== 0;
   }
 
-  /** Heads below `size` that are noted as in work. */
+  /** Returns the heads below `size` that are marked as in flight. */
   heads(size: number): number[] {
     return Array.from({ length: size }, (_, head) => head).filter((head) => this.has(head));
   }
 
-  /** As a back-end would leave it. */
+  /** Writes the state that a back-end would leave. */
   begin(size: number, { usedIdx = 0, lastBatchHead = 0 } = {}): void {
     this.#view.setUint16(8, 1, true);
     this.#view.setUint16(10, size, true);
@@ -64,14 +64,14 @@ export class InflightNotes {
   }
 }
 
-/** A region that is mapped here as well. */
+/** A region that this process has mapped too. */
 export interface InflightHeld {
   readonly description: Inflight;
   readonly fd: OwnedFd;
   readonly notes: InflightNotes;
 }
 
-/** Maps a region that the target made. @throws {CaseFailure} it is none */
+/** Maps a region that the target created. @throws {CaseFailure} it cannot be mapped */
 export function held(
   t: Findings & Resources,
   description: Inflight,
@@ -100,7 +100,12 @@ export function held(
   }
 }
 
-/** GET_INFLIGHT_FD. @returns what came, and how long its description is @throws {CaseFailure} */
+/**
+ * Sends GET_INFLIGHT_FD.
+ *
+ * @returns the region, and the length of its description
+ * @throws {CaseFailure}
+ */
 export async function askInflight(session: Session, numQueues: number, queueSize: number) {
   const wanted: Inflight = { mmapSize: 0n, mmapOffset: 0n, numQueues, queueSize };
   await session.send(FrontendRequest.GetInflightFd, wanted);
@@ -122,7 +127,7 @@ export async function askInflight(session: Session, numQueues: number, queueSize
   return { description, fd, bytes: payload.length };
 }
 
-/** A region of the check's own, zeroes, for so many rings. */
+/** Creates a zeroed region for `numQueues` rings. */
 export function craftInflight(
   t: Findings & Resources,
   numQueues: number,

@@ -22,16 +22,16 @@ import { type Session } from "./session.ts";
 const { BackendReq, Config, Mq, ReplyAck } = ProtocolFeature;
 const PROTOCOL = BackendReq | ReplyAck | Config | Mq;
 
-/** Where a page leads, other than to the memory that it was handed out of. */
+/** A translation that differs from the default. */
 interface Page {
   /** Undefined: nowhere. */
   readonly userAddress: bigint | undefined;
   readonly permissions: number;
 }
 
-/** The IOMMU of a check: answers what a back-end misses, page by page. */
+/** The IOMMU of a check: answers a back-end's misses, page by page. */
 export class SuiteIommu {
-  /** BACKEND_IOTLB_MSG, in order. */
+  /** The BACKEND_IOTLB_MSG messages, in order. */
   readonly asked: Iotlb[] = [];
   readonly #session: Session;
   readonly #memory: SuiteMemory;
@@ -58,23 +58,23 @@ export class SuiteIommu {
     });
   }
 
-  /** From now on a page leads there; whoever knows it still has to be told. */
+  /** Changes the translation of a page; the target still needs an update or an invalidation. */
   map({ address }: GuestBuffer, to: Partial<Page>, page = 0): void {
     const { userAddress, permissions = IotlbPermission.ReadWrite } = to;
     this.#pages.set(address + page * PAGE, { userAddress, permissions });
   }
 
-  /** As it was before {@link map}. */
+  /** Restores the translation from before {@link map}. */
   restore({ address }: GuestBuffer): void {
     this.#pages.delete(address);
   }
 
-  /** What was asked about this page. */
+  /** Returns the misses for this page. */
   about({ address }: GuestBuffer): readonly Iotlb[] {
     return this.asked.filter(({ iova }) => Number(iova) - (Number(iova) % PAGE) === address);
   }
 
-  /** Takes a page back. @returns the acknowledgement; undefined: none came in time */
+  /** Invalidates a page. @returns the acknowledgement; undefined: none came in time */
   async invalidate({ address }: GuestBuffer): Promise<bigint | undefined> {
     return this.#send({
       iova: BigInt(address),
@@ -85,7 +85,11 @@ export class SuiteIommu {
     });
   }
 
-  /** Tells where a page leads, asked or not. @returns as {@link invalidate}; 1: nowhere */
+  /**
+   * Sends an update for a page, with or without a miss.
+   *
+   * @returns the acknowledgement; 1: the page has no translation
+   */
   async update(address: number): Promise<bigint | undefined> {
     const linear = this.#memory.userAt(address);
     const all = { userAddress: linear, permissions: IotlbPermission.ReadWrite };
@@ -100,7 +104,7 @@ export class SuiteIommu {
     for (const due of this.#due.splice(0)) due.reject(new Error("the check is over"));
   }
 
-  /** As QEMU does: the update is acknowledged before the miss is. */
+  /** Like QEMU, waits for the acknowledgement of the update before it answers the miss. */
   async #serve(request: number, payload: Uint8Array): Promise<bigint> {
     const codec = requestSpec("back-end", request)?.payload;
     if (request !== BackendRequest.IotlbMsg || codec === undefined) return 0n;
@@ -108,7 +112,7 @@ export class SuiteIommu {
     const message = decodeLenient(codec, payload) as Iotlb;
     this.asked.push(message);
     const iova = Number(message.iova);
-    // A report of a forbidden access is answered likewise: to tell them apart is a check's business.
+    // A report of a forbidden access has the same answer: checks distinguish the two.
     return (await this.update(iova - (iova % PAGE))) ?? 1n;
   }
 

@@ -6,13 +6,17 @@ import type { SuiteMemory } from "./memory.ts";
 import type { Ring } from "./ring.ts";
 
 const ROUNDS = 150;
-/** Requests that are out at the same time. */
+/** Requests that are outstanding at the same time. */
 const AT_ONCE = 16;
 /** What a request of mixed size needs at most. */
 const ROOM_BYTES = AT_ONCE * (20 << 10);
 const MAX_RINGS = 4;
 
-/** Has requests on some rings served, in whatever order; each must go well. @throws {CaseFailure} */
+/**
+ * Runs requests on some rings, in any order; each must complete without an error.
+ *
+ * @throws {CaseFailure}
+ */
 async function serveAll(
   t: CheckContext,
   rings: readonly Ring[],
@@ -56,7 +60,7 @@ export async function sustain(t: CheckContext): Promise<void> {
     const ring = t.ring(device.session, device.memory, index, { size: 4 * AT_ONCE });
     await ring.start();
     if ((device.session.virtio & VirtioFeature.ProtocolFeatures) !== 0n) await ring.enable();
-    // How many rings a device has is more than it may serve (DPDK tells what its library can).
+    // A device may serve fewer rings than it reports (DPDK reports its library's maximum).
     const { readable, writable } = kit.request(device.memory);
     ring.push(readable, writable);
     if ((await ring.completion(t.times.callMs / 4)) !== undefined) rings.push(ring);
@@ -76,7 +80,7 @@ export async function sustain(t: CheckContext): Promise<void> {
   }
 }
 
-/** Writes random bytes to several places, and reads them back; in the end there is what was before. */
+/** Writes random bytes to several places, reads them back, and restores the previous data. */
 async function writeAndCompare(
   t: CheckContext,
   effect: Effect,

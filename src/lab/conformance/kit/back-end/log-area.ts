@@ -17,7 +17,7 @@ export class LogArea {
   readonly #first: number;
   readonly #end: number;
 
-  /** For that memory, and so many bytes of guest addresses behind it. */
+  /** @param behind bytes of guest addresses after the memory that the log covers too */
   constructor(t: CheckContext, memory: SuiteMemory, behind = 0) {
     const starts = memory.regions.map(({ description }) => Number(description.guestAddress));
     const ends = memory.regions.map(({ description: { guestAddress, size } }) =>
@@ -34,7 +34,7 @@ export class LogArea {
     this.description = { mmapSize: BigInt(bytes), mmapOffset: 0n };
   }
 
-  /** Numbers of the pages that are marked. */
+  /** Returns the numbers of the marked pages. */
   get marked(): number[] {
     const pages: number[] = [];
     for (let page = this.#first; page < this.#end; page += 1) {
@@ -43,7 +43,7 @@ export class LogArea {
     return pages;
   }
 
-  /** Takes the marks away, word by word, and hands their pages over: as migration does. */
+  /** Reads and clears the log word by word, like a migration, and returns the pages. */
   harvest(take: (page: number) => void): void {
     for (
       let word = Math.floor(this.#first / WORD_PAGES);
@@ -78,7 +78,7 @@ export async function startLogging(
   return log;
 }
 
-/** Pages that so many bytes at an address touch. */
+/** Returns the pages of `length` bytes at an address. */
 export function pagesOf(address: number, length: number): number[] {
   const first = Math.floor(address / PAGE);
   const count = length === 0 ? 0 : Math.floor((address + length - 1) / PAGE) - first + 1;

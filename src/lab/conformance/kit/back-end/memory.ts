@@ -4,7 +4,7 @@ import { Mapping, type OwnedFd, SharedMemory } from "../../../../core/os/index.t
 import type { MemoryRegion, MemoryTable } from "../../../../core/protocol/index.ts";
 
 export const PAGE = 4096;
-/** What stands where nobody has written. */
+/** The value of bytes that were not written. */
 export const POISON = 0xa5;
 
 // Neither address is one of this process, they differ, and so do the distances between regions: a
@@ -13,7 +13,7 @@ const GUEST_BASE = 0x1_0000_0000;
 const GUEST_STEP = 0x4000_0000;
 const USER_BASE = 0x7f00_0000_0000n;
 const USER_STEP = 0x1_0000_0000n;
-/** Of an I/O virtual address from the guest address of the same byte. */
+/** Distance of an I/O virtual address from the guest address of the same byte. */
 const IOVA_SHIFT = 2 ** 40;
 
 /** How the regions are made. */
@@ -29,11 +29,11 @@ export interface SuiteMemoryOptions {
   readonly guestBase?: number;
   readonly userBase?: bigint;
   /**
-   * Behind an IOMMU: rings and descriptors carry I/O virtual addresses, and whatever is handed out
-   * begins a page, so that a translation is known by what it is for.
+   * Behind an IOMMU, rings and descriptors carry I/O virtual addresses, and each allocation
+   * begins a page, so that a translation identifies its allocation.
    */
   readonly iommu?: boolean;
-  /** What is handed out comes from one region after another, in place of the first with room. */
+  /** Allocates from one region after another instead of from the first with room. */
   readonly spread?: boolean;
 }
 
@@ -44,13 +44,13 @@ export interface SuiteRegion {
   /** The whole file, guards included. */
   readonly window: Window;
   used: number;
-  /** Between what was handed out. */
+  /** The gaps between allocations. */
   readonly gaps: { readonly from: number; readonly to: number }[];
 }
 
 /**
  * Memory that the suite shares: memfds with guards before and behind what is announced, offsets into
- * the file that are not zero, and poison in every byte that nobody has asked for.
+ * the file that are not zero, and poison in every byte that is not allocated.
  */
 export class SuiteMemory {
   readonly regions: readonly SuiteRegion[];
@@ -140,7 +140,7 @@ export class SuiteMemory {
     return buffer;
   }
 
-  /** Takes back what is handed out from now on, once it is called: nobody uses that any more. */
+  /** Returns a function that frees all later allocations. They must no longer be in use. */
   mark(): () => void {
     const used = this.regions.map((region) => region.used);
     return () => this.regions.forEach((region, i) => (region.used = used[i] ?? 0));
@@ -151,7 +151,7 @@ export class SuiteMemory {
     return Buffer.concat(this.regions.map(({ window }) => window.bytes));
   }
 
-  /** Where somebody wrote outside of what was handed out, if anywhere. */
+  /** Returns where bytes outside of all allocations were written; undefined: nowhere. */
   damage(): string | undefined {
     for (const [index, { description, window, used, gaps }] of this.regions.entries()) {
       const start = Number(description.mmapOffset);

@@ -13,7 +13,7 @@ export interface Needs {
   readonly protocol?: bigint;
   /** Queues that the device must have. */
   readonly queues?: number;
-  /** The suite must know the target's process: it started it, or was told its id. */
+  /** The suite must know the target's process: it started it, or was given its id. */
   readonly process?: true;
   /** The suite must have started the target, by words to which a check can add options. */
   readonly program?: true;

@@ -5,7 +5,7 @@ import type { KitRequest } from "./kit.ts";
 import { POISON } from "./memory.ts";
 import { descriptorsOf } from "./descriptors.ts";
 
-/** Requests that lie in a ring's descriptors for good, to be made available over and over. */
+/** Pre-built descriptor chains that are made available repeatedly. */
 export class PreparedRequests {
   readonly heads: readonly number[];
   readonly #byHead = new Map<number, KitRequest>();
@@ -47,7 +47,7 @@ export class PreparedRequests {
     await this.used(count);
   }
 
-  /** These were used, each once, and well. @throws {CaseFailure} */
+  /** Waits until the first `count` are used, each once and without an error. @throws {CaseFailure} */
   async used(count: number = this.heads.length): Promise<void> {
     const waiting = new Set(this.heads.slice(0, count));
     while (waiting.size > 0) {

@@ -10,7 +10,7 @@ import { within } from "../../targets/within.ts";
 const ALONE = /^(?:--?[\w-]+=)?\{socket\}$/;
 const LONGEST_LINE = 120;
 
-/** What a program came to that was started once more. */
+/** The outcome of a program that was started again. */
 export interface Outcome {
   /** Undefined: it still ran after the time for it, and was killed. */
   readonly end: ProcessEnd | undefined;
@@ -30,8 +30,8 @@ export function wordsAt(words: readonly string[], socket: string): string[] {
 }
 
 /**
- * The words of the command with the option `--socket-path` in place of what says where the program
- * is to listen; besides it, where that is part of something larger.
+ * Returns the words of the command with the option `--socket-path` instead of the option that says
+ * where the program is to listen; besides it, where that is part of something larger.
  */
 export function wordsWithSocketPath(words: readonly string[], socket: string): string[] {
   const option = `--socket-path=${socket}`;
@@ -42,7 +42,7 @@ export function wordsWithSocketPath(words: readonly string[], socket: string): s
   return words.toSpliced(two ? at - 1 : at, two ? 2 : 1, option);
 }
 
-/** The program once more. It is gone with the check. @param only the stream that is kept */
+/** Starts the program again. It ends with the check. @param only the stream that is kept */
 export async function startOnce(
   t: CheckContext,
   [program = "", ...args]: readonly string[],
@@ -55,7 +55,7 @@ export async function startOnce(
 }
 
 /**
- * The program once more, which is expected to end by itself.
+ * Starts the program again, which must end by itself.
  *
  * @throws {CaseFailure} it crashes
  */

@@ -36,7 +36,7 @@ export interface RingStep {
   readonly fds: readonly OwnedFd[];
 }
 
-/** What the target gave back. */
+/** A completion of the target. */
 export interface Completion {
   readonly token: number;
   /** Bytes, and never more than are writable: how far the answer may be read. */
@@ -53,7 +53,7 @@ export class Ring {
   readonly size: number;
   readonly queue: DriverQueue;
   readonly error: EventFd = EventFd.create();
-  /** A check may put others in the place of these two, which are then its own to close. */
+  /** A check may replace these two descriptors, and then closes the previous ones. */
   kick: EventFd = EventFd.create();
   call: EventFd = EventFd.create();
   readonly #events: readonly EventFd[];
@@ -131,7 +131,7 @@ export class Ring {
   }
 
   /**
-   * These of the {@link steps}, one after another.
+   * Takes these {@link steps} in order.
    *
    * @throws {CaseFailure}
    */
@@ -152,15 +152,15 @@ export class Ring {
     this.kick.signal();
   }
 
-  /** Goes to another connection, with all that is in it. */
+  /** Moves the ring with its requests to another connection. */
   moveTo(session: Session): void {
     this.#session = session;
   }
 
-  /** One of the {@link steps}. */
+  /** Returns one of the {@link steps}. */
   step(request: FrontendRequest): RingStep {
     const found = this.steps.find((each) => each.request === request);
-    if (found === undefined) throw new TypeError(`request ${request} is no step of a ring`);
+    if (found === undefined) throw new TypeError(`request ${request} is not a step of a ring`);
     return found;
   }
 
@@ -208,7 +208,7 @@ export class Ring {
     return token;
   }
 
-  /** {@link add} and a kick. */
+  /** Makes a chain available and kicks. */
   push(readable: readonly GuestBuffer[], writable: readonly GuestBuffer[]): number {
     const token = this.add(readable, writable);
     this.kick.signal();
@@ -228,7 +228,7 @@ export class Ring {
     return found === "closed" ? undefined : found;
   }
 
-  /** As {@link completion}, which must come. @throws {CaseFailure} */
+  /** Waits for a {@link completion}, which must come. @throws {CaseFailure} */
   async expectCompletion(what: string): Promise<Completion> {
     const done = await this.completion();
     if (done !== undefined) return done;

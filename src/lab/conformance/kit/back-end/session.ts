@@ -16,7 +16,7 @@ import type { Exchange } from "../exchange.ts";
 import { CaseFailure } from "../../../engine/index.ts";
 import type { Times } from "../times.ts";
 
-/** What became of a request. */
+/** The outcome of a request. */
 export interface Attempt {
   /** The acknowledgement; undefined: none came, or none was due. */
   readonly ack: bigint | undefined;
@@ -24,7 +24,7 @@ export interface Attempt {
   readonly alive: boolean;
 }
 
-/** A front-end's connection that sends whatever it is told to, and writes everything down. */
+/** A front-end's connection that sends any bytes and records all messages. */
 export class Session extends RawPeer {
   readonly name: string;
   /** Features that were acknowledged on this connection. */
@@ -171,7 +171,7 @@ export class Session extends RawPeer {
   }
 
   /**
-   * Whether GET_FEATURES is answered, in place of the end of the connection.
+   * Returns whether GET_FEATURES is answered; false: the target ended the connection.
    *
    * @throws {CaseFailure} neither: the target hangs
    */
@@ -181,7 +181,7 @@ export class Session extends RawPeer {
       const next = await this.answerOrEnd("GET_FEATURES");
       if (next === "closed") return false;
       if (next.header.request === FrontendRequest.GetFeatures) return true;
-      throw new CaseFailure("a message came that nobody asked for", {
+      throw new CaseFailure("an unsolicited message arrived", {
         expected: "the reply to VHOST_USER_GET_FEATURES",
         actual: nameOf(next.header.request),
       });
@@ -198,7 +198,7 @@ export class Session extends RawPeer {
     }
   }
 
-  /** Whatever happens is given a moment, without anything being asked for. */
+  /** Waits a short time for what the target does without a request. */
   async pause(ms: number): Promise<void> {
     await delay(ms);
   }

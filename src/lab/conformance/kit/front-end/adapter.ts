@@ -21,7 +21,7 @@ export interface FrontendSubject {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Runs checks on a front-end, which each of them starts anew: the suite is the back-end. */
+/** Runs checks on a front-end, which each check starts again: the suite is the back-end. */
 export class FrontendAdapter implements Adapter<FrontendContext, FrontendCheck> {
   readonly #subject: FrontendSubject;
   #hasStarted = false;
@@ -48,7 +48,7 @@ export class FrontendAdapter implements Adapter<FrontendContext, FrontendCheck> 
 
   /** @throws {EnvironmentError} there is no such program */
   async close(t: FrontendContext, ended: unknown): Promise<Evidence> {
-    // The suite ends the front-end below; an orderly end before that is no failure.
+    // The suite ends the front-end below; an orderly end before that is not a failure.
     if (ended instanceof CaseFailure) t.exchange.markDeciding();
     const death = deathOf(true, t.ends, t.output);
     for (const end of t.ends) t.exchange.note("··", `the front-end ${endText(end)}`);

@@ -14,9 +14,9 @@ import { type Message, Mock, type MockOptions } from "./mock.ts";
 import type { FrontendRun, FrontendTarget } from "./target.ts";
 
 const LOOK_MS = 10;
-/** Of the time for an answer: a front-end that has not said anything for so long has done. */
+/** Share of the answer time after which a silent front-end counts as settled. */
 const QUIET = 0.3;
-/** One that connects so often has done as well: it will go on like that. */
+/** Connections after which a front-end counts as settled: it would go on reconnecting. */
 const RESTLESS = 5;
 
 const STARTS: readonly number[] = [FrontendRequest.SetVringKick, FrontendRequest.VringKick];
@@ -56,7 +56,7 @@ export class FrontendContext extends Findings {
   readonly #frontends: MockedFrontend[] = [];
   readonly #ends: ProcessEnd[] = [];
   readonly #closing: { close(): void }[] = [];
-  /** Boots that are under way. */
+  /** Boots that have not finished. */
   readonly #booting = new Set<Promise<MockedFrontend>>();
   /** Every mock that a front-end was started for. */
   readonly #booted: Mock[] = [];
@@ -156,7 +156,7 @@ export class FrontendContext extends Findings {
   /**
    * The front-end lives, or has ended in an orderly way.
    *
-   * @throws {CaseFailure} it was killed by a signal, or neither answers its monitor nor comes back
+   * @throws {CaseFailure} it was killed by a signal, or neither answers its monitor nor reconnects
    */
   async survives({ run, mock }: MockedFrontend, what: string): Promise<void> {
     const { end } = run;
@@ -181,7 +181,7 @@ export class FrontendContext extends Findings {
     this.fail(what, "a front-end that answers its monitor", actual, "FAIL");
   }
 
-  /** Closes it at the end of the check. */
+  /** Closes a resource at the end of the check. */
   closing<T extends { close(): void }>(resource: T): T {
     this.#closing.push(resource);
     return resource;

@@ -19,7 +19,7 @@ export class Monitor {
       }
     };
     const lines = createInterface({ input: socket }).on("line", (line) => this.#receive(line));
-    // An error of the socket is told here as well: a front-end that is killed resets it.
+    // A front-end that is killed resets the socket, whose error also ends up here.
     for (const each of [socket, lines]) each.on("error", lost);
     socket.on("close", lost);
   }

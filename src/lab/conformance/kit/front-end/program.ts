@@ -18,8 +18,8 @@ export interface FrontendProgramOptions {
 }
 
 /**
- * A front-end that the suite starts. In its command line `{socket}` stands for the path of the
- * suite's back-end, `{qmp}` for a path on which its monitor listens, `{dir}` for a folder.
+ * A front-end that the suite starts. In its command line `{socket}` is the path of the
+ * suite's back-end, `{qmp}` for a path on which its monitor listens, `{dir}` is a folder.
  *
  * @example
  * ```ts

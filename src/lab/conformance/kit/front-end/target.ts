@@ -24,13 +24,16 @@ export interface FrontendRun {
   stop(): Promise<void>;
 }
 
-/** A front-end that checks are made on: every check starts it anew, or waits until it connects again. */
+/** A front-end under test: every check starts it again, or waits until it reconnects. */
 export interface FrontendTarget {
   /** For people: the command. */
   readonly name: string;
   /** Whether there is a monitor. */
   readonly hasMonitor: boolean;
-  /** Where it looks for its back-end, of one that the suite does not start; else a new path each time. */
+  /**
+   * Where it looks for its back-end, of one that the suite does not start; else a new path each
+   * time.
+   */
   readonly socketPath?: string | undefined;
   /** Starts it; it is to find its back-end on `socketPath`, in a folder that exists. */
   start(socketPath: string): Promise<FrontendRun>;

@@ -67,7 +67,7 @@ export interface AddressMoment {
   readonly regions: readonly MemoryRegion[];
   readonly address: VringAddress;
   readonly features: bigint;
-  /** Entries of the ring; 0: it was not told. */
+  /** Entries of the ring; 0: SET_VRING_NUM was not sent. */
   readonly size: number;
 }
 

@@ -21,7 +21,7 @@ export function serving(
   return { handler: (request, plain) => requests[request]?.(plain) ?? plain };
 }
 
-/** Sends replies in pieces: within the header, at its end, and within the payload. */
+/** Splits replies within the header, after it, and within the payload. */
 export function inParts(gapMs: number): Interception {
   return {
     send: async (frame, channel) => {
@@ -60,7 +60,7 @@ export function replying(request: number, change: (frame: Frame) => Frame): Inte
   };
 }
 
-/** Closes the connection in place of serving its message number `k`, from 0. */
+/** Closes the connection instead of serving its message number `k`, from 0. */
 export function closingAt(k: number): Interception {
   let count = 0;
   return {
