@@ -150,7 +150,7 @@ test("serve fs refuses what it cannot share", async (t) => {
     [[], /expected --dir FOLDER, got none/],
     [["--dir", "none"], /none: expected a folder to share, there is no such file/],
     [["--dir", "file"], /file: expected a folder to share/],
-    [["--dir", ".", "--tag", ""], /expected a tag of 1 to 36 bytes without NUL, got 0/],
+    [["--dir", ".", "--tag", ""], /the tag must have 1 to 36 bytes without NUL; it has 0 bytes/],
     [["--dir", ".", "--tag", "x".repeat(37)], /got 37 bytes/],
     [["--dir", ".", "--queues", "0"], /from 1 to 255/],
   ];

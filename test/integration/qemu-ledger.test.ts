@@ -190,7 +190,7 @@ test("a ledger's folder that is a link, a file or accessible to other users is r
   refuse(/it is not a folder/);
   mkdirSync(path);
   chmodSync(path, 0o770);
-  refuse(/it is open to others \(mode 770\)/);
+  refuse(/it is open to other users \(mode 770\)/);
 });
 
 test("another user's folder is refused as ledger", { skip: needsRoot() }, (t) => {
