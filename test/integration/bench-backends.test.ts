@@ -64,11 +64,11 @@ test("the output of a back-end that does not come up, or fails, is shown", async
 
 for (const [words, message] of [
   [["block", "--exec", "true"], /the command has no \{socket\}/],
-  [["block"], /expected either SOCKET or --exec COMMAND, got neither or both/],
-  [["net", "tx", "x.sock", "--exec", "true {socket}"], /got neither or both/],
-  [["block", "--exec", "true {socket}", "--listen"], /expected --exec with a program that listens/],
+  [["block"], /a back-end is missing: name its SOCKET, or the command/],
+  [["net", "tx", "x.sock", "--exec", "true {socket}"], /SOCKET and --exec cannot be combined/],
+  [["block", "--exec", "true {socket}", "--listen"], /--exec and --listen cannot be combined/],
   [["backend", "block", "--load", "true"], /the command has no \{socket\}/],
-  [["compare", "--rows", "no such row"], /--list has them/],
+  [["compare", "--rows", "no such row"], /--list prints the names/],
 ] as const) {
   test(`bench ${words.join(" ")} is a usage error`, async (t) => {
     const { code, stderr } = await new Workspace(t).run(["bench", ...words]);

@@ -112,13 +112,13 @@ test("bench block saves its result, and a later run is judged by it", async (t) 
   );
   const wrong = await space.run([...bench, "--baseline", "r.html"]);
   assert.equal(wrong.code, 2);
-  assert.match(wrong.stderr, /expected a report of an earlier run/);
+  assert.match(wrong.stderr, /is not a report of an earlier run/);
 });
 
 for (const [words, message] of [
   [["--queues", "2"], /the device has 1 queue; 2 were asked for/],
-  [["--threads", "2"], /expected at most one thread a queue \(1\), got --threads 2/],
-  [["--block-size", "1000"], /expected --block-size as a multiple of 512, got 1000/],
+  [["--threads", "2"], /--threads 2 is more than --queues 1/],
+  [["--block-size", "1000"], /--block-size must be a positive multiple of 512 bytes, got 1000/],
   [["--runtime", "1s", "--count", "5"], /--runtime and --count cannot be combined/],
   [["--rwmixread", "50"], /--rwmixread cannot be combined with --rw randread/],
   [
@@ -261,7 +261,7 @@ for (const [what, device] of [
 
 for (const [what, device, message] of [
   ["rx", "sink", /no frame was received after the warm-up/],
-  ["loop", "sink", /no frame came back after the warm-up/],
+  ["loop", "sink", /the back-end returned no frame after the warm-up/],
 ] as const) {
   test(`bench net ${what} fails when nothing comes from the back-end`, async (t) => {
     const space = new Workspace(t);

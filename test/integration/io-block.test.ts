@@ -79,8 +79,8 @@ test("write refuses input that is not whole sectors, too short or missing; nothi
   space.file("data", randomBytes(1000));
   space.file("empty", "");
   const refused: readonly (readonly [string, RegExp])[] = [
-    ["write SOCKET --in data", /positive multiple of 512 bytes, got 1000 bytes/],
-    ["write SOCKET --in data --length 1K", /got 1000 bytes for --length 1024/],
+    ["write SOCKET --in data", /data has 1000 bytes, which is not a positive multiple of 512/],
+    ["write SOCKET --in data --length 1K", /--length 1024 is more than the 1000 bytes of data/],
     [
       "write SOCKET --in data --length 100",
       /--length must be a positive multiple of 512 bytes, got 100/,
@@ -90,17 +90,17 @@ test("write refuses input that is not whole sectors, too short or missing; nothi
       /--offset must be a multiple of 512 bytes, got 100/,
     ],
     [`write SOCKET --in data --length 512 --offset 1M`, /within the device's 1048576 bytes/],
-    ["write SOCKET --in empty", /got 0 bytes/],
-    ["write SOCKET", /got 0 bytes/],
-    ["write SOCKET --in none", /none: expected a file to read, there is no such file/],
-    [`write SOCKET --in .`, /\.: expected a file to read, it is a folder/],
+    ["write SOCKET --in empty", /empty has 0 bytes/],
+    ["write SOCKET", /standard input has 0 bytes/],
+    ["write SOCKET --in none", /none cannot be used as an input file: there is no such file/],
+    [`write SOCKET --in .`, /\. cannot be used as an input file: it is a folder/],
     ["read SOCKET --length 100", /--length must be a positive multiple of 512 bytes, got 100/],
     ["read SOCKET --offset 1 --length 512", /--offset must be a multiple of 512 bytes, got 1/],
     [
       `read SOCKET --offset ${MIB - 512} --length 1K`,
       /within the device's 1048576 bytes, got 1024/,
     ],
-    ["read SOCKET --offset 8P", /expected a size/],
+    ["read SOCKET --offset 8P", /"8P" is not a size/],
     ["read SOCKET --length 1000000G", /within the device's/],
     ["discard SOCKET --length 700", /positive multiple of 512 bytes, got 700/],
     ["discard SOCKET --length 0", /positive multiple of 512 bytes, got 0/],
@@ -126,7 +126,7 @@ test("--out makes a file and leaves an existing one alone, unless --force", asyn
   const before = statSync(mine);
   const refused = await io("read SOCKET --out mine");
   assert.equal(refused.code, 2);
-  assert.match(refused.stderr, /mine: expected a file that does not exist yet; it was left alone/);
+  assert.match(refused.stderr, /mine already exists; it was not changed: choose/);
   assert.equal(readFileSync(mine, "utf8"), "do not touch");
   const after = statSync(mine);
   assert.deepEqual([after.ino, after.mtimeMs], [before.ino, before.mtimeMs]);
@@ -136,7 +136,7 @@ test("--out makes a file and leaves an existing one alone, unless --force", asyn
   const nowhere = await io("read SOCKET --out none/copy");
   assert.match(
     nowhere.stderr,
-    /none\/copy: expected a file to write, there is no folder none; make it first: mkdir/,
+    /none\/copy cannot be used as an output file: there is no folder none; make it first: mkdir/,
   );
   assert.equal(nowhere.code, 2);
 });

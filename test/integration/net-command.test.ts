@@ -100,7 +100,7 @@ test("receive prints a line for each frame of a source and keeps them; the file 
     assert.equal(line, "52:54:00:00:00:01 > ff:ff:ff:ff:ff:ff type 0x88b5, 100 bytes");
   assert.equal(readPcap(readFileSync(space.path("got.pcap"))).length, 20);
   const again = await io(`receive SOCKET --count 1 --pcap ${space.path("got.pcap")}`);
-  assert.deepEqual([again.code, /it was left alone/.test(again.stderr)], [2, true]);
+  assert.deepEqual([again.code, /it was not changed/.test(again.stderr)], [2, true]);
   await space.run(["io", "net", "receive", space.path("absent.sock"), "--pcap", "new.pcap"]);
   assert.equal(existsSync(space.path("new.pcap")), false, "no back-end was there: no file is made");
   const sent = await io(`send SOCKET --in ${space.path("got.pcap")} --count 3 --json`);
@@ -148,16 +148,16 @@ test("wrong usage is reported before anything is started", async (t) => {
     ["serve net --socket s --address 10.0.2.1/33", /the prefix length must be 1 to 30/],
     ["serve net --socket s --lease 10.9.9.9", /expected a lease within 10\.0\.2\.1\/24/],
     ["serve net --socket s --mac x", /is not a MAC address such as/],
-    ["serve net --socket s --traffic bridge", /expected respond or echo or sink or source/],
+    ["serve net --socket s --traffic bridge", /is not one of respond, echo, sink, source/],
     [
       "serve net --socket s --pcap /nonesuch/a.pcap",
-      /\/nonesuch\/a\.pcap: expected a file to write/,
+      /\/nonesuch\/a\.pcap cannot be used as an output file/,
     ],
     ["io net ping s 10.0.0", /is not an IPv4 address such as/],
-    ["io net send s --in none.pcap", /none\.pcap: expected a pcap file to read/],
+    ["io net send s --in none.pcap", /none\.pcap cannot be used as a pcap file/],
     ["io net send s --in empty", /classic pcap format/],
     ["io net send s --to 1:2", /is not a MAC address such as/],
-    ["io net send s --frame-size 17", /expected a whole number from 18/],
+    ["io net send s --frame-size 17", /"17" is not a whole number from 18/],
   ];
   writeFileSync(space.path("empty"), "");
   for (const [words, message] of refused) {

@@ -73,7 +73,7 @@ test("a fault of rings cannot be had with --workers, one of messages can", async
   const words = ["serve", "block", "--socket", space.path("disk.sock"), "--workers", "--fault"];
   const { code, stderr } = await space.run([...words, "drop-completion"]);
   assert.equal(code, 2);
-  assert.match(stderr, /--fault drop-completion: expected a fault of messages with --workers/);
+  assert.match(stderr, /--fault drop-completion and --workers cannot be combined/);
   await space.serve(["--workers", "--fault", "no-reply@GET_CONFIG"]);
 });
 

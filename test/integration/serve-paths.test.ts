@@ -221,13 +221,13 @@ test(
     expectFailure(
       await space.run(args, { wrapper: unprivilegedUser }),
       4,
-      /disk\.img: expected an image that can be read.*permission denied/,
+      /disk\.img cannot be used as a .* image: .*permission denied/,
     );
     chmodSync(image, 0o644);
     expectFailure(
       await space.run(args, { wrapper: unprivilegedUser }),
       4,
-      /disk\.img: expected an image that can be read.*permission denied/,
+      /disk\.img cannot be used as a .* image: .*permission denied/,
     );
     const reading = space.start([...args, "--read-only"], { wrapper: unprivilegedUser });
     await reading.printed(/listening on .*read-only/);

@@ -90,7 +90,7 @@ test("stress leaves a disk with data on it alone", async (t) => {
   const { socket } = await space.serve(["--image", "image"]);
   const { code, stderr } = await space.run(["stress", socket, "--rounds", "1"]);
   assert.equal(code, 2, stderr);
-  assert.match(stderr, /expected a blank disk, there is data at byte 0; .* --overwrite/);
+  assert.match(stderr, /the disk is not blank: there is data at byte 0; .* --overwrite/);
 });
 
 test(

@@ -107,16 +107,16 @@ function reconnectOptions(
     },
     onReconnect: (report) => {
       isWaiting = false;
-      output.note(told(report));
+      output.note(describeReconnect(report));
     },
   };
 }
 
-function told({ attempts, downMs, queues, replayedBy }: ReconnectReport): string {
+function describeReconnect({ attempts, downMs, queues, replayedBy }: ReconnectReport): string {
   const sum = (of: "outstanding" | "inFlight"): number =>
     queues.reduce((all, queue) => all + queue[of], 0);
   return (
-    `the back-end came back after ${Math.round(downMs)} ms (attempt ${attempts}): ${counted(sum("outstanding"), "request")} ` +
-    `were out, ${sum("inFlight")} of them are executed again, as the ${replayedBy} noted`
+    `reconnected to the back-end after ${Math.round(downMs)} ms (attempt ${attempts}): ${counted(sum("outstanding"), "request")} ` +
+    `outstanding, ${sum("inFlight")} resubmitted as the ${replayedBy} tracked them`
   );
 }

@@ -9,9 +9,9 @@ const START_MS = 30_000;
 /** A program that closed its connections as it died is seen to have ended this soon, milliseconds. */
 const END_MS = 300;
 
-/** How a command is told of the back-end that it works on. */
+/** Options that name the back-end of a command. */
 export interface ExecOptions {
-  /** A command that is a back-end, with `{socket}` in place of the path. */
+  /** A command that starts a back-end; `{socket}` in it is replaced with the path. */
   readonly exec?: string | undefined;
   readonly listen?: true | undefined;
 }
@@ -37,10 +37,11 @@ export async function withBackend<T>(
   { signal }: Pick<Context, "signal">,
   work: (backend: ListeningBackend) => Promise<T>,
 ): Promise<T> {
-  if ((socket === undefined) === (exec === undefined))
-    throw new UsageError("expected either SOCKET or --exec COMMAND, got neither or both");
+  expectOneBackend(socket, exec);
   if (listen && exec !== undefined)
-    throw new UsageError("expected --exec with a program that listens, got --listen as well");
+    throw new UsageError(
+      "--exec and --listen cannot be combined: the program that --exec starts listens itself",
+    );
   if (socket !== undefined) return work({ socket, process: undefined });
   const words = splitWords(exec ?? "");
   const folder = makeRecordedFolder("exec");
@@ -84,4 +85,14 @@ async function withOutput(
   const how = `${running.name} (pid ${running.pid}) ${running.exitText}`;
   error.message = running.describe(`${error.message}\n${how}`);
   return error;
+}
+
+/** @throws {UsageError} neither or both of SOCKET and `--exec` are given */
+export function expectOneBackend(socket: string | undefined, exec: string | undefined): void {
+  if (socket !== undefined && exec !== undefined)
+    throw new UsageError("SOCKET and --exec cannot be combined: each names the back-end");
+  if (socket === undefined && exec === undefined)
+    throw new UsageError(
+      "a back-end is missing: name its SOCKET, or the command that starts it with --exec",
+    );
 }

@@ -17,25 +17,25 @@ const WRONG_PATH = new Set([
 ]);
 
 /**
- * Works on a file that the user named, and makes the system's complaint one about that file.
+ * Runs `use` on a file that the user named; a system error becomes an error about that file.
  *
  * @param path as the user wrote it
- * @param expected what it should be, e.g. `an image`
+ * @param role what the file is used as, e.g. `an image`
  * @param remedy what to do when there is no such file
  * @throws {UsageError | EnvironmentError}
  */
-export function withUserFile<T>(path: string, expected: string, remedy: string, use: () => T): T {
+export function withUserFile<T>(path: string, role: string, remedy: string, use: () => T): T {
   try {
     return use();
   } catch (error) {
     if (!(error instanceof Error && "code" in error && "syscall" in error)) throw error;
-    throw explained(path, expected, remedy, error as Error & { readonly code: unknown });
+    throw explained(path, role, remedy, error as Error & { readonly code: unknown });
   }
 }
 
 function explained(
   path: string,
-  expected: string,
+  role: string,
   remedy: string,
   error: Error & { readonly code: unknown },
 ): Error {
@@ -45,11 +45,11 @@ function explained(
   if (WRONG_PATH.has(code)) {
     const text = problem?.text ?? `it is ${fileKind(path) ?? "gone"}`;
     const advice = problem?.isMissing === true ? remedy : (problem?.remedy ?? "name another path");
-    return new UsageError(`${path}: expected ${expected}, ${text}; ${advice}`, options);
+    return new UsageError(`${path} cannot be used as ${role}: ${text}; ${advice}`, options);
   }
   if (!LACKING.has(code)) return error;
   return new EnvironmentError(
-    `${path}: expected ${expected}, ${lackText(path, code, error.message, problem)} (${code})`,
+    `${path} cannot be used as ${role}: ${lackText(path, code, error.message, problem)} (${code})`,
     options,
   );
 }
@@ -77,19 +77,18 @@ export function makeUserFile<T>(
   overwrite: boolean,
   make: (flag: "w" | "wx") => T,
 ): T {
-  return withUserFile(path, "a file to write", "choose another path", () => {
+  return withUserFile(path, "an output file", "choose another path", () => {
     try {
       return make(overwrite ? "w" : "wx");
     } catch (error) {
       if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
       const kind = fileKind(path);
       const isFile = kind === "a file";
-      const found = isFile ? "" : `, it is ${kind ?? "gone again"}`;
-      const advice = isFile ? "choose another or add --force" : "choose another";
-      throw new UsageError(
-        `${path}: expected a file that does not exist yet${found}; it was left alone: ${advice}`,
-        { cause: error },
-      );
+      const what = isFile || kind === undefined ? "" : ` and is ${kind}`;
+      const advice = `choose another path${isFile ? " or add --force" : ""}`;
+      throw new UsageError(`${path} already exists${what}; it was not changed: ${advice}`, {
+        cause: error,
+      });
     }
   });
 }
@@ -101,7 +100,7 @@ export function saveUserFile(path: string, content: string | Uint8Array, overwri
 
 /** Makes a folder that the user named, and those above it. @throws as {@link makeUserFile} */
 export function makeUserFolder(path: string): void {
-  withUserFile(path, "a folder to write to", "choose another path", () =>
+  withUserFile(path, "an output folder", "choose another path", () =>
     mkdirSync(path, { recursive: true }),
   );
 }

@@ -21,7 +21,7 @@ const SAME_SIGNAL_MS = 1000;
 /** Runs the command line and sets the process's exit code. */
 export async function main(args: readonly string[]): Promise<void> {
   const { stdout, stderr } = process;
-  // Whoever reads us may stop reading; that is no error of ours.
+  // A reader that closes the pipe is not an error.
   for (const stream of [stdout, stderr]) {
     stream.on("error", (error: NodeJS.ErrnoException) => {
       // Writing to a terminal that was closed fails with EIO.

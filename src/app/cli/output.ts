@@ -50,8 +50,8 @@ export class Output {
   }
 
   /**
-   * One piece of a result that may be long; resolves once it is on its way. False: nobody reads any
-   * more.
+   * Writes one part of a long result and waits until it is flushed. Resolves to false when the reader
+   * has closed the stream.
    */
   async stream(bytes: Uint8Array): Promise<boolean> {
     this.#progress.clear();

@@ -63,7 +63,7 @@ export class ProgressLine {
     this.#schedule(wait);
   }
 
-  /** Erases the line, for other output or for good. Idempotent. */
+  /** Erases the line, so that other output can be written or the process can end. Idempotent. */
   clear(): void {
     if (this.#line === undefined) return;
     this.#line = undefined;

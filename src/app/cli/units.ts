@@ -20,7 +20,7 @@ export function parseSize(text: string): number {
   const match = /^(\d+(?:\.\d+)?)([kmgt]?)(?:i?b)?$/i.exec(text.trim());
   const bytes = Number(match?.[1]) * (SIZES[match?.[2]?.toLowerCase() ?? ""] ?? Number.NaN);
   if (Number.isSafeInteger(bytes)) return bytes;
-  throw new UsageError(`expected a size such as 4096, 64K or 256M, got "${text}"`);
+  throw new UsageError(`"${text}" is not a size such as 4096, 64K or 256M`);
 }
 
 /** `500ms`, `5s`, `5`, `2m`, `8h`: milliseconds; a bare number is seconds. @throws {UsageError} */
@@ -29,7 +29,7 @@ export function parseDuration(text: string): number {
   const ms = Number(match?.[1]) * (TIMES[match?.[2]?.toLowerCase() ?? ""] ?? Number.NaN);
   // A longer timer would fire at once.
   if (ms > 0 && ms < 2 ** 31) return ms;
-  throw new UsageError(`expected a duration such as 500ms, 5s or 2m, got "${text}"`);
+  throw new UsageError(`"${text}" is not a duration such as 500ms, 5s or 2m`);
 }
 
 /** A whole number in a range. @throws {UsageError} */
@@ -37,7 +37,7 @@ export function parseInteger(min: number, max: number): (text: string) => number
   return (text) => {
     const value = /^\d+$/.test(text.trim()) ? Number(text) : Number.NaN;
     if (value >= min && value <= max) return value;
-    throw new UsageError(`expected a whole number from ${min} to ${max}, got "${text}"`);
+    throw new UsageError(`"${text}" is not a whole number from ${min} to ${max}`);
   };
 }
 
@@ -48,7 +48,7 @@ export function parseList<T>(parse: (text: string) => T): (text: string) => T[] 
       .split(",")
       .map((part) => part.trim())
       .filter((part) => part !== "");
-    if (parts.length === 0) throw new UsageError(`expected a list such as a,b,c, got "${text}"`);
+    if (parts.length === 0) throw new UsageError(`"${text}" is not a list such as a,b,c`);
     return parts.map(parse);
   };
 }
@@ -58,7 +58,7 @@ export function parseChoice<T extends string>(choices: readonly T[]): (text: str
   return (text) => {
     const found = choices.find((choice) => choice === text.trim().toLowerCase());
     if (found !== undefined) return found;
-    throw new UsageError(`expected ${choices.join(" or ")}, got "${text}"`);
+    throw new UsageError(`"${text}" is not one of ${choices.join(", ")}`);
   };
 }
 

@@ -81,7 +81,7 @@ export async function killUnderGuest(
       await server.stop("SIGKILL");
       server = await start();
       await Promise.race([server.printed(/SET_VRING_ENABLE .*num=1/), guest]);
-      if (/served again: \d+/.test(server.stderr)) replays += 1;
+      if (/resubmitted from the in-flight region: \d+/.test(server.stderr)) replays += 1;
     }
     writeSync(disk, "stop", 0);
   } finally {

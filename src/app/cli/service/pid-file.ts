@@ -27,7 +27,7 @@ export class PidFile {
    * @throws {EnvironmentError} it cannot be written
    */
   static create(path: string): PidFile {
-    return withUserFile(path, "a pid file to write", "make its folder first", () => {
+    return withUserFile(path, "a pid file", "make its folder first", () => {
       try {
         return new PidFile(path);
       } catch (error) {

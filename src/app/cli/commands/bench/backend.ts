@@ -153,9 +153,12 @@ function expectLoad(running: ManagedProcess | undefined, { requests }: CountResu
   const exit = running?.exit;
   const failed = exit !== undefined && exit.code !== 0;
   if (!failed && requests > 0) return;
-  const what = "expected a load that sends requests until it has been measured, after --warmup";
+  const what =
+    "the load ended without a measured request; it must send requests for longer than --warmup";
   throw new CommandError(
     ExitCode.Failed,
-    failed && running ? running.exitError("under way").message : (running?.describe(what) ?? what),
+    failed && running
+      ? running.exitError("during the measurement").message
+      : (running?.describe(what) ?? what),
   );
 }

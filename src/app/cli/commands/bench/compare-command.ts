@@ -8,15 +8,15 @@ The load has the second processor, the back-end the first; samples are taken in 
 other machines took more than 2 % of the time. What is not installed is named and left out: libblkio
 with its headers and cc, qemu-storage-daemon, qemu-img, dpdk-testpmd.
 
-The variable VHOST_USER_PEERS_ROOT names a folder with another system's programs (one of debootstrap,
-say), which are taken in place of this one's.
+The variable VHOST_USER_PEERS_ROOT names a folder with another system's programs (for example one
+made by debootstrap), which replace the programs of this system.
 
 Example:
   $ vhost-user bench compare --rows libblkio --runs 3`;
 
 export function compareCommand(context: Context) {
   return commonCommand("compare")
-    .description("our programs beside others that do the same, in turns: ratios")
+    .description("compare our programs with other implementations, run alternately: ratios")
     .option("--rows <text>", "run the rows with this text in their name", "")
     .option("--list", "print what would run, and run nothing")
     .addOption(

@@ -6,7 +6,7 @@ import { CommandError, ExitCode } from "../../exit-code.ts";
 /** How long nothing may complete before the progress line, and then a message, says so. */
 const QUIET_MS = 1000;
 const NOTE_MS = 5000;
-/** What the rate is told from. */
+/** The time over which the rate is computed, in milliseconds. */
 const WINDOW_MS = 1000;
 
 export interface CourseOptions {

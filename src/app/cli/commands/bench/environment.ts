@@ -10,7 +10,7 @@ export function describeEnvironment(): Record<string, string> {
     node: process.version,
     kernel: release(),
     cpu: `${availableParallelism()} × ${cpus()[0]?.model ?? "unknown"}`,
-    governor: readLine("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor") ?? "not told",
+    governor: readLine("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor") ?? "unknown",
     memory: formatSize(totalmem()),
     command: process.argv.slice(2).join(" "),
     date: new Date().toISOString(),

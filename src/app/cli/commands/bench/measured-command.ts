@@ -7,8 +7,8 @@ import {
 } from "./reporting-command.ts";
 
 const HELP = `
-What the device itself counted is reported, whatever the load says of itself. Without --load somebody
-else starts a front-end on --socket; measuring begins --warmup after its first request.
+The report has the requests that the device counted, not those that the load reports. Without --load, start
+a front-end on --socket yourself; measuring begins --warmup after its first request.
 
 Example:
   $ vhost-user bench backend block --null --workers --load 'fio --ioengine=libblkio --libblkio_driver=virtio-blk-vhost-user --libblkio_path={socket} …'`;

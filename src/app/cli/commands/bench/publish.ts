@@ -41,9 +41,7 @@ export function readBaseline(
   );
   const report = parseReport(text);
   if (report === undefined) {
-    throw new UsageError(
-      `${baseline}: expected a report of an earlier run, got something else; ${remedy}`,
-    );
+    throw new UsageError(`${baseline} is not a report of an earlier run; ${remedy}`);
   }
   if (report.partial)
     throw new UsageError(`${baseline} is the result of a run that ended early; ${remedy}`);

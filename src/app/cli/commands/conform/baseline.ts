@@ -28,12 +28,12 @@ export class Expected {
 
   /**
    * @param recognised of the target's program: it changes no verdict
-   * @throws {UsageError} the file is no baseline, or `--update-baseline` has no file to write
+   * @throws {UsageError} the file is not a baseline, or `--update-baseline` has no file to write
    */
   constructor(options: ConformOptions, recognised: ShippedBaseline | undefined) {
     const { baseline: path, updateBaseline: update } = options;
     if (update && path === undefined) {
-      throw new UsageError("expected --update-baseline with --baseline, the file to write");
+      throw new UsageError("--update-baseline needs --baseline FILE, the file to write");
     }
     this.#options = options;
     this.#recognised = recognised;

@@ -26,6 +26,7 @@ import {
   timesOf,
 } from "../../../../lab/conformance/index.ts";
 import type { Context } from "../../context.ts";
+import { expectOneBackend } from "../../exec-backend.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
 import { checksFor, chosenDevice, frontendKit } from "./device.ts";
 import type { ConformOptions } from "./options.ts";
@@ -45,7 +46,7 @@ export interface Judgement {
 const END_MS = 500;
 
 /**
- * Judges a back-end or front-end, telling of it; undefined: with --dry-run.
+ * Judges a back-end or a front-end and reports its results; returns undefined with --dry-run.
  *
  * @throws {UsageError} neither or both of SOCKET and --exec; {@link CommandError} no back-end is there
  */
@@ -193,11 +194,7 @@ function frontendOf(
 function targetOf(socket: string | undefined, options: ConformOptions, times: Times): Target {
   const { exec, shell, listen } = options;
   if (listen) throw new UsageError("--listen needs --front-end: a back-end listens itself");
-  if ((socket === undefined) === (exec === undefined)) {
-    throw new UsageError(
-      "expected either SOCKET, the path of a listening back-end, or --exec with the command that starts one",
-    );
-  }
+  expectOneBackend(socket, exec);
   if (exec !== undefined) return new ProgramTarget(exec, { shell, timeoutMs: 2 * times.againMs });
   return new SocketTarget(socket ?? "");
 }

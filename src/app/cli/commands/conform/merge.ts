@@ -43,7 +43,7 @@ function readReport(path: string): ConformanceReport {
   }
   if (isReport(value)) return value;
   throw new UsageError(
-    `${path}: expected a report of conform --json-file (schemaVersion 1), got something else`,
+    `${path} is not a report of conform --json-file with schemaVersion 1; make it again with this version`,
   );
 }
 

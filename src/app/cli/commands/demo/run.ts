@@ -34,7 +34,9 @@ const LATENCY_REQUESTS = 4096;
 export async function runDemo(options: DemoOptions, context: Context): Promise<void> {
   const { size = DEFAULT_SIZE } = options;
   if (size === 0 || size % LATENCY_BYTES !== 0) {
-    throw new UsageError(`expected a --size that is a multiple of ${LATENCY_BYTES}, got ${size}`);
+    throw new UsageError(
+      `--size must be a positive multiple of ${LATENCY_BYTES} bytes, got ${size}`,
+    );
   }
   // Its absence is found here, with its remedy, and not by a back-end that does not come up.
   addon();

@@ -88,7 +88,7 @@ async function columnOf(
     targetVersion: version,
     repeat: 1,
     quiet: true,
-    // What is told of single checks goes to standard error.
+    // Results of single checks go to standard error.
     json: true,
   };
   try {

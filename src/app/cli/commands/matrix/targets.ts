@@ -21,7 +21,7 @@ export interface MatrixTarget {
   readonly optional?: true | undefined;
 }
 
-/** @throws {UsageError} it is no list of targets */
+/** @throws {UsageError} it is not a list of targets */
 export function readTargets(path: string): MatrixTarget[] {
   const remedy = `write {"targets": [{"name": "…", "exec": "…"}]}`;
   const text = withUserFile(path, "a list of targets", remedy, () => readFileSync(path, "utf8"));
@@ -29,26 +29,26 @@ export function readTargets(path: string): MatrixTarget[] {
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new UsageError(`${path}: expected JSON; ${remedy}`, { cause });
+    throw new UsageError(`${path} is not JSON; ${remedy}`, { cause });
   }
   const list = isRecord(value) ? value["targets"] : undefined;
   if (!Array.isArray(list) || list.length === 0) {
-    throw new UsageError(`${path}: expected targets, got none; ${remedy}`);
+    throw new UsageError(`${path} names no targets; ${remedy}`);
   }
   return list.map((each: unknown, i) => parseTarget(each, `${path}: target ${i + 1}`));
 }
 
 function parseTarget(value: unknown, where: string): MatrixTarget {
-  if (!isRecord(value)) throw new UsageError(`${where}: expected an object`);
+  if (!isRecord(value)) throw new UsageError(`${where}: must be an object`);
   const text = (key: string): string | undefined => {
     const field = value[key];
     if (field === undefined || typeof field === "string") return field;
-    throw new UsageError(`${where}: expected "${key}" to be text`);
+    throw new UsageError(`${where}: "${key}" must be text`);
   };
   const name = text("name");
   const [exec, socket] = [text("exec"), text("socket")];
   if (name === undefined || (exec === undefined) === (socket === undefined)) {
-    throw new UsageError(`${where}: expected "name", and either "exec" or "socket"`);
+    throw new UsageError(`${where}: must have "name", and one of "exec" and "socket"`);
   }
   const flag = (key: string): true | undefined => {
     const field = value[key];

@@ -36,7 +36,9 @@ export async function runMigrate(
   const { output, signal } = context;
   const { depth: workers, blockSize: blockBytes, maxRounds, overwrite, ioTimeout } = options;
   if (blockBytes % 512 !== 0 || blockBytes === 0)
-    throw new UsageError(`expected --block-size as a multiple of 512, got ${blockBytes}`);
+    throw new UsageError(
+      `--block-size must be a positive multiple of 512 bytes, got ${blockBytes}`,
+    );
   const seed = options.seed ?? randomInt(2 ** 31);
   const features = { deviceFeatures: BLOCK_DRIVER_FEATURES };
   // As who manages guests does: what the destination lacks is not used from the beginning.

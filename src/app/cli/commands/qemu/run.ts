@@ -75,14 +75,14 @@ export async function restartQemu(
   context: Context,
 ): Promise<void> {
   const ledger = Ledger.open();
-  const anew = given(args, options);
+  const requested = given(args, options);
   const socket = socketOf(options);
   const before = findServer(ledger, socket);
-  const kind = anew.kind ?? (before && serverDetails(before).options.kind);
+  const kind = requested.kind ?? (before && serverDetails(before).options.kind);
   if (kind !== undefined) refuseUseless(kind, options);
   refuseOtherOwner(before, socket, options);
   const result = await explained(() =>
-    restartServer(ledger, socket, anew, startIo(context, options)),
+    restartServer(ledger, socket, requested, startIo(context, options)),
   );
   for (const line of stopLines(result.stopped)) context.output.note(line);
   report(result.status, options, context, () => {
@@ -132,7 +132,7 @@ export async function qemuStatus(options: PlaceOptions, context: Context): Promi
   process.exitCode = ExitCode.Failed;
   if (record?.process && !isOurs(record)) {
     output.note(
-      `pid ${record.process.pid} ended without qemu stop; "qemu start" clears what it left and starts anew, "qemu stop" only clears it`,
+      `pid ${record.process.pid} ended without qemu stop; "qemu start" removes its remains and starts it again, "qemu stop" only removes them`,
     );
   } else if (record?.state === "starting") {
     output.note(`a start that has not ended (yet) left a record; "qemu stop" clears it`);
@@ -140,10 +140,10 @@ export async function qemuStatus(options: PlaceOptions, context: Context): Promi
   if (record === undefined) hints(ledger, socket, options, context);
 }
 
-/** Why somebody may have expected that it runs. */
+/** Reports what else runs: servers on other sockets, and a pid file that names another process. */
 function hints(ledger: Ledger, socket: string, options: PlaceOptions, { output }: Context): void {
-  const others = otherServers(ledger, socket);
-  if (others.length > 0) output.note(`running on other sockets (--socket): ${others.join(", ")}`);
+  const sockets = otherServers(ledger, socket);
+  if (sockets.length > 0) output.note(`running on other sockets (--socket): ${sockets.join(", ")}`);
   const { pidFile = serverDefaults.pidFile } = options;
   const isDefaultPlace = socket === serverDefaults.socket;
   if (options.pidFile === undefined && !isDefaultPlace) return;
@@ -163,7 +163,7 @@ function keptLog({ log }: PlaceOptions): string | null {
   try {
     return isOurLog(path) ? path : null;
   } catch {
-    // There is none, or it is no file: then there are no last lines to print either.
+    // Without a regular file there are no last lines to print.
     return null;
   }
 }

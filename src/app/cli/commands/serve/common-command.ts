@@ -33,11 +33,7 @@ export function backendCommand(name: string, description: string) {
         .default("text" as LogFormat)
         .argParser(checked(parseChoice(LOG_FORMATS))),
     )
-    .option(
-      "--features <list>",
-      "offer these features and no others (names, bit numbers, masks)",
-      words,
-    )
+    .option("--features <list>", "offer only these features (names, bit numbers, masks)", words)
     .option("--without <list>", "do not offer these features", words)
     .option(
       "--enable <list>",

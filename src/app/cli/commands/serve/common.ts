@@ -89,7 +89,7 @@ export function expectOneSocket(options: ServeOptions, { output }: Context): voi
  *
  * @param what the device in words
  * @param device makes the device of each session
- * @param sample a device that tells features and type, and serves nobody
+ * @param sample a device whose features and type are read and which serves no front-end
  */
 export async function serveDevice(
   options: ServeOptions,
@@ -105,8 +105,8 @@ export async function serveDevice(
   const onLoop = uses.find(({ fault: { where } }) => where === "queue" || where === "device");
   if (rings?.workers && onLoop !== undefined) {
     throw new UsageError(
-      `--fault ${onLoop.fault.name}: expected a fault of messages with --workers, got one of rings or ` +
-        `requests, which cannot be in a worker; leave --workers out`,
+      `--fault ${onLoop.fault.name} and --workers cannot be combined: faults of rings and requests ` +
+        `need the main thread; leave --workers out`,
     );
   }
   const lines = new SessionLines(output);
@@ -121,7 +121,7 @@ export async function serveDevice(
     onSession: () => lines.note("front-end connected"),
     onSessionEnd: (session, reason) => lines.note(describeDeparture(session, reason)),
     onReplay: (requests) =>
-      lines.note(`requests that a back-end before had in work, served again: ${requests}`),
+      lines.note(`requests resubmitted from the in-flight region: ${requests}`),
     onProblem: (problem, ends) => {
       // What ends the session is the reason for which the front-end leaves.
       if (!ends) lines.warn(`problem: ${problem.message}`);
@@ -199,7 +199,7 @@ async function servePassed(
     waiting -= 1;
     if (waiting === 0) service.ready();
   };
-  // One that cannot be served ends the others.
+  // A socket that cannot be served ends the service on all sockets.
   const failed = new AbortController();
   const end = AbortSignal.any([signal, failed.signal]);
   await Promise.all(
@@ -214,7 +214,7 @@ async function servePassed(
   );
 }
 
-/** SIGTERM is how a back-end program is told to end: that is success. @throws the signal's reason */
+/** A back-end program that ends on SIGTERM or SIGHUP succeeds. @throws the signal's reason on SIGINT */
 export function endOnSignal({ signal }: Context): void {
   if (signal.reason instanceof InterruptError && signal.reason.signal === "SIGINT")
     throw signal.reason;
@@ -253,8 +253,8 @@ function withheld({ features, without = [], iommu }: ServeOptions, device: Devic
   };
   if (missing.virtio !== 0n || missing.protocol !== 0n) {
     throw new UsageError(
-      `expected features that this back-end implements, got also virtio 0x${missing.virtio.toString(16)}, ` +
-        `protocol 0x${missing.protocol.toString(16)}`,
+      `this back-end does not implement the features virtio 0x${missing.virtio.toString(16)}, ` +
+        `protocol 0x${missing.protocol.toString(16)} of --features; leave them out`,
     );
   }
   return {

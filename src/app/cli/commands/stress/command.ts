@@ -14,8 +14,8 @@ const count = (most: number) => checked(parseInteger(1, most));
 
 const HELP = `
 Without SOCKET and --exec the built-in back-end is under stress. In each round many clients write, read
-back and compare while others do not read what they asked for; connections come and leave without a
-word; clients are killed in the middle of a message and of I/O; then all compare again. It fails when
+back and compare while stalled clients do not read the replies to their requests; connections open and
+close without a message; clients are killed in the middle of a message and of I/O; then all compare again. It fails when
 a request fails, when data differs, and when descriptors, mappings or resident memory of the back-end
 or of the clients keep growing.
 

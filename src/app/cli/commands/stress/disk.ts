@@ -39,10 +39,10 @@ export async function expectDisk(
   const capacity = Number(config.capacity) * SECTOR_SIZE;
   if (capacity < size)
     throw new UsageError(
-      `expected a disk of at least ${counted(size, "byte")} for that many --clients, got ${capacity}`,
+      `the disk has ${counted(capacity, "byte")} and must have at least ${size} for this number of --clients`,
     );
   if ((client.features & BlockFeature.ReadOnly) !== 0n)
-    throw new UsageError("expected a disk that can be written, it is read-only");
+    throw new UsageError("the disk is read-only; stress needs a writable disk");
   if (overwrite) return;
   const driver = await BlockDriver.start(client, { depth: 8, transferBytes: 16_384 });
   const [queue] = driver.queues;
@@ -51,7 +51,7 @@ export async function expectDisk(
     (error: unknown) => {
       if (!(error instanceof MismatchError)) throw error;
       throw new UsageError(
-        `expected a blank disk, there is data at byte ${error.offset}; to write over its first ${counted(size, "byte")} add --overwrite`,
+        `the disk is not blank: there is data at byte ${error.offset}; to overwrite its first ${counted(size, "byte")} add --overwrite`,
       );
     },
   );

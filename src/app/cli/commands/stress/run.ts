@@ -23,7 +23,7 @@ export interface StressOptions extends CommonOptions {
   readonly exec?: string | undefined;
   /** Milliseconds. */
   readonly runtime: number;
-  /** In place of the time. */
+  /** Ends the run after this many rounds; replaces `runtime`. */
   readonly rounds?: number | undefined;
   readonly clients: number;
   readonly overwrite?: true | undefined;
@@ -33,9 +33,9 @@ export interface StressOptions extends CommonOptions {
 }
 
 const MINUTE_MS = 60_000;
-/** A back-end may take that long to notice that everybody left, while it still closes something. */
+/** How long a back-end may take to close what it holds after all clients disconnected, in milliseconds. */
 const NOTICE_MS = 10_000;
-/** … and has noticed when it closed nothing for so long. */
+/** A back-end that closes nothing for this long has finished, in milliseconds. */
 const QUIET_MS = 300;
 const LOOK_MS = 20;
 
@@ -81,7 +81,7 @@ function displaySoak(
   { output }: Context,
 ): Pick<SoakOptions, "onPhase" | "onRound"> {
   const start = performance.now();
-  let [told, round, phase] = [start, 1, ""];
+  let [reportedAt, round, phase] = [start, 1, ""];
   let last: SoakProgress | undefined;
   const line = (): string => {
     const seconds = ((performance.now() - start) / 1000).toFixed(0);
@@ -95,8 +95,8 @@ function displaySoak(
     },
     onRound: (progress) => {
       last = progress;
-      if (performance.now() - told < MINUTE_MS) return;
-      told = performance.now();
+      if (performance.now() - reportedAt < MINUTE_MS) return;
+      reportedAt = performance.now();
       sayOf(json, output)(lineOf(progress));
     },
   };
@@ -195,5 +195,5 @@ function growthLine(who: string, { rounds, first, last }: Growth): string {
   const text =
     `${who}: descriptors ${first.descriptors} to ${last.descriptors}, shared mappings ${first.mappings} to ` +
     `${last.mappings}, resident ${formatSize(first.residentBytes)} to ${formatSize(last.residentBytes)}`;
-  return rounds < ENOUGH_ROUNDS ? `${text} (too few rounds to tell growth from)` : text;
+  return rounds < ENOUGH_ROUNDS ? `${text} (too few rounds to measure growth)` : text;
 }

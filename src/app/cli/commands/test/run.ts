@@ -79,7 +79,7 @@ export async function runTests(
       say("");
     }
   } catch (error) {
-    // Of this command everybody wants to know: did all pass? A machine that lacks something is a no.
+    // The exit code answers whether all tests passed: a machine that lacks something fails the run.
     if (signal.aborted || exitCodeOf(error) !== ExitCode.Environment) throw error;
     const message = error instanceof Error ? error.message : String(error);
     throw new CommandError(ExitCode.Failed, message, { cause: error });

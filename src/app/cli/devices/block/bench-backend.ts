@@ -40,7 +40,7 @@ function counting({ queues, image, size, null: isNull }: BenchBlockBackendOption
   const storage =
     image === undefined
       ? BlockStorage.memory(size ?? DEFAULT_SIZE, { isNull: isNull === true })
-      : withUserFile(image, "an image that can be read", "make one with: truncate", () =>
+      : withUserFile(image, "a read-only image", "make one with: truncate", () =>
           BlockStorage.open(image, { readOnly: true }),
         );
   const devices: BlockDevice[] = [];

@@ -123,10 +123,12 @@ export async function benchBlock(
 function expectSense(options: BenchBlockOptions): void {
   const { blockSize, threads, queues, runtime, count, rw, rwmixread } = options;
   if (blockSize % SECTOR_SIZE !== 0 || blockSize === 0)
-    throw new UsageError(`expected --block-size as a multiple of ${SECTOR_SIZE}, got ${blockSize}`);
+    throw new UsageError(
+      `--block-size must be a positive multiple of ${SECTOR_SIZE} bytes, got ${blockSize}`,
+    );
   if (threads > queues)
     throw new UsageError(
-      `expected at most one thread a queue (${queues}), got --threads ${threads}`,
+      `--threads ${threads} is more than --queues ${queues}: each thread needs a queue of its own`,
     );
   if (runtime !== undefined && count !== undefined)
     throw new UsageError("--runtime and --count cannot be combined");

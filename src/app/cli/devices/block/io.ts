@@ -63,9 +63,11 @@ export async function write(
   const input = readInput(options.in);
   const length = options.length ?? input.length;
   if (length > input.length || length % SECTOR_SIZE !== 0 || length === 0) {
+    const source = options.in ?? "standard input";
     throw new UsageError(
-      `${options.in ?? "standard input"}: expected input of a positive multiple of ${SECTOR_SIZE} bytes, got ${input.length} bytes` +
-        (options.length === undefined ? "" : ` for --length ${options.length}`),
+      options.length === undefined
+        ? `${source} has ${counted(input.length, "byte")}, which is not a positive multiple of ${SECTOR_SIZE}; --length writes only the first bytes`
+        : `--length ${length} is more than the ${counted(input.length, "byte")} of ${source}`,
     );
   }
   await withDriver(socket, options, context, async (driver, wait) => {
@@ -133,9 +135,7 @@ export async function verify(
 ): Promise<void> {
   const { output, signal } = context;
   const { length: size, blockSize, overwrite } = options;
-  if (blockSize % SECTOR_SIZE !== 0 || blockSize === 0) {
-    throw new UsageError(`expected --block-size as a multiple of ${SECTOR_SIZE}, got ${blockSize}`);
-  }
+  expectSectors("--block-size", blockSize);
   const seed = options.seed ?? randomInt(2 ** 31);
   const cases = options.ringMode.flatMap((ringMode) =>
     options.depth.map((depth) => ({ depth, ringMode })),
@@ -226,7 +226,7 @@ function expectSectors(option: string, bytes: number): void {
 
 function readInput(path: string | undefined): Uint8Array {
   if (path === undefined) return readFileSync(0);
-  return withUserFile(path, "a file to read", "name another", () => readFileSync(path));
+  return withUserFile(path, "an input file", "name another", () => readFileSync(path));
 }
 
 function hexDump(bytes: Uint8Array, offset: number): string[] {

@@ -60,7 +60,7 @@ export async function serveBlock(options: ServeBlockOptions, context: Context): 
   endOnSignal(context);
 }
 
-/** An image that makes no sense is no reason to stop serving what there was. */
+/** Keeps serving the old size when the size of the image is not valid. */
 function rereadSize(storage: BlockStorage, image: string | undefined, { output }: Context): void {
   try {
     const changed = storage.refresh();
@@ -81,7 +81,7 @@ function whatBecameOf(path: string, storage: BlockStorage): string {
 }
 
 function openImage(path: string, readOnly: boolean): BlockStorage {
-  const expected = `an image that can be ${readOnly ? "read" : "read and written"}`;
+  const role = readOnly ? "a read-only image" : "a writable image";
   const remedy = `make one with: truncate -s 64M ${path}`;
-  return withUserFile(path, expected, remedy, () => BlockStorage.open(path, { readOnly }));
+  return withUserFile(path, role, remedy, () => BlockStorage.open(path, { readOnly }));
 }

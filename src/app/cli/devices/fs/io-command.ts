@@ -3,7 +3,7 @@ import type { Context } from "../../context.ts";
 import { forceOption, groupCommand, jsonOption, outOption } from "../../options.ts";
 import { requestCommand } from "../../commands/io/common-command.ts";
 
-const PATH = "in the shared folder, from its root; bytes that are no text are written \\xNN";
+const PATH = "in the shared folder, from its root; bytes that are not text are written \\xNN";
 
 export function ioFsCommand(context: Context): Command {
   const load = async () => import("./io.ts");

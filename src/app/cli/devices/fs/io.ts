@@ -70,16 +70,16 @@ export async function cat(
   await withTree(socket, path, options, context, async (node, { tree, target }) => {
     if (target !== undefined) {
       throw new UsageError(
-        `${path}: expected a file, got a symbolic link to ${nameText(target)}; name what it leads to`,
+        `${path} is a symbolic link to ${nameText(target)}; name the file that it leads to`,
       );
     }
-    const pieces = tree.read(node);
+    const chunks = tree.read(node);
     if (options.out !== undefined) {
-      const bytes = await save(options.out, pieces, options.force === true);
+      const bytes = await save(options.out, chunks, options.force === true);
       output.note(`${formatSize(bytes)} of ${path} saved to ${options.out}`);
       return;
     }
-    for await (const piece of pieces) if (!(await output.stream(piece))) return;
+    for await (const chunk of chunks) if (!(await output.stream(chunk))) return;
   });
 }
 
@@ -153,7 +153,7 @@ async function onPath<T>(path: string, work: Promise<T>): Promise<T> {
 /** Bytes that were saved. A file that was made for what then failed does not stay. */
 async function save(
   path: string,
-  pieces: AsyncIterable<Uint8Array>,
+  chunks: AsyncIterable<Uint8Array>,
   overwrite: boolean,
 ): Promise<number> {
   let fd: number | undefined;
@@ -162,10 +162,10 @@ async function save(
   let bytes = 0;
   let isWhole = false;
   try {
-    for await (const piece of pieces) {
+    for await (const chunk of chunks) {
       fd ??= open();
-      for (let at = 0; at < piece.length;) at += writeSync(fd, piece, at);
-      bytes += piece.length;
+      for (let at = 0; at < chunk.length;) at += writeSync(fd, chunk, at);
+      bytes += chunk.length;
     }
     fd ??= open();
     isWhole = true;

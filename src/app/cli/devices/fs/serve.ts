@@ -28,8 +28,8 @@ export async function serveFs(options: ServeFsOptions, context: Context): Promis
   expectOneSocket(options, context);
   const { dir, tag, queues } = options;
   if (dir === undefined)
-    throw new UsageError("expected --dir FOLDER, got none; --dir . shares this one");
-  const folder = withUserFile(dir, "a folder to share", "name another with --dir", () =>
+    throw new UsageError("--dir FOLDER is missing; --dir . shares the current folder");
+  const folder = withUserFile(dir, "a shared folder", "name another with --dir", () =>
     SharedFolder.open(dir, { maxDescriptors: descriptorsToUse() }),
   );
   const steps = [{ what: `close ${dir}`, run: () => folder.close() }];

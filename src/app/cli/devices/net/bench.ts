@@ -84,7 +84,7 @@ export async function benchNet(
       ...course,
     });
   const reportOf = ({ sent, received, failure }: NetBenchResult): BenchReport => {
-    // What comes back is what a loop is about.
+    // The result of a loop is the frames that the back-end returns.
     const main = what === "tx" ? sent : received;
     const warnings = disturbances.warnings();
     if (what !== "tx") warnings.push("the frames that were received were counted, not looked at");
@@ -114,9 +114,9 @@ export async function benchNet(
 
 /** Why there may be no frame at all. */
 const NOTHING: Readonly<Record<NetWorkload, string>> = {
-  tx: "the back-end took no frame after the warm-up",
+  tx: "the back-end used no frame after the warm-up",
   rx: "no frame was received after the warm-up: does the back-end send any?",
-  loop: "no frame came back after the warm-up: does the back-end return frames?",
+  loop: "the back-end returned no frame after the warm-up: does it echo frames?",
 };
 
 function rate(amount: number, { seconds }: NetTraffic): number {

@@ -37,7 +37,7 @@ export async function send(socket: string, options: SendOptions, context: Contex
     const stop = AbortSignal.any([signal, stalled.signal]);
     let last = started;
     const watch = setInterval(() => {
-      if (unfinished(driver) === 0) last = performance.now();
+      if (outstanding(driver) === 0) last = performance.now();
       if (performance.now() - last > options.ioTimeout)
         stalled.abort(stalledError(driver, options.ioTimeout));
     }, WATCH_MS);
@@ -69,15 +69,15 @@ export async function send(socket: string, options: SendOptions, context: Contex
   });
 }
 
-/** Frames that the device has not given back. */
-function unfinished(driver: NetDriver): number {
+/** Returns the number of frames that the device has not used. */
+function outstanding(driver: NetDriver): number {
   let left = 0;
   for (let pair = 0; pair < driver.queuePairs; pair += 1) left += driver.outstanding(pair);
   return left;
 }
 
 function stalledError(driver: NetDriver, waitMs: number): CommandError {
-  const left = unfinished(driver);
+  const left = outstanding(driver);
   return new CommandError(
     ExitCode.Failed,
     `the device took ${counted(driver.counters.txFrames - left, "frame")} and then none within ${waitMs} ms; ` +
@@ -93,11 +93,12 @@ function whatToSend(options: SendOptions): {
 } {
   const { in: path, count = 1, frameSize = DEFAULT_FRAME_BYTES, to = BROADCAST_MAC } = options;
   if (path !== undefined) {
-    const expected = "a pcap file to read";
-    const file = withUserFile(path, expected, "name another", () => readFileSync(path));
+    const role = "a pcap file";
+    const file = withUserFile(path, role, "name another", () => readFileSync(path));
     const frames = framesOf(path, file).filter(({ length }) => length > 0);
     const [first] = frames;
-    if (first === undefined) throw new UsageError(`${path}: expected a file with frames, got none`);
+    if (first === undefined)
+      throw new UsageError(`${path} has no frames to send; name another file`);
     const longest = frames.reduce((most, { length }) => Math.max(most, length), 0);
     const frame = (number: number): Uint8Array => frames[number % frames.length] ?? first;
     return { frame, count: count * frames.length, longest };

@@ -64,7 +64,7 @@ export async function ping(
   if (times.length === 0)
     throw new CommandError(
       ExitCode.Failed,
-      `none of ${counted(count, "echo", "echoes")} came back`,
+      `none of ${counted(count, "echo request")} was answered`,
     );
 }
 

@@ -59,7 +59,7 @@ export function serveNetCommand(context: Context): Command {
     )
     .addOption(workersOption)
     .addOption(ringModeOption("event"))
-    .option("--mtu", "let the front-end tell its guest's MTU (QEMU: host_mtu=)")
+    .option("--mtu", "let the front-end report the MTU of its guest (QEMU: host_mtu=)")
     .option("--pcap <file>", "write frames to this file, which must not exist")
     .addOption(forceOption)
     .addOption(jsonOption)

@@ -118,7 +118,7 @@ function makeDevice(
   const shape = { queuePairs, mtu, tap, control };
   if (traffic === "respond") return respondingDevice(responder, shape);
   if (traffic === "echo") return echoDevice(shape);
-  // Nobody looks at the frames: then they need not be copied either.
+  // Frames that are neither captured nor printed need not be copied.
   const unseen = options.pcap === undefined && options.verbose !== true;
   if (traffic === "sink" && unseen && !mtu && !control) return new NetSinkDevice({ queuePairs });
   if (traffic === "sink") return sinkDevice(shape);

@@ -10,7 +10,7 @@ const BLOCK_BYTES = 4096;
 const DEPTHS = [1, 16, 64];
 const NULL_BYTES = 2 ** 30;
 const FILE_BYTES = 2 ** 28;
-/** Of qemu-img: what the first run is told. */
+/** Requests of the first qemu-img run, which measures the rate. */
 const TRIAL_REQUESTS = 20_000;
 
 type Begin = () => Promise<ManagedProcess>;
@@ -91,7 +91,7 @@ function blkio(
   };
 }
 
-/** qemu-img bench, which is told how many requests and not how long: the first run finds out. */
+/** `qemu-img bench` takes a number of requests and no duration: a first run measures the rate. */
 function imageBench(programs: Programs, name: string, depth: number, timing: Timing): Sampler {
   const image = `driver=virtio-blk-vhost-user,path=${programs.path(`${name}.sock`)},cache.direct=on`;
   const modules = programs.inTree("usr/lib/x86_64-linux-gnu/qemu");

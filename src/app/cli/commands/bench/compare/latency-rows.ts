@@ -5,7 +5,7 @@ import type { Cell, Row } from "./row.ts";
 /** About as many as take the time that a sample is to take. */
 const SESSIONS_PER_SECOND = 400;
 
-/** One frame at a time, of which nobody moves a byte, against a word through a cache line. */
+/** One frame at a time, without a copy of its bytes, against a word through a cache line. */
 const roundTrip = (programs: Programs): Cell => ({
   name: "depth 1",
   setUp: async ({ seconds, warmUpSeconds }) => {
@@ -27,7 +27,7 @@ const roundTrip = (programs: Programs): Cell => ({
       },
       theirs: async () => {
         const words = [pingPong, LOAD_CPU, BACKEND_CPU, seconds].map(String);
-        // It pins itself; our back-end sleeps meanwhile only if nobody is connected.
+        // It pins itself; our back-end sleeps meanwhile only without a connected front-end.
         return 1e9 / Number(await programs.output(LOAD_CPU, words));
       },
       end: async () => void (await server.stop()),

@@ -37,7 +37,7 @@ export async function compare(
       const value = await sampler();
       const after = readTicks();
       if (!(value > 0 && value < Infinity))
-        throw new StateError(`expected a sample above 0, got ${value}: nothing was measured`);
+        throw new StateError(`nothing was measured: the sample is ${value} and must be above 0`);
       const share = (after.steal - before.steal) / Math.max(1, after.all - before.all);
       if (share <= MAX_STEAL || attempt === MAX_REPEATS) return value;
       result.repeated += 1;

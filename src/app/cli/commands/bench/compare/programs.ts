@@ -1,7 +1,7 @@
 /**
  * The other programs: where they are, how they are started, and how they are held to one processor.
- * `VHOST_USER_PEERS_ROOT` names a tree (for example one of debootstrap) whose newer programs are
- * taken in place of this system's, with the tree's own loader and libraries.
+ * `VHOST_USER_PEERS_ROOT` names a tree (for example one of debootstrap) whose newer programs
+ * replace those of this system; they run with the tree's own loader and libraries.
  */
 import { spawn } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync } from "node:fs";
@@ -46,7 +46,7 @@ export class Programs {
   constructor(signal: AbortSignal, root = process.env["VHOST_USER_PEERS_ROOT"] ?? "/") {
     if (resolveProgram("taskset") === undefined)
       throw new EnvironmentError(
-        "expected the program taskset, which holds each side to a processor; install util-linux",
+        "the program taskset, which pins each side to a processor, is missing; install util-linux",
       );
     this.#root = root;
     this.#signal = signal;

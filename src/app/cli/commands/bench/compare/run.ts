@@ -1,6 +1,6 @@
 /**
- * `bench compare`: our programs against others that do the same, in turns and on processors of their
- * own. Programs that are not installed are named and left out.
+ * `bench compare`: compares our programs with other implementations, run alternately and each pinned to
+ * a processor of its own. Programs that are not installed are named and left out.
  */
 import { availableParallelism } from "node:os";
 import { counted, EnvironmentError, UsageError } from "../../../../../core/base/index.ts";
@@ -47,14 +47,16 @@ export async function benchCompare(options: CompareOptions, context: Context): P
   const { list, rows: wanted, runs: pairs, runtime, warmup } = options;
   if (!list && availableParallelism() < 2)
     throw new EnvironmentError(
-      "expected two processors, one for each side, there is one: nothing measured here would mean anything",
+      "bench compare needs two processors, one for each side, and this machine has one; run it on a larger machine",
     );
   const programs = new Programs(signal);
   try {
     const all = [...blockRows(programs), ...netRows(programs), ...latencyRows(programs)];
     const rows = all.filter(({ name, against }) => `${name} ${against}`.includes(wanted));
     if (rows.length === 0)
-      throw new UsageError(`expected a part of a row's name, got "${wanted}"; --list has them`);
+      throw new UsageError(
+        `--rows "${wanted}" is not a part of any row's name; --list prints the names`,
+      );
     if (list) {
       for (const { name, against } of rows) output.print(`${name} | ${against}`);
       return;
