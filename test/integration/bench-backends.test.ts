@@ -65,7 +65,11 @@ test("the output of a back-end that does not come up, or fails, is shown", async
 for (const [words, message] of [
   [["block", "--exec", "true"], /the command has no \{socket\}/],
   [["block"], /a back-end is missing: name its SOCKET, or the command/],
-  [["net", "tx", "x.sock", "--exec", "true {socket}"], /SOCKET and --exec cannot be combined/],
+  [["net", "tx", "x.sock", "--exec", "true"], /the command has no \{socket\}/],
+  [
+    ["block", "x.sock", "--runs", "2", "--baseline", "b.json"],
+    /--baseline cannot be combined with/,
+  ],
   [["block", "--exec", "true {socket}", "--listen"], /--exec and --listen cannot be combined/],
   [["backend", "block", "--load", "true"], /the command has no \{socket\}/],
   [["compare", "--rows", "no such row"], /--list prints the names/],

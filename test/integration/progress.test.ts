@@ -38,6 +38,11 @@ for (const [columns, words, pattern] of [
   ],
   [20, ["conform", "--only", "proto/1", ...withExec], /^0\/\d+, about/],
   [20, ["bench", "connect", "--count", "1", ...withExec], /^\d+ of 21 sessions$/],
+  [
+    80,
+    ["bench", "connect", "--count", "1", "--runs", "2", ...withExec],
+    /^run [12] of 2, \S.*: \d+ of 21 sessions$/,
+  ],
   [30, ["io", "block", "verify", "disk.sock", "--depth", "1"], /^depth 1, poll: /],
   [30, ["demo", "--size", "1M"], /^write \d+ %$/],
 ] as const) {

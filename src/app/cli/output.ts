@@ -25,6 +25,8 @@ export class Output {
   logFormat: LogFormat = "text";
   /** Whether such lines of text begin with the time, as those of QEMU's `-msg timestamp=on` do. */
   timed = false;
+  /** Text before every progress line, e.g. which of several runs it belongs to. */
+  progressPrefix = "";
 
   constructor(options: OutputOptions) {
     this.#options = options;
@@ -94,7 +96,9 @@ export class Output {
 
   /** One line that the next one replaces; on a terminal only. See {@link ProgressLine}. */
   progress(line: () => string): void {
-    if (this.logFormat === "text") this.#progress.show(line);
+    if (this.logFormat !== "text") return;
+    const prefix = this.progressPrefix;
+    this.#progress.show(() => `${prefix}${line()}`);
   }
 
   /** Erases the progress line: the command ends, or another program is about to print. */

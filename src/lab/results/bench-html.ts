@@ -1,4 +1,5 @@
 import type { BenchReport } from "./bench-model.ts";
+import { benchPage, escapeHtml, settingsHtml, warningsHtml } from "./bench-page.ts";
 import { benchLines } from "./bench-text.ts";
 
 const [WIDTH, HEIGHT, LEFT, BOTTOM] = [720, 260, 64, 28];
@@ -27,33 +28,14 @@ export function benchHtml(report: BenchReport): string {
         false,
       ),
   ];
-  return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>vhost-user bench ${escape(bench)}</title>
-<style>
-body{font:16px/1.5 system-ui,sans-serif;max-width:760px;margin:1rem auto;padding:0 1rem;color:#222;background:#fff}
-table{border-collapse:collapse;width:100%}td{border-bottom:1px solid #ddd;padding:.2rem .5rem;vertical-align:top;overflow-wrap:anywhere}
-svg{width:100%;height:auto}text{font:11px system-ui,sans-serif;fill:#444}.warning{background:#fff3cd;padding:.5rem}
-@media(prefers-color-scheme:dark){body{color:#ddd;background:#111}td{border-color:#444}text{fill:#bbb}.warning{background:#443a10}}
-</style></head><body>
-<h1>vhost-user bench ${escape(bench)}</h1>
-<p>${escape(target)}</p>
+  const body = `<p>${escapeHtml(target)}</p>
 ${benchLines(report)
-  .map((line) => `<p><strong>${escape(line)}</strong></p>`)
+  .map((line) => `<p><strong>${escapeHtml(line)}</strong></p>`)
   .join("\n")}
-${warnings.map((warning) => `<p class="warning">${escape(warning)}</p>`).join("\n")}
+${warningsHtml(warnings)}
 ${charts.filter((each) => each !== false).join("\n")}
-<h2>Options</h2>${table(options)}
-<h2>Environment</h2>${table(environment)}
-</body></html>
-`;
-}
-
-function table(rows: Readonly<Record<string, string | number | boolean>>): string {
-  const cells = Object.entries(rows).map(
-    ([name, value]) => `<tr><td>${escape(name)}</td><td>${escape(String(value))}</td></tr>`,
-  );
-  return `<table>${cells.join("")}</table>`;
+${settingsHtml(options, environment)}`;
+  return benchPage(bench, body);
 }
 
 /** A line over evenly spaced points. */
@@ -83,8 +65,4 @@ function chart(
   );
   return `<h2>${title}</h2><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${title}">
 <polyline points="${points}" fill="none" stroke="#2563eb" stroke-width="2"/>${names.join("")}${marks.join("")}</svg>`;
-}
-
-function escape(text: string): string {
-  return text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 }

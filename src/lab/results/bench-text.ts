@@ -51,7 +51,8 @@ const WORKLOADS: Readonly<Record<string, (options: Options) => readonly (string 
   ],
 };
 
-function workloadLine({ bench, options }: BenchReport): string {
+/** Returns the name of the bench and its options, in a person's words. */
+export function workloadLine({ bench, options }: Pick<BenchReport, "bench" | "options">): string {
   const words = WORKLOADS[bench.split(" ", 1)[0] ?? ""]?.(options) ?? [];
   return [bench, words.filter((word) => word !== false).join(", ")].join(": ");
 }
@@ -105,8 +106,8 @@ export function findRegression(
   return `expected ${name} of at least ${group(least)} (${group(was)} less ${tolerance} %), got ${group(is)} (${change} %)`;
 }
 
-/** What a report's rate is called. */
-function rateOf(report: BenchReport): {
+/** Returns the name of a report's rate and its unit. */
+export function rateOf(report: BenchReport): {
   name: "iops" | "framesPerSecond" | "sessionsPerSecond";
   unit: string;
 } {
@@ -124,6 +125,7 @@ function summary({ min, p50, p90, p99, p999, max }: LatencySummary): string {
   );
 }
 
-function group(value: number): string {
+/** Returns a whole number with commas between thousands. */
+export function group(value: number): string {
   return Math.round(value).toLocaleString("en-US");
 }

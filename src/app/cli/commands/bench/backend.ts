@@ -7,9 +7,9 @@ import type { Context } from "../../context.ts";
 import { wordsWithSocket } from "../../exec-backend.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
 import { type Count, type CountOptions, type CountResult, measureCount } from "./backend-count.ts";
-import { displayCourse } from "./course.ts";
+import { displayCourse, failureOf } from "./course.ts";
 import { describeEnvironment, Disturbances } from "./environment.ts";
-import { endOf, publish, publishEarlyEnd, type PublishOptions, readBaseline } from "./publish.ts";
+import { endOf, publish, publishPartial, type PublishOptions, readBaseline } from "./publish.ts";
 
 export interface BenchBackendOptions extends PublishOptions {
   readonly socket?: string | undefined;
@@ -119,7 +119,11 @@ export async function benchBackend(
       stallMs: running && options.stallTimeout,
       ...displayCount(measured, options, context),
     });
-    report = publishEarlyEnd(reportOf(result), result.failure, options, context);
+    report = reportOf(result);
+    if (result.failure !== undefined) {
+      publishPartial(report, options, context);
+      throw failureOf(result.failure);
+    }
     expectLoad(running, result);
   } finally {
     server?.close();

@@ -1,8 +1,9 @@
 import { type Command, Option } from "commander";
 import type { Context } from "../../context.ts";
-import { execOption, groupCommand, parseCount, timeoutOption } from "../../options.ts";
+import { groupCommand, parseCount, timeoutOption } from "../../options.ts";
 import { backendCommand } from "./backend-command.ts";
 import { reportingCommand, stallTimeoutOption } from "./reporting-command.ts";
+import { COMPARISON_HELP, execEachOption, runsOption } from "./target-options.ts";
 import { compareCommand } from "./compare-command.ts";
 import { deviceCommands } from "../../devices/registry.ts";
 
@@ -11,8 +12,9 @@ export async function addBenchCommand(program: Command, context: Context): Promi
     "connect",
     "a block back-end: how long a session takes to come up",
   )
-    .argument("[socket]", "path of the back-end's socket")
-    .addOption(execOption)
+    .argument("[sockets...]", "paths of the back-ends' sockets")
+    .addOption(execEachOption)
+    .addOption(runsOption)
     .addOption(
       new Option("--count <number>", "how many; sessions, one after another")
         .default(200, "200")
@@ -20,8 +22,15 @@ export async function addBenchCommand(program: Command, context: Context): Promi
     )
     .addOption(timeoutOption)
     .addOption(stallTimeoutOption)
-    .action(async (socket, options) =>
-      (await import("./connect.ts")).benchConnect(socket, options, context),
+    .addHelpText(
+      "after",
+      `${COMPARISON_HELP}
+
+Example:
+  $ vhost-user bench connect old.sock new.sock --runs 11`,
+    )
+    .action(async (sockets, options) =>
+      (await import("./connect.ts")).benchConnect(sockets, options, context),
     );
   const bench = groupCommand("bench").description("measure: throughput and latency");
   for (const { bench: load } of deviceCommands) {

@@ -20,7 +20,7 @@ export function compareCommand(context: Context) {
     .option("--rows <text>", "run the rows with this text in their name", "")
     .option("--list", "print what would run, and run nothing")
     .addOption(
-      new Option("--runs <number>", "measurements of each side")
+      new Option("--runs <number>", "measurements of each target; here of each side")
         .default(11, "11")
         .argParser(parseCount(1000)),
     )

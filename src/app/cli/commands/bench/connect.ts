@@ -13,11 +13,12 @@ import {
 } from "../../../../lab/results/index.ts";
 import type { Context } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
-import { type ExecOptions, targetName, withBackend } from "../../exec-backend.ts";
 import { describeEnvironment, Disturbances } from "./environment.ts";
-import { endOf, publish, publishEarlyEnd, type PublishOptions, readBaseline } from "./publish.ts";
+import { endOf } from "./publish.ts";
+import { runBench } from "./runs.ts";
+import type { Measured, TargetOptions } from "./target.ts";
 
-export interface BenchConnectOptions extends PublishOptions, ExecOptions {
+export interface BenchConnectOptions extends TargetOptions {
   readonly count: number;
   /** Milliseconds. */
   readonly timeout: number;
@@ -27,30 +28,40 @@ export interface BenchConnectOptions extends PublishOptions, ExecOptions {
 /** Sessions that are not counted: the program is compiled meanwhile. */
 const WARM_UP = 20;
 
+/** `bench connect`. @throws as {@link runBench} */
 export async function benchConnect(
-  socket: string | undefined,
+  sockets: readonly string[],
   options: BenchConnectOptions,
   context: Context,
 ): Promise<void> {
-  const { signal, output } = context;
   const workload = { bench: "connect", options: { requests: options.count } };
-  const baseline = readBaseline(options, workload);
+  const measure = async (socket: string, target: string): Promise<Measured> =>
+    measureConnect(socket, { ...workload, target }, options, context);
+  await runBench({ workload, nothing: "no session came up", measure }, sockets, options, context);
+}
+
+async function measureConnect(
+  path: string,
+  head: Pick<BenchReport, "bench" | "options" | "target">,
+  options: BenchConnectOptions,
+  { signal, output }: Context,
+): Promise<Measured> {
   const disturbances = new Disturbances();
   const wait = { signal, timeoutMs: options.timeout, stallMs: options.stallTimeout };
   const phases = CONNECTION_PHASES.map((phase) => ({ phase, histogram: createHistogram() }));
   const setUp = createHistogram();
   const perSecond = new PerSecond(undefined);
   let [sessions, begun, start] = [0, 0, performance.now()];
-  const session = async (path: string): Promise<ConnectionTiming> => {
+  const session = async (): Promise<ConnectionTiming> => {
     begun += 1;
     output.progress(() => `${begun} of ${counted(WARM_UP + options.count, "session")}`);
     return timeConnection(path, wait);
   };
-  const measure = async (path: string): Promise<void> => {
-    for (let i = 0; i < WARM_UP; i += 1) await session(path);
+  const measure = async (): Promise<void> => {
+    for (let i = 0; i < WARM_UP; i += 1) await session();
     start = performance.now();
     while (sessions < options.count) {
-      const timing = await session(path);
+      const timing = await session();
       for (const { phase, histogram } of phases) histogram.record(Math.max(1, timing[phase]));
       setUp.record(Math.max(1, timing.setUp));
       sessions += 1;
@@ -62,8 +73,7 @@ export async function benchConnect(
     return {
       schemaVersion: 1,
       kind: "bench",
-      ...workload,
-      target: targetName(socket, options),
+      ...head,
       ...endOf(failure, signal),
       requests: sessions,
       seconds,
@@ -80,19 +90,16 @@ export async function benchConnect(
       warnings: disturbances.warnings(),
     };
   };
-  const report = await withBackend(socket, options, context, async (backend) => {
-    try {
-      await measure(backend.socket);
-      return reportOf(undefined);
-    } catch (error) {
-      // Before the first session the target has not been reached yet.
-      if (begun <= 1) throw error;
-      const message = error instanceof Error ? error.message : String(error);
-      const failure = new CommandError(ExitCode.Failed, `session ${begun}: ${message}`, {
-        cause: error,
-      });
-      return publishEarlyEnd(reportOf(failure), failure, options, context);
-    }
-  });
-  publish(report, options, baseline, context);
+  try {
+    await measure();
+    return { report: reportOf(undefined), failure: undefined };
+  } catch (error) {
+    // Before the first session the target has not been reached yet.
+    if (begun <= 1) throw error;
+    const message = error instanceof Error ? error.message : String(error);
+    const failure = new CommandError(ExitCode.Failed, `session ${begun}: ${message}`, {
+      cause: error,
+    });
+    return { report: reportOf(failure), failure };
+  }
 }

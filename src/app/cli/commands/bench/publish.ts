@@ -9,7 +9,6 @@ import {
 } from "../../../../lab/results/index.ts";
 import type { Context } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
-import { failureOf } from "./course.ts";
 import { saveUserFile, withUserFile } from "../../files.ts";
 
 /** Options of every bench that say what becomes of the result. */
@@ -77,21 +76,13 @@ export function endOf(
   return { partial: true, endedBy: reason instanceof Error ? reason.message : String(reason) };
 }
 
-/**
- * Prints and saves what was measured before a run ended early; returns the report of one that did
- * not.
- *
- * @throws why the run ended early
- */
-export function publishEarlyEnd(
+/** Prints and saves what was measured before a run ended early. */
+export function publishPartial(
   report: BenchReport,
-  failure: unknown,
   options: PublishOptions,
   context: Context,
-): BenchReport {
-  if (failure === undefined) return report;
+): void {
   if (report.requests > 0 || context.signal.aborted) publish(report, options, undefined, context);
-  throw failureOf(failure);
 }
 
 /**

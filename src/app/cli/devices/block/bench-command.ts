@@ -4,19 +4,24 @@ import type { Context } from "../../context.ts";
 import {
   blockSizeOption,
   checked,
-  execOption,
   overwriteOption,
   parseCount,
   seedOption,
 } from "../../options.ts";
 import { parseChoice, parseInteger, parseSize } from "../../units.ts";
 import { loadCommand } from "../../commands/bench/load-command.ts";
+import {
+  COMPARISON_HELP,
+  execEachOption,
+  runsOption,
+} from "../../commands/bench/target-options.ts";
 import { measuredCommand } from "../../commands/bench/measured-command.ts";
 
 export function benchBlockCommand(context: Context): Command {
   const block = loadCommand("block", "a block device: requests a second and their latency")
-    .argument("[socket]", "path of the back-end's socket")
-    .addOption(execOption)
+    .argument("[sockets...]", "paths of the back-ends' sockets")
+    .addOption(execEachOption)
+    .addOption(runsOption)
     .addOption(
       new Option(
         "--rw <what>",
@@ -53,10 +58,14 @@ export function benchBlockCommand(context: Context): Command {
     .addOption(seedOption)
     .addHelpText(
       "after",
-      "\nExample:\n  $ vhost-user bench block disk.sock --rw randread --depth 64 --runtime 10s --html bench.html",
+      `${COMPARISON_HELP}
+
+Example:
+  $ vhost-user bench block disk.sock --rw randread --depth 64 --runtime 10s --html bench.html
+  $ vhost-user bench block old.sock new.sock --runs 11 --html comparison.html`,
     )
-    .action(async (socket, options) =>
-      (await import("./bench.ts")).benchBlock(socket, options, context),
+    .action(async (sockets, options) =>
+      (await import("./bench.ts")).benchBlock(sockets, options, context),
     );
   return block as unknown as Command;
 }

@@ -17,19 +17,13 @@ import {
 import type { RingMode } from "../../../../core/runtime/index.ts";
 import { type ConnectOptions, connectClient } from "../../connect-client.ts";
 import type { Context } from "../../context.ts";
-import { type ExecOptions, targetName, withBackend } from "../../exec-backend.ts";
-import { CommandError, ExitCode } from "../../exit-code.ts";
 import { displayCourse } from "../../commands/bench/course.ts";
 import { describeEnvironment, Disturbances } from "../../commands/bench/environment.ts";
-import {
-  endOf,
-  publish,
-  publishEarlyEnd,
-  type PublishOptions,
-  readBaseline,
-} from "../../commands/bench/publish.ts";
+import { endOf } from "../../commands/bench/publish.ts";
+import { runBench } from "../../commands/bench/runs.ts";
+import type { Measured, TargetOptions } from "../../commands/bench/target.ts";
 
-export interface BenchBlockOptions extends ConnectOptions, PublishOptions, ExecOptions {
+export interface BenchBlockOptions extends ConnectOptions, TargetOptions {
   readonly rw: BlockWorkload;
   readonly blockSize: number;
   readonly depth: number;
@@ -53,7 +47,7 @@ export interface BenchBlockOptions extends ConnectOptions, PublishOptions, ExecO
 const DEFAULT_DURATION_MS = 5000;
 
 export async function benchBlock(
-  socket: string | undefined,
+  sockets: readonly string[],
   options: BenchBlockOptions,
   context: Context,
 ): Promise<void> {
@@ -61,63 +55,65 @@ export async function benchBlock(
   const { rw, blockSize, count, stallTimeout: stallMs, warmup: warmUpMs } = options;
   const seed = options.seed ?? randomInt(2 ** 31);
   const workload = { bench: "block", options: optionsOf(options, seed) };
-  const baseline = readBaseline(options, workload);
   const readPercent = options.rwmixread ?? READ_PERCENT[rw];
   const durationMs = options.runtime ?? (count === undefined ? DEFAULT_DURATION_MS : undefined);
-  const disturbances = new Disturbances();
   const display = { noun: "request", unit: "IOPS", warmUpMs, durationMs, stallMs };
-  const course = displayCourse(context, display);
-  const load = async (path: string): Promise<LoadResult> =>
-    runBlockBench({
-      ...options,
-      connect: async (more) => connectClient(path, options, context, blockType, more),
-      workload: rw,
-      readPercent,
-      blockBytes: blockSize,
-      requests: count,
-      size: options.length,
-      warmUpMs,
-      durationMs,
-      seed,
-      verify: options.verify === true,
-      overwrite: options.overwrite === true,
-      signal: context.signal,
-      stallMs,
-      ...course,
-    });
-  const reportOf = (result: LoadResult): BenchReport => {
-    const iops = result.seconds > 0 ? result.requests / result.seconds : 0;
-    const warnings = disturbances.warnings();
-    if (result.requests < 1000)
-      warnings.push(`only ${counted(result.requests, "request")} counted`);
-    if (readPercent > 0 && !options.verify)
-      warnings.push("the data that was read was not looked at (--verify)");
-    return {
-      schemaVersion: 1,
-      kind: "bench",
-      ...workload,
-      target: targetName(socket, options),
-      ...endOf(result.failure, context.signal),
-      requests: result.requests,
-      seconds: result.seconds,
-      iops,
-      bytesPerSecond: iops * blockSize,
-      ...(result.requests > 0 && {
-        latencyUs: summarizeLatency(result.latency),
-        percentiles: percentileCurve(result.latency),
-      }),
-      perSecond: result.perSecond,
-      environment: describeEnvironment(),
-      warnings,
+  const measure = async (socket: string, target: string): Promise<Measured> => {
+    const disturbances = new Disturbances();
+    const course = displayCourse(context, display);
+    const load = async (): Promise<LoadResult> =>
+      runBlockBench({
+        ...options,
+        connect: async (more) => connectClient(socket, options, context, blockType, more),
+        workload: rw,
+        readPercent,
+        blockBytes: blockSize,
+        requests: count,
+        size: options.length,
+        warmUpMs,
+        durationMs,
+        seed,
+        verify: options.verify === true,
+        overwrite: options.overwrite === true,
+        signal: context.signal,
+        stallMs,
+        ...course,
+      });
+    const reportOf = (result: LoadResult): BenchReport => {
+      const iops = result.seconds > 0 ? result.requests / result.seconds : 0;
+      const warnings = disturbances.warnings();
+      if (result.requests < 1000)
+        warnings.push(`only ${counted(result.requests, "request")} counted`);
+      if (readPercent > 0 && !options.verify)
+        warnings.push("the data that was read was not looked at (--verify)");
+      return {
+        schemaVersion: 1,
+        kind: "bench",
+        ...workload,
+        target,
+        ...endOf(result.failure, context.signal),
+        requests: result.requests,
+        seconds: result.seconds,
+        iops,
+        bytesPerSecond: iops * blockSize,
+        ...(result.requests > 0 && {
+          latencyUs: summarizeLatency(result.latency),
+          percentiles: percentileCurve(result.latency),
+        }),
+        perSecond: result.perSecond,
+        environment: describeEnvironment(),
+        warnings,
+      };
     };
+    const result = await course.watch(load());
+    return { report: reportOf(result), failure: result.failure };
   };
-  const report = await withBackend(socket, options, context, async (backend) => {
-    const result = await course.watch(load(backend.socket));
-    return publishEarlyEnd(reportOf(result), result.failure, options, context);
-  });
-  publish(report, options, baseline, context);
-  if (report.requests === 0)
-    throw new CommandError(ExitCode.Failed, "no request completed after the warm-up");
+  await runBench(
+    { workload, nothing: "no request completed after the warm-up", measure },
+    sockets,
+    options,
+    context,
+  );
 }
 
 function expectSense(options: BenchBlockOptions): void {

@@ -1,9 +1,14 @@
 import { type Command, Option } from "commander";
 import { NET_WORKLOADS } from "../../../../lab/kits/net/workloads/names.ts";
 import type { Context } from "../../context.ts";
-import { checked, execOption, parseCount } from "../../options.ts";
+import { checked, parseCount } from "../../options.ts";
 import { parseChoice, parseInteger } from "../../units.ts";
 import { loadCommand } from "../../commands/bench/load-command.ts";
+import {
+  COMPARISON_HELP,
+  execEachOption,
+  runsOption,
+} from "../../commands/bench/target-options.ts";
 import { measuredCommand } from "../../commands/bench/measured-command.ts";
 
 export function benchNetCommand(context: Context): Command {
@@ -13,8 +18,9 @@ export function benchNetCommand(context: Context): Command {
       "tx: send; rx: take what comes; loop: both",
       checked(parseChoice(NET_WORKLOADS)),
     )
-    .argument("[socket]", "path of the back-end's socket")
-    .addOption(execOption)
+    .argument("[sockets...]", "paths of the back-ends' sockets")
+    .addOption(execEachOption)
+    .addOption(runsOption)
     .addOption(
       new Option("--frame-size <bytes>", "bytes of each frame")
         .default(64, "64")
@@ -39,10 +45,14 @@ export function benchNetCommand(context: Context): Command {
     )
     .addHelpText(
       "after",
-      "\nExample:\n  $ vhost-user bench net tx net.sock --batch 64 --ring-mode poll",
+      `${COMPARISON_HELP}
+
+Example:
+  $ vhost-user bench net tx net.sock --batch 64 --ring-mode poll
+  $ vhost-user bench net tx old.sock new.sock --runs 11`,
     )
-    .action(async (what, socket, options) =>
-      (await import("./bench.ts")).benchNet(what, socket, options, context),
+    .action(async (what, sockets, options) =>
+      (await import("./bench.ts")).benchNet(what, sockets, options, context),
     );
   return net as unknown as Command;
 }

@@ -9,19 +9,13 @@ import type { BenchReport } from "../../../../lab/results/index.ts";
 import type { RingMode } from "../../../../core/runtime/index.ts";
 import { type ConnectOptions, connectClient } from "../../connect-client.ts";
 import type { Context } from "../../context.ts";
-import { CommandError, ExitCode } from "../../exit-code.ts";
-import { type ExecOptions, targetName, withBackend } from "../../exec-backend.ts";
 import { describeEnvironment, Disturbances } from "../../commands/bench/environment.ts";
 import { displayCourse } from "../../commands/bench/course.ts";
-import {
-  endOf,
-  publish,
-  publishEarlyEnd,
-  type PublishOptions,
-  readBaseline,
-} from "../../commands/bench/publish.ts";
+import { endOf } from "../../commands/bench/publish.ts";
+import { runBench } from "../../commands/bench/runs.ts";
+import type { Measured, TargetOptions } from "../../commands/bench/target.ts";
 
-export interface BenchNetOptions extends ConnectOptions, PublishOptions, ExecOptions {
+export interface BenchNetOptions extends ConnectOptions, TargetOptions {
   readonly frameSize: number;
   readonly depth?: number | undefined;
   readonly batch?: number | undefined;
@@ -40,7 +34,7 @@ const DEFAULT_BATCH = 32;
 
 export async function benchNet(
   what: NetWorkload,
-  socket: string | undefined,
+  sockets: readonly string[],
   options: BenchNetOptions,
   context: Context,
 ): Promise<void> {
@@ -62,54 +56,52 @@ export async function benchNet(
       inOrder: options.inOrder === true,
     },
   };
-  const baseline = readBaseline(options, workload);
-  const disturbances = new Disturbances();
   const display = { noun: "frame", unit: "frames/s", warmUpMs, durationMs, stallMs };
-  const course = displayCourse(context, display);
-  const load = async (path: string): Promise<NetBenchResult> =>
-    runNetBench({
-      connect: async (more) => connectClient(path, options, context, netType, more),
-      workload: what,
-      frameBytes: frameSize,
-      depth,
-      batch,
-      queuePairs: queues,
-      threads,
-      ringSize: queueSize,
-      ringMode,
-      warmUpMs,
-      durationMs,
-      signal: context.signal,
-      stallMs,
-      ...course,
-    });
-  const reportOf = ({ sent, received, failure }: NetBenchResult): BenchReport => {
-    // The result of a loop is the frames that the back-end returns.
-    const main = what === "tx" ? sent : received;
-    const warnings = disturbances.warnings();
-    if (what !== "tx") warnings.push("the frames that were received were counted, not looked at");
-    return {
-      schemaVersion: 1,
-      kind: "bench",
-      ...workload,
-      target: targetName(socket, options),
-      ...endOf(failure, context.signal),
-      requests: main.frames,
-      seconds: main.seconds,
-      framesPerSecond: rate(main.frames, main),
-      bytesPerSecond: rate(main.bytes, main),
-      ...(what === "loop" && { sentFramesPerSecond: rate(sent.frames, sent) }),
-      perSecond: main.perSecond,
-      environment: describeEnvironment(),
-      warnings,
+  const measure = async (socket: string, target: string): Promise<Measured> => {
+    const disturbances = new Disturbances();
+    const course = displayCourse(context, display);
+    const load = async (): Promise<NetBenchResult> =>
+      runNetBench({
+        connect: async (more) => connectClient(socket, options, context, netType, more),
+        workload: what,
+        frameBytes: frameSize,
+        depth,
+        batch,
+        queuePairs: queues,
+        threads,
+        ringSize: queueSize,
+        ringMode,
+        warmUpMs,
+        durationMs,
+        signal: context.signal,
+        stallMs,
+        ...course,
+      });
+    const reportOf = ({ sent, received, failure }: NetBenchResult): BenchReport => {
+      // A loop measures the frames that the back-end returns.
+      const main = what === "tx" ? sent : received;
+      const warnings = disturbances.warnings();
+      if (what !== "tx") warnings.push("the frames that were received were counted, not looked at");
+      return {
+        schemaVersion: 1,
+        kind: "bench",
+        ...workload,
+        target,
+        ...endOf(failure, context.signal),
+        requests: main.frames,
+        seconds: main.seconds,
+        framesPerSecond: rate(main.frames, main),
+        bytesPerSecond: rate(main.bytes, main),
+        ...(what === "loop" && { sentFramesPerSecond: rate(sent.frames, sent) }),
+        perSecond: main.perSecond,
+        environment: describeEnvironment(),
+        warnings,
+      };
     };
+    const result = await course.watch(load());
+    return { report: reportOf(result), failure: result.failure };
   };
-  const report = await withBackend(socket, options, context, async (backend) => {
-    const result = await course.watch(load(backend.socket));
-    return publishEarlyEnd(reportOf(result), result.failure, options, context);
-  });
-  publish(report, options, baseline, context);
-  if (report.requests === 0) throw new CommandError(ExitCode.Failed, NOTHING[what]);
+  await runBench({ workload, nothing: NOTHING[what], measure }, sockets, options, context);
 }
 
 /** Why there may be no frame at all. */

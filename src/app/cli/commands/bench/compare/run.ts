@@ -4,6 +4,7 @@
  */
 import { availableParallelism } from "node:os";
 import { counted, EnvironmentError, UsageError } from "../../../../../core/base/index.ts";
+import { median } from "../../../../../lab/results/index.ts";
 import type { Context } from "../../../context.ts";
 import { CommandError, ExitCode } from "../../../exit-code.ts";
 import { saveUserFile } from "../../../files.ts";
@@ -11,7 +12,7 @@ import { describeEnvironment } from "../environment.ts";
 import { blockRows } from "./block-rows.ts";
 import { latencyRows } from "./latency-rows.ts";
 import { netRows } from "./net-rows.ts";
-import { compare, type Comparison, geometricMean, median } from "./pairs.ts";
+import { compare, type Comparison, geometricMean } from "./pairs.ts";
 import { Missing, Programs } from "./programs.ts";
 import type { Row, Timing } from "./row.ts";
 
