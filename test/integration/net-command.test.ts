@@ -146,7 +146,7 @@ test("wrong usage is reported before anything is started", async (t) => {
   const refused: readonly (readonly [string, RegExp])[] = [
     ["serve net", /there is no socket to serve: give --socket PATH/],
     ["serve net --socket s --address 10.0.2.1/33", /the prefix length must be 1 to 30/],
-    ["serve net --socket s --lease 10.9.9.9", /expected a lease within 10\.0\.2\.1\/24/],
+    ["serve net --socket s --lease 10.9.9.9", /the lease must be an address of 10\.0\.2\.1\/24/],
     ["serve net --socket s --mac x", /is not a MAC address such as/],
     ["serve net --socket s --traffic bridge", /is not one of respond, echo, sink, source/],
     [

@@ -197,8 +197,14 @@ test("an image that is missing, empty, no whole sectors, or a folder", async (t)
   mkdirSync(space.path("folder"));
   const images: readonly (readonly [string, RegExp])[] = [
     ["none.img", /none\.img.*no such file/],
-    ["empty.img", /empty\.img: expected an image .*multiple of 512 bytes, got 0; make one with/],
-    ["odd.img", /odd\.img: expected an image .*multiple of 512 bytes, got 1000; make one with/],
+    [
+      "empty.img",
+      /empty\.img: size of an image must be .*multiple of 512 bytes, not 0; make one with/,
+    ],
+    [
+      "odd.img",
+      /odd\.img: size of an image must be .*multiple of 512 bytes, not 1000; make one with/,
+    ],
     ["folder", /folder/],
   ];
   for (const [image, says] of images) {

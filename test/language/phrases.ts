@@ -78,7 +78,7 @@ export const phrases: readonly Phrase[] = [
   { name: "mutant", pattern: word("mutants?"), use: "fault", in: ["src/"] },
   {
     name: "blk",
-    pattern: /(?<![-_A-Za-z])blk(?![-_/A-Za-z])|Blk/g,
+    pattern: /(?<![-_A-Za-z"])blk(?![-_/A-Za-z])|Blk/g,
     use: "block, outside of published check ids and names of QEMU",
     in: ["src/"],
   },

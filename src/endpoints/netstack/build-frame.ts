@@ -91,7 +91,7 @@ function arpPayload(operation: number, sender: Station, target: Station): Uint8A
   return payload;
 }
 
-/** An IPv4 packet in one piece. */
+/** Builds a frame with an IPv4 packet that is not fragmented. */
 export function ipv4Frame(
   from: Station,
   to: Station,

@@ -78,7 +78,7 @@ export class NetResponder implements Station {
     const lease = options.lease === undefined ? beside : toNumber(options.lease);
     if ((lease & mask) !== (own & mask) || lease === own)
       throw new UsageError(
-        `expected a lease within ${this.address}/${prefix} that is not ${this.address}, got ${toText(lease)}`,
+        `the lease must be an address of ${this.address}/${prefix} other than ${this.address}, not ${toText(lease)}`,
       );
     this.lease = toText(lease);
     this.#leaseSeconds = leaseSeconds;

@@ -49,7 +49,7 @@ export function pathNames(path: string): Uint8Array[] {
     .map((part) => {
       if (part === "..") {
         throw new UsageError(
-          `${path}: expected a path without "..", which has no meaning to the device; write it without`,
+          `${path}: the device does not understand ".."; write the path without it`,
         );
       }
       return nameBytes(part, path);
@@ -65,7 +65,7 @@ function nameBytes(text: string, path: string): Uint8Array {
     const hex = parts[i + 1];
     if (hex === undefined || hex === "00" || hex.toLowerCase() === "2f") {
       throw new UsageError(
-        `${path}: expected \\xNN behind a backslash, neither \\x00 nor \\x2f; a backslash itself is \\x5c`,
+        `${path}: a backslash must begin \\xNN, neither \\x00 nor \\x2f; a backslash itself is \\x5c`,
       );
     }
     bytes.push(Buffer.from(hex, "hex"));

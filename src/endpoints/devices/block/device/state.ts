@@ -16,8 +16,9 @@ export function blockState(storage: BlockStorage): DeviceState {
       if (bytes === storage.size && readOnly === storage.readOnly) return;
       const kind = (only: unknown): string => (only === true ? "read-only" : "writable");
       throw new UsageError(
-        `device state: expected that of a ${kind(storage.readOnly)} disk of ${counted(storage.size, "byte")}, ` +
-          `got a ${kind(readOnly)} one of ${counted(JSON.stringify(bytes), "byte")}; serve the same image at both ends`,
+        `device state: the source has a ${kind(readOnly)} disk of ${counted(JSON.stringify(bytes), "byte")}, ` +
+          `the destination a ${kind(storage.readOnly)} one of ${counted(storage.size, "byte")}; ` +
+          `serve the same image at both ends`,
       );
     },
   });

@@ -57,7 +57,7 @@ export class BlockStorage {
       closeSync(fd);
       throw new UsageError(
         file.isFile()
-          ? `${path}: expected an image whose size is a positive multiple of ${SECTOR_SIZE} bytes, got ${size}; ` +
+          ? `${path}: the size of an image must be a positive multiple of ${SECTOR_SIZE} bytes, not ${size}; ` +
               `make one with: truncate -s 64M ${path}`
           : `${path} is not a regular file`,
       );

@@ -1,6 +1,5 @@
 import {
   counted,
-  countedRange,
   DeviceError,
   onAbort,
   UsageError,
@@ -79,7 +78,7 @@ export class BlockDriver {
       (client.features & BlockFeature.Mq) === 0n ? 1 : Math.max(1, config.numQueues);
     if (!(count >= 1) || count > available) {
       throw new UsageError(
-        `expected ${countedRange(1, available, "queue")}, which the device has, got ${count}`,
+        `queues must be at least 1 and at most ${available}, as many as the device has, not ${count}`,
       );
     }
     const driver = new BlockDriver(client, config);
@@ -107,8 +106,8 @@ export class BlockDriver {
   async read(offset: number, length: number, wait?: WaitOptions): Promise<Uint8Array> {
     this.#expectRange(offset, length);
     const result = new Uint8Array(length);
-    await this.#inPieces(length, wait, (at, bytes, pieceWait) =>
-      this.#request(BlockRequest.In, offset + at, bytes, undefined, pieceWait, (data) =>
+    await this.#inParts(length, wait, (at, bytes, partWait) =>
+      this.#request(BlockRequest.In, offset + at, bytes, undefined, partWait, (data) =>
         result.set(data.subarray(0, bytes), at),
       ),
     );
@@ -118,8 +117,8 @@ export class BlockDriver {
   /** Completed means taken by the device; {@link flush} makes it last. @throws as {@link read} */
   async write(offset: number, data: Uint8Array, wait?: WaitOptions): Promise<void> {
     this.#expectRange(offset, data.length);
-    await this.#inPieces(data.length, wait, (at, bytes, pieceWait) =>
-      this.#request(BlockRequest.Out, offset + at, bytes, data.subarray(at, at + bytes), pieceWait),
+    await this.#inParts(data.length, wait, (at, bytes, partWait) =>
+      this.#request(BlockRequest.Out, offset + at, bytes, data.subarray(at, at + bytes), partWait),
     );
   }
 
@@ -180,22 +179,22 @@ export class BlockDriver {
   }
 
   /** Sends any number of requests at once; when one fails, the rest are abandoned. */
-  async #inPieces(
+  async #inParts(
     length: number,
     { signal, timeoutMs }: WaitOptions = {},
-    piece: (at: number, bytes: number, wait: WaitOptions) => Promise<void>,
+    request: (at: number, bytes: number, wait: WaitOptions) => Promise<void>,
   ): Promise<void> {
     const stop = new AbortController();
     const ignoreSignal = onAbort(signal, () => stop.abort(signal?.reason));
     if (signal?.aborted) stop.abort(signal.reason);
     const wait = { signal: stop.signal, timeoutMs };
     const step = this.queues[0]?.transferBytes ?? SECTOR_SIZE;
-    const pieces: Promise<void>[] = [];
+    const requests: Promise<void>[] = [];
     try {
       for (let at = 0; at < length; at += step) {
-        pieces.push(piece(at, Math.min(step, length - at), wait));
+        requests.push(request(at, Math.min(step, length - at), wait));
       }
-      await Promise.all(pieces);
+      await Promise.all(requests);
     } catch (error) {
       stop.abort(error);
       throw error;
@@ -212,7 +211,7 @@ export class BlockDriver {
     }
     if (offset + length > this.size) {
       throw new UsageError(
-        `expected a range within the device's ${counted(this.size, "byte")}, got ${counted(length, "byte")} at ${offset}`,
+        `${counted(length, "byte")} at ${offset} go beyond the end of the disk, which has ${counted(this.size, "byte")}`,
       );
     }
   }

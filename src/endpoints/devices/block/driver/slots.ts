@@ -35,7 +35,7 @@ export class BlockSlots {
   readonly transferBytes: number;
   readonly #heads: GuestBuffer[] = [];
   readonly #data: GuestBuffer[] = [];
-  /** By slot: what was prepared, and how many of its pieces the device reads. */
+  /** By slot: what was prepared, and how many of its segments the device reads. */
   readonly #prepared: SegmentList[] = [];
   readonly #readable: Uint8Array;
   readonly #pool: SlotPool;
@@ -85,7 +85,7 @@ export class BlockSlots {
   data(slot: number): Uint8Array {
     const data = this.#data[slot];
     if (data === undefined)
-      throw new RangeError(`expected a slot below ${this.depth}, got ${slot}`);
+      throw new RangeError(`slot ${slot} does not exist; the depth is ${this.depth}`);
     return data.bytes;
   }
 
@@ -104,10 +104,10 @@ export class BlockSlots {
     const head = this.#heads[slot];
     const segments = (length > 0 ? this.#withData : this.#bare)[slot];
     if (head === undefined || segments === undefined)
-      throw new RangeError(`expected a slot below ${this.depth}, got ${slot}`);
+      throw new RangeError(`slot ${slot} does not exist; the depth is ${this.depth}`);
     if (length > this.transferBytes) {
       throw new RangeError(
-        `expected at most ${counted(this.transferBytes, "byte")} of data, got ${length}`,
+        `a request has at most ${counted(this.transferBytes, "byte")} of data, not ${length}`,
       );
     }
     const { view, bytes } = head;
@@ -132,7 +132,7 @@ export class BlockSlots {
    */
   put(ring: Pick<DriverQueue, "add">, slot: number): void {
     const segments = this.#prepared[slot];
-    if (segments === undefined) throw new RangeError(`expected a request in slot ${slot}`);
+    if (segments === undefined) throw new RangeError(`slot ${slot} has no prepared request`);
     if (!ring.add(segments, this.#readable[slot] ?? 0, slot)) {
       throw new RangeError(
         "the ring is full or broken: more requests than slots, or a failed queue",
@@ -146,7 +146,7 @@ export function expectDepth(depth: number, size: number, indirect: boolean): voi
   const room = requestsIn(size, indirect);
   if (depth > 0 && depth <= room) return;
   throw new UsageError(
-    `expected a depth from 1 to ${room} for a queue of ${counted(size, "entry", "entries")}, got ${depth}; ` +
+    `the depth must be 1 to ${room} for a queue of ${counted(size, "entry", "entries")}, not ${depth}; ` +
       `use a larger queue size`,
   );
 }

@@ -58,8 +58,8 @@ export class CipherSessions implements CryptoSessions {
     const mode = modes[cipherAlgorithm];
     if (operationType !== SymmetricOperation.Cipher || mode === undefined) {
       throw new UsageError(
-        `crypto session: expected a plain cipher (operation 1) of AES-ECB, CBC or CTR (2, 3, 4), ` +
-          `got operation ${operationType}, algorithm ${cipherAlgorithm}`,
+        `crypto session: operation ${operationType} with algorithm ${cipherAlgorithm} is not supported; ` +
+          `only plain ciphers (operation 1) with AES-ECB, CBC or CTR (2, 3, 4) are`,
       );
     }
     if (![16, 24, 32].includes(cipherKey.length)) {

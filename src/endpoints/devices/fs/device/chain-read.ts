@@ -3,22 +3,22 @@ import type { Window } from "../../../../core/memory/index.ts";
 import type { ChainCursor } from "../../../../core/virtqueue/index.ts";
 import { Errno, errnoOf } from "../errno.ts";
 
-/** Pieces of memory that one system call takes: IOV_MAX of Linux. */
-const MAX_PIECES = 1024;
+/** Segments that one system call takes: IOV_MAX of Linux. */
+const MAX_SEGMENTS = 1024;
 
-interface Piece {
+interface Segment {
   readonly window: Window;
   /** Bytes into the window. */
   readonly offset: number;
   readonly length: number;
 }
 
-const bytesOf = ({ window, offset, length }: Piece): Uint8Array =>
+const bytesOf = ({ window, offset, length }: Segment): Uint8Array =>
   window.bytes.subarray(offset, offset + length);
 
 /**
  * Reads from a file straight into the writable part of a chain: `length` bytes from byte `start` of
- * it on, which the chain has room for. One system call, unless the chain is in more pieces than
+ * it on, which the chain has room for. One system call, unless the chain has more segments than
  * that takes. A short count is the end of the file.
  *
  * @returns bytes, or `-errno`; EFAULT, with the window marked broken, when the memory was taken away
@@ -31,7 +31,7 @@ export function readIntoChain(
   position: number,
 ): number {
   let total = 0;
-  let pieces: Piece[] = [];
+  let segments: Segment[] = [];
   let gathered = 0;
   const { spans } = chain;
   for (let span = chain.readableSpans; span < spans.count && length > 0; span += 1) {
@@ -44,34 +44,34 @@ export function readIntoChain(
     if (window === undefined) return -Errno.EIO;
     const offset = (spans.offsets[span] ?? 0) + start;
     const take = Math.min(size - start, length);
-    pieces.push({ window, offset, length: take });
+    segments.push({ window, offset, length: take });
     gathered += take;
     length -= take;
     start = 0;
-    if (pieces.length < MAX_PIECES && length > 0 && span + 1 < spans.count) continue;
-    const count = readPieces(fd, pieces, position + total);
+    if (segments.length < MAX_SEGMENTS && length > 0 && span + 1 < spans.count) continue;
+    const count = readSegments(fd, segments, position + total);
     if (count < 0) return count;
-    markWritten(pieces, count);
+    markWritten(segments, count);
     total += count;
     if (count < gathered) break;
-    pieces = [];
+    segments = [];
     gathered = 0;
   }
   return total;
 }
 
-/** The first `count` bytes of the pieces were written. */
-function markWritten(pieces: readonly Piece[], count: number): void {
-  for (const { window, offset, length } of pieces) {
+/** Marks the first `count` bytes of the segments as written. */
+function markWritten(segments: readonly Segment[], count: number): void {
+  for (const { window, offset, length } of segments) {
     const here = Math.min(length, count);
     window.wrote(offset, here);
     count -= here;
   }
 }
 
-/** Fills the pieces as far as the file goes. */
-function readPieces(fd: number, pieces: readonly Piece[], position: number): number {
-  let rest = pieces;
+/** Fills the segments as far as the file goes. */
+function readSegments(fd: number, segments: readonly Segment[], position: number): number {
+  let rest = segments;
   let total = 0;
   try {
     while (rest.length > 0) {
@@ -89,23 +89,23 @@ function readPieces(fd: number, pieces: readonly Piece[], position: number): num
   }
 }
 
-function readOnce(fd: number, pieces: readonly Piece[], position: number): number {
-  const [first] = pieces;
-  if (pieces.length === 1 && first) {
+function readOnce(fd: number, segments: readonly Segment[], position: number): number {
+  const [first] = segments;
+  if (segments.length === 1 && first) {
     return readSync(fd, first.window.bytes, first.offset, first.length, position);
   }
-  return readvSync(fd, pieces.map(bytesOf), position);
+  return readvSync(fd, segments.map(bytesOf), position);
 }
 
-/** What is left of the pieces behind their first `count` bytes. */
-function behind(pieces: readonly Piece[], count: number): readonly Piece[] {
+/** Returns the segments without their first `count` bytes. */
+function behind(segments: readonly Segment[], count: number): readonly Segment[] {
   let from = 0;
-  for (; from < pieces.length; from += 1) {
-    const length = pieces[from]?.length ?? 0;
+  for (; from < segments.length; from += 1) {
+    const length = segments[from]?.length ?? 0;
     if (count < length) break;
     count -= length;
   }
-  const [first, ...rest] = pieces.slice(from);
+  const [first, ...rest] = segments.slice(from);
   if (first === undefined) return [];
   const { window, offset, length } = first;
   return [{ window, offset: offset + count, length: length - count }, ...rest];

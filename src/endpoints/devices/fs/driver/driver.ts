@@ -1,6 +1,5 @@
 import {
   counted,
-  countedRange,
   NegotiationError,
   UsageError,
   type WaitOptions,
@@ -137,8 +136,8 @@ export class FsDriver {
     const available = config?.numRequestQueues ?? Infinity;
     if (!(queues >= 1 && queues <= available && depth >= 1 && transferBytes >= LINK_BYTES)) {
       throw new UsageError(
-        `expected ${countedRange(1, available, "queue")}, a depth from 1 and transfers from ${LINK_BYTES} bytes, ` +
-          `got ${queues}, ${depth} and ${transferBytes}`,
+        `queues must be at least 1 and at most ${available}, depth at least 1 and transferBytes at least ${LINK_BYTES}, ` +
+          `not ${queues}, ${depth} and ${transferBytes}`,
       );
     }
     const forgets = new FuseCaller();
@@ -307,7 +306,7 @@ async function negotiateFuse(requests: FuseCaller, wait?: WaitOptions): Promise<
   const init = initReply.read(viewOf(whole), 0, true);
   if (init.major !== FUSE_MAJOR || init.minor < FUSE_MIN_MINOR) {
     throw new NegotiationError(
-      `expected a device that speaks FUSE ${FUSE_MAJOR}.${FUSE_MIN_MINOR} or newer, got ${init.major}.${init.minor}`,
+      `the device speaks FUSE ${init.major}.${init.minor}; the driver needs ${FUSE_MAJOR}.${FUSE_MIN_MINOR} or newer`,
     );
   }
   return init;

@@ -67,11 +67,11 @@ export class FsQueue {
    */
   submit(slot: number, request: Uint8Array, replyBytes: number): void {
     const buffer = this.#slots[slot];
-    if (buffer === undefined) throw new RangeError(`expected a slot of the queue, got ${slot}`);
+    if (buffer === undefined) throw new RangeError(`slot ${slot} does not exist`);
     if (request.length > REQUEST_BYTES || REQUEST_BYTES + replyBytes > buffer.bytes.length) {
       throw new RangeError(
-        `expected a request of at most ${REQUEST_BYTES} bytes and a reply that fits the slot, ` +
-          `got ${request.length} and ${replyBytes}`,
+        `a request of ${request.length} bytes and a reply of ${replyBytes} do not fit a slot, ` +
+          `which has ${REQUEST_BYTES} bytes for requests and ${buffer.bytes.length} in all`,
       );
     }
     buffer.bytes.set(request);

@@ -89,7 +89,7 @@ export class FsTree {
         listed += batch.length;
         if (listed > MAX_ENTRIES) {
           throw new ProtocolError(
-            `folder listing: expected an end within ${MAX_ENTRIES} entries, got more`,
+            `folder listing: the listing does not end within ${MAX_ENTRIES} entries`,
           );
         }
         offset = last.off;
@@ -99,7 +99,11 @@ export class FsTree {
     }
   }
 
-  /** What is in a file, in pieces, as far as it goes. @throws as the driver */
+  /**
+   * Reads a file from its beginning to its end, one request at a time.
+   *
+   * @throws what the driver throws
+   */
   async *read({ nodeid }: Pick<FoundNode, "nodeid">): AsyncGenerator<Uint8Array> {
     const file = await this.#driver.open(nodeid, this.#wait);
     try {

@@ -220,7 +220,9 @@ export class NetDevice implements Device {
    */
   send(frame: Uint8Array, pair = 0): boolean {
     if (this.#receive[pair] === undefined) {
-      throw new RangeError(`expected a queue pair below ${this.queuePairs}, got ${pair}`);
+      throw new RangeError(
+        `queue pair ${pair} does not exist; the device has ${counted(this.queuePairs, "pair")}`,
+      );
     }
     const most = this.#mtu === undefined ? MAX_FRAME_BYTES : this.#mtu + VLAN_HEADER_BYTES;
     if (frame.length > most) {

@@ -66,7 +66,7 @@ export class NetSinkServer implements RingServer {
     }
   }
 
-  /** Frames of one piece each. */
+  /** Takes frames of single-descriptor chains. */
   #takeSingles(queue: ServedQueue, { count, lengths, offsets, windows }: SpanList): void {
     const { headerBytes } = this;
     let frames = 0;

@@ -19,13 +19,13 @@ export function netState(counters: object, control: DeviceControl | undefined): 
       const wrong = names.filter((name) => !isSum(given[name]));
       if (wrong.length > 0) {
         throw new ProtocolError(
-          `device state: expected counters from 0, got ${wrong.map((name) => `${name}: ${JSON.stringify(given[name])}`).join(", ")}`,
+          `device state: counters must be whole numbers from 0, not ${wrong.map((name) => `${name}: ${JSON.stringify(given[name])}`).join(", ")}`,
           { field: "device state" },
         );
       }
       if (control !== undefined && !control.load(given["control"])) {
         throw new ProtocolError(
-          `device state: expected what a control queue has set, got ${JSON.stringify(given["control"])}`,
+          `device state: ${JSON.stringify(given["control"])} is not the state of a control queue`,
           { field: "device state" },
         );
       }

@@ -1,4 +1,4 @@
-import { countedRange, UsageError } from "../../../../core/base/index.ts";
+import { counted, UsageError } from "../../../../core/base/index.ts";
 import type { Client } from "../../../frontend/index.ts";
 import { ProtocolFeature } from "../../../../core/protocol/index.ts";
 import type { RingMode } from "../../../../core/runtime/index.ts";
@@ -182,7 +182,9 @@ export class NetDriver {
   #ring(pair: number): DriverTransmitRing {
     const ring = this.#transmit[pair];
     if (ring !== undefined) return ring;
-    throw new RangeError(`expected a queue pair below ${this.queuePairs}, got ${pair}`);
+    throw new RangeError(
+      `queue pair ${pair} does not exist; the driver has ${counted(this.queuePairs, "pair")}`,
+    );
   }
 }
 
@@ -196,7 +198,7 @@ export async function expectQueuePairs(client: Client, wanted: number): Promise<
   const available = isMulti && isCounted ? Number(await client.requests.getQueueNum()) : 1;
   if (wanted > available) {
     throw new UsageError(
-      `expected ${countedRange(1, available, "queue pair")}, which the device has, got ${wanted}`,
+      `queuePairs must be at most ${available}, as many as the device has, not ${wanted}`,
     );
   }
 }

@@ -14,8 +14,8 @@ export interface DriverTransmitCounters {
 }
 
 /**
- * The transmit ring of a pair: a buffer for each entry, header and frame in one piece, made once
- * and reused. Nothing allocates per frame.
+ * The transmit ring of a pair. Each entry has a buffer for header and frame, made once and reused:
+ * nothing allocates per frame.
  */
 export class DriverTransmitRing {
   readonly queue: ClientQueue;
@@ -66,7 +66,7 @@ export class DriverTransmitRing {
     const { length } = frame;
     if (length === 0 || length > this.maxFrameBytes) {
       throw new RangeError(
-        `expected a frame of 1 to ${this.maxFrameBytes} bytes, got ${length}; bufferBytes sets the limit`,
+        `a frame must have 1 to ${this.maxFrameBytes} bytes, not ${length}; bufferBytes sets the limit`,
       );
     }
     if (this.#pool.free === 0) {

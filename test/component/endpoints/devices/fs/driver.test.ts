@@ -303,7 +303,7 @@ test("a listing that never ends is given up", async (t) => {
   });
   await assert.rejects(
     new FsTree(driver).list({ nodeid: 1n }),
-    /expected an end within 1000000 entries, got more/,
+    /does not end within 1000000 entries/,
   );
 });
 
