@@ -21,7 +21,7 @@ export const ArpOperation = { Request: 1, Reply: 2 } as const;
 export const ETHERNET_HEADER_BYTES = 14;
 
 export interface EthernetFrame {
-  /** As `52:54:00:12:34:56`. */
+  /** A text such as `52:54:00:12:34:56`. */
   readonly destination: string;
   readonly source: string;
   /** 802.1Q tag, if there is one. */
@@ -33,7 +33,7 @@ export interface EthernetFrame {
 export interface ArpPacket {
   readonly operation: number;
   readonly senderMac: string;
-  /** As `10.0.2.15`. */
+  /** A text such as `10.0.2.15`. */
   readonly senderAddress: string;
   readonly targetMac: string;
   readonly targetAddress: string;

@@ -52,7 +52,7 @@ export interface ResponderOptions {
 export class NetResponder implements Station {
   readonly mac: string;
   readonly address: string;
-  /** As `255.255.255.0`. */
+  /** A text such as `255.255.255.0`. */
   readonly mask: string;
   /** The address that clients are given. */
   readonly lease: string;

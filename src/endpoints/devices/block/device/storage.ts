@@ -137,7 +137,12 @@ export class BlockStorage {
     return true;
   }
 
-  /** As {@link read}, the other way. */
+  /**
+   * Moves bytes from guest memory to the file.
+   *
+   * @returns false: an I/O error
+   * @throws Node's error with code EFAULT when the front-end took the memory away
+   */
   write(position: number, window: Window, offset: number, length: number): boolean {
     if (this.isNull) return true;
     while (length > 0) {

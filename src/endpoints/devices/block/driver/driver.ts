@@ -114,7 +114,11 @@ export class BlockDriver {
     return result;
   }
 
-  /** Completed means taken by the device; {@link flush} makes it last. @throws as {@link read} */
+  /**
+   * Writes data. The device has it once this resolves; {@link flush} makes it durable.
+   *
+   * @throws {DeviceError | TimeoutError | UsageError | QueueError | PeerClosedError}
+   */
   async write(offset: number, data: Uint8Array, wait?: WaitOptions): Promise<void> {
     this.#expectRange(offset, data.length);
     await this.#inParts(data.length, wait, (at, bytes, partWait) =>
@@ -122,13 +126,21 @@ export class BlockDriver {
     );
   }
 
-  /** What was written before survives a loss of power afterwards. @throws as {@link read} */
+  /**
+   * Makes earlier writes durable: they survive a loss of power.
+   *
+   * @throws {DeviceError | TimeoutError | UsageError | QueueError | PeerClosedError}
+   */
   async flush(wait?: WaitOptions): Promise<void> {
     if ((this.#client.features & BlockFeature.Flush) === 0n) return;
     await this.#request(BlockRequest.Flush, 0, 0, undefined, wait);
   }
 
-  /** The device's name for itself, up to 20 characters. @throws as {@link read} */
+  /**
+   * Reads the device's name for itself, up to 20 characters.
+   *
+   * @throws {DeviceError | TimeoutError | UsageError | QueueError | PeerClosedError}
+   */
   async id(wait?: WaitOptions): Promise<string> {
     let id = "";
     await this.#request(BlockRequest.GetId, 0, ID_BYTES, undefined, wait, (data) => {
@@ -139,7 +151,11 @@ export class BlockDriver {
     return id;
   }
 
-  /** Reports that a range is no longer needed. @throws as {@link read} */
+  /**
+   * Reports that a range is no longer needed.
+   *
+   * @throws {DeviceError | TimeoutError | UsageError | QueueError | PeerClosedError}
+   */
   async discard(offset: number, length: number, wait?: WaitOptions): Promise<void> {
     this.#expectFeature(BlockFeature.Discard, "VIRTIO_BLK_F_DISCARD");
     const { maxDiscardSectors } = this.config;

@@ -93,7 +93,7 @@ export class BlockQueue {
     return queue;
   }
 
-  /** Starts it. @throws as `Client.startQueue` */
+  /** Starts the queue. @throws what `Client.startQueue` throws */
   async begin(client: Client): Promise<void> {
     await client.startQueue(this.#queue);
   }

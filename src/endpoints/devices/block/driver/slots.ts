@@ -89,7 +89,7 @@ export class BlockSlots {
     return data.bytes;
   }
 
-  /** As the device wrote it; 255: it wrote none. */
+  /** Returns the status that the device wrote; 255: it wrote none. */
   status(slot: number): number {
     return this.#heads[slot]?.bytes[STATUS_OFFSET] ?? NO_STATUS;
   }

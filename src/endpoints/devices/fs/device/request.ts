@@ -49,7 +49,7 @@ export class FuseRequest {
     return layout.read(this.#view, requestHeader.size, this.little);
   }
 
-  /** As {@link args}, of an INIT: what a driver before 7.36 did not send is 0. */
+  /** Decodes the arguments of INIT. Fields that a driver before 7.36 does not send are 0. */
   initArgs<T>(layout: Struct<T>): T {
     if (this.argsLength < layout.size) {
       this.#bytes.fill(

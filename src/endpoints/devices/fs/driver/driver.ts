@@ -212,7 +212,7 @@ export class FsDriver {
     );
   }
 
-  /** As {@link readdir}, with each entry looked up (and counted) whose `nodeid` is not 0. */
+  /** Reads entries like {@link readdir}; each entry whose `nodeid` is not 0 was looked up and counted. */
   async readdirplus(
     folder: FsFile,
     offset: bigint,
@@ -240,7 +240,7 @@ export class FsDriver {
   /**
    * Any request, and its reply as it is: for what has no method here.
    *
-   * @throws as every method
+   * @throws what every method throws
    */
   async request(call: FuseCall, wait?: WaitOptions): Promise<Uint8Array> {
     return this.#requests.call(call, wait);

@@ -39,7 +39,7 @@ export class FsQueue {
     this.#queue = client.createQueue({ index, size, ringMode, handler });
   }
 
-  /** @throws as `Client.startQueue` */
+  /** Starts the queue. @throws what `Client.startQueue` throws */
   async start(client: Client): Promise<void> {
     await client.startQueue(this.#queue);
   }

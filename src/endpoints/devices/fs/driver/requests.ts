@@ -34,7 +34,7 @@ export class FuseCaller {
     this.#pipeline.add(make);
   }
 
-  /** Starts the queues. @throws as `Client.startQueue` */
+  /** Starts the queues. @throws what `Client.startQueue` throws */
   async start(client: Client): Promise<void> {
     for (const queue of this.#pipeline.queues) await queue.start(client);
   }

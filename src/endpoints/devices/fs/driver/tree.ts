@@ -51,7 +51,11 @@ export class FsTree {
     this.#wait = wait;
   }
 
-  /** Finds a path, name by name from the root, and has it used. @throws as the driver */
+  /**
+   * Finds a path, name by name from the root, and has it used.
+   *
+   * @throws what the driver throws
+   */
   async visit<T>(names: readonly Uint8Array[], use: (node: FoundNode) => Promise<T>): Promise<T> {
     const wait = this.#wait;
     const found: bigint[] = [];
@@ -71,7 +75,8 @@ export class FsTree {
   /**
    * All entries of a folder but "." and "..", in the device's order.
    *
-   * @throws as the driver; {ProtocolError} the listing does not end
+   * @throws what the driver throws
+   * @throws {ProtocolError} the listing does not end
    */
   async list({ nodeid }: Pick<FoundNode, "nodeid">): Promise<ListedEntry[]> {
     const wait = this.#wait;

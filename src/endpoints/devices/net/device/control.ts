@@ -73,7 +73,11 @@ export class DeviceControl {
     return { activePairs: this.activePairs, filter: this.filter.save() };
   }
 
-  /** False: it is not of the form of {@link save}, or of a device with more pairs. */
+  /**
+   * Restores what {@link save} returned.
+   *
+   * @returns false: the state has another form, or is that of a device with more pairs
+   */
   load(state: unknown): boolean {
     const { activePairs, filter } = (state ?? {}) as { activePairs?: unknown; filter?: unknown };
     const pairs = Number.isInteger(activePairs) ? Number(activePairs) : 0;

@@ -37,7 +37,11 @@ export class ReceiveFilter {
     this.setTables([], []);
   }
 
-  /** False: there is no such mode. */
+  /**
+   * Sets a receive mode.
+   *
+   * @returns false: there is no such mode
+   */
   setMode(mode: number, on: boolean): boolean {
     if (mode >= MODES) return false;
     this.#modes[mode] = on ? 1 : 0;
@@ -49,13 +53,17 @@ export class ReceiveFilter {
     this.#multicast = multicast;
   }
 
-  /** As lists of bytes: own address, modes, unicast and multicast addresses one behind the other. */
+  /** Returns own address, modes, unicast and multicast addresses as lists of bytes. */
   save(): readonly (readonly number[])[] {
     const tables = [this.#unicast, this.#multicast].map((list) => list.flatMap((mac) => [...mac]));
     return [[...this.#mac], [...this.#modes], ...tables];
   }
 
-  /** False: it is not of the form of {@link save}. */
+  /**
+   * Restores what {@link save} returned.
+   *
+   * @returns false: the state has another form
+   */
   load(state: unknown): boolean {
     const isByte = (value: unknown): boolean => Number.isInteger(value) && Number(value) >> 8 === 0;
     const isBytes = (list: unknown): boolean => Array.isArray(list) && list.every(isByte);

@@ -73,7 +73,7 @@ export class DriverControl {
     return new DriverControl(client, index, ringMode, onFailed);
   }
 
-  /** @throws as `Client.startQueue` */
+  /** Starts the control queue. @throws what `Client.startQueue` throws */
   async start(client: Client): Promise<void> {
     await client.startQueue(this.#queue);
   }

@@ -169,7 +169,11 @@ export class NetDriver {
     await this.#whenFree(pair, 1);
   }
 
-  /** Resolves once the device has used every frame that was sent. @throws as {@link room} */
+  /**
+   * Resolves once the device has used every frame that was sent.
+   *
+   * @throws {QueueError | PeerClosedError} the driver failed
+   */
   async flushed(): Promise<void> {
     for (const pair of this.#transmit.keys()) await this.#whenFree(pair, Infinity);
   }

@@ -61,7 +61,12 @@ export class DriverTransmitRing {
     return this.#pool.taken;
   }
 
-  /** False: no room. @throws {RangeError} an empty frame, or one longer than the buffers */
+  /**
+   * Makes a frame available.
+   *
+   * @returns false: there is no room
+   * @throws {RangeError} an empty frame, or one longer than the buffers
+   */
   send(frame: Uint8Array): boolean {
     const { length } = frame;
     if (length === 0 || length > this.maxFrameBytes) {
