@@ -1,11 +1,8 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { BackendServer, type BackendSession } from "../../src/endpoints/backend/index.ts";
-import {
-  BlockDevice,
-  BlockFeature,
-  BlockStorage,
-} from "../../src/endpoints/devices/block/index.ts";
+import { BlockDevice, BlockFeature } from "../../src/endpoints/devices/block/index.ts";
+import { BlockStorage } from "../../src/endpoints/storage/index.ts";
 import {
   FrontendRequest,
   HeaderFlag,

@@ -8,8 +8,8 @@ import {
   BLOCK_DRIVER_FEATURES,
   BlockDevice,
   BlockFeature,
-  BlockStorage,
 } from "../../src/endpoints/devices/block/index.ts";
+import { BlockStorage } from "../../src/endpoints/storage/index.ts";
 import { Client, type ReconnectReport } from "../../src/endpoints/frontend/index.ts";
 import { startStorageDaemon } from "../../src/lab/programs/index.ts";
 import { ProtocolFeature } from "../../src/core/protocol/index.ts";

@@ -3,8 +3,8 @@ import type { TestContext } from "node:test";
 import {
   BlockDevice,
   type BlockDeviceOptions,
-  BlockStorage,
 } from "../../../src/endpoints/devices/block/index.ts";
+import { BlockStorage } from "../../../src/endpoints/storage/index.ts";
 import { type DeviceQueue, SegmentList } from "../../../src/core/virtqueue/index.ts";
 import { makeSplitRings, type SplitRings } from "./rings.ts";
 import { capability } from "../../support/capability.ts";

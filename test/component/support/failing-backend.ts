@@ -7,7 +7,8 @@
  * says of a failed assertion, and goes on.
  */
 import { BackendServer } from "../../../src/endpoints/backend/index.ts";
-import { BlockDevice, BlockStorage } from "../../../src/endpoints/devices/block/index.ts";
+import { BlockDevice } from "../../../src/endpoints/devices/block/index.ts";
+import { BlockStorage } from "../../../src/endpoints/storage/index.ts";
 import type { Channel, FrameHandler } from "../../../src/core/transport/index.ts";
 
 const [path = ""] = process.argv.slice(2);

@@ -6,7 +6,8 @@
  * Says `ready` to its parent once it listens; ends when the parent disconnects.
  */
 import { BackendServer } from "../../../src/endpoints/backend/index.ts";
-import { BlockDevice, BlockStorage } from "../../../src/endpoints/devices/block/index.ts";
+import { BlockDevice } from "../../../src/endpoints/devices/block/index.ts";
+import { BlockStorage } from "../../../src/endpoints/storage/index.ts";
 import { applyFaults, parseFault } from "../../../src/lab/faults/index.ts";
 
 const [path = "", ...texts] = process.argv.slice(2);

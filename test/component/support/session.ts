@@ -8,8 +8,8 @@ import {
   BlockDevice,
   BlockDriver,
   type BlockDriverOptions,
-  BlockStorage,
 } from "../../../src/endpoints/devices/block/index.ts";
+import { BlockStorage } from "../../../src/endpoints/storage/index.ts";
 import { Client, type ClientOptions } from "../../../src/endpoints/frontend/index.ts";
 import { settledLeaks, takeResources } from "../../support/leak-guard.ts";
 import { temporaryFolder } from "./folder.ts";

@@ -6,7 +6,8 @@ import {
   type BackendSession,
   type Device,
 } from "../../../src/endpoints/backend/index.ts";
-import { BlockDevice, BlockStorage } from "../../../src/endpoints/devices/block/index.ts";
+import { BlockDevice } from "../../../src/endpoints/devices/block/index.ts";
+import { BlockStorage } from "../../../src/endpoints/storage/index.ts";
 import {
   FrontendRequest,
   IotlbType,

@@ -8,5 +8,4 @@ export * from "./driver/driver.ts";
 export * from "./layout.ts";
 export * from "./driver/queue.ts";
 export * from "./driver/slots.ts";
-export * from "./device/storage.ts";
 export * from "./type.ts";

@@ -1,6 +1,7 @@
 import { counted } from "../../../core/base/index.ts";
 import { FrontendRequest, ProtocolFeature } from "../../../core/protocol/index.ts";
-import { BlockDevice, BlockStorage } from "../../../endpoints/devices/block/index.ts";
+import { BlockDevice } from "../../../endpoints/devices/block/index.ts";
+import { BlockStorage } from "../../../endpoints/storage/index.ts";
 import { blockKind } from "../../../endpoints/devices/block/kind.ts";
 import {
   BlockFeature,

@@ -1,10 +1,7 @@
 import { join } from "node:path";
 import { BackendServer, type BackendOptions } from "../../../endpoints/backend/index.ts";
-import {
-  BLOCK_DRIVER_FEATURES,
-  BlockDevice,
-  BlockStorage,
-} from "../../../endpoints/devices/block/index.ts";
+import { BLOCK_DRIVER_FEATURES, BlockDevice } from "../../../endpoints/devices/block/index.ts";
+import { BlockStorage } from "../../../endpoints/storage/index.ts";
 import { Client, type ClientOptions } from "../../../endpoints/frontend/index.ts";
 import { applyFaults, parseFault } from "../../faults/index.ts";
 import type { TestContext } from "../context.ts";

@@ -9,7 +9,7 @@ import {
   startQemuNet,
   startStorageDaemon,
 } from "../../programs/index.ts";
-import { BlockStorage } from "../../../endpoints/devices/block/index.ts";
+import { BlockStorage } from "../../../endpoints/storage/index.ts";
 import type { TestContext } from "../context.ts";
 import { CaseSkip } from "../../engine/index.ts";
 import { expectEqual } from "../expect.ts";

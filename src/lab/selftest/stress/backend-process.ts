@@ -1,6 +1,7 @@
 /** A process of the stress group: the built-in block back-end, which can be asked what it holds. */
 import { BackendServer } from "../../../endpoints/backend/index.ts";
-import { BlockDevice, BlockStorage } from "../../../endpoints/devices/block/index.ts";
+import { BlockDevice } from "../../../endpoints/devices/block/index.ts";
+import { BlockStorage } from "../../../endpoints/storage/index.ts";
 import { answerParent, usageOf } from "./answering.ts";
 
 let server: BackendServer | undefined;

@@ -8,7 +8,8 @@ import {
 } from "../../../../src/endpoints/backend/index.ts";
 import { NegotiationError } from "../../../../src/core/base/index.ts";
 import { describeDeparture } from "../../../../src/app/cli/commands/serve/departure.ts";
-import { BlockDevice, BlockStorage } from "../../../../src/endpoints/devices/block/index.ts";
+import { BlockDevice } from "../../../../src/endpoints/devices/block/index.ts";
+import { BlockStorage } from "../../../../src/endpoints/storage/index.ts";
 import { FsDevice, SharedFolder } from "../../../../src/endpoints/devices/fs/index.ts";
 import { NetDevice } from "../../../../src/endpoints/devices/net/index.ts";
 import { Client } from "../../../../src/endpoints/frontend/index.ts";

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { ftruncateSync } from "node:fs";
 import { type TestContext, test } from "node:test";
-import { BlockDevice, BlockStorage } from "../../../../src/endpoints/devices/block/index.ts";
+import { BlockDevice } from "../../../../src/endpoints/devices/block/index.ts";
+import { BlockStorage } from "../../../../src/endpoints/storage/index.ts";
 import { Region, RegionTable } from "../../../../src/core/memory/index.ts";
 import { EventFd } from "../../../../src/core/os/index.ts";
 import { RING_MODES, type RingMode, RingWorker } from "../../../../src/core/runtime/index.ts";

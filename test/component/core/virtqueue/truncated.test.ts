@@ -1,11 +1,8 @@
 import assert from "node:assert/strict";
 import { ftruncateSync, readSync, writeSync } from "node:fs";
 import { type TestContext, test } from "node:test";
-import {
-  BlockDevice,
-  BlockRequest,
-  BlockStorage,
-} from "../../../../src/endpoints/devices/block/index.ts";
+import { BlockDevice, BlockRequest } from "../../../../src/endpoints/devices/block/index.ts";
+import { BlockStorage } from "../../../../src/endpoints/storage/index.ts";
 import { type MemoryView, Region, RegionTable } from "../../../../src/core/memory/index.ts";
 import { EventFd } from "../../../../src/core/os/index.ts";
 import { DeviceRunner } from "../../../../src/core/runtime/index.ts";

@@ -14,8 +14,8 @@ import {
   BLOCK_DRIVER_FEATURES,
   BlockDevice,
   BlockDriver,
-  BlockStorage,
 } from "../../../../src/endpoints/devices/block/index.ts";
+import { BlockStorage } from "../../../../src/endpoints/storage/index.ts";
 import { Client, type ClientQueue } from "../../../../src/endpoints/frontend/index.ts";
 import { EventFd } from "../../../../src/core/os/index.ts";
 import { SocketServer } from "../../../../src/core/transport/index.ts";

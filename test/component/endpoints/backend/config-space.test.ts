@@ -8,11 +8,8 @@ import {
   BackendServer,
   type Device,
 } from "../../../../src/endpoints/backend/index.ts";
-import {
-  BlockDevice,
-  BlockDriver,
-  BlockStorage,
-} from "../../../../src/endpoints/devices/block/index.ts";
+import { BlockDevice, BlockDriver } from "../../../../src/endpoints/devices/block/index.ts";
+import { BlockStorage } from "../../../../src/endpoints/storage/index.ts";
 import { CryptoDevice } from "../../../../src/endpoints/devices/crypto/index.ts";
 import {
   decodeFsConfig,

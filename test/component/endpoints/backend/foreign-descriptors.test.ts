@@ -2,11 +2,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { serveInherited } from "../../../../src/endpoints/backend/index.ts";
-import {
-  BlockDevice,
-  BlockDriver,
-  BlockStorage,
-} from "../../../../src/endpoints/devices/block/index.ts";
+import { BlockDevice, BlockDriver } from "../../../../src/endpoints/devices/block/index.ts";
+import { BlockStorage } from "../../../../src/endpoints/storage/index.ts";
 import {
   type Client,
   type FrontendRequests,

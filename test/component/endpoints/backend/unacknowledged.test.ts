@@ -7,8 +7,8 @@ import {
   BlockDevice,
   BlockRequest,
   BlockStatus,
-  BlockStorage,
 } from "../../../../src/endpoints/devices/block/index.ts";
+import { BlockStorage } from "../../../../src/endpoints/storage/index.ts";
 import { NetDevice } from "../../../../src/endpoints/devices/net/index.ts";
 import { Client, type ClientOptions } from "../../../../src/endpoints/frontend/index.ts";
 import { VirtioFeature } from "../../../../src/core/protocol/index.ts";

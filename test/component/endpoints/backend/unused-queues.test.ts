@@ -1,10 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  BlockDevice,
-  BlockStorage,
-  MAX_BLOCK_QUEUES,
-} from "../../../../src/endpoints/devices/block/index.ts";
+import { BlockDevice, MAX_BLOCK_QUEUES } from "../../../../src/endpoints/devices/block/index.ts";
+import { BlockStorage } from "../../../../src/endpoints/storage/index.ts";
 import { FrontendRequest, VirtioFeature } from "../../../../src/core/protocol/index.ts";
 import { guardLeaks, takeResources } from "../../../support/leak-guard.ts";
 import { connectDisk, provesWell, serveDisk } from "../../support/session.ts";

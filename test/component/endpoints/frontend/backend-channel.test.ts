@@ -12,11 +12,8 @@ import {
   StateError,
   UsageError,
 } from "../../../../src/core/base/index.ts";
-import {
-  BlockDevice,
-  BlockDriver,
-  BlockStorage,
-} from "../../../../src/endpoints/devices/block/index.ts";
+import { BlockDevice, BlockDriver } from "../../../../src/endpoints/devices/block/index.ts";
+import { BlockStorage } from "../../../../src/endpoints/storage/index.ts";
 import { BlockRequest, BlockStatus } from "../../../../src/endpoints/devices/block/index.ts";
 import {
   type Client,

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { BackendServer } from "../../../../src/endpoints/backend/index.ts";
-import { BlockDevice, BlockStorage } from "../../../../src/endpoints/devices/block/index.ts";
+import { BlockDevice } from "../../../../src/endpoints/devices/block/index.ts";
+import { BlockStorage } from "../../../../src/endpoints/storage/index.ts";
 import { FrontendRequest } from "../../../../src/core/protocol/index.ts";
 import {
   type Check,

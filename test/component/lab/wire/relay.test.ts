@@ -9,8 +9,8 @@ import {
   BLOCK_DRIVER_FEATURES,
   BlockDevice,
   BlockDriver,
-  BlockStorage,
 } from "../../../../src/endpoints/devices/block/index.ts";
+import { BlockStorage } from "../../../../src/endpoints/storage/index.ts";
 import { BackendServer } from "../../../../src/endpoints/backend/index.ts";
 import { Client } from "../../../../src/endpoints/frontend/index.ts";
 import {

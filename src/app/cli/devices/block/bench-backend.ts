@@ -1,4 +1,5 @@
-import { BlockDevice, BlockStorage } from "../../../../endpoints/devices/block/index.ts";
+import { BlockDevice } from "../../../../endpoints/devices/block/index.ts";
+import { BlockStorage } from "../../../../endpoints/storage/index.ts";
 import {
   benchBackend,
   type BenchBackendOptions,

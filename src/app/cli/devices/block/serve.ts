@@ -1,5 +1,6 @@
 import { fdatasyncSync, fstatSync, statSync } from "node:fs";
-import { BlockDevice, BlockStorage } from "../../../../endpoints/devices/block/index.ts";
+import { BlockDevice } from "../../../../endpoints/devices/block/index.ts";
+import { BlockStorage } from "../../../../endpoints/storage/index.ts";
 import { type CleanUpStep, withCleanUp } from "../../clean-up.ts";
 import type { Context } from "../../context.ts";
 import { withUserFile } from "../../files.ts";

@@ -1,5 +1,5 @@
 import type { ChainCursor } from "../../../../core/virtqueue/index.ts";
-import type { BlockStorage } from "./storage.ts";
+import type { BlockStorage } from "../../../storage/index.ts";
 
 /** Writes the last writable byte of a chain that has one. */
 export function writeLastByte(chain: ChainCursor, value: number): void {

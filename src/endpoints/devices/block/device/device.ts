@@ -12,7 +12,7 @@ import { BLOCK_CONFIG_SIZE, encodeBlockConfig } from "../config.ts";
 import { blockState } from "./state.ts";
 import { BlockServer, MAX_RANGE_SECTORS, MAX_RANGES } from "./server.ts";
 import { BlockFeature, BlockStatus, ID_BYTES, MAX_BLOCK_QUEUES, SECTOR_SIZE } from "../layout.ts";
-import type { BlockStorage } from "./storage.ts";
+import type { BlockStorage } from "../../../storage/index.ts";
 import { blockType } from "../type.ts";
 import type { DeviceType } from "../../../../core/protocol/index.ts";
 

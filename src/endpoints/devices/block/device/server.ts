@@ -20,7 +20,7 @@ import {
   SECTOR_SIZE,
   WRITE_ZEROES_UNMAP,
 } from "../layout.ts";
-import type { BlockStorage } from "./storage.ts";
+import type { BlockStorage } from "../../../storage/index.ts";
 
 const { Flush, Discard, WriteZeroes } = BlockFeature;
 

@@ -1,6 +1,6 @@
 import { type DeviceState, versionedState } from "../../../backend/index.ts";
 import { counted, UsageError } from "../../../../core/base/index.ts";
-import type { BlockStorage } from "./storage.ts";
+import type { BlockStorage } from "../../../storage/index.ts";
 
 /**
  * All that a disk has of its own is in its file, which the destination has to have: what travels is

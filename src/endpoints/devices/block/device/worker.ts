@@ -2,7 +2,7 @@
 import type { RingServer } from "../../../../core/runtime/index.ts";
 import type { BlockWorkerData } from "./device.ts";
 import { BlockServer } from "./server.ts";
-import { BlockStorage } from "./storage.ts";
+import { BlockStorage } from "../../../storage/index.ts";
 
 export function createRingServer(data: unknown): RingServer {
   const { fd, size, id, writeThrough, features, counter, ...options } = data as BlockWorkerData;

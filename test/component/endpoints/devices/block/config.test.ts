@@ -3,9 +3,9 @@ import { type TestContext, test } from "node:test";
 import {
   BlockDevice,
   BlockFeature,
-  BlockStorage,
   decodeBlockConfig,
 } from "../../../../../src/endpoints/devices/block/index.ts";
+import { BlockStorage } from "../../../../../src/endpoints/storage/index.ts";
 import { guardLeaks } from "../../../../support/leak-guard.ts";
 import { capability } from "../../../../support/capability.ts";
 

@@ -8,8 +8,8 @@ import {
   BLOCK_DRIVER_FEATURES,
   BlockDevice,
   BlockDriver,
-  BlockStorage,
 } from "../../../../../src/endpoints/devices/block/index.ts";
+import { BlockStorage } from "../../../../../src/endpoints/storage/index.ts";
 import { Client } from "../../../../../src/endpoints/frontend/index.ts";
 import { guardLeaks } from "../../../../support/leak-guard.ts";
 

@@ -6,8 +6,8 @@ import {
   BlockFeature,
   BlockRequest,
   BlockStatus,
-  BlockStorage,
 } from "../../../../../src/endpoints/devices/block/index.ts";
+import { BlockStorage } from "../../../../../src/endpoints/storage/index.ts";
 import { guardLeaks } from "../../../../support/leak-guard.ts";
 import {
   type Answer,

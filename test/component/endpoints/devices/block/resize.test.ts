@@ -6,9 +6,9 @@ import { DeviceError, UsageError } from "../../../../../src/core/base/index.ts";
 import {
   BlockDevice,
   BlockDriver,
-  BlockStorage,
   decodeBlockConfig,
 } from "../../../../../src/endpoints/devices/block/index.ts";
+import { BlockStorage } from "../../../../../src/endpoints/storage/index.ts";
 import { ProtocolFeature } from "../../../../../src/core/protocol/index.ts";
 import { guardLeaks } from "../../../../support/leak-guard.ts";
 import { temporaryFolder } from "../../../support/folder.ts";

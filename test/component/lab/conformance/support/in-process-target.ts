@@ -5,7 +5,8 @@ import {
   type Device,
 } from "../../../../../src/endpoints/backend/index.ts";
 import { ConnectError } from "../../../../../src/core/base/index.ts";
-import { BlockDevice, BlockStorage } from "../../../../../src/endpoints/devices/block/index.ts";
+import { BlockDevice } from "../../../../../src/endpoints/devices/block/index.ts";
+import { BlockStorage } from "../../../../../src/endpoints/storage/index.ts";
 import { FsDevice, SharedFolder } from "../../../../../src/endpoints/devices/fs/index.ts";
 import { echoDevice } from "../../../../../src/endpoints/devices/net/index.ts";
 import { processFigures, UnixSocket } from "../../../../../src/core/os/index.ts";

@@ -1,8 +1,10 @@
 import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "node:fs";
-import { counted, UsageError } from "../../../../core/base/index.ts";
-import { fallocate, SharedMemory } from "../../../../core/os/index.ts";
-import type { Window } from "../../../../core/memory/index.ts";
-import { SECTOR_SIZE } from "../layout.ts";
+import { counted, UsageError } from "../../core/base/index.ts";
+import { fallocate, SharedMemory } from "../../core/os/index.ts";
+import type { Window } from "../../core/memory/index.ts";
+
+/** Sizes are multiples of it, bytes. */
+const SECTOR_SIZE = 512;
 
 /** Zeroes to write where the file system cannot punch holes. */
 const ZEROES = new Uint8Array(1 << 20);

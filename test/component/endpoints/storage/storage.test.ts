@@ -4,11 +4,11 @@ import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { UsageError } from "../../../../../src/core/base/index.ts";
-import { BlockStorage } from "../../../../../src/endpoints/devices/block/index.ts";
-import { Window } from "../../../../../src/core/memory/index.ts";
-import { addon, Mapping, SharedMemory } from "../../../../../src/core/os/index.ts";
-import { guardLeaks, takeResources } from "../../../../support/leak-guard.ts";
+import { UsageError } from "../../../../src/core/base/index.ts";
+import { BlockStorage } from "../../../../src/endpoints/storage/index.ts";
+import { Window } from "../../../../src/core/memory/index.ts";
+import { addon, Mapping, SharedMemory } from "../../../../src/core/os/index.ts";
+import { guardLeaks, takeResources } from "../../../support/leak-guard.ts";
 
 guardLeaks();
 
