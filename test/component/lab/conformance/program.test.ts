@@ -1,7 +1,8 @@
 import { blockKind } from "../../../../src/endpoints/devices/block/kind.ts";
 import assert from "node:assert/strict";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import {
@@ -21,7 +22,10 @@ const program = fileURLToPath(new URL("../../support/failing-backend.js", import
 const times = timesOf();
 
 test("a crash, a hang and a complaint are found and named, and the run goes on", async (t) => {
-  const before = readdirSync(tmpdir());
+  // Its own folder: other test files start programs at the same time.
+  const folder = mkdtempSync(join(tmpdir(), "vu-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  process.env["TMPDIR"] = folder;
   const target = new ProgramTarget(`${process.execPath} '${program}' {socket}`, {
     timeoutMs: 20_000,
   });
@@ -53,8 +57,5 @@ test("a crash, a hang and a complaint are found and named, and the run goes on",
   const { pid } = target.process ?? {};
   await target.close();
   assert.equal(existsSync(`/proc/${pid}`), false, "the process is gone");
-  assert.deepEqual(
-    readdirSync(tmpdir()).filter((name) => !before.includes(name) && name.includes("conform-")),
-    [],
-  );
+  assert.deepEqual(readdirSync(folder), []);
 });
