@@ -89,7 +89,10 @@ test("write refuses input that is not whole sectors, too short or missing; nothi
       "write SOCKET --in data --length 512 --offset 100",
       /--offset must be a multiple of 512 bytes, got 100/,
     ],
-    [`write SOCKET --in data --length 512 --offset 1M`, /within the device's 1048576 bytes/],
+    [
+      `write SOCKET --in data --length 512 --offset 1M`,
+      /beyond the end of the disk, which has 1048576 bytes/,
+    ],
     ["write SOCKET --in empty", /empty has 0 bytes/],
     ["write SOCKET", /standard input has 0 bytes/],
     ["write SOCKET --in none", /none cannot be used as an input file: there is no such file/],
@@ -98,14 +101,14 @@ test("write refuses input that is not whole sectors, too short or missing; nothi
     ["read SOCKET --offset 1 --length 512", /--offset must be a multiple of 512 bytes, got 1/],
     [
       `read SOCKET --offset ${MIB - 512} --length 1K`,
-      /within the device's 1048576 bytes, got 1024/,
+      /1024 bytes at 1048064 go beyond the end of the disk, which has 1048576 bytes/,
     ],
     ["read SOCKET --offset 8P", /"8P" is not a size/],
-    ["read SOCKET --length 1000000G", /within the device's/],
+    ["read SOCKET --length 1000000G", /beyond the end of the disk/],
     ["discard SOCKET --length 700", /positive multiple of 512 bytes, got 700/],
     ["discard SOCKET --length 0", /positive multiple of 512 bytes, got 0/],
     ["read SOCKET --length 0", /positive multiple of 512 bytes, got 0/],
-    ["write-zeroes SOCKET --length 2M", /within the device's/],
+    ["write-zeroes SOCKET --length 2M", /beyond the end of the disk/],
   ];
   for (const [words, says] of refused) {
     const { code, stdout, stderr } = await io(words);

@@ -199,11 +199,11 @@ test("an image that is missing, empty, no whole sectors, or a folder", async (t)
     ["none.img", /none\.img.*no such file/],
     [
       "empty.img",
-      /empty\.img: size of an image must be .*multiple of 512 bytes, not 0; make one with/,
+      /empty\.img: the size of an image must be a positive multiple of 512 bytes, not 0; make one with/,
     ],
     [
       "odd.img",
-      /odd\.img: size of an image must be .*multiple of 512 bytes, not 1000; make one with/,
+      /odd\.img: the size of an image must be a positive multiple of 512 bytes, not 1000; make one with/,
     ],
     ["folder", /folder/],
   ];
