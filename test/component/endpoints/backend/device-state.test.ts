@@ -227,7 +227,10 @@ describe("hostile messages", () => {
       ["null", /a JSON document/],
       [document.replace("block", "net"), /a block device, version 1; it is for "net"/],
       [document.replace('"version":1', '"version":2'), /version 2/],
-      [document.replace(/"bytes":\d+/, '"bytes":512'), /disk of 512 bytes, the destination .* of 1048576 bytes/],
+      [
+        document.replace(/"bytes":\d+/, '"bytes":512'),
+        /disk of 512 bytes, the destination .* of 1048576 bytes/,
+      ],
       [document.replace(/"state":\{.*\}\}/, '"state":null}'), /undefined bytes/],
       [" ".repeat(2 << 20), /at most 1048576 bytes/],
     ];
