@@ -11,6 +11,8 @@ import { ProtocolFeature } from "../../../../core/protocol/index.ts";
 import type { Check } from "../../../conformance/kit/check.ts";
 import type { CheckContext } from "../../../conformance/kit/back-end/context.ts";
 import { blockHeader } from "../header.ts";
+import { blockConfigLayout } from "../../../../endpoints/devices/block/config.ts";
+import { largestConfig } from "../../../conformance/kit/back-end/config-space.ts";
 import { diskOf } from "../disk.ts";
 import { HandSplit } from "../../../conformance/kit/back-end/hand-split.ts";
 import { DEVICE, DRIVER, NEEDS, needing, noise, writableDisk } from "./common.ts";
@@ -23,6 +25,8 @@ const REQUESTS = "VIRTIO 5.2.6";
 const ZONE_TYPES = [15, 16, 18, 20, 22, 24, 26];
 const BEYOND_ALL = 2n ** 64n - 1n;
 const MAX_RING = 1024;
+/** Offsets of unused0 and unused1 in struct virtio_blk_config. */
+const PADDING = [33, 57, 58, 59];
 
 /** A request that breaks the rules of its form: any answer, or a close, and nothing else. */
 async function survives(
@@ -294,6 +298,21 @@ export const blockRequests: readonly Check[] = [
     section: REQUESTS,
     needs: NEEDS,
     run: async (t) => survives(t, blockHeader(In).subarray(0, 8), [SECTOR_SIZE, 1]),
+  },
+  {
+    id: "blk/31",
+    title: "the padding of the configuration space is 0",
+    strength: "MUST",
+    section: "VIRTIO 5.2.5.2",
+    needs: NEEDS,
+    async run(t) {
+      const session = await t.negotiatedSession();
+      const bytes = await largestConfig(session, blockConfigLayout.sizes);
+      if (bytes === undefined)
+        return t.fail("GET_CONFIG", "the configuration of a disk", "an error");
+      for (const at of PADDING.filter((offset) => offset < bytes.length))
+        t.expect(`byte ${at}`, bytes[at], 0);
+    },
   },
   {
     id: "blk/32",

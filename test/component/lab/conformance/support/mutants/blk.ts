@@ -108,5 +108,6 @@ export const blk: Readonly<Record<string, Mutant>> = {
     ({ writable }) => writable.length === 0,
   ),
   "blk/24": crashesOf("a header of 8 bytes", ({ readable: [first] }) => first?.length === 8),
+  "blk/31": config("leaves padding unset", (view) => view.setUint8(58, 0xaa)),
   "blk/32": says("takes requests for zones", 0, ({ type }) => type === 18),
 };
