@@ -42,7 +42,7 @@ test("a front-end that waits in vain says so, and leaves no socket", async (t) =
   const { code, stderr } = await space.run(
     "io block id front.sock --listen --timeout 200ms".split(" "),
   );
-  assert.match(stderr, /front\.sock: nobody connected within 200 ms/);
+  assert.match(stderr, /front\.sock: no program connected within 200 ms/);
   assert.equal(code, 3);
   assert.equal(existsSync(space.path("front.sock")), false);
 });

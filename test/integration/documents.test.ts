@@ -8,16 +8,22 @@ import { DocumentShell, outputOf, temporaryFolder } from "../support/document-sh
 import { consoleSteps, pagesIn, readDocument } from "../support/markdown.ts";
 import { packageRoot } from "../support/package-root.ts";
 
+let commands = 0;
 for (const page of ["README.md", ...pagesIn("docs/guides")]) {
   const blocks = readDocument(page).blocks.filter(({ language }) => language === "console");
   const steps = blocks.filter(({ tag }) => tag === "").flatMap((block) => consoleSteps(block));
   if (steps.length === 0) continue;
+  commands += steps.length;
   test(`the commands of ${page} print what it says, numbers aside`, async (t) => {
     const shell = new DocumentShell(t);
     for (const step of steps) await shell.check(step);
     await shell.end();
   });
 }
+
+test("the pages have commands to run", () => {
+  assert.ok(commands > 30, `${commands} commands`);
+});
 
 test("the scripts have their own words, and reach the command", (t) => {
   const env = { ...process.env, NO_COLOR: "1", XDG_RUNTIME_DIR: temporaryFolder(t) };

@@ -325,7 +325,7 @@ test("a server that was killed from outside: status says so, start clears and st
   assert.match(status.stdout, /^not running/);
   assert.match(
     status.stderr,
-    new RegExp(`pid ${pid} ended without qemu stop; "qemu start" clears`),
+    new RegExp(`pid ${pid} ended without qemu stop; "qemu start" removes its remains`),
   );
   const start = await space.qemu("start");
   assert.match(start.stderr, new RegExp(`cleared what pid ${pid} left: `));

@@ -27,7 +27,7 @@ test("io block verify --reconnect goes on where the back-end was killed", async 
   const { code, stdout, stderr } = await running.result;
   assert.match(
     stderr,
-    /reconnected to the back-end after \d+ ms \(attempt \d+\): 8 requests outstanding, [0-8] resubmitted/,
+    /reconnected to the back-end after \d+ ms \(attempt \d+\): [08] requests outstanding, [0-8] resubmitted/,
   );
   assert.equal(code, 0, stderr);
   assert.deepEqual((JSON.parse(stdout) as { verified: boolean }).verified, true);

@@ -99,7 +99,11 @@ test("serve leaves alone a socket with a listener, also by another spelling", as
   const before = identity(socket);
   for (const path of [socket, "disk.sock", "./tmp/../disk.sock"]) {
     const result = await space.run(["serve", "block", "--socket", path]);
-    expectFailure(result, 2, /somebody listens there; stop it or choose another path/);
+    expectFailure(
+      result,
+      2,
+      /another program listens on this socket; stop it or choose another path/,
+    );
   }
   assert.deepEqual(identity(socket), before);
   assert.equal((await space.run(["io", "block", "id", socket])).code, 0);
@@ -245,6 +249,6 @@ test("a stale socket's name is not taken from a listener that came in between", 
   const space = new Workspace(t);
   using listener = UnixListener.listen(space.path("disk.sock"));
   const result = await space.run(["serve", "block", "--socket", "disk.sock"]);
-  expectFailure(result, 2, /somebody listens there/);
+  expectFailure(result, 2, /another program listens on this socket/);
   assert.equal(listener.closed, false);
 });

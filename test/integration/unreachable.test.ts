@@ -63,7 +63,11 @@ for (const [name, command] of Object.entries(commands)) {
     const { socket, server } = await space.serve();
     await server.stop("SIGKILL");
     assert.ok(existsSync(socket));
-    expectFailure(await space.run(command(socket)), 3, /nobody does .*; start the other side/);
+    expectFailure(
+      await space.run(command(socket)),
+      3,
+      /no program listens on this socket .*; start the other side/,
+    );
     assert.ok(existsSync(socket), "it is not ours to remove");
   });
 
@@ -111,7 +115,7 @@ for (const [name, command] of Object.entries(commands)) {
     const result = await space.run([...command("busy.sock"), "--timeout", "300ms"]);
     expectFailure(result, 3, new RegExp(`backlog stayed full for 300 ms.*; .*`));
     const absolute = await space.run([...command(path), "--timeout", "300ms"]);
-    expectFailure(absolute, 3, new RegExp(`accepts nobody; listener is ${me}`));
+    expectFailure(absolute, 3, new RegExp(`accepts no connection; listener is ${me}`));
   });
 
   test(`${name}: a peer that never answers is named`, async (t) => {

@@ -39,6 +39,8 @@ test(
       const result = await probe(space, socketPath, ...args);
       const { config, ...rest } = essence(result) as { config: Record<string, unknown> };
       assert.deepEqual(rest, {
+        schemaVersion: 1,
+        kind: "probe",
         role: "back-end",
         device: "block",
         protocolFeatures: [
@@ -123,6 +125,8 @@ test(
       assert.deepEqual(
         { ...(essence(result) as object), protocolFeatures: [] },
         {
+          schemaVersion: 1,
+          kind: "probe",
           role: "front-end",
           device: null,
           protocolFeatures: [],

@@ -52,10 +52,12 @@ export function leaksBetween(then: Resources, now: Resources): string[] {
   return leaks;
 }
 
-/** {@link leaksBetween} now; handles that close asynchronously get up to a second to do so. */
-export async function settledLeaks(then: Resources): Promise<string[]> {
-  // Far more than resources take to close: on a busy machine the sum of many waits for its turn.
-  const deadline = performance.now() + 10_000;
+/**
+ * {@link leaksBetween} now; handles that close asynchronously get `withinMs` to do so: less than the
+ * time limits of the code under test, whose timers would go unnoticed otherwise.
+ */
+export async function settledLeaks(then: Resources, withinMs = 1000): Promise<string[]> {
+  const deadline = performance.now() + withinMs;
   for (let round = 0; ; round++) {
     const leaks = leaksBetween(then, takeResources());
     if (leaks.length === 0 || performance.now() > deadline) return leaks;
@@ -111,6 +113,6 @@ export function guardLeaksOfFile(): void {
   });
   after(async () => {
     assert.ok(atFirst);
-    assert.deepEqual(await settledLeaks(atFirst), [], "the tests left something behind");
+    assert.deepEqual(await settledLeaks(atFirst, 4000), [], "the tests left something behind");
   });
 }

@@ -33,7 +33,7 @@ export async function main(args: readonly string[]): Promise<void> {
   const quiet = args.includes("--quiet") || args.includes("-q");
   const output = new Output({ stdout, stderr, quiet });
   const interrupt = new AbortController();
-  const stopListening = abortOnSignals(interrupt, output);
+  abortOnSignals(interrupt, output);
   try {
     const program = await createProgram({ output, signal: interrupt.signal }, args);
     await program.parseAsync([...args], { from: "user" });
@@ -44,12 +44,14 @@ export async function main(args: readonly string[]): Promise<void> {
     process.exitCode = report(isCause ? reason : error, output, debug);
   } finally {
     output.clearProgress();
-    stopListening();
   }
 }
 
-/** A signal asks the command to clean up and end; the next one, if it takes long, ends it. */
-function abortOnSignals(interrupt: AbortController, output: Output): () => void {
+/**
+ * A signal asks the command to clean up and end; the next one, if it takes long, ends it. The handlers
+ * stay: a signal that comes after the last step does not change the exit code.
+ */
+function abortOnSignals(interrupt: AbortController, output: Output): void {
   let first = 0;
   const onSignal = (signal: NodeJS.Signals): void => {
     const reason = new InterruptError(signal as InterruptSignal);
@@ -62,14 +64,8 @@ function abortOnSignals(interrupt: AbortController, output: Output): () => void 
     }
   };
   const ignore = (): void => undefined;
-  const handlers = INTERRUPT_SIGNALS.map((signal) => {
-    const handler = signal === "SIGHUP" && isHangupIgnored() ? ignore : onSignal;
-    process.on(signal, handler);
-    return { signal, handler };
-  });
-  return () => {
-    for (const { signal, handler } of handlers) process.off(signal, handler);
-  };
+  for (const signal of INTERRUPT_SIGNALS)
+    process.on(signal, signal === "SIGHUP" && isHangupIgnored() ? ignore : onSignal);
 }
 
 function report(error: unknown, output: Output, debug: boolean): number {

@@ -68,7 +68,7 @@ export class UnixSocket {
       const leftMs = deadline - performance.now();
       if (leftMs <= 0) {
         throw new TimeoutError(
-          `${path}: the listener's backlog stayed full for ${timeoutMs} ms: it accepts nobody`,
+          `${path}: the listener's backlog stayed full for ${timeoutMs} ms: it accepts no connection`,
         );
       }
       await delay(Math.min(pauseMs, leftMs), signal);

@@ -65,7 +65,7 @@ function explain(path: string, error: SystemError): Error {
     const kind = kindOf(path);
     return new ConnectError(
       kind === "socket"
-        ? `${path}: expected somebody listening on this socket, nobody does (connection refused); ` +
+        ? `${path}: no program listens on this socket (connection refused); ` +
             `start the other side first`
         : `${path}: expected a Unix socket, ${kind === undefined ? (problem?.text ?? "there is none") : `got ${kind}`}; name the socket that the other side listens on`,
       options,

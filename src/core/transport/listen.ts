@@ -93,7 +93,7 @@ export async function acceptSocket(path: string, options: WaitOptions = {}): Pro
   options.signal?.throwIfAborted();
   const first = new Deferred<UnixSocket>(
     options,
-    () => new TimeoutError(`${path}: nobody connected within ${options.timeoutMs} ms`),
+    () => new TimeoutError(`${path}: no program connected within ${options.timeoutMs} ms`),
   );
   let server: SocketServer | undefined;
   try {
@@ -141,7 +141,7 @@ async function removeStaleSocket(path: string): Promise<void> {
   }
   if (await hasListener(path)) {
     throw new UsageError(
-      `${path}: expected a path that does not exist yet, somebody listens there; stop it or choose another path`,
+      `${path}: another program listens on this socket; stop it or choose another path`,
     );
   }
   const now = lstatSync(path, { throwIfNoEntry: false });

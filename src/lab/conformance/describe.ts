@@ -1,3 +1,4 @@
+import { UsageError } from "../../core/base/index.ts";
 import { findDeviceKind } from "../../endpoints/devices/registry.ts";
 import * as nodeTest from "node:test";
 import type { Check } from "./kit/check.ts";
@@ -46,11 +47,13 @@ export interface DescribeOptions extends Selection {
  * Makes a test of each check, in the user's own test runner: a FAIL or ERROR (with `failOn: "warn"` a WARN)
  * fails it, and the message carries the exchange.
  *
- * @throws {UsageError} a pattern of the selection names no check
+ * @throws {UsageError} a pattern of the selection names no check, or `device` is not a device type
  */
 export function describeConformance(options: DescribeOptions): void {
   const { checks = everyCheck, device, failOn, times = timesOf(), seed = 1 } = options;
   const { describe, test, before, after } = options.runner ?? nodeTest;
+  const kind = findDeviceKind(device);
+  if (kind === undefined) throw new UsageError(`device: "${device}" is not a device type`);
   const chosen = selectChecks(checks, options);
   describe(`vhost-user conformance, ${device}`, () => {
     let target: Target | undefined;
@@ -58,7 +61,7 @@ export function describeConformance(options: DescribeOptions): void {
     before(async () => {
       const started = await options.start();
       target = typeof started === "string" ? new SocketTarget(started) : started;
-      facts = await survey(target, times, () => knownDevice(findDeviceKind(device)));
+      facts = await survey(target, times, () => knownDevice(kind));
     });
     after(async () => {
       await target?.close();

@@ -18,7 +18,9 @@ export abstract class WrappedDevice implements Device {
     this.features = device.features;
     this.maxQueues = device.maxQueues;
     this.maxQueueSize = device.maxQueueSize;
-    this.capabilities = { ...device.capabilities, ...capabilities };
+    // A worker would serve the ring without the queue that the fault puts in between.
+    const { worker: _, ...others } = device.capabilities ?? {};
+    this.capabilities = { ...others, ...capabilities };
     this.#device = device;
   }
 

@@ -344,7 +344,7 @@ test("accepting gives up in time, on abort, and takes only the first", async (t)
   await assert.rejects(
     acceptSocket(path, { timeoutMs: 20 }),
     (error) =>
-      error instanceof TimeoutError && error.message.includes("nobody connected within 20 ms"),
+      error instanceof TimeoutError && error.message.includes("no program connected within 20 ms"),
   );
   const reason = new Error("enough");
   await assert.rejects(acceptSocket(path, { signal: AbortSignal.abort(reason) }), reason);

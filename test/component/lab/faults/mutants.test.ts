@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { counted, PeerClosedError, TimeoutError } from "../../../../src/core/base/index.ts";
 import { applyFaults, faults, parseFault } from "../../../../src/lab/faults/index.ts";
+import { BlockDevice } from "../../../../src/endpoints/devices/block/index.ts";
+import { BlockStorage } from "../../../../src/endpoints/storage/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
 import { exercise } from "../../support/exercise.ts";
 import { type FaultCase, faultTable } from "../../support/fault-table.ts";
@@ -19,6 +21,16 @@ test("the table has every fault", () => {
     faults.map(({ name }) => name).filter((name) => !covered.has(name)),
     [],
   );
+});
+
+test("a faulty device offers no worker, which would serve its rings without the fault", () => {
+  const storage = BlockStorage.memory(1 << 20);
+  const device = (): BlockDevice => new BlockDevice({ storage, queues: 1 });
+  assert.notEqual(device().capabilities.worker, undefined);
+  const options = { path: "unused", device };
+  const faulty = applyFaults([parseFault("lost-write")], options).device();
+  assert.equal(faulty.capabilities?.worker, undefined);
+  storage.close();
 });
 
 test("without a fault all goes well", async (t) => {

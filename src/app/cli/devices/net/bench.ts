@@ -81,7 +81,7 @@ export async function benchNet(
       // A loop measures the frames that the back-end returns.
       const main = what === "tx" ? sent : received;
       const warnings = disturbances.warnings();
-      if (what !== "tx") warnings.push("the frames that were received were counted, not looked at");
+      if (what !== "tx") warnings.push("the frames that were received were counted, not compared");
       return {
         schemaVersion: 1,
         kind: "bench",
