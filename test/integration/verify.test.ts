@@ -226,6 +226,7 @@ test("a back-end that ends in the middle is a failure, and says so", async (t) =
   const running = space.start(["io", "block", "verify", socket, ...args]);
   // The client's side, not the server's: only now its handshake is over.
   await running.printed(/DRIVER_OK[^]*< VHOST_USER_SET_STATUS reply/);
+  await running.runFor(20);
   await server.stop("SIGKILL");
   const { code, stderr } = await running.result;
   assert.match(stderr, /closed/);

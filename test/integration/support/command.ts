@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 /** The command as users start it. */
@@ -71,6 +73,13 @@ export class Running {
   /** What it has printed for people so far. */
   get stderr(): string {
     return this.#stderr;
+  }
+
+  /** Resolves once it has run for `ms` more, in processor time, however busy the machine is. */
+  async runFor(ms: number): Promise<void> {
+    const runtime = (): number =>
+      Number(readFileSync(`/proc/${this.pid}/schedstat`, "utf8").split(" ")[0]) / 1e6;
+    for (const end = runtime() + ms; runtime() < end;) await setTimeout(5);
   }
 
   /** Resolves when the output on either stream matches `pattern`. */
