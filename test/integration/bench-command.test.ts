@@ -234,6 +234,7 @@ test("a signal ends bench block, and a back-end that dies is said", async (t) =>
   assert.equal((await first.stop("SIGINT")).code, 130);
   const second = space.start(["bench", "block", socket, "--runtime", "60s", "-v"]);
   await second.printed(/DRIVER_OK[^]*< VHOST_USER_SET_STATUS reply/);
+  await second.runFor(20);
   await server.stop("SIGKILL");
   const { code, stderr } = await second.result;
   assert.equal(code, 1);
