@@ -1,3 +1,4 @@
+import { counted } from "../../../core/base/index.ts";
 import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../../core/protocol/index.ts";
 import type { Check } from "../kit/check.ts";
 import type { CheckContext } from "../kit/back-end/context.ts";
@@ -18,11 +19,11 @@ const RING_LOG = 1;
 const ROUNDS = 40;
 const AT_ONCE = 8;
 
-/** Makes a request whose buffers begin near the end of a page. */
+/** Makes a request of two pages whose buffers begin this near to the end of a page. */
 function acrossPages(t: CheckContext, memory: SuiteMemory, before: number): KitRequest {
   const used = memory.regions[0]?.used ?? 0;
   memory.allocate(PAGE - (used % PAGE) + PAGE - before, 1);
-  const request = t.kit.request(memory);
+  const request = t.kit.request(memory, 2);
   if (request.writable.length === 0)
     t.skip(`a ${t.kit.kind.name} request has nothing to be written`);
   return request;
@@ -53,7 +54,7 @@ async function withoutDescriptor(session: Session, log: LogArea) {
 async function migrated(t: CheckContext): Promise<void> {
   const { session, memory, ring } = await t.bringUp({
     protocol: PROTOCOL,
-    size: 2 << 20,
+    size: 4 << 20,
     ring: { size: 64 },
   });
   const [region] = memory.regions;
@@ -125,14 +126,19 @@ export const log: readonly Check[] = [
     tags: ["migration"],
     needs: NEEDS,
     async run(t) {
-      for (const before of FROM_PAGE_END) {
+      for (const before of [...FROM_PAGE_END, 0]) {
         t.closeSessions();
-        const { session, memory, ring } = await t.bringUp({ protocol: PROTOCOL });
+        const dataAlignment = before === 0 ? PAGE : 1;
+        const { session, memory, ring } = await t.bringUp({ protocol: PROTOCOL, dataAlignment });
         const area = await startLogging(t, session, memory);
         const request = acrossPages(t, memory, before);
         ring.push(request.readable, request.writable);
         const { written } = await ring.expectCompletion("a request");
         await ring.stop();
+        if (before > 0 && request.wrong(written) !== undefined) {
+          t.info(`data ${counted(before, "byte")} in front of a page is not served`);
+          continue;
+        }
         const pages = writtenPages(request, written);
         const { marked } = area;
         const missing = pages.filter((page) => !marked.includes(page));

@@ -79,7 +79,7 @@ export const packed: readonly Check[] = [
     async run(t) {
       const device = await byHand(t);
       for (const id of IDS) {
-        const request = t.kit.request(device.memory);
+        const request = t.kit.request(device.memory, 3);
         await expectServed(t, device, id, {
           request,
           descriptors: cutInto(descriptorsOf(request), 3),

@@ -120,8 +120,9 @@ export const split: readonly Check[] = [
     needs: NEEDS,
     async run(t) {
       const device = await bringUpByHand(t);
-      const request = t.kit.request(device.memory);
-      const descriptors = cutInto(descriptorsOf(request), await longestChain(t, device));
+      const count = await longestChain(t, device);
+      const request = t.kit.request(device.memory, count);
+      const descriptors = cutInto(descriptorsOf(request), count);
       await device.hand.expectServed(
         `a chain of ${counted(descriptors.length, "descriptor")}`,
         request,
@@ -138,7 +139,7 @@ export const split: readonly Check[] = [
     async run(t) {
       const { hand, memory } = await bringUpByHand(t);
       for (let i = 0; i < 8; i += 1) {
-        const request = t.kit.request(memory);
+        const request = t.kit.request(memory, QUEUE_SIZE / 2);
         const numbers = shuffled(t, QUEUE_SIZE).slice(0, QUEUE_SIZE / 2);
         const descriptors = cutInto(descriptorsOf(request), numbers.length);
         await hand.expectServed(`descriptors ${numbers.join(", ")}`, request, descriptors, numbers);
@@ -165,7 +166,7 @@ export const split: readonly Check[] = [
     async run(t) {
       const device = await indirect(t);
       for (const count of [3, await longestChain(t, device)]) {
-        const request = t.kit.request(device.memory);
+        const request = t.kit.request(device.memory, count);
         const table = tableOf(device.memory, cutInto(descriptorsOf(request), count));
         await device.hand.expectServed(`a table of ${count}`, request, [table]);
       }
@@ -326,7 +327,7 @@ export const split: readonly Check[] = [
     needs: WITH_INDIRECT,
     async run(t) {
       const { hand, memory } = await indirect(t);
-      const request = t.kit.request(memory);
+      const request = t.kit.request(memory, 4);
       const [first, ...rest] = cutInto(descriptorsOf(request), 4);
       if (first === undefined) return;
       await hand.expectServed("a header, then a table", request, [first, tableOf(memory, rest)]);

@@ -18,6 +18,7 @@ import type {
   RunningDevice,
   BringUpOptions,
 } from "../../conformance/kit/back-end/running-device.ts";
+import { PAGE } from "../../conformance/kit/back-end/memory.ts";
 import { largestConfig } from "../../conformance/kit/back-end/config-space.ts";
 
 /** Room for data of 1 MiB, several times. */
@@ -30,6 +31,8 @@ export interface DiskRequest {
   readonly out?: Uint8Array;
   /** Bytes of room for data from the device. */
   readonly room?: number;
+  /** Bytes between the beginning of a page and the data. Default 0. */
+  readonly offset?: number;
 }
 
 export interface DiskAnswer {
@@ -79,11 +82,14 @@ export class Disk {
    * @throws {CaseFailure} neither an answer nor the end of the connection
    */
   async attempt(type: number, request: DiskRequest = {}): Promise<DiskAnswer | "closed"> {
-    const { sector = 0n, out, room = 0 } = request;
+    const { sector = 0n, out, room = 0, offset = 0 } = request;
     const { memory, ring, session } = this.device;
     const readable = [memory.holding(blockHeader(type, sector))];
-    if (out !== undefined) readable.push(memory.holding(out));
-    const data = room > 0 ? [memory.poisoned(room)] : [];
+    // What follows a page without a gap misses the alignment by the bytes of that page's beginning.
+    const alignment = offset > 0 ? 1 : PAGE;
+    if (offset > 0) memory.data(offset);
+    if (out !== undefined) readable.push(memory.holding(out, alignment));
+    const data = room > 0 ? [memory.poisoned(room, alignment)] : [];
     const status = memory.poisoned(1);
     ring.push(readable, [...data, status]);
     const done = await ring.completion();

@@ -18,6 +18,7 @@ import type {
   ReadRequest,
 } from "../../conformance/kit/back-end/kit.ts";
 import type { Kit } from "../../conformance/kit/kit.ts";
+import { blockAlignment } from "./checks/alignment.ts";
 import { blockRequests } from "./checks/requests.ts";
 import { blockRings } from "./checks/rings.ts";
 import { blockRanges } from "./checks/ranges.ts";
@@ -42,7 +43,7 @@ function wrongAnswer(status: GuestBuffer, written: number, expected: number): st
 
 function read(memory: SuiteMemory, place = 0, places = 1): ReadRequest {
   const header = memory.holding(blockHeader(BlockRequest.In, sectorOf(place)));
-  const data = memory.poisoned(PLACE_BYTES * places);
+  const data = memory.data(PLACE_BYTES * places);
   const status = memory.poisoned(1);
   return {
     readable: [header],
@@ -56,7 +57,7 @@ function write(memory: SuiteMemory, bytes: Uint8Array, place = 0): KitRequest {
   const header = memory.holding(blockHeader(BlockRequest.Out, sectorOf(place)));
   const status = memory.poisoned(1);
   return {
-    readable: [header, memory.holding(bytes)],
+    readable: [header, memory.dataHolding(bytes)],
     writable: [status],
     wrong: (written) => wrongAnswer(status, written, 1),
   };
@@ -113,5 +114,5 @@ export const blockKit: Kit = {
   // The capacity of a disk is in its configuration space.
   requiredProtocol: ProtocolFeature.Config,
   play,
-  checks: [blockRequests, blockRanges, blockRings].flat(),
+  checks: [blockRequests, blockAlignment, blockRanges, blockRings].flat(),
 };

@@ -45,6 +45,14 @@ export interface FuseAnswer {
   readonly body: Buffer;
 }
 
+/** A request on its way. */
+interface Pushed {
+  /** Its number. */
+  readonly mine: bigint;
+  /** The room for the reply, as it is now. */
+  readonly reply: () => Buffer;
+}
+
 /** A file or folder that was found. */
 export interface Found {
   readonly node: bigint;
@@ -64,8 +72,8 @@ export class Fuse {
     this.device = device;
   }
 
-  /** Sends a request. @returns its number, and the room for the reply */
-  push(request: FuseRequest, on: Ring = this.device.ring): { mine: bigint; reply: Buffer } {
+  /** Sends a request. */
+  push(request: FuseRequest, on: Ring = this.device.ring): Pushed {
     const { opcode, node = ROOT, body = new Uint8Array(), room = FUSE_OUT_BYTES } = request;
     const { memory } = this.device;
     const mine = unique++;
@@ -75,14 +83,16 @@ export class Fuse {
     bytes.writeBigUInt64LE(mine, 8);
     bytes.writeBigUInt64LE(node, 16);
     bytes.set(body, FUSE_IN_BYTES);
-    const reply = room > 0 ? [memory.poisoned(room)] : [];
+    const reply = room > 0 ? [memory.poisoned(Math.min(room, FUSE_OUT_BYTES))] : [];
+    // As a kernel does it: the data has pages of its own.
+    if (room > FUSE_OUT_BYTES) reply.push(memory.data(room - FUSE_OUT_BYTES));
     on.push([memory.holding(bytes)], reply);
-    return { mine, reply: bufferOf(reply[0]?.bytes) };
+    return { mine, reply: () => Buffer.concat(reply.map((part) => part.bytes)) };
   }
 
   /** Sends a request and waits for its answer. @throws {CaseFailure} neither an answer nor a close */
   async attempt(request: FuseRequest, on: Ring = this.device.ring): Promise<FuseAnswer | "closed"> {
-    const { mine, reply: got } = this.push(request, on);
+    const { mine, reply } = this.push(request, on);
     const done = await on.completion();
     if (done === undefined) {
       if (this.device.session.closed) return "closed";
@@ -91,6 +101,7 @@ export class Fuse {
         actual: `nothing within ${this.#t.times.callMs} ms`,
       });
     }
+    const got = reply();
     const whole = got.length >= FUSE_OUT_BYTES;
     return {
       written: done.length,
@@ -190,11 +201,6 @@ export class Fuse {
     }
     return undefined;
   }
-}
-
-/** The same bytes, not a copy. */
-function bufferOf(bytes: Uint8Array = new Uint8Array()): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 function entryOf(body: Buffer): Found {

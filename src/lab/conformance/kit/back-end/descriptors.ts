@@ -45,15 +45,20 @@ export function cutFirst(
   );
 }
 
+/** What a part should be a multiple of: a page, or a sector; a device with O_DIRECT needs one of them. */
+const PART_UNITS = [4096, 512];
+
 /**
  * Splits the longest descriptor into about equal parts, so that there are `count` descriptors in
- * total.
+ * total. Parts are whole pages, or sectors, where the descriptor is long enough.
  */
 export function cutInto(descriptors: readonly RawDescriptor[], count: number): RawDescriptor[] {
   const longest = Math.max(...descriptors.map(({ length }) => length));
   const at = descriptors.findIndex(({ length }) => length === longest);
   const parts = count - descriptors.length + 1;
-  const each = Math.floor(longest / parts);
+  const most = Math.floor(longest / parts);
+  const unit = PART_UNITS.find((bytes) => bytes <= most) ?? 1;
+  const each = most - (most % unit);
   const lengths = Array.from({ length: parts - 1 }, () => each);
   return descriptors.flatMap((descriptor, i) =>
     i === at ? split(descriptor, lengths) : descriptor,

@@ -35,6 +35,11 @@ export interface SuiteMemoryOptions {
   readonly iommu?: boolean;
   /** Allocates from one region after another instead of from the first with room. */
   readonly spread?: boolean;
+  /**
+   * Bytes of which the address of every {@link SuiteMemory.data} is a multiple. Default 4096: what a
+   * device passes to read(2) of a file that is open with O_DIRECT has to be aligned.
+   */
+  readonly dataAlignment?: number;
 }
 
 /** One region with guard pages in the file before and behind it. */
@@ -56,14 +61,16 @@ export class SuiteMemory {
   readonly regions: readonly SuiteRegion[];
   readonly #spread: boolean;
   readonly #iommu: boolean;
+  readonly #dataAlignment: number;
   #turn = 0;
 
   constructor(options: SuiteMemoryOptions = {}) {
-    const { regions = 1, spread = false, iommu = false } = options;
+    const { regions = 1, spread = false, iommu = false, dataAlignment = PAGE } = options;
     const made: SuiteRegion[] = [];
     this.regions = made;
     this.#spread = spread;
     this.#iommu = iommu;
+    this.#dataAlignment = dataAlignment;
     try {
       for (let i = 0; i < regions; i += 1) made.push(makeRegion(i, options));
     } catch (error) {
@@ -134,10 +141,20 @@ export class SuiteMemory {
   }
 
   /** With these bytes in it. */
-  holding(bytes: Uint8Array): GuestBuffer {
-    const buffer = this.allocate(bytes.length);
+  holding(bytes: Uint8Array, alignment?: number): GuestBuffer {
+    const buffer = this.allocate(bytes.length, alignment);
     buffer.bytes.set(bytes);
     return buffer;
+  }
+
+  /** As {@link poisoned}, for data that a device may pass on as it is; see `dataAlignment`. */
+  data(length: number): GuestBuffer {
+    return this.poisoned(length, this.#dataAlignment);
+  }
+
+  /** As {@link holding}, for data that a device may pass on as it is; see `dataAlignment`. */
+  dataHolding(bytes: Uint8Array): GuestBuffer {
+    return this.holding(bytes, this.#dataAlignment);
   }
 
   /** Returns a function that frees all later allocations. They must no longer be in use. */

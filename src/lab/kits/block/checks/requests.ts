@@ -16,7 +16,7 @@ import { largestConfig } from "../../../conformance/kit/back-end/config-space.ts
 import { diskOf } from "../disk.ts";
 import { HandSplit } from "../../../conformance/kit/back-end/hand-split.ts";
 import { DEVICE, DRIVER, NEEDS, needing, noise, writableDisk } from "./common.ts";
-import { POISON } from "../../../conformance/kit/back-end/memory.ts";
+import { PAGE, POISON } from "../../../conformance/kit/back-end/memory.ts";
 import { cutInto, descriptorsOf } from "../../../conformance/kit/back-end/descriptors.ts";
 
 const { Flush, GetId, In, Out } = BlockRequest;
@@ -237,8 +237,13 @@ export const blockRequests: readonly Check[] = [
       t.closeSessions();
       const count = Math.min(segMax + 2, MAX_RING);
       const size = 2 ** Math.ceil(Math.log2(count));
-      const { device } = await diskOf(t, features, { ring: { size } });
-      const request = t.kit.request(device.memory, Math.ceil((count * SECTOR_SIZE) / 4096));
+      const { device, size: bytes } = await diskOf(t, features, { ring: { size } });
+      // Segments of whole pages where the disk is large enough.
+      const pages = Math.min(count, Math.floor(bytes / PAGE));
+      const request = t.kit.request(
+        device.memory,
+        Math.max(pages, Math.ceil((count * SECTOR_SIZE) / PAGE)),
+      );
       const hand = new HandSplit(t, device.session, device.ring);
       const head = hand.chain(cutInto(descriptorsOf(request), count));
       const wrong = await hand.attempt(head, request);

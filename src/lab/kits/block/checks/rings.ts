@@ -24,7 +24,7 @@ export const blockRings: readonly Check[] = [
       const { hand, memory } = await bringUpByHand(t);
       const { readable, writable } = t.kit.request(memory);
       const lengths = writable.map(({ bytes }) => bytes.length);
-      const all = memory.poisoned(lengths.reduce((sum, length) => sum + length, 0));
+      const all = memory.data(lengths.reduce((sum, length) => sum + length, 0));
       hand.offer(hand.chain(descriptorsOf({ readable, writable: [all] })));
       const { length } = await hand.expectUsed("a read whose data and status are one");
       t.expect("bytes written", length, all.bytes.length);

@@ -6,7 +6,6 @@ import {
 } from "../../../../../src/endpoints/backend/index.ts";
 import { ConnectError } from "../../../../../src/core/base/index.ts";
 import { BlockDevice } from "../../../../../src/endpoints/devices/block/index.ts";
-import { BlockStorage } from "../../../../../src/endpoints/storage/index.ts";
 import { FsDevice, SharedFolder } from "../../../../../src/endpoints/devices/fs/index.ts";
 import { echoDevice } from "../../../../../src/endpoints/devices/net/index.ts";
 import { processFigures, UnixSocket } from "../../../../../src/core/os/index.ts";
@@ -19,6 +18,7 @@ import type {
 } from "../../../../../src/lab/conformance/index.ts";
 import { packageRoot } from "../../../../support/package-root.ts";
 import { type ByteHooks, relayBytes } from "../../../../../src/lab/wire/index.ts";
+import { type Content, directDisk, memoryDisk, type TestDisk } from "./test-disk.ts";
 import { WceDisk } from "./wce-disk.ts";
 import type { Base, Mutant, World } from "./mutant.ts";
 
@@ -31,23 +31,27 @@ export class InProcessTarget implements Target {
   readonly name: string;
   readonly #options: BackendOptions;
   readonly #bytes: (() => ByteHooks) | undefined;
-  readonly #storage: BlockStorage;
+  readonly #disk: TestDisk;
   readonly #sessions = new Set<BackendSession>();
   readonly #folder: SharedFolder | undefined;
   readonly #leaked: { close(): void }[] = [];
   readonly #hoarded: Uint8Array[] = [];
   #end: ProcessEnd | undefined;
 
-  constructor(base: Base, mutant?: Mutant) {
+  /** @param content of the disk of the base `direct`. Default: noise */
+  constructor(base: Base, mutant?: Mutant, content: Content = "noise") {
     this.name = mutant?.fault ?? `healthy ${base}`;
-    this.#storage = BlockStorage.memory(DISK_BYTES, { readOnly: base === "read-only" });
+    this.#disk =
+      base === "direct"
+        ? directDisk(DISK_BYTES, content)
+        : memoryDisk(DISK_BYTES, base === "read-only");
     const folder =
       base === "fs" ? SharedFolder.open(join(packageRoot, "test", "fixtures")) : undefined;
     this.#folder = folder;
     const device = (): Device => {
       if (folder !== undefined) return new FsDevice({ folder, queues: QUEUES });
       if (base === "net") return echoDevice({ queuePairs: QUEUES, mtu: true });
-      const disk = new BlockDevice({ storage: this.#storage, queues: QUEUES });
+      const disk = new BlockDevice({ storage: this.#disk.storage, queues: QUEUES });
       return base === "wce" ? new WceDisk(disk) : disk;
     };
     const healthy: BackendOptions = {
@@ -102,7 +106,7 @@ export class InProcessTarget implements Target {
     await Promise.all(ended);
     for (const held of this.#leaked) held.close();
     this.#hoarded.length = 0;
-    this.#storage.close();
+    this.#disk.close();
     this.#folder?.close();
   }
 

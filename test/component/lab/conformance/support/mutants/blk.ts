@@ -110,4 +110,12 @@ export const blk: Readonly<Record<string, Mutant>> = {
   "blk/24": crashesOf("a header of 8 bytes", ({ readable: [first] }) => first?.length === 8),
   "blk/31": config("leaves padding unset", (view) => view.setUint8(58, 0xaa)),
   "blk/32": says("takes requests for zones", 0, ({ type }) => type === 18),
+  "blk/40": says(
+    "passes addresses of data to a file that is open with O_DIRECT",
+    1,
+    ({ readable, writable }) =>
+      [...readable, ...writable].some(
+        ({ length, byteOffset }) => length >= 512 && byteOffset % 512 !== 0,
+      ),
+  ),
 };
