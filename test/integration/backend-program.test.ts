@@ -117,7 +117,7 @@ test("a socket or an image that cannot be served is reported at once", async (t)
     [[`--blk-file=${image}`], /give either --socket-path PATH or --fd NUMBER/],
     [["--fd=3", "--socket-path=x"], /give either --socket-path PATH or --fd NUMBER/],
     [["--socket-path=x"], /--blk-file PATH is missing/],
-    [["--fd=0", `--blk-file=${image}`], /expected a socket, listening or connected/],
+    [["--fd=0", `--blk-file=${image}`], /is not a listening or connected socket/],
     [["--fd=0", "--sirus"], /vhost-user-block does not have: --sirus/],
   ] as const) {
     const inner = new Workspace(t);

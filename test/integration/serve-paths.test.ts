@@ -64,7 +64,7 @@ const occupants: Readonly<
 > = {
   "a regular file": {
     make: (space) => space.file("taken", "mine"),
-    says: /taken: expected a path that does not exist yet, got .*file; it was left alone: choose/,
+    says: /taken is an existing file and not a socket; it was left alone: choose/,
   },
   "a folder": { make: (_space, path) => mkdirSync(path), says: /left alone/ },
   "a symlink to nowhere": {
@@ -119,7 +119,7 @@ test(
     lchownSync(socket, 65_534, 65_534);
     const before = identity(socket);
     const result = await space.run(["serve", "block", "--socket", socket]);
-    expectFailure(result, 2, /got a socket of another user \(uid 65534\)/);
+    expectFailure(result, 2, /is a socket of another user \(uid 65534\)/);
     assert.deepEqual(identity(socket), before);
   },
 );
@@ -156,12 +156,9 @@ test("serve in a folder that does not exist, or below a file", async (t) => {
   const cases = [
     [
       "none/disk.sock",
-      /folder to make the socket in, there is no folder none; make it first: mkdir -p none/,
+      /cannot make the socket, there is no folder none; make it first: mkdir -p none/,
     ],
-    [
-      "file/disk.sock",
-      /folder to make the socket in, file is a file and not a folder; choose another/,
-    ],
+    ["file/disk.sock", /cannot make the socket, file is a file and not a folder; choose another/],
   ] as const;
   for (const [path, says] of cases) {
     expectFailure(await space.run(["serve", "block", "--socket", path]), 2, says);

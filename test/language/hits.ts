@@ -1,12 +1,10 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { readLaw, roomOf } from "../architecture/law.ts";
 import { packageRoot } from "../support/package-root.ts";
 import { type Exemption, exemptions, type Phrase, phrases } from "./phrases.ts";
 
 /** One use of a retired word or phrase. */
 export interface Hit {
-  readonly room: string;
   readonly path: string;
   readonly line: number;
   readonly phrase: Phrase;
@@ -17,8 +15,6 @@ const FOLDERS = ["src", "test", "native", "scripts", "bench", "examples", "bin",
 const TEXTS = /\.(?:ts|mjs|js|c|h|md)$/;
 /** The list of phrases itself, pages that are generated from other files, and other languages. */
 const LEFT_OUT = /^test\/language\/|^docs\/(?:ja|reference)\/|\.ja\.md$/;
-
-const law = readLaw();
 
 /** What `npm run docs` writes into a page from other files, whose hits count there. */
 const GENERATED = /<!-- files: [^]*?<!-- \/files -->/;
@@ -31,13 +27,12 @@ export function findHits(): Hit[] {
 /** Finds the hits of one text. @param allowed uses that are right */
 export function hitsOf(path: string, text: string, allowed = exemptions): Hit[] {
   const lines = text.split("\n");
-  const room = roomFor(path);
   return phrases
     .filter((phrase) => phrase.in?.some((start) => path.startsWith(start)) ?? true)
     .flatMap((phrase) =>
       [...text.matchAll(phrase.pattern)].map(({ index }) => {
         const line = text.slice(0, index).split("\n").length;
-        return { room, path, line, phrase, text: (lines[line - 1] ?? "").trim() };
+        return { path, line, phrase, text: (lines[line - 1] ?? "").trim() };
       }),
     )
     .filter((hit) => !allowed.some((exemption) => exempts(exemption, hit)));
@@ -49,11 +44,9 @@ export function unusedExemptions(): Exemption[] {
   return exemptions.filter((exemption) => !hits.some((hit) => exempts(exemption, hit)));
 }
 
-/** Counts hits by room. */
-export function countByRoom(hits: readonly Hit[]): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const { room } of hits) counts[room] = (counts[room] ?? 0) + 1;
-  return Object.fromEntries(Object.entries(counts).sort(([a], [b]) => (a < b ? -1 : 1)));
+/** Describes a hit on one line: its place, what is retired, and what to write instead. */
+export function describeHit({ path, line, phrase, text }: Hit): string {
+  return `${path}:${line}: ${phrase.name} (${phrase.use}): ${text}`;
 }
 
 function textOf(path: string): string {
@@ -62,13 +55,6 @@ function textOf(path: string): string {
 
 function exempts({ path, text }: Exemption, hit: Hit): boolean {
   return path === hit.path && hit.text.includes(text);
-}
-
-/** Rooms of the law in src, tiers of tests, folders, and pages of their own. */
-function roomFor(path: string): string {
-  const [top = "", second = "", ...rest] = path.split("/");
-  if (top === "src") return `src/${roomOf(path.slice(4), law)?.room ?? second}`;
-  return top === "test" && rest.length > 0 ? `test/${second}` : top;
 }
 
 function texts(): string[] {

@@ -15,7 +15,7 @@ guardLeaks();
 
 const skip = needsProgram("qemu-storage-daemon");
 const SIZE = 8 << 20;
-const PIECE = 192 << 10;
+const CHUNK = 192 << 10;
 
 interface Shape {
   readonly name: string;
@@ -87,9 +87,9 @@ for (const { name, queues, regions, mmapOffset, ringMode, without } of shapes) {
       ringMode,
     });
     const data = randomBytes(SIZE);
-    const offsets = Array.from({ length: Math.ceil(SIZE / PIECE) }, (_, i) => i * PIECE);
+    const offsets = Array.from({ length: Math.ceil(SIZE / CHUNK) }, (_, i) => i * CHUNK);
     await Promise.all(
-      offsets.map(async (at) => driver.write(at, data.subarray(at, Math.min(SIZE, at + PIECE)))),
+      offsets.map(async (at) => driver.write(at, data.subarray(at, Math.min(SIZE, at + CHUNK)))),
     );
     await driver.flush();
     const back = await driver.read(0, SIZE);

@@ -1,10 +1,10 @@
 import { TimeoutError } from "./errors.ts";
 
-/** How long an operation may take, and who may end it early. */
+/** Limits of an operation: a deadline, and a signal that ends it early. */
 export interface WaitOptions {
-  /** Rejects with `signal.reason`. */
+  /** Ends the operation early: its promise rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds; rejects with {@link TimeoutError}. */
+  /** Milliseconds until the promise rejects with {@link TimeoutError}. */
   readonly timeoutMs?: number | undefined;
 }
 
@@ -44,8 +44,8 @@ function runCallbacks({ target }: Event): void {
 }
 
 /**
- * A promise with its two ends in the caller's hands; ends early on abort or time-out. The timer
- * and the listener are gone as soon as it is settled.
+ * A promise that its owner resolves or rejects; it rejects early on abort or time-out. Timer and
+ * listener are removed as soon as it is settled.
  *
  * @param onTimeout makes the error, so that the message can name what was waited for
  */
@@ -62,8 +62,8 @@ export class Deferred<T> {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    // Whoever waits learns of a rejection. An abort before anybody does is no unhandled one, which
-    // would end the process in place of its clean-up.
+    // A caller that awaits the promise gets the rejection. An abort before the first await must not
+    // count as an unhandled rejection: Node.js would end the process before its clean-up.
     this.promise.catch(() => undefined);
     const { signal, timeoutMs } = options;
     this.#ignoreSignal = onAbort(signal, () => this.reject(signal?.reason));

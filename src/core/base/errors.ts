@@ -1,10 +1,9 @@
 /**
- * Every failure that this package reports. One class per situation, so that a caller can decide by
- * `instanceof` or by `code`; the message says what was expected, what came, and the remedy where
- * there is one.
+ * The errors of this package: one class per situation, so that a caller can decide by `instanceof`
+ * or by `code`. A message says what is wrong, with the value, and what to do about it.
  */
 
-/** Stable identifiers, one per situation. Part of the public contract. */
+/** Identifies the situation of an error. The codes are stable and part of the public contract. */
 export type ErrorCode =
   | "ERR_VHOST_PROTOCOL"
   | "ERR_VHOST_NEGOTIATION"
@@ -51,7 +50,7 @@ export class VhostUserError extends Error {
   }
 }
 
-/** What is known about a message that broke the protocol. */
+/** Details of a message that broke the protocol. */
 export interface ProtocolErrorDetails {
   /** Specification name of the request, e.g. `VHOST_USER_GET_FEATURES`. */
   readonly request?: string | undefined;
@@ -189,16 +188,16 @@ export class TimeoutError extends VhostUserError {
   }
 }
 
-/** A queue whose requests are in flight, none of which completes. */
+/** A queue with requests in flight that do not complete. */
 export interface RingStall {
   readonly queue: number;
   readonly inFlight: number;
-  /** How long nothing has completed, milliseconds. */
+  /** Milliseconds since the last completion. */
   readonly idleMs: number;
 }
 
 /**
- * The peer serves the session, and completes none of the requests of a queue any more.
+ * The peer still answers messages, but no longer completes the requests of a queue.
  *
  * @example
  * ```ts
@@ -213,7 +212,7 @@ export interface RingStall {
 export class StalledError extends TimeoutError {
   readonly queues: readonly RingStall[];
 
-  /** @param limitMs how long nothing may complete */
+  /** @param limitMs the longest time without a completion, milliseconds */
   constructor(limitMs: number, queues: readonly RingStall[]) {
     const each = queues.map(({ queue, inFlight, idleMs }) => {
       const since = new Date(Date.now() - idleMs).toTimeString().slice(0, 8);
@@ -323,7 +322,7 @@ export class DeviceError extends VhostUserError {
 }
 
 /**
- * Something this machine lacks: the addon, a program, a permission, room, a limit.
+ * This machine lacks something: the addon, a program, a permission, memory, descriptors.
  *
  * @example
  * ```ts
@@ -344,7 +343,7 @@ export class EnvironmentError extends VhostUserError {
 }
 
 /**
- * The caller asked for something that cannot be: a bad option, range or combination.
+ * The caller passed an invalid option, range or combination.
  *
  * @example
  * ```ts

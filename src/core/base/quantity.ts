@@ -1,4 +1,8 @@
-/** A count with its noun: `1 check`, `2 checks`. @param count a number, or a number as text */
+/**
+ * Formats a count with its noun: `1 check`, `2 checks`.
+ *
+ * @param count a number, or a number as text
+ */
 export function counted(
   count: number | bigint | string,
   singular: string,
@@ -7,7 +11,7 @@ export function counted(
   return `${count} ${String(count) === "1" ? singular : plural}`;
 }
 
-/** A range with its noun: `1 queue` where both ends are 1, else `1 to 4 queues`. */
+/** Formats a range with its noun: `1 queue` if both ends are 1, else `1 to 4 queues`. */
 export function countedRange(
   least: number,
   most: number,

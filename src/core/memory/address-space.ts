@@ -1,20 +1,20 @@
 import type { SpanList } from "./span-list.ts";
 
-/** Outcome of an address look-up. */
+/** The outcomes of an address look-up. */
 export const Resolved = {
   Ok: 0,
   /** No region covers the range, or it has too many spans. */
   Fault: 1,
-  /** The translation is not known yet; ask again after the IOTLB was updated. */
+  /** The translation is not known yet; look it up again after the IOTLB was updated. */
   Miss: 2,
 } as const;
 export type Resolved = (typeof Resolved)[keyof typeof Resolved];
 
 /**
- * Addresses as in descriptors, guest physical or IOVA, and the memory behind them.
+ * Maps the addresses in descriptors (guest physical or IOVA) to memory of this process.
  *
- * An address comes as its two halves, as in a descriptor: these are small integers, while
- * a number above 2^31 may cost an allocation wherever it is handed on. Each half may be signed.
+ * An address comes as its two halves, as in a descriptor: these are small integers, while a number
+ * above 2^31 may cost an allocation wherever it is handed on. Each half may be signed.
  */
 export interface AddressSpace {
   /**
@@ -29,6 +29,8 @@ export interface AddressSpace {
   resolve(low: number, high: number, length: number, write: boolean, out: SpanList): Resolved;
   /** Changes whenever an earlier answer may no longer hold. */
   readonly generation: number;
-  /** Whether a peer took memory away that it had shared. Cheap: to be looked at once a batch. */
+  /**
+   * True if a peer truncated a file that it had shared. The check is cheap: make it once per batch.
+   */
   readonly broken: boolean;
 }

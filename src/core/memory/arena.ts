@@ -4,7 +4,7 @@ import type { GuestBuffer } from "./guest-memory.ts";
 import type { MemoryHandle, Region } from "./region.ts";
 import { RegionTable } from "./region-table.ts";
 
-/** Where a driver's buffers come from. */
+/** Allocates a driver's buffers. */
 export interface BufferSource {
   /**
    * Hands out `length` zeroed bytes.
@@ -15,11 +15,11 @@ export interface BufferSource {
   allocate(length: number, alignment?: number): GuestBuffer;
 }
 
-/** What another thread needs to use a buffer: borrowed, and structured-clonable. */
+/** A buffer as another thread needs it: structured-clonable, with borrowed descriptors. */
 export interface ArenaHandle {
   /** The region that the buffer is in. */
   readonly memory: readonly MemoryHandle[];
-  /** As in the buffer. */
+  /** The address of the buffer, for descriptors. */
   readonly address: number;
   readonly guestAddress: number;
   readonly userAddress: bigint;
@@ -28,7 +28,7 @@ export interface ArenaHandle {
   readonly length: number;
 }
 
-/** Hands out the parts of one buffer: a thread's share of its client's memory. */
+/** Allocates buffers inside one large buffer: a thread's share of its client's memory. */
 export class Arena implements BufferSource {
   readonly #buffer: GuestBuffer;
   #used = 0;
@@ -59,8 +59,8 @@ export class Arena implements BufferSource {
 }
 
 /**
- * Names a buffer for another thread. The descriptors are duplicates, which the caller closes once
- * the other thread has mapped the memory.
+ * Makes a handle of a buffer for another thread. The descriptors are duplicates, which the caller
+ * closes once the other thread has mapped the memory.
  *
  * @throws {SystemError} no descriptor is left
  */
@@ -78,7 +78,7 @@ export function lendArena(
 }
 
 /**
- * The buffer of another thread, mapped again here. The memory is unmapped with the table.
+ * Maps the buffer of another thread in this one. The memory is unmapped with the table.
  *
  * @throws {MemoryAccessError} it cannot be mapped
  */

@@ -11,7 +11,9 @@ const MAX_LOG_BYTES = 2 ** 30;
 
 const NO_BYTES: Uint8Array = new Uint8Array(0);
 
-/** What another thread needs to write the same log: borrowed, and structured-clonable. */
+/**
+ * A log as another thread needs it to write to it: structured-clonable, with borrowed descriptors.
+ */
 export interface LogHandle {
   readonly fd: number;
   readonly description: Log;
@@ -20,12 +22,12 @@ export interface LogHandle {
 }
 
 /**
- * Where the device notes which pages of guest memory it wrote (specification: "Migration"): bit
+ * The log of the pages of guest memory that the device wrote (specification: "Migration"): bit
  * `page % 8` of byte `page / 8`. The front-end reads and clears it meanwhile, so bits are only ever
  * set, atomically, and *after* the write that they record: a bit set first could be cleared, and
  * the page copied, before the write lands.
  *
- * One object for the life of a session; without a log every mark is a comparison.
+ * A session has one object for its whole life; while there is no log, a mark costs one comparison.
  */
 export class DirtyLog {
   /** VHOST_F_LOG_ALL was acknowledged. */
@@ -36,28 +38,28 @@ export class DirtyLog {
   #closed = false;
   #description: Log | undefined;
   #event: EventFd | undefined;
-  /** The event cannot be signalled: it is not tried again. */
+  /** True once a signal has failed: later ones would fail as well. */
   #eventFailed = false;
-  /** The log from its first bit on. */
+  /** The bytes of the log from its first bit on. */
   #bytes = NO_BYTES;
 
-  /** Whether there is a log. */
+  /** Returns whether there is a log. */
   get mapped(): boolean {
     return this.#bytes.length > 0;
   }
 
-  /** Whether what the device writes into buffers is to be marked. */
+  /** Returns whether the device's writes to buffers must be marked. */
   get recording(): boolean {
     return this.all && this.#bytes.length > 0;
   }
 
   /**
-   * SET_LOG_BASE: marks go there from now on; it replaces an earlier log.
+   * Replaces the log (SET_LOG_BASE): later marks go to the new one.
    *
    * @param fd taken over: closed with the log, and also when this throws
    * @param borrowed the descriptor has another owner: it is never closed here
    * @throws {MemoryAccessError} the file does not hold a log of that size, or cannot be mapped; an
-   * earlier log stays
+   *   earlier log stays
    * @throws {StateError} the session has ended
    */
   replace(description: Log, fd: OwnedFd, borrowed = false): void {
@@ -80,7 +82,7 @@ export class DirtyLog {
     this.#bytes = bytes;
   }
 
-  /** SET_LOG_FD: signalled whenever a bit is set that was clear. Taken over. */
+  /** Sets the event that is signalled when a clear bit is set (SET_LOG_FD). The log owns it. */
   set event(event: EventFd | undefined) {
     this.#event?.close();
     this.#event = this.#closed ? undefined : event;
@@ -88,14 +90,14 @@ export class DirtyLog {
     if (this.#closed) event?.close();
   }
 
-  /** Another thread's log, mapped here again. Its descriptors stay with that log. */
+  /** Maps the log of another thread in this one. Its descriptors stay with that log. */
   borrow({ fd, description, eventFd, all }: LogHandle): void {
     this.replace(description, new OwnedFd(fd), true);
     this.all = all;
     this.#event = eventFd === undefined ? undefined : EventFd.adopt(new OwnedFd(eventFd));
   }
 
-  /** For another thread of this process; undefined: there is no log. */
+  /** Returns a handle for another thread of this process; undefined if there is no log. */
   get handle(): LogHandle | undefined {
     if (this.#fd === undefined || this.#description === undefined) return undefined;
     return {
@@ -107,8 +109,8 @@ export class DirtyLog {
   }
 
   /**
-   * Marks the pages of `[address, address + length)`, which were written before. What lies beyond
-   * the log is not marked: the front-end made it too small.
+   * Marks the pages of `[address, address + length)`, which were written before. Pages beyond the
+   * log are not marked: the front-end made the log too small.
    *
    * @param address guest physical
    */
@@ -140,8 +142,8 @@ export class DirtyLog {
     try {
       this.#event?.signal();
     } catch {
-      // It is the front-end's descriptor, and the front-end's loss. It stays open: ring workers
-      // borrow its number, which another file could get.
+      // The front-end gave a descriptor that cannot be signalled, so it misses the signals. The
+      // descriptor stays open: ring workers borrow its number, which another file could get.
       this.#eventFailed = true;
     }
   }
@@ -169,8 +171,8 @@ function mapLog(fd: number, offset: number, length: number): Mapping {
 }
 
 /**
- * The file need not begin with the log, and the log not on a page: `start` is where the mapping
- * begins, `head` how far behind it the log does. The offset is used here and nowhere else.
+ * Checks the description of a log against its file. The log may begin anywhere in the file, also
+ * within a page: `start` is the file offset of the mapping, `head` the offset of the log in it.
  */
 function checkLog(
   { mmapSize, mmapOffset }: Log,
@@ -184,7 +186,7 @@ function checkLog(
   const file = fstatSync(fd);
   if (!file.isFile()) {
     throw new MemoryAccessError(
-      "dirty log: expected the descriptor of a file that can be mapped (memfd, shared memory), got something else",
+      "dirty log: the descriptor is not a file that can be mapped (memfd, shared memory)",
     );
   }
   if (mmapOffset + mmapSize > BigInt(file.size)) {

@@ -1,23 +1,27 @@
 import type { MemoryRegion } from "../protocol/index.ts";
 
-// Guest, user and I/O virtual addresses differ on purpose, and none is an address of this process: a
-// peer that mistakes one for another fails at once instead of working by accident. I/O virtual ones
-// fall where the others rise, so that what adjoins there adjoins nowhere else.
+// Guest, user and I/O virtual addresses differ on purpose, and none is an address of this process:
+// a peer that mistakes one for another fails at once instead of working by accident. I/O virtual
+// addresses descend while guest and user addresses ascend, so regions that are contiguous in I/O
+// virtual addresses are contiguous in no other address space.
 const GUEST_BASE = 0x1_0000_0000;
 const USER_BASE = 0x7f00_0000_0000n;
 const IOVA_TOP = 2 ** 45;
 const IOVA_GAP = 0x1_0000;
 
-/** The place of the next region of a client's memory. */
+/** The addresses of one region of a client's memory. */
 export interface RegionPlace {
   readonly description: MemoryRegion;
   /** Its first I/O virtual address. */
   readonly iova: number;
 }
 
-/** Gives every region of a client its addresses. None is given twice, also after a region is gone. */
+/**
+ * Assigns the addresses of a client's regions. No address is assigned twice, even after its region
+ * was removed.
+ */
 export class GuestLayout {
-  /** User addresses are guest addresses. */
+  /** True if user addresses equal guest addresses (VHOST_USER_PROTOCOL_F_GPA_ADDRESSES). */
   gpa = false;
   #next = 0;
   #iova = IOVA_TOP;

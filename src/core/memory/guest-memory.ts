@@ -7,20 +7,20 @@ import { type MemoryView, WINDOW_SIZE } from "./window.ts";
 
 /** Memory of the client that both sides can reach. */
 export interface GuestBuffer {
-  /** For descriptors: the guest address, or behind an IOMMU the I/O virtual one. */
+  /** The address for descriptors: the guest address, or behind an IOMMU the I/O virtual one. */
   readonly address: number;
   readonly guestAddress: number;
   readonly userAddress: bigint;
-  /** For SET_VRING_ADDR: the user address, or behind an IOMMU the I/O virtual one. */
+  /** The address for SET_VRING_ADDR: the user address, or behind an IOMMU the I/O virtual one. */
   readonly ringAddress: bigint;
   readonly view: MemoryView;
   /** The buffer's bytes in this process. */
   readonly bytes: Uint8Array;
 }
 
-/** How the client's memory is laid out. */
+/** The layout of a client's memory. */
 export interface GuestMemoryOptions {
-  /** Bytes in all; rounded up so that every region is a whole number of pages. */
+  /** Total size in bytes; rounded up so that every region is a whole number of pages. */
   readonly size: number;
   /** Number of regions that the memory is split into, each with a memfd of its own. Default 1. */
   readonly regions?: number | undefined;
@@ -41,7 +41,7 @@ interface Part {
 }
 
 const PAGE_SIZE = 4096;
-/** What the strictest buffer is aligned to, in guest addresses and in this process alike. */
+/** The strictest alignment of a buffer, in guest addresses and in this process alike. */
 const MMAP_OFFSET_STEP = 64;
 
 /**
@@ -73,12 +73,12 @@ export class GuestMemory {
     const { size, regions = 1, mmapOffset = 0, hugePages = false } = options;
     if (!(size > 0 && size < Infinity) || !Number.isSafeInteger(regions) || regions < 1) {
       throw new UsageError(
-        `expected a memory size and a number of regions above 0, got ${counted(size, "byte")} in ${regions}`,
+        `${counted(size, "byte")} in ${regions} regions is not a memory layout: size and regions must be above 0`,
       );
     }
     if (!(mmapOffset >= 0) || mmapOffset % MMAP_OFFSET_STEP !== 0) {
       throw new UsageError(
-        `expected an mmap offset that is a multiple of ${MMAP_OFFSET_STEP} bytes, got ${mmapOffset}`,
+        `mmap offset ${mmapOffset} is not a multiple of ${MMAP_OFFSET_STEP} bytes`,
       );
     }
     this.#mmapOffset = mmapOffset;
@@ -93,8 +93,8 @@ export class GuestMemory {
   }
 
   /**
-   * VHOST_USER_PROTOCOL_F_GPA_ADDRESSES was agreed on: user addresses are guest addresses. To be said
-   * before anything is shared or handed out.
+   * Makes user addresses equal to guest addresses (VHOST_USER_PROTOCOL_F_GPA_ADDRESSES was
+   * negotiated). To be called before memory is shared or allocated.
    */
   useGuestAddresses(): void {
     this.#layout.gpa = true;
@@ -104,13 +104,13 @@ export class GuestMemory {
     }
   }
 
-  /** The contents of SET_MEM_TABLE, and the descriptor that goes with each region. */
+  /** The regions, each with its descriptor, as SET_MEM_TABLE sends them. */
   get regions(): readonly Region[] {
     return this.#parts.map(({ region }) => region);
   }
 
   /**
-   * Makes one more region; the back-end does not know of it.
+   * Adds a region. The caller shares it with the back-end.
    *
    * @param size bytes; rounded up to whole pages
    * @throws {EnvironmentError} too few huge pages
@@ -141,7 +141,7 @@ export class GuestMemory {
   }
 
   /**
-   * Regions at the same addresses, over empty files of their own. The caller closes them.
+   * Creates regions at the same addresses, over empty files of their own. The caller closes them.
    *
    * @throws {EnvironmentError} too few huge pages
    */
@@ -158,7 +158,10 @@ export class GuestMemory {
     }
   }
 
-  /** Goes over to the files of other regions at the same addresses: all buffers see them. */
+  /**
+   * Replaces the files behind the regions by those of `twins`, at the same addresses: existing
+   * buffers see the new contents.
+   */
   moveTo(twins: readonly Region[]): void {
     this.#parts.forEach(({ region }, i) => {
       const twin = twins[i];
@@ -166,7 +169,7 @@ export class GuestMemory {
     });
   }
 
-  /** A file for a region, its offset included. */
+  /** Creates the file of a region, its offset included. */
   #file(size: number): SharedMemory {
     const name = "vhost-user-client";
     const bytes = size + this.#mmapOffset;
@@ -174,7 +177,10 @@ export class GuestMemory {
     return SharedMemory.create(name, Math.ceil(bytes / PAGE_SIZE) * PAGE_SIZE);
   }
 
-  /** Closes one region. Buffers in it must no longer be used. False: there is no such region. */
+  /**
+   * Closes one region. Buffers in it must no longer be used. Returns false if the region is not
+   * part of this memory.
+   */
   remove(region: Region): boolean {
     const index = this.#parts.findIndex((part) => part.region === region);
     if (index < 0) return false;
@@ -183,7 +189,9 @@ export class GuestMemory {
     return true;
   }
 
-  /** The region at an I/O virtual address, and the address of its first byte. */
+  /**
+   * Returns the region at an I/O virtual address, and the I/O virtual address of its first byte.
+   */
   atIova(iova: bigint): { readonly region: Region; readonly iova: bigint } | undefined {
     const part = this.#parts.find((each) => {
       const start = BigInt(each.iova);
@@ -193,7 +201,7 @@ export class GuestMemory {
   }
 
   /**
-   * Hands out `length` zeroed bytes. What was handed out is freed with the memory as a whole.
+   * Allocates `length` zeroed bytes. Buffers are freed with the memory as a whole.
    *
    * @param length bytes, up to 1 GiB
    * @param alignment bytes, a power of two
@@ -201,7 +209,9 @@ export class GuestMemory {
    */
   allocate(length: number, alignment = 16): GuestBuffer {
     if (!(length > 0 && length <= WINDOW_SIZE) || !Number.isInteger(length)) {
-      throw new UsageError(`expected a buffer of 1 to ${WINDOW_SIZE} bytes, got ${length}`);
+      throw new UsageError(
+        `a buffer must have 1 to ${WINDOW_SIZE} bytes, ${length} is not possible`,
+      );
     }
     for (const part of this.#parts) {
       const { region } = part;

@@ -13,33 +13,35 @@ export interface InflightArea {
   readonly view: MemoryView;
   /** Requests or descriptors that it has room for: the queue size that the region was made for. */
   readonly entries: number;
-  /** Whether a peer took the memory away. Cheap: to be looked at once a batch. */
+  /** True if a peer truncated the file. The check is cheap: make it once per batch. */
   readonly broken: boolean;
 }
 
-/** What another thread needs to map the region again: borrowed, and structured-clonable. */
+/**
+ * The region as another thread needs it to map it: structured-clonable, with a borrowed descriptor.
+ */
 export interface InflightHandle {
   readonly fd: number;
   readonly description: Inflight;
 }
 
-/** Bytes of one queue's part: a header and an entry for each place in the ring. */
+/** Returns the bytes of one queue's part: a header and an entry for each place in the ring. */
 export function inflightQueueBytes(packed: boolean, queueSize: number): number {
   const bytes = packed ? 32 + 32 * queueSize : 16 + 16 * queueSize;
   return Math.ceil(bytes / STRIDE) * STRIDE;
 }
 
 /**
- * The memory in which a back-end notes what it is working on, so that another one can go on where
- * it was killed (specification: "Inflight I/O tracking"). It outlives back-ends: the front-end keeps
- * it. Any process may have written what is in it.
+ * The memory in which a back-end records its requests in flight, so that the next back-end can
+ * resubmit them after a crash (specification: "Inflight I/O tracking"). It outlives back-ends: the
+ * front-end keeps it. Its contents are untrusted.
  */
 export class InflightRegion {
   readonly description: Inflight;
   readonly #fd: OwnedFd;
   readonly #borrowed: boolean;
   readonly #window: Window;
-  /** Where the region begins in the window. */
+  /** Byte offset of the region in the window. */
   readonly #head: number;
   #broken = false;
   #breaks = -1;
@@ -75,7 +77,10 @@ export class InflightRegion {
     }
   }
 
-  /** A new region and its description. Zeroes: nothing is in flight, and no queue has begun. */
+  /**
+   * Creates a region and its description. It is zeroed: nothing is in flight, and no queue has
+   * begun.
+   */
   static create(
     numQueues: number,
     queueSize: number,
@@ -87,7 +92,7 @@ export class InflightRegion {
   }
 
   /**
-   * The part of one queue; undefined: the region was made for fewer queues.
+   * Returns the part of one queue; undefined if the region was made for fewer queues.
    *
    * @throws {MemoryAccessError} the region was made for rings of the other format
    */
@@ -111,7 +116,10 @@ export class InflightRegion {
     };
   }
 
-  /** The mapping is asked only after some mapping of this process broke. */
+  /**
+   * Returns whether a peer truncated the file. It checks the mapping only after one of this process
+   * broke.
+   */
   get broken(): boolean {
     const breaks = brokenMappings();
     if (breaks !== this.#breaks) {
@@ -121,12 +129,12 @@ export class InflightRegion {
     return this.#broken;
   }
 
-  /** Stays the region's: to be sent. */
+  /** The descriptor to send. The region keeps it. */
   get fd(): OwnedFd {
     return this.#fd;
   }
 
-  /** For another thread of this process. */
+  /** Returns a handle for another thread of this process. */
   get handle(): InflightHandle {
     return { fd: this.#fd.fd, description: this.description };
   }

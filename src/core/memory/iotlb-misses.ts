@@ -6,32 +6,37 @@ export type MissHandler = (iova: number, permissions: number, answered: () => vo
 
 /** Pages that are asked for at a time. A ring waits for the first page that it misses. */
 const MAX_ASKED = 1024;
-/** The smallest page of any IOMMU: what is asked for is remembered by this. */
+/** The smallest page of any IOMMU; questions are recorded by page. */
 const PAGE = 4096;
-/** Updates without what was asked for until that counts as a no: some answer other questions. */
+/**
+ * Number of updates of a page without the wanted permissions that count as a refusal: some updates
+ * answer other questions.
+ */
 const MAX_DENIALS = 4;
 
 interface Question {
   permissions: number;
   answered: boolean;
-  /** Updates of the page that did not bring what was asked for. */
+  /** Updates of the page that did not grant the wanted permissions. */
   denials: number;
 }
 
 /**
- * Translations that were asked for: each page once, however often a driver kicks, until the
+ * The translations that were requested: each page once, however often a driver kicks, until the
  * front-end has answered.
  */
 export class IotlbMisses {
   readonly #onMiss: MissHandler;
-  /** By page. */
+  /** The open questions, by page. */
   readonly #asked = new Map<number, Question>();
 
   constructor(onMiss: MissHandler) {
     this.#onMiss = onMiss;
   }
 
-  /** Asks, unless that was done. False: the front-end keeps saying that it is not allowed. */
+  /**
+   * Requests a translation unless that was done. Returns false if the front-end keeps refusing it.
+   */
   want(address: number, permissions: number): boolean {
     const page = Math.floor(address / PAGE);
     const before = this.#asked.get(page);
@@ -48,11 +53,11 @@ export class IotlbMisses {
     return true;
   }
 
-  /** An update of `[start, end)` came. */
+  /** Takes account of an update of `[start, end)`. */
   updated(start: number, end: number, permissions: number): void {
     for (const [page, question] of this.#asked) {
       if (page * PAGE + PAGE <= start || page * PAGE >= end) continue;
-      // Of a question for both, a part is an answer: an IOMMU may answer one at a time.
+      // A part of the wanted permissions counts as an answer: an IOMMU may grant one at a time.
       if ((question.permissions & permissions) !== 0) this.#asked.delete(page);
       else {
         question.answered = true;
@@ -61,7 +66,7 @@ export class IotlbMisses {
     }
   }
 
-  /** Something was withdrawn: what is there afterwards may be allowed. */
+  /** Forgets refusals after an invalidation: the next mapping may be allowed. */
   forgetDenials(): void {
     for (const question of this.#asked.values()) question.denials = 0;
   }
@@ -77,7 +82,7 @@ export class IotlbMisses {
     });
   }
 
-  /** What was answered without an update leads nowhere, and may be asked again. */
+  /** Drops questions that were answered without an update, so that they can be asked again. */
   #makeRoom(): boolean {
     for (const [page, { answered }] of this.#asked) if (answered) this.#asked.delete(page);
     return this.#asked.size < MAX_ASKED;

@@ -6,7 +6,7 @@ const MAX_TRANSLATIONS: number = MAX_SPANS + 1024;
 
 /** A range of I/O virtual addresses and the memory behind it. */
 export interface Translation {
-  /** First address, and the first one behind. */
+  /** The first address; `end` is the first one behind the range. */
   readonly start: number;
   readonly end: number;
   /** I/O virtual address that the region's first mapped byte would have; may be negative. */
@@ -16,21 +16,24 @@ export interface Translation {
   readonly permissions: number;
 }
 
-/** Translations sorted by address. They never overlap, and those that continue each other are one. */
+/** Translations sorted by address. They never overlap; contiguous ones are merged. */
 export class IotlbTable {
-  /** The address that {@link find} looks up: a parameter of that size would be allocated. */
+  /**
+   * The address that {@link find} looks up: a parameter that needs more than 31 bits would be
+   * allocated.
+   */
   address = 0.5;
   readonly #entries: Translation[] = [];
-  /** Index of what answered last: neighbouring buffers mostly share one. */
+  /** Index of the translation that was found last: neighbouring buffers mostly share one. */
   #last = 0;
-  /** What to give up next when there are too many. */
+  /** Index of the translation to drop next when the table is full. */
   #victim = 0;
 
   get size(): number {
     return this.#entries.length;
   }
 
-  /** The translation that covers {@link address}. */
+  /** Returns the translation that covers {@link address}. */
   find(): Translation | undefined {
     const { address } = this;
     const last = this.#entries[this.#last];
@@ -51,7 +54,9 @@ export class IotlbTable {
     return undefined;
   }
 
-  /** Takes a translation; of one that was there and leads elsewhere, only what is outside stays. */
+  /**
+   * Adds a translation. It replaces the overlapping part of an earlier one that leads elsewhere.
+   */
   add(added: Translation): void {
     const parts: Translation[] = [];
     let at = added.start;
@@ -71,7 +76,7 @@ export class IotlbTable {
     while (this.#entries.length > MAX_TRANSLATIONS) this.#giveUp();
   }
 
-  /** Forgets what is in `[start, end)`; translations are cut at its ends. */
+  /** Removes `[start, end)`; translations are cut at its ends. */
   remove(start: number, end: number): void {
     const from = this.#firstBehind(start);
     let to = from;
@@ -88,7 +93,7 @@ export class IotlbTable {
     this.#entries.length = 0;
   }
 
-  /** Index of the first translation that ends behind an address. */
+  /** Returns the index of the first translation that ends behind an address. */
   #firstBehind(address: number): number {
     let low = 0;
     let high = this.#entries.length;
@@ -100,7 +105,7 @@ export class IotlbTable {
     return low;
   }
 
-  /** Parts that follow each other, into a place where nothing is. */
+  /** Inserts contiguous parts into a range without translations. */
   #insert(parts: readonly Translation[]): void {
     const [first] = parts;
     if (first === undefined) return;
@@ -120,7 +125,9 @@ export class IotlbTable {
     this.#entries.splice(from, count, ...merged);
   }
 
-  /** In turns, so that no choice of addresses makes it always the one that is needed next. */
+  /**
+   * Drops a translation in turn, so that no access pattern always loses the one that it needs next.
+   */
   #giveUp(): void {
     this.#victim = (this.#victim + 7919) % this.#entries.length;
     this.#entries.splice(this.#victim, 1);

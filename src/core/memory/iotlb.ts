@@ -13,12 +13,12 @@ const NUMBER_LIMIT = 2n ** 53n;
 const END = 2n ** 64n;
 
 /**
- * The back-end's I/O virtual addresses (specification: "IOMMU support"): translations as the
- * front-end gave them, and the regions behind. What is not known is asked for, once, and is a
+ * The back-end's I/O virtual addresses (specification: "IOMMU support"): the translations that the
+ * front-end sent, and the regions behind them. An unknown address is requested once, and is a
  * {@link Resolved.Miss} until the front-end has answered.
  *
- * An update adds: it never takes permissions away from an equal translation, as a virtual IOMMU may
- * tell only those that were asked for. Only an invalidation takes away.
+ * An update only adds permissions to an equal translation, as a virtual IOMMU may report only the
+ * permissions that were requested. Only an invalidation removes them.
  */
 export class Iotlb implements AddressSpace {
   readonly #regions: RegionTable;
@@ -41,13 +41,13 @@ export class Iotlb implements AddressSpace {
     return this.#regions.broken;
   }
 
-  /** Translations that are known; neighbours that continue each other are one. */
+  /** Number of known translations; contiguous ones count as one. */
   get size(): number {
     return this.#table.size;
   }
 
   /**
-   * IOTLB_MSG, update.
+   * Adds a translation (IOTLB_MSG, update).
    *
    * @param iova first I/O virtual address
    * @param size bytes
@@ -66,24 +66,24 @@ export class Iotlb implements AddressSpace {
   }
 
   /**
-   * The first address behind a range that is invalidated. A size of 0 at address 0 is the whole
-   * space: 2^64 does not fit the field, and QEMU sends just that for a global flush.
+   * Returns the first address behind a range that is invalidated. A size of 0 at address 0 is the
+   * whole space: 2^64 does not fit the field, and QEMU sends exactly that for a global flush.
    */
   endOf(iova: bigint, size: bigint): bigint {
     return size === 0n && iova === 0n ? END : iova + size;
   }
 
-  /** IOTLB_MSG, invalidate. What used the range must have stopped before. */
+  /** Removes translations (IOTLB_MSG, invalidate). Users of the range must have stopped before. */
   invalidate(iova: bigint, size: bigint): void {
     const end = this.endOf(iova, size);
-    // Nothing is known from 2^53 on.
+    // The table has no addresses from 2^53 on.
     const limited = end > NUMBER_LIMIT ? NUMBER_LIMIT : end;
     if (iova < limited) this.#table.remove(Number(iova), Number(limited));
     this.#misses.forgetDenials();
     this.#changes += 1;
   }
 
-  /** Forgets everything, also what was asked for. */
+  /** Removes all translations and all open questions. */
   clear(): void {
     this.#table.clear();
     this.#misses.clear();
@@ -110,11 +110,12 @@ export class Iotlb implements AddressSpace {
   }
 
   /**
-   * Contiguous memory for a part of a ring; undefined: a translation is missing, and was asked for.
+   * Returns contiguous memory for a part of a ring; undefined if a translation is missing, which is
+   * then requested.
    *
    * @param needed permissions
-   * @throws {MemoryAccessError} the front-end gave no such permission, the range is not contiguous, or
-   * no translation of it can exist
+   * @throws {MemoryAccessError} the front-end gave no such permission, the range is not contiguous,
+   *   or no translation of it can exist
    */
   locate(iova: bigint, length: number, needed: number): MemoryView | undefined {
     this.#forgetOldRegions();
@@ -154,21 +155,21 @@ export class Iotlb implements AddressSpace {
     );
   }
 
-  /** Of the address that was looked up, which a front-end that has said no is not asked for again. */
+  /** Requests the address that was looked up, unless the front-end keeps refusing it. */
   #miss(permissions: number): Resolved {
     const { address } = this.#table;
     if (address < 0 || address >= Number(NUMBER_LIMIT)) return Resolved.Fault;
     return this.#misses.want(address, permissions) ? Resolved.Miss : Resolved.Fault;
   }
 
-  /** Translations go with the regions that they lead to; what is used is asked for again. */
+  /** Drops the translations that lead to removed regions; the ones in use are requested again. */
   #forgetOldRegions(): void {
     if (this.#regionsSeen === this.#regions.generation) return;
     this.#regionsSeen = this.#regions.generation;
     this.#table.clear();
   }
 
-  /** A range may run on into a region that adjoins in user addresses. */
+  /** Finds the memory of a range, which may continue in a region with adjoining user addresses. */
   #locateAll(iova: bigint, size: bigint, userAddress: bigint, permissions: number): Translation[] {
     const all: Translation[] = [];
     for (let done = 0n; done < size;) {

@@ -13,16 +13,20 @@ import { type MemoryView, type Window, WINDOW_SIZE } from "./window.ts";
  */
 export class RegionTable implements AddressSpace {
   generation = 0;
-  /** Where the device notes what it wrote; there is none before SET_LOG_BASE. */
+  /** Records the pages that the device writes. It is inactive before SET_LOG_BASE. */
   readonly log = new DirtyLog();
   /** Sorted by guest address, and the same by user address. */
   #regions: Region[] = [];
   #byUser: Region[] = [];
-  /** Index of what answered last, if that is still there: neighbouring buffers mostly share one. */
+  /**
+   * Index of the region that was found last, if it still exists: neighbouring buffers mostly share
+   * one.
+   */
   #last = 0;
   /**
-   * What answered twice in a row, if it is still there: guest addresses of one window that have the
-   * same upper half, from `#nearLow` on, and where they begin in it. Found by integers alone.
+   * The window that was found twice in a row, if it still exists: its guest addresses with one
+   * upper half, from `#nearLow` on, and their offset in it. The look-up compares small integers
+   * only.
    */
   #near: Window | undefined;
   #nearHigh = 0;
@@ -31,10 +35,13 @@ export class RegionTable implements AddressSpace {
   #nearOffset = 0;
   /** Window index of the last look-up, in the region {@link #last}. */
   #lastIndex = -1;
-  /** The address that is looked up: a field, as a parameter of that size would be allocated. */
+  /** The address to look up: a parameter that needs more than 31 bits would be allocated. */
   #address = 0.5;
   #closed = false;
-  /** The answer of {@link broken}, and {@link brokenMappings} when it was found. */
+  /**
+   * The cached result of {@link broken}, and the value of {@link brokenMappings} that it belongs
+   * to.
+   */
   #broken = false;
   #breaks = -1;
 
@@ -42,7 +49,10 @@ export class RegionTable implements AddressSpace {
     return this.#regions;
   }
 
-  /** Regions are asked only after some mapping of this process broke, or the table changed. */
+  /**
+   * Returns whether a peer truncated a region's file. It checks the regions only after a mapping of
+   * this process broke, or the table changed.
+   */
   get broken(): boolean {
     const breaks = brokenMappings();
     if (breaks !== this.#breaks) {
@@ -53,12 +63,12 @@ export class RegionTable implements AddressSpace {
   }
 
   /**
-   * SET_MEM_TABLE: these regions replace all earlier ones.
+   * Replaces all regions (SET_MEM_TABLE).
    *
    * @throws {MemoryAccessError} two regions overlap
    * @throws {StateError} the table was closed
    *
-   * In both cases the table stays as it was and the new regions are closed.
+   * After an error the table is unchanged and the new regions are closed.
    */
   replace(regions: readonly Region[]): void {
     const old = this.#regions;
@@ -67,10 +77,10 @@ export class RegionTable implements AddressSpace {
   }
 
   /**
-   * Maps the regions of another thread's table here; they replace all earlier ones. Their descriptors stay
-   * with that table.
+   * Maps the regions of another thread's table here; they replace all earlier ones. Their
+   * descriptors stay with that table.
    *
-   * @throws {MemoryAccessError} see `Region`
+   * @throws {MemoryAccessError} a region cannot be mapped
    */
   borrow(handles: readonly MemoryHandle[]): void {
     const regions: Region[] = [];
@@ -85,12 +95,20 @@ export class RegionTable implements AddressSpace {
     this.replace(regions);
   }
 
-  /** ADD_MEM_REG. @throws as {@link replace} */
+  /**
+   * Adds a region (ADD_MEM_REG).
+   *
+   * @throws {MemoryAccessError} it overlaps another one
+   * @throws {StateError} the table was closed
+   */
   add(region: Region): void {
     this.#take([...this.#regions, region], [region]);
   }
 
-  /** REM_MEM_REG: by guest address, user address and size; false: there is no such region. */
+  /**
+   * Removes the region with this guest address, user address and size (REM_MEM_REG). Returns false
+   * if there is none.
+   */
   remove({ guestAddress, userAddress, size }: MemoryRegion): boolean {
     const region = this.regionAt(userAddress);
     const known = region?.description;
@@ -118,7 +136,7 @@ export class RegionTable implements AddressSpace {
   }
 
   #search(low: number, high: number, length: number, out: SpanList): Resolved {
-    // Rounded where it is 2^53 or more, and negative from 2^63 on: no region is there.
+    // Addresses from 2^53 on are rounded, and negative from 2^63 on: no region is there.
     this.#address = (high | 0) * 2 ** 32 + (low >>> 0);
     // A buffer may run from one region into the next where their guest addresses meet.
     while (length > 0) {
@@ -136,7 +154,9 @@ export class RegionTable implements AddressSpace {
     return Resolved.Ok;
   }
 
-  /** Contiguous memory at a front-end user address; undefined: no one region covers it. */
+  /**
+   * Returns contiguous memory at a front-end user address; undefined if no single region covers it.
+   */
   locate(userAddress: bigint, length: number): MemoryView | undefined {
     const region = this.regionAt(userAddress);
     if (region === undefined) return undefined;
@@ -146,8 +166,8 @@ export class RegionTable implements AddressSpace {
   }
 
   /**
-   * The region that covers a front-end user address. With GPA_ADDRESSES a region's user address is
-   * its guest address, and so is whatever is looked up here.
+   * Returns the region that covers a front-end user address. With GPA_ADDRESSES the user addresses
+   * of regions and of look-ups are guest addresses.
    */
   regionAt(userAddress: bigint): Region | undefined {
     let low = 0;
@@ -164,7 +184,7 @@ export class RegionTable implements AddressSpace {
     return userAddress < description.userAddress + description.size ? region : undefined;
   }
 
-  /** Closes all regions; none is taken any more. Idempotent. */
+  /** Closes all regions and accepts no more. Idempotent. */
   close(): void {
     if (this.#closed) return;
     this.replace([]);
@@ -203,7 +223,7 @@ export class RegionTable implements AddressSpace {
     this.#nearOffset = first - origin;
   }
 
-  /** The region of `#address`. */
+  /** Finds the region of `#address`. */
   #find(): Region | undefined {
     const address = this.#address;
     const last = this.#regions[this.#last];
@@ -233,7 +253,7 @@ export class RegionTable implements AddressSpace {
   }
 }
 
-/** The specification forbids overlaps both in guest addresses and in user addresses. */
+/** Refuses overlaps in guest and in user addresses, as the specification forbids both. */
 function checkOverlaps(byGuest: readonly Region[], byUser: readonly Region[]): void {
   for (let i = 1; i < byGuest.length; i += 1) {
     const [before, after] = [byGuest[i - 1], byGuest[i]];

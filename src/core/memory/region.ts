@@ -8,12 +8,17 @@ import { type MemoryView, Window, WINDOW_SIZE } from "./window.ts";
 
 const PAGE_SIZE = 4096;
 
-/** What may be contiguous across a window border; the largest part of a ring is half of it. */
+/**
+ * The most bytes that may be contiguous across a window border; the largest part of a ring is half
+ * of it.
+ */
 const BORDER_REACH = 2 ** 20;
 
-/** What another thread needs to map a region again: borrowed, and structured-clonable. */
+/**
+ * A region as another thread needs it to map it: structured-clonable, with a borrowed descriptor.
+ */
 export interface MemoryHandle {
-  /** Stays with the region that it came from; it must be kept open as long as the handle is used. */
+  /** The descriptor of the region, which must stay open as long as the handle is used. */
   readonly fd: number;
   readonly description: MemoryRegion;
 }
@@ -38,8 +43,8 @@ export class Region {
   readonly #borrowed: boolean;
   readonly #windows: Window[] = [];
   /**
-   * The memory around the border behind a window, mapped once more when something contiguous lies
-   * across it. At most one a border: a peer cannot make us map without end.
+   * Second mappings of the memory around the border behind a window, made when a contiguous range
+   * crosses it. At most one for each border: a peer cannot make us map without end.
    */
   readonly #borders = new Map<number, Window>();
   /** File offset of the first mapped byte. */
@@ -80,7 +85,7 @@ export class Region {
   }
 
   /**
-   * Appends the spans of a range inside the region; false: too many spans.
+   * Appends the spans of a range inside the region. Returns false if they are too many.
    *
    * @param index window that it begins in, counted from {@link origin}
    * @param offset bytes into that window
@@ -97,13 +102,13 @@ export class Region {
     return true;
   }
 
-  /** The window of an index as {@link push} takes it. */
+  /** Returns the window with this index, counted as in {@link push}. */
   windowAt(index: number): Window | undefined {
     return this.#windows[index];
   }
 
   /**
-   * `length` contiguous bytes, `offset` bytes into the region; they must be inside it.
+   * Returns `length` contiguous bytes, `offset` bytes into the region; they must be inside it.
    *
    * @throws {MemoryAccessError} more than 1 MiB across a window border, or no mapping is left
    */
@@ -118,29 +123,29 @@ export class Region {
     return this.#acrossBorder(index, at, length);
   }
 
-  /** Stays the region's: to be sent, or mapped elsewhere. */
+  /** The descriptor, to send or to map elsewhere. The region keeps it. */
   get fd(): OwnedFd {
     return this.#fd;
   }
 
-  /** For another thread of this process. */
+  /** Returns a handle for another thread of this process. */
   get handle(): MemoryHandle {
     return { fd: this.#fd.fd, description: this.description };
   }
 
-  /** The windows as they are mapped. */
+  /** The mappings of the windows. */
   get mappings(): readonly Mapping[] {
     return this.#windows.map(({ mapping }) => mapping);
   }
 
-  /** Where the region begins in this process; undefined: it is not contiguous here. */
+  /** The address of the region in this process; undefined if it is not contiguous here. */
   get hostAddress(): bigint | undefined {
     const [window] = this.#windows;
     if (window === undefined || this.#windows.length > 1) return undefined;
     return window.mapping.address + BigInt(this.#head);
   }
 
-  /** Whether the peer took memory away that it had shared (it truncated the file). */
+  /** Returns whether the peer truncated the file. */
   get broken(): boolean {
     return (
       this.#windows.some((window) => window.mapping.broken) ||
@@ -149,9 +154,9 @@ export class Region {
   }
 
   /**
-   * The same addresses, from now on over another file: views of the region see that one.
+   * Replaces the file behind the region: existing views see the new contents at the same addresses.
    *
-   * @param fd taken over, replaces the one before; a file of the same size and kind
+   * @param fd a file of the same size and kind; taken over, it replaces the earlier one
    * @throws {SystemError} it cannot be mapped
    */
   moveTo(fd: OwnedFd): void {
@@ -167,7 +172,7 @@ export class Region {
     this.#fd = fd;
   }
 
-  /** Sets the dirty log that records what devices write here; undefined: none. */
+  /** Sets the dirty log that records what devices write here; undefined removes it. */
   logTo(log: DirtyLog): void {
     this.#log = log;
     for (const window of this.#windows) window.log = log;
@@ -244,8 +249,7 @@ function checkRegion(region: MemoryRegion, fd: number): number {
   const file = fstatSync(fd);
   if (!file.isFile()) {
     throw new MemoryAccessError(
-      `${where}: expected the descriptor of a file that can be mapped (memfd, shared memory, hugetlbfs), ` +
-        `got something else`,
+      `${where}: the descriptor is not a file that can be mapped (memfd, shared memory, hugetlbfs)`,
     );
   }
   if (BigInt(file.size) < mmapOffset + size) {

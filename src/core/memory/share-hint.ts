@@ -1,6 +1,6 @@
 /**
- * The remedy where an address is in no memory region that the front-end shared. Without `share=on`
- * QEMU leaves the regions of anonymous memory out of its memory table, and of a memfd it shares a
- * file that its guest does not write to.
+ * The remedy for an address outside of the front-end's shared memory regions. Without `share=on`
+ * QEMU leaves anonymous memory out of its memory table, and shares a memfd to which its guest does
+ * not write.
  */
 export const SHARE_HINT = "is share=on missing at the memory backend?";

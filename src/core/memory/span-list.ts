@@ -20,7 +20,10 @@ export const MAX_SPANS = 65_536;
  */
 export class SpanList {
   count = 0;
-  /** Undefined: of bytes that are in no shared memory; they can be neither read nor written. */
+  /**
+   * The window of each span; undefined for bytes outside of shared memory, which cannot be
+   * accessed.
+   */
   readonly windows: (Window | undefined)[] = [];
   /** Byte offset of each span in its window. */
   offsets: Int32Array;
@@ -36,14 +39,14 @@ export class SpanList {
     this.count = 0;
   }
 
-  /** Takes the place of bytes that are in no shared memory. False: the list has reached its bound. */
+  /** Adds bytes outside of shared memory. Returns false if the list is full. */
   pushUnreachable(length: number): boolean {
     for (let left = length; left > 0; left -= WINDOW_SIZE)
       if (!this.push(undefined, 0, Math.min(left, WINDOW_SIZE))) return false;
     return true;
   }
 
-  /** False: the list has reached its bound. */
+  /** Adds a span. Returns false if the list is full. */
   push(window: Window | undefined, offset: number, length: number): boolean {
     const at = this.count;
     if (at === this.offsets.length && !this.#grow()) return false;

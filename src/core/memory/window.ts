@@ -7,7 +7,7 @@ import { DirtyLog } from "./dirty-log.ts";
  */
 export const WINDOW_SIZE = 2 ** 30;
 
-/** Of memory that no table holds: never written. */
+/** The log of windows that belong to no table. It is never written. */
 const NO_LOG = new DirtyLog();
 
 /** A part of shared memory as typed arrays. Always begins and ends on a page boundary. */
@@ -18,7 +18,7 @@ export class Window {
   readonly u32: Uint32Array;
   /** Guest physical address of the first byte. */
   readonly guestStart: number;
-  /** Records writes: set once the memory belongs to a table. */
+  /** Records writes. It is set once the memory belongs to a table. */
   log: DirtyLog = NO_LOG;
 
   constructor(mapping: Mapping, guestStart = 0) {
@@ -29,7 +29,10 @@ export class Window {
     this.u32 = new Uint32Array(mapping.buffer);
   }
 
-  /** A device calls it after it wrote bytes here: they are recorded if there is a dirty log. */
+  /**
+   * Records bytes that a device has written here, if there is a dirty log. The device calls it
+   * after the write.
+   */
   wrote(offset: number, length: number): void {
     if (this.log.recording) this.log.mark(this.guestStart + offset, length);
   }

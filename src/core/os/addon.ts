@@ -5,7 +5,7 @@ import { basename, join } from "node:path";
 import { EnvironmentError } from "../base/index.ts";
 import { packageRoot } from "./package-path.ts";
 
-/** What `mmap` and `pollerStart` return; only the addon looks inside. */
+/** Opaque handles that `mmap` and `pollerStart` return. */
 export type MappingHandle = { readonly mapping: unique symbol };
 export type PollerHandle = { readonly poller: unique symbol };
 
@@ -24,7 +24,7 @@ export interface Addon {
   peerCredentials(fd: number, out: Int32Array): number;
   /** 1 or 0. */
   isListening(fd: number): number;
-  /** From a socket of its own, to the `sun_path` that the first three arguments give. */
+  /** Sends from a new socket to the `sun_path` in the first three arguments. */
   sendDatagram(
     path: Uint8Array,
     pathOffset: number,
@@ -41,7 +41,10 @@ export interface Addon {
     fds: Int32Array,
     fdCount: number,
   ): number;
-  /** `fdsOut[0]`: how many, then they. -EBADMSG: truncated, -EMSGSIZE: no room; all closed. */
+  /**
+   * `fdsOut[0]` gets the number of descriptors, which follow. Returns -EBADMSG if they were
+   * truncated and -EMSGSIZE if there is no room; all are closed then.
+   */
   receiveMessage(
     fd: number,
     bytes: Uint8Array,
@@ -53,15 +56,18 @@ export interface Addon {
   addSeals(fd: number, seals: number): number;
   getSeals(fd: number): number;
   eventfd(initial: number): number;
-  /** -EAGAIN: the counter is full. */
+  /** Returns -EAGAIN if the counter is full. */
   eventfdWrite(fd: number): number;
-  /** The same without a look at the descriptor's mode, see `EventFd.signalOwn`. */
+  /** Does the same without checking the descriptor's mode, for `EventFd.signalOwn`. */
   eventfdWriteOwn(fd: number): number;
-  /** 1: was signalled, 0: was not, -EPIPE: the end of a pipe. */
+  /** Returns 1 if it was signalled, 0 if not, -EPIPE at the end of a pipe. */
   eventfdRead(fd: number): number;
-  /** One read of what a pipe or a socket holds, whatever its mode; -EAGAIN: nothing, 0: the end. */
+  /**
+   * Reads once from a pipe or a socket, whatever its mode. Returns -EAGAIN if it is empty, 0 at the
+   * end.
+   */
   readAvailable(fd: number, bytes: Uint8Array, offset: number, length: number): number;
-  /** One write of what a pipe or a socket has room for, whatever its mode; -EAGAIN: no room. */
+  /** Writes once to a pipe or a socket, whatever its mode. Returns -EAGAIN if there is no room. */
   writeAvailable(fd: number, bytes: Uint8Array, offset: number, length: number): number;
   /** `out`: the end to read from, the end to write to. */
   pipe(out: Int32Array): number;
@@ -78,11 +84,11 @@ export interface Addon {
   remap(handle: MappingHandle, fd: number, offset: number): number;
   userfaultfd(): number;
   userfaultRegister(fd: number, handle: MappingHandle): number;
-  /** 0 once unmapped. */
+  /** Returns the address, or 0 once unmapped. */
   mappingAddress(handle: MappingHandle): number;
   mappingBroken(handle: MappingHandle): boolean;
   markMappingBroken(handle: MappingHandle): void;
-  /** One i32: how many windows of this process broke so far. */
+  /** Returns one i32: the number of windows of this process that have broken so far. */
   brokenMappings(): ArrayBuffer;
   /** `events`: 1 readable, 2 writable. The callback gets events, or `-errno`. */
   pollerStart(
@@ -94,11 +100,13 @@ export interface Addon {
   pollerStop(handle: PollerHandle): void;
   pollerRef(handle: PollerHandle): void;
   pollerUnref(handle: PollerHandle): void;
-  /** `openat` of a name that is bytes; O_CLOEXEC is added. */
+  /** Calls `openat` with a name given as bytes; O_CLOEXEC is added. */
   openAt(folder: number, name: Uint8Array, offset: number, length: number, flags: number): number;
-  /** Bytes of the target of a link that is open itself, cut to `length`. */
+  /** Reads the target of an open symbolic link, cut to `length`. Returns its bytes. */
   readLink(fd: number, bytes: Uint8Array, offset: number, length: number): number;
-  /** Bytes of `struct linux_dirent64`; 0: the end of the folder. */
+  /**
+   * Reads entries as `struct linux_dirent64`. Returns their bytes, or 0 at the end of the folder.
+   */
   readFolder(
     fd: number,
     position: bigint,
@@ -109,7 +117,10 @@ export interface Addon {
   waitReadable(fds: Int32Array, count: number, ready: Int32Array, timeoutUs: number): number;
 }
 
-/** Where the addon is looked for; a parameter so that tests can be on another machine. */
+/**
+ * The machine and package for which the addon is loaded; a parameter, so that tests can simulate
+ * other machines.
+ */
 export interface AddonHost {
   readonly platform: string;
   readonly arch: string;
@@ -118,7 +129,7 @@ export interface AddonHost {
   readonly packageRoot: string;
 }
 
-/** The machine and package that this process runs on and from. */
+/** Returns the machine and package of this process. */
 export function thisHost(): AddonHost {
   return {
     platform: platform(),
@@ -139,15 +150,15 @@ function libc(): "glibc" | "musl" {
 }
 
 /**
- * The command that compiles the addon, in a checkout and in an installed package. `npm rebuild` does
- * not: the package has no install script.
+ * Returns the command that compiles the addon, in a checkout or an installed package. `npm rebuild`
+ * does not compile it: the package has no install script.
  */
 export function addonBuildCommand(host: AddonHost = thisHost()): string {
   const script = join(host.packageRoot, "scripts", "build-native.mjs");
   return `node ${/[^\w./@+-]/.test(script) ? `'${script.replaceAll("'", `'\\''`)}'` : script}`;
 }
 
-/** The platforms for which the package has a prebuilt addon. */
+/** Returns the platforms for which the package has a prebuilt addon. */
 function prebuiltPlatforms(host: AddonHost): string {
   try {
     const names = readdirSync(join(host.packageRoot, "prebuilds"));
@@ -210,9 +221,9 @@ export function loadAddon(host: AddonHost): Addon {
 let loaded: Addon | undefined;
 
 /**
- * The addon, loaded at the first call: codecs, captures and reports work without it.
+ * Returns the addon and loads it at the first call: codecs, captures and reports work without it.
  *
- * @throws EnvironmentError see {@link loadAddon}
+ * @throws EnvironmentError the addon cannot be loaded; the message has the command that builds it
  */
 export function addon(): Addon {
   return (loaded ??= loadAddon(thisHost()));

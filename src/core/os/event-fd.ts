@@ -17,34 +17,43 @@ export class EventFd {
     this.descriptor = descriptor;
   }
 
-  /** Not signalled. @throws SystemError e.g. `EMFILE` */
+  /**
+   * Creates an event descriptor that is not signalled.
+   *
+   * @throws SystemError e.g. `EMFILE`
+   */
   static create(): EventFd {
     return new EventFd(new OwnedFd(check(addon().eventfd(0), "eventfd")));
   }
 
-  /** Takes over a descriptor; its mode stays as it is. */
+  /** Takes over a descriptor, whose mode does not change. */
   static adopt(fd: OwnedFd): EventFd {
     return new EventFd(fd);
   }
 
-  /** @throws SystemError `EINVAL`, `EBADF`, `EPIPE`: not something that can be signalled */
+  /**
+   * Signals the other side.
+   *
+   * @throws SystemError `EINVAL`, `EBADF`, `EPIPE`: the descriptor cannot be signalled
+   */
   signal(): void {
     expectSignalled(addon().eventfdWrite(this.descriptor.fd));
   }
 
   /**
-   * As {@link signal}, in two thirds of the time: without the look at the mode. For a descriptor
-   * that {@link create} made; a peer that makes it blocking and keeps the counter full has each
-   * signal wait for up to a millisecond, and the first for 11.
+   * Signals without checking the mode, in two thirds of the time of {@link signal}. It is for
+   * descriptors of {@link create}: if a peer makes one blocking and keeps the counter full, each
+   * signal waits for up to a millisecond, and the first for 11.
    *
-   * @throws SystemError as {@link signal}
+   * @throws SystemError `EINVAL`, `EBADF`, `EPIPE`: the descriptor cannot be signalled
    */
   signalOwn(): void {
     expectSignalled(addon().eventfdWriteOwn(this.descriptor.fd));
   }
 
   /**
-   * Takes the signal away; was there one? A pipe may hold more: it stays readable then.
+   * Clears the signal and returns whether there was one. A pipe may hold more: it stays readable
+   * then.
    *
    * @throws SystemError `EPIPE` at the end of a pipe, which would be readable for ever: stop
    *   polling it; other codes for what cannot be read
@@ -53,7 +62,7 @@ export class EventFd {
     return check(addon().eventfdRead(this.descriptor.fd), "read") === 1;
   }
 
-  /** Idempotent. */
+  /** Releases everything that this object owns. Idempotent. */
   close(): void {
     this.descriptor.close();
   }

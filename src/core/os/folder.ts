@@ -3,18 +3,21 @@ import { addon } from "./addon.ts";
 
 /**
  * Entries of folders by descriptor, one name at a time. A single name that is opened without
- * following it cannot lead out of its folder, whatever others do to the path meanwhile.
+ * following it cannot lead out of its folder, whatever another process does to the path meanwhile.
  *
- * Results are `-errno` where they are negative: that something is not there is no exception.
+ * Negative results are `-errno`: a missing entry is an ordinary result and throws nothing.
  */
 
 const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
-/** Names a file without opening it: no driver, fifo or socket learns of it. Not in Node's constants. */
+/**
+ * Names a file without opening it, so no driver, fifo or socket notices. Missing in Node's
+ * constants.
+ */
 const O_PATH = 0o10000000;
 const AT_FDCWD = -100;
 
 /**
- * A descriptor that only names an entry, whatever it is; a symbolic link is named itself.
+ * Opens a descriptor that only names an entry of any type, including a symbolic link itself.
  *
  * @param name one name: no '/', and neither "." nor ".."; the caller has checked
  */
@@ -22,15 +25,15 @@ export function nameEntry(folder: number, name: Uint8Array): number {
   return addon().openAt(folder, name, 0, name.length, O_PATH | O_NOFOLLOW);
 }
 
-/** A descriptor that only names a folder given by its path; symbolic links are followed. */
+/** Opens a descriptor that only names a folder given by its path; symbolic links are followed. */
 export function nameFolder(path: string): number {
   const bytes = Buffer.from(path);
   return addon().openAt(AT_FDCWD, bytes, 0, bytes.length, O_PATH | O_DIRECTORY);
 }
 
 /**
- * Opens for reading what a descriptor of {@link nameEntry} names: this very file, wherever its name
- * stands now. By /proc, as there is no other way.
+ * Opens for reading the file that a descriptor of {@link nameEntry} names, even if the file was
+ * renamed meanwhile. It uses /proc, as Linux has no other way to reopen an `O_PATH` descriptor.
  */
 export function openNamed(fd: number, folder: boolean): number {
   const path = Buffer.from(`/proc/self/fd/${fd}`);
@@ -38,7 +41,10 @@ export function openNamed(fd: number, folder: boolean): number {
   return addon().openAt(AT_FDCWD, path, 0, path.length, flags);
 }
 
-/** Writes the target of a symbolic link into `bytes`, without a NUL; returns how many. */
+/**
+ * Writes the target of a symbolic link into `bytes`, without a NUL, and returns the number of
+ * bytes.
+ */
 export function readNamedLink(fd: number, bytes: Uint8Array): number {
   return addon().readLink(fd, bytes, 0, bytes.length);
 }
@@ -46,18 +52,18 @@ export function readNamedLink(fd: number, bytes: Uint8Array): number {
 /** One entry of {@link readFolder}. */
 export interface FolderEntry {
   readonly ino: bigint;
-  /** Where to go on behind it. */
+  /** The position behind this entry. */
   readonly next: bigint;
-  /** `DT_*`: type bits of the mode, shifted right by 12; 0: unknown. */
+  /** `DT_*`: type bits of the mode, shifted right by 12; 0 if unknown. */
   readonly type: number;
   readonly name: Uint8Array;
 }
 
 /**
- * Entries of an open folder from a position on.
+ * Reads entries of an open folder from a position on.
  *
- * @param position 0, or where an entry said to go on
- * @param bytes room for what the kernel writes: that many entries come at most
+ * @param position 0, or `next` of an entry
+ * @param bytes buffer for the kernel, which limits the number of entries
  * @returns an empty list at the end
  */
 export function readFolder(

@@ -1,6 +1,6 @@
 /**
- * os: the typed face of the native addon, which holds what Node itself does not have: UNIX sockets
- * that carry descriptors, shared memory, event descriptors, polling of arbitrary descriptors.
+ * os: the typed interface to the native addon, which provides what Node.js lacks: UNIX sockets that
+ * carry descriptors, shared memory, event descriptors, polling of arbitrary descriptors.
  *
  * Every object here owns something that must be closed, and is `Disposable`. Failures of system
  * calls are `SystemError`; "would block" is a return value. The addon is loaded at the first use

@@ -6,21 +6,22 @@ import { check, systemError } from "./system-error.ts";
 let breaks: Int32Array | undefined;
 
 /**
- * How many windows of this process, in all threads, broke so far. A plain load: as long as it does
- * not change, no {@link Mapping.broken} has changed either.
+ * Returns the number of windows of this process, in all threads, that have broken so far. It is a
+ * plain load: as long as it does not change, no {@link Mapping.broken} has changed either.
  */
 export function brokenMappings(): number {
   breaks ??= new Int32Array(addon().brokenMappings());
-  // What this thread's own accesses broke it sees; of another thread's it hears with the next call.
+  // A thread sees at once the windows that broke at its own accesses, and those of other threads
+  // with its next call.
   return breaks[0] ?? 0;
 }
 
 export interface MapOptions {
-  /** Bytes into the file; a multiple of the page size (of the huge page size on hugetlbfs). */
+  /** Byte offset in the file; a multiple of the page size (of the huge page size on hugetlbfs). */
   readonly offset: number;
-  /** Bytes, from 1. */
+  /** Length in bytes, at least 1. */
   readonly length: number;
-  /** Without it, a write by JavaScript ends the process with SIGSEGV. */
+  /** Allows writing. Without it, a write by JavaScript ends the process with SIGSEGV. */
   readonly writable: boolean;
 }
 
@@ -35,11 +36,11 @@ export interface MapOptions {
  * with `fstat` before.)
  */
 export class Mapping {
-  /** Detached, with length 0, after {@link unmap}. */
+  /** The mapped memory; detached, with length 0, after {@link unmap}. */
   readonly buffer: ArrayBuffer;
   /** All of {@link buffer}. */
   readonly bytes: Uint8Array;
-  /** For the addon. */
+  /** The handle for the addon. */
   readonly handle: MappingHandle;
   #mapped = true;
 
@@ -66,24 +67,24 @@ export class Mapping {
     return new Mapping(result.handle, result.buffer);
   }
 
-  /** Where it is in this process. */
+  /** The address in this process. */
   get address(): bigint {
     return BigInt(addon().mappingAddress(this.handle));
   }
 
-  /** Did the memory behind the window go away? Once true, it stays so. */
+  /** Returns whether the memory behind the window was removed. Once true, it stays true. */
   get broken(): boolean {
     return addon().mappingBroken(this.handle);
   }
 
-  /** For a caller that learnt it from a system call. */
+  /** Marks the window broken, for a caller whose system call failed with `EFAULT`. */
   markBroken(): void {
     addon().markMappingBroken(this.handle);
   }
 
   /**
-   * Puts another file, for reading and writing, in the place of the one that is mapped: every view
-   * of the buffer sees it from now on. It must be long enough, with pages of the same size.
+   * Replaces the mapped file by another one, for reading and writing: every view of the buffer sees
+   * it from now on. It must be long enough, with pages of the same size.
    *
    * @param fd stays the caller's
    * @param offset bytes into the file, a multiple of the page size
@@ -94,8 +95,9 @@ export class Mapping {
   }
 
   /**
-   * Idempotent. Every view of the buffer has length 0 afterwards. No asynchronous system call may
-   * still be using it: the addresses can be mapped for something else a moment later.
+   * Unmaps the window. Idempotent. Every view of the buffer has length 0 afterwards. No
+   * asynchronous system call may still be using it: the addresses can be mapped for something else
+   * a moment later.
    */
   unmap(): void {
     if (!this.#mapped) return;

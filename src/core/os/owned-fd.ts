@@ -32,7 +32,11 @@ export class OwnedFd {
     this.#fd = fd;
   }
 
-  /** @throws StateError once closed or released */
+  /**
+   * The number.
+   *
+   * @throws StateError once closed or released
+   */
   get fd(): number {
     if (this.#fd < 0) throw new StateError("this file descriptor was closed or handed on");
     return this.#fd;
@@ -43,7 +47,7 @@ export class OwnedFd {
   }
 
   /**
-   * Idempotent.
+   * Closes the descriptor. Idempotent.
    *
    * @throws SystemError `EBADF` when other code closed the number, which is a bug worth seeing
    */
@@ -52,19 +56,31 @@ export class OwnedFd {
     check(addon().close(this.release()), "close");
   }
 
-  /** Gives the number away: the caller closes it. @throws StateError once closed or released */
+  /**
+   * Passes the number to the caller, who closes it.
+   *
+   * @throws StateError once closed or released
+   */
   release(): number {
     const fd = this.fd;
     this.#fd = -1;
     return fd;
   }
 
-  /** A second descriptor of the same open file. @throws SystemError e.g. `EMFILE` */
+  /**
+   * Duplicates the descriptor.
+   *
+   * @throws SystemError e.g. `EMFILE`
+   */
   duplicate(): OwnedFd {
     return OwnedFd.duplicateOf(this.fd);
   }
 
-  /** As {@link duplicate}, of a descriptor with another owner. @throws SystemError */
+  /**
+   * Duplicates a descriptor of another owner.
+   *
+   * @throws SystemError
+   */
   static duplicateOf(fd: number): OwnedFd {
     return new OwnedFd(check(addon().dup(fd), "fcntl"));
   }

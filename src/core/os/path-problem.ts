@@ -1,18 +1,18 @@
 import { accessSync, constants, lstatSync, readlinkSync, statSync, type Stats } from "node:fs";
 import { dirname } from "node:path";
 
-/** Why a path cannot be used, for people. */
+/** The reason why a path cannot be used, in words. */
 export interface PathProblem {
   /** Names the part of the path that is wrong, e.g. `there is no folder reports`. */
   readonly text: string;
-  /** What helps; undefined: only another path does, or the caller knows better. */
+  /** The remedy; undefined if only another path helps, or the caller has a better one. */
   readonly remedy: string | undefined;
-  /** The folder is there and the path itself is not. */
+  /** True if the folder exists and the path itself does not. */
   readonly isMissing: boolean;
 }
 
 /**
- * Looks at a path that could not be used, folder by folder, and says what is wrong with it.
+ * Examines a path that could not be used, folder by folder, and describes what is wrong with it.
  *
  * @param path as the user wrote it
  * @returns undefined when nothing is wrong with it, or not any more
@@ -39,7 +39,7 @@ export function pathProblem(path: string): PathProblem | undefined {
   return ownProblem(path);
 }
 
-/** What is wrong with the path itself, in a folder that is there. */
+/** Describes what is wrong with the path itself, in an existing folder. */
 function ownProblem(path: string): PathProblem | undefined {
   const stats = look(path);
   if (stats?.isDirectory()) {
@@ -56,7 +56,7 @@ function ownProblem(path: string): PathProblem | undefined {
       };
 }
 
-/** What is at a path, in words, e.g. `a folder`; undefined: nothing. */
+/** Describes the file at a path, for example `a folder`; undefined if there is none. */
 export function fileKind(path: string): string | undefined {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   return stats && kindOfStats(stats);
@@ -70,7 +70,7 @@ function kindOfStats(stats: Stats): string {
   return stats.isFIFO() ? "a fifo" : "a device";
 }
 
-/** From the top down, without the path itself. */
+/** Returns the folders of a path from the top down, without the path itself. */
 function foldersOf(path: string): string[] {
   const folders: string[] = [];
   for (let folder = dirname(path); ; folder = dirname(folder)) {
@@ -79,7 +79,10 @@ function foldersOf(path: string): string[] {
   }
 }
 
-/** Links are followed; undefined where there is nothing, or it cannot be looked at. */
+/**
+ * Examines a path; links are followed. Returns undefined if there is nothing, or it cannot be
+ * examined.
+ */
 function look(path: string): Stats | undefined {
   try {
     return statSync(path);

@@ -5,7 +5,7 @@ import { OwnedFd } from "./owned-fd.ts";
 import { type PollEvents, Poller } from "./poller.ts";
 import { check, Errno } from "./system-error.ts";
 
-/** What a pipe holds by default: one turn of the event loop moves no more. */
+/** The default capacity of a pipe, and the most that one turn of the event loop moves. */
 const TURN_BYTES = 65_536;
 
 /** The two ends of a pipe. */
@@ -22,11 +22,11 @@ export function createPipe(): Pipe {
 }
 
 /**
- * Reads a pipe to its end, on the event loop: a writer that stalls holds nothing else up. A socket
- * will do as well. The open file, which a peer may share, keeps its mode.
+ * Reads a pipe or a socket to its end, on the event loop: a writer that stalls blocks nothing else.
+ * The mode of the open file, which a peer may share, does not change.
  *
- * @param fd taken over: closed at the end of the data or of the loop, when the signal aborts, and on
- * every error
+ * @param fd taken over: closed at the end of the data or of the loop, when the signal aborts, and
+ *   on every error
  * @throws {UsageError} neither a pipe nor a socket
  * @throws {SystemError} of read(2); the signal's reason
  */
@@ -51,8 +51,10 @@ async function* chunksOf(end: StreamEnd): AsyncGenerator<Uint8Array> {
 /**
  * Writes all of the chunks into a pipe and closes it.
  *
- * @param fd taken over, as by {@link readPipe}
- * @throws as {@link readPipe}, and what comes out of `chunks`
+ * @param fd taken over: closed at the end of the data or of the loop, when the signal aborts, and
+ *   on every error
+ * @throws {UsageError} neither a pipe nor a socket
+ * @throws {SystemError} of write(2); the signal's reason; errors of `chunks`
  */
 export function writePipe(
   fd: OwnedFd,
@@ -83,7 +85,7 @@ async function pump(
   }
 }
 
-/** One end of a pipe or of a connection, that is read or written without waiting. */
+/** One end of a pipe or of a connection that is read or written without blocking. */
 class StreamEnd {
   readonly #fd: OwnedFd;
   readonly #signal: AbortSignal | undefined;
@@ -114,21 +116,25 @@ class StreamEnd {
     signal?.addEventListener("abort", this.#onAbort, { once: true });
   }
 
-  /** Returns how many bytes came: 0 at the end, undefined when there are none yet. */
+  /** Returns the number of bytes read: 0 at the end, undefined if there are none yet. */
   read(bytes: Uint8Array): number | undefined {
     this.#signal?.throwIfAborted();
     const count = addon().readAvailable(this.#fd.fd, bytes, 0, bytes.length);
     return count === -Errno.EAGAIN ? undefined : check(count, "read");
   }
 
-  /** Returns how many bytes were taken; undefined when there is no room yet. */
+  /** Returns the number of bytes written; undefined if there is no room yet. */
   write(bytes: Uint8Array, at: number): number | undefined {
     this.#signal?.throwIfAborted();
     const count = addon().writeAvailable(this.#fd.fd, bytes, at, bytes.length - at);
     return count === -Errno.EAGAIN ? undefined : check(count, "write");
   }
 
-  /** Waits for at least one turn of the event loop. @throws the signal's reason */
+  /**
+   * Waits for at least one turn of the event loop.
+   *
+   * @throws the signal's reason
+   */
   async ready(events: PollEvents): Promise<void> {
     this.#signal?.throwIfAborted();
     this.#waiting = new Deferred();
@@ -136,7 +142,7 @@ class StreamEnd {
     await this.#waiting.promise;
   }
 
-  /** Idempotent. */
+  /** Releases everything that this object owns. Idempotent. */
   close(): void {
     this.#signal?.removeEventListener("abort", this.#onAbort);
     this.#poller.close();

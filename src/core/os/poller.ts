@@ -2,7 +2,7 @@ import { StateError } from "../base/index.ts";
 import { addon, type PollerHandle } from "./addon.ts";
 import { check, systemError } from "./system-error.ts";
 
-/** The conditions to report. Neither: paused. */
+/** The conditions to report. Without any the poller pauses. */
 export interface PollEvents {
   readonly readable?: boolean | undefined;
   readonly writable?: boolean | undefined;
@@ -54,7 +54,11 @@ export class Poller {
     this.#onReady((ready & READABLE) !== 0, (ready & WRITABLE) !== 0);
   }
 
-  /** Changes the conditions. @throws StateError once closed; SystemError `EBADF` */
+  /**
+   * Changes the conditions.
+   *
+   * @throws StateError once closed; SystemError `EBADF`
+   */
   update(events: PollEvents): void {
     if (!this.#handle) throw new StateError("this poller was closed");
     const mask = toMask(events);
@@ -73,7 +77,7 @@ export class Poller {
     if (this.#handle) addon().pollerUnref(this.#handle);
   }
 
-  /** Idempotent. The callback does not run again. */
+  /** Stops polling: the callback does not run again. Idempotent. */
   close(): void {
     const handle = this.#handle;
     this.#handle = undefined;

@@ -15,7 +15,10 @@ export interface UnixSocketRow {
   readonly listening: boolean;
 }
 
-/** The sockets with a path in a text like that of `/proc/net/unix`; accepted ones have the listener's. */
+/**
+ * Returns the sockets with a path in a text like that of `/proc/net/unix`; accepted sockets have
+ * the listener's path.
+ */
 export function parseSocketRows(text: string): UnixSocketRow[] {
   return text.split("\n").flatMap((row) => {
     const [, flags, inode, path] = line.exec(row) ?? [];
@@ -24,12 +27,12 @@ export function parseSocketRows(text: string): UnixSocketRow[] {
   });
 }
 
-/** The paths of listening sockets in a text like that of `/proc/net/unix`. */
+/** Returns the paths of listening sockets in a text like that of `/proc/net/unix`. */
 export function parseListeningPaths(text: string): Set<string> {
   return new Set(parseListeners(text).keys());
 }
 
-/** Path to inode number of every listening socket. */
+/** Maps the path of every listening socket to its inode number. */
 function parseListeners(text: string): Map<string, string> {
   return new Map(
     parseSocketRows(text).flatMap(({ path, inode, listening }) =>
@@ -39,20 +42,22 @@ function parseListeners(text: string): Map<string, string> {
 }
 
 /**
- * Every path that a socket of this network namespace listens on, spelled as it was bound: possibly
- * relative to another process's directory. Abstract addresses start with `@`. Connects to nobody.
+ * Returns every path that a socket of this network namespace listens on, spelled as it was bound:
+ * possibly relative to another process's directory. Abstract addresses start with `@`. It makes no
+ * connection.
  *
- * A path may since have been removed, or be another socket's by now.
+ * A path may have been removed since, or belong to another socket by now.
  */
 export function listeningPaths(): Set<string> {
   return parseListeningPaths(readFileSync("/proc/net/unix", "utf8"));
 }
 
 /**
- * Whether a socket listens on exactly this path. See {@link listeningPaths}.
+ * Returns whether a socket listens on exactly this path.
  *
- * @param near a process that is expected to listen, or whose children are: they may be in other network
- *   namespaces. What such a process has a container manager start is found if the path is a socket here.
+ * @param near a process that is expected to listen, or whose children are: they may be in other
+ *   network namespaces. What such a process has a container manager start is found if the path is a
+ *   socket here.
  */
 export function isListening(path: string, near?: number): boolean {
   if (listeningPaths().has(path)) return true;
@@ -62,15 +67,16 @@ export function isListening(path: string, near?: number): boolean {
 }
 
 /**
- * The tables of the network namespaces, other than ours, in which a process and its children are.
+ * Returns the tables of the network namespaces, other than ours, in which a process and its
+ * children are.
  */
 export function tablesNear(pid: number): string[] {
   return otherTables([pid, ...descendants(pid)]);
 }
 
 /**
- * The path by which this process can connect to a socket that another one bound to `path`: in a mount
- * namespace of its own that path may lead nowhere here.
+ * Returns the path by which this process can connect to a socket that another process bound to
+ * `path`. In the mount namespace of that process the same path may name another file.
  *
  * @param near that process, or one that started it
  */
@@ -81,8 +87,9 @@ export function reachablePath(path: string, near: number): string {
 }
 
 /**
- * A process that holds the socket which listens on exactly this path; undefined when it cannot be
- * seen, e.g. because it is another user's. For when there is no connection that would tell.
+ * Returns a process that holds the socket which listens on exactly this path; undefined if it
+ * cannot be seen, for example because it belongs to another user. Serves callers that have no
+ * connection whose credentials name the peer.
  */
 export function listenerProcessId(path: string): number | undefined {
   const listener = (table: string): string | undefined => parseListeners(table).get(path);
@@ -94,7 +101,7 @@ export function listenerProcessId(path: string): number | undefined {
   return processIds().find((pid) => holdsDescriptor(pid, `socket:[${inode}]`));
 }
 
-/** The tables of the network namespaces, other than ours, that these processes are in. */
+/** Returns the tables of the network namespaces, other than ours, that these processes are in. */
 function otherTables(pids: readonly number[]): string[] {
   const seen = new Set([readlink("/proc/self/ns/net")]);
   return pids.flatMap((pid) => {
@@ -104,7 +111,7 @@ function otherTables(pids: readonly number[]): string[] {
     try {
       return [readFileSync(`/proc/${pid}/net/unix`, "utf8")];
     } catch {
-      // It is gone; another one may be in the same namespace.
+      // The process has ended; another one may be in the same namespace.
       seen.delete(namespace);
       return [];
     }
@@ -131,7 +138,7 @@ function holdsDescriptor(pid: number, target: string): boolean {
       (fd) => readlink(`/proc/${pid}/fd/${fd}`) === target,
     );
   } catch {
-    // It is gone, or another user's.
+    // The process has ended, or belongs to another user.
     return false;
   }
 }

@@ -1,23 +1,26 @@
 import { readdirSync, readFileSync } from "node:fs";
 
-/** Linux counts processor time in these, a second has 100 on every architecture. */
+/** The unit in which Linux counts processor time: 1/100 s on every architecture. */
 const TICK_MS = 10;
 
-/** What /proc has about a process. */
+/** The figures of a process in /proc. */
 export interface ProcessFigures {
-  /** Open descriptors. */
+  /** Number of open descriptors. */
   readonly descriptors: number;
-  /** Mappings. */
+  /** Number of mappings. */
   readonly mappings: number;
-  /** Those of them that are shared: of a back-end, its guests' memory. */
+  /** Number of shared mappings; in a back-end these are its guests' memory. */
   readonly sharedMappings: number;
   /** Resident memory, bytes. */
   readonly residentBytes: number;
-  /** Time on a processor or waiting for one, milliseconds: a machine under load makes it no idler. */
+  /**
+   * Time on a processor or waiting for one, milliseconds. Waiting counts, so that load on the
+   * machine does not make the process look idle.
+   */
   readonly runnableMs: number;
 }
 
-/** Undefined: the process is gone, or another user's. */
+/** Reads the figures of a process; undefined if it has ended, or belongs to another user. */
 export function processFigures(pid: number): ProcessFigures | undefined {
   try {
     const descriptors = readdirSync(`/proc/${pid}/fd`).length;
@@ -26,7 +29,8 @@ export function processFigures(pid: number): ProcessFigures | undefined {
     const sharedMappings = (maps.match(/^\S+ ...s /gm) ?? []).length;
     const status = readFileSync(`/proc/${pid}/status`, "utf8");
     const resident = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? "0";
-    // The name is in parentheses and may hold anything; what follows is fields from the third on.
+    // The name is in parentheses and may contain any characters; behind it are the fields from the
+    // third on.
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     const ticks = Number(fields[11]) + Number(fields[12]);
@@ -35,7 +39,8 @@ export function processFigures(pid: number): ProcessFigures | undefined {
       mappings,
       sharedMappings,
       residentBytes: Number(resident) * 1024,
-      // A kernel may keep no such figures, and threads that have ended are in the first only.
+      // A kernel may not keep these figures, and only the first one includes threads that have
+      // ended.
       runnableMs: Math.max(ticks * TICK_MS, threadsRunnableMs(pid)),
     };
   } catch {
@@ -51,7 +56,7 @@ function threadsRunnableMs(pid: number): number {
       const [ran = 0, waited = 0] = text.split(" ").map(Number);
       nanoseconds += ran + waited;
     } catch {
-      // It has ended meanwhile.
+      // The process has ended meanwhile.
     }
   }
   return nanoseconds / 1e6;

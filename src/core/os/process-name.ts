@@ -1,12 +1,14 @@
 import { readFileSync } from "node:fs";
 
-/** `pid 12 (qemu-storage-daemon)`; the name is left out where it cannot be read. */
+/** Describes a process: `pid 12 (qemu-storage-daemon)`, without the name if it cannot be read. */
 export function describeProcess(pid: number): string {
   const name = processName(pid);
   return name === undefined ? `pid ${pid}` : `pid ${pid} (${name})`;
 }
 
-/** What a process runs: the file name of its program, else the kernel's 15 letters of it. */
+/**
+ * Returns the file name of a process's program, or else the 15 letters of it that the kernel keeps.
+ */
 export function processName(pid: number): string | undefined {
   try {
     const [program = ""] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
@@ -17,7 +19,7 @@ export function processName(pid: number): string | undefined {
   }
 }
 
-/** The user whose files this process makes. */
+/** Returns the user id that owns the files which this process creates. */
 export function effectiveUserId(): number | undefined {
   return process.geteuid?.();
 }

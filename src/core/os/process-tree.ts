@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 
-/** More children than this are not looked for: a program under test may start any number. */
+/** The limit on children that are looked for: a program under test may start any number. */
 const MAX_DESCENDANTS = 256;
 
-/** Children of a process, their children and so on, as far as they can be seen; not the process itself. */
+/** Returns the descendants of a process that are visible, without the process itself. */
 export function descendants(pid: number): number[] {
   const found: number[] = [];
   for (let next: number | undefined = pid, i = 0; next !== undefined; next = found[i++]) {
@@ -15,7 +15,7 @@ export function descendants(pid: number): number[] {
   return found;
 }
 
-/** Of all its threads, as each may start some. */
+/** Returns the children of all threads of a process, as each thread may start some. */
 function childrenOf(pid: number): number[] {
   try {
     return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
@@ -25,7 +25,7 @@ function childrenOf(pid: number): number[] {
         .map(Number),
     );
   } catch {
-    // It is gone, or the kernel has no such list.
+    // The process has ended, or the kernel has no such list.
     return [];
   }
 }

@@ -11,14 +11,18 @@ const MFD_HUGETLB = 4;
 
 /** `F_SEAL_*` of `fcntl(2)`. */
 export const Seal = {
-  /** No further seals. */
+  /** Forbids further seals. */
   Seal: 1,
   Shrink: 2,
   Grow: 4,
   Write: 8,
 } as const;
 
-/** What is sealed in a file; undefined for one that cannot be sealed. @throws SystemError */
+/**
+ * Returns the seals of a file; undefined for one that cannot be sealed.
+ *
+ * @throws SystemError
+ */
 export function sealsOf(fd: number): number | undefined {
   const result = addon().getSeals(fd);
   return result === -Errno.EINVAL ? undefined : check(result, "fcntl");
@@ -30,12 +34,12 @@ function makeMemfd(name: string, flags: number): OwnedFd {
 }
 
 /**
- * An anonymous file to share with a peer. Its size is sealed: nobody who gets the descriptor can
- * take pages away under somebody who mapped them.
+ * An anonymous file to share with a peer. Its size is sealed: a process that receives the
+ * descriptor cannot remove pages that another process has mapped.
  */
 export class SharedMemory {
   readonly fd: OwnedFd;
-  /** Bytes. */
+  /** Size in bytes. */
   readonly size: number;
 
   private constructor(fd: OwnedFd, size: number) {
@@ -44,7 +48,7 @@ export class SharedMemory {
   }
 
   /**
-   * Zero-filled; pages are taken from the system as they are touched.
+   * Creates zero-filled memory; the system allocates pages when they are first accessed.
    *
    * @param name for `/proc/<pid>/maps`, at most 249 bytes
    * @throws UsageError for a size that is not a whole number from 1
@@ -58,8 +62,8 @@ export class SharedMemory {
   }
 
   /**
-   * As {@link create}, of huge pages of the system's default size. They are set aside as they are
-   * mapped, which fails with `ENOMEM` where there are too few.
+   * Creates zero-filled memory of huge pages, of the system's default size. Mapping reserves them,
+   * and fails with `ENOMEM` if there are too few.
    *
    * @param sizeBytes rounded up to whole huge pages
    * @throws EnvironmentError this kernel has no huge pages
@@ -69,7 +73,7 @@ export class SharedMemory {
     try {
       fd = makeMemfd(name, MFD_HUGETLB);
     } catch (cause) {
-      throw new EnvironmentError("expected a kernel with huge pages (CONFIG_HUGETLBFS), got none", {
+      throw new EnvironmentError("this kernel has no huge pages (CONFIG_HUGETLBFS)", {
         cause,
       });
     }
@@ -88,7 +92,7 @@ export class SharedMemory {
     }
   }
 
-  /** Idempotent. Mappings of it stay. */
+  /** Closes the descriptor. Mappings stay. Idempotent. */
   close(): void {
     this.fd.close();
   }

@@ -2,7 +2,7 @@ import { getSystemErrorMap } from "node:util";
 import { SystemError } from "../base/index.ts";
 
 /**
- * Values of `errno.h` that decisions are made on. The numbers are the same on every Linux
+ * The values of `errno.h` that this package handles. The numbers are the same on every Linux
  * architecture that Node supports (`ETOOMANYREFS`, 109, is missing in `os.constants`).
  */
 export const Errno = {
@@ -17,13 +17,13 @@ export const Errno = {
   ETOOMANYREFS: 109,
 } as const;
 
-/** libuv has no names for these; the rest comes from `util.getSystemErrorMap`. */
+/** Errors without a name in libuv; all other names come from `util.getSystemErrorMap`. */
 const unknownToLibuv = new Map<number, [string, string]>([
   [74, ["EBADMSG", "bad message"]],
   [109, ["ETOOMANYREFS", "too many descriptors in flight"]],
 ]);
 
-/** The error for a system call that returned `-errno`. */
+/** Makes the error for a system call that returned `-errno`. */
 export function systemError(result: number, syscall: string, path?: string): SystemError {
   const [code, description] = getSystemErrorMap().get(result) ??
     unknownToLibuv.get(-result) ?? [`errno ${-result}`, "unknown error"];

@@ -9,7 +9,11 @@ interface Identity {
   readonly inode: bigint;
 }
 
-/** Whether a descriptor is a socket that listens. @throws SystemError `ENOTSOCK`, `EBADF` */
+/**
+ * Returns whether a descriptor is a socket that listens.
+ *
+ * @throws SystemError `ENOTSOCK`, `EBADF`
+ */
 export function isListeningSocket(fd: number): boolean {
   return check(addon().isListening(fd), "getsockopt") === 1;
 }
@@ -19,11 +23,11 @@ function identify(path: string): Identity | undefined {
   return stats && { device: stats.dev, inode: stats.ino };
 }
 
-/** Who may connect to a socket. */
+/** The access rights of a socket path. */
 export interface SocketAccess {
   /** Permission bits of the path, whatever the umask is. Default 0600. */
   readonly mode?: number | undefined;
-  /** Group id of the path. Default: that of every file which this process makes there. */
+  /** Group id of the path. Default: the group of any file that this process creates there. */
   readonly group?: number | undefined;
 }
 
@@ -31,11 +35,13 @@ export interface SocketAccess {
 const SAME_GROUP = 0xffff_ffff;
 
 export interface ListenOptions extends SocketAccess {
-  /** How many connections wait to be accepted; the kernel allows one more. Default 128. */
+  /**
+   * Number of connections that may wait to be accepted; the kernel allows one more. Default 128.
+   */
   readonly backlog?: number | undefined;
 }
 
-/** A listening UNIX stream socket, its path of mode 0600 unless asked otherwise; never blocks. */
+/** A listening, non-blocking UNIX stream socket. Its path has mode 0600 by default. */
 export class UnixListener {
   readonly path: string;
   readonly #owned: OwnedFd;
@@ -63,17 +69,21 @@ export class UnixListener {
     return new UnixListener(path, owned, identify(path));
   }
 
-  /** Takes over a listening socket from elsewhere; its path is left alone. */
+  /** Takes over a listening socket that other code made; its path is left alone. */
   static adopt(fd: OwnedFd): UnixListener {
     return new UnixListener("the inherited socket", fd, undefined);
   }
 
-  /** The next waiting connection; undefined when there is none. @throws SystemError e.g. `EMFILE` */
+  /**
+   * Accepts the next waiting connection; undefined if there is none.
+   *
+   * @throws SystemError e.g. `EMFILE`
+   */
   accept(): UnixSocket | undefined {
     for (;;) {
       const result = addon().accept(this.fd);
       if (result === -Errno.EAGAIN) return undefined;
-      // That peer gave up while it waited; the next one may not have.
+      // That peer closed its connection while it waited; more may wait behind it.
       if (result === -Errno.ECONNABORTED) continue;
       return UnixSocket.adopt(new OwnedFd(check(result, "accept", this.path)));
     }
@@ -88,7 +98,7 @@ export class UnixListener {
     return this.#owned.closed;
   }
 
-  /** Idempotent. Removes the path only while it is still the one made here. */
+  /** Stops listening, and removes the path if it is still the one made here. Idempotent. */
   close(): void {
     if (this.#owned.closed) return;
     try {
@@ -96,7 +106,8 @@ export class UnixListener {
       const ours = this.#identity;
       if (ours && now?.inode === ours.inode && now.device === ours.device) unlinkSync(this.path);
     } finally {
-      // Last: a listener elsewhere cannot be given this inode number while it is still in use.
+      // The descriptor is closed last: the kernel cannot reuse this inode number for another
+      // listener while it is open.
       this.#owned.close();
     }
   }

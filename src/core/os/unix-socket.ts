@@ -6,11 +6,11 @@ import { check, Errno, systemError } from "./system-error.ts";
 /** The longest path that fits `sockaddr_un` with its NUL. */
 export const MAX_SOCKET_PATH_BYTES = 107;
 
-/** How many descriptors the kernel carries with one message (`SCM_MAX_FD`). */
+/** The most descriptors that the kernel transfers with one message (`SCM_MAX_FD`). */
 export const MAX_MESSAGE_DESCRIPTORS = 253;
 
 export interface ConnectOptions {
-  /** How long to wait for a listener whose backlog is full; default 5000. */
+  /** Milliseconds to wait for a listener whose backlog is full. Default 5000. */
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -21,7 +21,7 @@ export interface PeerCredentials {
   readonly gid: number;
 }
 
-// One per thread, and never in use across a call into other code.
+// One buffer per thread is enough: it is not in use while other code runs.
 const sending = new Int32Array(MAX_MESSAGE_DESCRIPTORS);
 const receiving = new Int32Array(1 + MAX_MESSAGE_DESCRIPTORS);
 
@@ -39,7 +39,7 @@ export function checkSocketPath(path: string): void {
   }
 }
 
-/** A connected UNIX stream socket that carries descriptors; never blocks. */
+/** A connected, non-blocking UNIX stream socket that transfers descriptors. */
 export class UnixSocket {
   readonly #owned: OwnedFd;
 
@@ -75,7 +75,11 @@ export class UnixSocket {
     }
   }
 
-  /** Two sockets connected to each other. @throws SystemError e.g. `EMFILE` */
+  /**
+   * Creates two sockets that are connected to each other.
+   *
+   * @throws SystemError e.g. `EMFILE`
+   */
   static pair(): [UnixSocket, UnixSocket] {
     const out = new Int32Array(2);
     check(addon().socketpair(out), "socketpair");
@@ -83,7 +87,10 @@ export class UnixSocket {
     return [new UnixSocket(new OwnedFd(first)), new UnixSocket(new OwnedFd(second))];
   }
 
-  /** Takes over a connected stream socket from elsewhere; each call asks for non-blocking itself. */
+  /**
+   * Takes over a connected stream socket that other code made. Each call requests non-blocking
+   * operation itself, so the socket's mode does not matter.
+   */
   static adopt(fd: OwnedFd): UnixSocket {
     return new UnixSocket(fd);
   }
@@ -144,13 +151,21 @@ export class UnixSocket {
     return check(sent, "sendmsg");
   }
 
-  /** Ends one direction or both; the peer sees the end of the stream. @throws SystemError */
+  /**
+   * Shuts down one direction or both; the peer sees EOF.
+   *
+   * @throws SystemError
+   */
   shutdown(direction: "receive" | "send" | "both" = "both"): void {
     const how = { receive: 0, send: 1, both: 2 }[direction];
     check(addon().shutdown(this.fd, how), "shutdown");
   }
 
-  /** Who was at the other end when the connection was made. @throws SystemError, StateError */
+  /**
+   * The credentials of the process that was at the other end when the connection was made.
+   *
+   * @throws SystemError, StateError
+   */
   get peer(): PeerCredentials {
     const out = new Int32Array(3);
     const result = addon().peerCredentials(this.fd, out);
@@ -169,12 +184,15 @@ export class UnixSocket {
     return this.#owned.closed;
   }
 
-  /** Gives the descriptor away, e.g. to send it to the peer; the socket is closed then. */
+  /**
+   * Passes the descriptor to the caller, for example to send it to a peer; this object counts as
+   * closed then.
+   */
   detach(): OwnedFd {
     return new OwnedFd(this.#owned.release());
   }
 
-  /** Idempotent. Close the {@link Poller} on it first. */
+  /** Closes the socket. Close the {@link Poller} on it first. Idempotent. */
   close(): void {
     this.#owned.close();
   }

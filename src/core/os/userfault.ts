@@ -4,8 +4,9 @@ import { OwnedFd } from "./owned-fd.ts";
 import { check } from "./system-error.ts";
 
 /**
- * Memory whose pages arrive when they are touched (userfaultfd(2)): whoever holds the descriptor is
- * told of each access, and the thread that touched waits for the page, in the kernel as well.
+ * Memory whose pages arrive when they are touched (userfaultfd(2)): the process that holds the
+ * descriptor is notified of each access, and the accessing thread waits for the page, also inside a
+ * system call.
  */
 export class Userfault {
   readonly descriptor: OwnedFd;
@@ -14,17 +15,25 @@ export class Userfault {
     this.descriptor = descriptor;
   }
 
-  /** @throws SystemError `EPERM` without CAP_SYS_PTRACE, `ENOSYS` */
+  /**
+   * Opens a userfault descriptor.
+   *
+   * @throws SystemError `EPERM` without CAP_SYS_PTRACE, `ENOSYS`
+   */
   static open(): Userfault {
     return new Userfault(new OwnedFd(check(addon().userfaultfd(), "userfaultfd")));
   }
 
-  /** @throws SystemError e.g. `EINVAL` for files that are not shared memory */
+  /**
+   * Registers the pages of a mapping.
+   *
+   * @throws SystemError e.g. `EINVAL` for files that are not shared memory
+   */
   register(mapping: Mapping): void {
     check(addon().userfaultRegister(this.descriptor.fd, mapping.handle), "UFFDIO_REGISTER");
   }
 
-  /** No thread waits for a page any more. Idempotent. */
+  /** Closes the descriptor, which wakes all threads that wait for a page. Idempotent. */
   close(): void {
     this.descriptor.close();
   }

@@ -8,20 +8,20 @@ import { ProtocolError } from "../base/errors.ts";
 export const MAX_PAYLOAD_SIZE = 4096;
 
 /**
- * One wire structure: bytes to value and back. Pure, and strict about sizes; for the reading that
- * real peers need see {@link decodeLenient}.
+ * Converts one wire structure between bytes and a value. It is pure, and strict about sizes; {@link
+ * decodeLenient} accepts the sizes that real peers send.
  */
 export interface Codec<T> {
-  /** What the structure is called in messages, e.g. `vring state`. */
+  /** The name of the structure in messages, for example `vring state`. */
   readonly name: string;
   readonly minSize: number;
   readonly maxSize: number;
   /**
-   * Ranges `[offset, length]` whose contents nobody defines (tail padding of C structures, stale
-   * pointers): any bytes may be there and none survive decoding.
+   * Ranges `[offset, length]` with undefined contents (tail padding of C structures, stale
+   * pointers): they may hold any bytes, and decoding drops them.
    */
   readonly unspecified?: readonly (readonly [offset: number, length: number])[];
-  /** Bytes that {@link encode} would produce. */
+  /** Returns the number of bytes that {@link encode} would produce. */
   size(value: T): number;
   /** @throws RangeError or TypeError when the value does not fit: the caller's mistake */
   encode(value: T): Uint8Array;
@@ -33,7 +33,10 @@ export interface Codec<T> {
   decode(payload: Uint8Array): T;
   /** The value on one line, as `field=value` pairs. */
   describe(value: T): string;
-  /** How long a structure of variable length says itself to be; the payload has `minSize` bytes. */
+  /**
+   * Returns the size that a structure of variable length announces; the payload has at least
+   * `minSize` bytes.
+   */
   announcedSize?(payload: Uint8Array): number;
 }
 
@@ -41,10 +44,10 @@ export interface Codec<T> {
 export type CodecValue<C> = C extends { decode(payload: Uint8Array): infer T } ? T : never;
 
 /**
- * Decodes as forgiving peers do: surplus bytes are cut off, a payload below `minSize` is filled up
- * with zeros (libvhost-user reads such fields from a zeroed or stale buffer).
+ * Decodes as lenient peers do: surplus bytes are cut off, a payload below `minSize` is padded with
+ * zeros (libvhost-user reads such fields from a zeroed or stale buffer).
  *
- * @throws ProtocolError when the bytes make no sense even so
+ * @throws ProtocolError when the bytes cannot be decoded even then
  */
 export function decodeLenient<T>(codec: Codec<T>, payload: Uint8Array): T {
   let bytes = payload;
@@ -61,7 +64,7 @@ export function expectSize(name: string, payload: Uint8Array, size: number): voi
   if (payload.byteLength !== size) throw sizeError(name, counted(size, "byte"), payload);
 }
 
-/** The error for a payload whose length does not fit. */
+/** Makes the error for a payload of the wrong length. */
 export function sizeError(name: string, expected: string, payload: Uint8Array): ProtocolError {
   const actual = counted(payload.byteLength, "byte");
   return new ProtocolError(`${name}: expected ${expected}, got ${actual}`, {
@@ -71,7 +74,7 @@ export function sizeError(name: string, expected: string, payload: Uint8Array): 
   });
 }
 
-/** The error for a field whose contents do not fit. */
+/** Makes the error for a field with invalid contents. */
 export function fieldError(
   name: string,
   field: string,

@@ -1,11 +1,11 @@
 import { type Field, u16, u32, u64, u8, viewOf } from "./fields.ts";
 import { type Layout, readLayout, readPresentFields, writeLayout } from "./struct.ts";
 
-/** The configuration space of a device type: what GET_CONFIG and SET_CONFIG transfer. */
+/** The configuration space of a device type, which GET_CONFIG and SET_CONFIG transfer. */
 export interface ConfigLayout<T = Readonly<Record<string, unknown>>> {
   /**
-   * Sizes of the space in bytes, largest first. Devices differ in how many fields they have, and
-   * refuse to give more than that.
+   * Sizes of the space in bytes, largest first. Devices implement different numbers of fields, and
+   * refuse larger reads.
    */
   readonly sizes: readonly number[];
   /** The fields by name. */

@@ -11,21 +11,22 @@ import type { Direction } from "./requests.ts";
 import { requestSpec } from "./table.ts";
 import { virtioFeatureNames } from "./virtio-features.ts";
 
-/** A message as it went by, with what is known about it. */
+/** A message, and what the observer knows about it. */
 export interface DescribableMessage {
-  /** Whose numbering the request belongs to; a reply has the direction of its request. */
+  /** The numbering that the request belongs to; a reply has the direction of its request. */
   readonly direction: Direction;
   readonly header: Header;
   readonly payload: Uint8Array;
-  /** How many descriptors came along; undefined when unknown. */
+  /** Number of descriptors of the message; undefined if unknown. */
   readonly descriptors?: number | undefined;
-  /** Gives the bits of a device type their names. */
+  /** The device type, which names its feature bits. */
   readonly device?: DeviceType | undefined;
 }
 
 /**
- * Any message on one line: name, flags, fields, descriptors. Takes whatever a peer may send and
- * never throws: unknown requests and undecodable payloads are shown in hexadecimal, cut short.
+ * Describes any message on one line: name, flags, fields, descriptors. It accepts everything that a
+ * peer may send and never throws: unknown requests and undecodable payloads are shown in
+ * hexadecimal, cut short.
  */
 export function describeMessage(message: DescribableMessage): string {
   const { direction, header, descriptors } = message;

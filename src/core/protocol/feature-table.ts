@@ -1,25 +1,25 @@
 import { UsageError } from "../base/errors.ts";
 
-/** One bit of a feature word, as a person reads it. */
+/** The name and meaning of one bit of a feature word. */
 export interface FeatureInfo {
   readonly bit: number;
-  /** Name of the Linux UAPI headers or of the specification; `bit 47` when there is none. */
+  /** The name in the Linux UAPI headers or in the specification; `bit 47` if there is none. */
   readonly name: string;
   readonly text: string;
 }
 
-/** How the tables are written down: bit, name, explanation, further names. */
+/** One row of a table: bit, name, explanation, further names. */
 export type FeatureRow = readonly [bit: number, name: string, text: string, ...aliases: string[]];
 
-/** A device type as far as the protocol knows it: what its feature bits mean. */
+/** A device type as the protocol layer needs it: the meaning of its feature bits. */
 export interface DeviceType {
-  /** As VIRTIO and this package call it, e.g. `block`. */
+  /** The name in VIRTIO and in this package, for example `block`. */
   readonly name: string;
   /** Bits 0 to 23 and 50 to 63, lowest first. */
   readonly features: readonly FeatureRow[];
 }
 
-/** A lookup over some rows; where two rows have the same bit, the first wins. */
+/** Rows by bit; if two rows have the same bit, the first wins. */
 export type FeatureTable = ReadonlyMap<number, FeatureRow>;
 
 export function featureTable(...groups: readonly (readonly FeatureRow[])[]): FeatureTable {
@@ -30,7 +30,7 @@ export function featureTable(...groups: readonly (readonly FeatureRow[])[]): Fea
   return table;
 }
 
-/** The set bits of a word, lowest first. */
+/** Returns the set bits of a word, lowest first. */
 export function bitsOf(word: bigint): number[] {
   const bits: number[] = [];
   let rest = BigInt.asUintN(64, word);
@@ -51,8 +51,8 @@ export function explainBits(table: FeatureTable, word: bigint, unknown: string):
 const normal = (name: string): string => name.toUpperCase().replaceAll("-", "_");
 
 /**
- * Understands full names (`VIRTIO_RING_F_EVENT_IDX`), the part after the last `_F_` (`event-idx`),
- * a bit number (`29`, `bit 29`) and a mask (`0x20000000`), which may have several bits.
+ * Parses a full name (`VIRTIO_RING_F_EVENT_IDX`), the part after the last `_F_` (`event-idx`), a
+ * bit number (`29`, `bit 29`) or a mask (`0x20000000`), which may have several bits.
  *
  * @throws UsageError for anything else
  */

@@ -15,7 +15,7 @@ export interface Field<V> {
 
 type NumberFormat = "decimal" | "hex";
 
-/** A view on exactly the bytes of an array, wherever these are in their buffer. */
+/** Returns a view of exactly the bytes of an array, wherever they are in their buffer. */
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
@@ -89,7 +89,7 @@ export function u32(offset: number, format: NumberFormat = "decimal"): Field<num
   );
 }
 
-/** Addresses, sizes and masks: always exact, always printed in hexadecimal. */
+/** A 64-bit field for addresses, sizes and masks: exact, and printed in hexadecimal. */
 export function u64(offset: number): Field<bigint> {
   return {
     offset,

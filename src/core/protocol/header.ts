@@ -19,10 +19,10 @@ export interface Header {
 
 /** Bits of {@link Header.flags}. Bits 4 to 31 are reserved and sent as zero. */
 export const HeaderFlag = {
-  /** The only version there is; it is in the two bits of `VersionMask`. */
+  /** The only version of the protocol, in the two bits of `VersionMask`. */
   Version: 1,
   VersionMask: 3,
-  /** On every reply, never on a request. */
+  /** Set on every reply, never on a request. */
   Reply: 4,
   /** The sender asks for an acknowledgement (VHOST_USER_PROTOCOL_F_REPLY_ACK). */
   NeedReply: 8,
@@ -31,7 +31,8 @@ export const HeaderFlag = {
 const MAX_U32 = 0xffff_ffff;
 
 /**
- * Writes the 12 bytes at `offset`. Judges nothing: hostile tests send any header that fits.
+ * Writes the 12 bytes at `offset`. It accepts any header that fits, as hostile tests send invalid
+ * ones.
  *
  * @throws RangeError when a field is not an unsigned 32-bit number or the target is too short
  */
@@ -49,10 +50,10 @@ export function encodeHeader(header: Header, target: Uint8Array, offset = 0): vo
 }
 
 /**
- * Reads the 12 bytes at `offset`. Any bytes make a header; whether it is a sensible one is for
- * `validateMessage` and the session to say.
+ * Reads the 12 bytes at `offset`. It accepts any bytes; `validateMessage` and the session check the
+ * contents.
  *
- * @throws RangeError when fewer than 12 bytes are there: framing is the transport's duty
+ * @throws RangeError if there are fewer than 12 bytes: the transport is responsible for framing
  */
 export function decodeHeader(bytes: Uint8Array, offset = 0): Header {
   const view = viewAt(bytes, offset);

@@ -1,6 +1,6 @@
 import { counted } from "../base/index.ts";
 
-/** Bytes in hexadecimal, cut after `limit` bytes; the cut names the full length. */
+/** Formats bytes in hexadecimal, cut after `limit` bytes; a cut text ends with the full length. */
 export function hexBytes(bytes: Uint8Array, limit = 32): string {
   const digits = Array.from(bytes.subarray(0, limit), (byte) =>
     byte.toString(16).padStart(2, "0"),

@@ -9,11 +9,13 @@ import type { Direction } from "./requests.ts";
 import { requestSpec } from "./table.ts";
 import type { Bounds, FieldFault, RequestSpec } from "./table/spec.ts";
 
-/** What kind of rule a message breaks. Receivers differ most in how they take the last two. */
+/**
+ * The kind of rule that a message breaks. Receivers differ most in their handling of the last two.
+ */
 export type FindingKind =
   "request" | "flags" | "size" | "payload" | "descriptors" | "value" | "padding";
 
-/** One thing that is wrong with a message, judged by the message alone. */
+/** One rule that a message breaks, judged by the message alone. */
 export interface MessageFinding extends FieldFault {
   readonly kind: FindingKind;
 }
@@ -21,10 +23,10 @@ export interface MessageFinding extends FieldFault {
 const RESERVED_FLAGS = ~(HeaderFlag.VersionMask | HeaderFlag.Reply | HeaderFlag.NeedReply) >>> 0;
 
 /**
- * Everything that the strict reading of the specification finds wrong with a message, whatever the
- * session's state: flags, size, contents, number of descriptors, field values, padding.
+ * Finds every rule of the specification that a message breaks in any state of a session: flags,
+ * size, contents, number of descriptors, field values, padding.
  *
- * @param isReply whether the receiver waits for a reply, so that the reply flag can be judged
+ * @param isReply whether the receiver waits for a reply, which decides about the reply flag
  */
 export function inspectMessage(
   direction: Direction,
@@ -43,7 +45,7 @@ export function inspectMessage(
 }
 
 /**
- * The same, as a gate.
+ * Checks a message against every rule that {@link inspectMessage} knows.
  *
  * @throws ProtocolError for the first finding
  */
@@ -78,7 +80,7 @@ function inspectHeader(header: Header, payload: Uint8Array, isReply: boolean): M
   if (((flags & HeaderFlag.Reply) !== 0) !== isReply) {
     flagged(isReply ? "with the reply bit" : "without the reply bit");
   }
-  // A reply is never asked to be replied to; libvhost-user echoes the bit all the same.
+  // The bit has no meaning in a reply; libvhost-user echoes it all the same.
   if (isReply && (flags & HeaderFlag.NeedReply) !== 0) flagged("without need_reply");
   if ((flags & RESERVED_FLAGS) !== 0) flagged("without reserved bits");
   if (size !== payload.byteLength) {
@@ -105,7 +107,7 @@ function inspectPayload(
       failure ??= undecodable(error);
       continue;
     }
-    // The table's rules about values are those of the usual form.
+    // The table's rules about values apply to the usual form of a reply only.
     const usual = codec === (isReply ? spec.reply.codec : spec.payload);
     const exact = usual ? side.descriptorsFor?.(value) : undefined;
     const bounds = exact === undefined ? side.descriptors : { min: exact, max: exact };
@@ -131,7 +133,7 @@ function inspectDescriptors({ min, max }: Bounds, count: number): MessageFinding
   return [{ kind: "descriptors", field: "descriptors", expected, actual: String(count) }];
 }
 
-/** What decoding skips must be zero: then encoding returns the same bytes. */
+/** Checks that the bytes which decoding skips are zero: then encoding returns the same bytes. */
 function inspectPadding(
   codec: Codec<unknown>,
   value: unknown,

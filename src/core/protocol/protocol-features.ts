@@ -40,7 +40,7 @@ const rows: readonly FeatureRow[] = [
   [1, `${P}LOG_SHMFD`, "the dirty log is shared memory, so the guest can be migrated"],
   [2, `${P}RARP`, "the back-end announces the guest's MAC address after a migration"],
   [3, `${P}REPLY_ACK`, "any request can ask for an acknowledgement"],
-  [4, `${P}MTU`, "the front-end tells the MTU", `${P}NET_MTU`],
+  [4, `${P}MTU`, "the front-end sends the MTU", `${P}NET_MTU`],
   [5, `${P}BACKEND_REQ`, "the back-end may send requests of its own", `${P}SLAVE_REQ`],
   [6, `${P}CROSS_ENDIAN`, "byte order of legacy rings can be set"],
   [7, `${P}CRYPTO_SESSION`, "crypto sessions are made and closed by requests"],
@@ -57,7 +57,7 @@ const rows: readonly FeatureRow[] = [
   [18, `${P}SHARED_OBJECT`, "dma-bufs are shared between back-ends by UUID"],
   [19, `${P}DEVICE_STATE`, "the device's internal state can be saved and loaded"],
   [20, `${P}GET_VRING_BASE_INFLIGHT`, "a stopped ring may leave tracked requests behind"],
-  [21, `${P}GPA_ADDRESSES`, "messages carry guest addresses in place of user addresses"],
+  [21, `${P}GPA_ADDRESSES`, "messages carry guest addresses instead of user addresses"],
   [22, `${P}SHMEM`, "the back-end maps files into the device's shared memory", `${P}SHMEM_MAP`],
   [23, `${P}GET_VRING_BASE_SKIP_DRAIN`, "a ring can be stopped without waiting for its requests"],
 ];
@@ -65,18 +65,19 @@ const rows: readonly FeatureRow[] = [
 const table = featureTable(rows);
 const UNKNOWN = "not defined by the specification";
 
-/** Names of the set bits, lowest first; `bit 47` for an unknown one. */
+/** Returns the names of the set bits, lowest first; `bit 47` for an unknown one. */
 export function protocolFeatureNames(bits: bigint): string[] {
   return explainProtocolFeatures(bits).map((feature) => feature.name);
 }
 
-/** The set bits with a one-line explanation each. */
+/** Returns the set bits with a one-line explanation each. */
 export function explainProtocolFeatures(bits: bigint): FeatureInfo[] {
   return explainBits(table, bits, UNKNOWN);
 }
 
 /**
- * The mask for a name (with or without prefix, any case), a bit number or a hexadecimal mask.
+ * Returns the mask for a name (with or without prefix, any case), a bit number or a hexadecimal
+ * mask.
  *
  * @throws UsageError when the text is none of these
  */

@@ -3,7 +3,7 @@
  * GET_FEATURES, 1 on the back-end channel is an IOTLB message.
  */
 
-/** What a front-end asks on the main socket (specification: "Front-end message types"). */
+/** The requests of a front-end on the main socket (specification: "Front-end message types"). */
 export const FrontendRequest = {
   /** VHOST_USER_GET_FEATURES */
   GetFeatures: 1,
@@ -98,7 +98,7 @@ export const FrontendRequest = {
 } as const;
 export type FrontendRequest = (typeof FrontendRequest)[keyof typeof FrontendRequest];
 
-/** What a back-end asks on the channel of SET_BACKEND_REQ_FD ("Back-end message types"). */
+/** The requests of a back-end on the channel of SET_BACKEND_REQ_FD ("Back-end message types"). */
 export const BackendRequest = {
   /** VHOST_USER_BACKEND_IOTLB_MSG */
   IotlbMsg: 1,
@@ -123,5 +123,5 @@ export const BackendRequest = {
 } as const;
 export type BackendRequest = (typeof BackendRequest)[keyof typeof BackendRequest];
 
-/** Whose numbering a request number belongs to: a reply keeps the direction of its request. */
+/** The numbering that a request number belongs to: a reply keeps the direction of its request. */
 export type Direction = "front-end" | "back-end";

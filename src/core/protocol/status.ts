@@ -19,7 +19,7 @@ const names: readonly (readonly [mask: bigint, name: string])[] = [
   [DeviceStatus.Failed, "FAILED"],
 ];
 
-/** The names of the set bits; what has no name becomes one hexadecimal rest. */
+/** Returns the names of the set bits; bits without a name are joined in one hexadecimal number. */
 export function statusNames(status: bigint): string[] {
   const known = names.filter(([mask]) => (status & mask) !== 0n);
   const rest = known.reduce((bits, [mask]) => bits & ~mask, status);

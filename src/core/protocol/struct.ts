@@ -3,7 +3,7 @@ import type { Codec } from "./codec.ts";
 import { viewOf } from "./fields.ts";
 import type { Field } from "./fields.ts";
 
-/** Where the fields of `T` lie; what they leave free is padding, written as zero. */
+/** The places of the fields of `T`. Bytes that belong to no field are padding, written as zero. */
 export type Layout<T> = { readonly [K in keyof T & string]-?: Field<T[K]> };
 
 type AnyField = [name: string, field: Field<unknown>];
@@ -33,7 +33,7 @@ export function writeLayout<T>(layout: Layout<T>, view: DataView, base: number, 
     try {
       field.write(view, base, content);
     } catch (error) {
-      // Name the field: the writer knows its offset only.
+      // The field writer knows its offset only: the message needs the name of the field.
       if (error instanceof RangeError) throw new RangeError(`${name}: ${error.message}`);
       if (error instanceof TypeError) throw new TypeError(`${name}: ${error.message}`);
       throw error;
@@ -41,14 +41,14 @@ export function writeLayout<T>(layout: Layout<T>, view: DataView, base: number, 
   }
 }
 
-/** `name=value` pairs in the order of the layout. */
+/** Formats `name=value` pairs in the order of the layout. */
 export function formatLayout<T>(layout: Layout<T>, value: T): string {
   return (Object.entries(layout) as AnyField[])
     .map(([name, field]) => `${name}=${field.format((value as Record<string, unknown>)[name])}`)
     .join(" ");
 }
 
-/** A codec for a structure of fixed size made of plain numbers. */
+/** Makes a codec for a structure of fixed size made of plain numbers. */
 export function struct<T extends object>(
   name: string,
   size: number,

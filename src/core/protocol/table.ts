@@ -9,8 +9,8 @@ import type { Bounds, ReplyRule, RequestSpec } from "./table/spec.ts";
 import { vringRequests } from "./table/vrings.ts";
 
 /**
- * Every request of a front-end, by number. Encoding, validation, description and the documentation
- * all come from here; `table/` holds the rows by subject.
+ * Every request of a front-end, by number. Encoding, validation, description and documentation use
+ * this table; `table/` has its rows by subject.
  */
 export const frontendRequests = {
   ...sessionRequests,
@@ -30,15 +30,18 @@ type SpecialAnswer<S> = S extends { reply: { special: { codec: infer C } } }
   : never;
 type Reply<S> = S extends { reply: { rule: "own"; codec: infer C } } ? CodecValue<C> : void;
 
-/** What a front-end's request carries. */
+/** The payload of a front-end's request. */
 export type PayloadOf<R extends FrontendRequest> = Payload<FrontendTable[R]>;
-/** What a back-end answers of its own; `void` where there is an acknowledgement at most. */
+/** The value of a back-end's own reply; `void` if there is an acknowledgement at most. */
 export type ReplyOf<R extends FrontendRequest> = Reply<FrontendTable[R]>;
-/** What serves a front-end's request returns: its own reply, or the one that a condition brings about. */
+/**
+ * The return value of a handler of a front-end's request: the request's own reply, or its special
+ * one.
+ */
 export type AnswerOf<R extends FrontendRequest> = ReplyOf<R> | SpecialAnswer<FrontendTable[R]>;
-/** What a back-end's request carries. */
+/** The payload of a back-end's request. */
 export type BackendPayloadOf<R extends BackendRequest> = Payload<BackendTable[R]>;
-/** What a front-end answers of its own; `void` where there is an acknowledgement at most. */
+/** The value of a front-end's own reply; `void` if there is an acknowledgement at most. */
 export type BackendReplyOf<R extends BackendRequest> = Reply<BackendTable[R]>;
 
 const specs: Readonly<Record<Direction, ReadonlyMap<number, RequestSpec>>> = {
@@ -50,18 +53,18 @@ function byNumber(list: readonly RequestSpec[]): ReadonlyMap<number, RequestSpec
   return new Map(list.map((spec) => [spec.number, spec]));
 }
 
-/** The row of a request, `undefined` for a number that the specification does not define. */
+/** Returns the row of a request; undefined for a number that the specification does not define. */
 export function requestSpec(direction: Direction, number: number): RequestSpec | undefined {
   return specs[direction].get(number);
 }
 
-/** What decides whether and how a request is answered. */
+/** The conditions that decide whether and how a request is answered. */
 export interface ReplyContext {
   /** Protocol features that were acknowledged. */
   readonly protocolFeatures: bigint;
-  /** The request carried need_reply. */
+  /** True if the request had need_reply set. */
   readonly needReply: boolean;
-  /** POSTCOPY_LISTEN was received and POSTCOPY_END was not. */
+  /** True between POSTCOPY_LISTEN and POSTCOPY_END. */
   readonly postcopy?: boolean;
 }
 
@@ -73,8 +76,9 @@ export interface DueReply {
 }
 
 /**
- * Which reply the specification demands in this situation; rule `none` when there must not be any.
- * Peers deviate: libvhost-user acknowledges without REPLY_ACK, and see `alwaysAsked`.
+ * Returns the reply that the specification demands in this situation; its rule is `none` if there
+ * must not be any. Some peers deviate: libvhost-user acknowledges without REPLY_ACK, and QEMU waits
+ * for the requests marked `alwaysAsked`.
  */
 export function dueReply(spec: RequestSpec, context: ReplyContext): DueReply {
   const { reply } = spec;
@@ -83,7 +87,8 @@ export function dueReply(spec: RequestSpec, context: ReplyContext): DueReply {
   if (special?.when === "log-shmfd" && acked(ProtocolFeature.LogShmfd)) {
     return { ...special, rule: "own" };
   }
-  // The front-end's confirmation of the mapped table asks for an ordinary acknowledgement, if any.
+  // With the empty table the front-end confirms the mapped regions. It requests an ordinary
+  // acknowledgement, if any.
   if (special?.when === "postcopy" && context.postcopy && !context.needReply) {
     return { ...special, rule: "own" };
   }

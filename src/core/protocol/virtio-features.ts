@@ -44,7 +44,7 @@ const transport: readonly FeatureRow[] = [
   [24, "VIRTIO_F_NOTIFY_ON_EMPTY", "legacy: interrupt when the ring runs empty, even if unwanted"],
   [26, "VHOST_F_LOG_ALL", "writes to guest memory are logged, for migration"],
   [27, "VIRTIO_F_ANY_LAYOUT", "legacy: buffers may be cut into descriptors anywhere"],
-  [28, "VIRTIO_RING_F_INDIRECT_DESC", "one descriptor may stand for a table of descriptors"],
+  [28, "VIRTIO_RING_F_INDIRECT_DESC", "one descriptor may refer to a table of descriptors"],
   [29, "VIRTIO_RING_F_EVENT_IDX", "each side names the index at which it wants to be notified"],
   [30, "VHOST_USER_F_PROTOCOL_FEATURES", "protocol features can be negotiated; hidden from guests"],
   [32, "VIRTIO_F_VERSION_1", "virtio 1.0 or later: everything little-endian"],

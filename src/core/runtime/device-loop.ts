@@ -15,7 +15,7 @@ const LOOKS = 32;
 export interface LoopControl {
   /** One comparison: it is asked at every look. */
   readonly pending: boolean;
-  /** Takes what is pending. False: the ring is to be left. */
+  /** Takes what is pending. Returns false if the ring is to be left. */
   obey(loop: DeviceLoop): boolean;
   /** Readable when something is pending. */
   readonly wake: EventFd;
@@ -100,7 +100,7 @@ export class DeviceLoop {
     if (this.#running.active && this.#queue.publish()) this.#signal();
   }
 
-  /** Looks for a moment; true: there is something to do. The clock is for those who wait long. */
+  /** Looks for a moment; true if there is something to do. The clock is for those who wait long. */
   #spin(): boolean {
     const queue = this.#queue;
     const control = this.#control;

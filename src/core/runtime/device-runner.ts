@@ -15,9 +15,9 @@ export interface DeviceRunnerOptions {
   readonly process: () => void;
   /** Asked afterwards. False: what is available is left there until {@link DeviceRunner.wake}. */
   readonly wantsChains?: (() => boolean) | undefined;
-  /** Wakes the ring; undefined: the ring is polled. Not owned. */
+  /** Wakes the ring; undefined if the ring is polled. Not owned. */
   readonly kick: EventFd | undefined;
-  /** Calls the driver after completions; undefined: the driver polls. Not owned. */
+  /** Calls the driver after completions; undefined if the driver polls. Not owned. */
   readonly call: EventFd | undefined;
   /**
    * The driver kicked and has made nothing available so far: it may write to memory that is not
@@ -120,7 +120,7 @@ export class DeviceRunner {
     this.#later();
   }
 
-  /** Whether `hybrid` goes on looking, so that work which comes soon needs no kick. */
+  /** Returns whether `hybrid` goes on looking, so that work which comes soon needs no kick. */
   #looksAgain(): boolean {
     if (this.#mode !== "hybrid") return false;
     const now = performance.now();

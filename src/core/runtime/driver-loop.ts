@@ -64,7 +64,7 @@ export class DriverLoop {
     }
   }
 
-  /** False: leave. */
+  /** Returns false if leave. */
   #obey(): boolean {
     const { asked } = this.#control;
     if (asked === 0) return true;
@@ -84,7 +84,7 @@ export class DriverLoop {
     return busy;
   }
 
-  /** Looks at the rings for a moment, `event` once; true: something was done. */
+  /** Looks at the rings for a moment, `event` once; true if something was done. */
   #look(): boolean {
     const looks = this.#mode === "event" ? 1 : LOOKS;
     let worked = false;
@@ -132,7 +132,7 @@ class BusyRing {
     this.#done = (token, written) => driver.done(token, written);
   }
 
-  /** Takes completions and puts new work in; false: there was nothing to do. */
+  /** Takes completions and puts new work in; false if there was nothing to do. */
   turn(): boolean {
     const { queue, driver } = this;
     const pending = queue.pendingCompletions();

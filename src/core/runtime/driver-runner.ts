@@ -37,7 +37,7 @@ export class DriverRunner {
   readonly #ringMode: RingMode;
   readonly #spinMs: number;
   readonly #poller: Poller | undefined;
-  /** When `hybrid` gives up looking; 0: it is not looking. */
+  /** When `hybrid` gives up looking; 0 if it is not looking. */
   #spinEnd = 0;
   #turn: NodeJS.Immediate | undefined;
   #stopped = false;
@@ -102,7 +102,7 @@ export class DriverRunner {
     else this.#sleep();
   }
 
-  /** Whether `hybrid` goes on looking. */
+  /** Returns whether `hybrid` goes on looking. */
   #looksAgain(idle: number): boolean {
     const now = performance.now();
     if (this.#spinEnd === 0 || idle < IDLE_LOOKS) this.#spinEnd = now + this.#spinMs;

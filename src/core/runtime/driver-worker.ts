@@ -44,12 +44,20 @@ export class DriverWorker {
     });
   }
 
-  /** The addresses of the rings. @throws {QueueError} the thread failed */
+  /**
+   * The addresses of the rings.
+   *
+   * @throws {QueueError} the thread failed
+   */
   get ready(): Promise<readonly DriverRingPlace[]> {
     return this.#ready.promise;
   }
 
-  /** How the rings were left. @throws {QueueError} the thread failed */
+  /**
+   * How the rings were left.
+   *
+   * @throws {QueueError} the thread failed
+   */
   get left(): Promise<readonly RingLeft[]> {
     return this.#left.promise;
   }

@@ -11,7 +11,11 @@ export interface RingDriver {
    * ahead, before the device has nothing to do.
    */
   completing(count: number): void;
-  /** One chain completed. @param written bytes */
+  /**
+   * One chain completed.
+   *
+   * @param written bytes
+   */
   done(token: number, written: number): void;
   /** Adds and publishes what is due. Called at first, and after each batch of completions. */
   submit(): void;

@@ -25,7 +25,7 @@ export interface RingWorkerOptions {
   readonly reports?: DriverReports | undefined;
 }
 
-/** Kick and call of a ring; undefined: the side polls. Borrowed until the ring was stopped. */
+/** Kick and call of a ring; undefined if the side polls. Borrowed until the ring was stopped. */
 export interface RingNotifiers {
   readonly kick: EventFd | undefined;
   readonly call: EventFd | undefined;
@@ -76,12 +76,12 @@ export class RingWorker {
     });
   }
 
-  /** Whether a ring was started and neither stopped nor broken since. */
+  /** Returns whether a ring was started and neither stopped nor broken since. */
   get running(): boolean {
     return this.#part !== undefined;
   }
 
-  /** Whether the thread has ended: it serves nothing any more. */
+  /** Returns whether the thread has ended: it serves nothing any more. */
   get gone(): boolean {
     return this.#gone;
   }

@@ -4,7 +4,7 @@ import type { ServedQueue } from "../virtqueue/index.ts";
 export interface RunningQueue {
   readonly index: number;
   readonly queue: ServedQueue;
-  /** Whether the ring runs. While it does not, no chain may be taken. */
+  /** True if the ring runs. While it does not, no chain may be taken. */
   readonly active: boolean;
   /**
    * Makes completions visible that were made outside of the call that serves the ring, and calls the

@@ -18,11 +18,11 @@ export interface RingSetup {
   /** The front-end's dirty log, where there is one. */
   readonly log?: LogHandle | undefined;
   readonly ringLog?: RingLogSetting | undefined;
-  /** Whether features that the driver did not acknowledge are refused. */
+  /** True if features that the driver did not acknowledge are refused. */
   readonly strict: boolean;
 }
 
-/** Descriptors for kick and call; undefined: the side polls. */
+/** Descriptors for kick and call; undefined if the side polls. */
 export interface RingEvents {
   readonly kick: number | undefined;
   readonly call: number | undefined;
@@ -30,7 +30,7 @@ export interface RingEvents {
 
 /** How a ring stood when it was left. */
 export interface RingEnd {
-  /** Undefined: unknown, it was not served at all or the worker is gone. */
+  /** Undefined if unknown, it was not served at all or the worker is gone. */
   readonly base: number | undefined;
   /** Why it is not served any more, if so. */
   readonly fault: string | undefined;

@@ -95,7 +95,7 @@ export class Answerer<D extends Direction = Direction> {
     this.onAny(request, handler as RequestHandler);
   }
 
-  /** As {@link on}, where the request is not known at compile time. */
+  /** Like {@link on}, where the request is not known at compile time. */
   onAny(request: number, handler: RequestHandler): void {
     this.#handlers.set(request, this.#options.wrap?.(request, handler) ?? handler);
   }
@@ -118,7 +118,11 @@ export class Answerer<D extends Direction = Direction> {
     }
   }
 
-  /** The payload of the reply; undefined: none is due. @throws the refusal if it cannot be sent */
+  /**
+   * The payload of the reply; undefined if none is due.
+   *
+   * @throws the refusal if it cannot be sent
+   */
   async #answer(
     spec: RequestSpec | undefined,
     frame: Frame,
@@ -134,8 +138,8 @@ export class Answerer<D extends Direction = Direction> {
     } catch (error) {
       const refusal = asError(error);
       // A look-up of a back-end has a reply of its own that is an acknowledgement as well.
-      const tells = this.#options.direction === "back-end" && due.codec === acknowledgement;
-      const ends = due.rule !== "ack" && !(due.rule === "own" && tells);
+      const isLookUp = this.#options.direction === "back-end" && due.codec === acknowledgement;
+      const ends = due.rule !== "ack" && !(due.rule === "own" && isLookUp);
       // What fails because the connection went away meanwhile was not refused.
       if (!this.#ended) this.#options.onRefused?.(refusal, ends);
       if (ends) throw refusal;

@@ -227,8 +227,8 @@ export class Caller {
     const isRequest = (header.flags & HeaderFlag.Reply) === 0;
     return new ProtocolError(
       isRequest
-        ? `expected nothing from the peer, got the request ${name}: it plays the same role as we do`
-        : `expected nothing from the peer, got a reply to ${name}, which nobody asked`,
+        ? `the peer sent the request ${name}: it plays the same role as we do`
+        : `the peer sent a reply to ${name}, which was not requested`,
       { request: name, field: "request" },
     );
   }

@@ -38,7 +38,7 @@ export type FrameObserver = (way: "sent" | "received", frame: Frame, direction: 
 export interface Channel {
   /** Resolves when the kernel has taken the message; messages leave in the order of the calls. */
   send(frame: Frame): Promise<void>;
-  /** As {@link send}, for senders that break the framing on purpose: bytes as they are. */
+  /** Like {@link send}, for senders that break the framing on purpose: bytes as they are. */
   sendBytes(bytes: Uint8Array, fds: readonly OwnedFd[]): Promise<void>;
   /** Starts reading. To be called once. */
   onFrame(handler: FrameHandler): void;

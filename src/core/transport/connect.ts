@@ -80,7 +80,7 @@ function explain(path: string, error: SystemError): Error {
   return new ConnectError(`${path}: cannot connect: ${error.message}`, options);
 }
 
-/** What is at a path, in words; undefined: it cannot be examined. */
+/** What is at a path, in words; undefined if it cannot be examined. */
 export function kindOf(path: string): string | undefined {
   let stats;
   try {

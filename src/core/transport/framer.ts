@@ -72,7 +72,7 @@ export class Framer {
     const header = decodeHeader(this.#buffer);
     if (header.size > this.#maxPayload) {
       throw new ProtocolError(
-        `expected a payload of at most ${counted(this.#maxPayload, "byte")}, got a header announcing ${header.size} ` +
+        `expected a payload of at most ${counted(this.#maxPayload, "byte")}, the header announces ${header.size} ` +
           `(request ${header.request}, flags 0x${header.flags.toString(16)})`,
         { field: "size", expected: `<= ${this.#maxPayload}`, actual: String(header.size) },
       );

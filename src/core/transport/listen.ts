@@ -86,7 +86,7 @@ export class SocketServer {
 /**
  * Listens until the first connection, then no more.
  *
- * @throws as {@link SocketServer.listen}
+ * @throws like {@link SocketServer.listen}
  * @throws {TimeoutError} no peer connected
  */
 export async function acceptSocket(path: string, options: WaitOptions = {}): Promise<UnixSocket> {
@@ -130,13 +130,13 @@ async function removeStaleSocket(path: string): Promise<void> {
   if (before === undefined) return;
   if (!before.isSocket()) {
     throw new UsageError(
-      `${path}: expected a path that does not exist yet, got an existing ${before.isDirectory() ? "folder" : "file"}; ` +
+      `${path} is an existing ${before.isDirectory() ? "folder" : "file"} and not a socket; ` +
         `it was left alone: choose another path or remove it yourself`,
     );
   }
   if (before.uid !== effectiveUserId()) {
     throw new UsageError(
-      `${path}: expected a path that does not exist yet, got a socket of another user (uid ${before.uid}); choose another path`,
+      `${path} is a socket of another user (uid ${before.uid}); choose another path`,
     );
   }
   if (await hasListener(path)) {
@@ -176,9 +176,9 @@ function explain(path: string, error: SystemError, { group }: SocketAccess): Err
     );
   }
   if (error.code === "ENOENT" || error.code === "ENOTDIR") {
-    const { text, remedy } = pathProblem(path) ?? { text: "there is none", remedy: undefined };
+    const problem = pathProblem(path);
     return new UsageError(
-      `${path}: expected an existing folder to make the socket in, ${text}; ${remedy ?? "choose another path"}`,
+      `${path}: cannot make the socket, ${problem?.text ?? "there is no such folder"}; ${problem?.remedy ?? "choose another path"}`,
       options,
     );
   }

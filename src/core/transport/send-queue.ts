@@ -48,7 +48,7 @@ export class SendQueue {
   async push(bytes: Uint8Array, fds: readonly OwnedFd[]): Promise<void> {
     if (this.#queue.length >= MAX_QUEUED) {
       throw new StateError(
-        `expected the peer to read its messages, ${MAX_QUEUED} of them wait to be sent already`,
+        `the peer reads no messages: ${MAX_QUEUED} of them already wait to be sent`,
       );
     }
     const outgoing: Outgoing = { bytes, fds, kept: [], sent: 0 };
@@ -101,7 +101,7 @@ export class SendQueue {
     }
   }
 
-  /** True: nothing is left. */
+  /** Returns true if nothing is left. */
   #drain(): boolean {
     for (let first = this.#queue[0]; first !== undefined; first = this.#queue[0]) {
       const fds = first.sent === 0 ? first.fds : [];

@@ -81,7 +81,7 @@ export class UnixChannel implements Channel {
 
   onFrame(handler: FrameHandler): void {
     if (this.#handler !== undefined)
-      throw new StateError("this channel is read by somebody already");
+      throw new StateError("this channel already has a handler for its messages");
     this.#handler = handler;
     this.#updatePoller();
   }

@@ -6,7 +6,7 @@ import type { ChainCursor } from "./types.ts";
  * data. Reads and writes nothing twice, allocates nothing.
  */
 
-/** Whether `length` bytes from byte `start` of the writable part can be written. */
+/** Returns whether `length` bytes from byte `start` of the writable part can be written. */
 export function canWrite(chain: ChainCursor, start: number, length: number): boolean {
   const { spans } = chain;
   for (let span = chain.readableSpans; span < spans.count && length > 0; span += 1) {

@@ -36,8 +36,8 @@ export const SPLIT_CHAIN_RULES: ChainRules = { order: "2.7.4.2", buffer: "2.7.5"
 export const PACKED_CHAIN_RULES: ChainRules = { order: "2.8.17", buffer: "2.8.4" };
 
 /**
- * Translates a descriptor's buffer and appends it; undefined: it is in order. One outside of shared
- * memory does not damage the ring: it makes the chain {@link ChainCursor.unreachable}.
+ * Translates a descriptor's buffer and appends it; undefined if it is in order. One outside of
+ * shared memory does not damage the ring: it makes the chain {@link ChainCursor.unreachable}.
  */
 export function appendBuffer(
   chain: ChainCursor,
@@ -50,7 +50,7 @@ export function appendBuffer(
   if (!writable && chain.writableBytes > 0) {
     return fault(
       rules.order,
-      "expected readable descriptors before writable ones, got a readable one after",
+      "a readable descriptor follows a writable one: readable descriptors must come first",
     );
   }
   const { spans } = chain;
@@ -78,7 +78,8 @@ export function appendBuffer(
 
 /**
  * Fills the cursor from a chain that is one descriptor with a buffer, which most are: what the
- * walkers do in general, in the shortest way. False: it is to be walked, by words read once more.
+ * walkers do in general, in the shortest way. Returns false if it is to be walked, by words read
+ * once more.
  */
 export function takeSingle(
   chain: ChainCursor,

@@ -8,12 +8,20 @@ import type { DeviceQueue } from "./device-roles.ts";
 import type { DriverQueue } from "./driver-roles.ts";
 import type { DeviceQueueOptions, DriverQueueOptions } from "./types.ts";
 
-/** The driver half in the format that was negotiated. @throws as the two classes */
+/**
+ * The driver half in the format that was negotiated.
+ *
+ * @throws as the two classes
+ */
 export function createDriverQueue(options: DriverQueueOptions): DriverQueue {
   return options.features.packed ? new PackedDriverQueue(options) : new SplitDriverQueue(options);
 }
 
-/** The device half in the format that was negotiated. @throws as the two classes */
+/**
+ * The device half in the format that was negotiated.
+ *
+ * @throws as the two classes
+ */
 export function createDeviceQueue(options: DeviceQueueOptions): DeviceQueue {
   return options.features.packed ? new PackedDeviceQueue(options) : new SplitDeviceQueue(options);
 }
@@ -26,7 +34,7 @@ export interface RingFormat {
   readonly layout: typeof splitRingLayout;
   /** The base of an unused ring, in the form of GET_VRING_BASE. */
   readonly freshBase: number;
-  /** Whether the device writes into the descriptor area. */
+  /** True if the device writes into the descriptor area. */
   readonly writesDescriptors: boolean;
 }
 

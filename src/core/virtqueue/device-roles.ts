@@ -6,9 +6,11 @@ import type { ChainCursor, QueueFault, VringState } from "./types.ts";
 export interface ChainSource {
   /** Entries. */
   readonly size: number;
-  /** Takes the next available chain. False: there is none, or the queue is broken. */
+  /** Takes the next available chain. Returns false if there is none, or the queue is broken. */
   next(chain: ChainCursor): boolean;
-  /** Whether a chain is available that was not taken yet. It does not enable notifications. */
+  /**
+   * Returns whether a chain is available that was not taken yet. It does not enable notifications.
+   */
   hasNext(): boolean;
 }
 
@@ -29,7 +31,7 @@ export interface BatchSource {
    * Takes the next chains, at most `max`, as long as each is one readable span of memory. Span i is
    * that of chain i. Only while no other chain is in flight.
    *
-   * @returns how many; 0: take the next chain by {@link ChainSource.next}, if there is one
+   * @returns how many; 0 if take the next chain by {@link ChainSource.next}, if there is one
    */
   takeSingles(spans: SpanList, max: number): number;
   /** Completes every chain of {@link takeSingles}, with nothing written. */
@@ -47,7 +49,7 @@ export interface FaultControl {
 /** A ring as the device behind it uses it. */
 export interface ServedQueue extends ChainSource, ChainCompleter, BatchSource, FaultControl {
   /**
-   * Whether a feature is served that the driver uses without having acknowledged it: see
+   * Returns whether a feature is served that the driver uses without having acknowledged it: see
    * `DriverReports.tolerates`.
    */
   tolerates(feature: string): boolean;

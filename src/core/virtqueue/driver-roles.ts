@@ -9,8 +9,8 @@ export interface ChainSubmitter {
   readonly size: number;
   /**
    * Lays a chain out: the first `readable` segments are device-readable, the rest writable. The
-   * device does not see it before {@link ChainPublisher.publish}. False: no room, or the queue is
-   * broken.
+   * device does not see it before {@link ChainPublisher.publish}. Returns false if no room, or the
+   * queue is broken.
    *
    * @param token passed to the callback of {@link CompletionSource.poll}; 0 to 2^31 - 1
    */
@@ -70,7 +70,7 @@ export interface RingPlacement {
 export interface RingRecovery {
   /** Where the device starts (SET_VRING_BASE). */
   readonly base: number;
-  /** Whether a device that stopped can be at this base (GET_VRING_BASE). */
+  /** Returns whether a device that stopped can be at this base (GET_VRING_BASE). */
   isPossibleBase(base: number): boolean;
   /**
    * Drops every outstanding chain and puts the ring back to its initial state. The device must have

@@ -38,7 +38,10 @@ export class CompletionOrder {
     return slot;
   }
 
-  /** Lets the finished chain pass if it is the oldest. False: it is another, or not in flight. */
+  /**
+   * Lets the finished chain pass if it is the oldest. Returns false if it is another, or not in
+   * flight.
+   */
   pass(slot: number): boolean {
     if (slot !== this.#oldest || this.#progress[slot] !== IN_WORK) return false;
     this.#progress[slot] = FREE;
@@ -46,7 +49,7 @@ export class CompletionOrder {
     return true;
   }
 
-  /** False: no such chain is in flight. */
+  /** Returns false if no such chain is in flight. */
   finish(slot: number, written: number): boolean {
     if (this.#progress[slot] !== IN_WORK) return false;
     this.#progress[slot] = FINISHED;
@@ -54,7 +57,7 @@ export class CompletionOrder {
     return true;
   }
 
-  /** Frees and returns the slot of the chain that is to be used now; -1: none. */
+  /** Frees and returns the slot of the chain that is to be used now; -1 if none. */
   next(): number {
     const slot = this.#oldest;
     if (this.#progress[slot] !== FINISHED) return -1;
@@ -68,8 +71,8 @@ export class CompletionOrder {
   }
 
   /**
-   * Whether the entry of a chain behind this one may cover it. Only where there was nothing to
-   * write: of a chain that was written to, a driver may want to know how much it was, and DPDK's
+   * Returns whether the entry of a chain behind this one may cover it. Only where there was nothing
+   * to write: of a chain that was written to, a driver may want to know how much it was, and DPDK's
    * (22.11 to 26.11) does not look for receive buffers behind an entry.
    */
   maySkip(slot: number): boolean {
@@ -111,8 +114,8 @@ export class BatchOrder {
   }
 
   /**
-   * Begins with the entry that has this id. False: it names none of the `published` chains that have
-   * been out for the longest time.
+   * Begins with the entry that has this id. Returns false if it names none of the `published`
+   * chains that have been out for the longest time.
    */
   begin(id: number, published: number): boolean {
     const first = (this.#added - this.#count) | 0;

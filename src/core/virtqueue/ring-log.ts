@@ -6,7 +6,7 @@ export interface RingLogSetting {
   readonly on: boolean;
   /**
    * Guest address under which the first byte of a used ring is logged, which need not be an address
-   * of memory; undefined: the ring's own address.
+   * of memory; undefined if the ring's own address.
    */
   readonly address: number | undefined;
 }
@@ -31,7 +31,11 @@ export class RingLog {
     return this.setting.on && this.#log.mapped;
   }
 
-  /** After `[address, address + length)` was written. @param address guest physical */
+  /**
+   * After `[address, address + length)` was written.
+   *
+   * @param address guest physical
+   */
   mark(address: number, length: number): void {
     this.#log.mark(address, length);
   }

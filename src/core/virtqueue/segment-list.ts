@@ -37,7 +37,7 @@ export class SegmentList {
     this.addresses[this.#take(length)] = address;
   }
 
-  /** As {@link push}, `offset` bytes into a buffer. Allocates nothing. */
+  /** Like {@link push}, `offset` bytes into a buffer. Allocates nothing. */
   pushPart(buffer: { readonly address: number }, offset: number, length: number): void {
     this.addresses[this.#take(length)] = buffer.address + offset;
   }

@@ -33,12 +33,12 @@ export class SlotPool {
     return this.size - this.#free;
   }
 
-  /** The slot that {@link acquire} would take; -1: none is free. */
+  /** The slot that {@link acquire} would take; -1 if none is free. */
   peek(): number {
     return this.#free === 0 ? -1 : (this.#slots[this.#free - 1] ?? -1);
   }
 
-  /** Takes a free slot; -1: none is free. */
+  /** Takes a free slot; -1 if none is free. */
   acquire(): number {
     const slot = this.peek();
     if (slot >= 0) this.#free -= 1;

@@ -141,7 +141,7 @@ function parse(bytes: Uint8Array): Record<string, unknown> {
 }
 
 function notOurs(expected: string): ProtocolError {
-  return new ProtocolError(`device state: expected ${expected}, got something else`, {
+  return new ProtocolError(`device state: it is not ${expected}`, {
     field: "device state",
   });
 }

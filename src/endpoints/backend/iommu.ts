@@ -79,7 +79,7 @@ export class BackendIommu {
     const reason = cause instanceof Error ? cause.message : String(cause);
     this.#options.onProblem(
       new MemoryAccessError(
-        `expected a translation of IOVA 0x${iova.toString(16)}, got none; what needs it waits: ${reason}`,
+        `the front-end gave no translation of IOVA 0x${iova.toString(16)}; requests that need it wait: ${reason}`,
         { cause },
       ),
     );

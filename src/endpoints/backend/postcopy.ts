@@ -11,7 +11,7 @@ import type { MemoryTable } from "../../core/protocol/index.ts";
  */
 export class Postcopy {
   #userfault: Userfault | undefined;
-  #stage: "none" | "advised" | "listening" | "told" | "running" = "none";
+  #stage: "none" | "advised" | "listening" | "answered" | "running" = "none";
   #mapped: readonly Region[] = [];
 
   /** Whether the next table is to be answered with our addresses. */
@@ -21,7 +21,7 @@ export class Postcopy {
 
   /** Whether the next table is the front-end's confirmation. */
   get wantsConfirmation(): boolean {
-    return this.#stage === "told";
+    return this.#stage === "answered";
   }
 
   /** POSTCOPY_ADVISE: a descriptor for the front-end. @throws {SystemError} see `Userfault.open` */
@@ -36,12 +36,12 @@ export class Postcopy {
   listen(hasMemory: boolean): void {
     if (this.#stage !== "advised") {
       throw new StateError(
-        "VHOST_USER_POSTCOPY_LISTEN: expected VHOST_USER_POSTCOPY_ADVISE before it",
+        "VHOST_USER_POSTCOPY_LISTEN: VHOST_USER_POSTCOPY_ADVISE must come first",
       );
     }
     if (hasMemory) {
       throw new StateError(
-        "VHOST_USER_POSTCOPY_LISTEN: expected no memory to be mapped yet, there are regions",
+        "VHOST_USER_POSTCOPY_LISTEN: memory is mapped already; it must come before the memory table",
       );
     }
     this.#stage = "listening";
@@ -63,7 +63,7 @@ export class Postcopy {
         `postcopy: expected regions of at most 1 GiB, got ${counted(description.size, "byte")}`,
       );
     });
-    this.#stage = "told";
+    this.#stage = "answered";
     return { regions: table };
   }
 
@@ -88,9 +88,7 @@ export class Postcopy {
   /** POSTCOPY_END: everything has arrived. @throws {StateError} it did not begin */
   end(): void {
     if (this.#stage === "none") {
-      throw new StateError(
-        "VHOST_USER_POSTCOPY_END: expected VHOST_USER_POSTCOPY_ADVISE before it",
-      );
+      throw new StateError("VHOST_USER_POSTCOPY_END: VHOST_USER_POSTCOPY_ADVISE must come first");
     }
     this.close();
   }

@@ -53,7 +53,7 @@ export function expectSetUp(
 ): VringAddress {
   if (address !== undefined && size > 0) return address;
   throw new StateError(
-    `ring ${index}: expected VHOST_USER_SET_VRING_NUM and VHOST_USER_SET_VRING_ADDR before it is used`,
+    `ring ${index} is not set up: VHOST_USER_SET_VRING_NUM and VHOST_USER_SET_VRING_ADDR must come first`,
   );
 }
 

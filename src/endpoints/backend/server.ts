@@ -192,7 +192,7 @@ function isListening(fd: OwnedFd): boolean {
   try {
     return isListeningSocket(fd.fd);
   } catch (cause) {
-    throw new UsageError(`descriptor ${fd.fd}: expected a socket, listening or connected`, {
+    throw new UsageError(`descriptor ${fd.fd} is not a listening or connected socket`, {
       cause,
     });
   }

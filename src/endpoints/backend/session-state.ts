@@ -75,9 +75,9 @@ export abstract class SessionState {
     this.features = implemented & ~(without?.virtio ?? 0n);
     const extra = optional & BACKEND_OPTIONAL_FEATURES;
     const offered = (protocolFeaturesOf(device) | extra) & ~(without?.protocol ?? 0n);
-    const notes = (offered & ProtocolFeature.InflightShmfd) !== 0n;
-    const noted = notes ? offered : offered & ~SKIP_DRAIN;
-    this.protocolFeatures = withoutConflicts(noted, options.rings?.workers === true);
+    const tracks = (offered & ProtocolFeature.InflightShmfd) !== 0n;
+    const possible = tracks ? offered : offered & ~SKIP_DRAIN;
+    this.protocolFeatures = withoutConflicts(possible, options.rings?.workers === true);
     this.negotiation.offered = this.features;
     this.negotiation.offeredProtocolFeatures = this.protocolFeatures;
     this.requests = new BackendRequests({

@@ -176,7 +176,7 @@ export class VringSetup {
     this.#context.onProblem(
       new ProtocolError(
         `ring ${this.#index}: expected at most ${counted(area.entries, "entry", "entries")}, as VHOST_USER_SET_INFLIGHT_FD said, ` +
-          `got ${this.#size}: its requests are not noted, and are lost if this process is killed`,
+          `got ${this.#size}: its requests are not tracked, and are lost if this process is killed`,
         { field: "num" },
       ),
     );

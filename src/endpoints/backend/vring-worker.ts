@@ -40,7 +40,7 @@ export class VringWorker {
    * The thread looks the ring up in its own mappings; here it is only checked.
    *
    * @returns false: this ring's place is the event loop
-   * @throws {StateError | ProtocolError} the ring is not set up, or does not lie in memory
+   * @throws {StateError | ProtocolError} the ring is not set up, or is not in shared memory
    */
   start(notifiers: RingNotifiers): boolean {
     const { index, setup, placement, memory, mode, strict, reports } = this.#options;

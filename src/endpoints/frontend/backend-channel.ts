@@ -76,7 +76,7 @@ export class BackendChannel {
         const handler = options.handlers[request] as RequestHandler | undefined;
         if (handler !== undefined) return handler(payload, incoming);
         const name = requestSpec("back-end", request)?.name ?? `${request}`;
-        throw new ProtocolError(`${name}: nobody serves it here`, { request: name });
+        throw new ProtocolError(`${name}: this client has no handler for it`, { request: name });
       });
     }
     answerer.start();

@@ -209,14 +209,18 @@ export async function startRing(
   await together([enableRing(requests, index, true), next(requests)]);
 }
 
-/** Sends the device status, and makes sure that the back-end took the ring. Sent at once. */
+/**
+ * Sends the device status, and makes sure that the back-end accepted the ring. The messages leave
+ * within this call.
+ */
 export async function confirmStart(requests: FrontendRequests): Promise<void> {
-  const told = setStatus(requests, RUNNING);
+  const statusSet = setStatus(requests, RUNNING);
   const { Status, ReplyAck } = ProtocolFeature;
-  // libvhost-user acknowledges everything with success and closes afterwards: only an answer to one
-  // more request shows that the ring was accepted. That of the status will do.
-  if (requests.negotiation.has(Status | ReplyAck)) return told;
-  await together([told, requests.getFeatures()]);
+  // libvhost-user acknowledges every request with success and closes the connection afterwards:
+  // only the answer to one more request proves that the ring was accepted. The answer to SET_STATUS
+  // is enough.
+  if (requests.negotiation.has(Status | ReplyAck)) return statusSet;
+  await together([statusSet, requests.getFeatures()]);
 }
 
 /**

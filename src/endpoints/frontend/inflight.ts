@@ -33,8 +33,8 @@ export class KeptInflight {
     const { numQueues, queueSize } = this.#region.description;
     if (index < numQueues && ring.size <= queueSize) return;
     throw new StateError(
-      `reconnect: expected every queue to be made before the first is started, there is room for ` +
-        `${counted(numQueues, "queue")} of ${counted(queueSize, "entry", "entries")}, got queue ${index} with ${ring.size}`,
+      `reconnect: make every queue before the first is started: the in-flight region has room for ` +
+        `${counted(numQueues, "queue")} of ${counted(queueSize, "entry", "entries")}, and not for queue ${index} with ${ring.size}`,
     );
   }
 

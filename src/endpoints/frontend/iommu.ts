@@ -59,9 +59,7 @@ export class ClientIommu {
   /** @throws {UsageError} no page size */
   constructor({ pageSize = DEFAULT_PAGE }: IommuOptions, context: ClientIommuContext) {
     if (!(pageSize >= DEFAULT_PAGE) || !Number.isInteger(Math.log2(pageSize))) {
-      throw new UsageError(
-        `expected an IOMMU page size that is a power of two from 4096, got ${pageSize}`,
-      );
+      throw new UsageError(`IOMMU page size ${pageSize} is not a power of two from 4096`);
     }
     this.#context = context;
     this.#page = BigInt(pageSize);

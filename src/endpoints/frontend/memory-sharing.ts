@@ -79,8 +79,8 @@ export async function removeMemory(
   if (hasSlots(requests)) {
     await requests.remMemReg(region.description);
   } else {
-    const others = memory.regions.filter((other) => other !== region);
-    await sendTable(requests, others);
+    const remaining = memory.regions.filter((other) => other !== region);
+    await sendTable(requests, remaining);
   }
   memory.remove(region);
 }

@@ -101,7 +101,7 @@ export async function keepTrying<T>(
   signal: AbortSignal | undefined,
   attempt: (leftMs: number) => Promise<T>,
   what:
-    "no back-end answered" | "the back-end did not come back" = "the back-end did not come back",
+    "no back-end answered" | "the back-end did not reconnect" = "the back-end did not reconnect",
 ): Promise<{ readonly attempts: number; readonly result: T }> {
   const end = performance.now() + deadlineMs;
   let pauseMs = delayMs;

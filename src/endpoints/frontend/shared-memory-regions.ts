@@ -115,7 +115,7 @@ export class SharedMemoryRegions {
     if (taken)
       throw refused("shmOffset", `no overlap with what is at ${taken.shmOffset}`, shmOffset);
     if (this.#mappings.length >= MAX_MAPPINGS) {
-      throw new StateError(`expected at most ${MAX_MAPPINGS} mappings at a time, got one more`);
+      throw new StateError(`the limit of ${MAX_MAPPINGS} mappings is reached; unmap one first`);
     }
     const file = fd && fstatSync(fd.fd);
     if (!file?.isFile()) {

@@ -52,7 +52,7 @@ export class SharedObjects {
     if (this.#exporters.has(text)) throw new StateError(`object ${text} was announced already`);
     const own = [...this.#exporters.values()].filter((owner) => owner === exporter).length;
     if (own >= MAX_OBJECTS) {
-      throw new StateError(`expected at most ${MAX_OBJECTS} objects of one back-end, got one more`);
+      throw new StateError(`the limit of ${MAX_OBJECTS} objects of one back-end is reached`);
     }
     this.#exporters.set(text, exporter);
   }

@@ -35,7 +35,7 @@ function configFault(
 export const answerFaults: readonly Fault[] = [
   {
     name: "refuse",
-    summary: "does not do what is asked: acknowledges with 1, or closes where nobody asked",
+    summary: "refuses the request: replies with 1, or closes if no acknowledgement was requested",
     where: "handler",
     takesRequest: true,
     wrap: (request, handler, aim) => (payload, incoming) => {

@@ -67,7 +67,7 @@ export const backendChannelFaults: readonly Fault[] = [
   ),
   backendChannelFault(
     "backend-channel-garbage",
-    "sends bytes on the back-end channel that are no messages",
+    "sends bytes on the back-end channel that are not messages",
     64,
     async (channel) => channel.sendBytes(new Uint8Array(64).fill(0xa5), []),
   ),

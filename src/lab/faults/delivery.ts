@@ -23,7 +23,7 @@ async function delayWhileOpen(channel: Channel, ms: number): Promise<void> {
 export const deliveryFaults: readonly Fault[] = [
   replyFault({
     name: "close-before-reply",
-    summary: "closes the connection in place of replying",
+    summary: "closes the connection instead of replying",
     send: async (_frame, channel) => channel.close(),
   }),
   replyFault({

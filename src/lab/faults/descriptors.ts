@@ -22,7 +22,7 @@ async function withJunk(
 export const descriptorFaults: readonly Fault[] = [
   replyFault({
     name: "extra-descriptors",
-    summary: "sends descriptors with a reply that nobody expects",
+    summary: "sends descriptors with a reply that has none",
     breaks: "Communication",
     parameter: { summary: "descriptors", standard: 3, min: 1, max: 200 },
     send: async (frame, channel, count) =>

@@ -77,14 +77,19 @@ export const queueFaults: readonly Fault[] = [
       }),
   ),
   queueFault(
-    { name: "never-complete", summary: "takes chains and gives none back" },
+    { name: "never-complete", summary: "takes chains and completes none" },
     (queue) => new Completing(queue, () => undefined),
   ),
   queueFault(
     {
       name: "drop-completion",
       summary: "loses some completions",
-      parameter: { summary: "one in so many is lost", standard: 2, min: 1, max: 1_000_000 },
+      parameter: {
+        summary: "one in this many completions is lost",
+        standard: 2,
+        min: 1,
+        max: 1_000_000,
+      },
     },
     (queue, every) => {
       let completions = 0;

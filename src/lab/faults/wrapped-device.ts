@@ -19,8 +19,8 @@ export abstract class WrappedDevice implements Device {
     this.maxQueues = device.maxQueues;
     this.maxQueueSize = device.maxQueueSize;
     // A worker would serve the ring without the queue that the fault puts in between.
-    const { worker: _, ...others } = device.capabilities ?? {};
-    this.capabilities = { ...others, ...capabilities };
+    const { worker: _, ...kept } = device.capabilities ?? {};
+    this.capabilities = { ...kept, ...capabilities };
     this.#device = device;
   }
 

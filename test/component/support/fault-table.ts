@@ -47,7 +47,7 @@ export const faultTable: readonly FaultCase[] = [
   {
     use: "wrong-size-field=4089",
     lenient: "ProtocolError",
-    says: /at most 4096 bytes, got a header announcing 4097/,
+    says: /at most 4096 bytes, the header announces 4097/,
   },
   { use: "wrong-size-field=2147418112", lenient: "ProtocolError", says: /at most 4096 bytes/ },
   { use: "short-payload", lenient: "ProtocolError", says: /8 bytes, (got|not) 7/ },
@@ -82,7 +82,7 @@ export const faultTable: readonly FaultCase[] = [
   },
   { use: "late-reply=60000@SET_OWNER", lenient: "TimeoutError", says: TIMEOUT },
   { use: "unasked-reply", lenient: "ProtocolError", says: /got request 3 with flags 0x5/ },
-  { use: "two-replies", lenient: "ProtocolError", says: /expected/ },
+  { use: "two-replies", lenient: "ProtocolError", says: /which was not requested/ },
   { use: "split-reply", lenient: "well" },
   { use: "request-on-main-socket", lenient: "ProtocolError", says: /flags 0x1/ },
   { use: "ack-without-asking", lenient: "ProtocolError", says: /SET_PROTOCOL_FEATURES|request 16/ },

@@ -19,7 +19,7 @@ import type { Layout } from "../struct.ts";
 export interface Config {
   readonly offset: number;
   readonly flags: number;
-  /** In a GET_CONFIG request only its length counts. */
+  /** The contents of the range. In a GET_CONFIG request only the length counts. */
   readonly data: Uint8Array;
 }
 

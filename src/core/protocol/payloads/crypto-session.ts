@@ -9,7 +9,7 @@ import type { Layout } from "../struct.ts";
 /**
  * A crypto session to create, and in the reply the created one (specification: request
  * CREATE_CRYPTO_SESSION; the layout is QEMU's `VhostUserCryptoSession`). The union's form follows
- * from the service in the op code: 4 is asymmetric, the others symmetric.
+ * from the service in the op code: 4 is asymmetric, all other services are symmetric.
  *
  * | offset | size | name                          |
  * | ------ | ---- | ----------------------------- |
@@ -17,7 +17,7 @@ import type { Layout } from "../struct.ts";
  * | 8      | 1056 | parameters, one of two forms  |
  * | 1064   | 8    | sessionId, signed             |
  *
- * QEMU up to 7.2 knows symmetric sessions only: its 632 bytes have the session id at 0 in place of
+ * QEMU up to 7.2 knows symmetric sessions only: its 632 bytes have the session id at 0 instead of
  * the op code, and end behind the keys.
  */
 export interface CryptoSession {
@@ -25,7 +25,7 @@ export interface CryptoSession {
   readonly parameters: SymmetricSession | AsymmetricSession;
   /** Zero or positive: created; negative: refused. */
   readonly sessionId: bigint;
-  /** In the form of 632 bytes. A reply has the form of its request. */
+  /** Selects the form of 632 bytes. A reply has the form of its request. */
   readonly short?: true;
 }
 
@@ -138,7 +138,7 @@ export const cryptoSession: Codec<CryptoSession> = {
   name: NAME,
   minSize: SHORT_SIZE,
   maxSize: SIZE,
-  // Unused parts of the union, unused key bytes and pointers hold whatever the sender had there.
+  // Unused parts of the union, unused key bytes and pointers hold stale bytes of the sender.
   unspecified: [[8, 1056]],
   size: () => SIZE,
   encode({ opCode, parameters, sessionId, short }) {

@@ -3,8 +3,8 @@ import { u32 } from "../fields.ts";
 import { struct } from "../struct.ts";
 
 /**
- * How the device's internal state is about to travel (specification: "Device state transfer
- * parameters").
+ * The direction and phase of a transfer of the device's internal state (specification: "Device
+ * state transfer parameters").
  *
  * | offset | size | name      |
  * | ------ | ---- | --------- |
@@ -19,9 +19,9 @@ export interface DeviceStateParams {
 }
 
 export const TransferDirection = {
-  /** From the back-end to the front-end. */
+  /** The state moves from the back-end to the front-end. */
   Save: 0,
-  /** From the front-end to the back-end. */
+  /** The state moves from the front-end to the back-end. */
   Load: 1,
 } as const;
 

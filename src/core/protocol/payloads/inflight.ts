@@ -3,9 +3,9 @@ import { u16, u64 } from "../fields.ts";
 import { struct } from "../struct.ts";
 
 /**
- * The area in which a back-end notes what it is working on (specification: "Inflight
- * description"). The text shows 20 bytes; every implementation has the C structure's 24 and
- * rejects 20.
+ * The area in which a back-end records its requests in flight (specification: "Inflight
+ * description"). The text has 20 bytes; every implementation has the C structure's 24 and rejects
+ * 20.
  *
  * | offset | size | name         |
  * | ------ | ---- | ------------ |
@@ -16,7 +16,7 @@ import { struct } from "../struct.ts";
  * | 20     | 4    | tail padding |
  */
 export interface Inflight {
-  /** Zero in a reply: this back-end tracks nothing. */
+  /** Size of the area in bytes. Zero in a reply: this back-end tracks nothing. */
   readonly mmapSize: bigint;
   readonly mmapOffset: bigint;
   readonly numQueues: number;

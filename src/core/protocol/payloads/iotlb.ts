@@ -3,8 +3,8 @@ import { u64, u8 } from "../fields.ts";
 import { struct } from "../struct.ts";
 
 /**
- * A translation asked for, given or withdrawn (specification: "An IOTLB message"); the layout of
- * the kernel's `struct vhost_iotlb_msg`, tail padding included.
+ * A request for a translation, an update or an invalidation (specification: "An IOTLB message").
+ * The layout is that of the kernel's `struct vhost_iotlb_msg`, tail padding included.
  *
  * | offset | size | name         |
  * | ------ | ---- | ------------ |

@@ -12,7 +12,7 @@ import { struct } from "../struct.ts";
  */
 export interface Log {
   readonly mmapSize: bigint;
-  /** Where in the file guest address 0 would be logged. */
+  /** Offset in the file of the bit for guest address 0. */
   readonly mmapOffset: bigint;
 }
 

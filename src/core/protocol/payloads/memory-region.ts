@@ -3,7 +3,7 @@ import { formatLayout, readLayout, writeLayout } from "../struct.ts";
 import type { Layout } from "../struct.ts";
 
 /**
- * One piece of guest memory (specification: "Memory region description"). The last two fields
+ * One region of guest memory (specification: "Memory region description"). The last two fields
  * exist with VHOST_USER_PROTOCOL_F_XEN_MMAP only.
  *
  * | offset | size | name         |
@@ -23,7 +23,7 @@ export interface MemoryRegion {
   readonly xen?: XenMapping;
 }
 
-/** How a region of a Xen guest is to be mapped. */
+/** The parameters for mapping a region of a Xen guest. */
 export interface XenMapping {
   readonly flags: number;
   readonly domid: number;
@@ -33,7 +33,7 @@ export interface XenMapping {
 export const XenMappingFlag = {
   Foreign: 1,
   Grant: 2,
-  /** Not to be mapped as a whole in advance, only piece by piece. */
+  /** The region must not be mapped as a whole in advance, only the pages in use. */
   NoAdvanceMap: 0x100,
 } as const;
 

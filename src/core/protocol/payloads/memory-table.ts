@@ -13,9 +13,9 @@ import {
 import type { MemoryRegion } from "./memory-region.ts";
 
 /**
- * All memory of the guest, region i going with descriptor i (specification: "Multiple Memory
- * regions description"). Regions have 40 bytes instead of 32 with XEN_MMAP; which of the two it is
- * follows from the payload's size and the count.
+ * All memory of the guest; region i belongs to descriptor i (specification: "Multiple Memory
+ * regions description"). With XEN_MMAP a region has 40 bytes instead of 32, which follows from the
+ * payload's size and the count.
  *
  * | offset | size    | name             |
  * | ------ | ------- | ---------------- |
@@ -31,8 +31,8 @@ const NAME = "memory table";
 const PREFIX = 8;
 
 /**
- * The text speaks of eight regions and most peers take no more; what really bounds the count is
- * the number of descriptors that Linux lets pass in one message.
+ * The specification mentions eight regions and most peers accept no more; the real limit is the
+ * number of descriptors that Linux transfers with one message.
  */
 export const MAX_MEMORY_REGIONS = 253;
 

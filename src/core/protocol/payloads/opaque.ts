@@ -6,8 +6,8 @@ const NAME = "opaque payload";
 
 /**
  * A reply body that the specification leaves open and peers fill differently: after SET_LOG_BASE
- * libvhost-user sends 8 stale bytes, DPDK none, rust-vmm the 16 bytes of the request. Nobody may
- * read a meaning into it.
+ * libvhost-user sends 8 stale bytes, DPDK none, rust-vmm the 16 bytes of the request. A receiver
+ * must ignore the contents.
  */
 export const opaque: Codec<Uint8Array> = {
   name: NAME,

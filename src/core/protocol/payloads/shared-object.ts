@@ -32,13 +32,17 @@ export const sharedObject: Codec<SharedObject> = {
   describe: (value) => `uuid=${formatUuid(value.uuid)}`,
 };
 
-/** The text form, e.g. `00112233-4455-6677-8899-aabbccddeeff`. */
+/** Formats a UUID as text, for example `00112233-4455-6677-8899-aabbccddeeff`. */
 export function formatUuid(uuid: Uint8Array): string {
   const digits = Array.from(uuid, (byte) => byte.toString(16).padStart(2, "0")).join("");
   return digits.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
 
-/** @throws TypeError when the text is no UUID */
+/**
+ * Parses a UUID in its text form.
+ *
+ * @throws TypeError when the text is not a UUID
+ */
 export function parseUuid(text: string): Uint8Array {
   if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) {
     throw new TypeError(`not a UUID: ${text}`);

@@ -13,7 +13,7 @@ import { assertU64, assertUnsigned, hex, viewOf } from "../fields.ts";
  * | 8      | 256 * 8 | sizes      |
  */
 export interface ShmemConfig {
-  /** How many sizes are not zero. */
+  /** Number of sizes that are not zero. */
   readonly numRegions: number;
   /** Size of each region, by shared memory id; at most 256, missing ones are zero. */
   readonly sizes: readonly bigint[];

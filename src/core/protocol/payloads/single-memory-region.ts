@@ -12,8 +12,8 @@ import {
 import type { MemoryRegion } from "./memory-region.ts";
 
 /**
- * The region that ADD_MEM_REG and REM_MEM_REG are about (specification: "Single memory region
- * description"; its list of requests files the payload under the reply, by mistake).
+ * The region that ADD_MEM_REG adds and REM_MEM_REG removes (specification: "Single memory region
+ * description"; its list of requests names the payload under the reply, by mistake).
  *
  * | offset | size | name    |
  * | ------ | ---- | ------- |

@@ -6,8 +6,8 @@ import { statusNames } from "../status.ts";
 import { virtioFeatureNames } from "../virtio-features.ts";
 
 /**
- * A 64-bit number (specification: "A single 64-bit integer"). What it counts differs between
- * requests, hence several codecs that agree in the bytes and differ in how they read aloud.
+ * Makes a codec for a 64-bit number (specification: "A single 64-bit integer"). Its meaning differs
+ * between requests, so there are several codecs with the same bytes and different descriptions.
  *
  * | offset | size | name  |
  * | ------ | ---- | ----- |
@@ -39,7 +39,7 @@ const withNames = (value: bigint, names: readonly string[]): string =>
 /** A number without further meaning. */
 export const u64: Codec<bigint> = u64Codec("u64", hex);
 
-/** A number of things: queues, slots, bytes. */
+/** A count of queues, slots or bytes. */
 export const count: Codec<bigint> = u64Codec("count", String);
 
 /** The answer to need_reply: zero is success, every other value failure. */

@@ -3,8 +3,8 @@ import { u32, u64 } from "../fields.ts";
 import { struct } from "../struct.ts";
 
 /**
- * Where the three parts of a ring lie (specification: "A vring address description"). Mind the
- * order: used comes before available. The addresses are user addresses, guest addresses with
+ * The addresses of the three parts of a ring (specification: "A vring address description"). Mind
+ * the order: used comes before available. The addresses are user addresses, guest addresses with
  * GPA_ADDRESSES, or I/O virtual ones with ACCESS_PLATFORM. For a packed ring they are descriptor
  * ring, device event area (`used`), driver event area (`available`).
  *

@@ -7,8 +7,8 @@ import { formatVringFd, packVringFd, unpackVringFd } from "./vring-fd.ts";
 import type { VringFd } from "./vring-fd.ts";
 
 /**
- * A piece of a file that shall become a ring's notification area (specification: "Vring area
- * description").
+ * A range of a file that the front-end maps as a ring's notification area (specification: "Vring
+ * area description").
  *
  * | offset | size | name                                           |
  * | ------ | ---- | ---------------------------------------------- |

@@ -17,7 +17,7 @@ export interface PackedVringBase {
   readonly usedWrap: boolean;
 }
 
-/** The base of a packed ring that nobody has used: positions 0, both wrap counters 1. */
+/** The base of an unused packed ring: positions 0, both wrap counters 1. */
 export const FRESH_PACKED_BASE = 0x8000_8000;
 
 export function decodePackedBase(num: number): PackedVringBase {

@@ -5,8 +5,8 @@ import { assertUnsigned, viewOf } from "../fields.ts";
 const NO_FD = 0x100;
 
 /**
- * The 64-bit number of SET_VRING_KICK, SET_VRING_CALL and SET_VRING_ERR: which ring the descriptor
- * belongs to, or that there is none. It limits these requests to 256 rings.
+ * The 64-bit number of SET_VRING_KICK, SET_VRING_CALL and SET_VRING_ERR: the index of the ring, and
+ * whether a descriptor is attached. It limits these requests to 256 rings.
  *
  * | bits | name                        |
  * | ---- | --------------------------- |

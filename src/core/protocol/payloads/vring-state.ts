@@ -4,7 +4,7 @@ import { struct } from "../struct.ts";
 
 /**
  * A ring and one number about it (specification: "A vring state description", and the two "vring
- * descriptor index" forms). For what `num` holds in a packed ring's base see `vring-base.ts`.
+ * descriptor index" forms). `vring-base.ts` decodes `num` when it is the base of a packed ring.
  *
  * | offset | size | name  |
  * | ------ | ---- | ----- |

@@ -38,7 +38,7 @@ export const backendRequests = {
     descriptors: noDescriptors,
     requires: { protocol: BackendReq | ProtocolFeature.Config },
     section: "Back-end message types",
-    summary: "tells that the configuration space has changed",
+    summary: "reports that the configuration space has changed",
   },
   [BackendRequest.VringHostNotifierMsg]: {
     number: BackendRequest.VringHostNotifierMsg,
@@ -60,7 +60,7 @@ export const backendRequests = {
     check: numIsZero,
     requires: inband,
     section: "In-band notifications",
-    summary: "tells of used buffers by message",
+    summary: "reports used buffers by message",
   },
   [BackendRequest.VringErr]: {
     number: BackendRequest.VringErr,
@@ -71,7 +71,7 @@ export const backendRequests = {
     check: numIsZero,
     requires: inband,
     section: "In-band notifications",
-    summary: "tells of a broken ring by message",
+    summary: "reports a broken ring by message",
   },
   [BackendRequest.SharedObjectAdd]: {
     number: BackendRequest.SharedObjectAdd,
@@ -104,7 +104,7 @@ export const backendRequests = {
     descriptors: noDescriptors,
     requires: sharedObjects,
     section: "Back-end message types",
-    summary: "asks for the dma-buf with this UUID, whoever exports it",
+    summary: "asks for the dma-buf with this UUID, from any back-end that exports it",
   },
   [BackendRequest.ShmemMap]: {
     number: BackendRequest.ShmemMap,

@@ -1,6 +1,6 @@
 /**
- * Rules about field values that hold whatever state the session is in. Each tells the first field
- * that breaks its rule.
+ * Rules about field values that hold in every state of a session. Each returns the first field that
+ * breaks its rule.
  */
 import { hex } from "../fields.ts";
 import type { Config } from "../payloads/config.ts";
@@ -35,7 +35,7 @@ export function numIsBoolean({ num }: VringState): Check {
   return num <= 1 ? undefined : fault("num", "0 or 1", num);
 }
 
-/** The stricter rule for split rings, a power of two, depends on what was negotiated. */
+/** Only the session knows whether the stricter rule of split rings, a power of two, applies. */
 export function numIsQueueSize({ num }: VringState): Check {
   const fits = num >= 1 && num <= MAX_QUEUE_SIZE;
   return fits ? undefined : fault("num", `1 to ${MAX_QUEUE_SIZE}`, num);

@@ -44,10 +44,10 @@ export const deviceRequests = {
     reply: ack,
     descriptors: noDescriptors,
     check: mtuValue,
-    // VIRTIO_NET_F_MTU as well: bit 3 of the virtio word, a net device's.
+    // It also needs VIRTIO_NET_F_MTU, bit 3 of a net device's virtio features.
     requires: { protocol: ProtocolFeature.Mtu, virtio: 1n << 3n, offerSuffices: true },
     section: "Front-end message types",
-    summary: "tells the MTU that the guest sees",
+    summary: "sends the MTU that the guest sees",
   },
   [FrontendRequest.GetConfig]: {
     number: FrontendRequest.GetConfig,
@@ -104,7 +104,7 @@ export const deviceRequests = {
     number: FrontendRequest.GetSharedObject,
     name: "VHOST_USER_GET_SHARED_OBJECT",
     payload: sharedObject,
-    // Peers answer with the request's 16 bytes or with none; the descriptor is what counts.
+    // Peers reply with the request's 16 bytes or with none; only the descriptor matters.
     reply: own(opaque, { descriptors: maybeDescriptor }),
     descriptors: noDescriptors,
     requires: { protocol: ProtocolFeature.SharedObject },

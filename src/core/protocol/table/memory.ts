@@ -28,14 +28,14 @@ const postcopy = {
   without: ProtocolFeature.ConfigureMemSlots,
 };
 
-// In postcopy the back-end answers with the same table, user addresses replaced by where it mapped
-// the regions; the front-end confirms by an empty table.
+// In postcopy the back-end replies with the same table, in which its own mapping addresses replace
+// the user addresses; the front-end confirms by an empty table.
 const tableReply: AckReply & { readonly special: SpecialReply<MemoryTable> } = {
   ...ack,
   special: { when: "postcopy", codec: memoryTable, descriptors: noDescriptors },
 };
 
-// With LOG_SHMFD there always is a reply, but what it contains is left open: see `opaque`.
+// With LOG_SHMFD there always is a reply, whose contents the specification leaves open.
 const logReply: AckReply & { readonly special: SpecialReply<Uint8Array> } = {
   ...ack,
   special: { when: "log-shmfd", codec: opaque, descriptors: noDescriptors },
@@ -145,7 +145,7 @@ export const memoryRequests = {
     name: "VHOST_USER_REM_MEM_REG",
     payload: singleMemoryRegion,
     reply: ack,
-    // None should come; one from an older front-end is closed unused.
+    // A descriptor is not allowed here; one from an older front-end is closed unused.
     descriptors: maybeDescriptor,
     check: regionIsSane,
     requires: slots,

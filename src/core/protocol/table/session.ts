@@ -9,7 +9,7 @@ import type { RequestSpec } from "./spec.ts";
 
 const offersProtocol = { offered: VirtioFeature.ProtocolFeatures };
 
-/** Negotiation, ownership, status and the way back. */
+/** The requests for negotiation, ownership, status and the back-end channel. */
 export const sessionRequests = {
   [FrontendRequest.GetFeatures]: {
     number: FrontendRequest.GetFeatures,

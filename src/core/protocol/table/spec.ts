@@ -7,7 +7,7 @@ export interface Bounds {
   readonly max: number;
 }
 
-/** A field that does not hold what it should. */
+/** A field with an invalid value. */
 export interface FieldFault {
   readonly field: string;
   readonly expected: string;
@@ -15,31 +15,32 @@ export interface FieldFault {
 }
 
 /**
- * When a request is answered: `ack` with REPLY_ACK and need_reply only, by a number that is zero
- * for success; `own` always, by an answer of its own, which then also is the acknowledgement.
+ * The rule by which a request is answered. `ack`: with REPLY_ACK and need_reply only, by a number
+ * that is zero for success. `own`: always, by a reply of its own, which is also the
+ * acknowledgement.
  */
 export type ReplyRule = "none" | "ack" | "own";
 
-/** A reply that takes the place of the usual one under a certain condition. */
+/** A reply that replaces the usual one under a certain condition. */
 export interface SpecialReply<A = unknown> {
-  /** The acknowledged protocol feature, or the phase of a migration, that brings it about. */
+  /** The condition: an acknowledged protocol feature, or a phase of a migration. */
   readonly when: "log-shmfd" | "postcopy";
   readonly codec: Codec<A>;
   readonly descriptors: Bounds;
 }
 
-/** What comes back. */
+/** The reply to a request. */
 export interface ReplySpec<A = unknown> {
   readonly rule: ReplyRule;
   readonly codec: Codec<A>;
   readonly descriptors: Bounds;
-  /** Exact number of descriptors that goes with this value. */
+  /** Returns the exact number of descriptors for this value. */
   descriptorsFor?(value: A): number;
   check?(value: A): FieldFault | undefined;
   readonly special?: SpecialReply;
   /**
-   * QEMU sets need_reply here and waits whatever was negotiated. A front-end should do so as well,
-   * a back-end should answer always.
+   * QEMU sets need_reply here and waits even without REPLY_ACK. So a back-end should always reply
+   * to this request, and a front-end should wait for the reply.
    */
   readonly alwaysAsked?: true;
 }
@@ -52,13 +53,16 @@ export interface Requirement {
   readonly virtio?: bigint;
   /** Protocol features that were acknowledged. */
   readonly protocol?: bigint;
-  /** The specification asks for the offer of {@link protocol} only: a back-end serves it then. */
+  /**
+   * The specification only demands that {@link protocol} was offered: a back-end serves the request
+   * then.
+   */
   readonly offerSuffices?: true;
   /** Protocol features that must not have been acknowledged. */
   readonly without?: bigint;
 }
 
-/** Everything that holds for one request. */
+/** The rules of one request. */
 export interface RequestSpec<Q = unknown, A = unknown> {
   readonly number: number;
   /** The specification's name, e.g. `VHOST_USER_GET_FEATURES`. */
@@ -67,26 +71,26 @@ export interface RequestSpec<Q = unknown, A = unknown> {
   readonly reply: ReplySpec<A>;
   /** Descriptors that come with the request. */
   readonly descriptors: Bounds;
-  /** Exact number of descriptors that goes with this payload. */
+  /** Returns the exact number of descriptors for this payload. */
   descriptorsFor?(value: Q): number;
   check?(value: Q): FieldFault | undefined;
   readonly requires: Requirement;
-  /** When the request may be sent, where that is restricted. */
+  /** The states in which the request may be sent, if they are restricted. */
   readonly state?: string;
-  /** Heading of the specification that has most to say about it. */
+  /** Heading of the specification that describes it. */
   readonly section: string;
   readonly summary: string;
-  /** No longer to be sent. */
+  /** True if the specification deprecates the request. */
   readonly deprecated?: true;
 }
 
 export const noDescriptors: Bounds = { min: 0, max: 0 };
 export const oneDescriptor: Bounds = { min: 1, max: 1 };
 export const maybeDescriptor: Bounds = { min: 0, max: 1 };
-/** No feature needed. */
+/** Needs no feature. */
 export const always: Requirement = {};
 
-/** Answered by an acknowledgement, if asked for. */
+/** A reply that is an acknowledgement, sent on request. */
 export type AckReply = ReplySpec<bigint> & { readonly rule: "ack" };
 export const ack: AckReply = {
   rule: "ack",
@@ -95,7 +99,7 @@ export const ack: AckReply = {
 };
 export const askedAck: AckReply = { ...ack, alwaysAsked: true };
 
-/** Always answered. */
+/** A reply that is always sent. */
 export type OwnReply<A> = ReplySpec<A> & { readonly rule: "own" };
 export function own<A>(
   codec: Codec<A>,

@@ -38,7 +38,7 @@ export const vringRequests = {
     requires: always,
     state: "once there is memory; on a running ring only to switch logging",
     section: "Front-end message types",
-    summary: "says where the parts of a ring lie",
+    summary: "sends the addresses of a ring's parts",
   },
   [FrontendRequest.SetVringBase]: {
     number: FrontendRequest.SetVringBase,
@@ -60,7 +60,7 @@ export const vringRequests = {
     check: numIsZero,
     requires: always,
     section: "Ring states",
-    summary: "stops a ring, its requests completed, and asks where it stands",
+    summary: "stops a ring, its requests completed, and asks for its base",
   },
   [FrontendRequest.SetVringKick]: {
     number: FrontendRequest.SetVringKick,
@@ -71,7 +71,7 @@ export const vringRequests = {
     descriptorsFor: unlessNoFd,
     requires: always,
     section: "Ring states",
-    summary: "starts a ring; gives the descriptor that tells of new buffers, or asks for polling",
+    summary: "starts a ring; sends the descriptor that signals new buffers, or asks for polling",
   },
   [FrontendRequest.SetVringCall]: {
     number: FrontendRequest.SetVringCall,
@@ -152,7 +152,7 @@ export const vringRequests = {
     check: numIsZero,
     requires: { protocol: ProtocolFeature.InbandNotifications },
     section: "In-band notifications",
-    summary: "tells of new buffers by message; also starts a stopped ring",
+    summary: "announces new buffers by message; also starts a stopped ring",
   },
   [FrontendRequest.GetVringBaseSkipDrain]: {
     number: FrontendRequest.GetVringBaseSkipDrain,
@@ -163,6 +163,6 @@ export const vringRequests = {
     check: numIsZero,
     requires: { protocol: ProtocolFeature.GetVringBaseSkipDrain },
     section: "Front-end message types",
-    summary: "stops a ring at once, its requests left in flight, and asks where it stands",
+    summary: "stops a ring at once, its requests left in flight, and asks for its base",
   },
 } satisfies Partial<Record<FrontendRequest, RequestSpec>>;

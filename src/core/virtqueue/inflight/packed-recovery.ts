@@ -114,7 +114,7 @@ export function readChains(region: PackedRegion, freeHead: number, size: number)
   return { heads, counts, descriptors };
 }
 
-/** Whether the descriptor at a position is one that the device has not used yet. */
+/** Returns whether the descriptor at a position is one that the device has not used yet. */
 function isAvailable(ring: Uint16Array, position: number): boolean {
   const flags = Atomics.load(ring, (position & (WRAP - 1)) * 8 + 7);
   const wrap = (position & WRAP) !== 0;

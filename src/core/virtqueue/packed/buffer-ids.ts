@@ -46,7 +46,11 @@ export class BufferIds {
     }
   }
 
-  /** In order: how many are to be used before this one. @param id below the size */
+  /**
+   * In order: how many are to be used before this one.
+   *
+   * @param id below the size
+   */
   before(id: number): number {
     return id < this.oldest ? id - this.oldest + this.#size : id - this.oldest;
   }

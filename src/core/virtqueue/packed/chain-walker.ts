@@ -51,7 +51,7 @@ export class PackedChainWalker {
   }
 
   /**
-   * Fills the cursor from the chain that starts at `index`; undefined: it is in order.
+   * Fills the cursor from the chain that starts at `index`; undefined if it is in order.
    *
    * @param room ring descriptors that it can have at most
    */
@@ -70,7 +70,11 @@ export class PackedChainWalker {
     return this.#follow(index, room, chain);
   }
 
-  /** As `DeviceQueue.takeSingles`, from `index` on, not beyond the ring's end. @param ids of the buffers */
+  /**
+   * Like `DeviceQueue.takeSingles`, from `index` on, not beyond the ring's end.
+   *
+   * @param ids of the buffers
+   */
   singles(index: number, max: number, spans: SpanList, ids: Uint16Array): number {
     const { descriptors } = this.#ring;
     let count = 0;
@@ -103,7 +107,7 @@ export class PackedChainWalker {
     );
   }
 
-  /** As {@link walk}, from the copies of a chain that was taken before. */
+  /** Like {@link walk}, from the copies of a chain that was taken before. */
   walkAgain(inflight: PackedInflight, head: number, chain: ChainCursor): QueueFault | undefined {
     resetChain(chain);
     const count = inflight.countOf(head);

@@ -264,7 +264,7 @@ export class PackedDeviceQueue implements DeviceQueue {
     if (!this.#memoryGone()) this.broken ??= { reason, section };
   }
 
-  /** Whether a descriptor is known to be available; looks ahead. */
+  /** Returns whether a descriptor is known to be available; looks ahead. */
   #findReady(): boolean {
     if (this.#isAvailable()) return true;
     // Memory that was taken away reads as zeroes: a ring that is polled would not see it otherwise.

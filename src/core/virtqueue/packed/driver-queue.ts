@@ -82,7 +82,7 @@ export class PackedDriverQueue implements DriverQueue {
    */
   constructor({ size, memory, features, indirectSegments = 8 }: DriverQueueOptions) {
     if (!isPackedQueueSize(size)) {
-      throw new UsageError(`expected a queue size of 1 to ${MAX_PACKED_SIZE}, got ${size}`);
+      throw new UsageError(`a packed queue has 1 to ${MAX_PACKED_SIZE} entries, not ${size}`);
     }
     this.size = size;
     this.#eventIdx = features.eventIdx;
@@ -267,7 +267,7 @@ export class PackedDriverQueue implements DriverQueue {
     return count;
   }
 
-  /** Whether a used descriptor may have this id; if not, the ring is broken. */
+  /** Returns whether a used descriptor may have this id; if not, the ring is broken. */
   #isPossibleId(id: number): boolean {
     if (this.#inOrder) {
       const { published } = this;
@@ -304,7 +304,7 @@ export class PackedDriverQueue implements DriverQueue {
     Atomics.store(this.raw.driverEvent, 1, EventFlag.Disable);
   }
 
-  /** Whether a completion is known to be there; looks where there was none. */
+  /** Returns whether a completion is known to be there; looks where there was none. */
   #hasUsed(): boolean {
     if (this.#ready > 0 || this.#batchLeft > 0) return true;
     if (this.outstanding === 0) return false;

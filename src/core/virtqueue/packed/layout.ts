@@ -40,7 +40,9 @@ export function packedRingLayout(
   };
 }
 
-/** Whether a packed queue may have that many entries (VIRTIO 2.8: any number up to 32768). */
+/**
+ * Returns whether a packed queue may have that many entries (VIRTIO 2.8: any number up to 32768).
+ */
 export function isPackedQueueSize(size: number): boolean {
   return Number.isInteger(size) && size > 0 && size <= MAX_PACKED_SIZE;
 }

@@ -9,12 +9,13 @@ const AHEAD = 32;
 /**
  * How far the other side of a packed ring has come, by the flags of its descriptors.
  *
- * Ordering. The first descriptor's flags are an atomic load, once a plain one has seen the bits: most
- * looks see nothing, and an atomic load is a call. Those behind are plain loads, which the
+ * Ordering. The first descriptor's flags are an atomic load, once a plain one has seen the bits:
+ * most looks see nothing, and an atomic load is a call. Those behind are plain loads, which the
  * processor may do in any order with what follows; so there is a full barrier between them and
- * whatever is read of those descriptors: an atomic store, then an atomic load, of a word that nobody
- * else has (on arm64 `stlr` waits for what was read before, `ldar` for that `stlr`, and later reads
- * for `ldar`). One barrier for many descriptors costs less than an atomic load for each.
+ * whatever is read of those descriptors: an atomic store, then an atomic load, of a word that is
+ * private to this object (on arm64 `stlr` waits for what was read before, `ldar` for that `stlr`,
+ * and later reads for `ldar`). One barrier for many descriptors costs less than an atomic load for
+ * each.
  */
 export class RingLook {
   readonly #ring: PackedRingWords;
@@ -24,7 +25,7 @@ export class RingLook {
     this.#ring = ring;
   }
 
-  /** Whether the descriptor at `index` has these AVAIL and USED bits. */
+  /** Returns whether the descriptor at `index` has these AVAIL and USED bits. */
   at(index: number, available: boolean, used: boolean): boolean {
     const wanted = bits(available, used);
     const words = this.#ring.descriptors16;

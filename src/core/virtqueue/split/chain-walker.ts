@@ -46,7 +46,7 @@ export class ChainWalker {
     this.#table = new IndirectTable(memory);
   }
 
-  /** Fills the cursor from the chain that starts at `head`; undefined: it is in order. */
+  /** Fills the cursor from the chain that starts at `head`; undefined if it is in order. */
   walk(head: number, chain: ChainCursor): QueueFault | undefined {
     const { descriptors, size } = this.#ring;
     if (head < size) {
@@ -60,7 +60,11 @@ export class ChainWalker {
     return this.#follow(head, chain);
   }
 
-  /** As `DeviceQueue.takeSingles`, from free-running index `from` on. @param heads of the chains */
+  /**
+   * Like `DeviceQueue.takeSingles`, from free-running index `from` on.
+   *
+   * @param heads of the chains
+   */
   singles(from: number, max: number, spans: SpanList, heads: Uint16Array): number {
     const { descriptors, available, size } = this.#ring;
     const { Next, Indirect, Write } = DescriptorFlag;
@@ -111,7 +115,7 @@ export class ChainWalker {
     }
     return fault(
       "2.7.5.2",
-      `expected a chain of at most ${counted(this.#limit, "descriptor")}, got a longer one or a loop`,
+      `the chain has more than ${counted(this.#limit, "descriptor")} or is a loop`,
     );
   }
 

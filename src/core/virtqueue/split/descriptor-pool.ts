@@ -9,7 +9,7 @@ const { Write, Next, Indirect } = DescriptorFlag;
  * the rest. The free list is kept in private memory, so the device cannot change it.
  */
 export class DescriptorPool {
-  /** Memory of the indirect tables, one for each descriptor; undefined: they are not used. */
+  /** Memory of the indirect tables, one for each descriptor; undefined if they are not used. */
   readonly tables: GuestBuffer | undefined;
   free: number;
   readonly #size: number;
@@ -27,7 +27,7 @@ export class DescriptorPool {
 
   /**
    * @param words of the descriptor table
-   * @param tableSegments descriptors of one indirect table; 0: there are none
+   * @param tableSegments descriptors of one indirect table; 0 if there are none
    */
   constructor(
     words: Uint32Array,
@@ -59,7 +59,7 @@ export class DescriptorPool {
    * Lays a chain out.
    *
    * @param readable how many of the segments the device reads; it writes the rest
-   * @returns the head; -1: there is no room
+   * @returns the head; -1 if there is no room
    */
   add(segments: SegmentList, readable: number): number {
     const { count } = segments;

@@ -208,7 +208,7 @@ export class SplitDeviceQueue implements DeviceQueue {
     if (!this.#memoryGone()) this.broken ??= { reason, section };
   }
 
-  /** Whether a chain is known to be available; looks where there was none. */
+  /** Returns whether a chain is known to be available; looks where there was none. */
   #findAvailable(): boolean {
     if (this.#next !== this.#seen) return true;
     this.#seen = Atomics.load(this.raw.available, 1);

@@ -54,7 +54,7 @@ export class SplitDriverQueue implements DriverQueue {
   constructor(options: DriverQueueOptions) {
     const { size, memory, features, indirectSegments = 8, base = 0 } = options;
     if (!isSplitQueueSize(size)) {
-      throw new UsageError(`expected a queue size that is a power of two up to 32768, got ${size}`);
+      throw new UsageError(`queue size ${size} is not a power of two up to 32768`);
     }
     this.size = size;
     this.#mask = size - 1;
@@ -193,8 +193,8 @@ export class SplitDriverQueue implements DriverQueue {
   }
 
   /**
-   * Whether a completion is known to be there; looks where there was none. By a plain look first: most
-   * see nothing, and an atomic load is a call.
+   * Returns whether a completion is known to be there; looks where there was none. By a plain look
+   * first: most see nothing, and an atomic load is a call.
    */
   #hasUsed(): boolean {
     if (this.#used !== this.#usedSeen) return true;
@@ -213,7 +213,10 @@ export class SplitDriverQueue implements DriverQueue {
     return false;
   }
 
-  /** With VIRTIO_F_IN_ORDER: which chains the next used element covers. False: it is wrong. */
+  /**
+   * With VIRTIO_F_IN_ORDER: which chains the next used element covers. Returns false if it is
+   * wrong.
+   */
   #beginBatch(batch: BatchOrder, slot: number): boolean {
     const last = this.raw.used32[slot] ?? 0;
     this.#batchLength = this.raw.used32[slot + 1] ?? 0;
@@ -226,7 +229,7 @@ export class SplitDriverQueue implements DriverQueue {
     return false;
   }
 
-  /** Whether a chain with this head is with the device. */
+  /** Returns whether a chain with this head is with the device. */
   #isPublished(head: number): boolean {
     if ((this.#tokens[head] ?? FREE) === FREE) return false;
     return (((this.#order[head] ?? 0) - this.#published) | 0) < 0;

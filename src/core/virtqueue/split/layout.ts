@@ -30,7 +30,10 @@ export function splitRingLayout(
   };
 }
 
-/** Whether a split queue may have that many entries (VIRTIO 2.7: a power of two up to 32768). */
+/**
+ * Returns whether a split queue may have that many entries (VIRTIO 2.7: a power of two up to
+ * 32768).
+ */
 export function isSplitQueueSize(size: number): boolean {
   return Number.isInteger(size) && size > 0 && size <= MAX_QUEUE_SIZE && (size & (size - 1)) === 0;
 }

@@ -47,7 +47,7 @@ export function answerConfig(session: SessionState, answerer: HandlerRegistry<"f
     const by = flags === ConfigFlags.Migration ? "migration" : "driver";
     if (config.write(offset, data, by)) return;
     throw new StateError(
-      `VHOST_USER_SET_CONFIG: a read-only field lies in the ${counted(data.length, "byte")} at ${offset}`,
+      `VHOST_USER_SET_CONFIG: the ${counted(data.length, "byte")} at ${offset} contain a read-only field`,
     );
   });
 }

@@ -29,8 +29,8 @@ export function answerDeviceRequests(
     session.vring(index, "VHOST_USER_SET_VRING_ENDIAN");
     if (num === 0) return;
     throw new StateError(
-      "VHOST_USER_SET_VRING_ENDIAN: expected 0 (little-endian), as rings of a device with " +
-        `VIRTIO_F_VERSION_1 are, got ${num}`,
+      `VHOST_USER_SET_VRING_ENDIAN: ${num} is not 0 (little-endian), the byte order of a device with ` +
+        "VIRTIO_F_VERSION_1",
     );
   });
   answerer.on(FrontendRequest.CreateCryptoSession, async (wanted) => {

@@ -56,7 +56,7 @@ function expectTransfer(
     throw new ProtocolError(`${request}: expected direction 0 or 1, got ${direction}`);
   if (!suspended)
     throw new StateError(
-      `${request}: expected all rings to be stopped; stop them with VHOST_USER_GET_VRING_BASE`,
+      `${request}: a ring is running; stop all rings with VHOST_USER_GET_VRING_BASE first`,
     );
   if (before?.running === true)
     throw new StateError(`${request}: the transfer before has not ended`);

@@ -21,7 +21,7 @@ export function answerInflight(
     const description = expectQueues(session, "SET", payload);
     if (session.vrings.some((vring) => vring.started)) {
       throw new StateError(
-        "VHOST_USER_SET_INFLIGHT_FD: expected it before rings start; stop them with VHOST_USER_GET_VRING_BASE",
+        "VHOST_USER_SET_INFLIGHT_FD: a ring has started; stop all rings with VHOST_USER_GET_VRING_BASE first",
       );
     }
     const fd = fds.shift();

@@ -19,7 +19,7 @@ export function answerLog(session: SessionState, answerer: HandlerRegistry<"fron
     }
     const fd = fds.shift();
     if (fd === undefined) {
-      throw new ProtocolError("VHOST_USER_SET_LOG_BASE: expected the log's descriptor, got none", {
+      throw new ProtocolError("VHOST_USER_SET_LOG_BASE: the descriptor of the log is missing", {
         request: "VHOST_USER_SET_LOG_BASE",
         field: "descriptors",
       });

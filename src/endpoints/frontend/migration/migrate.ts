@@ -29,8 +29,8 @@ export interface MigrationReport {
   /** Bytes of the device's own state; undefined: the back-ends do not transfer any. */
   readonly stateBytes: number | undefined;
   /**
-   * Numbers of the pages that had changed although nobody had marked them: the source does not log
-   * all that it writes. Only looked for with {@link MigrationOptions.compare}.
+   * Numbers of the pages that changed and that the source did not mark: it does not log all its
+   * writes. The client compares pages only with {@link MigrationOptions.compare}.
    */
   readonly missedPages: readonly number[] | undefined;
 }

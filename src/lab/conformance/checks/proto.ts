@@ -15,7 +15,7 @@ const GATE = { virtio: VirtioFeature.ProtocolFeatures };
 
 /** Bits 0 to 23 are defined. */
 const KNOWN = (1n << 24n) - 1n;
-const NOBODYS_BIT = 1n << 40n;
+const UNASSIGNED_BIT = 1n << 40n;
 
 const { BackendReq, ReplyAck, InflightShmfd, GetVringBaseInflight, GpaAddresses, Mq } =
   ProtocolFeature;
@@ -177,7 +177,7 @@ export const proto: readonly Check[] = [
     needs: GATE,
     async run(t) {
       const session = await t.negotiatedSession();
-      const attempt = await session.attempt(SetProtocolFeatures, session.protocol | NOBODYS_BIT);
+      const attempt = await session.attempt(SetProtocolFeatures, session.protocol | UNASSIGNED_BIT);
       t.reject("SET_PROTOCOL_FEATURES with bit 40", attempt, { served: "WARN" });
     },
   },

@@ -311,7 +311,7 @@ describe("Caller", () => {
     await peer.send(frame(GetFeatures, HeaderFlag.Version));
     const { by, error } = await ours.closed;
     assert.equal(by, "error");
-    assert.match(error.message, /got the request VHOST_USER_GET_FEATURES: it plays the same role/);
+    assert.match(error.message, /sent the request VHOST_USER_GET_FEATURES: it plays the same role/);
   });
 
   test("an acknowledgement asked for without REPLY_ACK: lenient drops it, as libvhost-user sends it", async (t) => {

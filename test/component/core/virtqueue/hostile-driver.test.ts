@@ -97,7 +97,7 @@ for (const { name, packed } of FORMATS) {
         { address: good, length: 1, flags: Write },
         { address: good, length: 1 },
       ];
-      const reason = /readable descriptors before writable ones/;
+      const reason = /a readable descriptor follows a writable one/;
       assertRefuses(t, options, chain, reason, sections.order);
       const table = (on: Attack): RawDescriptor[] => [tableOf(on, linked(chain(on)))];
       assertRefuses(t, options, table, reason, sections.order);
@@ -163,14 +163,14 @@ for (const { name, packed } of FORMATS) {
       on.device.complete(on.chain.id, 0);
       on.device.publish();
       on.raw.chain(lay(2048));
-      assertBreaks(on, /at most 1024 descriptors/, sections.length);
+      assertBreaks(on, /(?:at most|more than) 1024 descriptors/, sections.length);
     });
 
     test("a chain of 1025 descriptors is refused on a small queue", (t) => {
       const chain = (on: Attack) => [
         tableOf(on, linked(Array.from({ length: 1025 }, () => ({ address: on.good, length: 1 })))),
       ];
-      assertRefuses(t, options, chain, /at most 1024/, sections.length);
+      assertRefuses(t, options, chain, /(?:at most|more than) 1024 descriptors/, sections.length);
     });
 
     test("a chain in more spans than their list holds is refused", (t) => {

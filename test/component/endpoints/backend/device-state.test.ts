@@ -210,7 +210,7 @@ describe("hostile messages", () => {
     const driver = await BlockDriver.start(client, SMALL);
     await assert.rejects(saveDeviceState(client.requests), /answered with an error: 257/);
     await driver.flush();
-    assert.match(served.problems[0]?.message ?? "", /expected all rings to be stopped/);
+    assert.match(served.problems[0]?.message ?? "", /a ring is running; stop all rings/);
   });
 
   test("a document that is not one of this device's is refused with what was expected", async (t) => {

@@ -160,7 +160,7 @@ test("a ring larger than the region was sized for runs without tracking, and a p
     assert.equal(await raw.ask(SetVringEnable, { index: 0, num: 1 }), 0n);
     assert.match(
       problems.map(({ message }) => message).join(),
-      /^ring 0: expected at most 8 entries, as VHOST_USER_SET_INFLIGHT_FD said, got 16: its requests are not noted/,
+      /^ring 0: expected at most 8 entries, as VHOST_USER_SET_INFLIGHT_FD said, got 16: its requests are not tracked/,
     );
     assert.ok(mapping.bytes.every((byte) => byte === 0));
     mapping.unmap();

@@ -304,7 +304,7 @@ test("without a new back-end the session ends after the deadline, and the error 
   assert.ok(error instanceof TimeoutError);
   assert.match(
     error.message,
-    /did not come back within 50 ms \(\d+ attempts\); the last one: .*\/s: /,
+    /did not reconnect within 50 ms \(\d+ attempts\); the last one: .*\/s: /,
   );
   assert.equal(place.failure, error);
 });
@@ -348,7 +348,7 @@ test("a queue that is made after the first was started has no place in the regio
     handler: { done: () => undefined, failed: () => undefined },
   });
   await assert.rejects(client.startQueue(late), {
-    message: /every queue to be made before the first is started.* 1 queue of 16 entries/,
+    message: /make every queue before the first is started.* 1 queue of 16 entries/,
   });
 });
 

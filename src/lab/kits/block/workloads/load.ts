@@ -53,9 +53,9 @@ export interface BlockLoadResult {
 }
 
 /**
- * The driver of one queue, see `RingDriver`: keeps `depth` requests in flight. The next ones stand in
- * the ring already, and those that came back are looked at once the device has its work: between a
- * completion and the next kick is nothing but an index.
+ * Drives one queue and keeps `depth` requests in flight. The next requests are already laid out in
+ * the ring, so after a completion only the available index is stored before the kick; the data of
+ * completed requests is checked while the device works.
  */
 export class BlockLoad implements RingDriver {
   /** Nothing more is submitted. */

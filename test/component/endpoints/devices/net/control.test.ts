@@ -24,7 +24,7 @@ guardLeaks();
 const MAC = "52:54:00:11:22:33";
 const OTHER = "52:54:00:aa:bb:cc";
 const GROUP = "01:00:5e:00:00:fb";
-const EVERYBODY = "ff:ff:ff:ff:ff:ff";
+const BROADCAST = "ff:ff:ff:ff:ff:ff";
 
 async function makeNet(
   t: TestContext,
@@ -71,18 +71,18 @@ for (const packed of [false, true]) {
     const { control } = driver;
     assert.ok(control);
     const passing = (): string[] =>
-      [MAC, OTHER, GROUP, EVERYBODY].filter((mac) => net.send(frameTo(mac)));
-    assert.deepEqual(passing(), [MAC, OTHER, GROUP, EVERYBODY], "all, by default");
+      [MAC, OTHER, GROUP, BROADCAST].filter((mac) => net.send(frameTo(mac)));
+    assert.deepEqual(passing(), [MAC, OTHER, GROUP, BROADCAST], "all, by default");
     await control.setReceiveMode(ReceiveMode.Promiscuous, false);
-    assert.deepEqual(passing(), [MAC, EVERYBODY]);
+    assert.deepEqual(passing(), [MAC, BROADCAST]);
     await control.setReceiveMode(ReceiveMode.AllMulticast, true);
-    assert.deepEqual(passing(), [MAC, GROUP, EVERYBODY]);
+    assert.deepEqual(passing(), [MAC, GROUP, BROADCAST]);
     await control.setReceiveMode(ReceiveMode.NoMulticast, true);
-    assert.deepEqual(passing(), [MAC, EVERYBODY]);
+    assert.deepEqual(passing(), [MAC, BROADCAST]);
     await control.setReceiveMode(ReceiveMode.NoMulticast, false);
     await control.setReceiveMode(ReceiveMode.AllMulticast, false);
     await control.setMacTables([OTHER], [GROUP]);
-    assert.deepEqual(passing(), [MAC, OTHER, GROUP, EVERYBODY]);
+    assert.deepEqual(passing(), [MAC, OTHER, GROUP, BROADCAST]);
     await control.setMacTables([], []);
     await control.setReceiveMode(ReceiveMode.NoBroadcast, true);
     assert.deepEqual(passing(), [MAC]);
@@ -96,7 +96,7 @@ for (const packed of [false, true]) {
     // More than a filter keeps: everything of that kind passes, as it may.
     await control.setReceiveMode(ReceiveMode.NoUnicast, false);
     await control.setReceiveMode(ReceiveMode.AllUnicast, false);
-    await control.setMacTables(Array(65).fill(EVERYBODY) as string[], []);
+    await control.setMacTables(Array(65).fill(BROADCAST) as string[], []);
     assert.deepEqual(passing(), [MAC, OTHER]);
     await until(() => got.length === net.counters.rxFrames, "all frames");
     assert.equal(net.counters.rxFrames + net.counters.rxFiltered, 10 * 4);

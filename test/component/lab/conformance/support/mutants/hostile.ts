@@ -74,7 +74,7 @@ export const hostile: Readonly<Record<string, Mutant>> = {
   ),
   "hostile/14": diesOf(
     "a readable descriptor behind a writable one",
-    /readable descriptors before/,
+    /readable descriptors must come first/,
   ),
   "hostile/16": diesOf("a table of 17 bytes", /n \* 16 bytes, got 17/),
   "hostile/17": diesOf("a table in a table", /inside an indirect table/),
