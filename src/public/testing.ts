@@ -4,6 +4,7 @@
  * - wire: {@link Interceptor}, {@link Relay}, {@link Capture}, {@link RawFrontend},
  *   {@link RawBackend}, {@link RawSplitRing} and {@link RawPackedRing} see, change and break what
  *   passes
+ * - trace: {@link Tracer} follows the sessions of a relay and hands out an event for each message
  * - faults: {@link applyFaults} breaks one rule of our back-end
  * - workloads: {@link verifyBlock}, {@link runBlockBench}, {@link runNetBench} and
  *   {@link migrateUnderLoad} drive a device and check or measure the result
@@ -50,6 +51,40 @@ export {
   type Role,
 } from "../lab/probe/index.ts";
 export {
+  type ActionEvent,
+  type Answered,
+  type ChannelClosedEvent,
+  type ClosedEvent,
+  type DecoderOptions,
+  describeEvent,
+  type Ending,
+  eventAsJson,
+  type FeatureNames,
+  type Json,
+  type JsonObject,
+  type JsonOptions,
+  type MessageEvent,
+  type MessageRecord,
+  type OpenedEvent,
+  type RegionOffset,
+  type SessionEvent,
+  SessionDecoder,
+  SessionState,
+  type TraceConsumer,
+  type TraceDescriptor,
+  type TracedRegion,
+  type TracedRing,
+  type TraceEvent,
+  type TraceInterceptor,
+  type TracePeer,
+  Tracer,
+  type TracerOptions,
+  type TraceStyle,
+  type Unanswered,
+  type Violation,
+  type WaitingEvent,
+} from "../lab/trace/index.ts";
+export {
   type ByteHooks,
   type BytesOptions,
   Capture,
@@ -59,6 +94,7 @@ export {
   type Interception,
   Interceptor,
   type InterceptorOptions,
+  type KernelObject,
   linked,
   messageBytes,
   type Next,
@@ -77,8 +113,11 @@ export {
   relayBytes,
   type RelayedMessage,
   type RelayedSession,
+  type RelayEnd,
   type RelayHooks,
   type RelayOptions,
+  type RelayPeers,
+  type RelayPlace,
   type SendOptions,
   type TableBuffer,
   type UsedDescriptor,

@@ -24,8 +24,8 @@ test(
     let text = "";
     const capture = new Capture((line) => (text += line));
     const relay = await Relay.start({
-      listen: socket,
-      connect: behind,
+      frontend: { listen: socket },
+      backend: { connect: behind },
       hooks: () => ({
         message: async ({ from, channel, frame }, forward) => {
           capture.record(from, frame, channel);

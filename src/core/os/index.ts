@@ -19,6 +19,7 @@ export * from "./package-path.ts";
 export * from "./path-problem.ts";
 export * from "./pipe.ts";
 export * from "./poller.ts";
+export * from "./process-end.ts";
 export * from "./process-figures.ts";
 export * from "./process-name.ts";
 export * from "./proc-net-unix.ts";

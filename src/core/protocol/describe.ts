@@ -34,7 +34,7 @@ export function describeMessage(message: DescribableMessage): string {
   return [
     spec?.name ?? `unknown ${direction} request ${header.request}`,
     ...flagWords(header.flags),
-    contents(message),
+    describePayload(message),
     descriptors ? `descriptors=${descriptors}` : "",
   ]
     .filter((word) => word !== "")
@@ -53,7 +53,13 @@ function flagWords(flags: number): string[] {
   ];
 }
 
-function contents({ direction, header, payload, device }: DescribableMessage): string {
+/** Returns the payload of any message in words, as {@link describeMessage} has it. */
+export function describePayload({
+  direction,
+  header,
+  payload,
+  device,
+}: DescribableMessage): string {
   const spec = requestSpec(direction, header.request);
   const announced =
     header.size === payload.byteLength

@@ -20,6 +20,7 @@ export * from "./header.ts";
 export * from "./inspect.ts";
 export * from "./payloads/index.ts";
 export * from "./protocol-features.ts";
+export { replyCodecs } from "./reply-codecs.ts";
 export * from "./requests.ts";
 export * from "./status.ts";
 export * from "./table.ts";

@@ -4,4 +4,5 @@
  */
 export * from "./answerer.ts";
 export * from "./caller.ts";
+export * from "./requirements.ts";
 export * from "./state.ts";

@@ -14,6 +14,11 @@ export interface UnixChannelOptions {
   readonly observe?: FrameObserver | undefined;
   /** Whose requests it carries, for the observer. Default `front-end`. */
   readonly direction?: Direction | undefined;
+  /**
+   * The peer ended its direction of the stream and still reads. Called instead of closing the channel,
+   * which goes on sending until both directions have ended.
+   */
+  readonly onHalfClose?: (() => void) | undefined;
 }
 
 /**
@@ -35,6 +40,7 @@ export class UnixChannel implements Channel {
   readonly #poller: Poller;
   readonly #observe: FrameObserver | undefined;
   readonly #direction: Direction;
+  readonly #onHalfClose: (() => void) | undefined;
   readonly #closed = new Deferred<CloseReason>();
   #handler: FrameHandler | undefined;
   /** A handler is busy: nothing is read. */
@@ -44,9 +50,12 @@ export class UnixChannel implements Channel {
   /** Messages that may still be read in this turn. */
   #budget = 0;
   #wantsWritable = false;
+  /** Which directions of the stream have ended. */
+  readonly #half = { received: false, sent: false };
 
   constructor(socket: UnixSocket, options: UnixChannelOptions = {}) {
-    const { maxPayload, observe, direction = "front-end" } = options;
+    const { maxPayload, observe, direction = "front-end", onHalfClose } = options;
+    this.#onHalfClose = onHalfClose;
     this.#socket = socket;
     this.#observe = observe;
     this.#direction = direction;
@@ -86,6 +95,18 @@ export class UnixChannel implements Channel {
     this.#updatePoller();
   }
 
+  /** Ends this direction of the stream: the peer reads its end, and may go on sending. */
+  endSending(): void {
+    if (this.#closed.settled || this.#half.sent) return;
+    this.#half.sent = true;
+    if (this.#half.received) return this.#end({ by: "peer", error: endOfStream(0) });
+    try {
+      this.#socket.shutdown("send");
+    } catch (error) {
+      this.#sendFailed(asError(error));
+    }
+  }
+
   close(reason?: Error): void {
     if (reason === undefined) {
       this.#end({
@@ -99,7 +120,7 @@ export class UnixChannel implements Channel {
 
   #updatePoller(): void {
     if (this.#closed.settled) return;
-    const readable = this.#handler !== undefined && !this.#paused;
+    const readable = this.#handler !== undefined && !this.#paused && !this.#half.received;
     this.#poller.update({ readable, writable: this.#wantsWritable });
   }
 
@@ -111,7 +132,7 @@ export class UnixChannel implements Channel {
   }
 
   #read(): void {
-    while (this.#budget > 0 && !this.#busy && !this.#closed.settled) {
+    while (this.#budget > 0 && !this.#busy && !this.#half.received && !this.#closed.settled) {
       this.#budget -= 1;
       let frame: Frame | "wait" | "end";
       try {
@@ -123,11 +144,28 @@ export class UnixChannel implements Channel {
         return;
       }
       if (frame === "wait") return;
-      if (frame === "end") {
-        this.#end({ by: "peer", error: endOfStream(this.#framer.pending) });
-        return;
-      }
+      if (frame === "end") return this.#streamEnded();
       this.#deliver(frame);
+    }
+  }
+
+  #streamEnded(): void {
+    const { pending } = this.#framer;
+    const isHalf = pending === 0 && !this.#half.sent && this.#peerReads();
+    if (this.#onHalfClose === undefined || !isHalf) {
+      return this.#end({ by: "peer", error: endOfStream(pending) });
+    }
+    this.#half.received = true;
+    this.#updatePoller();
+    this.#onHalfClose();
+  }
+
+  /** Whether the peer only ended its direction: sending nothing fails once it has closed the socket. */
+  #peerReads(): boolean {
+    try {
+      return this.#socket.send(new Uint8Array(0), 0, 0) === 0;
+    } catch {
+      return false;
     }
   }
 

@@ -29,9 +29,11 @@ export {
   type Received,
   type SendOptions,
 } from "./raw-peer.ts";
-export { Relay, type RelayOptions } from "./relay.ts";
+export { type KernelObject, kernelObject } from "./kernel-object.ts";
+export { Relay, type RelayOptions, type RelayPeers, type RelayPlace } from "./relay.ts";
 export {
   type Forward,
+  type RelayEnd,
   type RelayedMessage,
   RelayedSession,
   type RelayHooks,

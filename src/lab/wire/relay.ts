@@ -1,23 +1,39 @@
-import type { UnixSocket } from "../../core/os/index.ts";
+import { asError } from "../../core/base/index.ts";
+import type { PeerCredentials, UnixSocket } from "../../core/os/index.ts";
+import type { Direction } from "../../core/protocol/index.ts";
 import { connectSocket, SocketServer } from "../../core/transport/index.ts";
 import { RelayedSession, type RelayHooks } from "./relayed-session.ts";
 
-export interface RelayOptions {
-  /** Path of the socket to listen on. */
-  readonly listen: string;
-  /** Path of the socket to connect to, once for each accepted connection. */
-  readonly connect: string;
-  /** The front-end is the side that listens at `connect`. Default false: it connects to `listen`. */
-  readonly frontendListens?: boolean;
-  /** Makes a session's hooks. @param session counts accepted connections from 0 */
-  readonly hooks?: (session: number) => RelayHooks;
-  /** A connection was accepted, and the other side could not be reached. */
-  readonly onProblem?: (problem: Error) => void;
+/** How one side of a relay is reached. */
+export type RelayPlace =
+  /** The side connects to this path, on which the relay listens. */
+  | { readonly listen: string }
+  /** The side listens on this path, to which the relay connects. */
+  | { readonly connect: string };
+
+/** Who is at the two ends of a session. */
+export interface RelayPeers {
+  /** The process that connected, or that listened when the relay connected. */
+  readonly frontend: PeerCredentials;
+  readonly backend: PeerCredentials;
 }
 
+export interface RelayOptions {
+  readonly frontend: RelayPlace;
+  readonly backend: RelayPlace;
+  /** Makes a session's hooks. @param session counts sessions from 0 */
+  readonly hooks?: ((session: number, peers: RelayPeers) => RelayHooks) | undefined;
+  /** A connection was accepted, and the other side could not be reached. */
+  readonly onProblem?: ((problem: Error) => void) | undefined;
+}
+
+/** Connections of one side that wait for the other one; further ones are closed. */
+const MAX_WAITING = 64;
+
 /**
- * Passes messages between front-ends and a back-end, on the main socket and on the channel for requests of
- * the back-end.
+ * Passes messages between front-ends and back-ends, on the main socket and on the channel for requests of
+ * the back-end. Each side connects or listens: a connection that is accepted makes one to the other
+ * side, two listening places pair what they accept, and two connecting ones make one session.
  *
  * @example
  * ```ts
@@ -25,8 +41,8 @@ export interface RelayOptions {
  * import { Relay } from "vhost-user/testing";
  *
  * const relay = await Relay.start({
- *   listen: "relay.sock",
- *   connect: "disk.sock",
+ *   frontend: { listen: "relay.sock" },
+ *   backend: { connect: "disk.sock" },
  *   hooks: () => ({
  *     message: async ({ from, frame }, forward) => {
  *       console.log(from, frame.header.request);
@@ -42,23 +58,31 @@ export interface RelayOptions {
 export class Relay {
   readonly #options: RelayOptions;
   readonly #sessions = new Set<RelayedSession>();
-  #server: SocketServer | undefined;
+  readonly #servers: SocketServer[] = [];
+  readonly #waiting: Record<Direction, UnixSocket[]> = { "front-end": [], "back-end": [] };
   #count = 0;
+  #closed = false;
 
   private constructor(options: RelayOptions) {
     this.#options = options;
   }
 
-  /** Listens. @throws as `SocketServer.listen` */
+  /** Listens, or connects to both sides. @throws as `SocketServer.listen` and `connectSocket` */
   static async start(options: RelayOptions): Promise<Relay> {
     const relay = new Relay(options);
-    relay.#server = await SocketServer.listen(options.listen, (socket) => {
-      relay.#accept(socket).catch((error: Error) => {
-        socket.close();
-        options.onProblem?.(error);
-      });
-    });
-    return relay;
+    const { frontend, backend } = options;
+    try {
+      if ("connect" in frontend && "connect" in backend) {
+        await relay.#connect(await connectSocket(frontend.connect), "front-end", backend.connect);
+      } else {
+        await relay.#listen("front-end", frontend, backend);
+        await relay.#listen("back-end", backend, frontend);
+      }
+      return relay;
+    } catch (error) {
+      relay.close();
+      throw error;
+    }
   }
 
   /** Sessions that are open. */
@@ -68,22 +92,60 @@ export class Relay {
 
   /** Stops listening and ends every session. Idempotent. */
   close(): void {
-    this.#server?.close();
-    this.#server = undefined;
+    this.#closed = true;
+    for (const server of this.#servers.splice(0)) server.close();
+    for (const waiting of Object.values(this.#waiting)) {
+      for (const socket of waiting.splice(0)) socket.close();
+    }
     for (const session of this.#sessions) session.close();
   }
 
-  async #accept(accepted: UnixSocket): Promise<void> {
-    const { connect, frontendListens = false, hooks } = this.#options;
-    const number = this.#count++;
-    const other = await connectSocket(connect);
-    if (this.#server === undefined) {
-      other.close();
-      accepted.close();
+  async #listen(side: Direction, place: RelayPlace, other: RelayPlace): Promise<void> {
+    if ("connect" in place) return;
+    const onSocket = (socket: UnixSocket): void => {
+      if ("listen" in other) return this.#pair(socket, side);
+      this.#connect(socket, side, other.connect).catch((error: unknown) => {
+        this.#options.onProblem?.(asError(error));
+      });
+    };
+    this.#servers.push(await SocketServer.listen(place.listen, onSocket));
+  }
+
+  /** Makes the connection to the other side of an accepted one. @throws as `connectSocket` */
+  async #connect(socket: UnixSocket, side: Direction, path: string): Promise<void> {
+    try {
+      this.#open(socket, await connectSocket(path), side);
+    } catch (error) {
+      socket.close();
+      throw error;
+    }
+  }
+
+  /** Joins a connection with the oldest one of the other side, or keeps it until there is one. */
+  #pair(socket: UnixSocket, side: Direction): void {
+    const other = this.#waiting[side === "front-end" ? "back-end" : "front-end"].shift();
+    if (other !== undefined) return this.#open(socket, other, side);
+    const waiting = this.#waiting[side];
+    if (waiting.length < MAX_WAITING) waiting.push(socket);
+    else socket.close();
+  }
+
+  /** @param side whose socket the first one is */
+  #open(socket: UnixSocket, other: UnixSocket, side: Direction): void {
+    if (this.#closed) {
+      for (const each of [socket, other]) each.close();
       return;
     }
-    const [front, back] = frontendListens ? [other, accepted] : [accepted, other];
-    const session = new RelayedSession(front, back, hooks?.(number));
+    const [front, back] = side === "front-end" ? [socket, other] : [other, socket];
+    let hooks: RelayHooks | undefined;
+    try {
+      const peers = { frontend: front.peer, backend: back.peer };
+      hooks = this.#options.hooks?.(this.#count++, peers);
+    } catch (error) {
+      for (const each of [socket, other]) each.close();
+      throw error;
+    }
+    const session = new RelayedSession(front, back, hooks);
     this.#sessions.add(session);
     void session.closed.then(() => this.#sessions.delete(session));
   }

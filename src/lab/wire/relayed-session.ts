@@ -3,6 +3,9 @@ import { type OwnedFd, UnixSocket } from "../../core/os/index.ts";
 import { type Direction, FrontendRequest, HeaderFlag } from "../../core/protocol/index.ts";
 import { type CloseReason, type Frame, UnixChannel } from "../../core/transport/index.ts";
 
+/** Largest payload that is passed on, in bytes: more than any receiver accepts. */
+const MAX_PAYLOAD = 1 << 20;
+
 /** A message on its way through a relay. */
 export interface RelayedMessage {
   /** The side that sent it. */
@@ -16,6 +19,14 @@ export interface RelayedMessage {
 /** Sends a frame on in the direction of its message. */
 export type Forward = (frame: Frame) => Promise<void>;
 
+/** How one connection of a session ended. */
+export interface RelayEnd extends CloseReason {
+  /** The side whose connection ended first, or broke; undefined when this process ended both. */
+  readonly side?: Direction | undefined;
+  /** Whose requests the connection carried: `front-end` is the main socket. */
+  readonly channel: Direction;
+}
+
 /** What a relay does with one session. Without a member messages pass unchanged. */
 export interface RelayHooks {
   /**
@@ -23,8 +34,10 @@ export interface RelayHooks {
    * promise settles; a rejection ends the session.
    */
   message?(message: RelayedMessage, forward: Forward): void | Promise<void>;
+  /** A back-end channel has ended; the session goes on. Not called at the end of the session. */
+  channelEnded?(end: RelayEnd): void;
   /** The session has ended, by the side that closed it or by an error. */
-  ended?(reason: CloseReason): void;
+  ended?(end: RelayEnd): void;
 }
 
 /**
@@ -42,17 +55,19 @@ export interface RelayHooks {
  */
 export class RelayedSession {
   /** Of the main socket: how the side ended that ended first. */
-  readonly closed: Promise<CloseReason>;
+  readonly closed: Promise<RelayEnd>;
   readonly #hooks: RelayHooks;
   readonly #channels = new Set<UnixChannel>();
+  #ended = false;
 
   /** @param frontend, backend sockets to the two sides, taken over */
   constructor(frontend: UnixSocket, backend: UnixSocket, hooks: RelayHooks = {}) {
     this.#hooks = hooks;
     this.closed = this.#join(frontend, backend, "front-end");
-    void this.closed.then((reason) => {
+    void this.closed.then((end) => {
+      this.#ended = true;
       this.close();
-      hooks.ended?.(reason);
+      hooks.ended?.(end);
     });
   }
 
@@ -62,23 +77,26 @@ export class RelayedSession {
   }
 
   /** Relays between two sockets; when one ends, so does the other. */
-  async #join(frontend: UnixSocket, backend: UnixSocket, kind: Direction): Promise<CloseReason> {
-    let channels: readonly [UnixChannel, UnixChannel];
+  async #join(frontend: UnixSocket, backend: UnixSocket, channel: Direction): Promise<RelayEnd> {
+    let pair: ChannelPair;
     try {
-      channels = openBoth(frontend, backend, kind);
+      pair = openBoth(frontend, backend, channel);
     } catch (error) {
-      return { by: "error", error: asError(error) };
+      return { by: "error", error: asError(error), channel };
     }
-    const [front, back] = channels;
-    for (const channel of channels) this.#channels.add(channel);
-    front.onFrame(async (frame) => this.#pass({ from: "front-end", channel: kind, frame }, back));
-    back.onFrame(async (frame) => this.#pass({ from: "back-end", channel: kind, frame }, front));
-    const reason = await Promise.race([front.closed, back.closed]);
-    for (const channel of channels) {
-      channel.close();
-      this.#channels.delete(channel);
+    const { front, back } = pair;
+    for (const each of [front, back]) this.#channels.add(each);
+    front.onFrame(async (frame) => this.#pass({ from: "front-end", channel, frame }, back));
+    back.onFrame(async (frame) => this.#pass({ from: "back-end", channel, frame }, front));
+    const end = await Promise.race([
+      front.closed.then((reason) => ({ ...reason, side: "front-end" as const })),
+      back.closed.then((reason) => ({ ...reason, side: "back-end" as const })),
+    ]);
+    for (const each of [front, back]) {
+      each.close();
+      this.#channels.delete(each);
     }
-    return reason;
+    return { ...end, side: end.by === "local" ? undefined : end.side, channel };
   }
 
   async #pass(message: RelayedMessage, to: UnixChannel): Promise<void> {
@@ -93,22 +111,31 @@ export class RelayedSession {
     if (theirs === undefined) return;
     const [near, far] = UnixSocket.pair();
     fds[0] = far.detach();
-    void this.#join(UnixSocket.adopt(theirs), near, "back-end");
+    void this.#join(UnixSocket.adopt(theirs), near, "back-end").then((end) => {
+      if (!this.#ended) this.#hooks.channelEnded?.(end);
+    });
   }
 }
 
+interface ChannelPair {
+  readonly front: UnixChannel;
+  readonly back: UnixChannel;
+}
+
 /** Takes both sockets over, or closes both: a peer may hand over a descriptor that is not a socket. */
-function openBoth(
-  frontend: UnixSocket,
-  backend: UnixSocket,
-  direction: Direction,
-): [UnixChannel, UnixChannel] {
-  let front: UnixChannel | undefined;
+function openBoth(frontend: UnixSocket, backend: UnixSocket, direction: Direction): ChannelPair {
+  const opened: UnixChannel[] = [];
+  const open = (socket: UnixSocket, onHalfClose: () => void): UnixChannel => {
+    const channel = new UnixChannel(socket, { direction, maxPayload: MAX_PAYLOAD, onHalfClose });
+    opened.push(channel);
+    return channel;
+  };
   try {
-    front = new UnixChannel(frontend, { direction });
-    return [front, new UnixChannel(backend, { direction })];
+    const front = open(frontend, () => back.endSending());
+    const back = open(backend, () => front.endSending());
+    return { front, back };
   } catch (error) {
-    front?.close();
+    for (const channel of opened) channel.close();
     for (const socket of [frontend, backend]) socket.close();
     throw error;
   }

@@ -7,6 +7,7 @@ type AddCommand = (program: Command, context: Context) => Promise<void> | void;
 export const COMMANDS: ReadonlyMap<string, () => Promise<AddCommand>> = new Map([
   ["demo", async () => (await import("./demo/command.ts")).addDemoCommand],
   ["probe", async () => (await import("./probe/command.ts")).addProbeCommand],
+  ["trace", async () => (await import("./trace/command.ts")).addTraceCommand],
   ["io", async () => (await import("./io/command.ts")).addIoCommand],
   ["serve", async () => (await import("./serve/command.ts")).addServeCommand],
   ["backend", async () => (await import("./backend/command.ts")).addBackendCommand],

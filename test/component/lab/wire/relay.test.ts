@@ -40,8 +40,8 @@ async function serveThrough(t: TestContext, hooks?: () => RelayHooks): Promise<S
   const storage = BlockStorage.memory(1 << 20);
   const server = await BackendServer.listen(behind, { device: () => new BlockDevice({ storage }) });
   const relay = await Relay.start({
-    listen: socket,
-    connect: behind,
+    frontend: { listen: socket },
+    backend: { connect: behind },
     ...(hooks && { hooks }),
   });
   t.after(async () => {
@@ -145,8 +145,8 @@ test("a relay whose other side is not there closes the connection and reports it
   const problems: Error[] = [];
   const listen = join(folder, "relay.sock");
   const relay = await Relay.start({
-    listen,
-    connect: join(folder, "missing.sock"),
+    frontend: { listen },
+    backend: { connect: join(folder, "missing.sock") },
     onProblem: (problem) => problems.push(problem),
   });
   t.after(() => relay.close());

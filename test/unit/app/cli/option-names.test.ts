@@ -13,6 +13,7 @@ interface Use {
 const EXTENSIONS: ReadonlyMap<string, { readonly value: string; readonly why: string }> = new Map([
   ["--depth", { value: "<list>", why: "io block verify makes one run for each number" }],
   ["--ring-mode", { value: "<list>", why: "io block verify makes one run for each mode" }],
+  ["--listen", { value: "<path>", why: "trace has two sides" }],
   ["--device", { value: "<type|module>", why: "conform loads kits of other packages" }],
 ]);
 

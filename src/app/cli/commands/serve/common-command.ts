@@ -11,7 +11,10 @@ export function backendCommand(name: string, description: string) {
   return commonCommand(name)
     .description(description)
     .option("--socket <path>", "path of the socket to listen on; any number of front-ends at once")
-    .option("--connect <path>", "connect to a front-end that listens here, again when it leaves")
+    .option(
+      "--connect <path>",
+      "connect to the socket of the other side; again when the front-end leaves",
+    )
     .option(
       "--fd <number>",
       "serve an inherited socket, listening or connected; sockets of systemd (LISTEN_FDS) need no option",

@@ -148,7 +148,11 @@ async function relayThrough(
       },
     };
   };
-  const relay = await Relay.start({ listen: path, connect: mock, hooks });
+  const relay = await Relay.start({
+    frontend: { listen: path },
+    backend: { connect: mock },
+    hooks,
+  });
   return {
     path,
     close: () => {

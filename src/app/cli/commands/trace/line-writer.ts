@@ -1,0 +1,80 @@
+import { write } from "node:fs";
+import { promisify } from "node:util";
+
+const writeSome = promisify(write);
+
+/** Bytes of lines that wait; further lines are dropped and counted. */
+const MAX_WAITING = 16 << 20;
+
+/**
+ * Writes lines to a descriptor from Node's thread pool: a terminal or a pipe that is not read must not
+ * hold up the conversation, as `process.stdout` would, which blocks.
+ */
+export class LineWriter {
+  readonly #fd: number;
+  #waiting: string[] = [];
+  #bytes = 0;
+  #writing: Promise<void> | undefined;
+  #lost = 0;
+  #failure: NodeJS.ErrnoException | undefined;
+
+  /** @param fd stays the caller's */
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  /** Lines that were dropped. */
+  get lost(): number {
+    return this.#lost;
+  }
+
+  /** Why nothing is written any more, e.g. `EPIPE`. */
+  get failure(): NodeJS.ErrnoException | undefined {
+    return this.#failure;
+  }
+
+  /** Writes a line soon, or drops it. */
+  line(text: string): void {
+    if (this.#failure !== undefined || this.#bytes > MAX_WAITING) {
+      this.#lost += 1;
+      return;
+    }
+    this.#waiting.push(text, "\n");
+    this.#bytes += text.length;
+    this.#writing ??= this.#write();
+  }
+
+  /** Resolves once every line is written, or cannot be. */
+  async flush(): Promise<void> {
+    while (this.#writing !== undefined) await this.#writing;
+  }
+
+  async #write(): Promise<void> {
+    // Lines of one turn of the event loop are one write.
+    await new Promise((resolve) => setImmediate(resolve));
+    while (this.#waiting.length > 0 && this.#failure === undefined) {
+      const bytes = Buffer.from(this.#waiting.join(""));
+      this.#waiting = [];
+      await this.#writeAll(bytes);
+      this.#bytes = this.#waiting.reduce((sum, { length }) => sum + length, 0);
+    }
+    this.#writing = undefined;
+  }
+
+  async #writeAll(bytes: Buffer): Promise<void> {
+    for (let at = 0; at < bytes.length;) {
+      try {
+        at += (await writeSome(this.#fd, bytes, at, bytes.length - at)).bytesWritten;
+      } catch (error) {
+        const failure = error as NodeJS.ErrnoException;
+        // A terminal or pipe that another program made non-blocking.
+        if (failure.code === "EAGAIN") {
+          await new Promise((resolve) => setTimeout(resolve, 1));
+          continue;
+        }
+        this.#failure = failure;
+        return;
+      }
+    }
+  }
+}

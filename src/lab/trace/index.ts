@@ -1,0 +1,37 @@
+/**
+ * trace: what a conversation means. {@link Tracer} follows the sessions of a relay and hands out a
+ * {@link TraceEvent} for everything that happens; {@link TraceConsumer} prints, counts or writes it, and
+ * {@link TraceInterceptor} changes what is sent on. `docs/decisions/trace-events.md` has the design.
+ */
+export type { TraceConsumer, TraceInterceptor } from "./consumer.ts";
+export {
+  type ActionEvent,
+  type Answered,
+  type ChannelClosedEvent,
+  type ClosedEvent,
+  type Ending,
+  type FeatureNames,
+  type Json,
+  type JsonObject,
+  type MessageEvent,
+  type OpenedEvent,
+  type SessionEvent,
+  shortName,
+  type TraceDescriptor,
+  type TraceEvent,
+  type TracePeer,
+  type Unanswered,
+  type Violation,
+  type WaitingEvent,
+} from "./event.ts";
+export { eventAsJson, type JsonOptions, traceFooter, traceHeader } from "./json.ts";
+export { descriptorRole } from "./object-names.ts";
+export { type DecoderOptions, type MessageRecord, SessionDecoder } from "./session-decoder.ts";
+export {
+  type RegionOffset,
+  SessionState,
+  type TracedRegion,
+  type TracedRing,
+} from "./session-state.ts";
+export { describeEvent, type TraceStyle } from "./text.ts";
+export { Tracer, type TracerOptions } from "./tracer.ts";

@@ -1,0 +1,77 @@
+import { HEADER_SIZE } from "../../core/protocol/index.ts";
+import { frameBytes } from "../../core/transport/index.ts";
+import type { MessageEvent, TraceDescriptor, TraceEvent } from "./event.ts";
+
+/** What a line of JSON has of a message. */
+export interface JsonOptions {
+  /** What can be derived from the bytes as well: names, fields, violations. Default true. */
+  readonly decoded?: boolean;
+}
+
+/** Version of the lines; a member that changes its meaning raises it. */
+export const TRACE_SCHEMA_VERSION = 1;
+
+/** The first line of a trace. @param started time of day, ISO 8601 */
+export function traceHeader(started: string): string {
+  return JSON.stringify({ schemaVersion: TRACE_SCHEMA_VERSION, kind: "trace", started });
+}
+
+/** The last line of a trace that ended in order. @param lost events that could not be written */
+export function traceFooter(us: number, events: number, lost: number): string {
+  return JSON.stringify({ event: "end", us, events, lost });
+}
+
+/**
+ * An event as one line of JSON. Messages have the members of a capture, `us`, `from`, `channel`,
+ * `descriptors` and `hex`, besides what is known of them.
+ */
+export function eventAsJson(event: TraceEvent, { decoded = true }: JsonOptions = {}): string {
+  if (event.type !== "message") {
+    const { type, ...rest } = event;
+    return JSON.stringify({ event: type, ...rest });
+  }
+  return JSON.stringify({ ...recordOf(event), ...(decoded && decodedOf(event)) });
+}
+
+function recordOf({
+  us,
+  session,
+  number,
+  from,
+  channel,
+  header,
+  payload,
+  descriptors,
+}: MessageEvent) {
+  const bytes = frameBytes({ header, payload, fds: [] });
+  return {
+    event: "message",
+    us,
+    session,
+    number,
+    from,
+    channel,
+    descriptors: descriptors.map(({ object: { kind } }) => kind),
+    ...(descriptors.length > 0 && { objects: descriptors.map(objectOf) }),
+    hex: Buffer.from(bytes.buffer, 0, HEADER_SIZE + payload.length).toString("hex"),
+  };
+}
+
+function decodedOf(event: MessageEvent) {
+  const { request, isReply, ring, fields, text, features, answers, violations } = event;
+  return {
+    request,
+    reply: isReply,
+    ring,
+    fields,
+    text,
+    added: features?.added,
+    removed: features?.removed,
+    answers,
+    violations,
+  };
+}
+
+function objectOf({ name, role, object: { id, bytes, name: label } }: TraceDescriptor) {
+  return { name, role, id, bytes, label };
+}

@@ -1,0 +1,141 @@
+import { type Direction, type Header, requestSpec } from "../../core/protocol/index.ts";
+import type { DeviceKind } from "../../endpoints/devices/kind.ts";
+import type { KernelObject } from "../wire/index.ts";
+import type {
+  ChannelClosedEvent,
+  ClosedEvent,
+  Ending,
+  MessageEvent,
+  OpenedEvent,
+  TracePeer,
+  Violation,
+  WaitingEvent,
+} from "./event.ts";
+import { FeatureHistory } from "./feature-history.ts";
+import { ObjectNames } from "./object-names.ts";
+import { type Match, OutstandingRequests } from "./outstanding.ts";
+import { decodePayload, describeDecoded } from "./payload.ts";
+import { SessionState } from "./session-state.ts";
+import { type Judged, ownViolations, replyViolations, requestViolations } from "./violations.ts";
+
+/** What went over one of a session's connections. */
+export interface MessageRecord {
+  readonly from: Direction;
+  readonly channel: Direction;
+  readonly header: Header;
+  readonly payload: Uint8Array;
+  /** What the descriptors refer to. */
+  readonly objects: readonly KernelObject[];
+}
+
+/** What is known of a session before its first message. */
+export interface DecoderOptions {
+  readonly session: number;
+  readonly frontEnd?: TracePeer | undefined;
+  readonly backEnd?: TracePeer | undefined;
+  /** Default: inferred from the offer. */
+  readonly device?: DeviceKind | undefined;
+}
+
+/** Turns what passes in one session into events, live or from a capture. */
+export class SessionDecoder {
+  /** What the messages so far have set up. */
+  readonly state: SessionState;
+  readonly session: number;
+  readonly #frontEnd: TracePeer;
+  readonly #backEnd: TracePeer;
+  readonly #names = new ObjectNames();
+  readonly #features = new FeatureHistory();
+  readonly #outstanding: Readonly<Record<Direction, OutstandingRequests>> = {
+    "front-end": new OutstandingRequests("back-end"),
+    "back-end": new OutstandingRequests("front-end"),
+  };
+  #messages = 0;
+
+  constructor({ session, frontEnd = {}, backEnd = {}, device }: DecoderOptions) {
+    this.session = session;
+    this.#frontEnd = frontEnd;
+    this.#backEnd = backEnd;
+    this.state = new SessionState(device, backEnd.program);
+  }
+
+  /** Both connections exist. */
+  opened(us: number): OpenedEvent {
+    const { session } = this;
+    return { type: "opened", us, session, frontEnd: this.#frontEnd, backEnd: this.#backEnd };
+  }
+
+  /** A message passed. */
+  message(us: number, record: MessageRecord): MessageEvent {
+    const { from, channel, header, payload } = record;
+    const number = (this.#messages += 1);
+    const isReply = from !== channel;
+    const spec = requestSpec(channel, header.request);
+    const name = spec?.name ?? `unknown ${channel} request ${header.request}`;
+    const outstanding = this.#outstanding[channel];
+    const match = isReply ? outstanding.take(header.request, us) : undefined;
+    const decoded = spec && decodePayload(spec, match, payload, isReply);
+    const ring = ringOf(decoded?.value);
+    const descriptors = this.#names.name(channel, header.request, ring, record.objects);
+    const count = descriptors.length;
+    const judged = { channel, header, payload, descriptors: count, isReply, spec, name };
+    const violations = this.#judge(judged, match);
+    if (decoded !== undefined) {
+      const { request } = header;
+      this.state.apply({ channel, request, isReply, value: decoded.value, descriptors });
+    }
+    if (!isReply) {
+      outstanding.add(spec, name, { number, us }, header, this.state.negotiation);
+    }
+    const { outside, ...words } = describeDecoded(judged, decoded, this.state, this.#features);
+    return {
+      type: "message",
+      us,
+      session: this.session,
+      number,
+      from,
+      channel,
+      header,
+      payload,
+      request: name,
+      isReply,
+      descriptors,
+      ...words,
+      violations: [...violations, ...outside],
+      ring,
+      answers: match?.answers,
+    };
+  }
+
+  /** Replies that are late, each once. */
+  late(us: number, limitUs: number): WaitingEvent[] {
+    const { session } = this;
+    return Object.values(this.#outstanding)
+      .flatMap((requests) => requests.late(us, limitUs))
+      .map((each) => ({ type: "waiting", us, session, ...each }));
+  }
+
+  /** The back-end channel ended. */
+  channelClosed(us: number, ending: Ending): ChannelClosedEvent {
+    return { type: "channel-closed", us, session: this.session, ...ending };
+  }
+
+  /** The session ended. */
+  closed(us: number, ending: Ending): ClosedEvent {
+    const unanswered = Object.values(this.#outstanding).flatMap((each) => each.unanswered(us));
+    const { session } = this;
+    return { type: "closed", us, session, ...ending, messages: this.#messages, unanswered };
+  }
+
+  #judge(judged: Judged, match: Match | undefined): Violation[] {
+    const rules = match
+      ? replyViolations(judged, match)
+      : requestViolations(judged, this.state.negotiation);
+    return [...ownViolations(judged), ...rules];
+  }
+}
+
+function ringOf(value: unknown): number | undefined {
+  if (typeof value !== "object" || value === null || !("index" in value)) return undefined;
+  return typeof value.index === "number" ? value.index : undefined;
+}
