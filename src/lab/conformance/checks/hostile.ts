@@ -8,6 +8,7 @@ import type { KitRequest } from "../kit/back-end/kit.ts";
 import { PAGE, type SuiteMemory } from "../kit/back-end/memory.ts";
 import { type RawDescriptor, writeIndirectTable } from "../../wire/index.ts";
 import { descriptorsOf, tableOf } from "../kit/back-end/descriptors.ts";
+import { reliableRings } from "../kit/back-end/queue-count.ts";
 import type { Ring } from "../kit/back-end/ring.ts";
 import type { Session } from "../kit/back-end/session.ts";
 
@@ -353,7 +354,7 @@ async function another(
   session: Session,
   memory: SuiteMemory,
 ): Promise<Ring | undefined> {
-  const index = t.kit.requestRings(t.facts.queueNum).find((each) => each !== t.kit.ring);
+  const index = reliableRings(t).find((each) => each !== t.kit.ring);
   if (index === undefined) return undefined;
   const ring = t.ring(session, memory, index);
   await ring.start();

@@ -91,7 +91,7 @@ export interface RequestKit {
   /**
    * Returns the indices of all rings that take requests.
    *
-   * @param queueNum the reply to GET_QUEUE_NUM, which counts pairs on network devices
+   * @param queueNum how many queues there are, pairs of a network device
    */
   requestRings(queueNum: number): readonly number[];
   /**

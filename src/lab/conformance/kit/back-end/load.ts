@@ -3,6 +3,7 @@ import { VirtioFeature } from "../../../../core/protocol/index.ts";
 import type { CheckContext } from "./context.ts";
 import type { Effect, KitRequest } from "./kit.ts";
 import type { SuiteMemory } from "./memory.ts";
+import { reliableRings } from "./queue-count.ts";
 import type { Ring } from "./ring.ts";
 
 const ROUNDS = 150;
@@ -55,7 +56,7 @@ export async function sustain(t: CheckContext): Promise<void> {
   const virtio = t.usualVirtio | (VirtioFeature.EventIdx & t.facts.virtio);
   const device = await t.bringUp({ virtio, ring: { size: 4 * AT_ONCE }, size: 4 * ROOM_BYTES });
   const rings = [device.ring];
-  for (const index of kit.requestRings(t.facts.queueNum).slice(0, MAX_RINGS)) {
+  for (const index of reliableRings(t).slice(0, MAX_RINGS)) {
     if (device.rings.has(index)) continue;
     const ring = t.ring(device.session, device.memory, index, { size: 4 * AT_ONCE });
     await ring.start();

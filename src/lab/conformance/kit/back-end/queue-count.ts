@@ -1,0 +1,31 @@
+import type { CheckContext } from "./context.ts";
+
+/** What GET_QUEUE_NUM can mean, as the indices of the rings that take requests. */
+export interface QueueCount {
+  /** The number counts rings, as the text says. */
+  readonly asRings: readonly number[];
+  /** The number counts pairs of a network device, as QEMU and DPDK have it; else the same rings. */
+  readonly asPairs: readonly number[];
+  /** Whether a driver may use more than the first of them. */
+  readonly usable: boolean;
+}
+
+/** Returns both readings of GET_QUEUE_NUM. */
+export function queueCountOf({ kit, facts }: Pick<CheckContext, "kit" | "facts">): QueueCount {
+  const { counted, repeated = [] } = kit.kind.queues;
+  const asPairs = kit.requestRings(facts.queueNum);
+  if (counted !== "repetitions") return { asRings: asPairs, asPairs, usable: true };
+  const pairs = Math.max(1, Math.floor(facts.queueNum / repeated.length));
+  const multiqueue = kit.multiqueue ?? 0n;
+  const usable = multiqueue === 0n || (facts.virtio & multiqueue) !== 0n;
+  return { asRings: kit.requestRings(pairs), asPairs, usable };
+}
+
+/**
+ * Returns the rings that a front-end may rely on: those that it would use with QEMU's reading where
+ * the device offers its multiqueue feature, else those of both readings.
+ */
+export function reliableRings(t: Pick<CheckContext, "kit" | "facts">): readonly number[] {
+  const { asRings, asPairs, usable } = queueCountOf(t);
+  return usable ? asPairs : asRings;
+}
