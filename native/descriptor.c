@@ -53,6 +53,23 @@ static napi_value get_seals(napi_env env, napi_callback_info info) {
   return make_result(env, fcntl(fd, F_GET_SEALS));
 }
 
+/* F_GETFL: the access mode and the status flags of the open file, which every holder shares. */
+static napi_value get_status_flags(napi_env env, napi_callback_info info) {
+  int32_t fd;
+  if (!read_fd(env, info, &fd)) return NULL;
+  return make_result(env, fcntl(fd, F_GETFL));
+}
+
+/* F_SETFL, for an open file that no peer has yet: see look_ready. */
+static napi_value set_status_flags(napi_env env, napi_callback_info info) {
+  napi_value argv[2];
+  int32_t fd, flags;
+  read_arguments(env, info, 2, argv);
+  if (!read_int32(env, argv[0], "fd", &fd) || !read_int32(env, argv[1], "flags", &flags))
+    return NULL;
+  return make_result(env, fcntl(fd, F_SETFL, flags));
+}
+
 static napi_value create_eventfd(napi_env env, napi_callback_info info) {
   napi_value argv[1];
   int32_t initial;
@@ -225,6 +242,8 @@ bool export_descriptors(napi_env env, napi_value exports) {
       {"memfdCreate", memfd},
       {"addSeals", add_seals},
       {"getSeals", get_seals},
+      {"getStatusFlags", get_status_flags},
+      {"setStatusFlags", set_status_flags},
       {"eventfd", create_eventfd},
       {"eventfdWrite", eventfd_write_one},
       {"eventfdWriteOwn", eventfd_write_own},

@@ -55,6 +55,10 @@ export interface Addon {
   memfdCreate(name: string, flags: number): number;
   addSeals(fd: number, seals: number): number;
   getSeals(fd: number): number;
+  /** F_GETFL. */
+  getStatusFlags(fd: number): number;
+  /** F_SETFL. */
+  setStatusFlags(fd: number, flags: number): number;
   eventfd(initial: number): number;
   /** Returns -EAGAIN if the counter is full. */
   eventfdWrite(fd: number): number;

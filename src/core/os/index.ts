@@ -14,6 +14,7 @@ export * from "./event-fd.ts";
 export * from "./fallocate.ts";
 export * from "./folder.ts";
 export * from "./mapping.ts";
+export * from "./open-file.ts";
 export * from "./owned-fd.ts";
 export * from "./package-path.ts";
 export * from "./path-problem.ts";

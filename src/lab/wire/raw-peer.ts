@@ -174,6 +174,12 @@ export class RawPeer {
     if (!this.closed) this.#socket.shutdown("send");
   }
 
+  /** Reads nothing more: what the peer sends from now on fails with EPIPE. */
+  endReading(): void {
+    this.#observe.event?.(`${this.#name} reads no more`);
+    if (!this.closed) this.#socket.shutdown("receive");
+  }
+
   /** Resolves with the next message, `closed`, or `silence` after the time. */
   async next(timeoutMs: number = this.timeoutMs): Promise<Next> {
     if (this.#frames.length === 0 && !this.#closed) {

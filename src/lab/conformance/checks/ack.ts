@@ -119,6 +119,8 @@ export const ack: readonly Check[] = [
       await session.send(SetOwner, undefined, { flags: Flags.NeedReply });
       await session.send(GetFeatures);
       const { header } = await session.expectNext("GET_FEATURES");
+      // conn/8 judges a target that dies as it answers into a closed connection.
+      if (header.request !== GetFeatures) await session.answerOrEnd("GET_FEATURES");
       t.expect("the next message answers", nameOf(header.request), nameOf(GetFeatures));
     },
   },

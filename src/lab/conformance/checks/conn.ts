@@ -6,6 +6,8 @@ const CONNECTIONS = 200;
 const SESSIONS = 50;
 /** Requests in flight when the front-end disconnects. */
 const REQUESTS = 64;
+/** Requests whose answers are pending when the front-end closes. */
+const UNANSWERED = 64;
 
 export const conn: readonly Check[] = [
   {
@@ -85,8 +87,29 @@ export const conn: readonly Check[] = [
       if (second === undefined) t.info("refused");
       // The target may serve the second connection or let it wait.
       await second?.send(FrontendRequest.GetFeatures);
-      t.expect("the first session goes on", await session.alive(), true);
-      await request();
+      const alive = await session.alive();
+      if (alive) await request();
+      // It may be answered only now. conn/8 judges a target that answers into a closed connection.
+      session.close();
+      await second?.next();
+      t.expect("the first session goes on", alive, true);
+    },
+  },
+  {
+    id: "conn/8",
+    title: "a front-end that closes while an answer is pending does no harm",
+    strength: "ROBUSTNESS",
+    section: SECTION,
+    async run(t) {
+      // Every answer meets a socket that is not read any more (EPIPE), however fast the target is.
+      const deaf = await t.connect(false);
+      deaf.endReading();
+      await deaf.send(FrontendRequest.GetFeatures);
+      await deaf.pause(t.times.gapMs);
+      t.closeSessions();
+      const closing = await t.connect(false);
+      for (let i = 0; i < UNANSWERED; i += 1) await closing.send(FrontendRequest.GetFeatures);
+      t.closeSessions();
     },
   },
 ];

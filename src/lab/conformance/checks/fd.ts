@@ -1,9 +1,15 @@
 import { EventFd } from "../../../core/os/index.ts";
-import { FrontendRequest } from "../../../core/protocol/index.ts";
+import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../../core/protocol/index.ts";
+import { BackChannel } from "../kit/back-end/back-channel.ts";
 import type { Check } from "../kit/check.ts";
 import type { CheckContext } from "../kit/back-end/context.ts";
+import { craftInflight } from "../kit/back-end/inflight.ts";
+import { LogArea, setLog } from "../kit/back-end/log-area.ts";
+import { SharedFiles } from "../kit/shared-files.ts";
 
-const { GetFeatures, SetVringCall, SetVringErr, SetVringKick } = FrontendRequest;
+const { GetFeatures, SetFeatures, SetVringCall, SetVringErr, SetVringKick } = FrontendRequest;
+const { BackendReq, Config, InflightShmfd, LogShmfd, Mq, ReplyAck } = ProtocolFeature;
+const ENTRIES = 16;
 const KICK = "VHOST_USER_SET_VRING_KICK";
 const PROCESS = { process: true } as const;
 const TIMES = 100;
@@ -22,6 +28,56 @@ async function sendWithDescriptors(t: CheckContext, count: number, times: number
   await t.newSession();
   t.closeSessions();
   await t.expectDescriptors(before);
+}
+
+/** Runs a device on descriptors that are all of one mode. */
+async function keepsModes(t: CheckContext, nonBlocking: boolean): Promise<void> {
+  const files = t.closing(new SharedFiles());
+  const channels = t.closing(new SharedFiles());
+  const logs = (t.facts.virtio & VirtioFeature.LogAll) === 0n ? 0n : LogShmfd;
+  const wanted = Mq | ReplyAck | Config | InflightShmfd | BackendReq | logs;
+  const session = await t.negotiatedSession(undefined, wanted);
+  const has = (bit: bigint): boolean => (session.protocol & bit) !== 0n;
+  const memory = t.createMemory();
+  for (const each of memory.fds) files.watch("memory", each, nonBlocking);
+  await t.share(session, memory);
+  if (has(BackendReq)) {
+    const watch = channels.watch.bind(channels, "the back-end channel");
+    await BackChannel.give(t, session, undefined, (end) => watch(end, nonBlocking));
+  }
+  const region = craftInflight(t, Math.max(...t.kit.rings) + 1, ENTRIES);
+  if (has(InflightShmfd)) files.watch("the in-flight region", region.fd, nonBlocking);
+  const { ring, request } = await t.bringUp({
+    session,
+    memory,
+    inflight: region,
+    ring: { size: ENTRIES },
+    start: async (each) => {
+      files.watch("kick", each.kick.descriptor, nonBlocking);
+      files.watch("call", each.call.descriptor, nonBlocking);
+      files.watch("error", each.error.descriptor, nonBlocking);
+      await each.start();
+    },
+  });
+  if (has(LogShmfd)) {
+    const log = new LogArea(t, memory);
+    files.watch("the log", log.fd, nonBlocking);
+    await setLog(t, session, log);
+    await session.set(SetFeatures, session.virtio | VirtioFeature.LogAll);
+  }
+  await request();
+  await ring.stop();
+  const { changed } = files;
+  const mode = nonBlocking ? "non-blocking" : "blocking";
+  t.expectThat(
+    `descriptors in ${mode} mode`,
+    changed.length === 0,
+    "unchanged",
+    changed.join("; "),
+  );
+  // The suite keeps this end for the look only; a front-end closes it.
+  for (const each of channels.changed) t.info(each);
+  t.closeSessions();
 }
 
 export const fd: readonly Check[] = [
@@ -96,6 +152,17 @@ export const fd: readonly Check[] = [
         await t.expectDescriptors(before);
         await t.expectMappings(mappings);
       }
+    },
+  },
+  {
+    id: "fd/11",
+    title: "the mode of the front-end's descriptors is not changed",
+    strength: "SHOULD",
+    section: "Communication",
+    needs: { request: true },
+    async run(t) {
+      await keepsModes(t, false);
+      await keepsModes(t, true);
     },
   },
 ];

@@ -2,10 +2,11 @@ import { EventFd } from "../../../core/os/index.ts";
 import { BackendRequest, requestSpec } from "../../../core/protocol/index.ts";
 import type { FrontendCheck } from "../kit/check.ts";
 import { Flags } from "../../wire/index.ts";
-import { type Session } from "../kit/back-end/session.ts";
+import { nameOf, type Session } from "../kit/back-end/session.ts";
 import type { FrontendContext, MockedFrontend } from "../kit/front-end/context.ts";
 import type { Conversation } from "../kit/front-end/mock.ts";
-import { ownBackChannel } from "../kit/front-end/tricks.ts";
+import { ownBackChannel, passing } from "../kit/front-end/tricks.ts";
+import { SharedFiles } from "../kit/shared-files.ts";
 
 /** A request number that no specification defines. */
 const UNKNOWN = 99;
@@ -110,6 +111,27 @@ export const feChannel: readonly FrontendCheck[] = [
         );
         await t.leave(frontend);
       }
+    },
+  },
+  {
+    id: "fe/60",
+    title: "the mode of the back-end's descriptors is not changed",
+    strength: "SHOULD",
+    section: "Communication",
+    async run(t) {
+      const files = t.closing(new SharedFiles());
+      await t.meet(
+        passing(() => ({
+          send: async (frame, channel) => {
+            for (const fd of frame.fds) files.watch(nameOf(frame.header.request), fd);
+            return channel.send(frame);
+          },
+        })),
+      );
+      if (files.count === 0) t.skip("it asks for nothing that comes with a descriptor");
+      const { changed } = files;
+      const what = "descriptors that the back-end sent";
+      t.expectThat(what, changed.length === 0, "unchanged", changed.join("; "));
     },
   },
 ];

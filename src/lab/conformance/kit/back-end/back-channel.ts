@@ -1,4 +1,4 @@
-import { UnixSocket } from "../../../../core/os/index.ts";
+import { type OwnedFd, UnixSocket } from "../../../../core/os/index.ts";
 import { FrontendRequest, HeaderFlag, requestSpec } from "../../../../core/protocol/index.ts";
 import { type Frame, UnixChannel } from "../../../../core/transport/index.ts";
 import type { CheckContext } from "./context.ts";
@@ -21,16 +21,23 @@ export class BackChannel {
   readonly #exchange: Exchange;
   readonly #serve: ServeBackend;
 
-  /** SET_BACKEND_REQ_FD. @throws {CaseFailure} it is not accepted */
+  /**
+   * SET_BACKEND_REQ_FD.
+   *
+   * @param prepare is lent the target's end before it is sent
+   * @throws {CaseFailure} it is not accepted
+   */
   static async give(
     t: CheckContext,
     session: Session,
     serve: ServeBackend = accept,
+    prepare: (fd: OwnedFd) => void = () => undefined,
   ): Promise<BackChannel> {
     const [ours, theirs] = UnixSocket.pair();
     const channel = t.closing(new BackChannel(ours, t.exchange, serve));
     const fd = theirs.detach();
     try {
+      prepare(fd);
       await session.set(FrontendRequest.SetBackendReqFd, undefined, [fd]);
     } finally {
       fd.close();

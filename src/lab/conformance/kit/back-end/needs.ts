@@ -39,9 +39,7 @@ export function missing(
   if (lacking.length > 0) return `not offered: ${lacking.join(", ")}`;
   if (facts.queueNum < queues)
     return `needs ${counted(queues, "queue")}, the target has ${facts.queueNum}`;
-  if (request && facts.kit === undefined) {
-    return `the suite knows no request for ${facts.device?.name ?? "a device of unknown type"}; give --device`;
-  }
+  if (request && facts.kit === undefined) return noRequest(facts);
   if (process && target.process === undefined) {
     return "the target's process is not known; start it with --exec";
   }
@@ -49,4 +47,11 @@ export function missing(
     return "the suite did not start the target as a program; do so with --exec, without --shell";
   }
   return undefined;
+}
+
+/** Why there is no request, with what the user can do about it. */
+function noRequest({ device }: Facts): string {
+  return device === undefined
+    ? "the device type is not known; name it with --device"
+    : `the suite knows no request for ${device.name} devices; --device MODULE takes a kit of yours`;
 }

@@ -1,5 +1,7 @@
+import { delay } from "../../../../../../src/core/base/index.ts";
 import type { BackendSession } from "../../../../../../src/endpoints/backend/index.ts";
 import { FrontendRequest } from "../../../../../../src/core/protocol/index.ts";
+import type { Channel, Frame } from "../../../../../../src/core/transport/index.ts";
 import { type Mutant, throughChannel } from "../mutant.ts";
 import { EventFd, Mapping } from "../../../../../../src/core/os/index.ts";
 
@@ -39,6 +41,32 @@ export const keepsMappings: Mutant = {
   }),
 };
 
+/**
+ * A program that neither ignores SIGPIPE nor sends with MSG_NOSIGNAL.
+ *
+ * @param delayMs how long it takes for each answer
+ */
+export const diesOfSigpipe = (delayMs = 0): Mutant =>
+  throughChannel("dies by SIGPIPE of an answer that it cannot send", (world) => {
+    let before: Promise<unknown> = Promise.resolve();
+    const send = async (frame: Frame, channel: Channel): Promise<void> => {
+      await before.catch(() => undefined);
+      if (delayMs > 0) await delay(delayMs);
+      return channel.send(frame).catch(async (error: unknown) => {
+        const { by } = await channel.closed;
+        if (by !== "local") world.crash("SIGPIPE");
+        throw error;
+      });
+    };
+    return {
+      send: async (frame, channel) => {
+        const sending = send(frame, channel);
+        before = sending;
+        return sending;
+      },
+    };
+  });
+
 export const conn: Readonly<Record<string, Mutant>> = {
   "conn/1": leaks("keeps a descriptor of each connection"),
   "conn/2": leaks("keeps a descriptor of each session with rings", SetVringKick),
@@ -55,6 +83,7 @@ export const conn: Readonly<Record<string, Mutant>> = {
       },
     };
   }),
+  "conn/8": diesOfSigpipe(),
   "conn/4": {
     fault: "ends the session before for each that comes",
     apply: (options) => {

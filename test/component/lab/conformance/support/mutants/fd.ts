@@ -1,3 +1,4 @@
+import { setNonBlocking } from "../../../../../../src/core/os/index.ts";
 import { FrontendRequest } from "../../../../../../src/core/protocol/index.ts";
 import type { Frame } from "../../../../../../src/core/transport/index.ts";
 import { type Mutant, throughChannel, throughHandler } from "../mutant.ts";
@@ -23,5 +24,11 @@ export const fd: Readonly<Record<string, Mutant>> = {
       incoming.fds.length === 0 ? undefined : plain(payload, incoming),
   })),
   "fd/6": keeps("the call descriptors of before", ({ header }) => header.request === SetVringCall),
+  "fd/11": throughHandler("makes every call descriptor non-blocking", () => ({
+    [SetVringCall]: (plain) => (payload, incoming) => {
+      for (const { fd: call } of incoming.fds) setNonBlocking(call, true);
+      return plain(payload, incoming);
+    },
+  })),
   "fd/7": keeps("the descriptors of memory", ({ header }) => header.request === SetMemTable),
 };

@@ -1,4 +1,4 @@
-import { UnixSocket } from "../../../../../../src/core/os/index.ts";
+import { setNonBlocking, UnixSocket } from "../../../../../../src/core/os/index.ts";
 import {
   decodeLenient,
   FrontendRequest,
@@ -231,6 +231,15 @@ export const frontendMutants: Readonly<Record<string, FrontendMutant>> = {
       if (by === "error") world.crash();
     });
   }),
+  "fe/60": {
+    fault: "makes the descriptor of its in-flight region non-blocking",
+    messages: () => ({
+      receives: (frame) => {
+        for (const { fd } of frame.fds) setNonBlocking(fd, true);
+        return frame;
+      },
+    }),
+  },
   "fe/54": alters("has notes for half of its rings", SetInflightFd, (inflight) => ({
     ...inflight,
     queueSize: inflight.queueSize / 2,
