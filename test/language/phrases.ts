@@ -33,6 +33,8 @@ function phrase(words: string): RegExp {
 
 const RINGS = ["src/core/virtqueue", "src/core/runtime", "src/core/memory"];
 
+const ROOMS = ["src/core"];
+
 /**
  * Words that are right in some places, and phrases of several words. Single words that are never
  * right are in `flagWords` of cspell.json.
@@ -94,6 +96,30 @@ export const phrases: readonly Phrase[] = [
       /(?:UsageError|StateError)\(\s*[`"][^`"\n]{0,60}\bexpected\b|, got (?:neither|none\b|something|also\b|no\b|an? )/g,
     use: "must be a …, is not a …, cannot be combined with",
     in: ["src/"],
+  },
+  {
+    name: "doc comment without a subject",
+    pattern: /\/\*\*[\s*]+(?:What|Where|Whether|How|Why|Which|Who|Whose|When)\b/g,
+    use: "Returns …, The …, True if …",
+    in: ROOMS,
+  },
+  {
+    name: "value before a colon",
+    pattern: /(?:\/\*\*[\s*]+|[.;,][\s*]+)(?:[Uu]ndefined|[Ff]alse|[Tt]rue): (?=[a-z])/g,
+    use: "undefined if …, Returns false if …",
+    in: ROOMS,
+  },
+  {
+    name: "tag behind a sentence",
+    pattern: /\/\*\*[^@\n]*[.;)] @(?:param|returns|throws)\b/g,
+    use: "a line of its own",
+    in: ROOMS,
+  },
+  {
+    name: "reference instead of the errors",
+    pattern: /@throws (?:as|like|see)\b/g,
+    use: "the errors themselves",
+    in: ROOMS,
   },
 ];
 

@@ -51,7 +51,7 @@ export class Iotlb implements AddressSpace {
    *
    * @param iova first I/O virtual address
    * @param size bytes
-   * @param userAddress of the memory: a user address of the front-end
+   * @param userAddress user address of the memory in the front-end
    * @param permissions one of `IotlbPermission`
    * @throws {MemoryAccessError} the numbers make no range, or it is not in memory; nothing changed
    */

@@ -6,18 +6,18 @@ import type { RingServer } from "./ring-server.ts";
 import type { RunningQueue } from "./running-queue.ts";
 import type { RingEvents } from "./worker-messages.ts";
 
-/** Chains between two looks for messages, unless the server says otherwise. */
+/** Chains served between two looks for messages, unless the server sets another number. */
 const BUDGET = 16;
-/** Looks at the ring between two looks at the clock. */
+/** Number of looks at the ring between two looks at the clock. */
 const LOOKS = 32;
 
-/** What the owner of a ring asks of the thread that serves it. */
+/** The commands of a ring's owner to the thread that serves it. */
 export interface LoopControl {
-  /** One comparison: it is asked at every look. */
+  /** True if a command is waiting. It is read at every look, so it must cost one comparison. */
   readonly pending: boolean;
-  /** Takes what is pending. Returns false if the ring is to be left. */
+  /** Executes the waiting commands. Returns false if the thread must leave the ring. */
   obey(loop: DeviceLoop): boolean;
-  /** Readable when something is pending. */
+  /** Readable when a command is waiting. */
   readonly wake: EventFd;
 }
 
@@ -28,13 +28,13 @@ export interface DeviceLoopOptions {
   readonly mode: RingMode;
   readonly events: RingEvents;
   readonly control: LoopControl;
-  /** As that of `DeviceRunner`. */
+  /** Called when the driver kicked and has made no chain available. */
   readonly onIdleKick: () => void;
 }
 
 /**
- * Serves the device half of one ring in a thread of its own, which it blocks: the counterpart of
- * `DeviceRunner`. Every descriptor is borrowed.
+ * Serves the device half of one ring in a thread of its own, which it blocks; `DeviceRunner` does
+ * the same on the event loop. Every descriptor is borrowed.
  */
 export class DeviceLoop {
   readonly #queue: ScheduledQueue;
@@ -45,7 +45,7 @@ export class DeviceLoop {
   readonly #control: LoopControl;
   #kick: EventFd | undefined;
   #call: EventFd | undefined;
-  /** Idle kicks that are still to be reported. */
+  /** Number of idle kicks that will still be reported. */
   #idleKicks = MAX_IDLE_KICKS;
   readonly #onIdleKick: () => void;
   /** Kick and control. */
@@ -74,12 +74,12 @@ export class DeviceLoop {
   /** Exchanges kick and call while the ring runs. */
   replaceEvents(events: RingEvents): void {
     this.#take(events);
-    // What was announced on the descriptors before is not lost with them; the ring is looked at
-    // anyway, before this thread sleeps.
+    // A kick on the previous descriptors is not lost: this thread looks at the ring anyway before
+    // it sleeps.
     this.#signal();
   }
 
-  /** Returns when the ring broke or is to be left. */
+  /** Serves the ring until it breaks or the owner ends it. */
   run(): void {
     const queue = this.#queue;
     const control = this.#control;
@@ -100,7 +100,10 @@ export class DeviceLoop {
     if (this.#running.active && this.#queue.publish()) this.#signal();
   }
 
-  /** Looks for a moment; true if there is something to do. The clock is for those who wait long. */
+  /**
+   * Looks at the ring for a moment. Returns true if there is something to do. It reads the clock
+   * only after many looks, as that costs more than a look.
+   */
   #spin(): boolean {
     const queue = this.#queue;
     const control = this.#control;
@@ -129,7 +132,8 @@ export class DeviceLoop {
     try {
       this.#kick?.drain();
     } catch (error) {
-      // Not an event descriptor, or a pipe whose other end is gone: it would wake us for ever.
+      // The descriptor is not an event descriptor, or a pipe whose other end is closed: it would
+      // stay readable and wake this loop for ever.
       this.#queue.fail(`the kick descriptor cannot be read: ${String(error)}`, "2.7.10");
     }
   }
@@ -139,7 +143,7 @@ export class DeviceLoop {
     if (this.#idleKicks > 0) this.#onIdleKick();
   }
 
-  /** While the ring is looked at anyway, kicks are not wanted. */
+  /** Disables kicks while the loop looks at the ring anyway, and enables them before it sleeps. */
   #prepare(): void {
     if (this.#kick === undefined || this.#mode !== "event") this.#queue.disableNotifications();
   }
@@ -148,7 +152,7 @@ export class DeviceLoop {
     try {
       this.#call?.signal();
     } catch {
-      // The driver gave a descriptor that cannot be signalled: it does not get calls then.
+      // The driver's descriptor cannot be signalled, so the driver gets no calls.
       this.#call = undefined;
     }
   }

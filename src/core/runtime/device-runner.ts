@@ -2,29 +2,32 @@ import { type EventFd, Poller } from "../os/index.ts";
 import type { ScheduledQueue } from "../virtqueue/index.ts";
 import { MAX_IDLE_KICKS, type RingMode, SPIN_MS } from "./mode.ts";
 
-/** Rounds of one wake-up before the event loop gets its turn. */
+/** Rounds of one wake-up before other work of the event loop runs. */
 const MAX_ROUNDS = 8;
 
 export interface DeviceRunnerOptions {
   readonly queue: ScheduledQueue;
-  /** Default `event`. Without a kick descriptor the ring is polled in any case. */
+  /** The ring mode. Default `event`. Without a kick descriptor the ring is polled in any case. */
   readonly mode?: RingMode | undefined;
-  /** How long `hybrid` looks before it sleeps, milliseconds. Default 0.05. */
+  /** Milliseconds that `hybrid` polls before it sleeps. Default 0.05. */
   readonly spinMs?: number | undefined;
   /** Takes what is available, at most about a queue's worth; completions may come later. */
   readonly process: () => void;
-  /** Asked afterwards. False: what is available is left there until {@link DeviceRunner.wake}. */
+  /**
+   * Called after `process`. If it returns false, available chains stay in the ring until {@link
+   * DeviceRunner.wake}.
+   */
   readonly wantsChains?: (() => boolean) | undefined;
-  /** Wakes the ring; undefined if the ring is polled. Not owned. */
+  /** The kick descriptor; undefined if the ring is polled. Not owned. */
   readonly kick: EventFd | undefined;
-  /** Calls the driver after completions; undefined if the driver polls. Not owned. */
+  /** The call descriptor; undefined if the driver polls. Not owned. */
   readonly call: EventFd | undefined;
   /**
    * The driver kicked and has made nothing available so far: it may write to memory that is not
    * shared. Called for the first few such kicks.
    */
   readonly onIdleKick?: (() => void) | undefined;
-  /** The queue broke; it is not served any more. */
+  /** Called when the queue broke. It is no longer served. */
   readonly onBroken: () => void;
 }
 
@@ -37,7 +40,7 @@ export class DeviceRunner {
   readonly #mode: RingMode;
   readonly #spinMs: number;
   readonly #poller: Poller | undefined;
-  /** When `hybrid` gives up looking. */
+  /** The time at which `hybrid` stops polling. */
   #spinEnd = 0;
   #call: EventFd | undefined;
   #again: NodeJS.Immediate | undefined;
@@ -62,7 +65,8 @@ export class DeviceRunner {
         try {
           kick.drain();
         } catch (error) {
-          // Not an event descriptor, or a pipe whose other end is gone: it would wake us for ever.
+          // The descriptor is not an event descriptor, or a pipe whose other end is closed: it
+          // would stay readable and wake this loop for ever.
           queue.fail(`the kick descriptor cannot be read: ${String(error)}`, "2.7.10");
         }
         if (this.#idleKicks > 0) {
@@ -76,7 +80,7 @@ export class DeviceRunner {
     this.#later();
   }
 
-  /** The descriptor for calls may change while the ring runs. */
+  /** Replaces the call descriptor while the ring runs. */
   set call(call: EventFd | undefined) {
     this.#call = call;
   }
@@ -95,7 +99,7 @@ export class DeviceRunner {
     this.#onBroken();
   }
 
-  /** Ends at once. Nothing of the ring is touched afterwards. */
+  /** Stops at once and does not touch the ring afterwards. */
   stop(): void {
     this.#stopped = true;
     clearImmediate(this.#again);
@@ -120,7 +124,7 @@ export class DeviceRunner {
     this.#later();
   }
 
-  /** Returns whether `hybrid` goes on looking, so that work which comes soon needs no kick. */
+  /** Returns whether `hybrid` keeps polling, so that chains which arrive soon need no kick. */
   #looksAgain(): boolean {
     if (this.#mode !== "hybrid") return false;
     const now = performance.now();
@@ -134,7 +138,7 @@ export class DeviceRunner {
     try {
       this.#call?.signal();
     } catch {
-      // The driver gave a descriptor that cannot be signalled: it does not get calls then.
+      // The driver's descriptor cannot be signalled, so the driver gets no calls.
       this.#call = undefined;
     }
   }

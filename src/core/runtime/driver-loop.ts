@@ -4,29 +4,30 @@ import type { CollectedQueue } from "./driver-runner.ts";
 import { type RingMode, SPIN_MS } from "./mode.ts";
 import type { RingDriver } from "./ring-driver.ts";
 
-/** Completions taken from a ring before the next one has its turn. */
+/** Completions taken from a ring before the loop turns to the next ring. */
 const BATCH = 64;
-/** Looks at the rings, or turns with them, between two looks at anything else. */
+/** Number of looks at the rings between two looks at the control and the clock. */
 const LOOKS = 32;
 
-/** A ring and who drives it. The descriptor is borrowed. */
+/** A ring and its driver. The descriptor is borrowed. */
 export interface DrivenRing {
   readonly queue: CollectedQueue;
   readonly driver: RingDriver;
   readonly call: number;
 }
 
-/** What the owner of the loop asks of it. */
+/** The commands of the loop's owner. */
 export interface DriverLoopControl {
-  /** 0: go on; 1: submit nothing more and finish; 2: leave now. */
+  /** The command. 0: continue; 1: submit no more requests and finish; 2: leave now. */
   readonly asked: number;
-  /** Readable once something was asked. */
+  /** Readable once there is a command. */
   readonly wake: EventFd;
 }
 
 /**
- * Drives rings in a thread of its own, which it blocks: in looking (`poll`), in a wait for the call
- * descriptors (`event`), or in the one and then the other (`hybrid`). Nothing is allocated a request.
+ * Drives rings in a thread of its own, which it blocks: it polls them (`poll`), waits for their
+ * call descriptors (`event`), or does first one and then the other (`hybrid`). It allocates nothing
+ * per request.
  */
 export class DriverLoop {
   readonly #rings: readonly BusyRing[];
@@ -45,11 +46,11 @@ export class DriverLoop {
     this.#ready = new Int32Array(this.#fds.length);
   }
 
-  /** Returns when all rings are done, one of them broke, or it was asked to leave. */
+  /** Runs until all rings are finished, one of them breaks, or the owner ends the loop. */
   run(): void {
     this.#disableCalls();
     if (this.#control.asked === 0) for (const { driver } of this.#rings) driver.submit();
-    // When `hybrid` goes to sleep. The clock is for those who wait long.
+    // The time at which `hybrid` sleeps. The clock is read only after many looks.
     let end = Infinity;
     while (this.#obey() && this.#isBusy()) {
       const worked = this.#look();
@@ -64,7 +65,7 @@ export class DriverLoop {
     }
   }
 
-  /** Returns false if leave. */
+  /** Executes the owner's command. Returns false if the loop must end. */
   #obey(): boolean {
     const { asked } = this.#control;
     if (asked === 0) return true;
@@ -84,7 +85,7 @@ export class DriverLoop {
     return busy;
   }
 
-  /** Looks at the rings for a moment, `event` once; true if something was done. */
+  /** Polls the rings for a moment, or once with `event`. Returns true if a ring had work. */
   #look(): boolean {
     const looks = this.#mode === "event" ? 1 : LOOKS;
     let worked = false;
@@ -110,7 +111,7 @@ export class DriverLoop {
     this.#disableCalls();
   }
 
-  /** While rings are looked at anyway, calls are not wanted. */
+  /** Disables calls while the loop polls the rings anyway. */
   #disableCalls(): void {
     if (this.#mode === "event") return;
     for (const { queue } of this.#rings) queue.disableNotifications();
@@ -132,7 +133,7 @@ class BusyRing {
     this.#done = (token, written) => driver.done(token, written);
   }
 
-  /** Takes completions and puts new work in; false if there was nothing to do. */
+  /** Takes completions and submits new requests. Returns false if there was nothing to do. */
   turn(): boolean {
     const { queue, driver } = this;
     const pending = queue.pendingCompletions();

@@ -5,11 +5,11 @@ import type { RingMode } from "./mode.ts";
 /** One ring of a driver's thread. Descriptors are borrowed. */
 export interface DriverRingStart {
   readonly arena: ArenaHandle;
-  /** Entries. */
+  /** Number of entries. */
   readonly size: number;
   readonly kick: number;
   readonly call: number;
-  /** What the module's `createRingDriver` is given. */
+  /** The argument for `createRingDriver` of the module. */
   readonly data: unknown;
 }
 
@@ -20,7 +20,7 @@ export interface DriverStart {
   readonly mode: RingMode;
   /** URL of a `RingDriverModule`. */
   readonly module: string;
-  /** One i32, see `DriverLoopControl.asked`; what wakes the thread when it was set. */
+  /** One i32, the value of `DriverLoopControl.asked`; `wake` wakes the thread after a change. */
   readonly asked: SharedArrayBuffer;
   readonly wake: number;
 }
@@ -33,12 +33,12 @@ export interface DriverRingPlace {
   readonly used: bigint;
 }
 
-/** How a ring was left. */
+/** The state in which a thread left a ring. */
 export interface RingLeft {
   readonly base: number;
-  /** Chains that the device has not completed. */
+  /** Number of chains that the device has not completed. */
   readonly published: number;
-  /** Why it is not driven any more, if the device broke its rules. */
+  /** The rule that the device broke, if it did: the ring is no longer driven. */
   readonly fault: string | undefined;
   readonly result: unknown;
 }

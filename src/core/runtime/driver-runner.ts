@@ -2,14 +2,14 @@ import { type EventFd, Poller } from "../os/index.ts";
 import type { CompletionSource, NotificationControl, RingInspection } from "../virtqueue/index.ts";
 import { type RingMode, SPIN_MS } from "./mode.ts";
 
-/** Completions taken per look. */
+/** Most completions taken at one look. */
 const BATCH = 64;
-/** Looks without success, and looks in all, before the event loop gets its turn. */
+/** Number of looks without success, and of all looks, before other work of the event loop runs. */
 const IDLE_LOOKS = 256;
 const MAX_LOOKS = 4096;
 const MAX_ROUNDS = 16;
 
-/** A ring as what collects its completions uses it. */
+/** The part of a ring that collecting its completions needs. */
 export type CollectedQueue = CompletionSource &
   NotificationControl &
   Pick<RingInspection, "broken">;
@@ -17,14 +17,14 @@ export type CollectedQueue = CompletionSource &
 export interface DriverRunnerOptions {
   readonly queue: CollectedQueue;
   readonly ringMode: RingMode;
-  /** How long `hybrid` looks before it sleeps, milliseconds. Default 0.05. */
+  /** Milliseconds that `hybrid` polls before it sleeps. Default 0.05. */
   readonly spinMs?: number | undefined;
   /** The descriptor of SET_VRING_CALL. Not owned. */
   readonly call: EventFd;
   readonly done: (token: number, written: number) => void;
   /** Called after a batch of completions: the place to submit more. */
   readonly batchDone?: () => void;
-  /** The queue broke; nothing completes any more. */
+  /** Called when the queue broke. Its requests no longer complete. */
   readonly onBroken: () => void;
 }
 
@@ -37,7 +37,7 @@ export class DriverRunner {
   readonly #ringMode: RingMode;
   readonly #spinMs: number;
   readonly #poller: Poller | undefined;
-  /** When `hybrid` gives up looking; 0 if it is not looking. */
+  /** The time at which `hybrid` stops polling; 0 if it is not polling. */
   #spinEnd = 0;
   #turn: NodeJS.Immediate | undefined;
   #stopped = false;
@@ -59,7 +59,9 @@ export class DriverRunner {
     });
   }
 
-  /** To be called after something was published: polling goes on only while something is out. */
+  /**
+   * To be called after chains were published: polling continues only while chains are outstanding.
+   */
   published(): void {
     if (this.#ringMode !== "event" && !this.#stopped) this.#later();
   }
@@ -102,14 +104,14 @@ export class DriverRunner {
     else this.#sleep();
   }
 
-  /** Returns whether `hybrid` goes on looking. */
+  /** Returns whether `hybrid` keeps polling. */
   #looksAgain(idle: number): boolean {
     const now = performance.now();
     if (this.#spinEnd === 0 || idle < IDLE_LOOKS) this.#spinEnd = now + this.#spinMs;
     return now < this.#spinEnd;
   }
 
-  /** Until the next call, or until more is published. */
+  /** Sleeps until the next call, or until more chains are published. */
   #sleep(): void {
     this.#spinEnd = 0;
     if (!this.#queue.enableNotifications()) this.#later();

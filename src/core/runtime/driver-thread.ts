@@ -13,7 +13,7 @@ import type { RingDriverModule } from "./ring-driver.ts";
 const start = workerData as DriverStart;
 const asked = new Int32Array(start.asked);
 const tables: RegionTable[] = [];
-/** The owner of a ring also needs to know how it was left. */
+/** A driven ring, with the queue that reports its final state to the owner. */
 type OwnedRing = DrivenRing & { readonly queue: DriverQueue };
 const rings: OwnedRing[] = [];
 

@@ -6,7 +6,9 @@ import type { DriverRingPlace, DriverStart, FromDriver, RingLeft } from "./drive
 const EXTENSION = import.meta.url.slice(import.meta.url.lastIndexOf("."));
 const THREAD = new URL(`./driver-thread${EXTENSION}`, import.meta.url);
 
-/** A thread that drives rings. What it borrows must stay open until {@link ended}. */
+/**
+ * A thread that drives rings. The descriptors that it borrows must stay open until {@link ended}.
+ */
 export class DriverWorker {
   readonly #worker: Worker;
   readonly #wake = EventFd.create();
@@ -54,7 +56,7 @@ export class DriverWorker {
   }
 
   /**
-   * How the rings were left.
+   * The states in which the thread left the rings.
    *
    * @throws {QueueError} the thread failed
    */
@@ -62,15 +64,15 @@ export class DriverWorker {
     return this.#left.promise;
   }
 
-  /** Begins; the back-end serves the rings by now. Idempotent. */
+  /** Starts to drive the rings, which the back-end already serves. Idempotent. */
   go(): void {
     if (!this.#gone) this.#worker.postMessage("go");
     this.#gone = true;
   }
 
   /**
-   * Has the thread submit nothing any more, and leave when everything is back; or leave at once. One
-   * that did not begin ends in the same way.
+   * Asks the thread to submit no more requests and end when all have completed (`finish`), or to
+   * end at once (`leave`). A thread that has not started ends in the same way.
    */
   ask(what: "finish" | "leave"): void {
     if (this.#wake.descriptor.closed) return;
@@ -79,7 +81,7 @@ export class DriverWorker {
     this.#wake.signal();
   }
 
-  /** Ends the thread, whatever it is doing. */
+  /** Terminates the thread, whatever it is doing. */
   async close(): Promise<void> {
     this.ask("leave");
     await this.#worker.terminate();

@@ -1,6 +1,6 @@
 /**
- * runtime: who runs a ring and when: on the event loop or in a worker, woken by descriptors or by
- * looking. The only place that starts worker threads. Imports virtqueue and memory.
+ * runtime: runs rings, on the event loop or in a worker, woken by descriptors or by polling. The
+ * only place that starts worker threads. Imports virtqueue and memory.
  */
 export * from "./device-runner.ts";
 export type { DriverRingPlace, RingLeft } from "./driver-messages.ts";

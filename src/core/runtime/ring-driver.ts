@@ -2,47 +2,56 @@ import type { BufferSource } from "../memory/index.ts";
 import type { BatchSubmitter, ChainSubmitter } from "../virtqueue/index.ts";
 
 /**
- * Puts work into one ring and takes the results, in whatever thread: the counterpart of `RingServer`.
- * It publishes the chains that it added by itself, see {@link RingDriverHost.publish}.
+ * Submits requests to one ring and takes their results, on the event loop or in a worker: the
+ * counterpart of `RingServer`. It publishes the chains that it adds by {@link
+ * RingDriverHost.publish}.
  */
 export interface RingDriver {
   /**
-   * About `count` chains have completed and are handed over next: the moment to publish what was added
-   * ahead, before the device has nothing to do.
+   * Called before about `count` completions are passed on: the moment to publish chains that were
+   * added ahead, before the device runs out of work.
    */
   completing(count: number): void;
   /**
-   * One chain completed.
+   * Called for each completed chain.
    *
    * @param written bytes
    */
   done(token: number, written: number): void;
-  /** Adds and publishes what is due. Called at first, and after each batch of completions. */
+  /**
+   * Adds and publishes the requests that are due. Called at first, and after each batch of
+   * completions.
+   */
   submit(): void;
   /**
-   * When {@link submit} wants to be called though nothing completes: µs from now, 0 for at once,
-   * negative for never.
+   * The time until {@link submit} must be called even if nothing completes: µs from now, 0 for at
+   * once, negative for never.
    */
   readonly dueUs: number;
-  /** Submits nothing any more; called once, when the loop was asked to end. */
+  /** Stops submitting. Called once, when the loop was asked to end. */
   finish(): void;
-  /** Nothing more is to be done: the ring may be left. */
+  /** True if all work is done and the loop may leave the ring. */
   readonly finished: boolean;
-  /** The result of the driver; it is cloned. Called once, after the ring was left. */
+  /**
+   * Returns the result of the driver, which is cloned. Called once, after the loop has left the
+   * ring.
+   */
   result(): unknown;
 }
 
-/** What a ring driver has to work with. */
+/** The environment of a ring driver. */
 export interface RingDriverHost {
   readonly queue: ChainSubmitter & BatchSubmitter;
   readonly memory: BufferSource;
   /** The virtio features in use. */
   readonly features: bigint;
-  /** Publishes what was added, all or the `most` oldest chains, and kicks the device if it wants that. */
+  /**
+   * Publishes the added chains, all or the `most` oldest, and kicks the device if it wants that.
+   */
   publish(this: void, most?: number): void;
 }
 
-/** What a module exports that makes ring drivers in workers. */
+/** The exports of a module that makes ring drivers in workers. */
 export interface RingDriverModule {
   createRingDriver(this: void, host: RingDriverHost, data: unknown): RingDriver;
 }

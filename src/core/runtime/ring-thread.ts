@@ -30,7 +30,7 @@ let end: RingEnd = { base: undefined, fault: undefined };
 const control: LoopControl = {
   wake: EventFd.adopt(new OwnedFd(wake)),
   get pending() {
-    // A plain look, as it is asked at every turn; the message itself comes by the port.
+    // A plain load is enough: it runs at every look, and the message itself arrives by the port.
     return sentCount[0] !== taken;
   },
   obey(loop) {
@@ -122,7 +122,10 @@ function makeQueue(
   return createDeviceQueue({ size, memory, space: table, features, base, inflight, log, reports });
 }
 
-/** Each is sent once a start: the ring must not wait for them. */
+/**
+ * Makes the reports about the driver. Each is sent once per start, so that the ring does not wait
+ * for them.
+ */
 function reportsOf({ strict }: RingSetup): DriverReports {
   const uses = new Set<string>();
   let isUnreachable = false;
@@ -139,7 +142,7 @@ function reportsOf({ strict }: RingSetup): DriverReports {
   };
 }
 
-/** Obeys one message after another; one that starts a ring takes as long as the ring runs. */
+/** Executes one message after another; a start takes as long as the ring runs. */
 async function pump(): Promise<void> {
   if (busy) return;
   busy = true;

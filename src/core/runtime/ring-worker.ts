@@ -18,23 +18,23 @@ const THREAD = new URL(`./ring-thread${EXTENSION}`, import.meta.url);
 export interface RingWorkerOptions {
   /** The name of the thread, for tools that list the threads of a process. */
   readonly name: string;
-  /** See `DeviceRunnerOptions.onIdleKick`. */
+  /** Called when the driver kicked and has made no chain available. */
   readonly onIdleKick?: (() => void) | undefined;
-  /** The ring that is served broke, or the worker is gone; it is not served any more. */
+  /** Called when the ring broke, or the worker ended. The ring is no longer served. */
   readonly onBroken: (end: RingEnd) => void;
   readonly reports?: DriverReports | undefined;
 }
 
-/** Kick and call of a ring; undefined if the side polls. Borrowed until the ring was stopped. */
+/** Kick and call of a ring; undefined if that side polls. Borrowed until the ring was stopped. */
 export interface RingNotifiers {
   readonly kick: EventFd | undefined;
   readonly call: EventFd | undefined;
 }
 
 /**
- * A thread that serves one ring. Only control goes through messages; the thread maps the ring's
- * memory again and shares the descriptors. What it borrows stays open until it has reported, or
- * ended, so that it uses it no more.
+ * A thread that serves one ring. Only control uses messages; the thread maps the ring's memory
+ * itself and shares the descriptors. The descriptors that it borrows stay open until it has
+ * reported that it no longer uses them, or has ended.
  */
 export class RingWorker {
   readonly #options: RingWorkerOptions;
@@ -44,7 +44,7 @@ export class RingWorker {
   readonly #sentBytes = new SharedArrayBuffer(4);
   readonly #sent = new Int32Array(this.#sentBytes);
   readonly #ended: Promise<void>;
-  /** What was replaced and is not released yet, oldest first. */
+  /** Replaced descriptors that the thread has not released yet, oldest first. */
   readonly #retired: (EventFd | undefined)[] = [];
   #part: WorkerPart | undefined;
   #stopping: { end: Promise<RingEnd>; resolve: (end: RingEnd) => void } | undefined;
@@ -81,19 +81,19 @@ export class RingWorker {
     return this.#part !== undefined;
   }
 
-  /** Returns whether the thread has ended: it serves nothing any more. */
+  /** Returns whether the thread has ended. */
   get gone(): boolean {
     return this.#gone;
   }
 
-  /** Serves a ring from now on; none may be running. The part is released when it is left. */
+  /** Starts to serve a ring; none may be running. The part is released when the ring stops. */
   start(ring: RingSetup, part: WorkerPart, notifiers: RingNotifiers): void {
     this.#part = part;
     const { module, data } = part;
     this.#send({ type: "start", ring, module, data, ...numbersOf(notifiers) });
   }
 
-  /** Replaces kick and call, and closes `retired` once that is safe. */
+  /** Replaces kick and call, and closes `retired` once the thread no longer uses it. */
   replace(notifiers: RingNotifiers, retired: EventFd | undefined): void {
     if (this.#gone) {
       retired?.close();
@@ -103,7 +103,7 @@ export class RingWorker {
     this.#send({ type: "events", ...numbersOf(notifiers) });
   }
 
-  /** Resolves once the thread touches nothing of the ring any more. */
+  /** Stops the ring; resolves once the thread no longer touches it. */
   stop(): Promise<RingEnd> {
     if (this.#gone) return Promise.resolve({ base: undefined, fault: undefined });
     if (this.#stopping === undefined) {
@@ -115,7 +115,7 @@ export class RingWorker {
     return this.#stopping.end;
   }
 
-  /** Ends the thread; resolves when it has ended. What it is in the middle of is waited for. */
+  /** Ends the thread after the command that it is executing; resolves when it has ended. */
   close(): Promise<void> {
     if (!this.#gone) this.#send({ type: "exit" });
     return this.#ended;
@@ -123,7 +123,8 @@ export class RingWorker {
 
   #send(message: ToWorker): void {
     this.#port.postMessage(message);
-    // In this order: who is woken finds the count, and who sees the count finds the message.
+    // The order matters: a thread that wakes finds the count, and a thread that sees the count
+    // finds the message.
     Atomics.add(this.#sent, 0, 1);
     this.#wake.signal();
   }
@@ -156,7 +157,7 @@ export class RingWorker {
     }
   }
 
-  /** The thread has ended, as asked or by an error. */
+  /** Takes account of the end of the thread, as requested or by an error. */
   #end(code: number): void {
     this.#gone = true;
     const wasRunning = this.running;

@@ -1,16 +1,16 @@
 import type { ServedQueue } from "../virtqueue/index.ts";
 
-/** A running ring as the device behind it sees it. */
+/** A running ring as its device uses it. */
 export interface RunningQueue {
   readonly index: number;
   readonly queue: ServedQueue;
   /** True if the ring runs. While it does not, no chain may be taken. */
   readonly active: boolean;
   /**
-   * Makes completions visible that were made outside of the call that serves the ring, and calls the
-   * driver if it wants that. Has no effect once the ring has stopped.
+   * Publishes completions that were made outside of the call that serves the ring, and calls the
+   * driver if it wants that. It has no effect once the ring has stopped.
    */
   publish(): void;
-  /** Schedules another call that serves the ring. Has no effect once the ring has stopped. */
+  /** Schedules another call that serves the ring. It has no effect once the ring has stopped. */
   wake(): void;
 }

@@ -3,7 +3,7 @@ import type { InflightHandle, LogHandle, MemoryHandle } from "../memory/index.ts
 import type { QueueFault, RingFeatures, RingLogSetting, RingMemory } from "../virtqueue/index.ts";
 import type { RingMode } from "./mode.ts";
 
-/** A ring as another thread needs it. Its descriptors are borrowed until the ring is stopped. */
+/** A ring as a worker needs it. Its descriptors are borrowed until the ring is stopped. */
 export interface RingSetup {
   readonly index: number;
   readonly size: number;
@@ -22,17 +22,19 @@ export interface RingSetup {
   readonly strict: boolean;
 }
 
-/** Descriptors for kick and call; undefined if the side polls. */
+/** Descriptors for kick and call; undefined if that side polls. */
 export interface RingEvents {
   readonly kick: number | undefined;
   readonly call: number | undefined;
 }
 
-/** How a ring stood when it was left. */
+/** The state of a ring when its worker left it. */
 export interface RingEnd {
-  /** Undefined if unknown, it was not served at all or the worker is gone. */
+  /**
+   * The base; undefined if it is unknown, because the ring was not served or the worker is gone.
+   */
   readonly base: number | undefined;
-  /** Why it is not served any more, if so. */
+  /** The reason why the ring is no longer served, if so. */
   readonly fault: string | undefined;
 }
 
@@ -43,9 +45,9 @@ export type ToWorker =
       readonly module: string;
       readonly data: unknown;
     } & RingEvents)
-  /** Answered with `stopped`, also when the ring broke before. */
+  /** The worker answers with `stopped`, even if the ring broke before. */
   | { readonly type: "stop" }
-  /** Answered with `replaced`: the descriptors before are not used any more. */
+  /** The worker answers with `replaced` once it no longer uses the previous descriptors. */
   | ({ readonly type: "events" } & RingEvents)
   | { readonly type: "exit" };
 
@@ -64,6 +66,8 @@ export interface WorkerStart {
   readonly port: MessagePort;
   /** Wakes the worker when a message was sent; borrowed. */
   readonly wake: number;
-  /** One i32: how many messages were sent. To be looked at where the event loop does not run. */
+  /**
+   * One i32, the number of messages sent, for code that blocks the event loop and so receives none.
+   */
   readonly sent: SharedArrayBuffer;
 }

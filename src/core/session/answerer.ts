@@ -22,15 +22,20 @@ import type { Channel, Frame } from "../transport/index.ts";
 import { expectRequirements } from "./requirements.ts";
 import type { Negotiation, Strictness } from "./state.ts";
 
-/** What comes and goes with a request besides its payload. */
+/** The descriptors of a request and of its reply. */
 export interface Incoming {
-  /** Take what you keep out of the array; the rest is closed afterwards. */
+  /**
+   * The descriptors of the request. The handler removes those that it keeps; the rest is closed
+   * afterwards.
+   */
   readonly fds: OwnedFd[];
-  /** Put in what goes with the reply; closed once sent. */
+  /** The descriptors of the reply, which the handler adds. They are closed once sent. */
   readonly replyFds: OwnedFd[];
 }
 
-/** Serves a request whose number is known at run time only; returns the value of its own reply. */
+/**
+ * Serves a request whose number is only known at run time, and returns the value of its own reply.
+ */
 export type RequestHandler = (payload: unknown, incoming: Incoming) => unknown;
 
 /** The requests that travel in one direction. */
@@ -50,7 +55,7 @@ export type HandlerOf<D extends Direction, R> = D extends "front-end"
 type Handler<P, A> = (payload: P, incoming: Incoming) => A | Promise<A>;
 
 export interface AnswererOptions<D extends Direction = Direction> {
-  /** Whose requests are answered. */
+  /** The side whose requests are answered. */
   readonly direction: D;
   readonly negotiation: Negotiation;
   readonly strictness: Strictness;
@@ -60,12 +65,12 @@ export interface AnswererOptions<D extends Direction = Direction> {
    */
   readonly presumed?: bigint | undefined;
   /**
-   * A request was refused.
+   * Called when a request was refused.
    *
-   * @param ends the connection ends with it, as no reply can say so
+   * @param ends whether the connection ends, because no reply can report the failure
    */
   readonly onRefused?: ((error: Error, ends: boolean) => void) | undefined;
-  /** Wraps each handler, for tests and faults. */
+  /** Wraps each handler, for tests and fault injection. */
   readonly wrap?: ((request: number, handler: RequestHandler) => RequestHandler) | undefined;
 }
 
@@ -90,17 +95,17 @@ export class Answerer<D extends Direction = Direction> {
     });
   }
 
-  /** Serves a request by `handler`, with the types that belong to it. */
+  /** Sets the handler of a request, with the types of its payload and reply. */
   on<R extends RequestOf<D>>(request: R, handler: HandlerOf<D, R>): void {
     this.onAny(request, handler as RequestHandler);
   }
 
-  /** Like {@link on}, where the request is not known at compile time. */
+  /** Sets the handler of a request that is not known at compile time. */
   onAny(request: number, handler: RequestHandler): void {
     this.#handlers.set(request, this.#options.wrap?.(request, handler) ?? handler);
   }
 
-  /** Starts reading. To be called once, after the handlers were set. */
+  /** Starts reading. Call it once, after the handlers were set. */
   start(): void {
     this.#channel.onFrame((frame) => this.#receive(frame));
   }
@@ -119,7 +124,7 @@ export class Answerer<D extends Direction = Direction> {
   }
 
   /**
-   * The payload of the reply; undefined if none is due.
+   * Serves a request and returns the payload of its reply; undefined if none is due.
    *
    * @throws the refusal if it cannot be sent
    */
@@ -140,7 +145,7 @@ export class Answerer<D extends Direction = Direction> {
       // A look-up of a back-end has a reply of its own that is an acknowledgement as well.
       const isLookUp = this.#options.direction === "back-end" && due.codec === acknowledgement;
       const ends = due.rule !== "ack" && !(due.rule === "own" && isLookUp);
-      // What fails because the connection went away meanwhile was not refused.
+      // A request that fails because the connection was closed meanwhile is not a refusal.
       if (!this.#ended) this.#options.onRefused?.(refusal, ends);
       if (ends) throw refusal;
       closeAll(incoming.replyFds);
@@ -183,7 +188,8 @@ export class Answerer<D extends Direction = Direction> {
 
   async #reply(request: number, payload: Uint8Array, fds: readonly OwnedFd[]): Promise<void> {
     const flags = HeaderFlag.Version | HeaderFlag.Reply;
-    // Waiting for the kernel to take the reply holds back a peer that asks and never reads.
+    // The wait until the kernel has taken the reply throttles a peer that sends requests and never
+    // reads.
     await this.#channel.send({
       header: { request, flags, size: payload.length },
       payload,
@@ -192,7 +198,7 @@ export class Answerer<D extends Direction = Direction> {
   }
 }
 
-/** Where handlers of one direction's requests are set. */
+/** The registration of handlers for one direction's requests. */
 export type HandlerRegistry<D extends Direction> = Pick<Answerer<D>, "on">;
 
 function closeAll(fds: OwnedFd[]): void {

@@ -24,31 +24,34 @@ import type { Channel, Frame } from "../transport/index.ts";
 import { expectRequirements } from "./requirements.ts";
 import type { Negotiation, Strictness } from "./state.ts";
 
-/** Calls that were given up keep their place in the order of replies; with more the session ends. */
+/**
+ * The limit on pending calls. Calls that timed out keep their place in the order of replies, so
+ * they count; with more the session ends.
+ */
 const MAX_PENDING = 1024;
 
 const SILENT_PEER =
   "it may be busy with another front-end, or stopped; give it longer, or start it again";
 
 export interface CallerOptions {
-  /** Whose requests are sent. */
+  /** The side whose requests are sent. */
   readonly direction: Direction;
   readonly negotiation: Negotiation;
   readonly strictness: Strictness;
-  /** For calls that bring none of their own, milliseconds. */
+  /** Default time-out of a call, milliseconds. */
   readonly timeoutMs: number;
   /** Names the peer in time-outs: `pid 12 (qemu-storage-daemon)`. */
   readonly describePeer?: (() => string) | undefined;
 }
 
 export interface CallOptions extends WaitOptions {
-  /** Sent with the request. Borrowed: they stay the caller's. */
+  /** Descriptors to send with the request. They are borrowed. */
   readonly fds?: readonly OwnedFd[] | undefined;
   /** Asks for an acknowledgement. Default: whenever REPLY_ACK is negotiated. */
   readonly needReply?: boolean | undefined;
-  /** Sends although features that the request needs were not negotiated. For tests of the peer. */
+  /** Sends the request even if features that it needs were not negotiated, to test the peer. */
   readonly unchecked?: boolean | undefined;
-  /** POSTCOPY_LISTEN went before: SET_MEM_TABLE is answered with a table. */
+  /** True after POSTCOPY_LISTEN: the reply to SET_MEM_TABLE is a table. */
   readonly postcopy?: boolean | undefined;
 }
 
@@ -73,7 +76,7 @@ export class Caller {
   readonly #channel: Channel;
   readonly #options: CallerOptions;
   readonly #pending: Pending[] = [];
-  /** Requests that asked for an acknowledgement which is not due: some peers send it all the same. */
+  /** Requests with need_reply but without REPLY_ACK: some peers acknowledge them all the same. */
   readonly #askedInVain = new Set<number>();
 
   constructor(channel: Channel, options: CallerOptions) {
@@ -117,7 +120,7 @@ export class Caller {
       await this.#taken(spec, sent, options);
       return { value: undefined, fds: [] };
     }
-    // A failed send ends the channel, and that rejects the reply with the reason.
+    // A failed send ends the channel, which rejects the reply with the reason.
     sent.catch((error: unknown) => reply.reject(error));
     return reply.promise;
   }
@@ -139,7 +142,10 @@ export class Caller {
     return reply;
   }
 
-  /** A peer that does not read must not hold us for ever where no reply is due either. */
+  /**
+   * Waits until the kernel has taken the message: a peer that does not read must not block the
+   * caller for ever, even if no reply is due.
+   */
   async #taken(spec: RequestSpec, sent: Promise<void>, options: CallOptions): Promise<void> {
     const taken = this.#wait<void>(spec, "the peer did not read the message", options);
     sent.then(
@@ -201,7 +207,7 @@ export class Caller {
       validateMessage(direction, header, payload, fds.length, true);
       return due.codec.decode(payload);
     }
-    // A payload that is too short for a number must not be read as "0, it worked".
+    // A payload that is too short for a number must not be read as 0, which means success.
     if (payload.length < due.codec.minSize) {
       throw new ProtocolError(
         `${spec.name} reply: expected ${counted(due.codec.minSize, "byte")}, got ${payload.length}`,
@@ -211,7 +217,10 @@ export class Caller {
     return decodeLenient(due.codec, payload);
   }
 
-  /** libvhost-user acknowledges whenever it is asked to, whether or not REPLY_ACK was negotiated. */
+  /**
+   * Returns whether a message is an acknowledgement without REPLY_ACK: libvhost-user sends it
+   * whenever need_reply is set.
+   */
   #isVainAck({ header, payload }: Frame, pending: Pending | undefined): boolean {
     return (
       this.#options.strictness === "lenient" &&

@@ -1,4 +1,7 @@
-/** What the two ends of a session agreed on so far. Shared by its main socket and back-end channel. */
+/**
+ * The features that both ends of a session have negotiated so far. Its main socket and back-end
+ * channel share it.
+ */
 export class Negotiation {
   /** Virtio features the back-end offered; undefined before the first GET_FEATURES. */
   offered: bigint | undefined;
@@ -6,9 +9,9 @@ export class Negotiation {
   features = 0n;
   /** Protocol features that were acknowledged (SET_PROTOCOL_FEATURES). */
   protocolFeatures = 0n;
-  /** Protocol features that the back-end offered: for some requests that is enough. */
+  /** Protocol features that the back-end offered. Some requests need no more than the offer. */
   offeredProtocolFeatures = 0n;
-  /** The next SET_MEM_TABLE is answered with a table (POSTCOPY_LISTEN went before). */
+  /** True after POSTCOPY_LISTEN: the reply to the next SET_MEM_TABLE is a table. */
   postcopy = false;
 
   has(protocolFeature: bigint): boolean {
@@ -17,7 +20,7 @@ export class Negotiation {
 }
 
 /**
- * How messages of the peer are judged. `strict`: as the specification has it, for verdicts.
- * `lenient`: what real peers do is accepted as long as it cannot be misunderstood.
+ * The way in which messages of the peer are judged. `strict`: by the specification, for verdicts.
+ * `lenient`: deviations of real peers are accepted if they are unambiguous.
  */
 export type Strictness = "strict" | "lenient";

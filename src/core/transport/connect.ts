@@ -28,7 +28,7 @@ export async function connectSocket(path: string, options: WaitOptions = {}): Pr
   }
 }
 
-/** Which program listens, found without a connection. */
+/** Describes the program that listens, without connecting to it. */
 function describeListener(path: string): string {
   const pid = listenerProcessId(path) ?? listenerProcessId(resolve(path));
   return pid === undefined
@@ -36,7 +36,7 @@ function describeListener(path: string): string {
     : `listener is ${describeProcess(pid)}: it may be stopped, or busy; start it again`;
 }
 
-/** `pid 12 (program)`: who listened on the socket that this one is connected to. */
+/** Describes the process that listened when the socket connected: `pid 12 (program)`. */
 export function describePeer(socket: UnixSocket): string {
   return describeProcess(socket.peer.pid);
 }
@@ -80,7 +80,7 @@ function explain(path: string, error: SystemError): Error {
   return new ConnectError(`${path}: cannot connect: ${error.message}`, options);
 }
 
-/** What is at a path, in words; undefined if it cannot be examined. */
+/** Describes the file at a path; undefined if it cannot be examined. */
 export function kindOf(path: string): string | undefined {
   let stats;
   try {

@@ -15,8 +15,8 @@ export type Receive = (
 export type FramerResult = Frame | "wait" | "end";
 
 /**
- * Puts messages together. It never asks for bytes of two messages at once, so descriptors always
- * belong to the message whose bytes they came with.
+ * Assembles messages from a stream. One read never covers bytes of two messages, so descriptors
+ * belong to the message that they arrive with.
  */
 export class Framer {
   readonly #maxPayload: number;
@@ -30,16 +30,16 @@ export class Framer {
     this.#maxPayload = maxPayload;
   }
 
-  /** Bytes of an unfinished message. */
+  /** Number of bytes of an unfinished message. */
   get pending(): number {
     return this.#have;
   }
 
   /**
-   * Reads on until a message is complete, nothing more is there, or the stream ended.
+   * Reads until a message is complete, no more bytes are there, or the stream ended.
    *
    * @throws {ProtocolError} the stream cannot be followed any more: too large a message, or
-   * descriptors in the middle of one; they are closed
+   *   descriptors in the middle of one; they are closed
    * @throws {SystemError} from `receive`
    */
   read(receive: Receive): FramerResult {
@@ -96,7 +96,7 @@ export class Framer {
   }
 }
 
-/** A frame's bytes. */
+/** Returns the bytes of a frame. */
 export function frameBytes({ header, payload }: Frame): Uint8Array {
   const bytes = new Uint8Array(HEADER_SIZE + payload.length);
   encodeHeader(header, bytes);

@@ -1,6 +1,6 @@
 /**
- * transport: messages, bytes plus descriptors, over a stream. Knows no message's meaning. Imports
- * protocol (the header) and os.
+ * transport: messages (bytes and descriptors) over a stream, whatever they mean. Imports protocol
+ * (the header) and os.
  */
 export * from "./channel.ts";
 export * from "./framer.ts";

@@ -39,8 +39,8 @@ export class SocketServer {
   }
 
   /**
-   * Listens, with mode 0600 unless `access` says otherwise. The socket of a listener that is gone is
-   * replaced if it is ours; any other file stays, whatever it is.
+   * Listens on a path of mode 0600, or the mode in `access`. It replaces a stale socket of this
+   * user; every other file stays.
    *
    * @param onSocket owns the socket
    * @throws {UsageError} the path is taken or too long
@@ -54,12 +54,14 @@ export class SocketServer {
     return new SocketServer(await bind(path, access), onSocket);
   }
 
-  /** Accepts on a listening socket from elsewhere, which it takes over; its path stays. */
+  /**
+   * Accepts on a listening socket that other code made. It takes the socket over; the path stays.
+   */
   static adopt(fd: OwnedFd, onSocket: (socket: UnixSocket) => void): SocketServer {
     return new SocketServer(UnixListener.adopt(fd), onSocket);
   }
 
-  /** Stops listening and removes the path, if it still is the one that was made. */
+  /** Stops listening, and removes the path if it is still the one made here. */
   close(): void {
     clearTimeout(this.#pause);
     this.#poller.close();
@@ -72,7 +74,8 @@ export class SocketServer {
       try {
         socket = this.#listener.accept();
       } catch {
-        // Out of descriptors or memory: those who wait stay in the backlog until there are some.
+        // The process is out of descriptors or memory: waiting connections stay in the backlog
+        // until it has some.
         this.#poller.update({});
         this.#pause = setTimeout(() => this.#poller.update({ readable: true }), STARVED_PAUSE_MS);
         return;
@@ -84,9 +87,10 @@ export class SocketServer {
 }
 
 /**
- * Listens until the first connection, then no more.
+ * Listens until the first connection, and returns it.
  *
- * @throws like {@link SocketServer.listen}
+ * @throws {UsageError} the path is taken or too long
+ * @throws {EnvironmentError} no permission, or no such folder
  * @throws {TimeoutError} no peer connected
  */
 export async function acceptSocket(path: string, options: WaitOptions = {}): Promise<UnixSocket> {
@@ -148,7 +152,10 @@ async function removeStaleSocket(path: string): Promise<void> {
   if (now?.ino === before.ino && now.dev === before.dev) unlinkSync(path);
 }
 
-/** Looks into the table, without a connection. It may name the socket by another spelling. */
+/**
+ * Returns whether a process listens on the path. It first reads the kernel's table, which needs no
+ * connection but may spell the path differently.
+ */
 async function hasListener(path: string): Promise<boolean> {
   const listening = listeningPaths();
   if (listening.has(path) || listening.has(resolve(path))) return true;

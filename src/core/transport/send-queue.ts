@@ -7,19 +7,24 @@ interface Outgoing {
   /** Our own duplicates of {@link fds}, once the message has to wait. */
   kept: readonly OwnedFd[];
   sent: number;
-  /** Of a message that had to wait. */
+  /** Settles when a message that had to wait has been sent. */
   done?: Deferred<void>;
   failure?: Error;
 }
 
-/** With more unread bytes the peer counts as gone. */
+/** The limit on waiting messages: a peer that leaves more unread counts as gone. */
 const MAX_QUEUED = 1024;
 
-/** The kernel said "writable" and then took nothing: too many descriptors in flight. Wait, ms. */
+/**
+ * First pause in milliseconds after the kernel reported "writable" and then took nothing, because
+ * too many descriptors are in flight.
+ */
 const FIRST_BACK_OFF_MS = 1;
 const LAST_BACK_OFF_MS = 50;
 
-/** Messages that the kernel has not taken yet, in order; descriptors leave with the first byte. */
+/**
+ * The messages that the kernel has not taken yet, in order. Descriptors leave with the first byte.
+ */
 export class SendQueue {
   readonly #socket: UnixSocket;
   readonly #waitWritable: (wanted: boolean) => void;
@@ -40,8 +45,9 @@ export class SendQueue {
   }
 
   /**
-   * Sends, or keeps what the kernel does not take yet. The descriptors are borrowed during the call
-   * only: a message that waits has duplicates of its own, so a caller that gives up may close them.
+   * Sends a message, or keeps it if the kernel does not take it yet. The descriptors are borrowed
+   * during the call only: a waiting message has duplicates of its own, so a caller that gives up
+   * may close them.
    *
    * @throws {StateError} far too many messages wait already
    */
@@ -64,7 +70,7 @@ export class SendQueue {
     await outgoing.done.promise;
   }
 
-  /** The socket is writable. */
+  /** Continues to send, once the socket is writable. */
   flush(): void {
     const before = this.#queue[0]?.sent;
     if (this.#drain()) {
@@ -101,7 +107,7 @@ export class SendQueue {
     }
   }
 
-  /** Returns true if nothing is left. */
+  /** Sends waiting messages. Returns true if none is left. */
   #drain(): boolean {
     for (let first = this.#queue[0]; first !== undefined; first = this.#queue[0]) {
       const fds = first.sent === 0 ? first.fds : [];

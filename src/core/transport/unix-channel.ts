@@ -9,10 +9,10 @@ import { SendQueue } from "./send-queue.ts";
 const READ_BUDGET = 16;
 
 export interface UnixChannelOptions {
-  /** Bytes of payload that are accepted. Default 4096. */
+  /** Largest accepted payload in bytes. Default 4096. */
   readonly maxPayload?: number | undefined;
   readonly observe?: FrameObserver | undefined;
-  /** Whose requests it carries, for the observer. Default `front-end`. */
+  /** The side whose requests the channel carries, for the observer. Default `front-end`. */
   readonly direction?: Direction | undefined;
   /**
    * The peer ended its direction of the stream and still reads. Called instead of closing the channel,
@@ -43,9 +43,9 @@ export class UnixChannel implements Channel {
   readonly #onHalfClose: (() => void) | undefined;
   readonly #closed = new Deferred<CloseReason>();
   #handler: FrameHandler | undefined;
-  /** A handler is busy: nothing is read. */
+  /** True while a handler runs: nothing is read. */
   #busy = false;
-  /** Something came meanwhile: the socket is not watched until the handler is done. */
+  /** True if bytes came meanwhile: the socket is not polled until the handler has finished. */
   #paused = false;
   /** Messages that may still be read in this turn. */
   #budget = 0;
@@ -171,7 +171,7 @@ export class UnixChannel implements Channel {
 
   #sendFailed(error: Error): void {
     if (!(error instanceof PeerClosedError)) return this.#end({ by: "error", error });
-    // A peer that answers and then closes: its last answers are still there to be read.
+    // A peer may answer and then close: its last answers can still be read.
     if (this.#handler !== undefined) this.#readable();
     this.#end({ by: "peer", error });
   }
@@ -198,7 +198,7 @@ export class UnixChannel implements Channel {
         this.#busy = false;
         this.#paused = false;
         this.#updatePoller();
-        // What came behind it is answered in the same turn.
+        // The messages behind it are handled in the same turn.
         this.#read();
       });
   }

@@ -1,9 +1,9 @@
 import type { ChainCursor } from "./types.ts";
 
 /**
- * Bytes of a chain by their position, wherever the driver cut it into descriptors: VIRTIO 2.7.4
- * leaves the framing free, so a header may be in sixteen descriptors and share one with the
- * data. Reads and writes nothing twice, allocates nothing.
+ * Copies between a chain and a buffer by byte position, independent of the descriptors: VIRTIO
+ * 2.7.4 leaves the framing free, so a header may use sixteen descriptors and share one with the
+ * data. Each byte is accessed once, and nothing is allocated.
  */
 
 /** Returns whether `length` bytes from byte `start` of the writable part can be written. */

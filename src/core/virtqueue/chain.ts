@@ -3,7 +3,7 @@ import { type AddressSpace, MAX_SPANS, Resolved, SHARE_HINT, SpanList } from "..
 import type { Descriptor } from "./descriptor.ts";
 import type { ChainCursor, QueueFault } from "./types.ts";
 
-/** A cursor to be reused with `DeviceQueue.next`. */
+/** Creates a cursor for repeated use with `DeviceQueue.next`. */
 export function createChainCursor(): ChainCursor {
   return {
     id: 0,
@@ -36,8 +36,9 @@ export const SPLIT_CHAIN_RULES: ChainRules = { order: "2.7.4.2", buffer: "2.7.5"
 export const PACKED_CHAIN_RULES: ChainRules = { order: "2.8.17", buffer: "2.8.4" };
 
 /**
- * Translates a descriptor's buffer and appends it; undefined if it is in order. One outside of
- * shared memory does not damage the ring: it makes the chain {@link ChainCursor.unreachable}.
+ * Translates a descriptor's buffer and appends it. Returns the rule that it breaks, if any. A
+ * buffer outside of shared memory does not damage the ring: it makes the chain {@link
+ * ChainCursor.unreachable}.
  */
 export function appendBuffer(
   chain: ChainCursor,
@@ -77,9 +78,8 @@ export function appendBuffer(
 }
 
 /**
- * Fills the cursor from a chain that is one descriptor with a buffer, which most are: what the
- * walkers do in general, in the shortest way. Returns false if it is to be walked, by words read
- * once more.
+ * Fills the cursor from a single-descriptor chain, the most frequent kind, on a shorter path than
+ * the walkers. Returns false if the chain must be walked, which reads its words again.
  */
 export function takeSingle(
   chain: ChainCursor,
@@ -101,7 +101,10 @@ export function takeSingle(
   return true;
 }
 
-/** Appends the buffer of a readable descriptor; false, and nothing is appended: it is not one span. */
+/**
+ * Appends the buffer of a readable descriptor. Returns false and appends nothing if it is not one
+ * span.
+ */
 export function appendSingle(
   spans: SpanList,
   words: Uint32Array,
@@ -118,10 +121,10 @@ export function appendSingle(
   return false;
 }
 
-/** Nothing is wrong: a translation is missing, and the chain is to be looked at again later. */
+/** Not a fault: a translation is missing, and the chain must be walked again later. */
 export const MISSING: QueueFault = { reason: "a translation is missing", section: "2.7" };
 
-/** What is wrong with a descriptor that names something outside of shared memory. */
+/** Makes the fault of a descriptor that refers to memory outside of the shared regions. */
 export function outside(what: string, descriptor: Descriptor, section: string): QueueFault {
   return fault(
     section,
@@ -134,8 +137,9 @@ export function fault(section: string, reason: string): QueueFault {
 }
 
 /**
- * An indirect table is in no shared memory: of its chain nothing more is known. One byte takes the
- * place of what the device might write, so that nothing in front of the table is taken for its end.
+ * Marks a chain whose indirect table is outside of shared memory, so that its buffers are unknown.
+ * One writable byte replaces them, so that no buffer in front of the table counts as the end of the
+ * chain.
  */
 export function appendUnreachable(chain: ChainCursor, why: QueueFault): void {
   chain.unreachable ??= why;

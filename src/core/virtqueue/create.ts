@@ -9,30 +9,30 @@ import type { DriverQueue } from "./driver-roles.ts";
 import type { DeviceQueueOptions, DriverQueueOptions } from "./types.ts";
 
 /**
- * The driver half in the format that was negotiated.
+ * Creates the driver half in the negotiated format.
  *
- * @throws as the two classes
+ * @throws {UsageError | QueueError | MemoryAccessError} size or memory do not make a ring
  */
 export function createDriverQueue(options: DriverQueueOptions): DriverQueue {
   return options.features.packed ? new PackedDriverQueue(options) : new SplitDriverQueue(options);
 }
 
 /**
- * The device half in the format that was negotiated.
+ * Creates the device half in the negotiated format.
  *
- * @throws as the two classes
+ * @throws {UsageError | QueueError | MemoryAccessError} size or memory do not make a ring
  */
 export function createDeviceQueue(options: DeviceQueueOptions): DeviceQueue {
   return options.features.packed ? new PackedDeviceQueue(options) : new SplitDeviceQueue(options);
 }
 
-/** What holds for the rings of one format. */
+/** The properties of one ring format. */
 export interface RingFormat {
   readonly isSize: (size: number) => boolean;
-  /** The sizes in words. */
+  /** Describes the allowed sizes, for messages. */
   readonly sizes: string;
   readonly layout: typeof splitRingLayout;
-  /** The base of an unused ring, in the form of GET_VRING_BASE. */
+  /** The base of an unused ring, as GET_VRING_BASE encodes it. */
   readonly freshBase: number;
   /** True if the device writes into the descriptor area. */
   readonly writesDescriptors: boolean;

@@ -17,7 +17,7 @@ export const DescriptorFlag = {
  * 12:2 id, 14:2 flags.
  */
 export class Descriptor {
-  /** Halves of the address, signed. */
+  /** The halves of the address, signed. */
   low = 0;
   high = 0;
   length = 0;
@@ -35,16 +35,16 @@ export class Descriptor {
     this.fourth = tail >>> 16;
   }
 
-  /** The address as it is written in messages. */
+  /** The address as text, for messages. */
   get addressText(): string {
     return `0x${((BigInt(this.high >>> 0) << 32n) | BigInt(this.low >>> 0)).toString(16)}`;
   }
 }
 
 /**
- * Writes the first three words of a descriptor, from `words[at]` on. Its address is `addresses[index]`:
- * a number of that size would be allocated to be handed on, unless the engine puts this in its
- * caller's place.
+ * Writes the first three words of a descriptor, from `words[at]` on. Its address is
+ * `addresses[index]`: passed as a number of that size it would be allocated, unless the engine
+ * inlines this function.
  */
 export function writeBuffer(
   words: Uint32Array,
@@ -83,7 +83,7 @@ export function updateDescriptor(
   if (words[at + 3] !== tail) words[at + 3] = tail;
 }
 
-/** Guest addresses of a driver's indirect tables, which are contiguous. */
+/** Returns the guest addresses of a driver's indirect tables, which are contiguous. */
 export function tableAddresses(
   tables: GuestBuffer | undefined,
   count: number,

@@ -4,7 +4,7 @@ import type { ChainCursor, QueueFault, VringState } from "./types.ts";
 
 /** The chains that a driver made available. */
 export interface ChainSource {
-  /** Entries. */
+  /** Number of entries. */
   readonly size: number;
   /** Takes the next available chain. Returns false if there is none, or the queue is broken. */
   next(chain: ChainCursor): boolean;
@@ -14,11 +14,11 @@ export interface ChainSource {
   hasNext(): boolean;
 }
 
-/** Takes the chains of {@link ChainSource.next} back as completed. */
+/** Completes the chains that {@link ChainSource.next} returned. */
 export interface ChainCompleter {
   /**
-   * Completes a chain, in any order: where the ring has an order, the completion waits for those
-   * before it. Not visible to the driver before {@link DeviceQueue.publish}.
+   * Completes a chain, in any order: with VIRTIO_F_IN_ORDER the completion waits for the earlier
+   * ones. The driver does not see it before {@link DeviceQueue.publish}.
    *
    * @param written bytes that the device wrote into the chain's writable part
    */
@@ -29,33 +29,33 @@ export interface ChainCompleter {
 export interface BatchSource {
   /**
    * Takes the next chains, at most `max`, as long as each is one readable span of memory. Span i is
-   * that of chain i. Only while no other chain is in flight.
+   * that of chain i. To be called only while no other chain is in flight.
    *
-   * @returns how many; 0 if take the next chain by {@link ChainSource.next}, if there is one
+   * @returns the number of chains; after 0 take the next chain, if any, by {@link ChainSource.next}
    */
   takeSingles(spans: SpanList, max: number): number;
   /** Completes every chain of {@link takeSingles}, with nothing written. */
   completeSingles(): void;
 }
 
-/** How a half reports that the other side broke a rule. */
+/** The faults of the other side of a ring. */
 export interface FaultControl {
-  /** The rule that the driver broke; the ring is not served any more. */
+  /** The rule that the driver broke. The ring is no longer served. */
   readonly broken: QueueFault | undefined;
-  /** Marks the queue broken, for a rule that only the caller can judge. */
+  /** Marks the queue broken, for a rule that only the caller can check. */
   fail(reason: string, section: string): void;
 }
 
-/** A ring as the device behind it uses it. */
+/** The part of a ring that its device uses. */
 export interface ServedQueue extends ChainSource, ChainCompleter, BatchSource, FaultControl {
   /**
-   * Returns whether a feature is served that the driver uses without having acknowledged it: see
-   * `DriverReports.tolerates`.
+   * Returns whether a feature is served that the driver uses and did not acknowledge;
+   * `DriverReports.tolerates` decides.
    */
   tolerates(feature: string): boolean;
 }
 
-/** A ring as the loop that runs it uses it. */
+/** The part of a ring that the loop which runs it uses. */
 export interface ScheduledQueue
   extends Pick<ChainSource, "hasNext">, NotificationControl, FaultControl {
   /**
@@ -65,17 +65,17 @@ export interface ScheduledQueue
    */
   publish(): boolean;
   /**
-   * The chain that {@link ChainSource.next} did not return waits for a translation of the IOTLB. It
-   * stays in the ring, and the next call looks at it again.
+   * True if {@link ChainSource.next} did not return a chain because an IOTLB translation is
+   * missing. The chain stays in the ring, and the next call walks it again.
    */
   readonly parked: boolean;
 }
 
-/** A ring as the session that owns it uses it. */
+/** The part of a ring that the session which owns it uses. */
 export interface StoppableQueue {
-  /** Chains that were taken and not completed. */
+  /** Number of chains that were taken and not completed. */
   readonly inFlight: number;
-  /** Where the ring is, for GET_VRING_BASE. */
+  /** Returns the position of the ring, for GET_VRING_BASE. */
   state(): VringState;
 }
 

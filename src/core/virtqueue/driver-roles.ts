@@ -5,12 +5,12 @@ import type { RingParts } from "./types.ts";
 
 /** Adds descriptor chains to a ring. */
 export interface ChainSubmitter {
-  /** Entries. */
+  /** Number of entries. */
   readonly size: number;
   /**
-   * Lays a chain out: the first `readable` segments are device-readable, the rest writable. The
-   * device does not see it before {@link ChainPublisher.publish}. Returns false if no room, or the
-   * queue is broken.
+   * Adds a chain: the first `readable` segments are device-readable, the rest writable. The device
+   * does not see it before {@link ChainPublisher.publish}. Returns false if the ring is full or
+   * broken.
    *
    * @param token passed to the callback of {@link CompletionSource.poll}; 0 to 2^31 - 1
    */
@@ -24,7 +24,7 @@ export interface BatchSubmitter {
    *
    * @param readable whether the device reads them all, or writes them all
    * @param tokens one for each segment
-   * @returns how many there was room for
+   * @returns the number of chains that were added
    */
   addSingles(segments: SegmentList, readable: boolean, tokens: Int32Array): number;
 }
@@ -37,24 +37,26 @@ export interface ChainPublisher {
    * @returns whether the device wants a kick
    */
   publish(most?: number): boolean;
-  /** Chains that were published and that {@link CompletionSource.poll} has not handed over yet. */
+  /**
+   * Number of published chains that {@link CompletionSource.poll} has not reported as completed.
+   */
   readonly published: number;
 }
 
 /** Completions of a ring. */
 export interface CompletionSource {
-  /** Chains that were added and that {@link poll} has not handed over yet. */
+  /** Number of added chains that {@link poll} has not reported as completed. */
   readonly outstanding: number;
   /**
-   * A lower bound of the completions that {@link poll} will find. It reads the ring only where none
-   * is known; only {@link poll} checks them.
+   * Returns a lower bound of the completions that {@link poll} will find. It reads the ring only if
+   * no completion is known; only {@link poll} checks them.
    */
   pendingCompletions(): number;
   /**
-   * Hands over at most `max` completions.
+   * Reports at most `max` completions.
    *
-   * @param done is passed the chain's token and the bytes that the device wrote
-   * @returns how many there were
+   * @param done called with the chain's token and the number of bytes that the device wrote
+   * @returns the number of completions
    */
   poll(done: (token: number, written: number) => void, max: number): number;
 }
@@ -62,37 +64,39 @@ export interface CompletionSource {
 /** The parts of a ring in the driver's memory. */
 export interface RingPlacement {
   readonly parts: RingParts;
-  /** What the driver writes: descriptors, its own area, indirect tables. */
+  /** The memory that the driver writes: descriptors, its own area, indirect tables. */
   readonly written: readonly GuestBuffer[];
 }
 
-/** Takes a ring up again after its device stopped, was reset or is gone. */
+/** Continues with a ring after its device stopped, was reset or died. */
 export interface RingRecovery {
-  /** Where the device starts (SET_VRING_BASE). */
+  /** The position at which the device starts (SET_VRING_BASE). */
   readonly base: number;
   /** Returns whether a device that stopped can be at this base (GET_VRING_BASE). */
   isPossibleBase(base: number): boolean;
   /**
-   * Drops every outstanding chain and puts the ring back to its initial state. The device must have
+   * Drops every outstanding chain and resets the ring to its initial state. The device must have
    * been reset (VIRTIO 2.6.1), or never have been started.
    *
-   * @param dropped is passed the tokens of the requests that will not complete
+   * @param dropped called with the token of each request that will not complete
    */
   reset(dropped: (token: number) => void): void;
   /**
-   * For a device that is gone and has recorded nothing in an in-flight region: makes everything
-   * outstanding available again, oldest first, from {@link base} on.
+   * Makes all outstanding chains available again, oldest first, from {@link base} on. For a device
+   * that died without an in-flight region.
    *
-   * @returns false: this ring format cannot do it
+   * @returns false if this ring format cannot do it
    */
   resubmit(): boolean;
 }
 
-/** What a driver half counts about its device. */
+/** Counters of rules that the device broke without damage. */
 export interface CompletionChecks {
-  /** Completions whose length exceeded the chain's writable bytes; they were cut to that. */
+  /**
+   * Number of completions whose length exceeded the chain's writable bytes; they were cut to that.
+   */
   readonly overlongCompletions: number;
-  /** The length that the device gave in the last of those. */
+  /** The length in the last of these completions. */
   readonly overlongLength: number;
 }
 

@@ -1,7 +1,7 @@
 /**
- * VIRTIO_F_IN_ORDER (VIRTIO 2.7.9, 2.8.8): chains are used in the order in which they were
- * made available, and one used entry with the id of the last may cover several. What it
- * skips was used completely.
+ * VIRTIO_F_IN_ORDER (VIRTIO 2.7.9, 2.8.8): chains are used in the order in which they were made
+ * available, and one used entry with the id of the last chain may cover several. The skipped chains
+ * were used completely.
  */
 
 const FREE = 0;
@@ -9,19 +9,19 @@ const IN_WORK = 1;
 const FINISHED = 2;
 
 /**
- * The device's side: chains are used in the order in which they were taken, in whatever order
- * they are finished. They are named by slots.
+ * The device's side: chains are used in the order in which they were taken, in whatever order they
+ * finish. A slot identifies each chain.
  */
 export class CompletionOrder {
   readonly #size: number;
   #oldest = 0;
   #newest = 0;
-  /** By slot: how far the chain is, the bytes written, whether it has none to write. */
+  /** By slot: the progress of the chain, the bytes written, and whether it is read-only. */
   readonly #progress: Uint8Array;
   readonly #written: Uint32Array;
   readonly #readOnly: Uint8Array;
 
-  /** @param size entries of the ring: it has no more chains in flight */
+  /** @param size entries of the ring, which limit the chains in flight */
   constructor(size: number) {
     this.#size = size;
     this.#progress = new Uint8Array(size);
@@ -29,7 +29,7 @@ export class CompletionOrder {
     this.#readOnly = new Uint8Array(size);
   }
 
-  /** A slot for the chain that was taken. */
+  /** Assigns a slot to a chain that was taken. */
   take(readOnly: boolean): number {
     const slot = this.#newest;
     this.#newest = slot + 1 === this.#size ? 0 : slot + 1;
@@ -39,8 +39,8 @@ export class CompletionOrder {
   }
 
   /**
-   * Lets the finished chain pass if it is the oldest. Returns false if it is another, or not in
-   * flight.
+   * Completes a finished chain at once if it is the oldest. Returns false if it is another, or not
+   * in flight.
    */
   pass(slot: number): boolean {
     if (slot !== this.#oldest || this.#progress[slot] !== IN_WORK) return false;
@@ -49,7 +49,7 @@ export class CompletionOrder {
     return true;
   }
 
-  /** Returns false if no such chain is in flight. */
+  /** Marks a chain finished. Returns false if it is not in flight. */
   finish(slot: number, written: number): boolean {
     if (this.#progress[slot] !== IN_WORK) return false;
     this.#progress[slot] = FINISHED;
@@ -57,7 +57,7 @@ export class CompletionOrder {
     return true;
   }
 
-  /** Frees and returns the slot of the chain that is to be used now; -1 if none. */
+  /** Frees and returns the slot of the next chain to use; -1 if it is not finished. */
   next(): number {
     const slot = this.#oldest;
     if (this.#progress[slot] !== FINISHED) return -1;
@@ -71,36 +71,36 @@ export class CompletionOrder {
   }
 
   /**
-   * Returns whether the entry of a chain behind this one may cover it. Only where there was nothing
-   * to write: of a chain that was written to, a driver may want to know how much it was, and DPDK's
-   * (22.11 to 26.11) does not look for receive buffers behind an entry.
+   * Returns whether the used entry of a later chain may cover this one. It may only if the chain is
+   * read-only: a driver may need the written length, and DPDK's driver (22.11 to 26.11) does not
+   * look for receive buffers behind an entry.
    */
   maySkip(slot: number): boolean {
     return this.#readOnly[slot] === 1;
   }
 }
 
-/** The driver's side: which chains a used entry covers. */
+/** The driver's side: finds the chains that a used entry covers. */
 export class BatchOrder {
   readonly #size: number;
-  /** Chains that are out, oldest first: a ring, and where it begins. */
+  /** Ids of the outstanding chains, oldest first, in a circular buffer. */
   readonly #ids: Uint16Array;
   #oldest = 0;
   #count = 0;
-  /** By id: when it was added. Signed 32-bit counters that wrap. */
+  /** By id: the count at which the chain was added. Signed 32-bit counters that wrap. */
   readonly #addedAt: Int32Array;
   #added = 0;
-  /** Chains of the entry that were not handed over yet. */
+  /** Number of chains of the entry that were not reported yet. */
   left = 0;
 
-  /** @param size entries of the ring: ids are below, and no more chains are out */
+  /** @param size entries of the ring, which limit ids and outstanding chains */
   constructor(size: number) {
     this.#size = size;
     this.#ids = new Uint16Array(size);
     this.#addedAt = new Int32Array(size);
   }
 
-  /** Nothing is out any more. */
+  /** Forgets all outstanding chains. */
   clear(): void {
     this.#count = 0;
     this.left = 0;
@@ -114,8 +114,8 @@ export class BatchOrder {
   }
 
   /**
-   * Begins with the entry that has this id. Returns false if it names none of the `published`
-   * chains that have been out for the longest time.
+   * Begins with the entry that has this id. Returns false if it is not one of the `published`
+   * oldest chains.
    */
   begin(id: number, published: number): boolean {
     const first = (this.#added - this.#count) | 0;
@@ -125,7 +125,7 @@ export class BatchOrder {
     return true;
   }
 
-  /** The next chain that the entry covers; with the last one {@link left} becomes 0. */
+  /** Returns the next chain that the entry covers; with the last one {@link left} becomes 0. */
   take(): number {
     const id = this.#ids[this.#oldest] ?? 0;
     this.#oldest = this.#at(1);

@@ -5,19 +5,19 @@ import type { QueueFault } from "./types.ts";
 
 /** The indirect table of a chain (VIRTIO 2.7.5.3, 2.8.7), read in place if that is possible. */
 export class IndirectTable {
-  /** Entries. */
+  /** Number of entries. */
   size = 0;
-  /** Why the table that was to be taken last cannot be read: it is in no shared memory. */
+  /** The fault of the last table, if it is outside of shared memory. */
   outside: QueueFault | undefined;
   readonly #memory: AddressSpace;
-  /** Spans of the table, or of one of its descriptors. */
+  /** The spans of the table, or of one of its descriptors. */
   readonly #spans = new SpanList(4);
-  /** The table, where it can be read in place: else undefined. */
+  /** The words of the table; undefined if it cannot be read in place. */
   #words: Uint32Array | undefined;
   #first = 0;
   #low = 0;
   #high = 0;
-  /** One descriptor of a table that cannot be read in place. */
+  /** A copy of one descriptor of a table that cannot be read in place. */
   readonly #copy = new Uint8Array(16);
   readonly #copyWords = new Uint32Array(this.#copy.buffer);
 
@@ -26,9 +26,9 @@ export class IndirectTable {
   }
 
   /**
-   * Takes the table that a descriptor names; its length is a multiple of 16.
+   * Opens the table that a descriptor refers to; its length is a multiple of 16.
    *
-   * @param section of VIRTIO that has it in memory
+   * @param section VIRTIO section of the rule that the table is in memory
    */
   open(descriptor: Descriptor, section: string): Resolved {
     const { low, high, length } = descriptor;
@@ -54,7 +54,7 @@ export class IndirectTable {
     else this.#takeScattered(index, into);
   }
 
-  /** An entry of a table that is not aligned, or that crosses windows or regions. */
+  /** Takes an entry of a table that is not aligned, or that crosses windows or regions. */
   #takeScattered(index: number, into: Descriptor): void {
     const address = (this.#low >>> 0) + index * 16;
     const high = this.#high + Math.floor(address / 2 ** 32);

@@ -1,6 +1,6 @@
 import type { QueueFault } from "./types.ts";
 
-/** A ring's memory, or that of its buffers, was taken away by the peer. */
+/** The fault of a peer that truncated the memory of a ring or of its buffers. */
 export const MEMORY_GONE: QueueFault = {
   reason: "expected shared memory to stay, but the file behind it was truncated or has no room",
   section: "2.7",

@@ -1,23 +1,23 @@
 import { DirtyLog } from "../memory/index.ts";
 
-/** What SET_VRING_ADDR says about logging a ring; structured-clonable. */
+/** The settings of SET_VRING_ADDR for logging a ring; structured-clonable. */
 export interface RingLogSetting {
   /** VHOST_VRING_F_LOG */
   readonly on: boolean;
   /**
-   * Guest address under which the first byte of a used ring is logged, which need not be an address
-   * of memory; undefined if the ring's own address.
+   * Guest address under which the first byte of a used ring is logged; it need not be an address of
+   * memory. Undefined selects the ring's own address.
    */
   readonly address: number | undefined;
 }
 
 /**
- * Whether, and under which addresses, a device half notes what it writes into its ring. May change
- * while the ring runs.
+ * Logs the writes of a device half to its ring. Whether it does, and under which addresses, may
+ * change while the ring runs.
  *
- * Of a packed ring the descriptors announce completions, and no field of SET_VRING_ADDR
- * says where they are logged: QEMU gives the address of the device event area, DPDK's back-end takes
- * it for that of the descriptors. So a packed ring is logged at its own address.
+ * The descriptors of a packed ring announce completions, but no field of SET_VRING_ADDR has their
+ * log address: QEMU sends the address of the device event area, and DPDK's back-end takes it for
+ * that of the descriptors. So a packed ring is logged at its own address.
  */
 export class RingLog {
   setting: RingLogSetting = { on: false, address: undefined };
@@ -32,7 +32,7 @@ export class RingLog {
   }
 
   /**
-   * After `[address, address + length)` was written.
+   * Logs `[address, address + length)`, after it was written.
    *
    * @param address guest physical
    */
@@ -41,5 +41,5 @@ export class RingLog {
   }
 }
 
-/** For rings whose memory no front-end logs. */
+/** The log of rings whose memory no front-end logs. */
 export const NO_RING_LOG = new RingLog(new DirtyLog());

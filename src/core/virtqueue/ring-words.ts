@@ -1,4 +1,4 @@
-/** A ring's words, unguarded: for tests that need to break its rules, and for inspection. */
+/** Unchecked access to a ring's words, for inspection and for tests that break its rules. */
 export type RingWords = SplitRingWords | PackedRingWords;
 
 export interface SplitRingWords {

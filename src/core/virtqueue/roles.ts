@@ -4,21 +4,21 @@ import type { QueueFault } from "./types.ts";
 /** Event suppression: whether this half wants notifications (a driver calls, a device kicks). */
 export interface NotificationControl {
   /**
-   * Asks for a notification at the next completion (driver) or available chain (device).
+   * Requests a notification at the next completion (driver) or available chain (device).
    *
-   * @returns false: there is one already, look again
+   * @returns false if there is one already, so that the caller must look again
    */
   enableNotifications(): boolean;
-  /** Asks for no notifications, for polling. */
+  /** Disables notifications, for polling. */
   disableNotifications(): void;
 }
 
-/** What both halves of a ring make visible. */
+/** Inspection of a ring, in both halves. */
 export interface RingInspection {
-  /** Entries. */
+  /** Number of entries. */
   readonly size: number;
   /** The words of the ring, for tests that break its rules. */
   readonly raw: RingWords;
-  /** The rule that the other side broke; the ring is not used any more. */
+  /** The rule that the other side broke. The ring is no longer used. */
   readonly broken: QueueFault | undefined;
 }

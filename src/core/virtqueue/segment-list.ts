@@ -1,7 +1,8 @@
 import { counted } from "../base/index.ts";
 
 /**
- * Buffers of one chain as the driver names them: guest addresses and lengths. Reused.
+ * The buffers of one chain as the driver describes them: guest addresses and lengths. The list is
+ * reusable.
  *
  * @example
  * ```ts
@@ -21,7 +22,7 @@ export class SegmentList {
   count = 0;
   /** Guest addresses (or IOVA). */
   readonly addresses: Float64Array;
-  /** Bytes. */
+  /** Lengths in bytes. */
   readonly lengths: Uint32Array;
 
   constructor(capacity: number) {
@@ -37,7 +38,7 @@ export class SegmentList {
     this.addresses[this.#take(length)] = address;
   }
 
-  /** Like {@link push}, `offset` bytes into a buffer. Allocates nothing. */
+  /** Adds a part of a buffer, from `offset` on. It allocates nothing. */
   pushPart(buffer: { readonly address: number }, offset: number, length: number): void {
     this.addresses[this.#take(length)] = buffer.address + offset;
   }

@@ -1,6 +1,6 @@
 /**
- * Numbers from 0 that are free or taken, e.g. the slots of a ring's requests. The number that was
- * released last is acquired first, as its cache lines are warm. Nothing allocates after the start.
+ * Assigns numbers from 0, for example slots of a ring's requests. The number that was released last
+ * is assigned first, as its cache lines are warm. Only the constructor allocates.
  *
  * @example
  * ```ts
@@ -23,17 +23,17 @@ export class SlotPool {
     this.#free = size;
   }
 
-  /** How many are free. */
+  /** Number of free slots. */
   get free(): number {
     return this.#free;
   }
 
-  /** How many are taken. */
+  /** Number of taken slots. */
   get taken(): number {
     return this.size - this.#free;
   }
 
-  /** The slot that {@link acquire} would take; -1 if none is free. */
+  /** Returns the slot that {@link acquire} would take; -1 if none is free. */
   peek(): number {
     return this.#free === 0 ? -1 : (this.#slots[this.#free - 1] ?? -1);
   }

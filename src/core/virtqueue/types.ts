@@ -31,7 +31,7 @@ export interface RingMemory {
 
 /** The positions of a ring, in the form of GET_VRING_BASE and SET_VRING_BASE. */
 export interface VringState {
-  /** Entries. */
+  /** Number of entries. */
   readonly size: number;
   /**
    * Split: the next available index, free running. Packed: bits 0 to 14 the position of the next
@@ -40,75 +40,86 @@ export interface VringState {
   readonly base: number;
 }
 
-/** What a device half says about its driver. Each is for a person: once a session is enough. */
+/**
+ * The reports of a device half about its driver. They are for people: once per session is enough.
+ */
 export interface DriverReports {
   /**
-   * The driver uses something that it did not acknowledge, or that was not offered.
+   * Reports a feature that the driver uses and did not acknowledge, or that was not offered.
    *
-   * @param feature its name
-   * @returns false: the use is to be refused
+   * @param feature the name of the feature
+   * @returns false if its use must be refused
    */
   tolerates(feature: string): boolean;
-  /** A request has a buffer outside of shared memory. It fails, and the ring goes on. */
+  /**
+   * Reports a request with a buffer outside of shared memory. The request fails, and the ring
+   * continues.
+   */
   unreachable(fault: QueueFault): void;
 }
 
-/** What a device half is made of. */
+/** The parts and settings of a device half. */
 export interface DeviceQueueOptions {
   readonly size: number;
   readonly memory: RingMemory;
   readonly space: AddressSpace;
   readonly features: RingFeatures;
-  /** Where to go on (SET_VRING_BASE). */
+  /** The position to continue from (SET_VRING_BASE). */
   readonly base: number;
   /**
-   * Records the requests in flight. Those that it records already are resubmitted, and the ring goes
-   * on behind it, whatever {@link base} says.
+   * Records the requests in flight. Requests that it already contains are resubmitted, and the ring
+   * continues behind them, whatever {@link base} says.
    */
   readonly inflight?: InflightArea | undefined;
-  /** Default: what is written into the ring is not logged. */
+  /** Logs writes to the ring. Default: they are not logged. */
   readonly log?: RingLog | undefined;
-  /** Default: what the driver did not acknowledge is refused, and nothing is reported. */
+  /**
+   * Reports about the driver. Default: unacknowledged features are refused, and nothing is
+   * reported.
+   */
   readonly reports?: DriverReports | undefined;
 }
 
-/** What a driver half is made of. */
+/** The parts and settings of a driver half. */
 export interface DriverQueueOptions {
   readonly size: number;
-  /** Where the ring's parts come from, zeroed. */
+  /** Allocates the ring's parts, zeroed. */
   readonly memory: BufferSource;
   readonly features: RingFeatures;
-  /** Where the indices of a split ring begin, as if it had run before. Default 0. */
+  /** The first index of a split ring, as if it had run before. Default 0. */
   readonly base?: number | undefined;
-  /** Segments an indirect table has room for; a longer chain takes descriptors of the ring. Default 8. */
+  /**
+   * Number of segments in an indirect table; a longer chain uses descriptors of the ring. Default
+   * 8.
+   */
   readonly indirectSegments?: number | undefined;
 }
 
-/** Where a driver laid the parts of a ring, for SET_VRING_ADDR. */
+/** The buffers with the parts of a driver's ring, for SET_VRING_ADDR. */
 export type RingParts = Readonly<Record<keyof RingMemory, GuestBuffer>>;
 
 /** One descriptor chain as the device sees it. The cursor is reused: copy what must outlive it. */
 export interface ChainCursor {
-  /** Names the chain in `DeviceQueue.complete`. */
+  /** Identifies the chain in `DeviceQueue.complete`. */
   id: number;
   /** The readable spans, then the writable ones. */
   readonly spans: SpanList;
-  /** How many of the spans are readable. */
+  /** Number of readable spans. */
   readableSpans: number;
   /** Bytes that the device may read. */
   readableBytes: number;
   /** Bytes that the device may write. */
   writableBytes: number;
   /**
-   * Why a part of the chain cannot be reached: it is in no shared memory. The bytes count, and their
-   * spans have no window. The device fails the request and carries out nothing of it.
+   * The fault of a chain with a buffer outside of shared memory. Its bytes count, and their spans
+   * have no window. The device fails the request without executing any part of it.
    */
   unreachable: QueueFault | undefined;
 }
 
-/** Why a ring is no longer served: the rule that the other side broke. */
+/** The rule that the other side broke, so that a ring is no longer served. */
 export interface QueueFault {
-  /** What was expected and what was found. */
+  /** Describes the fault, with the values. */
   readonly reason: string;
   /** VIRTIO section of the rule. */
   readonly section: string;

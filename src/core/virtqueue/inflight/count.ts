@@ -1,8 +1,8 @@
 import type { InflightArea } from "../../memory/index.ts";
 
 /**
- * How many chains a back-end has recorded as in flight. Right after it was killed those of
- * its last batch may be among them although they were published.
+ * Returns the number of chains that a back-end has recorded as in flight. Right after a crash these
+ * may include chains of its last batch that were already published.
  */
 export function countInflight({ view, entries }: InflightArea, packed: boolean): number {
   const stride = packed ? 32 : 16;

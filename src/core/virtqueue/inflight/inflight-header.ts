@@ -5,7 +5,7 @@ const VERSION = 1;
 const VERSION_AT = 4;
 const DESC_NUM_AT = 5;
 
-/** A chain in flight, and when it was taken: the entry's counter. */
+/** A chain in flight, and its entry's counter, which orders the chains. */
 export interface InflightOrigin {
   readonly entry: number;
   readonly low: number;
@@ -13,9 +13,9 @@ export interface InflightOrigin {
 }
 
 /**
- * What the header says, for both formats.
+ * Reads the header, for both formats, and returns whether the region was used before.
  *
- * @param size of the ring
+ * @param size size of the ring
  * @throws {QueueError} neither a fresh region nor one for such a ring
  */
 export function expectVersion(
@@ -43,7 +43,7 @@ export function expectVersion(
 /** Version, number of entries and the counter that records the order in which chains were taken. */
 export class InflightHeader {
   readonly #words: Uint32Array;
-  /** The next count: 64 bits as two halves. */
+  /** The next value of the counter: 64 bits as two halves. */
   #low = 0;
   #high = 0;
 
@@ -51,7 +51,7 @@ export class InflightHeader {
     this.#words = words;
   }
 
-  /** Declares a fresh region a used one: the last step of its preparation. */
+  /** Marks a fresh region as used: the last step of its preparation. */
   begin(halves: Uint16Array, entries: number): void {
     halves[DESC_NUM_AT] = entries;
     Atomics.store(halves, VERSION_AT, VERSION);
@@ -69,7 +69,7 @@ export class InflightHeader {
     return { entry, low: this.#words[at] ?? 0, high: this.#words[at + 1] ?? 0 };
   }
 
-  /** The entries, oldest first; counting goes on behind the youngest. */
+  /** Returns the entries, oldest first. Counting continues behind the youngest. */
   inOrder(found: InflightOrigin[]): Uint16Array {
     found.sort((a, b) => a.high - b.high || a.low - b.low);
     const youngest = found.at(-1);

@@ -18,41 +18,41 @@ import {
 } from "./packed-region.ts";
 
 /**
- * Records the requests that a packed ring has in flight: a copy of every descriptor taken, as those of
+ * Records the requests that a packed ring has in flight: copies of their descriptors, as those in
  * the ring may be overwritten.
  *
- * Each completion is a batch of its own: of a longer one the driver could find the second half in the
- * ring although the first was undone. Ordering and trust are those of the split format: the region is
- * read at the start only, where everything in it is checked.
+ * Each completion is a batch of its own: with a longer one, the driver could find the second half
+ * in the ring after the first half was undone. As in the split format, the region is read at the
+ * start only, where everything in it is checked.
  */
 export class PackedInflight {
   /** First entries of the chains to resubmit, in the order in which they were taken. */
   readonly resubmit: Uint16Array;
   readonly area: InflightArea;
-  /** Nothing was recorded before: the ring begins at its base. */
+  /** True if the region has no earlier record: the ring begins at its base. */
   readonly fresh: boolean;
-  /** Position of the next completion. */
+  /** The position of the next completion. */
   readonly used: RingPosition;
-  /** Ring descriptors of the chains to resubmit. */
+  /** Number of ring descriptors of the chains to resubmit. */
   readonly outstanding: number;
   readonly #region: PackedRegion;
   readonly #bytes: Uint8Array;
   readonly #halves: Uint16Array;
   readonly #words: Uint32Array;
   readonly #counter: InflightHeader;
-  /** By first entry of a chain to resubmit: its descriptors. */
+  /** By first entry of a chain to resubmit: its number of descriptors. */
   readonly #counts: Uint16Array;
   #freeHead = 0;
-  /** First entry, and descriptors so far, of the chain that is being taken. */
+  /** The first entry of the chain that is being taken, and its number of descriptors so far. */
   #head = 0;
   #count = 0;
-  /** The old head of free entries when that chain began. */
+  /** The old head of the free list when that chain began. */
   #oldFreeHead = 0;
 
   /**
-   * @param size of the ring
+   * @param size size of the ring
    * @param base where a ring without a record begins (SET_VRING_BASE)
-   * @param descriptors of the ring, half words
+   * @param descriptors descriptors of the ring, as half words
    * @throws {QueueError} the region is not this ring's, or its lists are inconsistent
    */
   constructor(area: InflightArea, size: number, base: number, descriptors: Uint16Array) {
@@ -128,12 +128,12 @@ export class PackedInflight {
     Atomics.store(this.#bytes, byteOf(this.#head), 0);
   }
 
-  /** First entry of the chain that was taken last. */
+  /** Returns the first entry of the chain that was taken last. */
   get head(): number {
     return this.#head;
   }
 
-  /** Descriptors of a chain to resubmit. */
+  /** Returns the number of descriptors of a chain to resubmit. */
   countOf(head: number): number {
     return this.#counts[head] ?? 0;
   }

@@ -17,8 +17,8 @@ import {
 /**
  * Completes or undoes the completion that a killed back-end was writing.
  *
- * The old positions say where the back-end was before it. Of the new ones the free head is written
- * first and carried over first: where both free heads are equal, the completion was published.
+ * The old positions are those before the completion. The free head is the first new value to be
+ * written and to be confirmed: if both free heads are equal, the completion was published.
  *
  * @param ring descriptors of the ring, half words
  * @returns the head of the free list
@@ -58,16 +58,16 @@ export function settleLastCompletion(
 export interface RecordedChains {
   /** First entries. */
   readonly heads: readonly number[];
-  /** By first entry: descriptors of the chain. */
+  /** By first entry: number of descriptors of the chain. */
   readonly counts: Uint16Array;
-  /** Descriptors of all chains. */
+  /** Number of descriptors of all chains. */
   readonly descriptors: number;
 }
 
 /**
  * Reads the lists of a region. Every entry must be either free or part of exactly one chain.
  *
- * @throws {QueueError} it is not so
+ * @throws {QueueError} an entry is neither free nor part of exactly one chain
  */
 export function readChains(region: PackedRegion, freeHead: number, size: number): RecordedChains {
   const { entries, halves, bytes, next, last } = region;

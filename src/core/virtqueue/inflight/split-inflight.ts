@@ -16,31 +16,31 @@ const USED_IDX = 7;
  * | header | 0:8 features, 8:2 version, 10:2 desc_num, 12:2 last_batch_head, 14:2 used_idx |
  * | entry i, at 16 + 16i | 0:1 inflight, 1:5 padding, 6:2 next, 8:8 counter |
  *
- * Ordering. What must be there before something else is stored by `Atomics`, which no compiler moves:
- * a counter before its mark, the list of a batch before the used idx that publishes it, the used idx
- * before the marks go away. The region is read at the start only, and everything in it is checked:
- * afterwards this object knows by itself what it wrote.
+ * Ordering. Values that must precede others are stored by `Atomics`, which no compiler reorders: a
+ * counter before its mark, the list of a batch before the used idx that publishes it, the used idx
+ * before the marks are cleared. The region is read at the start only, and everything in it is
+ * checked: later this object relies on its own copies.
  */
 export class SplitInflight {
   /** Heads of the chains to resubmit, in the order in which they were taken. */
   readonly resubmit: Uint16Array;
   readonly area: InflightArea;
-  /** Nothing was recorded before: the ring begins at its base. */
+  /** True if the region has no earlier record: the ring begins at its base. */
   readonly fresh: boolean;
   readonly #bytes: Uint8Array;
   readonly #halves: Uint16Array;
   readonly #words: Uint32Array;
-  /** Heads that completed and were not published yet. */
+  /** Heads of chains that completed and were not published yet. */
   readonly #batch: Uint16Array;
   #batchSize = 0;
   #lastBatchHead = 0;
   readonly #counter: InflightHeader;
 
   /**
-   * @param size of the ring
-   * @param usedIdx of the ring
-   * @param availableIdx of the ring
-   * @throws {QueueError} the region is not this ring's, or makes no sense
+   * @param size size of the ring
+   * @param usedIdx used idx of the ring
+   * @param availableIdx available idx of the ring
+   * @throws {QueueError} the region does not belong to this ring, or is inconsistent
    */
   constructor(area: InflightArea, size: number, usedIdx: number, availableIdx: number) {
     const { view, entries } = area;
@@ -63,13 +63,13 @@ export class SplitInflight {
     this.resubmit = this.#marked(size, u16Distance(availableIdx, usedIdx));
   }
 
-  /** A chain was taken. */
+  /** Records that a chain was taken. */
   taken(head: number): void {
     this.#counter.stamp((HEADER_BYTES + ENTRY_BYTES * head) / 4 + 2);
     Atomics.store(this.#bytes, HEADER_BYTES + ENTRY_BYTES * head, 1);
   }
 
-  /** A chain is done; the driver does not know yet. */
+  /** Records that a chain completed, which the driver does not see yet. */
   completed(head: number): void {
     // A driver that makes a head available twice can complete more than the ring has places.
     if (this.#batchSize === this.#batch.length || head >= this.area.entries) return;
@@ -80,7 +80,7 @@ export class SplitInflight {
     this.#batchSize += 1;
   }
 
-  /** Everything that completed was published, by this used idx. */
+  /** Records that all completed chains were published by this used idx. */
   published(usedIdx: number): void {
     for (let i = 0; i < this.#batchSize; i += 1) {
       Atomics.store(this.#bytes, HEADER_BYTES + ENTRY_BYTES * (this.#batch[i] ?? 0), 0);
@@ -89,7 +89,7 @@ export class SplitInflight {
     Atomics.store(this.#halves, USED_IDX, usedIdx);
   }
 
-  /** Marks may be left on the completions that were published last. */
+  /** Clears marks that a crash left on completions which were already published. */
   #finishLastBatch(usedIdx: number, entries: number): void {
     const published = Math.min(u16Distance(usedIdx, this.#halves[USED_IDX] ?? 0), entries);
     let head = this.#halves[LAST_BATCH_HEAD] ?? 0;

@@ -1,6 +1,6 @@
 /**
- * The ids by which a driver names its buffers: any that is free, or with VIRTIO_F_IN_ORDER one after
- * the other, so that it is known which is used next.
+ * Assigns the buffer ids of a driver: any free one, or with VIRTIO_F_IN_ORDER one after the other,
+ * so that the next used id is known.
  */
 export class BufferIds {
   readonly #size: number;
@@ -11,7 +11,7 @@ export class BufferIds {
   oldest = 0;
   #next = 0;
 
-  /** @param size no more buffers are out */
+  /** @param size the limit on outstanding buffers */
   constructor(size: number, inOrder: boolean) {
     this.#size = size;
     this.#inOrder = inOrder;
@@ -19,7 +19,7 @@ export class BufferIds {
     this.clear();
   }
 
-  /** Nothing is out any more. */
+  /** Frees all ids. */
   clear(): void {
     this.#free.forEach((_, i, ids) => (ids[i] = this.#size - 1 - i));
     this.#freeCount = this.#size;
@@ -36,7 +36,7 @@ export class BufferIds {
     return this.#free[this.#freeCount] ?? 0;
   }
 
-  /** @param id one that is out; in order: the oldest */
+  /** @param id an assigned id; with VIRTIO_F_IN_ORDER the oldest */
   release(id: number): void {
     if (this.#inOrder) {
       this.oldest = id + 1 === this.#size ? 0 : id + 1;
@@ -47,7 +47,7 @@ export class BufferIds {
   }
 
   /**
-   * In order: how many are to be used before this one.
+   * With VIRTIO_F_IN_ORDER: returns the number of buffers that are used before this one.
    *
    * @param id below the size
    */

@@ -18,12 +18,14 @@ import type { ChainCursor, DriverReports, QueueFault } from "../types.ts";
 
 const { Write, Next, Indirect } = DescriptorFlag;
 
-/** Descriptors of an indirect table that are followed at most, where the queue is smaller. */
+/** The limit on descriptors of an indirect table, if the queue is smaller. */
 const MAX_CHAIN = 1024;
 
 /** Follows the descriptor chains of a packed ring and translates their buffers. */
 export class PackedChainWalker {
-  /** Of the chain that was walked last: its ring descriptors, and what the driver calls it. */
+  /**
+   * The number of ring descriptors of the chain that was walked last; `bufferId` is its buffer id.
+   */
   count = 0;
   bufferId = 0;
   readonly #ring: PackedRingWords;
@@ -34,7 +36,7 @@ export class PackedChainWalker {
   readonly #descriptor = new Descriptor();
   readonly #table: IndirectTable;
 
-  /** @param inflight gets a copy of each descriptor of the ring */
+  /** @param inflight receives a copy of each descriptor of the ring */
   constructor(
     ring: PackedRingWords,
     memory: AddressSpace,
@@ -51,7 +53,8 @@ export class PackedChainWalker {
   }
 
   /**
-   * Fills the cursor from the chain that starts at `index`; undefined if it is in order.
+   * Fills the cursor from the chain that starts at `index`. Returns the rule that it breaks, if
+   * any.
    *
    * @param room ring descriptors that it can have at most
    */
@@ -71,9 +74,10 @@ export class PackedChainWalker {
   }
 
   /**
-   * Like `DeviceQueue.takeSingles`, from `index` on, not beyond the ring's end.
+   * Takes single-descriptor chains as `DeviceQueue.takeSingles` does, from `index` on, not beyond
+   * the ring's end.
    *
-   * @param ids of the buffers
+   * @param ids receives the buffer ids
    */
   singles(index: number, max: number, spans: SpanList, ids: Uint16Array): number {
     const { descriptors } = this.#ring;
@@ -107,7 +111,7 @@ export class PackedChainWalker {
     );
   }
 
-  /** Like {@link walk}, from the copies of a chain that was taken before. */
+  /** Walks the copies of a chain that was taken by the previous back-end. */
   walkAgain(inflight: PackedInflight, head: number, chain: ChainCursor): QueueFault | undefined {
     resetChain(chain);
     const count = inflight.countOf(head);

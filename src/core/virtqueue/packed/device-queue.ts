@@ -45,17 +45,17 @@ export class PackedDeviceQueue implements DeviceQueue {
   readonly #eventAt: number;
   readonly #walker: PackedChainWalker;
   readonly #inflight: PackedInflight | undefined;
-  /** Chains in flight at the previous back-end that are still to be resubmitted. */
+  /** Number of chains in flight at the previous back-end that must still be resubmitted. */
   #resubmit = 0;
-  /** Where the driver's next chain begins, and where the next completion goes. */
+  /** The positions of the driver's next chain and of the next completion. */
   readonly #next: RingPosition;
   readonly #used: RingPosition;
-  /** How many descriptors from #next on are known to be available. */
+  /** Number of descriptors from #next on that are known to be available. */
   #ready = 0;
   readonly #look: RingLook;
   /**
-   * First completion that is not published yet: its slot, its contents, and whether
-   * there is one. The driver may be looking at that place all the time.
+   * The first completion that is not published yet: its slot, its contents, and whether there is
+   * one. It is held back because the driver may poll its place.
    */
   #heldIndex = 0;
   #heldId = 0;
@@ -65,7 +65,7 @@ export class PackedDeviceQueue implements DeviceQueue {
   /** Next used-descriptor slot. With IN_ORDER it trails `#used` while one used descriptor covers a batch. */
   readonly #element: RingPosition;
   #elementOpen = false;
-  /** With VIRTIO_F_IN_ORDER it hands the slots out. */
+  /** Assigns the slots with VIRTIO_F_IN_ORDER. */
   readonly #order: CompletionOrder | undefined;
   /** Index of #used at the last decision about a call; undefined before the first one. */
   #decided: number | undefined;
@@ -260,14 +260,14 @@ export class PackedDeviceQueue implements DeviceQueue {
   }
 
   fail(reason: string, section: string): void {
-    // Memory that the peer took away reads as zeroes; what that looks like is not the cause.
+    // Truncated memory reads as zeroes, so an apparent fault of the driver is not the cause.
     if (!this.#memoryGone()) this.broken ??= { reason, section };
   }
 
-  /** Returns whether a descriptor is known to be available; looks ahead. */
+  /** Returns whether a descriptor is available; it looks ahead in the ring. */
   #findReady(): boolean {
     if (this.#isAvailable()) return true;
-    // Memory that was taken away reads as zeroes: a ring that is polled would not see it otherwise.
+    // Truncated memory reads as zeroes, so a polled ring would not notice it without this check.
     this.#memoryGone();
     return false;
   }
@@ -295,7 +295,7 @@ export class PackedDeviceQueue implements DeviceQueue {
     return true;
   }
 
-  /** Names the chain that was walked. */
+  /** Registers the chain that was walked, and sets its id. */
   #accept(chain: ChainCursor, entry: number): void {
     const slot = this.#order?.take(chain.writableBytes === 0) ?? this.#takeSlot();
     this.#bufferIds[slot] = this.#walker.bufferId;
@@ -319,7 +319,7 @@ export class PackedDeviceQueue implements DeviceQueue {
     this.#freeCount += 1;
   }
 
-  /** Writes a used descriptor, but the first of a batch. */
+  /** Writes a used descriptor that is not the first of a batch. */
   #put(index: number, wrap: boolean, id: number, written: number): void {
     const { raw } = this;
     const flags = (wrap ? Available | Used : 0) | (written > 0 ? Write : 0);
@@ -367,7 +367,9 @@ export class PackedDeviceQueue implements DeviceQueue {
     this.#doneCount = 0;
   }
 
-  /** Looked at where a batch begins and where it ends. */
+  /**
+   * Returns whether the peer truncated memory. It is checked at the beginning and end of a batch.
+   */
   #memoryGone(): boolean {
     if (!this.#space.broken && this.#inflight?.area.broken !== true) return false;
     this.broken ??= MEMORY_GONE;

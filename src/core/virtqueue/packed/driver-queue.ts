@@ -23,13 +23,13 @@ const FREE = -1;
 const MAX_LENGTH = 0xffff_ffff;
 
 /**
- * The driver half of a packed virtqueue, VIRTIO 2.8. What the device could have overwritten is never
- * read back: chain lengths, tokens and free ids are kept in private memory.
+ * The driver half of a packed virtqueue, VIRTIO 2.8. It never reads back memory that the device
+ * could have overwritten: chain lengths, tokens and free ids are in private memory.
  *
- * Ordering, as in the device half: of the chains that are published together, the flags of the first are
- * stored last, by `Atomics` (publish), those behind are plain stores; what is used is found by
- * `RingLook`. Flags, then the device's event area (publish), and our event area, then flags (enableNotifications), are
- * atomic store-then-load pairs.
+ * Ordering, as in the device half: of the chains that are published together, the flags of the
+ * first are stored last, by `Atomics` (publish), those behind are plain stores; what is used is
+ * found by `RingLook`. Flags, then the device's event area (publish), and our event area, then
+ * flags (enableNotifications), are atomic store-then-load pairs.
  */
 export class PackedDriverQueue implements DriverQueue {
   readonly size: number;
@@ -47,37 +47,43 @@ export class PackedDriverQueue implements DriverQueue {
   readonly #next: RingPosition;
   readonly #used: RingPosition;
   #freeDescriptors: number;
-  /** How many descriptors from #used on are known to be used. */
+  /** Number of descriptors from #used on that are known to be used. */
   #ready = 0;
   readonly #look: RingLook;
   /** The position of the oldest chain that is not published. */
   readonly #unpublished: RingPosition;
   /**
-   * By index: of a chain that begins there and is not published, its id and flags. Those of the oldest
-   * are held back, so the device sees none; those behind it are in the ring.
+   * By index: id and flags of an unpublished chain that begins there. Those of the oldest chain are
+   * held back, so the device sees none of the chains; the later ones are in the ring.
    */
   readonly #tails: Uint32Array;
   /** Index of #unpublished at the last decision about a kick. */
   #decided = 0;
   /**
-   * Chains that were added, and how many of them were published: signed 32-bit, wrapping. A
-   * counter that goes on would be allocated at each request from 2^31 on.
+   * Numbers of added and of published chains: signed 32-bit, wrapping. A counter without wrap would
+   * be allocated at each request from 2^31 on.
    */
   #added = 0;
   #published = 0;
-  /** By buffer id: ring descriptors, writable bytes, token (or FREE), when it was added. */
+  /**
+   * By buffer id: number of ring descriptors, writable bytes, token (or FREE), count at which it
+   * was added.
+   */
   readonly #counts: Uint16Array;
   readonly #writable: Uint32Array;
   readonly #tokens: Int32Array;
   readonly #order: Int32Array;
   readonly #ids: BufferIds;
   readonly #inOrder: boolean;
-  /** In order: how many more buffers a descriptor covers, and the length of the last. */
+  /**
+   * With VIRTIO_F_IN_ORDER: number of buffers that a used descriptor still covers, and the length
+   * of the last.
+   */
   #batchLeft = 0;
   #batchLength = 0;
 
   /**
-   * @throws {UsageError} the size is none of 1 to 32768
+   * @throws {UsageError} the size is not 1 to 32768
    * @throws {MemoryAccessError} the memory has no room left
    */
   constructor({ size, memory, features, indirectSegments = 8 }: DriverQueueOptions) {
@@ -132,12 +138,12 @@ export class PackedDriverQueue implements DriverQueue {
     tokens.forEach(dropped);
   }
 
-  /** Both positions, to start from after the ring was stopped (SET_VRING_BASE). */
+  /** Both positions, from which a stopped ring continues (SET_VRING_BASE). */
   get base(): number {
     return ((this.#used.half << 16) | this.#used.half) >>> 0;
   }
 
-  /** Of the two halves only the first is looked at: DPDK gives no more. */
+  /** Only the first of the two halves is compared: DPDK returns no more. */
   get written(): readonly GuestBuffer[] {
     const { descriptors, driver } = this.parts;
     return this.#tables === undefined ? [descriptors, driver] : [descriptors, driver, this.#tables];
@@ -230,7 +236,10 @@ export class PackedDriverQueue implements DriverQueue {
     return packedNeedsEvent(event, this.#unpublished, before, this.size);
   }
 
-  /** Of chains of several descriptors there may be more, and of a batch in order. */
+  /**
+   * There may be more completions, if chains have several descriptors or a used descriptor covers a
+   * batch.
+   */
   pendingCompletions(): number {
     return this.broken === undefined && this.#hasUsed() ? Math.max(1, this.#ready) : 0;
   }
@@ -254,7 +263,7 @@ export class PackedDriverQueue implements DriverQueue {
       }
       const token = this.#tokens[id] ?? FREE;
       const writable = this.#writable[id] ?? 0;
-      // What was skipped was used completely.
+      // Skipped buffers were used completely.
       const length = this.#batchLeft > 0 ? writable : this.#batchLength;
       if (length > writable) {
         this.overlongCompletions += 1;
@@ -295,7 +304,9 @@ export class PackedDriverQueue implements DriverQueue {
     return !this.#hasUsed();
   }
 
-  /** The descriptors of what is out may have been overwritten. */
+  /**
+   * The descriptors of outstanding chains may have been overwritten, so they cannot be resubmitted.
+   */
   resubmit(): boolean {
     return this.outstanding === 0;
   }
@@ -304,7 +315,7 @@ export class PackedDriverQueue implements DriverQueue {
     Atomics.store(this.raw.driverEvent, 1, EventFlag.Disable);
   }
 
-  /** Returns whether a completion is known to be there; looks where there was none. */
+  /** Returns whether there is a completion; it reads the ring only if none is known. */
   #hasUsed(): boolean {
     if (this.#ready > 0 || this.#batchLeft > 0) return true;
     if (this.outstanding === 0) return false;
@@ -353,14 +364,14 @@ export class PackedDriverQueue implements DriverQueue {
     next.advance(1);
   }
 
-  /** Id and flags of a chain that was laid out, before it counts as added. */
+  /** Stores id and flags of a new chain, before it counts as added. */
   #putHead(head: number, id: number, flags: number): void {
     const tail = id | (flags << 16);
     this.#tails[head] = tail;
     if (this.#added !== this.#published) this.raw.descriptors[head * 4 + 3] = tail;
   }
 
-  /** Moves behind the `count` oldest unpublished chains, and holds the next one back. */
+  /** Advances behind the `count` oldest unpublished chains, and holds the next one back. */
   #holdBehind(count: number): void {
     const unpublished = this.#unpublished;
     let descriptors = 0;
@@ -370,11 +381,12 @@ export class PackedDriverQueue implements DriverQueue {
       descriptors += this.#counts[tail & 0xffff] ?? 1;
     }
     unpublished.advance(descriptors);
-    // The device does not look there yet. Neither available nor used with this wrap counter.
+    // These flags mean neither available nor used with this wrap counter, so the device does not go
+    // beyond them.
     this.raw.descriptors16[unpublished.index * 8 + 7] = unpublished.wrap ? 0 : Available | Used;
   }
 
-  /** Descriptors from #used to a position; negative behind it. */
+  /** Returns the number of descriptors from #used to a position; negative behind it. */
   #aheadOfUsed({ index, wrap }: RingPosition): number {
     return (wrap === this.#used.wrap ? 0 : this.size) + index - this.#used.index;
   }
@@ -383,7 +395,7 @@ export class PackedDriverQueue implements DriverQueue {
     return this.#wrapFlags() | (i < readable ? 0 : Write) | (i + 1 < count ? Next : 0);
   }
 
-  /** The available and used bits of an available descriptor at the next position. */
+  /** Returns the AVAIL and USED bits of an available descriptor at the next position. */
   #wrapFlags(): number {
     return this.#next.wrap ? Available : Used;
   }

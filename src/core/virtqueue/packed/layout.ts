@@ -23,13 +23,13 @@ export const EventFlag = {
   Descriptor: 2,
 } as const;
 
-/** Bit of the wrap counter in an event area's offset and in a ring position. */
+/** The bit of the wrap counter in an event area's offset and in a ring position. */
 export const WRAP = 1 << 15;
 
 /** The base of an unused ring: both positions 0, both wrap counters 1. */
 export const FRESH_BASE = 0x8000_8000;
 
-/** Bytes and alignment of the three parts. */
+/** Returns bytes and alignment of the three parts. */
 export function packedRingLayout(
   size: number,
 ): Record<keyof RingMemory, { bytes: number; alignment: number }> {
@@ -40,9 +40,7 @@ export function packedRingLayout(
   };
 }
 
-/**
- * Returns whether a packed queue may have that many entries (VIRTIO 2.8: any number up to 32768).
- */
+/** Returns whether a packed queue may have `size` entries (VIRTIO 2.8: any number up to 32768). */
 export function isPackedQueueSize(size: number): boolean {
   return Number.isInteger(size) && size > 0 && size <= MAX_PACKED_SIZE;
 }
@@ -112,15 +110,15 @@ export class RingPosition {
     return this.index === other.index && this.wrap === other.wrap;
   }
 
-  /** The 16 bits in the form of event areas and bases. */
+  /** Returns the 16 bits as event areas and bases have them. */
   get half(): number {
     return this.index | (this.wrap ? WRAP : 0);
   }
 }
 
 /**
- * VIRTIO 2.8.10 with EVENT_IDX: must the other side be notified, when it named the position `event`
- * (16 bits) and the ring went on from index `before` to `now` since the last decision?
+ * Returns whether the other side must be notified with EVENT_IDX (VIRTIO 2.8.10). It requested the
+ * position `event` (16 bits); the ring went from index `before` to `now` since the last decision.
  */
 export function packedNeedsEvent(
   event: number,

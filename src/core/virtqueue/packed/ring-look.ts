@@ -3,11 +3,14 @@ import type { PackedRingWords } from "../ring-words.ts";
 
 const { Available, Used } = DescriptorFlag;
 
-/** Descriptors that are looked at in one go: the lines behind may just be written. */
+/**
+ * Number of descriptors to look at in one go: the other side may just be writing the cache lines
+ * behind them.
+ */
 const AHEAD = 32;
 
 /**
- * How far the other side of a packed ring has come, by the flags of its descriptors.
+ * Finds the progress of the other side of a packed ring, by the flags of its descriptors.
  *
  * Ordering. The first descriptor's flags are an atomic load, once a plain one has seen the bits:
  * most looks see nothing, and an atomic load is a call. Those behind are plain loads, which the
@@ -34,7 +37,10 @@ export class RingLook {
     return (Atomics.load(words, at) & (Available | Used)) === wanted;
   }
 
-  /** How many descriptors from `index` on have these bits: at most `max`, and to the ring's end. */
+  /**
+   * Returns the number of descriptors from `index` on with these bits: at most `max`, and not
+   * beyond the ring's end.
+   */
   count(index: number, available: boolean, used: boolean, max: number): number {
     if (!this.at(index, available, used)) return 0;
     const wanted = bits(available, used);

@@ -16,9 +16,9 @@ import type { SplitRingWords } from "../ring-words.ts";
 import type { ChainCursor, DriverReports, QueueFault } from "../types.ts";
 
 /**
- * A chain longer than the queue breaks VIRTIO 2.7.5.3.1, yet drivers that put more segments into an
- * indirect table than a small queue has entries exist and every device serves them. This bounds the
- * work for one chain where the queue size does not.
+ * A chain longer than the queue breaks VIRTIO 2.7.5.3.1, yet some drivers put more segments into an
+ * indirect table than a small queue has entries, and every device serves them. So this limit, and
+ * not the queue size, bounds the work for one chain.
  */
 const MAX_CHAIN = 1024;
 
@@ -46,7 +46,9 @@ export class ChainWalker {
     this.#table = new IndirectTable(memory);
   }
 
-  /** Fills the cursor from the chain that starts at `head`; undefined if it is in order. */
+  /**
+   * Fills the cursor from the chain that starts at `head`. Returns the rule that it breaks, if any.
+   */
   walk(head: number, chain: ChainCursor): QueueFault | undefined {
     const { descriptors, size } = this.#ring;
     if (head < size) {
@@ -61,9 +63,10 @@ export class ChainWalker {
   }
 
   /**
-   * Like `DeviceQueue.takeSingles`, from free-running index `from` on.
+   * Takes single-descriptor chains as `DeviceQueue.takeSingles` does, from free-running index
+   * `from` on.
    *
-   * @param heads of the chains
+   * @param heads receives the heads of the chains
    */
   singles(from: number, max: number, spans: SpanList, heads: Uint16Array): number {
     const { descriptors, available, size } = this.#ring;
@@ -86,7 +89,7 @@ export class ChainWalker {
     let indirect = false;
     let tableSize = this.#ring.size;
     let index = head;
-    // The descriptor that names a table holds no buffer and does not count; there is at most one.
+    // The descriptor of an indirect table has no buffer and does not count; there is at most one.
     for (let count = 0; count < this.#limit;) {
       if (index >= tableSize) {
         return fault("2.7.5", `expected next below ${tableSize}, got ${index}`);

@@ -5,8 +5,8 @@ import type { SegmentList } from "../segment-list.ts";
 const { Write, Next, Indirect } = DescriptorFlag;
 
 /**
- * The descriptor table of a driver half: which descriptors are free, and how chains are laid out in
- * the rest. The free list is kept in private memory, so the device cannot change it.
+ * The descriptor table of a driver half: it allocates descriptors and writes chains. The free list
+ * is in private memory, so the device cannot change it.
  */
 export class DescriptorPool {
   /** Memory of the indirect tables, one for each descriptor; undefined if they are not used. */
@@ -17,16 +17,16 @@ export class DescriptorPool {
   readonly #tableSegments: number;
   /** Guest address of each chain's table. */
   readonly #tableAddresses: Float64Array;
-  /** With VIRTIO_F_IN_ORDER the list goes round the table and never changes. */
+  /** True with VIRTIO_F_IN_ORDER: the list follows the table and never changes. */
   readonly #inOrder: boolean;
-  /** Free descriptors as a list through `#following`. */
+  /** Head of the free list, which continues in `#following`. */
   #firstFree = 0;
   readonly #following: Uint16Array;
-  /** By head: descriptors of the ring in the chain. */
+  /** By head: number of the chain's descriptors in the ring. */
   readonly #chainLength: Uint16Array;
 
   /**
-   * @param words of the descriptor table
+   * @param words words of the descriptor table
    * @param tableSegments descriptors of one indirect table; 0 if there are none
    */
   constructor(
@@ -56,9 +56,9 @@ export class DescriptorPool {
   }
 
   /**
-   * Lays a chain out.
+   * Writes the descriptors of a chain.
    *
-   * @param readable how many of the segments the device reads; it writes the rest
+   * @param readable number of segments that the device reads; it writes the rest
    * @returns the head; -1 if there is no room
    */
   add(segments: SegmentList, readable: number): number {
@@ -75,10 +75,10 @@ export class DescriptorPool {
   }
 
   /**
-   * Lays a chain of one descriptor out. The caller has checked that one is free.
+   * Writes a single-descriptor chain. The caller has checked that a descriptor is free.
    *
-   * @param index of its segment
-   * @param flags of the descriptor
+   * @param index index of its segment
+   * @param flags flags of the descriptor
    * @returns the head
    */
   addSingle({ addresses, lengths }: SegmentList, index: number, flags: number): number {

@@ -39,20 +39,23 @@ export class SplitDeviceQueue implements DeviceQueue {
   readonly #mask: number;
   /** Next available entry to take. */
   #next: number;
-  /** Available idx as last read. */
+  /** The available idx as it was last read. */
   #seen: number;
-  /** Used idx with everything completed; the driver sees it from publish() on. */
+  /** The used idx behind all completions; publish() makes it visible to the driver. */
   #used: number;
   #published: number;
   /** Used idx of the next used element. With IN_ORDER it trails `#used` while one element covers a batch. */
   #element: number;
-  /** With VIRTIO_F_IN_ORDER: chains are named by their slot in it, which has the head. */
+  /**
+   * Orders completions with VIRTIO_F_IN_ORDER: the id of a chain is then its slot, which has the
+   * head.
+   */
   readonly #order: CompletionOrder | undefined;
   /** Chains of a batch in flight; their heads are the first ones below. */
   #singles = 0;
   readonly #heads: Uint16Array;
   readonly #inflight: SplitInflight | undefined;
-  /** Chains in flight at the previous back-end that are still to be resubmitted. */
+  /** Number of chains in flight at the previous back-end that must still be resubmitted. */
   #resubmit = 0;
   /** Used idx at the last decision about a call; undefined before the first, which always calls. */
   #decided: number | undefined;
@@ -118,7 +121,7 @@ export class SplitDeviceQueue implements DeviceQueue {
     this.inFlight -= count;
   }
 
-  /** By a plain look: what is seen is only acted on after an atomic one. */
+  /** A plain load is enough: the ring is used only after an atomic one. */
   hasNext(): boolean {
     return (
       this.broken === undefined && (this.#resubmit > 0 || this.raw.available[1] !== this.#next)
@@ -147,7 +150,7 @@ export class SplitDeviceQueue implements DeviceQueue {
     this.inFlight -= 1;
   }
 
-  /** A used element, for `count` chains. */
+  /** Writes a used element, for `count` chains. */
   #putUsed(head: number, written: number, maySkip: boolean, count: number): void {
     const slot = 1 + 2 * (this.#element & this.#mask);
     this.raw.used32[slot] = head;
@@ -204,11 +207,11 @@ export class SplitDeviceQueue implements DeviceQueue {
   }
 
   fail(reason: string, section: string): void {
-    // Memory that the peer took away reads as zeroes; what that looks like is not the cause.
+    // Truncated memory reads as zeroes, so an apparent fault of the driver is not the cause.
     if (!this.#memoryGone()) this.broken ??= { reason, section };
   }
 
-  /** Returns whether a chain is known to be available; looks where there was none. */
+  /** Returns whether a chain is available; it reads the ring only if none is known. */
   #findAvailable(): boolean {
     if (this.#next !== this.#seen) return true;
     this.#seen = Atomics.load(this.raw.available, 1);
@@ -233,7 +236,7 @@ export class SplitDeviceQueue implements DeviceQueue {
     return true;
   }
 
-  /** Names the chain that was walked. */
+  /** Registers the chain that was walked, and sets its id. */
   #accept(head: number, chain: ChainCursor): void {
     if (this.#order !== undefined) {
       chain.id = this.#order.take(chain.writableBytes === 0);
@@ -251,7 +254,9 @@ export class SplitDeviceQueue implements DeviceQueue {
     return false;
   }
 
-  /** Looked at where a batch begins and where it ends. */
+  /**
+   * Returns whether the peer truncated memory. It is checked at the beginning and end of a batch.
+   */
   #memoryGone(): boolean {
     if (!this.#space.broken && this.#inflight?.area.broken !== true) return false;
     this.broken ??= MEMORY_GONE;

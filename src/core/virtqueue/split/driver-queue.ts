@@ -12,8 +12,8 @@ import { isSplitQueueSize, NO_INTERRUPT, NO_NOTIFY, splitRing, splitRingLayout }
 const FREE = -1;
 
 /**
- * The driver half of a split virtqueue, VIRTIO 2.7. What the device could have overwritten is never
- * read back: free list, chain lengths and tokens are kept in private memory.
+ * The driver half of a split virtqueue, VIRTIO 2.7. It never reads back memory that the device
+ * could have overwritten: free list, chain lengths and tokens are in private memory.
  *
  * Ordering, as in the device half: available idx, then avail_event (publish) and used_event, then
  * used idx (enableNotifications) are atomic store-then-load pairs; everything else is plain.
@@ -32,18 +32,18 @@ export class SplitDriverQueue implements DriverQueue {
   /** By head of the chain: its writable bytes, its token (or FREE). */
   readonly #writable: Float64Array;
   readonly #tokens: Int32Array;
-  /** By head: how many chains had been added before, as {@link #added}. */
+  /** By head: the value of {@link #added} when the chain was added. */
   readonly #order: Int32Array;
   /**
-   * Chains that were added, and how many of them were published: signed 32-bit, wrapping; the
-   * low half is the available idx.
+   * Numbers of added and of published chains: signed 32-bit, wrapping; the low half is the
+   * available idx.
    */
   #added: number;
   #published: number;
   #usedSeen: number;
-  /** The used idx as it was read last. */
+  /** The used idx as it was last read. */
   #used: number;
-  /** With VIRTIO_F_IN_ORDER: which chains an element covers, and the length of the last. */
+  /** With VIRTIO_F_IN_ORDER: the chains that a used element covers, and the length of the last. */
   readonly #batch: BatchOrder | undefined;
   #batchLength = 0;
 
@@ -98,7 +98,7 @@ export class SplitDriverQueue implements DriverQueue {
     tokens.forEach(dropped);
   }
 
-  /** Index to start from after the ring was stopped (SET_VRING_BASE). */
+  /** The index from which a stopped ring continues (SET_VRING_BASE). */
   get base(): number {
     return this.#usedSeen;
   }
@@ -110,7 +110,8 @@ export class SplitDriverQueue implements DriverQueue {
   }
 
   get published(): number {
-    // Both indices run freely, so this is what was published and is not used yet.
+    // Both indices run freely, so their distance is the number of published chains that are not
+    // used yet.
     return u16Distance(this.#published, this.#usedSeen);
   }
 
@@ -193,8 +194,8 @@ export class SplitDriverQueue implements DriverQueue {
   }
 
   /**
-   * Returns whether a completion is known to be there; looks where there was none. By a plain look
-   * first: most see nothing, and an atomic load is a call.
+   * Returns whether there is a completion; it reads the ring only if none is known. The first load
+   * is a plain one: most looks see nothing, and an atomic load is a call.
    */
   #hasUsed(): boolean {
     if (this.#used !== this.#usedSeen) return true;
@@ -214,8 +215,8 @@ export class SplitDriverQueue implements DriverQueue {
   }
 
   /**
-   * With VIRTIO_F_IN_ORDER: which chains the next used element covers. Returns false if it is
-   * wrong.
+   * Finds the chains that the next used element covers, with VIRTIO_F_IN_ORDER. Returns false if
+   * the element is wrong.
    */
   #beginBatch(batch: BatchOrder, slot: number): boolean {
     const last = this.raw.used32[slot] ?? 0;
@@ -229,7 +230,7 @@ export class SplitDriverQueue implements DriverQueue {
     return false;
   }
 
-  /** Returns whether a chain with this head is with the device. */
+  /** Returns whether a chain with this head is published and not used. */
   #isPublished(head: number): boolean {
     if ((this.#tokens[head] ?? FREE) === FREE) return false;
     return (((this.#order[head] ?? 0) - this.#published) | 0) < 0;
@@ -264,7 +265,10 @@ export class SplitDriverQueue implements DriverQueue {
     }
   }
 
-  /** Between used and available idx there are as many places as chains are out. */
+  /**
+   * The places between used and available idx are as many as the outstanding chains, so all of them
+   * fit.
+   */
   resubmit(): boolean {
     const age = (head: number): number => (this.#added - (this.#order[head] ?? 0)) | 0;
     const heads = Array.from(this.#tokens.keys()).filter((head) => this.#tokens[head] !== FREE);

@@ -19,7 +19,7 @@ export const NO_INTERRUPT = 1;
 /** VIRTQ_USED_F_NO_NOTIFY */
 export const NO_NOTIFY = 1;
 
-/** Bytes and alignment of the three parts. */
+/** Returns bytes and alignment of the three parts. */
 export function splitRingLayout(
   size: number,
 ): Record<keyof RingMemory, { bytes: number; alignment: number }> {
@@ -31,8 +31,7 @@ export function splitRingLayout(
 }
 
 /**
- * Returns whether a split queue may have that many entries (VIRTIO 2.7: a power of two up to
- * 32768).
+ * Returns whether a split queue may have `size` entries (VIRTIO 2.7: a power of two up to 32768).
  */
 export function isSplitQueueSize(size: number): boolean {
   return Number.isInteger(size) && size > 0 && size <= MAX_QUEUE_SIZE && (size & (size - 1)) === 0;

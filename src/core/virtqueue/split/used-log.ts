@@ -3,7 +3,7 @@ import type { SplitRingWords } from "../ring-words.ts";
 import { NO_RING_LOG, type RingLog } from "../ring-log.ts";
 import type { RingMemory } from "../types.ts";
 
-/** Notes what a device half writes into a used ring. Each call comes after the write. */
+/** Logs the writes of a device half to a used ring. Each call comes after the write. */
 export class UsedLog {
   readonly #log: RingLog;
   readonly #ring: SplitRingWords;
@@ -16,7 +16,10 @@ export class UsedLog {
     this.#usedAt = device.window.guestStart + device.offset;
   }
 
-  /** The used elements of free-running indices `from` to `to`, and the index that publishes them. */
+  /**
+   * Logs the used elements of free-running indices `from` to `to`, and the index that publishes
+   * them.
+   */
   published(from: number, to: number): void {
     if (!this.#log.active) return;
     const { size } = this.#ring;
@@ -28,7 +31,7 @@ export class UsedLog {
     this.#mark(2, 2);
   }
 
-  /** avail_event or the flags: what asks the driver for kicks. */
+  /** Logs avail_event or the flags, by which the device requests kicks. */
   suppressed(eventIdx: boolean): void {
     if (this.#log.active) this.#mark(eventIdx ? 2 * this.#ring.availEventIndex : 0, 2);
   }
