@@ -105,15 +105,15 @@ export const phrases: readonly Phrase[] = [
   },
   {
     name: "value before a colon",
-    pattern: /(?:\/\*\*[\s*]+|[.;,][\s*]+)(?:[Uu]ndefined|[Ff]alse|[Tt]rue): (?=[a-z])/g,
+    pattern: /(?:\/\*\*[\s*]+|[.;,][\s*]+)(?:undefined|false|true): (?=[a-z])/gi,
     use: "undefined if …, Returns false if …",
-    in: ROOMS,
+    in: ["src/"],
   },
   {
     name: "tag behind a sentence",
     pattern: /\/\*\*[^@\n]*[.;)] @(?:param|returns|throws)\b/g,
     use: "a line of its own",
-    in: ROOMS,
+    in: ["src/"],
   },
   {
     name: "reference instead of the errors",

@@ -64,7 +64,11 @@ export async function openDriver<D>(
   }
 }
 
-/** Opens the session that a command's options ask for. @throws as `Client.connect` */
+/**
+ * Opens the session that a command's options ask for.
+ *
+ * @throws as `Client.connect`
+ */
 export async function connectClient(
   socket: string,
   options: ConnectOptions,

@@ -2,7 +2,11 @@ import { UsageError } from "../../core/base/errors.ts";
 import type { DeviceKind } from "../../endpoints/devices/kind.ts";
 import { deviceKinds, findDeviceKind } from "../../endpoints/devices/registry.ts";
 
-/** Parses the value of a `--device` option. @throws {UsageError} */
+/**
+ * Parses the value of a `--device` option.
+ *
+ * @throws {UsageError}
+ */
 export function parseDevice(text: string): DeviceKind {
   const kind = findDeviceKind(text);
   if (kind !== undefined) return kind;

@@ -93,12 +93,20 @@ export function makeUserFile<T>(
   });
 }
 
-/** Writes a file that the user named. @throws as {@link makeUserFile} */
+/**
+ * Writes a file that the user named.
+ *
+ * @throws like {@link makeUserFile}
+ */
 export function saveUserFile(path: string, content: string | Uint8Array, overwrite: boolean): void {
   makeUserFile(path, overwrite, (flag) => writeFileSync(path, content, { flag }));
 }
 
-/** Makes a folder that the user named, and those above it. @throws as {@link makeUserFile} */
+/**
+ * Makes a folder that the user named, and those above it.
+ *
+ * @throws like {@link makeUserFile}
+ */
 export function makeUserFolder(path: string): void {
   withUserFile(path, "an output folder", "choose another path", () =>
     mkdirSync(path, { recursive: true }),

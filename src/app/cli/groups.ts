@@ -20,7 +20,11 @@ export function parseGroup(text: string, file: string = "/etc/group"): number {
   );
 }
 
-/** Permission bits as chmod takes them in octal. @throws {UsageError} */
+/**
+ * Permission bits as chmod takes them in octal.
+ *
+ * @throws {UsageError}
+ */
 export function parseMode(text: string): number {
   if (/^0?[0-7]{3}$/.test(text)) return Number.parseInt(text, 8);
   throw new UsageError(`"${text}" is not an octal mode such as 0660`);

@@ -8,11 +8,11 @@ const ACCESS_MODE = 0o3;
 const WRITE_ONLY = 0o1;
 
 /**
- * Whether SIGHUP was ignored when this process began, as `nohup` has it. Node resets every signal
- * to its default before it runs JavaScript, so the process itself no longer shows it. Three signs do:
- * the parent, if it ignores the signal as well (`nohup sh -c …`, `trap '' HUP`); the variable `_`, in
- * which bash and zsh name the program that they start (`nohup`); a standard input that is `/dev/null`
- * and cannot be read, with which GNU nohup replaces a terminal.
+ * Returns whether SIGHUP was ignored when this process began, as `nohup` has it. Node resets every
+ * signal to its default before it runs JavaScript, so the process itself no longer shows it. Three
+ * signs do: the parent, if it ignores the signal as well (`nohup sh -c …`, `trap '' HUP`); the
+ * variable `_`, in which bash and zsh name the program that they start (`nohup`); a standard input
+ * that is `/dev/null` and cannot be read, with which GNU nohup replaces a terminal.
  */
 export function isHangupIgnored(
   env: NodeJS.ProcessEnv = process.env,

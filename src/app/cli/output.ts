@@ -23,7 +23,7 @@ export class Output {
   readonly #progress: ProgressLine;
   /** How lines for people look from now on; results stay as they are. */
   logFormat: LogFormat = "text";
-  /** Whether such lines of text begin with the time, as those of QEMU's `-msg timestamp=on` do. */
+  /** True if such lines of text begin with the time, as those of QEMU's `-msg timestamp=on` do. */
   timed = false;
   /** Text before every progress line, e.g. which of several runs it belongs to. */
   progressPrefix = "";
@@ -71,7 +71,7 @@ export class Output {
     if (!this.#options.quiet) this.#log("info", line);
   }
 
-  /** As {@link note}, of something that went wrong although the command goes on. */
+  /** Like {@link note}, of something that went wrong although the command goes on. */
   warn(line: string): void {
     if (!this.#options.quiet) this.#log("warning", line);
   }

@@ -15,7 +15,11 @@ const TIMES: Readonly<Record<string, number>> = {
   h: 3_600_000,
 };
 
-/** `4096`, `64K`, `256M`, `1GiB`: bytes, powers of 1024. @throws {UsageError} */
+/**
+ * `4096`, `64K`, `256M`, `1GiB`: bytes, powers of 1024.
+ *
+ * @throws {UsageError}
+ */
 export function parseSize(text: string): number {
   const match = /^(\d+(?:\.\d+)?)([kmgt]?)(?:i?b)?$/i.exec(text.trim());
   const bytes = Number(match?.[1]) * (SIZES[match?.[2]?.toLowerCase() ?? ""] ?? Number.NaN);
@@ -23,7 +27,11 @@ export function parseSize(text: string): number {
   throw new UsageError(`"${text}" is not a size such as 4096, 64K or 256M`);
 }
 
-/** `500ms`, `5s`, `5`, `2m`, `8h`: milliseconds; a bare number is seconds. @throws {UsageError} */
+/**
+ * `500ms`, `5s`, `5`, `2m`, `8h`: milliseconds; a bare number is seconds.
+ *
+ * @throws {UsageError}
+ */
 export function parseDuration(text: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|)$/i.exec(text.trim());
   const ms = Number(match?.[1]) * (TIMES[match?.[2]?.toLowerCase() ?? ""] ?? Number.NaN);
@@ -32,7 +40,11 @@ export function parseDuration(text: string): number {
   throw new UsageError(`"${text}" is not a duration such as 500ms, 5s or 2m`);
 }
 
-/** A whole number in a range. @throws {UsageError} */
+/**
+ * A whole number in a range.
+ *
+ * @throws {UsageError}
+ */
 export function parseInteger(min: number, max: number): (text: string) => number {
   return (text) => {
     const value = /^\d+$/.test(text.trim()) ? Number(text) : Number.NaN;
@@ -41,7 +53,11 @@ export function parseInteger(min: number, max: number): (text: string) => number
   };
 }
 
-/** `a,b,c`, each through `parse`; at least one. @throws {UsageError} */
+/**
+ * `a,b,c`, each through `parse`; at least one.
+ *
+ * @throws {UsageError}
+ */
 export function parseList<T>(parse: (text: string) => T): (text: string) => T[] {
   return (text) => {
     const parts = text
@@ -53,7 +69,11 @@ export function parseList<T>(parse: (text: string) => T): (text: string) => T[] 
   };
 }
 
-/** One of the given words. @throws {UsageError} */
+/**
+ * One of the given words.
+ *
+ * @throws {UsageError}
+ */
 export function parseChoice<T extends string>(choices: readonly T[]): (text: string) => T {
   return (text) => {
     const found = choices.find((choice) => choice === text.trim().toLowerCase());

@@ -4,7 +4,7 @@ import { constants } from "node:os";
 /** PF_EXITING of the kernel's `task_struct`. */
 const EXITING = 4;
 
-/** How a process ends, as far as /proc shows it. */
+/** The state of a process that ends, as far as /proc has it. */
 export interface ProcessEnd {
   /** Absent where another user's process hides it. */
   readonly code?: number | undefined;

@@ -50,7 +50,7 @@ export class UnixChannel implements Channel {
   /** Messages that may still be read in this turn. */
   #budget = 0;
   #wantsWritable = false;
-  /** Which directions of the stream have ended. */
+  /** The directions of the stream that have ended. */
   readonly #half = { received: false, sent: false };
 
   constructor(socket: UnixSocket, options: UnixChannelOptions = {}) {
@@ -160,7 +160,10 @@ export class UnixChannel implements Channel {
     this.#onHalfClose();
   }
 
-  /** Whether the peer only ended its direction: sending nothing fails once it has closed the socket. */
+  /**
+   * Returns whether the peer only half-closed the stream: even an empty send fails once the peer
+   * has closed the socket.
+   */
   #peerReads(): boolean {
     try {
       return this.#socket.send(new Uint8Array(0), 0, 0) === 0;

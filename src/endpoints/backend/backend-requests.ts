@@ -64,7 +64,7 @@ export class BackendRequests {
     this.#options = options;
   }
 
-  /** Whether the front-end has given a channel that is still open. */
+  /** Returns whether the front-end has given a channel that is still open. */
   get open(): boolean {
     return this.#link !== undefined;
   }
@@ -137,17 +137,27 @@ export class BackendRequests {
     return this.call(BackendRequest.VringErr, { index, num: 0 }, o);
   }
 
-  /** BACKEND_SHARED_OBJECT_ADD. @param uuid 16 bytes */
+  /**
+   * BACKEND_SHARED_OBJECT_ADD.
+   *
+   * @param uuid 16 bytes
+   */
   async sharedObjectAdd(uuid: Uint8Array, o?: CallOptions): Promise<void> {
     return this.call(BackendRequest.SharedObjectAdd, { uuid }, o);
   }
 
-  /** BACKEND_SHARED_OBJECT_REMOVE. @param uuid 16 bytes */
+  /**
+   * BACKEND_SHARED_OBJECT_REMOVE.
+   *
+   * @param uuid 16 bytes
+   */
   async sharedObjectRemove(uuid: Uint8Array, o?: CallOptions): Promise<void> {
     return this.call(BackendRequest.SharedObjectRemove, { uuid }, o);
   }
 
-  /** BACKEND_SHARED_OBJECT_LOOKUP: the object, which is the caller's to close; undefined: unknown. */
+  /**
+   * BACKEND_SHARED_OBJECT_LOOKUP: the object, which is the caller's to close; undefined if unknown.
+   */
   async sharedObjectLookup(uuid: Uint8Array, o?: CallOptions): Promise<OwnedFd | undefined> {
     const { value, fds } = await this.#send(BackendRequest.SharedObjectLookup, { uuid }, o);
     const [fd, ...surplus] = fds;

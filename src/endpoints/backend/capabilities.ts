@@ -36,7 +36,7 @@ export interface DeviceCapabilities {
   /** Bytes of each shared memory region, by its id (GET_SHMEM_CONFIG). */
   readonly sharedMemory?: readonly bigint[];
   readonly sharedObjects?: ObjectSharing;
-  /** Whether the device has doorbells to share (VRING_HOST_NOTIFIER_MSG). */
+  /** True if the device has doorbells to share (VRING_HOST_NOTIFIER_MSG). */
   readonly hostNotifiers?: boolean;
 }
 
@@ -78,18 +78,19 @@ export interface DeviceLifecycle {
   readonly close?: () => void;
 }
 
-/** Which chains of a ring are served, and when. */
+/** Decides which chains of a ring are served, and when. */
 export interface RingScheduling {
   /**
-   * Whether chains of this ring are taken as they become available; called after `process`. False:
-   * they stay in the ring, without kicks, until `RunningQueue.wake`. Default true.
+   * Returns whether chains of this ring are taken as they become available. Called after `process`.
+   * If it returns false, they stay in the ring, without kicks, until `RunningQueue.wake`. Default
+   * true.
    */
   readonly wantsChains?: (index: number) => boolean;
   /**
-   * Whether chains of this ring are completed without an effect while it is disabled
-   * (SET_VRING_ENABLE), as the specification asks of a network device's transmit rings. False: they
-   * stay in the ring until it is enabled, as do those of a ring that was never enabled. Default
-   * false.
+   * Returns whether chains of this ring are completed without an effect while it is disabled
+   * (SET_VRING_ENABLE), as the specification requires for a network device's transmit rings. If it
+   * returns false, they stay in the ring until it is enabled, like those of a ring that was never
+   * enabled. Default false.
    */
   readonly discards?: (index: number) => boolean;
 }
@@ -103,7 +104,7 @@ export interface Draining {
 /** Offered to the front-end as GET_VRING_BASE_SKIP_DRAIN. */
 export interface Suspension {
   /**
-   * Abandons the requests of this ring that are in flight: the device touches and completes no chain
+   * Abandons the requests in flight of this ring: the device touches and completes no chain
    * afterwards. They stay recorded in the in-flight region, and another instance resubmits them.
    */
   readonly suspend: (index: number) => void;
@@ -112,8 +113,8 @@ export interface Suspension {
 /** For a device whose rings can be served in workers. */
 export interface WorkerPlacement {
   /**
-   * How a ring is served in a worker instead of by `process`; called at every start of the ring.
-   * Undefined: the ring runs on the event loop.
+   * Returns the part that serves a ring in a worker instead of `process`. Called at every start of
+   * the ring. If it returns undefined, the ring runs on the event loop.
    */
   readonly partFor: (index: number) => WorkerPart | undefined;
 }
@@ -162,7 +163,7 @@ export interface GpuRequests {
 export interface ObjectSharing {
   /**
    * @param uuid 16 bytes
-   * @returns the object, borrowed; undefined: there is none
+   * @returns the object, borrowed; undefined if there is none
    */
   readonly find: (uuid: Uint8Array) => OwnedFd | undefined;
 }

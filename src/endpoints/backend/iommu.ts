@@ -35,7 +35,11 @@ export class BackendIommu {
     });
   }
 
-  /** IOTLB_MSG. @throws {ProtocolError | MemoryAccessError} */
+  /**
+   * IOTLB_MSG.
+   *
+   * @throws {ProtocolError | MemoryAccessError}
+   */
   async take({ type, iova, size, userAddress, permissions }: IotlbMessage): Promise<void> {
     if (type === IotlbType.Update) {
       this.iotlb.update(iova, size, userAddress, permissions);

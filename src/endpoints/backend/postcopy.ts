@@ -14,17 +14,21 @@ export class Postcopy {
   #stage: "none" | "advised" | "listening" | "answered" | "running" = "none";
   #mapped: readonly Region[] = [];
 
-  /** Whether the next table is to be answered with our addresses. */
+  /** Returns whether the next table is to be answered with our addresses. */
   get wantsTable(): boolean {
     return this.#stage === "listening";
   }
 
-  /** Whether the next table is the front-end's confirmation. */
+  /** Returns whether the next table is the front-end's confirmation. */
   get wantsConfirmation(): boolean {
     return this.#stage === "answered";
   }
 
-  /** POSTCOPY_ADVISE: a descriptor for the front-end. @throws {SystemError} see `Userfault.open` */
+  /**
+   * POSTCOPY_ADVISE: a descriptor for the front-end.
+   *
+   * @throws {SystemError} see `Userfault.open`
+   */
   advise(): OwnedFd {
     this.close();
     this.#userfault = Userfault.open();
@@ -32,7 +36,11 @@ export class Postcopy {
     return this.#userfault.descriptor.duplicate();
   }
 
-  /** POSTCOPY_LISTEN. @throws {StateError} not advised, or there is memory already */
+  /**
+   * POSTCOPY_LISTEN.
+   *
+   * @throws {StateError} not advised, or there is memory already
+   */
   listen(hasMemory: boolean): void {
     if (this.#stage !== "advised") {
       throw new StateError(
@@ -67,7 +75,11 @@ export class Postcopy {
     return { regions: table };
   }
 
-  /** The front-end is ready to bring pages. @throws {SystemError} see `Userfault.register` */
+  /**
+   * The front-end is ready to bring pages.
+   *
+   * @throws {SystemError} see `Userfault.register`
+   */
   confirm(): readonly Region[] {
     const regions = this.#mapped;
     try {
@@ -85,7 +97,11 @@ export class Postcopy {
     return regions;
   }
 
-  /** POSTCOPY_END: everything has arrived. @throws {StateError} it did not begin */
+  /**
+   * POSTCOPY_END: everything has arrived.
+   *
+   * @throws {StateError} it did not begin
+   */
   end(): void {
     if (this.#stage === "none") {
       throw new StateError("VHOST_USER_POSTCOPY_END: VHOST_USER_POSTCOPY_ADVISE must come first");
@@ -93,7 +109,7 @@ export class Postcopy {
     this.close();
   }
 
-  /** Idempotent. */
+  /** Releases everything that this object owns. Idempotent. */
   close(): void {
     this.#drop();
     this.#userfault?.close();

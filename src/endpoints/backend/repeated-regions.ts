@@ -21,7 +21,7 @@ export class RepeatedRegions {
     this.#most = devices - 1;
   }
 
-  /** Whether a region is there already, and may be added once more. */
+  /** Returns whether a region is there already, and may be added once more. */
   added(region: MemoryRegion): boolean {
     const known = this.#memory.regionAt(region.userAddress)?.description;
     if (known === undefined || keyOf(known) !== keyOf(region)) return false;
@@ -32,7 +32,7 @@ export class RepeatedRegions {
     return true;
   }
 
-  /** Whether the removal of a region that is gone belongs to such a repetition. */
+  /** Returns whether the removal of a region that is gone belongs to such a repetition. */
   removed(region: MemoryRegion): boolean {
     const count = this.#counts.get(keyOf(region)) ?? 0;
     if (count === 0) return false;

@@ -20,10 +20,10 @@ export function ringFeaturesOf(features: bigint): RingFeatures {
 
 /**
  * Where a ring begins. Some front-ends send for a new packed ring a base that means that its end is
- * passed, or that all of it is in flight: Linux's virtio_uml 0, DPDK's virtio-user (22.11) 0x8000, the
- * available half alone. A ring that was used holds a descriptor marked as used.
+ * passed, or that all of it is in flight: Linux's virtio_uml 0, DPDK's virtio-user (22.11) 0x8000,
+ * the available half alone. A ring that was used holds a descriptor marked as used.
  *
- * @param base as SET_VRING_BASE has it; undefined: the front-end did not send it
+ * @param base as SET_VRING_BASE has it; undefined if the front-end did not send it
  */
 export function firstBase(
   base: number | undefined,
@@ -64,7 +64,7 @@ function permissionsFor(name: keyof RingMemory, { writesDescriptors }: RingForma
 }
 
 /**
- * The parts of a ring as memory of this process; undefined: translations are missing.
+ * The parts of a ring as memory of this process; undefined if translations are missing.
  *
  * @throws {StateError} size or address were not set
  * @throws {ProtocolError} a part is not aligned, or is not inside one region

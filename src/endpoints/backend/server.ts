@@ -72,7 +72,7 @@ export class BackendServer {
     for (const session of this.sessions) session.close();
   }
 
-  /** As {@link close}; resolves once no device has a request in flight. */
+  /** Like {@link close}; resolves once no device has a request in flight. */
   async end(): Promise<void> {
     this.close();
     await Promise.all(this.#unfinished);

@@ -53,7 +53,7 @@ export abstract class SessionState {
   /** Requests of our own, once the front-end has given a channel for them. */
   readonly requests: BackendRequests;
   readonly #vrings: Vring[] = [];
-  /** Whether a ring that is made now is enabled: SET_FEATURES without PROTOCOL_FEATURES came. */
+  /** True if a ring that is made now is enabled: SET_FEATURES without PROTOCOL_FEATURES came. */
   #enabledAtStart = false;
   /** Faults of the front-end or its driver that were reported: each is served from then on. */
   readonly #tolerated = new Set<string>();
@@ -147,7 +147,7 @@ export abstract class SessionState {
     for (const vring of this.vrings) await vring.setEnabled(enabled);
   }
 
-  /** Whether all rings are stopped: then no request is sent to the front-end. */
+  /** Returns whether all rings are stopped: then no request is sent to the front-end. */
   get suspended(): boolean {
     return this.vrings.every((vring) => !vring.started);
   }
@@ -294,7 +294,7 @@ export abstract class SessionState {
     return (this.negotiation.features & VirtioFeature.AccessPlatform) !== 0n;
   }
 
-  /** Whether notifications without a descriptor travel as messages. */
+  /** True if notifications without a descriptor travel as messages. */
   get #inband(): boolean {
     return this.negotiation.has(ProtocolFeature.InbandNotifications);
   }

@@ -7,9 +7,9 @@ const PROBE_BYTES = 1 << 20;
 const MIN_MACHINE_BYTES = 16 << 20;
 
 /**
- * Whether what the driver writes does not arrive here. QEMU shares a memfd without `share=on` as any
- * other, but its guest has private copies of the pages: the driver kicks a ring that holds nothing
- * but zeroes here, as does the beginning of its region.
+ * Returns whether what the driver writes does not arrive here. QEMU shares a memfd without
+ * `share=on` as any other, but its guest has private copies of the pages: the driver kicks a ring
+ * that holds nothing but zeroes here, as does the beginning of its region.
  *
  * @param ring was kicked
  */

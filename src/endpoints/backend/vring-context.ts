@@ -22,13 +22,13 @@ export interface VringContext {
   readonly device: Device;
   readonly capabilities: DeviceCapabilities;
   readonly memory: RegionTable;
-  /** Addresses of rings and buffers are looked up there; undefined: there is no IOMMU. */
+  /** Addresses of rings and buffers are looked up there; undefined if there is no IOMMU. */
   readonly iotlb: () => Iotlb | undefined;
   readonly features: () => bigint;
   readonly inflight: () => InflightRegion | undefined;
   readonly wrapQueue: (queue: DeviceQueue) => DeviceQueue;
   readonly rings: RingOptions;
-  /** Whether what the driver did not acknowledge is refused. */
+  /** True if what the driver did not acknowledge is refused. */
   readonly strict: boolean;
   /** In-band notifications, where they were negotiated. */
   readonly messages: () => RingMessages | undefined;

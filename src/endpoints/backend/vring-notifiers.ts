@@ -11,7 +11,7 @@ export interface RingMessages {
 
 export interface VringNotifierOptions {
   readonly index: number;
-  /** Where calls and errors go that have no descriptor; undefined: nowhere. */
+  /** Where calls and errors go that have no descriptor; undefined if nowhere. */
   readonly messages: () => RingMessages | undefined;
   /** A message was not taken. */
   readonly onProblem: (problem: Error) => void;
@@ -23,7 +23,7 @@ export interface VringNotifierOptions {
  */
 export class VringNotifiers {
   readonly #options: VringNotifierOptions;
-  /** Undefined: the ring is polled. */
+  /** Undefined if the ring is polled. */
   kick: EventFd | undefined;
   #call: EventFd | undefined;
   #error: EventFd | undefined;

@@ -14,7 +14,7 @@ export class VringService {
   readonly #context: VringContext;
   readonly #setup: VringSetup;
   readonly #notifiers: VringNotifiers;
-  /** Whether chains go to the device; while they do not, they are discarded. */
+  /** True if chains go to the device; while they do not, they are discarded. */
   readonly #isEnabled: () => boolean;
   readonly #worker: VringWorker | undefined;
   #queue: DeviceQueue | undefined;
@@ -66,17 +66,17 @@ export class VringService {
     return this.#fault ?? this.#missing ?? (fault && `${fault.reason} (VIRTIO ${fault.section})`);
   }
 
-  /** Whether the ring runs on the event loop. */
+  /** Returns whether the ring runs on the event loop. */
   get onEventLoop(): boolean {
     return this.#runner !== undefined;
   }
 
-  /** Whether the ring runs in a worker. */
+  /** Returns whether the ring runs in a worker. */
   get inWorker(): boolean {
     return this.#worker?.running === true;
   }
 
-  /** Whether a worker serves the ring where the device can. */
+  /** Returns whether a worker serves the ring where the device can. */
   get hasWorker(): boolean {
     return this.#worker !== undefined;
   }
@@ -178,7 +178,10 @@ export class VringService {
     if (this.#runner) this.#runner.call = call;
   }
 
-  /** Whether memory of these I/O virtual addresses may be in use: by the ring, or by buffers. */
+  /**
+   * Returns whether memory of these I/O virtual addresses may be in use: by the ring, or by
+   * buffers.
+   */
   usesTranslations(start: bigint, end: bigint): boolean {
     if (this.#queue === undefined) return false;
     return this.#queue.inFlight > 0 || this.#setup.overlaps(start, end);
@@ -235,7 +238,7 @@ export class VringService {
     this.#context.onBroken(this.#index, this.brokenReason);
   }
 
-  /** Undefined: a translation is missing. */
+  /** Returns undefined if a translation is missing. */
   #currentQueue(): DeviceQueue | undefined {
     const { memory, iotlb, wrapQueue, reports } = this.#context;
     if (this.#queue && !this.#stale) return this.#queue;

@@ -26,7 +26,7 @@ export class VringSetup {
   readonly #context: VringSetupContext;
   #size = 0;
   #address: VringAddress | undefined;
-  /** Undefined: the front-end sent no base, so the ring is unused. */
+  /** Undefined if the front-end sent no base, so the ring is unused. */
   base: number | undefined;
   /** Where GET_VRING_BASE stopped it, as long as the in-flight region is unchanged since. */
   stoppedAt: number | undefined;
@@ -88,7 +88,7 @@ export class VringSetup {
     }
   }
 
-  /** Whether an address names the same areas. */
+  /** Returns whether an address names the same areas. */
   isAt({ descriptor, available, used }: VringAddress): boolean {
     const now = this.#address;
     return descriptor === now?.descriptor && available === now.available && used === now.used;
@@ -117,7 +117,7 @@ export class VringSetup {
   }
 
   /**
-   * The areas as memory of this process; undefined: translations are missing, and were asked for.
+   * The areas as memory of this process; undefined if translations are missing, and were asked for.
    *
    * @throws {StateError | ProtocolError} see `locateRing`
    */
@@ -127,7 +127,7 @@ export class VringSetup {
     return locateRing(this.#index, this.#size, this.#address, space, this.#format);
   }
 
-  /** Whether a part of the ring is in `[start, end)`. */
+  /** Returns whether a part of the ring is in `[start, end)`. */
   overlaps(start: bigint, end: bigint): boolean {
     const { descriptor, available, used } = this.#address ?? {};
     const { descriptors, driver, device } = this.#format.layout(this.#size);
@@ -155,7 +155,11 @@ export class VringSetup {
     return firstBase(this.base, this.#size, areas, this.#format);
   }
 
-  /** Records its requests in flight; undefined: they are not recorded. @throws {MemoryAccessError} */
+  /**
+   * Records its requests in flight; undefined if they are not recorded.
+   *
+   * @throws {MemoryAccessError}
+   */
   get inflight(): InflightArea | undefined {
     return this.inflightRegion?.area(this.#index, this.features.packed === true);
   }

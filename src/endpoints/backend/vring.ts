@@ -44,13 +44,21 @@ export class Vring {
     return this.#service.brokenReason;
   }
 
-  /** SET_VRING_NUM. @throws {ProtocolError | StateError} */
+  /**
+   * SET_VRING_NUM.
+   *
+   * @throws {ProtocolError | StateError}
+   */
   setSize(size: number): void {
     this.#expectStopped("VHOST_USER_SET_VRING_NUM");
     this.#setup.setSize(size);
   }
 
-  /** SET_VRING_BASE. @throws {StateError} the ring runs */
+  /**
+   * SET_VRING_BASE.
+   *
+   * @throws {StateError} the ring runs
+   */
   setBase(base: number): void {
     this.#expectStopped("VHOST_USER_SET_VRING_BASE");
     this.#setup.beginAt(base);
@@ -231,7 +239,10 @@ export class Vring {
     else this.#runOrBreak();
   }
 
-  /** Whether memory of these I/O virtual addresses may be in use: by the ring, or by buffers. */
+  /**
+   * Returns whether memory of these I/O virtual addresses may be in use: by the ring, or by
+   * buffers.
+   */
   usesTranslations(start: bigint, end: bigint): boolean {
     return this.#service.usesTranslations(start, end);
   }

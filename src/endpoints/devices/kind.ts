@@ -25,7 +25,7 @@ export interface DeviceKind extends DeviceType {
   readonly queues: QueueLayout;
   /** Names, or beginnings of names, of back-end programs that serve no other type. */
   readonly programs?: readonly string[];
-  /** Whether only a back-end of this type offers these virtio and protocol features. */
+  /** Returns whether only a back-end of this type offers these virtio and protocol features. */
   recognizes?(virtio: bigint, protocol: bigint): boolean;
 }
 

@@ -226,7 +226,7 @@ export async function confirmStart(requests: FrontendRequests): Promise<void> {
 /**
  * Stops a ring and collects what completed before.
  *
- * @param drain requests in flight complete first; false: they stay recorded as in flight
+ * @param drain requests in flight complete first; false if they stay recorded as in flight
  * @returns the base of the ring
  * @throws {ProtocolError} the ring cannot be at that base
  */

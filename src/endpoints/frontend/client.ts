@@ -94,7 +94,7 @@ export class Client {
   /**
    * Negotiates on a connected socket, which it takes over.
    *
-   * @throws as {@link connect}, but for what concerns connecting; the signal's reason
+   * @throws like {@link connect}, but for what concerns connecting; the signal's reason
    * @throws {UsageError} `reconnect`, which needs a path
    */
   static async over(socket: UnixSocket, options: ClientOptions = {}): Promise<Client> {
@@ -200,7 +200,7 @@ export class Client {
    * Starts queues whose driver halves are in a thread of their own, which blocks in driving them.
    * They begin at {@link ClientThread.go}.
    *
-   * @throws as {@link startQueue}; {@link ClientThread.start}
+   * @throws like {@link startQueue}; {@link ClientThread.start}
    * @throws {UsageError} with `reconnect`: such queues do not outlive a connection
    */
   async startThread(options: ClientThreadOptions): Promise<ClientThread> {

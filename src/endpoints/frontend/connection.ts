@@ -21,7 +21,7 @@ export interface ConnectionOptions {
   /** Milliseconds for each request. */
   readonly timeoutMs: number;
   readonly handlers: BackendRequestHandlers;
-  /** Answers IOTLB misses; undefined: there is no IOMMU. */
+  /** Answers IOTLB misses; undefined if there is no IOMMU. */
   readonly translator?: ClientIommu | undefined;
 }
 
@@ -84,7 +84,7 @@ export class Connection {
     return this.#channel.closed;
   }
 
-  /** Idempotent. */
+  /** Releases everything that this object owns. Idempotent. */
   close(reason?: Error): void {
     this.#channel.close(reason);
     this.#backendChannel?.close();

@@ -36,7 +36,7 @@ export class HostNotifiers {
     return this.#doorbells.has(index);
   }
 
-  /** Writes the ring's index to its doorbell. False: there is none that takes it. */
+  /** Writes the ring's index to its doorbell. Returns false if there is none that takes it. */
   ring(index: number): boolean {
     const doorbell = this.#doorbells.get(index);
     if (doorbell === undefined) return false;

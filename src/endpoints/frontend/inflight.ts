@@ -38,7 +38,7 @@ export class KeptInflight {
     );
   }
 
-  /** Whether there is such memory. */
+  /** Returns whether there is such memory. */
   get tracks(): boolean {
     return this.#region !== undefined;
   }
@@ -50,14 +50,14 @@ export class KeptInflight {
     return area === undefined ? 0 : countInflight(area, packed);
   }
 
-  /** Idempotent. */
+  /** Releases everything that this object owns. Idempotent. */
   close(): void {
     this.#region?.close();
     this.#region = undefined;
   }
 }
 
-/** Undefined: the back-end does not track after all. */
+/** Returns undefined if the back-end does not track after all. */
 async function make(
   requests: FrontendRequests,
   numQueues: number,

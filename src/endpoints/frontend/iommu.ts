@@ -47,7 +47,11 @@ export class ClientIommu {
   /** Permissions of pages that are not readable and writable, by page. */
   readonly #restricted = new Map<bigint, number>();
 
-  /** As the options ask for; undefined: not at all. @throws as the constructor */
+  /**
+   * As the options ask for; undefined if not at all.
+   *
+   * @throws as the constructor
+   */
   static where(
     options: boolean | IommuOptions | undefined,
     context: ClientIommuContext,

@@ -21,7 +21,7 @@ export function inbandHandlers(
   };
 }
 
-/** How a queue's back-end is woken; undefined: by the kick descriptor. */
+/** How a queue's back-end is woken; undefined if by the kick descriptor. */
 export function kickOf(
   queue: ClientQueue,
   {

@@ -26,7 +26,11 @@ export interface MemorySession {
   readonly memory: GuestMemory;
 }
 
-/** The memory of a session, which features need not be known for. @throws see `GuestMemory` */
+/**
+ * The memory of a session, which features need not be known for.
+ *
+ * @throws see `GuestMemory`
+ */
 export function makeMemory({
   memory = { size: DEFAULT_BYTES },
   iommu,

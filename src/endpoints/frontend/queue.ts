@@ -116,7 +116,7 @@ export class ClientQueue {
 
   /**
    * Lays a chain out: the first `readable` segments are for the device to read, the rest to write.
-   * The device learns of it with {@link publish}. False: the ring is full or broken.
+   * The device learns of it with {@link publish}. Returns false if the ring is full or broken.
    */
   add(segments: SegmentList, readable: number, token: number): boolean {
     if (this.#log !== undefined) markReadable(this.#log, segments, readable);
@@ -142,7 +142,9 @@ export class ClientQueue {
     this.#wake.signal();
   }
 
-  /** Whether the device reported an error of this queue (SET_VRING_ERR) since the last look. */
+  /**
+   * Returns whether the device reported an error of this queue (SET_VRING_ERR) since the last look.
+   */
   takeError(): boolean {
     return this.error.drain();
   }

@@ -16,7 +16,11 @@ import type { Wishes } from "./bring-up.ts";
 /** Handshake requests are answered within this time unless asked otherwise, milliseconds. */
 export const DEFAULT_TIMEOUT_MS = 5000;
 
-/** Makes a connection to a back-end. @param wait how long it may take, and who may end it */
+/**
+ * Makes a connection to a back-end.
+ *
+ * @param wait how long it may take, and who may end it
+ */
 export type Dial = (wait: WaitOptions) => Promise<UnixSocket>;
 
 /**
@@ -70,7 +74,7 @@ interface FirstConnection extends WaitOptions {
  * Begins a session: in one attempt, or with `reconnect` in as many as it takes.
  *
  * @param begin negotiates on a connected socket, which it takes over, within the time that is left
- * @throws as {@link keepTrying}
+ * @throws like {@link keepTrying}
  */
 export async function beginSession<T>(
   { reconnect, signal, timeoutMs = DEFAULT_TIMEOUT_MS }: FirstConnection,

@@ -29,7 +29,11 @@ export class Recovery {
     await shareMemory(requests, memory);
   }
 
-  /** Before a queue starts. @throws see `KeptInflight` */
+  /**
+   * Before a queue starts.
+   *
+   * @throws see `KeptInflight`
+   */
   async prepare(
     requests: FrontendRequests,
     queue: ClientQueue,
@@ -55,7 +59,11 @@ export class Recovery {
     return this.#inflight.tracks ? "back-end" : "client";
   }
 
-  /** Takes what completed, and stops looking. @throws {NegotiationError} what is out is lost */
+  /**
+   * Takes what completed, and stops looking.
+   *
+   * @throws {NegotiationError} what is out is lost
+   */
   suspend(queues: Iterable<ClientQueue>): ReplayedQueue[] {
     const replayed: ReplayedQueue[] = [];
     for (const queue of queues) {
@@ -101,7 +109,7 @@ export class Recovery {
     if (session.started.length > 0) await confirmStart(requests);
   }
 
-  /** Idempotent. */
+  /** Releases everything that this object owns. Idempotent. */
   close(): void {
     this.#inflight.close();
   }

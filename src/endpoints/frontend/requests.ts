@@ -61,7 +61,7 @@ export class FrontendRequests {
     return value as ReplyOf<R>;
   }
 
-  /** As {@link call}, for replies that may bring a descriptor. */
+  /** Like {@link call}, for replies that may bring a descriptor. */
   async callWithFd<R extends FrontendRequest>(
     request: R,
     payload: PayloadOf<R>,
@@ -170,7 +170,11 @@ export class FrontendRequests {
     return this.call(FrontendRequest.SetVringEnable, { index, num: enabled ? 1 : 0 }, o);
   }
 
-  /** VHOST_USER_SEND_RARP. @param mac six bytes, first byte lowest */
+  /**
+   * VHOST_USER_SEND_RARP.
+   *
+   * @param mac six bytes, first byte lowest
+   */
   async sendRarp(mac: bigint, o?: CallOptions): Promise<void> {
     return this.call(FrontendRequest.SendRarp, mac, o);
   }
@@ -226,7 +230,7 @@ export class FrontendRequests {
    * VHOST_USER_GET_CONFIG from the start: as many bytes as the back-end gives.
    *
    * @param sizes to ask for, largest first: many back-ends refuse more than they have
-   * @throws as {@link getConfig}, where it refuses all of them
+   * @throws like {@link getConfig}, where it refuses all of them
    */
   async getLargestConfig(sizes: readonly number[], o?: CallOptions): Promise<Uint8Array> {
     const [size = 0, ...smaller] = sizes;
@@ -238,7 +242,11 @@ export class FrontendRequests {
     }
   }
 
-  /** VHOST_USER_SET_CONFIG. @param flags 0 the driver writes, 1 migration */
+  /**
+   * VHOST_USER_SET_CONFIG.
+   *
+   * @param flags 0 the driver writes, 1 migration
+   */
   async setConfig(offset: number, data: Uint8Array, flags = 0, o?: CallOptions): Promise<void> {
     return this.call(FrontendRequest.SetConfig, { offset, flags, data }, o);
   }

@@ -36,7 +36,11 @@ export class SharedMemoryRegions {
     [BackendRequest.ShmemUnmap]: (mapping) => this.#unmap(mapping),
   };
 
-  /** Asks for the regions' sizes. @throws as `FrontendRequests.getShmemConfig` */
+  /**
+   * Asks for the regions' sizes.
+   *
+   * @throws as `FrontendRequests.getShmemConfig`
+   */
   async load(requests: { getShmemConfig(): Promise<ShmemConfig> }): Promise<void> {
     this.#sizes = (await requests.getShmemConfig()).sizes;
   }

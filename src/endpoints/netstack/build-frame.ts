@@ -19,14 +19,22 @@ export const BROADCAST_MAC = "ff:ff:ff:ff:ff:ff";
 /** ICMP types, RFC 792. */
 export const IcmpType = { EchoReply: 0, EchoRequest: 8 } as const;
 
-/** Six bytes from `52:54:00:12:34:56`. @throws {UsageError} */
+/**
+ * Six bytes from `52:54:00:12:34:56`.
+ *
+ * @throws {UsageError}
+ */
 export function parseMac(text: string): Uint8Array {
   if (!/^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/i.test(text))
     throw new UsageError(`"${text}" is not a MAC address such as 52:54:00:12:34:56`);
   return Uint8Array.from(text.split(":"), (part) => Number.parseInt(part, 16));
 }
 
-/** Four bytes from `10.0.2.15`. @throws {UsageError} */
+/**
+ * Four bytes from `10.0.2.15`.
+ *
+ * @throws {UsageError}
+ */
 export function parseAddress(text: string): Uint8Array {
   const parts = /^\d{1,3}(?:\.\d{1,3}){3}$/.test(text) ? text.split(".").map(Number) : [256];
   if (parts.some((part) => part > 255))

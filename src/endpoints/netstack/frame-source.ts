@@ -16,7 +16,7 @@ export const MIN_TEST_FRAME_BYTES: number = NUMBER_OFFSET + 4;
 /** Where a source sends to. */
 export interface SourcePort {
   readonly queuePairs: number;
-  /** Whether {@link send} would take a frame; a source waits until then. */
+  /** Returns whether {@link send} would take a frame; a source waits until then. */
   isReady(pair: number): boolean;
   send(frame: Uint8Array, pair: number): boolean;
 }

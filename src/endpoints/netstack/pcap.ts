@@ -92,7 +92,11 @@ export class PcapWriter {
     this.frames += 1;
   }
 
-  /** Resolves once everything is in the file. Idempotent. @throws Node's errors of write(2) */
+  /**
+   * Resolves once everything is in the file. Idempotent.
+   *
+   * @throws Node's errors of write(2)
+   */
   async close(): Promise<void> {
     if (!this.#stream.closed) {
       this.#stream.end();
@@ -102,7 +106,11 @@ export class PcapWriter {
   }
 }
 
-/** The frames of a file in the classic format, of either byte order. @throws {UsageError} */
+/**
+ * The frames of a file in the classic format, of either byte order.
+ *
+ * @throws {UsageError}
+ */
 export function readPcap(bytes: Uint8Array): Uint8Array[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const magics = [MAGIC_MICROSECONDS, MAGIC_NANOSECONDS];

@@ -84,7 +84,7 @@ export class NetResponder implements Station {
     this.#leaseSeconds = leaseSeconds;
   }
 
-  /** The answer to a frame; undefined: it asks nothing of us. */
+  /** The answer to a frame; undefined if it asks nothing of us. */
   answer(frame: Uint8Array): Uint8Array | undefined {
     const ethernet = decodeEthernet(frame);
     if (ethernet === undefined || ethernet.vlan !== undefined) return undefined;

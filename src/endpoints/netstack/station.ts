@@ -82,7 +82,11 @@ export class NetStation {
     for (const { hear } of this.#listeners) hear(frame);
   }
 
-  /** The MAC address behind an address. @throws {TimeoutError} no station answered */
+  /**
+   * The MAC address behind an address.
+   *
+   * @throws {TimeoutError} no station answered
+   */
   async resolve(source: string, address: string, wait?: WaitOptions): Promise<string> {
     this.#address = source;
     return this.#ask(

@@ -96,8 +96,8 @@ export class BlockStorage {
   }
 
   /**
-   * Reads the size of the file and reports a change to the listeners: drivers see the new size. False: it
-   * has not changed.
+   * Reads the size of the file and reports a change to the listeners: drivers see the new size.
+   * Returns false if it has not changed.
    *
    * @throws {UsageError} the new size is not a positive multiple of 512; the old one is kept
    */
@@ -122,7 +122,7 @@ export class BlockStorage {
   }
 
   /**
-   * Moves bytes between the file and guest memory; false: an I/O error, or a file that has become
+   * Moves bytes between the file and guest memory; false if an I/O error, or a file that has become
    * shorter.
    *
    * @throws Node's error with code EFAULT when the front-end took the memory away

@@ -11,7 +11,11 @@ export interface KnownFindings {
   readonly missed: readonly string[];
 }
 
-/** Holds all results of a run against a baseline. @param version of the target, if it is known */
+/**
+ * Holds all results of a run against a baseline.
+ *
+ * @param version of the target, if it is known
+ */
 export function knownFindings(
   results: readonly { readonly id: string; readonly verdict: Verdict }[],
   baseline: Baseline,

@@ -34,7 +34,11 @@ export async function runFrontendChecks(
   return runCases(checks, new FrontendAdapter(options), options);
 }
 
-/** Runs one check of a front-end. @throws {EnvironmentError} there is no such program */
+/**
+ * Runs one check of a front-end.
+ *
+ * @throws {EnvironmentError} there is no such program
+ */
 export async function runFrontendCheck(
   check: FrontendCheck,
   options: FrontendRunOptions,

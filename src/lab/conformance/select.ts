@@ -34,7 +34,7 @@ export function selectChecks<C extends CheckInfo>(checks: readonly C[], selectio
     .filter((_, i) => shard === undefined || i % shard.count === shard.index - 1);
 }
 
-/** Whether an id fits `section/number`, `section`, or either with `*`. */
+/** Returns whether an id fits `section/number`, `section`, or either with `*`. */
 export function fits(id: string, pattern: string): boolean {
   const wanted = pattern.includes("/") || pattern.includes("*") ? pattern : `${pattern}/*`;
   const escaped = wanted.replaceAll(/[.+?^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*");

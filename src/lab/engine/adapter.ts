@@ -25,9 +25,11 @@ export interface Lost {
 
 /** Connects the engine to one kind of target: everything that differs between the engine's users. */
 export interface Adapter<Context, C extends Case<Context> = Case<Context>> {
-  /** Returns why a case cannot run on this target; undefined: it can. */
+  /** Returns why a case cannot run on this target; undefined if it can. */
   missing?(each: C): string | undefined;
-  /** Returns a case's time limit in milliseconds; undefined: the case observes the signal itself. */
+  /**
+   * Returns a case's time limit in milliseconds; undefined if the case observes the signal itself.
+   */
   limitMs?(each: C): number;
   /** Makes the context of one case. */
   open(each: C): Context;
@@ -36,10 +38,10 @@ export interface Adapter<Context, C extends Case<Context> = Case<Context>> {
   /**
    * Releases everything that the case acquired, and returns the evidence.
    *
-   * @param ended what the case threw; undefined: nothing
+   * @param ended what the case threw; undefined if nothing
    * @throws what ends the whole run
    */
   close(context: Context, ended: unknown): Promise<Evidence>;
-  /** Called after each case: returns why the target is lost; undefined: it still serves. */
+  /** Called after each case: returns why the target is lost; undefined if it still serves. */
   lost?(context: Context, result: CaseResult): Promise<Lost | undefined>;
 }

@@ -17,7 +17,7 @@ export interface CaseInfo {
   readonly id: string;
   /** The rule, in one sentence that holds when the case passes. */
   readonly title: string;
-  /** Undefined: a violation is FAIL. */
+  /** Undefined if a violation is FAIL. */
   readonly strength?: Strength;
   /** Headings of the vhost-user specification, or sections of VIRTIO. */
   readonly section?: string;

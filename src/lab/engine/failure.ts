@@ -16,7 +16,7 @@ export type Grade = "FAIL" | "WARN";
  * ```
  */
 export class CaseFailure extends Error {
-  /** Undefined: the strength of the case decides. */
+  /** Undefined if the strength of the case decides. */
   readonly grade: Grade | undefined;
   readonly expected: string | undefined;
   readonly actual: string | undefined;

@@ -61,7 +61,11 @@ export async function runCases<Context, C extends Case<Context>>(
   return results;
 }
 
-/** Runs one case. @throws what {@link Adapter.close} throws */
+/**
+ * Runs one case.
+ *
+ * @throws what {@link Adapter.close} throws
+ */
 export async function runCase<Context, C extends Case<Context>>(
   each: C,
   adapter: Adapter<Context, C>,

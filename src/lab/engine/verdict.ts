@@ -20,7 +20,7 @@ export interface Judgement {
 /**
  * Judges a case.
  *
- * @param ended what ended it early; undefined: it ran to its end
+ * @param ended what ended it early; undefined if it ran to its end
  */
 export function judge(
   { strength }: CaseInfo,

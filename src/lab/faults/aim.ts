@@ -4,7 +4,7 @@ export class Aim {
   readonly #occurrence: number | undefined;
   #seen = 0;
 
-  /** @param occurrence from 1; undefined: each */
+  /** @param occurrence from 1; undefined if each */
   constructor(request?: number, occurrence?: number) {
     this.#request = request;
     this.#occurrence = occurrence;

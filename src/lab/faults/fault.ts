@@ -17,7 +17,7 @@ interface FaultBase {
   readonly name: string;
   /** What it does, in one line. */
   readonly summary: string;
-  /** Whether it can be aimed at one request; otherwise it strikes wherever it can. */
+  /** True if it can be aimed at one request; otherwise it strikes wherever it can. */
   readonly takesRequest: boolean;
   /** Section of the specification whose rule it breaks; nothing: unusual, but allowed. */
   readonly breaks?: string;
@@ -54,11 +54,11 @@ export type Fault = ChannelFault | HandlerFault | QueueFault | DeviceFault;
 /** A fault and what it is aimed at. */
 export interface FaultUse {
   readonly fault: Fault;
-  /** Number of the front-end's request that is struck; undefined: every one. */
+  /** Number of the front-end's request that is struck; undefined if every one. */
   readonly request?: number | undefined;
-  /** Only this occurrence of the request in a session, from 1; undefined: each. */
+  /** Only this occurrence of the request in a session, from 1; undefined if each. */
   readonly occurrence?: number | undefined;
-  /** Undefined: the fault's standard. */
+  /** Undefined if the fault's standard. */
   readonly parameter?: number | undefined;
 }
 

@@ -5,11 +5,14 @@ import { RequestBytes } from "./request-bytes.ts";
 import { WrappedDevice } from "./wrapped-device.ts";
 import { WrappedServedQueue } from "./wrapped-queue.ts";
 
-/** What happens to the requests of a block device; what is left out passes unchanged. */
+/** Changes the requests of a block device. Methods that are left out change nothing. */
 export interface RequestTap {
-  /** A request arrives. True: the device is not to see it, it completes as if served well. */
+  /**
+   * Called when a request arrives. If it returns true, the device does not see the request, which
+   * completes with success.
+   */
   readonly arrives?: (request: RequestBytes) => boolean;
-  /** The device has served it; the driver does not know yet. */
+  /** Called when the device has served the request, before the driver sees the completion. */
   readonly served?: (request: RequestBytes) => void;
 }
 

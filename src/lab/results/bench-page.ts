@@ -1,4 +1,8 @@
-/** Returns one self-contained page: no script, no network. @param body HTML */
+/**
+ * Returns one self-contained page: no script, no network.
+ *
+ * @param body HTML
+ */
 export function benchPage(bench: string, body: string): string {
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">

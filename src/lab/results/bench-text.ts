@@ -92,7 +92,9 @@ export function workloadDifferences(
     });
 }
 
-/** What became worse than in an earlier run; undefined: nothing, within the tolerance (percent). */
+/**
+ * What became worse than in an earlier run; undefined if nothing, within the tolerance (percent).
+ */
 export function findRegression(
   now: BenchReport,
   before: BenchReport,

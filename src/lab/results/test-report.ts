@@ -10,7 +10,7 @@ export interface TestReport {
   /** ISO 8601. */
   readonly startedAt: string;
   readonly durationMs: number;
-  /** Whether the run was interrupted, so that results are missing. */
+  /** True if the run was interrupted, so that results are missing. */
   readonly partial: boolean;
   readonly passed: number;
   readonly failed: number;

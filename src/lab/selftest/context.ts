@@ -1,6 +1,6 @@
 /** The options of the command `test`, as the groups see them. */
 export interface GroupOptions {
-  /** A running back-end; undefined: the built-in one is started. */
+  /** A running back-end; undefined if the built-in one is started. */
   readonly socket?: string | undefined;
   /** Concurrent clients of the stress group. */
   readonly clients: number;

@@ -78,7 +78,7 @@ export interface MessageEvent extends SessionEvent {
   /** Sent by the side that answers on this connection. */
   readonly isReply: boolean;
   readonly descriptors: readonly TraceDescriptor[];
-  /** The payload's fields by name; undefined: it cannot be decoded. */
+  /** The payload's fields by name; undefined if it cannot be decoded. */
   readonly fields: JsonObject | undefined;
   /** The payload in words. */
   readonly text: string;
@@ -116,7 +116,7 @@ export interface ActionEvent extends SessionEvent {
 
 /** Why a connection ended. */
 export interface Ending {
-  /** The side that ended it; undefined: the trace ended. */
+  /** The side that ended it; undefined if the trace ended. */
   readonly by?: Direction | undefined;
   /** `closed` in order, `crashed`: the process is gone or was killed, `broken`: it cannot be followed. */
   readonly how: "closed" | "crashed" | "broken";

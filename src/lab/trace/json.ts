@@ -11,12 +11,20 @@ export interface JsonOptions {
 /** Version of the lines; a member that changes its meaning raises it. */
 export const TRACE_SCHEMA_VERSION = 1;
 
-/** The first line of a trace. @param started time of day, ISO 8601 */
+/**
+ * The first line of a trace.
+ *
+ * @param started time of day, ISO 8601
+ */
 export function traceHeader(started: string): string {
   return JSON.stringify({ schemaVersion: TRACE_SCHEMA_VERSION, kind: "trace", started });
 }
 
-/** The last line of a trace that ended in order. @param lost events that could not be written */
+/**
+ * The last line of a trace that ended in order.
+ *
+ * @param lost events that could not be written
+ */
 export function traceFooter(us: number, events: number, lost: number): string {
   return JSON.stringify({ event: "end", us, events, lost });
 }

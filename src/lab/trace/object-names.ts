@@ -31,7 +31,10 @@ const ROLES: Readonly<Record<Direction, Readonly<Record<number, string>>>> = {
   },
 };
 
-/** Returns what descriptors of a request, or of its reply, are for; undefined: there should be none. */
+/**
+ * Returns what descriptors of a request, or of its reply, are for; undefined if there should be
+ * none.
+ */
 export function descriptorRole(channel: Direction, request: number): string | undefined {
   return ROLES[channel][request];
 }

@@ -17,7 +17,7 @@ interface Outstanding {
   readonly request: number;
   readonly name: string;
   readonly us: number;
-  /** Undefined: unknown request. */
+  /** Undefined if unknown request. */
   readonly due: DueReply | undefined;
   reported: boolean;
 }

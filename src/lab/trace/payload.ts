@@ -51,7 +51,11 @@ export function decodePayload(
   return undefined;
 }
 
-/** Puts a payload in words. @param decoded undefined: it has no known form */
+/**
+ * Puts a payload in words.
+ *
+ * @param decoded undefined: it has no known form
+ */
 export function describeDecoded(
   judged: Judged,
   decoded: Decoded | undefined,

@@ -90,7 +90,7 @@ export class SessionState {
     return undefined;
   }
 
-  /** Whether ring addresses have to be in a region. */
+  /** Returns whether ring addresses have to be in a region. */
   get hasPlainAddresses(): boolean {
     return (this.negotiation.features & VirtioFeature.AccessPlatform) === 0n;
   }
@@ -102,7 +102,7 @@ export class SessionState {
     (table[request] as Apply<unknown> | undefined)?.(this, value, descriptors);
   }
 
-  /** The ring with an index; undefined: there are too many. */
+  /** The ring with an index; undefined if there are too many. */
   ring(index: number): TracedRing | undefined {
     const known = this.rings.get(index);
     if (known !== undefined || this.rings.size >= MAX_RINGS) return known;

@@ -24,7 +24,11 @@ export function flagsOf({ flags = 0, write = false }: RawDescriptor): number {
   return flags | (write ? DescriptorFlag.Write : 0);
 }
 
-/** Writes one descriptor of a split ring or of its indirect table. @param at its index */
+/**
+ * Writes one descriptor of a split ring or of its indirect table.
+ *
+ * @param at its index
+ */
 export function writeSplitDescriptor(view: DataView, at: number, descriptor: RawDescriptor): void {
   writeHead(view, at, descriptor);
   view.setUint16(16 * at + TAIL.split.flags, flagsOf(descriptor), true);

@@ -29,7 +29,11 @@ export const RAW_PROTOCOL_FEATURES: bigint =
  * ```
  */
 export class RawFrontend extends RawPeer {
-  /** Connects and starts reading. @throws {ConnectError | TimeoutError} */
+  /**
+   * Connects and starts reading.
+   *
+   * @throws {ConnectError | TimeoutError}
+   */
   static async connect(
     path: string,
     { reading = true, ...options }: RawPeerOptions & WaitOptions & { reading?: boolean } = {},
@@ -67,7 +71,7 @@ export class RawFrontend extends RawPeer {
     return reply.payload.length < 8 ? 0n : Buffer.from(reply.payload).readBigUInt64LE(0);
   }
 
-  /** As {@link ask}, with the whole reply. Replies to other requests are dropped. */
+  /** Like {@link ask}, with the whole reply. Replies to other requests are dropped. */
   async exchange(
     request: number,
     payload?: unknown,
@@ -81,8 +85,8 @@ export class RawFrontend extends RawPeer {
   }
 
   /**
-   * Whether the back-end answers GET_FEATURES, instead of closing the connection. Replies to other
-   * requests are dropped.
+   * Returns whether the back-end answers GET_FEATURES, instead of closing the connection. Replies
+   * to other requests are dropped.
    *
    * @throws {TimeoutError} it does neither in time
    */

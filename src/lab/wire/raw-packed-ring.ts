@@ -67,7 +67,11 @@ export class RawPackedRing {
     return start;
   }
 
-  /** Makes a chain available. @returns as {@link publish} */
+  /**
+   * Makes a chain available.
+   *
+   * @returns as {@link publish}
+   */
   chain(descriptors: readonly RawDescriptor[], id: number): number {
     return this.publish(...linked(descriptors).map((descriptor) => ({ ...descriptor, id })));
   }
@@ -79,7 +83,11 @@ export class RawPackedRing {
     return position.half;
   }
 
-  /** Writes the driver event area. @param flags VIRTIO 2.8.10 */
+  /**
+   * Writes the driver event area.
+   *
+   * @param flags VIRTIO 2.8.10
+   */
   writeDriverEvent(position: number, flags: number): void {
     Atomics.store(this.words.driverEvent, 0, position);
     Atomics.store(this.words.driverEvent, 1, flags);

@@ -219,7 +219,11 @@ export interface PartsOptions extends BytesOptions {
   readonly fdsWith?: number;
 }
 
-/** A message's bytes, to be sent in parts. @param payload bytes, or a value for the codec */
+/**
+ * A message's bytes, to be sent in parts.
+ *
+ * @param payload bytes, or a value for the codec
+ */
 export function messageBytes(
   request: number,
   payload?: unknown,

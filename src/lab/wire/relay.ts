@@ -21,7 +21,11 @@ export interface RelayPeers {
 export interface RelayOptions {
   readonly frontend: RelayPlace;
   readonly backend: RelayPlace;
-  /** Makes a session's hooks. @param session counts sessions from 0 */
+  /**
+   * Makes a session's hooks.
+   *
+   * @param session counts sessions from 0
+   */
   readonly hooks?: ((session: number, peers: RelayPeers) => RelayHooks) | undefined;
   /** A connection was accepted, and the other side could not be reached. */
   readonly onProblem?: ((problem: Error) => void) | undefined;
@@ -67,7 +71,11 @@ export class Relay {
     this.#options = options;
   }
 
-  /** Listens, or connects to both sides. @throws as `SocketServer.listen` and `connectSocket` */
+  /**
+   * Listens, or connects to both sides.
+   *
+   * @throws as `SocketServer.listen` and `connectSocket`
+   */
   static async start(options: RelayOptions): Promise<Relay> {
     const relay = new Relay(options);
     const { frontend, backend } = options;
@@ -111,7 +119,11 @@ export class Relay {
     this.#servers.push(await SocketServer.listen(place.listen, onSocket));
   }
 
-  /** Makes the connection to the other side of an accepted one. @throws as `connectSocket` */
+  /**
+   * Makes the connection to the other side of an accepted one.
+   *
+   * @throws as `connectSocket`
+   */
   async #connect(socket: UnixSocket, side: Direction, path: string): Promise<void> {
     try {
       this.#open(socket, await connectSocket(path), side);

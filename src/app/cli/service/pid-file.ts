@@ -56,7 +56,11 @@ export class PidFile {
     }
   }
 
-  /** Removes the file, if it still is the one that was made. @throws Node's errors of unlink(2) */
+  /**
+   * Removes the file, if it still is the one that was made.
+   *
+   * @throws Node's errors of unlink(2)
+   */
   remove(): void {
     const now = lstatSync(this.#path, { bigint: true, throwIfNoEntry: false });
     if (now?.dev === this.#device && now.ino === this.#inode) unlinkSync(this.#path);

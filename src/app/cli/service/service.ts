@@ -21,7 +21,11 @@ export class Service {
     this.#pidFilePath = options.pidFile;
   }
 
-  /** Idempotent. @throws see `PidFile.create` */
+  /**
+   * Idempotent.
+   *
+   * @throws see `PidFile.create`
+   */
   writePidFile(): void {
     if (this.#pidFilePath !== undefined) this.#pidFile ??= PidFile.create(this.#pidFilePath);
   }
@@ -41,7 +45,11 @@ export class Service {
     this.#notify("STOPPING=1");
   }
 
-  /** Removes the pid file. Idempotent. @throws Node's errors of unlink(2) */
+  /**
+   * Removes the pid file. Idempotent.
+   *
+   * @throws Node's errors of unlink(2)
+   */
   close(): void {
     this.#pidFile?.remove();
     this.#pidFile = undefined;

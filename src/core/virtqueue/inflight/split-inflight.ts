@@ -16,7 +16,7 @@ const USED_IDX = 7;
  * | header | 0:8 features, 8:2 version, 10:2 desc_num, 12:2 last_batch_head, 14:2 used_idx |
  * | entry i, at 16 + 16i | 0:1 inflight, 1:5 padding, 6:2 next, 8:8 counter |
  *
- * Ordering. Values that must precede others are stored by `Atomics`, which no compiler reorders: a
+ * Ordering. A value that must precede another one is stored by `Atomics`, which no compiler reorders: a
  * counter before its mark, the list of a batch before the used idx that publishes it, the used idx
  * before the marks are cleared. The region is read at the start only, and everything in it is
  * checked: later this object relies on its own copies.

@@ -52,10 +52,7 @@ export class PackedDriverQueue implements DriverQueue {
   readonly #look: RingLook;
   /** The position of the oldest chain that is not published. */
   readonly #unpublished: RingPosition;
-  /**
-   * By index: id and flags of an unpublished chain that begins there. Those of the oldest chain are
-   * held back, so the device sees none of the chains; the later ones are in the ring.
-   */
+  /** By index: id and flags of an unpublished chain. Holding the oldest back hides all of them. */
   readonly #tails: Uint32Array;
   /** Index of #unpublished at the last decision about a kick. */
   #decided = 0;
@@ -65,20 +62,14 @@ export class PackedDriverQueue implements DriverQueue {
    */
   #added = 0;
   #published = 0;
-  /**
-   * By buffer id: number of ring descriptors, writable bytes, token (or FREE), count at which it
-   * was added.
-   */
+  /** By buffer id: ring descriptors, writable bytes, token (or FREE), value of #added before it. */
   readonly #counts: Uint16Array;
   readonly #writable: Uint32Array;
   readonly #tokens: Int32Array;
   readonly #order: Int32Array;
   readonly #ids: BufferIds;
   readonly #inOrder: boolean;
-  /**
-   * With VIRTIO_F_IN_ORDER: number of buffers that a used descriptor still covers, and the length
-   * of the last.
-   */
+  /** In order: number of buffers that a used descriptor still covers, length of the last. */
   #batchLeft = 0;
   #batchLength = 0;
 
@@ -143,13 +134,13 @@ export class PackedDriverQueue implements DriverQueue {
     return ((this.#used.half << 16) | this.#used.half) >>> 0;
   }
 
-  /** Only the first of the two halves is compared: DPDK returns no more. */
   get written(): readonly GuestBuffer[] {
     const { descriptors, driver } = this.parts;
     return this.#tables === undefined ? [descriptors, driver] : [descriptors, driver, this.#tables];
   }
 
   isPossibleBase(base: number): boolean {
+    // Only the available half is compared: DPDK returns no more.
     const position = new RingPosition(this.size, base & 0xffff);
     const ahead = this.#aheadOfUsed(position);
     return (
@@ -236,10 +227,7 @@ export class PackedDriverQueue implements DriverQueue {
     return packedNeedsEvent(event, this.#unpublished, before, this.size);
   }
 
-  /**
-   * There may be more completions, if chains have several descriptors or a used descriptor covers a
-   * batch.
-   */
+  /** A lower bound: one used descriptor may complete a long chain or a batch. */
   pendingCompletions(): number {
     return this.broken === undefined && this.#hasUsed() ? Math.max(1, this.#ready) : 0;
   }
@@ -304,9 +292,7 @@ export class PackedDriverQueue implements DriverQueue {
     return !this.#hasUsed();
   }
 
-  /**
-   * The descriptors of outstanding chains may have been overwritten, so they cannot be resubmitted.
-   */
+  /** Not possible: the device may have overwritten the descriptors of outstanding chains. */
   resubmit(): boolean {
     return this.outstanding === 0;
   }

@@ -57,7 +57,11 @@ export function decodeDirents(reply: Uint8Array, little = true): DirectoryEntry[
   return decodeAll(reply, 0, (at) => readDirent(reply, at, little));
 }
 
-/** Decodes the entries of READDIRPLUS. @throws what {@link decodeDirents} throws */
+/**
+ * Decodes the entries of READDIRPLUS.
+ *
+ * @throws what {@link decodeDirents} throws
+ */
 export function decodeDirentsPlus(reply: Uint8Array, little = true): DirectoryEntryPlus[] {
   return decodeAll(reply, entry.size, (at) => ({
     entry: entry.read(viewOf(reply), at, little),

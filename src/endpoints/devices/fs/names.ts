@@ -15,7 +15,10 @@ export function isDots(name: Uint8Array): boolean {
   );
 }
 
-/** Whether this can be the name of an entry: not empty, without '/' and NUL, neither "." nor "..". */
+/**
+ * Returns whether this can be the name of an entry: not empty, without '/' and NUL, neither "." nor
+ * "..".
+ */
 export function isEntryName(name: Uint8Array): boolean {
   return name.length > 0 && !name.includes(SLASH) && !name.includes(0) && !isDots(name);
 }

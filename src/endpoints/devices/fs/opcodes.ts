@@ -68,8 +68,8 @@ export const FuseOpcode = {
 export type FuseOpcode = (typeof FuseOpcode)[keyof typeof FuseOpcode];
 
 /**
- * Whether a device may complete a request with 0 bytes written. libfuse and the virtiofsd of QEMU 7.2
- * answer FUSE_DESTROY; virtiofsd 1.13 does not, and the Linux driver accepts both.
+ * Returns whether a device may complete a request with 0 bytes written. libfuse and the virtiofsd
+ * of QEMU 7.2 answer FUSE_DESTROY; virtiofsd 1.13 does not, and the Linux driver accepts both.
  */
 export function mayLackReply(opcode: number): boolean {
   return (

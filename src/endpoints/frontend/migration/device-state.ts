@@ -44,7 +44,11 @@ export async function saveDeviceState(
   return Buffer.concat(chunks);
 }
 
-/** Gives a back-end whose rings are stopped the state of another. @throws as the above */
+/**
+ * Gives a back-end whose rings are stopped the state of another.
+ *
+ * @throws as the above
+ */
 export async function loadDeviceState(
   requests: FrontendRequests,
   state: Uint8Array,

@@ -26,7 +26,7 @@ export interface MigrationReport {
   readonly rounds: readonly MigrationRound[];
   /** From the stop of the first ring on the source to the start of the last, milliseconds. */
   readonly downMs: number;
-  /** Bytes of the device's own state; undefined: the back-ends do not transfer any. */
+  /** Bytes of the device's own state; undefined if the back-ends do not transfer any. */
   readonly stateBytes: number | undefined;
   /**
    * Numbers of the pages that changed and that the source did not mark: it does not log all its

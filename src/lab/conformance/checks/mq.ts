@@ -21,7 +21,11 @@ interface StartedRings {
   readonly takers: readonly Ring[];
 }
 
-/** Starts the rings up to the last of these that take requests. @throws {CaseFailure} */
+/**
+ * Starts the rings up to the last of these that take requests.
+ *
+ * @throws {CaseFailure}
+ */
 async function upAll(
   t: CheckContext,
   requestRings: readonly number[],
@@ -41,7 +45,11 @@ async function upAll(
   return { memory, takers: rings.filter(({ index }) => indices.includes(index)) };
 }
 
-/** Returns the rings of these that complete a request as they must. @throws {CaseFailure} */
+/**
+ * Returns the rings of these that complete a request as they must.
+ *
+ * @throws {CaseFailure}
+ */
 async function working(t: CheckContext, requestRings: readonly number[]): Promise<number[]> {
   const { memory, takers } = await upAll(t, requestRings);
   const sent = takers.map((ring) => {

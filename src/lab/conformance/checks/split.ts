@@ -19,7 +19,7 @@ const WELL = "completed without an error";
 const indirect = async (t: CheckContext): Promise<DeviceByHand> =>
   bringUpByHand(t, { virtio: t.usualVirtio | VirtioFeature.IndirectDesc });
 
-/** A request with its first bytes in that many descriptors; undefined: no error. */
+/** A request with its first bytes in that many descriptors; undefined if no error. */
 async function headerIn(t: CheckContext, count: number): Promise<string | undefined> {
   t.closeSessions();
   const { hand, memory } = await bringUpByHand(t, { ring: { size: 2 * QUEUE_SIZE } });

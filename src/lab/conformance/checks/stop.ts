@@ -59,7 +59,11 @@ function spin(ms: number): void {
   while (performance.now() < end);
 }
 
-/** Takes `count` completions. @throws {CaseFailure} there are fewer */
+/**
+ * Takes `count` completions.
+ *
+ * @throws {CaseFailure} there are fewer
+ */
 async function completions(ring: Ring, count: number): Promise<void> {
   for (let i = 0; i < count; i += 1) await ring.expectCompletion(`request ${i + 1} of ${count}`);
 }

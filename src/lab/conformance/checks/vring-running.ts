@@ -17,7 +17,11 @@ const BUSY = 0.2;
 
 const percent = (share: number): string => `${Math.round(share * 100)} %`;
 
-/** Returns the share of a processor that the target uses in this time. @throws {CaseSkip} */
+/**
+ * Returns the share of a processor that the target uses in this time.
+ *
+ * @throws {CaseSkip}
+ */
 async function busyShare(t: CheckContext): Promise<number> {
   const spent = (): number =>
     t.target.process?.figures()?.runnableMs ?? t.skip("the target's process cannot be looked at");
@@ -26,7 +30,11 @@ async function busyShare(t: CheckContext): Promise<number> {
   return (spent() - before) / (performance.now() - start);
 }
 
-/** Starts a ring with this kick descriptor. @returns false: the target ended the session */
+/**
+ * Starts a ring with this kick descriptor.
+ *
+ * @returns false: the target ended the session
+ */
 async function kickedThrough(t: CheckContext, session: Session, fd: OwnedFd): Promise<boolean> {
   const memory = t.createMemory();
   await t.share(session, memory);

@@ -16,7 +16,7 @@ export interface Check extends CheckInfo, Case<CheckContext> {
   readonly section: string;
   readonly needs?: Needs;
   /**
-   * Whether the check may upset the target: a clean session must be served before and after it.
+   * True if the check may upset the target: a clean session must be served before and after it.
    * Default: the strength is ROBUSTNESS.
    */
   readonly hostile?: boolean;
@@ -26,7 +26,9 @@ export interface Check extends CheckInfo, Case<CheckContext> {
 export interface FrontendCheck extends CheckInfo, Case<FrontendContext> {
   readonly strength: Strength;
   readonly section: string;
-  /** Whether the check stops, resets or migrates the machine, so that it needs a monitor ({qmp}). */
+  /**
+   * True if the check stops, resets or migrates the machine, so that it needs a monitor ({qmp}).
+   */
   readonly needsMonitor?: true;
 }
 

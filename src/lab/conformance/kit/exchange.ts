@@ -26,7 +26,11 @@ export class Exchange {
     this.#device = device;
   }
 
-  /** A message. @param way `>` from the suite, `<` from the target */
+  /**
+   * A message.
+   *
+   * @param way `>` from the suite, `<` from the target
+   */
   message(
     session: string,
     way: ">" | "<",

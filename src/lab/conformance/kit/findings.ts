@@ -37,7 +37,11 @@ export class Findings {
     if (!holds) throw new CaseFailure(what, { expected, actual: shown(actual) });
   }
 
-  /** Ends the check. @throws {CaseFailure} */
+  /**
+   * Ends the check.
+   *
+   * @throws {CaseFailure}
+   */
   fail(message: string, expected: string, actual: unknown, grade?: Grade): never {
     throw new CaseFailure(message, { grade, expected, actual: shown(actual) });
   }
@@ -54,7 +58,11 @@ export class Findings {
     this.values.push(value);
   }
 
-  /** Ends the check without a verdict. @throws {CaseSkip} */
+  /**
+   * Ends the check without a verdict.
+   *
+   * @throws {CaseSkip}
+   */
   skip(reason: string): never {
     throw new CaseSkip(reason);
   }

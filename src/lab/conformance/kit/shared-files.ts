@@ -41,7 +41,7 @@ export class SharedFiles {
     });
   }
 
-  /** Idempotent. */
+  /** Releases everything that this object owns. Idempotent. */
   close(): void {
     for (const { fd } of this.#files.splice(0)) fd.close();
   }

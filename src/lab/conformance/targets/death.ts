@@ -6,7 +6,7 @@ const COMPLAINT =
   /Assertion [`'].*failed|(?:Address|Thread|Memory|UndefinedBehavior)Sanitizer|runtime error: |panicked at|stack smashing detected|double free|malloc\(\): |free\(\): /;
 
 /**
- * Returns the failure of a target that died during a check; undefined: it did not.
+ * Returns the failure of a target that died during a check; undefined if it did not.
  *
  * @param mayExit whether an orderly end of the process is not a failure
  */

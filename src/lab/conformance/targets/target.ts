@@ -35,7 +35,7 @@ export interface TargetProgram {
   /**
    * Sends a signal to the process; an end that it causes is not a crash.
    *
-   * @returns how it ended; undefined: it still runs after so long, or does not run
+   * @returns how it ended; undefined if it still runs after so long, or does not run
    */
   end(signal: NodeJS.Signals, timeoutMs: number): Promise<ProcessEnd | undefined>;
 }
@@ -51,15 +51,15 @@ export interface Target {
    * be started
    */
   connect(options?: WaitOptions): Promise<UnixSocket>;
-  /** Undefined: unknown. */
+  /** Undefined if unknown. */
   readonly process: TargetProcess | undefined;
-  /** Undefined: the suite does not start it, or not by words of its own (a shell's command). */
+  /** Undefined if the suite does not start it, or not by words of its own (a shell's command). */
   readonly program?: TargetProgram | undefined;
   /** What happened since this was called before. */
   takeReport(): TargetReport;
   /** The process ends with each session, and {@link connect} has to wait for that. */
   oneSession?: boolean;
-  /** Ends the process and starts it again; undefined: the suite does not own it. */
+  /** Ends the process and starts it again; undefined if the suite does not own it. */
   readonly restart?: () => Promise<void>;
   close(): Promise<void>;
 }

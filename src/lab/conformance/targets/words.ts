@@ -21,7 +21,11 @@ export function splitWords(text: string): string[] {
   return words;
 }
 
-/** The words of a command, or those that make a shell run it. @throws {UsageError} */
+/**
+ * The words of a command, or those that make a shell run it.
+ *
+ * @throws {UsageError}
+ */
 export function wordsOf(command: string, shell: boolean): string[] {
   return shell ? ["/bin/sh", "-c", command] : splitWords(command);
 }

@@ -107,7 +107,11 @@ export class Disk {
     };
   }
 
-  /** As {@link attempt}, which must be answered. @throws {CaseFailure} */
+  /**
+   * Like {@link attempt}, which must be answered.
+   *
+   * @throws {CaseFailure}
+   */
   async ask(type: number, request: DiskRequest = {}): Promise<DiskAnswer> {
     const answer = await this.attempt(type, request);
     if (answer !== "closed") return answer;
@@ -117,7 +121,11 @@ export class Disk {
     });
   }
 
-  /** As {@link ask}, with this status. @throws {CaseFailure} */
+  /**
+   * Like {@link ask}, with this status.
+   *
+   * @throws {CaseFailure}
+   */
   async expectStatus(status: number, type: number, request: DiskRequest = {}): Promise<DiskAnswer> {
     const answer = await this.ask(type, request);
     const what = `the answer to type ${type}, sector ${request.sector ?? 0n}`;

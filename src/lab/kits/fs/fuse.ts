@@ -40,7 +40,7 @@ export interface FuseAnswer {
   readonly length: number;
   /** 0, or -errno. */
   readonly error: number;
-  /** Whether the reply has the number of the request. */
+  /** True if the reply has the number of the request. */
   readonly mine: boolean;
   readonly body: Buffer;
 }
@@ -90,7 +90,11 @@ export class Fuse {
     return { mine, reply: () => Buffer.concat(reply.map((part) => part.bytes)) };
   }
 
-  /** Sends a request and waits for its answer. @throws {CaseFailure} neither an answer nor a close */
+  /**
+   * Sends a request and waits for its answer.
+   *
+   * @throws {CaseFailure} neither an answer nor a close
+   */
   async attempt(request: FuseRequest, on: Ring = this.device.ring): Promise<FuseAnswer | "closed"> {
     const { mine, reply } = this.push(request, on);
     const done = await on.completion();
@@ -112,7 +116,11 @@ export class Fuse {
     };
   }
 
-  /** Like {@link attempt}; the answer must come, with the number of the request. @throws {CaseFailure} */
+  /**
+   * Like {@link attempt}; the answer must come, with the number of the request.
+   *
+   * @throws {CaseFailure}
+   */
   async ask(request: FuseRequest): Promise<FuseAnswer> {
     const answer = await this.attempt(request);
     if (answer !== "closed" && answer.mine) return answer;
@@ -122,7 +130,11 @@ export class Fuse {
     });
   }
 
-  /** Like {@link ask}; the answer must be a success. @throws {CaseFailure} */
+  /**
+   * Like {@link ask}; the answer must be a success.
+   *
+   * @throws {CaseFailure}
+   */
   async expect(request: FuseRequest): Promise<Buffer> {
     const { error, body } = await this.ask(request);
     this.#t.expect(`error of opcode ${request.opcode}`, error, 0);
@@ -139,7 +151,11 @@ export class Fuse {
     return this.ask({ opcode: Lookup, node, body: Buffer.from(`${name}\0`), room });
   }
 
-  /** What a folder holds, as far as one reply takes it. @throws {CaseFailure} */
+  /**
+   * What a folder holds, as far as one reply takes it.
+   *
+   * @throws {CaseFailure}
+   */
   async names(node = ROOT): Promise<string[]> {
     const fh = await this.open(Opendir, node);
     const list = await this.read(Readdir, node, fh, 0n, LIST_BYTES);
@@ -179,7 +195,11 @@ export class Fuse {
     await this.expect({ opcode, node, body });
   }
 
-  /** A part of a file, with a handle of its own. @throws {CaseFailure} */
+  /**
+   * A part of a file, with a handle of its own.
+   *
+   * @throws {CaseFailure}
+   */
   async content(node: bigint, offset: number, size: number): Promise<Buffer> {
     const fh = await this.open(Open, node);
     const bytes = await this.read(Read, node, fh, BigInt(offset), size);
@@ -187,7 +207,7 @@ export class Fuse {
     return bytes;
   }
 
-  /** A file that is not empty, in this folder or further down; undefined: none is near. */
+  /** A file that is not empty, in this folder or further down; undefined if none is near. */
   async findFile(node = ROOT, depth = 0): Promise<Found | undefined> {
     if (depth > MAX_DEPTH) return undefined;
     for (const name of await this.names(node)) {
@@ -212,7 +232,11 @@ function entryOf(body: Buffer): Found {
   };
 }
 
-/** A file system that runs and was greeted with INIT. @throws {CaseFailure} */
+/**
+ * A file system that runs and was greeted with INIT.
+ *
+ * @throws {CaseFailure}
+ */
 export async function fuseOf(t: CheckContext, options: BringUpOptions = {}): Promise<Fuse> {
   const device = await t.bringUp(options);
   await device.request();

@@ -53,7 +53,11 @@ function expectMerged(t: CheckContext, packet: Packet): void {
   expectSame(t, packet);
 }
 
-/** A packet that breaks the rules may be used or not, and does no harm. @throws {CaseFailure} */
+/**
+ * A packet that breaks the rules may be used or not, and does no harm.
+ *
+ * @throws {CaseFailure}
+ */
 async function expectHarmless(t: CheckContext, packet: Uint8Array): Promise<void> {
   const { session, memory, ring } = await t.bringUp();
   ring.push([memory.holding(packet)], []);

@@ -95,7 +95,11 @@ export class Echo {
     this.#expected.push({ sent, mark: sent.subarray(from, to), markAt: from });
   }
 
-  /** Transmits a frame. @throws {CaseFailure} its buffer is not used */
+  /**
+   * Transmits a frame.
+   *
+   * @throws {CaseFailure} its buffer is not used
+   */
   async transmit(frame: Uint8Array, header: Uint8Array = new Uint8Array(LONG_HEADER_BYTES)) {
     this.push(frame, header);
     await this.device.ring.expectCompletion("a frame to transmit");
@@ -107,7 +111,7 @@ export class Echo {
   }
 
   /**
-   * Returns the next frame of the suite that is received; undefined: none within the time.
+   * Returns the next frame of the suite that is received; undefined if none within the time.
    *
    * @throws {CaseFailure} the used ring breaks its rules
    */
@@ -125,13 +129,21 @@ export class Echo {
     }
   }
 
-  /** Transmits a frame and receives it; undefined: it does not arrive. @throws {CaseFailure} */
+  /**
+   * Transmits a frame and receives it; undefined if it does not arrive.
+   *
+   * @throws {CaseFailure}
+   */
   async trip(frame: Buffer = this.frame(), header?: Uint8Array): Promise<Packet | undefined> {
     await this.transmit(frame, header);
     return this.receive();
   }
 
-  /** Transmits a frame, which must be received. @throws {CaseSkip} there is no echo; {@link CaseFailure} */
+  /**
+   * Transmits a frame, which must be received.
+   *
+   * @throws {CaseSkip} there is no echo; {@link CaseFailure}
+   */
   async expectTrip(length?: number): Promise<Packet> {
     return (await this.trip(this.frame(length))) ?? this.#t.skip(NO_ECHO);
   }
@@ -175,7 +187,11 @@ export function restOf(bytes: Buffer, frameAt = 0): Buffer {
   return bytes.subarray(Math.max(0, frameAt + REST_AT));
 }
 
-/** A network device that runs and has receive buffers. @throws {CaseFailure} */
+/**
+ * A network device that runs and has receive buffers.
+ *
+ * @throws {CaseFailure}
+ */
 export async function echoOf(t: CheckContext, options: EchoOptions = {}): Promise<Echo> {
   const echo = new Echo(t, await t.bringUp(options), options);
   echo.supply(options.buffers ?? echo.receiving.size);

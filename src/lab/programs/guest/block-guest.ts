@@ -13,7 +13,7 @@ export interface BlockGuestOptions
 /**
  * Boots Linux with the back-end's disk as `/dev/vda`, runs the script, powers off.
  *
- * @throws as {@link bootLinux}
+ * @throws like {@link bootLinux}
  */
 export async function bootGuest(options: BlockGuestOptions): Promise<GuestResult> {
   return await bootLinux({

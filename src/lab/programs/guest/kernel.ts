@@ -15,7 +15,7 @@ export interface GuestKernel {
 }
 
 export interface KernelModule {
-  /** As `insmod` names it, e.g. `virtio_blk`. */
+  /** Like `insmod` names it, e.g. `virtio_blk`. */
   readonly name: string;
   readonly bytes: Uint8Array;
 }

@@ -49,7 +49,11 @@ export class MigratableGuest implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** Boots the guest. @throws {EnvironmentError} QEMU, a kernel or busybox is missing */
+  /**
+   * Boots the guest.
+   *
+   * @throws {EnvironmentError} QEMU, a kernel or busybox is missing
+   */
   static async boot(options: MigratableGuestOptions): Promise<MigratableGuest> {
     return MigratableGuest.#start(options, []);
   }
@@ -103,7 +107,11 @@ export class MigratableGuest implements AsyncDisposable {
     return this.machine.waitForOutput(pattern, { timeoutMs });
   }
 
-  /** Begins to move to another QEMU. @param postcopy it may go on before its memory has arrived */
+  /**
+   * Begins to move to another QEMU.
+   *
+   * @param postcopy it may go on before its memory has arrived
+   */
   async migrateTo(
     destination: MigratableGuest,
     parameters: MigrationParameters,

@@ -43,7 +43,11 @@ const modulesOf: Readonly<Record<number, readonly string[]>> = {
   26: ["virtiofs"],
 };
 
-/** User Mode Linux and its modules. @throws {EnvironmentError} it is not installed */
+/**
+ * User Mode Linux and its modules.
+ *
+ * @throws {EnvironmentError} it is not installed
+ */
 export function findUmlKernel(root: string = modulesRoot): GuestKernel {
   const imagePath = requireProgram("linux.uml");
   let versions: readonly string[];

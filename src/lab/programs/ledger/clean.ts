@@ -221,7 +221,7 @@ function cleanFolder(ledger: Ledger, caches: boolean, dryRun: boolean): string[]
   return removed;
 }
 
-/** Whether no process holds it any more. */
+/** Returns whether no process holds it any more. */
 function releaseDeadLock(ledger: Ledger, name: string, dryRun: boolean): boolean {
   if (dryRun) return false;
   try {

@@ -92,7 +92,7 @@ function create(ledger: Ledger, file: string, name: string): boolean {
   }
 }
 
-/** Undefined: no process holds it any more. */
+/** Returns undefined if no process holds it any more. */
 function readHolder(file: string): ProcessIdentity | undefined {
   let text: string;
   try {

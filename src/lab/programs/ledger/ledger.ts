@@ -172,7 +172,11 @@ function parseRecord(value: unknown, id: string): LedgerRecord {
   };
 }
 
-/** An older record that was written again stays without one. @throws {TypeError} */
+/**
+ * An older record that was written again stays without one.
+ *
+ * @throws {TypeError}
+ */
 function parseOwner(value: unknown): string | null {
   if (value === null || (typeof value === "string" && value !== "")) return value;
   throw new TypeError("owner");

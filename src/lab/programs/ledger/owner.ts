@@ -90,7 +90,10 @@ export function currentOwner(
   return ciJob(environment) ?? printable(checkoutOf(directory) ?? packageRoot);
 }
 
-/** @returns the name @throws {UsageError} it is empty, too long or has control characters */
+/**
+ * @returns the name
+ * @throws {UsageError} it is empty, too long or has control characters
+ */
 export function checkOwner(name: string, option: string): string {
   if (name !== "" && name.length <= LONGEST_NAME && printable(name) === name) return name;
   throw new UsageError(

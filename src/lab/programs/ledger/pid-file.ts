@@ -50,7 +50,7 @@ export function clearPidFile(path: string, note: (text: string) => void): void {
   note(`${path}: replaced, it was left by pid ${found.process.pid}, which is gone`);
 }
 
-/** Why it must not be removed, or what it says; undefined: there is none. */
+/** Why it must not be removed, or what it says; undefined if there is none. */
 export function findStalePidFile(path: string): string | PidFile | undefined {
   const stats = statOwn(path, pidFilePurpose);
   if (stats === undefined) return undefined;

@@ -36,9 +36,10 @@ const attempts = 2;
 export const kvmDevice = "/dev/kvm";
 
 /**
- * Whether KVM is usable: judged by a boot sector that must end within a second and in at most three
- * times its time under TCG. That `/dev/kvm` opens says little: there are machines where it does and
- * Linux guests never speak. Measured once a boot and program; other processes' results are shared.
+ * Returns whether KVM is usable: judged by a boot sector that must end within a second and in at
+ * most three times its time under TCG. That `/dev/kvm` opens says little: there are machines where
+ * it does and Linux guests never speak. Measured once a boot and program; other processes' results
+ * are shared.
  *
  * @param program QEMU's path
  * @throws `signal.reason`

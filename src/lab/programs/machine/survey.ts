@@ -41,7 +41,11 @@ const compilerPackages: Packages = {
   centos: "gcc glibc-devel",
 };
 
-/** Looks at everything that this package can use on this machine. @throws `signal.reason` */
+/**
+ * Looks at everything that this package can use on this machine.
+ *
+ * @throws `signal.reason`
+ */
 export async function survey(ledger: Ledger, options: SurveyOptions = {}): Promise<Finding[]> {
   const qemu = options.qemu ?? "qemu-system-x86_64";
   return [

@@ -9,7 +9,10 @@ export const distributionTitles: Readonly<Record<Distribution, string>> = {
   centos: "CentOS",
 };
 
-/** The packages that bring something, as arguments of the package manager; undefined: there are none. */
+/**
+ * The packages that bring something, as arguments of the package manager; undefined if there are
+ * none.
+ */
 export type Packages = Readonly<Record<Distribution, string | undefined>>;
 
 export interface InstallLine {

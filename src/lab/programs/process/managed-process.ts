@@ -143,7 +143,11 @@ export class ManagedProcess implements AsyncDisposable {
     return this.#output.text(position);
   }
 
-  /** Writes to standard input. @throws {StateError} when it was not started with `stdin: "pipe"` */
+  /**
+   * Writes to standard input.
+   *
+   * @throws {StateError} when it was not started with `stdin: "pipe"`
+   */
   write(text: string): void {
     const { stdin } = this.#child;
     if (!stdin) throw new StateError(`${this.name} was started without standard input`);

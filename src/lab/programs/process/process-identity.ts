@@ -17,7 +17,10 @@ export function bootId(): string {
   return (knownBootId ??= readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim());
 }
 
-/** Returns the process that has this pid now; undefined: none, or a zombie that waits to be reaped. */
+/**
+ * Returns the process that has this pid now; undefined if none, or a zombie that waits to be
+ * reaped.
+ */
 export function identifyProcess(pid: number): ProcessIdentity | undefined {
   const startTime = startTimeOf(pid);
   return startTime === undefined ? undefined : { pid, startTime, bootId: bootId() };
@@ -30,7 +33,7 @@ export function identifySelf(): ProcessIdentity {
   return self;
 }
 
-/** Whether this very process still runs. A pid alone does not show it: pids are reused. */
+/** Returns whether this very process still runs. A pid alone does not show it: pids are reused. */
 export function isRunning({ pid, startTime, bootId: boot }: ProcessIdentity): boolean {
   return boot === bootId() && startTimeOf(pid) === startTime;
 }

@@ -29,7 +29,11 @@ export function clearLog(path: string): void {
   if (checkLog(path)) rmSync(path);
 }
 
-/** Whether a log of an earlier run of ours is in the way. @throws {UsageError} as {@link clearLog} */
+/**
+ * Returns whether a log of an earlier run of ours is in the way.
+ *
+ * @throws {UsageError} as {@link clearLog}
+ */
 export function checkLog(path: string): boolean {
   const found = statOwn(path, logPurpose);
   if (found === undefined) return false;

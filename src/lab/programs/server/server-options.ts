@@ -46,7 +46,11 @@ export function serverProgram({ kind, program }: ServerOptions): string {
   return program ?? programs[kind];
 }
 
-/** Returns the options with absolute paths. @throws {UsageError} they cannot be served */
+/**
+ * Returns the options with absolute paths.
+ *
+ * @throws {UsageError} they cannot be served
+ */
 export function checkServerOptions(options: ServerOptions): ServerOptions {
   const { kind, memory, image } = options;
   const socket = resolve(options.socket);
@@ -102,7 +106,11 @@ export function shellWords(words: readonly string[]): string {
     .join(" ");
 }
 
-/** Splits as a shell would: blanks, quotes, backslashes; nothing is expanded. @throws {UsageError} */
+/**
+ * Splits as a shell would: blanks, quotes, backslashes; nothing is expanded.
+ *
+ * @throws {UsageError}
+ */
 export function splitWords(text: string): string[] {
   const words: string[] = [];
   const token = /\s*((?:[^\s"'\\]|\\[\s\S]|'[^']*'|"(?:[^"\\]|\\[\s\S])*")+)/y;

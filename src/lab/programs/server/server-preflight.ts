@@ -89,7 +89,11 @@ export function checkNeeds(ledger: Ledger, options: ServerOptions, owned: readon
   if (typeof stale === "string") throw new UsageError(stale);
 }
 
-/** The program's path. @throws {EnvironmentError} it is missing */
+/**
+ * The program's path.
+ *
+ * @throws {EnvironmentError} it is missing
+ */
 export function requireServerProgram(options: ServerOptions): string {
   const program = serverProgram(options);
   const path = resolveProgram(program);
@@ -133,7 +137,7 @@ function requireWritable(path: string, purpose: PathPurpose): void {
   }
 }
 
-/** What guests run on; why it is not KVM is said. Undefined: no guest. */
+/** What guests run on; why it is not KVM is said. Returns undefined if no guest. */
 export async function chooseAccelerator(
   ledger: Ledger,
   { kind, accelerator }: ServerOptions,

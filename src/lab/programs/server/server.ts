@@ -24,7 +24,11 @@ export interface StopResult extends Retirement {
   readonly log: string;
 }
 
-/** The record of the server on this socket. @throws {EnvironmentError} it is damaged */
+/**
+ * The record of the server on this socket.
+ *
+ * @throws {EnvironmentError} it is damaged
+ */
 export function findServer(ledger: Ledger, socket: string): LedgerRecord | undefined {
   return ledger.read(serverId(socket));
 }

@@ -9,7 +9,7 @@ import { conformanceTotals } from "./text.ts";
 export interface MatrixColumn {
   readonly name: string;
   readonly version?: string | undefined;
-  /** The page of its report, beside the matrix; undefined: it was not judged. */
+  /** The page of its report, beside the matrix; undefined if it was not judged. */
   readonly page?: string | undefined;
   readonly report?: ConformanceReport | undefined;
   /** Why it was not judged. */

@@ -13,9 +13,10 @@ const CLOGGED = 4;
 export interface SoakTarget {
   readonly path: string;
   /**
-   * What its process holds, asked when every client has left; undefined: it cannot be seen.
+   * What its process holds, asked when every client has left; undefined if it cannot be seen.
    *
-   * @param descriptors its count in an earlier round: the end of a session is observed, not reported
+   * @param descriptors its count in an earlier round: the end of a session is observed, not
+   *   reported
    */
   figures(descriptors: number | undefined): Promise<Holdings | undefined>;
 }
@@ -58,11 +59,11 @@ export interface SoakProgress {
 }
 
 export interface SoakResult extends SoakProgress {
-  /** Undefined: its process cannot be seen. */
+  /** Undefined if its process cannot be seen. */
   readonly growth: Growth | undefined;
   /** Of the first client process. */
   readonly clientGrowth: Growth;
-  /** Why it ended early, in a round that does not count; undefined: it did not. */
+  /** Why it ended early, in a round that does not count; undefined if it did not. */
   readonly failure: unknown;
 }
 

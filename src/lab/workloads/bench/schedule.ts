@@ -7,7 +7,7 @@ export interface ScheduleOptions {
   readonly durationMs: number | undefined;
   /** Requests after the warm-up. */
   readonly requests: number | undefined;
-  /** Requests a second; undefined: whenever there is room. */
+  /** Requests a second; undefined if whenever there is room. */
   readonly rate: number | undefined;
 }
 
@@ -42,12 +42,12 @@ export class Schedule {
     return this.#begin;
   }
 
-  /** Whether nothing is to be submitted any more. */
+  /** Returns whether nothing is to be submitted any more. */
   isOver(now: number): boolean {
     return this.#isOver || now >= this.#end;
   }
 
-  /** Whether what completes now counts. */
+  /** Returns whether what completes now counts. */
   isCounted(now: number): boolean {
     return now >= this.#begin && now < this.#end && !this.#isOver;
   }

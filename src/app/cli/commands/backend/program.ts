@@ -3,7 +3,7 @@ import type { ServeOptions } from "../serve/common.ts";
 
 /** An option of a back-end program, besides those that every program has. */
 interface ProgramOption {
-  /** As `--print-capabilities` prints it, without the dashes. */
+  /** Like `--print-capabilities` prints it, without the dashes. */
   readonly name: string;
   /** The value, as the help calls it; undefined for an option without one. */
   readonly value?: string;

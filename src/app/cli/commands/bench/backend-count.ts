@@ -16,7 +16,7 @@ export interface CountOptions {
   readonly signal: AbortSignal;
   /** The load has ended: nothing more comes. */
   readonly isOver: () => boolean;
-  /** How long no request may come. Undefined: any time. */
+  /** How long no request may come. Undefined if any time. */
   readonly stallMs: number | undefined;
   /** The first request has come. */
   readonly onStart: () => void;

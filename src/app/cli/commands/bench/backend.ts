@@ -40,7 +40,12 @@ export interface MeasuredBackend {
   /** What is counted, and its rate, e.g. `IOPS`. */
   readonly noun: string;
   readonly unit: string;
-  /** Returns the figures of the report. @param requests a second @param bytes a second */
+  /**
+   * Returns the figures of the report.
+   *
+   * @param requests a second
+   * @param bytes a second
+   */
   rates(requests: number, bytes: number): Partial<BenchReport>;
   /** Opens what the devices serve. */
   open(): Counting;

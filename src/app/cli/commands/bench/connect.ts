@@ -28,7 +28,11 @@ export interface BenchConnectOptions extends TargetOptions {
 /** Sessions that are not counted: the program is compiled meanwhile. */
 const WARM_UP = 20;
 
-/** `bench connect`. @throws as {@link runBench} */
+/**
+ * `bench connect`.
+ *
+ * @throws like {@link runBench}
+ */
 export async function benchConnect(
   sockets: readonly string[],
   options: BenchConnectOptions,

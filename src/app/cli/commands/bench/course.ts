@@ -17,7 +17,7 @@ export interface CourseOptions {
   readonly warmUpMs: number;
   /** After the warm-up. */
   readonly durationMs: number | undefined;
-  /** See `--stall-timeout`; undefined: there is no limit. */
+  /** See `--stall-timeout`; undefined if there is no limit. */
   readonly stallMs: number | undefined;
 }
 

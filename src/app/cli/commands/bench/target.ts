@@ -19,14 +19,18 @@ export interface Bench {
   readonly workload: Workload;
   /** The error when nothing completed. */
   readonly nothing: string;
-  /** Measures the back-end on a socket once. @param target its name in the report */
+  /**
+   * Measures the back-end on a socket once.
+   *
+   * @param target its name in the report
+   */
   readonly measure: (socket: string, target: string) => Promise<Measured>;
 }
 
 /** One run. */
 export interface Measured {
   readonly report: BenchReport;
-  /** Why the run ended early; undefined: it did not. */
+  /** Why the run ended early; undefined if it did not. */
   readonly failure: unknown;
 }
 

@@ -40,7 +40,10 @@ export class Expected {
     this.#baseline = path === undefined ? NOTHING : readBaseline(path, update === true);
   }
 
-  /** `14 known findings of qemu-storage-daemon 7.2, none new`; undefined: no baseline is about the target. */
+  /**
+   * `14 known findings of qemu-storage-daemon 7.2, none new`; undefined if no baseline is about the
+   * target.
+   */
   summary(): string | undefined {
     const { baseline: path, updateBaseline, targetVersion } = this.#options;
     if (updateBaseline) return undefined;

@@ -11,7 +11,7 @@ import { loadKit } from "../../kit-module.ts";
 import type { ConformOptions } from "./options.ts";
 
 /**
- * Returns the device type that `--device` names; undefined: it is to be inferred.
+ * Returns the device type that `--device` names; undefined if it is to be inferred.
  *
  * @throws {UsageError} a module exports no kit
  */

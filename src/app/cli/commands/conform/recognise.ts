@@ -29,7 +29,10 @@ export async function recognise(
   return candidates.find(({ baseline: { target } }) => target && isVersion(line, target.version));
 }
 
-/** Whether a line such as `virtiofsd version 7.2.22 (Debian …)` says that version or a later patch of it. */
+/**
+ * Returns whether a line such as `virtiofsd version 7.2.22 (Debian …)` says that version or a later
+ * patch of it.
+ */
 export function isVersion(line: string, version: string): boolean {
   const [said = ""] = /(?<![\w.])\d+(?:\.\d+)+/.exec(line) ?? [];
   return said === version || said.startsWith(`${version}.`);

@@ -37,7 +37,10 @@ export class ConformanceReporter {
   readonly #spelled = new Set<string>();
   #stopped: string | undefined;
 
-  /** @param checks how many there are @throws {UsageError} the baseline is none */
+  /**
+   * @param checks how many there are
+   * @throws {UsageError} the baseline is none
+   */
   constructor(checks: number, around: Surroundings) {
     this.#around = around;
     this.#expected = new Expected(around.options, around.recognised);

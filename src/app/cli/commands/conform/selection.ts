@@ -11,7 +11,11 @@ export function listChecks(chosen: readonly CheckInfo[], json: boolean, output: 
   }
 }
 
-/** What `--list` shows: all there are, or those of a selection. @throws {UsageError} */
+/**
+ * What `--list` shows: all there are, or those of a selection.
+ *
+ * @throws {UsageError}
+ */
 export function listed(
   checks: readonly CheckInfo[],
   selection: Selection,

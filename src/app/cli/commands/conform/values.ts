@@ -24,7 +24,11 @@ export function parseFactor(text: string): number {
   throw new UsageError(`"${text}" is not a number from 0.1 to 1000`);
 }
 
-/** `2/4`: the second of four parts. @throws {UsageError} */
+/**
+ * `2/4`: the second of four parts.
+ *
+ * @throws {UsageError}
+ */
 export function parseShard(text: string): { readonly index: number; readonly count: number } {
   const [, index, count] = (/^(\d{1,4})\/(\d{1,4})$/.exec(text) ?? []).map(Number);
   if (index && count && index <= count) return { index, count };

@@ -195,7 +195,11 @@ function refuseDifferent(
   }
 }
 
-/** Jobs share the default socket. @throws {UsageError} another owner's server is there, and the user has not named it */
+/**
+ * Jobs share the default socket.
+ *
+ * @throws {UsageError} another owner's server is there, and the user has not named it
+ */
 function refuseOtherOwner(
   record: LedgerRecord | undefined,
   socket: string,

@@ -46,7 +46,7 @@ export interface ServeOptions extends CommonOptions {
   readonly rings?: RingOptions | undefined;
 }
 
-/** With `--list-faults`: prints what there is. True: that was all. */
+/** With `--list-faults`: prints what there is. Returns true if that was all. */
 export function listedFaults({ listFaults }: ServeOptions, { output }: Context): boolean {
   if (!listFaults) return false;
   for (const line of faultList()) output.print(line);
@@ -214,7 +214,11 @@ async function servePassed(
   );
 }
 
-/** A back-end program that ends on SIGTERM or SIGHUP succeeds. @throws the signal's reason on SIGINT */
+/**
+ * A back-end program that ends on SIGTERM or SIGHUP succeeds.
+ *
+ * @throws the signal's reason on SIGINT
+ */
 export function endOnSignal({ signal }: Context): void {
   if (signal.reason instanceof InterruptError && signal.reason.signal === "SIGINT")
     throw signal.reason;

@@ -47,7 +47,7 @@ export class SessionLines {
     );
   }
 
-  /** Idempotent. */
+  /** Releases everything that this object owns. Idempotent. */
   close(): void {
     this.#drop();
   }

@@ -16,7 +16,11 @@ interface BenchBlockBackendOptions extends BenchBackendOptions {
 
 const DEFAULT_SIZE = 64 << 20;
 
-/** Measures our block back-end. @throws as `benchBackend` */
+/**
+ * Measures our block back-end.
+ *
+ * @throws as `benchBackend`
+ */
 export async function benchBlockBackend(
   options: BenchBlockBackendOptions,
   context: Context,

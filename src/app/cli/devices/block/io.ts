@@ -208,7 +208,11 @@ async function withDriver(
   );
 }
 
-/** What is wrong whatever the device is. @throws {UsageError} */
+/**
+ * What is wrong whatever the device is.
+ *
+ * @throws {UsageError}
+ */
 function checkRange({ offset, length }: { offset: number; length?: number | undefined }): void {
   if (offset % SECTOR_SIZE !== 0) {
     throw new UsageError(`--offset must be a multiple of ${SECTOR_SIZE} bytes, got ${offset}`);

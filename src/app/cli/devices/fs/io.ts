@@ -203,7 +203,7 @@ function jsonOf(attr: FuseAttributes): Record<string, string | number | bigint> 
   };
 }
 
-/** As `ls -l` has it. */
+/** Like `ls -l` has it. */
 function modeText(mode: number): string {
   const type = TYPES.get(mode & S_IFMT)?.[0] ?? "?";
   const bits = Array.from({ length: 9 }, (_, i) =>

@@ -6,7 +6,11 @@ import {
 } from "../../commands/bench/backend.ts";
 import type { Context } from "../../context.ts";
 
-/** Measures our network back-end. @throws as `benchBackend` */
+/**
+ * Measures our network back-end.
+ *
+ * @throws as `benchBackend`
+ */
 export async function benchNetBackend(
   options: BenchBackendOptions,
   context: Context,

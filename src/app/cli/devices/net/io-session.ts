@@ -103,7 +103,11 @@ export function closing(
   return { what: `write all frames to ${path}`, run: async () => made()?.close() };
 }
 
-/** Waits for a promise that does not know of the signal. @throws the signal's reason */
+/**
+ * Waits for a promise that does not know of the signal.
+ *
+ * @throws the signal's reason
+ */
 export async function untilAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
   const wait = new Deferred<void>({ signal });
   promise.then(

@@ -14,7 +14,7 @@ export function writeLastByte(chain: ChainCursor, value: number): void {
 
 /**
  * Moves data between storage and a chain: `length` bytes from byte `start` of the readable part
- * (write) or from the front of the writable part (read). False: the storage failed.
+ * (write) or from the front of the writable part (read). Returns false if the storage failed.
  *
  * @throws Node's EFAULT, with the window marked broken, when the memory was taken away
  */

@@ -44,9 +44,9 @@ export interface BlockServerOptions {
 
 /** Carries the requests of block queues out, on the event loop or in a worker. */
 export class BlockServer implements RingServer {
-  /** Whether every completed write is stable: for a driver without VIRTIO_BLK_F_FLUSH. */
+  /** True if every completed write is stable: for a driver without VIRTIO_BLK_F_FLUSH. */
   writeThrough = true;
-  /** What the driver acknowledged; undefined: whatever it uses. */
+  /** What the driver acknowledged; undefined if whatever it uses. */
   features: bigint | undefined;
   readonly #storage: BlockStorage;
   readonly #id: Uint8Array;
@@ -131,7 +131,9 @@ export class BlockServer implements RingServer {
     queue.complete(chain.id, front ? written + 1 : written);
   }
 
-  /** Whether a request of this type is served: the driver acknowledged it, or is tolerated. */
+  /**
+   * Returns whether a request of this type is served: the driver acknowledged it, or is tolerated.
+   */
   #mayUse(queue: ServedQueue, type: number): boolean {
     const { features } = this;
     if (features === undefined) return true;

@@ -162,7 +162,11 @@ export class BlockDriver {
     await this.#ranges(BlockRequest.Discard, offset, length, maxDiscardSectors, 0, wait);
   }
 
-  /** Makes a range read as zeroes. @param unmap the device may give its room back */
+  /**
+   * Makes a range read as zeroes.
+   *
+   * @param unmap the device may give its room back
+   */
   async writeZeroes(
     offset: number,
     length: number,

@@ -93,7 +93,11 @@ export class BlockQueue {
     return queue;
   }
 
-  /** Starts the queue. @throws what `Client.startQueue` throws */
+  /**
+   * Starts the queue.
+   *
+   * @throws what `Client.startQueue` throws
+   */
   async begin(client: Client): Promise<void> {
     await client.startQueue(this.#queue);
   }

@@ -91,12 +91,14 @@ export class CipherSessions implements CryptoSessions {
     this.#sessions.clear();
   }
 
-  /** Whether there is such a session, for this direction. */
+  /** Returns whether there is such a session, for this direction. */
   has(id: bigint, encrypts: boolean): boolean {
     return this.#sessions.get(id)?.encrypts === encrypts;
   }
 
-  /** The transformed data, as long as `source`; undefined: its length or the vector's is wrong. */
+  /**
+   * The transformed data, as long as `source`; undefined if its length or the vector's is wrong.
+   */
   run(id: bigint, iv: Uint8Array, source: Uint8Array): Uint8Array | undefined {
     const session = this.#sessions.get(id);
     if (session === undefined) return undefined;

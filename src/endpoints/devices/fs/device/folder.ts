@@ -92,7 +92,11 @@ export class SharedFolder {
     this.#descriptors -= 1;
   }
 
-  /** Of the file system that the folder is on. @throws Node's error of statfs(2) */
+  /**
+   * Of the file system that the folder is on.
+   *
+   * @throws Node's error of statfs(2)
+   */
   statfs(): BigIntStatsFs {
     return statfsSync(`/proc/self/fd/${this.root.fd}`, { bigint: true });
   }

@@ -42,7 +42,7 @@ export class HandleTable {
     return this.#handles.entries();
   }
 
-  /** Opens a node under the number that another device gave; false: it cannot be opened. */
+  /** Opens a node under the number that another device gave; false if it cannot be opened. */
   restore(id: number, node: FsNode, isFolder: boolean): boolean {
     const before = this.#nextId;
     if (this.#handles.has(id)) return false;
@@ -52,13 +52,13 @@ export class HandleTable {
     return opened === id;
   }
 
-  /** Undefined: no such handle, of another node, or of the other kind. */
+  /** Returns undefined if no such handle, of another node, or of the other kind. */
   get(id: number, node: number, isFolder: boolean): FsHandle | undefined {
     const handle = this.#handles.get(id);
     return handle?.node === node && handle.isFolder === isFolder ? handle : undefined;
   }
 
-  /** Whether the node is open under this number, as file or as folder. */
+  /** Returns whether the node is open under this number, as file or as folder. */
   has(id: number, node: number): boolean {
     return this.#handles.get(id)?.node === node;
   }

@@ -78,7 +78,7 @@ export class NodeTable {
 
   /**
    * Takes a node over that another device has numbered, by the names that lead to it from the root.
-   * False: it is not there any more, is known already, or one too many.
+   * Returns false if it is not there any more, is known already, or one too many.
    */
   restore(id: number, lookups: number, names: readonly Uint8Array[]): boolean {
     if (this.#byId.has(id) || this.size >= this.#limit) return false;

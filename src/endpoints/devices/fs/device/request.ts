@@ -21,7 +21,7 @@ export class FuseRequest {
   little = true;
   header: RequestHeader = requestHeader.read(this.#view, 0, true);
 
-  /** Reads what the driver sent. False: the header is not complete. */
+  /** Reads what the driver sent. Returns false if the header is not complete. */
   take(chain: ChainCursor): boolean {
     const { readableBytes } = chain;
     if (readableBytes < requestHeader.size) return false;

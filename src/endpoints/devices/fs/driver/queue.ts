@@ -39,7 +39,11 @@ export class FsQueue {
     this.#queue = client.createQueue({ index, size, ringMode, handler });
   }
 
-  /** Starts the queue. @throws what `Client.startQueue` throws */
+  /**
+   * Starts the queue.
+   *
+   * @throws what `Client.startQueue` throws
+   */
   async start(client: Client): Promise<void> {
     await client.startQueue(this.#queue);
   }

@@ -17,7 +17,8 @@ export interface FuseCall {
   readonly nodeid: bigint;
   readonly args?: Uint8Array | undefined;
   /**
-   * Bytes of room for the reply behind its header; undefined: the request carries no reply buffer.
+   * Bytes of room for the reply behind its header; undefined if the request carries no reply
+   * buffer.
    */
   readonly room?: number | undefined;
   /** What it is about, for errors, e.g. a name. */
@@ -34,7 +35,11 @@ export class FuseCaller {
     this.#pipeline.add(make);
   }
 
-  /** Starts the queues. @throws what `Client.startQueue` throws */
+  /**
+   * Starts the queues.
+   *
+   * @throws what `Client.startQueue` throws
+   */
   async start(client: Client): Promise<void> {
     for (const queue of this.#pipeline.queues) await queue.start(client);
   }
@@ -125,7 +130,11 @@ function describeCall({ opcode, nodeid, about }: FuseCall): string {
   return `${fuseOpcodeName(opcode)} ${about ?? `of node ${nodeid}`}`;
 }
 
-/** Bytes of a name with its NUL. @throws {UsageError} it has a NUL, or is empty or too long */
+/**
+ * Bytes of a name with its NUL.
+ *
+ * @throws {UsageError} it has a NUL, or is empty or too long
+ */
 export function encodeName(name: Uint8Array, longest: number): Uint8Array {
   if (name.length === 0 || name.length > longest || name.includes(0)) {
     throw new UsageError(

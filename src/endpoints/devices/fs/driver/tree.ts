@@ -20,7 +20,7 @@ export interface FoundNode {
 /** An entry of a folder. */
 export interface ListedEntry {
   readonly name: Uint8Array;
-  /** Undefined: it was listed, and gone when it was looked up. */
+  /** Undefined if it was listed, and gone when it was looked up. */
   readonly attr: FuseAttributes | undefined;
 }
 

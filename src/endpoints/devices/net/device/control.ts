@@ -24,7 +24,7 @@ export class DeviceControl {
   readonly filter: ReceiveFilter;
   /** Pairs that the driver takes frames on: the first one alone, until it says otherwise. */
   activePairs = 1;
-  /** What the driver acknowledged; undefined: whatever it uses. */
+  /** What the driver acknowledged; undefined if whatever it uses. */
   features: bigint | undefined;
   readonly config: DeviceConfig;
   readonly #pairs: number;
@@ -86,7 +86,7 @@ export class DeviceControl {
     return true;
   }
 
-  /** Whether a command is obeyed: the driver acknowledged its feature, or is tolerated. */
+  /** Returns whether a command is obeyed: the driver acknowledged its feature, or is tolerated. */
   #mayUse(queue: ServedQueue, [cls = 0, name = 0]: Uint8Array): boolean {
     const needed = featureOf(cls, name);
     if (this.features === undefined || (needed & ~this.features) === 0n) return true;

@@ -106,7 +106,7 @@ export class NetDevice implements Device {
   readonly #control: DeviceControl | undefined;
   /** The control queue's ring, where one is in use; else one that does not exist. */
   #controlRing = -1;
-  /** Whether more pairs than the first may be used. */
+  /** True if more pairs than the first may be used. */
   #isMulti = false;
   readonly #receive: readonly ReceiveQueue[];
   readonly #onFrame: (frame: Uint8Array, pair: number) => void;

@@ -60,12 +60,12 @@ export class ReceiveQueue {
     return this.#backlog.length;
   }
 
-  /** Whether the ring is started and enabled. */
+  /** Returns whether the ring is started and enabled. */
   get active(): boolean {
     return this.#running?.active === true;
   }
 
-  /** False: the frame was dropped. */
+  /** Returns false if the frame was dropped. */
   send(frame: Uint8Array, form: PacketForm): boolean {
     if (frame.length === 0 || frame.length > MAX_FRAME_BYTES) {
       this.#counters.rxWrongSize += 1;

@@ -102,7 +102,7 @@ export class NetSinkServer implements RingServer {
     queue.complete(chain.id, 0);
   }
 
-  /** Whether the packet is a frame as it is; what else it may be is counted. */
+  /** Returns whether the packet is a frame as it is; what else it may be is counted. */
   #isPlain(length: number, flags: number, gsoType: number): boolean {
     if (length === 0 || length > MAX_FRAME_BYTES) this.#count(Counter.WrongSize, 1);
     else if ((flags & NetHeaderFlag.NeedsCsum) !== 0 || gsoType !== GSO_NONE)

@@ -73,12 +73,20 @@ export class DriverControl {
     return new DriverControl(client, index, ringMode, onFailed);
   }
 
-  /** Starts the control queue. @throws what `Client.startQueue` throws */
+  /**
+   * Starts the control queue.
+   *
+   * @throws what `Client.startQueue` throws
+   */
   async start(client: Client): Promise<void> {
     await client.startQueue(this.#queue);
   }
 
-  /** Pairs that the device may use for frames to us. @throws {DeviceError} the device has fewer */
+  /**
+   * Pairs that the device may use for frames to us.
+   *
+   * @throws {DeviceError} the device has fewer
+   */
   async setQueuePairs(pairs: number): Promise<void> {
     await this.#send(ControlClass.QueuePairs, 0, Uint8Array.of(pairs & 0xff, pairs >> 8));
   }
@@ -88,12 +96,20 @@ export class DriverControl {
     await this.#send(ControlClass.Receive, mode, Uint8Array.of(on ? 1 : 0));
   }
 
-  /** Our own address. @throws {UsageError | DeviceError} */
+  /**
+   * Our own address.
+   *
+   * @throws {UsageError | DeviceError}
+   */
   async setMac(mac: string): Promise<void> {
     await this.#send(ControlClass.Mac, MacCommand.Address, parseMac(mac));
   }
 
-  /** Addresses that pass besides our own. @throws {UsageError | DeviceError} */
+  /**
+   * Addresses that pass besides our own.
+   *
+   * @throws {UsageError | DeviceError}
+   */
   async setMacTables(unicast: readonly string[], multicast: readonly string[]): Promise<void> {
     const data = [unicast, multicast].flatMap((list) => [
       ...new Uint8Array(Uint32Array.of(list.length).buffer),

@@ -164,7 +164,11 @@ export class NetDriver {
     return this.#ring(pair).send(frame);
   }
 
-  /** Resolves once a frame can be sent. @throws {QueueError | PeerClosedError} the driver failed */
+  /**
+   * Resolves once a frame can be sent.
+   *
+   * @throws {QueueError | PeerClosedError} the driver failed
+   */
   async room(pair = 0): Promise<void> {
     await this.#whenFree(pair, 1);
   }

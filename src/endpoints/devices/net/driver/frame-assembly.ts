@@ -35,7 +35,7 @@ export class FrameAssembly {
     this.length += length;
   }
 
-  /** The frame, valid until the next {@link append}; undefined: there is none. */
+  /** The frame, valid until the next {@link append}; undefined if there is none. */
   frame(): Uint8Array | undefined {
     const { length } = this;
     if (length === 0) return undefined;

@@ -81,8 +81,9 @@ export class BackendAdapter implements Adapter<CheckContext, Check> {
   }
 
   /**
-   * Returns why the target serves no session in {@link ATTEMPTS} attempts; undefined: it does. A
-   * process of the suite that hangs is restarted; the supervisor of another process gets time to do so.
+   * Returns why the target serves no session in {@link ATTEMPTS} attempts; undefined if it does. A
+   * process of the suite that hangs is restarted; the supervisor of another process gets time to do
+   * so.
    */
   async #unreachable(): Promise<string | undefined> {
     const { target, facts, times, signal } = this.#subject;

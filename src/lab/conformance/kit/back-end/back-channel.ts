@@ -6,7 +6,7 @@ import type { Exchange } from "../exchange.ts";
 import { Flags } from "../../../wire/index.ts";
 import { type Session } from "./session.ts";
 
-/** Serves a request of the back-end: the acknowledgement; undefined: it is never answered. */
+/** Serves a request of the back-end: the acknowledgement; undefined if it is never answered. */
 export type ServeBackend = (request: number, payload: Uint8Array) => Promise<bigint | undefined>;
 
 const accept: ServeBackend = async () => 0n;
@@ -56,7 +56,7 @@ export class BackChannel {
     });
   }
 
-  /** Idempotent. */
+  /** Releases everything that this object owns. Idempotent. */
   close(): void {
     this.#channel.close();
   }

@@ -48,7 +48,11 @@ export async function largestConfig(
   return undefined;
 }
 
-/** Sends GET_CONFIG and returns the reply, or how the target reacted. @param payload default: zeroes */
+/**
+ * Sends GET_CONFIG and returns the reply, or how the target reacted.
+ *
+ * @param payload default: zeroes
+ */
 export async function askConfig(
   session: Session,
   offset: number,
@@ -74,7 +78,11 @@ export async function askConfig(
   };
 }
 
-/** Reads a part of the configuration space. @throws {CaseFailure} */
+/**
+ * Reads a part of the configuration space.
+ *
+ * @throws {CaseFailure}
+ */
 export async function readConfig(
   t: CheckContext,
   session: Session,

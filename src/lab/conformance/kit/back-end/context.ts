@@ -67,7 +67,12 @@ export class CheckContext extends Findings {
     this.random = options.random;
   }
 
-  /** Opens a connection. @param reading whether replies are read @throws {CaseFailure} */
+  /**
+   * Opens a connection.
+   *
+   * @param reading whether replies are read
+   * @throws {CaseFailure}
+   */
   async connect(reading = true): Promise<Session> {
     this.#count += 1;
     const name = `s${this.#count}`;
@@ -97,7 +102,8 @@ export class CheckContext extends Findings {
    * Opens a session: GET_FEATURES, GET_PROTOCOL_FEATURES, SET_PROTOCOL_FEATURES, SET_OWNER,
    * SET_FEATURES.
    *
-   * @param virtio to acknowledge, of what is offered @param protocol the same
+   * @param virtio to acknowledge, of what is offered
+   * @param protocol the same
    * @throws {CaseFailure} it is not accepted
    */
   async negotiatedSession(virtio = USUAL_VIRTIO, protocol = USUAL_PROTOCOL): Promise<Session> {
@@ -129,7 +135,11 @@ export class CheckContext extends Findings {
     return this.closing(new SuiteMemory(options));
   }
 
-  /** Sends SET_MEM_TABLE. @throws {CaseFailure} */
+  /**
+   * Sends SET_MEM_TABLE.
+   *
+   * @throws {CaseFailure}
+   */
   async share(session: Session, memory: SuiteMemory): Promise<void> {
     await session.set(FrontendRequest.SetMemTable, memory.table, memory.fds);
   }
@@ -148,7 +158,11 @@ export class CheckContext extends Findings {
     return bringUp(this, options);
   }
 
-  /** Sends a harmless request, which must be completed without an error. @throws {CaseFailure} */
+  /**
+   * Sends a harmless request, which must be completed without an error.
+   *
+   * @throws {CaseFailure}
+   */
   async request(
     ring: Ring,
     memory: SuiteMemory,
@@ -173,7 +187,11 @@ export class CheckContext extends Findings {
     return this.facts.kit !== undefined;
   }
 
-  /** The kit of the device type. @throws {CaseSkip} the type is not known */
+  /**
+   * The kit of the device type.
+   *
+   * @throws {CaseSkip} the type is not known
+   */
   get kit(): RequestKit {
     const { kit } = this.facts;
     if (kit === undefined) throw new CaseSkip("the suite knows no request for this device type");
@@ -215,7 +233,11 @@ export class CheckContext extends Findings {
       this.fail("memory was written to", "poison, untouched", damage, "FAIL");
   }
 
-  /** Returns the number of the target's open descriptors, once it has settled. @throws {CaseSkip} */
+  /**
+   * Returns the number of the target's open descriptors, once it has settled.
+   *
+   * @throws {CaseSkip}
+   */
   async descriptors(): Promise<number> {
     return this.#settled("descriptors");
   }
@@ -262,7 +284,7 @@ export class CheckContext extends Findings {
     return resource;
   }
 
-  /** Whether the target closed a connection, perhaps because its process ended. */
+  /** Returns whether the target closed a connection, perhaps because its process ended. */
   get endedByTarget(): boolean {
     return this.#endedByTarget || this.#sessions.some((session) => session.endedByTarget);
   }

@@ -103,7 +103,11 @@ export class StateEnd {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** Reads the state that the target saves, up to EOF. @throws {CaseFailure} EOF was not reached */
+  /**
+   * Reads the state that the target saves, up to EOF.
+   *
+   * @throws {CaseFailure} EOF was not reached
+   */
   async read(): Promise<Buffer> {
     const chunks: Uint8Array[] = [];
     let length = 0;
@@ -136,7 +140,7 @@ export class StateEnd {
     this.close();
   }
 
-  /** Idempotent. */
+  /** Releases everything that this object owns. Idempotent. */
   close(): void {
     this.#ending.abort();
     this.#fd.close();

@@ -18,7 +18,7 @@ const END_MS = 300;
 /** The device type of a target, as far as it is known. */
 export interface KnownDevice {
   readonly device: DeviceKind | undefined;
-  /** Undefined: the suite has no request for this type. */
+  /** Undefined if the suite has no request for this type. */
   readonly kit: RequestKit | undefined;
 }
 

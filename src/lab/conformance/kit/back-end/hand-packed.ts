@@ -12,7 +12,7 @@ export class HandPacked extends RawPackedRing {
     this.#t = t;
   }
 
-  /** The used descriptor at a position; undefined: not within the time. */
+  /** The used descriptor at a position; undefined if not within the time. */
   async expectUsedAt(position: number): Promise<UsedDescriptor | undefined> {
     return soon(() => this.usedAt(position), this.#t.times.callMs);
   }

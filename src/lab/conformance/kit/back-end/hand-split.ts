@@ -42,7 +42,11 @@ export class HandSplit extends RawSplitRing {
     this.#eventIdx = (session.virtio & VirtioFeature.EventIdx) !== 0n;
   }
 
-  /** Makes chains available, all at once, without a kick. @returns whether the device wants one */
+  /**
+   * Makes chains available, all at once, without a kick.
+   *
+   * @returns whether the device wants one
+   */
   makeAvailable(...heads: readonly number[]): boolean {
     const before = this.available;
     this.publish(...heads);
@@ -78,7 +82,11 @@ export class HandSplit extends RawSplitRing {
     return found;
   }
 
-  /** Waits for a used element, which must come. @throws {CaseFailure} */
+  /**
+   * Waits for a used element, which must come.
+   *
+   * @throws {CaseFailure}
+   */
   async expectUsed(what: string): Promise<UsedElement> {
     const next = await this.next();
     if (typeof next === "object") return next;
@@ -104,7 +112,11 @@ export class HandSplit extends RawSplitRing {
     return next.id === head ? wrong(next.length) : `used id ${next.id} instead of ${head}`;
   }
 
-  /** Makes a chain available, which must be completed without an error. @throws {CaseFailure} */
+  /**
+   * Makes a chain available, which must be completed without an error.
+   *
+   * @throws {CaseFailure}
+   */
   async expectServed(
     what: string,
     request: KitRequest,

@@ -37,7 +37,7 @@ export class InflightNotes {
     return this.#view.getUint16(14, true);
   }
 
-  /** Whether a head is marked as in flight. */
+  /** Returns whether a head is marked as in flight. */
   has(head: number): boolean {
     return this.#view.getUint8(HEADER_BYTES + ENTRY_BYTES * head) !== 0;
   }
@@ -71,7 +71,11 @@ export interface InflightHeld {
   readonly notes: InflightNotes;
 }
 
-/** Maps a region that the target created. @throws {CaseFailure} it cannot be mapped */
+/**
+ * Maps a region that the target created.
+ *
+ * @throws {CaseFailure} it cannot be mapped
+ */
 export function held(
   t: Findings & Resources,
   description: Inflight,

@@ -24,7 +24,7 @@ const PROTOCOL = BackendReq | ReplyAck | Config | Mq;
 
 /** A translation that differs from the default. */
 interface Page {
-  /** Undefined: nowhere. */
+  /** Undefined if nowhere. */
   readonly userAddress: bigint | undefined;
   readonly permissions: number;
 }
@@ -41,7 +41,11 @@ export class SuiteIommu {
   /** Acknowledgements that are due, in order. */
   readonly #due: Deferred<bigint>[] = [];
 
-  /** A channel whose misses are answered. @throws {CaseFailure} it is not accepted */
+  /**
+   * A channel whose misses are answered.
+   *
+   * @throws {CaseFailure} it is not accepted
+   */
   static async attach(t: CheckContext, session: Session, memory: SuiteMemory): Promise<SuiteIommu> {
     const iommu = t.closing(new SuiteIommu(session, memory, t.times.answerMs));
     await BackChannel.give(t, session, async (request, payload) => iommu.#serve(request, payload));
@@ -74,7 +78,11 @@ export class SuiteIommu {
     return this.asked.filter(({ iova }) => Number(iova) - (Number(iova) % PAGE) === address);
   }
 
-  /** Invalidates a page. @returns the acknowledgement; undefined: none came in time */
+  /**
+   * Invalidates a page.
+   *
+   * @returns the acknowledgement; undefined if none came in time
+   */
   async invalidate({ address }: GuestBuffer): Promise<bigint | undefined> {
     return this.#send({
       iova: BigInt(address),
@@ -99,7 +107,7 @@ export class SuiteIommu {
     return this.#send({ iova, size, userAddress, permissions, type: IotlbType.Update });
   }
 
-  /** Idempotent. */
+  /** Releases everything that this object owns. Idempotent. */
   close(): void {
     for (const due of this.#due.splice(0)) due.reject(new Error("the check is over"));
   }
@@ -124,7 +132,11 @@ export class SuiteIommu {
   }
 }
 
-/** A session with VIRTIO_F_ACCESS_PLATFORM, and memory that is shared. @throws {CaseFailure} */
+/**
+ * A session with VIRTIO_F_ACCESS_PLATFORM, and memory that is shared.
+ *
+ * @throws {CaseFailure}
+ */
 export async function behindIommu(
   t: CheckContext,
 ): Promise<{ readonly session: Session; readonly memory: SuiteMemory }> {
@@ -134,7 +146,11 @@ export async function behindIommu(
   return { session, memory };
 }
 
-/** A device that runs behind an IOMMU. @throws {CaseFailure | CaseSkip} as {@link bringUp} */
+/**
+ * A device that runs behind an IOMMU.
+ *
+ * @throws {CaseFailure | CaseSkip} as {@link bringUp}
+ */
 export async function upBehindIommu(
   t: CheckContext,
 ): Promise<RunningDevice & { readonly iommu: SuiteIommu }> {

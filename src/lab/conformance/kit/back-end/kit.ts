@@ -14,7 +14,7 @@ export interface KitRequest {
   /** Buffers that the device writes; they follow the readable ones. */
   readonly writable: readonly GuestBuffer[];
   /**
-   * Returns what is wrong with the answer; undefined: nothing.
+   * Returns what is wrong with the answer; undefined if nothing.
    *
    * @param written bytes that the device reports in the used ring; they may be wrong
    */
@@ -119,7 +119,7 @@ export interface RequestKit {
   readonly readOnlyField?: { readonly offset: number; readonly size: number };
   /** Requests of this type that a front-end may send once their feature is offered. */
   readonly requests?: readonly TypeRequest[];
-  /** Whether front-ends may add each memory region once for every pair of queues. */
+  /** True if front-ends may add each memory region once for every pair of queues. */
   readonly repeatsRegions?: true;
   /** Left out: the type has no configuration space. */
   readonly config?: ConfigShape;

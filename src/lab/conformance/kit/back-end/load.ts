@@ -37,7 +37,12 @@ async function serveAll(
   }
 }
 
-/** Requests of mixed sizes, many at a time. @param virtio to acknowledge @throws {CaseFailure} */
+/**
+ * Requests of mixed sizes, many at a time.
+ *
+ * @param virtio to acknowledge
+ * @throws {CaseFailure}
+ */
 export async function mixedSizes(t: CheckContext, virtio: bigint): Promise<void> {
   const { ring, memory } = await t.bringUp({ virtio, ring: { size: 4 * AT_ONCE }, size: 1 << 20 });
   for (let i = 0; i < ROUNDS / 10; i += 1) {

@@ -58,14 +58,22 @@ export class LogArea {
   }
 }
 
-/** SET_LOG_BASE, which must be answered with a message of its own number. @throws {CaseFailure} */
+/**
+ * SET_LOG_BASE, which must be answered with a message of its own number.
+ *
+ * @throws {CaseFailure}
+ */
 export async function setLog(t: CheckContext, session: Session, log: LogArea): Promise<void> {
   await session.send(FrontendRequest.SetLogBase, log.description, { fds: [log.fd] });
   const { header } = await session.expectNext("SET_LOG_BASE");
   t.expect("request of the reply", header.request, FrontendRequest.SetLogBase);
 }
 
-/** A log, and LOG_ALL: what the device writes is marked from now on. @throws {CaseFailure} */
+/**
+ * A log, and LOG_ALL: what the device writes is marked from now on.
+ *
+ * @throws {CaseFailure}
+ */
 export async function startLogging(
   t: CheckContext,
   session: Session,

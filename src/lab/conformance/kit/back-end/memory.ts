@@ -124,7 +124,7 @@ export class SuiteMemory {
     );
   }
 
-  /** The user address behind an I/O virtual one; undefined: nothing is there. */
+  /** The user address behind an I/O virtual one; undefined if nothing is there. */
   userAt(iova: number): bigint | undefined {
     const guest = BigInt(iova - IOVA_SHIFT);
     const found = this.table.regions.find(
@@ -133,7 +133,7 @@ export class SuiteMemory {
     return found && found.userAddress + (guest - found.guestAddress);
   }
 
-  /** As {@link allocate}, full of poison: for the target to write to. */
+  /** Like {@link allocate}, full of poison: for the target to write to. */
   poisoned(length: number, alignment = 16, region?: number): GuestBuffer {
     const buffer = this.allocate(length, alignment, region);
     buffer.bytes.fill(POISON);
@@ -147,12 +147,12 @@ export class SuiteMemory {
     return buffer;
   }
 
-  /** As {@link poisoned}, for data that a device may pass on as it is; see `dataAlignment`. */
+  /** Like {@link poisoned}, for data that a device may pass on as it is; see `dataAlignment`. */
   data(length: number): GuestBuffer {
     return this.poisoned(length, this.#dataAlignment);
   }
 
-  /** As {@link holding}, for data that a device may pass on as it is; see `dataAlignment`. */
+  /** Like {@link holding}, for data that a device may pass on as it is; see `dataAlignment`. */
   dataHolding(bytes: Uint8Array): GuestBuffer {
     return this.holding(bytes, this.#dataAlignment);
   }
@@ -168,7 +168,7 @@ export class SuiteMemory {
     return Buffer.concat(this.regions.map(({ window }) => window.bytes));
   }
 
-  /** Returns where bytes outside of all allocations were written; undefined: nowhere. */
+  /** Returns where bytes outside of all allocations were written; undefined if nowhere. */
   damage(): string | undefined {
     for (const [index, { description, window, used, gaps }] of this.regions.entries()) {
       const start = Number(description.mmapOffset);
@@ -188,7 +188,7 @@ export class SuiteMemory {
     return undefined;
   }
 
-  /** Idempotent. */
+  /** Releases everything that this object owns. Idempotent. */
   close(): void {
     for (const { window, fd } of this.regions) {
       window.mapping.unmap();

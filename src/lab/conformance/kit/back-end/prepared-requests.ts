@@ -31,7 +31,11 @@ export class PreparedRequests {
     this.heads = [...this.#byHead.keys()];
   }
 
-  /** Makes the first `count` available, all at once. @returns whether the device wants a kick */
+  /**
+   * Makes the first `count` available, all at once.
+   *
+   * @returns whether the device wants a kick
+   */
   makeAvailable(count: number = this.heads.length): boolean {
     const heads = this.heads.slice(0, count);
     for (const head of heads) {
@@ -40,14 +44,22 @@ export class PreparedRequests {
     return this.#device.hand.makeAvailable(...heads);
   }
 
-  /** Makes the first `count` available, kicks, and waits for them. @throws {CaseFailure} */
+  /**
+   * Makes the first `count` available, kicks, and waits for them.
+   *
+   * @throws {CaseFailure}
+   */
   async serve(count: number = this.heads.length): Promise<void> {
     this.makeAvailable(count);
     this.#device.ring.kick.signal();
     await this.used(count);
   }
 
-  /** Waits until the first `count` are used, each once and without an error. @throws {CaseFailure} */
+  /**
+   * Waits until the first `count` are used, each once and without an error.
+   *
+   * @throws {CaseFailure}
+   */
   async used(count: number = this.heads.length): Promise<void> {
     const waiting = new Set(this.heads.slice(0, count));
     while (waiting.size > 0) {

@@ -12,7 +12,7 @@ const LONGEST_LINE = 120;
 
 /** The outcome of a program that was started again. */
 export interface Outcome {
-  /** Undefined: it still ran after the time for it, and was killed. */
+  /** Undefined if it still ran after the time for it, and was killed. */
   readonly end: ProcessEnd | undefined;
   /** What it printed on the stream that was asked for. */
   readonly text: string;
@@ -42,7 +42,11 @@ export function wordsWithSocketPath(words: readonly string[], socket: string): s
   return words.toSpliced(two ? at - 1 : at, two ? 2 : 1, option);
 }
 
-/** Starts the program again. It ends with the check. @param only the stream that is kept */
+/**
+ * Starts the program again. It ends with the check.
+ *
+ * @param only the stream that is kept
+ */
 export async function startOnce(
   t: CheckContext,
   [program = "", ...args]: readonly string[],

@@ -6,7 +6,7 @@ export interface QueueCount {
   readonly asRings: readonly number[];
   /** The number counts pairs of a network device, as QEMU and DPDK have it; else the same rings. */
   readonly asPairs: readonly number[];
-  /** Whether a driver may use more than the first of them. */
+  /** True if a driver may use more than the first of them. */
   readonly usable: boolean;
 }
 

@@ -2,7 +2,7 @@ import type { RingStep } from "./ring.ts";
 import type { Attempt, Session } from "./session.ts";
 
 /**
- * Sends requests of which one may be refused, until one is. Undefined: all were accepted.
+ * Sends requests of which one may be refused, until one is. Returns undefined if all were accepted.
  *
  * @throws {CaseFailure} the target hangs
  */

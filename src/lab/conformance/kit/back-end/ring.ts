@@ -124,7 +124,11 @@ export class Ring {
     ];
   }
 
-  /** Sets it up, starts it, kicks once. @throws {CaseFailure} a step was not accepted */
+  /**
+   * Sets it up, starts it, kicks once.
+   *
+   * @throws {CaseFailure} a step was not accepted
+   */
   async start(): Promise<void> {
     await this.setUp();
     this.kick.signal();
@@ -142,7 +146,11 @@ export class Ring {
     }
   }
 
-  /** The {@link steps} again, from where GET_VRING_BASE said; kicks once. @throws {CaseFailure} */
+  /**
+   * The {@link steps} again, from where GET_VRING_BASE said; kicks once.
+   *
+   * @throws {CaseFailure}
+   */
   async restart(base: number): Promise<void> {
     for (const { request, payload, fds } of this.steps) {
       const from = { index: this.index, num: base };
@@ -177,19 +185,32 @@ export class Ring {
     return this.#session;
   }
 
-  /** SET_VRING_ENABLE. @throws {CaseFailure} */
+  /**
+   * SET_VRING_ENABLE.
+   *
+   * @throws {CaseFailure}
+   */
   async enable(on = true): Promise<void> {
     const payload = { index: this.index, num: on ? 1 : 0 };
     await this.#session.set(FrontendRequest.SetVringEnable, payload);
   }
 
-  /** GET_VRING_BASE: stops it. @returns the base. @throws {CaseFailure} */
+  /**
+   * GET_VRING_BASE: stops it.
+   *
+   * @returns the base.
+   * @throws {CaseFailure}
+   */
   async stop(): Promise<number> {
     const payload = { index: this.index, num: 0 };
     return (await this.#session.call(FrontendRequest.GetVringBase, payload)).num;
   }
 
-  /** Makes a chain available, without a kick. @returns its token */
+  /**
+   * Makes a chain available, without a kick.
+   *
+   * @returns its token
+   */
   add(readable: readonly GuestBuffer[], writable: readonly GuestBuffer[]): number {
     this.#segments.clear();
     for (const buffer of [...readable, ...writable]) {
@@ -216,7 +237,7 @@ export class Ring {
   }
 
   /**
-   * The next completion, whether or not there was a call; undefined: none within the time.
+   * The next completion, whether or not there was a call; undefined if none within the time.
    *
    * @throws {CaseFailure} the used ring breaks its rules
    */
@@ -228,7 +249,11 @@ export class Ring {
     return found === "closed" ? undefined : found;
   }
 
-  /** Waits for a {@link completion}, which must come. @throws {CaseFailure} */
+  /**
+   * Waits for a {@link completion}, which must come.
+   *
+   * @throws {CaseFailure}
+   */
   async expectCompletion(what: string): Promise<Completion> {
     const done = await this.completion();
     if (done !== undefined) return done;
@@ -240,13 +265,13 @@ export class Ring {
     });
   }
 
-  /** Whether the call, or another one, was signalled within the time, or before. */
+  /** Returns whether the call, or another one, was signalled within the time, or before. */
   async called(timeoutMs: number = this.#times.callMs, or?: EventFd): Promise<boolean> {
     const found = await soon(() => this.call.drain() || or?.drain() || undefined, timeoutMs);
     return found === true;
   }
 
-  /** Idempotent. */
+  /** Releases everything that this object owns. Idempotent. */
   close(): void {
     for (const event of this.#events) event.close();
   }

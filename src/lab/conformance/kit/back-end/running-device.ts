@@ -21,7 +21,7 @@ export interface BringUpOptions extends SuiteMemoryOptions {
   readonly start?: (ring: Ring) => Promise<void>;
   /** Closes the suite's own descriptors of the memory as soon as it is shared. */
   readonly closeMemory?: true;
-  /** Whether rings are enabled where bit 30 was acknowledged. Default true. */
+  /** True if rings are enabled where bit 30 was acknowledged. Default true. */
   readonly enable?: boolean;
 }
 
@@ -33,6 +33,10 @@ export interface RunningDevice {
   readonly rings: ReadonlyMap<number, Ring>;
   /** The ring that takes the device's requests. */
   readonly ring: Ring;
-  /** Sends a request of the kit. @throws {CaseFailure} the answer is wrong */
+  /**
+   * Sends a request of the kit.
+   *
+   * @throws {CaseFailure} the answer is wrong
+   */
   readonly request: () => Promise<void>;
 }

@@ -18,9 +18,9 @@ import type { Times } from "../times.ts";
 
 /** The outcome of a request. */
 export interface Attempt {
-  /** The acknowledgement; undefined: none came, or none was due. */
+  /** The acknowledgement; undefined if none came, or none was due. */
   readonly ack: bigint | undefined;
-  /** Whether the connection was served afterwards. */
+  /** True if the connection was served afterwards. */
   readonly alive: boolean;
 }
 
@@ -125,7 +125,7 @@ export class Session extends RawPeer {
     return decodeLenient(codec, bytes) as ReplyOf<R>;
   }
 
-  /** Whether need_reply is answered on this connection. */
+  /** Returns whether need_reply is answered on this connection. */
   get acknowledges(): boolean {
     return (this.protocol & ProtocolFeature.ReplyAck) !== 0n;
   }
@@ -171,7 +171,7 @@ export class Session extends RawPeer {
   }
 
   /**
-   * Returns whether GET_FEATURES is answered; false: the target ended the connection.
+   * Returns whether GET_FEATURES is answered; false if the target ended the connection.
    *
    * @throws {CaseFailure} neither: the target hangs
    */
@@ -188,7 +188,10 @@ export class Session extends RawPeer {
     }
   }
 
-  /** Whether the target ends the connection within the time; messages before that are dropped. */
+  /**
+   * Returns whether the target ends the connection within the time; messages before that are
+   * dropped.
+   */
   async ends(timeoutMs: number = this.#times.answerMs): Promise<boolean> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {

@@ -27,7 +27,7 @@ export interface MockedFrontend {
   readonly mock: Mock;
 }
 
-/** Whether what a check waits for has happened. */
+/** True if what a check waits for has happened. */
 export type Done = (mock: Pick<Mock, "messages" | "conversations">) => boolean;
 
 /**
@@ -128,7 +128,11 @@ export class FrontendContext extends Findings {
     throw new CaseFailure("the front-end does not connect", { expected: "messages", actual });
   }
 
-  /** As {@link meet}; what the front-end sent. @throws {CaseFailure} */
+  /**
+   * Like {@link meet}; what the front-end sent.
+   *
+   * @throws {CaseFailure}
+   */
   async frontend(options: MockOptions = {}, done: Done = hasStarted): Promise<readonly Message[]> {
     return (await this.meet(options, done)).mock.messages;
   }
@@ -227,6 +231,6 @@ export class FrontendContext extends Findings {
   }
 }
 
-/** Whether the front-end has started a ring, with a descriptor for its kicks or by message. */
+/** True if the front-end has started a ring, with a descriptor for its kicks or by message. */
 export const hasStarted: Done = ({ messages }) =>
   messages.some(({ header }) => STARTS.includes(header.request));

@@ -33,7 +33,7 @@ export interface Conversation {
   readonly session: BackendSession;
   /** What the front-end sent, in order. */
   readonly messages: readonly Message[];
-  /** Whether it is over. */
+  /** True if it is over. */
   readonly closed: boolean;
 }
 

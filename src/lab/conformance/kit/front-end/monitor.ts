@@ -51,7 +51,7 @@ export class Monitor {
     return answer.promise;
   }
 
-  /** Idempotent. */
+  /** Releases everything that this object owns. Idempotent. */
   close(): void {
     this.#socket.destroy();
   }

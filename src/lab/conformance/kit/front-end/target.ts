@@ -28,7 +28,7 @@ export interface FrontendRun {
 export interface FrontendTarget {
   /** For people: the command. */
   readonly name: string;
-  /** Whether there is a monitor. */
+  /** True if there is a monitor. */
   readonly hasMonitor: boolean;
   /**
    * Where it looks for its back-end, of one that the suite does not start; else a new path each

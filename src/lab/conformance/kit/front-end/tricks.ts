@@ -9,7 +9,11 @@ import type { FrontendContext } from "./context.ts";
 
 type RequestHandler = ReturnType<NonNullable<BackendHooks["handler"]>>;
 
-/** Hooks of a mock whose messages are tampered with. @param make once a connection */
+/**
+ * Hooks of a mock whose messages are tampered with.
+ *
+ * @param make once a connection
+ */
 export function passing(make: () => Interception): Pick<BackendHooks, "channel"> {
   return { channel: (inner) => new Interceptor(inner, make()) };
 }

@@ -207,7 +207,11 @@ async function prepare(options: BlockBenchOptions): Promise<void> {
   });
 }
 
-/** Compares all that a load of writes has left. @throws {DeviceError} data differs */
+/**
+ * Compares all that a load of writes has left.
+ *
+ * @throws {DeviceError} data differs
+ */
 async function readBack(options: BlockBenchOptions): Promise<void> {
   await overDevice(options, async (pass) => {
     await pass("verify", "reading back").catch((error: unknown) => {

@@ -33,7 +33,7 @@ export interface BlockLoadSpec {
   /** Milliseconds after the warm-up; or a number of requests. */
   readonly durationMs: number | undefined;
   readonly requests: number | undefined;
-  /** Requests a second; undefined: as many as possible. */
+  /** Requests a second; undefined if as many as possible. */
   readonly rate: number | undefined;
   /** See `progressBuffer`. */
   readonly progress: SharedArrayBuffer;

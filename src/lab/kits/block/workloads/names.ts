@@ -21,7 +21,7 @@ export const READ_PERCENT: Readonly<Record<BlockWorkload, number>> = {
   mix: 70,
 };
 
-/** Whether a workload reads and writes. */
+/** Returns whether a workload reads and writes. */
 export function isMixed(workload: BlockWorkload): boolean {
   return READ_PERCENT[workload] % 100 !== 0;
 }

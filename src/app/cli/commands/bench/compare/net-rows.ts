@@ -33,7 +33,11 @@ async function testpmd(
   return peer;
 }
 
-/** DPDK of the tree, with its drivers, where there is one. @throws {Missing} */
+/**
+ * DPDK of the tree, with its drivers, where there is one.
+ *
+ * @throws {Missing}
+ */
 function launcherOf(programs: Programs): string[] | undefined {
   const drivers = programs.inTree("usr/lib/x86_64-linux-gnu/dpdk/pmds-25.0");
   if (drivers !== undefined) return [...programs.fromTree("usr/bin/dpdk-testpmd"), "-d", drivers];

@@ -62,7 +62,11 @@ export class Programs {
     this.#folder.remove();
   }
 
-  /** The words that start a program of the tree. @throws {Missing} */
+  /**
+   * The words that start a program of the tree.
+   *
+   * @throws {Missing}
+   */
   fromTree(program: string): string[] {
     const path = this.#root === "/" ? resolveProgram(basename(program)) : join(this.#root, program);
     if (path === undefined || !existsSync(path))
@@ -76,7 +80,11 @@ export class Programs {
     return this.#root !== "/" && existsSync(found) ? found : undefined;
   }
 
-  /** The load on libblkio. @throws {Missing} */
+  /**
+   * The load on libblkio.
+   *
+   * @throws {Missing}
+   */
   async blkioLoad(): Promise<string[]> {
     const library = join(this.#root, libraries, "libblkio.so.1");
     const header = join(this.#root, "usr/include/blkio.h");
@@ -90,7 +98,11 @@ export class Programs {
     return this.#loaded(await this.cProgram("blkio-load", more));
   }
 
-  /** Compiles a C program of bench/native. @throws {Missing} there is no compiler */
+  /**
+   * Compiles a C program of bench/native.
+   *
+   * @throws {Missing} there is no compiler
+   */
   async cProgram(name: string, more: readonly string[] = []): Promise<string> {
     const before = this.#compiled.get(name);
     if (before !== undefined) return before;
