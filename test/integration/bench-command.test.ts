@@ -7,7 +7,7 @@ import { BlockStorage } from "../../src/endpoints/storage/index.ts";
 import type { BenchReport } from "../../src/lab/results/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { parseDocument } from "../support/published-schemas.ts";
-import { Workspace } from "./support/index.ts";
+import { commandPath, Workspace } from "./support/index.ts";
 
 guardLeaks();
 
@@ -44,6 +44,28 @@ for (const ringMode of ["event", "poll", "hybrid"]) {
     assert.ok(!report.warnings.some((warning) => warning.includes("--verify")));
   });
 }
+
+test("--warmup 0 counts from the first request on, in every load", async (t) => {
+  const space = new Workspace(t);
+  const { socket: disk } = await space.serve(["--size", "1M"]);
+  const { socket: card } = await space.serve(["--traffic", "sink"], "net.sock", "net");
+  const load = `${process.execPath} ${commandPath} bench block {socket} --count 200 --warmup 0 -q`;
+  const backend = ["bench", "backend", "block", "--null", "--runtime", "60s", "--load", load];
+  for (const words of [
+    ["bench", "block", disk, "--count", "200"],
+    ["bench", "net", "tx", card, "--runtime", "50ms"],
+    backend,
+  ]) {
+    const { code, stdout, stderr } = await space.run([...words, "--warmup", "0", "--json"]);
+    assert.equal(code, 0, stderr);
+    const { options, requests } = reportOf(stdout);
+    assert.equal(options["warmUpMs"], 0);
+    assert.ok(
+      requests >= (words === backend ? 1 : 200),
+      `${words.join(" ")}: ${requests} requests`,
+    );
+  }
+});
 
 test("bench block finds data that is not what was written", async (t) => {
   const space = new Workspace(t);

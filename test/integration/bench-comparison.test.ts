@@ -77,6 +77,17 @@ test("bench net compares sinks, and one target with --runs has no ratio", async 
   assert.deepEqual([only?.rates.length, only?.medianRatio, rest], [2, undefined, []]);
 });
 
+test("a target that is missing is named once in an error", async (t) => {
+  const space = new Workspace(t);
+  const { socket } = await space.serve(["--size", "1M"]);
+  const { code, stdout, stderr } = await space.run(
+    ["bench", "block", socket, "none.sock", "--json"].concat(SHORT),
+  );
+  assert.equal(code, 1, stderr);
+  assert.match(stderr, /^vhost-user: none\.sock: expected a listening Unix socket/m);
+  assert.equal(comparisonOf(stdout).endedBy?.split("none.sock").length, 2, stdout);
+});
+
 test("a target that fails ends the comparison with its name and what was measured", async (t) => {
   const space = new Workspace(t);
   const failing = "false {socket}";

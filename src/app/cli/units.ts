@@ -41,6 +41,15 @@ export function parseDuration(text: string): number {
 }
 
 /**
+ * As {@link parseDuration}; 0 as well, where no time at all makes sense.
+ *
+ * @throws {UsageError}
+ */
+export function parseDurationOrZero(text: string): number {
+  return /^0+(?:\.0+)?(?:ms|s|m|h|)$/i.test(text.trim()) ? 0 : parseDuration(text);
+}
+
+/**
  * A whole number in a range.
  *
  * @throws {UsageError}

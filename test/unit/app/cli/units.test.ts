@@ -5,6 +5,7 @@ import {
   formatSize,
   parseChoice,
   parseDuration,
+  parseDurationOrZero,
   parseInteger,
   parseList,
   parseSize,
@@ -61,6 +62,12 @@ test("durations are seconds unless they say otherwise, and fit a timer", () => {
   };
   for (const [text, ms] of Object.entries(durations)) assert.equal(parseDuration(text), ms, text);
   refuses(parseDuration, ["", "0", "0ms", "-1s", "5d", "soon", "2147484", "99999999m"]);
+});
+
+test("where no time at all makes sense, 0 is a duration in any unit", () => {
+  for (const text of ["0", "0ms", "0s", " 0.0m "]) assert.equal(parseDurationOrZero(text), 0, text);
+  assert.equal(parseDurationOrZero("500ms"), 500);
+  refuses(parseDurationOrZero, ["", "-0", "0x0", "00.", "zero", "5d"]);
 });
 
 test("whole numbers stay in their range", () => {

@@ -14,6 +14,8 @@ export function addBackendCommand(program: Command, context: Context): void {
     if (own === undefined) continue;
     const command = bareCommand(name)
       .description(own.description)
+      // Users know the program; `backend` is how it is started.
+      .configureHelp({ commandUsage: () => `vhost-user-${name} [options]` })
       .option("--socket-path <path>", "path of the socket to listen on")
       .option("--fd <number>", "serve an inherited socket, listening or connected")
       .option("--socket-mode <mode>", "permissions of the socket, octal; default 0600")

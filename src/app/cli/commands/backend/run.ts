@@ -54,7 +54,6 @@ export async function runBackend(
     socketGroup: parsedLate("--socket-group", socketGroup, parseGroup),
     pidFile,
     logFormat: parsedLate("--log-format", logFormat, parseChoice(LOG_FORMATS)),
-    fault: [],
     timeout: TIMEOUT_MS,
   };
   await program.run(common, valuesOf(program, options), context);

@@ -17,7 +17,7 @@ Example:
 export function compareCommand(context: Context) {
   return commonCommand("compare")
     .description("compare our programs with other implementations, run alternately: ratios")
-    .option("--rows <text>", "run the rows with this text in their name", "")
+    .option("--rows <text>", "run the rows with this text in their name; default: all")
     .option("--list", "print what would run, and run nothing")
     .addOption(
       new Option("--runs <number>", "measurements of each target; here of each side")

@@ -78,12 +78,16 @@ export function* alternated<T>(items: readonly T[], rounds: number): Generator<T
     yield* round % 2 === 0 ? items : [...items].reverse();
 }
 
-/** Adds the name of the target. One target that cannot be reached is a failed comparison. */
+/**
+ * Adds the name of the target, where the message does not begin with it, as those about a path do. One
+ * target that cannot be reached is a failed comparison.
+ */
 function targetError(name: string, error: unknown): CommandError {
-  const message = error instanceof Error ? error.message : String(error);
+  const text = error instanceof Error ? error.message : String(error);
+  const message = text.startsWith(`${name}: `) ? text : `${name}: ${text}`;
   const own = exitCodeOf(error);
   const exitCode = own === ExitCode.Unreachable ? ExitCode.Failed : own;
-  return new CommandError(exitCode, `${name}: ${message}`, { cause: error });
+  return new CommandError(exitCode, message, { cause: error });
 }
 
 function publishComparison(

@@ -1,6 +1,6 @@
 import { Option } from "commander";
 import { checked, commonCommand, htmlOption, jsonFileOption, jsonOption } from "../../options.ts";
-import { parseDuration, parseInteger } from "../../units.ts";
+import { parseDuration, parseDurationOrZero, parseInteger } from "../../units.ts";
 
 export const stallTimeoutOption = new Option(
   "--stall-timeout <duration>",
@@ -15,9 +15,9 @@ export const runtimeOption = (initial: number, text: string) =>
     .argParser(checked(parseDuration));
 
 export const warmupOption = (initial: number, text: string) =>
-  new Option("--warmup <duration>", "how long to run before anything counts")
+  new Option("--warmup <duration>", "how long to run before anything counts; may be 0")
     .default(initial, text)
-    .argParser(checked(parseDuration));
+    .argParser(checked(parseDurationOrZero));
 
 /** A bench command with the options that say what is done with the result. */
 export function reportingCommand(name: string, description: string) {

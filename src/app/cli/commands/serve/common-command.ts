@@ -48,9 +48,13 @@ export function backendCommand(name: string, description: string) {
       "use I/O virtual addresses; offers VIRTIO_F_ACCESS_PLATFORM, for QEMU's iommu_platform=on, and keeps queues on the event loop",
     )
     .addOption(
-      new Option("--fault <fault>", "break a rule on purpose: NAME[@request[:n]]; may be repeated")
-        .default([] as string[])
-        .argParser((text: string, all: string[]) => [...all, text]),
+      new Option(
+        "--fault <fault>",
+        "break a rule on purpose: NAME[@request[:n]]; may be repeated",
+      ).argParser((text: string, before: readonly string[] | undefined) => [
+        ...(before ?? []),
+        text,
+      ]),
     )
     .option("--list-faults", "list what --fault can do, and end")
     .addOption(strictOption)

@@ -38,7 +38,7 @@ export interface ServeOptions extends CommonOptions {
   readonly without?: readonly string[] | undefined;
   readonly iommu?: true | undefined;
   readonly enable?: readonly string[] | undefined;
-  readonly fault: readonly string[];
+  readonly fault?: readonly string[] | undefined;
   readonly listFaults?: true | undefined;
   readonly strict?: true | undefined;
   readonly timeout: number;
@@ -101,7 +101,7 @@ export async function serveDevice(
   const { output, signal } = context;
   const { socket, connect, rings } = options;
   output.timed = options.verbose === true;
-  const uses = options.fault.map(parseFault);
+  const uses = (options.fault ?? []).map(parseFault);
   const onLoop = uses.find(({ fault: { where } }) => where === "queue" || where === "device");
   if (rings?.workers && onLoop !== undefined) {
     throw new UsageError(

@@ -13,7 +13,7 @@ import {
   strictOption,
   timeoutOption,
 } from "../../options.ts";
-import { parseDuration, parseInteger } from "../../units.ts";
+import { parseDuration, parseDurationOrZero, parseInteger } from "../../units.ts";
 
 /** Options of everything that talks to a network back-end. */
 function netCommand(name: string, description: string) {
@@ -120,9 +120,9 @@ export function ioNetCommand(context: Context): Command {
           .argParser(checked(parseInteger(1, 65_535))),
       )
       .addOption(
-        new Option("--interval <duration>", "time between two echo requests")
+        new Option("--interval <duration>", "time between two echo requests; may be 0")
           .default(200, "200ms")
-          .argParser(checked(parseDuration)),
+          .argParser(checked(parseDurationOrZero)),
       )
       .addOption(
         new Option("--data-size <bytes>", "bytes of data in each echo request")

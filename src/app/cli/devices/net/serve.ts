@@ -13,6 +13,7 @@ import {
   sinkDevice,
   sourcePort,
   testFrame,
+  zeroNetCounters,
 } from "../../../../endpoints/devices/net/index.ts";
 import { counted, UsageError } from "../../../../core/base/index.ts";
 import type { RingMode } from "../../../../core/runtime/index.ts";
@@ -141,17 +142,7 @@ function report(
   devices: readonly (NetDevice | NetSinkDevice)[],
   pcap: PcapWriter | undefined,
 ): void {
-  const sum: NetCounters = {
-    txFrames: 0,
-    txBytes: 0,
-    txWrongSize: 0,
-    txOffloads: 0,
-    rxFrames: 0,
-    rxBytes: 0,
-    rxOverflow: 0,
-    rxWrongSize: 0,
-    rxFiltered: 0,
-  };
+  const sum = zeroNetCounters();
   for (const { counters } of devices) {
     const own: Partial<NetCounters> = counters;
     for (const name of Object.keys(sum) as (keyof NetCounters)[]) sum[name] += own[name] ?? 0;

@@ -64,6 +64,21 @@ export interface NetTransmitCounters {
   txOffloads: number;
 }
 
+/** Returns the counters of a device that has seen no frame. */
+export function zeroNetCounters(): NetCounters {
+  return {
+    txFrames: 0,
+    txBytes: 0,
+    txWrongSize: 0,
+    txOffloads: 0,
+    rxFrames: 0,
+    rxBytes: 0,
+    rxOverflow: 0,
+    rxWrongSize: 0,
+    rxFiltered: 0,
+  };
+}
+
 /**
  * A network device (VIRTIO 5.1) with one end open: what the driver sends goes to a callback, and
  * {@link send} brings frames to the driver. It offers no offloads; control queue and configuration
@@ -91,17 +106,7 @@ export class NetDevice implements Device {
   readonly counters: Readonly<NetCounters>;
   readonly capabilities: DeviceCapabilities;
   readonly queuePairs: number;
-  readonly #counters: NetCounters = {
-    txFrames: 0,
-    txBytes: 0,
-    txWrongSize: 0,
-    txOffloads: 0,
-    rxFrames: 0,
-    rxBytes: 0,
-    rxOverflow: 0,
-    rxWrongSize: 0,
-    rxFiltered: 0,
-  };
+  readonly #counters = zeroNetCounters();
   #mtu: number | undefined;
   readonly #control: DeviceControl | undefined;
   /** The control queue's ring, where one is in use; else one that does not exist. */

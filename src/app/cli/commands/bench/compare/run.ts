@@ -17,7 +17,7 @@ import { Missing, Programs } from "./programs.ts";
 import type { Row, Timing } from "./row.ts";
 
 export interface CompareOptions {
-  readonly rows: string;
+  readonly rows?: string | undefined;
   readonly runs: number;
   /** Milliseconds. */
   readonly runtime: number;
@@ -45,7 +45,7 @@ interface RowResult {
 
 export async function benchCompare(options: CompareOptions, context: Context): Promise<void> {
   const { output, signal } = context;
-  const { list, rows: wanted, runs: pairs, runtime, warmup } = options;
+  const { list, rows: wanted = "", runs: pairs, runtime, warmup } = options;
   if (!list && availableParallelism() < 2)
     throw new EnvironmentError(
       "bench compare needs two processors, one for each side, and this machine has one; run it on a larger machine",
