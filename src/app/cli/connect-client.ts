@@ -6,6 +6,7 @@ import {
   type ReconnectReport,
 } from "../../endpoints/frontend/index.ts";
 import type { DeviceType } from "../../core/protocol/index.ts";
+import { expectDevice } from "../../lab/probe/expect-device.ts";
 import { type CommonOptions, type Context, messagePrinter } from "./context.ts";
 
 /** Options of everything that talks to a back-end. */
@@ -67,7 +68,7 @@ export async function openDriver<D>(
 /**
  * Opens the session that a command's options ask for.
  *
- * @throws as `Client.connect`
+ * @throws as `Client.connect`; {@link NegotiationError} the back-end serves another device type
  */
 export async function connectClient(
   socket: string,
@@ -88,9 +89,16 @@ export async function connectClient(
     observe: await messagePrinter(context, options, device),
     reconnect: reconnectOptions(options, context, socket, firstDeadlineMs),
   };
-  return options.listen
+  const client = await (options.listen
     ? Client.accept(socket, clientOptions)
-    : Client.connect(socket, clientOptions);
+    : Client.connect(socket, clientOptions));
+  try {
+    expectDevice(client, device);
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
+  return client;
 }
 
 function reconnectOptions(

@@ -5,4 +5,5 @@
 export type { Probe, ProbeOptions } from "./connection.ts";
 export { probe } from "./probe.ts";
 export type { ProbeResult, ProbeTimings, Role } from "./result.ts";
+export { expectDevice, otherDevice } from "./expect-device.ts";
 export { inferDevice } from "./infer-device.ts";

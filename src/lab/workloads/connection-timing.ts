@@ -38,6 +38,8 @@ const TIMED: Partial<Record<number, ConnectionPhase>> = {
 export interface ConnectionTimingOptions extends WaitOptions {
   /** How long the first request may take, milliseconds. Default: `timeoutMs`. */
   readonly stallMs?: number | undefined;
+  /** Called once the features are negotiated; what it throws ends the session. */
+  readonly onConnected?: ((client: Client) => void) | undefined;
 }
 
 /**
@@ -79,6 +81,7 @@ export async function timeConnection(
     },
   });
   try {
+    options.onConnected?.(client);
     const done = new Deferred<void>({ signal, timeoutMs: stallMs }, () => {
       const idleMs = stallMs ?? 0;
       return new StalledError(idleMs, [{ queue: 0, inFlight: 1, idleMs }]);

@@ -4,8 +4,8 @@ import { blockConfigLayout } from "./config.ts";
 import { BlockFeature } from "./layout.ts";
 import { blockType } from "./type.ts";
 
-/** Bits that a back-end may offer: all but those of legacy devices, LIFETIME and what came later. */
-const OFFERED_BITS = 0x7e76n;
+/** Bits that a back-end may offer: all but those of legacy devices. */
+const OFFERED_BITS = 0x3_fe76n;
 /** Some of them are in the offer of every block device. */
 const TYPICAL_BITS = BlockFeature.SegMax | BlockFeature.BlockSize | BlockFeature.Flush;
 /** Bits 0 to 23 belong to the device type. */

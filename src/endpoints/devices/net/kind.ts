@@ -3,8 +3,14 @@ import type { DeviceKind } from "../kind.ts";
 import { netConfigLayout } from "./config.ts";
 import { netType } from "./type.ts";
 
-/** Bits below 24 that no other device type defines: MRG_RXBUF and above. */
-const OWN_BITS = 0xff_8000n;
+/** Bits below 24 that no other device type defines: CTRL_RX and above. */
+const OWN_BITS = 0xfc_0000n;
+/** MRG_RXBUF, STATUS and CTRL_VQ: of a disk, these are LIFETIME, SECURE_ERASE and ZONED. */
+const SHARED_BITS = 0x3_8000n;
+/** Of a disk that offers those: SEG_MAX, BLK_SIZE or FLUSH. Of a network card, they need others. */
+const DISK_BITS = 0x244n;
+/** Bits that no modern disk offers: CSUM, MTU, GUEST_TSO4 and GUEST_TSO6. */
+const CARD_BITS = 0x189n;
 const OWN_PROTOCOL_FEATURES = ProtocolFeature.Mtu | ProtocolFeature.Rarp;
 
 /** The network device (VIRTIO 5.1). */
@@ -15,6 +21,13 @@ export const netKind: DeviceKind = {
   config: netConfigLayout,
   queues: { repeated: ["receiveq", "transmitq"], last: ["controlq"], counted: "repetitions" },
   programs: ["passt"],
-  recognizes: (virtio, protocol) =>
-    (protocol & OWN_PROTOCOL_FEATURES) !== 0n || (virtio & OWN_BITS) !== 0n,
+  recognizes(virtio, protocol) {
+    if ((protocol & OWN_PROTOCOL_FEATURES) !== 0n || (virtio & OWN_BITS) !== 0n) return true;
+    // A disk has a configuration space.
+    const isDisk =
+      (protocol & ProtocolFeature.Config) !== 0n &&
+      (virtio & DISK_BITS) !== 0n &&
+      (virtio & CARD_BITS) === 0n;
+    return (virtio & SHARED_BITS) !== 0n && !isDisk;
+  },
 };

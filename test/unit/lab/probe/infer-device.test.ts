@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { findDeviceKind } from "../../../../src/endpoints/devices/registry.ts";
+import { otherDevice } from "../../../../src/lab/probe/expect-device.ts";
 import { inferDevice } from "../../../../src/lab/probe/infer-device.ts";
 import { parseCapture } from "../../../../src/lab/wire/index.ts";
 import { packageRoot } from "../../../support/package-root.ts";
@@ -71,4 +73,26 @@ test("block features without a configuration space are not proof", () => {
   assert.equal(inferred(0x244n, 0n, undefined), null);
   assert.equal(inferred(0x0n, 0x200n, undefined), null);
   assert.equal(inferred(0x245n, 0x200n, undefined), null, "bit 0 is none of a modern disk's");
+});
+
+test("a disk with LIFETIME, SECURE_ERASE or ZONED is no network card", () => {
+  const [config, lifetime, secureErase, zoned] = [0x200n, 1n << 15n, 1n << 16n, 1n << 17n];
+  for (const own of [lifetime, secureErase, zoned, lifetime | zoned]) {
+    assert.equal(inferred(0x244n | own, config, undefined), "block");
+    assert.equal(
+      inferred(own, 0n, undefined),
+      "net",
+      "the same bits are a card's without a disk's",
+    );
+    assert.equal(inferred(0x245n | own, config, undefined), "net", "CSUM is a card's");
+  }
+  assert.equal(inferred(0x244n | (1n << 18n), config, undefined), "net", "CTRL_RX is a card's");
+});
+
+test("another type is reported only where both are known", () => {
+  const { net, block } = { net: findDeviceKind("net"), block: findDeviceKind("block") };
+  assert.equal(otherDevice("block", net), net);
+  assert.equal(otherDevice("block", block), undefined);
+  assert.equal(otherDevice("block", undefined), undefined);
+  assert.equal(otherDevice("entropy", block), undefined, "a type of another package");
 });

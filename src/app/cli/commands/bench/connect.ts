@@ -1,5 +1,8 @@
 import { createHistogram } from "node:perf_hooks";
 import { counted } from "../../../../core/base/index.ts";
+import { blockType } from "../../../../endpoints/devices/block/type.ts";
+import type { Client } from "../../../../endpoints/frontend/index.ts";
+import { expectDevice } from "../../../../lab/probe/expect-device.ts";
 import { PerSecond } from "../../../../lab/workloads/bench/per-second.ts";
 import {
   CONNECTION_PHASES,
@@ -51,7 +54,12 @@ async function measureConnect(
   { signal, output }: Context,
 ): Promise<Measured> {
   const disturbances = new Disturbances();
-  const wait = { signal, timeoutMs: options.timeout, stallMs: options.stallTimeout };
+  const wait = {
+    signal,
+    timeoutMs: options.timeout,
+    stallMs: options.stallTimeout,
+    onConnected: (client: Client) => expectDevice(client, blockType),
+  };
   const phases = CONNECTION_PHASES.map((phase) => ({ phase, histogram: createHistogram() }));
   const setUp = createHistogram();
   const perSecond = new PerSecond(undefined);

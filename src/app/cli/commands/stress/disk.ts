@@ -7,8 +7,10 @@ import {
   decodeBlockConfig,
   SECTOR_SIZE,
 } from "../../../../endpoints/devices/block/index.ts";
+import { blockType } from "../../../../endpoints/devices/block/type.ts";
 import { Client } from "../../../../endpoints/frontend/index.ts";
 import { MismatchError, runBlockPass } from "../../../../lab/kits/block/workloads/index.ts";
+import { expectDevice } from "../../../../lab/probe/expect-device.ts";
 
 interface DiskOptions {
   readonly overwrite?: true | undefined;
@@ -35,6 +37,7 @@ export async function expectDisk(
     timeoutMs: timeout,
     signal,
   });
+  expectDevice(client, blockType);
   const config = decodeBlockConfig(await client.requests.getLargestConfig(blockConfigLayout.sizes));
   const capacity = Number(config.capacity) * SECTOR_SIZE;
   if (capacity < size)
