@@ -8,7 +8,7 @@ import type { ConformanceReport } from "../../src/lab/results/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { parseDocument } from "../support/published-schemas.ts";
 import { shortConfig } from "../component/support/short-config.ts";
-import { commandPath, Workspace } from "./support/index.ts";
+import { commandPath, rawListener, Workspace } from "./support/index.ts";
 
 guardLeaks();
 
@@ -81,6 +81,40 @@ test("io, bench and conform go on with a back-end whose configuration space is s
     const { code, stderr, stdout } = await workspace.run(command);
     assert.equal(code, 0, `${command.join(" ")}: ${stderr}${stdout}`);
   }
+});
+
+test("of a silent peer, conform says what probe says: who it is and what helps", async (t) => {
+  const workspace = new Workspace(t);
+  const path = workspace.path("silent.sock");
+  await rawListener(t, path, (socket) => socket.resume());
+  const quick = ["--timeout-factor", "0.2"];
+  const { code, stderr } = await workspace.run(["conform", path, ...quick]);
+  const { stderr: probed } = await workspace.run(["probe", path, "--timeout", "200ms"]);
+  const diagnosis = /VHOST_USER_GET_FEATURES: no answer .*; peer is pid \d+ \(node\): .*$/m;
+  assert.equal(
+    diagnosis.exec(stderr)?.[0],
+    `${diagnosis.exec(probed)?.[0]}; --timeout-factor gives it longer`,
+  );
+  assert.equal(code, 3);
+});
+
+test("of a front-end that listens, conform says so, and how it is judged", async (t) => {
+  const workspace = new Workspace(t);
+  const path = workspace.path("front-end.sock");
+  const getFeatures = Buffer.from("010000000100000000000000", "hex");
+  await rawListener(t, path, (socket) => {
+    socket.resume();
+    socket.write(getFeatures);
+    socket.once("data", () =>
+      socket.write(Buffer.from("100000000100000008000000" + "00".repeat(8), "hex")),
+    );
+  });
+  const { code, stderr } = await workspace.run(["conform", path]);
+  assert.match(
+    stderr,
+    /node listens there and is a front-end: .* waits for the replies of a back-end; to judge it, start it with --front-end --exec/,
+  );
+  assert.equal(code, 3);
 });
 
 test("a fault fails, with the exchange, the files, and the line that repeats it", async (t) => {

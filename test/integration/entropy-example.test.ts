@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { checks } from "../../src/lab/conformance/index.ts";
@@ -53,6 +54,67 @@ test("conform --device MODULE judges a device type that the package does not kno
     assert.ok(passed.has(id), `${id} did not pass`);
   }
   assert.ok(results.every(({ id, verdict }) => !id.startsWith("blk/") || verdict === "SKIP"));
+});
+
+test("probe --device MODULE describes a back-end as the type of that kit", async (t) => {
+  const space = new Workspace(t);
+  const socket = space.path("entropy.sock");
+  const server = space.start([socket], program("serve"));
+  await server.printed(/listening on /);
+  const { code, stdout, stderr } = await space.run(["probe", socket, "--device", KIT, "--json"]);
+  assert.equal(code, 0, stderr);
+  assert.equal(parseDocument("probe", stdout)["device"], "entropy");
+  const none = await space.run(["probe", socket, "--device", "./none.js"]);
+  assert.match(none.stderr, /--device \.\/none\.js: the module does not exist/);
+  assert.equal(none.code, 2);
+});
+
+test("matrix judges with the kit of a module beside the list of targets", async (t) => {
+  const space = new Workspace(t);
+  mkdirSync(space.path("kits"));
+  const module = `export { default } from ${JSON.stringify(KIT)};`;
+  writeFileSync(space.path("kits/kit.mjs"), module);
+  const name = "entropy";
+  const exec = `${process.execPath} ${example("serve")} {socket}`;
+  const targets = [{ name, exec, device: "kits/kit.mjs" }];
+  space.file("targets.json", Buffer.from(JSON.stringify({ targets })));
+  const words = ["matrix", "targets.json", "--out-dir", "pages", "--only", "entropy"];
+  const { code, stdout, stderr } = await space.run(words);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^entropy: 3 checks: 3 PASS$/m);
+});
+
+test("a baseline that --update-baseline wrote has ids of a kit's checks, and is read again", async (t) => {
+  const space = new Workspace(t);
+  const kit = space.file(
+    "strange.mjs",
+    Buffer.from(`
+      import kit from ${JSON.stringify(KIT)};
+      const run = () => { throw new Error("unused"); };
+      const failing = async (t) => t.expect("the answer", 41, 42);
+      const about = { strength: "MUST", section: "VIRTIO 5.4", title: "the answer is 42" };
+      export default { ...kit, checks: [{ id: "strange/1", ...about, run: failing }] };
+    `),
+  );
+  const conform = [
+    "conform",
+    "--exec",
+    `${process.execPath} ${example("serve")} {socket}`,
+    "--only",
+    "strange",
+    "--baseline",
+    "known.json",
+  ];
+  const own = ["--device", kit];
+  const written = await space.run([...conform, ...own, "--update-baseline"]);
+  assert.equal(written.code, 0, written.stderr);
+  assert.match(readFileSync(space.path("known.json"), "utf8"), /"strange\/1"/);
+  const again = await space.run([...conform, ...own]);
+  assert.match(again.stdout, /^XFAIL strange\/1 /m);
+  assert.equal(again.code, 0, again.stderr);
+  const without = await space.run(conform.with(4, "header"));
+  assert.equal(without.code, 2);
+  assert.match(without.stderr, /known\.json: 0: .*"strange\/1"/);
 });
 
 test("conform --list shows the checks of a kit behind those of the suite", async (t) => {

@@ -84,6 +84,35 @@ test("--json prints one document, --json-file and --junit write the same results
   );
 });
 
+test("an option of another group is refused", async (t) => {
+  const space = new Workspace(t);
+  for (const [words, says] of [
+    ["test basic --clients 2", /unknown option '--clients'/],
+    ["test stress --connections 10", /unknown option '--connections'/],
+    ["test stress some.sock", /too many arguments/],
+  ] as const) {
+    const { code, stdout, stderr } = await space.run(words.split(" "));
+    assert.deepEqual([code, stdout], [2, ""], words);
+    assert.match(stderr, says);
+  }
+});
+
+test("with -q, test and conform print one line for each failure and nothing else", async (t) => {
+  const space = new Workspace(t);
+  const passed = await space.run(["test", "basic", "-q"]);
+  assert.deepEqual([passed.code, passed.stdout, passed.stderr], [0, "", ""]);
+  const { socket } = await space.serve(["--size", "1M", "--fault", "device-io-error"]);
+  const tests = await space.run(["test", "perf", "--connections", "10", socket, "-q"]);
+  const checks = await space.run(["conform", socket, "--only", "blk/1", "blk/2", "-q"]);
+  for (const { code, stdout } of [tests, checks]) {
+    assert.equal(code, 1, stdout);
+    const lines = stdout.trimEnd().split("\n");
+    assert.ok(lines.length > 0);
+    for (const line of lines) assert.match(line, /^(?:✗ FAIL: |FAIL  [a-z]+\/\d+ ).*: \S/);
+  }
+  assert.match(tests.stderr, /^vhost-user: (\d+) of the tests failed\n$/);
+});
+
 test("--quiet --json says nothing on standard error", async (t) => {
   const space = new Workspace(t);
   const { code, stdout, stderr } = await space.run(["test", "basic", "--quiet", "--json"]);

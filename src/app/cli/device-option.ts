@@ -14,7 +14,12 @@ export function parseDevice(text: string): DeviceKind {
   throw new UsageError(`"${text}" is not a device type; the types are ${names}`);
 }
 
+/** Returns whether the value of a `--device` option is the path of a module with a kit. */
+export function isKitModule(text: string): boolean {
+  return text.includes("/") || /\.[cm]?[jt]s$/.test(text);
+}
+
 /** Parses the value of a `--device` option that may also be the path of a module with a kit. */
 export function parseDeviceOrModule(text: string): DeviceKind | string {
-  return text.includes("/") || /\.[cm]?[jt]s$/.test(text) ? text : parseDevice(text);
+  return isKitModule(text) ? text : parseDevice(text);
 }

@@ -50,11 +50,27 @@ export function groupCommand(name: string) {
   return bareCommand(name);
 }
 
+const VERBOSE = "print each message";
+const QUIET = "print results and errors only";
+
 /** A command with the options of every command. */
 export function commonCommand(name: string) {
+  return withOutputOptions(name, VERBOSE, QUIET);
+}
+
+/** A command that runs checks or tests: the same options, which say what is printed of a result. */
+export function judgingCommand(name: string) {
+  return withOutputOptions(
+    name,
+    `${VERBOSE}; of each result, all that was observed`,
+    `${QUIET}; of the results, one line for each failure`,
+  );
+}
+
+function withOutputOptions(name: string, verbose: string, quiet: string) {
   return bareCommand(name)
-    .option("-v, --verbose", "print each message")
-    .option("-q, --quiet", "print results and errors only")
+    .option("-v, --verbose", verbose)
+    .option("-q, --quiet", quiet)
     .option("--debug", "print stack traces");
 }
 

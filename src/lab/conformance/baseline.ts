@@ -31,8 +31,8 @@ export interface Baseline {
   readonly expectations: readonly Expectation[];
 }
 
-/** Every check that an expectation may name: a baseline may cover both roles. */
-const known: readonly CheckInfo[] = [...checks, ...frontendChecks];
+/** The checks of the package: a baseline may cover both roles. */
+const packageChecks: readonly CheckInfo[] = [...checks, ...frontendChecks];
 
 /** A result measured against a baseline. */
 interface Measured {
@@ -44,10 +44,19 @@ interface Measured {
 const UNCONFIRMED = "not confirmed yet";
 
 /**
+ * Reads a baseline.
+ *
+ * @param path is named in errors
+ * @param known the checks that an expectation may name. Default: those of the package; with a kit of
+ *   another package add its checks
  * @throws {UsageError} the text is not a baseline, or an expectation names no check or has no
  * reason
  */
-export function parseBaseline(text: string, path: string): Baseline {
+export function parseBaseline(
+  text: string,
+  path: string,
+  known: readonly CheckInfo[] = packageChecks,
+): Baseline {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -58,7 +67,9 @@ export function parseBaseline(text: string, path: string): Baseline {
   if (!Array.isArray(list)) {
     throw new UsageError(`${path}: a baseline must be {"expectations": [...]}`);
   }
-  const expectations = list.map((each: unknown, i) => parseExpectation(each, `${path}: ${i}`));
+  const expectations = list.map((each: unknown, i) =>
+    parseExpectation(each, `${path}: ${i}`, known),
+  );
   const target = isRecord(value) ? value["target"] : undefined;
   if (target === undefined) return { expectations };
   return { target: parseTarget(target, path), expectations };
@@ -70,7 +81,7 @@ function parseTarget(value: unknown, path: string): BaselineTarget {
   throw new UsageError(`${path}: "target" must have "program" and "version", both text`);
 }
 
-function parseExpectation(value: unknown, where: string): Expectation {
+function parseExpectation(value: unknown, where: string, known: readonly CheckInfo[]): Expectation {
   const { check, verdict, reason, sometimes, version } = isRecord(value) ? value : {};
   if (typeof check !== "string" || (verdict !== "FAIL" && verdict !== "WARN")) {
     throw new UsageError(`${where}: an expectation must have "check" and "verdict" (FAIL or WARN)`);

@@ -1,6 +1,6 @@
 import { counted } from "../../../core/base/index.ts";
 import type { CaseResult, Finding } from "../model.ts";
-import { type Mark, plain } from "../text.ts";
+import { type Mark, plain, type ResultText, type ResultTextOptions } from "../text.ts";
 import {
   type FailOn,
   isFailure,
@@ -15,23 +15,13 @@ const MAX_FINDINGS = 3;
 /** Lines of the target's output that a terminal shows. */
 const OUTPUT_LINES = 6;
 
-/** How results become text. */
-export interface ConformanceTextOptions {
-  /** Colours the verdicts. Default: no colours. */
-  readonly mark?: Mark | undefined;
-  /** Prints the whole exchange and output. Default: the decisive messages. */
-  readonly verbose?: boolean | undefined;
-  /** Lists of features that were spelled out before; the new ones are added. */
-  readonly spelled?: Set<string> | undefined;
-}
-
 /**
  * Returns a result as lines for a terminal: for a finding the rule, what was expected and what came,
  * and the messages that decided it.
  */
 export function conformanceLines(
   result: CaseResult,
-  { mark = plain, verbose = false, spelled = new Set() }: ConformanceTextOptions = {},
+  { mark = plain, verbose = false, spelled = new Set() }: ResultTextOptions = {},
 ): string[] {
   const { id, title, verdict, reason, strength, section, repeat } = result;
   const head = `${mark(verdict, verdict.padEnd(5))} ${id.padEnd(12)} ${title}`;
@@ -66,6 +56,9 @@ export function failureLines(
       return `${mark(verdict, verdict.padEnd(5))} ${id.padEnd(12)} ${title}: ${why}`;
     });
 }
+
+/** How checks are printed. */
+export const conformanceText: ResultText = { lines: conformanceLines, failures: failureLines };
 
 /** Returns `46 checks: 40 PASS, 2 WARN, 4 SKIP`. */
 export function conformanceTotals(counts: VerdictCounts): string {

@@ -14,7 +14,6 @@ const EXTENSIONS: ReadonlyMap<string, { readonly value: string; readonly why: st
   ["--depth", { value: "<list>", why: "io block verify makes one run for each number" }],
   ["--ring-mode", { value: "<list>", why: "io block verify makes one run for each mode" }],
   ["--listen", { value: "<path>", why: "trace has two sides" }],
-  ["--device", { value: "<type|module>", why: "conform loads kits of other packages" }],
 ]);
 
 async function everyOption(): Promise<Use[]> {

@@ -3,6 +3,8 @@ import { test } from "node:test";
 import {
   groupHeading,
   type GroupResult,
+  type Mark,
+  testFailureLines,
   testLines,
   totalsLine,
   type Verdict,
@@ -45,11 +47,32 @@ test("a test that failed says why, and what was seen, indented", () => {
   ]);
 });
 
+test("with verbose, a test has its time and all that was observed", () => {
+  const observed = { exchange: ["> GET_FEATURES"], output: "started\nlistening\n" };
+  const failed = { ...result, ...observed, verdict: "FAIL", reason: "no reply" } as const;
+  assert.deepEqual(testLines(failed, { verbose: true }), [
+    "✗ FAIL: It holds (1 ms)",
+    "    no reply",
+    "    > GET_FEATURES",
+    "    started",
+    "    listening",
+  ]);
+  assert.deepEqual(testLines(failed), ["✗ FAIL: It holds", "    no reply"]);
+});
+
+test("each test that failed is one line, and others are none", () => {
+  const results = (["PASS", "FAIL", "SKIP", "WARN", "ERROR"] as const).map((verdict) => {
+    return { ...result, verdict, reason: "one\ntwo" };
+  });
+  const failed = ["✗ FAIL: It holds: one", "✗ ERROR: It holds: one"];
+  assert.deepEqual(testFailureLines(results), failed);
+  const warned = testFailureLines(results, "warn");
+  assert.deepEqual(warned.length, 3, warned.join());
+});
+
 test("only the mark is coloured", () => {
-  const [line] = testLines(
-    { ...result, verdict: "SKIP" },
-    (verdict, mark) => `<${verdict}>${mark}</>`,
-  );
+  const mark: Mark = (verdict, text) => `<${verdict}>${text}</>`;
+  const [line] = testLines({ ...result, verdict: "SKIP" }, { mark });
   assert.equal(line, "<SKIP>- SKIP</>: It holds");
 });
 

@@ -3,6 +3,7 @@ import { counted, UsageError } from "../../../../core/base/index.ts";
 import {
   type Baseline,
   type CaseResult,
+  type CheckInfo,
   knownFindings,
   measure,
   parseBaseline,
@@ -28,16 +29,21 @@ export class Expected {
 
   /**
    * @param recognised of the target's program: it changes no verdict
+   * @param known the checks that a baseline may name
    * @throws {UsageError} the file is not a baseline, or `--update-baseline` has no file to write
    */
-  constructor(options: ConformOptions, recognised: ShippedBaseline | undefined) {
+  constructor(
+    options: ConformOptions,
+    recognised: ShippedBaseline | undefined,
+    known: readonly CheckInfo[],
+  ) {
     const { baseline: path, updateBaseline: update } = options;
     if (update && path === undefined) {
       throw new UsageError("--update-baseline needs --baseline FILE, the file to write");
     }
     this.#options = options;
     this.#recognised = recognised;
-    this.#baseline = path === undefined ? NOTHING : readBaseline(path, update === true);
+    this.#baseline = path === undefined ? NOTHING : readBaseline(path, update === true, known);
   }
 
   /**
@@ -91,7 +97,7 @@ function summaryText(
 }
 
 /** A file, or where there is none of that name, a baseline of the package. */
-function readBaseline(path: string, mayBeMissing: boolean): Baseline {
+function readBaseline(path: string, mayBeMissing: boolean, known: readonly CheckInfo[]): Baseline {
   const shipped = existsSync(path) ? undefined : shippedNames().find((name) => name === path);
   if (shipped !== undefined && mayBeMissing) {
     throw new UsageError(
@@ -104,5 +110,5 @@ function readBaseline(path: string, mayBeMissing: boolean): Baseline {
   const remedy =
     "make one with --update-baseline, or name one of the package: --list-baselines prints them";
   const text = withUserFile(path, "a baseline", remedy, () => readFileSync(path, "utf8"));
-  return parseBaseline(text, path);
+  return parseBaseline(text, path, known);
 }

@@ -3,12 +3,12 @@ import { parseDeviceOrModule } from "../../device-option.ts";
 import type { Context } from "../../context.ts";
 import {
   checked,
-  commonCommand,
   execOption,
   failOnOption,
   htmlOption,
   jsonFileOption,
   jsonOption,
+  judgingCommand,
   junitOption,
   listenOption,
   markdownOption,
@@ -43,7 +43,7 @@ started again, whenever its connection ends: each check is a connection of its o
 A check is named by its id (header/1), by a pattern (mem/*) or by its section (vring).`;
 
 export function addConformCommand(program: Command, context: Context): void {
-  const command = commonCommand("conform")
+  const command = judgingCommand("conform")
     .description(
       "judge a back-end or front-end by the specification; each verdict shows its exchange",
     )
@@ -106,7 +106,7 @@ export function addConformCommand(program: Command, context: Context): void {
       const { runConform } = await import("./run.ts");
       await runConform(socket, options, context);
     });
-  const merge = commonCommand("merge")
+  const merge = judgingCommand("merge")
     .description("put the JSON documents of shards together")
     .argument("<file...>", "documents of conform --json-file")
     .addOption(failOnOption)

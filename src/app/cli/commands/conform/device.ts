@@ -1,6 +1,8 @@
 import {
   type Check,
+  type CheckInfo,
   checks,
+  frontendChecks,
   type Kit,
   kits,
   type DeviceWithKit,
@@ -28,6 +30,11 @@ export function checksFor(device: DeviceWithKit | undefined): readonly Check[] {
   return kit === undefined || kits.some((each) => each === kit)
     ? checks
     : [...checks, ...(kit.checks ?? [])];
+}
+
+/** Returns the checks that a baseline may name: of both roles, and of the kit. */
+export function checksOfBaselines(device: DeviceWithKit | undefined): readonly CheckInfo[] {
+  return [...checksFor(device), ...frontendChecks];
 }
 
 /**

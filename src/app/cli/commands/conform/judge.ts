@@ -1,7 +1,8 @@
 import { UsageError } from "../../../../core/base/index.ts";
 import { processName } from "../../../../core/os/index.ts";
 import type { ConformanceReport } from "../../../../lab/results/index.ts";
-import { inferDevice } from "../../../../lab/probe/index.ts";
+import type { DeviceKind } from "../../../../endpoints/devices/kind.ts";
+import { inferDevice, otherDevice } from "../../../../lab/probe/index.ts";
 import {
   CaseFailure,
   type Facts,
@@ -28,12 +29,20 @@ import {
 import type { Context } from "../../context.ts";
 import { expectOneBackend } from "../../exec-backend.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
-import { checksFor, chosenDevice, frontendKit } from "./device.ts";
+import { checksFor, checksOfBaselines, chosenDevice, frontendKit } from "./device.ts";
+import { diagnose } from "./diagnose.ts";
 import type { ConformOptions } from "./options.ts";
 import { recognise } from "./recognise.ts";
 import { printPlan } from "./selection.ts";
 import type { ShippedBaseline } from "./shipped-baselines.ts";
 import { ConformanceReporter } from "./reporter.ts";
+
+/** What the command line asks for. */
+interface Asked {
+  readonly socket: string | undefined;
+  readonly options: ConformOptions;
+  readonly context: Context;
+}
 
 /** What came of a run. */
 export interface Judgement {
@@ -75,18 +84,15 @@ async function judgeBackend(
   const chosen = selectChecks(checksFor(device), selection);
   const target = targetOf(socket, options, times);
   try {
-    const facts = await factsOf(target, times, device);
+    const facts = await factsOf(target, times, device, { socket, options, context });
     if (options.dryRun) {
       printPlan(chosen, ({ needs }) => missing(needs, facts, target), context.output);
       return undefined;
     }
     const recognised = await recognisedOf(options);
-    const reporter = new ConformanceReporter(chosen.length, {
-      socket,
-      options,
-      context,
-      recognised,
-    });
+    const known = checksOfBaselines(device);
+    const around = { socket, options, context, recognised, known };
+    const reporter = new ConformanceReporter(chosen.length, around);
     const { seed, onStart, onResult, onStop } = reporter;
     const { repeat } = options;
     const callbacks = { onStart, onResult, onStop };
@@ -125,7 +131,9 @@ async function judgeFrontend(
     return undefined;
   }
   const recognised = await recognisedOf(options);
-  const reporter = new ConformanceReporter(chosen.length, { socket, options, context, recognised });
+  const known = checksOfBaselines({ device, kit });
+  const around = { socket, options, context, recognised, known };
+  const reporter = new ConformanceReporter(chosen.length, around);
   const { signal, output } = context;
   if (target instanceof FrontendListener) {
     output.note(`waiting for a front-end on ${target.name}; start it now`);
@@ -152,27 +160,54 @@ async function recognisedOf({
   return baseline === undefined ? recognise(exec, shell === true) : undefined;
 }
 
-/** @throws {CommandError} the target does not answer GET_FEATURES as a back-end does */
+/**
+ * @throws {CommandError} the target does not answer GET_FEATURES as a back-end does
+ * @throws {UsageError} it serves another device type than `--device` names
+ */
 async function factsOf(
   target: Target,
   times: Times,
   device: KnownDevice | undefined,
+  { socket, options, context: { signal } }: Asked,
 ): Promise<Facts> {
   try {
     return await survey(target, times, (virtio, protocol) => {
       const pid = target.process?.pid;
       const program = pid === undefined ? undefined : processName(pid);
-      return device ?? knownDevice(inferDevice(virtio, protocol, program));
+      const inferred = inferDevice(virtio, protocol, program);
+      if (device === undefined) return knownDevice(inferred);
+      expectChosen(target, options, device, inferred);
+      return device;
     });
   } catch (error) {
     if (!(error instanceof CaseFailure)) throw error;
-    const { message, expected = "an answer", actual = "none" } = error;
     const { ends, output } = await waitForReport(target, END_MS);
+    const path = socket ?? target.program?.socket;
+    const isGone = ends.length > 0 || path === undefined;
+    const diagnosis = isGone ? undefined : await diagnose(path, times.answerMs, signal);
+    const { message, expected = "an answer", actual = "none" } = error;
     const question = ends.length === 0 ? "; is this a back-end?" : "";
-    const what = `${target.name}: ${message}: expected ${expected}, got ${actual}${question}`;
-    const text = [what, reportText(ends, output, target.process)].filter(Boolean).join("\n");
+    const what = diagnosis ?? `${message}: expected ${expected}, got ${actual}${question}`;
+    const report = reportText(ends, output, target.process);
+    const text = [`${target.name}: ${what}`, report].filter(Boolean).join("\n");
     throw new CommandError(ExitCode.Unreachable, text, { cause: error });
   }
+}
+
+/** @throws {UsageError} the target serves another device type */
+function expectChosen(
+  { name }: Target,
+  { device: option }: ConformOptions,
+  { device }: KnownDevice,
+  inferred: DeviceKind | undefined,
+): void {
+  const other = device && otherDevice(device.name, inferred);
+  if (device === undefined || other === undefined) return;
+  throw new UsageError(
+    `${name}: the target serves a ${other.name} device by what it offers; --device ` +
+      `${typeof option === "string" ? option : device.name} judges ${device.name} devices; leave --device out, or ` +
+      `name --device ${other.name}`,
+  );
 }
 
 /** @throws {UsageError} neither --exec, nor SOCKET and --listen; or both */

@@ -2,12 +2,14 @@ import { readFileSync } from "node:fs";
 import { UsageError } from "../../../../core/base/index.ts";
 import {
   type ConformanceReport,
+  conformanceText,
   conformanceTotals,
   type FailOn,
   mergeReports,
 } from "../../../../lab/results/index.ts";
 import type { CommonOptions, Context } from "../../context.ts";
 import { withUserFile } from "../../files.ts";
+import { ResultPrinter } from "../../result-printer.ts";
 import { expectNoFailures } from "./run.ts";
 import { prepareReports, type ReportFiles, writeReports } from "./reports.ts";
 
@@ -17,17 +19,16 @@ export interface MergeOptions extends CommonOptions, ReportFiles {
 }
 
 /** Puts the reports of shards together. */
-export function runMerge(
-  files: readonly string[],
-  options: MergeOptions,
-  { output }: Context,
-): void {
+export function runMerge(files: readonly string[], options: MergeOptions, context: Context): void {
   const reports = files.map(readReport);
   prepareReports(options);
   const report = mergeReports(reports);
   writeReports(report, options, options.failOn);
-  if (options.json) output.json(report);
-  else output.print(conformanceTotals(report.counts));
+  if (options.json) context.output.json(report);
+  const printer = new ResultPrinter(conformanceText, options, context);
+  if (options.verbose) for (const result of report.results) printer.result(result);
+  printer.failures(report.results);
+  printer.say(conformanceTotals(report.counts));
   expectNoFailures(report, options.failOn);
 }
 

@@ -1,16 +1,15 @@
 import { counted } from "../../../../core/base/index.ts";
 import {
   type CaseResult,
-  conformanceLines,
   type ConformanceReport,
   type ConformanceTarget,
+  conformanceText,
   conformanceTotals,
   createConformanceReport,
-  failureLines,
 } from "../../../../lab/results/index.ts";
-import type { CaseInfo, EarlyStop } from "../../../../lab/conformance/index.ts";
+import type { CaseInfo, CheckInfo, EarlyStop } from "../../../../lab/conformance/index.ts";
 import type { Context } from "../../context.ts";
-import { verdictStyle } from "../../verdict-style.ts";
+import { ResultPrinter } from "../../result-printer.ts";
 import { version } from "../../version.ts";
 import { Expected } from "./baseline.ts";
 import type { ConformOptions } from "./options.ts";
@@ -22,9 +21,11 @@ interface Surroundings {
   readonly context: Context;
   /** The baseline of the target's program. */
   readonly recognised: ShippedBaseline | undefined;
+  /** The checks that a baseline may name. */
+  readonly known: readonly CheckInfo[];
 }
 
-/** Prints results as they arrive, and makes the report of the run. */
+/** Holds results against the baseline, prints them as they arrive, and makes the report of the run. */
 export class ConformanceReporter {
   readonly seed: number;
   readonly #around: Surroundings;
@@ -33,8 +34,7 @@ export class ConformanceReporter {
   readonly #start = performance.now();
   readonly #results: CaseResult[] = [];
   readonly #expected: Expected;
-  /** Lists of features that were printed. */
-  readonly #spelled = new Set<string>();
+  readonly #printer: ResultPrinter;
   #stopped: string | undefined;
 
   /**
@@ -43,7 +43,8 @@ export class ConformanceReporter {
    */
   constructor(checks: number, around: Surroundings) {
     this.#around = around;
-    this.#expected = new Expected(around.options, around.recognised);
+    this.#printer = new ResultPrinter(conformanceText, around.options, around.context);
+    this.#expected = new Expected(around.options, around.recognised, around.known);
     this.#count = checks * around.options.repeat;
     this.seed = around.options.seed ?? Date.now() % 2 ** 32;
   }
@@ -66,26 +67,19 @@ export class ConformanceReporter {
       seed: this.seed,
       results: this.#results,
     });
-    const { options, context } = this.#around;
-    const mark = verdictStyle(context.output);
-    for (const line of failureLines(this.#results, options.failOn, mark)) this.#print(line);
-    this.#say(conformanceTotals(report.counts));
+    this.#printer.failures(this.#results);
+    this.#printer.say(conformanceTotals(report.counts));
     const summary = this.#expected.summary();
-    if (summary !== undefined) this.#say(summary);
-    if (!context.signal.aborted) this.#expected.update();
+    if (summary !== undefined) this.#printer.say(summary);
+    if (!this.#around.context.signal.aborted) this.#expected.update();
     return report;
   }
 
   /** Measures a result against the baseline, and prints it. */
   readonly onResult = (result: CaseResult): void => {
-    const { options, context } = this.#around;
     const measured = { ...this.#expected.measure(result), repeat: this.#repeatCommand(result.id) };
     this.#results.push(measured);
-    if (options.quiet) return;
-    const mark = verdictStyle(context.output);
-    const { verbose } = options;
-    const lines = conformanceLines(measured, { mark, verbose, spelled: this.#spelled });
-    for (const line of lines) this.#say(line);
+    this.#printer.result(measured);
   };
 
   /** Reports once why the remaining checks are skipped. */
@@ -93,7 +87,7 @@ export class ConformanceReporter {
     this.#stopped = reason;
     const results = left.map((result) => ({ ...result, repeat: this.#repeatCommand(result.id) }));
     this.#results.push(...results);
-    this.#say(`stopped: ${reason}; ${counted(left.length, "check")} not made`);
+    this.#printer.say(`stopped: ${reason}; ${counted(left.length, "check")} not made`);
   };
 
   /** Shows the progress of the run, on a terminal. */
@@ -105,18 +99,6 @@ export class ConformanceReporter {
       return `${done}/${this.#count}, about ${left} s left … ${id}`;
     });
   };
-
-  /** Prints a line that --quiet leaves out. */
-  #say(line: string): void {
-    if (!this.#around.options.quiet) this.#print(line);
-  }
-
-  /** Prints a line; with --json to standard error, as the document has standard output to itself. */
-  #print(line: string): void {
-    const { options, context } = this.#around;
-    if (options.json) context.output.note(line);
-    else context.output.print(line);
-  }
 
   /** The command line that makes one check alone. */
   #repeatCommand(id: string): string {

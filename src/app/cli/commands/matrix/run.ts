@@ -87,8 +87,8 @@ async function columnOf(
     baseline: baseline === undefined ? undefined : baselineOf(baseline, path),
     targetVersion: version,
     repeat: 1,
-    quiet: true,
-    // Results of single checks go to standard error.
+    quiet: options.verbose ? undefined : true,
+    // Results of single checks go to standard error, all of them with -v.
     json: true,
   };
   try {

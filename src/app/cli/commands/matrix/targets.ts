@@ -1,8 +1,10 @@
 import type { DeviceKind } from "../../../../endpoints/devices/kind.ts";
 import { readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { UsageError } from "../../../../core/base/index.ts";
 import { findDeviceKind } from "../../../../endpoints/devices/registry.ts";
 import { requireSocketPlace, wordsOf } from "../../../../lab/conformance/index.ts";
+import { isKitModule } from "../../device-option.ts";
 import { withUserFile } from "../../files.ts";
 
 /** One row of the file of targets. */
@@ -14,7 +16,8 @@ export interface MatrixTarget {
   readonly socket?: string | undefined;
   readonly shell?: true | undefined;
   readonly frontEnd?: true | undefined;
-  readonly device?: DeviceKind | undefined;
+  /** A device type, or the path of a module that exports a kit. */
+  readonly device?: DeviceKind | string | undefined;
   /** A baseline's path, seen from the file of targets. */
   readonly baseline?: string | undefined;
   /** A target that cannot be judged, e.g. as its program is missing, does not fail the run. */
@@ -35,10 +38,12 @@ export function readTargets(path: string): MatrixTarget[] {
   if (!Array.isArray(list) || list.length === 0) {
     throw new UsageError(`${path} names no targets; ${remedy}`);
   }
-  return list.map((each: unknown, i) => parseTarget(each, `${path}: target ${i + 1}`));
+  const folder = dirname(path);
+  return list.map((each: unknown, i) => parseTarget(each, `${path}: target ${i + 1}`, folder));
 }
 
-function parseTarget(value: unknown, where: string): MatrixTarget {
+/** @param folder where paths of modules begin */
+function parseTarget(value: unknown, where: string, folder: string): MatrixTarget {
   if (!isRecord(value)) throw new UsageError(`${where}: must be an object`);
   const text = (key: string): string | undefined => {
     const field = value[key];
@@ -65,13 +70,19 @@ function parseTarget(value: unknown, where: string): MatrixTarget {
     }
   }
   const type = text("device");
-  const device = type === undefined ? undefined : findDeviceKind(type);
-  if (type !== undefined && device === undefined) {
-    throw new UsageError(`${where}: "${type}" is not a device type`);
-  }
+  const device = type === undefined ? undefined : deviceOf(type, where, folder);
   const [version, baseline] = [text("version"), text("baseline")];
   const [frontEnd, optional] = [flag("frontEnd"), flag("optional")];
   return { name, version, exec, socket, device, baseline, shell, frontEnd, optional };
+}
+
+function deviceOf(type: string, where: string, folder: string): DeviceKind | string {
+  if (isKitModule(type)) return resolve(folder, type);
+  const kind = findDeviceKind(type);
+  if (kind !== undefined) return kind;
+  throw new UsageError(
+    `${where}: "${type}" is not a device type, nor the path of a module that exports a kit`,
+  );
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -7,7 +7,10 @@ export function addProbeCommand(program: Command, context: Context): void {
     .description("find out who listens on a socket and what it offers; starts nothing")
     .argument("<socket>", "path of a listening Unix socket")
     .addOption(
-      new Option("--device <type>", "device type of the target; default: inferred from its offer"),
+      new Option(
+        "--device <type|module>",
+        "device type of the target; or a module that exports a kit; default: inferred from its offer",
+      ),
     )
     .option("--explain", "say in one line what each feature bit means")
     .addOption(jsonOption)

@@ -43,9 +43,15 @@ export async function runProbe(
   }
 }
 
-/** Loads the device types only where one is named: they bring all drivers along. */
+/**
+ * Loads the device types only where one is named: they bring all drivers along.
+ *
+ * @throws {UsageError} there is no such type, or the module exports no kit
+ */
 async function kindOf(name: string | undefined): Promise<DeviceKind | undefined> {
   if (name === undefined) return undefined;
-  const { parseDevice } = await import("../../device-option.ts");
-  return parsedLate("--device", name, parseDevice);
+  const { parseDeviceOrModule } = await import("../../device-option.ts");
+  const device = parsedLate("--device", name, parseDeviceOrModule);
+  if (typeof device !== "string") return device;
+  return (await (await import("../../kit-module.ts")).loadKit(device)).kind;
 }

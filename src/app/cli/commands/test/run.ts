@@ -12,43 +12,43 @@ import {
   groupHeading,
   type GroupResult,
   testJunit,
-  testLines,
+  testText,
   testTotals,
   totalsLine,
 } from "../../../../lab/results/index.ts";
-import type { CommonOptions, Context } from "../../context.ts";
+import type { Context } from "../../context.ts";
 import { CommandError, ExitCode, exitCodeOf } from "../../exit-code.ts";
 import { saveUserFile } from "../../files.ts";
-import { verdictStyle } from "../../verdict-style.ts";
+import { type PrinterOptions, ResultPrinter } from "../../result-printer.ts";
 import { version } from "../../version.ts";
+import { DEFAULTS, type TestGroupName } from "./command.ts";
 
-export interface TestOptions extends CommonOptions {
-  readonly json?: true | undefined;
+export interface TestOptions extends PrinterOptions {
   readonly jsonFile?: string | undefined;
   readonly junit?: string | undefined;
   readonly socket?: string | undefined;
-  readonly clients: number;
-  readonly rounds: number;
-  readonly connections: number;
+  readonly clients?: number | undefined;
+  readonly rounds?: number | undefined;
+  readonly connections?: number | undefined;
 }
 
 const GROUPS = { basic: [basicGroup], qemu: [qemuGroup], perf: [perfGroup], stress: [stressGroup] };
 const ALL = Object.values(GROUPS).flat();
 
 export async function runTests(
-  name: keyof typeof GROUPS | "all",
+  name: TestGroupName,
   options: TestOptions,
-  { output, signal }: Context,
+  context: Context,
 ): Promise<void> {
+  const { output, signal } = context;
   const groupOptions: GroupOptions = {
     socket: options.socket,
-    clients: options.clients,
-    rounds: options.rounds,
-    connections: options.connections,
+    clients: options.clients ?? DEFAULTS.clients,
+    rounds: options.rounds ?? DEFAULTS.rounds,
+    connections: options.connections ?? DEFAULTS.connections,
     requirePrograms: process.env["CI"] === "true",
   };
-  // With --json the document is the only thing on standard output.
-  const say = (line: string): void => (options.json ? output.note(line) : output.print(line));
+  const printer = new ResultPrinter(testText, options, context);
   // A place that cannot be written to is better found out before than after.
   for (const file of [options.jsonFile, options.junit]) {
     if (file !== undefined) saveUserFile(file, "", true);
@@ -62,7 +62,7 @@ export async function runTests(
     for (const group of name === "all" ? ALL : GROUPS[name]) {
       const results: CaseResult[] = [];
       current = { name: group.name, title: group.title, durationMs: 0, results };
-      say(groupHeading(group.title));
+      printer.say(groupHeading(group.title));
       const result = await runGroup(group, groupOptions, signal, {
         onStart: ({ title }) => {
           const since = performance.now();
@@ -70,13 +70,14 @@ export async function runTests(
         },
         onResult: (each) => {
           results.push(each);
-          for (const line of testLines(each, verdictStyle(output))) say(line);
+          printer.result(each);
         },
       });
       groups.push(result);
       current = undefined;
-      say(totalsLine([result]));
-      say("");
+      printer.failures(result.results);
+      printer.say(totalsLine([result]));
+      printer.say("");
     }
   } catch (error) {
     // The exit code answers whether all tests passed: a machine that lacks something fails the run.
@@ -85,7 +86,10 @@ export async function runTests(
     throw new CommandError(ExitCode.Failed, message, { cause: error });
   } finally {
     // Also what was done before an interruption is worth keeping.
-    if (current !== undefined) groups.push(current);
+    if (current !== undefined) {
+      groups.push(current);
+      printer.failures(current.results);
+    }
     const { aborted } = signal;
     const report = createTestReport(
       version(),
@@ -95,10 +99,10 @@ export async function runTests(
       aborted,
     );
     if (aborted && signal.reason instanceof Error) {
-      if (current !== undefined) say(totalsLine([current]));
-      say(`partial result: ${signal.reason.message}`);
+      if (current !== undefined) printer.say(totalsLine([current]));
+      printer.say(`partial result: ${signal.reason.message}`);
     }
-    if (name === "all" && groups.length > 1) say(totalsLine(groups));
+    if (name === "all" && groups.length > 1) printer.say(totalsLine(groups));
     if (options.json) output.json(report);
     if (options.jsonFile !== undefined)
       saveUserFile(options.jsonFile, `${JSON.stringify(report, null, 2)}\n`, true);
