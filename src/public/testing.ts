@@ -33,6 +33,7 @@ export {
   type VerifyCase,
   type VerifyProgress,
   type VerifyResult,
+  firstRead,
 } from "../lab/kits/block/workloads/index.ts";
 export {
   type NetBenchOptions,
@@ -129,6 +130,7 @@ export {
   type ConnectionPhase,
   type ConnectionTiming,
   type ConnectionTimingOptions,
+  type FirstRequest,
   type CourseOptions,
   type LoadProgress,
   timeConnection,

@@ -20,7 +20,6 @@ const EXCEPTIONS: Readonly<Record<string, string>> = {
   "lab/programs/": "words of QEMU's and Linux's command lines",
   "lab/selftest/": "tests our own disk and network card",
   "public/": "the indexes that users import",
-  "lab/workloads/connection-timing.ts": "times sessions with a disk",
 };
 
 const names = deviceKinds.map(({ name }) => name).join("|");

@@ -1,12 +1,6 @@
-import { Deferred, DeviceError, StalledError, type WaitOptions } from "../../core/base/index.ts";
-import {
-  BLOCK_DRIVER_FEATURES,
-  BlockQueue,
-  BlockRequest,
-  BlockStatus,
-} from "../../endpoints/devices/block/index.ts";
+import type { WaitOptions } from "../../core/base/index.ts";
 import { Client } from "../../endpoints/frontend/index.ts";
-import { FrontendRequest } from "../../core/protocol/index.ts";
+import { type DeviceType, FrontendRequest } from "../../core/protocol/index.ts";
 import { connectSocket } from "../../core/transport/index.ts";
 
 /** Phases of bringing a session up, in order. */
@@ -23,9 +17,7 @@ export type ConnectionPhase = (typeof CONNECTION_PHASES)[number];
 /** Nanoseconds of each phase, and of all until the first request was handed over. */
 export type ConnectionTiming = Readonly<Record<ConnectionPhase | "setUp", number>>;
 
-const SECTOR = 512;
 const MEMORY_BYTES = 256 << 10;
-const QUEUE_SIZE = 16;
 
 /** Requests whose round trip is a phase of its own. */
 const TIMED: Partial<Record<number, ConnectionPhase>> = {
@@ -35,6 +27,21 @@ const TIMED: Partial<Record<number, ConnectionPhase>> = {
   [FrontendRequest.AddMemReg]: "memoryTable",
 };
 
+/** A harmless request of a device type, the first and only one of a session. */
+export interface FirstRequest {
+  /** The type of the back-ends that serve it. */
+  readonly device: DeviceType;
+  /** Device feature bits to acknowledge. */
+  readonly deviceFeatures: bigint;
+  /**
+   * Starts a queue and hands the request over.
+   *
+   * @param wait how long the request may take
+   * @returns a promise that settles with the request's completion
+   */
+  submit(client: Client, wait: WaitOptions): Promise<{ readonly completed: Promise<void> }>;
+}
+
 export interface ConnectionTimingOptions extends WaitOptions {
   /** How long the first request may take, milliseconds. Default: `timeoutMs`. */
   readonly stallMs?: number | undefined;
@@ -43,16 +50,16 @@ export interface ConnectionTimingOptions extends WaitOptions {
 }
 
 /**
- * Opens a session to a block back-end, reads its first sector, closes, and returns how long each phase
- * took: `connect` the system call; `features`, `protocolFeatures`, `memoryTable` from the request to
- * its reply; `firstKick` from SET_VRING_NUM until the first request is handed over;
- * `firstCompletion` from there until it is completed; `setUp` from the first connect until the first
- * request is handed over.
+ * Opens a session to a back-end, makes one request, closes, and returns how long each phase took:
+ * `connect` the system call; `features`, `protocolFeatures`, `memoryTable` from the request to its
+ * reply; `firstKick` from SET_VRING_NUM until the first request is handed over; `firstCompletion` from
+ * there until it is completed; `setUp` from the first connect until the first request is handed over.
  *
- * @throws what {@link Client.connect} throws; {@link DeviceError | StalledError}
+ * @throws what {@link Client.connect} throws; {@link DeviceError | StalledError} the request failed
  */
 export async function timeConnection(
   path: string,
+  first: FirstRequest,
   options: ConnectionTimingOptions = {},
 ): Promise<ConnectionTiming> {
   const { signal, timeoutMs, stallMs = timeoutMs } = options;
@@ -71,7 +78,7 @@ export async function timeConnection(
   timing.connect = now() - since;
   const client = await Client.over(socket, {
     ...options,
-    deviceFeatures: BLOCK_DRIVER_FEATURES,
+    deviceFeatures: first.deviceFeatures,
     memory: { size: MEMORY_BYTES },
     observe: (way, { header }) => {
       const phase = TIMED[header.request];
@@ -82,28 +89,11 @@ export async function timeConnection(
   });
   try {
     options.onConnected?.(client);
-    const done = new Deferred<void>({ signal, timeoutMs: stallMs }, () => {
-      const idleMs = stallMs ?? 0;
-      return new StalledError(idleMs, [{ queue: 0, inFlight: 1, idleMs }]);
-    });
     const start = now();
-    const queue = await BlockQueue.start(
-      client,
-      { index: 0, size: QUEUE_SIZE, depth: 1, transferBytes: SECTOR, ringMode: "event" },
-      {
-        done: (_slot, status) => {
-          if (status === BlockStatus.Ok) done.resolve();
-          else
-            done.reject(new DeviceError(status, `reading sector 0: the device answered ${status}`));
-        },
-        failed: (error) => done.reject(error),
-      },
-    );
-    queue.submit(queue.acquire(), BlockRequest.In, 0, SECTOR);
-    queue.publish();
+    const { completed } = await first.submit(client, { signal, timeoutMs: stallMs });
     const kicked = now();
     timing.setUp = kicked - begin;
-    await done.promise;
+    await completed;
     timing.firstKick = kicked - start;
     timing.firstCompletion = now() - kicked;
     return timing;

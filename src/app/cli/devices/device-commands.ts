@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { DeviceKind } from "../../../endpoints/devices/kind.ts";
+import type { FirstRequest } from "../../../lab/workloads/index.ts";
 import type { Context } from "../context.ts";
 import type { BackendProgram } from "../commands/backend/program.ts";
 
@@ -17,6 +18,8 @@ export interface DeviceCommands {
   readonly bench?: LoadCommand;
   /** `bench backend TYPE` */
   readonly benchBackend?: LoadCommand;
+  /** What `bench connect` makes a session with. */
+  readonly firstRequest?: () => Promise<FirstRequest>;
   /** `backend TYPE` and the program `vhost-user-TYPE` */
   readonly program?: BackendProgram;
 }

@@ -7,7 +7,7 @@ import { netType } from "./type.ts";
 const OWN_BITS = 0xfc_0000n;
 /** MRG_RXBUF, STATUS and CTRL_VQ: of a disk, these are LIFETIME, SECURE_ERASE and ZONED. */
 const SHARED_BITS = 0x3_8000n;
-/** Of a disk that offers those: SEG_MAX, BLK_SIZE or FLUSH. Of a network card, they need others. */
+/** SEG_MAX, BLK_SIZE or FLUSH of a disk that offers those; of a network card, these bits need {@link CARD_BITS}. */
 const DISK_BITS = 0x244n;
 /** Bits that no modern disk offers: CSUM, MTU, GUEST_TSO4 and GUEST_TSO6. */
 const CARD_BITS = 0x189n;

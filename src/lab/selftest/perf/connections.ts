@@ -1,6 +1,7 @@
 import { createHistogram } from "node:perf_hooks";
 import { counted } from "../../../core/base/index.ts";
 import { Client } from "../../../endpoints/frontend/index.ts";
+import { firstRead } from "../../kits/block/workloads/index.ts";
 import { CONNECTION_PHASES, timeConnection } from "../../workloads/index.ts";
 import { expectEqual } from "../expect.ts";
 import type { TestCase } from "../group.ts";
@@ -26,7 +27,10 @@ export const connectionCases: readonly TestCase[] = [
         histogram: createHistogram(),
       }));
       for (let i = 0; i < connections; i += 1) {
-        const timing = await timeConnection(path, { signal: context.signal, timeoutMs: 5000 });
+        const timing = await timeConnection(path, firstRead, {
+          signal: context.signal,
+          timeoutMs: 5000,
+        });
         for (const { phase, histogram } of histograms) record(histogram, timing[phase]);
       }
       context.note(counted(connections, "connection"));

@@ -59,9 +59,9 @@ test("commands that print results say in the same words what -q and -v print of 
       (name) => find(words).options.find(({ long }) => long === name)?.description ?? "",
     );
   const words = ["conform", "conform merge", ...["basic", "all"].map((g) => `test ${g}`)];
-  const [first = [], ...others] = words.map(textOf);
+  const [first = [], ...rest] = words.map(textOf);
   assert.match(first.join(), /all that was observed,.*one line for each failure/);
-  for (const other of others) assert.deepEqual(other, first);
+  for (const other of rest) assert.deepEqual(other, first);
 });
 
 test("the help of a back-end program names the program", () => {

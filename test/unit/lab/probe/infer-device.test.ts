@@ -75,7 +75,7 @@ test("block features without a configuration space are not proof", () => {
   assert.equal(inferred(0x245n, 0x200n, undefined), null, "bit 0 is none of a modern disk's");
 });
 
-test("a disk with LIFETIME, SECURE_ERASE or ZONED is no network card", () => {
+test("LIFETIME, SECURE_ERASE and ZONED do not make a network card of a disk", () => {
   const [config, lifetime, secureErase, zoned] = [0x200n, 1n << 15n, 1n << 16n, 1n << 17n];
   for (const own of [lifetime, secureErase, zoned, lifetime | zoned]) {
     assert.equal(inferred(0x244n | own, config, undefined), "block");

@@ -60,7 +60,7 @@ test("with verbose, a test has its time and all that was observed", () => {
   assert.deepEqual(testLines(failed), ["✗ FAIL: It holds", "    no reply"]);
 });
 
-test("each test that failed is one line, and others are none", () => {
+test("each test that failed is one line, and no other test is", () => {
   const results = (["PASS", "FAIL", "SKIP", "WARN", "ERROR"] as const).map((verdict) => {
     return { ...result, verdict, reason: "one\ntwo" };
   });

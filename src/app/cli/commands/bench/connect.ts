@@ -1,12 +1,12 @@
 import { createHistogram } from "node:perf_hooks";
 import { counted } from "../../../../core/base/index.ts";
-import { blockType } from "../../../../endpoints/devices/block/type.ts";
 import type { Client } from "../../../../endpoints/frontend/index.ts";
 import { expectDevice } from "../../../../lab/probe/expect-device.ts";
 import { PerSecond } from "../../../../lab/workloads/bench/per-second.ts";
 import {
   CONNECTION_PHASES,
   type ConnectionTiming,
+  type FirstRequest,
   timeConnection,
 } from "../../../../lab/workloads/index.ts";
 import {
@@ -15,6 +15,7 @@ import {
   summarizeLatency,
 } from "../../../../lab/results/index.ts";
 import type { Context } from "../../context.ts";
+import { deviceCommands } from "../../devices/registry.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
 import { describeEnvironment, Disturbances } from "./environment.ts";
 import { endOf } from "./publish.ts";
@@ -42,13 +43,21 @@ export async function benchConnect(
   context: Context,
 ): Promise<void> {
   const workload = { bench: "connect", options: { requests: options.count } };
+  const first = await firstRequest();
   const measure = async (socket: string, target: string): Promise<Measured> =>
-    measureConnect(socket, { ...workload, target }, options, context);
+    measureConnect(socket, first, { ...workload, target }, options, context);
   await runBench({ workload, nothing: "no session came up", measure }, sockets, options, context);
+}
+
+/** The first device type that has such a request. */
+async function firstRequest(): Promise<FirstRequest> {
+  for (const { firstRequest: load } of deviceCommands) if (load !== undefined) return load();
+  throw new TypeError("no device type has a first request");
 }
 
 async function measureConnect(
   path: string,
+  first: FirstRequest,
   head: Pick<BenchReport, "bench" | "options" | "target">,
   options: BenchConnectOptions,
   { signal, output }: Context,
@@ -58,7 +67,7 @@ async function measureConnect(
     signal,
     timeoutMs: options.timeout,
     stallMs: options.stallTimeout,
-    onConnected: (client: Client) => expectDevice(client, blockType),
+    onConnected: (client: Client) => expectDevice(client, first.device),
   };
   const phases = CONNECTION_PHASES.map((phase) => ({ phase, histogram: createHistogram() }));
   const setUp = createHistogram();
@@ -67,7 +76,7 @@ async function measureConnect(
   const session = async (): Promise<ConnectionTiming> => {
     begun += 1;
     output.progress(() => `${begun} of ${counted(WARM_UP + options.count, "session")}`);
-    return timeConnection(path, wait);
+    return timeConnection(path, first, wait);
   };
   const measure = async (): Promise<void> => {
     for (let i = 0; i < WARM_UP; i += 1) await session();

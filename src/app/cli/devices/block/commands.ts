@@ -10,6 +10,8 @@ export const blockCommands: DeviceCommands = {
   io: async () => (await import("./io-command.ts")).ioBlockCommand,
   bench: async () => (await import("./bench-command.ts")).benchBlockCommand,
   benchBackend: async () => (await import("./bench-command.ts")).benchBlockBackendCommand,
+  firstRequest: async () =>
+    (await import("../../../../lab/kits/block/workloads/first-read.ts")).firstRead,
   program: {
     description: "a block device over an image file",
     options: [
