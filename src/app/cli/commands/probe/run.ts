@@ -1,6 +1,5 @@
-import type { DeviceKind } from "../../../../endpoints/devices/kind.ts";
 import { probe } from "../../../../lab/probe/index.ts";
-import { parsedLate } from "../../options.ts";
+import { namedKind } from "../../named-kind.ts";
 import { type CommonOptions, type Context, messagePrinter } from "../../context.ts";
 
 export interface ProbeCommandOptions extends CommonOptions {
@@ -21,7 +20,7 @@ export async function runProbe(
   context: Context,
 ): Promise<void> {
   const { output, signal } = context;
-  const device = await kindOf(options.device);
+  const device = await namedKind(options.device);
   // Loaded while the peer is waited for.
   const printing = import("./text.ts");
   const { program, ...result } = await probe(socket, {
@@ -41,17 +40,4 @@ export async function runProbe(
       `note: ${program} serves one front-end and exits when it leaves; start it again for the next`,
     );
   }
-}
-
-/**
- * Loads the device types only where one is named: they bring all drivers along.
- *
- * @throws {UsageError} there is no such type, or the module exports no kit
- */
-async function kindOf(name: string | undefined): Promise<DeviceKind | undefined> {
-  if (name === undefined) return undefined;
-  const { parseDeviceOrModule } = await import("../../device-option.ts");
-  const device = parsedLate("--device", name, parseDeviceOrModule);
-  if (typeof device !== "string") return device;
-  return (await (await import("../../kit-module.ts")).loadKit(device)).kind;
 }

@@ -26,7 +26,10 @@ export function addTraceCommand(program: Command, context: Context): void {
       "the front-end listens at --connect, and the back-end connects to --listen",
     )
     .addOption(
-      new Option("--device <type>", "device type of the target; default: inferred from its offer"),
+      new Option(
+        "--device <type|module>",
+        "device type of the target; or a module that exports a kit; default: inferred from its offer",
+      ),
     )
     .addOption(
       new Option("--late <duration>", "report a reply that takes longer")

@@ -10,7 +10,7 @@ import {
 } from "../../../../lab/trace/index.ts";
 import { Relay, type RelayPlace } from "../../../../lab/wire/index.ts";
 import type { Context } from "../../context.ts";
-import { parsedLate } from "../../options.ts";
+import { namedKind } from "../../named-kind.ts";
 import { LineWriter } from "./line-writer.ts";
 
 export interface TraceOptions {
@@ -32,7 +32,7 @@ export async function runTrace(options: TraceOptions, context: Context): Promise
   const { output, signal } = context;
   const places = placesOf(options);
   const writer = new LineWriter(STDOUT);
-  const device = await kindOf(options.device);
+  const device = await namedKind(options.device);
   const print = printer(options, context, writer);
   const tracer = new Tracer({
     consumers: [print],
@@ -125,11 +125,4 @@ async function untilDone(
   // Where both sides listen there is nothing to accept: the session is all there will be.
   const isSingle = "connect" in frontend && "connect" in backend;
   await (isSingle && only !== undefined ? Promise.race([aborted, only.closed]) : aborted);
-}
-
-/** Loads the device types only where one is named. */
-async function kindOf(name: string | undefined) {
-  if (name === undefined) return undefined;
-  const { parseDevice } = await import("../../device-option.ts");
-  return parsedLate("--device", name, parseDevice);
 }
