@@ -11,22 +11,25 @@ import {
 import { Caller, type CallOptions, type Negotiation } from "../../core/session/index.ts";
 import { type FrameObserver, UnixChannel } from "../../core/transport/index.ts";
 
-/** How long the front-end may take to answer, milliseconds. */
+/** Milliseconds that the front-end may take to answer. */
 const TIMEOUT_MS = 5000;
 
 export interface BackendRequestsOptions {
   readonly negotiation: Negotiation;
   readonly observe: FrameObserver | undefined;
-  /** Whether all rings are stopped: a suspended device sends nothing ("Suspended device state"). */
+  /**
+   * Returns whether all rings are stopped: a suspended device sends nothing ("Suspended device
+   * state").
+   */
   readonly suspended: () => boolean;
 }
 
 /** Part of a file that is a ring's doorbell. */
 export interface NotifierArea {
   readonly fd: OwnedFd;
-  /** Bytes; QEMU takes one page of its host only. */
+  /** Size in bytes; QEMU accepts exactly one page of its host. */
   readonly size: bigint;
-  /** Bytes from the file's beginning. */
+  /** Byte offset in the file. */
   readonly offset: bigint;
 }
 
@@ -36,10 +39,9 @@ interface Link {
 }
 
 /**
- * The requests of a back-end as methods, on the channel that the front-end gave with
- * SET_BACKEND_REQ_FD. Each resolves once the answer that is due has come; descriptors are borrowed.
- * Not to be awaited while a request of the front-end is served: that one may wait for its answer
- * before it looks at this channel.
+ * The requests of a back-end as methods, on the channel of SET_BACKEND_REQ_FD. Each resolves once
+ * the reply that is due has arrived; descriptors are borrowed. Do not await one while serving a
+ * request of the front-end: the front-end may wait for its reply before it reads this channel.
  *
  * @throws every method: {StateError} there is no channel, or all rings are stopped;
  *   {NegotiationError} a feature that the request needs was not negotiated; {RemoteError} the
@@ -64,7 +66,7 @@ export class BackendRequests {
     this.#options = options;
   }
 
-  /** Returns whether the front-end has given a channel that is still open. */
+  /** Returns whether the front-end has opened a channel that is still open. */
   get open(): boolean {
     return this.#link !== undefined;
   }
@@ -109,17 +111,20 @@ export class BackendRequests {
     return value as BackendReplyOf<R>;
   }
 
-  /** BACKEND_IOTLB_MSG: a translation is missing, or an access was forbidden. */
+  /** Reports that a translation is missing, or an access was forbidden (BACKEND_IOTLB_MSG). */
   async iotlbMsg(message: Iotlb, o?: CallOptions): Promise<void> {
     return this.call(BackendRequest.IotlbMsg, message, o);
   }
 
-  /** BACKEND_CONFIG_CHANGE_MSG: the configuration space is to be read again. */
+  /** Reports that the configuration space has changed (BACKEND_CONFIG_CHANGE_MSG). */
   async configChange(o?: CallOptions): Promise<void> {
     return this.call(BackendRequest.ConfigChangeMsg, undefined, o);
   }
 
-  /** BACKEND_VRING_HOST_NOTIFIER_MSG: where the driver kicks ring `index`; nothing: as before. */
+  /**
+   * Sets the area by which the driver kicks ring `index` (BACKEND_VRING_HOST_NOTIFIER_MSG). Without
+   * an area the driver uses the kick descriptor again.
+   */
   async hostNotifier(index: number, area?: NotifierArea, o?: CallOptions): Promise<void> {
     const { size = 0n, offset = 0n } = area ?? {};
     const payload = { index, noFd: area === undefined, size, offset };
@@ -127,12 +132,12 @@ export class BackendRequests {
     return this.call(BackendRequest.VringHostNotifierMsg, payload, { ...o, fds });
   }
 
-  /** BACKEND_VRING_CALL: buffers of a ring were used. */
+  /** Reports that buffers of a ring were used (BACKEND_VRING_CALL). */
   async vringCall(index: number, o?: CallOptions): Promise<void> {
     return this.call(BackendRequest.VringCall, { index, num: 0 }, o);
   }
 
-  /** BACKEND_VRING_ERR: a ring is broken. */
+  /** Reports that a ring is broken (BACKEND_VRING_ERR). */
   async vringErr(index: number, o?: CallOptions): Promise<void> {
     return this.call(BackendRequest.VringErr, { index, num: 0 }, o);
   }
@@ -156,7 +161,8 @@ export class BackendRequests {
   }
 
   /**
-   * BACKEND_SHARED_OBJECT_LOOKUP: the object, which is the caller's to close; undefined if unknown.
+   * Asks for a shared object (BACKEND_SHARED_OBJECT_LOOKUP), which the caller closes; undefined if
+   * it is unknown.
    */
   async sharedObjectLookup(uuid: Uint8Array, o?: CallOptions): Promise<OwnedFd | undefined> {
     const { value, fds } = await this.#send(BackendRequest.SharedObjectLookup, { uuid }, o);
@@ -167,12 +173,12 @@ export class BackendRequests {
     return undefined;
   }
 
-  /** BACKEND_SHMEM_MAP: a part of `fd` becomes part of a shared memory region. */
+  /** Maps a range of `fd` into a shared memory region (BACKEND_SHMEM_MAP). */
   async shmemMap(mapping: MMap, fd: OwnedFd, o?: CallOptions): Promise<void> {
     return this.call(BackendRequest.ShmemMap, mapping, { ...o, fds: [fd] });
   }
 
-  /** BACKEND_SHMEM_UNMAP: names one earlier mapping as a whole. */
+  /** Removes one earlier mapping as a whole (BACKEND_SHMEM_UNMAP). */
   async shmemUnmap(mapping: MMap, o?: CallOptions): Promise<void> {
     return this.call(BackendRequest.ShmemUnmap, mapping, o);
   }

@@ -5,8 +5,8 @@ import type { BackendRequests } from "./backend-requests.ts";
 import type { DeviceState } from "./device-state.ts";
 
 /**
- * What a device can do beyond serving its rings. The presence of a capability decides which protocol
- * features the back-end offers; requests of an absent one are refused.
+ * The abilities of a device beyond serving its rings. The presence of a capability decides which
+ * protocol features the back-end offers; requests of an absent one are refused.
  *
  * Capabilities are plain objects, so that a decorator forwards them by spreading.
  *
@@ -18,13 +18,13 @@ import type { DeviceState } from "./device-state.ts";
 export interface DeviceCapabilities {
   /** Configuration space. */
   readonly config?: DeviceConfig;
-  /** Called as the session goes on. */
+  /** Callbacks for the events of a session. */
   readonly lifecycle?: DeviceLifecycle;
-  /** Which chains are served, and when. */
+  /** Decides which chains are served, and when. */
   readonly scheduling?: RingScheduling;
   /** For a device that completes requests outside of `process`. */
   readonly draining?: Draining;
-  /** For a device that can leave requests in flight to a later instance. */
+  /** Lets a device leave requests in flight to a later instance. */
   readonly suspension?: Suspension;
   /** For a device whose rings can be served in workers. */
   readonly worker?: WorkerPlacement;
@@ -33,7 +33,7 @@ export interface DeviceCapabilities {
   readonly network?: NetworkRequests;
   readonly crypto?: CryptoSessions;
   readonly gpu?: GpuRequests;
-  /** Bytes of each shared memory region, by its id (GET_SHMEM_CONFIG). */
+  /** Size of each shared memory region in bytes, by its id (GET_SHMEM_CONFIG). */
   readonly sharedMemory?: readonly bigint[];
   readonly sharedObjects?: ObjectSharing;
   /** True if the device has doorbells to share (VRING_HOST_NOTIFIER_MSG). */
@@ -42,7 +42,7 @@ export interface DeviceCapabilities {
 
 /** Configuration space. */
 export interface DeviceConfig {
-  /** Bytes. */
+  /** Size in bytes. */
   readonly size: number;
   /** Fills `out` from `offset` on. The range is inside the space. */
   read(offset: number, out: Uint8Array): void;
@@ -55,7 +55,7 @@ export interface DeviceConfig {
   write(offset: number, bytes: Uint8Array, by: "driver" | "migration"): boolean;
 }
 
-/** What a device may do through the session that it belongs to. */
+/** The session as its device uses it. */
 export interface DeviceSession {
   /** Requests to the front-end. Do not await one while a request of the front-end is served. */
   readonly requests: BackendRequests;
@@ -124,7 +124,7 @@ export interface NetworkRequests {
   /** The answer to GET_QUEUE_NUM, which counts pairs of queues. */
   readonly queuePairs?: number;
   /**
-   * SEND_RARP: announces the guest's address to the network.
+   * Announces the guest's address to the network (SEND_RARP).
    *
    * @param mac 6 bytes
    */
@@ -152,7 +152,7 @@ export interface CryptoSessions {
 /** Requests of GPU devices. */
 export interface GpuRequests {
   /**
-   * GPU_SET_SOCKET: the socket of the display.
+   * Passes the socket of the display to the device (GPU_SET_SOCKET).
    *
    * @param socket taken over
    */

@@ -4,7 +4,9 @@ import { TransferDirection } from "../../core/protocol/index.ts";
 
 /** A device's own state: what is neither in guest memory nor set by the front-end. */
 export interface DeviceState {
-  /** What another instance needs to go on; called while all rings are stopped. */
+  /**
+   * Returns the state that another instance needs to continue. Called while all rings are stopped.
+   */
   save(): AsyncIterable<Uint8Array>;
   /**
    * Takes what another instance saved, read to its end. Comes from the front-end: anything may be in
@@ -17,12 +19,12 @@ export interface DeviceState {
 
 /** A front-end that sends more is refused, bytes. */
 const MAX_STATE_BYTES = 64 << 20;
-/** How long the front-end's question may wait for the end of a transfer, milliseconds. */
+/** Milliseconds that CHECK_DEVICE_STATE waits for the end of a transfer. */
 const CHECK_TIMEOUT_MS = 10_000;
 
 /**
- * One transfer of a device's state (SET_DEVICE_STATE_FD), carried out while the session goes on
- * answering. How it ended is kept until it was asked for.
+ * One transfer of a device's state (SET_DEVICE_STATE_FD), which runs while the session keeps
+ * answering. Its result is kept until CHECK_DEVICE_STATE requests it.
  */
 export class StateTransfer {
   readonly #ending = new AbortController();
@@ -50,10 +52,10 @@ export class StateTransfer {
   }
 
   /**
-   * CHECK_DEVICE_STATE, which is asked once the front-end has seen the end of the data; one that
-   * asks before does not get to wait for ever.
+   * Waits for the result of the transfer (CHECK_DEVICE_STATE). A front-end sends the request after
+   * EOF; one that sends it earlier waits for a limited time.
    *
-   * @returns why it failed, if so
+   * @returns the error, if the transfer failed
    */
   async result(): Promise<Error | undefined> {
     const timer = setTimeout(() => this.abort("the transfer did not end"), CHECK_TIMEOUT_MS);
@@ -85,7 +87,7 @@ async function* bounded(from: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Ar
 
 /** A state of a few values as one document that names its device and version. */
 export interface VersionedState {
-  /** Of the device, e.g. `block`. */
+  /** The device type, for example `block`. */
   readonly type: string;
   readonly version: number;
   /** A value for JSON. */

@@ -3,7 +3,7 @@ import type { RunningQueue } from "../../core/runtime/index.ts";
 import type { DeviceCapabilities } from "./capabilities.ts";
 
 /**
- * What a back-end does behind its rings. There is one object for each session; sessions share only
+ * The device behind the rings of a back-end. Each session has its own object; sessions share only
  * what their devices share.
  *
  * @example
@@ -36,11 +36,11 @@ export interface Device {
   /** Largest queue, entries. */
   readonly maxQueueSize: number;
   /**
-   * Serves what is available on a ring: at most about `queue.size` chains a call, so that the event
-   * loop gets its turn. Completions may come later. It must not throw for anything that a driver put
-   * into the ring.
+   * Serves the available chains of a ring: at most about `queue.size` per call, so that the event
+   * loop is not blocked. It may complete them later. It must not throw, whatever a driver put into
+   * the ring.
    */
   process(running: RunningQueue): void;
-  /** What the device can do beyond that. */
+  /** Further abilities of the device. */
   readonly capabilities?: DeviceCapabilities;
 }

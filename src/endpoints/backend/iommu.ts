@@ -3,7 +3,7 @@ import { Iotlb, type RegionTable } from "../../core/memory/index.ts";
 import { type Iotlb as IotlbMessage, IotlbType } from "../../core/protocol/index.ts";
 import type { Vring } from "./vring.ts";
 
-/** How long a question that led to nothing rests before it may be asked again, milliseconds. */
+/** Milliseconds before a question that was not answered may be repeated. */
 const REST_MS = 1000;
 
 export interface BackendIommuOptions {
@@ -15,8 +15,8 @@ export interface BackendIommuOptions {
 }
 
 /**
- * What a session does about I/O virtual addresses (specification: "IOMMU support"): asks for
- * translations that its rings miss, and has the rings go on when they come.
+ * The I/O virtual addresses of a session (specification: "IOMMU support"): requests the
+ * translations that its rings miss, and wakes the rings when they arrive.
  */
 export class BackendIommu {
   readonly iotlb: Iotlb;
@@ -54,7 +54,7 @@ export class BackendIommu {
     }
   }
 
-  /** Nothing is asked or woken any more. */
+  /** Stops requesting translations and waking rings. */
   close(): void {
     this.#closed = true;
     clearTimeout(this.#rest);

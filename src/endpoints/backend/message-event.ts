@@ -5,7 +5,7 @@ import { EventFd, Poller } from "../../core/os/index.ts";
  * notifications). Signals that come while a message waits for its answer make one more message.
  */
 export class MessageEvent {
-  /** To be signalled, in whatever thread; its owner closes it. */
+  /** The event to signal, from any thread. Its owner closes it. */
   readonly event: EventFd;
   readonly #ours: EventFd;
   readonly #poller: Poller;

@@ -24,13 +24,16 @@ export const BACKEND_PROTOCOL_FEATURES: bigint =
   ProtocolFeature.GpaAddresses;
 
 /**
- * Protocol features that are implemented and offered only if asked for: QEMU acknowledges whatever
- * it is offered, also the in-band notifications that it does not know.
+ * Protocol features that are implemented and off by default: QEMU acknowledges every offered
+ * feature, including the in-band notifications that it does not implement.
  */
 export const BACKEND_OPTIONAL_FEATURES: bigint =
   ProtocolFeature.InbandNotifications | ProtocolFeature.CrossEndian | ProtocolFeature.Pagefault;
 
-/** With INFLIGHT_SHMFD, which it needs, offered with devices that can let go of requests. */
+/**
+ * The feature of GET_VRING_BASE_SKIP_DRAIN. It needs INFLIGHT_SHMFD, and a device that can leave
+ * requests in flight.
+ */
 export const SKIP_DRAIN =
   ProtocolFeature.GetVringBaseInflight | ProtocolFeature.GetVringBaseSkipDrain;
 

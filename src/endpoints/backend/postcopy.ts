@@ -25,9 +25,9 @@ export class Postcopy {
   }
 
   /**
-   * POSTCOPY_ADVISE: a descriptor for the front-end.
+   * Begins postcopy and returns a userfault descriptor for the front-end (POSTCOPY_ADVISE).
    *
-   * @throws {SystemError} see `Userfault.open`
+   * @throws {SystemError} `EPERM` without CAP_SYS_PTRACE, `ENOSYS`
    */
   advise(): OwnedFd {
     this.close();
@@ -56,8 +56,8 @@ export class Postcopy {
   }
 
   /**
-   * SET_MEM_TABLE: where these regions are in this process. They are not touched before they are
-   * confirmed.
+   * Returns the addresses of these regions in this process (SET_MEM_TABLE). They are not accessed
+   * before they are confirmed.
    *
    * @param regions taken over until {@link confirm}
    * @throws {MemoryAccessError} a region that is not contiguous here; all are closed then
@@ -78,7 +78,7 @@ export class Postcopy {
   /**
    * The front-end is ready to bring pages.
    *
-   * @throws {SystemError} see `Userfault.register`
+   * @throws {SystemError} a region cannot be registered
    */
   confirm(): readonly Region[] {
     const regions = this.#mapped;
@@ -98,9 +98,9 @@ export class Postcopy {
   }
 
   /**
-   * POSTCOPY_END: everything has arrived.
+   * Ends postcopy: all pages have arrived (POSTCOPY_END).
    *
-   * @throws {StateError} it did not begin
+   * @throws {StateError} postcopy did not begin
    */
   end(): void {
     if (this.#stage === "none") {

@@ -5,14 +5,14 @@ import type { MemoryRegion } from "../../core/protocol/index.ts";
 const MAX_REMEMBERED = 1024;
 
 /**
- * Regions that are added and removed once for every pair of queues: QEMU (7.2) has a device of its
- * own for each pair of a network card, all on one connection, and every one of them sends all
- * memory. A repetition adds nothing; memory is let go of at the first removal.
+ * Counts regions that are added and removed once for every pair of queues: QEMU (7.2) has a vhost
+ * device for each pair of a network card, all on one connection, and each of them sends all memory.
+ * A repetition adds nothing; the first removal unmaps the memory.
  */
 export class RepeatedRegions {
   readonly #memory: RegionTable;
   readonly #most: number;
-  /** Repetitions by region; they outlive the region, until as many removals came. */
+  /** Repetitions by region. They outlive the region, until as many removals have arrived. */
   readonly #counts = new Map<string, number>();
 
   /** @param devices how many send the same memory; 1: nothing may be repeated */
@@ -32,7 +32,7 @@ export class RepeatedRegions {
     return true;
   }
 
-  /** Returns whether the removal of a region that is gone belongs to such a repetition. */
+  /** Returns whether the removal of a region that was already removed belongs to a repetition. */
   removed(region: MemoryRegion): boolean {
     const count = this.#counts.get(keyOf(region)) ?? 0;
     if (count === 0) return false;
@@ -47,7 +47,7 @@ export class RepeatedRegions {
   }
 }
 
-/** What REM_MEM_REG names a region by. */
+/** Returns the values by which REM_MEM_REG identifies a region. */
 function keyOf({ guestAddress, userAddress, size }: MemoryRegion): string {
   return `${guestAddress} ${userAddress} ${size}`;
 }

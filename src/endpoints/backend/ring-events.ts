@@ -10,6 +10,6 @@ export function signalQuietly(event: EventFd | undefined): void {
   try {
     event?.signal();
   } catch {
-    // It is the peer's descriptor, and the peer's loss.
+    // The peer gave a descriptor that cannot be signalled, so only the peer misses the signal.
   }
 }

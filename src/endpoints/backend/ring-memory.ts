@@ -8,7 +8,7 @@ const PACKED_USED = 1 << 31;
 
 const SHARED_ELSEWHERE = "no region that the front-end shared holds all of it";
 
-/** What the acknowledged features mean for a ring. */
+/** Returns the ring features among the acknowledged ones. */
 export function ringFeaturesOf(features: bigint): RingFeatures {
   return {
     eventIdx: (features & VirtioFeature.EventIdx) !== 0n,
@@ -19,11 +19,12 @@ export function ringFeaturesOf(features: bigint): RingFeatures {
 }
 
 /**
- * Where a ring begins. Some front-ends send for a new packed ring a base that means that its end is
- * passed, or that all of it is in flight: Linux's virtio_uml 0, DPDK's virtio-user (22.11) 0x8000,
- * the available half alone. A ring that was used holds a descriptor marked as used.
+ * Returns the position at which a ring begins. For a new packed ring some front-ends send a base
+ * that means that the wrap counter has changed, or that all of the ring is in flight: Linux's
+ * virtio_uml 0, DPDK's virtio-user (22.11) 0x8000, the available half alone. They differ from a
+ * ring in use by the descriptors, of which a used ring has at least one marked as used.
  *
- * @param base as SET_VRING_BASE has it; undefined if the front-end did not send it
+ * @param base the base of SET_VRING_BASE; undefined if the front-end did not send it
  */
 export function firstBase(
   base: number | undefined,
@@ -39,7 +40,7 @@ export function firstBase(
   return freshBase;
 }
 
-/** What is wrong with a part of a ring. */
+/** Makes the error for a part of a ring. */
 function wrong(name: keyof RingMemory, what: string): ProtocolError {
   const request = "VHOST_USER_SET_VRING_ADDR";
   return new ProtocolError(`${request}: ${what}`, { request, field: name });
@@ -57,7 +58,7 @@ export function expectSetUp(
   );
 }
 
-/** What a device does with a part of a ring. */
+/** Returns the permissions that a device needs for a part of a ring. */
 function permissionsFor(name: keyof RingMemory, { writesDescriptors }: RingFormat): number {
   const writes = name === "device" || (name === "descriptors" && writesDescriptors);
   return writes ? IotlbPermission.ReadWrite : IotlbPermission.Read;
@@ -89,7 +90,7 @@ export function locateRing(
     const shared = space.regions.length === 0 ? "the front-end shared no memory" : SHARED_ELSEWHERE;
     throw wrong(name, `${area} is outside shared memory: ${shared}; ${SHARE_HINT}`);
   };
-  // All three are looked up, so that all that is missing is asked for at once.
+  // All three parts are looked up first, so that all missing translations are requested at once.
   const descriptors = part("descriptors", at.descriptor);
   const driver = part("driver", at.available);
   const device = part("device", at.used);

@@ -19,7 +19,7 @@ export interface BackendOptions extends Omit<SessionOptions, "device"> {
 }
 
 export interface BackendListenOptions extends BackendOptions {
-  /** Who may connect. Default: only this user. */
+  /** Access rights of the socket path. Default: only this user may connect. */
   readonly access?: SocketAccess | undefined;
 }
 
@@ -42,7 +42,7 @@ export interface BackendListenOptions extends BackendOptions {
  */
 export class BackendServer {
   readonly sessions = new Set<BackendSession>();
-  /** Those whose device may still have requests in flight. */
+  /** Sessions whose device may still have requests in flight. */
   readonly #unfinished = new Set<Promise<void>>();
   readonly #options: BackendOptions;
   #server: SocketServer | undefined;
@@ -113,13 +113,13 @@ export interface BackendConnectOptions extends BackendOptions, WaitOptions {
 export interface BackendRetry {
   /** Attempts in a row that failed or whose session was short; 0 after one that lasted. */
   readonly failures: number;
-  /** Until the attempt, milliseconds. */
+  /** Milliseconds until the attempt. */
   readonly pauseMs: number;
 }
 
 /**
- * A back-end that connects to a front-end's listening socket. Resolves when the session is over;
- * with `reconnect` it goes on until the signal aborts.
+ * Runs a back-end that connects to a front-end's listening socket. Resolves when the session has
+ * ended; with `reconnect` it continues until the signal aborts.
  *
  * @throws {ConnectError | EnvironmentError | UsageError} the first connection failed
  */

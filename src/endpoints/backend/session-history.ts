@@ -1,14 +1,14 @@
 import type { CloseReason } from "../../core/transport/index.ts";
 
-/** What a front-end did last: it often shows why the front-end left. */
+/** The last actions of a front-end, which often explain why it left. */
 export class SessionHistory {
   /** Number of the last request that was served; undefined if there was none. */
   lastRequest: number | undefined;
-  /** Why the last request was refused, if it was. */
+  /** The error by which the last request was refused, if it was. */
   refusal: Error | undefined;
   /** True if a ring was ever started. */
   ringStarted = false;
-  /** Who closed the connection; undefined if it is open. */
+  /** The side that closed the connection; undefined if it is open. */
   closedBy: CloseReason["by"] | undefined;
 
   /** A request is about to be served. */

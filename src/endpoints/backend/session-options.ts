@@ -4,7 +4,10 @@ import type { DeviceQueue } from "../../core/virtqueue/index.ts";
 import type { Device } from "./device.ts";
 import type { RingOptions } from "./vring-context.ts";
 
-/** Places to look at or change what passes, for tests and observers; each is optional. */
+/**
+ * Hooks that observe or change messages, replies and queues, for tests and observers. Each is
+ * optional.
+ */
 export interface BackendHooks {
   /** Sees each message. */
   readonly observe?: FrameObserver | undefined;
@@ -17,7 +20,7 @@ export interface SessionOptions extends BackendHooks {
   readonly device: Device;
   /** Features not to offer although they are implemented. */
   readonly without?: { readonly virtio?: bigint; readonly protocol?: bigint } | undefined;
-  /** Of `BACKEND_OPTIONAL_FEATURES`: to be offered as well. */
+  /** Features of `BACKEND_OPTIONAL_FEATURES` to offer as well. */
   readonly optional?: bigint | undefined;
   /**
    * Offers VIRTIO_F_ACCESS_PLATFORM: a front-end that acknowledges it has an IOMMU, answers IOTLB
@@ -31,11 +34,11 @@ export interface SessionOptions extends BackendHooks {
    */
   readonly ringReset?: boolean | undefined;
   /**
-   * Where and when rings are served. With a hook for queues they stay on the event loop, as a hook
-   * cannot go elsewhere.
+   * The threads and the mode in which rings are served. With a hook for queues they stay on the
+   * event loop, as a hook cannot move to another thread.
    */
   readonly rings?: RingOptions | undefined;
-  /** How requests are judged. Default lenient. */
+  /** The strictness about requests. Default `lenient`. */
   readonly strictness?: Strictness | undefined;
   /**
    * Called with the number of requests in flight at the previous back-end (SET_INFLIGHT_FD) that

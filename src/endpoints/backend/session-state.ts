@@ -33,9 +33,11 @@ import type { VringSetup } from "./vring-setup.ts";
 /** Problems that a session reports, but for the one that ends it. */
 const MAX_PROBLEMS = 1000;
 
-/** What the handlers of a session's requests share: negotiation, memory, rings, status. */
+/**
+ * The state that the handlers of a session's requests share: negotiation, memory, rings, status.
+ */
 export abstract class SessionState {
-  /** How the connection ended; pending until then. */
+  /** Resolves with the reason when the connection has ended. */
   abstract readonly closed: Promise<CloseReason>;
   readonly device: Device;
   readonly capabilities: DeviceCapabilities;
@@ -50,16 +52,19 @@ export abstract class SessionState {
   /** Virtio device status byte. */
   status = 0;
   readonly #options: SessionOptions;
-  /** Requests of our own, once the front-end has given a channel for them. */
+  /** The back-end's own requests, once the front-end has opened a channel for them. */
   readonly requests: BackendRequests;
   readonly #vrings: Vring[] = [];
-  /** True if a ring that is made now is enabled: SET_FEATURES without PROTOCOL_FEATURES came. */
+  /** True if new rings are enabled: the front-end sent SET_FEATURES without PROTOCOL_FEATURES. */
   #enabledAtStart = false;
   /** Faults of the front-end or its driver that were reported: each is served from then on. */
   readonly #tolerated = new Set<string>();
   #configChangeDue = false;
   #problems = 0;
-  /** Looks at memory that may not be shared: a few, as each costs a look at many pages. */
+  /**
+   * Number of remaining checks for memory that is not shared. It is small, as each check reads many
+   * pages.
+   */
   #sharingChecks = 8;
   #inflight: InflightRegion | undefined;
   readonly #ended = new Deferred<void>();
@@ -93,7 +98,7 @@ export abstract class SessionState {
     });
   }
 
-  /** Resolves once the connection is gone and the device has completed every request. */
+  /** Resolves once the connection has ended and the device has completed every request. */
   get ended(): Promise<void> {
     return this.#ended.promise;
   }
@@ -121,7 +126,11 @@ export abstract class SessionState {
     return this.#vrings;
   }
 
-  /** @throws {ProtocolError} the device has no such ring */
+  /**
+   * Returns a ring.
+   *
+   * @throws {ProtocolError} the device has no such ring
+   */
   vring(index: number, request: string): Vring {
     const { maxQueues } = this.device;
     if (index >= maxQueues) {
@@ -153,8 +162,9 @@ export abstract class SessionState {
   }
 
   /**
-   * Has the front-end read the configuration again (CONFIG_CHANGE_MSG): now, or once the first ring
-   * starts. Reports that a front-end without a back-end channel does not learn of it.
+   * Asks the front-end to read the configuration again (CONFIG_CHANGE_MSG), now or once the first
+   * ring starts. Without a back-end channel it reports that the front-end does not notice the
+   * change.
    *
    * @throws {NegotiationError | TimeoutError | RemoteError | PeerClosedError}
    */
@@ -186,7 +196,10 @@ export abstract class SessionState {
     });
   }
 
-  /** A driver that writes to memory of its own waits for ever: that is reported, once. */
+  /**
+   * Reports, once, a driver whose memory is not shared with this process: its requests would never
+   * arrive.
+   */
   #lookAtSharing(index: number, ring: VringSetup): void {
     if (this.#sharingChecks === 0 || this.#translates) return;
     this.#sharingChecks -= 1;
@@ -200,14 +213,14 @@ export abstract class SessionState {
     );
   }
 
-  /** Something failed, and the session goes on. */
+  /** Reports a problem that does not end the session. */
   report(problem: unknown): void {
     this.reportProblem(asError(problem), false);
   }
 
   /**
-   * Hands a problem to `onProblem`. A peer can cause any number of them, and each may become a line
-   * of a log: of those that do not end the session only the first thousand are handed on.
+   * Passes a problem to `onProblem`. A peer can cause any number of them, and each may become a
+   * line of a log, so only the first thousand that do not end the session are passed on.
    */
   protected reportProblem(problem: Error, ends: boolean): void {
     const { onProblem } = this.#options;
@@ -264,13 +277,13 @@ export abstract class SessionState {
       await vring.setEnabled(false);
       await vring.stop();
     }
-    // It records requests of before the reset: the driver does not wait for them any more.
+    // The region records requests from before the reset, and the driver no longer waits for them.
     this.inflight = undefined;
     this.iommu.iotlb.clear();
     this.capabilities.lifecycle?.reset?.();
   }
 
-  /** The connection has ended: memory is unmapped once the device has no request in flight. */
+  /** Unmaps the memory after the connection has ended, once the device has no request in flight. */
   protected release(): void {
     this.iommu.close();
     this.requests.close();

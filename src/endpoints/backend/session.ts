@@ -40,7 +40,7 @@ export class BackendSession extends SessionState {
     }
   }
 
-  /** How the connection ended; pending until then. */
+  /** Resolves with the reason when the connection has ended. */
   get closed(): Promise<CloseReason> {
     return this.#channel.closed;
   }

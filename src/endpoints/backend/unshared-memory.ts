@@ -1,7 +1,10 @@
 import type { MemoryView, RegionTable } from "../../core/memory/index.ts";
 import type { VringSetup } from "./vring-setup.ts";
 
-/** What is looked at of a memory region: of a machine's memory this much is never empty. */
+/**
+ * The bytes of a memory region that are examined: at the start of a machine's memory so large a
+ * range is never all zero.
+ */
 const PROBE_BYTES = 1 << 20;
 /** Smaller regions are not a machine's: a program may kick before it has written anything. */
 const MIN_MACHINE_BYTES = 16 << 20;

@@ -6,7 +6,7 @@ import type { Device } from "./device.ts";
 import type { VringSetup } from "./vring-setup.ts";
 import type { RingMessages } from "./vring-notifiers.ts";
 
-/** Where and when the rings of a session are served. */
+/** The threads and the mode in which the rings of a session are served. */
 export interface RingOptions {
   /** Each in a worker of its own, for a device that can. Default: on the event loop. */
   readonly workers?: boolean | undefined;
@@ -14,10 +14,10 @@ export interface RingOptions {
   readonly ringMode?: RingMode | undefined;
 }
 
-/** What happens to requests in flight when a ring stops. */
+/** The treatment of requests in flight when a ring stops. */
 export type StopMode = "drain" | "leave in flight";
 
-/** What a ring needs to know of its session. */
+/** The session as its rings use it. */
 export interface VringContext {
   readonly device: Device;
   readonly capabilities: DeviceCapabilities;
@@ -30,7 +30,7 @@ export interface VringContext {
   readonly rings: RingOptions;
   /** True if what the driver did not acknowledge is refused. */
   readonly strict: boolean;
-  /** In-band notifications, where they were negotiated. */
+  /** Returns the in-band notifications; undefined if they were not negotiated. */
   readonly messages: () => RingMessages | undefined;
   readonly onStarted: () => void;
   /** The driver kicked the ring, and has made nothing available so far. */

@@ -3,7 +3,7 @@ import type { EventFd, OwnedFd } from "../../core/os/index.ts";
 import { MessageEvent } from "./message-event.ts";
 import { adoptEvent, signalQuietly } from "./ring-events.ts";
 
-/** In-band notifications to the front-end. */
+/** Sends in-band notifications to the front-end. */
 export interface RingMessages {
   vringCall(index: number): Promise<void>;
   vringErr(index: number): Promise<void>;
@@ -11,24 +11,27 @@ export interface RingMessages {
 
 export interface VringNotifierOptions {
   readonly index: number;
-  /** Where calls and errors go that have no descriptor; undefined if nowhere. */
+  /**
+   * Returns the in-band notifications, for calls and errors without a descriptor; undefined if they
+   * were not negotiated.
+   */
   readonly messages: () => RingMessages | undefined;
   /** A message was not taken. */
   readonly onProblem: (problem: Error) => void;
 }
 
 /**
- * How a ring's two sides wake each other: the descriptors that the front-end gave, or messages
- * where in-band notifications were negotiated and it has said nothing of a descriptor.
+ * The notifications between the sides of a ring: the front-end's descriptors, or messages if
+ * in-band notifications were negotiated and the front-end sent no descriptor.
  */
 export class VringNotifiers {
   readonly #options: VringNotifierOptions;
-  /** Undefined if the ring is polled. */
+  /** The kick descriptor; undefined if the ring is polled. */
   kick: EventFd | undefined;
   #call: EventFd | undefined;
   #error: EventFd | undefined;
   #messages: MessageEvent | undefined;
-  /** The front-end has said how it wants them, if at all. */
+  /** True once the front-end has sent SET_VRING_CALL, with or without a descriptor. */
   #callSaid = false;
   #errorSaid = false;
 
@@ -80,7 +83,7 @@ export class VringNotifiers {
     messages()?.vringErr(index).catch(onProblem);
   }
 
-  /** GET_VRING_BASE: a new start needs new descriptors. */
+  /** Drops the descriptors when the ring stops (GET_VRING_BASE): a new start needs new ones. */
   stop(): void {
     this.#flushMessages();
     this.#callSaid = false;

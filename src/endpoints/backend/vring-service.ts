@@ -7,7 +7,7 @@ import type { VringNotifiers } from "./vring-notifiers.ts";
 import type { VringSetup } from "./vring-setup.ts";
 import { VringWorker } from "./vring-worker.ts";
 
-/** What serves one ring: a runner on the event loop or a worker, and the queue that it works on. */
+/** Serves one ring, by a runner on the event loop or by a worker, and owns its queue. */
 export class VringService {
   readonly log: RingLog;
   readonly #index: number;
@@ -20,11 +20,11 @@ export class VringService {
   #queue: DeviceQueue | undefined;
   #runner: DeviceRunner | undefined;
   #closed = false;
-  /** Why a worker does not serve the ring any more. */
+  /** The reason why a worker no longer serves the ring. */
   #fault: string | undefined;
-  /** Why the ring cannot be served in the memory that there is. */
+  /** The reason why the current memory does not cover the ring. */
   #missing: string | undefined;
-  /** The memory that the queue's addresses were looked up in may be gone. */
+  /** True if the memory in which the queue's addresses were looked up may have been removed. */
   #stale = false;
 
   constructor(
@@ -60,7 +60,7 @@ export class VringService {
     });
   }
 
-  /** Why the ring is no longer served, if so. */
+  /** The reason why the ring is no longer served, if so. */
   get brokenReason(): string | undefined {
     const fault = this.#queue?.broken;
     return this.#fault ?? this.#missing ?? (fault && `${fault.reason} (VIRTIO ${fault.section})`);
@@ -140,7 +140,7 @@ export class VringService {
     const isTracked = this.#setup.inflight !== undefined && suspension !== undefined;
     if (mode === "leave in flight" && isTracked) suspension.suspend(this.#index);
     else await draining?.quiesce(this.#index);
-    // Requests that completed meanwhile: no runner publishes them any more.
+    // Requests may have completed meanwhile, and no runner is there to publish them.
     if (!this.#closed && this.#queue?.publish()) this.#notifiers.signalCall();
   }
 
@@ -158,7 +158,7 @@ export class VringService {
     this.#missing = undefined;
   }
 
-  /** A region was added: a ring whose areas were in no region may go on. */
+  /** Retries a ring whose areas were in no region, after one was added. */
   memoryAdded(): void {
     this.#missing = undefined;
   }

@@ -10,7 +10,7 @@ import {
 } from "../../core/virtqueue/index.ts";
 import { expectSetUp, firstBase, locateRing, ringFeaturesOf } from "./ring-memory.ts";
 
-/** What a ring's set-up is judged by. */
+/** The state of the session against which the set-up of a ring is checked. */
 export interface VringSetupContext {
   readonly device: { readonly maxQueueSize: number };
   readonly memory: RegionTable;
@@ -20,15 +20,18 @@ export interface VringSetupContext {
   readonly onProblem: (problem: Error) => void;
 }
 
-/** What the front-end has set for a ring: its size, addresses and base. */
+/** The set-up of a ring by the front-end: its size, addresses and base. */
 export class VringSetup {
   readonly #index: number;
   readonly #context: VringSetupContext;
   #size = 0;
   #address: VringAddress | undefined;
-  /** Undefined if the front-end sent no base, so the ring is unused. */
+  /** The base of SET_VRING_BASE; undefined if the front-end sent none, so the ring is unused. */
   base: number | undefined;
-  /** Where GET_VRING_BASE stopped it, as long as the in-flight region is unchanged since. */
+  /**
+   * The base at which GET_VRING_BASE stopped the ring, as long as the in-flight region has not
+   * changed since.
+   */
   stoppedAt: number | undefined;
 
   constructor(index: number, context: VringSetupContext) {
@@ -48,7 +51,7 @@ export class VringSetup {
     return ringFeaturesOf(this.#context.features());
   }
 
-  /** How writes to the used ring are logged. */
+  /** The settings for logging writes to the used ring. */
   get logSetting(): RingLogSetting {
     const { flags = 0, log = 0n } = this.#address ?? {};
     // Behind an IOMMU the log address is one that would have to be translated. It is that of the
@@ -95,10 +98,11 @@ export class VringSetup {
   }
 
   /**
-   * Before the ring starts: checks that it is set up, and reports one that {@link inflightRegion}
-   * has no room for.
+   * Checks before the start that the ring is set up, and reports a ring for which {@link
+   * inflightRegion} has no room.
    *
-   * @throws {StateError | ProtocolError | MemoryAccessError} see `locateRing`, {@link inflight}
+   * @throws {StateError | ProtocolError | MemoryAccessError} the ring is not set up, not in shared
+   *   memory, or not of the region's format
    */
   check(): void {
     this.#expectInMemory();
@@ -143,14 +147,14 @@ export class VringSetup {
   beginAt(base: number): void {
     this.base = base;
     const before = this.stoppedAt;
-    // Of the two halves that a packed ring's base has, DPDK gives the first only.
+    // DPDK sends only the first of the two halves of a packed ring's base.
     if (before === undefined || ((before ^ base) & 0xffff) === 0) return;
     this.stoppedAt = undefined;
     const view = this.inflight?.view;
     view?.window.bytes.fill(0, view.offset, view.offset + view.length);
   }
 
-  /** Where to begin, in a ring whose areas are these. */
+  /** Returns the position at which to begin, in a ring with these areas. */
   firstBase(areas: RingMemory): number {
     return firstBase(this.base, this.#size, areas, this.#format);
   }
@@ -165,8 +169,9 @@ export class VringSetup {
   }
 
   /**
-   * The memory for that. A ring that it has no room for is served and not recorded: QEMU 10.0.13 sizes
-   * it by `queue-size=`, 128, and lets guests have rings of up to 1024 entries.
+   * The in-flight region, if it has room for this ring. A larger ring is served without being
+   * recorded: QEMU 10.0.13 sizes the region by `queue-size=`, 128, and allows rings of up to 1024
+   * entries.
    */
   get inflightRegion(): InflightRegion | undefined {
     const region = this.#context.inflight();

@@ -19,7 +19,7 @@ export interface VringWorkerOptions {
   readonly onIdleKick: () => void;
   readonly strict: boolean;
   readonly reports: DriverReports;
-  /** The ring broke, or its thread is gone. */
+  /** Called when the ring broke, or its thread ended. */
   readonly onBroken: (end: RingEnd) => void;
 }
 

@@ -39,7 +39,7 @@ export class Vring {
     return this.#enabled;
   }
 
-  /** Why the ring is no longer served, if so. */
+  /** The reason why the ring is no longer served, if so. */
   get brokenReason(): string | undefined {
     return this.#service.brokenReason;
   }
@@ -64,7 +64,10 @@ export class Vring {
     this.#setup.beginAt(base);
   }
 
-  /** SET_INFLIGHT_FD: the record in the region decides where the ring begins. */
+  /**
+   * Takes account of a new in-flight region (SET_INFLIGHT_FD): its record decides where the ring
+   * begins.
+   */
   inflightChanged(): void {
     this.#setup.stoppedAt = undefined;
   }
@@ -84,7 +87,10 @@ export class Vring {
     await this.restartWorker();
   }
 
-  /** SET_VRING_KICK: starts the ring; without a descriptor it is polled. */
+  /**
+   * Sets the kick descriptor and starts the ring (SET_VRING_KICK); without a descriptor it is
+   * polled.
+   */
   setKick(fd: OwnedFd | undefined): void {
     this.#start(adoptEvent(fd));
   }
@@ -179,8 +185,8 @@ export class Vring {
   }
 
   /**
-   * GET_VRING_BASE: stops the ring once no request is in flight, or at once, with those in flight left
-   * to the region that records them.
+   * Stops the ring (GET_VRING_BASE) once no request is in flight, or at once, leaving the requests
+   * in flight to the region that records them.
    *
    * @returns the next available index
    */
@@ -194,28 +200,32 @@ export class Vring {
   }
 
   /**
-   * The one way to stop serving a ring, for every request that needs it. Resolves once the device
-   * processes none of its requests and nothing touches its memory. {@link resume} goes on.
+   * Stops serving the ring, for every request that needs it. Resolves once the device processes
+   * none of its requests and nothing touches its memory. {@link resume} continues.
    */
   async quiesce(mode: StopMode = "drain"): Promise<void> {
     await this.#service.quiesce(mode);
   }
 
-  /** After the memory table changed. A ring that it does not cover is broken until it does again. */
+  /**
+   * Continues after the memory table changed. A ring outside of the table is broken until the table
+   * covers it again.
+   */
   resume(): void {
     this.#service.memoryChanged();
     this.#runOrBreak();
   }
 
-  /** A ring whose areas were in no region may go on. */
+  /** Retries a ring whose areas were in no region, after one was added. */
   memoryAdded(): void {
     this.#service.memoryAdded();
     this.#runOrBreak();
   }
 
   /**
-   * A worker has mappings of its own: it sees a new region or dirty log once the ring is started again.
-   * Resolves once the thread uses nothing that it borrowed. {@link resumeWorker} goes on.
+   * Pauses the worker, which has mappings of its own and sees a new region or dirty log only after
+   * a restart. Resolves once the thread uses nothing that it borrowed. {@link resumeWorker}
+   * continues.
    */
   async pauseWorker(): Promise<void> {
     await this.#service.haltWorker();
@@ -226,14 +236,14 @@ export class Vring {
     if (this.#service.hasWorker) this.#runOrBreak();
   }
 
-  /** Has a worker see what has changed. */
+  /** Restarts the worker so that it sees changed memory. */
   async restartWorker(): Promise<void> {
     if (!this.#service.inWorker) return;
     await this.pauseWorker();
     this.resumeWorker();
   }
 
-  /** A translation that this ring may wait for came. */
+  /** Wakes the ring after the arrival of a translation that it may wait for. */
   translationCame(): void {
     if (this.#service.onEventLoop) this.#service.wakeParked();
     else this.#runOrBreak();

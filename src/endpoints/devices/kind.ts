@@ -37,6 +37,6 @@ export interface QueueLayout {
   readonly repeated?: readonly string[];
   /** Queues that exist once and come after the repeated ones. */
   readonly last?: readonly string[];
-  /** What GET_QUEUE_NUM counts: each queue (the default) or repetitions, as of a network device. */
+  /** The unit of GET_QUEUE_NUM: queues (the default), or repetitions as for a network device. */
   readonly counted?: "queues" | "repetitions";
 }

@@ -29,7 +29,7 @@ import { spiKind } from "./spi/kind.ts";
 import { vsockKind } from "./vsock/kind.ts";
 import type { DeviceKind } from "./kind.ts";
 
-/** In the order of their ids. */
+/** The device types, in the order of their ids. */
 export const deviceKinds: readonly DeviceKind[] = [
   netKind,
   blockKind,

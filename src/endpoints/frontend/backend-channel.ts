@@ -24,7 +24,7 @@ export type BackendRequestHandler<R extends BackendRequest> = (
   incoming: Incoming,
 ) => BackendReplyOf<R> | Promise<BackendReplyOf<R>>;
 
-/** By request number. A request without a handler is refused. */
+/** Handlers by request number. A request without a handler is refused. */
 export type BackendRequestHandlers = {
   readonly [R in BackendRequest]?: BackendRequestHandler<R>;
 };
@@ -44,18 +44,20 @@ export interface BackendChannelOptions {
   readonly strictness: Strictness;
   readonly observe: FrameObserver | undefined;
   readonly handlers: BackendRequestHandlers;
-  /** A request was refused, or the channel ended because of what came on it. */
+  /**
+   * Called when a request was refused, or when the back-end broke a rule so that the channel ended.
+   */
   readonly onProblem: (problem: Error) => void;
 }
 
 /**
- * The front-end's end of the channel for requests of the back-end, served also while calls of our
- * own wait for their answers. Its loss, and whatever a back-end breaks on it, ends the channel and
- * not the session.
+ * The front-end's end of the channel for requests of the back-end. It is served even while the
+ * front-end's own calls wait for their replies. Its loss, or a broken rule on it, ends the channel
+ * and not the session.
  */
 export class BackendChannel {
   readonly #channel: UnixChannel;
-  /** To be handed over with SET_BACKEND_REQ_FD, then closed. */
+  /** The back-end's end, to send with SET_BACKEND_REQ_FD and then to close. */
   readonly theirs: OwnedFd;
 
   constructor(options: BackendChannelOptions) {

@@ -5,7 +5,7 @@ import { inbandHandlers } from "./kicks.ts";
 import { featuresOfNotifications } from "./notifications.ts";
 import type { ClientQueue } from "./queue.ts";
 
-/** What a client serves of its back-end's requests. */
+/** Returns the handlers of the back-end requests that a client serves. */
 export function handlersOf(
   options: ClientOptions,
   queues: () => readonly ClientQueue[],

@@ -35,7 +35,7 @@ export const CLIENT_PROTOCOL_FEATURES: bigint =
   ProtocolFeature.DeviceState |
   ProtocolFeature.GpaAddresses;
 
-/** Of a session that keeps what back-ends note in flight. */
+/** The features of a session that keeps an in-flight region. */
 export const KEPT_FEATURES: bigint =
   ProtocolFeature.InflightShmfd |
   ProtocolFeature.GetVringBaseInflight |
@@ -46,7 +46,7 @@ const FOUND = DeviceStatus.Acknowledge | DeviceStatus.Driver;
 const AGREED = FOUND | DeviceStatus.FeaturesOk;
 const RUNNING = AGREED | DeviceStatus.DriverOk;
 
-/** What a front-end would like to use, where it is offered. */
+/** The optional features that a front-end uses if they are offered. */
 export interface Wishes {
   /** Device feature bits. Default none. */
   readonly deviceFeatures?: bigint | undefined;
@@ -57,7 +57,7 @@ export interface Wishes {
   readonly protocolFeatures?: bigint | undefined;
   /** Uses packed rings where they are offered. Default false: split rings, as QEMU does. */
   readonly packed?: boolean | undefined;
-  /** Has requests completed in their order where that is offered (VIRTIO_F_IN_ORDER). Default false. */
+  /** Uses VIRTIO_F_IN_ORDER if it is offered: requests complete in order. Default false. */
   readonly inOrder?: boolean | undefined;
   /** Uses I/O virtual addresses (VIRTIO_F_ACCESS_PLATFORM). Default false. */
   readonly iommu?: boolean | IommuOptions | undefined;
@@ -96,7 +96,7 @@ export async function negotiate(
       if ((wanted & ProtocolFeature.BackendReq) !== 0n) channel = openBackendChannel();
     });
     const usable = offer & wanted;
-    // These may only be acknowledged together.
+    // These features may only be acknowledged together.
     const keeps = (usable & KEPT_FEATURES) === KEPT_FEATURES;
     const partly = KEPT_FEATURES & ~ProtocolFeature.InflightShmfd;
     await requests.setProtocolFeatures(keeps ? usable : usable & ~partly);
@@ -125,7 +125,7 @@ async function giveBackendChannel(
   if (channel === undefined) return;
   if (!requests.negotiation.has(ProtocolFeature.BackendReq)) return channel.close();
   const given = requests.setBackendReqFd(channel.theirs);
-  // It is on its way.
+  // The message has been sent, so this end can be closed.
   channel.theirs.close();
   await given;
 }
@@ -140,7 +140,7 @@ async function expectFeaturesOk(requests: FrontendRequests): Promise<void> {
   );
 }
 
-/** Without it the back-end could not ask for translations, or know when they are there. */
+/** Without these features the back-end could not request translations, or notice their arrival. */
 function expectIommu({ negotiation }: FrontendRequests, offered: bigint): void {
   const { BackendReq, ReplyAck } = ProtocolFeature;
   const missing = [
@@ -154,7 +154,7 @@ function expectIommu({ negotiation }: FrontendRequests, offered: bigint): void {
   );
 }
 
-/** What the front-end sends for a queue. */
+/** The values that the front-end sends for a queue. */
 export interface QueueSetup {
   readonly index: number;
   readonly ring: {
@@ -169,10 +169,11 @@ export interface QueueSetup {
 }
 
 /**
- * Sets a ring up, starts it, and enables it, each once the back-end has taken what is before it.
+ * Sets a ring up, starts it and enables it; each step waits until the back-end has accepted the one
+ * before.
  *
- * @param base where it goes on
- * @param next sends, at once, what follows
+ * @param base the position at which the ring continues
+ * @param next sends the messages that follow, within the call
  * @throws what `next` throws
  */
 export async function startRing(
@@ -196,7 +197,7 @@ export async function startRing(
       log: 0n,
     }),
   ];
-  // What goes by message is not to be said; the first VRING_KICK starts the ring.
+  // With in-band notifications no descriptor is sent; the first VRING_KICK starts the ring.
   if (call !== "message") {
     const descriptor = call === "none" ? undefined : queue.call.descriptor;
     setUp.push(requests.setVringErr(index, queue.error.descriptor));
@@ -257,7 +258,10 @@ export async function haltRing(
   return drain ? requests.getVringBase(index) : requests.getVringBaseSkipDrain(index);
 }
 
-/** Without the gate bit rings are enabled from the start, and nothing could change that. */
+/**
+ * Without VHOST_USER_F_PROTOCOL_FEATURES rings are enabled from the start, and no message changes
+ * that.
+ */
 async function enableRing(requests: FrontendRequests, index: number, on: boolean): Promise<void> {
   if ((requests.negotiation.features & VirtioFeature.ProtocolFeatures) === 0n) return;
   await requests.setVringEnable(index, on);

@@ -13,7 +13,7 @@ export interface ClientOptions extends WaitOptions, Wishes {
   readonly signal?: AbortSignal | undefined;
   /** Memory shared with the back-end. Default 64 MiB in one region. */
   readonly memory?: GuestMemoryOptions | undefined;
-  /** How replies are judged. Default lenient, for real peers. */
+  /** The strictness about replies. Default `lenient`, for real peers. */
   readonly strictness?: Strictness | undefined;
   /** Sees each message. */
   readonly observe?: FrameObserver | undefined;
@@ -23,13 +23,17 @@ export interface ClientOptions extends WaitOptions, Wishes {
   readonly backendRequests?: BackendRequestHandlers | undefined;
   /** Takes doorbells that the back-end gives, and kicks by them. */
   readonly hostNotifiers?: HostNotifiers | undefined;
-  /** How queues and the back-end wake each other. */
+  /** The notifications between queues and the back-end. */
   readonly notifications?: Notifications | undefined;
-  /** The back-end broke a rule on its own channel; the session goes on without the channel. */
+  /**
+   * Called when the back-end broke a rule on its own channel. The session continues without the
+   * channel.
+   */
   readonly onProblem?: ((problem: Error) => void) | undefined;
   /**
-   * Outlives back-ends: when one goes away, the queues wait for the next, which serves what is out.
-   * Also waits for the first one. Default: the session ends with the connection.
+   * Lets the session survive its back-end: when one goes away, the queues wait for the next, which
+   * serves the outstanding requests. The client also waits for the first back-end. Default: the
+   * session ends with the connection.
    */
   readonly reconnect?: ReconnectOptions | undefined;
 }

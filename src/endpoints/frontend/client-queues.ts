@@ -9,9 +9,9 @@ import { ClientQueue, type ClientQueueOptions } from "./queue.ts";
 import type { Recovery } from "./recovery.ts";
 import type { FrontendRequests } from "./requests.ts";
 
-/** What the queues need of the session that they belong to. */
+/** The session as its queues use it. */
 export interface QueueSession {
-  /** On the connection that is used now. */
+  /** The requests of the current connection. */
   readonly requests: FrontendRequests;
   readonly memory: GuestMemory;
   readonly features: bigint;
@@ -40,7 +40,7 @@ export class ClientQueues {
     return [...this.#started];
   }
 
-  /** Those that were started and have not failed. */
+  /** The queues that were started and have not failed. */
   get running(): readonly ClientQueue[] {
     return this.started.filter(({ failure }) => failure === undefined);
   }

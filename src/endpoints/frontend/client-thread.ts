@@ -14,11 +14,11 @@ import type { FrontendRequests } from "./requests.ts";
 /** One queue that a thread drives. */
 export interface ThreadQueueOptions {
   readonly index: number;
-  /** Entries, a power of two. */
+  /** Number of entries, a power of two. */
   readonly size: number;
-  /** Bytes of the client's memory for ring and buffers. */
+  /** Bytes of the client's memory to use for ring and buffers. */
   readonly memoryBytes: number;
-  /** What the module's `createRingDriver` is given; it is cloned. */
+  /** The argument of the module's `createRingDriver`; it is cloned. */
   readonly data: unknown;
 }
 
@@ -29,7 +29,7 @@ export interface ClientThreadOptions {
   readonly ringMode: RingMode;
 }
 
-/** What the thread takes from its session. */
+/** The session as the thread uses it. */
 interface ThreadSession {
   readonly requests: FrontendRequests;
   readonly memory: GuestMemory;
@@ -61,7 +61,10 @@ export class ClientThread {
   readonly #worker: DriverWorker;
   readonly #setups: readonly ThreadQueue[];
   readonly #done: Promise<readonly unknown[]>;
-  /** The memory's descriptors until the thread has mapped it, whatever becomes of the session. */
+  /**
+   * Duplicates of the memory's descriptors, until the thread has mapped it, so that the session may
+   * end meanwhile.
+   */
   readonly #lent: OwnedFd[] = [];
   #failure: Error | undefined;
   #stopped = false;
@@ -119,13 +122,13 @@ export class ClientThread {
     }
   }
 
-  /** Has the drivers begin. */
+  /** Starts the drivers. */
   go(): void {
     this.#worker.go();
   }
 
   /**
-   * The results of the drivers, one for each queue, once all of them are done.
+   * Resolves with the results of the drivers, one for each queue, once all have finished.
    *
    * @throws {QueueError} the device broke a rule of a ring, or the thread failed
    * @throws the connection's error when it ended meanwhile
@@ -144,12 +147,12 @@ export class ClientThread {
     return this.#worker.left.then((left) => left.map(({ result }) => result));
   }
 
-  /** Has the drivers leave their rings at once, whatever is in flight. */
+  /** Asks the drivers to leave their rings at once, even with requests in flight. */
   leave(): void {
     this.#worker.ask("leave");
   }
 
-  /** Has the drivers submit nothing more and finish once every request has completed. */
+  /** Asks the drivers to submit no more and to finish once every request has completed. */
   finish(): void {
     this.#worker.ask("finish");
   }
@@ -203,7 +206,7 @@ export class ClientThread {
 }
 
 function expectBase(index: number, base: number, left: RingLeft | undefined): void {
-  // Where something was still out, the device may have given it back or not.
+  // Outstanding requests may or may not have completed by now.
   if (left === undefined || left.published > 0 || left.base === base) return;
   throw new ProtocolError(
     `VHOST_USER_GET_VRING_BASE reply: expected the index of queue ${index} to be ${left.base}, got ${base}`,
@@ -211,13 +214,13 @@ function expectBase(index: number, base: number, left: RingLeft | undefined): vo
   );
 }
 
-/** What the front-end sends for a ring that is in another thread. */
+/** The values that the front-end sends for a ring in another thread. */
 class ThreadQueue implements QueueSetup {
   readonly index: number;
   readonly kick: EventFd = EventFd.create();
   readonly call: EventFd = EventFd.create();
   readonly error: EventFd = EventFd.create();
-  /** By event descriptors: the thread has nothing to send messages with. */
+  /** The thread uses event descriptors, as it cannot send messages. */
   readonly notifications = {};
   readonly #size: number;
   #place: DriverRingPlace | undefined;

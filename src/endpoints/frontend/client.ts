@@ -37,14 +37,14 @@ import { meanwhile, withinTime } from "./together.ts";
  * ```
  */
 export class Client {
-  /** Where it was asked for. */
+  /** The IOMMU, if the options have one. */
   readonly iommu: ClientIommu | undefined;
-  /** How often the session reconnected. */
+  /** Number of reconnections of the session. */
   reconnects = 0;
-  /** Requests that were resubmitted because a back-end had gone with them, in all. */
+  /** Total number of requests that were resubmitted because their back-end was lost. */
   replayed = 0;
   readonly #options: ClientOptions;
-  /** With `reconnect`: how another connection is made, and what goes over to it. */
+  /** With `reconnect`: makes another connection with the same settings. */
   #dial: Dial | undefined;
   readonly #recovery: Recovery | undefined;
   readonly #backendHandlers: BackendRequestHandlers;
@@ -54,7 +54,7 @@ export class Client {
   readonly #ending = new AbortController();
   #memory: GuestMemory | undefined;
   #connection: Connection;
-  /** What is to take the place of a connection that was lost. */
+  /** The connection that will replace a lost one. */
   #coming: Connection | undefined;
   #closing: Promise<void> | undefined;
   #ignoreSignal: () => void = () => undefined;
@@ -94,7 +94,8 @@ export class Client {
   /**
    * Negotiates on a connected socket, which it takes over.
    *
-   * @throws like {@link connect}, but for what concerns connecting; the signal's reason
+   * @throws {NegotiationError | ProtocolError | PeerClosedError | TimeoutError}; the signal's
+   *   reason
    * @throws {UsageError} `reconnect`, which needs a path
    */
   static async over(socket: UnixSocket, options: ClientOptions = {}): Promise<Client> {
@@ -149,7 +150,7 @@ export class Client {
     return this.#connection.requests;
   }
 
-  /** What is shared with the back-end: buffers come out of it. */
+  /** The memory that is shared with the back-end. Buffers are allocated from it. */
   get memory(): GuestMemory {
     if (this.#memory === undefined) throw new StateError("there is no memory before negotiation");
     return this.#memory;
@@ -174,12 +175,15 @@ export class Client {
     };
   }
 
-  /** How the session ended; pending until then, also while it reconnects. */
+  /**
+   * Resolves with the reason when the session has ended. It stays pending while the client
+   * reconnects.
+   */
   get closed(): Promise<CloseReason> {
     return this.#closed.promise;
   }
 
-  /** Makes a queue in shared memory; the back-end does not know of it before {@link startQueue}. */
+  /** Makes a queue in shared memory; the back-end does not see it before {@link startQueue}. */
   createQueue(
     options: Omit<ClientQueueOptions, "memory" | "features" | "notifications" | "wake">,
   ): ClientQueue {
@@ -200,7 +204,9 @@ export class Client {
    * Starts queues whose driver halves are in a thread of their own, which blocks in driving them.
    * They begin at {@link ClientThread.go}.
    *
-   * @throws like {@link startQueue}; {@link ClientThread.start}
+   * @throws {MemoryAccessError} the client's memory has no room for the rings
+   * @throws {QueueError} the thread failed
+   * @throws {RemoteError | ProtocolError | PeerClosedError | TimeoutError}
    * @throws {UsageError} with `reconnect`: such queues do not outlive a connection
    */
   async startThread(options: ClientThreadOptions): Promise<ClientThread> {
@@ -235,7 +241,9 @@ export class Client {
   /**
    * Moves the session to the back-end that listens on another path, while its queues run.
    *
-   * @throws as `migrate`, which says what happens, and as {@link connect}
+   * @throws {NegotiationError} the source cannot log what it writes
+   * @throws {RemoteError} a back-end failed to save or load its state
+   * @throws {ConnectError | PeerClosedError | TimeoutError | ProtocolError}
    * @throws {UsageError} queues in threads, or an IOMMU: these do not move
    */
   async migrate(path: string, options: MigrationOptions = {}): Promise<MigrationReport> {
@@ -348,7 +356,7 @@ export class Client {
       await this.#queues.stopAll();
       for (const thread of this.#threads) await thread.stop();
     } catch (error) {
-      // It is on its way out; a peer that is gone or silent cannot be stopped any further.
+      // The client is closing, and a lost or silent peer cannot be stopped.
       if (error instanceof TypeError || error instanceof RangeError) throw error;
     } finally {
       this.#release();

@@ -18,7 +18,7 @@ export interface ConnectionOptions {
   readonly observe?: FrameObserver | undefined;
   readonly notifications?: Notifications | undefined;
   readonly onProblem?: ((problem: Error) => void) | undefined;
-  /** Milliseconds for each request. */
+  /** Time-out of each request, milliseconds. */
   readonly timeoutMs: number;
   readonly handlers: BackendRequestHandlers;
   /** Answers IOTLB misses; undefined if there is no IOMMU. */
@@ -79,7 +79,7 @@ export class Connection {
     );
   }
 
-  /** How it ended; pending until then. */
+  /** Resolves with the reason when the connection has ended. */
   get closed(): Promise<CloseReason> {
     return this.#channel.closed;
   }

@@ -10,8 +10,8 @@ interface Doorbell {
 }
 
 /**
- * Doorbells that the back-end gave for its rings (VRING_HOST_NOTIFIER_MSG): a kick is a write of
- * the ring's index there. To be given to a client as `hostNotifiers`.
+ * The doorbells of a back-end's rings (VRING_HOST_NOTIFIER_MSG): a kick writes the ring's index
+ * there. Pass it to a client as `hostNotifiers`.
  */
 export class HostNotifiers {
   readonly #doorbells = new Map<number, Doorbell>();

@@ -13,10 +13,10 @@ export class KeptInflight {
   #region: InflightRegion | undefined;
 
   /**
-   * Before the first ring of a connection starts: hands over what there is, or has it made, for all
-   * queues that exist by now.
+   * Sends the in-flight region to the back-end before the first ring of a connection starts, or
+   * asks for a new one, for all queues that exist by now.
    *
-   * @throws {MemoryAccessError} the back-end gave what cannot be such memory
+   * @throws {MemoryAccessError} the back-end sent an invalid region
    * @throws {RemoteError | ProtocolError | PeerClosedError | TimeoutError}
    */
   async provide(requests: FrontendRequests, queues: readonly ClientQueue[]): Promise<void> {
@@ -63,11 +63,12 @@ async function make(
   numQueues: number,
   queueSize: number,
 ): Promise<InflightRegion | undefined> {
-  // Not for all that the device may have: DPDK starts none before all that are asked for are set up.
+  // The region covers the existing queues only: DPDK starts no ring before all rings of the region
+  // are set up.
   const asked = { mmapSize: 0n, mmapOffset: 0n, numQueues, queueSize };
   const { value, fd } = await requests.getInflightFd(asked);
   if (fd === undefined) return undefined;
   const packed = (requests.negotiation.features & VirtioFeature.RingPacked) !== 0n;
-  // What the region is for was asked, whatever the answer repeats of it.
+  // The region has the requested sizes, whatever the reply repeats.
   return new InflightRegion({ ...value, numQueues, queueSize }, fd, packed);
 }

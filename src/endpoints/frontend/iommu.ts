@@ -3,11 +3,11 @@ import type { GuestMemory } from "../../core/memory/index.ts";
 import { type Iotlb, IotlbPermission, IotlbType } from "../../core/protocol/index.ts";
 
 export interface IommuOptions {
-  /** Bytes of a page, a power of two from 4096: what one update translates. Default 4096. */
+  /** Page size in bytes, a power of two from 4096: one update translates one page. Default 4096. */
   readonly pageSize?: number | undefined;
 }
 
-/** What passes between IOMMU and back-end since the session began. */
+/** Counters of IOMMU messages since the session began. */
 export interface IommuCounters {
   misses: number;
   /** Misses of what is not mapped, or not with that permission: no update went out. */
@@ -48,9 +48,9 @@ export class ClientIommu {
   readonly #restricted = new Map<bigint, number>();
 
   /**
-   * As the options ask for; undefined if not at all.
+   * Makes the IOMMU that the options request; undefined if they request none.
    *
-   * @throws as the constructor
+   * @throws {UsageError} the page size is not a power of two from 4096
    */
   static where(
     options: boolean | IommuOptions | undefined,
@@ -123,7 +123,8 @@ export class ClientIommu {
   }
 
   /**
-   * Changes what the back-end may do in the pages of a range, and withdraws what it knows of them.
+   * Changes the back-end's permissions for the pages of a range, and invalidates their
+   * translations.
    *
    * @param permissions one of `IotlbPermission`
    */

@@ -21,7 +21,7 @@ export function inbandHandlers(
   };
 }
 
-/** How a queue's back-end is woken; undefined if by the kick descriptor. */
+/** Returns the way to kick a queue's back-end; undefined selects the kick descriptor. */
 export function kickOf(
   queue: ClientQueue,
   {
@@ -35,7 +35,7 @@ export function kickOf(
   if (kick === "message") {
     return new MessageKick(
       send,
-      // The end of the connection says itself what becomes of the queue.
+      // The end of the connection reports the failure of the queue.
       (error) => {
         if (!(error instanceof PeerClosedError)) queue.fail(error);
       },
@@ -76,7 +76,7 @@ class MessageKick implements Kick {
   }
 }
 
-/** Kicks by a doorbell once the back-end has given one, until then by descriptor. */
+/** Kicks by a doorbell once the back-end has sent one, and by descriptor until then. */
 class DoorbellKick implements Kick {
   readonly #notifiers: HostNotifiers;
   readonly #index: number;

@@ -27,9 +27,9 @@ export interface MemorySession {
 }
 
 /**
- * The memory of a session, which features need not be known for.
+ * Makes the memory of a session, before its features are negotiated.
  *
- * @throws see `GuestMemory`
+ * @throws {UsageError | EnvironmentError} an invalid layout; too few huge pages
  */
 export function makeMemory({
   memory = { size: DEFAULT_BYTES },
@@ -41,14 +41,14 @@ export function makeMemory({
   return new GuestMemory(memory, Boolean(iommu));
 }
 
-/** Once the features are negotiated: it is known then what its addresses are. */
+/** Prepares the memory once the features are negotiated, as they decide about its addresses. */
 export function settleMemory({ negotiation }: FrontendRequests, memory: GuestMemory): GuestMemory {
   if (negotiation.has(ProtocolFeature.GpaAddresses)) memory.useGuestAddresses();
   return memory;
 }
 
 /**
- * Shares one memory region more, also while queues run.
+ * Shares one more memory region, also while queues run.
  *
  * @param size bytes; rounded up to whole pages
  * @throws {EnvironmentError} the back-end has no slot left, or the system too few huge pages

@@ -1,15 +1,17 @@
 import { ProtocolFeature } from "../../core/protocol/index.ts";
 
 /**
- * How one side of a queue wakes the other: by a descriptor, by a message (in-band notifications),
- * or not at all, so that the other side has to look.
+ * The way in which one side of a queue wakes the other: by a descriptor, by a message (in-band
+ * notifications), or not at all, so that the other side must poll.
  */
 export type NotificationWay = "eventfd" | "message" | "none";
 
 export interface Notifications {
-  /** How the back-end learns of new buffers. Default `eventfd`. */
+  /** The way to notify the back-end of new buffers. Default `eventfd`. */
   readonly kick?: NotificationWay | undefined;
-  /** How the client learns of used ones; `none` needs queues that poll. Default `eventfd`. */
+  /**
+   * The way to notify the client of used buffers; `none` needs queues that poll. Default `eventfd`.
+   */
   readonly call?: NotificationWay | undefined;
 }
 
@@ -21,7 +23,7 @@ export function featuresOfNotifications({ kick, call }: Notifications): bigint {
   );
 }
 
-/** What wakes the back-end. */
+/** Wakes the back-end. */
 export interface Kick {
   signal(): void;
 }

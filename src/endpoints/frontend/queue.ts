@@ -14,15 +14,17 @@ import type { Kick, Notifications } from "./notifications.ts";
 export interface QueueHandler {
   /** @param written bytes that the device wrote into the chain's writable part */
   done(token: number, written: number): void;
-  /** After a batch of completions: the place to submit more. */
+  /** Called after a batch of completions, so that the handler can submit more. */
   batchDone?(): void;
-  /** Nothing completes any more: the device broke the ring, or the connection ended. */
+  /**
+   * Called when requests no longer complete: the device broke the ring, or the connection ended.
+   */
   failed(error: Error): void;
 }
 
 export interface ClientQueueOptions {
   readonly index: number;
-  /** Entries, a power of two. */
+  /** Number of entries, a power of two. */
   readonly size: number;
   readonly memory: GuestMemory;
   readonly features: RingFeatures;
@@ -115,8 +117,8 @@ export class ClientQueue {
   }
 
   /**
-   * Lays a chain out: the first `readable` segments are for the device to read, the rest to write.
-   * The device learns of it with {@link publish}. Returns false if the ring is full or broken.
+   * Adds a chain: the device reads the first `readable` segments and writes the rest. The device
+   * sees it after {@link publish}. Returns false if the ring is full or broken.
    */
   add(segments: SegmentList, readable: number, token: number): boolean {
     if (this.#log !== undefined) markReadable(this.#log, segments, readable);
@@ -124,20 +126,20 @@ export class ClientQueue {
   }
 
   /**
-   * Marks what the driver hands over to be read as written, until it is called without a log: a
-   * migration copies it again.
+   * Marks the readable buffers of the driver's requests in a log, until it is called without a log:
+   * a migration copies their pages again.
    */
   logTo(log: DirtyLog | undefined): void {
     this.#log = log;
   }
 
-  /** Hands over everything added, and kicks the device if it wants that. */
+  /** Makes all added chains available, and kicks the device if it wants that. */
   publish(): void {
     if (this.ring.publish()) this.notify();
     this.#runner?.published();
   }
 
-  /** Kicks the device whether or not it wants that. */
+  /** Kicks the device even if it has disabled kicks. */
   notify(): void {
     this.#wake.signal();
   }
@@ -149,14 +151,14 @@ export class ClientQueue {
     return this.error.drain();
   }
 
-  /** Takes the completions that came before the ring stopped. */
+  /** Takes the completions from before the stop of the ring. */
   collect(): void {
     const { ring } = this;
     while (ring.poll((token, written) => this.#handler.done(token, written), ring.size) > 0);
     if (ring.broken !== undefined) this.#reportBroken();
   }
 
-  /** The back-end is gone: takes what it completed, and waits for nothing more. */
+  /** Takes the completions of a lost back-end, and stops waiting for more. */
   suspend(): void {
     this.stop();
     const { ring } = this;
@@ -173,8 +175,8 @@ export class ClientQueue {
   }
 
   /**
-   * Why nothing completes any more. It may have come before the caller that submits now looked at
-   * completions: it looks here once, before it waits.
+   * The reason why requests no longer complete. The queue may have failed before the caller began
+   * to wait for completions, so a caller checks this once before it waits.
    */
   get failure(): Error | undefined {
     return this.#failure;

@@ -24,17 +24,17 @@ export const DEFAULT_TIMEOUT_MS = 5000;
 export type Dial = (wait: WaitOptions) => Promise<UnixSocket>;
 
 /**
- * How a client reconnects to a back-end that went away. It covers the first connection and its
- * handshake as well: the back-end may be started later than the client.
+ * The rules for reconnecting to a back-end that went away. They also apply to the first connection
+ * and its handshake: the back-end may start later than the client.
  */
 export interface ReconnectOptions {
   /** Pause before the second attempt, milliseconds; it doubles with each. Default 5. */
   readonly delayMs?: number | undefined;
   /** Longest pause between attempts, milliseconds. Default 500. */
   readonly maxDelayMs?: number | undefined;
-  /** How long the back-end may be away, milliseconds; then the session ends. Default 30,000. */
+  /** Milliseconds that the back-end may be away before the session ends. Default 30,000. */
   readonly deadlineMs?: number | undefined;
-  /** How long the first connection may take with its handshake, milliseconds. Default: as long. */
+  /** Milliseconds that the first connection and its handshake may take. Default: `deadlineMs`. */
   readonly firstDeadlineMs?: number | undefined;
   /** An attempt failed, and another one follows. */
   readonly onRetry?: ((reason: Error) => void) | undefined;
@@ -42,39 +42,41 @@ export interface ReconnectOptions {
   readonly onReconnect?: ((report: ReconnectReport) => void) | undefined;
 }
 
-/** What was out on a queue when the connection was lost. */
+/** The outstanding requests of a queue when the connection was lost. */
 export interface ReplayedQueue {
   readonly index: number;
   /** Requests that had not completed: all of them complete later. */
   readonly outstanding: number;
-  /** Those that the back-end had recorded as in flight, and that are resubmitted. */
+  /** Number of requests that the back-end had recorded as in flight, and that are resubmitted. */
   readonly inFlight: number;
 }
 
 /** One reconnect. */
 export interface ReconnectReport {
-  /** Attempts that it took. */
+  /** Number of attempts. */
   readonly attempts: number;
-  /** From the loss to the moment at which rings ran again, milliseconds. */
+  /** Milliseconds from the loss until the rings ran again. */
   readonly downMs: number;
   readonly queues: readonly ReplayedQueue[];
   /**
-   * What made the new back-end serve them: the record of the previous one in shared
-   * memory, or the client, which made everything available again.
+   * The side that resubmitted the requests: the back-end, from the in-flight region, or the client,
+   * which made all of them available again.
    */
   readonly replayedBy: "back-end" | "client";
 }
 
-/** How a first session is waited for. */
+/** The limits of the wait for a first session. */
 interface FirstConnection extends WaitOptions {
   readonly reconnect?: ReconnectOptions | undefined;
 }
 
 /**
- * Begins a session: in one attempt, or with `reconnect` in as many as it takes.
+ * Begins a session: in one attempt, or with `reconnect` in any number of attempts within the
+ * deadline.
  *
  * @param begin negotiates on a connected socket, which it takes over, within the time that is left
- * @throws like {@link keepTrying}
+ * @throws {TimeoutError} no back-end answered within the deadline
+ * @throws errors of `begin` that are not temporary; the signal's reason
  */
 export async function beginSession<T>(
   { reconnect, signal, timeoutMs = DEFAULT_TIMEOUT_MS }: FirstConnection,
@@ -93,12 +95,13 @@ export async function beginSession<T>(
 }
 
 /**
- * Tries until it works, the deadline passes, or something fails that will not get better.
+ * Repeats an attempt until it succeeds, the deadline passes, or it fails with an error that is not
+ * temporary.
  *
  * @param what begins the message when the deadline passes
- * @returns attempts that it took, and the result of the last
- * @throws {TimeoutError} no back-end that answers, within the deadline
- * @throws what `attempt` does, for what another attempt cannot change; the signal's reason
+ * @returns the number of attempts, and the result of the last
+ * @throws {TimeoutError} no back-end answered within the deadline
+ * @throws errors of `attempt` that are not temporary; the signal's reason
  */
 export async function keepTrying<T>(
   { delayMs = 5, maxDelayMs = 500, deadlineMs = 30_000, onRetry }: ReconnectOptions,
@@ -131,7 +134,7 @@ export async function keepTrying<T>(
   }
 }
 
-/** No back-end there yet, or gone again. */
+/** Returns whether an error is temporary: there is no back-end yet, or it was lost again. */
 function mayPass(error: unknown): error is Error {
   return (
     error instanceof ConnectError ||

@@ -9,7 +9,7 @@ import type { ClientQueue } from "./queue.ts";
 import { expectSameFeatures, type ReplayedQueue, wishesOf } from "./reconnect.ts";
 import type { FrontendRequests } from "./requests.ts";
 
-/** What a session keeps of its back-end, so that another one can take its place. */
+/** The state that a session keeps so that another back-end can replace its own. */
 export class Recovery {
   readonly #inflight = new KeptInflight();
   #slots = 0n;
@@ -30,9 +30,9 @@ export class Recovery {
   }
 
   /**
-   * Before a queue starts.
+   * Prepares the in-flight region before a queue starts.
    *
-   * @throws see `KeptInflight`
+   * @throws {StateError} the queue was made too late, or is too large for the region
    */
   async prepare(
     requests: FrontendRequests,
@@ -50,7 +50,7 @@ export class Recovery {
     this.#inflight.expectRoom(queue);
   }
 
-  /** No ring runs any more: the next start hands everything over again. */
+  /** Records that no ring runs: the next start sends the in-flight region again. */
   allStopped(): void {
     this.#provided = undefined;
   }
@@ -60,9 +60,9 @@ export class Recovery {
   }
 
   /**
-   * Takes what completed, and stops looking.
+   * Takes the completions, and stops polling.
    *
-   * @throws {NegotiationError} what is out is lost
+   * @throws {NegotiationError} the outstanding requests are lost
    */
   suspend(queues: Iterable<ClientQueue>): ReplayedQueue[] {
     const replayed: ReplayedQueue[] = [];
@@ -90,7 +90,7 @@ export class Recovery {
     session: {
       readonly wishes: Wishes;
       readonly memory: GuestMemory;
-      /** All, and those that run. */
+      /** All queues; `running` has those that run. */
       readonly queues: readonly ClientQueue[];
       readonly started: readonly ClientQueue[];
     },

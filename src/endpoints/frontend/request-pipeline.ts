@@ -5,7 +5,7 @@ const DEFAULT_TIMEOUT_MS = 30_000;
 
 /** A queue whose requests are in slots, as a {@link RequestPipeline} needs it. */
 export interface SlotQueue {
-  /** Why nothing completes any more. */
+  /** The reason why requests no longer complete. */
   readonly failure: Error | undefined;
   /** Takes a free slot; -1: none is free. */
   acquire(): number;
@@ -13,17 +13,17 @@ export interface SlotQueue {
   release(slot: number): void;
 }
 
-/** What a queue reports to its pipeline. */
+/** The callbacks by which a queue reports to its pipeline. */
 export interface SlotHandler {
   /** @param detail what the device said of the request: a status, or the bytes that it wrote */
   done(slot: number, detail: number): void;
-  /** Nothing completes any more. */
+  /** Called when requests no longer complete. */
   failed(error: Error): void;
 }
 
 /** One request of a {@link RequestPipeline}. */
 export interface PipelineRequest<Q extends SlotQueue, T> {
-  /** What it is, for errors. */
+  /** The name of the request, for errors. */
   readonly what: string;
   /** Puts it into a slot and sends it. What it throws rejects the request. */
   submit(queue: Q, slot: number): void;
@@ -121,7 +121,7 @@ export class RequestPipeline<Q extends SlotQueue> {
     if (queue === undefined || pending === undefined) return;
     pending[slot] = {
       complete: (at, detail) => {
-        // The caller has gone: its buffers are not touched any more.
+        // The caller has given up: its buffers must not be touched.
         if (done.settled) return;
         try {
           done.resolve(request.complete(queue, at, detail));

@@ -18,7 +18,7 @@ import {
 } from "../../core/protocol/index.ts";
 import type { Caller, CallOptions, Negotiation } from "../../core/session/index.ts";
 
-/** A reply's value and the descriptor that came with it, which is the caller's to close. */
+/** The value of a reply and its descriptor, which the caller closes. */
 export interface WithFd<T> {
   readonly value: T;
   readonly fd: OwnedFd | undefined;
@@ -227,10 +227,10 @@ export class FrontendRequests {
   }
 
   /**
-   * VHOST_USER_GET_CONFIG from the start: as many bytes as the back-end gives.
+   * VHOST_USER_GET_CONFIG from offset 0, with the largest size that the back-end accepts.
    *
-   * @param sizes to ask for, largest first: many back-ends refuse more than they have
-   * @throws like {@link getConfig}, where it refuses all of them
+   * @param sizes sizes to request, largest first: many back-ends refuse more than they have
+   * @throws {RemoteError} the back-end refused all sizes
    */
   async getLargestConfig(sizes: readonly number[], o?: CallOptions): Promise<Uint8Array> {
     const [size = 0, ...smaller] = sizes;

@@ -39,18 +39,18 @@ export class SharedMemoryRegions {
   /**
    * Asks for the regions' sizes.
    *
-   * @throws as `FrontendRequests.getShmemConfig`
+   * @throws {NegotiationError | ProtocolError | PeerClosedError | TimeoutError}
    */
   async load(requests: { getShmemConfig(): Promise<ShmemConfig> }): Promise<void> {
     this.#sizes = (await requests.getShmemConfig()).sizes;
   }
 
-  /** Bytes of a region; 0n: there is none with this id. */
+  /** Returns the bytes of a region; 0n if there is none with this id. */
   size(id: number): bigint {
     return this.#sizes[id] ?? 0n;
   }
 
-  /** What is mapped now. */
+  /** The current mappings. */
   get mappings(): readonly MMap[] {
     return this.#mappings.map(({ fd: _fd, ...mapping }) => mapping);
   }
@@ -79,7 +79,7 @@ export class SharedMemoryRegions {
     writeSync(fd.fd, bytes, 0, bytes.length, position);
   }
 
-  /** The device was reset or is gone: nothing is mapped any more. Idempotent. */
+  /** Removes all mappings, after the device was reset or lost. Idempotent. */
   reset(): void {
     for (const { fd } of this.#mappings.splice(0)) fd.close();
   }

@@ -6,22 +6,22 @@ import type { BackendRequestHandlers } from "./backend-channel.ts";
 /** Objects that one back-end may announce. */
 const MAX_OBJECTS = 1024;
 
-/** Who can be asked for an object, e.g. a client's requests. */
+/** The owner of an object, for example a client's requests. */
 export interface ObjectExporter {
   getSharedObject(object: SharedObject): Promise<OwnedFd | undefined>;
 }
 
 /**
- * Objects (dma-bufs) that back-ends share by UUID: one announces, another asks the front-end, which
- * fetches from the one that announced. One registry serves all clients of a program; give each
- * {@link handlersFor} as `backendRequests`.
+ * The registry of objects (dma-bufs) that back-ends share by UUID: one back-end announces an
+ * object, another asks the front-end for it, and the front-end fetches it from the first. One
+ * registry serves all clients of a program; pass {@link handlersFor} to each as `backendRequests`.
  *
  * @see "Sharing objects" and the SHARED_OBJECT requests in the vhost-user specification
  */
 export class SharedObjects {
   readonly #exporters = new Map<string, ObjectExporter>();
 
-  /** How many objects are announced. */
+  /** Number of announced objects. */
   get size(): number {
     return this.#exporters.size;
   }

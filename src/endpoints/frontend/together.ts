@@ -1,12 +1,12 @@
 import { TimeoutError } from "../../core/base/index.ts";
 
 /**
- * Waits for requests that were sent one behind another without waiting in between: for all of them,
- * whatever the first results in, so that nothing is outstanding afterwards. Replies bear no numbers and
- * come in the order of the requests, so this takes as long as one round trip.
+ * Waits for requests that were sent one behind another without waiting in between. It waits for all
+ * of them, even if the first fails, so that none is outstanding afterwards. Replies have no numbers
+ * and arrive in the order of the requests, so this takes one round trip.
  *
  * @param sent in the order they were sent
- * @throws the error of the first of them to fail: what follows it may fail because of it
+ * @throws the error of the first request that failed; later ones may fail because of it
  */
 export async function together(sent: readonly Promise<unknown>[]): Promise<void> {
   for (const outcome of await Promise.allSettled(sent)) {
@@ -15,9 +15,9 @@ export async function together(sent: readonly Promise<unknown>[]): Promise<void>
 }
 
 /**
- * Does what needs no answer while one is outstanding.
+ * Does work while a reply is outstanding.
  *
- * @throws what the work throws, at once: the answer is given up, and the caller ends the session
+ * @throws errors of the work, at once: the reply is then ignored, and the caller ends the session
  */
 export async function meanwhile<T>(answer: Promise<T>, work: () => void): Promise<T> {
   try {

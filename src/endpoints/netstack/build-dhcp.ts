@@ -9,7 +9,7 @@ import {
 import { DHCP_CLIENT_PORT, DHCP_SERVER_PORT } from "./dhcp.ts";
 
 const FIXED_BYTES = 236;
-/** What old relays and clients take for granted. */
+/** Smallest message that old relays and clients accept. */
 const MIN_BYTES = 300;
 const BROADCAST_FLAG = 0x8000;
 const ANY_ADDRESS = "0.0.0.0";
@@ -27,7 +27,7 @@ const Option = {
   End: 255,
 } as const;
 
-/** What a client asks. */
+/** The parameters of a client's message. */
 export interface DhcpAsk {
   readonly type: number;
   readonly xid: number;
@@ -38,7 +38,10 @@ export interface DhcpAsk {
   readonly server?: string | undefined;
 }
 
-/** A client's message, by broadcast. It asks for broadcast answers, as the client has no address yet. */
+/**
+ * Makes a client's broadcast message. It asks for broadcast replies, as the client has no address
+ * yet.
+ */
 export function dhcpAskFrame({ type, xid, mac, requestedAddress, server }: DhcpAsk): Uint8Array {
   const message = fixedPart(1, xid, mac);
   const options = [Option.Type, 1, type];
@@ -53,7 +56,7 @@ export function dhcpAskFrame({ type, xid, mac, requestedAddress, server }: DhcpA
   );
 }
 
-/** What a server answers. */
+/** The parameters of a server's reply. */
 export interface DhcpAnswer {
   readonly type: number;
   readonly xid: number;

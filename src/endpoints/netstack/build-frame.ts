@@ -72,7 +72,10 @@ export function arpRequest(sender: Station, address: string): Uint8Array {
 /** Bytes in front of the payload of a frame with an 802.1Q tag. */
 export const VLAN_HEADER_BYTES: number = ETHERNET_HEADER_BYTES + 4;
 
-/** Asks by broadcast for the sender's own address (RFC 903): bridges learn its port. */
+/**
+ * Makes a broadcast request for the sender's own address (RFC 903), by which bridges learn its
+ * port.
+ */
 export function rarpRequest(mac: Uint8Array): Uint8Array {
   const text = Array.from(mac, (byte) => byte.toString(16).padStart(2, "0")).join(":");
   const self = { mac: text, address: "0.0.0.0" };
@@ -144,7 +147,7 @@ export function udpFrame(
   putU16(bytes, 14, to.port);
   putU16(bytes, 16, length);
   bytes.set(data, 12 + UDP_HEADER_BYTES);
-  // 0 would say that there is no check sum.
+  // The value 0 would mean that there is no checksum.
   putU16(bytes, 18, checksum(bytes) || 0xffff);
   return ipv4Frame(from, to, IpProtocol.Udp, bytes.subarray(12));
 }

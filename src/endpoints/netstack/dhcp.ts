@@ -49,13 +49,13 @@ export interface DhcpMessage {
   readonly requestedAddress?: string;
   /** The address that the client gets. */
   readonly yourAddress: string;
-  /** The server that is meant (option 54). */
+  /** The server that the message is for (option 54). */
   readonly server?: string;
-  /** Of the client's network (option 1), as `255.255.255.0`. */
+  /** The netmask of the client's network (option 1), as `255.255.255.0`. */
   readonly mask?: string;
-  /** Where packets to other networks go, the first of the list (option 3). */
+  /** The first router of the list, for packets to other networks (option 3). */
   readonly router?: string;
-  /** How long the client may keep the address (option 51). */
+  /** Seconds for which the client may keep the address (option 51). */
   readonly leaseSeconds?: number;
 }
 

@@ -1,7 +1,7 @@
 /**
- * Reads frames: Ethernet, ARP, IPv4, UDP and DHCP, as far as it takes to say what a frame is. Frames
- * come from a guest: every decoder answers `undefined` for bytes that are not what it decodes, and
- * never throws. Nothing is copied; payloads are views.
+ * Decodes Ethernet, ARP, IPv4, UDP and DHCP as far as describing a frame needs it. Frames come from
+ * a guest and are untrusted: a decoder returns undefined for other bytes, and never throws.
+ * Payloads are views; nothing is copied.
  */
 
 /** Numbers that follow the addresses of a frame. */
@@ -82,7 +82,9 @@ export function decodeArp(payload: Uint8Array): ArpPacket | undefined {
   };
 }
 
-/** RFC 791. Check sums are not looked at: a guest may leave them to offloads. */
+/**
+ * Decodes an IPv4 packet (RFC 791). It ignores checksums, as a guest may leave them to offloads.
+ */
 export function decodeIpv4(payload: Uint8Array): Ipv4Packet | undefined {
   const [versionAndLength = 0] = payload;
   const headerBytes = (versionAndLength & 0xf) * 4;

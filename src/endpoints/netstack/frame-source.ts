@@ -5,7 +5,7 @@ import { ETHERNET_HEADER_BYTES } from "./ethernet.ts";
 
 /** Frames in one turn of the event loop. */
 const BATCH = 64;
-/** Between two looks at a port that is not ready, milliseconds. */
+/** Milliseconds between two looks at a port that is not ready. */
 const PAUSE_MS = 1;
 /** Ethernet type for experiments on one's own network, IEEE 802. */
 const EXPERIMENT = 0x88b5;
@@ -13,7 +13,7 @@ const NUMBER_OFFSET = ETHERNET_HEADER_BYTES;
 /** Shortest test frame: addresses, type, number. */
 export const MIN_TEST_FRAME_BYTES: number = NUMBER_OFFSET + 4;
 
-/** Where a source sends to. */
+/** The destination of a source. */
 export interface SourcePort {
   readonly queuePairs: number;
   /** Returns whether {@link send} would take a frame; a source waits until then. */
@@ -56,7 +56,7 @@ export async function sendFrames(port: SourcePort, options: FrameSourceOptions):
       continue;
     }
     sent += 1;
-    // What a timer's coarseness costs is made up for, within a tick of some milliseconds.
+    // Frames that a coarse timer delayed are sent at once, for up to 20 ms.
     due = Math.max(due + gapMs, now - 20);
     if (sent % BATCH === 0) await setImmediate();
   }

@@ -20,7 +20,7 @@ const MAGIC_NANOSECONDS = 0xa1b23c4d;
 const FILE_HEADER_BYTES = 24;
 const RECORD_HEADER_BYTES = 16;
 const ETHERNET = 1;
-/** What tcpdump writes. */
+/** The snapshot length that tcpdump writes. */
 const SNAP_BYTES = 262_144;
 /** More than this waiting for the disk, and frames are left out. */
 const MAX_WAITING_BYTES = 64 << 20;

@@ -28,7 +28,7 @@ export interface ResponderOptions {
   readonly mac?: string | undefined;
   /** Ours, with the length of the network's prefix. Default 10.0.2.1/24. */
   readonly address?: string | undefined;
-  /** What every client is given. Default: the one after ours. */
+  /** The address that every client gets. Default: the one after the responder's own. */
   readonly lease?: string | undefined;
   readonly leaseSeconds?: number | undefined;
 }
@@ -54,7 +54,7 @@ export class NetResponder implements Station {
   readonly address: string;
   /** A text such as `255.255.255.0`. */
   readonly mask: string;
-  /** The address that clients are given. */
+  /** The address that clients get. */
   readonly lease: string;
   readonly #leaseSeconds: number;
 

@@ -22,10 +22,10 @@ import {
 const DEFAULT_TIMEOUT_MS = 5000;
 /** A question is asked again after this time, milliseconds: frames may get lost. */
 const REPEAT_MS = 1000;
-/** Bytes of an ICMP echo in front of its data: identifier and sequence number. */
+/** Bytes in front of the data of an ICMP echo: identifier and sequence number. */
 const ECHO_HEADER_BYTES = 4;
 
-/** What a DHCP server gave. */
+/** The values that a DHCP server assigned. */
 export interface DhcpLease {
   readonly address: string;
   readonly server: string;
@@ -34,7 +34,7 @@ export interface DhcpLease {
   readonly seconds: number | undefined;
 }
 
-/** Who asks a question, until it is answered. */
+/** A caller that waits for an answer. */
 interface Listener {
   readonly hear: (frame: Uint8Array) => void;
 }

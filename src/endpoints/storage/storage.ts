@@ -10,8 +10,8 @@ const SECTOR_SIZE = 512;
 const ZEROES = new Uint8Array(1 << 20);
 
 /**
- * What a block device keeps its sectors in: always a file, so that data goes by one system call
- * between it and guest memory with no copy in between. Without an image it is memory (a memfd).
+ * The storage of a block device. It is always a file, so that one system call moves data between it
+ * and guest memory without a copy. Without an image it is a memfd.
  *
  * @example
  * ```ts
@@ -90,7 +90,7 @@ export class BlockStorage {
     return new BlockStorage(fd, size, options, () => undefined);
   }
 
-  /** Bytes. */
+  /** Size in bytes. */
   get size(): number {
     return this.#size;
   }
@@ -115,17 +115,17 @@ export class BlockStorage {
     return true;
   }
 
-  /** Has `listener` called after every change of the size; returns how to end that. */
+  /** Calls `listener` after every change of the size. Returns a function that ends this. */
   onResize(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
   /**
-   * Moves bytes between the file and guest memory; false if an I/O error, or a file that has become
-   * shorter.
+   * Moves bytes from the file to guest memory. Returns false after an I/O error, or if the file has
+   * become shorter.
    *
-   * @throws Node's error with code EFAULT when the front-end took the memory away
+   * @throws Node's error with code EFAULT if the front-end has truncated the memory
    */
   read(position: number, window: Window, offset: number, length: number): boolean {
     if (this.isNull) return true;
@@ -142,8 +142,8 @@ export class BlockStorage {
   /**
    * Moves bytes from guest memory to the file.
    *
-   * @returns false: an I/O error
-   * @throws Node's error with code EFAULT when the front-end took the memory away
+   * @returns false after an I/O error
+   * @throws Node's error with code EFAULT if the front-end has truncated the memory
    */
   write(position: number, window: Window, offset: number, length: number): boolean {
     if (this.isNull) return true;

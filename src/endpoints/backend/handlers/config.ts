@@ -4,7 +4,7 @@ import type { HandlerRegistry } from "../../../core/session/index.ts";
 import type { DeviceConfig } from "../capabilities.ts";
 import type { SessionState } from "../session-state.ts";
 
-/** Where a message carries offsets and sizes, they have 32 bits. */
+/** The limit on offsets and sizes in messages, which have 32 bits. */
 const OFFSETS = 2 ** 32;
 /** Cloud Hypervisor before 2026 asks with these for the space from its start. */
 const QUIRK = { offset: 0x100, flags: 1 } as const;
@@ -52,7 +52,7 @@ export function answerConfig(session: SessionState, answerer: HandlerRegistry<"f
   });
 }
 
-/** What the space has in a range, and zeroes behind its end: OpenVMM always asks for 256 bytes. */
+/** Reads a range of the space, with zeroes behind its end: OpenVMM always asks for 256 bytes. */
 function readConfig(config: DeviceConfig, offset: number, length: number): Uint8Array {
   const bytes = new Uint8Array(length);
   const within = Math.min(length, config.size - offset);

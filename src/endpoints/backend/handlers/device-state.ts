@@ -9,7 +9,7 @@ import type { HandlerRegistry } from "../../../core/session/index.ts";
 import { type DeviceState, StateTransfer } from "../device-state.ts";
 import type { SessionState } from "../session-state.ts";
 
-/** The front-end's descriptor is used as it is: bit 8, the reply has no descriptor. */
+/** The reply that accepts the front-end's descriptor: bit 8 says that the reply itself has none. */
 const STARTED = 0x100n;
 const REFUSED = STARTED | 1n;
 

@@ -14,7 +14,7 @@ import { answerVrings } from "./vrings.ts";
 /** Sets handlers for some of the front-end's requests. */
 export type Answer = (session: SessionState, answerer: HandlerRegistry<"front-end">) => void;
 
-/** All that a back-end serves. */
+/** The handlers of all requests that a back-end serves. */
 export const answers: readonly Answer[] = [
   answerNegotiation,
   answerMemory,

@@ -5,7 +5,10 @@ import type { HandlerRegistry } from "../../../core/session/index.ts";
 import { adoptEvent } from "../ring-events.ts";
 import type { SessionState } from "../session-state.ts";
 
-/** With LOG_SHMFD the reply's contents are left open; libvhost-user sends eight bytes, too. */
+/**
+ * The specification leaves the contents of the reply open with LOG_SHMFD; libvhost-user sends eight
+ * bytes, too.
+ */
 const LOG_REPLY = new Uint8Array(8);
 
 /** The dirty log: records writes to guest memory during a migration. */

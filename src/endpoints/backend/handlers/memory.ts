@@ -6,7 +6,7 @@ import type { HandlerRegistry } from "../../../core/session/index.ts";
 import { RepeatedRegions } from "../repeated-regions.ts";
 import type { SessionState } from "../session-state.ts";
 
-/** What QEMU and libvhost-user agree on as a number of slots. */
+/** The number of memory slots that QEMU and libvhost-user use. */
 const MAX_SLOTS = 509;
 
 /** The memory table, whole or slot by slot. */

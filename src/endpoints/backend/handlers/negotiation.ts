@@ -97,7 +97,7 @@ async function setFeatures(session: SessionState, features: bigint): Promise<voi
     await changeLog(session, (log) => (log.all = all));
   }
   capabilities.lifecycle?.negotiated?.(features);
-  // Without the gate there is no request that could enable a ring.
+  // Without VHOST_USER_F_PROTOCOL_FEATURES no request could enable a ring.
   if ((features & VirtioFeature.ProtocolFeatures) === 0n) {
     await session.setAllEnabled(true);
   }

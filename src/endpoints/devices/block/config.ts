@@ -34,7 +34,7 @@ export interface BlockConfig {
     readonly heads: number;
     readonly sectors: number;
   };
-  /** Bytes. */
+  /** Size in bytes. */
   readonly blkSize: number;
   readonly physicalBlockExp: number;
   readonly alignmentOffset: number;

@@ -4,7 +4,7 @@ import { blockConfigLayout } from "./config.ts";
 import { BlockFeature } from "./layout.ts";
 import { blockType } from "./type.ts";
 
-/** Bits that a back-end may offer: all but those of legacy devices. */
+/** The bits that a back-end may offer: all except those of legacy devices. */
 const OFFERED_BITS = 0x3_fe76n;
 /** Some of them are in the offer of every block device. */
 const TYPICAL_BITS = BlockFeature.SegMax | BlockFeature.BlockSize | BlockFeature.Flush;

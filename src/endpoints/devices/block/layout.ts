@@ -6,7 +6,7 @@
  * are cut into descriptors means nothing.
  */
 
-/** Unit of sectors, whatever the block size is. */
+/** Bytes of a sector, independent of the block size. */
 export const SECTOR_SIZE = 512;
 export const HEADER_BYTES = 16;
 /** Bytes of the GET_ID answer. */

@@ -14,7 +14,7 @@ export interface CryptoConfig {
   readonly macAlgoLow: number;
   readonly macAlgoHigh: number;
   readonly aeadAlgo: number;
-  /** Bytes. */
+  /** Length in bytes. */
   readonly maxCipherKeyLength: number;
   readonly maxAuthKeyLength: number;
   readonly akcipherAlgo: number;

@@ -30,10 +30,10 @@ export const CryptoStatus = {
   InvalidSession: 4,
 } as const;
 
-/** Of a request or a session. */
+/** The operations of a request or a session. */
 export const SymmetricOperation = { Cipher: 1, Chaining: 2 } as const;
 
 export const CipherDirection = { Encrypt: 1, Decrypt: 2 } as const;
 
-/** Ciphers that this device knows. */
+/** The ciphers that this device implements. */
 export const CipherAlgorithm = { AesEcb: 2, AesCbc: 3, AesCtr: 4 } as const;

@@ -17,9 +17,9 @@ import {
  * | 40:4 | notify_buf_size | NOTIFICATION |
  */
 export const FS_CONFIG_SIZE = 40;
-/** With notify_buf_size. */
+/** Size of the configuration space with notify_buf_size. */
 const FS_CONFIG_SIZE_NOTIFICATION = 44;
-/** Bytes. */
+/** Size of the tag in bytes. */
 const FS_TAG_BYTES = 36;
 
 export interface FsConfig {
@@ -27,7 +27,7 @@ export interface FsConfig {
   readonly tag: string;
   /** The number of request queues, which begin with queue 1. */
   readonly numRequestQueues: number;
-  /** Bytes, of a device that has the field. */
+  /** Size in bytes, if the device has the field. */
   readonly notifyBufSize?: number;
 }
 

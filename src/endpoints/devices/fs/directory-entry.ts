@@ -7,7 +7,7 @@ import { struct, u32, u64, viewOf } from "./wire.ts";
 /** One entry of a folder, as READDIR lists it. */
 export interface DirectoryEntry {
   readonly ino: bigint;
-  /** Where to go on behind this entry. */
+  /** The offset behind this entry. */
   readonly off: bigint;
   /** Type bits of the mode, shifted right by 12; 0: unknown. */
   readonly type: number;
@@ -26,12 +26,12 @@ interface DirentHead extends Omit<DirectoryEntry, "name"> {
 /** struct fuse_dirent, without the name */
 const head = struct<DirentHead>(24, { ino: u64(0), off: u64(8), namelen: u32(16), type: u32(20) });
 
-/** Bytes of an entry: names are padded to 8 bytes. */
+/** Returns the bytes of an entry: names are padded to 8 bytes. */
 export function direntSize(nameLength: number): number {
   return (head.size + nameLength + 7) & ~7;
 }
 
-/** Bytes of an entry of READDIRPLUS. */
+/** Returns the bytes of an entry of READDIRPLUS. */
 export function direntPlusSize(nameLength: number): number {
   return entry.size + direntSize(nameLength);
 }

@@ -25,7 +25,7 @@ export const Errno = {
 
 let names: ReadonlyMap<number, string> | undefined;
 
-/** `ENOENT` for 2; `errno 4000` for what has no name. */
+/** Returns the name of an error number: `ENOENT` for 2, `errno 4000` for one without a name. */
 export function errnoName(errno: number): string {
   names ??= new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
   return names.get(errno) ?? `errno ${errno}`;

@@ -17,7 +17,7 @@ export const FsFeature = {
 /** Version of FUSE that is spoken here: 7.31 to 7.38. */
 export const FUSE_MAJOR = 7;
 export const FUSE_MINOR = 38;
-/** The oldest that virtio-fs has ever used. */
+/** The oldest minor version of FUSE that virtio-fs has used. */
 export const FUSE_MIN_MINOR = 31;
 /** The root folder. */
 export const FUSE_ROOT_ID = 1n;
@@ -131,7 +131,7 @@ export interface FuseAttributes {
   readonly ino: bigint;
   /** Bytes. */
   readonly size: bigint;
-  /** Of 512 bytes. */
+  /** Number of blocks of 512 bytes. */
   readonly blocks: bigint;
   /** Seconds since 1970, two's complement; so the next two. */
   readonly atime: bigint;
@@ -172,7 +172,7 @@ export const attributes = struct<FuseAttributes>(88, {
 export interface FuseEntry {
   readonly nodeid: bigint;
   readonly generation: bigint;
-  /** How long name and attributes may be cached: seconds, and nanoseconds below. */
+  /** Seconds for which name and attributes may be cached; the fields below add nanoseconds. */
   readonly entryValid: bigint;
   readonly attrValid: bigint;
   readonly entryValidNsec: number;
@@ -219,7 +219,7 @@ export const openReply = struct<{ readonly fh: bigint; readonly openFlags: numbe
 /** struct fuse_read_in, of READ, READDIR and READDIRPLUS */
 export interface ReadRequest {
   readonly fh: bigint;
-  /** Bytes; for folders what the last entry's `off` said. */
+  /** Byte offset; for folders the `off` of the last entry. */
   readonly offset: bigint;
   /** Bytes. */
   readonly size: number;
@@ -241,7 +241,7 @@ export const forgetOne = struct<{ readonly nodeid: bigint; readonly nlookup: big
 
 /** struct fuse_kstatfs */
 export interface FuseStatfs {
-  /** Of `frsize` bytes; so the next two. */
+  /** Number of blocks of `frsize` bytes, as in the next two fields. */
   readonly blocks: bigint;
   readonly bfree: bigint;
   readonly bavail: bigint;

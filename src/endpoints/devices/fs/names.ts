@@ -76,7 +76,7 @@ function nameBytes(text: string, path: string): Uint8Array {
   return Buffer.concat(bytes);
 }
 
-/** Bytes of the UTF-8 character that begins at `at`; 0: none does. */
+/** Returns the bytes of the UTF-8 character that begins at `at`; 0 if none does. */
 function characterLength(bytes: Uint8Array, at: number): number {
   const first = bytes[at] ?? 0;
   const length = first < 0x80 ? 1 : first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 0;

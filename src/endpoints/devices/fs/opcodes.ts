@@ -90,7 +90,7 @@ const NAMES = new Map<number, string>(
   ]),
 );
 
-/** A request by the name that `linux/fuse.h` gives it. */
+/** Returns the name of a request in `linux/fuse.h`. */
 export function fuseOpcodeName(opcode: number): string {
   return NAMES.get(opcode) ?? `FUSE opcode ${opcode}`;
 }

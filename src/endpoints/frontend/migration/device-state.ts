@@ -7,7 +7,7 @@ import type { FrontendRequests } from "../requests.ts";
 /** A back-end that sends more is refused, bytes. */
 const MAX_STATE_BYTES = 256 << 20;
 
-/** Bits of the reply to SET_DEVICE_STATE_FD. */
+/** Error bits of the reply to SET_DEVICE_STATE_FD. */
 const ERROR_BITS = 0xffn;
 const NO_FD = 0x100n;
 
@@ -45,9 +45,10 @@ export async function saveDeviceState(
 }
 
 /**
- * Gives a back-end whose rings are stopped the state of another.
+ * Loads a device state into a back-end whose rings are stopped.
  *
- * @throws as the above
+ * @throws {RemoteError} the back-end failed to load the state
+ * @throws {PeerClosedError | TimeoutError | ProtocolError}
  */
 export async function loadDeviceState(
   requests: FrontendRequests,
@@ -55,7 +56,7 @@ export async function loadDeviceState(
 ): Promise<void> {
   const { read, write } = createPipe();
   const ours = await agree(requests, TransferDirection.Load, write, read);
-  // A back-end that gives up closes its end: what it thinks of the state, it says when asked.
+  // A back-end that fails closes its end early; CHECK_DEVICE_STATE returns its verdict.
   await writePipe(ours, [state]).catch(() => undefined);
   await check(requests);
 }

@@ -3,7 +3,7 @@ import type { OwnedFd } from "../../../core/os/index.ts";
 import { type GuestMemory, type MemoryView, Region } from "../../../core/memory/index.ts";
 import { LOG_PAGE_SIZE } from "./page-log.ts";
 
-/** Bytes that are copied or compared in one turn of the event loop. */
+/** Number of bytes to copy or compare in one turn of the event loop. */
 const CHUNK = 1 << 20;
 
 /** A second memory at the same addresses as a client's, to which its contents go. */
@@ -26,7 +26,7 @@ export class MemoryCopy {
     return this.regions.reduce((sum, { start, end }) => sum + (end - start) / LOG_PAGE_SIZE, 0);
   }
 
-  /** Copies everything, while the event loop goes on. */
+  /** Copies all memory, in parts, so that the event loop is not blocked. */
   async copyAll(signal: AbortSignal | undefined): Promise<void> {
     for (const [from, to] of this.#chunks()) {
       bytesOf(to).set(bytesOf(from));
@@ -84,7 +84,7 @@ export class MemoryCopy {
   }
 }
 
-/** Takes a memory that has moved back to the files that it came from, with what it holds now. */
+/** Moves a memory back to its earlier files, with its current contents. */
 export function restoreMemory(memory: GuestMemory, files: readonly OwnedFd[]): void {
   for (const [i, region] of memory.regions.entries()) {
     const file = files[i];

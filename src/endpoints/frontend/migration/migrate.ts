@@ -16,7 +16,7 @@ import { SourceLog } from "./source-log.ts";
 export interface MigrationRound {
   /** Pages of 4 KiB that were copied. */
   readonly pages: number;
-  /** Those of them that the back-end had marked. */
+  /** Number of pages that the back-end had marked. */
   readonly byDevice: number;
 }
 
@@ -24,9 +24,12 @@ export interface MigrationRound {
 export interface MigrationReport {
   /** The first one copies everything, the last one while no ring runs. */
   readonly rounds: readonly MigrationRound[];
-  /** From the stop of the first ring on the source to the start of the last, milliseconds. */
+  /**
+   * Milliseconds from the stop of the first ring on the source to the start of the last ring at the
+   * destination.
+   */
   readonly downMs: number;
-  /** Bytes of the device's own state; undefined if the back-ends do not transfer any. */
+  /** Bytes of the device's own state; undefined if the back-ends do not transfer it. */
   readonly stateBytes: number | undefined;
   /**
    * Numbers of the pages that changed and that the source did not mark: it does not log all its
@@ -40,9 +43,9 @@ export interface MigrationOptions {
   readonly maxRounds?: number | undefined;
   /** So few pages left, and the rings are stopped. Default 64. */
   readonly stopAtPages?: number | undefined;
-  /** Ends it; the session goes on with the source. */
+  /** Aborts the migration; the session continues with the source. */
   readonly signal?: AbortSignal | undefined;
-  /** Compares all of the memory before the destination goes on. Default false. */
+  /** Compares all memory before the destination continues. Default false. */
   readonly compare?: boolean | undefined;
 }
 
@@ -50,9 +53,9 @@ export interface MigrationOptions {
 export interface MovingSession {
   readonly wishes: Wishes;
   readonly memory: GuestMemory;
-  /** Those that run. */
+  /** The queues that run. */
   readonly queues: readonly ClientQueue[];
-  /** Before a ring starts on a back-end. */
+  /** Called before a ring starts on a back-end. */
   readonly prepare: (requests: FrontendRequests, queue: ClientQueue) => Promise<void>;
   /** The destination is the session's back-end from now on. */
   readonly moved: () => void;
@@ -60,13 +63,13 @@ export interface MovingSession {
 
 /**
  * Moves a session from one back-end to another that serves the same storage or network
- * (specification: "Migration", "Migrating back-end state"): memory is copied while the rings run,
- * what is written meanwhile is copied again, the rings are stopped and go on at the destination
- * where they stood. Requests that are out complete there.
+ * (specification: "Migration", "Migrating back-end state"). It copies memory while the rings run,
+ * copies again the pages that were written meanwhile, stops the rings and starts them at the
+ * destination from the same positions. Outstanding requests complete there.
  *
- * On failure the rings run on the source again.
+ * After a failure the rings run on the source again.
  *
- * @throws {NegotiationError} the source cannot log what it writes
+ * @throws {NegotiationError} the source cannot log its writes
  * @throws {RemoteError} a back-end failed to save or load its state
  * @throws {PeerClosedError | TimeoutError | ProtocolError}; the signal's reason
  */
@@ -148,7 +151,7 @@ async function copyRunning(
   return rounds;
 }
 
-/** In one turn: what the driver writes from now on goes to the copy already. */
+/** This runs in one turn of the event loop: later writes of the driver go to the copy. */
 function copyRest(
   copy: MemoryCopy,
   log: SourceLog,
@@ -156,7 +159,7 @@ function copyRest(
 ): MigrationRound {
   const { pages, byDevice } = log.take();
   const all = new Set(pages);
-  // Not logged one by one: the parts of rings that the driver writes.
+  // The ring parts that the driver writes are copied as a whole, as their writes are not logged.
   for (const { ring } of queues) for (const part of ring.written) addPages(all, part);
   return { pages: copy.copyPages(all), byDevice };
 }
@@ -201,7 +204,8 @@ async function handOver(
     }
     if (queues.length > 0) await confirmStart(destination);
   } catch (error) {
-    // What it has completed already counts; what it is at, it is to end first, if it still answers.
+    // The completions of the destination count. Its requests in flight must complete first, if it
+    // still answers.
     for (const { index } of started) await haltRing(destination, index).catch(() => undefined);
     restoreMemory(memory, origin);
     for (const queue of queues) queue.suspend();

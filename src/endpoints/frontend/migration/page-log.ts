@@ -10,7 +10,7 @@ const PAGES_PER_WORD = 32;
  * and from which they are taken (specification: "Migration").
  */
 export class PageLog {
-  /** What SET_LOG_BASE says. */
+  /** The payload of SET_LOG_BASE. */
   readonly description: Log;
   /** Goes with SET_LOG_BASE; stays this log's. */
   readonly fd: SharedMemory["fd"];
@@ -23,7 +23,7 @@ export class PageLog {
    */
   constructor(end: number) {
     const pages = Math.ceil(end / LOG_PAGE_SIZE);
-    // As QEMU's: whole 64-bit words, rounded up to a page of the file.
+    // The size is that of QEMU: whole 64-bit words, rounded up to a page of the file.
     const size = Math.ceil(pages / 64 / 512) * 4096;
     this.description = { mmapSize: BigInt(size), mmapOffset: 0n };
     this.fd = SharedMemory.create("vhost-user-log", size).fd;
@@ -37,10 +37,10 @@ export class PageLog {
   }
 
   /**
-   * Takes the marked pages and clears them, each word at once: what is marked meanwhile is there the
-   * next time. A page has to be copied *after* it was taken.
+   * Takes the marked pages and clears the marks, each word atomically: a page that is marked
+   * meanwhile is found the next time. A page must be copied *after* it was taken.
    *
-   * @param page is called with the number of each page, ascending
+   * @param page called with the number of each page, ascending
    */
   take(page: (number: number) => void): void {
     const words = this.#words;

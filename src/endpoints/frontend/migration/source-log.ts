@@ -6,8 +6,8 @@ import type { FrontendRequests } from "../requests.ts";
 import { PageLog } from "./page-log.ts";
 
 /**
- * What is written into a session's memory while it is copied: by the back-end, which is asked to log
- * it, and by the driver, whose requests are logged as they are handed over.
+ * Logs the writes to a session's memory while it is copied: the back-end logs its own, and the
+ * requests of the driver are logged when they are made available.
  */
 export class SourceLog {
   readonly #requests: FrontendRequests;
@@ -55,7 +55,7 @@ export class SourceLog {
     return { pages, byDevice };
   }
 
-  /** Switches logging off; a session that goes on here has to know whether that worked. */
+  /** Switches logging off. It throws if that fails, as the session may continue on the source. */
   async stop(): Promise<void> {
     for (const queue of this.#queues) queue.logTo(undefined);
     await this.#requests.setFeatures(this.#requests.negotiation.features & ~VirtioFeature.LogAll);
@@ -71,7 +71,7 @@ export class SourceLog {
 
   async #setRingLog({ index, ring }: ClientQueue, on: boolean): Promise<void> {
     const { descriptors, driver, device } = ring.parts;
-    // Of a packed ring DPDK takes the address for that of the descriptors.
+    // DPDK uses the log address of a packed ring for its descriptors.
     const logged = ring.raw.format === "packed" ? descriptors : device;
     await this.#requests.setVringAddr({
       index,

@@ -41,7 +41,7 @@ export function transfer(
       const moved = write
         ? storage.write(position, window, offset, take)
         : storage.read(position, window, offset, take);
-      // Also where the storage failed half-way: some of it may have been written.
+      // Bytes count as written even if the storage failed half-way: some of them may have been.
       if (!write) window.wrote(offset, take);
       if (!moved) return false;
     } catch (error) {

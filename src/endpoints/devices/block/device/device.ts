@@ -22,9 +22,9 @@ const MAX_QUEUE_SIZE = 1024;
 /** 16-bit: a request's header, status byte and this many data segments fit a queue of 128. */
 const MAX_SEGMENTS = 126;
 
-/** What a worker makes its server of. */
+/** The data from which a worker makes its server. */
 export interface BlockWorkerData {
-  /** Of the storage; borrowed. */
+  /** The descriptor of the storage; borrowed. */
   readonly fd: number;
   /** Bytes. */
   readonly size: number;
@@ -32,9 +32,9 @@ export interface BlockWorkerData {
   readonly isNull: boolean;
   readonly id: Uint8Array;
   readonly writeThrough: boolean;
-  /** That the driver acknowledged. */
+  /** The features that the driver acknowledged. */
   readonly features: bigint | undefined;
-  /** Of this queue: one float64, requests that were taken. */
+  /** The counter of this queue: one float64, the number of requests taken. */
   readonly counter: SharedArrayBuffer;
 }
 
@@ -42,8 +42,8 @@ export interface BlockDeviceOptions {
   /** Shared with other sessions; not closed with the device. */
   readonly storage: BlockStorage;
   /**
-   * Request queues that are offered. Default {@link MAX_BLOCK_QUEUES}: QEMU wants one for each
-   * virtual processor of its machine, and does not start where fewer are offered.
+   * Number of request queues to offer. Default {@link MAX_BLOCK_QUEUES}: QEMU wants one for each
+   * virtual processor of its machine, and does not start with fewer.
    */
   readonly queues?: number;
   /** The answer to GET_ID, up to 20 bytes. */
@@ -80,13 +80,13 @@ export class BlockDevice implements Device {
   /** Requests that were taken on the event loop: one float64. */
   readonly #counter = new SharedArrayBuffer(8);
   /**
-   * The same of each queue that a worker serves, by index, made when it is first started. In cache
-   * lines of their own, as each has one writer.
+   * The counters of the queues that workers serve, by index, made when a queue first starts. Each
+   * is in a cache line of its own, as it has one writer.
    */
   readonly #workerCounters = new Map<number, SharedArrayBuffer>();
   /** Flushes in flight, by queue, and the callbacks that wait until there are none. */
   readonly #flushes: number[] = [];
-  /** How often each queue was suspended: flushes from before do not complete. */
+  /** By queue: number of suspensions. Flushes from before a suspension do not complete. */
   readonly #suspensions: number[] = [];
   readonly #idle: (() => void)[][] = [];
 
@@ -146,7 +146,8 @@ export class BlockDevice implements Device {
 
   #partFor(index: number): WorkerPart {
     const { size, readOnly, isNull } = this.#storage;
-    // Of its own: who made the storage may close it while the worker is still in a system call.
+    // The worker gets a duplicate: the owner of the storage may close it while the worker is still
+    // in a system call.
     const fd = OwnedFd.duplicateOf(this.#storage.fd);
     const data: BlockWorkerData = {
       fd: fd.fd,

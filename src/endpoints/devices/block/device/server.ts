@@ -46,7 +46,7 @@ export interface BlockServerOptions {
 export class BlockServer implements RingServer {
   /** True if every completed write is stable: for a driver without VIRTIO_BLK_F_FLUSH. */
   writeThrough = true;
-  /** What the driver acknowledged; undefined if whatever it uses. */
+  /** The features that the driver acknowledged; undefined allows all. */
   features: bigint | undefined;
   readonly #storage: BlockStorage;
   readonly #id: Uint8Array;
@@ -74,14 +74,14 @@ export class BlockServer implements RingServer {
     const { queue } = running;
     let left = budget;
     for (; left > 0 && queue.next(this.#chain); left -= 1) this.#serve(running, this.#chain);
-    // Once a batch: it is shared with a thread that reads it.
+    // The counter is written once per batch, as another thread reads its cache line.
     if (left < budget) this.#counter[0] = (this.#counter[0] ?? 0) + budget - left;
   }
 
   #serve(running: RunningQueue, chain: ChainCursor): void {
     const { queue } = running;
     if (chain.writableBytes === 0) {
-      // There is no byte to put a status into, so the driver could never learn of the failure.
+      // There is no byte for a status, so the driver could not notice the failure.
       queue.fail("a block request has no writable status byte", "5.2.6");
       return;
     }
@@ -146,7 +146,10 @@ export class BlockServer implements RingServer {
     return true;
   }
 
-  /** Nothing of the request is carried out. Without a status the driver could take it for served. */
+  /**
+   * Fails the request without executing any part of it. Without a status the driver could take it
+   * for served.
+   */
   #finishUnreachable(queue: ServedQueue, chain: ChainCursor, why: QueueFault): void {
     if (canWrite(chain, chain.writableBytes - 1, 1))
       this.#finish(queue, chain, BlockStatus.IoError, 0);
@@ -184,7 +187,7 @@ export class BlockServer implements RingServer {
     copyOut(chain, HEADER_BYTES, this.#ranges, length);
     const view = this.#rangesView;
     const allowedFlags = type === BlockRequest.WriteZeroes ? WRITE_ZEROES_UNMAP : 0;
-    // All are looked at before the first is carried out: a refused request changes nothing.
+    // All segments are checked before the first is executed: a refused request changes nothing.
     for (let at = 0; at < length; at += RANGE_BYTES) {
       const sector = view.getUint32(at + 4, true) * 2 ** 32 + view.getUint32(at, true);
       const sectors = view.getUint32(at + 8, true);

@@ -3,8 +3,8 @@ import { counted, UsageError } from "../../../../core/base/index.ts";
 import type { BlockStorage } from "../../../storage/index.ts";
 
 /**
- * All that a disk has of its own is in its file, which the destination has to have: what travels is
- * the size, so that a driver does not find itself on another disk.
+ * The state of a disk. Its data is in a file that the destination must have; only the size is
+ * transferred, so that a driver does not continue on another disk.
  */
 export function blockState(storage: BlockStorage): DeviceState {
   return versionedState({

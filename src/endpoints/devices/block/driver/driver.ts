@@ -23,19 +23,19 @@ import { BlockQueue } from "./queue.ts";
 export interface BlockDriverOptions {
   /** Request queues to use, 1 to what the device has. Default 1. */
   readonly queues?: number;
-  /** Entries of each ring, a power of two. Default: the smallest that fits the depth. */
+  /** Number of entries of each ring, a power of two. Default: the smallest that fits the depth. */
   readonly queueSize?: number;
   /** Requests at once on each queue. Default 16. */
   readonly depth?: number;
-  /** Bytes of the largest request; longer reads and writes are cut. Default 64 KiB. */
+  /** Bytes of the largest request; longer reads and writes are split. Default 64 KiB. */
   readonly transferBytes?: number;
   /** Default `event`. */
   readonly ringMode?: RingMode;
 }
 
 /**
- * Drives a block device (VIRTIO 5.2) on the queues of a client: offsets and lengths in bytes,
- * multiples of 512. Requests of any length and number; the rest wait their turn.
+ * Drives a block device (VIRTIO 5.2) on the queues of a client. Offsets and lengths are in bytes,
+ * multiples of 512. Requests may have any length and number; those that do not fit the ring wait.
  *
  * @example
  * ```ts
@@ -93,7 +93,7 @@ export class BlockDriver {
     return driver;
   }
 
-  /** Bytes. */
+  /** Size in bytes. */
   get size(): number {
     return Number(this.config.capacity) * SECTOR_SIZE;
   }
@@ -115,7 +115,7 @@ export class BlockDriver {
   }
 
   /**
-   * Writes data. The device has it once this resolves; {@link flush} makes it durable.
+   * Writes data. The device has received it once this resolves; {@link flush} makes it durable.
    *
    * @throws {DeviceError | TimeoutError | UsageError | QueueError | PeerClosedError}
    */
@@ -165,7 +165,7 @@ export class BlockDriver {
   /**
    * Makes a range read as zeroes.
    *
-   * @param unmap the device may give its room back
+   * @param unmap allows the device to deallocate the range
    */
   async writeZeroes(
     offset: number,

@@ -7,18 +7,18 @@ import { BlockSlots, expectDepth } from "./slots.ts";
 export interface BlockQueueHandler {
   /** @param status as the device wrote it; 255: it wrote none */
   done(slot: number, status: number): void;
-  /** After a batch of completions. */
+  /** Called after a batch of completions. */
   batchDone?(): void;
   failed(error: Error): void;
 }
 
 export interface BlockQueueOptions {
   readonly index: number;
-  /** Entries of the ring, a power of two. */
+  /** Number of entries of the ring, a power of two. */
   readonly size: number;
   /** Requests at once. */
   readonly depth: number;
-  /** Bytes of data that one request can carry. */
+  /** Most bytes of data in one request. */
   readonly transferBytes: number;
   readonly ringMode: RingMode;
 }
@@ -61,7 +61,10 @@ export class BlockQueue {
   readonly #queue: ClientQueue;
   readonly #slots: BlockSlots;
 
-  /** Made, not started: all queues of a session that reconnects are made before the first starts. */
+  /**
+   * Makes the queue without starting it: a session that reconnects makes all queues before the
+   * first starts.
+   */
   constructor(client: Client, options: BlockQueueOptions, handler: BlockQueueHandler) {
     const { index, size, depth, transferBytes, ringMode } = options;
     expectDepth(depth, size, client.ringFeatures.indirect);
@@ -102,12 +105,12 @@ export class BlockQueue {
     await client.startQueue(this.#queue);
   }
 
-  /** Why nothing completes any more; to be looked at when the handler was exchanged. */
+  /** The reason why requests no longer complete; check it after the handler was replaced. */
   get failure(): Error | undefined {
     return this.#queue.failure;
   }
 
-  /** Requests that are out. */
+  /** Number of outstanding requests. */
   get outstanding(): number {
     return this.#slots.outstanding;
   }

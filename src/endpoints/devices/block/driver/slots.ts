@@ -6,10 +6,13 @@ import { BlockRequest, HEADER_BYTES, SECTOR_SIZE } from "../layout.ts";
 /** Bytes of a slot's head, a cache line of its own: the request header, then the status byte. */
 const HEAD_BYTES = 64;
 const STATUS_OFFSET = HEADER_BYTES;
-/** What no device answers: a status byte that stays like this was not written. */
+/** A status that no device returns: a status byte with this value was not written. */
 const NO_STATUS = 0xff;
 
-/** How many requests a ring holds: without indirect descriptors each takes three entries. */
+/**
+ * Returns the number of requests that fit a ring: without indirect descriptors each takes three
+ * entries.
+ */
 export function requestsIn(size: number, indirect: boolean): number {
   return indirect ? size : Math.floor(size / 3);
 }
@@ -19,7 +22,7 @@ function dataAlignment(transferBytes: number): number {
   return transferBytes < 4096 ? SECTOR_SIZE : 4096;
 }
 
-/** Bytes of memory that slots take. */
+/** Returns the bytes of memory that slots need. */
 export function slotBytes(depth: number, transferBytes: number): number {
   const alignment = dataAlignment(transferBytes);
   const data = Math.ceil(transferBytes / alignment) * alignment;
@@ -35,11 +38,14 @@ export class BlockSlots {
   readonly transferBytes: number;
   readonly #heads: GuestBuffer[] = [];
   readonly #data: GuestBuffer[] = [];
-  /** By slot: what was prepared, and how many of its segments the device reads. */
+  /** By slot: the prepared segments, and the number of them that the device reads. */
   readonly #prepared: SegmentList[] = [];
   readonly #readable: Uint8Array;
   readonly #pool: SlotPool;
-  /** By slot: header, data and status; and the same of a request without data. */
+  /**
+   * By slot: the segments header, data and status; `#withoutData` has those of a request without
+   * data.
+   */
   readonly #withData: SegmentList[] = [];
   readonly #bare: SegmentList[] = [];
 
@@ -66,7 +72,7 @@ export class BlockSlots {
     this.#pool = new SlotPool(depth);
   }
 
-  /** Requests that are out. */
+  /** Number of outstanding requests. */
   get outstanding(): number {
     return this.#pool.taken;
   }

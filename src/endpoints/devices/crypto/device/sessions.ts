@@ -42,7 +42,7 @@ export class CipherSessions implements CryptoSessions {
   readonly #sessions = new Map<bigint, CipherSession>();
   #nextId = 0n;
 
-  /** How many are open. */
+  /** Number of open sessions. */
   get size(): number {
     return this.#sessions.size;
   }

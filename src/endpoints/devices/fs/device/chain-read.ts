@@ -8,7 +8,7 @@ const MAX_SEGMENTS = 1024;
 
 interface Segment {
   readonly window: Window;
-  /** Bytes into the window. */
+  /** Byte offset in the window. */
   readonly offset: number;
   readonly length: number;
 }
@@ -83,7 +83,7 @@ function readSegments(fd: number, segments: readonly Segment[], position: number
     return total;
   } catch (error) {
     const code = errnoOf(error);
-    // What came before the bad address was read, and counted, by the call before.
+    // The bytes before the bad address were read and counted by the previous call.
     if (code === -Errno.EFAULT) rest[0]?.window.mapping.markBroken();
     return code;
   }

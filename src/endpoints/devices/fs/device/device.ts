@@ -21,8 +21,8 @@ export interface FsDeviceOptions {
   /** Request queues that are offered. Default 1. */
   readonly queues?: number | undefined;
   /**
-   * Entries that the driver may have looked up and not forgotten. Default: half of what the folder
-   * has for all sessions, so that one session cannot exhaust them.
+   * Limit on entries that the driver has looked up and not forgotten. Default: half of the folder's
+   * limit for all sessions, so that one session cannot exhaust it.
    */
   readonly maxNodes?: number | undefined;
   /** Files and folders that the driver may have open. Default 4096. */

@@ -11,8 +11,8 @@ import { Errno } from "../errno.ts";
 import { isEntryName } from "../names.ts";
 
 /**
- * What all sessions together may hold open by default: a looked-up entry and an open
- * file take a descriptor each.
+ * Default limit on open descriptors of all sessions together: a looked-up entry and an open file
+ * take one each.
  */
 const DEFAULT_DESCRIPTORS = 65_536;
 
@@ -25,13 +25,13 @@ export interface SharedFolderOptions {
 }
 
 /**
- * The folder that file system devices give to their guests, read-only. What is in it is reached by
- * descriptors, one name at a time and without following symbolic links: whatever a guest asks for,
- * and whatever is renamed or exchanged meanwhile, a name is looked for in the very folder that was
- * found before and nowhere else.
+ * The folder that file system devices share with their guests, read-only. Its entries are opened by
+ * descriptors, one name at a time and without following symbolic links: whatever a guest requests,
+ * and whatever is renamed or exchanged meanwhile, a name is looked up only in the folder that was
+ * found before.
  *
- * A folder that is moved out of the tree on the host while a guest has it is still there for
- * that guest: descriptors follow it.
+ * A folder that the host moves out of the tree stays visible to a guest that has it open, as
+ * descriptors follow it.
  *
  * @example
  * ```ts
@@ -47,7 +47,7 @@ export interface SharedFolderOptions {
 export class SharedFolder {
   /** Names the folder; not open for anything. */
   readonly root: OwnedFd;
-  /** What all sessions together may hold. */
+  /** Limit on open descriptors of all sessions together. */
   readonly maxDescriptors: number;
   #descriptors = 0;
 
@@ -81,7 +81,7 @@ export class SharedFolder {
     return this.#take(Errno.ENFILE, () => nameEntry(folder.fd, name));
   }
 
-  /** Opens for reading what {@link find} named; the caller has looked at its type. */
+  /** Opens the result of {@link find} for reading. The caller has checked its type. */
   open(named: OwnedFd, folder: boolean): OwnedFd | number {
     return this.#take(Errno.EMFILE, () => openNamed(named.fd, folder));
   }
@@ -93,7 +93,7 @@ export class SharedFolder {
   }
 
   /**
-   * Of the file system that the folder is on.
+   * Returns the figures of the file system that contains the folder.
    *
    * @throws Node's error of statfs(2)
    */

@@ -11,7 +11,7 @@ export interface FsHandle {
   readonly fd: OwnedFd;
 }
 
-/** What a driver has open, by the numbers it was given. A number is never used again. */
+/** The open files of a driver, by handle. A handle is never reused. */
 export class HandleTable {
   readonly #folder: SharedFolder;
   readonly #limit: number;
@@ -37,7 +37,7 @@ export class HandleTable {
     return id;
   }
 
-  /** All, by number. */
+  /** Iterates over all files, by handle. */
   [Symbol.iterator](): IterableIterator<[number, FsHandle]> {
     return this.#handles.entries();
   }

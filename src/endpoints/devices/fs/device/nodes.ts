@@ -13,15 +13,15 @@ export interface FsNode {
   readonly type: number;
   /** Device and inode: what makes it the same under another name. */
   readonly key: string;
-  /** How often it was found and not yet forgotten. */
+  /** Number of look-ups that were not forgotten yet. */
   lookups: number;
 }
 
 const ROOT = Number(FUSE_ROOT_ID);
 
 /**
- * What a driver knows of the tree, by the numbers it was given. A number is never used again; the
- * descriptor of each node keeps its inode from being used again.
+ * The entries of the tree that a driver has looked up, by node id. A node id is never reused; the
+ * descriptor of each node keeps the kernel from reusing its inode number.
  */
 export class NodeTable {
   readonly #folder: SharedFolder;
@@ -71,7 +71,7 @@ export class NodeTable {
     }
   }
 
-  /** All but the root. */
+  /** Iterates over all nodes except the root. */
   *[Symbol.iterator](): Generator<FsNode> {
     for (const node of this.#byId.values()) if (node.id !== ROOT) yield node;
   }

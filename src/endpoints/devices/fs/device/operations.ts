@@ -26,29 +26,32 @@ import {
 import { isDots } from "../names.ts";
 import { FuseOpcode } from "../opcodes.ts";
 
-/** What an operation works on. */
+/** The input of an operation. */
 export interface Work {
   readonly session: FsSession;
   readonly request: FuseRequest;
   readonly reply: FuseReply;
   readonly chain: ChainCursor;
-  /** Bytes behind the reply's header that the driver has room for. */
+  /** Bytes of the driver's buffer behind the reply's header. */
   readonly room: number;
 }
 
 /** One request of the protocol, as the device serves it. */
 export interface Operation {
-  /** Bytes of arguments that are needed. */
+  /** Bytes of arguments that the operation needs. */
   readonly args: number;
   /** Bytes of reply that the driver must have room for. */
   readonly reply: number;
   /** The reply went into the chain itself. */
   readonly isDirect?: true;
-  /** Bytes of the reply behind its header, or `-errno`. */
+  /** Executes the operation. Returns the bytes of the reply behind its header, or `-errno`. */
   readonly run: (work: Work) => number;
 }
 
-/** How long a driver may keep names and attributes, seconds: programs of the host may change the folder. */
+/**
+ * Seconds for which a driver may cache names and attributes: programs of the host may change the
+ * folder.
+ */
 const VALID_SECONDS = 1n;
 /** Largest READ, bytes: 256 pages of 64 KiB. */
 const MAX_READ = 16 << 20;
@@ -79,7 +82,7 @@ export const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operat
     { args: releaseRequest.size, reply: 0, run: (work) => release(work, true) },
   ],
   [FuseOpcode.Statfs, { args: 0, reply: statfs.size, run: statFileSystem }],
-  // All that would change something.
+  // Operations that would change the folder.
   ...[
     FuseOpcode.Setattr,
     FuseOpcode.Symlink,
@@ -207,7 +210,7 @@ function list(work: Work, plus: boolean): number {
   return at === 0 && entries.length > 0 ? -Errno.EINVAL : at;
 }
 
-/** The root is its own parent: a driver learns nothing of the folder above it. */
+/** The root is its own parent: a driver sees nothing of the folder above it. */
 function inodeOf({ node, fd }: FsHandle, { name, ino }: FolderEntry): bigint {
   const isAbove = node === Number(FUSE_ROOT_ID) && name.length === 2 && isDots(name);
   return isAbove ? fstatSync(fd.fd, { bigint: true }).ino : ino;

@@ -10,7 +10,7 @@ import {
 import { FuseOpcode, SWAPPED_INIT } from "../opcodes.ts";
 import { type Struct, viewOf } from "../wire.ts";
 
-/** Header and the longest arguments that are looked at: a name with its NUL. */
+/** Bytes of the header and of the longest arguments that are read: a name with its NUL. */
 const REQUEST_BYTES = requestHeader.size + FUSE_NAME_MAX + 1;
 
 /** The request of one chain; reused. Its bytes were read once and do not change any more. */
@@ -39,7 +39,7 @@ export class FuseRequest {
     return this.header.len - requestHeader.size;
   }
 
-  /** Number of the node; one that was never given where it is too large to be one. */
+  /** The node id. An id that is too large becomes one that was never assigned. */
   get node(): number {
     return Number(this.header.nodeid);
   }
@@ -71,7 +71,9 @@ export class FuseRequest {
   }
 }
 
-/** Bytes of a reply that are put together here; data of files goes straight to the driver. */
+/**
+ * Largest reply that is built in this buffer; file data is read directly into the driver's memory.
+ */
 const REPLY_BYTES = replyHeader.size + 65_536;
 
 /** The reply to one request; reused. */

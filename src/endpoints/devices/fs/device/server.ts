@@ -29,7 +29,7 @@ import {
 import { FuseOpcode } from "../opcodes.ts";
 import { viewOf } from "../wire.ts";
 
-/** What is taken of the driver's INIT flags. */
+/** The flags of the driver's INIT that this server accepts. */
 const INIT_FLAGS =
   FuseInitFlag.AsyncRead |
   FuseInitFlag.AutoInvalData |
@@ -38,17 +38,17 @@ const INIT_FLAGS =
   FuseInitFlag.ParallelDirops |
   FuseInitFlag.MaxPages;
 const MAX_PAGES = 256;
-/** Never written; drivers derive page counts from it where MAX_PAGES is not known. */
+/** The folder is read-only, but drivers without MAX_PAGES derive page counts from this size. */
 const MAX_WRITE = 128 << 10;
-/** After this many bytes of file data the event loop serves other rings. */
+/** Bytes of file data after which the event loop serves other rings. */
 const BYTES_PER_TURN = 4 << 20;
-/** Of a request whose own header is too short. */
+/** The header of a request that is shorter than a header. */
 const NO_HEADER = requestHeader.read(viewOf(new Uint8Array(requestHeader.size)), 0, true);
-/** Entries of one BATCH_FORGET, and how many are looked at together. */
+/** Limit on entries of one BATCH_FORGET, and number of entries that are read together. */
 const MAX_FORGETS = 65_536;
 const FORGETS_AT_ONCE = 256;
 
-/** Carries out the requests of a driver, from whatever queue they come. */
+/** Executes the requests of a driver, from any queue. */
 export class FuseServer {
   readonly #folder: SharedFolder;
   readonly #limits: FsLimits;
@@ -63,7 +63,7 @@ export class FuseServer {
     this.#limits = limits;
   }
 
-  /** What the driver has looked up and open; undefined before INIT. */
+  /** The entries that the driver has looked up and opened; undefined before INIT. */
   get session(): FsSession | undefined {
     return this.#session;
   }
@@ -98,7 +98,7 @@ export class FuseServer {
     }
   }
 
-  /** Bytes that the device wrote. */
+  /** Serves a request and returns the number of bytes written. */
   #serve(queue: ServedQueue, chain: ChainCursor): number {
     const request = this.#request;
     if (chain.unreachable !== undefined) {
@@ -120,7 +120,7 @@ export class FuseServer {
       return 0;
     }
     if (chain.writableBytes < replyHeader.size) {
-      // The driver could never learn what came of the request.
+      // Without room for a reply the driver could not notice the result of the request.
       queue.fail(
         `expected at least ${replyHeader.size} writable bytes for a FUSE reply, got ${chain.writableBytes}`,
         "5.11.6",
@@ -134,7 +134,7 @@ export class FuseServer {
   /** A request with a buffer outside of shared memory: nothing of it is carried out. */
   #refuseUnreachable(queue: ServedQueue, chain: ChainCursor, why: QueueFault): void {
     if (chain.writableBytes === 0) {
-      // Nothing waits for a reply to it.
+      // These requests have no reply.
       queue.complete(chain.id, 0);
       return;
     }
@@ -142,7 +142,8 @@ export class FuseServer {
       queue.fail(why.reason, why.section);
       return;
     }
-    // A header that cannot be read has the unique number 0; drivers know the request by its chain.
+    // A request with an unreadable header is answered with the unique number 0; drivers identify it
+    // by its chain.
     if (!this.#request.take(chain)) this.#request.header = NO_HEADER;
     this.#reply.little = this.#request.little;
     this.#answer(queue, chain, -Errno.EIO);
@@ -237,7 +238,7 @@ export class FuseServer {
   }
 }
 
-/** Nothing waits for these: they complete with nothing written. */
+/** Returns whether a request has no reply: it completes with nothing written. */
 function hasNoReply(opcode: number): boolean {
   return (
     opcode === FuseOpcode.Forget ||

@@ -4,13 +4,13 @@ import { NodeTable } from "./nodes.ts";
 
 /** Bounds of one session. */
 export interface FsLimits {
-  /** Entries that a driver may have looked up and not forgotten. */
+  /** Limit on entries that a driver has looked up and not forgotten. */
   readonly maxNodes: number;
   /** Files and folders that it may have open. */
   readonly maxHandles: number;
 }
 
-/** What lives from INIT to DESTROY, or to the next INIT. */
+/** A FUSE session, from INIT to DESTROY or the next INIT. */
 export class FsSession {
   readonly folder: SharedFolder;
   readonly nodes: NodeTable;

@@ -10,8 +10,9 @@ import { nameText, pathNames } from "../names.ts";
 const HEAD = { format: "vhost-user device state", type: "fs", version: 1 } as const;
 
 /**
- * What a driver knows of the folder: its nodes by number and path, and what it has open. The other
- * end serves the same folder, or a copy. What is not found there is gone for the driver (ESTALE).
+ * The state of a file system device: the driver's nodes by id and path, and its open files. The
+ * destination serves the same folder, or a copy; an entry that it lacks becomes stale for the
+ * driver (ESTALE).
  */
 export function fsState(server: FuseServer): DeviceState {
   return {
@@ -102,7 +103,7 @@ interface Checked {
   readonly handles: { id: number; node: number; isFolder: boolean }[];
 }
 
-/** The state comes from the front-end: anything may be in it. */
+/** Checks the state, which comes from the front-end and is untrusted. */
 function checked({ nodes, handles }: Record<string, unknown>): Checked {
   if (!Array.isArray(nodes) || !Array.isArray(handles)) throw notOurs("lists of nodes and handles");
   return {
@@ -135,7 +136,10 @@ function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? (value as readonly unknown[]) : [];
 }
 
-/** Numbers above are never given: sums with them stay exact. */
+/**
+ * Returns whether a value is a valid number. Larger ones are never assigned, so sums with them stay
+ * exact.
+ */
 function isNumber(value: unknown, least: number): value is number {
   return Number.isSafeInteger(value) && Number(value) >= least && Number(value) < 2 ** 52;
 }

@@ -53,7 +53,7 @@ const INIT_FLAGS =
   FuseInitFlag.MaxPages;
 const PAGE_SIZE = 4096;
 const MAX_READAHEAD = 128 << 10;
-/** PATH_MAX: no target of a link is longer. */
+/** The longest target of a link (PATH_MAX). */
 const LINK_BYTES = 4096;
 /** Bytes of an INIT reply before 7.23, which no server of virtio-fs sends. */
 const SHORT_INIT_REPLY = 24;
@@ -63,11 +63,11 @@ export interface FsDriverOptions {
   readonly queues?: number | undefined;
   /** Requests at once on each queue. Default 16. */
   readonly depth?: number | undefined;
-  /** Bytes of the largest reply; longer reads are cut. Default 128 KiB. */
+  /** Bytes of the largest reply; longer reads are split. Default 128 KiB. */
   readonly transferBytes?: number | undefined;
   /** Default `event`. */
   readonly ringMode?: RingMode | undefined;
-  /** For INIT. */
+  /** The limits of the INIT request. */
   readonly wait?: WaitOptions | undefined;
 }
 
@@ -99,11 +99,11 @@ export interface FsFile {
  * ```
  */
 export class FsDriver {
-  /** Configuration space; undefined where the device gives none (virtiofsd does not). */
+  /** The configuration space; undefined if the device has none, like virtiofsd. */
   readonly config: FsConfig | undefined;
   /** Bytes of the largest read. */
   readonly readBytes: number;
-  /** What the device agreed to. */
+  /** The reply of the device to INIT. */
   readonly init: InitReply;
   readonly #transferBytes: number;
   readonly #requests: FuseCaller;
@@ -127,8 +127,8 @@ export class FsDriver {
   /**
    * Starts the queues of a client and begins a FUSE session on them.
    *
-   * @throws {UsageError} more queues than the device has, a depth or size that cannot be
-   * @throws {NegotiationError} the device speaks no FUSE from 7.31 on
+   * @throws {UsageError} more queues than the device has, or an invalid depth or size
+   * @throws {NegotiationError} the device does not support FUSE 7.31 or newer
    */
   static async start(client: Client, options: FsDriverOptions = {}): Promise<FsDriver> {
     const { queues = 1, depth = 16, transferBytes = 128 << 10, ringMode = "event" } = options;
@@ -181,7 +181,7 @@ export class FsDriver {
     return (await this.#call(call, attributesReply, wait)).attr;
   }
 
-  /** Where a symbolic link leads, as bytes. */
+  /** Reads the target of a symbolic link, as bytes. */
   async readlink(nodeid: bigint, wait?: WaitOptions): Promise<Uint8Array> {
     const call = { opcode: FuseOpcode.Readlink, nodeid, room: LINK_BYTES };
     return this.#requests.call(call, wait);
@@ -205,7 +205,7 @@ export class FsDriver {
     return this.#open(FuseOpcode.Opendir, nodeid, wait);
   }
 
-  /** Entries from an offset on, 0 or an entry's `off`; none at the end. */
+  /** Reads entries from an offset on, 0 or an entry's `off`; none at the end. */
   async readdir(folder: FsFile, offset: bigint, wait?: WaitOptions): Promise<DirectoryEntry[]> {
     return decodeDirents(
       await this.#read(FuseOpcode.Readdir, folder, offset, this.#transferBytes, wait),
@@ -232,13 +232,13 @@ export class FsDriver {
     return this.#call(call, statfs, wait);
   }
 
-  /** Ends the FUSE session: the device gives up what was looked up and open. */
+  /** Ends the FUSE session: the device drops all looked-up entries and open files. */
   async destroy(wait?: WaitOptions): Promise<void> {
     await this.#requests.call({ opcode: FuseOpcode.Destroy, nodeid: 0n, room: 0 }, wait);
   }
 
   /**
-   * Any request, and its reply as it is: for what has no method here.
+   * Sends any request and returns its raw reply, for requests without a method.
    *
    * @throws what every method throws
    */

@@ -48,7 +48,7 @@ export class FsQueue {
     await client.startQueue(this.#queue);
   }
 
-  /** Why nothing completes any more. */
+  /** The reason why requests no longer complete. */
   get failure(): Error | undefined {
     return this.#queue.failure;
   }
@@ -79,7 +79,7 @@ export class FsQueue {
       );
     }
     buffer.bytes.set(request);
-    // What an earlier request left there is not taken for a reply.
+    // Bytes of an earlier reply must not be taken for this one.
     buffer.bytes.fill(0, REQUEST_BYTES, REQUEST_BYTES + replyHeader.size);
     const segments = this.#segments;
     segments.clear();

@@ -16,12 +16,9 @@ export interface FuseCall {
   readonly opcode: number;
   readonly nodeid: bigint;
   readonly args?: Uint8Array | undefined;
-  /**
-   * Bytes of room for the reply behind its header; undefined if the request carries no reply
-   * buffer.
-   */
+  /** Bytes of the reply buffer behind its header; undefined if the request has no reply buffer. */
   readonly room?: number | undefined;
-  /** What it is about, for errors, e.g. a name. */
+  /** The subject of the request, for errors, for example a name. */
   readonly about?: string | undefined;
 }
 
@@ -74,7 +71,7 @@ function encodeCall({ opcode, nodeid, args }: FuseCall, unique: bigint): Uint8Ar
   return bytes;
 }
 
-/** @param reply as many bytes as the device says that it has written */
+/** @param reply the bytes that the device reports as written */
 function takeReply(call: FuseCall, unique: bigint, reply: Uint8Array): Uint8Array {
   if (call.room === undefined) return reply;
   const written = reply.length;
@@ -131,7 +128,7 @@ function describeCall({ opcode, nodeid, about }: FuseCall): string {
 }
 
 /**
- * Bytes of a name with its NUL.
+ * Encodes a name with its NUL.
  *
  * @throws {UsageError} it has a NUL, or is empty or too long
  */

@@ -6,7 +6,7 @@ import { FsError } from "../fs-error.ts";
 import { FUSE_ROOT_ID, type FuseAttributes, FuseInitFlag } from "../layout.ts";
 import { isDots } from "../names.ts";
 
-/** Entries of one folder beyond which a listing is given up: a hostile one need not end. */
+/** Limit on entries of one folder: the listing of a hostile device need not end. */
 const MAX_ENTRIES = 1_000_000;
 /** Nodes that are forgotten at once. */
 const BATCH = 16;
@@ -20,13 +20,14 @@ export interface FoundNode {
 /** An entry of a folder. */
 export interface ListedEntry {
   readonly name: Uint8Array;
-  /** Undefined if it was listed, and gone when it was looked up. */
+  /** The attributes; undefined if the entry was removed between the listing and its look-up. */
   readonly attr: FuseAttributes | undefined;
 }
 
 /**
- * Paths over a driver's nodes: finds, lists and reads, and forgets what it has found. Symbolic
- * links are not followed: where they lead is a matter of who mounts.
+ * Access by path on top of a driver: finds, lists and reads entries, and forgets the nodes
+ * afterwards. Symbolic links are not followed: their targets depend on where the file system is
+ * mounted.
  *
  * @example
  * ```ts
@@ -52,7 +53,7 @@ export class FsTree {
   }
 
   /**
-   * Finds a path, name by name from the root, and has it used.
+   * Finds a path, name by name from the root, and calls `use` with it.
    *
    * @throws what the driver throws
    */
@@ -153,7 +154,7 @@ export class FsTree {
     return batch;
   }
 
-  /** Of an entry that was listed without. */
+  /** Looks up the attributes of an entry that was listed without them. */
   async #attributes(folder: FsFile, name: Uint8Array): Promise<FuseAttributes | undefined> {
     try {
       const { nodeid, attr } = await this.#driver.lookup(folder.nodeid, name, this.#wait);

@@ -15,16 +15,18 @@ import { ControlAck, ControlClass, MacCommand, NET_CONFIG_BYTES } from "../contr
 import { NetFeature } from "../layout.ts";
 import { ReceiveFilter } from "./receive-filter.ts";
 
-/** Of a command as a whole: two tables of more addresses than a filter keeps. */
+/**
+ * Limit on the bytes of a command: enough for two tables with more addresses than a filter keeps.
+ */
 const MAX_COMMAND_BYTES = 4096;
 const LINK_UP = 1;
 
 /** The control queue of a device: what the driver set by it. */
 export class DeviceControl {
   readonly filter: ReceiveFilter;
-  /** Pairs that the driver takes frames on: the first one alone, until it says otherwise. */
+  /** Number of queue pairs on which the driver receives: one, until it sets another number. */
   activePairs = 1;
-  /** What the driver acknowledged; undefined if whatever it uses. */
+  /** The features that the driver acknowledged; undefined allows all. */
   features: bigint | undefined;
   readonly config: DeviceConfig;
   readonly #pairs: number;
@@ -68,7 +70,7 @@ export class DeviceControl {
     this.filter.reset();
   }
 
-  /** What the driver has set, for the destination of a migration. */
+  /** Returns the settings of the driver, for the destination of a migration. */
   save(): unknown {
     return { activePairs: this.activePairs, filter: this.filter.save() };
   }
@@ -132,7 +134,7 @@ export class DeviceControl {
     bytes.set(this.filter.mac);
     bytes[6] = LINK_UP;
     bytes[8] = this.#pairs;
-    // What counts with VIRTIO_NET_F_MTU: no limit of ours.
+    // The field counts with VIRTIO_NET_F_MTU only; 0xffff means no limit.
     bytes.fill(0xff, 10);
     out.set(bytes.subarray(offset, offset + out.length));
   }

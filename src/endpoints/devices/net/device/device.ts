@@ -36,7 +36,7 @@ export interface NetDeviceOptions {
   /** Frames a pair that wait for the driver's buffers; more are dropped. Default 256. */
   readonly backlogFrames?: number | undefined;
   /**
-   * Has a control queue and a configuration space with this MAC address, for front-ends that leave
+   * Adds a control queue and a configuration space with this MAC address, for front-ends that leave
    * both to the back-end. Default: neither.
    */
   readonly control?: { readonly mac: string } | undefined;
@@ -50,7 +50,9 @@ export interface NetDeviceOptions {
   readonly onClose?: (() => void) | undefined;
 }
 
-/** Sums since the device was made. Driver and device are meant as in the specification. */
+/**
+ * Counters since the device was made. "Driver" and "device" have the meaning of the specification.
+ */
 export interface NetCounters extends ReceiveCounters, NetTransmitCounters {}
 
 /** Sums of what the driver sent. */
@@ -216,11 +218,12 @@ export class NetDevice implements Device {
   }
 
   /**
-   * Brings a frame to the driver, now or as soon as it has a buffer. The frame is only borrowed. A
-   * driver with a control queue gets what it asked for. It goes to the pair of {@link pairFor}.
+   * Sends a frame to the driver, now or as soon as it has a buffer. The frame is only borrowed. The
+   * filter of a driver with a control queue applies. The frame goes to the queue pair of {@link
+   * pairFor}.
    *
    * @param frame without check sum
-   * @returns false: it was dropped, {@link counters} say why
+   * @returns false if it was dropped; {@link counters} has the reason
    * @throws {RangeError} there is no such pair
    */
   send(frame: Uint8Array, pair = 0): boolean {
@@ -281,7 +284,10 @@ export class NetDevice implements Device {
     return (index & 1) === 0 && !this.#isControl(index);
   }
 
-  /** The ring behind those of all pairs can be nothing else, whatever the driver acknowledged. */
+  /**
+   * The ring behind those of all pairs can only be the control queue, whatever the driver
+   * acknowledged.
+   */
   #isControl(index: number): boolean {
     const isBehind = this.#control !== undefined && index === 2 * this.queuePairs;
     return isBehind || index === this.#controlRing;

@@ -1,12 +1,15 @@
 import { ReceiveMode } from "../control.ts";
 
-/** Addresses that are kept; a longer list lets everything of its kind pass, as it may. */
+/**
+ * Limit on addresses in a table; with a longer list all frames of its kind pass, as the
+ * specification allows.
+ */
 const MAX_ADDRESSES = 64;
 const MODES = 6;
 
 /**
- * Which frames a driver wants (VIRTIO 5.1.6.5.1 and 5.1.6.5.2): all of them until it says otherwise.
- * A frame whose destination is broadcast, multicast or unicast has to pass by its own rules.
+ * The receive filter of a driver (VIRTIO 5.1.6.5.1 and 5.1.6.5.2): all frames pass until the driver
+ * sets it. Broadcast, multicast and unicast destinations have rules of their own.
  */
 export class ReceiveFilter {
   readonly #initial: Uint8Array;

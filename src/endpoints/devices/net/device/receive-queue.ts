@@ -8,7 +8,7 @@ import {
 } from "../../../../core/virtqueue/index.ts";
 import { LONG_HEADER_BYTES, MAX_FRAME_BYTES, NUM_BUFFERS_OFFSET } from "../layout.ts";
 
-/** What the ring's driver agreed to. */
+/** The header format that was negotiated with the ring's driver. */
 export interface PacketForm {
   readonly headerBytes: number;
   /** A frame may be spread over several chains (VIRTIO_NET_F_MRG_RXBUF). */
@@ -24,7 +24,7 @@ export interface ReceiveCounters {
   rxOverflow: number;
   /** Frames that are empty, longer than 64 KiB, or longer than what the driver's buffers hold. */
   rxWrongSize: number;
-  /** Frames that the driver's filter does not let pass; see the control queue. */
+  /** Number of frames that the driver's receive filter dropped. */
   rxFiltered: number;
 }
 
@@ -98,14 +98,14 @@ export class ReceiveQueue {
     }
   }
 
-  /** Nothing of the ring is touched afterwards; frames keep waiting. */
+  /** Stops touching the ring; waiting frames are kept. */
   quiesce(): void {
     const queue = this.#running?.queue;
     if (queue !== undefined) this.#completeUnused(queue);
     this.#forget();
   }
 
-  /** Frames that wait are for a driver that is gone. */
+  /** Drops the waiting frames, whose driver has left. */
   clear(): void {
     this.#backlog.length = 0;
   }
@@ -124,7 +124,8 @@ export class ReceiveQueue {
     const needed = headerBytes + frame.length;
     let unreachable = 0;
     while (this.#heldRoom < needed) {
-      // Without mergeable buffers one chain has to do; with them, as many as a ring holds.
+      // Without mergeable buffers a frame must fit one chain; with them, it may use as many as a
+      // ring holds.
       if (this.#held >= (mergeable ? queue.size : 1)) {
         this.#counters.rxWrongSize += 1;
         // One that is too small may suit the next frame; many hold parts of this frame.
@@ -134,7 +135,8 @@ export class ReceiveQueue {
       const chain = this.#held === 0 ? this.#first : this.#further;
       if (!queue.next(chain)) return "later";
       if (chain.unreachable !== undefined) {
-        // They are completed unused. The driver may make more of them available all the time.
+        // Short chains are completed unused. The number is bounded, as the driver may make more of
+        // them available all the time.
         queue.complete(chain.id, 0);
         unreachable += 1;
         if (unreachable === queue.size) return "later";

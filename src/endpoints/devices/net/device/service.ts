@@ -35,7 +35,7 @@ function answeringDevice(
 /** A device that sends every frame back on its pair, with the addresses exchanged. */
 export function echoDevice(options: NetServiceOptions = {}): NetDevice {
   return answeringDevice(options, (frame) => {
-    // A driver may send anything, also what has no addresses.
+    // A driver may send any bytes, including fewer than two addresses.
     if (frame.length < ETHERNET_HEADER_BYTES) return undefined;
     const reply = frame.slice();
     reply.set(frame.subarray(6, 12), 0);

@@ -28,10 +28,10 @@ const MAX_PAIRS = 128;
 /** The index of each counter of a ring, as float64. */
 const Counter = { Frames: 0, Bytes: 1, WrongSize: 2, Offloads: 3, Count: 4 } as const;
 
-/** What a worker makes its server of. */
+/** The data from which a worker makes its server. */
 export interface SinkWorkerData {
   readonly headerBytes: number;
-  /** Of one ring, in the order of {@link Counter}. */
+  /** The counters of one ring, in the order of {@link Counter}. */
   readonly counters: SharedArrayBuffer;
 }
 

@@ -3,8 +3,8 @@ import { ProtocolError } from "../../../../core/base/index.ts";
 import type { DeviceControl } from "./control.ts";
 
 /**
- * A network device has its sums, which go on counting at the destination, and what was set by its
- * control queue. Frames that wait for buffers are lost, as frames may be.
+ * The state of a network device: its counters, which continue at the destination, and the settings
+ * of its control queue. Frames that wait for buffers are lost, which Ethernet allows.
  */
 export function netState(counters: object, control: DeviceControl | undefined): DeviceState {
   const sums = counters as Record<string, number>;

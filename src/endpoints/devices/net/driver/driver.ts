@@ -14,7 +14,7 @@ const DEFAULT_BUFFER_BYTES = 2048;
 export interface NetDriverOptions {
   /** Pairs of one receive and one transmit ring. Default 1; more need VIRTIO_NET_F_MQ. */
   readonly queuePairs?: number | undefined;
-  /** Entries of each ring, and frames that it holds: a power of two. Default 256. */
+  /** Number of entries of each ring, and of frames that it holds: a power of two. Default 256. */
   readonly queueSize?: number | undefined;
   /**
    * Bytes of each buffer, header included. Default 2048. It limits what can be sent, and without
@@ -29,9 +29,9 @@ export interface NetDriverOptions {
    */
   readonly control?: boolean | undefined;
   /**
-   * A frame arrived. Must not throw.
+   * Called with each received frame. It must not throw.
    *
-   * @param frame only borrowed: it is gone once the callback returns
+   * @param frame borrowed: it is valid until the callback returns
    */
   readonly onFrame?: ((frame: Uint8Array, pair: number) => void) | undefined;
   /** A ring broke, or the connection ended: nothing arrives any more. Called once. */
@@ -110,7 +110,8 @@ export class NetDriver {
       onFailed(error);
     };
     const ring = { size: queueSize, bufferBytes, ringMode, onFailed: failed };
-    // All are made before the first is started: a lack of memory is reported before the device runs.
+    // All queues are made before the first is started, so that a lack of memory is reported before
+    // the device runs.
     for (let pair = 0; pair < queuePairs; pair += 1) {
       driver.#receive.push(new DriverReceiveRing(client, { ...ring, pair }, counters, onFrame));
       driver.#transmit.push(new DriverTransmitRing(client, { ...ring, pair }, counters));
@@ -143,7 +144,7 @@ export class NetDriver {
     return this.#ring(0).maxFrameBytes;
   }
 
-  /** Why nothing passes any more, if so. */
+  /** The reason why no more frames pass, if so. */
   get failure(): Error | undefined {
     return this.#failure;
   }

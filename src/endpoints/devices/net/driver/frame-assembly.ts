@@ -4,11 +4,11 @@ import { MAX_FRAME_BYTES } from "../layout.ts";
 const KEPT_VIEWS = 2048;
 
 /**
- * Private memory in which a frame is put together from the buffers it came in. It is lent out as a
- * view; views are kept by their length, so that a frame costs a copy and no garbage.
+ * Private memory in which a frame is assembled from its buffers. The callback borrows a view of it;
+ * views are cached by their length, so that a frame costs a copy and no garbage.
  */
 export class FrameAssembly {
-  /** Bytes so far. */
+  /** Number of bytes so far. */
   length = 0;
   readonly #bytes: Uint8Array;
   readonly #views: (Uint8Array | undefined)[] = [];

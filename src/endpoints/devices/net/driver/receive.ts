@@ -13,9 +13,9 @@ import {
   receiveRing,
 } from "../layout.ts";
 
-/** Sums of what came, all pairs together. */
+/** Receive counters, of all pairs together. */
 export interface DriverReceiveCounters {
-  /** Frames that were handed out. */
+  /** Number of frames that were passed to the callback. */
   rxFrames: number;
   rxBytes: number;
   /** Buffers that were completed with nothing written, as by a device that stops. */
@@ -32,10 +32,10 @@ export interface DriverReceiveCounters {
   rxOffloads: number;
 }
 
-/** What the rings of a driver are made of. */
+/** The settings of a driver's rings. */
 export interface DriverRingOptions {
   readonly pair: number;
-  /** Entries of the ring, and buffers. */
+  /** Number of entries of the ring, and of buffers. */
   readonly size: number;
   /** Bytes of each buffer, header included. */
   readonly bufferBytes: number;
@@ -44,9 +44,9 @@ export interface DriverRingOptions {
 }
 
 /**
- * The receive ring of a pair: every buffer is with the device, but for the moment between a
- * completion and the end of its batch. Frames are copied out of shared memory before the callback looks
- * at them, so that the device cannot change them under a reader's eyes. Nothing allocates per frame.
+ * The receive ring of a pair. The device owns every buffer, except between a completion and the end
+ * of its batch. Frames are copied out of shared memory before the callback sees them, so that the
+ * device cannot change them meanwhile. Nothing allocates per frame.
  */
 export class DriverReceiveRing {
   readonly queue: ClientQueue;
@@ -59,7 +59,7 @@ export class DriverReceiveRing {
   /** Each buffer without the header before the frame. */
   readonly #bodies: Uint8Array[] = [];
   readonly #segments = new SegmentList(1);
-  /** Buffers to be given to the device again. */
+  /** Buffers that must be made available again. */
   readonly #pool: SlotPool;
   readonly #assembly: FrameAssembly;
   /** Buffers of the present frame that are still to come, and whether the frame is dropped. */

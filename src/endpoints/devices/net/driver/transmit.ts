@@ -85,7 +85,7 @@ export class DriverTransmitRing {
     const buffer = this.#buffers[token];
     if (buffer === undefined) return false;
     const { bytes, address } = buffer;
-    // No offloads; the specification wants num_buffers to be 0 here.
+    // The header requests no offloads, and the specification demands that num_buffers is 0.
     for (let i = 0; i < this.#headerBytes; i += 1) bytes[i] = 0;
     bytes.set(frame, this.#headerBytes);
     this.#segments.clear();
