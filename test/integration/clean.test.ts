@@ -21,6 +21,7 @@ import {
 } from "../../src/lab/programs/index.ts";
 import { needsRoot } from "../programs/support/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
+import { parseDocument } from "../support/published-schemas.ts";
 import { packageRoot } from "../support/package-root.ts";
 import { commandPath } from "./support/index.ts";
 import { runs, ServerSpace, until } from "./support/servers.ts";
@@ -41,12 +42,13 @@ test("clean stops a server and removes all it made, the log too", async (t) => {
   const dry = await space.clean("--dry-run", "--json");
   const { owner } = space;
   const all = [`pid ${pid} (node)`, space.log, space.pidFile, space.socket, record];
-  const expected = { owner, removed: all.map((what) => ({ what, owner })), left: [] };
-  assert.deepEqual(JSON.parse(dry.stdout), { dryRun: true, ...expected });
+  const head = { schemaVersion: 1, kind: "clean", owner };
+  const expected = { ...head, removed: all.map((what) => ({ what, owner })), left: [] };
+  assert.deepEqual(parseDocument("clean", dry.stdout), { dryRun: true, ...expected });
   assert.ok(runs(pid));
   assert.ok(existsSync(record));
   const done = await space.clean("--json");
-  assert.deepEqual(JSON.parse(done.stdout), { dryRun: false, ...expected });
+  assert.deepEqual(parseDocument("clean", done.stdout), { dryRun: false, ...expected });
   assert.equal(done.code, 0);
   space.assertNothingLeft();
   assert.equal(existsSync(space.log), false);
@@ -221,7 +223,7 @@ test("what two checkouts and two jobs of a CI system start is kept apart", async
   for (const [cwd = "", more] of places) {
     const args = ["clean", "--dry-run", "--json", "--socket", space.socket];
     const { stdout } = await space.command(args, { cwd, env: { ...env, ...more } }).result;
-    owners.add((JSON.parse(stdout) as Record<string, unknown>)["owner"]);
+    owners.add(parseDocument("clean", stdout)["owner"]);
   }
   assert.deepEqual(
     [...owners],

@@ -17,14 +17,17 @@ const OURS = `${process.execPath} ${commandPath} serve block --size 1M --socket 
 
 const reportOf = (text: string): ConformanceReport => parseDocument("conformance", text);
 
-test("conform --list needs no target, and --json makes an array of it", async (t) => {
+/** A document with one list. */
+type Listed<Name extends string> = Readonly<Record<Name, readonly object[]>>;
+
+test("conform --list needs no target, and --json makes a document of it", async (t) => {
   const workspace = new Workspace(t);
   const text = await workspace.run(["conform", "--list", "--only", "header", "fe/1"]);
   assert.equal(text.code, 0);
   assert.match(text.stdout, /^header\/1 +MUST +GET_FEATURES is answered/m);
   const { code, stdout } = await workspace.run(["conform", "--list", "--json"]);
   assert.equal(code, 0);
-  const rows = JSON.parse(stdout) as Record<string, unknown>[];
+  const { checks: rows } = parseDocument<Listed<"checks">>("check-list", stdout);
   assert.ok(rows.length > 70);
   assert.deepEqual(Object.keys(rows[0] ?? {}), ["id", "title", "strength", "section"]);
 });
@@ -229,7 +232,7 @@ exec ${OURS.replace("{socket}", '"$1"')} --fault need-reply-echoed@GET_FEATURES
   assert.doesNotMatch(other.stdout, /known finding/);
 });
 
-test("--list-baselines needs no target, and --json makes an array of it", async (t) => {
+test("--list-baselines needs no target, and --json makes a document of it", async (t) => {
   const workspace = new Workspace(t);
   const text = await workspace.run(["conform", "--list-baselines"]);
   assert.equal(text.code, 0);
@@ -238,8 +241,8 @@ test("--list-baselines needs no target, and --json makes an array of it", async 
     /^qemu-storage-daemon-7\.2 +qemu-storage-daemon 7\.2 +\d+ known findings$/m,
   );
   const { stdout } = await workspace.run(["conform", "--list-baselines", "--json"]);
-  const [first] = JSON.parse(stdout) as Record<string, unknown>[];
-  assert.deepEqual(Object.keys(first ?? {}), ["name", "program", "version", "expectations"]);
+  const { baselines } = parseDocument<Listed<"baselines">>("baseline-list", stdout);
+  assert.deepEqual(Object.keys(baselines[0] ?? {}), ["name", "program", "version", "expectations"]);
 });
 
 test("--front-end judges our client", async (t) => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { guardLeaks } from "../support/leak-guard.ts";
+import { parseDocument } from "../support/published-schemas.ts";
 import { Workspace } from "./support/index.ts";
 
 guardLeaks();
@@ -26,8 +27,10 @@ test("the demo prints features by full name, throughput and latency", async (t) 
 test("demo --json is one document", async (t) => {
   const { code, stdout, stderr } = await new Workspace(t).run(["demo", "--size", "4M", "--json"]);
   assert.deepEqual([code, stderr], [0, ""]);
-  const result = JSON.parse(stdout) as Record<string, unknown>;
+  const result = parseDocument("demo", stdout);
   assert.deepEqual(Object.keys(result), [
+    "schemaVersion",
+    "kind",
     "features",
     "protocolFeatures",
     "bytes",

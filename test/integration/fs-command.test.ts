@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSy
 import { join } from "node:path";
 import { test } from "node:test";
 import { guardLeaks } from "../support/leak-guard.ts";
+import { parseDocument } from "../support/published-schemas.ts";
 import { Workspace } from "./support/index.ts";
 
 guardLeaks();
@@ -70,14 +71,16 @@ test("ls and stat list what is there, as text and as JSON", async (t) => {
   );
   assert.match(lines[0] ?? "", /^-rw-r--r-- 10485760 \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ big$/);
   assert.match(lines[3] ?? "", /^lrwxrwxrwx /);
-  const ls = JSON.parse((await io("ls", "inner", "--json")).stdout) as Record<string, unknown>;
+  const ls = parseDocument("io-fs-ls", (await io("ls", "inner", "--json")).stdout);
   assert.equal(ls["path"], "inner");
   const [note] = ls["entries"] as [Record<string, unknown>];
   assert.deepEqual([note["name"], note["type"], note["size"]], ["note", "file", 6]);
   const one = await io("ls", "/inner/note");
   assert.match(one.stdout, /^-rw-r--r-- 6 \S+ note\n$/);
   const real = statSync(join(folder, "big"));
-  const stat = JSON.parse((await io("stat", "/big", "--json")).stdout) as Record<string, unknown>;
+  const stat = parseDocument("io-fs-stat", (await io("stat", "/big", "--json")).stdout);
+  const link = parseDocument("io-fs-stat", (await io("stat", "/up", "--json")).stdout);
+  assert.equal(link["type"], "symbolic link");
   assert.deepEqual(
     [stat["type"], stat["mode"], stat["size"], stat["ino"], stat["uid"]],
     ["file", (real.mode & 0o7777).toString(8).padStart(4, "0"), BIG_BYTES, real.ino, real.uid],
@@ -120,7 +123,7 @@ test("probe reads tag and queues of serve fs", async (t) => {
   const { space, socket, server } = await withFolder(t, ["--tag", "files", "--queues", "4"]);
   await server.printed(/\(fs, .* as files, read-only, queues: 4\)/);
   const { stdout } = await space.run(["probe", socket, "--device", "fs", "--json"]);
-  const probed = JSON.parse(stdout) as Record<string, unknown>;
+  const probed = parseDocument("probe", stdout);
   assert.deepEqual(probed["config"], { tag: "files", numRequestQueues: 4, notifyBufSize: 0 });
   assert.equal(probed["queues"], 5);
 });

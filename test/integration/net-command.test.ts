@@ -4,6 +4,7 @@ import { type TestContext, test } from "node:test";
 import { readPcap, testFrame } from "../../src/endpoints/devices/net/index.ts";
 import { waitUntilListening } from "../../src/lab/programs/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
+import { parseDocument } from "../support/published-schemas.ts";
 import { Workspace } from "./support/index.ts";
 
 guardLeaks();
@@ -23,15 +24,16 @@ interface Report {
   readonly counters: Readonly<Record<string, number>>;
   readonly [name: string]: unknown;
 }
-const parse = (text: string): Report => JSON.parse(text) as Report;
 
 test("dhcp prints the lease, ping finds the station and gets its echoes", async (t) => {
   const { io } = await withNet(t, ["--address", "10.1.2.3/20", "--mac", "52:54:00:00:00:77"]);
   const lease = await io("dhcp SOCKET --json -q");
   assert.equal(lease.code, 0, lease.stderr);
   assert.equal(lease.stderr, "");
-  const { socket: _socket, ...given } = parse(lease.stdout);
+  const { socket: _socket, ...given } = parseDocument("io-net-dhcp", lease.stdout);
   assert.deepEqual(given, {
+    schemaVersion: 1,
+    kind: "io-net-dhcp",
     mac: "52:54:00:00:00:02",
     address: "10.1.2.4",
     server: "10.1.2.3",
@@ -48,7 +50,8 @@ test("dhcp prints the lease, ping finds the station and gets its echoes", async 
     /^10\.1\.2\.3 is at 52:54:00:00:00:77\n64 bytes from 10\.1\.2\.3: seq=1/,
   );
   assert.match(ping.stdout, /3 sent, 3 received, 0 % lost/);
-  const numbers = parse((await io("ping SOCKET 10.1.2.3 --count 2 --interval 1ms --json")).stdout);
+  const pinged = await io("ping SOCKET 10.1.2.3 --count 2 --interval 0 --json");
+  const numbers = parseDocument("io-net-ping", pinged.stdout);
   assert.deepEqual([numbers["sent"], numbers["received"]], [2, 2]);
 });
 
@@ -72,7 +75,7 @@ test("the sink counts what is sent, and its pcap file has it", async (t) => {
     assert.match(sent.stdout, /^500 frames, 146\.48 KiB sent in /);
     const { code, stdout } = await server.stop();
     assert.equal(code, 0);
-    const { counters } = parse(stdout);
+    const { counters } = parseDocument<Report>("serve-net", stdout);
     assert.deepEqual([counters["txFrames"], counters["txBytes"]], [500, 150_000]);
     const frames = readPcap(readFileSync(space.path("all.pcap")));
     const [to, from] = ["525400000099", "525400000002"].map((hex) => Buffer.from(hex, "hex"));
@@ -104,10 +107,11 @@ test("receive prints a line for each frame of a source and keeps them; the file 
   await space.run(["io", "net", "receive", space.path("absent.sock"), "--pcap", "new.pcap"]);
   assert.equal(existsSync(space.path("new.pcap")), false, "no back-end was there: no file is made");
   const sent = await io(`send SOCKET --in ${space.path("got.pcap")} --count 3 --json`);
-  assert.equal(parse(sent.stdout)["frames"], 60);
+  assert.equal(parseDocument("io-net-send", sent.stdout)["frames"], 60);
   const timed = await io("receive SOCKET --runtime 100ms --json");
   assert.equal(timed.code, 0);
-  assert.ok((parse(timed.stdout).counters["rxFrames"] ?? 0) > 0);
+  const { counters } = parseDocument<Report>("io-net-receive", timed.stdout);
+  assert.ok((counters["rxFrames"] ?? 0) > 0);
 });
 
 test("a front-end that listens is served by a back-end that connects; -v shows what passes", async (t) => {

@@ -16,6 +16,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { guardLeaks } from "../support/leak-guard.ts";
+import { parseDocument } from "../support/published-schemas.ts";
 import { needsNamespaces, unsharing } from "../support/namespaces.ts";
 import { needsRoot } from "../programs/support/index.ts";
 import { needsUnprivilegedUser, unprivilegedUser } from "./support/index.ts";
@@ -65,7 +66,9 @@ test("start ends when the server listens, status describes it, stop leaves only 
     running: true,
     pid,
     owner: space.owner,
-    kind: "net",
+    schemaVersion: 1,
+    kind: "qemu",
+    server: "net",
     accelerator: "tcg",
     socket: space.socket,
     mode: "listening",
@@ -140,10 +143,13 @@ test("status, stop and restart take every option that says where start put it", 
   await space.started(place);
   const first = await space.qemu(`status --json ${place}`);
   assert.equal(first.code, 0, first.stderr);
-  const restarted = await space.qemu(`restart ${place}`);
-  assert.match(restarted.stdout, /^restarted: /, restarted.stderr);
-  const stopped = await space.qemu(`stop ${place}`);
-  assert.match(stopped.stdout, /^stopped: pid /, stopped.stderr);
+  assert.equal(parseDocument("qemu", first.stdout)["server"], "net");
+  const restarted = await space.qemu(`restart --json ${place}`);
+  assert.equal(parseDocument("qemu", restarted.stdout)["running"], true, restarted.stderr);
+  const { stdout: stopped } = await space.qemu(`stop --json ${place}`);
+  assert.equal(parseDocument("qemu-stop", stopped)["forced"], false);
+  const gone = await space.qemu(`status --json ${place}`);
+  assert.equal(parseDocument("qemu", gone.stdout)["server"], null);
   const kept = await space.qemu(`status ${place}`);
   assert.equal(kept.code, 1);
   assert.match(kept.stdout, new RegExp(`^not running .*\\nlog {7}${space.log}\\n {2}the program`));

@@ -7,6 +7,7 @@ import { BlockDevice } from "../../src/endpoints/devices/block/index.ts";
 import { BlockStorage } from "../../src/endpoints/storage/index.ts";
 import { findMismatch } from "../../src/lab/workloads/pattern.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
+import { parseDocument } from "../support/published-schemas.ts";
 import { type Result, Workspace } from "./support/index.ts";
 
 guardLeaks();
@@ -45,8 +46,12 @@ test("verify goes through all depths and completions, and prints a line for each
 test("verify --json is one document with every case", async (t) => {
   const { code, stdout, stderr } = await verify(t, [], [...quick, "--json", "--quiet"]);
   assert.deepEqual([code, stderr], [0, ""]);
-  const { results, ...rest } = JSON.parse(stdout) as { results: Record<string, unknown>[] };
-  assert.deepEqual(Object.keys(rest), ["socket", "seed", "verified", "partial"]);
+  const { results, ...rest } = parseDocument<{ results: Record<string, unknown>[] }>(
+    "io-block-verify",
+    stdout,
+  );
+  const head = ["schemaVersion", "kind", "socket", "seed", "verified", "partial"];
+  assert.deepEqual(Object.keys(rest), head);
   assert.equal(results.length, 1);
   assert.deepEqual(Object.keys(results[0] ?? {}), [
     "depth",
@@ -78,7 +83,7 @@ for (const json of [[], ["--json"]]) {
       const line = "partial result: interrupted by SIGINT, 0 of 2 cases verified\n";
       return assert.equal(stdout, line);
     }
-    const { partial, verified, endedBy } = JSON.parse(stdout) as Record<string, unknown>;
+    const { partial, verified, endedBy } = parseDocument("io-block-verify", stdout);
     assert.deepEqual([partial, verified, endedBy], [true, false, "interrupted by SIGINT"]);
   });
 }

@@ -6,6 +6,7 @@ import { describeFrame, readPcap } from "../../src/endpoints/devices/net/index.t
 import { bootLinux, bootUml, Testpmd } from "../../src/lab/programs/index.ts";
 import { Workspace } from "../integration/support/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
+import { parseDocument } from "../support/published-schemas.ts";
 import { needsGuest, needsProgram } from "./support/index.ts";
 import { cardArguments, MAC, portStatistics } from "./support/net.ts";
 
@@ -60,7 +61,7 @@ for (const packed of ["off", "on"]) {
       ]);
       const { code, stdout, stderr } = await server.stop();
       assert.equal(code, 0, stderr);
-      const report: unknown = JSON.parse(stdout);
+      const report = parseDocument("serve-net", stdout);
       const seen = readPcap(readFileSync(space.path("all.pcap"))).map(describeFrame);
       for (const line of seen) t.diagnostic(line);
       const count = (pattern: RegExp): number => seen.filter((line) => pattern.test(line)).length;
@@ -74,7 +75,14 @@ for (const packed of ["off", "on"]) {
         [5, 5],
       );
       assert.ok(count(new RegExp(`^${MAC} > `)) >= 8);
-      assert.deepEqual(Object.keys(report as object), ["traffic", "sessions", "counters", "pcap"]);
+      assert.deepEqual(Object.keys(report), [
+        "schemaVersion",
+        "kind",
+        "traffic",
+        "sessions",
+        "counters",
+        "pcap",
+      ]);
       assert.doesNotMatch(stderr, /problem:/);
     },
   );

@@ -48,7 +48,7 @@ test(
     assert.equal(image.size, 64 << 20);
     assert.equal(image.blocks, 0);
     const status = await space.status();
-    assert.equal(status.kind, "block");
+    assert.equal(status.server, "block");
     assert.equal(status.accelerator, null);
     const io = await space.command(["io", "block", "id", space.socket]).result;
     assert.equal(io.code, 0, io.stderr);

@@ -6,6 +6,7 @@ import { fillPattern, findMismatch } from "../../src/lab/workloads/pattern.ts";
 import { startStorageDaemon } from "../../src/lab/programs/index.ts";
 import { Workspace } from "../integration/support/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
+import { parseDocument } from "../support/published-schemas.ts";
 import { needsProgram, sha256OfFile } from "./support/index.ts";
 
 guardLeaks();
@@ -41,7 +42,10 @@ interface Case {
 }
 
 function report(t: test.TestContext, stdout: string): void {
-  const { verified, results } = JSON.parse(stdout) as { verified: boolean; results: Case[] };
+  const { verified, results } = parseDocument<{ verified: boolean; results: Case[] }>(
+    "io-block-verify",
+    stdout,
+  );
   assert.equal(verified, true);
   assert.equal(results.length, 6);
   for (const { depth, ringMode, writeMiBs, readMiBs } of results) {

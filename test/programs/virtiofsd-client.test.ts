@@ -13,6 +13,7 @@ import { Client } from "../../src/endpoints/frontend/index.ts";
 import { startVirtiofsd } from "../../src/lab/programs/index.ts";
 import { Workspace } from "../integration/support/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
+import { parseDocument } from "../support/published-schemas.ts";
 import { BIG_BYTES, makeSharedFolder, MANY } from "./support/shared-folder.ts";
 import { needsProgram, needsRoot, temporaryDirectory } from "./support/index.ts";
 
@@ -92,7 +93,7 @@ test("io fs lists, reads and looks at what virtiofsd shares", { skip }, async (t
   assert.match(saved.stderr, /^10 MiB of \/big saved to copy\n$/);
   assert.ok(readFileSync(space.path("copy")).equals(big));
   const ls = await io("ls", "/", "--json");
-  const { entries } = JSON.parse(ls.stdout) as { entries: { name: string }[] };
+  const { entries } = parseDocument<{ entries: { name: string }[] }>("io-fs-ls", ls.stdout);
   const names = readdirSync(sharedDirectory, { encoding: "buffer" }).map(nameText);
   assert.deepEqual(entries.map(({ name }) => name).sort(), names.sort());
   const stat = await io("stat", "/up", "--json");

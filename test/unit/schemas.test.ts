@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { type JsonSchema, SCHEMA_KEYWORDS, schemaFaults } from "../support/json-schema.ts";
+import { packageRoot } from "../support/package-root.ts";
 import { readSchema, schemaNames } from "../support/published-schemas.ts";
+
+const source = join(packageRoot, "src");
 
 /** Objects whose fields depend on the machine, the options or the device. */
 const OPEN = /\.(environment|options|phasesUs|config)$/;
@@ -41,6 +46,20 @@ test("a document carries the version of its schema and its kind", () => {
       assert.ok(required.includes("schemaVersion") && required.includes("kind"), name);
     }
   }
+});
+
+test("every kind of document that the code writes has a schema, and every schema is written", () => {
+  const written = new Set<string>();
+  for (const path of readdirSync(source, { recursive: true, encoding: "utf8" })) {
+    if (!path.endsWith(".ts")) continue;
+    const text = readFileSync(join(source, path), "utf8");
+    for (const [, kind = ""] of text.matchAll(
+      /schemaVersion: 1[,;]\s*(?:readonly )?kind: "([^"]+)"/g,
+    ))
+      written.add(kind);
+  }
+  const published = schemaNames().filter((name) => name !== "matrix-targets");
+  assert.deepEqual([...written].sort(), published);
 });
 
 test("a field that is added, removed or of another type is a fault", () => {

@@ -14,6 +14,12 @@ export interface OutputOptions {
 export const LOG_FORMATS = ["text", "json"] as const;
 export type LogFormat = (typeof LOG_FORMATS)[number];
 
+/** What every JSON document begins with: its kind names the schema in docs/reference/schemas. */
+export interface JsonDocument {
+  readonly schemaVersion: 1;
+  readonly kind: string;
+}
+
 /** Of a line for people. */
 export type LogLevel = "debug" | "info" | "warning" | "error";
 
@@ -41,8 +47,8 @@ export class Output {
   }
 
   /** The result as one JSON document. */
-  json(value: unknown): void {
-    this.print(JSON.stringify(value, jsonReplacer, 2));
+  json<T extends JsonDocument>(document: T): void {
+    this.print(JSON.stringify(document, jsonReplacer, 2));
   }
 
   /** Raw bytes of the result. */

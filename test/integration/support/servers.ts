@@ -15,8 +15,12 @@ import {
   type LedgerRecord,
   type ServerStatus,
 } from "../../../src/lab/programs/index.ts";
+import { parseDocument } from "../../support/published-schemas.ts";
 import { type Result, type Running, type RunOptions } from "./command.ts";
 import { Workspace } from "./workspace.ts";
+
+/** What `qemu status --json` prints: `kind` is that of the document. */
+type ServerDocument = Omit<ServerStatus, "kind"> & { readonly server: ServerStatus["kind"] };
 
 /** How the fake QEMU behaves. */
 export type Behaviour = "listen" | "bind" | "never-listen" | "fail" | "stubborn";
@@ -84,8 +88,8 @@ export class ServerSpace extends Workspace {
     return this.start(args, { ...options, env: { ...this.#env, ...options.env } });
   }
 
-  async status(): Promise<ServerStatus> {
-    return JSON.parse((await this.qemu("status --json")).stdout) as ServerStatus;
+  async status(): Promise<ServerDocument> {
+    return parseDocument("qemu", (await this.qemu("status --json")).stdout);
   }
 
   /** Starts it; it must start. Resolves with its pid. */

@@ -154,7 +154,7 @@ test("results and messages erase the progress line before they are printed", (t)
     (output) => output.print("x"),
     (output) => output.note("x"),
     (output) => output.error("x"),
-    (output) => output.json("x"),
+    (output) => output.json({ schemaVersion: 1, kind: "x" }),
     (output) => output.bytes(Uint8Array.of(120)),
     async (output) => output.stream(Uint8Array.of(120)),
   ];

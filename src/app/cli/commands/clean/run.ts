@@ -21,6 +21,8 @@ export interface CleanOptions extends CommonOptions {
   readonly json?: true | undefined;
 }
 
+const HEAD = { schemaVersion: 1, kind: "clean" } as const;
+
 export async function runClean(options: CleanOptions, context: Context): Promise<void> {
   const { output, signal } = context;
   const { all = false, dryRun = false } = options;
@@ -38,7 +40,7 @@ export async function runClean(options: CleanOptions, context: Context): Promise
       removed.push({ what: folder, owner: null });
     }
   }
-  if (options.json) output.json({ dryRun, owner, removed, left: report.left });
+  if (options.json) output.json({ ...HEAD, dryRun, owner, removed, left: report.left });
   else {
     if (dryRun) output.print(owner === null ? "all owners" : `owner: ${owner}`);
     for (const { what, owner: from } of removed) {

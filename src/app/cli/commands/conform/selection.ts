@@ -5,7 +5,7 @@ import type { Output } from "../../output.ts";
 /** Prints checks; needs no target. */
 export function listChecks(chosen: readonly CheckInfo[], json: boolean, output: Output): void {
   const rows = chosen.map(({ id, title, strength, section }) => ({ id, title, strength, section }));
-  if (json) return output.json(rows);
+  if (json) return output.json({ schemaVersion: 1, kind: "check-list", checks: rows });
   for (const { id, title, strength } of rows) {
     output.print(`${id.padEnd(12)} ${strength.padEnd(10)} ${title}`);
   }

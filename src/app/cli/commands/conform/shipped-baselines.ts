@@ -42,7 +42,7 @@ export function listBaselines(json: boolean, output: Output): void {
     ...baseline.target,
     expectations: baseline.expectations.length,
   }));
-  if (json) return output.json(rows);
+  if (json) return output.json({ schemaVersion: 1, kind: "baseline-list", baselines: rows });
   for (const { name, program = "", version = "", expectations } of rows) {
     const target = `${program} ${version}`.padEnd(26);
     output.print(`${name.padEnd(26)} ${target} ${counted(expectations, "known finding")}`);

@@ -97,7 +97,7 @@ async function talk(
     readMiBs: rate(read),
     latencyUs: latency,
   };
-  if (options.json) output.json(result);
+  if (options.json) output.json({ schemaVersion: 1, kind: "demo", ...result });
   else printResult(output, result);
 }
 

@@ -47,7 +47,7 @@ export async function runMigrate(
   await there.close();
   const more = { ...features, without };
   const client = await connectClient(source, options, context, blockType, more);
-  const head = { schemaVersion: 1, kind: "migrate", source, destination, seed };
+  const head = { schemaVersion: 1, kind: "migrate", source, destination, seed } as const;
   let course: { readonly phase: MigrationPhase; readonly verified: () => number } | undefined;
   try {
     const result = await migrateUnderLoad({

@@ -102,6 +102,8 @@ export async function stopQemu(options: PlaceOptions, context: Context): Promise
   if (options.json) {
     const { stopped: process, removed = [], left = [], log = null } = stopped ?? {};
     output.json({
+      schemaVersion: 1,
+      kind: "qemu-stop",
       stopped: process?.pid ?? null,
       forced: stopped?.forced ?? false,
       removed,
@@ -126,7 +128,7 @@ export async function qemuStatus(options: PlaceOptions, context: Context): Promi
   refuseDifferent(record, socket, options);
   const found = statusOfServer(ledger, socket);
   const status = record === undefined ? { ...found, log: keptLog(options) } : found;
-  if (options.json) output.json(status);
+  if (options.json) output.json(documentOf(status));
   else for (const line of statusLines(status)) output.print(line);
   if (status.running) return;
   process.exitCode = ExitCode.Failed;
@@ -293,8 +295,13 @@ function report(
   { output }: Context,
   line: () => string,
 ): void {
-  if (json) output.json(status);
+  if (json) output.json(documentOf(status));
   else output.print(line());
+}
+
+/** `kind` is that of the document: what the server is goes by another name. */
+function documentOf({ kind: server, ...status }: ServerStatus) {
+  return { schemaVersion: 1, kind: "qemu", server, ...status } as const;
 }
 
 function describe({ kind, pid, accelerator, socket, log }: ServerStatus): string {

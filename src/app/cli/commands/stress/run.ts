@@ -121,7 +121,7 @@ function report(
     ...(partial && !signal.aborted ? [String(endedBy.endedBy)] : []),
     ...faultsOf(result),
   ];
-  const head = { schemaVersion: 1, kind: "stress", of: name };
+  const head = { schemaVersion: 1, kind: "stress", of: name } as const;
   const document = { ...head, partial, ...endedBy, ...rest };
   if (json) output.json({ ...document, growth, clientGrowth, faults });
   const say = sayOf(json, output);

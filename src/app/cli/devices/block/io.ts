@@ -142,6 +142,7 @@ export async function verify(
   );
   const results: VerifyResult[] = [];
   let started = false;
+  const head = { schemaVersion: 1, kind: "io-block-verify", socket, seed } as const;
   output.note(`seed ${seed}`);
   try {
     for await (const result of verifyBlock({
@@ -175,15 +176,14 @@ export async function verify(
       const reason: unknown = signal.aborted ? signal.reason : error;
       const endedBy = reason instanceof Error ? reason.message : String(reason);
       const done = `${results.length} of ${counted(cases.length, "case")} verified`;
-      if (options.json)
-        output.json({ socket, seed, verified: false, partial: true, endedBy, results });
+      if (options.json) output.json({ ...head, verified: false, partial: true, endedBy, results });
       else if (signal.aborted) output.print(`partial result: ${endedBy}, ${done}`);
     }
     const failed = error instanceof MismatchError || error instanceof StalledError;
     if (!(failed || (started && isLoss(error)))) throw error;
     throw new CommandError(ExitCode.Failed, `${error.message} (seed ${seed})`, { cause: error });
   }
-  if (options.json) output.json({ socket, seed, verified: true, partial: false, results });
+  if (options.json) output.json({ ...head, verified: true, partial: false, results });
 }
 
 function verifyLine({ depth, ringMode, bytes, writeMiBs, readMiBs }: VerifyResult): string {

@@ -48,7 +48,7 @@ export async function ls(
         name: nameText(name),
         ...(attr && jsonOf(attr)),
       }));
-      output.json({ socket, path, entries: listed });
+      output.json({ schemaVersion: 1, kind: "io-fs-ls", socket, path, entries: listed });
       return;
     }
     const width = Math.max(...entries.map(({ attr }) => String(attr?.size ?? "").length), 1);
@@ -93,7 +93,7 @@ export async function stat(
   await withTree(socket, path, options, context, async ({ attr }, { target }) => {
     const link = target && { target: nameText(target) };
     if (options.json) {
-      output.json({ socket, path, ...jsonOf(attr), ...link });
+      output.json({ schemaVersion: 1, kind: "io-fs-stat", socket, path, ...jsonOf(attr), ...link });
       return;
     }
     for (const [name, value] of Object.entries({ path, ...jsonOf(attr), ...link })) {

@@ -45,7 +45,8 @@ export async function receive(
         await untilAborted(enough.promise, signal);
       } finally {
         clearTimeout(timer);
-        if (options.json) output.json({ socket, frames, bytes, counters: driver.counters });
+        const head = { schemaVersion: 1, kind: "io-net-receive", socket } as const;
+        if (options.json) output.json({ ...head, frames, bytes, counters: driver.counters });
         else output.note(`${counted(frames, "frame")}, ${formatSize(bytes)}`);
       }
     }),

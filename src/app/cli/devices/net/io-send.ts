@@ -59,7 +59,8 @@ export async function send(socket: string, options: SendOptions, context: Contex
     }
     const seconds = (performance.now() - started) / 1000;
     const { txFrames: frames, txBytes: bytes } = driver.counters;
-    if (options.json) output.json({ socket, frames, bytes, seconds });
+    if (options.json)
+      output.json({ schemaVersion: 1, kind: "io-net-send", socket, frames, bytes, seconds });
     else {
       output.print(
         `${counted(frames, "frame")}, ${formatSize(bytes)} sent in ${seconds.toFixed(2)} s, ` +

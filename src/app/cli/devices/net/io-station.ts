@@ -50,8 +50,9 @@ export async function ping(
       }
     }
     const rtt = statistics(times);
+    const head = { schemaVersion: 1, kind: "io-net-ping", socket } as const;
     if (json)
-      output.json({ socket, address, mac, sent: count, received: times.length, rttMs: rtt });
+      output.json({ ...head, address, mac, sent: count, received: times.length, rttMs: rtt });
     else {
       const lost = Math.round((1 - times.length / count) * 100);
       output.print(`${count} sent, ${times.length} received, ${lost} % lost`);
@@ -79,7 +80,7 @@ export async function dhcp(
       output.note(`${message.type === 2 ? "OFFER" : "ACK"} ${message.yourAddress}`),
     );
     if (options.json) {
-      output.json({ socket, mac: station.mac, ...lease });
+      output.json({ schemaVersion: 1, kind: "io-net-dhcp", socket, mac: station.mac, ...lease });
       return;
     }
     output.print(`address  ${lease.address}`);

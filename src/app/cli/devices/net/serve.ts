@@ -149,7 +149,8 @@ function report(
   }
   if (json) {
     const kept = pcap && { frames: pcap.frames, dropped: pcap.dropped };
-    output.json({ traffic, sessions: devices.length, counters: sum, pcap: kept });
+    const head = { schemaVersion: 1, kind: "serve-net", traffic } as const;
+    output.json({ ...head, sessions: devices.length, counters: sum, pcap: kept });
     return;
   }
   const dropped = sum.rxOverflow + sum.rxWrongSize + sum.txWrongSize + sum.txOffloads;

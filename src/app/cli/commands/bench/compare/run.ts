@@ -74,7 +74,7 @@ export async function benchCompare(options: CompareOptions, context: Context): P
     }
     const partial = failure !== undefined;
     const endedBy = failure instanceof Error ? { endedBy: failure.message } : {};
-    const head = { schemaVersion: 1, kind: "bench-compare", environment };
+    const head = { schemaVersion: 1, kind: "bench-compare", environment } as const;
     const document = { ...head, partial, ...endedBy, rows: results };
     if (options.jsonFile !== undefined)
       saveUserFile(options.jsonFile, `${JSON.stringify(document, null, 1)}\n`, true);
