@@ -9,6 +9,8 @@ const meanings: Readonly<Record<keyof typeof ExitCode, string>> = {
   Unreachable: "the target cannot be reached, or the handshake failed",
   Environment: "a program, permission or limit that the command needs is missing",
   Internal: "a bug in this package: please report it with the output of --debug",
+  Wrapper:
+    "trace with --exec-front-end or --exec-back-end, whose own codes are passed on, failed itself",
   HungUp: "ended by SIGHUP, after clean-up",
   Interrupted: "ended by SIGINT (Ctrl-C), after clean-up",
   Terminated: "ended by SIGTERM, after clean-up",

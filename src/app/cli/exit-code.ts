@@ -26,6 +26,8 @@ export const ExitCode = {
   Environment: 4,
   /** A bug of ours. */
   Internal: 70,
+  /** A command that passes on the status of a program failed itself. */
+  Wrapper: 125,
   /** The terminal was closed (SIGHUP). */
   HungUp: 129,
   Interrupted: 130,

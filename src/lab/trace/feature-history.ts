@@ -60,6 +60,6 @@ export function describeFeatures(word: string, { names, added, removed }: Featur
 }
 
 /** `EVENT_IDX` of `VIRTIO_RING_F_EVENT_IDX`. */
-function shortFeature(name: string): string {
+export function shortFeature(name: string): string {
   return name.replace(/^[A-Z0-9_]*?_F_/, "").replaceAll(" ", "-");
 }

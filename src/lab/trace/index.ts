@@ -24,8 +24,15 @@ export {
   type Violation,
   type WaitingEvent,
 } from "./event.ts";
-export { eventAsJson, type JsonOptions, traceFooter, traceHeader } from "./json.ts";
+export {
+  eventAsJson,
+  type JsonOptions,
+  type TraceHeader,
+  traceFooter,
+  traceHeader,
+} from "./json.ts";
 export { descriptorRole } from "./object-names.ts";
+export { type CaptureEnd, type ReadEvent, TraceReader } from "./reader.ts";
 export { type DecoderOptions, type MessageRecord, SessionDecoder } from "./session-decoder.ts";
 export {
   type RegionOffset,
@@ -35,3 +42,16 @@ export {
 } from "./session-state.ts";
 export { describeEvent, type TraceStyle } from "./text.ts";
 export { Tracer, type TracerOptions } from "./tracer.ts";
+export { filterHelp } from "./filter/help.ts";
+export { parseFilter } from "./filter/parse.ts";
+export type { EventFilter } from "./filter/terms.ts";
+export {
+  describeTotals,
+  type RequestCount,
+  type RoundTrips,
+  TraceSummary,
+  type TraceTotals,
+} from "./summary.ts";
+export { ComparedTrace, describeDiff } from "./diff/compare.ts";
+export { DEFAULT_MASKS, type Mask, MASKS } from "./diff/exchange.ts";
+export { readCapture } from "./read-file.ts";

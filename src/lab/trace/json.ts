@@ -1,6 +1,8 @@
 import { HEADER_SIZE } from "../../core/protocol/index.ts";
 import { frameBytes } from "../../core/transport/index.ts";
+import { objectAsJson } from "../wire/index.ts";
 import type { MessageEvent, TraceDescriptor, TraceEvent } from "./event.ts";
+import type { TraceTotals } from "./summary.ts";
 
 /** What a line of JSON has of a message. */
 export interface JsonOptions {
@@ -11,22 +13,33 @@ export interface JsonOptions {
 /** Version of the lines; a member that changes its meaning raises it. */
 export const TRACE_SCHEMA_VERSION = 1;
 
-/**
- * The first line of a trace.
- *
- * @param started time of day, ISO 8601
- */
-export function traceHeader(started: string): string {
-  return JSON.stringify({ schemaVersion: TRACE_SCHEMA_VERSION, kind: "trace", started });
+/** What the first line of a trace says. */
+export interface TraceHeader {
+  /** Time of day, ISO 8601. */
+  readonly started?: string | undefined;
+  /** Which events there are: the rest was left out, so some rules cannot be judged. */
+  readonly filter?: string | undefined;
 }
 
-/**
- * The last line of a trace that ended in order.
- *
- * @param lost events that could not be written
- */
-export function traceFooter(us: number, events: number, lost: number): string {
-  return JSON.stringify({ event: "end", us, events, lost });
+/** The first line of a trace. */
+export function traceHeader({ started, filter }: TraceHeader): string {
+  return JSON.stringify({ schemaVersion: TRACE_SCHEMA_VERSION, kind: "trace", started, filter });
+}
+
+/** What the last line of a trace has. */
+export interface TraceFooter {
+  /** Microseconds since the trace began. */
+  readonly us: number;
+  readonly events: number;
+  /** Events that could not be written. */
+  readonly lost: number;
+  /** What passed. */
+  readonly summary?: TraceTotals;
+}
+
+/** The last line of a trace that ended in order. */
+export function traceFooter(footer: TraceFooter): string {
+  return JSON.stringify({ event: "end", ...footer });
 }
 
 /**
@@ -80,6 +93,6 @@ function decodedOf(event: MessageEvent) {
   };
 }
 
-function objectOf({ name, role, object: { id, bytes, name: label } }: TraceDescriptor) {
-  return { name, role, id, bytes, label };
+function objectOf({ name, role, object }: TraceDescriptor) {
+  return { name, role, ...objectAsJson(object) };
 }

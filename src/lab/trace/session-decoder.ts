@@ -26,6 +26,8 @@ export interface MessageRecord {
   readonly payload: Uint8Array;
   /** What the descriptors refer to. */
   readonly objects: readonly KernelObject[];
+  /** Number of the message in its session. Default: counted. */
+  readonly number?: number | undefined;
 }
 
 /** What is known of a session before its first message. */
@@ -35,6 +37,8 @@ export interface DecoderOptions {
   readonly backEnd?: TracePeer | undefined;
   /** Default: inferred from the offer. */
   readonly device?: DeviceKind | undefined;
+  /** Messages are missing, so rules about the order of messages cannot be judged. Default false. */
+  readonly isPartial?: boolean | undefined;
 }
 
 /** Turns what passes in one session into events, live or from a capture. */
@@ -50,9 +54,12 @@ export class SessionDecoder {
     "front-end": new OutstandingRequests("back-end"),
     "back-end": new OutstandingRequests("front-end"),
   };
+  readonly #isPartial: boolean;
   #messages = 0;
 
-  constructor({ session, frontEnd = {}, backEnd = {}, device }: DecoderOptions) {
+  constructor(options: DecoderOptions) {
+    const { session, frontEnd = {}, backEnd = {}, device, isPartial = false } = options;
+    this.#isPartial = isPartial;
     this.session = session;
     this.#frontEnd = frontEnd;
     this.#backEnd = backEnd;
@@ -68,7 +75,7 @@ export class SessionDecoder {
   /** A message passed. */
   message(us: number, record: MessageRecord): MessageEvent {
     const { from, channel, header, payload } = record;
-    const number = (this.#messages += 1);
+    const number = (this.#messages = record.number ?? this.#messages + 1);
     const isReply = from !== channel;
     const spec = requestSpec(channel, header.request);
     const name = spec?.name ?? `unknown ${channel} request ${header.request}`;
@@ -115,6 +122,14 @@ export class SessionDecoder {
       .map((each) => ({ type: "waiting", us, session, ...each }));
   }
 
+  /** A reply that a recorder found late; undefined if its request is not outstanding. */
+  waiting(us: number, number: number): WaitingEvent | undefined {
+    const found = Object.values(this.#outstanding)
+      .flatMap((requests) => requests.unanswered(us))
+      .find((each) => each.number === number);
+    return found && { type: "waiting", us, session: this.session, ...found };
+  }
+
   /** The back-end channel ended. */
   channelClosed(us: number, ending: Ending): ChannelClosedEvent {
     return { type: "channel-closed", us, session: this.session, ...ending };
@@ -122,12 +137,14 @@ export class SessionDecoder {
 
   /** The session ended. */
   closed(us: number, ending: Ending): ClosedEvent {
-    const unanswered = Object.values(this.#outstanding).flatMap((each) => each.unanswered(us));
+    const lists = this.#isPartial ? [] : Object.values(this.#outstanding);
+    const unanswered = lists.flatMap((each) => each.unanswered(us));
     const { session } = this;
     return { type: "closed", us, session, ...ending, messages: this.#messages, unanswered };
   }
 
   #judge(judged: Judged, match: Match | undefined): Violation[] {
+    if (this.#isPartial) return ownViolations(judged);
     const rules = match
       ? replyViolations(judged, match)
       : requestViolations(judged, this.state.negotiation);

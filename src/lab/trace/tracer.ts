@@ -1,5 +1,6 @@
 import { asError } from "../../core/base/index.ts";
-import { type OwnedFd, processEnd, processName } from "../../core/os/index.ts";
+import { type OwnedFd, type ProcessEnd, processEnd, processName } from "../../core/os/index.ts";
+import type { Direction } from "../../core/protocol/index.ts";
 import type { DeviceKind } from "../../endpoints/devices/kind.ts";
 import {
   type Forward,
@@ -163,13 +164,18 @@ function describeEnd({ by, side, error }: RelayEnd, peer: TracePeer): Ending {
   if (side === undefined) return { how: "closed", reason: "the trace ended the session" };
   if (by === "error") return { by: side, how: "broken", reason: error.message };
   const end = peer.pid === undefined ? undefined : processEnd(peer.pid);
-  const { message } = error;
-  if (end === undefined) return { by: side, how: "closed", reason: message };
-  const { signal, code } = end;
+  if (end === undefined) return { by: side, how: "closed", reason: error.message };
   const name = `${side}${peer.program === undefined ? "" : ` ${peer.program}`} (pid ${peer.pid})`;
-  if (signal !== undefined) {
-    return { by: side, how: "crashed", reason: `${name} was ended by ${signal}` };
-  }
-  const exit = code === undefined ? "is gone" : `exited with code ${code}`;
-  return { by: side, how: "closed", reason: `${name} ${exit}` };
+  return { by: side, how: howItEnded(end, side), reason: `${name} ${endInWords(end)}` };
+}
+
+/** A front-end may exit at any time. A back-end that is gone before its session was not to go. */
+function howItEnded({ code, signal }: ProcessEnd, side: Direction): Ending["how"] {
+  if (signal !== undefined || (code !== undefined && code !== 0)) return "crashed";
+  return code === undefined && side === "back-end" ? "crashed" : "closed";
+}
+
+function endInWords({ code, signal }: ProcessEnd): string {
+  if (signal !== undefined) return `was ended by ${signal}`;
+  return code === undefined ? "is gone" : `exited with code ${code}`;
 }

@@ -1,4 +1,3 @@
-import { readlinkSync } from "node:fs";
 import { UsageError } from "../../core/base/index.ts";
 import {
   decodeHeader,
@@ -7,16 +6,21 @@ import {
   type Header,
 } from "../../core/protocol/index.ts";
 import { type Frame, frameBytes } from "../../core/transport/index.ts";
+import { type KernelObject, kernelObject } from "./kernel-object.ts";
 
 const LARGEST_CLOCK = Number.MAX_SAFE_INTEGER;
 
 /**
- * One message of a recorded session. A capture is a file of JSON Lines, each of which has these
+ * One message of a recorded session. A capture is a file of JSON Lines; the line of a message has these
  * members but `header` and `payload`, whose bytes are `hex`.
  */
 export interface CapturedMessage {
-  /** Microseconds since the start of the session. */
+  /** Microseconds since the start of the trace. */
   readonly us: number;
+  /** Sessions of a trace are counted from 0. Default 0. */
+  readonly session: number;
+  /** Messages of a session are counted from 1. Absent in captures of other recorders. */
+  readonly number: number | undefined;
   /** The side that sent it. */
   readonly from: Direction;
   /** Whose requests the connection carries. Default `front-end`, the main socket. */
@@ -26,6 +30,8 @@ export interface CapturedMessage {
    * `file`, or what another recorder wrote, e.g. a path.
    */
   readonly descriptors: readonly string[];
+  /** The same with identity and size, as far as they were recorded. */
+  readonly objects: readonly KernelObject[];
   /** Header and payload as they were on the wire. */
   readonly bytes: Uint8Array;
   readonly header: Header;
@@ -33,7 +39,8 @@ export interface CapturedMessage {
 }
 
 /**
- * Reads a capture.
+ * Reads the messages of a capture. Lines about anything else, which have a `kind` or an `event` other
+ * than `message`, are left out, and so is a last line that was cut off.
  *
  * @param text a file of JSON Lines
  * @throws {UsageError} naming the line that is not a message
@@ -46,40 +53,123 @@ export interface CapturedMessage {
  * ```
  */
 export function parseCapture(text: string): CapturedMessage[] {
-  return text
-    .split("\n")
-    .map((line, i) => [line, i + 1] as const)
-    .filter(([line]) => line.trim() !== "")
-    .map(([line, number]) => parseLine(line, number));
+  const lines = text.split("\n");
+  return lines.flatMap((line, i) => {
+    const isCut = i === lines.length - 1 && !isJson(line);
+    if (line.trim() === "" || isCut) return [];
+    const value = parseCaptureLine(line, i + 1);
+    return isMessageLine(value) ? [capturedMessage(value, i + 1)] : [];
+  });
 }
 
-function parseLine(line: string, number: number): CapturedMessage {
-  const bad = (what: string): UsageError => new UsageError(`capture, line ${number}: ${what}`);
+/** A line of a capture that has not been checked yet. */
+export type CaptureLine = Readonly<Record<string, unknown>>;
+
+/** @throws {UsageError} the line is not a JSON object */
+export function parseCaptureLine(line: string, number: number): CaptureLine {
   let value: unknown;
   try {
     value = JSON.parse(line);
   } catch {
-    throw bad("not JSON");
+    throw badLine(number, "not JSON");
   }
-  if (typeof value !== "object" || value === null) throw bad("not an object");
-  const { us, from, channel = "front-end", descriptors, hex } = value as Record<string, unknown>;
-  if (typeof us !== "number" || !(us >= 0 && us <= LARGEST_CLOCK)) {
-    throw bad(`"us" must be a number of microseconds`);
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw badLine(number, "not an object");
   }
-  if (!isDirection(from)) throw bad(`"from" must be "front-end" or "back-end"`);
-  if (!isDirection(channel)) throw bad(`"channel" must be "front-end" or "back-end"`);
-  if (!Array.isArray(descriptors) || !descriptors.every((kind) => typeof kind === "string")) {
-    throw bad(`"descriptors" must be a list of strings`);
-  }
+  return value as CaptureLine;
+}
+
+/** Whether a line is about a message; the lines of older captures are about nothing else. */
+export function isMessageLine({ kind, event = "message" }: CaptureLine): boolean {
+  return kind === undefined && event === "message";
+}
+
+/** @throws {UsageError} naming the line, and the member that is wrong */
+export function capturedMessage(line: CaptureLine, number: number): CapturedMessage {
+  const { from, channel = "front-end", hex } = line;
+  if (!isDirection(from)) throw badLine(number, `"from" must be "front-end" or "back-end"`);
+  if (!isDirection(channel)) throw badLine(number, `"channel" must be "front-end" or "back-end"`);
   if (typeof hex !== "string" || !/^([0-9a-f]{2})*$/i.test(hex)) {
-    throw bad(`"hex" must be an even number of hexadecimal digits`);
+    throw badLine(number, `"hex" must be an even number of hexadecimal digits`);
   }
   const bytes = Uint8Array.from(Buffer.from(hex, "hex"));
   if (bytes.length < HEADER_SIZE) {
-    throw bad(`"hex" has ${bytes.length} bytes, fewer than the header's ${HEADER_SIZE}`);
+    throw badLine(
+      number,
+      `"hex" has ${bytes.length} bytes, fewer than the header's ${HEADER_SIZE}`,
+    );
   }
-  const [header, payload] = [decodeHeader(bytes), bytes.subarray(HEADER_SIZE)];
-  return { us, from, channel, descriptors, bytes, header, payload };
+  const objects = objectsOf(line, number);
+  return {
+    us: clockOf(line, number),
+    session: sessionOf(line, number),
+    number: countOf(line, number),
+    from,
+    channel,
+    descriptors: objects.map(({ kind }) => kind),
+    objects,
+    bytes,
+    header: decodeHeader(bytes),
+    payload: bytes.subarray(HEADER_SIZE),
+  };
+}
+
+/**
+ * The time of a line.
+ *
+ * @throws {UsageError}
+ */
+export function clockOf({ us }: CaptureLine, number: number): number {
+  if (typeof us === "number" && us >= 0 && us <= LARGEST_CLOCK) return us;
+  throw badLine(number, `"us" must be a number of microseconds`);
+}
+
+/**
+ * The session of a line.
+ *
+ * @throws {UsageError}
+ */
+export function sessionOf({ session = 0 }: CaptureLine, number: number): number {
+  if (typeof session === "number" && Number.isInteger(session) && session >= 0) return session;
+  throw badLine(number, `"session" must be a number from 0`);
+}
+
+function countOf({ number: count }: CaptureLine, number: number): number | undefined {
+  if (count === undefined) return undefined;
+  if (typeof count === "number" && Number.isSafeInteger(count) && count > 0) return count;
+  throw badLine(number, `"number" must be a number from 1`);
+}
+
+/** The error for a line of a capture. */
+export function badLine(number: number, what: string): UsageError {
+  return new UsageError(`capture, line ${number}: ${what}`);
+}
+
+function objectsOf({ descriptors, objects = [] }: CaptureLine, number: number): KernelObject[] {
+  if (!Array.isArray(descriptors) || !descriptors.every((kind) => typeof kind === "string")) {
+    throw badLine(number, `"descriptors" must be a list of strings`);
+  }
+  if (!Array.isArray(objects)) throw badLine(number, `"objects" must be a list`);
+  return descriptors.map((kind: string, i) => ({ kind, ...identityOf(objects[i]) }));
+}
+
+function identityOf(value: unknown): Omit<KernelObject, "kind"> {
+  if (typeof value !== "object" || value === null) return {};
+  const { id, bytes, label } = value as CaptureLine;
+  return {
+    ...(typeof id === "string" && { id }),
+    ...(typeof bytes === "number" && { bytes }),
+    ...(typeof label === "string" && { name: label }),
+  };
+}
+
+function isJson(line: string): boolean {
+  try {
+    JSON.parse(line);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function isDirection(value: unknown): value is Direction {
@@ -115,21 +205,20 @@ export class Capture {
 
   /** Records a message that passes now; its descriptors must be open. */
   record(from: Direction, frame: Frame, channel: Direction = "front-end"): void {
+    const objects = frame.fds.map(({ fd }) => kernelObject(fd));
     const line = {
       us: Math.round((performance.now() - this.#start) * 1000),
       from,
       ...(channel === "back-end" ? { channel } : undefined),
-      descriptors: frame.fds.map(({ fd }) => descriptorKind(fd)),
+      descriptors: objects.map(({ kind }) => kind),
+      ...(objects.length > 0 && { objects: objects.map(objectAsJson) }),
       hex: Buffer.from(frameBytes(frame)).toString("hex"),
     };
     this.#write(`${JSON.stringify(line)}\n`);
   }
 }
 
-/** What a descriptor of this process refers to: one of the words of {@link CapturedMessage}. */
-function descriptorKind(fd: number): string {
-  const target = readlinkSync(`/proc/self/fd/${fd}`);
-  if (target.startsWith("/memfd:")) return "memfd";
-  const kind = /^(?:anon_inode:\[)?(eventfd|socket|pipe)\b/.exec(target)?.[1];
-  return kind ?? "file";
+/** The identity of an object as a capture has it; its kind is among the descriptors. */
+export function objectAsJson({ id, bytes, name }: KernelObject): CaptureLine {
+  return { id, bytes, label: name };
 }

@@ -6,7 +6,19 @@
  * into a ring.
  */
 export { type ByteHooks, type Chunk, relayBytes } from "./byte-relay.ts";
-export { Capture, type CapturedMessage, parseCapture } from "./capture.ts";
+export {
+  badLine,
+  Capture,
+  type CapturedMessage,
+  capturedMessage,
+  type CaptureLine,
+  clockOf,
+  isMessageLine,
+  objectAsJson,
+  parseCapture,
+  parseCaptureLine,
+  sessionOf,
+} from "./capture.ts";
 export { type Interception, Interceptor, type InterceptorOptions } from "./interceptor.ts";
 export { RawBackend } from "./raw-backend.ts";
 export {

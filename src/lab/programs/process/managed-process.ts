@@ -24,6 +24,8 @@ export interface ProcessOptions {
   readonly lineBuffered?: boolean | undefined;
   /** The only stream that is kept; default: both. The other one is /dev/null. */
   readonly only?: "stdout" | "stderr" | undefined;
+  /** Gets the output as it comes. */
+  readonly onOutput?: ((chunk: Buffer) => void) | undefined;
   /** How many bytes of output are kept; default 256 KiB. */
   readonly outputLimitBytes?: number | undefined;
 }
@@ -79,13 +81,18 @@ export class ManagedProcess implements AsyncDisposable {
       started.reject(new EnvironmentError(`cannot start ${path}: ${cause.message}`, { cause }));
     });
     const limitBytes = options.outputLimitBytes ?? defaultOutputLimitBytes;
-    const running = new ManagedProcess(basename(path), child, limitBytes);
+    const running = new ManagedProcess(basename(path), child, limitBytes, options.onOutput);
     await started.promise;
     rememberProcess(child);
     return running;
   }
 
-  private constructor(name: string, child: ChildProcess, limitBytes: number) {
+  private constructor(
+    name: string,
+    child: ChildProcess,
+    limitBytes: number,
+    onOutput?: (chunk: Buffer) => void,
+  ) {
     this.name = name;
     this.pid = child.pid ?? 0;
     this.#child = child;
@@ -96,6 +103,7 @@ export class ManagedProcess implements AsyncDisposable {
     for (const stream of [child.stdout, child.stderr]) {
       stream?.on("data", (chunk: Buffer) => {
         this.#output.push(chunk);
+        onOutput?.(chunk);
         this.#wake();
       });
     }

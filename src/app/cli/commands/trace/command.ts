@@ -1,10 +1,13 @@
 import { type Command, Option } from "commander";
 import type { Context } from "../../context.ts";
-import { bareCommand, checked } from "../../options.ts";
+import { bareCommand, checked, forceOption } from "../../options.ts";
 import { parseDuration } from "../../units.ts";
 
 /** An option that may be given twice, once for each side. */
 const path = (text: string, before: readonly string[] = []): string[] => [...before, text];
+
+const CONNECTS = "the front-end, or with --front-end-listens the back-end";
+const LISTENS = "the back-end, or with --front-end-listens the front-end";
 
 export function addTraceCommand(program: Command, context: Context): void {
   const command = bareCommand("trace")
@@ -12,19 +15,28 @@ export function addTraceCommand(program: Command, context: Context): void {
     .addOption(
       new Option(
         "--listen <path>",
-        "make the socket, and wait for the other side to connect; the front-end, or with --front-end-listens the back-end",
+        `make the socket, and wait for the other side to connect; ${CONNECTS}`,
       ).argParser(path),
     )
     .addOption(
       new Option(
         "--connect <path>",
-        "connect to the socket of the other side; the back-end, or with --front-end-listens the front-end",
+        `connect to the socket of the other side; ${LISTENS}`,
       ).argParser(path),
     )
     .option(
-      "--front-end-listens",
-      "the front-end listens at --connect, and the back-end connects to --listen",
+      "--exec-back-end <command>",
+      "start this program as the back-end; {socket} in it is the socket's path",
     )
+    .option(
+      "--exec-front-end <command>",
+      "start this program as the front-end, and end with it; {socket} in it is the socket's path",
+    )
+    .option("--front-end-listens", "the front-end listens and the back-end connects")
+    .option("--filter <expression>", "print only these events; see --help-filter")
+    .option("--help-filter", "print what a filter may have")
+    .option("-w, --write <file>", "write a capture, which has every event")
+    .addOption(forceOption)
     .addOption(
       new Option(
         "--device <type|module>",
@@ -42,8 +54,12 @@ export function addTraceCommand(program: Command, context: Context): void {
     .addHelpText(
       "after",
       `
+The exit code is that of --exec-front-end, else of --exec-back-end; 125: trace itself failed.
+
 Examples:
-  $ vhost-user trace --listen trace.sock --connect disk.sock`,
+  $ vhost-user trace --listen trace.sock --connect disk.sock
+  $ vhost-user trace --exec-back-end 'my-backend {socket}' --exec-front-end 'my-vmm {socket}'
+  $ vhost-user trace --listen trace.sock --connect disk.sock --filter 'error | slower=10ms'`,
     );
   command.action(async (options) => {
     const { runTrace } = await import("./run.ts");

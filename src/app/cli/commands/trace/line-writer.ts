@@ -6,6 +6,8 @@ const writeSome = promisify(write);
 /** Bytes of lines that wait; further lines are dropped and counted. */
 const MAX_WAITING = 16 << 20;
 
+const ENOUGH_WAITING = 1 << 20;
+
 /**
  * Writes lines to a descriptor from Node's thread pool: a terminal or a pipe that is not read must not
  * hold up the conversation, as `process.stdout` would, which blocks.
@@ -16,11 +18,17 @@ export class LineWriter {
   #bytes = 0;
   #writing: Promise<void> | undefined;
   #lost = 0;
+  #count = 0;
   #failure: NodeJS.ErrnoException | undefined;
 
   /** @param fd stays the caller's */
   constructor(fd: number) {
     this.#fd = fd;
+  }
+
+  /** Lines that were taken. */
+  get count(): number {
+    return this.#count;
   }
 
   /** Lines that were dropped. */
@@ -39,9 +47,15 @@ export class LineWriter {
       this.#lost += 1;
       return;
     }
+    this.#count += 1;
     this.#waiting.push(text, "\n");
     this.#bytes += text.length;
     this.#writing ??= this.#write();
+  }
+
+  /** Resolves once there is room for more, for those who can wait. */
+  async room(): Promise<void> {
+    if (this.#bytes > ENOUGH_WAITING) await this.flush();
   }
 
   /** Resolves once every line is written, or cannot be. */

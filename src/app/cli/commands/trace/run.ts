@@ -1,106 +1,150 @@
-import { UsageError } from "../../../../core/base/index.ts";
-import {
-  describeEvent,
-  eventAsJson,
-  type TraceConsumer,
-  traceFooter,
-  traceHeader,
-  Tracer,
-  type TraceStyle,
-} from "../../../../lab/trace/index.ts";
+import { within } from "../../../../lab/conformance/index.ts";
+import { makeRecordedFolder } from "../../../../lab/programs/index.ts";
+import { filterHelp, parseFilter, Tracer } from "../../../../lab/trace/index.ts";
 import { Relay, type RelayPlace } from "../../../../lab/wire/index.ts";
 import type { Context } from "../../context.ts";
+import { CommandError, ExitCode } from "../../exit-code.ts";
+import { parsedLate } from "../../options.ts";
+import { UsageError } from "../../../../core/base/index.ts";
 import { namedKind } from "../../named-kind.ts";
-import { LineWriter } from "./line-writer.ts";
+import { type OutputOptions, TraceOutputs } from "./outputs.ts";
+import {
+  type SideProgram,
+  startSide,
+  statusOf,
+  stopPrograms,
+  untilProgramsEnd,
+} from "./programs.ts";
+import { type Side, type SideOptions, type Sides, sidesOf } from "./sides.ts";
 
-export interface TraceOptions {
-  readonly listen?: readonly string[] | undefined;
-  readonly connect?: readonly string[] | undefined;
-  readonly frontEndListens?: true | undefined;
+/** How soon the sessions of a program that has ended are over, milliseconds. */
+const CLOSING_MS = 1000;
+
+export interface TraceOptions extends SideOptions, OutputOptions {
   /** Not parsed yet. */
   readonly device?: string | undefined;
+  readonly helpFilter?: true | undefined;
   /** Milliseconds. */
   readonly late: number;
-  readonly json?: true | undefined;
-  readonly quiet?: true | undefined;
 }
 
-const STDOUT = 1;
-
-/** Relays between two sides and prints events until a signal, or the end of the only session. */
+/** Relays between two sides and prints events until a signal, or the end of a program that was started. */
 export async function runTrace(options: TraceOptions, context: Context): Promise<void> {
   const { output, signal } = context;
-  const places = placesOf(options);
-  const writer = new LineWriter(STDOUT);
+  if (options.helpFilter) return output.print(filterHelp());
+  const sides = sidesOf(options);
+  const filter = parsedLate("--filter", options.filter, parseFilter);
   const device = await namedKind(options.device);
-  const print = printer(options, context, writer);
+  const outputs = new TraceOutputs(options, filter, output);
   const tracer = new Tracer({
-    consumers: [print],
+    consumers: outputs.consumers,
     device,
     lateMs: options.late,
     onProblem: (problem) => output.error(`problem: ${problem.message}`),
   });
-  const relay = await Relay.start({
-    ...places,
-    hooks: (session, peers) => tracer.session(session, peers),
-    onProblem: (problem) => output.warn(`problem: ${problem.message}`),
-  });
+  const programs: SideProgram[] = [];
   try {
-    output.note(describePlaces(places));
-    await untilDone(relay, places, signal);
+    await relayBetween(sides, tracer, programs, context);
+  } catch (error) {
+    throw wrapped(error, sides, signal);
   } finally {
-    relay.close();
-    for (const session of relay.sessions) await session.closed;
     tracer.close();
-    if (options.json) writer.line(traceFooter(tracer.us, print.count, writer.lost));
-    await writer.flush();
+    await outputs.close(tracer.us, ending(programs));
   }
+  if (programs.length === 0) return;
+  signal.throwIfAborted();
+  process.exitCode = statusOf(programs);
 }
 
-interface Printer extends TraceConsumer {
-  readonly count: number;
-}
-
-function printer({ json }: TraceOptions, { output }: Context, writer: LineWriter): Printer {
-  let count = 0;
-  const style: TraceStyle = (part, text) => output.style(STYLES[part], text);
-  if (json) writer.line(traceHeader(new Date().toISOString()));
-  return {
-    get count() {
-      return count;
-    },
-    event: (event) => {
-      count += 1;
-      if (json) return writer.line(eventAsJson(event));
-      for (const line of describeEvent(event, style)) writer.line(line);
-    },
+/** Starts what is to be started, the side that listens first, and relays until the end. */
+async function relayBetween(
+  { frontEnd, backEnd }: Sides,
+  tracer: Tracer,
+  programs: SideProgram[],
+  context: Context,
+): Promise<void> {
+  const { output, signal } = context;
+  const folder = makeRecordedFolder("trace");
+  const pathOf = ({ role, path }: Side): string => path ?? `${folder.path}/${role}.sock`;
+  const start = async (side: Side): Promise<string> => {
+    if (side.words === undefined) return pathOf(side);
+    const { program, reached } = await startSide(side, pathOf(side), context);
+    programs.push(program);
+    return reached;
   };
-}
-
-const STYLES = { time: "gray", request: "bold", violation: "red", note: "cyan" } as const;
-
-/** @throws {UsageError} not two sides */
-function placesOf({ listen = [], connect = [], frontEndListens }: TraceOptions): {
-  frontend: RelayPlace;
-  backend: RelayPlace;
-} {
-  const places: RelayPlace[] = [
-    ...listen.map((path) => ({ listen: path })),
-    ...connect.map((path) => ({ connect: path })),
-  ];
-  const [first, second] = places;
-  if (first === undefined || second === undefined || places.length > 2) {
-    throw new UsageError(
-      `two sides are needed, ${places.length} given: name the socket that the front-end connects to with ` +
-        "--listen and the one that the back-end listens on with --connect",
-    );
+  let relay: Relay | undefined;
+  try {
+    const place = async (side: Side): Promise<RelayPlace> =>
+      side.listens ? { connect: await start(side) } : { listen: pathOf(side) };
+    const places = { frontend: await place(frontEnd), backend: await place(backEnd) };
+    relay = await Relay.start({
+      ...places,
+      hooks: (session, peers) => tracer.session(session, peers),
+      onProblem: (problem) => output.warn(`problem: ${problem.message}`),
+    });
+    for (const side of [frontEnd, backEnd]) if (!side.listens) await start(side);
+    output.note(describeSides(places));
+    await untilDone(relay, frontEnd.listens && backEnd.listens, programs, signal);
+  } finally {
+    await endSessions(relay);
+    await stopPrograms(programs);
+    folder.remove();
   }
-  return frontEndListens
-    ? { frontend: second, backend: first }
-    : { frontend: first, backend: second };
 }
 
-function describePlaces({
+async function untilDone(
+  relay: Relay,
+  isSingle: boolean,
+  programs: readonly SideProgram[],
+  signal: AbortSignal,
+): Promise<void> {
+  const ends: Promise<unknown>[] = [aborted(signal)];
+  if (programs.length > 0) ends.push(untilProgramsEnd(programs));
+  // Where both sides listen there is nothing to accept: the session is all there will be.
+  if (isSingle) ends.push(...[...relay.sessions].map(async (session) => session.closed));
+  await Promise.race(ends);
+  // A program that has ended may have sent messages which have not been read yet.
+  if (programs.length > 0 && !signal.aborted) {
+    await within(Promise.all([...relay.sessions].map(async ({ closed }) => closed)), CLOSING_MS);
+  }
+}
+
+async function endSessions(relay: Relay | undefined): Promise<void> {
+  const open = [...(relay?.sessions ?? [])];
+  relay?.close();
+  for (const session of open) await session.closed;
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => {
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+/** Where a program's status is passed on, a failure of ours must not look like it. */
+function wrapped(error: unknown, { frontEnd, backEnd }: Sides, signal: AbortSignal): unknown {
+  const isWrapper = frontEnd.words !== undefined || backEnd.words !== undefined;
+  if (!isWrapper || signal.aborted || error instanceof UsageError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new CommandError(ExitCode.Wrapper, message, { cause: error });
+}
+
+function ending(programs: readonly SideProgram[]): { json: object; lines: string[] } {
+  const json = Object.fromEntries(
+    programs.map(({ role, process: { name, pid, exit }, stopped }) => [
+      role === "front-end" ? "frontEnd" : "backEnd",
+      { program: name, pid, code: exit?.code ?? null, signal: exit?.signal ?? null, stopped },
+    ]),
+  );
+  const lines = programs.map(
+    ({ role, process: { name, pid, exitText }, stopped }) =>
+      `${role} ${name} (pid ${pid}) ${stopped ? "was stopped" : exitText}`,
+  );
+  return { json: programs.length === 0 ? {} : { programs: json }, lines };
+}
+
+function describeSides({
   frontend,
   backend,
 }: {
@@ -110,19 +154,4 @@ function describePlaces({
   const place = (each: RelayPlace): string =>
     "listen" in each ? `connects to ${each.listen}` : `listens on ${each.connect}`;
   return `tracing: the front-end ${place(frontend)}, the back-end ${place(backend)}`;
-}
-
-async function untilDone(
-  relay: Relay,
-  { frontend, backend }: { frontend: RelayPlace; backend: RelayPlace },
-  signal: AbortSignal,
-): Promise<void> {
-  const aborted = new Promise<void>((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
-  const [only] = relay.sessions;
-  // Where both sides listen there is nothing to accept: the session is all there will be.
-  const isSingle = "connect" in frontend && "connect" in backend;
-  await (isSingle && only !== undefined ? Promise.race([aborted, only.closed]) : aborted);
 }

@@ -1,0 +1,156 @@
+import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
+import { counted } from "../../core/base/index.ts";
+import { HEADER_SIZE } from "../../core/protocol/index.ts";
+import type { TraceConsumer } from "./consumer.ts";
+import { type MessageEvent, shortName, type TraceEvent } from "./event.ts";
+import { isError } from "./filter/terms.ts";
+
+/** Names of requests that are counted; peers may send any number. */
+const MAX_NAMES = 256;
+const OTHER = "other requests";
+const LONGEST_US = 3_600_000_000;
+
+/** Round trips in microseconds. */
+export interface RoundTrips {
+  readonly count: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+/** What passed of one request. */
+export interface RequestCount {
+  readonly request: string;
+  readonly messages: number;
+  readonly roundTripsUs?: RoundTrips | undefined;
+}
+
+/** What passed in a trace. */
+export interface TraceTotals {
+  readonly sessions: number;
+  readonly messages: number;
+  /** Headers and payloads. */
+  readonly bytes: number;
+  readonly descriptors: number;
+  readonly violations: number;
+  /** Events that the word `error` of filters finds. */
+  readonly errors: number;
+  readonly roundTripsUs?: RoundTrips | undefined;
+  readonly requests: readonly RequestCount[];
+}
+
+interface Count {
+  messages: number;
+  trips?: RecordableHistogram;
+}
+
+/**
+ * Counts what passes.
+ *
+ * @example
+ * ```ts
+ * import { readFileSync } from "node:fs";
+ * import { describeTotals, TraceReader, TraceSummary } from "vhost-user/testing";
+ *
+ * const summary = new TraceSummary();
+ * const reader = new TraceReader();
+ * for (const { event } of reader.read(readFileSync("session.jsonl", "utf8"))) summary.event(event);
+ * console.log(describeTotals(summary.totals).join("\n"));
+ * ```
+ */
+export class TraceSummary implements TraceConsumer {
+  readonly #counts = new Map<string, Count>();
+  readonly #all: Count = { messages: 0 };
+  readonly #open = new Set<number>();
+  #sessions = 0;
+  #bytes = 0;
+  #descriptors = 0;
+  #violations = 0;
+  #errors = 0;
+
+  event(event: TraceEvent): void {
+    if (!this.#open.has(event.session)) {
+      this.#open.add(event.session);
+      this.#sessions += 1;
+    }
+    if (event.type === "closed") this.#open.delete(event.session);
+    if (event.type === "message") this.#message(event);
+    if (isError(event)) this.#errors += 1;
+  }
+
+  get totals(): TraceTotals {
+    const requests = [...this.#counts].map(([request, { messages, trips }]) => ({
+      request,
+      messages,
+      roundTripsUs: roundTrips(trips),
+    }));
+    return {
+      sessions: this.#sessions,
+      messages: this.#all.messages,
+      bytes: this.#bytes,
+      descriptors: this.#descriptors,
+      violations: this.#violations,
+      errors: this.#errors,
+      roundTripsUs: roundTrips(this.#all.trips),
+      requests: requests.sort((a, b) => b.messages - a.messages),
+    };
+  }
+
+  #message({ request, payload, descriptors, violations, answers }: MessageEvent): void {
+    this.#bytes += HEADER_SIZE + payload.length;
+    this.#descriptors += descriptors.length;
+    this.#violations += violations.length;
+    const name = this.#counts.has(request) || this.#counts.size < MAX_NAMES ? request : OTHER;
+    const count = this.#counts.get(name) ?? { messages: 0 };
+    this.#counts.set(name, count);
+    for (const each of [count, this.#all]) {
+      each.messages += 1;
+      if (answers !== undefined) {
+        each.trips ??= createHistogram({ lowest: 1, highest: LONGEST_US, figures: 2 });
+        each.trips.record(Math.min(Math.max(1, answers.us), LONGEST_US));
+      }
+    }
+  }
+}
+
+function roundTrips(trips: RecordableHistogram | undefined): RoundTrips | undefined {
+  if (trips === undefined) return undefined;
+  const { count, max } = trips;
+  return { count, p50: trips.percentile(50), p99: trips.percentile(99), max };
+}
+
+/** The totals as a table for people. */
+export function describeTotals(totals: TraceTotals): string[] {
+  const { sessions, messages, bytes, descriptors, violations, errors } = totals;
+  const rows = [
+    ...totals.requests,
+    { request: "all", messages, roundTripsUs: totals.roundTripsUs },
+  ].map(({ request, messages: count, roundTripsUs: trips }) => [
+    shortName(request),
+    String(count),
+    ...(trips === undefined
+      ? ["", "", "", ""]
+      : [trips.count, trips.p50, trips.p99, trips.max].map(String)),
+  ]);
+  const table = [["request", "messages", "replies", "p50 µs", "p99 µs", "max µs"], ...rows];
+  const widths = table.reduce<number[]>(
+    (most, row) => row.map((cell, at) => Math.max(most[at] ?? 0, cell.length)),
+    [],
+  );
+  const head =
+    `${counted(sessions, "session")}, ${counted(messages, "message")}, ${counted(bytes, "byte")}, ` +
+    `${counted(descriptors, "descriptor")}; ${counted(violations, "broken rule")}, ` +
+    `${counted(errors, "error")}`;
+  if (messages === 0) return [head];
+  return [
+    head,
+    ...table.map((row) =>
+      row
+        .map((cell, at) =>
+          at === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[at] ?? 0),
+        )
+        .join("  ")
+        .trimEnd(),
+    ),
+  ];
+}
