@@ -23,7 +23,7 @@ export interface TraceHeader {
 
 /** The first line of a trace. */
 export function traceHeader({ started, filter }: TraceHeader): string {
-  return JSON.stringify({ schemaVersion: TRACE_SCHEMA_VERSION, kind: "trace", started, filter });
+  return JSON.stringify({ schemaVersion: 1, kind: "trace", started, filter });
 }
 
 /** What the last line of a trace has. */
