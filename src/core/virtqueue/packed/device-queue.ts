@@ -1,74 +1,49 @@
-import type { AddressSpace, SpanList } from "../../memory/index.ts";
+import type { SpanList } from "../../memory/index.ts";
 import { MISSING } from "../chain.ts";
-import { DescriptorFlag } from "../descriptor.ts";
 import { CompletionOrder } from "../in-order.ts";
 import { PackedInflight } from "../inflight/packed-inflight.ts";
-import { MEMORY_GONE } from "../memory-gone.ts";
+import { RingHealth } from "../ring-health.ts";
 import type { PackedRingWords } from "../ring-words.ts";
 import { NO_RING_LOG, type RingLog } from "../ring-log.ts";
 import type { DeviceQueue } from "../device-roles.ts";
-import type {
-  ChainCursor,
-  DeviceQueueOptions,
-  DriverReports,
-  QueueFault,
-  VringState,
-} from "../types.ts";
+import type { ChainCursor, DeviceQueueOptions, QueueFault, VringState } from "../types.ts";
 import { PackedChainWalker } from "./chain-walker.ts";
-import { EventFlag, packedNeedsEvent, packedRing, RingPosition } from "./layout.ts";
+import { PackedEventSuppression } from "./event-suppression.ts";
+import { packedRing, RingPosition } from "./layout.ts";
 import { RingLook } from "./ring-look.ts";
-
-const { Available, Used, Write } = DescriptorFlag;
+import { UsedDescriptors } from "./used-descriptors.ts";
 
 /**
  * The device half of a packed virtqueue, VIRTIO 2.8.
  *
- * Ordering. The flags of the first completion of a batch go last, by `Atomics` (publish), so the
- * driver, which reads in ring order, sees none of the batch before, and those behind are plain
- * stores. What is available is looked for by an atomic load, and from there on by plain ones with a
- * full barrier behind them (`RingLook`): descriptors are read after that. Flags, then
- * the driver's event area (publish), and our event area, then flags (enableNotifications), are atomic
- * store-then-load pairs: the full barriers that the specification asks for.
+ * Ordering. Completions are published by `UsedDescriptors`. What is available is looked for by an
+ * atomic load, and from there on by plain ones with a full barrier behind them (`RingLook`):
+ * descriptors are read after that. Flags, then the driver's event area (publish), and our event area,
+ * then flags (enableNotifications), are atomic store-then-load pairs: the full barriers that the
+ * specification asks for.
  */
 export class PackedDeviceQueue implements DeviceQueue {
   readonly size: number;
   readonly raw: PackedRingWords;
   inFlight = 0;
   parked = false;
-  broken: QueueFault | undefined;
-  readonly #space: AddressSpace;
-  readonly #reports: DriverReports | undefined;
-  readonly #eventIdx: boolean;
+  readonly #health: RingHealth;
+  readonly #events: PackedEventSuppression;
   readonly #log: RingLog;
-  /** Guest addresses of the descriptor ring and of the device event area. */
-  readonly #descriptorsAt: number;
+  /** Guest address of the device event area. */
   readonly #eventAt: number;
   readonly #walker: PackedChainWalker;
   readonly #inflight: PackedInflight | undefined;
   /** Number of chains in flight at the previous back-end that must still be resubmitted. */
   #resubmit = 0;
-  /** The positions of the driver's next chain and of the next completion. */
+  /** The position of the driver's next chain. */
   readonly #next: RingPosition;
-  readonly #used: RingPosition;
+  readonly #used: UsedDescriptors;
   /** Number of descriptors from #next on that are known to be available. */
   #ready = 0;
   readonly #look: RingLook;
-  /**
-   * The first completion that is not published yet: its slot, its contents, and whether there is
-   * one. It is held back because the driver may poll its place.
-   */
-  #heldIndex = 0;
-  #heldId = 0;
-  #heldLength = 0;
-  #heldFlags = 0;
-  #held = false;
-  /** Next used-descriptor slot. With IN_ORDER it trails `#used` while one used descriptor covers a batch. */
-  readonly #element: RingPosition;
-  #elementOpen = false;
   /** Assigns the slots with VIRTIO_F_IN_ORDER. */
   readonly #order: CompletionOrder | undefined;
-  /** Index of #used at the last decision about a call; undefined before the first one. */
-  #decided: number | undefined;
   /** Ring descriptors of the chains in flight. */
   #taken = 0;
   /** Chains of a batch in flight; their buffer ids are the first ones below. */
@@ -87,22 +62,20 @@ export class PackedDeviceQueue implements DeviceQueue {
   /** @throws {QueueError} size or memory do not make a packed ring; see `PackedInflight` */
   constructor({ size, memory, space, features, base, inflight, log, reports }: DeviceQueueOptions) {
     this.size = size;
-    this.#reports = reports;
+    this.#health = new RingHealth(space, inflight, reports);
     this.raw = packedRing(size, memory);
     this.#log = log ?? NO_RING_LOG;
-    this.#descriptorsAt = memory.descriptors.window.guestStart + memory.descriptors.offset;
     this.#eventAt = memory.device.window.guestStart + memory.device.offset;
-    this.#space = space;
-    this.#eventIdx = features.eventIdx;
+    this.#events = new PackedEventSuppression(this.raw, "device", features.eventIdx);
     this.#next = new RingPosition(size, base & 0xffff);
-    this.#used = new RingPosition(size, base >>> 16);
+    this.#used = new UsedDescriptors(this.raw, memory, base >>> 16, log);
     if (inflight !== undefined) {
       this.#inflight = new PackedInflight(inflight, size, base, this.raw.descriptors16);
       this.#resubmit = this.#inflight.resubmit.length;
       this.#taken = this.#inflight.outstanding;
       if (!this.#inflight.fresh) {
-        this.#used.copy(this.#inflight.used);
-        this.#next.copy(this.#used);
+        this.#used.position.copy(this.#inflight.used);
+        this.#next.copy(this.#inflight.used);
         this.#next.advance(this.#taken);
       }
     }
@@ -119,14 +92,13 @@ export class PackedDeviceQueue implements DeviceQueue {
     this.#entries = new Uint16Array(size);
     this.#freeSlots = Uint16Array.from({ length: size }, (_, i) => size - 1 - i);
     this.#freeCount = size;
-    this.#element = new RingPosition(size, 0);
     this.#order = features.inOrder ? new CompletionOrder(size) : undefined;
     this.#doneSlots = new Uint16Array(size);
     this.#doneLengths = new Uint32Array(size);
   }
 
   next(chain: ChainCursor): boolean {
-    if (this.broken !== undefined) return false;
+    if (this.#health.broken !== undefined) return false;
     if (this.#resubmit > 0) return this.#again(chain);
     if (!this.#findReady()) return false;
     const { index } = this.#next;
@@ -150,7 +122,7 @@ export class PackedDeviceQueue implements DeviceQueue {
     spans.clear();
     const busy = this.inFlight > 0 || this.#inflight !== undefined;
     this.parked = false;
-    if (busy || this.broken !== undefined || !this.#findReady()) return 0;
+    if (busy || this.#health.broken !== undefined || !this.#findReady()) return 0;
     const most = Math.min(max, this.#ready);
     const count = this.#walker.singles(this.#next.index, most, spans, this.#bufferIds);
     this.#ready -= count;
@@ -165,23 +137,15 @@ export class PackedDeviceQueue implements DeviceQueue {
     const count = this.#singles;
     if (count === 0) return;
     if (this.#order === undefined) {
-      for (let i = 0; i < count; i += 1) {
-        this.#put(this.#used.index, this.#used.wrap, this.#bufferIds[i] ?? 0, 0);
-        this.#used.advance(1);
-      }
-    } else {
-      if (!this.#elementOpen) this.#element.copy(this.#used);
-      this.#elementOpen = true;
-      this.#put(this.#element.index, this.#element.wrap, this.#bufferIds[count - 1] ?? 0, 0);
-      this.#used.advance(count);
-    }
+      for (let i = 0; i < count; i += 1) this.#used.write(this.#bufferIds[i] ?? 0, 0, 1, false);
+    } else this.#used.write(this.#bufferIds[count - 1] ?? 0, 0, count, true);
     this.#singles = 0;
     this.#taken -= count;
     this.inFlight -= count;
   }
 
   hasNext(): boolean {
-    return this.broken === undefined && (this.#resubmit > 0 || this.#isAvailable());
+    return this.#health.broken === undefined && (this.#resubmit > 0 || this.#isAvailable());
   }
 
   complete(slot: number, written: number): void {
@@ -215,60 +179,51 @@ export class PackedDeviceQueue implements DeviceQueue {
 
   publish(): boolean {
     if (this.#inflight === undefined) {
-      if (!this.#held || this.#memoryGone()) return false;
-      this.#elementOpen = false;
-      this.#publishHeld();
+      if (!this.#used.isHeld || this.#health.memoryGone()) return false;
+      this.#used.publish();
     } else {
-      if (this.#doneCount === 0 || this.#memoryGone()) return false;
+      if (this.#doneCount === 0 || this.#health.memoryGone()) return false;
       this.#publishTracked(this.#inflight);
     }
-    const flags = Atomics.load(this.raw.driverEvent, 1) & 3;
-    const before = this.#decided;
-    this.#decided = this.#used.index;
-    if (flags !== EventFlag.Descriptor) return flags !== EventFlag.Disable;
-    if (!this.#eventIdx) {
-      if (this.#reports?.tolerates("VIRTIO_RING_F_EVENT_IDX") === false)
-        this.fail("a driver event area with flags 2 without VIRTIO_RING_F_EVENT_IDX", "2.8.10");
-      return true;
-    }
-    const event = Atomics.load(this.raw.driverEvent, 0);
-    return before === undefined || packedNeedsEvent(event, this.#used, before, this.size);
+    const events = this.#events;
+    const wanted = events.wanted(this.#used.position);
+    if (events.misused && this.#health.refuses("VIRTIO_RING_F_EVENT_IDX"))
+      this.fail("a driver event area with flags 2 without VIRTIO_RING_F_EVENT_IDX", "2.8.10");
+    return wanted;
   }
 
   enableNotifications(): boolean {
-    if (this.#eventIdx) {
-      Atomics.store(this.raw.deviceEvent, 0, this.#next.half);
-      Atomics.store(this.raw.deviceEvent, 1, EventFlag.Descriptor);
-    } else {
-      Atomics.store(this.raw.deviceEvent, 1, EventFlag.Enable);
-    }
+    this.#events.enable(this.#next);
     if (this.#log.active) this.#log.mark(this.#eventAt, 4);
-    return !this.#isAvailable() && this.#resubmit === 0 && !this.#memoryGone();
+    return !this.#isAvailable() && this.#resubmit === 0 && !this.#health.memoryGone();
   }
 
   disableNotifications(): void {
-    Atomics.store(this.raw.deviceEvent, 1, EventFlag.Disable);
+    this.#events.disable();
     if (this.#log.active) this.#log.mark(this.#eventAt, 4);
   }
 
   state(): VringState {
-    return { size: this.size, base: ((this.#used.half << 16) | this.#next.half) >>> 0 };
+    return { size: this.size, base: ((this.#used.position.half << 16) | this.#next.half) >>> 0 };
+  }
+
+  get broken(): QueueFault | undefined {
+    return this.#health.broken;
   }
 
   tolerates(feature: string): boolean {
-    return this.#reports?.tolerates(feature) === true;
+    return this.#health.tolerates(feature);
   }
 
   fail(reason: string, section: string): void {
-    // Truncated memory reads as zeroes, so an apparent fault of the driver is not the cause.
-    if (!this.#memoryGone()) this.broken ??= { reason, section };
+    this.#health.fail(reason, section);
   }
 
   /** Returns whether a descriptor is available; it looks ahead in the ring. */
   #findReady(): boolean {
     if (this.#isAvailable()) return true;
     // Truncated memory reads as zeroes, so a polled ring would not notice it without this check.
-    this.#memoryGone();
+    this.#health.memoryGone();
     return false;
   }
 
@@ -281,7 +236,7 @@ export class PackedDeviceQueue implements DeviceQueue {
 
   /** Takes the next of the chains to resubmit. */
   #again(chain: ChainCursor): boolean {
-    if (this.#inflight === undefined || this.#memoryGone()) return false;
+    if (this.#inflight === undefined || this.#health.memoryGone()) return false;
     const { resubmit } = this.#inflight;
     const entry = resubmit[resubmit.length - this.#resubmit] ?? 0;
     const wrong = this.#walker.walkAgain(this.#inflight, entry, chain);
@@ -303,51 +258,16 @@ export class PackedDeviceQueue implements DeviceQueue {
     this.#entries[slot] = entry;
     chain.id = slot;
     this.inFlight += 1;
-    if (chain.unreachable !== undefined) this.#reports?.unreachable(chain.unreachable);
+    if (chain.unreachable !== undefined) this.#health.unreachable(chain.unreachable);
   }
 
   #write(slot: number, written: number, maySkip: boolean): void {
-    const { index, wrap } = this.#elementOpen ? this.#element : this.#used;
-    if (maySkip && !this.#elementOpen) this.#element.copy(this.#used);
-    this.#elementOpen = maySkip;
-    this.#put(index, wrap, this.#bufferIds[slot] ?? 0, written);
     const count = this.#counts[slot] ?? 1;
-    this.#used.advance(count);
+    this.#used.write(this.#bufferIds[slot] ?? 0, written, count, maySkip);
     this.#taken -= count;
     if (this.#order !== undefined) return;
     this.#freeSlots[this.#freeCount] = slot;
     this.#freeCount += 1;
-  }
-
-  /** Writes a used descriptor that is not the first of a batch. */
-  #put(index: number, wrap: boolean, id: number, written: number): void {
-    const { raw } = this;
-    const flags = (wrap ? Available | Used : 0) | (written > 0 ? Write : 0);
-    if (this.#held && index !== this.#heldIndex) {
-      raw.descriptors[index * 4 + 2] = written;
-      raw.descriptors[index * 4 + 3] = id | (flags << 16);
-      this.#logDescriptor(index);
-    } else {
-      this.#held = true;
-      this.#heldIndex = index;
-      this.#heldId = id;
-      this.#heldLength = written;
-      this.#heldFlags = flags;
-    }
-  }
-
-  #publishHeld(): void {
-    const { descriptors, descriptors16 } = this.raw;
-    const index = this.#heldIndex;
-    this.#held = false;
-    descriptors[index * 4 + 2] = this.#heldLength;
-    descriptors16[index * 8 + 6] = this.#heldId;
-    Atomics.store(descriptors16, index * 8 + 7, this.#heldFlags);
-    this.#logDescriptor(index);
-  }
-
-  #logDescriptor(index: number): void {
-    if (this.#log.active) this.#log.mark(this.#descriptorsAt + 16 * index, 16);
   }
 
   #takeSlot(): number {
@@ -360,19 +280,10 @@ export class PackedDeviceQueue implements DeviceQueue {
       const slot = this.#doneSlots[i] ?? 0;
       const entry = this.#entries[slot] ?? 0;
       this.#write(slot, this.#doneLengths[i] ?? 0, false);
-      inflight.completing(entry, this.#used);
-      this.#publishHeld();
-      inflight.published(entry, this.#used);
+      inflight.completing(entry, this.#used.position);
+      this.#used.publish();
+      inflight.published(entry, this.#used.position);
     }
     this.#doneCount = 0;
-  }
-
-  /**
-   * Returns whether the peer truncated memory. It is checked at the beginning and end of a batch.
-   */
-  #memoryGone(): boolean {
-    if (!this.#space.broken && this.#inflight?.area.broken !== true) return false;
-    this.broken ??= MEMORY_GONE;
-    return true;
   }
 }

@@ -75,7 +75,8 @@ export class DescriptorPool {
   }
 
   /**
-   * Writes a single-descriptor chain. The caller has checked that a descriptor is free.
+   * Lays a chain of one descriptor out. The caller has checked that one is free, and subtracts it from
+   * {@link free}: once for a batch.
    *
    * @param index index of its segment
    * @param flags flags of the descriptor
@@ -86,7 +87,6 @@ export class DescriptorPool {
     updateDescriptor(this.#words, head * 4, addresses, index, lengths[index] ?? 0, flags, 0);
     this.#firstFree = this.#following[head] ?? 0;
     this.#chainLength[head] = 1;
-    this.free -= 1;
     return head;
   }
 

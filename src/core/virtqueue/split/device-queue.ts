@@ -1,20 +1,15 @@
-import { counted, needsEvent, u16Distance } from "../../base/index.ts";
-import type { AddressSpace, SpanList } from "../../memory/index.ts";
+import { counted, u16Distance } from "../../base/index.ts";
+import type { SpanList } from "../../memory/index.ts";
 import { CompletionOrder } from "../in-order.ts";
 import { MISSING } from "../chain.ts";
 import { SplitInflight } from "../inflight/split-inflight.ts";
-import { MEMORY_GONE } from "../memory-gone.ts";
+import { RingHealth } from "../ring-health.ts";
 import type { SplitRingWords } from "../ring-words.ts";
 import type { DeviceQueue } from "../device-roles.ts";
-import type {
-  ChainCursor,
-  DeviceQueueOptions,
-  DriverReports,
-  QueueFault,
-  VringState,
-} from "../types.ts";
+import type { ChainCursor, DeviceQueueOptions, QueueFault, VringState } from "../types.ts";
 import { ChainWalker } from "./chain-walker.ts";
-import { NO_INTERRUPT, NO_NOTIFY, splitRing } from "./layout.ts";
+import { SplitEventSuppression } from "./event-suppression.ts";
+import { splitRing } from "./layout.ts";
 import { UsedLog } from "./used-log.ts";
 
 /**
@@ -30,11 +25,10 @@ export class SplitDeviceQueue implements DeviceQueue {
   readonly raw: SplitRingWords;
   inFlight = 0;
   parked = false;
-  broken: QueueFault | undefined;
-  readonly #space: AddressSpace;
-  readonly #reports: DriverReports | undefined;
+  readonly #health: RingHealth;
   readonly #walker: ChainWalker;
   readonly #eventIdx: boolean;
+  readonly #events: SplitEventSuppression;
   readonly #log: UsedLog;
   readonly #mask: number;
   /** Next available entry to take. */
@@ -57,19 +51,17 @@ export class SplitDeviceQueue implements DeviceQueue {
   readonly #inflight: SplitInflight | undefined;
   /** Number of chains in flight at the previous back-end that must still be resubmitted. */
   #resubmit = 0;
-  /** Used idx at the last decision about a call; undefined before the first, which always calls. */
-  #decided: number | undefined;
 
   /** @throws {QueueError} size or memory do not make a split ring; see `SplitInflight` */
   constructor({ size, memory, space, features, base, inflight, log, reports }: DeviceQueueOptions) {
     this.size = size;
-    this.#reports = reports;
+    this.#health = new RingHealth(space, inflight, reports);
     this.raw = splitRing(size, memory);
     this.#log = new UsedLog(log, this.raw, memory);
     this.#mask = size - 1;
-    this.#space = space;
     this.#walker = new ChainWalker(this.raw, space, features.indirect, reports);
     this.#eventIdx = features.eventIdx;
+    this.#events = new SplitEventSuppression(this.raw, "device", features.eventIdx);
     // The used index continues from memory: it is the only record of what was already completed.
     this.#used = Atomics.load(this.raw.used16, 1);
     this.#published = this.#used;
@@ -87,7 +79,7 @@ export class SplitDeviceQueue implements DeviceQueue {
   }
 
   next(chain: ChainCursor): boolean {
-    if (this.broken !== undefined) return false;
+    if (this.#health.broken !== undefined) return false;
     if (this.#resubmit > 0) return this.#again(chain);
     if (!this.#findAvailable()) return false;
     const head = this.raw.available[2 + (this.#next & this.#mask)] ?? 0;
@@ -102,7 +94,7 @@ export class SplitDeviceQueue implements DeviceQueue {
     spans.clear();
     const busy = this.inFlight > 0 || this.#inflight !== undefined;
     this.parked = false;
-    if (busy || this.broken !== undefined || !this.#findAvailable()) return 0;
+    if (busy || this.#health.broken !== undefined || !this.#findAvailable()) return 0;
     const most = Math.min(max, u16Distance(this.#seen, this.#next));
     const count = this.#walker.singles(this.#next, most, spans, this.#heads);
     this.#next = (this.#next + count) & 0xffff;
@@ -124,7 +116,8 @@ export class SplitDeviceQueue implements DeviceQueue {
   /** A plain load is enough: the ring is used only after an atomic one. */
   hasNext(): boolean {
     return (
-      this.broken === undefined && (this.#resubmit > 0 || this.raw.available[1] !== this.#next)
+      this.#health.broken === undefined &&
+      (this.#resubmit > 0 || this.raw.available[1] !== this.#next)
     );
   }
 
@@ -160,41 +153,27 @@ export class SplitDeviceQueue implements DeviceQueue {
   }
 
   publish(): boolean {
-    if (this.#used === this.#published || this.#memoryGone()) return false;
+    if (this.#used === this.#published || this.#health.memoryGone()) return false;
     this.#element = this.#used;
     Atomics.store(this.raw.used16, 1, this.#used);
     this.#log.published(this.#published, this.#used);
     this.#published = this.#used;
     this.#inflight?.published(this.#used);
-    if (!this.#eventIdx) return (Atomics.load(this.raw.available, 0) & NO_INTERRUPT) === 0;
-    const event = Atomics.load(this.raw.available, this.raw.usedEventIndex);
-    const before = this.#decided;
-    this.#decided = this.#used;
-    return before === undefined || needsEvent(event, this.#used, before);
+    return this.#events.wanted(this.#used);
   }
 
   enableNotifications(): boolean {
-    if (this.#eventIdx) {
-      Atomics.store(this.raw.used16, this.raw.availEventIndex, this.#next);
-    } else {
-      Atomics.store(this.raw.used16, 0, 0);
-    }
+    this.#events.enable(this.#next);
     this.#log.suppressed(this.#eventIdx);
     return (
       Atomics.load(this.raw.available, 1) === this.#next &&
       this.#resubmit === 0 &&
-      !this.#memoryGone()
+      !this.#health.memoryGone()
     );
   }
 
   disableNotifications(): void {
-    // With EVENT_IDX the flags stay 0; an event index just passed is not crossed again for 65535
-    // entries.
-    if (this.#eventIdx) {
-      Atomics.store(this.raw.used16, this.raw.availEventIndex, (this.#next - 1) & 0xffff);
-    } else {
-      Atomics.store(this.raw.used16, 0, NO_NOTIFY);
-    }
+    this.#events.disable(this.#next);
     this.#log.suppressed(this.#eventIdx);
   }
 
@@ -202,20 +181,23 @@ export class SplitDeviceQueue implements DeviceQueue {
     return { size: this.size, base: this.#next };
   }
 
+  get broken(): QueueFault | undefined {
+    return this.#health.broken;
+  }
+
   tolerates(feature: string): boolean {
-    return this.#reports?.tolerates(feature) === true;
+    return this.#health.tolerates(feature);
   }
 
   fail(reason: string, section: string): void {
-    // Truncated memory reads as zeroes, so an apparent fault of the driver is not the cause.
-    if (!this.#memoryGone()) this.broken ??= { reason, section };
+    this.#health.fail(reason, section);
   }
 
   /** Returns whether a chain is available; it reads the ring only if none is known. */
   #findAvailable(): boolean {
     if (this.#next !== this.#seen) return true;
     this.#seen = Atomics.load(this.raw.available, 1);
-    if (this.#memoryGone()) return false;
+    if (this.#health.memoryGone()) return false;
     const waiting = u16Distance(this.#seen, this.#next);
     if (waiting + this.inFlight <= this.size) return waiting > 0;
     this.fail(
@@ -227,7 +209,7 @@ export class SplitDeviceQueue implements DeviceQueue {
 
   /** Takes the next of the chains to resubmit. */
   #again(chain: ChainCursor): boolean {
-    if (this.#inflight === undefined || this.#memoryGone()) return false;
+    if (this.#inflight === undefined || this.#health.memoryGone()) return false;
     const { resubmit } = this.#inflight;
     const head = resubmit[resubmit.length - this.#resubmit] ?? 0;
     if (!this.#walk(head, chain)) return false;
@@ -243,7 +225,7 @@ export class SplitDeviceQueue implements DeviceQueue {
       this.#heads[chain.id] = head;
     }
     this.inFlight += 1;
-    if (chain.unreachable !== undefined) this.#reports?.unreachable(chain.unreachable);
+    if (chain.unreachable !== undefined) this.#health.unreachable(chain.unreachable);
   }
 
   #walk(head: number, chain: ChainCursor): boolean {
@@ -252,14 +234,5 @@ export class SplitDeviceQueue implements DeviceQueue {
     if (fault === undefined) return true;
     if (!this.parked) this.fail(`chain ${head}: ${fault.reason}`, fault.section);
     return false;
-  }
-
-  /**
-   * Returns whether the peer truncated memory. It is checked at the beginning and end of a batch.
-   */
-  #memoryGone(): boolean {
-    if (!this.#space.broken && this.#inflight?.area.broken !== true) return false;
-    this.broken ??= MEMORY_GONE;
-    return true;
   }
 }

@@ -1,45 +1,30 @@
-import { counted, needsEvent, u16Distance, UsageError } from "../../base/index.ts";
+import { counted, u16Distance, UsageError } from "../../base/index.ts";
 import type { GuestBuffer } from "../../memory/index.ts";
 import { DescriptorFlag } from "../descriptor.ts";
 import { BatchOrder } from "../in-order.ts";
+import { DriverHalf } from "../driver-half.ts";
 import type { SplitRingWords } from "../ring-words.ts";
 import type { SegmentList } from "../segment-list.ts";
 import type { DriverQueue } from "../driver-roles.ts";
-import type { DriverQueueOptions, QueueFault, RingParts } from "../types.ts";
+import type { DriverQueueOptions, RingParts } from "../types.ts";
 import { DescriptorPool } from "./descriptor-pool.ts";
-import { isSplitQueueSize, NO_INTERRUPT, NO_NOTIFY, splitRing, splitRingLayout } from "./layout.ts";
-
-const FREE = -1;
+import { SplitEventSuppression } from "./event-suppression.ts";
+import { isSplitQueueSize, splitRing, splitRingLayout } from "./layout.ts";
 
 /**
- * The driver half of a split virtqueue, VIRTIO 2.7. It never reads back memory that the device
- * could have overwritten: free list, chain lengths and tokens are in private memory.
+ * The driver half of a split virtqueue, VIRTIO 2.7: it publishes chains in the available ring and
+ * takes completions from the used ring.
  *
  * Ordering, as in the device half: available idx, then avail_event (publish) and used_event, then
  * used idx (enableNotifications) are atomic store-then-load pairs; everything else is plain.
  */
-export class SplitDriverQueue implements DriverQueue {
+export class SplitDriverQueue extends DriverHalf implements DriverQueue {
   readonly size: number;
   readonly raw: SplitRingWords;
   readonly parts: RingParts;
-  outstanding = 0;
-  broken: QueueFault | undefined;
-  overlongCompletions = 0;
-  overlongLength = 0;
-  readonly #eventIdx: boolean;
   readonly #mask: number;
   readonly #descriptors: DescriptorPool;
-  /** By head of the chain: its writable bytes, its token (or FREE). */
-  readonly #writable: Float64Array;
-  readonly #tokens: Int32Array;
-  /** By head: the value of {@link #added} when the chain was added. */
-  readonly #order: Int32Array;
-  /**
-   * Numbers of added and of published chains: signed 32-bit, wrapping; the low half is the
-   * available idx.
-   */
-  #added: number;
-  #published: number;
+  readonly #events: SplitEventSuppression;
   #usedSeen: number;
   /** The used idx as it was last read. */
   #used: number;
@@ -56,9 +41,9 @@ export class SplitDriverQueue implements DriverQueue {
     if (!isSplitQueueSize(size)) {
       throw new UsageError(`queue size ${size} is not a power of two up to 32768`);
     }
+    super(size, base);
     this.size = size;
     this.#mask = size - 1;
-    this.#eventIdx = features.eventIdx;
     const layout = splitRingLayout(size);
     this.parts = {
       descriptors: memory.allocate(layout.descriptors.bytes, layout.descriptors.alignment),
@@ -70,7 +55,8 @@ export class SplitDriverQueue implements DriverQueue {
       driver: this.parts.driver.view,
       device: this.parts.device.view,
     });
-    this.#added = this.#published = this.#usedSeen = this.#used = base;
+    this.#events = new SplitEventSuppression(this.raw, "driver", features.eventIdx, base);
+    this.#usedSeen = this.#used = base;
     Atomics.store(this.raw.available, 1, base);
     Atomics.store(this.raw.used16, 1, base);
     this.#descriptors = new DescriptorPool(
@@ -80,21 +66,16 @@ export class SplitDriverQueue implements DriverQueue {
       indirectSegments,
       features.inOrder === true,
     );
-    this.#writable = new Float64Array(size);
-    this.#tokens = new Int32Array(size).fill(FREE);
-    this.#order = new Int32Array(size);
     this.#batch = features.inOrder ? new BatchOrder(size) : undefined;
   }
 
   reset(dropped: (token: number) => void): void {
-    const tokens = this.#tokens.filter((token) => token !== FREE);
+    const tokens = this.removeAll();
     for (const { bytes } of Object.values(this.parts)) bytes.fill(0);
-    this.#tokens.fill(FREE);
     this.#descriptors.clear();
     this.#batch?.clear();
-    this.#added = this.#published = this.#usedSeen = this.#used = 0;
-    this.outstanding = 0;
-    this.broken = undefined;
+    this.#events.restart(0);
+    this.#usedSeen = this.#used = 0;
     tokens.forEach(dropped);
   }
 
@@ -112,7 +93,7 @@ export class SplitDriverQueue implements DriverQueue {
   get published(): number {
     // Both indices run freely, so their distance is the number of published chains that are not
     // used yet.
-    return u16Distance(this.#published, this.#usedSeen);
+    return u16Distance(this.publishedChains, this.#usedSeen);
   }
 
   isPossibleBase(base: number): boolean {
@@ -125,44 +106,37 @@ export class SplitDriverQueue implements DriverQueue {
     if (head < 0) return false;
     let writable = 0;
     for (let i = readable; i < segments.count; i += 1) writable += segments.lengths[i] ?? 0;
-    this.#writable[head] = writable;
-    this.#tokens[head] = token;
+    this.raw.available[2 + (this.addedChains & this.#mask)] = head;
     this.#batch?.add(head);
-    this.#order[head] = this.#added;
-    this.raw.available[2 + (this.#added & this.#mask)] = head;
-    this.#added = (this.#added + 1) | 0;
-    this.outstanding += 1;
+    this.record(head, token, writable, 0);
+    this.countAdded(1);
     return true;
   }
 
   addSingles(segments: SegmentList, readable: boolean, tokens: Int32Array): number {
     if (this.broken !== undefined) return 0;
-    const { available } = this.raw;
     const flags = readable ? 0 : DescriptorFlag.Write;
     const count = Math.min(segments.count, this.#descriptors.free);
+    const { available } = this.raw;
+    const { lengths } = segments;
     for (let i = 0; i < count; i += 1) {
       const head = this.#descriptors.addSingle(segments, i, flags);
-      this.#writable[head] = readable ? 0 : (segments.lengths[i] ?? 0);
-      this.#tokens[head] = tokens[i] ?? 0;
+      available[2 + ((this.addedChains + i) & this.#mask)] = head;
       this.#batch?.add(head);
-      this.#order[head] = this.#added;
-      available[2 + (this.#added & this.#mask)] = head;
-      this.#added = (this.#added + 1) | 0;
+      this.record(head, tokens[i] ?? 0, readable ? 0 : (lengths[i] ?? 0), i);
     }
-    this.outstanding += count;
+    this.#descriptors.free -= count;
+    this.countAdded(count);
     return count;
   }
 
   publish(most = this.size): boolean {
-    const before = this.#published;
-    const added = (this.#added - before) | 0;
+    const added = this.unpublished;
     if (added === 0 || most <= 0) return false;
-    const now = most < added ? (before + most) | 0 : this.#added;
-    this.#published = now;
+    const now = most < added ? (this.publishedChains + most) | 0 : this.addedChains;
+    this.publishedChains = now;
     Atomics.store(this.raw.available, 1, now & 0xffff);
-    if (!this.#eventIdx) return (Atomics.load(this.raw.used16, 0) & NO_NOTIFY) === 0;
-    const event = Atomics.load(this.raw.used16, this.raw.availEventIndex);
-    return needsEvent(event, now, before);
+    return this.#events.wanted(now);
   }
 
   pendingCompletions(): number {
@@ -177,7 +151,7 @@ export class SplitDriverQueue implements DriverQueue {
       const batch = this.#batch;
       if (batch === undefined) {
         const head = this.raw.used32[slot] ?? 0;
-        if (!this.#isPublished(head)) {
+        if (!this.isPublished(head)) {
           this.#fail(`expected the head of an outstanding chain as used id, got ${head}`, "2.7.8");
           break;
         }
@@ -185,7 +159,7 @@ export class SplitDriverQueue implements DriverQueue {
       } else {
         if (batch.left === 0 && !this.#beginBatch(batch, slot)) break;
         const head = batch.take();
-        const length = batch.left === 0 ? this.#batchLength : (this.#writable[head] ?? 0);
+        const length = batch.left === 0 ? this.#batchLength : this.writable(head);
         this.#handOver(head, length, done);
       }
       count += 1;
@@ -230,39 +204,21 @@ export class SplitDriverQueue implements DriverQueue {
     return false;
   }
 
-  /** Returns whether a chain with this head is published and not used. */
-  #isPublished(head: number): boolean {
-    if ((this.#tokens[head] ?? FREE) === FREE) return false;
-    return (((this.#order[head] ?? 0) - this.#published) | 0) < 0;
-  }
-
   #handOver(head: number, length: number, done: (token: number, written: number) => void): void {
-    const token = this.#tokens[head] ?? FREE;
-    const writable = this.#writable[head] ?? 0;
-    if (length > writable) {
-      this.overlongCompletions += 1;
-      this.overlongLength = length;
-    }
-    this.#tokens[head] = FREE;
+    const token = this.token(head);
+    const written = this.remove(head, length);
     this.#descriptors.release(head);
     this.#usedSeen = (this.#usedSeen + 1) & 0xffff;
-    this.outstanding -= 1;
-    done(token, length > writable ? writable : length);
+    done(token, written);
   }
 
   enableNotifications(): boolean {
-    if (this.#eventIdx) Atomics.store(this.raw.available, this.raw.usedEventIndex, this.#usedSeen);
-    else Atomics.store(this.raw.available, 0, 0);
+    this.#events.enable(this.#usedSeen);
     return Atomics.load(this.raw.used16, 1) === this.#usedSeen;
   }
 
   disableNotifications(): void {
-    if (this.#eventIdx) {
-      const passed = (this.#usedSeen - 1) & 0xffff;
-      Atomics.store(this.raw.available, this.raw.usedEventIndex, passed);
-    } else {
-      Atomics.store(this.raw.available, 0, NO_INTERRUPT);
-    }
+    this.#events.disable(this.#usedSeen);
   }
 
   /**
@@ -270,10 +226,7 @@ export class SplitDriverQueue implements DriverQueue {
    * fit.
    */
   resubmit(): boolean {
-    const age = (head: number): number => (this.#added - (this.#order[head] ?? 0)) | 0;
-    const heads = Array.from(this.#tokens.keys()).filter((head) => this.#tokens[head] !== FREE);
-    heads.sort((a, b) => age(b) - age(a));
-    for (const [i, head] of heads.entries()) {
+    for (const [i, head] of this.oldestFirst().entries()) {
       this.raw.available[2 + ((this.#usedSeen + i) & this.#mask)] = head;
     }
     return true;

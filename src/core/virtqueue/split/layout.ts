@@ -14,10 +14,8 @@ import type { RingMemory } from "../types.ts";
  */
 export const MAX_QUEUE_SIZE = 32768;
 
-/** VIRTQ_AVAIL_F_NO_INTERRUPT */
-export const NO_INTERRUPT = 1;
-/** VIRTQ_USED_F_NO_NOTIFY */
-export const NO_NOTIFY = 1;
+/** VIRTQ_AVAIL_F_NO_INTERRUPT and VIRTQ_USED_F_NO_NOTIFY */
+export const NO_NOTIFICATION = 1;
 
 /** Returns bytes and alignment of the three parts. */
 export function splitRingLayout(
