@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import { type ChainCursor, createChainCursor } from "../../../src/core/virtqueue/index.ts";
 import type { RawDescriptor } from "../../../src/lab/wire/index.ts";
+import { nextBounded } from "./bounded.ts";
 import { PAGE } from "./memory.ts";
 import { type RawDriver, rawDriver } from "./raw-driver.ts";
 import { makeRings, type RingOptions, type Rings } from "./rings.ts";
@@ -21,9 +22,9 @@ export function attack(t: TestContext, options: RingOptions): Attack {
   return { ...rings, raw: rawDriver(rings.driver), chain: createChainCursor(), good };
 }
 
-/** The chain is refused for that reason, and the ring stays broken without a throw. */
+/** The chain is refused for that reason, after bounded work, and the ring stays broken without a throw. */
 export function assertBreaks(on: Attack, reason: RegExp, section: string): void {
-  assert.equal(on.device.next(on.chain), false);
+  assert.equal(nextBounded(on.device, on.chain), false);
   assert.match(on.device.broken?.reason ?? "not broken", reason);
   assert.equal(on.device.broken?.section, section);
   on.raw.chain({ address: on.good, length: 1 });
@@ -38,7 +39,7 @@ export function assertBreaks(on: Attack, reason: RegExp, section: string): void 
 
 /** The chain is taken as one that cannot be reached, and the ring goes on. */
 export function assertUnreachable(on: Attack, reason: RegExp, section: string): void {
-  assert.ok(on.device.next(on.chain), on.device.broken?.reason);
+  assert.ok(nextBounded(on.device, on.chain), on.device.broken?.reason);
   assert.match(on.chain.unreachable?.reason ?? "reachable", reason);
   assert.equal(on.chain.unreachable?.section, section);
   const { spans } = on.chain;

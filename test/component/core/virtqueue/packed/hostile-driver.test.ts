@@ -14,6 +14,7 @@ import {
   writeIndirectTable,
 } from "../../../../../src/lab/wire/index.ts";
 import { guardLeaks } from "../../../../support/leak-guard.ts";
+import { nextBounded, takeAll } from "../../../support/bounded.ts";
 import { PAGE } from "../../../support/memory.ts";
 import { makeRings, type RingOptions, type Rings } from "../../../support/rings.ts";
 import { assertInside } from "../../../support/spans.ts";
@@ -48,7 +49,7 @@ function assertRefuses(
   for (const inOrder of [false, true]) {
     const on = attack(t, { ...options, inOrder });
     on.raw.publish(...describe(on));
-    assert.equal(on.device.next(on.chain), false);
+    assert.equal(nextBounded(on.device, on.chain), false);
     assert.match(on.device.broken?.reason ?? "not broken", reason);
     assert.equal(on.device.broken?.section, section);
     assert.equal(on.device.inFlight, 0);
@@ -89,9 +90,7 @@ test("more chains than the ring has descriptors are refused (hostile/7)", (t) =>
   // The second round is available before anything of the first completes.
   for (let round = 0; round < 2; round += 1)
     on.raw.publish(...Array.from({ length: 8 }, () => one));
-  let taken = 0;
-  while (on.device.next(on.chain)) taken += 1;
-  assert.ok(taken <= 8);
+  takeAll(on.device, on.chain, () => undefined);
   assert.ok(on.device.inFlight <= 8);
 });
 
@@ -153,7 +152,7 @@ test("the same buffer id twice is served twice (hostile/24)", (t) => {
     const one = { address: on.good, length: 4, flags: Write, id: 0xbeef };
     on.raw.publish(one, one);
     const ids: number[] = [];
-    while (on.device.next(on.chain)) ids.push(on.chain.id);
+    takeAll(on.device, on.chain, () => void ids.push(on.chain.id));
     assert.equal(new Set(ids).size, 2);
     for (const id of ids) on.device.complete(id, 2);
     on.device.publish();
@@ -207,7 +206,7 @@ for (const eventIdx of [false, true]) {
         }
         const base = (random(8) | 0x8000 | (random(8) << 16) | (random(2) << 31)) >>> 0;
         const device = on.restart(base);
-        for (let i = 0; i < 40 && device.next(on.chain); i += 1) {
+        for (let i = 0; i < 40 && nextBounded(device, on.chain); i += 1) {
           assertInside(on.chain, on.table);
           if (on.chain.unreachable) broken.add(on.chain.unreachable.section);
           served += 1;

@@ -12,6 +12,7 @@ import {
   writeIndirectTable,
 } from "../../../../../src/lab/wire/index.ts";
 import { guardLeaks } from "../../../../support/leak-guard.ts";
+import { nextBounded, takeAll } from "../../../support/bounded.ts";
 import { PAGE } from "../../../support/memory.ts";
 import { makeSplitRings, type RingOptions, type SplitRings } from "../../../support/rings.ts";
 import { assertInside } from "../../../support/spans.ts";
@@ -34,7 +35,7 @@ function attack(t: TestContext, options: RingOptions = {}): Attack {
 }
 
 function assertBreaks(on: Attack, reason: RegExp, section: string): void {
-  assert.equal(on.device.next(on.chain), false);
+  assert.equal(nextBounded(on.device, on.chain), false);
   assert.match(on.device.broken?.reason ?? "not broken", reason);
   assert.equal(on.device.broken?.section, section);
   const fault = on.device.broken;
@@ -219,11 +220,10 @@ for (const eventIdx of [false, true]) {
       available[2 + random(8)] = random(9);
       const device = on.restart(round & 0xffff);
       Atomics.store(available, 1, round + random(4));
-      while (device.next(on.chain)) {
+      served += takeAll(device, on.chain, () => {
         assertInside(on.chain, on.table);
-        served += 1;
         device.complete(on.chain.id, 1);
-      }
+      });
       device.publish();
       device.enableNotifications();
     }
