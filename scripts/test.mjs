@@ -22,8 +22,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const tiers = {
   unit: { concurrency: 2, timeoutMs: 120_000 },
   component: { concurrency: 2, timeoutMs: 300_000 },
-  integration: { concurrency: 2, timeoutMs: 300_000 },
-  // An emulated machine wants a processor for itself; see isGuestFile.
+  integration: { concurrency: 3, timeoutMs: 300_000 },
   programs: { concurrency: 2, timeoutMs: 300_000 },
   "newer-programs": { concurrency: 1, timeoutMs: 900_000, onlyWhenNamed: true },
   long: { concurrency: 1, timeoutMs: 1_800_000, onlyWhenNamed: true },
@@ -34,11 +33,19 @@ function say(line) {
   process.stdout.write(`${line}\n`);
 }
 
-/** Runs a step that is not a test; returns whether it succeeded. */
+/** Runs a step that is not a test, and then prints what it has said; returns whether it succeeded. */
 async function step(name, command, args) {
+  const child = spawn(command, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (text) => (output += text));
+  }
+  const end = (signal) => child.kill(signal);
+  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, end);
+  const [status, signal] = await once(child, "close").catch((error) => [null, error.message]);
+  for (const each of ["SIGINT", "SIGTERM"]) process.off(each, end);
   say(`\n== ${name}`);
-  const child = spawn(command, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
-  const [status, signal] = await once(child, "exit").catch((error) => [null, error.message]);
+  process.stdout.write(output);
   if (status === 0) return true;
   say(`${name} failed (${signal ?? `exit code ${status}`})`);
   total.failed++;
@@ -55,37 +62,53 @@ function testFiles(tier) {
     .map((path) => join(root, "dist", "test", tier, path.replace(/\.ts$/, ".js")));
 }
 
-/** Whether a test file starts an emulated machine or a program that polls, by what it says it needs. */
-function isGuestFile(file) {
+function sourceOf(file) {
   const source = file.replace(join(root, "dist"), root).replace(/\.js$/, ".ts");
-  return /needsGuest\(|needsBootRom\(|"linux\.uml"|"dpdk-testpmd"/.test(
-    readFileSync(source, "utf8"),
-  );
+  return readFileSync(source, "utf8");
 }
 
-/** Runs a tier, files of emulated machines one at a time at its end; returns the signal. */
+/** Whether a test file starts an emulated machine or a program that polls, by what it says it needs. */
+function isGuestFile(file) {
+  return /needsGuest\(|needsBootRom\(|"linux\.uml"|"dpdk-testpmd"/.test(sourceOf(file));
+}
+
+/** Tests of other tiers that do more where there is time: they ask for the full number. */
+function filesWithCounts() {
+  const shorter = Object.keys(tiers).filter((tier) => !tiers[tier].onlyWhenNamed);
+  return shorter.flatMap(testFiles).filter((file) => /\bfullCount\(/.test(sourceOf(file)));
+}
+
+/**
+ * Runs a tier; returns the signal. Emulated machines and programs that poll keep a processor busy:
+ * one of their files runs at a time, beside those of programs that mostly wait.
+ */
 async function runTier(tier) {
   const files = testFiles(tier);
+  if (tier === "long") files.push(...filesWithCounts());
   say(`\n== ${tier}: ${files.length} files`);
   if (files.length === 0) {
     say(`no tests in test/${tier} yet`);
     return undefined;
   }
   const { concurrency, timeoutMs } = tiers[tier];
-  const alone = tier === "programs" ? files.filter(isGuestFile) : [];
-  const together = files.filter((file) => !alone.includes(file));
-  return (
-    (await runFiles(together, concurrency, timeoutMs)) ?? (await runFiles(alone, 1, timeoutMs))
-  );
+  const env = tier === "long" ? { VHOST_USER_FULL_COUNTS: "1" } : {};
+  const busy = tier === "programs" ? files.filter(isGuestFile) : [];
+  const idle = files.filter((file) => !busy.includes(file));
+  const signals = await Promise.all([
+    runFiles(idle, { concurrency, timeoutMs, env }),
+    runFiles(busy, { concurrency: 1, timeoutMs, env, atItsEnd: true }),
+  ]);
+  return signals.find((signal) => signal !== undefined);
 }
 
 /**
- * Runs test files to their end, or until a signal comes. All temporary files of its tests are in a folder
+ * Runs test files to their end, or until a signal comes; prints what they say as it comes, or all of it
+ * at their end. All temporary files of its tests are in a folder
  * that is removed afterwards: a test file that crashed, or was ended, removes nothing itself.
  *
  * @returns the signal
  */
-async function runFiles(files, concurrency, timeoutMs) {
+async function runFiles(files, { concurrency, timeoutMs, env, atItsEnd = false }) {
   if (files.length === 0) return undefined;
   // A short name: what is below it leads to sockets, whose paths may have 107 bytes.
   const directory = mkdtempSync(join(tmpdir(), "vu-"));
@@ -106,17 +129,20 @@ async function runFiles(files, concurrency, timeoutMs) {
     ],
     {
       cwd: root,
-      stdio: ["ignore", "inherit", "inherit"],
-      env: { ...process.env, TMPDIR: directory },
+      stdio: ["ignore", atItsEnd ? "pipe" : "inherit", "inherit"],
+      env: { ...process.env, ...env, TMPDIR: directory },
     },
   );
+  let output = "";
+  runner.stdout?.setEncoding("utf8").on("data", (text) => (output += text));
   let interruption;
   const end = (signal) => {
     interruption = signal;
     runner.kill(signal);
   };
   for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, end);
-  const [status] = await once(runner, "exit");
+  const [status] = await once(runner, "close");
+  process.stdout.write(output);
   for (const signal of ["SIGINT", "SIGTERM"]) process.off(signal, end);
   const text = existsSync(totalsFile) ? readFileSync(totalsFile, "utf8") : "";
   rmSync(directory, { recursive: true, force: true });
@@ -148,16 +174,20 @@ async function main(names) {
   const byDefault = Object.keys(tiers).filter((tier) => !tiers[tier].onlyWhenNamed);
   const wanted = names.length > 0 ? names : ["lint", ...byDefault];
   if (await step("build", "npm", ["run", "--silent", "build"])) {
-    await Promise.all([
+    const wantedTiers = Object.keys(tiers).filter((tier) => wanted.includes(tier));
+    // Beside the unit tests: neither depends on how busy the machine is.
+    const beside = Promise.all([
       // It mostly waits for the network, and for the disk.
       wanted.includes("programs") && providePeers(),
       wanted.includes("lint") && step("lint", "npm", ["run", "--silent", "lint"]),
     ]);
-    const wantedTiers = Object.keys(tiers).filter((tier) => wanted.includes(tier));
+    if (wantedTiers[0] !== "unit") await beside;
     for (const tier of wantedTiers) {
       const signal = await runTier(tier);
+      await beside;
       if (signal !== undefined) return 128 + constants.signals[signal];
     }
+    await beside;
     if (wantedTiers.length > 0 && total.passed + total.failed + total.skipped === 0) {
       say("\nnot a single test was run");
       total.failed++;

@@ -12,6 +12,7 @@ import { Testpmd } from "../../src/lab/programs/index.ts";
 import { VirtioFeature } from "../../src/core/protocol/index.ts";
 import type { FrameObserver } from "../../src/core/transport/index.ts";
 import { assertHeard, listen } from "../coverage/heard.ts";
+import { fullCount } from "../support/full-count.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { needsProgram, temporaryDirectory } from "./support/index.ts";
 import { portStatistics, until } from "./support/net.ts";
@@ -23,7 +24,9 @@ const skip = needsProgram("dpdk-testpmd");
 /** What txonly sends: UDP from 198.18.0.1 to 198.18.0.2. */
 const TESTPMD_FRAME = /UDP 198\.18\.0\.1:9 > 198\.18\.0\.2:9, 96 bytes$/;
 /** Sent by us, counted and returned by testpmd, on each pair. */
-const FRAMES = 5000;
+const FRAMES = fullCount(5000, 500);
+/** Sent by testpmd. */
+const FROM_TESTPMD = fullCount(20_000, 2000);
 
 interface Case {
   readonly packed: boolean;
@@ -139,7 +142,7 @@ for (const each of cases) {
         if (!TESTPMD_FRAME.test(describeFrame(frame))) odd += 1;
       });
       await testpmd.command("start");
-      await until(() => driver.counters.rxFrames >= before + 20_000, "20,000 frames");
+      await until(() => driver.counters.rxFrames >= before + FROM_TESTPMD, "its frames");
       await testpmd.command("stop");
       const from = await portStatistics(testpmd);
       await until(() => driver.counters.rxFrames - before === from.txFrames, "all that it counts");

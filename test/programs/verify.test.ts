@@ -5,17 +5,19 @@ import { test } from "node:test";
 import { fillPattern, findMismatch } from "../../src/lab/workloads/pattern.ts";
 import { startStorageDaemon } from "../../src/lab/programs/index.ts";
 import { Workspace } from "../integration/support/index.ts";
+import { fullCount } from "../support/full-count.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { parseDocument } from "../support/published-schemas.ts";
 import { needsProgram, sha256OfFile } from "./support/index.ts";
 
 guardLeaks();
 
-const SIZE = 256 << 20;
+const MIB = fullCount(256, 16);
+const SIZE = MIB << 20;
 const SEED = 20_261;
 /** Each of the six cases has its own pattern; the last one's stays on the disk. */
 const LAST_SEED = SEED + 5;
-const CASES = "--length 256M --depth 1,16,128 --ring-mode poll,event";
+const CASES = `--length ${MIB}M --depth 1,16,128 --ring-mode poll,event`;
 const verifyAll = (socket: string): string[] =>
   `io block verify ${socket} ${CASES} --seed ${SEED} --json --quiet`.split(" ");
 
@@ -54,7 +56,7 @@ function report(t: test.TestContext, stdout: string): void {
   }
 }
 
-test("256 MiB verify on the built-in back-end, and are in the image after its end", async (t) => {
+test(`${MIB} MiB verify on the built-in back-end, and are in the image after its end`, async (t) => {
   const space = new Workspace(t);
   const image = emptyImage(space);
   const first = await space.serve(["--image", image]);
@@ -64,12 +66,12 @@ test("256 MiB verify on the built-in back-end, and are in the image after its en
   assert.equal((await first.server.stop("SIGTERM")).code, 0);
   expectPattern(image);
   const { socket } = await space.serve(["--image", image, "--read-only"]);
-  const read = await space.run(["io", "block", "read", socket, "--length", "256M"]);
+  const read = await space.run(["io", "block", "read", socket, "--length", `${MIB}M`]);
   assert.equal(createHash("sha256").update(read.bytes).digest("hex"), sha256OfFile(image));
 });
 
 test(
-  "256 MiB verify on qemu-storage-daemon, and are in the image after its restart",
+  `${MIB} MiB verify on qemu-storage-daemon, and are in the image after its restart`,
   { skip: needsProgram("qemu-storage-daemon") },
   async (t) => {
     const space = new Workspace(t);
@@ -82,7 +84,7 @@ test(
     await first.stop();
     expectPattern(imagePath);
     await using _second = await startStorageDaemon({ socketPath, imagePath });
-    const read = await space.run(["io", "block", "read", socketPath, "--length", "256M"]);
+    const read = await space.run(["io", "block", "read", socketPath, "--length", `${MIB}M`]);
     assert.equal(createHash("sha256").update(read.bytes).digest("hex"), sha256OfFile(imagePath));
   },
 );
