@@ -1,29 +1,41 @@
 /**
- * Puts `probe`, which scripts call often, into one file, dist/cli/probe.cjs, so that it starts
- * quickly: Node resolves, reads and links each module by itself, and `probe` would load 170 of them.
- * Needs the compiled code. Other commands run from their modules.
+ * Puts a command into one file, dist/cli/COMMAND.cjs, so that it starts quickly: Node resolves, reads
+ * and links each module by itself, and `probe` would load 170 of them. Needs the compiled code.
+ *
+ *     node scripts/bundle.mjs [--package]
+ *
+ * `--package` makes only that of `probe`, which scripts call often, so that the package stays small:
+ * there the other commands run from their modules. In a checkout the tests start commands a thousand
+ * times.
  *
  * The files are CommonJS, which Node reads at once. Worker threads and child processes run the
  * modules of dist/src: `import.meta.url` still names a module's own file there.
  */
 import { readFile, rm } from "node:fs/promises";
+import process from "node:process";
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
-const COMMANDS = ["probe"];
+/** They load modules of users, which share classes with them. */
+const FROM_MODULES = ["conform", "matrix"];
 
 const source = fileURLToPath(new URL("../dist/src/", import.meta.url));
 const outdir = fileURLToPath(new URL("../dist/cli/", import.meta.url));
 const index = `${source}app/cli/commands/index.js`;
+const table = await readFile(index, "utf8");
+const all = [...table.matchAll(/^ *\["([a-z]+)", /gm)].map(([, name]) => name);
+const commands = process.argv.includes("--package")
+  ? ["probe"]
+  : all.filter((name) => !FROM_MODULES.includes(name));
 
 /** Leaves one command in the table of commands. */
 const only = (command) => ({
   name: "only one command",
   setup({ onLoad }) {
-    onLoad({ filter: /\/commands\/index\.js$/ }, async ({ path }) => {
+    onLoad({ filter: /\/commands\/index\.js$/ }, ({ path }) => {
       if (path !== index) return undefined;
-      const line = new RegExp(`^ *\\["${command}", .*$`, "m").exec(await readFile(path, "utf8"));
+      const line = new RegExp(`^ *\\["${command}", .*$`, "m").exec(table);
       return { contents: `export const COMMANDS = new Map([${line[0]}]);` };
     });
   },
@@ -53,7 +65,7 @@ const noChildProcess = {
 };
 
 await rm(outdir, { recursive: true, force: true });
-for (const command of COMMANDS) {
+for (const command of commands) {
   await build({
     entryPoints: [`${source}app/cli/main.js`],
     outfile: `${outdir}${command}.cjs`,

@@ -44,4 +44,4 @@ for (const path of ["prebuilds", "dist/src", "dist/cli", "dist/examples", "dist/
 run("scripts/build-native.mjs", "--prebuild", ...process.argv.slice(2));
 run("node_modules/typescript/bin/tsc", "-p", "tsconfig.package.json");
 removeInternalDeclarations();
-run("scripts/bundle.mjs");
+run("scripts/bundle.mjs", "--package");
