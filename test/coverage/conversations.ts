@@ -20,7 +20,7 @@ export function conversations(): readonly Conversation[] {
 }
 
 const testsByPeer: Readonly<Record<string, string>> = {
-  "QEMU 7.2 with a Linux guest": "test/programs/resize-guest.test.ts",
+  "QEMU 7.2 with a Linux guest": "test/programs/guest.test.ts",
   "QEMU 7.2 with its virtual IOMMU": "test/programs/iommu-guest.test.ts",
   "QEMU 7.2, migrating": "test/programs/migration-guest.test.ts",
   "QEMU 7.2, migrating post-copy": "test/programs/migration-guest.test.ts",

@@ -8,6 +8,7 @@ export const peerFiles: readonly {
 }[] = [
   { path: "test/programs/inband.test.ts", role: "back-end", peer: "User Mode Linux 6.1" },
   { path: "test/programs/device-requests.test.ts", role: "back-end", peer: "QEMU 7.2" },
+  { path: "test/programs/guest.test.ts", role: "back-end", peer: "QEMU 7.2 with a Linux guest" },
   {
     path: "test/component/endpoints/devices/crypto/recorded-crypto.test.ts",
     role: "back-end",

@@ -8,12 +8,12 @@ import { BlockStorage } from "../../src/endpoints/storage/index.ts";
 import { describeFrame } from "../../src/endpoints/devices/net/index.ts";
 import { SharedMemory } from "../../src/core/os/index.ts";
 import { blockDeviceArguments } from "../../src/lab/programs/index.ts";
-import { bootLinux, bootSector } from "../../src/lab/programs/index.ts";
+import { bootSector } from "../../src/lab/programs/index.ts";
 import { ManagedProcess } from "../../src/lab/programs/index.ts";
 import { bareMachineArguments } from "../../src/lab/programs/known/qemu-options.ts";
 import { ProtocolFeature } from "../../src/core/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
-import { diskImage, needsGuest, needsProgram, temporaryDirectory } from "./support/index.ts";
+import { diskImage, needsProgram, temporaryDirectory } from "./support/index.ts";
 import { cardArguments, MAC, serveNet, until } from "./support/net.ts";
 import { withCapabilities } from "../support/capability.ts";
 
@@ -46,25 +46,6 @@ test("QEMU has the back-end announce its card (SEND_RARP)", { skip }, async (t) 
     describeFrame(frames[0] as Uint8Array),
     new RegExp(`^${MAC} > ff:.* RARP, 60 bytes`),
   );
-  assert.deepEqual(problems, []);
-});
-
-test("a QEMU guest's card has the MTU that NET_SET_MTU set", { skip: needsGuest() }, async (t) => {
-  const { net, socketPath, problems } = await serveNet(t, { mtu: true });
-  let mtuSet: number | undefined;
-  withCapabilities(net, {
-    network: { ...net.capabilities.network, setMtu: (mtu) => (mtuSet = mtu) },
-  });
-  const result = await bootLinux({
-    modules: ["virtio_pci", "virtio_net"],
-    // No MSI-X: see net-device.test.ts.
-    deviceArguments: cardArguments(socketPath, {
-      properties: "romfile=,vectors=0,host_mtu=1400",
-    }),
-    script: "ip link set eth0 up; cat /sys/class/net/eth0/mtu",
-  });
-  assert.equal(result.output, "1400\n", result.console);
-  assert.equal(mtuSet, 1400);
   assert.deepEqual(problems, []);
 });
 

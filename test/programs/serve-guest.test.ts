@@ -5,8 +5,7 @@ import { test } from "node:test";
 import { bootedExitCode, bootFirmware, bootSector, bootUml } from "../../src/lab/programs/index.ts";
 import { Workspace } from "../integration/support/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
-import { bootWithDisks, randomDisk } from "./support/guest-disks.ts";
-import { needsGuest, needsProgram, sha256OfFile } from "./support/index.ts";
+import { needsProgram, sha256OfFile } from "./support/index.ts";
 
 guardLeaks();
 
@@ -28,34 +27,6 @@ test(
     const { stderr } = await server.stop("SIGTERM");
     const named = [...stderr.matchAll(/< VHOST_USER_SET_VRING_CALL index=(\d+)/g)];
     assert.equal(Math.max(...named.map(([, index]) => Number(index))), 3);
-  },
-);
-
-test(
-  "a Linux guest's checksums equal ours on disks of serve block: on the loop, and in workers by event and hybrid",
-  { skip: needsGuest() },
-  async (t) => {
-    const space = new Workspace(t);
-    const ways = [
-      { queues: 1, properties: "packed=off", options: [] },
-      { queues: 4, properties: "packed=on", options: ["--workers", "--ring-mode", "event"] },
-      { queues: 4, properties: "packed=on", options: ["--workers", "--ring-mode", "hybrid"] },
-    ];
-    const disks = await Promise.all(
-      ways.map(async ({ queues, properties, options }, i) => {
-        const disk = randomDisk(t);
-        const args = ["--image", disk.image, "--queues", `${queues}`, "-v", ...options];
-        const { socket, server } = await space.serve(args, `disk${i}.sock`);
-        return { ...disk, socketPath: socket, queues, properties, server };
-      }),
-    );
-    await bootWithDisks(t, disks);
-    for (const { server, properties } of disks) {
-      const { code, stderr } = await server.stop("SIGTERM");
-      assert.equal(code, 0, stderr);
-      const acknowledged = stderr.match(/< VHOST_USER_SET_FEATURES .*/g)?.at(-1) ?? "";
-      assert.equal(acknowledged.includes("VIRTIO_F_RING_PACKED"), properties === "packed=on");
-    }
   },
 );
 

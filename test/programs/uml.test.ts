@@ -11,6 +11,7 @@ import { bootUml } from "../../src/lab/programs/index.ts";
 import { Capture, parseCapture } from "../../src/lab/wire/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { packageRoot } from "../support/package-root.ts";
+import { growingDisk, resizeScript } from "./support/guest/changing-disks.ts";
 import { diskImage, needsProgram, sha256OfFile, temporaryDirectory } from "./support/index.ts";
 import { MAC, serveNet, until } from "./support/net.ts";
 
@@ -145,6 +146,14 @@ test(
     assert.deepEqual(problems, []);
   },
 );
+
+test("a User Mode Linux sees that its disk grew, and uses what was added", { skip }, async (t) => {
+  const { socket, grow, verify } = await growingDisk(t);
+  const guest = bootUml({ socketPath: socket, deviceId: 2, script: resizeScript("vda") });
+  await grow();
+  const { output, console } = await guest;
+  await verify(output, console, "User Mode Linux 6.1");
+});
 
 test(
   "a User Mode Linux that is not done in time is ended with its helpers",
