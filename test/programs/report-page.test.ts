@@ -8,7 +8,7 @@ import {
   conformanceMatrix,
   type ConformanceReport,
   type CaseResult,
-  countVerdicts,
+  tallyOf,
 } from "../../src/lab/results/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { findChromium, Page } from "./support/chromium.ts";
@@ -53,7 +53,7 @@ const report: ConformanceReport = {
   durationMs: 1234,
   target: { name: hostile, device: "block", virtioFeatures: "0x1", protocolFeatures: "0x2" },
   seed: 7,
-  counts: countVerdicts(results),
+  ...tallyOf(results),
   results,
 };
 

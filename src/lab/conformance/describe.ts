@@ -45,7 +45,7 @@ export interface DescribeOptions extends Selection {
 
 /**
  * Makes a test of each check, in the user's own test runner: a FAIL or ERROR (with `failOn: "warn"` a WARN)
- * fails it, and the message carries the exchange.
+ * fails it, as does a check that applies and could not be judged; the message carries the exchange.
  *
  * @throws {UsageError} a pattern of the selection names no check, or `device` is not a device type
  */
@@ -77,7 +77,8 @@ export function describeConformance(options: DescribeOptions): void {
 }
 
 function report(result: CaseResult, t: TestCase, failOn: FailOn | undefined): void {
-  const { verdict, reason = "", exchange } = result;
+  const { verdict, reason = "", exchange, notJudged } = result;
+  if (notJudged) throw new Error([reason, ...exchange].join("\n"));
   if (verdict === "SKIP") t.skip?.(reason);
   else if (isFailure(verdict, failOn)) {
     throw new Error([`${verdict}: ${reason}`, ...exchange].join("\n"));

@@ -3,6 +3,7 @@ import type { Check, FrontendCheck } from "./kit/check.ts";
 import { ack } from "./checks/ack.ts";
 import { config } from "./checks/config.ts";
 import { chan } from "./checks/chan.ts";
+import { clean } from "./checks/clean.ts";
 import { status } from "./checks/status.ts";
 import { devstate } from "./checks/devstate.ts";
 import { conn } from "./checks/conn.ts";
@@ -35,6 +36,7 @@ import { proto } from "./checks/proto.ts";
 
 /** Every check of a back-end, in the order in which they are made. */
 export const checks: readonly Check[] = [
+  clean,
   header,
   framing,
   features,

@@ -42,6 +42,13 @@ export interface Adapter<Context, C extends Case<Context> = Case<Context>> {
    * @throws what ends the whole run
    */
   close(context: Context, ended: unknown): Promise<Evidence>;
+  /**
+   * Called after each case: returns what was found before it and does not belong to it, as results
+   * that precede its result. Each is returned once.
+   */
+  found?(): readonly CaseResult[];
+  /** Called once after the last case: puts back what the adapter changed on the target. */
+  end?(): Promise<void>;
   /** Called after each case: returns why the target is lost; undefined if it still serves. */
   lost?(context: Context, result: CaseResult): Promise<Lost | undefined>;
 }

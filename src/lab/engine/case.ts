@@ -1,4 +1,5 @@
 import type { Strength } from "../results/index.ts";
+import type { Observation } from "./observation.ts";
 
 /**
  * What a case belongs to besides its chapter; profiles select by tags.
@@ -22,6 +23,8 @@ export interface CaseInfo {
   /** Headings of the vhost-user specification, or sections of VIRTIO. */
   readonly section?: string;
   readonly tags?: readonly Tag[];
+  /** What must have been observed before the case can pass. Without it the case is not judged. */
+  readonly observes?: readonly Observation[];
   /** How many times the usual time limit the case may take. Default 1. */
   readonly slow?: number;
 }

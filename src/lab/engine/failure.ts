@@ -45,4 +45,15 @@ export class CaseFailure extends Error {
  * }
  * ```
  */
-export class CaseSkip extends Error {}
+export class CaseSkip extends Error {
+  /**
+   * Whether the rule applies here and could not be judged, because what the verdict rests on was not
+   * there. Default: the rule does not apply.
+   */
+  readonly notJudged: boolean;
+
+  constructor(message: string, { notJudged = false }: { notJudged?: boolean } = {}) {
+    super(message);
+    this.notJudged = notJudged;
+  }
+}

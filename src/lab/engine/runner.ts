@@ -45,18 +45,23 @@ export async function runCases<Context, C extends Case<Context>>(
   const results: CaseResult[] = [];
   const repetitions = new Repetitions();
   const all = cases.flatMap((each) => Array.from({ length: repeat }, () => each));
-  for (const [i, each] of all.entries()) {
-    if (signal?.aborted) break;
-    onStart?.(each);
-    const { result, context } = await runOne(each, adapter, signal);
-    const lost = context && (await adapter.lost?.(context, result));
-    if (signal?.aborted) break;
-    const kept = repetitions.kept(result);
-    results.push(kept);
-    onResult?.(kept);
-    if (lost === undefined) continue;
-    results.push(...skipRest(all.slice(i + 1), lost, control));
-    break;
+  try {
+    for (const [i, each] of all.entries()) {
+      if (signal?.aborted) break;
+      onStart?.(each);
+      const { result, context } = await runOne(each, adapter, signal);
+      const lost = context && (await adapter.lost?.(context, result));
+      if (signal?.aborted) break;
+      for (const kept of [...(adapter.found?.() ?? []), repetitions.kept(result)]) {
+        results.push(kept);
+        onResult?.(kept);
+      }
+      if (lost === undefined) continue;
+      results.push(...skipRest(all.slice(i + 1), lost, control));
+      break;
+    }
+  } finally {
+    await adapter.end?.();
   }
   return results;
 }
@@ -71,7 +76,11 @@ export async function runCase<Context, C extends Case<Context>>(
   adapter: Adapter<Context, C>,
   signal?: AbortSignal,
 ): Promise<CaseResult> {
-  return (await runOne(each, adapter, signal)).result;
+  try {
+    return (await runOne(each, adapter, signal)).result;
+  } finally {
+    await adapter.end?.();
+  }
 }
 
 async function runOne<Context, C extends Case<Context>>(
@@ -93,11 +102,12 @@ async function runOne<Context, C extends Case<Context>>(
     thrown = error;
   }
   const evidence = await adapter.close(context, thrown);
-  const { values, exchange = [], output } = evidence;
+  const { values, observed, exchange = [], output } = evidence;
   const result: CaseResult = {
     ...headOf(each),
     ...judge(each, evidence, evidence.ended),
     values,
+    ...(observed !== undefined && { observed: [...observed].sort() }),
     durationMs: Math.round(performance.now() - start),
     exchange,
     ...(output !== undefined && output !== "" && { output }),
@@ -110,7 +120,7 @@ function skipRest(
   { reason, because }: Lost,
   { onStop, onResult }: RunObserver,
 ): readonly CaseResult[] {
-  const left = cases.map((each) => skipped(each, because));
+  const left = cases.map((each) => skipped(each, because, true));
   if (onStop) onStop({ reason, left });
   else for (const result of left) onResult?.(result);
   return left;

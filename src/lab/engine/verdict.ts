@@ -1,6 +1,7 @@
 import type { CaseResult, Finding, Verdict } from "../results/index.ts";
 import type { CaseInfo } from "./case.ts";
 import { CaseFailure, CaseSkip } from "./failure.ts";
+import type { Observation } from "./observation.ts";
 
 /** What a case observed besides the failure that ended it. */
 export interface Observations {
@@ -8,12 +9,17 @@ export interface Observations {
   readonly warnings: readonly CaseFailure[];
   /** Values that are recorded and not judged. */
   readonly values: readonly string[];
+  /** Left out: the adapter records none, and no case of it declares any. */
+  readonly observed?: ReadonlySet<Observation> | undefined;
+  /** Observations that no target of this kind allows, with what is the most that it does allow. */
+  readonly instead?: Readonly<Partial<Record<Observation, Observation>>> | undefined;
 }
 
 /** A verdict with its reasons. */
 export interface Judgement {
   readonly verdict: Verdict;
   readonly reason?: string;
+  readonly notJudged?: true;
   readonly findings: readonly Finding[];
 }
 
@@ -23,13 +29,14 @@ export interface Judgement {
  * @param ended what ended it early; undefined if it ran to its end
  */
 export function judge(
-  { strength }: CaseInfo,
-  { warnings, values }: Observations,
+  { strength, observes = [] }: CaseInfo,
+  { warnings, values, observed = new Set(), instead = {} }: Observations,
   ended: unknown,
 ): Judgement {
   const warned = warnings.map(findingOf);
   if (ended instanceof CaseSkip) {
-    return { verdict: "SKIP", reason: ended.message, findings: warned };
+    if (!ended.notJudged) return { verdict: "SKIP", reason: ended.message, findings: warned };
+    return { ...notJudged(ended.message), findings: warned };
   }
   if (ended instanceof CaseFailure) {
     const verdict = ended.grade ?? (strength === "SHOULD" ? "WARN" : "FAIL");
@@ -43,7 +50,14 @@ export function judge(
   const [first] = warned;
   if (first !== undefined) return { verdict: "WARN", reason: line(first), findings: warned };
   if (strength === "-") return { verdict: "INFO", reason: values.join("; "), findings: [] };
+  const due = observes.map((each) => instead[each] ?? each);
+  const missing = due.filter((each) => !observed.has(each));
+  if (missing.length > 0) return notJudged(`observed no ${missing.join(" and no ")}`);
   return { verdict: "PASS", findings: [] };
+}
+
+function notJudged(reason: string): Judgement {
+  return { verdict: "SKIP", reason: `not judged: ${reason}`, notJudged: true, findings: [] };
 }
 
 function findingOf({ message, expected, actual }: CaseFailure): Finding {
@@ -64,8 +78,13 @@ export function headOf({
   return { id, title, strength, section };
 }
 
-/** Returns the result of a case that did not run. */
-export function skipped(info: CaseInfo, reason: string): CaseResult {
+/**
+ * Returns the result of a case that did not run.
+ *
+ * @param isLost it would have run on this target
+ */
+export function skipped(info: CaseInfo, reason: string, isLost = false): CaseResult {
   const nothing = { findings: [], values: [], durationMs: 0, exchange: [] };
+  if (isLost) return { ...headOf(info), ...notJudged(reason), ...nothing };
   return { ...headOf(info), verdict: "SKIP", reason, ...nothing };
 }

@@ -26,6 +26,10 @@ export interface CaseResult {
   readonly verdict: Verdict;
   /** Why the verdict is not PASS, in one line. */
   readonly reason?: string | undefined;
+  /** Whether the rule applies to the target and could not be judged; the verdict is SKIP. */
+  readonly notJudged?: true | undefined;
+  /** What was observed of the target, of what a case can declare to rest on. */
+  readonly observed?: readonly string[] | undefined;
   readonly findings: readonly Finding[];
   /** Values that were recorded and not judged. */
   readonly values: readonly string[];

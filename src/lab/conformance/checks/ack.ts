@@ -79,6 +79,7 @@ export const ack: readonly Check[] = [
     title: "each request without a reply of its own is acknowledged with 0 when it succeeds",
     strength: "MUST",
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
+    observes: ["reply"],
     tags: ["smoke"],
     needs: ACK,
     async run(t) {
@@ -94,6 +95,7 @@ export const ack: readonly Check[] = [
     title: "without need_reply nothing is acknowledged",
     strength: "MUST",
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
+    observes: ["reply"],
     tags: ["smoke"],
     async run(t) {
       const session = await t.negotiatedSession();
@@ -111,6 +113,7 @@ export const ack: readonly Check[] = [
     title: "need_reply is ignored where REPLY_ACK was not acknowledged",
     strength: "SHOULD",
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
+    observes: ["reply"],
     async run(t) {
       const session = await t.connect();
       await session.call(GetFeatures);
@@ -129,6 +132,7 @@ export const ack: readonly Check[] = [
     title: "an acknowledgement carries no descriptors",
     strength: "SHOULD",
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
+    observes: ["reply"],
     needs: ACK,
     async run(t) {
       await acknowledgements(t, (name, { fds }) => {
@@ -141,6 +145,7 @@ export const ack: readonly Check[] = [
     title: "a request that fails is not acknowledged with 0",
     strength: "MUST",
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
+    observes: ["refusal"],
     needs: ACK,
     async run(t) {
       const memory = t.createMemory({ regions: 2 });
@@ -162,6 +167,7 @@ export const ack: readonly Check[] = [
     title: "requests that cannot succeed are not acknowledged with 0",
     strength: "MUST",
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK; VHOST_USER_SET_CONFIG; VHOST_USER_NET_SET_MTU",
+    observes: ["refusal"],
     needs: ACK,
     async run(t) {
       const { Config, Mtu, ConfigureMemSlots } = ProtocolFeature;
@@ -183,6 +189,7 @@ export const ack: readonly Check[] = [
     title: "after a failure that was acknowledged, the session still works",
     strength: "SHOULD",
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
+    observes: ["data"],
     needs: { ...ACK, request: true },
     async run(t) {
       const memory = t.createMemory({ regions: 2 });
@@ -199,6 +206,7 @@ export const ack: readonly Check[] = [
     title: "once SET_MEM_TABLE is acknowledged, the memory is mapped",
     strength: "MUST",
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
+    observes: ["data"],
     needs: { ...ACK, request: true },
     async run(t) {
       const { request } = await t.bringUp({ closeMemory: true });
@@ -210,6 +218,7 @@ export const ack: readonly Check[] = [
     title: "once SET_VRING_ENABLE 0 is acknowledged, a request has no effects",
     strength: "MUST",
     section: "Ring states",
+    observes: ["effect"],
     needs: { ...ACK, request: true, virtio: VirtioFeature.ProtocolFeatures },
     async run(t) {
       const effect = await writesOn(t, async () => {
@@ -226,6 +235,7 @@ export const ack: readonly Check[] = [
     title: "once SET_VRING_CALL is acknowledged, only the new descriptor is signalled",
     strength: "MUST",
     section: "VHOST_USER_SET_VRING_CALL",
+    observes: ["call", "data"],
     needs: { ...ACK, request: true },
     async run(t) {
       const { session, ring, request } = await t.bringUp();

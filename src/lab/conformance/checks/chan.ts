@@ -14,6 +14,7 @@ export const chan: readonly Check[] = [
     title: "SET_BACKEND_REQ_FD with a socket is accepted",
     strength: "MUST",
     section: "VHOST_USER_SET_BACKEND_REQ_FD",
+    observes: ["reply"],
     needs: NEEDS,
     async run(t) {
       const session = await t.negotiatedSession(undefined, PROTOCOL);
@@ -26,6 +27,7 @@ export const chan: readonly Check[] = [
     title: "SET_BACKEND_REQ_FD without a descriptor is refused",
     strength: "MUST",
     section: "VHOST_USER_SET_BACKEND_REQ_FD",
+    observes: ["refusal"],
     needs: NEEDS,
     hostile: true,
     async run(t) {
@@ -40,6 +42,7 @@ export const chan: readonly Check[] = [
       "messages on the back-end channel are well-formed: version 1, no reply bit, a known request",
     strength: "MUST",
     section: "Back-end message types",
+    observes: ["data"],
     needs: { ...NEEDS, request: true },
     async run(t) {
       const session = await t.negotiatedSession(undefined, PROTOCOL);
@@ -49,9 +52,10 @@ export const chan: readonly Check[] = [
       await ring.stop();
       // Messages of the target arrive before this answer or soon after it.
       await session.alive();
-      await session.pause(t.times.callMs / 20);
-      t.info(counted(channel.count, "message"));
+      await session.pause(t.times.graceMs);
       t.expect("errors in these messages", channel.wrong, []);
+      if (channel.count === 0) t.notJudged("the target sent no message");
+      t.info(counted(channel.count, "message"));
     },
   },
   {
@@ -59,6 +63,7 @@ export const chan: readonly Check[] = [
     title: "a front-end that closes the channel keeps its session",
     strength: "SHOULD",
     section: COMMUNICATION,
+    observes: ["data"],
     needs: { ...NEEDS, request: true },
     hostile: true,
     async run(t) {

@@ -15,6 +15,7 @@ export const config: readonly Check[] = [
     title: "GET_CONFIG is answered with as many bytes as were asked for, from the same offset",
     strength: "MUST",
     section: GET,
+    observes: ["reply"],
     tags: ["smoke"],
     needs: NEEDS,
     async run(t) {
@@ -31,6 +32,7 @@ export const config: readonly Check[] = [
     title: "the payload of a GET_CONFIG request is ignored",
     strength: "MUST",
     section: GET,
+    observes: ["reply"],
     needs: NEEDS,
     async run(t) {
       const session = await t.negotiatedSession();
@@ -45,6 +47,7 @@ export const config: readonly Check[] = [
     title: "a part of the configuration space is read from the requested offset",
     strength: "MUST",
     section: SPACE,
+    observes: ["reply"],
     needs: NEEDS,
     async run(t) {
       const session = await t.negotiatedSession();
@@ -62,6 +65,7 @@ export const config: readonly Check[] = [
     title: "single bytes of the configuration space can be read",
     strength: "SHOULD",
     section: SPACE,
+    observes: ["reply"],
     needs: NEEDS,
     async run(t) {
       const session = await t.negotiatedSession();
@@ -78,6 +82,7 @@ export const config: readonly Check[] = [
     title: "a read beyond the end is answered with no payload, or with zeroes",
     strength: "MUST",
     section: GET,
+    observes: ["service"],
     needs: NEEDS,
     hostile: true,
     async run(t) {
@@ -98,6 +103,7 @@ export const config: readonly Check[] = [
       "a read of 256 bytes is answered with the space and zeroes behind it, or with no payload",
     strength: "SHOULD",
     section: GET,
+    observes: ["reply"],
     needs: NEEDS,
     async run(t) {
       const session = await t.negotiatedSession();
@@ -113,6 +119,7 @@ export const config: readonly Check[] = [
     title: "a size that differs from the payload's does no harm and discloses no memory",
     strength: "ROBUSTNESS",
     section: GET,
+    observes: ["service"],
     needs: NEEDS,
     async run(t) {
       const session = await t.negotiatedSession();
@@ -127,6 +134,7 @@ export const config: readonly Check[] = [
     title: "an offset that overflows with the size does no harm",
     strength: "ROBUSTNESS",
     section: GET,
+    observes: ["service"],
     needs: NEEDS,
     async run(t) {
       const session = await t.negotiatedSession();
@@ -146,6 +154,7 @@ export const config: readonly Check[] = [
     title: "a write to a read-only field is refused, and the field keeps its value",
     strength: "MUST",
     section: SET,
+    observes: ["refusal"],
     needs: NEEDS,
     hostile: true,
     async run(t) {
@@ -164,6 +173,7 @@ export const config: readonly Check[] = [
     title: "SET_CONFIG beyond the end is refused",
     strength: "ROBUSTNESS",
     section: SET,
+    observes: ["refusal"],
     needs: NEEDS,
     async run(t) {
       const session = await t.negotiatedSession();

@@ -15,6 +15,7 @@ export const conn: readonly Check[] = [
     title: "connections that end at once do no harm and leak nothing",
     strength: "ROBUSTNESS",
     section: SECTION,
+    observes: ["figures"],
     needs: { process: true },
     async run(t) {
       const before = await t.descriptors();
@@ -32,6 +33,7 @@ export const conn: readonly Check[] = [
     title: "many sessions in sequence are served and leak nothing",
     strength: "SHOULD",
     section: SECTION,
+    observes: ["data"],
     tags: ["long"],
     needs: { process: true, request: true },
     async run(t) {
@@ -55,6 +57,7 @@ export const conn: readonly Check[] = [
       "a front-end that disconnects with requests in flight does no harm, and its memory is not written to",
     strength: "ROBUSTNESS",
     section: SECTION,
+    observes: ["service"],
     needs: { request: true },
     async run(t) {
       const { ring, memory } = await t.bringUp({ ring: { size: 256 } });
@@ -66,9 +69,9 @@ export const conn: readonly Check[] = [
       t.closeSessions();
       // Many targets accept a session only after the previous one has ended.
       const session = await t.newSession();
-      await session.pause(t.times.callMs / 10);
+      await session.pause(t.times.graceMs);
       const before = memory.content;
-      await session.pause(t.times.callMs / 10);
+      await session.pause(t.times.graceMs);
       const changed = Buffer.compare(before, memory.content) !== 0;
       t.expect("memory is still written to", changed, false);
     },
@@ -78,6 +81,7 @@ export const conn: readonly Check[] = [
     title: "a second connection does not disturb the first",
     strength: "SHOULD",
     section: SECTION,
+    observes: ["data"],
     needs: { request: true },
     hostile: true,
     async run(t) {
@@ -100,6 +104,7 @@ export const conn: readonly Check[] = [
     title: "a front-end that closes while an answer is pending does no harm",
     strength: "ROBUSTNESS",
     section: SECTION,
+    observes: ["service"],
     async run(t) {
       // Every answer meets a socket that is not read any more (EPIPE), however fast the target is.
       const deaf = await t.connect(false);

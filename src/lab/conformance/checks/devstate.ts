@@ -83,6 +83,7 @@ export const devstate: readonly Check[] = [
     title: "a device state stream, over either side's descriptor, reaches EOF",
     strength: "MUST",
     section: SET,
+    observes: ["reply"],
     tags: ["migration"],
     needs: NEEDS,
     async run(t) {
@@ -98,6 +99,7 @@ export const devstate: readonly Check[] = [
     title: "an error never comes with a descriptor",
     strength: "MUST",
     section: SET,
+    observes: ["reply"],
     tags: ["migration"],
     needs: NEEDS,
     async run(t) {
@@ -117,6 +119,7 @@ export const devstate: readonly Check[] = [
     title: "CHECK_DEVICE_STATE reports success after a state was saved",
     strength: "MUST",
     section: CHECK,
+    observes: ["reply"],
     tags: ["migration"],
     needs: NEEDS,
     async run(t) {
@@ -132,6 +135,7 @@ export const devstate: readonly Check[] = [
     title: "the target answers while a transfer waits for the front-end",
     strength: "SHOULD",
     section: MIGRATING,
+    observes: ["reply"],
     tags: ["migration"],
     needs: NEEDS,
     async run(t) {
@@ -150,6 +154,7 @@ export const devstate: readonly Check[] = [
     title: "a fresh target that loads the state continues where the previous one stopped",
     strength: "MUST",
     section: MIGRATING,
+    observes: ["data"],
     tags: ["migration"],
     needs: NEEDS,
     async run(t) {
@@ -166,12 +171,16 @@ export const devstate: readonly Check[] = [
     title: "a truncated state is not loaded",
     strength: "MUST",
     section: CHECK,
+    observes: ["reply"],
     tags: ["migration"],
     needs: NEEDS,
     async run(t) {
       const { session } = await stopped(t);
       const state = await saved(t, session);
       if (state.length < 2) t.skip(`a state of ${counted(state.length, "byte")} has no half`);
+      // A target that loads nothing at all would refuse the half as well.
+      const whole = await loaded(t, await fresh(t), state);
+      if (whole !== 0n) t.notJudged("the whole state is not loaded either");
       const half = state.subarray(0, state.length >> 1);
       const value = await loaded(t, await fresh(t), half);
       t.expectThat("CHECK_DEVICE_STATE", value !== 0n, "an error", value);
@@ -182,11 +191,14 @@ export const devstate: readonly Check[] = [
     title: "an empty or random state is not loaded and does no harm",
     strength: "ROBUSTNESS",
     section: CHECK,
+    observes: ["service"],
     tags: ["migration"],
     needs: NEEDS,
     async run(t) {
       const state = await saved(t, (await stopped(t)).session);
       const noise = Buffer.from(Array.from({ length: NOISE_BYTES }, () => t.random() * 256));
+      const whole = await loaded(t, await fresh(t), state);
+      if (whole !== 0n) t.notJudged("the state that it saved is not loaded either");
       // A device may have nothing to save.
       for (const wrong of state.length === 0 ? [noise] : [noise, Buffer.alloc(0)]) {
         const session = await fresh(t);
@@ -201,6 +213,7 @@ export const devstate: readonly Check[] = [
     title: "a front-end that disconnects during a transfer does no harm",
     strength: "ROBUSTNESS",
     section: CHECK,
+    observes: ["service"],
     tags: ["migration"],
     needs: NEEDS,
     async run(t) {
@@ -221,6 +234,7 @@ export const devstate: readonly Check[] = [
     title: "CHECK_DEVICE_STATE is answered where nothing was transferred",
     strength: "ROBUSTNESS",
     section: CHECK,
+    observes: ["reply"],
     tags: ["migration"],
     needs: OFFERED,
     async run(t) {
@@ -237,6 +251,7 @@ export const devstate: readonly Check[] = [
     title: "an unknown direction, an unknown phase and a missing descriptor are refused",
     strength: "ROBUSTNESS",
     section: PARAMETERS,
+    observes: ["service"],
     tags: ["migration"],
     needs: OFFERED,
     async run(t) {
@@ -261,6 +276,7 @@ export const devstate: readonly Check[] = [
     title: "a transfer is refused while rings run",
     strength: "SHOULD",
     section: MIGRATING,
+    observes: ["reply"],
     tags: ["migration"],
     needs: NEEDS,
     async run(t) {
@@ -276,6 +292,7 @@ export const devstate: readonly Check[] = [
     title: "a device whose state was saved continues when its rings are started again",
     strength: "MUST",
     section: MIGRATING,
+    observes: ["data"],
     tags: ["migration"],
     needs: NEEDS,
     async run(t) {

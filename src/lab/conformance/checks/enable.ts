@@ -12,6 +12,7 @@ export const enable: readonly Check[] = [
     title: "requests on a started ring that is disabled have no effect",
     strength: "MUST",
     section: STATES,
+    observes: ["effect"],
     needs: NEEDS,
     async run(t) {
       t.expect(
@@ -26,18 +27,19 @@ export const enable: readonly Check[] = [
     title: "available requests are served when the ring is enabled, without a further kick",
     strength: "MUST",
     section: STATES,
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const { rings, ring, memory, session } = await t.bringUp({ enable: false });
-      const { readable, writable } = t.kit.request(memory);
-      ring.push(readable, writable);
+      const request = t.kit.request(memory);
+      ring.push(request.readable, request.writable);
       // The target has seen the kick and must remember it.
       await session.alive();
       // A network device drops frames while the ring is disabled.
-      const done = await ring.completion(t.times.callMs / 10);
+      const done = await ring.completion(t.times.graceMs);
       for (const each of rings.values()) await each.enable();
-      if (done === undefined) await ring.expectCompletion("a request made while disabled");
-      else t.info("completed while the ring was disabled");
+      if (done !== undefined) return t.info("completed while the ring was disabled");
+      t.expectAnswer(request, await ring.expectCompletion("a request made while disabled"));
     },
   },
   {
@@ -45,6 +47,7 @@ export const enable: readonly Check[] = [
     title: "a ring that is stopped and started again is still enabled",
     strength: "SHOULD",
     section: STATES,
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const { ring, request } = await t.bringUp();
@@ -58,6 +61,7 @@ export const enable: readonly Check[] = [
     title: "a ring can be enabled before it is set up",
     strength: "SHOULD",
     section: STATES,
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const session = await t.negotiatedSession();
@@ -70,6 +74,7 @@ export const enable: readonly Check[] = [
     title: "a ring may be enabled twice",
     strength: "MUST",
     section: STATES,
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const { ring, request } = await t.bringUp();
@@ -82,6 +87,7 @@ export const enable: readonly Check[] = [
     title: "SET_VRING_ENABLE with another number than 0 or 1 does no harm",
     strength: "ROBUSTNESS",
     section: "VHOST_USER_SET_VRING_ENABLE",
+    observes: ["service"],
     needs: { virtio: VirtioFeature.ProtocolFeatures },
     async run(t) {
       const session = await t.negotiatedSession();
@@ -95,6 +101,7 @@ export const enable: readonly Check[] = [
     title: "SET_VRING_ENABLE without PROTOCOL_FEATURES acknowledged does no harm",
     strength: "SHOULD",
     section: "VHOST_USER_SET_VRING_ENABLE",
+    observes: ["service"],
     hostile: true,
     async run(t) {
       const session = await t.negotiatedSession(VirtioFeature.Version1);

@@ -62,6 +62,7 @@ export const event: readonly Check[] = [
     title: "a completion causes a call",
     strength: "MUST",
     section: DRIVER_SECTION,
+    observes: ["call", "data"],
     tags: ["smoke"],
     needs: NEEDS,
     async run(t) {
@@ -78,9 +79,12 @@ export const event: readonly Check[] = [
     title: "a driver that disabled calls receives few or none",
     strength: "SHOULD",
     section: DRIVER_SECTION,
+    observes: ["call", "data"],
     needs: NEEDS,
     async run(t) {
       const { prepared, hand, ring } = await laidOut(t, 0n);
+      await prepared.serve(1);
+      if (!(await ring.called())) t.notJudged("no call comes without the flag either");
       Atomics.store(hand.words.available, 0, NO_INTERRUPT);
       const calls = await callsFor(prepared, () => ring.call.drain(), 100);
       t.expectThat("calls for 100 requests", calls <= FEW, `at most ${FEW}`, calls);
@@ -91,6 +95,7 @@ export const event: readonly Check[] = [
     title: "with EVENT_IDX a call comes when the used index passes used_event, and not before",
     strength: "SHOULD",
     section: DRIVER_SECTION,
+    observes: ["call", "data"],
     needs: WITH_EVENT_IDX,
     async run(t) {
       const { prepared, hand, ring } = await laidOut(t, EventIdx);
@@ -109,6 +114,7 @@ export const event: readonly Check[] = [
     title: "with EVENT_IDX a call comes whenever the used index passes used_event",
     strength: "MUST",
     section: DRIVER_SECTION,
+    observes: ["call", "data"],
     needs: WITH_EVENT_IDX,
     run: async (t) => crossings(t, 0, ROUNDS),
   },
@@ -117,6 +123,7 @@ export const event: readonly Check[] = [
     title: "with EVENT_IDX a call comes whenever the used index passes used_event across the wrap",
     strength: "MUST",
     section: DRIVER_SECTION,
+    observes: ["call", "data"],
     needs: WITH_EVENT_IDX,
     async run(t) {
       for (const base of LAST_INDICES) await crossings(t, base, 6);
@@ -127,6 +134,7 @@ export const event: readonly Check[] = [
     title: "with EVENT_IDX avail_event says when a kick is wanted",
     strength: "MUST",
     section: DEVICE_SECTION,
+    observes: ["data"],
     needs: WITH_EVENT_IDX,
     async run(t) {
       const { prepared, ring } = await laidOut(t, EventIdx);
@@ -142,6 +150,7 @@ export const event: readonly Check[] = [
     title: "a device that has been idle for a while wakes up",
     strength: "MUST",
     section: DEVICE_SECTION,
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       for (const virtio of [0n, EventIdx & t.facts.virtio]) {
@@ -160,6 +169,7 @@ export const event: readonly Check[] = [
     title: "with EVENT_IDX the flags of the used ring stay 0",
     strength: "MUST",
     section: DEVICE_SECTION,
+    observes: ["data"],
     needs: WITH_EVENT_IDX,
     async run(t) {
       const { prepared, hand } = await laidOut(t, EventIdx);
@@ -174,6 +184,7 @@ export const event: readonly Check[] = [
     title: "with EVENT_IDX the flags of the available ring are ignored",
     strength: "MUST",
     section: DRIVER_SECTION,
+    observes: ["call", "data"],
     needs: WITH_EVENT_IDX,
     async run(t) {
       const { prepared, hand, ring } = await laidOut(t, EventIdx);
@@ -191,6 +202,7 @@ export const event: readonly Check[] = [
     title: "without EVENT_IDX the bytes behind the available ring are ignored",
     strength: "MUST",
     section: `${DRIVER_SECTION}, 2.7.10.2`,
+    observes: ["call", "data"],
     needs: NEEDS,
     async run(t) {
       const { prepared, hand, ring } = await laidOut(t, 0n);

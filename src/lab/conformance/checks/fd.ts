@@ -86,6 +86,7 @@ export const fd: readonly Check[] = [
     title: "descriptors sent with a request that has none are not leaked",
     strength: "SHOULD",
     section: "Communication",
+    observes: ["figures"],
     needs: PROCESS,
     hostile: true,
     run: async (t) => sendWithDescriptors(t, 4, TIMES),
@@ -95,6 +96,7 @@ export const fd: readonly Check[] = [
     title: "descriptors beyond what any message has are not leaked",
     strength: "ROBUSTNESS",
     section: "Communication",
+    observes: ["figures"],
     needs: PROCESS,
     run: async (t) => sendWithDescriptors(t, 12, 10),
   },
@@ -103,6 +105,7 @@ export const fd: readonly Check[] = [
     title: "a message that announces a descriptor and has none is refused",
     strength: "SHOULD",
     section: KICK,
+    observes: ["refusal"],
     hostile: true,
     async run(t) {
       for (const request of [SetVringKick, SetVringCall]) {
@@ -118,6 +121,7 @@ export const fd: readonly Check[] = [
     title: "descriptors that are replaced are closed",
     strength: "SHOULD",
     section: KICK,
+    observes: ["data"],
     tags: ["hostile"],
     needs: { ...PROCESS, request: true },
     async run(t) {
@@ -136,6 +140,7 @@ export const fd: readonly Check[] = [
     title: "a session leaks neither descriptors nor shared mappings",
     strength: "MUST",
     section: KICK,
+    observes: ["data"],
     tags: ["hostile"],
     needs: { ...PROCESS, request: true },
     async run(t) {
@@ -159,6 +164,7 @@ export const fd: readonly Check[] = [
     title: "the mode of the front-end's descriptors is not changed",
     strength: "SHOULD",
     section: "Communication",
+    observes: ["data"],
     needs: { request: true },
     async run(t) {
       await keepsModes(t, false);

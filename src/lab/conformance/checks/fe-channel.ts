@@ -72,6 +72,7 @@ export const feChannel: readonly FrontendCheck[] = [
     title: "requests of the back-end are answered, unknown ones by an error",
     strength: "MUST",
     section: "Back-end message types",
+    observes: ["request"],
     async run(t) {
       const { channel } = await withBackChannel(t);
       for (const request of [UNKNOWN, ...BACKEND_REQUESTS]) {
@@ -95,6 +96,7 @@ export const feChannel: readonly FrontendCheck[] = [
     title: "a malformed request of the back-end ends its channel at most",
     strength: "ROBUSTNESS",
     section: "Back-end message types",
+    observes: ["request"],
     async run(t) {
       for (const { what, send } of MALFORMED) {
         const { channel, frontend, conversation } = await withBackChannel(t);
@@ -118,6 +120,7 @@ export const feChannel: readonly FrontendCheck[] = [
     title: "the mode of the back-end's descriptors is not changed",
     strength: "SHOULD",
     section: "Communication",
+    observes: ["request"],
     async run(t) {
       const files = t.closing(new SharedFiles());
       await t.meet(

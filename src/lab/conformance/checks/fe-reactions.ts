@@ -51,6 +51,7 @@ export const feReactions: readonly FrontendCheck[] = [
     title: "GET_VRING_BASE stops every ring that runs, with num 0",
     strength: "MUST",
     section: "VHOST_USER_GET_VRING_BASE",
+    observes: ["request"],
     needsMonitor: true,
     async run(t) {
       const frontend = await t.meet();
@@ -69,6 +70,7 @@ export const feReactions: readonly FrontendCheck[] = [
     title: "a ring continues from the index that GET_VRING_BASE returned",
     strength: "MUST",
     section: "VHOST_USER_SET_VRING_BASE",
+    observes: ["request"],
     needsMonitor: true,
     async run(t) {
       const bases = new Map<number, number>();
@@ -97,6 +99,7 @@ export const feReactions: readonly FrontendCheck[] = [
     title: "a reply that arrives in several segments is understood",
     strength: "MUST",
     section: "Communication",
+    observes: ["request"],
     async run(t) {
       const whole = hasStarted((await t.meet()).mock);
       const gapMs = Math.min(t.times.gapMs, 10);
@@ -115,6 +118,7 @@ export const feReactions: readonly FrontendCheck[] = [
     title: "a reply to another request ends the session and does not crash the front-end",
     strength: "MUST",
     section: "Communication",
+    observes: ["request"],
     async run(t) {
       const other = passing(() =>
         replying(GetFeatures, (frame) => ({
@@ -145,6 +149,7 @@ export const feReactions: readonly FrontendCheck[] = [
     title: "a request that the back-end refused is not treated as a success",
     strength: "MUST",
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
+    observes: ["request"],
     async run(t) {
       let refusals = 0;
       for (const request of NEEDED) {
@@ -176,6 +181,7 @@ export const feReactions: readonly FrontendCheck[] = [
     title: "the front-end survives a back-end that closes the connection at any step",
     strength: "ROBUSTNESS",
     section: "Communication",
+    observes: ["request"],
     slow: 4,
     async run(t) {
       const { mock } = await t.meet();
@@ -197,6 +203,7 @@ export const feReactions: readonly FrontendCheck[] = [
       "after a reconnect the front-end repeats the set-up, with the same features and the in-flight region",
     strength: "MUST",
     section: "Inflight I/O tracking",
+    observes: ["request"],
     async run(t) {
       const frontend = await t.meet();
       const [first] = frontend.mock.conversations;
@@ -236,6 +243,7 @@ export const feReactions: readonly FrontendCheck[] = [
     title: "GET_CONFIG is 12 bytes longer than the size that it states",
     strength: "MUST",
     section: "VHOST_USER_GET_CONFIG",
+    observes: ["request"],
     async run(t) {
       const messages = await t.frontend();
       const asked = messages.filter(({ header }) => header.request === GetConfig);
@@ -254,6 +262,7 @@ export const feReactions: readonly FrontendCheck[] = [
     title: "a front-end does not use a configuration that it could not read",
     strength: "MUST",
     section: "VHOST_USER_GET_CONFIG",
+    observes: ["request"],
     async run(t) {
       let refused = false;
       const empty = passing(() =>

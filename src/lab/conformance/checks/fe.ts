@@ -60,6 +60,7 @@ export const fe: readonly FrontendCheck[] = [
       "GET_FEATURES is the first request, and protocol features are negotiated only where bit 30 is offered",
     strength: "MUST",
     section: "Communication",
+    observes: ["request"],
     async run(t) {
       const begun: Done = (mock) => mock.messages.length > 1;
       const [first] = await t.frontend({}, begun);
@@ -79,6 +80,7 @@ export const fe: readonly FrontendCheck[] = [
     title: "requests have version 1, no reply bit and no reserved bits",
     strength: "MUST",
     section: "Header",
+    observes: ["request"],
     async run(t) {
       for (const { header } of await t.frontend()) {
         const { request, flags } = header;
@@ -97,6 +99,7 @@ export const fe: readonly FrontendCheck[] = [
     title: "need_reply is set only where REPLY_ACK was acknowledged",
     strength: "MUST",
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
+    observes: ["request"],
     async run(t) {
       const messages = await t.frontend({ without: { protocol: ReplyAck } });
       const asking = messages.filter(({ header }) => (header.flags & HeaderFlag.NeedReply) !== 0);
@@ -109,6 +112,7 @@ export const fe: readonly FrontendCheck[] = [
     title: "SET_PROTOCOL_FEATURES acknowledges what was offered and is implemented",
     strength: "MUST",
     section: "Protocol features",
+    observes: ["request"],
     async run(t) {
       const own = ownBackChannel(t);
       let offered = 0n;
@@ -141,6 +145,7 @@ export const fe: readonly FrontendCheck[] = [
     title: "SET_FEATURES acknowledges only what was offered",
     strength: "MUST",
     section: "VHOST_USER_SET_FEATURES",
+    observes: ["request"],
     async run(t) {
       const virtio = EventIdx | IndirectDesc | RingPacked | InOrder | LogAll;
       const { mock } = await t.meet({ without: { virtio } });
@@ -156,6 +161,7 @@ export const fe: readonly FrontendCheck[] = [
     title: "requests of a protocol feature are sent only where it was acknowledged",
     strength: "MUST",
     section: "Protocol features",
+    observes: ["request"],
     async run(t) {
       const messages = await t.frontend({ without: { protocol: ~neededBy(t) } });
       for (const { header } of messages) {
@@ -170,6 +176,7 @@ export const fe: readonly FrontendCheck[] = [
     title: "SET_OWNER is sent once, before anything about rings",
     strength: "MUST",
     section: "VHOST_USER_SET_OWNER",
+    observes: ["request"],
     async run(t) {
       for (const { messages } of (await t.meet()).mock.conversations) {
         const rings = firstOf(messages, RINGS);
@@ -188,6 +195,7 @@ export const fe: readonly FrontendCheck[] = [
       "memory is shared before ring addresses are set, in at most 8 regions with a descriptor each",
     strength: "MUST",
     section: "VHOST_USER_SET_MEM_TABLE",
+    observes: ["request"],
     async run(t) {
       for (const protocol of [0n, ConfigureMemSlots]) {
         const messages = await t.frontend({ without: { protocol } });
@@ -210,6 +218,7 @@ export const fe: readonly FrontendCheck[] = [
     title: "SET_VRING_NUM, BASE and ADDR come before a ring starts",
     strength: "MUST",
     section: "Ring states",
+    observes: ["request"],
     async run(t) {
       for (const { messages } of (await t.meet()).mock.conversations) {
         for (const { at, value } of sent(messages, SetVringKick)) {
@@ -228,6 +237,7 @@ export const fe: readonly FrontendCheck[] = [
     title: "the parts of a ring are aligned and within shared memory",
     strength: "MUST",
     section: "A vring address description",
+    observes: ["request"],
     async run(t) {
       const messages = await t.frontend();
       const acknowledged = sent(messages, SetProtocolFeatures).at(-1)?.value ?? 0n;
@@ -255,6 +265,7 @@ export const fe: readonly FrontendCheck[] = [
       "rings are enabled where bit 30 was acknowledged, and SET_VRING_ENABLE is not sent elsewhere",
     strength: "MUST",
     section: "VHOST_USER_SET_VRING_ENABLE",
+    observes: ["request"],
     async run(t) {
       const without = { virtio: VirtioFeature.ProtocolFeatures };
       const plain = await t.frontend({ without });
@@ -277,6 +288,7 @@ export const fe: readonly FrontendCheck[] = [
     title: "no ring is larger than the queue size in SET_INFLIGHT_FD",
     strength: "MUST",
     section: "Inflight I/O tracking",
+    observes: ["request"],
     async run(t) {
       let room = 0;
       for (const message of await t.frontend()) {

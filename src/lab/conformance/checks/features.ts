@@ -32,7 +32,8 @@ function foreignBit({ facts }: CheckContext): bigint {
 
 /** Writes on a ring that was never enabled. */
 async function neverEnabled(t: CheckContext, virtio: bigint): Promise<boolean> {
-  return writesOn(t, async () => t.bringUp({ virtio, enable: false }));
+  const control = async (): Promise<RunningDevice> => t.bringUp({ virtio });
+  return writesOn(t, async () => t.bringUp({ virtio, enable: false }), { control });
 }
 
 /** Runs `action` while a request is in flight, which must be completed without an error. */
@@ -54,6 +55,7 @@ export const features: readonly Check[] = [
     title: "GET_FEATURES returns the same features each time",
     strength: "SHOULD",
     section: "VHOST_USER_GET_FEATURES",
+    observes: ["reply"],
     tags: ["smoke"],
     async run(t) {
       for (let i = 0; i < 2; i += 1) {
@@ -70,6 +72,7 @@ export const features: readonly Check[] = [
     title: "VIRTIO_F_VERSION_1 is offered",
     strength: "MUST",
     section: "VIRTIO 6.2",
+    observes: ["reply"],
     tags: ["smoke"],
     async run(t) {
       const offer = await (await t.connect()).call(GetFeatures);
@@ -81,6 +84,7 @@ export const features: readonly Check[] = [
     title: "VHOST_USER_F_PROTOCOL_FEATURES is offered",
     strength: "SHOULD",
     section: "Communication; Multiple queue support",
+    observes: ["reply"],
     tags: ["smoke"],
     async run(t) {
       const offer = await (await t.connect()).call(GetFeatures);
@@ -92,6 +96,7 @@ export const features: readonly Check[] = [
     title: "no feature is offered that cannot work over vhost-user (SR_IOV, ADMIN_VQ)",
     strength: "MUST",
     section: "VIRTIO 2.2.2, 6.2",
+    observes: ["reply"],
     tags: ["smoke"],
     async run(t) {
       const offer = await (await t.connect()).call(GetFeatures);
@@ -104,6 +109,7 @@ export const features: readonly Check[] = [
     title: "the whole offer is accepted",
     strength: "MUST",
     section: "VHOST_USER_SET_FEATURES; VIRTIO 2.2.2",
+    observes: ["reply"],
     tags: ["smoke"],
     async run(t) {
       const session = await t.negotiatedSession();
@@ -118,6 +124,7 @@ export const features: readonly Check[] = [
     title: "a device works with only VERSION_1 and PROTOCOL_FEATURES acknowledged",
     strength: "SHOULD",
     section: "VHOST_USER_SET_FEATURES; VIRTIO 2.2.2",
+    observes: ["data"],
     tags: ["smoke"],
     needs: { request: true },
     run: async (t) => (await t.bringUp({ virtio: VirtioFeature.Version1 | GATE })).request(),
@@ -127,6 +134,7 @@ export const features: readonly Check[] = [
     title: "a feature that was not offered is refused",
     strength: "SHOULD",
     section: "VIRTIO 2.2.1, 2.2.2",
+    observes: ["refusal"],
     async run(t) {
       const session = await t.negotiatedSession();
       const foreign = foreignBit(t);
@@ -141,6 +149,7 @@ export const features: readonly Check[] = [
     title: "a front-end without VERSION_1 is served or refused",
     strength: "ROBUSTNESS",
     section: "VIRTIO 2.2.3",
+    observes: ["service"],
     async run(t) {
       const session = await t.negotiatedSession();
       await session.send(SetFeatures, 0n);
@@ -152,6 +161,7 @@ export const features: readonly Check[] = [
     title: "SET_FEATURES may be repeated before rings start, and the last one counts",
     strength: "SHOULD",
     section: "VHOST_USER_SET_FEATURES",
+    observes: ["call", "data"],
     needs: { request: true, virtio: VirtioFeature.EventIdx },
     async run(t) {
       const session = await t.negotiatedSession(t.usualVirtio | VirtioFeature.EventIdx);
@@ -172,6 +182,7 @@ export const features: readonly Check[] = [
     title: "SET_FEATURES with the same features while rings run changes nothing",
     strength: "MUST",
     section: "Ring states; Migration",
+    observes: ["data"],
     needs: { request: true },
     async run(t) {
       const running = await t.bringUp();
@@ -186,6 +197,7 @@ export const features: readonly Check[] = [
     title: "no request is lost when LOG_ALL is set and cleared while rings run",
     strength: "MUST",
     section: "Migration",
+    observes: ["data"],
     needs: { request: true, virtio: LogAll, protocol: ProtocolFeature.LogShmfd },
     async run(t) {
       const running = await t.bringUp({ protocol: t.facts.protocol & LOGGING });
@@ -204,6 +216,7 @@ export const features: readonly Check[] = [
     title: "protocol features are negotiated without PROTOCOL_FEATURES being acknowledged",
     strength: "MUST",
     section: "VHOST_USER_GET_PROTOCOL_FEATURES",
+    observes: ["reply"],
     needs: { virtio: GATE },
     async run(t) {
       const session = await t.connect();
@@ -224,6 +237,7 @@ export const features: readonly Check[] = [
     title: "without PROTOCOL_FEATURES acknowledged every ring is enabled",
     strength: "MUST",
     section: "Ring states",
+    observes: ["data"],
     needs: { request: true },
     run: async (t) => (await t.bringUp({ virtio: VirtioFeature.Version1 })).request(),
   },
@@ -232,6 +246,7 @@ export const features: readonly Check[] = [
     title: "with PROTOCOL_FEATURES acknowledged, a ring that was not enabled has no effects",
     strength: "MUST",
     section: "Ring states",
+    observes: ["effect"],
     needs: { request: true, virtio: GATE },
     async run(t) {
       for (const device of [0n, bits(1, 2, 3, 4)]) {
@@ -246,6 +261,7 @@ export const features: readonly Check[] = [
     title: "SET_FEATURES with PROTOCOL_FEATURES does not disable rings",
     strength: "MUST",
     section: "Ring states",
+    observes: ["data"],
     needs: { request: true, virtio: GATE },
     async run(t) {
       const { session, request } = await t.bringUp();
@@ -258,6 +274,7 @@ export const features: readonly Check[] = [
     title: "a device with several queues offers its multiqueue feature",
     strength: "SHOULD",
     section: "VIRTIO 5.1.4, 5.2.4",
+    observes: ["reply"],
     needs: { request: true, protocol: ProtocolFeature.Mq },
     async run(t) {
       const session = await t.negotiatedSession();
@@ -282,6 +299,7 @@ export const features: readonly Check[] = [
     title: "every offered feature comes with the features that it requires",
     strength: "MUST",
     section: "VIRTIO 2.2.2, 5.1.3.1, 5.2.5.2",
+    observes: ["reply"],
     needs: { request: true },
     async run(t) {
       const { dependencies, kind } = t.kit;

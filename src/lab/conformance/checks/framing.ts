@@ -51,6 +51,7 @@ export const framing: readonly Check[] = [
     title: "a header that arrives in two segments is understood",
     strength: "ROBUSTNESS",
     section: "Communication",
+    observes: ["reply"],
     run: async (t) => inParts(t, messageBytes(GetFeatures), GetFeatures, [6]),
   },
   {
@@ -58,6 +59,7 @@ export const framing: readonly Check[] = [
     title: "a header that arrives byte by byte is understood",
     strength: "ROBUSTNESS",
     section: "Communication",
+    observes: ["reply"],
     run: async (t) => inParts(t, messageBytes(GetFeatures), GetFeatures, everyByte(0, 12)),
   },
   {
@@ -65,6 +67,7 @@ export const framing: readonly Check[] = [
     title: "a payload that arrives after its header is understood",
     strength: "ROBUSTNESS",
     section: "Communication",
+    observes: ["reply"],
     needs: { protocol: ProtocolFeature.ReplyAck },
     async run(t) {
       const bytes = messageBytes(SetFeatures, t.usualVirtio, { flags: Flags.NeedReply });
@@ -76,6 +79,7 @@ export const framing: readonly Check[] = [
     title: "a payload that arrives byte by byte is understood",
     strength: "ROBUSTNESS",
     section: "Communication",
+    observes: ["reply"],
     needs: { protocol: ProtocolFeature.ReplyAck },
     async run(t) {
       const bytes = messageBytes(SetFeatures, t.usualVirtio, { flags: Flags.NeedReply });
@@ -87,6 +91,7 @@ export const framing: readonly Check[] = [
     title: "several messages in one segment are all served",
     strength: "MUST",
     section: "Communication",
+    observes: ["reply"],
     tags: ["smoke", "hostile"],
     async run(t) {
       const session = await t.negotiatedSession();
@@ -103,6 +108,7 @@ export const framing: readonly Check[] = [
     title: "a message split across two reads is reassembled",
     strength: "ROBUSTNESS",
     section: "Communication",
+    observes: ["reply"],
     async run(t) {
       const session = await t.negotiatedSession();
       const bytes = Buffer.concat([messageBytes(GetFeatures), messageBytes(GetFeatures)]);
@@ -120,6 +126,7 @@ export const framing: readonly Check[] = [
     title: "descriptors sent with the first byte of a split message belong to that message",
     strength: "SHOULD",
     section: "Communication",
+    observes: ["data"],
     tags: ["hostile"],
     needs: { request: true },
     async run(t) {
@@ -139,6 +146,7 @@ export const framing: readonly Check[] = [
     title: "a descriptor sent with a later byte does no harm and is not leaked",
     strength: "ROBUSTNESS",
     section: "Communication",
+    observes: ["figures"],
     needs: { process: true },
     async run(t) {
       (await t.newSession()).close();
@@ -158,6 +166,7 @@ export const framing: readonly Check[] = [
     title: "the descriptors of two messages back to back are not mixed up",
     strength: "MUST",
     section: "Communication",
+    observes: ["call", "data"],
     tags: ["hostile"],
     needs: { request: true },
     async run(t) {
@@ -180,6 +189,7 @@ export const framing: readonly Check[] = [
     title: "a connection that ends in the middle of a header leaks nothing",
     strength: "ROBUSTNESS",
     section: "Communication",
+    observes: ["figures"],
     needs: { process: true },
     run: async (t) => endsWithin(t, messageBytes(GetFeatures).subarray(0, 5), "half a header"),
   },
@@ -188,6 +198,7 @@ export const framing: readonly Check[] = [
     title: "a connection that ends in the middle of a payload leaks nothing",
     strength: "ROBUSTNESS",
     section: "Communication",
+    observes: ["figures"],
     needs: { process: true },
     async run(t) {
       const bytes = messageBytes(SetFeatures, t.usualVirtio).subarray(0, 15);
@@ -199,6 +210,7 @@ export const framing: readonly Check[] = [
     title: "a front-end that half-closes the connection still receives its pending replies",
     strength: "ROBUSTNESS",
     section: "Communication",
+    observes: ["reply"],
     async run(t) {
       const session = await t.connect();
       await session.send(GetFeatures);
@@ -213,6 +225,7 @@ export const framing: readonly Check[] = [
     title: "the target serves other connections while one front-end never reads",
     strength: "ROBUSTNESS",
     section: "Communication",
+    observes: ["service"],
     async run(t) {
       const session = await t.connect(false);
       const many = Buffer.concat(Array.from({ length: 1000 }, () => messageBytes(GetFeatures)));

@@ -46,6 +46,7 @@ export const fuzz: readonly Check[] = [
     title: "random bytes do no harm",
     strength: "ROBUSTNESS",
     section: SECTION,
+    observes: ["service"],
     tags: ["random"],
     async run(t) {
       const count = times(t, SESSIONS);
@@ -63,6 +64,7 @@ export const fuzz: readonly Check[] = [
     title: "requests with random payloads of the right size do no harm",
     strength: "ROBUSTNESS",
     section: SECTION,
+    observes: ["service"],
     tags: ["random"],
     async run(t) {
       let session: Session | undefined;
@@ -82,6 +84,7 @@ export const fuzz: readonly Check[] = [
     title: "descriptors of any number and kind do no harm and are not leaked",
     strength: "ROBUSTNESS",
     section: SECTION,
+    observes: ["figures"],
     tags: ["random"],
     needs: { process: true },
     async run(t) {
@@ -105,6 +108,7 @@ export const fuzz: readonly Check[] = [
     title: "every request, in every state, is answered or ends the connection",
     strength: "ROBUSTNESS",
     section: SECTION,
+    observes: ["service"],
     tags: ["random"],
     needs: { request: true },
     async run(t) {

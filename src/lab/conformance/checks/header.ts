@@ -50,12 +50,25 @@ async function flagsOfReply(session: Session, flags: number): Promise<number | "
   return next === "closed" ? next : next.header.flags;
 }
 
+/**
+ * The request that is refused otherwise is served when its header is right.
+ *
+ * @throws {CaseSkip}
+ */
+async function expectServed(t: CheckContext): Promise<void> {
+  const session = await t.connect();
+  const answer = await flagsOfReply(session, Flags.Request);
+  if (answer === "closed") t.notJudged("GET_FEATURES with a right header ends the connection");
+  t.closeSessions();
+}
+
 export const header: readonly Check[] = [
   {
     id: "header/1",
     title: "GET_FEATURES is answered with request 1 and 8 bytes",
     strength: "MUST",
     section: "Header; Front-end message types",
+    observes: ["reply"],
     tags: ["smoke"],
     async run(t) {
       const session = await t.connect();
@@ -70,6 +83,7 @@ export const header: readonly Check[] = [
     title: "reply flags carry version 1 and the reply bit, and nothing else",
     strength: "MUST",
     section: "Header",
+    observes: ["reply"],
     tags: ["smoke"],
     async run(t) {
       const flags = await flagsOfReply(await t.connect(), Flags.Request);
@@ -83,6 +97,7 @@ export const header: readonly Check[] = [
     title: "every reply has the reply bit set",
     strength: "MUST",
     section: "Header",
+    observes: ["reply"],
     tags: ["smoke"],
     async run(t) {
       const session = await t.negotiatedSession(
@@ -104,6 +119,7 @@ export const header: readonly Check[] = [
     title: "need_reply is not echoed in the request's own reply",
     strength: "SHOULD",
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
+    observes: ["reply"],
     tags: ["smoke"],
     async run(t) {
       const flags = await flagsOfReply(await t.connect(), Flags.NeedReply);
@@ -115,6 +131,7 @@ export const header: readonly Check[] = [
     title: "need_reply on a request with its own reply causes no second answer",
     strength: "MUST",
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
+    observes: ["reply"],
     tags: ["smoke"],
     needs: { protocol: ProtocolFeature.ReplyAck },
     async run(t) {
@@ -130,6 +147,7 @@ export const header: readonly Check[] = [
     title: "replies come in the order of the requests",
     strength: "MUST",
     section: "Communication",
+    observes: ["reply"],
     tags: ["smoke"],
     async run(t) {
       const session = await t.negotiatedSession();
@@ -149,7 +167,9 @@ export const header: readonly Check[] = [
     title: "a wrong version is not served as version 1",
     strength: "SHOULD",
     section: "Header",
+    observes: ["reply"],
     async run(t) {
+      await expectServed(t);
       for (const version of [0, 2, 3]) {
         const answer = await flagsOfReply(await t.connect(), version);
         if (answer !== "closed") t.warn(`version ${version} is served`, "a close", "an answer");
@@ -162,7 +182,9 @@ export const header: readonly Check[] = [
     title: "reserved flag bits are not echoed",
     strength: "SHOULD",
     section: "Header",
+    observes: ["reply"],
     async run(t) {
+      await expectServed(t);
       const flags = await flagsOfReply(await t.connect(), 0xffff_fff1);
       if (flags !== "closed") t.expect("flags of the reply", `0x${flags.toString(16)}`, "0x5");
     },
@@ -172,6 +194,7 @@ export const header: readonly Check[] = [
     title: "a request with the reply bit set does not disturb the session",
     strength: "ROBUSTNESS",
     section: "Header",
+    observes: ["service"],
     async run(t) {
       const session = await t.negotiatedSession();
       await session.send(GetFeatures, undefined, { flags: Flags.Reply });
@@ -183,6 +206,7 @@ export const header: readonly Check[] = [
     title: "an unknown request without need_reply does no harm",
     strength: "ROBUSTNESS",
     section: "Protocol features",
+    observes: ["service"],
     run: async (t) => survives(t, UNKNOWN_REQUEST),
   },
   {
@@ -190,6 +214,7 @@ export const header: readonly Check[] = [
     title: "an unknown request with need_reply is not acknowledged as a success",
     strength: "MUST",
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
+    observes: ["refusal"],
     needs: { protocol: ProtocolFeature.ReplyAck },
     async run(t) {
       const session = await t.negotiatedSession();
@@ -201,6 +226,7 @@ export const header: readonly Check[] = [
     title: "request 0 does no harm",
     strength: "ROBUSTNESS",
     section: "Header",
+    observes: ["service"],
     run: async (t) => survives(t, 0),
   },
   {
@@ -208,6 +234,7 @@ export const header: readonly Check[] = [
     title: "request 0xffffffff does no harm",
     strength: "ROBUSTNESS",
     section: "Header",
+    observes: ["service"],
     run: async (t) => survives(t, 0xffff_ffff),
   },
   {
@@ -215,12 +242,15 @@ export const header: readonly Check[] = [
     title: "a message with a far too large size is refused, and no memory is allocated for it",
     strength: "ROBUSTNESS",
     section: "Header",
+    observes: ["service"],
     needs: { process: true },
     async run(t) {
       const session = await t.negotiatedSession();
       const before = t.target.process?.figures()?.residentBytes ?? 0;
       await session.send(GetFeatures, undefined, { size: 0x7fff_ffff });
       if (!(await session.ends())) t.info("the target still waits for the rest");
+      // By then it has done what it does with such a header.
+      await t.newSession();
       const grown = (t.target.process?.figures()?.residentBytes ?? 0) - before;
       t.expectThat(
         "resident memory",
@@ -228,7 +258,6 @@ export const header: readonly Check[] = [
         "less than 16 MiB more",
         `${counted(grown, "byte")} more`,
       );
-      await t.newSession();
     },
   },
   {
@@ -236,6 +265,7 @@ export const header: readonly Check[] = [
     title: "a payload above the target's limit ends the connection, not the target",
     strength: "ROBUSTNESS",
     section: "Header",
+    observes: ["service"],
     async run(t) {
       let [low, high] = [0, 65_536];
       while (high - low > 1) {
@@ -253,6 +283,7 @@ export const header: readonly Check[] = [
     title: "a surplus payload is not read as the next message",
     strength: "ROBUSTNESS",
     section: "Front-end message types",
+    observes: ["service"],
     async run(t) {
       const session = await t.negotiatedSession();
       await session.send(GetFeatures, new Uint8Array(8));
@@ -269,6 +300,7 @@ export const header: readonly Check[] = [
     title: "a payload shorter than its structure is refused",
     strength: "ROBUSTNESS",
     section: "Payload",
+    observes: ["refusal"],
     async run(t) {
       await wrongSize(t, FrontendRequest.SetFeatures, new Uint8Array(4));
       await wrongSize(t, FrontendRequest.SetVringAddr, new Uint8Array(8));
@@ -279,6 +311,7 @@ export const header: readonly Check[] = [
     title: "a payload longer than its structure is refused, or its rest ignored",
     strength: "ROBUSTNESS",
     section: "Payload",
+    observes: ["service"],
     async run(t) {
       const session = await t.negotiatedSession();
       const payload = new Uint8Array(16);
@@ -293,6 +326,7 @@ export const header: readonly Check[] = [
     title: "a request without its required payload is refused",
     strength: "ROBUSTNESS",
     section: "Payload",
+    observes: ["refusal"],
     async run(t) {
       await wrongSize(t, FrontendRequest.SetVringAddr, new Uint8Array());
       await wrongSize(t, FrontendRequest.SetMemTable, new Uint8Array());

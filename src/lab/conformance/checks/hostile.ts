@@ -57,6 +57,7 @@ function attacks(
     title,
     strength: "ROBUSTNESS",
     section,
+    observes: ["service"],
     needs: { ...NEEDS, virtio },
     async run(t) {
       for (const lay of lays) await attack(t, virtio, (device) => lay(device, t));
@@ -107,7 +108,8 @@ function nowhere(
 ): Check {
   const section = "Memory access";
   const run = async (t: CheckContext): Promise<void> => unreachable(t, place);
-  return { id, title, strength: "ROBUSTNESS", section, needs: NEEDS, run };
+  const observes: Check["observes"] = ["service"];
+  return { id, title, strength: "ROBUSTNESS", section, observes, needs: NEEDS, run };
 }
 
 /** Allocates the rest of the region, so that no guard precedes its end. */
@@ -210,6 +212,7 @@ export const hostile: readonly Check[] = [
     title: "a buffer of 4 GiB is not served, and no memory is allocated for it",
     strength: "ROBUSTNESS",
     section: "Memory access",
+    observes: ["service"],
     needs: NEEDS,
     async run(t) {
       const resident = (): number => t.target.process?.figures()?.residentBytes ?? 0;
@@ -312,6 +315,7 @@ export const hostile: readonly Check[] = [
     title: "a broken ring does not disturb other rings and later sessions",
     strength: "SHOULD",
     section: "VIRTIO 2.7.6",
+    observes: ["data"],
     needs: NEEDS,
     hostile: true,
     async run(t) {
@@ -333,6 +337,7 @@ export const hostile: readonly Check[] = [
     title: "the target may signal the error descriptor of a broken ring (recorded, not judged)",
     strength: "-",
     section: "VHOST_USER_SET_VRING_ERR",
+    observes: ["service"],
     needs: NEEDS,
     hostile: true,
     async run(t) {

@@ -41,9 +41,13 @@ export const iotlbMessages: readonly Check[] = [
     title: "VIRTIO_F_ACCESS_PLATFORM is offered together with BACKEND_REQ and REPLY_ACK",
     strength: "SHOULD",
     section: SUPPORT,
+    observes: ["reply"],
     needs: OFFERED,
     async run(t) {
-      const lacking = protocolFeatureNames((BackendReq | ReplyAck) & ~t.facts.protocol);
+      const session = await t.connect();
+      await session.call(GetFeatures);
+      const offer = await session.call(FrontendRequest.GetProtocolFeatures);
+      const lacking = protocolFeatureNames((BackendReq | ReplyAck) & ~offer);
       t.expect("required features that are not offered", lacking, []);
     },
   },
@@ -52,6 +56,7 @@ export const iotlbMessages: readonly Check[] = [
     title: "an update is acknowledged with 0",
     strength: "MUST",
     section: MESSAGE,
+    observes: ["reply"],
     needs: NEEDS,
     async run(t) {
       const { session, memory } = await behindIommu(t);
@@ -68,6 +73,7 @@ export const iotlbMessages: readonly Check[] = [
     title: "an update that points outside of the shared memory is refused",
     strength: "SHOULD",
     section: MESSAGE,
+    observes: ["refusal"],
     needs: NEEDS,
     hostile: true,
     async run(t) {
@@ -83,6 +89,7 @@ export const iotlbMessages: readonly Check[] = [
     title: "an IOTLB message that is neither an update nor an invalidation is refused",
     strength: "SHOULD",
     section: MESSAGE,
+    observes: ["refusal"],
     needs: NEEDS,
     hostile: true,
     async run(t) {
@@ -99,6 +106,7 @@ export const iotlbMessages: readonly Check[] = [
     title: "an update of size 0, or of all addresses, does no harm",
     strength: "ROBUSTNESS",
     section: MESSAGE,
+    observes: ["service"],
     needs: NEEDS,
     async run(t) {
       const everything = { iova: 0n, size: END - 1n, userAddress: 0n };

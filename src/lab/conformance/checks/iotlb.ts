@@ -62,6 +62,7 @@ export const iotlb: readonly Check[] = [
     title: "a ring that starts reports a miss for each of its parts, by I/O virtual address",
     strength: "MUST",
     section: SUPPORT,
+    observes: ["reply"],
     needs: NEEDS,
     async run(t) {
       const { ring, iommu, memory } = await upBehindIommu(t);
@@ -80,6 +81,7 @@ export const iotlb: readonly Check[] = [
     title: "a ring is served once its misses are answered",
     strength: "MUST",
     section: SUPPORT,
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const { request, iommu } = await upBehindIommu(t);
@@ -92,6 +94,7 @@ export const iotlb: readonly Check[] = [
     title: "a read-only page is not written to",
     strength: "MUST",
     section: MESSAGE,
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const { ring, request, session, iommu, memory } = await upBehindIommu(t);
@@ -111,6 +114,7 @@ export const iotlb: readonly Check[] = [
     title: "once an invalidation is acknowledged, only the new translation is used",
     strength: "MUST",
     section: MESSAGE,
+    observes: ["completion"],
     needs: NEEDS,
     async run(t) {
       const { ring, iommu, memory } = await upBehindIommu(t);
@@ -138,6 +142,7 @@ export const iotlb: readonly Check[] = [
     title: "a ring whose own pages were invalidated stops until they are mapped again",
     strength: "MUST",
     section: MESSAGE,
+    observes: ["completion"],
     needs: NEEDS,
     async run(t) {
       const { ring, iommu, memory } = await upBehindIommu(t);
@@ -150,7 +155,7 @@ export const iotlb: readonly Check[] = [
       const asked = iommu.asked.length;
       ring.push(request.readable, request.writable);
       await soon(() => iommu.asked.length > asked || undefined, t.times.callMs / 4);
-      const done = await ring.completion(1);
+      const done = await ring.completion(t.times.graceMs);
       t.expectThat("a request meanwhile", done === undefined, "not served", "served");
       for (const part of parts) iommu.restore(part);
       for (const { address } of parts) t.expect("the update", await iommu.update(address), 0n);
@@ -163,6 +168,7 @@ export const iotlb: readonly Check[] = [
     title: "a buffer may span pages that are mapped to different places",
     strength: "MUST",
     section: SUPPORT,
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const { ring, iommu, memory } = await upBehindIommu(t);
@@ -178,7 +184,7 @@ export const iotlb: readonly Check[] = [
       await again(ring, request);
       const second = elsewhere.bytes.subarray(0, bytes.length - PAGE);
       const got = Buffer.concat([bytes.subarray(0, PAGE), second]);
-      t.expect("the data is where its pages lead", Buffer.compare(got, content), 0);
+      t.expectData("the data where its pages lead", got, content);
       t.expect("the previous page is untouched", isPoison(bytes.subarray(PAGE)), true);
     },
   },
@@ -187,6 +193,7 @@ export const iotlb: readonly Check[] = [
     title: "a miss that is never answered does not keep other requests waiting",
     strength: "ROBUSTNESS",
     section: SUPPORT,
+    observes: ["service"],
     needs: NEEDS,
     async run(t) {
       const { session, memory } = await behindIommu(t);

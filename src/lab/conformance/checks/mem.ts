@@ -48,6 +48,7 @@ async function refused(
   const { ack, alive } = await session.attempt(SetMemTable, table, { fds });
   // ack/5 judges an acknowledgement of 0 before the end of the connection.
   if (alive) t.reject(what, { ack, alive }, { served });
+  else t.observe("refusal");
   await t.survive(session, memory);
 }
 
@@ -57,6 +58,7 @@ export const mem: readonly Check[] = [
     title: "a device works with memory in one region",
     strength: "MUST",
     section: TABLE,
+    observes: ["data"],
     tags: ["smoke"],
     needs: NEEDS,
     run: async (t) => works(t, {}),
@@ -66,6 +68,7 @@ export const mem: readonly Check[] = [
     title: "a device works with ring and buffers spread over eight regions",
     strength: "MUST",
     section: "Multiple Memory regions description",
+    observes: ["data"],
     tags: ["smoke"],
     needs: NEEDS,
     run: async (t) => works(t, { regions: 8, spread: true }),
@@ -75,6 +78,7 @@ export const mem: readonly Check[] = [
     title: "a region begins at its mmap offset in the file",
     strength: "MUST",
     section: REGION,
+    observes: ["data"],
     tags: ["smoke"],
     needs: NEEDS,
     run: async (t) => works(t, { offset: 2 << 20 }),
@@ -84,6 +88,7 @@ export const mem: readonly Check[] = [
     title: "two regions may be parts of one file",
     strength: "MUST",
     section: REGION,
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const session = await t.negotiatedSession();
@@ -111,6 +116,7 @@ export const mem: readonly Check[] = [
     title: "rings are addressed by user addresses, and buffers by guest addresses",
     strength: "MUST",
     section: ACCESS,
+    observes: ["data"],
     needs: NEEDS,
     run: async (t) => works(t, { regions: 2, userBase: CONFUSING_BASE }),
   },
@@ -119,6 +125,7 @@ export const mem: readonly Check[] = [
     title: "guest addresses may be as high as 2^40",
     strength: "MUST",
     section: ACCESS,
+    observes: ["data"],
     needs: NEEDS,
     run: async (t) => works(t, { guestBase: 2 ** 40 }),
   },
@@ -127,6 +134,7 @@ export const mem: readonly Check[] = [
     title: "user addresses may have their highest bit set",
     strength: "MUST",
     section: ACCESS,
+    observes: ["data"],
     needs: NEEDS,
     run: async (t) => works(t, { userBase: 0xffff_8000_0000_0000n }),
   },
@@ -135,6 +143,7 @@ export const mem: readonly Check[] = [
     title: "regions may come in any order",
     strength: "MUST",
     section: ACCESS,
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const session = await t.negotiatedSession();
@@ -149,6 +158,7 @@ export const mem: readonly Check[] = [
     title: "a second memory table replaces the first",
     strength: "MUST",
     section: TABLE,
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const session = await t.negotiatedSession();
@@ -163,6 +173,7 @@ export const mem: readonly Check[] = [
     title: "a memory table with fewer descriptors than regions is refused",
     strength: "MUST",
     section: TABLE,
+    observes: ["refusal"],
     hostile: true,
     async run(t) {
       const memory = t.createMemory({ regions: 2 });
@@ -175,6 +186,7 @@ export const mem: readonly Check[] = [
     title: "a memory table with more descriptors than regions does no harm",
     strength: "SHOULD",
     section: TABLE,
+    observes: ["service"],
     hostile: true,
     async run(t) {
       const memory = t.createMemory({ regions: 3 });
@@ -190,6 +202,7 @@ export const mem: readonly Check[] = [
     title: "a memory table with more regions than fit into a message is refused",
     strength: "ROBUSTNESS",
     section: TABLE,
+    observes: ["refusal"],
     async run(t) {
       const memory = t.createMemory({ regions: 9, size: PAGE });
       const { regions } = memory.table;
@@ -204,6 +217,7 @@ export const mem: readonly Check[] = [
     title: "a memory table without regions does no harm",
     strength: "ROBUSTNESS",
     section: TABLE,
+    observes: ["service"],
     async run(t) {
       const session = await t.negotiatedSession();
       const { ack } = await session.attempt(SetMemTable, tableBytes(0, []));
@@ -216,6 +230,7 @@ export const mem: readonly Check[] = [
     title: "a memory table shorter than its number of regions is refused",
     strength: "ROBUSTNESS",
     section: TABLE,
+    observes: ["refusal"],
     async run(t) {
       const memory = t.createMemory({ regions: 8, size: PAGE });
       const short = tableBytes(8, memory.table.regions.slice(0, 1));
@@ -227,6 +242,7 @@ export const mem: readonly Check[] = [
     title: "a region of size 0 does no harm",
     strength: "ROBUSTNESS",
     section: REGION,
+    observes: ["service"],
     async run(t) {
       const memory = t.createMemory();
       const session = await t.negotiatedSession();
@@ -241,6 +257,7 @@ export const mem: readonly Check[] = [
     title: "a region whose end is beyond 2^64 is refused",
     strength: "ROBUSTNESS",
     section: REGION,
+    observes: ["refusal"],
     async run(t) {
       const memory = t.createMemory();
       const [region] = memory.table.regions as [MemoryRegion];
@@ -262,6 +279,7 @@ export const mem: readonly Check[] = [
     title: "a buffer beyond the end of a region's file does not crash the target",
     strength: "ROBUSTNESS",
     section: REGION,
+    observes: ["service"],
     needs: NEEDS,
     async run(t) {
       const memory = t.createMemory();
@@ -275,7 +293,7 @@ export const mem: readonly Check[] = [
       const moved = (all: typeof readable): typeof readable =>
         all.map((each) => ({ ...each, address: each.address + beyond }));
       ring.push(moved(readable), moved(writable));
-      await ring.completion(t.times.callMs / 10);
+      await ring.completion(t.times.graceMs);
       await t.survive(session);
     },
   },
@@ -284,6 +302,7 @@ export const mem: readonly Check[] = [
     title: "a descriptor that cannot be mapped is refused as a region",
     strength: "ROBUSTNESS",
     section: REGION,
+    observes: ["refusal"],
     async run(t) {
       const memory = t.createMemory();
       const [whole] = memory.fds as [OwnedFd];
@@ -301,6 +320,7 @@ export const mem: readonly Check[] = [
     title: "regions whose guest addresses overlap do no harm",
     strength: "ROBUSTNESS",
     section: REGION,
+    observes: ["service"],
     run: async (t) => overlapping(t, "guestAddress"),
   },
   {
@@ -308,6 +328,7 @@ export const mem: readonly Check[] = [
     title: "regions whose user addresses overlap do no harm",
     strength: "ROBUSTNESS",
     section: REGION,
+    observes: ["service"],
     run: async (t) => overlapping(t, "userAddress"),
   },
   {
@@ -315,6 +336,7 @@ export const mem: readonly Check[] = [
     title: "memory whose size is sealed is accepted",
     strength: "SHOULD",
     section: REGION,
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const { memory, request } = await t.bringUp();
@@ -328,6 +350,7 @@ export const mem: readonly Check[] = [
     title: "replaced memory tables leak neither descriptors nor shared mappings",
     strength: "SHOULD",
     section: TABLE,
+    observes: ["figures"],
     needs: { process: true },
     async run(t) {
       const session = await t.negotiatedSession();

@@ -98,6 +98,7 @@ export const mq: readonly Check[] = [
     title: "GET_QUEUE_NUM returns the same positive number each time",
     strength: "MUST",
     section: "VHOST_USER_GET_QUEUE_NUM",
+    observes: ["reply"],
     needs: MQ,
     async run(t) {
       const session = await t.negotiatedSession();
@@ -113,6 +114,7 @@ export const mq: readonly Check[] = [
     title: "every ring that is advertised works",
     strength: "MUST",
     section: MULTIPLE,
+    observes: ["data"],
     needs: { ...MQ, request: true },
     async run(t) {
       const { asRings, asPairs, usable } = queueCountOf(t);
@@ -147,6 +149,7 @@ export const mq: readonly Check[] = [
     title: "rings may have different sizes",
     strength: "MUST",
     section: MULTIPLE,
+    observes: ["data"],
     needs: SEVERAL,
     async run(t) {
       const { usable } = queueCountOf(t);
@@ -174,6 +177,7 @@ export const mq: readonly Check[] = [
     title: "a ring beyond GET_QUEUE_NUM is refused",
     strength: "SHOULD",
     section: "VHOST_USER_GET_QUEUE_NUM",
+    observes: ["refusal"],
     needs: { ...MQ, request: true },
     hostile: true,
     async run(t) {

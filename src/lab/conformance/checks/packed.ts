@@ -4,6 +4,7 @@ import type { Check } from "../kit/check.ts";
 import type { CheckContext } from "../kit/back-end/context.ts";
 import { HandPacked } from "../kit/back-end/hand-packed.ts";
 import type { KitRequest } from "../kit/back-end/kit.ts";
+import type { RunningDevice } from "../kit/back-end/running-device.ts";
 import { mixedSizes } from "../kit/back-end/load.ts";
 import type { RawDescriptor } from "../../wire/index.ts";
 import { cutInto, descriptorsOf } from "../kit/back-end/descriptors.ts";
@@ -14,8 +15,12 @@ const NEEDS = { request: true, virtio: RingPacked } as const;
 const IDS = [9, 4] as const;
 const EVENT_ROUNDS = 500;
 
-const packedByHand = async (t: CheckContext, size = 16, virtio = 0n) =>
-  t.bringUp({ virtio: t.usualVirtio | RingPacked | virtio, ring: { size } });
+async function packedByHand(t: CheckContext, size = 16, virtio = 0n): Promise<RunningDevice> {
+  const session = await t.negotiatedSession(t.usualVirtio | RingPacked | virtio);
+  const isPacked = (session.virtio & RingPacked) !== 0n;
+  t.expectThat("VIRTIO_F_RING_PACKED", isPacked, "offered in every session", "not offered");
+  return t.bringUp({ session, ring: { size } });
+}
 
 /** Brings a device up with a packed ring that the check drives itself. */
 async function byHand(t: CheckContext, virtio = 0n) {
@@ -48,6 +53,7 @@ export const packed: readonly Check[] = [
     title: "a used descriptor has the chain's position, id, length and flags",
     strength: "MUST",
     section: "VIRTIO 2.8",
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const device = await byHand(t);
@@ -60,6 +66,7 @@ export const packed: readonly Check[] = [
     title: "1000 requests are served in a ring of 7, over many wraps of both counters",
     strength: "MUST",
     section: "VIRTIO 2.8.1, 2.8.10.1",
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const { request, memory } = await packedByHand(t, 7);
@@ -75,6 +82,7 @@ export const packed: readonly Check[] = [
     title: "a chain has one used descriptor, and the next one skips the length of the chain",
     strength: "MUST",
     section: "VIRTIO 2.8.6",
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const device = await byHand(t);
@@ -92,6 +100,7 @@ export const packed: readonly Check[] = [
     title: "chains are used in any order, each once",
     strength: "MUST",
     section: "VIRTIO 2.8.12",
+    observes: ["data"],
     needs: NEEDS,
     run: async (t) => mixedSizes(t, t.usualVirtio | RingPacked),
   },
@@ -101,12 +110,14 @@ export const packed: readonly Check[] = [
       "a call comes when the device uses the descriptor that the driver named, also across a wrap",
     strength: "MUST",
     section: "VIRTIO 2.8.10",
+    observes: ["call", "data"],
     needs: { ...NEEDS, virtio: RingPacked | EventIdx },
     async run(t) {
       const { hand, ring, memory } = await byHand(t, EventIdx);
       for (let i = 0; i < EVENT_ROUNDS; i += 1) {
         const release = memory.mark();
-        const descriptors = descriptorsOf(t.kit.request(memory));
+        const request = t.kit.request(memory);
+        const descriptors = descriptorsOf(request);
         const count = 1 + Math.floor(t.random() * Math.floor(ring.size / descriptors.length));
         ring.call.drain();
         // Where the next chains begin is known: all are of one length.
@@ -118,6 +129,8 @@ export const packed: readonly Check[] = [
         for (const at of places) {
           const used = await hand.expectUsedAt(at);
           t.expectThat(`position 0x${at.toString(16)}`, used !== undefined, "used", "not used");
+          // All are the same buffers: the last one to be used has filled them at the latest.
+          if (used !== undefined && at === places.at(-1)) t.expectAnswer(request, used);
         }
         release();
       }
@@ -128,6 +141,7 @@ export const packed: readonly Check[] = [
     title: "GET_VRING_BASE returns both positions, the next available and the next used",
     strength: "MUST",
     section: "Vring descriptor indices for packed virtqueues",
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const { ring, request } = await packedByHand(t);
@@ -140,6 +154,7 @@ export const packed: readonly Check[] = [
     title: "a ring continues from the positions that GET_VRING_BASE returned",
     strength: "MUST",
     section: "VHOST_USER_SET_VRING_BASE",
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const { ring, request } = await packedByHand(t);

@@ -78,6 +78,7 @@ export const prog: readonly Check[] = [
     title: "with --socket-path=PATH the program listens on that path",
     strength: "SHOULD",
     section: SECTION,
+    observes: ["reply"],
     needs: NEEDS,
     async run(t) {
       await makeRoom(t);
@@ -99,6 +100,7 @@ export const prog: readonly Check[] = [
     title: "--print-capabilities prints JSON with a known type, whatever the other options are",
     strength: "SHOULD",
     section: SECTION,
+    observes: ["exit"],
     needs: NEEDS,
     async run(t) {
       const socket = freePath(t, "unused.sock");
@@ -121,6 +123,7 @@ export const prog: readonly Check[] = [
     title: "SIGTERM ends the program in time, idle and under load",
     strength: "SHOULD",
     section: SECTION,
+    observes: ["exit"],
     needs: NEEDS,
     async run(t) {
       const program = programOf(t);
@@ -131,6 +134,7 @@ export const prog: readonly Check[] = [
         const end = await program.end("SIGTERM", limitMs);
         if (end === undefined) await makeRoom(t);
         t.expectThat(`SIGTERM, ${when}`, end !== undefined, `an end within ${limitMs} ms`, "none");
+        t.observe("exit");
         const text = end ? endText(end) : "";
         const orderly = end?.signal === null || end?.signal === "SIGTERM";
         if (!orderly) t.fail(`SIGTERM, ${when}`, "an orderly end", text, "FAIL");
@@ -144,6 +148,7 @@ export const prog: readonly Check[] = [
     title: "an invalid command line ends the program with a non-zero exit code",
     strength: "SHOULD",
     section: SECTION,
+    observes: ["exit"],
     needs: NEEDS,
     async run(t) {
       await makeRoom(t);

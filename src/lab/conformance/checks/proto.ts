@@ -70,6 +70,7 @@ export const proto: readonly Check[] = [
     title: "GET_PROTOCOL_FEATURES is answered before SET_FEATURES and SET_OWNER",
     strength: "MUST",
     section: "VHOST_USER_GET_PROTOCOL_FEATURES",
+    observes: ["reply"],
     tags: ["smoke"],
     needs: GATE,
     async run(t) {
@@ -86,6 +87,7 @@ export const proto: readonly Check[] = [
     title: "GET_PROTOCOL_FEATURES returns the same features each time",
     strength: "SHOULD",
     section: "VHOST_USER_GET_PROTOCOL_FEATURES",
+    observes: ["reply"],
     tags: ["smoke"],
     needs: GATE,
     async run(t) {
@@ -102,6 +104,7 @@ export const proto: readonly Check[] = [
     title: "only protocol features that exist are offered",
     strength: "SHOULD",
     section: "Protocol features",
+    observes: ["reply"],
     needs: GATE,
     async run(t) {
       const offer = await offerOf(await t.connect());
@@ -113,6 +116,7 @@ export const proto: readonly Check[] = [
     title: "MQ is offered, also by a device with one queue",
     strength: "SHOULD",
     section: "Multiple queue support",
+    observes: ["reply"],
     needs: GATE,
     async run(t) {
       const offer = await offerOf(await t.connect());
@@ -124,6 +128,7 @@ export const proto: readonly Check[] = [
     title: "the target may offer REPLY_ACK (recorded, not judged)",
     strength: "-",
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
+    observes: ["reply"],
     needs: GATE,
     async run(t) {
       const offer = await offerOf(await t.connect());
@@ -135,6 +140,7 @@ export const proto: readonly Check[] = [
     title: "INBAND_NOTIFICATIONS is offered together with BACKEND_REQ and REPLY_ACK",
     strength: "SHOULD",
     section: "In-band notifications",
+    observes: ["reply"],
     needs: { protocol: ProtocolFeature.InbandNotifications },
     async run(t) {
       const offer = await offerOf(await t.connect());
@@ -146,6 +152,7 @@ export const proto: readonly Check[] = [
     title: "features that depend on other features are offered together with them",
     strength: "SHOULD",
     section: "Back-end communication; VHOST_USER_GET_VRING_BASE_SKIP_DRAIN",
+    observes: ["reply"],
     needs: GATE,
     async run(t) {
       const offer = await offerOf(await t.connect());
@@ -161,6 +168,7 @@ export const proto: readonly Check[] = [
     title: "any subset of the offer may be acknowledged: each feature alone, all, none",
     strength: "MUST",
     section: "VHOST_USER_SET_PROTOCOL_FEATURES",
+    observes: ["data"],
     needs: GATE,
     async run(t) {
       // With XEN_MMAP regions look different, and only a Xen machine could map them.
@@ -174,6 +182,7 @@ export const proto: readonly Check[] = [
     title: "a protocol feature that was not offered is refused",
     strength: "SHOULD",
     section: "VHOST_USER_SET_PROTOCOL_FEATURES",
+    observes: ["refusal"],
     needs: GATE,
     async run(t) {
       const session = await t.negotiatedSession();
@@ -186,6 +195,7 @@ export const proto: readonly Check[] = [
     title: "INBAND_NOTIFICATIONS without BACKEND_REQ and REPLY_ACK ends the connection",
     strength: "SHOULD",
     section: "In-band notifications",
+    observes: ["reply"],
     needs: { protocol: ProtocolFeature.InbandNotifications },
     async run(t) {
       const session = await t.connect();
@@ -199,6 +209,7 @@ export const proto: readonly Check[] = [
     title: "SET_PROTOCOL_FEATURES works without GET_PROTOCOL_FEATURES before it",
     strength: "MUST",
     section: "VHOST_USER_SET_PROTOCOL_FEATURES",
+    observes: ["reply"],
     needs: { protocol: ReplyAck },
     async run(t) {
       const session = await t.connect();
@@ -214,12 +225,14 @@ export const proto: readonly Check[] = [
     title: "requests of a feature that was not acknowledged are not served",
     strength: "SHOULD",
     section: "Protocol features",
+    observes: ["reply"],
     needs: GATE,
     async run(t) {
       for (const [request, feature, payload] of GATED) {
         if ((t.facts.protocol & feature) === 0n) continue;
         t.closeSessions();
         const session = await t.negotiatedSession(undefined, 0n);
+        await session.call(GetFeatures);
         await session.send(request, payload);
         await session.send(GetFeatures);
         const next = await session.answerOrEnd(nameOf(request));
@@ -235,6 +248,7 @@ export const proto: readonly Check[] = [
     title: "with GPA_ADDRESSES acknowledged, rings are addressed by guest addresses",
     strength: "MUST",
     section: "A vring address description",
+    observes: ["data"],
     needs: { request: true, protocol: GpaAddresses },
     // User addresses repeat guest addresses then, as the text demands: memory in two regions, rings
     // and buffers all over it, is what there is to get wrong.
@@ -248,6 +262,7 @@ export const proto: readonly Check[] = [
     title: "without GPA_ADDRESSES acknowledged, rings are addressed by user addresses",
     strength: "MUST",
     section: "A vring address description",
+    observes: ["data"],
     needs: { request: true },
     run: async (t) => (await t.bringUp()).request(),
   },
@@ -256,6 +271,7 @@ export const proto: readonly Check[] = [
     title: "requests of a feature that only has to be offered work without its acknowledgement",
     strength: "SHOULD",
     section: "Front-end message types",
+    observes: ["reply"],
     needs: { protocol: Mq },
     async run(t) {
       const requests = t.facts.kit?.requests ?? [];

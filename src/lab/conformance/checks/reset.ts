@@ -1,11 +1,16 @@
 import { FrontendRequest, ProtocolFeature } from "../../../core/protocol/index.ts";
 import type { Check } from "../kit/check.ts";
-import { writesOn } from "../kit/back-end/effect.ts";
+import type { CheckContext } from "../kit/back-end/context.ts";
+import { type EffectOptions, writesOn } from "../kit/back-end/effect.ts";
 
 const { ResetDevice, ResetOwner, SetFeatures, SetOwner } = FrontendRequest;
 const RESET = "VHOST_USER_RESET_DEVICE";
 const PROTOCOL = ProtocolFeature.ReplyAck | ProtocolFeature.ResetDevice;
 const NEEDS = { protocol: ProtocolFeature.ResetDevice, request: true } as const;
+
+const inControl = (t: CheckContext): EffectOptions => ({
+  control: async () => t.bringUp({ protocol: PROTOCOL }),
+});
 
 export const reset: readonly Check[] = [
   {
@@ -13,14 +18,19 @@ export const reset: readonly Check[] = [
     title: "after RESET_DEVICE requests on rings have no effect",
     strength: "MUST",
     section: RESET,
+    observes: ["effect"],
     needs: NEEDS,
     async run(t) {
-      const effect = await writesOn(t, async () => {
-        const device = await t.bringUp({ protocol: PROTOCOL });
-        await device.request();
-        await device.session.set(ResetDevice);
-        return device;
-      });
+      const effect = await writesOn(
+        t,
+        async () => {
+          const device = await t.bringUp({ protocol: PROTOCOL });
+          await device.request();
+          await device.session.set(ResetDevice);
+          return device;
+        },
+        inControl(t),
+      );
       t.expect("a write was done", effect, false);
     },
   },
@@ -29,6 +39,7 @@ export const reset: readonly Check[] = [
     title: "a device can be set up again after RESET_DEVICE, starting with SET_FEATURES",
     strength: "MUST",
     section: RESET,
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const { session, rings, request } = await t.bringUp({ protocol: PROTOCOL });
@@ -44,6 +55,7 @@ export const reset: readonly Check[] = [
     title: "RESET_OWNER does not end the session",
     strength: "SHOULD",
     section: "VHOST_USER_RESET_OWNER",
+    observes: ["service"],
     hostile: true,
     async run(t) {
       const session = await t.negotiatedSession();
@@ -56,6 +68,7 @@ export const reset: readonly Check[] = [
     title: "a second SET_OWNER does no harm",
     strength: "SHOULD",
     section: "VHOST_USER_SET_OWNER",
+    observes: ["service"],
     async run(t) {
       const session = await t.negotiatedSession();
       await session.send(SetOwner);

@@ -42,16 +42,24 @@ async function upBySlots(
   return t.bringUp({ session, memory });
 }
 
-/** Makes a request available whose buffers are in a removed region, which must not be written to. */
-async function isGone(t: CheckContext, { ring, memory, session }: RunningDevice): Promise<void> {
-  const [first, second] = memory.regions as [SuiteRegion, SuiteRegion];
+/** Brings a device up that serves requests whose buffers are in a second region. */
+async function upInSecond(t: CheckContext): Promise<RunningDevice> {
+  const device = await upBySlots(t, 2);
+  const [first] = device.memory.regions as [SuiteRegion];
   // The first region is full: further buffers are in the second one.
   first.used = Number(first.description.size);
+  await device.request();
+  return device;
+}
+
+/** Makes a request available whose buffers are in a removed region, which must not be written to. */
+async function isGone(t: CheckContext, { ring, memory, session }: RunningDevice): Promise<void> {
+  const [, second] = memory.regions as [SuiteRegion, SuiteRegion];
   const { readable, writable } = t.kit.request(memory);
   const before = second.window.bytes.slice();
   ring.push(readable, writable);
   // A completion is not a failure: a network device may drop a frame that it cannot read.
-  await ring.completion(t.times.callMs / 10);
+  await ring.completion(t.times.graceMs);
   if (!session.closed) await t.survive(session);
   const touched = Buffer.compare(before, second.window.bytes) !== 0;
   t.expect("a write to the removed region", touched, false);
@@ -74,6 +82,7 @@ export const slot: readonly Check[] = [
     title: "GET_MAX_MEM_SLOTS returns the same positive number each time",
     strength: "MUST",
     section: "VHOST_USER_GET_MAX_MEM_SLOTS",
+    observes: ["reply"],
     needs: NEEDS,
     async run(t) {
       const session = await negotiated(t);
@@ -88,6 +97,7 @@ export const slot: readonly Check[] = [
     title: "a later session has no fewer slots",
     strength: "SHOULD",
     section: "VHOST_USER_GET_MAX_MEM_SLOTS",
+    observes: ["reply"],
     needs: NEEDS,
     async run(t) {
       const count = await (await negotiated(t)).call(GetMaxMemSlots);
@@ -100,6 +110,7 @@ export const slot: readonly Check[] = [
     title: "regions that are added one by one can be used",
     strength: "MUST",
     section: ADD,
+    observes: ["data"],
     needs: WORKING,
     async run(t) {
       const { request } = await upBySlots(t, 4, { spread: true });
@@ -111,6 +122,7 @@ export const slot: readonly Check[] = [
     title: "as many regions can be added as there are slots, up to 64",
     strength: "MUST",
     section: ADD,
+    observes: ["data"],
     needs: WORKING,
     async run(t) {
       const session = await negotiated(t);
@@ -126,10 +138,10 @@ export const slot: readonly Check[] = [
     title: "a region is removed by its addresses and size, whatever its offset",
     strength: "MUST",
     section: REM,
+    observes: ["data"],
     needs: WORKING,
     async run(t) {
-      const device = await upBySlots(t, 2);
-      await device.request();
+      const device = await upInSecond(t);
       const [, second] = device.memory.regions as [SuiteRegion, SuiteRegion];
       const region = { ...second.description, mmapOffset: FAR };
       await device.session.set(RemMemReg, { region });
@@ -141,10 +153,10 @@ export const slot: readonly Check[] = [
     title: "a removed region is no longer accessed",
     strength: "MUST",
     section: REM,
+    observes: ["data"],
     needs: WORKING,
     async run(t) {
-      const device = await upBySlots(t, 2);
-      await device.request();
+      const device = await upInSecond(t);
       await remove(device.session, device.memory.regions[1] as SuiteRegion);
       await isGone(t, device);
     },
@@ -154,6 +166,7 @@ export const slot: readonly Check[] = [
     title: "a region that was not added cannot be removed",
     strength: "SHOULD",
     section: REM,
+    observes: ["refusal"],
     needs: NEEDS,
     hostile: true,
     async run(t) {
@@ -171,6 +184,7 @@ export const slot: readonly Check[] = [
     title: "a region without a descriptor, or with two, is refused",
     strength: "MUST",
     section: ADD,
+    observes: ["refusal"],
     needs: NEEDS,
     hostile: true,
     async run(t) {
@@ -183,6 +197,7 @@ export const slot: readonly Check[] = [
     title: "a region that was removed can be added again",
     strength: "MUST",
     section: ADD,
+    observes: ["data"],
     needs: WORKING,
     async run(t) {
       const session = await negotiated(t);
@@ -199,6 +214,7 @@ export const slot: readonly Check[] = [
     title: "a region that is added while rings run can be used at once",
     strength: "MUST",
     section: "Ring states",
+    observes: ["data"],
     needs: WORKING,
     async run(t) {
       const session = await negotiated(t);
@@ -217,6 +233,7 @@ export const slot: readonly Check[] = [
     title: "a region cannot be added twice",
     strength: "SHOULD",
     section: "Memory region description",
+    observes: ["reply"],
     needs: NEEDS,
     hostile: true,
     async run(t) {
@@ -234,6 +251,7 @@ export const slot: readonly Check[] = [
     title: "SET_MEM_TABLE after ADD_MEM_REG does no harm",
     strength: "ROBUSTNESS",
     section: "VHOST_USER_SET_MEM_TABLE",
+    observes: ["service"],
     needs: NEEDS,
     async run(t) {
       const session = await negotiated(t);

@@ -65,6 +65,7 @@ export const split: readonly Check[] = [
     title: "a used element has the id of the chain's head, the length and the data",
     strength: "MUST",
     section: "VIRTIO 2.7",
+    observes: ["data"],
     tags: ["smoke"],
     needs: NEEDS,
     async run(t) {
@@ -78,6 +79,7 @@ export const split: readonly Check[] = [
     title: "a full ring is served, each request once",
     strength: "MUST",
     section: "VIRTIO 2.7",
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const device = await bringUpByHand(t);
@@ -91,6 +93,7 @@ export const split: readonly Check[] = [
     title: "70,000 requests are served across the wrap of the indices",
     strength: "MUST",
     section: "VIRTIO 2.7",
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const device = await bringUpByHand(t, { ring: { size: 64 } });
@@ -105,6 +108,7 @@ export const split: readonly Check[] = [
     title: "a header may be split into descriptors of one byte each",
     strength: "MUST",
     section: "VIRTIO 2.7.4.1",
+    observes: ["data"],
     needs: { ...NEEDS, virtio: VirtioFeature.Version1 },
     async run(t) {
       t.expect("a header in 2 descriptors", (await headerIn(t, 2)) ?? WELL, WELL);
@@ -117,6 +121,7 @@ export const split: readonly Check[] = [
     title: "data may use as many descriptors as the ring has",
     strength: "SHOULD",
     section: "VIRTIO 2.7.4.1",
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const device = await bringUpByHand(t);
@@ -135,6 +140,7 @@ export const split: readonly Check[] = [
     title: "the descriptors of a chain may be in any order in the table",
     strength: "MUST",
     section: "VIRTIO 2.7.5",
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const { hand, memory } = await bringUpByHand(t);
@@ -151,6 +157,7 @@ export const split: readonly Check[] = [
     title: "a head may be reused as soon as its chain is used",
     strength: "MUST",
     section: "VIRTIO 2.7.13.1",
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const prepared = new PreparedRequests(t, await bringUpByHand(t), 1);
@@ -162,6 +169,7 @@ export const split: readonly Check[] = [
     title: "a chain may be in an indirect table, which may be as long as the ring",
     strength: "MUST",
     section: "VIRTIO 2.7.5.3",
+    observes: ["data"],
     needs: WITH_INDIRECT,
     async run(t) {
       const device = await indirect(t);
@@ -177,6 +185,7 @@ export const split: readonly Check[] = [
     title: "indirect tables and chains of the ring itself may alternate",
     strength: "MUST",
     section: "VIRTIO 2.7.5.3",
+    observes: ["data"],
     needs: WITH_INDIRECT,
     async run(t) {
       const { hand, memory } = await indirect(t);
@@ -193,6 +202,7 @@ export const split: readonly Check[] = [
     title: "an indirect table may be at any address, in a region of its own",
     strength: "SHOULD",
     section: "VIRTIO 2.7.5.3",
+    observes: ["data"],
     needs: WITH_INDIRECT,
     async run(t) {
       const virtio = t.usualVirtio | VirtioFeature.IndirectDesc;
@@ -213,6 +223,7 @@ export const split: readonly Check[] = [
     title: "an indirect table that was not negotiated does no harm",
     strength: "ROBUSTNESS",
     section: "VIRTIO 2.7.5.3.1",
+    observes: ["service"],
     needs: WITH_INDIRECT,
     async run(t) {
       const { hand, memory, session } = await bringUpByHand(t);
@@ -232,6 +243,7 @@ export const split: readonly Check[] = [
     title: "the WRITE flag on the descriptor of an indirect table is ignored",
     strength: "MUST",
     section: "VIRTIO 2.7.5.3.2",
+    observes: ["data"],
     needs: WITH_INDIRECT,
     async run(t) {
       const { hand, memory } = await indirect(t);
@@ -245,6 +257,7 @@ export const split: readonly Check[] = [
     title: "the used length is the number of bytes written from the start of the writable part",
     strength: "MUST",
     section: "VIRTIO 2.7.8.2",
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const { request, length, left } = await untouched(t);
@@ -260,6 +273,7 @@ export const split: readonly Check[] = [
     title: "chains are used in any order, each once",
     strength: "MUST",
     section: "VIRTIO 2.7.8",
+    observes: ["data"],
     needs: NEEDS,
     run: async (t) => mixedSizes(t, t.usualVirtio),
   },
@@ -269,15 +283,22 @@ export const split: readonly Check[] = [
       "a device writes neither to descriptors nor to the available ring nor to readable buffers",
     strength: "MUST",
     section: "VIRTIO 2.7.5.1, 2.7.6",
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const { ring, memory } = await t.bringUp();
       const requests = Array.from({ length: 4 }, () => t.kit.request(memory));
-      for (const { readable, writable } of requests) ring.add(readable, writable);
+      const byToken = new Map(
+        requests.map((each) => [ring.add(each.readable, each.writable), each] as const),
+      );
       const parts = [...ring.queue.written, ...requests.flatMap(({ readable }) => readable)];
       const before = parts.map(({ bytes }) => bytes.slice());
       ring.kick.signal();
-      for (const _ of requests) await ring.expectCompletion("a request");
+      for (const _ of requests) {
+        const done = await ring.expectCompletion("a request");
+        const request = byToken.get(done.token);
+        if (request !== undefined) t.expectAnswer(request, done);
+      }
       const changed = parts.findIndex(({ bytes }, i) => Buffer.compare(bytes, before[i] ?? bytes));
       t.expect(
         "parts that changed",
@@ -291,6 +312,7 @@ export const split: readonly Check[] = [
     title: "the device may write to bytes beyond the used length (recorded, not judged)",
     strength: "-",
     section: "VIRTIO 2.7.8.2",
+    observes: ["completion"],
     needs: NEEDS,
     async run(t) {
       const { length, left } = await untouched(t);
@@ -304,6 +326,7 @@ export const split: readonly Check[] = [
     title: "many chains may be made available by one update of the available index",
     strength: "MUST",
     section: "VIRTIO 2.7.13",
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const prepared = new PreparedRequests(t, await bringUpByHand(t, { ring: { size: 128 } }), 32);
@@ -315,6 +338,7 @@ export const split: readonly Check[] = [
     title: "under load on all rings every byte arrives",
     strength: "MUST",
     section: "VIRTIO 2.7",
+    observes: ["data"],
     tags: ["long"],
     needs: NEEDS,
     run: sustain,
@@ -324,6 +348,7 @@ export const split: readonly Check[] = [
     title: "a chain may end with the descriptor of an indirect table",
     strength: "MUST",
     section: "VIRTIO 2.7.5.3.2",
+    observes: ["data"],
     needs: WITH_INDIRECT,
     async run(t) {
       const { hand, memory } = await indirect(t);

@@ -1,5 +1,6 @@
 import { FrontendRequest, ProtocolFeature } from "../../../core/protocol/index.ts";
 import type { Check } from "../kit/check.ts";
+import type { RunningDevice } from "../kit/back-end/running-device.ts";
 import { writesOn } from "../kit/back-end/effect.ts";
 
 const { GetStatus, SetStatus } = FrontendRequest;
@@ -16,6 +17,7 @@ export const status: readonly Check[] = [
     title: "the status of a new session is 0",
     strength: "SHOULD",
     section: "VHOST_USER_GET_STATUS; VIRTIO 2.1",
+    observes: ["reply"],
     needs: NEEDS,
     async run(t) {
       const session = await t.negotiatedSession(undefined, PROTOCOL);
@@ -27,6 +29,7 @@ export const status: readonly Check[] = [
     title: "a status that was set is read back",
     strength: "MUST",
     section: "VHOST_USER_SET_STATUS",
+    observes: ["reply"],
     needs: NEEDS,
     async run(t) {
       const session = await t.negotiatedSession(undefined, PROTOCOL);
@@ -41,15 +44,18 @@ export const status: readonly Check[] = [
     title: "status 0 resets the device: its status is 0, and its rings have no effects",
     strength: "MUST",
     section: "VIRTIO 2.4.1",
+    observes: ["effect"],
     needs: { ...NEEDS, request: true },
     async run(t) {
-      const effect = await writesOn(t, async () => {
-        const device = await t.bringUp({ protocol: PROTOCOL });
+      const control = async (): Promise<RunningDevice> => t.bringUp({ protocol: PROTOCOL });
+      const inReset = async (): Promise<RunningDevice> => {
+        const device = await control();
         await device.request();
         await device.session.set(SetStatus, 0n);
         t.expect("status", await device.session.call(GetStatus), 0n);
         return device;
-      });
+      };
+      const effect = await writesOn(t, inReset, { control });
       t.expect("a write was done", effect, false);
     },
   },
@@ -58,6 +64,7 @@ export const status: readonly Check[] = [
     title: "where STATUS was not acknowledged, rings work without a status",
     strength: "MUST",
     section: "VHOST_USER_SET_STATUS",
+    observes: ["data"],
     needs: { request: true },
     run: async (t) => (await t.bringUp({ protocol: ProtocolFeature.ReplyAck })).request(),
   },

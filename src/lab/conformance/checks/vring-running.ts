@@ -26,6 +26,7 @@ async function busyShare(t: CheckContext): Promise<number> {
   const spent = (): number =>
     t.target.process?.figures()?.runnableMs ?? t.skip("the target's process cannot be looked at");
   const [before, start] = [spent(), performance.now()];
+  t.observe("figures");
   await delay(LOOK_MS);
   return (spent() - before) / (performance.now() - start);
 }
@@ -63,6 +64,7 @@ export const runningVring: readonly Check[] = [
     title: "a ring starts at its base, and its index wraps from 65535 to 0",
     strength: "MUST",
     section: "VHOST_USER_SET_VRING_BASE",
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       for (const base of [0, 65_535, 32_767]) await fromBase(t, base);
@@ -73,6 +75,7 @@ export const runningVring: readonly Check[] = [
     title: "the kick descriptor of a running ring can be replaced",
     strength: "SHOULD",
     section: "VHOST_USER_SET_VRING_KICK",
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const { ring, request } = await t.bringUp();
@@ -88,17 +91,18 @@ export const runningVring: readonly Check[] = [
     title: "no call is lost while the call descriptor of a running ring is replaced",
     strength: "MUST",
     section: "VHOST_USER_SET_VRING_CALL",
+    observes: ["call", "data"],
     needs: NEEDS,
     async run(t) {
       const { ring, memory } = await t.bringUp();
       for (let i = 0; i < SWAPS; i += 1) {
-        const { readable, writable } = t.kit.request(memory);
+        const request = t.kit.request(memory);
         const before = ring.call;
         before.drain();
-        ring.push(readable, writable);
+        ring.push(request.readable, request.writable);
         ring.call = t.closing(EventFd.create());
         await ring.send(SetVringCall);
-        await ring.expectCompletion("a request");
+        t.expectAnswer(request, await ring.expectCompletion("a request"));
         const called = await ring.called(t.times.callMs, before);
         t.expect("a call on one of the two descriptors", called, true);
       }
@@ -109,6 +113,7 @@ export const runningVring: readonly Check[] = [
     title: "a kick descriptor whose other end is closed does not keep the target busy",
     strength: "ROBUSTNESS",
     section: "Support for platforms other than Linux",
+    observes: ["figures"],
     needs: { ...NEEDS, process: true },
     async run(t) {
       const session = await t.negotiatedSession();
@@ -133,14 +138,15 @@ export const runningVring: readonly Check[] = [
     title: "SET_VRING_ADDR may be repeated for a running ring",
     strength: "MUST",
     section: "Migration",
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const { ring, memory } = await t.bringUp();
       for (let i = 0; i < SWAPS; i += 1) {
-        const { readable, writable } = t.kit.request(memory);
-        ring.push(readable, writable);
+        const request = t.kit.request(memory);
+        ring.push(request.readable, request.writable);
         await ring.send(SetVringAddr);
-        await ring.expectCompletion("a request");
+        t.expectAnswer(request, await ring.expectCompletion("a request"));
       }
     },
   },
@@ -149,6 +155,7 @@ export const runningVring: readonly Check[] = [
     title: "SET_VRING_NUM and SET_VRING_BASE for a running ring do no harm",
     strength: "ROBUSTNESS",
     section: "Ring states",
+    observes: ["service"],
     needs: NEEDS,
     async run(t) {
       for (const [request, num] of [
@@ -168,6 +175,7 @@ export const runningVring: readonly Check[] = [
     title: "the target writes only to its part of the ring and to writable buffers",
     strength: "MUST",
     section: "VIRTIO 2.7, 2.7.8",
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       for (const features of [0n, VirtioFeature.EventIdx]) {
@@ -185,6 +193,7 @@ export const runningVring: readonly Check[] = [
     title: "the target continues from the used index in memory",
     strength: "MUST",
     section: "VHOST_USER_SET_VRING_BASE",
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const { ring, request } = await t.bringUp({ ring: { base: 7 } });

@@ -8,6 +8,7 @@ import {
 } from "../../../core/protocol/index.ts";
 import type { Check } from "../kit/check.ts";
 import type { CheckContext } from "../kit/back-end/context.ts";
+import type { KitRequest } from "../kit/back-end/kit.ts";
 import { changed, firstRefusal } from "../kit/back-end/refusal.ts";
 import type { Ring, RingStep } from "../kit/back-end/ring.ts";
 import type { Session } from "../kit/back-end/session.ts";
@@ -39,17 +40,19 @@ async function inOrder(t: CheckContext, ...order: readonly FrontendRequest[]): P
 }
 
 /** Makes a request available in a ring that has everything but its kick descriptor. */
-async function waiting(t: CheckContext): Promise<{ ring: Ring; session: Session }> {
+async function waiting(
+  t: CheckContext,
+): Promise<{ ring: Ring; session: Session; request: KitRequest }> {
   const device = await t.bringUp({ start: async (ring) => void (await ring.setUp(SetVringKick)) });
-  const { readable, writable } = t.kit.request(device.memory);
-  device.ring.add(readable, writable);
-  return device;
+  const request = t.kit.request(device.memory);
+  device.ring.add(request.readable, request.writable);
+  return { ...device, request };
 }
 
 /** Returns whether the target completes a request that it must not serve, within a short time. */
 async function isServed(t: CheckContext, { ring, session }: { ring: Ring; session: Session }) {
   if (!(await session.alive())) return false;
-  return (await ring.completion(t.times.callMs / 10)) !== undefined;
+  return (await ring.completion(t.times.graceMs)) !== undefined;
 }
 
 /** Sets a ring up with an invalid step, which must be refused, or the ring must not be served. */
@@ -93,6 +96,7 @@ export const vring: readonly Check[] = [
     title: "a ring works that is set up in the usual order",
     strength: "MUST",
     section: STATES,
+    observes: ["data"],
     tags: ["smoke"],
     needs: NEEDS,
     run: async (t) =>
@@ -103,6 +107,7 @@ export const vring: readonly Check[] = [
     title: "a ring works that is set up in QEMU's order, with its kick before its call",
     strength: "MUST",
     section: STATES,
+    observes: ["data"],
     tags: ["smoke"],
     needs: NEEDS,
     run: async (t) =>
@@ -113,6 +118,7 @@ export const vring: readonly Check[] = [
     title: "a ring works that is set up in another order, with its kick last",
     strength: "MUST",
     section: STATES,
+    observes: ["data"],
     needs: NEEDS,
     run: async (t) =>
       inOrder(t, SetVringCall, SetVringNum, SetVringAddr, SetVringBase, SetVringKick),
@@ -122,9 +128,18 @@ export const vring: readonly Check[] = [
     title: "a ring that was not started is not served",
     strength: "MUST",
     section: STATES,
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
-      t.expect("a completion", await isServed(t, await waiting(t)), false);
+      const { ring, session, request } = await waiting(t);
+      t.expect("a completion", await isServed(t, { ring, session }), false);
+      // Once the ring is started, the same request has its effect.
+      await ring.send(SetVringKick);
+      ring.kick.signal();
+      const done = await ring.completion();
+      if (done === undefined)
+        return t.notJudged("it is not served once the ring is started either");
+      t.expectAnswer(request, done);
     },
   },
   {
@@ -132,13 +147,15 @@ export const vring: readonly Check[] = [
     title: "SET_VRING_KICK starts a ring, and available requests are served without a kick",
     strength: "SHOULD",
     section: STATES,
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
-      const { ring } = await waiting(t);
+      const { ring, request } = await waiting(t);
       await ring.send(SetVringKick);
-      if ((await ring.completion()) !== undefined) return;
+      const done = await ring.completion();
+      if (done !== undefined) return t.expectAnswer(request, done);
       ring.kick.signal();
-      await ring.expectCompletion("a request, after a kick");
+      t.expectAnswer(request, await ring.expectCompletion("a request, after a kick"));
       t.warn("available requests", "served when the ring starts", "served only after a kick");
     },
   },
@@ -147,12 +164,13 @@ export const vring: readonly Check[] = [
     title: "a ring is served once its kick descriptor was received and signalled",
     strength: "MUST",
     section: STATES,
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
-      const { ring } = await waiting(t);
+      const { ring, request } = await waiting(t);
       await ring.send(SetVringKick);
       ring.kick.signal();
-      await ring.expectCompletion("a request");
+      t.expectAnswer(request, await ring.expectCompletion("a request"));
     },
   },
   {
@@ -160,11 +178,12 @@ export const vring: readonly Check[] = [
     title: "a ring without a kick descriptor is polled",
     strength: "SHOULD",
     section: "VHOST_USER_SET_VRING_KICK",
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
-      const { ring, session } = await waiting(t);
+      const { ring, session, request } = await waiting(t);
       await session.set(SetVringKick, { index: ring.index, noFd: true });
-      await ring.expectCompletion("a request");
+      t.expectAnswer(request, await ring.expectCompletion("a request"));
     },
   },
   {
@@ -172,6 +191,7 @@ export const vring: readonly Check[] = [
     title: "a ring without a call descriptor is served",
     strength: "MUST",
     section: "VHOST_USER_SET_VRING_CALL",
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const { session, request } = await t.bringUp({
@@ -192,6 +212,7 @@ export const vring: readonly Check[] = [
     title: "a ring works without an error descriptor",
     strength: "MUST",
     section: "VHOST_USER_SET_VRING_ERR",
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const { request } = await t.bringUp({
@@ -210,6 +231,7 @@ export const vring: readonly Check[] = [
     title: "a ring of 1, 2, 8, 256 or 1024 entries works, or is refused",
     strength: "ROBUSTNESS",
     section: "VIRTIO 2.7",
+    observes: ["service"],
     needs: NEEDS,
     async run(t) {
       for (const size of [1, 2, 8, 256, 1024])
@@ -221,6 +243,7 @@ export const vring: readonly Check[] = [
     title: "a split ring of 0, 3 or 65536 entries is refused",
     strength: "SHOULD",
     section: "VIRTIO 2.7",
+    observes: ["service"],
     needs: NEEDS,
     hostile: true,
     async run(t) {
@@ -238,6 +261,7 @@ export const vring: readonly Check[] = [
     title: "a split ring of 32768 entries, the maximum, works or is refused",
     strength: "ROBUSTNESS",
     section: "VIRTIO 2.7",
+    observes: ["service"],
     needs: NEEDS,
     run: async (t) => t.info(await ofSize(t, 32_768)),
   },
@@ -246,6 +270,7 @@ export const vring: readonly Check[] = [
     title: "unaligned parts of a ring do no harm",
     strength: "ROBUSTNESS",
     section: "VIRTIO 2.7.1",
+    observes: ["service"],
     needs: NEEDS,
     async run(t) {
       for (const [part, by] of [
@@ -265,6 +290,7 @@ export const vring: readonly Check[] = [
     title: "the parts of a ring may be in different regions",
     strength: "MUST",
     section: "Memory access",
+    observes: ["data"],
     needs: NEEDS,
     run: async (t) => (await t.bringUp({ regions: 3, spread: true })).request(),
   },
@@ -273,6 +299,7 @@ export const vring: readonly Check[] = [
     title: "a ring at addresses outside of all regions is refused or not served",
     strength: "ROBUSTNESS",
     section: "VHOST_USER_SET_VRING_ADDR",
+    observes: ["service"],
     needs: NEEDS,
     async run(t) {
       for (const part of ["descriptor", "available", "used"] as const) {
@@ -294,6 +321,7 @@ export const vring: readonly Check[] = [
     title: "requests for rings that the device does not have do no harm",
     strength: "ROBUSTNESS",
     section: "VHOST_USER_SET_VRING_NUM",
+    observes: ["service"],
     async run(t) {
       const state = (index: number) => ({ index, num: 16 });
       const fd = t.closing(EventFd.create()).descriptor;

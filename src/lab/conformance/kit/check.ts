@@ -1,4 +1,4 @@
-import type { Case, CaseInfo } from "../../engine/index.ts";
+import type { Case, CaseInfo, Observation } from "../../engine/index.ts";
 import type { Strength } from "../../results/index.ts";
 import type { CheckContext } from "./back-end/context.ts";
 import type { FrontendContext } from "./front-end/context.ts";
@@ -8,12 +8,15 @@ import type { Needs } from "./back-end/needs.ts";
 export interface CheckInfo extends CaseInfo {
   readonly strength: Strength;
   readonly section: string;
+  /** Without it the check cannot pass. */
+  readonly observes: readonly Observation[];
 }
 
 /** A check of a back-end: the suite is the front-end. */
 export interface Check extends CheckInfo, Case<CheckContext> {
   readonly strength: Strength;
   readonly section: string;
+  readonly observes: readonly Observation[];
   readonly needs?: Needs;
   /**
    * True if the check may upset the target: a clean session must be served before and after it.
@@ -26,6 +29,7 @@ export interface Check extends CheckInfo, Case<CheckContext> {
 export interface FrontendCheck extends CheckInfo, Case<FrontendContext> {
   readonly strength: Strength;
   readonly section: string;
+  readonly observes: readonly Observation[];
   /**
    * True if the check stops, resets or migrates the machine, so that it needs a monitor ({qmp}).
    */

@@ -5,6 +5,7 @@ import {
   type Direction,
   type Header,
 } from "../../../core/protocol/index.ts";
+import type { Observation } from "../../engine/index.ts";
 import { DECIDING } from "../../results/index.ts";
 
 /** Lines that are kept of a check's beginning and end; the middle of a long exchange is dropped. */
@@ -21,9 +22,31 @@ export class Exchange {
   readonly #tail: string[] = [];
   #dropped = 0;
   #device: DeviceType | undefined;
+  readonly #hears: Observation;
+  /** How many set-ups, one in another, go on. */
+  #settingUp = 0;
+  /** What was observed of the target, its part in set-ups left out. */
+  readonly observed = new Set<Observation>();
 
-  constructor(device?: DeviceType) {
+  /** @param hears what a message of the target is */
+  constructor(device?: DeviceType, hears: "reply" | "request" = "reply") {
     this.#device = device;
+    this.#hears = hears;
+  }
+
+  /** Records an observation, outside of set-ups. */
+  observe(what: Observation): void {
+    if (this.#settingUp === 0) this.observed.add(what);
+  }
+
+  /** Runs a set-up: what is observed during it is not what a check is about. */
+  async settingUp<T>(work: () => Promise<T>): Promise<T> {
+    this.#settingUp += 1;
+    try {
+      return await work();
+    } finally {
+      this.#settingUp -= 1;
+    }
   }
 
   /**
@@ -40,6 +63,7 @@ export class Exchange {
     direction: Direction = "front-end",
   ): void {
     const device = this.#device;
+    if (way === "<") this.observe(this.#hears);
     const shape = { direction, header, payload, descriptors: fds, device };
     this.#add(`${session} ${way} ${describeMessage(shape)}`);
   }

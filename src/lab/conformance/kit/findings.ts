@@ -1,5 +1,5 @@
 import type { Attempt } from "./back-end/session.ts";
-import { CaseFailure, CaseSkip, type Grade } from "../../engine/index.ts";
+import { CaseFailure, CaseSkip, type Grade, type Observation } from "../../engine/index.ts";
 import type { Exchange } from "./exchange.ts";
 import { shown } from "./shown.ts";
 
@@ -38,6 +38,22 @@ export class Findings {
   }
 
   /**
+   * Compares bytes that the check chose with what came out of the target: `data` was observed.
+   *
+   * @throws {CaseFailure} they differ
+   */
+  expectData(what: string, actual: Uint8Array, expected: Uint8Array): void {
+    const same = Buffer.compare(actual, expected) === 0;
+    this.expectThat(what, same, "the same bytes", "other bytes");
+    this.observe("data");
+  }
+
+  /** Records what was observed of the target; most of it the methods of the context record themselves. */
+  observe(what: Observation): void {
+    this.exchange.observe(what);
+  }
+
+  /**
    * Ends the check.
    *
    * @throws {CaseFailure}
@@ -68,17 +84,28 @@ export class Findings {
   }
 
   /**
+   * Ends the check without a verdict, although its rule applies: what the verdict would rest on is
+   * not there.
+   *
+   * @throws {CaseSkip}
+   */
+  notJudged(reason: string): never {
+    throw new CaseSkip(reason, { notJudged: true });
+  }
+
+  /**
    * The rule for what must be refused: a non-zero acknowledgement, or a close. Acknowledged with 0
    * and then closed (libvhost-user) is WARN.
    *
    * @throws {CaseFailure} acknowledged as a success, and the session goes on
    */
   reject(what: string, { ack, alive }: Attempt, { served = "FAIL" }: RejectOptions = {}): void {
-    if (ack !== 0n) return;
+    if (ack !== 0n) return this.observe("refusal");
     const expected = "a non-zero acknowledgement, or the end of the connection";
     const actual = alive
       ? "acknowledged with 0, and it goes on"
       : "acknowledged with 0, then closed";
+    if (!alive) this.observe("refusal");
     if (!alive || served === "WARN") this.warn(what, expected, actual);
     else if (served === "INFO") this.info(`${what}: ${actual}`);
     else this.fail(what, expected, actual, "FAIL");

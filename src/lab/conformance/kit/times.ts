@@ -6,6 +6,11 @@ export interface Times {
   readonly againMs: number;
   /** For a completion and its call. */
   readonly callMs: number;
+  /**
+   * For what must not happen, before the suite looks whether it did. A factor below 1 does not shorten
+   * it: what comes late would pass then.
+   */
+  readonly graceMs: number;
   /** Between the parts of a message: the target should see them separately. */
   readonly gapMs: number;
   /** For the target to release descriptors and mappings. */
@@ -18,6 +23,7 @@ const STANDARD: Times = {
   answerMs: 1000,
   againMs: 5000,
   callMs: 2000,
+  graceMs: 200,
   gapMs: 30,
   settleMs: 2000,
   checkMs: 30_000,
@@ -32,7 +38,8 @@ export function timesOf(factor = 1, checkMs: number = STANDARD.checkMs): Times {
     answerMs: STANDARD.answerMs * factor,
     againMs: STANDARD.againMs * factor,
     callMs: STANDARD.callMs * factor,
-    gapMs: STANDARD.gapMs * factor,
+    graceMs: STANDARD.graceMs * Math.max(1, factor),
+    gapMs: STANDARD.gapMs * Math.max(1, factor),
     settleMs: STANDARD.settleMs * factor,
     checkMs: checkMs * factor,
   };

@@ -18,7 +18,7 @@ import type {
   RunningDevice,
   BringUpOptions,
 } from "../../conformance/kit/back-end/running-device.ts";
-import { PAGE } from "../../conformance/kit/back-end/memory.ts";
+import { PAGE, POISON } from "../../conformance/kit/back-end/memory.ts";
 import { largestConfig } from "../../conformance/kit/back-end/config-space.ts";
 
 /** Room for data of 1 MiB, several times. */
@@ -31,6 +31,8 @@ export interface DiskRequest {
   readonly out?: Uint8Array;
   /** Bytes of room for data from the device. */
   readonly room?: number;
+  /** What the room is full of before. Default: poison. */
+  readonly fill?: number;
   /** Bytes between the beginning of a page and the data. Default 0. */
   readonly offset?: number;
 }
@@ -82,7 +84,7 @@ export class Disk {
    * @throws {CaseFailure} neither an answer nor the end of the connection
    */
   async attempt(type: number, request: DiskRequest = {}): Promise<DiskAnswer | "closed"> {
-    const { sector = 0n, out, room = 0, offset = 0 } = request;
+    const { sector = 0n, out, room = 0, offset = 0, fill = POISON } = request;
     const { memory, ring, session } = this.device;
     const readable = [memory.holding(blockHeader(type, sector))];
     // What follows a page without a gap misses the alignment by the bytes of that page's beginning.
@@ -90,6 +92,7 @@ export class Disk {
     if (offset > 0) memory.data(offset);
     if (out !== undefined) readable.push(memory.holding(out, alignment));
     const data = room > 0 ? [memory.poisoned(room, alignment)] : [];
+    for (const { bytes } of data) bytes.fill(fill);
     const status = memory.poisoned(1);
     ring.push(readable, [...data, status]);
     const done = await ring.completion();
@@ -157,6 +160,20 @@ export class Disk {
     const bytes = data.slice();
     forget();
     return bytes;
+  }
+
+  /**
+   * Reads into two kinds of bytes: where both are left, no data came.
+   *
+   * @throws {CaseFailure}
+   */
+  async expectFilled(sector: bigint, length: number): Promise<void> {
+    const { Ok } = BlockStatus;
+    const request = { sector, room: length };
+    const first = await this.expectStatus(Ok, BlockRequest.In, request);
+    const other = { ...request, fill: POISON ^ 0xff };
+    const second = await this.expectStatus(Ok, BlockRequest.In, other);
+    this.#t.expectData(`sector ${sector}, read twice`, second.data, first.data);
   }
 
   /** @throws {CaseFailure} */

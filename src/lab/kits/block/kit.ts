@@ -101,7 +101,10 @@ export const blockKit: Kit = {
   ring: 0,
   multiqueue: BlockFeature.Mq,
   requestRings: (queues) => Array.from({ length: queues }, (_, i) => i),
-  request: (memory, scale) => read(memory, 0, scale),
+  request(memory, scale) {
+    const request = read(memory, 0, scale);
+    return { ...request, content: request.data };
+  },
   effect,
   maxDescriptors,
   queueCount,

@@ -17,6 +17,7 @@ export const fs: readonly Check[] = [
     title: "INIT is answered with version 7, under its own number and with its true length",
     strength: "MUST",
     section: "FUSE; VIRTIO 5.11.5, 5.11.6.1",
+    observes: ["data"],
     tags: ["smoke"],
     needs: NEEDS,
     async run(t) {
@@ -38,6 +39,7 @@ export const fs: readonly Check[] = [
     title: "requests before INIT are refused",
     strength: "SHOULD",
     section: "FUSE",
+    observes: ["data"],
     tags: ["smoke"],
     needs: NEEDS,
     async run(t) {
@@ -51,6 +53,7 @@ export const fs: readonly Check[] = [
     title: "the root has attributes, what it holds is found, and what it does not hold is not",
     strength: "MUST",
     section: "FUSE",
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const fuse = await fuseOf(t);
@@ -69,6 +72,7 @@ export const fs: readonly Check[] = [
     title: "a file is opened, read in whole and in parts, and released",
     strength: "MUST",
     section: "FUSE",
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const fuse = await fuseOf(t);
@@ -80,8 +84,7 @@ export const fs: readonly Check[] = [
       const half = size >> 1;
       const first = await fuse.content(file.node, 0, half);
       const second = await fuse.content(file.node, half, size - half);
-      const same = Buffer.compare(Buffer.concat([first, second]), whole) === 0;
-      t.expectThat("two halves", same, "the same bytes", "other bytes");
+      t.expectData("two halves", Buffer.concat([first, second]), whole);
     },
   },
   {
@@ -89,6 +92,7 @@ export const fs: readonly Check[] = [
     title: "a length in the header that is not that of the request is an error",
     strength: "ROBUSTNESS",
     section: "FUSE",
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       for (const length of [8, FUSE_IN_BYTES, 0xffff_ffff]) {
@@ -112,13 +116,14 @@ export const fs: readonly Check[] = [
     title: "a reply that has no room is not written",
     strength: "ROBUSTNESS",
     section: "FUSE; VIRTIO 5.11.6.1",
+    observes: ["service", "data"],
     needs: NEEDS,
     async run(t) {
       const fuse = await fuseOf(t);
       // No answer is possible, so the chain may complete or not.
       fuse.push({ opcode: Getattr, body: new Uint8Array(16), room: 8 });
       await fuse.device.session.alive();
-      await fuse.device.ring.completion(t.times.callMs / 10);
+      await fuse.device.ring.completion(t.times.graceMs);
       await t.survive(fuse.device.session, fuse.device.memory);
       t.closeSessions();
       await fuseOf(t);
@@ -129,6 +134,7 @@ export const fs: readonly Check[] = [
     title: "FORGET on the queue of high priority is used without a reply",
     strength: "MUST",
     section: "FUSE; VIRTIO 5.11.6.2, 2.7.8.2",
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const fuse = await fuseOf(t);
@@ -144,6 +150,7 @@ export const fs: readonly Check[] = [
     title: "an unknown request is answered with ENOSYS",
     strength: "MUST",
     section: "FUSE",
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const { error } = await (await fuseOf(t)).ask({ opcode: UNKNOWN_OPCODE });
@@ -155,6 +162,7 @@ export const fs: readonly Check[] = [
     title: "numbers of nodes that were never given are an error",
     strength: "ROBUSTNESS",
     section: "FUSE",
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const fuse = await fuseOf(t);

@@ -36,6 +36,8 @@ export const fsKit: Kit = {
     return {
       readable: [memory.holding(bytes)],
       writable: [header, reply],
+      // The answer has the number of this request.
+      proves: "data",
       failed: () => {
         const out = new DataView(header.view.window.bytes.buffer, header.view.offset);
         return out.getInt32(OUT_ERROR_OFFSET, true) !== 0;

@@ -36,8 +36,7 @@ function expectSame(t: CheckContext, { sent, bytes, frameAt }: Packet): void {
   const wanted = restOf(sent);
   const got = restOf(bytes, frameAt);
   t.expect("bytes behind the addresses", got.length, wanted.length);
-  const wrong = wanted.findIndex((byte, i) => byte !== got[i]);
-  t.expectThat("the frame", wrong < 0, "the bytes that were sent", `another byte at ${wrong}`);
+  t.expectData("the frame", got, wanted);
 }
 
 /** @throws {CaseFailure} it is not spread over buffers as it should be */
@@ -62,7 +61,7 @@ async function expectHarmless(t: CheckContext, packet: Uint8Array): Promise<void
   const { session, memory, ring } = await t.bringUp();
   ring.push([memory.holding(packet)], []);
   await session.alive();
-  await ring.completion(t.times.callMs / 10);
+  await ring.completion(t.times.graceMs);
   await t.survive(session, memory);
   t.closeSessions();
   await (await t.bringUp()).request();
@@ -75,6 +74,7 @@ export const net: readonly Check[] = [
     title: "a frame that is transmitted leaves the back-end as it is",
     strength: "MUST",
     section: "VIRTIO 5.1.6, 5.1.6.2",
+    observes: ["data"],
     tags: ["smoke"],
     needs: NEEDS,
     async run(t) {
@@ -86,6 +86,7 @@ export const net: readonly Check[] = [
     title: "a frame arrives in one buffer, behind a header of 12 bytes with num_buffers 1",
     strength: "MUST",
     section: "VIRTIO 5.1.6.3.2, 5.1.6.4.1",
+    observes: ["data"],
     tags: ["smoke"],
     needs: NEEDS,
     async run(t) {
@@ -100,6 +101,7 @@ export const net: readonly Check[] = [
     title: "a large frame fills buffers one after another, is counted, and published at once",
     strength: "MUST",
     section: "VIRTIO 5.1.6.4.1",
+    observes: ["data"],
     needs: MERGED,
     async run(t) {
       const virtio = t.usualVirtio | NetFeature.MrgRxbuf;
@@ -115,13 +117,14 @@ export const net: readonly Check[] = [
     title: "a frame that is larger than a receive buffer is not written beyond it",
     strength: "ROBUSTNESS",
     section: "VIRTIO 5.1.6.3.2",
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       await (await echoOf(t)).expectTrip();
       t.closeSessions();
       const echo = await echoOf(t, { bufferBytes: SMALL_BUFFER });
       await echo.transmit(echo.frame(MIDDLE_FRAME));
-      const packet = await echo.receive(t.times.callMs / 10);
+      const packet = await echo.receive(t.times.graceMs);
       t.info(
         packet === undefined ? "dropped" : `${counted(packet.bytes.length, "byte")} of it arrive`,
       );
@@ -136,6 +139,7 @@ export const net: readonly Check[] = [
       "a disabled receive ring gets no frame, and what a disabled transmit ring has is dropped",
     strength: "MUST",
     section: "Ring states",
+    observes: ["data"],
     needs: { ...NEEDS, virtio: NEEDS.virtio | VirtioFeature.ProtocolFeatures },
     async run(t) {
       const echo = await echoOf(t);
@@ -144,7 +148,7 @@ export const net: readonly Check[] = [
       await echo.receiving.enable(false);
       await session.alive();
       await echo.transmit(echo.frame());
-      const early = await echo.receive(t.times.callMs / 10);
+      const early = await echo.receive(t.times.graceMs);
       t.expectThat("a disabled receive ring", early === undefined, "no frame", "one");
       await echo.receiving.enable();
       await transmitting.enable(false);
@@ -167,6 +171,7 @@ export const net: readonly Check[] = [
     title: "a packet that is shorter than its header does no harm",
     strength: "ROBUSTNESS",
     section: "VIRTIO 5.1.6, 5.1.6.2",
+    observes: ["service"],
     needs: NEEDS,
     async run(t) {
       for (const length of [4, HEADER - 1]) await expectHarmless(t, new Uint8Array(length));
@@ -177,6 +182,7 @@ export const net: readonly Check[] = [
     title: "a packet without a frame, and one with a frame beyond all measure, do no harm",
     strength: "ROBUSTNESS",
     section: "VIRTIO 5.1.6.2",
+    observes: ["service"],
     needs: NEEDS,
     async run(t) {
       for (const frame of [0, 70_000]) await expectHarmless(t, new Uint8Array(HEADER + frame));
@@ -187,6 +193,7 @@ export const net: readonly Check[] = [
     title: "NET_SET_MTU takes 1500, and nothing below 68 or above 65535",
     strength: "MUST",
     section: "VHOST_USER_NET_SET_MTU; VIRTIO 5.1.4.1",
+    observes: ["refusal"],
     needs: MTU,
     async run(t) {
       const virtio = t.usualVirtio | MTU.virtio;
@@ -203,6 +210,7 @@ export const net: readonly Check[] = [
     title: "SEND_RARP has the guest's MAC address announced",
     strength: "SHOULD",
     section: "VHOST_USER_SEND_RARP",
+    observes: ["data"],
     needs: { ...NEEDS, protocol: ProtocolFeature.Rarp },
     async run(t) {
       const protocol = ProtocolFeature.Rarp | ProtocolFeature.ReplyAck;
@@ -223,6 +231,7 @@ export const net: readonly Check[] = [
     title: "a receive ring that was empty goes on as it gets buffers",
     strength: "MUST",
     section: "VIRTIO 5.1.6.3",
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const echo = await echoOf(t, { buffers: 1 });
@@ -247,6 +256,7 @@ export const net: readonly Check[] = [
     title: "nothing is said to be written to a packet that is transmitted",
     strength: "MUST",
     section: "VIRTIO 2.7.8.2",
+    observes: ["completion"],
     needs: NEEDS,
     async run(t) {
       const { ring, memory } = await t.bringUp();
@@ -260,6 +270,7 @@ export const net: readonly Check[] = [
     title: "without NEEDS_CSUM, check sum fields and unknown flags of a header mean nothing",
     strength: "MUST",
     section: "VIRTIO 5.1.6.2.2",
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const echo = await echoOf(t);
@@ -279,6 +290,7 @@ export const net: readonly Check[] = [
     title: "a receive header shows no offload that was not acknowledged",
     strength: "MUST",
     section: "VIRTIO 5.1.6.4.1",
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const [flags] = (await (await echoOf(t)).expectTrip()).bytes;
@@ -296,6 +308,7 @@ export const net: readonly Check[] = [
     title: "a frame of the MTU passes, and a larger one does not",
     strength: "MUST",
     section: "VIRTIO 5.1.4.1",
+    observes: ["data"],
     needs: { ...NEEDS, ...MTU, virtio: NEEDS.virtio | MTU.virtio },
     async run(t) {
       const session = await t.negotiatedSession(t.usualVirtio | MTU.virtio, MTU.protocol);

@@ -34,7 +34,7 @@ export function conformanceHtml(report: ConformanceReport): string {
 <header>
 <h1>${escape(title)}</h1>
 <p class="target"><code>${escape(target.name)}</code></p>
-<p>${escape(conformanceTotals(counts))}; ${(durationMs / 1000).toFixed(1)} s, ${escape(startedAt)}, vhost-user ${escape(tool.version)}, seed ${seed}.</p>
+<p>${escape(conformanceTotals(report))}; ${(durationMs / 1000).toFixed(1)} s, ${escape(startedAt)}, vhost-user ${escape(tool.version)}, seed ${seed}.</p>
 ${featuresLine(report)}
 <div class="filter" role="group" aria-label="Show only checks with this verdict">
 ${buttons.join("\n")}

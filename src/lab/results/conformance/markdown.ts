@@ -19,7 +19,7 @@ const EXCHANGE_LINES = 60;
 
 /** For a job summary: the sum, a table of what is not PASS, and the exchanges behind it. */
 export function conformanceMarkdown(report: ConformanceReport): string {
-  const { target, counts, results } = report;
+  const { target, results } = report;
   const rest = results.filter(({ verdict }) => verdict !== "PASS");
   const rows = rest.map(
     ({ id, verdict, title, reason = "" }) =>
@@ -30,7 +30,7 @@ export function conformanceMarkdown(report: ConformanceReport): string {
     "",
     `${inCode(target.name)}`,
     "",
-    `**${conformanceTotals(counts)}**`,
+    `**${conformanceTotals(report)}**`,
     "",
     ...(rows.length === 0
       ? []

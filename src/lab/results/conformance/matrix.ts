@@ -30,7 +30,7 @@ export function conformanceMatrix(columns: readonly MatrixColumn[]): string {
   );
   const sums = columns.map(
     ({ report, missing }) =>
-      `<td class="sum">${escape(report ? conformanceTotals(report.counts) : `not judged: ${missing ?? ""}`)}</td>`,
+      `<td class="sum">${escape(report ? conformanceTotals(report) : `not judged: ${missing ?? ""}`)}</td>`,
   );
   return `<!doctype html>
 <html lang="en">

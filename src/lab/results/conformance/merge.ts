@@ -1,5 +1,4 @@
-import { countVerdicts } from "../verdict.ts";
-import type { ConformanceReport } from "./model.ts";
+import { type ConformanceReport, tallyOf } from "./model.ts";
 
 /**
  * Parts of one run, made elsewhere, as one report: of the first part's target, with the time of all.
@@ -12,5 +11,5 @@ export function mergeReports(reports: readonly ConformanceReport[]): Conformance
   const results = reports.flatMap((report) => report.results);
   const startedAt = reports.map((report) => report.startedAt).toSorted()[0] ?? first.startedAt;
   const durationMs = reports.reduce((sum, report) => sum + report.durationMs, 0);
-  return { ...first, startedAt, durationMs, counts: countVerdicts(results), results };
+  return { ...first, startedAt, durationMs, ...tallyOf(results), results };
 }

@@ -22,6 +22,10 @@ export interface ConformanceReport {
   readonly target: ConformanceTarget;
   readonly seed: number;
   readonly counts: VerdictCounts;
+  /** How many checks have a verdict on their rule: neither SKIP nor INFO nor ERROR. */
+  readonly judged: number;
+  /** How many checks apply to the target and could not be judged; their verdict is SKIP. */
+  readonly notJudged: number;
   readonly results: readonly CaseResult[];
 }
 
@@ -47,7 +51,19 @@ export function createConformanceReport(run: ConformanceRun): ConformanceReport 
     durationMs: Math.round(durationMs),
     target,
     seed,
-    counts: countVerdicts(results),
+    ...tallyOf(results),
     results,
+  };
+}
+
+/** Returns how many results there are of each kind. */
+export function tallyOf(
+  results: readonly CaseResult[],
+): Pick<ConformanceReport, "counts" | "judged" | "notJudged"> {
+  const counts = countVerdicts(results);
+  return {
+    counts,
+    judged: results.length - counts.SKIP - counts.INFO - counts.ERROR,
+    notJudged: results.filter(({ notJudged }) => notJudged).length,
   };
 }

@@ -60,11 +60,21 @@ export function failureLines(
 /** How checks are printed. */
 export const conformanceText: ResultText = { lines: conformanceLines, failures: failureLines };
 
-/** Returns `46 checks: 40 PASS, 2 WARN, 4 SKIP`. */
-export function conformanceTotals(counts: VerdictCounts): string {
+/** Returns `46 checks: 40 PASS, 2 WARN, 4 SKIP (1 not judged)`. */
+export function conformanceTotals({
+  counts,
+  notJudged,
+}: {
+  readonly counts: VerdictCounts;
+  readonly notJudged: number;
+}): string {
   const all = VERDICTS.reduce((sum, verdict) => sum + counts[verdict], 0);
   const parts = VERDICTS.filter((verdict) => counts[verdict] > 0);
-  return `${counted(all, "check")}: ${parts.map((verdict) => `${counts[verdict]} ${verdict}`).join(", ")}`;
+  const more = notJudged > 0 ? ` (${notJudged} not judged)` : "";
+  const texts = parts.map(
+    (verdict) => `${counts[verdict]} ${verdict}${verdict === "SKIP" ? more : ""}`,
+  );
+  return `${counted(all, "check")}: ${texts.join(", ")}`;
 }
 
 function findingLines(findings: readonly Finding[], verbose: boolean): string[] {

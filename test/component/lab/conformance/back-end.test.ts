@@ -15,6 +15,9 @@ const bases = ["block", "net", "fs", "read-only", "wce", "iommu", "program"] as 
 const isOfNoDevice = (check: Check): boolean =>
   runsAlone(check) || /^(fuzz\/\d+|split\/3|packed\/[28]|event\/[57]|stop\/[36])$/.test(check.id);
 
+/** What our back-ends do not give a check to judge: chan/4 needs messages of the back-end. */
+const NOT_JUDGED = ["chan/4"];
+
 const isMadeOf = (base: Base, { id }: Check): boolean => (mutants[id]?.base ?? "block") === base;
 
 /** A base that exists for the sake of single checks is one of block, net or fs besides. */
@@ -27,7 +30,8 @@ async function passes(check: Check, base: Base): Promise<void> {
   const result = await judge(check, base);
   const isFine = ["PASS", "INFO", "SKIP"].includes(result.verdict);
   // Where its mutant is made of this base, a skip would prove nothing.
-  const provesNothing = isMadeOf(base, check) && result.verdict === "SKIP";
+  const provesNothing =
+    isMadeOf(base, check) && result.verdict === "SKIP" && !NOT_JUDGED.includes(check.id);
   assert.ok(isFine && !provesNothing, describeResult(result));
 }
 

@@ -21,6 +21,14 @@ test("every check has an id of its own, and a mutant", () => {
   assert.deepEqual(caught.sort(), ids.toSorted());
 });
 
+test("every check says what it must observe before it can pass", () => {
+  const lacking = [...checks, ...frontendChecks].filter(({ observes }) => observes.length === 0);
+  assert.deepEqual(
+    lacking.map(({ id }) => id),
+    [],
+  );
+});
+
 test("docs/reference/checks.md is what `npm run docs` writes", () => {
   const path = join(packageRoot, "docs", "reference", "checks.md");
   assert.equal(readFileSync(path, "utf8"), conformanceDocument(), "run `npm run docs`");

@@ -63,6 +63,7 @@ test("a check that is given up ends the front-end that is about to start, and st
     title: "boots one after another",
     strength: "ROBUSTNESS",
     section: "Communication",
+    observes: [],
     run: async (t) => {
       work = (async () => {
         for (let i = 0; i < MANY; i++) await t.boot();
@@ -104,6 +105,7 @@ test("a check of a back-end that is given up connects no more", async (t) => {
     title: "connects again and again",
     strength: "ROBUSTNESS",
     section: "Communication",
+    observes: [],
     run: async (context) => {
       work = (async () => {
         for (; count < MANY; count++) {

@@ -27,6 +27,7 @@ const ownCheck: Check = {
   title: "the configuration space has a capacity",
   strength: "MUST",
   section: "VIRTIO 5.2.4",
+  observes: ["reply"],
   async run(t) {
     const asked = { offset: 0, flags: 0, data: new Uint8Array(8) };
     const config = await (await t.negotiatedSession()).call(FrontendRequest.GetConfig, asked);

@@ -50,7 +50,7 @@ class LeavingTarget extends InProcessTarget {
 
 function checkOf(number: number, run: Check["run"]): Check {
   const id = `mine/${number}`;
-  return { id, title: "a check", strength: "MUST", section: "Communication", run };
+  return { id, title: "a check", strength: "MUST", section: "Communication", observes: [], run };
 }
 
 for (const { returnsAfter, stopped } of [

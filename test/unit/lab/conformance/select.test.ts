@@ -34,7 +34,8 @@ test("a pattern that names no check is wrong usage, and the message says what th
   for (const only of ["nothing/1", "headers", "header/1 "]) {
     assert.throws(
       () => ids({ only: [only] }),
-      (error) => error instanceof UsageError && /sections? \(header, framing/.test(error.message),
+      (error) =>
+        error instanceof UsageError && /sections? \(clean, header, framing/.test(error.message),
     );
   }
 });
@@ -45,6 +46,7 @@ test("a selection is one of the user's own checks as well", () => {
     title: "it holds",
     strength: "MUST",
     section: "-",
+    observes: [],
     run: async () => undefined,
   };
   assert.deepEqual(selectChecks([mine], {}), [mine]);

@@ -10,7 +10,7 @@ import {
   conformanceTotals,
   DECIDING,
   failureLines,
-  countVerdicts,
+  tallyOf,
   mergeReports,
 } from "../../../../src/lab/results/index.ts";
 import { parseJunit } from "../../../support/junit.ts";
@@ -44,7 +44,7 @@ function report(...results: readonly CaseResult[]): ConformanceReport {
     durationMs: 1234,
     target: { name: hostile, device: "block", virtioFeatures: "0x1", protocolFeatures: "0x2" },
     seed: 7,
-    counts: countVerdicts(results),
+    ...tallyOf(results),
     results,
   };
 }
@@ -73,9 +73,15 @@ test("a failure in the terminal has what was expected, what came, the exchange a
   }
   assert.equal(conformanceLines(result("header/1", "PASS")).length, 1);
   assert.equal(
-    conformanceTotals(all.counts),
+    conformanceTotals(all),
     "8 checks: 1 PASS, 1 FAIL, 1 WARN, 1 SKIP, 1 INFO, 1 ERROR, 1 XFAIL, 1 XPASS",
   );
+  const unjudged = report(...all.results, result("ack/7", "SKIP", { notJudged: true }));
+  assert.equal(
+    conformanceTotals(unjudged),
+    "9 checks: 1 PASS, 1 FAIL, 1 WARN, 2 SKIP (1 not judged), 1 INFO, 1 ERROR, 1 XFAIL, 1 XPASS",
+  );
+  assert.deepEqual([unjudged.judged, unjudged.notJudged], [5, 1]);
 });
 
 const bringUp = (session: string): string[] =>

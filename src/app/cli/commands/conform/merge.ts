@@ -10,7 +10,7 @@ import {
 import type { CommonOptions, Context } from "../../context.ts";
 import { withUserFile } from "../../files.ts";
 import { ResultPrinter } from "../../result-printer.ts";
-import { expectNoFailures } from "./run.ts";
+import { expectJudged, expectNoFailures } from "./run.ts";
 import { prepareReports, type ReportFiles, writeReports } from "./reports.ts";
 
 export interface MergeOptions extends CommonOptions, ReportFiles {
@@ -28,8 +28,9 @@ export function runMerge(files: readonly string[], options: MergeOptions, contex
   const printer = new ResultPrinter(conformanceText, options, context);
   if (options.verbose) for (const result of report.results) printer.result(result);
   printer.failures(report.results);
-  printer.say(conformanceTotals(report.counts));
+  printer.say(conformanceTotals(report));
   expectNoFailures(report, options.failOn);
+  expectJudged(report);
 }
 
 function readReport(path: string): ConformanceReport {

@@ -68,7 +68,7 @@ export class ConformanceReporter {
       results: this.#results,
     });
     this.#printer.failures(this.#results);
-    this.#printer.say(conformanceTotals(report.counts));
+    this.#printer.say(conformanceTotals(report));
     const summary = this.#expected.summary();
     if (summary !== undefined) this.#printer.say(summary);
     if (!this.#around.context.signal.aborted) this.#expected.update();

@@ -43,10 +43,19 @@ export async function runConform(
   context.signal.throwIfAborted();
   if (!options.updateBaseline) expectNoFailures(report, failOn);
   if (stopped !== undefined) throw new CommandError(ExitCode.Failed, stoppedText(report, stopped));
+  expectJudged(report);
 }
 
 function stoppedText({ counts, results }: ConformanceReport, reason: string): string {
   return `${counts.SKIP} of ${counted(results.length, "check")} skipped: ${reason}`;
+}
+
+/** @throws {CommandError} no check has a verdict or a value: the run says nothing of the target */
+export function expectJudged({ judged, counts, results }: ConformanceReport): void {
+  if (judged > 0 || counts.INFO > 0) return;
+  const [first] = results;
+  const why = first?.reason === undefined ? "" : `; ${first.id}: ${first.reason}`;
+  throw new CommandError(ExitCode.Failed, `0 judged of ${counted(results.length, "check")}${why}`);
 }
 
 /** @throws {CommandError} there are some */

@@ -116,14 +116,14 @@ function writePages(out: string, { page, report }: MatrixColumn): void {
 }
 
 function summary({ report, missing }: MatrixColumn): string {
-  return report ? conformanceTotals(report.counts) : `not judged: ${missing ?? ""}`;
+  return report ? conformanceTotals(report) : `not judged: ${missing ?? ""}`;
 }
 
 /** A target that was not judged has failed, as nothing is known about it. */
 function hasFailed({ report, optional, stopped }: Column, failOn: FailOn): boolean {
   if (report === undefined) return !optional;
   if (stopped !== undefined) return true;
-  return countFailures(report.counts, failOn) > 0;
+  return countFailures(report.counts, failOn) > 0 || report.judged === 0;
 }
 
 function slug(name: string): string {

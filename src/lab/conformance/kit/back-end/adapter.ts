@@ -1,5 +1,11 @@
 import { delay } from "../../../../core/base/index.ts";
-import { type Adapter, CaseFailure, type Evidence, type Lost } from "../../../engine/index.ts";
+import {
+  type Adapter,
+  CaseFailure,
+  CaseSkip,
+  type Evidence,
+  type Lost,
+} from "../../../engine/index.ts";
 import type { CaseResult } from "../../../results/index.ts";
 import { type Check, isHostile } from "../check.ts";
 import { CheckContext } from "./context.ts";
@@ -10,7 +16,9 @@ import { deathOf } from "../../targets/death.ts";
 import { waitForReport } from "../../targets/target-report.ts";
 import { endText, type Target } from "../../targets/target.ts";
 import type { Times } from "../times.ts";
+import { CleanGround } from "./clean-ground.ts";
 import { expectCleanSession } from "./clean-session.ts";
+import { KnownContent } from "./known-content.ts";
 
 /** A process that dies of a check is dead within this time. */
 const DEATH_MS = 100;
@@ -32,6 +40,10 @@ export interface BackendSubject {
 /** Runs checks on a back-end: the suite is the front-end. */
 export class BackendAdapter implements Adapter<CheckContext, Check> {
   readonly #subject: BackendSubject;
+  readonly #content = new KnownContent();
+  /** How many times in sequence its content could not be prepared. */
+  #unprepared = 0;
+  readonly #ground = new CleanGround();
 
   constructor(subject: BackendSubject) {
     this.#subject = subject;
@@ -46,16 +58,26 @@ export class BackendAdapter implements Adapter<CheckContext, Check> {
   }
 
   open({ id }: Check): CheckContext {
-    const { target, facts, times, seed } = this.#subject;
+    const { seed, target } = this.#subject;
     // What happened before this check is not evidence for it.
     target.takeReport();
-    return new CheckContext({ target, facts, times, random: seededRandom(`${seed} ${id}`) });
+    return this.#context(`${seed} ${id}`);
   }
 
   async run(check: Check, t: CheckContext): Promise<void> {
-    if (isHostile(check)) await expectCleanSession(t, "before");
+    await this.#prepare();
+    if (isHostile(check)) await this.#ground.expect(t);
     await check.run(t);
     if (isHostile(check)) await expectCleanSession(t, "after");
+  }
+
+  found(): readonly CaseResult[] {
+    return this.#ground.found();
+  }
+
+  /** Puts back what the device kept. A target that cannot take it any more was reported by its checks. */
+  async end(): Promise<void> {
+    await this.#aside(async (t) => this.#content.restore(t));
   }
 
   async close(t: CheckContext, ended: unknown): Promise<Evidence> {
@@ -67,11 +89,16 @@ export class BackendAdapter implements Adapter<CheckContext, Check> {
     for (const end of ends) t.exchange.note("··", `the target's process ${endText(end)}`);
     const death = deathOf(facts.oneSession, ends, output);
     const { warnings, values, exchange } = t;
-    return { warnings, values, ended: death ?? ended, exchange: exchange.lines, output };
+    const { observed, lines } = exchange;
+    const instead = t.isBlind ? ({ data: "completion" } as const) : {};
+    return { warnings, values, observed, instead, ended: death ?? ended, exchange: lines, output };
   }
 
-  async lost(_: CheckContext, { verdict }: CaseResult): Promise<Lost | undefined> {
-    if (verdict !== "FAIL") return undefined;
+  async lost(_: CheckContext, result: CaseResult): Promise<Lost | undefined> {
+    const { verdict } = result;
+    this.#ground.saw(result);
+    if (verdict === "FAIL" || verdict === "ERROR") this.#content.doubt();
+    if (verdict !== "FAIL" && result.notJudged !== true) return undefined;
     const reason = await this.#unreachable();
     if (reason === undefined) return undefined;
     return {
@@ -80,16 +107,49 @@ export class BackendAdapter implements Adapter<CheckContext, Check> {
     };
   }
 
+  /** Writes what the device is to keep, where that is not known, in a session of its own. */
+  async #prepare(): Promise<void> {
+    const { target } = this.#subject;
+    this.#content.meets(target.process?.pid);
+    if (this.#content.isKnown || this.#unprepared >= ATTEMPTS) return;
+    const done = await this.#aside(async (t) => this.#content.prepare(t));
+    this.#unprepared = done ? 0 : this.#unprepared + 1;
+  }
+
+  /**
+   * Does something to the target that belongs to no check.
+   *
+   * @returns whether it worked
+   */
+  async #aside(work: (t: CheckContext) => Promise<void>): Promise<boolean> {
+    const t = this.#context(`${this.#subject.seed} content`);
+    try {
+      await work(t);
+      return true;
+    } catch (error) {
+      if (error instanceof CaseFailure || error instanceof CaseSkip) return false;
+      throw error;
+    } finally {
+      t.close();
+    }
+  }
+
+  #context(random: string): CheckContext {
+    const { target, facts, times } = this.#subject;
+    const content = this.#content;
+    return new CheckContext({ target, facts, times, content, random: seededRandom(random) });
+  }
+
   /**
    * Returns why the target serves no session in {@link ATTEMPTS} attempts; undefined if it does. A
    * process of the suite that hangs is restarted; the supervisor of another process gets time to do
    * so.
    */
   async #unreachable(): Promise<string | undefined> {
-    const { target, facts, times, signal } = this.#subject;
+    const { target, times, signal } = this.#subject;
     let reason = "";
     for (let attempt = 1; attempt <= ATTEMPTS && !signal?.aborted; attempt++) {
-      const t = new CheckContext({ target, facts, times, random: Math.random });
+      const t = this.#context(String(attempt));
       try {
         if (attempt > 1) {
           if (target.restart === undefined) await delay(times.answerMs * PAUSE);

@@ -9,8 +9,10 @@ import type { CheckContext } from "./context.ts";
 export async function expectCleanSession(t: CheckContext, when: "before" | "after"): Promise<void> {
   const mark = t.exchange.mark();
   try {
-    if (!t.hasKit) await t.newSession();
-    else await (await t.bringUp({ session: await t.newSession() })).request();
+    await t.exchange.settingUp(async () => {
+      const session = await t.newSession();
+      if (t.hasKit) await (await t.bringUp({ session })).request();
+    });
   } catch (error) {
     if (!(error instanceof CaseFailure)) throw error;
     throw new CaseFailure(`the clean session ${when} the check: ${error.message}`, {
@@ -19,6 +21,7 @@ export async function expectCleanSession(t: CheckContext, when: "before" | "afte
       actual: error.actual ?? "",
     });
   }
+  if (when === "after") t.observe("service");
   t.closeSessions();
   t.exchange.fold(mark, `a clean session ${when} the check`);
 }

@@ -4,6 +4,7 @@ import {
   ProtocolFeature,
   VirtioFeature,
 } from "../../../../core/protocol/index.ts";
+import { KnownContent } from "./known-content.ts";
 import type { RequestKit, KitRequest } from "./kit.ts";
 import { SuiteMemory, type SuiteMemoryOptions } from "./memory.ts";
 import { bringUp } from "./bring-up.ts";
@@ -37,6 +38,7 @@ const USUAL_PROTOCOL = ProtocolFeature.Mq | ProtocolFeature.ReplyAck | ProtocolF
  *   title: "GET_FEATURES offers VIRTIO_F_VERSION_1",
  *   strength: "SHOULD",
  *   section: "VIRTIO 6.1",
+ *   observes: ["reply"],
  *   async run(t) {
  *     const session = await t.negotiatedSession();
  *     const offered = session.virtio & (1n << 32n);
@@ -52,6 +54,10 @@ export class CheckContext extends Findings {
   readonly times: Times;
   /** The source of random numbers, which depends on the seed. */
   readonly random: () => number;
+  /** Whether requests of this device type show that a chain was used, and nothing of its data. */
+  isBlind = false;
+  readonly #content: KnownContent;
+  readonly #kit: RequestKit | undefined;
   readonly #closing: { close(): void }[] = [];
   #sessions: Session[] = [];
   #endedByTarget = false;
@@ -59,8 +65,18 @@ export class CheckContext extends Findings {
   #closed = false;
   #count = 0;
 
-  constructor(options: { target: Target; facts: Facts; times: Times; random: () => number }) {
+  /** @param options with `content`, what the target keeps, so that requests can be compared with it */
+  constructor(options: {
+    target: Target;
+    facts: Facts;
+    times: Times;
+    random: () => number;
+    content?: KnownContent;
+  }) {
     super(new Exchange(options.facts.device));
+    const { content = new KnownContent(), facts } = options;
+    this.#content = content;
+    this.#kit = facts.kit && content.comparing(facts.kit, this);
     this.target = options.target;
     this.facts = options.facts;
     this.times = options.times;
@@ -94,6 +110,7 @@ export class CheckContext extends Findings {
     const session = new Session(name, socket, this.exchange, this.times);
     this.#sessions.push(session);
     this.exchange.note(name, "connected");
+    this.#content.meets(this.target.process?.pid);
     if (reading) session.read();
     return session;
   }
@@ -107,9 +124,11 @@ export class CheckContext extends Findings {
    * @throws {CaseFailure} it is not accepted
    */
   async negotiatedSession(virtio = USUAL_VIRTIO, protocol = USUAL_PROTOCOL): Promise<Session> {
-    const session = await this.connect();
-    await this.negotiate(session, virtio, protocol);
-    return session;
+    return this.exchange.settingUp(async () => {
+      const session = await this.connect();
+      await this.negotiate(session, virtio, protocol);
+      return session;
+    });
   }
 
   /** Negotiates on an open session, like {@link negotiatedSession}. */
@@ -155,7 +174,7 @@ export class CheckContext extends Findings {
    * @throws {CaseFailure} a step is not accepted; {@link CaseSkip} the device type is not known
    */
   async bringUp(options: BringUpOptions = {}): Promise<RunningDevice> {
-    return bringUp(this, options);
+    return this.exchange.settingUp(async () => bringUp(this, options));
   }
 
   /**
@@ -166,11 +185,19 @@ export class CheckContext extends Findings {
   async request(
     ring: Ring,
     memory: SuiteMemory,
-    { readable, writable, wrong }: KitRequest = this.kit.request(memory),
+    request: KitRequest = this.kit.request(memory),
   ): Promise<void> {
-    ring.push(readable, writable);
-    const { written } = await ring.expectCompletion("a request");
-    const fault = wrong(written);
+    ring.push(request.readable, request.writable);
+    this.expectAnswer(request, await ring.expectCompletion("a request"));
+  }
+
+  /**
+   * Judges the answer to a request of the kit that was completed.
+   *
+   * @throws {CaseFailure} it is wrong
+   */
+  expectAnswer({ wrong }: KitRequest, { length }: { readonly length: number }): void {
+    const fault = wrong(length);
     if (fault === undefined) return;
     throw new CaseFailure("a request", {
       expected: `what a ${this.kit.kind.name} device answers`,
@@ -193,7 +220,7 @@ export class CheckContext extends Findings {
    * @throws {CaseSkip} the type is not known
    */
   get kit(): RequestKit {
-    const { kit } = this.facts;
+    const kit = this.#kit;
     if (kit === undefined) throw new CaseSkip("the suite knows no request for this device type");
     return kit;
   }
@@ -207,7 +234,9 @@ export class CheckContext extends Findings {
   async newSession(): Promise<Session> {
     this.closeSessions();
     try {
-      return await this.negotiatedSession();
+      const session = await this.negotiatedSession();
+      this.observe("service");
+      return session;
     } catch (error) {
       if (!(error instanceof CaseFailure)) throw error;
       const end = this.target.process?.end;
@@ -271,6 +300,7 @@ export class CheckContext extends Findings {
     for (let last = -1, same = 0; ; await delay(LOOK_MS)) {
       const now = this.target.process?.figures()?.[name];
       if (now === undefined) throw new CaseSkip("the target's process cannot be looked at");
+      this.observe("figures");
       same = now === last ? same + 1 : 0;
       last = now;
       const enough = goal === undefined ? same >= SETTLED : now <= goal;

@@ -14,6 +14,8 @@ export class HandPacked extends RawPackedRing {
 
   /** The used descriptor at a position; undefined if not within the time. */
   async expectUsedAt(position: number): Promise<UsedDescriptor | undefined> {
-    return soon(() => this.usedAt(position), this.#t.times.callMs);
+    const used = await soon(() => this.usedAt(position), this.#t.times.callMs);
+    if (used !== undefined) this.#t.observe("completion");
+    return used;
   }
 }

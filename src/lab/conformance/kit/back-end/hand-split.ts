@@ -55,6 +55,12 @@ export class HandSplit extends RawSplitRing {
     return needsEvent(event, this.available, before);
   }
 
+  override take(): UsedElement | undefined {
+    const used = super.take();
+    if (used !== undefined) this.#t.observe("completion");
+    return used;
+  }
+
   /** Makes chains available and kicks. */
   offer(...heads: readonly number[]): void {
     this.makeAvailable(...heads);
@@ -137,7 +143,7 @@ export class HandSplit extends RawSplitRing {
       if (used !== undefined) return used;
       if (this.#session.closed) return "closed";
       return this.#ring.error.drain() ? "error" : undefined;
-    }, this.#t.times.callMs / 10);
+    }, this.#t.times.graceMs);
   }
 
   #state(): string {

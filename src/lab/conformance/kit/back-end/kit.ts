@@ -24,6 +24,16 @@ export interface KitRequest {
    * such an answer, and where requests have none.
    */
   readonly failed?: () => boolean;
+  /**
+   * The buffer that the device fills with what it keeps at the first places of {@link Effect}: it is
+   * compared with what the suite wrote there. Left out: the request reads nothing that is kept.
+   */
+  readonly content?: GuestBuffer;
+  /**
+   * `data`: an answer in which `wrong` finds nothing shows that the device read bytes of this request
+   * and wrote them back. Left out: it shows that the chain was used, and no more.
+   */
+  readonly proves?: "data";
 }
 
 /** A read request, and the buffer that it fills. */
@@ -42,7 +52,7 @@ export interface Effect {
 }
 
 /** What a kit may use of a check. */
-export interface KitPorts extends Pick<Findings, "expect" | "expectThat" | "skip"> {
+export interface KitPorts extends Pick<Findings, "expect" | "expectThat" | "observe" | "skip"> {
   readonly times: Times;
 }
 

@@ -114,6 +114,7 @@ async function writeAndCompare(
       const read = await look();
       const wrong = read.findIndex((bytes, i) => Buffer.compare(bytes, content[i] ?? bytes) !== 0);
       t.expect(`places that differ in round ${round}`, wrong < 0 ? "none" : wrong, "none");
+      t.observe("data");
       release();
     }
   } finally {

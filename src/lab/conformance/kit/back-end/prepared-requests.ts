@@ -1,4 +1,5 @@
 import { counted } from "../../../../core/base/index.ts";
+import type { UsedElement } from "../../../wire/index.ts";
 import type { CheckContext } from "./context.ts";
 import type { DeviceByHand } from "./hand-split.ts";
 import type { KitRequest } from "./kit.ts";
@@ -63,12 +64,26 @@ export class PreparedRequests {
   async used(count: number = this.heads.length): Promise<void> {
     const waiting = new Set(this.heads.slice(0, count));
     while (waiting.size > 0) {
-      const { id, length } = await this.#device.hand.expectUsed(
-        `one of ${counted(waiting.size, "request")}`,
-      );
+      const used = await this.#device.hand.expectUsed(`one of ${counted(waiting.size, "request")}`);
+      const { id } = used;
       this.#t.expectThat("used id", waiting.delete(id), `one of ${[...waiting].join(", ")}`, id);
-      const wrong = this.#byHead.get(id)?.wrong(length);
-      this.#t.expect(`the answer to chain ${id}`, wrong ?? "correct", "correct");
+      this.expectAnswer(used);
     }
+  }
+
+  /**
+   * Judges the answer to one of them.
+   *
+   * @throws {CaseFailure} it is wrong
+   */
+  expectAnswer({ id, length }: UsedElement): void {
+    const wrong = this.#byHead.get(id)?.wrong(length);
+    this.#t.expect(`the answer to chain ${id}`, wrong ?? "correct", "correct");
+  }
+
+  /** Whether the buffers of a chain are as {@link makeAvailable} left them. */
+  isUntouched(head: number): boolean {
+    const { writable = [] } = this.#byHead.get(head) ?? {};
+    return writable.every(({ bytes }) => bytes.every((byte) => byte === POISON));
   }
 }

@@ -71,6 +71,7 @@ export async function runOnce(
   const started = await startOnce(t, words, only);
   await within(started.exited, t.times.againMs);
   const end = started.exit;
+  if (end !== undefined) t.observe("exit");
   if (end === undefined) await started.kill();
   else if (end.signal !== null) t.fail("it crashed", "an end of its own", endText(end), "FAIL");
   return { end, text: started.output };

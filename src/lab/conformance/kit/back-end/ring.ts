@@ -268,6 +268,7 @@ export class Ring {
   /** Returns whether the call, or another one, was signalled within the time, or before. */
   async called(timeoutMs: number = this.#times.callMs, or?: EventFd): Promise<boolean> {
     const found = await soon(() => this.call.drain() || or?.drain() || undefined, timeoutMs);
+    if (found === true) this.#exchange.observe("call");
     return found === true;
   }
 
@@ -285,6 +286,7 @@ export class Ring {
       seen = overlongCompletions;
       const length = overlong ? overlongLength : written;
       this.#done.push({ token, written, length, look });
+      this.#exchange.observe("completion");
       const more = overlong ? `, of which ${written} are writable` : "";
       this.#exchange.note(
         this.#session.name,

@@ -31,6 +31,7 @@ export class Session extends RawPeer {
   virtio = 0n;
   protocol = 0n;
   readonly #times: Times;
+  readonly #exchange: Exchange;
 
   /** @param direction whose requests travel: on a back-end's own channel the suite is the back-end */
   constructor(
@@ -52,6 +53,7 @@ export class Session extends RawPeer {
     });
     this.name = name;
     this.#times = times;
+    this.#exchange = exchange;
   }
 
   /** Closed, and not by the suite. */
@@ -94,6 +96,7 @@ export class Session extends RawPeer {
   ): Promise<Received | "closed"> {
     const next = await this.next(timeoutMs);
     if (next === "silence") throw hang(what, timeoutMs);
+    if (next === "closed") this.#exchange.observe("closed");
     return next;
   }
 
@@ -180,7 +183,11 @@ export class Session extends RawPeer {
     for (;;) {
       const next = await this.answerOrEnd("GET_FEATURES");
       if (next === "closed") return false;
-      if (next.header.request === FrontendRequest.GetFeatures) return true;
+      if (next.header.request === FrontendRequest.GetFeatures) {
+        this.#exchange.observe("silence");
+        this.#exchange.observe("service");
+        return true;
+      }
       throw new CaseFailure("an unsolicited message arrived", {
         expected: "the reply to VHOST_USER_GET_FEATURES",
         actual: nameOf(next.header.request),
@@ -196,8 +203,8 @@ export class Session extends RawPeer {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
       const next = await this.next(Math.max(1, deadline - performance.now()));
-      if (next === "closed") return true;
-      if (next === "silence") return false;
+      if (next === "closed") this.#exchange.observe("closed");
+      if (typeof next === "string") return next === "closed";
     }
   }
 

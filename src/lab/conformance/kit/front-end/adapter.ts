@@ -57,7 +57,8 @@ export class FrontendAdapter implements Adapter<FrontendContext, FrontendCheck> 
     if (ended instanceof EnvironmentError && !this.#hasStarted) throw ended;
     this.#hasStarted = true;
     const { warnings, values, exchange, output } = t;
-    return { warnings, values, ended: death ?? ended, exchange: exchange.lines, output };
+    const { observed, lines } = exchange;
+    return { warnings, values, observed, ended: death ?? ended, exchange: lines, output };
   }
 
   async lost(t: FrontendContext, { verdict }: CaseResult): Promise<Lost | undefined> {

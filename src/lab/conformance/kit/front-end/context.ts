@@ -42,6 +42,7 @@ export type Done = (mock: Pick<Mock, "messages" | "conversations">) => boolean;
  *   title: "the front-end connects and negotiates",
  *   strength: "MUST",
  *   section: "Front-end",
+ *   observes: ["request"],
  *   async run(t) {
  *     await t.boot();
  *   },
@@ -65,7 +66,7 @@ export class FrontendContext extends Findings {
   readonly #folders: string[] = [];
 
   constructor(target: FrontendTarget, kit: RequestKit, times: Times) {
-    super(new Exchange(kit.kind));
+    super(new Exchange(kit.kind, "request"));
     this.target = target;
     this.kit = kit;
     this.times = times;

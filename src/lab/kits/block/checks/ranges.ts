@@ -36,12 +36,14 @@ async function zeroes(t: CheckContext, disk: Disk, flags: number): Promise<void>
   const bytes = noise(t, 3 * side);
   await disk.keeping(0n, bytes.length, async () => {
     await disk.write(0n, bytes);
+    t.expectData("what was written before", await disk.read(0n, bytes.length), bytes);
     const sectors = side / SECTOR_SIZE;
     const range: DiskRange = { sector: BigInt(sectors), sectors, flags };
     expectStatus(t, `flags ${flags}`, await disk.ranges(WriteZeroes, [range]), Ok);
     bytes.fill(0, side, 2 * side);
     const same = Buffer.compare(await disk.read(0n, bytes.length), bytes) === 0;
     t.expectThat(`flags ${flags}`, same, "zeroes in the range alone", "other bytes");
+    t.observe("effect");
   });
 }
 
@@ -52,6 +54,7 @@ export const blockRanges: readonly Check[] = [
     title: "DISCARD succeeds within its limits, and is refused beyond them",
     strength: "MUST",
     section: DRIVER,
+    observes: ["completion"],
     needs: needing(BlockFeature.Discard),
     hostile: true,
     async run(t) {
@@ -82,6 +85,7 @@ export const blockRanges: readonly Check[] = [
     title: "DISCARD with the unmap flag is not supported",
     strength: "MUST",
     section: DEVICE,
+    observes: ["completion"],
     needs: needing(BlockFeature.Discard),
     async run(t) {
       const disk = await writableDisk(t, BlockFeature.Discard);
@@ -96,6 +100,7 @@ export const blockRanges: readonly Check[] = [
     title: "WRITE_ZEROES zeroes its range and nothing else",
     strength: "MUST",
     section: DEVICE,
+    observes: ["data", "effect"],
     needs: needing(BlockFeature.WriteZeroes),
     async run(t) {
       const disk = await writableDisk(t, BlockFeature.WriteZeroes);
@@ -108,6 +113,7 @@ export const blockRanges: readonly Check[] = [
     title: "unknown flags of a range are not supported",
     strength: "MUST",
     section: DEVICE,
+    observes: ["completion"],
     needs: needing(BlockFeature.WriteZeroes),
     async run(t) {
       const disk = await writableDisk(t, BlockFeature.WriteZeroes | BlockFeature.Discard);
@@ -124,6 +130,7 @@ export const blockRanges: readonly Check[] = [
     title: "ranges beyond the end are an I/O error",
     strength: "SHOULD",
     section: DRIVER,
+    observes: ["completion"],
     needs: needing(BlockFeature.WriteZeroes),
     hostile: true,
     async run(t) {

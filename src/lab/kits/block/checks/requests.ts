@@ -40,7 +40,7 @@ async function survives(
     room.map((length) => device.memory.poisoned(length)),
   );
   await device.session.alive();
-  await device.ring.completion(t.times.callMs / 10);
+  await device.ring.completion(t.times.graceMs);
   await t.survive(device.session, device.memory);
   t.closeSessions();
   await (await diskOf(t)).read(0n, SECTOR_SIZE);
@@ -52,6 +52,7 @@ export const blockRequests: readonly Check[] = [
     title: "capacity and block size are plausible",
     strength: "SHOULD",
     section: "VIRTIO 5.2.4",
+    observes: ["reply"],
     tags: ["smoke"],
     needs: NEEDS,
     async run(t) {
@@ -69,6 +70,7 @@ export const blockRequests: readonly Check[] = [
     title: "what was written is read back, from one block to 1 MiB",
     strength: "MUST",
     section: REQUESTS,
+    observes: ["data"],
     tags: ["smoke"],
     needs: NEEDS,
     async run(t) {
@@ -81,13 +83,7 @@ export const blockRequests: readonly Check[] = [
         await disk.keeping(BigInt(at), length, async () => {
           await disk.write(BigInt(at), bytes);
           const back = await disk.read(BigInt(at), length);
-          const same = Buffer.compare(back, bytes) === 0;
-          t.expectThat(
-            `${counted(length, "byte")} at sector ${at}`,
-            same,
-            "the same bytes",
-            "other bytes",
-          );
+          t.expectData(`${counted(length, "byte")} at sector ${at}`, back, bytes);
         });
       }
     },
@@ -97,10 +93,22 @@ export const blockRequests: readonly Check[] = [
     title: "the first and the last block can be read",
     strength: "MUST",
     section: REQUESTS,
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const disk = await diskOf(t);
-      for (const sector of [0n, disk.last]) await disk.read(sector, disk.unit);
+      const isReadOnly = (t.facts.virtio & BlockFeature.ReadOnly) !== 0n;
+      for (const sector of [0n, disk.last]) {
+        if (isReadOnly) {
+          await disk.expectFilled(sector, disk.unit);
+          continue;
+        }
+        await disk.keeping(sector, disk.unit, async () => {
+          const bytes = noise(t, disk.unit);
+          await disk.write(sector, bytes);
+          t.expectData(`the block at sector ${sector}`, await disk.read(sector, disk.unit), bytes);
+        });
+      }
     },
   },
   {
@@ -108,6 +116,7 @@ export const blockRequests: readonly Check[] = [
     title: "a read beyond the end is an I/O error that brings no data",
     strength: "SHOULD",
     section: DRIVER,
+    observes: ["service"],
     needs: NEEDS,
     hostile: true,
     async run(t) {
@@ -124,6 +133,7 @@ export const blockRequests: readonly Check[] = [
     title: "a write across the end is an I/O error that changes nothing",
     strength: "SHOULD",
     section: DRIVER,
+    observes: ["service"],
     needs: NEEDS,
     hostile: true,
     async run(t) {
@@ -145,6 +155,7 @@ export const blockRequests: readonly Check[] = [
     title: "a sector number that overflows is an I/O error",
     strength: "ROBUSTNESS",
     section: "VIRTIO 5.2.6.1",
+    observes: ["service"],
     needs: NEEDS,
     async run(t) {
       for (const sector of [BEYOND_ALL, 2n ** 55n]) {
@@ -160,6 +171,7 @@ export const blockRequests: readonly Check[] = [
     title: "data that is not a multiple of 512 bytes is refused",
     strength: "SHOULD",
     section: "VIRTIO 5.2.6.1",
+    observes: ["service"],
     needs: NEEDS,
     hostile: true,
     async run(t) {
@@ -176,6 +188,7 @@ export const blockRequests: readonly Check[] = [
     title: "a request of an unknown type is not supported",
     strength: "MUST",
     section: REQUESTS,
+    observes: ["completion"],
     needs: NEEDS,
     async run(t) {
       const disk = await diskOf(t);
@@ -187,6 +200,7 @@ export const blockRequests: readonly Check[] = [
     title: "GET_ID gives a name of at most 20 bytes, whatever room there is",
     strength: "MUST",
     section: DRIVER,
+    observes: ["service"],
     needs: NEEDS,
     hostile: true,
     async run(t) {
@@ -205,6 +219,7 @@ export const blockRequests: readonly Check[] = [
     title: "FLUSH succeeds where it was negotiated",
     strength: "MUST",
     section: DEVICE,
+    observes: ["completion"],
     needs: needing(BlockFeature.Flush),
     async run(t) {
       await (await diskOf(t, BlockFeature.Flush)).expectStatus(Ok, Flush);
@@ -215,6 +230,7 @@ export const blockRequests: readonly Check[] = [
     title: "a read-only disk refuses writes with an I/O error",
     strength: "MUST",
     section: DEVICE,
+    observes: ["completion"],
     needs: needing(BlockFeature.ReadOnly),
     hostile: true,
     async run(t) {
@@ -229,6 +245,7 @@ export const blockRequests: readonly Check[] = [
     title: "requests of as many segments as seg_max promises are served",
     strength: "MUST",
     section: "VIRTIO 5.2.3, 5.2.4",
+    observes: ["data"],
     needs: needing(BlockFeature.SegMax),
     async run(t) {
       const features = BlockFeature.SegMax | BlockFeature.SizeMax;
@@ -255,6 +272,7 @@ export const blockRequests: readonly Check[] = [
     title: "num_queues is at most the reply to GET_QUEUE_NUM",
     strength: "SHOULD",
     section: "VIRTIO 5.2.4",
+    observes: ["reply"],
     needs: { ...NEEDS, virtio: 1n << 12n, protocol: NEEDS.protocol | ProtocolFeature.Mq },
     async run(t) {
       const { numQueues } = (await diskOf(t)).config;
@@ -268,6 +286,7 @@ export const blockRequests: readonly Check[] = [
     title: "the used length is what was written: data and status",
     strength: "MUST",
     section: "VIRTIO 2.7.8.2, 5.2.6",
+    observes: ["data"],
     needs: NEEDS,
     async run(t) {
       const disk = await diskOf(t);
@@ -275,6 +294,8 @@ export const blockRequests: readonly Check[] = [
         t.expectThat(what, written <= most, `at most ${most}`, written);
         if (written < most) t.warn(what, String(most), written);
       };
+      // What is said to be written has to be there.
+      await disk.expectFilled(0n, disk.unit);
       judge("of a read", (await disk.ask(In, { room: disk.unit })).written, disk.unit + 1);
       if ((t.facts.virtio & BlockFeature.ReadOnly) === 0n) {
         const out = await disk.read(0n, disk.unit);
@@ -293,6 +314,7 @@ export const blockRequests: readonly Check[] = [
     title: "a request without room for a status does no harm",
     strength: "ROBUSTNESS",
     section: REQUESTS,
+    observes: ["service"],
     needs: NEEDS,
     run: async (t) => survives(t, blockHeader(In), []),
   },
@@ -301,6 +323,7 @@ export const blockRequests: readonly Check[] = [
     title: "a header of 8 bytes does no harm",
     strength: "ROBUSTNESS",
     section: REQUESTS,
+    observes: ["service"],
     needs: NEEDS,
     run: async (t) => survives(t, blockHeader(In).subarray(0, 8), [SECTOR_SIZE, 1]),
   },
@@ -309,6 +332,7 @@ export const blockRequests: readonly Check[] = [
     title: "the padding of the configuration space is 0",
     strength: "MUST",
     section: "VIRTIO 5.2.5.2",
+    observes: ["reply"],
     needs: NEEDS,
     async run(t) {
       const session = await t.negotiatedSession();
@@ -324,6 +348,7 @@ export const blockRequests: readonly Check[] = [
     title: "requests for zones are not supported by a disk without any",
     strength: "MUST",
     section: DEVICE,
+    observes: ["completion"],
     needs: NEEDS,
     async run(t) {
       const disk = await diskOf(t);

@@ -19,16 +19,23 @@ export const blockRings: readonly Check[] = [
     title: "all that a device writes may be in one descriptor",
     strength: "MUST",
     section: "VIRTIO 2.7.4.1",
+    observes: ["data"],
     needs: { device: ["block"], virtio: VirtioFeature.Version1 },
     async run(t) {
       const { hand, memory } = await bringUpByHand(t);
-      const { readable, writable } = t.kit.request(memory);
+      const { readable, writable, content } = t.kit.request(memory);
       const lengths = writable.map(({ bytes }) => bytes.length);
       const all = memory.data(lengths.reduce((sum, length) => sum + length, 0));
       hand.offer(hand.chain(descriptorsOf({ readable, writable: [all] })));
       const { length } = await hand.expectUsed("a read whose data and status are one");
       t.expect("bytes written", length, all.bytes.length);
       t.expect("status", all.bytes.at(-1), 0);
+      if (content === undefined) return;
+      // What the request would have read into a descriptor of its own.
+      const plain = t.kit.request(memory);
+      const head = hand.chain(descriptorsOf(plain));
+      t.expect("the answer in two descriptors", await hand.attempt(head, plain), undefined);
+      t.expectData("the data", all.bytes.subarray(0, -1), plain.content?.bytes ?? content.bytes);
     },
   },
   {
@@ -36,6 +43,7 @@ export const blockRings: readonly Check[] = [
     title: "a ring goes on while another one is stopped",
     strength: "MUST",
     section: "Ring states",
+    observes: ["data"],
     tags: ["migration"],
     needs: SEVERAL,
     async run(t) {
@@ -53,6 +61,7 @@ export const blockRings: readonly Check[] = [
     title: "a ring works while one before it was never set up",
     strength: "MUST",
     section: "Multiple queue support",
+    observes: ["data"],
     needs: SEVERAL,
     async run(t) {
       const session = await t.negotiatedSession();
@@ -69,6 +78,7 @@ export const blockRings: readonly Check[] = [
     title: "two rings may share a call descriptor",
     strength: "MUST",
     section: "VHOST_USER_SET_VRING_CALL",
+    observes: ["call", "data"],
     needs: SEVERAL,
     async run(t) {
       const session = await t.negotiatedSession();
@@ -91,6 +101,7 @@ export const blockRings: readonly Check[] = [
     title: "a field that the driver may write takes what is written",
     strength: "MUST",
     section: "VHOST_USER_SET_CONFIG",
+    observes: ["reply"],
     needs: needing(BlockFeature.ConfigWce),
     async run(t) {
       const { ConfigWce, Flush } = BlockFeature;

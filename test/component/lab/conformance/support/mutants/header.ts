@@ -72,7 +72,7 @@ export const header: Readonly<Record<string, Mutant>> = {
       ...options,
       channel: (inner) => {
         void inner.closed.then(({ error }) => {
-          if (error.message.includes("announcing")) world.hoard(64 << 20);
+          if (error.message.includes("announces")) world.hoard(64 << 20);
         });
         return inner;
       },

@@ -1,6 +1,7 @@
 import type { Mutant } from "../mutant.ts";
 import { ack } from "./ack.ts";
 import { blk } from "./blk.ts";
+import { clean } from "./clean.ts";
 import { config } from "./config.ts";
 import { fs } from "./fs.ts";
 import { net } from "./net.ts";
@@ -57,6 +58,7 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   ...net,
   ...fs,
   ...chan,
+  ...clean,
   ...status,
   ...devstate,
   ...conn,

@@ -79,10 +79,12 @@ export const inflight: Readonly<Record<string, Mutant>> = {
   "inflight/8": {
     fault: "loses a request, and its successor does not replay what was in flight",
     apply: (options) => {
-      let first = true;
+      let first = false;
       let regions = 0;
       const { fault: _fault, apply } = takes("", (view, size) => {
         regions += 1;
+        // The ring that gets the first region.
+        first = regions === 1;
         if (regions > 1) for (let i = 1; i <= size; i += 1) view.setUint8(i * ENTRY, 0);
       });
       void _fault;

@@ -60,10 +60,10 @@ export const stop: Readonly<Record<string, Mutant>> = {
   },
   "stop/5": {
     fault: "calls once more after a ring has stopped",
-    apply: (options) => {
+    apply: (options, world) => {
       let call: OwnedFd | undefined;
       const late = afterStop(() => {
-        const event = call && EventFd.adopt(call);
+        const event = call && EventFd.adopt(call.duplicate());
         call = undefined;
         event?.signal();
         event?.close();
@@ -71,8 +71,8 @@ export const stop: Readonly<Record<string, Mutant>> = {
       const handler = (request: number, plain: RequestHandler): RequestHandler => {
         if (request !== SetVringCall) return late(request, plain);
         return (payload, incoming) => {
-          call?.close();
           call = incoming.fds[0]?.duplicate();
+          if (call !== undefined) world.leak(call);
           return plain(payload, incoming);
         };
       };

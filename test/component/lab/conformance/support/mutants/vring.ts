@@ -88,14 +88,14 @@ export const vring: Readonly<Record<string, Mutant>> = {
   "vring/1": fault("refuse@SET_VRING_ERR"),
   "vring/2": serving("takes no call descriptor for a ring that runs", SetVringCall, refusing(true)),
   "vring/3": throughHandler("wants the base of a ring before its addresses", () => {
-    let based = false;
+    const based = new WeakSet<object>();
     return {
-      [SetVringBase]: (plain) => (payload, incoming) => {
-        based = true;
+      [SetVringBase]: (plain, session) => (payload, incoming) => {
+        based.add(session());
         return plain(payload, incoming);
       },
-      [SetVringAddr]: (plain) => (payload, incoming) => {
-        if (!based) throw new Error("no base");
+      [SetVringAddr]: (plain, session) => (payload, incoming) => {
+        if (!based.has(session())) throw new Error("no base");
         return plain(payload, incoming);
       },
     };
