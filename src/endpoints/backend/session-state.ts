@@ -6,7 +6,7 @@ import {
   ProtocolError,
   StateError,
 } from "../../core/base/index.ts";
-import { type InflightRegion, RegionTable, SHARE_HINT } from "../../core/memory/index.ts";
+import { type InflightRegion, RegionTable } from "../../core/memory/index.ts";
 import { ProtocolFeature, VirtioFeature } from "../../core/protocol/index.ts";
 import { Negotiation } from "../../core/session/index.ts";
 import type { CloseReason } from "../../core/transport/index.ts";
@@ -26,9 +26,8 @@ import {
 import { Postcopy } from "./postcopy.ts";
 import { SessionHistory } from "./session-history.ts";
 import type { SessionOptions } from "./session-options.ts";
-import { isUnshared } from "./unshared-memory.ts";
+import { SharingWatch } from "./unshared-memory.ts";
 import { Vring } from "./vring.ts";
-import type { VringSetup } from "./vring-setup.ts";
 
 /** Problems that a session reports, but for the one that ends it. */
 const MAX_PROBLEMS = 1000;
@@ -61,11 +60,7 @@ export abstract class SessionState {
   readonly #tolerated = new Set<string>();
   #configChangeDue = false;
   #problems = 0;
-  /**
-   * Number of remaining checks for memory that is not shared. It is small, as each check reads many
-   * pages.
-   */
-  #sharingChecks = 8;
+  readonly #sharing = new SharingWatch(this.memory, (problem) => this.report(problem));
   #inflight: InflightRegion | undefined;
   readonly #ended = new Deferred<void>();
 
@@ -196,23 +191,6 @@ export abstract class SessionState {
     });
   }
 
-  /**
-   * Reports, once, a driver whose memory is not shared with this process: its requests would never
-   * arrive.
-   */
-  #lookAtSharing(index: number, ring: VringSetup): void {
-    if (this.#sharingChecks === 0 || this.#translates) return;
-    this.#sharingChecks -= 1;
-    if (!isUnshared(this.memory, ring)) return;
-    this.#sharingChecks = 0;
-    this.report(
-      new MemoryAccessError(
-        `ring ${index} was kicked, but it and the beginning of its memory region hold only zeroes: ` +
-          `what the driver writes does not arrive here; ${SHARE_HINT}`,
-      ),
-    );
-  }
-
   /** Reports a problem that does not end the session. */
   report(problem: unknown): void {
     this.reportProblem(asError(problem), false);
@@ -286,6 +264,7 @@ export abstract class SessionState {
   /** Unmaps the memory after the connection has ended, once the device has no request in flight. */
   protected release(): void {
     this.iommu.close();
+    this.#sharing.close();
     this.requests.close();
     const drained = this.vrings.map((vring) => vring.close());
     const through = Promise.allSettled(drained);
@@ -322,7 +301,10 @@ export abstract class SessionState {
       features: () => this.negotiation.features,
       messages: () => (this.#inband ? this.requests : undefined),
       onStarted: () => this.#ringStarted(),
-      onIdleKick: (setup) => this.#lookAtSharing(index, setup),
+      onIdleKick: (setup) => {
+        // An I/O virtual address does not name a place in a region.
+        if (!this.#translates) this.#sharing.onIdleKick(index, setup);
+      },
       onProblem: (problem) => this.report(problem),
       inflight: () => this.#inflight,
       rings: { ringMode: rings?.ringMode, workers: rings?.workers === true && queue === undefined },

@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test, type TestContext } from "node:test";
+import { GuestMemory } from "../../../../src/core/memory/index.ts";
+import { VirtioFeature } from "../../../../src/core/protocol/index.ts";
+import { SharingWatch } from "../../../../src/endpoints/backend/unshared-memory.ts";
+import { VringSetup } from "../../../../src/endpoints/backend/vring-setup.ts";
 import { BlockDriver } from "../../../../src/endpoints/devices/block/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
+import { tableOf } from "../../support/rings.ts";
 import { connectDisk, serveDisk, SMALL, until } from "../../support/session.ts";
 
 guardLeaks();
@@ -39,6 +44,67 @@ for (const workers of [false, true]) {
     assert.deepEqual(await reported(t, workers, 1), []);
   });
 }
+
+/** A watch of one blank ring of 16 entries at the beginning of 16 MiB of memory. */
+function watchBlankRing(t: TestContext) {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const memory = new GuestMemory({ size: 16 << 20 });
+  const table = tableOf(memory);
+  const ring = new VringSetup(0, {
+    device: { maxQueueSize: 16 },
+    memory: table,
+    iotlb: () => undefined,
+    features: () => VirtioFeature.Version1,
+    inflight: () => undefined,
+    onProblem: (problem) => assert.fail(problem),
+  });
+  const [region] = memory.regions;
+  assert.ok(region);
+  const start = region.description.userAddress;
+  ring.setSize(16);
+  const [descriptor, available, used] = [start, start + 256n, start + 512n];
+  ring.setAddress({ index: 0, flags: 0, descriptor, available, used, log: 0n }, true);
+  const problems: Error[] = [];
+  const watch = new SharingWatch(table, (problem) => problems.push(problem));
+  t.after(() => {
+    watch.close();
+    table.close();
+    memory.close();
+  });
+  return { memory, table, ring, watch, problems };
+}
+
+test("a kick of a blank ring whose first request follows is not reported", (t) => {
+  const { memory, ring, watch, problems } = watchBlankRing(t);
+  watch.onIdleKick(0, ring);
+  memory.allocate(16).bytes[0] = 1;
+  t.mock.timers.tick(10_000);
+  assert.deepEqual(problems, []);
+});
+
+test("a ring that stays blank after its kick is reported", (t) => {
+  const { ring, watch, problems } = watchBlankRing(t);
+  watch.onIdleKick(0, ring);
+  assert.deepEqual(problems, []);
+  t.mock.timers.tick(10_000);
+  assert.equal(problems.length, 1);
+});
+
+test("a ring whose memory was removed after its kick is not reported", (t) => {
+  const { table, ring, watch, problems } = watchBlankRing(t);
+  watch.onIdleKick(0, ring);
+  table.replace([]);
+  t.mock.timers.tick(10_000);
+  assert.deepEqual(problems, []);
+});
+
+test("a session that ends after the kick reports nothing", (t) => {
+  const { ring, watch, problems } = watchBlankRing(t);
+  watch.onIdleKick(0, ring);
+  watch.close();
+  t.mock.timers.tick(10_000);
+  assert.deepEqual(problems, []);
+});
 
 test("the first requests of a driver do not cause a report", async (t) => {
   const served = await serveDisk(t);
