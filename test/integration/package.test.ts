@@ -182,6 +182,16 @@ async function useEverything(installed: Installed, PATH?: string): Promise<void>
   assert.match(succeeded("conform --device kit.js", await own.result), /4 passed|4 PASS/i);
 }
 
+const tsc = join(packageRoot, "node_modules/typescript/bin/tsc");
+
+/** The compiler options that docs/guides/install.md has for a project with TypeScript. */
+function compilerOptionsOfGuide(): object {
+  const guide = readFileSync(join(packageRoot, "docs/guides/install.md"), "utf8");
+  const [, text = ""] = /^```json\n([^`]*)^```$/m.exec(guide) ?? [];
+  const { compilerOptions }: { readonly compilerOptions: object } = JSON.parse(text);
+  return compilerOptions;
+}
+
 /** With `CI=true` a missing program is a failure, as a skip would hide that nothing was tested. */
 function missingProgram(): string | false {
   const missing = ["npm", "tar", "cc"].filter((name) => resolveProgram(name) === undefined);
@@ -250,11 +260,15 @@ test("the packed package", { skip: missingProgram() }, async (t) => {
   await t.test("works without a compiler", async () => useEverything(installed));
 
   await t.test(
-    "is typed for a strict consumer with @types/node, by NodeNext and bundler",
+    "is typed for a strict consumer with TypeScript 7 and @types/node, also as the guide configures it",
     async () => {
       const types = installed.path("node_modules", "@types");
       mkdirSync(types, { recursive: true });
       symlinkSync(join(packageRoot, "node_modules/@types/node"), join(types, "node"));
+      const { version } = JSON.parse(
+        readFileSync(join(packageRoot, "node_modules/typescript/package.json"), "utf8"),
+      ) as { readonly version: string };
+      assert.match(version, /^7\./, "the version of the compiler that is meant");
       const entries = Object.keys(manifest.exports).filter((entry) => !entry.endsWith(".json"));
       const names = entries.map((entry) => entry.replace(".", "vhost-user"));
       const lines = [
@@ -267,25 +281,26 @@ test("the packed package", { skip: missingProgram() }, async (t) => {
       // The package's own kind of module, as in a project of a user who has ES modules.
       const json = JSON.parse(readFileSync(installed.path("package.json"), "utf8")) as object;
       writeFileSync(installed.path("package.json"), JSON.stringify({ ...json, type: "module" }));
-      const checks = [
-        { module: "nodenext", moduleResolution: "nodenext" },
-        { module: "esnext", moduleResolution: "bundler" },
-      ].map(async (resolution) => {
-        const config = installed.path(`${resolution.moduleResolution}.json`);
-        const strict = { strict: true, exactOptionalPropertyTypes: true, skipLibCheck: false };
-        const compilerOptions = {
-          ...resolution,
-          ...strict,
-          noEmit: true,
-          types: ["node"],
-          lib: ["ES2022"],
-        };
-        const files = ["consumer.ts", "backend.ts", "client.ts"];
+      const files = ["consumer.ts", "backend.ts", "client.ts"];
+      const compile = async (name: string, compilerOptions: object): Promise<Result> => {
+        const config = installed.path(`${name}.json`);
         writeFileSync(config, JSON.stringify({ compilerOptions, files }));
-        const tsc = join(packageRoot, "node_modules/typescript/bin/tsc");
-        succeeded(config, await installed.start(["node", tsc], ["-p", config]).result);
-      });
+        return installed.start(["node", tsc], ["-p", config, "--noEmit"]).result;
+      };
+      const strict = { strict: true, exactOptionalPropertyTypes: true, skipLibCheck: false };
+      const own = { ...strict, types: ["node"], lib: ["ES2022"] };
+      const configurations = {
+        nodenext: { ...own, module: "nodenext", moduleResolution: "nodenext" },
+        bundler: { ...own, module: "esnext", moduleResolution: "bundler" },
+        guide: compilerOptionsOfGuide(),
+      };
+      const checks = Object.entries(configurations).map(async ([name, options]) =>
+        succeeded(name, await compile(name, options)),
+      );
+      const withoutTypes = compile("withoutTypes", { ...compilerOptionsOfGuide(), types: [] });
       await Promise.all(checks);
+      // TypeScript 7 takes no package of types by itself: that is why the guide has the line.
+      assert.match((await withoutTypes).stdout, /'process'.* add 'node' to the types field/);
     },
   );
 
