@@ -14,6 +14,7 @@ import {
   QEMU_DISK,
   storageDaemon,
   unexpected,
+  verdictsByContent,
 } from "./support/conform.ts";
 import { needsProgram, needsRoot, temporaryDirectory } from "./support/index.ts";
 
@@ -43,6 +44,16 @@ describe("programs that wait for events", { concurrency: 3 }, () => {
         `${findProgram("virtiofsd")} --socket-path={socket} -o source=${folder} -o sandbox=chroot`,
       );
       assert.deepEqual(unexpected(results, "virtiofsd-7.2"), []);
+    },
+  );
+
+  test(
+    "qemu-storage-daemon is judged alike on a disk of holes, of zeroes and of noise",
+    { skip: needsProgram("qemu-storage-daemon") },
+    async (t) => {
+      const { holes, zeroes, noise } = await verdictsByContent(t);
+      assert.ok(holes?.includes("clean/1 PASS"), holes?.join("\n"));
+      assert.deepEqual([zeroes, noise], [holes, holes]);
     },
   );
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { blockKind } from "../../../src/endpoints/devices/block/kind.ts";
 import type { DeviceKind } from "../../../src/endpoints/devices/kind.ts";
-import { readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import {
@@ -20,6 +21,7 @@ import {
   timesOf,
 } from "../../../src/lab/conformance/index.ts";
 import { needsAttention } from "../../../src/lab/results/index.ts";
+import { type Content, CONTENTS, writeImage } from "../../support/disk-content.ts";
 import { packageRoot } from "../../support/package-root.ts";
 import { temporaryDirectory } from "./temporary.ts";
 
@@ -71,13 +73,22 @@ export async function judgedFrontend(
   return runFrontendChecks(chosen, { target, kit, times });
 }
 
-/** The storage daemon with an empty disk. @param program words that start it */
-export function storageDaemon(t: TestContext, program = "qemu-storage-daemon"): string {
+/**
+ * The storage daemon with a disk.
+ *
+ * @param program words that start it
+ * @param content of the disk, which is open with O_DIRECT then; default: holes, without O_DIRECT
+ */
+export function storageDaemon(
+  t: TestContext,
+  program = "qemu-storage-daemon",
+  content?: Content,
+): string {
   const image = join(temporaryDirectory(t), "disk.img");
-  writeFileSync(image, "");
-  truncateSync(image, 16 << 20);
+  writeImage(image, 16 << 20, content ?? "holes");
+  const direct = content === undefined ? "" : ",cache.direct=on";
   return (
-    `${program} --blockdev driver=file,node-name=file,filename=${image} ` +
+    `${program} --blockdev driver=file,node-name=file,filename=${image}${direct} ` +
     "--export type=vhost-user-blk,id=disk,node-name=file,addr.type=unix,addr.path={socket},writable=on"
   );
 }
@@ -96,3 +107,25 @@ export const QEMU_DISK = "-device vhost-user-blk-pci,chardev=char";
 export const QEMU_NET =
   "-icount shift=3,sleep=off -netdev vhost-user,id=net,chardev=char " +
   "-device virtio-net-pci,netdev=net,vectors=0,bootindex=0";
+
+/** Checks whose verdicts depend on the data of requests. */
+const OF_DATA =
+  "clean/1 ack/9 blk/2 blk/3 blk/40 enable/1 features/14 mem/1 split/5 split/8 split/10".split(" ");
+
+/**
+ * The verdicts on the storage daemon whatever its disk holds, by content.
+ *
+ * @param only the checks; default: those whose verdict depends on data
+ */
+export async function verdictsByContent(
+  t: TestContext,
+  selection: Selection = { only: OF_DATA },
+): Promise<Readonly<Record<string, readonly string[]>>> {
+  const verdicts: Record<string, readonly string[]> = {};
+  for (const content of CONTENTS) {
+    const command = storageDaemon(t, "qemu-storage-daemon", content);
+    const results = await judged(t, blockKind, command, selection);
+    verdicts[content] = results.map(({ id, verdict }) => `${id} ${verdict}`);
+  }
+  return verdicts;
+}

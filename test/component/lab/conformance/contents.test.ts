@@ -14,10 +14,10 @@ import {
   timesOf,
 } from "../../../../src/lab/conformance/index.ts";
 import { chapterOf } from "../../../../src/lab/results/index.ts";
+import { CONTENTS } from "../../../support/disk-content.ts";
 import { guardLeaksOfFile } from "../../../support/leak-guard.ts";
 import { InProcessTarget } from "./support/in-process-target.ts";
 import { describeResult, PARALLEL, runsAlone } from "./support/judge.ts";
-import { CONTENTS } from "./support/test-disk.ts";
 
 guardLeaksOfFile();
 

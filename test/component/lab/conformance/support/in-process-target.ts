@@ -16,9 +16,10 @@ import type {
   TargetProcess,
   TargetReport,
 } from "../../../../../src/lab/conformance/index.ts";
+import type { Content } from "../../../../support/disk-content.ts";
 import { packageRoot } from "../../../../support/package-root.ts";
 import { type ByteHooks, relayBytes } from "../../../../../src/lab/wire/index.ts";
-import { type Content, directDisk, memoryDisk, type TestDisk } from "./test-disk.ts";
+import { directDisk, memoryDisk, type TestDisk } from "./test-disk.ts";
 import { WceDisk } from "./wce-disk.ts";
 import type { Base, Mutant, World } from "./mutant.ts";
 

@@ -1,20 +1,8 @@
-import {
-  closeSync,
-  constants,
-  ftruncateSync,
-  mkdtempSync,
-  openSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { randomBytes } from "node:crypto";
+import { closeSync, constants, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type Content, writeImage } from "../../../../support/disk-content.ts";
 import { BlockStorage } from "../../../../../src/endpoints/storage/index.ts";
-
-/** What a disk holds: holes, zeroes that are written, or noise. */
-export type Content = "holes" | "zeroes" | "noise";
-export const CONTENTS: readonly Content[] = ["holes", "zeroes", "noise"];
 
 /** A disk of a test. */
 export interface TestDisk {
@@ -40,14 +28,4 @@ export function directDisk(size: number, content: Content): TestDisk {
   rmSync(folder, { recursive: true });
   const storage = BlockStorage.borrow(fd, size, { readOnly: false, isNull: false });
   return { storage, close: () => closeSync(fd) };
-}
-
-/** Makes an image. */
-export function writeImage(path: string, size: number, content: Content): void {
-  writeFileSync(path, content === "noise" ? randomBytes(size) : Buffer.alloc(size));
-  if (content !== "holes") return;
-  const fd = openSync(path, constants.O_RDWR);
-  ftruncateSync(fd, 0);
-  ftruncateSync(fd, size);
-  closeSync(fd);
 }
