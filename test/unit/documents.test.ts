@@ -269,8 +269,8 @@ function vhostUserCommands(text: string): string[] {
     ? consoleSteps({ text }).map(({ command }) => command)
     : text.split("\n");
   return lines.flatMap((line) =>
-    line
-      .split(/&&|\|\||[|;&<>]/)
+    [...line.replaceAll(/ \d>\S+/g, "").matchAll(/(?:'[^']*'|"[^"]*"|[^|;&<>'"])+/g)]
+      .map(([part]) => part)
       .map((part) => part.trim().replace(/^npx /, ""))
       .filter((part) => part.startsWith("vhost-user ")),
   );

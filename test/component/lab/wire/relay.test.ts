@@ -19,6 +19,7 @@ import {
   RawFrontend,
   Relay,
   type RelayedMessage,
+  type RelayEnd,
   type RelayHooks,
 } from "../../../../src/lab/wire/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
@@ -152,4 +153,59 @@ test("a relay whose other side is not there closes the connection and reports it
   t.after(() => relay.close());
   await assert.rejects(Client.connect(listen), { code: "ERR_VHOST_PEER_CLOSED" });
   assert.match(problems[0]?.message ?? "", /missing\.sock/);
+});
+
+test("a front-end that ends its direction still gets the replies to what it asked", async (t) => {
+  const { relay, socket } = await serveThrough(t);
+  const raw = await RawFrontend.connect(socket);
+  await raw.send(FrontendRequest.GetFeatures);
+  raw.endWriting();
+  const reply = await raw.next();
+  assert.equal(typeof reply === "object" && reply.header.request, FrontendRequest.GetFeatures);
+  assert.equal(await raw.next(), "closed");
+  raw.close();
+  await until(() => relay.sessions.size === 0, "the session to end");
+});
+
+test("the end of a relayed session names the side that ended it", async (t) => {
+  const ends: RelayEnd[] = [];
+  const { relay, socket, server } = await serveThrough(t, () => ({
+    ended: (end) => ends.push(end),
+  }));
+  const first = await RawFrontend.connect(socket);
+  assert.ok(await first.alive());
+  first.close();
+  await until(() => ends.length === 1, "the first session to end");
+  const second = await RawFrontend.connect(socket);
+  assert.ok(await second.alive());
+  for (const session of server.sessions) session.close();
+  await until(() => ends.length === 2, "the second session to end");
+  second.close();
+  const third = await RawFrontend.connect(socket);
+  assert.ok(await third.alive());
+  for (const session of relay.sessions) session.close();
+  await until(() => ends.length === 3, "the third session to end");
+  third.close();
+  assert.deepEqual(
+    ends.map(({ side, channel }) => [side, channel]),
+    [
+      ["front-end", "front-end"],
+      ["back-end", "front-end"],
+      [undefined, "front-end"],
+    ],
+  );
+});
+
+test("two sides that both connect are paired, and two that both listen make one session", async (t) => {
+  const folder = temporaryFolder(t);
+  const [front, back] = [join(folder, "front.sock"), join(folder, "back.sock")];
+  const pairing = await Relay.start({ frontend: { listen: front }, backend: { listen: back } });
+  const joining = await Relay.start({ frontend: { connect: back }, backend: { connect: front } });
+  t.after(async () => {
+    joining.close();
+    pairing.close();
+    await until(() => pairing.sessions.size + joining.sessions.size === 0, "the sessions to end");
+  });
+  await until(() => pairing.sessions.size === 1, "the pair");
+  assert.equal(joining.sessions.size, 1);
 });

@@ -124,7 +124,7 @@ export async function diffCaptures(
   if (json) {
     output.json({ schemaVersion: 1, kind: "capture-diff", before, after, masks, sockets });
   } else {
-    output.print(`left out: ${masks.map((each) => MASKS[each].split(" (")[0]).join("; ")}`);
+    output.print(`left out: ${masks.map((each) => MASKS[each].split(/;| \(/)[0]).join("; ")}`);
     for (const line of describeDiff(sockets)) output.print(line);
   }
   if (sockets.some(({ differences }) => differences > 0)) process.exitCode = ExitCode.Failed;

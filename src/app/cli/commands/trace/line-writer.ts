@@ -7,6 +7,8 @@ const writeSome = promisify(write);
 const MAX_WAITING = 16 << 20;
 
 const ENOUGH_WAITING = 1 << 20;
+/** How long a line may wait for further ones, in milliseconds. */
+const GATHER_MS = 10;
 
 /**
  * Writes lines to a descriptor from Node's thread pool: a terminal or a pipe that is not read must not
@@ -64,8 +66,8 @@ export class LineWriter {
   }
 
   async #write(): Promise<void> {
-    // Lines of one turn of the event loop are one write.
-    await new Promise((resolve) => setImmediate(resolve));
+    // A write wakes a thread, which competes with the peers for a processor: lines are gathered.
+    await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
     while (this.#waiting.length > 0 && this.#failure === undefined) {
       const bytes = Buffer.from(this.#waiting.join(""));
       this.#waiting = [];
