@@ -146,7 +146,7 @@ for (const [words, message] of [
   [["--rwmixread", "50"], /--rwmixread cannot be combined with --rw randread/],
   [
     ["--length", "2M"],
-    /the size must be from 4096 .* to the 1048576 bytes of the device, and is 2097152/,
+    /the length must be from 4096 .* to the 1048576 bytes of the device, and is 2097152/,
   ],
 ] as const) {
   test(`bench block ${words.join(" ")} is a usage error`, async (t) => {

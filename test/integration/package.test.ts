@@ -310,6 +310,8 @@ test("the packed package", { skip: missingProgram() }, async (t) => {
     assert.equal(code, 4);
     const command = /then run:\n +node (\S+)$/.exec(stderr.trim())?.[1];
     assert.equal(command, installed.file("scripts", "build-native.mjs"), stderr);
+    const { stdout } = await installed.program("vhost-user", "check").result;
+    assert.match(stdout, /could not be loaded; tried \/\S+\/vhost_user\.node: no such file, /);
     const refused = await installed.start(["node", command], []).result;
     assert.equal(refused.code, 4);
     assert.match(refused.stderr, /cc was not found; the native addon needs a C compiler:\n +sudo /);

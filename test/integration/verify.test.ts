@@ -149,7 +149,7 @@ for (const size of ["5M", "1000", "0"]) {
     const { code, stderr } = await verify(t, [], ["--length", size]);
     assert.match(
       stderr,
-      /the size must be a multiple of 512 up to the 4194304 bytes of the device/,
+      /the length must be a multiple of 512 up to the 4194304 bytes of the device/,
     );
     assert.equal(code, 2);
   });

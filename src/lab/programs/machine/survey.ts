@@ -88,12 +88,20 @@ function nativeAddon(): Finding {
     return finding("addon", true, purpose, "loads", { required: true });
   } catch (error) {
     if (!(error instanceof EnvironmentError)) throw error;
-    return finding("addon", false, purpose, error.message.split("\n")[0] ?? "", {
+    return finding("addon", false, purpose, reasonOf(error), {
       required: true,
       packages: compilerPackages,
       remedy: `install a C compiler, then: ${addonBuildCommand()}`,
     });
   }
+}
+
+/** Joins the first line of a failed load, and the files that were tried, without the build steps. */
+function reasonOf({ message }: EnvironmentError): string {
+  const lines = message.split("\n").map((line) => line.trim());
+  const end = lines.findIndex((line) => line.startsWith("prebuilt addons in this package"));
+  const [head = "", ...tried] = lines.slice(0, end === -1 ? 1 : end);
+  return [head, tried.join(", ")].join(" ").trim();
 }
 
 function qemuFinding(name: string): Finding {

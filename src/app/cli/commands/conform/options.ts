@@ -10,7 +10,7 @@ export interface ConformOptions extends CommonOptions, ReportFiles {
   readonly shell?: true | undefined;
   readonly frontEnd?: true | undefined;
   readonly listen?: true | undefined;
-  /** A device type, or the path of a module that exports a kit. */
+  /** A device type, or the path of a module whose default export is a kit. */
   readonly device?: DeviceKind | string | undefined;
   readonly only?: string[] | undefined;
   readonly except?: string[] | undefined;

@@ -16,7 +16,7 @@ TARGETS is a file of JSON:
   ]}
 
 "exec" and "socket" are as in conform (of a front-end, "socket" is listened on); "shell": true has a
-shell start it; "device" is a device type, or a module beside TARGETS that exports a kit; "baseline" is
+shell start it; "device" is a device type, or a module beside TARGETS whose default export is a kit; "baseline" is
 a file beside TARGETS or a name of conform --list-baselines. A target that cannot be judged fails the
 run, unless it has "optional": true; its column says why.`;
 

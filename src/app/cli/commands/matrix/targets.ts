@@ -16,7 +16,7 @@ export interface MatrixTarget {
   readonly socket?: string | undefined;
   readonly shell?: true | undefined;
   readonly frontEnd?: true | undefined;
-  /** A device type, or the path of a module that exports a kit. */
+  /** A device type, or the path of a module whose default export is a kit. */
   readonly device?: DeviceKind | string | undefined;
   /** A baseline's path, seen from the file of targets. */
   readonly baseline?: string | undefined;
@@ -81,7 +81,7 @@ function deviceOf(type: string, where: string, folder: string): DeviceKind | str
   const kind = findDeviceKind(type);
   if (kind !== undefined) return kind;
   throw new UsageError(
-    `${where}: "${type}" is not a device type, nor the path of a module that exports a kit`,
+    `${where}: "${type}" is not a device type, nor the path of a module whose default export is a kit`,
   );
 }
 

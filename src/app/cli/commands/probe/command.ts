@@ -9,7 +9,7 @@ export function addProbeCommand(program: Command, context: Context): void {
     .addOption(
       new Option(
         "--device <type|module>",
-        "device type of the target; or a module that exports a kit; default: inferred from its offer",
+        "device type of the target; or a module whose default export is a kit; default: inferred from its offer",
       ),
     )
     .option("--explain", "say in one line what each feature bit means")

@@ -113,10 +113,10 @@ export async function stopQemu(options: PlaceOptions, context: Context): Promise
   } else if (stopped !== undefined) {
     for (const line of stopLines(stopped)) output.print(line);
   } else {
-    output.print(`not running: the ledger knows of nothing on ${socket}`);
+    output.print(`not running: qemu start has started no program on ${socket}`);
   }
   if (stopped === undefined) hints(ledger, socket, options, context);
-  // What was begun is finished first.
+  // The stop is completed before an interruption ends the command.
   signal.throwIfAborted();
 }
 

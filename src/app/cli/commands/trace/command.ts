@@ -40,7 +40,7 @@ export function addTraceCommand(program: Command, context: Context): void {
     .addOption(
       new Option(
         "--device <type|module>",
-        "device type of the target; or a module that exports a kit; default: inferred from its offer",
+        "device type of the target; or a module whose default export is a kit; default: inferred from its offer",
       ),
     )
     .addOption(

@@ -182,7 +182,7 @@ async function expectDevice(client: Client, options: BlockBenchOptions): Promise
   const size = options.size ?? capacity;
   if (size > capacity || size < blockBytes * queues) {
     throw new UsageError(
-      `the size must be from ${blockBytes * queues} (one block a queue) to the ${counted(capacity, "byte")} of the device, and is ${size}`,
+      `the length must be from ${blockBytes * queues} (one block a queue) to the ${counted(capacity, "byte")} of the device, and is ${size}`,
     );
   }
   const isReadOnly = (client.features & BlockFeature.ReadOnly) !== 0n;

@@ -109,7 +109,7 @@ function checkTarget(driver: BlockDriver, size: number): void {
   if (driver.readOnly) throw new UsageError("the device is read-only");
   if (size > driver.size || size <= 0 || size % 512 !== 0) {
     throw new UsageError(
-      `the size must be a multiple of 512 up to the ${driver.size} bytes of the device, and is ${size}`,
+      `the length must be a multiple of 512 up to the ${driver.size} bytes of the device, and is ${size}`,
     );
   }
 }
