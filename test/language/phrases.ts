@@ -33,8 +33,6 @@ function phrase(words: string): RegExp {
 
 const RINGS = ["src/core/virtqueue", "src/core/runtime", "src/core/memory"];
 
-const ROOMS = ["src/core", "src/endpoints"];
-
 /**
  * Words that are right in some places, and phrases of several words. Single words that are never
  * right are in `flagWords` of cspell.json.
@@ -101,7 +99,7 @@ export const phrases: readonly Phrase[] = [
     name: "doc comment without a subject",
     pattern: /\/\*\*[\s*]+(?:What|Where|Whether|How|Why|Which|Who|Whose|When)\b/g,
     use: "Returns …, The …, True if …",
-    in: ROOMS,
+    in: ["src/"],
   },
   {
     name: "value before a colon",
@@ -119,7 +117,7 @@ export const phrases: readonly Phrase[] = [
     name: "reference instead of the errors",
     pattern: /@throws (?:as|like|see)\b/g,
     use: "the errors themselves",
-    in: ROOMS,
+    in: ["src/"],
   },
 ];
 

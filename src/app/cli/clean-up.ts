@@ -6,7 +6,7 @@ export interface CleanUpStep {
   /** Completes "cannot …", e.g. `synchronise disk.img`. */
   readonly what: string;
   readonly run: () => void | Promise<void>;
-  /** What follows when it fails. */
+  /** The consequence of a failure. */
   readonly consequence?: string | undefined;
 }
 

@@ -15,20 +15,20 @@ export interface ConnectOptions extends CommonOptions {
   readonly packed?: true | undefined;
   readonly inOrder?: true | undefined;
   readonly reconnect?: true | undefined;
-  /** Milliseconds; asks for `reconnect` as well. */
+  /** Milliseconds that the back-end may be away; it implies `reconnect`. */
   readonly reconnectFor?: number | undefined;
   readonly iommu?: true | undefined;
   readonly strict?: true | undefined;
-  /** Milliseconds. */
+  /** Time-out of an answer, milliseconds. */
   readonly timeout: number;
 }
 
-/** How long a back-end may be away unless `--reconnect-for` says otherwise, milliseconds. */
+/** Default milliseconds that a back-end may be away; `--reconnect-for` sets another limit. */
 const RECONNECT_MS = 30_000;
 /** Pause after a session that ended before its driver was up, milliseconds. */
 const RETRY_MS = 100;
 
-/** What a driver is brought up on. */
+/** The target on which a driver is started. */
 export interface DriverTarget {
   readonly socket: string;
   readonly options: ConnectOptions;
@@ -41,7 +41,7 @@ export interface DriverTarget {
  * Opens a session and brings a driver up on it. With `--reconnect` all of that is tried again until
  * the deadline: for a user the handshake is over once the driver is up.
  *
- * @throws as `Client.connect` and `start`; the session is then closed
+ * @throws {ConnectError | NegotiationError | TimeoutError | PeerClosedError}; the session is then closed
  */
 export async function openDriver<D>(
   { socket, options, context, device, more = {} }: DriverTarget,
@@ -68,7 +68,8 @@ export async function openDriver<D>(
 /**
  * Opens the session that a command's options ask for.
  *
- * @throws as `Client.connect`; {@link NegotiationError} the back-end serves another device type
+ * @throws {NegotiationError} the back-end serves another device type
+ * @throws {ConnectError | TimeoutError | PeerClosedError | ProtocolError}
  */
 export async function connectClient(
   socket: string,

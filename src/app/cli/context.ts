@@ -2,7 +2,7 @@ import type { DeviceType } from "../../core/protocol/index.ts";
 import type { FrameObserver } from "../../core/transport/index.ts";
 import type { Output } from "./output.ts";
 
-/** What a command is given besides its own options. */
+/** The environment of a command besides its own options. */
 export interface Context {
   readonly output: Output;
   /** Aborts with an `InterruptError` on SIGINT, SIGTERM and SIGHUP: clean up and end. */
@@ -16,7 +16,7 @@ export interface CommonOptions {
   readonly quiet?: true | undefined;
 }
 
-/** With -v: prints each message as one line. */
+/** Returns the printer for -v, which prints each message as one line. */
 export async function messagePrinter(
   { output }: Context,
   { verbose }: CommonOptions,

@@ -4,7 +4,7 @@ import { makeRecordedFolder, ManagedProcess, startListening } from "../../lab/pr
 import { fillIn, requireSocketPlace, splitWords, within } from "../../lab/conformance/index.ts";
 import type { Context } from "./context.ts";
 
-/** How long a program may take until it listens, milliseconds. */
+/** Milliseconds until a program must listen. */
 const START_MS = 30_000;
 /** A program that closed its connections as it died is seen to have ended this soon, milliseconds. */
 const END_MS = 300;
@@ -19,7 +19,7 @@ export interface ExecOptions {
 /** A back-end that listens. */
 export interface ListeningBackend {
   readonly socket: string;
-  /** Of a program that was started here. */
+  /** The process of a program that was started here. */
   readonly process: ManagedProcess | undefined;
 }
 
@@ -61,7 +61,7 @@ export async function withBackend<T>(
   }
 }
 
-/** What a report calls the target. */
+/** Returns the name of the target in reports. */
 export function targetName(socket: string | undefined, { exec }: ExecOptions): string {
   return socket ?? exec ?? "";
 }
@@ -72,7 +72,7 @@ export function wordsWithSocket(words: readonly string[], path: string): string[
   return fillIn(words, { socket: path });
 }
 
-/** What the program printed belongs to the failure, whatever it is of. */
+/** Adds the output of the program to any failure. */
 async function withOutput(
   error: unknown,
   running: ManagedProcess,

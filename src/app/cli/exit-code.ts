@@ -13,10 +13,10 @@ import {
   UsageError,
 } from "../../core/base/index.ts";
 
-/** What the process exits with. */
+/** The exit codes of the process. */
 export const ExitCode = {
   Ok: 0,
-  /** What was asked for was tried, and something failed. */
+  /** The command ran, and something failed. */
   Failed: 1,
   /** Wrong usage. */
   Usage: 2,

@@ -96,7 +96,7 @@ export function makeUserFile<T>(
 /**
  * Writes a file that the user named.
  *
- * @throws like {@link makeUserFile}
+ * @throws {UsageError | EnvironmentError}
  */
 export function saveUserFile(path: string, content: string | Uint8Array, overwrite: boolean): void {
   makeUserFile(path, overwrite, (flag) => writeFileSync(path, content, { flag }));
@@ -105,7 +105,7 @@ export function saveUserFile(path: string, content: string | Uint8Array, overwri
 /**
  * Makes a folder that the user named, and those above it.
  *
- * @throws like {@link makeUserFile}
+ * @throws {UsageError | EnvironmentError}
  */
 export function makeUserFolder(path: string): void {
   withUserFile(path, "an output folder", "choose another path", () =>

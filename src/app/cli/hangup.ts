@@ -3,7 +3,7 @@ import { basename } from "node:path";
 
 /** Bit of SIGHUP, signal 1, in the masks of /proc. */
 const SIGHUP_BIT = 1n;
-/** Of `open`: the access mode, and write-only. */
+/** The bits of the access mode of `open`, and its value for write-only. */
 const ACCESS_MODE = 0o3;
 const WRITE_ONLY = 0o1;
 

@@ -90,14 +90,14 @@ const RING_MODE =
   "when rings are read; event: after a kick or call; poll: all the time; " +
   "hybrid: for a moment after the last request, then as event";
 
-/** How the rings of a command are run. */
+/** Makes the option `--ring-mode`. */
 export function ringModeOption(initial: RingMode) {
   return new Option("--ring-mode <mode>", RING_MODE)
     .default(initial)
     .argParser(checked(parseChoice(RING_MODES)));
 }
 
-/** The same for a command that makes one run for each of several modes. */
+/** Makes the option `--ring-mode` of a command that makes one run for each of several modes. */
 export function ringModesOption(initial: readonly RingMode[]) {
   return new Option("--ring-mode <list>", RING_MODE)
     .default(initial, initial.join(","))

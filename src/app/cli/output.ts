@@ -3,31 +3,31 @@ import { ProgressLine } from "./progress-line.ts";
 
 type Style = Parameters<typeof styleText>[0];
 
-/** Where a command writes to, and how much. */
+/** The destination and verbosity of a command's output. */
 export interface OutputOptions {
   readonly stdout: NodeJS.WriteStream;
   readonly stderr: NodeJS.WriteStream;
   readonly quiet: boolean;
 }
 
-/** How lines for people look: as text, or as one JSON object each. */
+/** The formats of messages: text, or one JSON object per line. */
 export const LOG_FORMATS = ["text", "json"] as const;
 export type LogFormat = (typeof LOG_FORMATS)[number];
 
-/** What every JSON document begins with: its kind names the schema in docs/reference/schemas. */
+/** The first fields of every JSON document: its kind names the schema in docs/reference/schemas. */
 export interface JsonDocument {
   readonly schemaVersion: 1;
   readonly kind: string;
 }
 
-/** Of a line for people. */
+/** The level of a message. */
 export type LogLevel = "debug" | "info" | "warning" | "error";
 
 /** Results go to stdout; what only a person wants to see goes to stderr. */
 export class Output {
   readonly #options: OutputOptions;
   readonly #progress: ProgressLine;
-  /** How lines for people look from now on; results stay as they are. */
+  /** The format of messages. It does not affect results. */
   logFormat: LogFormat = "text";
   /** True if such lines of text begin with the time, as those of QEMU's `-msg timestamp=on` do. */
   timed = false;
@@ -72,7 +72,7 @@ export class Output {
     });
   }
 
-  /** For people; silent with --quiet. */
+  /** Prints a message; silent with --quiet. */
   note(line: string): void {
     if (!this.#options.quiet) this.#log("info", line);
   }
@@ -87,7 +87,7 @@ export class Output {
     this.#log("debug", line);
   }
 
-  /** For people, always. */
+  /** Prints an error, even with --quiet. */
   error(line: string): void {
     this.#log("error", line);
   }

@@ -4,21 +4,22 @@ import { fitText } from "./text-width.ts";
 const INTERVAL_MS = 100;
 /** A line that shows a time is redrawn even if its command has nothing new, milliseconds. */
 const REFRESH_MS = 1000;
-/** For terminals that do not know their width. */
+/** Width of terminals that do not report theirs. */
 const USUAL_COLUMNS = 80;
 
 /** The row of the cursor. */
 const ERASE_ROW = "\r\u001b[K";
 /**
- * All that a line occupies after a resize. The cursor rests in the first column, so a terminal that
- * wraps the line when it becomes narrower leaves it in the first of the wrapped rows: those below
- * are erased too. Never from the first row on: tmux would keep what it erases in its history.
+ * Erases all rows of the line after a resize. The cursor is in the first column, so a terminal that
+ * becomes narrower and wraps the line leaves it in the first of the wrapped rows: the rows below
+ * are erased too. It does not erase from the first row on, as tmux would keep the erased text in
+ * its history.
  */
 const ERASE_ROWS = "\r\u001b7\u001b[B\u001b[J\u001b8\u001b[K";
 /** The terminal cuts what is too wide for it: it may be narrower by now than the last SIGWINCH said. */
 const [NO_WRAP, WRAP] = ["\u001b[?7l", "\u001b[?7h"];
 
-/** What the line needs of a stream. */
+/** The part of a stream that the line needs. */
 export type ProgressTerminal = Pick<NodeJS.WriteStream, "write" | "on" | "off"> & {
   readonly isTTY?: boolean;
   readonly columns?: number;
@@ -35,7 +36,7 @@ export class ProgressLine {
   readonly #onResize = (): void => this.#draw();
   #line: (() => string) | undefined;
   #isDrawn = false;
-  /** Of the terminal when the line was drawn. */
+  /** Columns of the terminal when the line was drawn. */
   #columns: number | undefined;
   /** Something new is to be drawn once the interval is over. */
   #isDue = false;

@@ -45,7 +45,7 @@ export class ResultPrinter {
     for (const line of this.#text.failures(results, this.#options.failOn, mark)) this.#print(line);
   }
 
-  /** With --json to standard error, as the document has standard output to itself. */
+  /** Prints a line; with --json to standard error, as standard output is for the document only. */
   #print(line: string): void {
     if (this.#options.json) this.#output.note(line);
     else this.#output.print(line);

@@ -1,4 +1,4 @@
-/** What a terminal does with text: columns, not characters. */
+/** Computes the columns that text occupies on a terminal. */
 
 let segmenter: Intl.Segmenter | undefined;
 

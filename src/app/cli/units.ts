@@ -41,7 +41,7 @@ export function parseDuration(text: string): number {
 }
 
 /**
- * As {@link parseDuration}; 0 as well, where no time at all makes sense.
+ * Parses a duration that may be 0.
  *
  * @throws {UsageError}
  */
@@ -79,7 +79,7 @@ export function parseList<T>(parse: (text: string) => T): (text: string) => T[] 
 }
 
 /**
- * One of the given words.
+ * Returns the text if it is one of the given words.
  *
  * @throws {UsageError}
  */

@@ -24,7 +24,7 @@ export interface ArenaHandle {
   readonly guestAddress: number;
   readonly userAddress: bigint;
   readonly ringAddress: bigint;
-  /** Bytes. */
+  /** Length in bytes. */
   readonly length: number;
 }
 

@@ -12,7 +12,7 @@ const IOVA_GAP = 0x1_0000;
 /** The addresses of one region of a client's memory. */
 export interface RegionPlace {
   readonly description: MemoryRegion;
-  /** Its first I/O virtual address. */
+  /** The first I/O virtual address. */
   readonly iova: number;
 }
 

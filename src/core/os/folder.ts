@@ -2,8 +2,9 @@ import { constants } from "node:fs";
 import { addon } from "./addon.ts";
 
 /**
- * Entries of folders by descriptor, one name at a time. A single name that is opened without
- * following it cannot lead out of its folder, whatever another process does to the path meanwhile.
+ * Access to entries of folders by descriptor, one name at a time. A single name that is opened
+ * without following it cannot lead out of its folder, whatever another process does to the path
+ * meanwhile.
  *
  * Negative results are `-errno`: a missing entry is an ordinary result and throws nothing.
  */

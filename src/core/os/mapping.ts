@@ -38,7 +38,7 @@ export interface MapOptions {
 export class Mapping {
   /** The mapped memory; detached, with length 0, after {@link unmap}. */
   readonly buffer: ArrayBuffer;
-  /** All of {@link buffer}. */
+  /** All bytes of {@link buffer}. */
   readonly bytes: Uint8Array;
   /** The handle for the addon. */
   readonly handle: MappingHandle;

@@ -100,7 +100,7 @@ export class BackendRequests {
     this.#link = undefined;
   }
 
-  /** Any request, with the types that belong to it. Descriptors of the reply are closed. */
+  /** Sends any request, with its own types. Descriptors of the reply are closed. */
   async call<R extends BackendRequest>(
     request: R,
     payload: BackendPayloadOf<R>,

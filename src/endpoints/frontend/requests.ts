@@ -50,7 +50,7 @@ export class FrontendRequests {
     this.negotiation = negotiation;
   }
 
-  /** Any request, with the types that belong to it. Descriptors of the reply are closed. */
+  /** Sends any request, with its own types. Descriptors of the reply are closed. */
   async call<R extends FrontendRequest>(
     request: R,
     payload: PayloadOf<R>,

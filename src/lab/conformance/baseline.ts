@@ -9,7 +9,7 @@ export interface Expectation {
   /** The id of a check, a pattern with `*`, or a section. */
   readonly check: string;
   readonly verdict: "FAIL" | "WARN";
-  /** What was confirmed, and how: a baseline must not hide findings. */
+  /** The finding that was confirmed, and how: a baseline must not hide findings. */
   readonly reason: string;
   /** The finding depends on a race in the target: a run without it is not an XPASS. */
   readonly sometimes?: true;

@@ -12,7 +12,7 @@ import { SocketTarget } from "./targets/socket-target.ts";
 import type { Target } from "./targets/target.ts";
 import { type Times, timesOf } from "./kit/times.ts";
 
-/** What a test runner gives to a test; both are used where they exist. */
+/** The argument that a test runner passes to a test; both methods are used if they exist. */
 interface TestCase {
   readonly skip?: (reason?: string) => void;
   readonly diagnostic?: (message: string) => void;
@@ -31,13 +31,13 @@ export interface DescribeOptions extends Selection {
   readonly start: () => Promise<string | Target>;
   readonly stop?: (() => Promise<void> | void) | undefined;
   readonly device: string;
-  /** With `"warn"`, WARN fails a test as well. */
+  /** The verdicts that fail a test: with `"warn"`, WARN as well. */
   readonly failOn?: FailOn | undefined;
   /** Default: those of the suite. */
   readonly checks?: readonly Check[] | undefined;
-  /** How long to wait for what. Default {@link timesOf}. */
+  /** Time-outs of the suite. Default {@link timesOf}. */
   readonly times?: Times | undefined;
-  /** What random inputs begin with. Default 1: a test should find the same every day. */
+  /** Seed of random inputs. Default 1: a test should find the same every day. */
   readonly seed?: number | undefined;
   /** Default: `node:test`. */
   readonly runner?: TestRunner | undefined;

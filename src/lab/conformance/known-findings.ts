@@ -1,9 +1,9 @@
 import { type Baseline, measure } from "./baseline.ts";
 import { needsAttention, type Verdict } from "../results/index.ts";
 
-/** What of a run a baseline knows, and what it does not. */
+/** The findings of a run that a baseline contains, and the new ones. */
 export interface KnownFindings {
-  /** How many of its expectations came true. */
+  /** Number of its expectations that were met. */
   readonly known: number;
   /** Ids of checks that found what it does not expect. */
   readonly unknown: readonly string[];

@@ -10,7 +10,7 @@ function has({ tags = [] }: CheckInfo, tag: Tag): boolean {
   return tags.includes(tag);
 }
 
-/** Which checks belong to a profile. */
+/** The checks of each profile. */
 const PROFILES = {
   smoke: (check: CheckInfo) => has(check, "smoke"),
   standard: (check: CheckInfo) => isBackEnd(check) && !has(check, "long") && !has(check, "random"),

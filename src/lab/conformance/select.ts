@@ -3,11 +3,11 @@ import { chapterOf, type Strength } from "../results/index.ts";
 import type { CheckInfo } from "./kit/check.ts";
 import { isInProfile, type Profile } from "./profiles.ts";
 
-/** Which checks to make. */
+/** The checks to run. */
 export interface Selection {
   /** Ids, ids with `*`, sections; any of them. Left out: all of the profile. */
   readonly only?: readonly string[] | undefined;
-  /** The same, left out in the end. */
+  /** The same patterns, for checks to leave out. */
   readonly except?: readonly string[] | undefined;
   /** Default: `standard`; with {@link only}: `all`, as who names a check wants it made. */
   readonly profile?: Profile | undefined;
@@ -47,7 +47,7 @@ function matcher(checks: readonly CheckInfo[], pattern: string): (check: CheckIn
   throw new UsageError(unknownCheck(checks, pattern));
 }
 
-/** Why a pattern that names none of `checks` is refused. */
+/** Makes the error for a pattern that matches none of `checks`. */
 export function unknownCheck(checks: readonly CheckInfo[], pattern: string): string {
   const sections = [...new Set(checks.map(chapterOf))].join(", ");
   return (

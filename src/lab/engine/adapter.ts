@@ -5,21 +5,23 @@ import type { Observations } from "./verdict.ts";
 /** The evidence that is left when a case has ended. */
 export interface Evidence extends Observations {
   /**
-   * What the case is judged by, if not by what it threw itself: e.g. the target's process died.
+   * The value that decides about the case instead of its own error, for example the death of the
+   * target's process.
    *
-   * A {@link CaseFailure} is a violation, a {@link CaseSkip} skips the case, any other value is ERROR.
+   * A {@link CaseFailure} is a violation, a {@link CaseSkip} skips the case, any other value is
+   * ERROR.
    */
   readonly ended: unknown;
   readonly exchange?: readonly string[];
-  /** What the target printed. */
+  /** The output of the target. */
   readonly output?: string | undefined;
 }
 
 /** A target that cannot be reached any more. */
 export interface Lost {
-  /** Why, in one sentence about the run. */
+  /** The reason, in one sentence about the run. */
   readonly reason: string;
-  /** Why each remaining case is skipped, in a few words. */
+  /** The reason why each remaining case is skipped, in a few words. */
   readonly because: string;
 }
 

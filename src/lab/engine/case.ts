@@ -2,7 +2,7 @@ import type { Strength } from "../results/index.ts";
 import type { Observation } from "./observation.ts";
 
 /**
- * What a case belongs to besides its chapter; profiles select by tags.
+ * A tag of a case, by which profiles select.
  *
  * - `smoke`: the few cases that say in a second whether a target works at all
  * - `hostile`: breaks rules on purpose
@@ -12,20 +12,20 @@ import type { Observation } from "./observation.ts";
  */
 export type Tag = "smoke" | "hostile" | "migration" | "random" | "long";
 
-/** What is known of a case without running it. */
+/** The description of a case. */
 export interface CaseInfo {
   /** `chapter/number`; it never changes its meaning. */
   readonly id: string;
   /** The rule, in one sentence that holds when the case passes. */
   readonly title: string;
-  /** Undefined if a violation is FAIL. */
+  /** The strength of the rule; undefined if a violation is FAIL. */
   readonly strength?: Strength;
   /** Headings of the vhost-user specification, or sections of VIRTIO. */
   readonly section?: string;
   readonly tags?: readonly Tag[];
-  /** What must have been observed before the case can pass. Without it the case is not judged. */
+  /** The observation that a case needs to pass. Without it the case is not judged. */
   readonly observes?: readonly Observation[];
-  /** How many times the usual time limit the case may take. Default 1. */
+  /** Factor of the usual time limit. Default 1. */
   readonly slow?: number;
 }
 

@@ -1,4 +1,4 @@
-/** How severe an observation is. */
+/** The severity of an observation. */
 export type Grade = "FAIL" | "WARN";
 
 /**
@@ -16,7 +16,7 @@ export type Grade = "FAIL" | "WARN";
  * ```
  */
 export class CaseFailure extends Error {
-  /** Undefined if the strength of the case decides. */
+  /** The severity; undefined if the strength of the case decides. */
   readonly grade: Grade | undefined;
   readonly expected: string | undefined;
   readonly actual: string | undefined;
@@ -47,8 +47,8 @@ export class CaseFailure extends Error {
  */
 export class CaseSkip extends Error {
   /**
-   * Whether the rule applies here and could not be judged, because what the verdict rests on was not
-   * there. Default: the rule does not apply.
+   * True if the rule applies and could not be judged, because the observation for a verdict was
+   * missing. Default: the rule does not apply.
    */
   readonly notJudged: boolean;
 

@@ -1,5 +1,5 @@
 /**
- * What a case can observe of its target. A case that declares `observes` cannot pass without it.
+ * An observation of the target. A case that declares one in `observes` cannot pass without it.
  *
  * - `reply`: a message of a back-end that the case asked for, behind the set-up of its session
  * - `request`: a message of a front-end

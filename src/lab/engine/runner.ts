@@ -23,11 +23,11 @@ export interface RunObserver {
   readonly onStop?: ((stop: EarlyStop) => void) | undefined;
 }
 
-/** How a run goes on and ends. */
+/** Controls the course and end of a run. */
 export interface RunControl extends RunObserver {
-  /** Once aborted, the running case is given up without a result, and no other case starts. */
+  /** Ends the run: the running case is dropped without a result, and no other case starts. */
   readonly signal?: AbortSignal | undefined;
-  /** How often each case runs. Default 1. */
+  /** Number of runs of each case. Default 1. */
   readonly repeat?: number | undefined;
 }
 

@@ -3,7 +3,7 @@ import type { CaseInfo } from "./case.ts";
 import { CaseFailure, CaseSkip } from "./failure.ts";
 import type { Observation } from "./observation.ts";
 
-/** What a case observed besides the failure that ended it. */
+/** The observations of a case besides the failure that ended it. */
 export interface Observations {
   /** Violations that did not end the case. */
   readonly warnings: readonly CaseFailure[];

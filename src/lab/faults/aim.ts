@@ -10,7 +10,10 @@ export class Aim {
     this.#occurrence = occurrence;
   }
 
-  /** To be asked once a message: it counts. */
+  /**
+   * Returns whether the fault strikes this message. It counts occurrences, so call it once per
+   * message.
+   */
   hits(request: number): boolean {
     if (this.#request !== undefined && request !== this.#request) return false;
     this.#seen += 1;

@@ -15,7 +15,7 @@ export interface FaultParameter {
 interface FaultBase {
   /** The name on a command line. */
   readonly name: string;
-  /** What it does, in one line. */
+  /** Describes the fault in one line. */
   readonly summary: string;
   /** True if it can be aimed at one request; otherwise it strikes wherever it can. */
   readonly takesRequest: boolean;
@@ -58,7 +58,7 @@ export interface FaultUse {
   readonly request?: number | undefined;
   /** Only this occurrence of the request in a session, from 1; undefined if each. */
   readonly occurrence?: number | undefined;
-  /** Undefined if the fault's standard. */
+  /** The parameter; undefined selects the default of the fault. */
   readonly parameter?: number | undefined;
 }
 

@@ -34,7 +34,7 @@ function isReply({ header }: Frame): boolean {
   return (header.flags & HeaderFlag.Reply) !== 0;
 }
 
-/** The same frame with parts of it exchanged; the size field follows the payload. */
+/** Returns the frame with parts of it replaced; the size field follows the payload. */
 export function changed(
   frame: Frame,
   change: { request?: number; flags?: number; payload?: Uint8Array },

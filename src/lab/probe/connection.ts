@@ -33,20 +33,24 @@ export interface Connection {
   readonly channel: Channel;
   /** Resolves with the first message, or when there will be none. */
   readonly first: Promise<void>;
-  /** Whether the peer has sent a request, and so plays the front-end. */
+  /** Returns whether the peer has sent a request, and so is a front-end. */
   readonly sawRequest: () => boolean;
-  /** Of who listens. */
+  /** Process id of the program that listens. */
   readonly pid: number;
-  /** Who listens, in words. */
+  /** Describes the process that listens. */
   readonly peer: string;
   readonly connectUs: number;
-  /** When it was made, on the clock of `performance.now()`. */
+  /** Time of the connection, on the clock of `performance.now()`. */
   readonly since: number;
-  /** For one answer. */
+  /** Time-out of one reply, milliseconds. */
   readonly timeoutMs: number;
 }
 
-/** @throws as `connectSocket` */
+/**
+ * Connects to the peer.
+ *
+ * @throws {ConnectError | UsageError | EnvironmentError | TimeoutError}
+ */
 export async function openConnection(path: string, options: ProbeOptions): Promise<Connection> {
   const { signal, timeoutMs = DEFAULT_TIMEOUT_MS, observe } = options;
   const start = performance.now();

@@ -7,7 +7,7 @@ import {
   type ProbeOptions,
 } from "./connection.ts";
 
-/** How long a front-end may take to speak first, ms: QEMU does within 0.2. */
+/** Milliseconds within which a front-end must send its first message: QEMU needs 0.2. */
 const LISTEN_MS = 20;
 
 /**

@@ -1,4 +1,4 @@
-/** Which side of the protocol a peer plays. */
+/** The side of the protocol that a peer plays. */
 export type Role = "back-end" | "front-end";
 
 /** Microseconds of each phase; null: the phase did not take place. */
@@ -12,7 +12,7 @@ export interface ProbeTimings {
   readonly config: number | null;
 }
 
-/** What is known of a peer. The shape of `probe --json`: a contract. */
+/** The result of a probe, and the format of `probe --json`, which is a contract. */
 export interface ProbeResult {
   readonly socket: string;
   readonly role: Role;
@@ -20,7 +20,7 @@ export interface ProbeResult {
   readonly device: string | null;
   /** Full names, lowest bit first. */
   readonly virtioFeatures: readonly string[];
-  /** Of a back-end: what it offers; of a front-end: what it acknowledges. */
+  /** The features that a back-end offers, or that a front-end acknowledges. */
   readonly protocolFeatures: readonly string[];
   /** `0x…` */
   readonly virtioFeatureBits: string | null;

@@ -13,7 +13,7 @@ export interface BenchComparison extends Pick<
   readonly runs: number;
   /** Unit of the rates, e.g. `IOPS`. */
   readonly unit: string;
-  /** In the order of the command line. */
+  /** The targets, in the order of the command line. */
   readonly targets: readonly ComparedTarget[];
 }
 
@@ -22,7 +22,7 @@ export interface ComparedTarget {
   readonly target: string;
   /** Rate of each run. */
   readonly rates: readonly number[];
-  /** Of the rates; absent without runs. */
+  /** Median of the rates; absent without runs. */
   readonly median?: number;
   /** First and third quartile of the rates; absent without runs. */
   readonly quartiles?: readonly [number, number];
@@ -40,7 +40,7 @@ export interface TargetRuns {
   readonly reports: readonly BenchReport[];
 }
 
-/** What a comparison has besides the figures. */
+/** The part of a comparison that is not figures. */
 export type ComparisonHead = Pick<
   BenchComparison,
   "bench" | "options" | "runs" | "partial" | "endedBy" | "environment"

@@ -2,7 +2,7 @@
 export interface BenchReport {
   readonly schemaVersion: 1;
   readonly kind: "bench";
-  /** What was measured, e.g. `block`. */
+  /** The subject of the measurement, for example `block`. */
   readonly bench: string;
   readonly target: string;
   /** The options, so that the run can be repeated. */
@@ -11,17 +11,20 @@ export interface BenchReport {
   readonly partial: boolean;
   readonly endedBy?: string;
   readonly requests: number;
-  /** From the end of the warm-up to the last completion. */
+  /** Seconds from the end of the warm-up to the last completion. */
   readonly seconds: number;
   /** Requests a second: of block devices. */
   readonly iops?: number;
-  /** Of connections. */
+  /** Rate of sessions, for `bench connect`. */
   readonly sessionsPerSecond?: number;
-  /** Of connections, by phase. */
+  /** Latencies of the phases of a connection, for `bench connect`. */
   readonly phasesUs?: Readonly<Record<string, LatencySummary>>;
-  /** Of network devices. */
+  /** Rate of frames, for `bench net`. */
   readonly framesPerSecond?: number;
-  /** Of `net loop`, where {@link framesPerSecond} counts the frames that returned. */
+  /**
+   * Rate of sent frames of `net loop`, where {@link framesPerSecond} counts the frames that
+   * returned.
+   */
   readonly sentFramesPerSecond?: number;
   readonly bytesPerSecond?: number;
   readonly latencyUs?: LatencySummary;
@@ -30,7 +33,7 @@ export interface BenchReport {
   /** Completions in each second after the warm-up; the last one may be a part of a second. */
   readonly perSecond: readonly number[];
   readonly environment: Readonly<Record<string, string>>;
-  /** Why the result may not be trusted. */
+  /** Reasons why the result may be unreliable. */
   readonly warnings: readonly string[];
 }
 
@@ -44,7 +47,7 @@ export interface LatencySummary {
   readonly max: number;
 }
 
-/** What is asked of a histogram of nanoseconds. */
+/** The methods of a histogram of nanoseconds that a report needs. */
 interface Histogram {
   readonly min: number;
   readonly max: number;

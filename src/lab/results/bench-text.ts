@@ -22,7 +22,7 @@ export function benchLines(report: BenchReport): string[] {
 
 type Options = BenchReport["options"];
 
-/** Of each bench: its options in the order in which a person asks for them. */
+/** The options of each bench, in the order of their importance to the reader. */
 const WORKLOADS: Readonly<Record<string, (options: Options) => readonly (string | false)[]>> = {
   block: ({ rw, readPercent, blockSize, depth, rate, size, verify, ...rest }) => [
     `${rw} ${bytes(blockSize)}`,
@@ -77,7 +77,7 @@ function bytes(value: Options[string] | undefined): string {
 /** Options that do not change what is measured. */
 const NOT_WORKLOAD: ReadonlySet<string> = new Set(["seed", "warmUpMs", "requests"]);
 
-/** What is measured otherwise than in an earlier run, one phrase for each option. */
+/** Returns the differences of the workload from an earlier run, one phrase for each option. */
 export function workloadDifferences(
   now: Pick<BenchReport, "bench" | "options">,
   before: Pick<BenchReport, "bench" | "options">,
@@ -93,7 +93,8 @@ export function workloadDifferences(
 }
 
 /**
- * What became worse than in an earlier run; undefined if nothing, within the tolerance (percent).
+ * Returns the figure that is worse than in an earlier run by more than the tolerance (percent);
+ * undefined if there is none.
  */
 export function findRegression(
   now: BenchReport,

@@ -2,14 +2,14 @@ import type { CaseResult, GroupResult } from "./model.ts";
 import { countVerdicts, type FailOn, isFailure } from "./verdict.ts";
 import { attribute, escape, seconds, toSecond } from "./xml.ts";
 
-/** What a JUnit document says about the run as a whole. */
+/** The properties of the run as a whole in a JUnit document. */
 export interface JunitOptions {
   /** The name of the run. */
   readonly name: string;
   readonly durationMs: number;
   /** ISO 8601. */
   readonly startedAt: string;
-  /** With `"warn"`, WARN is a failure. */
+  /** The verdicts that are failures: with `"warn"`, WARN as well. */
   readonly failOn?: FailOn | undefined;
   /** The name of each case is its id and its title. Default: its title. */
   readonly ids?: boolean | undefined;

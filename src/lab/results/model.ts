@@ -1,8 +1,9 @@
 import type { Verdict } from "./verdict.ts";
 
 /**
- * How much a rule binds. Breaking a MUST is FAIL, a SHOULD is WARN. ROBUSTNESS is not promised by the
- * specification, but a crash, a hang or a leak is FAIL. The value behind `-` is recorded, not judged.
+ * The strength of a rule. Breaking a MUST is FAIL, a SHOULD is WARN. The specification does not
+ * demand ROBUSTNESS, but a crash, a hang or a leak is FAIL. For `-` the observation is recorded and
+ * not judged.
  */
 export type Strength = "MUST" | "SHOULD" | "ROBUSTNESS" | "-";
 
@@ -19,16 +20,19 @@ export interface CaseResult {
   readonly id: string;
   /** The rule, in one sentence that holds when the case passes. */
   readonly title: string;
-  /** Undefined for tests of this package: only specifications have rules of different strength. */
+  /**
+   * The strength of the rule; undefined for tests of this package, as only specifications have
+   * rules of different strength.
+   */
   readonly strength?: Strength | undefined;
   /** Headings of the vhost-user specification, or sections of VIRTIO. */
   readonly section?: string | undefined;
   readonly verdict: Verdict;
-  /** Why the verdict is not PASS, in one line. */
+  /** The reason why the verdict is not PASS, in one line. */
   readonly reason?: string | undefined;
-  /** Whether the rule applies to the target and could not be judged; the verdict is SKIP. */
+  /** True if the rule applies to the target and could not be judged; the verdict is SKIP. */
   readonly notJudged?: true | undefined;
-  /** What was observed of the target, of what a case can declare to rest on. */
+  /** The observations of the target, among those that a case can require. */
   readonly observed?: readonly string[] | undefined;
   readonly findings: readonly Finding[];
   /** Values that were recorded and not judged. */
@@ -36,7 +40,7 @@ export interface CaseResult {
   readonly durationMs: number;
   /** Messages and events of the case, decoded, one line each; one that decided the verdict ends in ` ◀`. */
   readonly exchange: readonly string[];
-  /** What the program under test printed during the case. */
+  /** The output of the program under test during the case. */
   readonly output?: string | undefined;
   /** The command line that runs this case alone. */
   readonly repeat?: string | undefined;

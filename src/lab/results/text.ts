@@ -10,7 +10,7 @@ export type Mark = (verdict: Verdict, text: string) => string;
 /** Leaves text without colour. */
 export const plain: Mark = (_verdict, text) => text;
 
-/** How a result becomes text. */
+/** The options for formatting a result as text. */
 export interface ResultTextOptions {
   /** Colours the verdicts. Default: no colours. */
   readonly mark?: Mark | undefined;
@@ -63,7 +63,7 @@ function headLine({ title, verdict }: CaseResult, mark: Mark): string {
   return `${mark(verdict, `${MARKS[verdict] ?? "✗"} ${verdict}`)}: ${title}`;
 }
 
-/** How the tests of this package are printed. */
+/** Formats the tests of this package. */
 export const testText: ResultText = { lines: testLines, failures: testFailureLines };
 
 /** Returns `Total tests: 4, Passed: 3, Failed: 1`, with the number of skipped tests if there are any. */

@@ -1,4 +1,4 @@
-/** Milliseconds as JUnit has them. */
+/** Formats milliseconds as the seconds of JUnit. */
 export function seconds(ms: number): string {
   return (ms / 1000).toFixed(3);
 }

@@ -12,7 +12,7 @@ export interface GroupOptions {
   readonly requirePrograms: boolean;
 }
 
-/** What all tests of a group share. */
+/** The environment that all tests of a group share. */
 interface Surroundings {
   readonly options: GroupOptions;
   readonly signal: AbortSignal;
@@ -20,7 +20,7 @@ interface Surroundings {
   readonly folder: string;
 }
 
-/** What a test works with, and what it observed. */
+/** The context of a test: its tools and its observations. */
 export class TestContext implements Surroundings {
   readonly options: GroupOptions;
   readonly signal: AbortSignal;

@@ -7,7 +7,7 @@ export interface JsonObject {
   readonly [name: string]: Json;
 }
 
-/** What all events have. */
+/** The fields of all events. */
 export interface SessionEvent {
   /** Microseconds since the trace began. */
   readonly us: number;
@@ -39,9 +39,9 @@ export interface Violation {
 
 /** A descriptor that came with a message. */
 export interface TraceDescriptor {
-  /** What the object was called when it came first: `mem0`, `kick.0`, `call.0@2`. */
+  /** The name of the object at its first appearance: `mem0`, `kick.0`, `call.0@2`. */
   readonly name: string;
-  /** What it is here, where that is something else. */
+  /** The role of the object in this message, if it differs from its name. */
   readonly role?: string | undefined;
   readonly object: KernelObject;
 }
@@ -57,7 +57,10 @@ export interface Answered {
 /** The names of a feature word. */
 export interface FeatureNames {
   readonly names: readonly string[];
-  /** What is new since the last such word of the session, or since the offer. Absent: there was none. */
+  /**
+   * The bits that are new since the previous such word of the session, or since the offer. Absent
+   * if there was none.
+   */
   readonly added?: readonly string[] | undefined;
   readonly removed?: readonly string[] | undefined;
 }
@@ -69,13 +72,13 @@ export interface MessageEvent extends SessionEvent {
   readonly number: number;
   /** The side that sent it. */
   readonly from: Direction;
-  /** Whose requests the connection carries: `front-end` is the main socket. */
+  /** The side whose requests the connection carries: `front-end` is the main socket. */
   readonly channel: Direction;
   readonly header: Header;
   readonly payload: Uint8Array;
   /** Name in the specification, or `unknown front-end request 99`. */
   readonly request: string;
-  /** Sent by the side that answers on this connection. */
+  /** True if the side that answers on this connection sent the message. */
   readonly isReply: boolean;
   readonly descriptors: readonly TraceDescriptor[];
   /** The payload's fields by name; undefined if it cannot be decoded. */
@@ -110,11 +113,11 @@ export interface ActionEvent extends SessionEvent {
   readonly type: "action";
   /** Number of the message. */
   readonly number: number;
-  /** What was done, e.g. `dropped`. */
+  /** The action, for example `dropped`. */
   readonly action: string;
 }
 
-/** Why a connection ended. */
+/** The reason why a connection ended. */
 export interface Ending {
   /** The side that ended it; undefined if the trace ended. */
   readonly by?: Direction | undefined;
@@ -135,7 +138,7 @@ export interface ClosedEvent extends SessionEvent, Ending {
   readonly unanswered: readonly Unanswered[];
 }
 
-/** What happens in a session. */
+/** An event of a session. */
 export type TraceEvent =
   OpenedEvent | MessageEvent | WaitingEvent | ActionEvent | ChannelClosedEvent | ClosedEvent;
 

@@ -12,9 +12,9 @@ interface Seen {
   readonly device: DeviceKind | undefined;
 }
 
-/** What the feature words of a session were, so that later ones are shown by what has changed. */
+/** Remembers the feature words of a session, so that later ones can be printed as changes. */
 export class FeatureHistory {
-  /** By codec and request, and the newest offer by codec alone. */
+  /** The words seen, by codec and request, and the newest offer by codec alone. */
   readonly #seen = new Map<string, Seen>();
 
   /**

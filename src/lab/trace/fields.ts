@@ -14,7 +14,7 @@ import {
 import type { DeviceKind } from "../../endpoints/devices/kind.ts";
 import type { FeatureNames, Json, JsonObject } from "./event.ts";
 
-/** What a number of 64 bits is called, and how it is shown. */
+/** The names and formats of 64-bit numbers. */
 const NUMBERS = new Map<Codec<bigint>, (value: bigint) => JsonObject>([
   [count, (value) => ({ count: value.toString() })],
   [acknowledgement, (value) => ({ ack: value.toString(), ok: value === 0n })],

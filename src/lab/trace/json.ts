@@ -4,20 +4,20 @@ import { objectAsJson } from "../wire/index.ts";
 import type { MessageEvent, TraceDescriptor, TraceEvent } from "./event.ts";
 import type { TraceTotals } from "./summary.ts";
 
-/** What a line of JSON has of a message. */
+/** The options for the JSON line of a message. */
 export interface JsonOptions {
-  /** What can be derived from the bytes as well: names, fields, violations. Default true. */
+  /** Includes values that are derived from the bytes: names, fields, violations. Default true. */
   readonly decoded?: boolean;
 }
 
 /** Version of the lines; a member that changes its meaning raises it. */
 export const TRACE_SCHEMA_VERSION = 1;
 
-/** What the first line of a trace says. */
+/** The first line of a trace. */
 export interface TraceHeader {
   /** Time of day, ISO 8601. */
   readonly started?: string | undefined;
-  /** Which events there are: the rest was left out, so some rules cannot be judged. */
+  /** The filter of the events: all other events were left out, so some rules cannot be judged. */
   readonly filter?: string | undefined;
 }
 
@@ -26,14 +26,14 @@ export function traceHeader({ started, filter }: TraceHeader): string {
   return JSON.stringify({ schemaVersion: 1, kind: "trace", started, filter });
 }
 
-/** What the last line of a trace has. */
+/** The last line of a trace. */
 export interface TraceFooter {
   /** Microseconds since the trace began. */
   readonly us: number;
   readonly events: number;
   /** Events that could not be written. */
   readonly lost: number;
-  /** What passed. */
+  /** The counts of the trace. */
   readonly summary?: TraceTotals;
 }
 

@@ -5,7 +5,7 @@ import type { TraceDescriptor } from "./event.ts";
 /** Objects that are remembered in a session; behind that the oldest is forgotten. */
 const MAX_NAMES = 4096;
 
-/** What the descriptors of a message are for. `#` is replaced by a ring, `*` by a number that is free. */
+/** The roles of a message's descriptors. `#` is replaced by a ring, `*` by a free number. */
 const ROLES: Readonly<Record<Direction, Readonly<Record<number, string>>>> = {
   "front-end": {
     [FrontendRequest.SetMemTable]: "mem*",
@@ -45,7 +45,7 @@ export function descriptorRole(channel: Direction, request: number): string | un
  */
 export class ObjectNames {
   readonly #names = new Map<string, string>();
-  /** How many objects had a role. */
+  /** Number of objects of each role. */
   readonly #counts = new Map<string, number>();
 
   /** Names the descriptors of a message. */

@@ -17,15 +17,15 @@ interface Outstanding {
   readonly request: number;
   readonly name: string;
   readonly us: number;
-  /** Undefined if unknown request. */
+  /** The reply that is due; undefined for an unknown request. */
   readonly due: DueReply | undefined;
   reported: boolean;
 }
 
-/** What a reply was found to be. */
+/** The request that a reply belongs to, and its evaluation. */
 export interface Match {
   readonly answers: Answered | undefined;
-  /** What the specification demands here. */
+  /** The reply that the specification demands here. */
   readonly due: DueReply | undefined;
   /** An earlier request that had to be answered first. */
   readonly skipped: string | undefined;
@@ -74,7 +74,7 @@ export class OutstandingRequests {
     return this.#list.filter(isDue).map((each) => this.#unanswered(each, us));
   }
 
-  /** Those that wait for longer than `limitUs`, each once. */
+  /** Returns the requests that have waited for longer than `limitUs`, each once. */
   late(us: number, limitUs: number): Unanswered[] {
     const late = this.#list.filter(
       (each) => !each.reported && isDue(each) && us - each.us >= limitUs,

@@ -24,7 +24,7 @@ export interface ReadEvent {
   readonly state: SessionState;
 }
 
-/** How a capture ends. */
+/** The end of a capture. */
 export interface CaptureEnd {
   /**
    * `clean`: the recorder ended in order. `unmarked`: nothing says so, as in captures of other
@@ -63,7 +63,7 @@ export class TraceReader {
     this.#device = device;
   }
 
-  /** How the capture ended, after its last line. */
+  /** The end of the capture, known after its last line. */
   get end(): CaptureEnd {
     return this.#end;
   }

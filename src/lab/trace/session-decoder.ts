@@ -18,19 +18,19 @@ import { decodePayload, describeDecoded } from "./payload.ts";
 import { SessionState } from "./session-state.ts";
 import { type Judged, ownViolations, replyViolations, requestViolations } from "./violations.ts";
 
-/** What went over one of a session's connections. */
+/** A message on one of a session's connections. */
 export interface MessageRecord {
   readonly from: Direction;
   readonly channel: Direction;
   readonly header: Header;
   readonly payload: Uint8Array;
-  /** What the descriptors refer to. */
+  /** The kernel objects of the descriptors. */
   readonly objects: readonly KernelObject[];
   /** Number of the message in its session. Default: counted. */
   readonly number?: number | undefined;
 }
 
-/** What is known of a session before its first message. */
+/** The knowledge about a session before its first message. */
 export interface DecoderOptions {
   readonly session: number;
   readonly frontEnd?: TracePeer | undefined;
@@ -43,7 +43,7 @@ export interface DecoderOptions {
 
 /** Turns what passes in one session into events, live or from a capture. */
 export class SessionDecoder {
-  /** What the messages so far have set up. */
+  /** The state that the messages so far have set up. */
   readonly state: SessionState;
   readonly session: number;
   readonly #frontEnd: TracePeer;

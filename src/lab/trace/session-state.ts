@@ -21,21 +21,21 @@ const ALL_BITS = 0xffff_ffff_ffff_ffffn;
 export interface TracedRegion extends MemoryRegion {
   /** `mem0` */
   readonly name: string;
-  /** As a capture has it; absent where the descriptor was not recorded. */
+  /** The descriptor as in a capture; absent if it was not recorded. */
   readonly descriptor?: TraceDescriptor | undefined;
 }
 
-/** What the front-end set of a ring. */
+/** The set-up of a ring by the front-end. */
 export interface TracedRing {
   readonly index: number;
   size?: number;
-  /** Of SET_VRING_BASE, or of the last reply to GET_VRING_BASE. */
+  /** The base of SET_VRING_BASE, or of the last reply to GET_VRING_BASE. */
   base?: number;
   addresses?: VringAddress;
   kick?: TraceDescriptor | undefined;
   call?: TraceDescriptor | undefined;
   err?: TraceDescriptor | undefined;
-  /** Between SET_VRING_KICK and GET_VRING_BASE. */
+  /** True between SET_VRING_KICK and GET_VRING_BASE. */
   started: boolean;
   enabled: boolean;
 }
@@ -55,18 +55,21 @@ export interface DecodedMessage {
   readonly descriptors: readonly TraceDescriptor[];
 }
 
-/** What the messages of a session have set up so far. Requests count when they pass, acknowledged or not. */
+/**
+ * The state that the messages of a session have set up so far. Requests count when they pass,
+ * acknowledged or not.
+ */
 export class SessionState {
-  /** Before an offer has passed, everything counts as offered. */
+  /** The negotiated features. Before an offer has passed, everything counts as offered. */
   readonly negotiation: Negotiation = new Negotiation();
-  /** By guest address as they were announced. */
+  /** The regions, with the guest addresses that were announced. */
   regions: readonly TracedRegion[] = [];
   readonly rings: Map<number, TracedRing> = new Map();
   log: TraceDescriptor | undefined;
   inflight: TraceDescriptor | undefined;
-  /** As SET_STATUS had it. */
+  /** The value of the last SET_STATUS. */
   status: bigint | undefined;
-  /** Given, or inferred from what the back-end offers. */
+  /** The device type: given, or inferred from the offer of the back-end. */
   device: DeviceKind | undefined;
   readonly #program: string | undefined;
   #offers = { virtio: false, protocol: false };

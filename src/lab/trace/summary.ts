@@ -18,14 +18,14 @@ export interface RoundTrips {
   readonly max: number;
 }
 
-/** What passed of one request. */
+/** The counts of one request. */
 export interface RequestCount {
   readonly request: string;
   readonly messages: number;
   readonly roundTripsUs?: RoundTrips | undefined;
 }
 
-/** What passed in a trace. */
+/** The counts of a trace. */
 export interface TraceTotals {
   readonly sessions: number;
   readonly messages: number;

@@ -14,13 +14,13 @@ import type { TraceConsumer, TraceInterceptor } from "./consumer.ts";
 import type { Ending, MessageEvent, TraceEvent, TracePeer } from "./event.ts";
 import { SessionDecoder } from "./session-decoder.ts";
 
-/** How long a reply may take before it is reported as late, by default. */
+/** Default milliseconds before a missing reply is reported as late. */
 const LATE_MS = 1000;
 const LOOK_MS = 100;
 
 export interface TracerOptions {
   readonly consumers: readonly TraceConsumer[];
-  /** In this order: the first one is nearest to the sender. Default none. */
+  /** The interceptors, in order from the sender. Default none. */
   readonly interceptors?: readonly TraceInterceptor[] | undefined;
   /** Names the bits and the configuration space of this type. Default: inferred from the offer. */
   readonly device?: DeviceKind | undefined;

@@ -1,12 +1,12 @@
 import { type OwnedFd, Poller, UnixSocket } from "../../core/os/index.ts";
 
-/** Bytes as one read returned them, and the descriptors that came along. */
+/** The bytes of one read, and the descriptors that arrived with them. */
 export interface Chunk {
   readonly bytes: Uint8Array;
   readonly fds: OwnedFd[];
 }
 
-/** What happens to the bytes that a front-end sends. Without a member they pass unchanged. */
+/** Hooks for the bytes that a front-end sends. Without a hook they pass unchanged. */
 export interface ByteHooks {
   /**
    * Returns the bytes to pass on; `undefined` ends the connection. Descriptors that the chunk keeps
@@ -71,7 +71,10 @@ function receive(socket: UnixSocket, buffer: Uint8Array, fds: OwnedFd[]): number
   }
 }
 
-/** These are small: the kernel takes them at once, or the other side is gone. */
+/**
+ * Sends bytes without waiting: they are few, so the kernel takes them at once, or the other side is
+ * gone.
+ */
 function send(socket: UnixSocket, bytes: Uint8Array, fds: readonly OwnedFd[]): void {
   try {
     socket.send(bytes, 0, bytes.length, fds);

@@ -23,11 +23,11 @@ export interface CapturedMessage {
   readonly number: number | undefined;
   /** The side that sent it. */
   readonly from: Direction;
-  /** Whose requests the connection carries. Default `front-end`, the main socket. */
+  /** The side whose requests the connection carries. Default `front-end`, the main socket. */
   readonly channel: Direction;
   /**
-   * What the descriptors that came with the message refer to: `eventfd`, `socket`, `pipe`, `memfd`,
-   * `file`, or what another recorder wrote, e.g. a path.
+   * The kinds of the message's descriptors: `eventfd`, `socket`, `pipe`, `memfd`, `file`, or the
+   * text of another recorder, for example a path.
    */
   readonly descriptors: readonly string[];
   /** The same with identity and size, as far as they were recorded. */
@@ -79,7 +79,9 @@ export function parseCaptureLine(line: string, number: number): CaptureLine {
   return value as CaptureLine;
 }
 
-/** Whether a line is about a message; the lines of older captures are about nothing else. */
+/**
+ * Returns whether a line is about a message; the lines of older captures are about nothing else.
+ */
 export function isMessageLine({ kind, event = "message" }: CaptureLine): boolean {
   return kind === undefined && event === "message";
 }

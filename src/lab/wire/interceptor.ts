@@ -3,7 +3,7 @@ import type { OwnedFd } from "../../core/os/index.ts";
 import { HeaderFlag } from "../../core/protocol/index.ts";
 import type { Channel, CloseReason, Frame, FrameHandler } from "../../core/transport/index.ts";
 
-/** What an {@link Interceptor} does with the frames that pass. Without a member they pass unchanged. */
+/** The hooks of an {@link Interceptor}. Without a hook, frames pass unchanged. */
 export interface Interception {
   /**
    * Sees a frame of the peer before it is handled. Descriptors that the frame keeps are closed after

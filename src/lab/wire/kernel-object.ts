@@ -1,6 +1,6 @@
 import { readFileSync, readlinkSync, statSync } from "node:fs";
 
-/** What a descriptor refers to. Descriptors of the same object have the same identity. */
+/** The kernel object of a descriptor. Descriptors of the same object have the same identity. */
 export interface KernelObject {
   /** `eventfd`, `memfd`, `socket`, `pipe`, `file`, or what the kernel calls it, e.g. `userfaultfd`. */
   readonly kind: string;

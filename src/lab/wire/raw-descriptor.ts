@@ -4,7 +4,7 @@ import { DescriptorFlag } from "../../core/virtqueue/index.ts";
 export interface RawDescriptor {
   /** Guest address; anything that fits 64 bits. */
   readonly address: number | bigint;
-  /** Bytes. */
+  /** Length in bytes. */
   readonly length: number;
   /** Device-writable: adds VIRTQ_DESC_F_WRITE to the flags. */
   readonly write?: boolean;
@@ -16,7 +16,7 @@ export interface RawDescriptor {
   readonly id?: number;
 }
 
-/** Where the two last half words of a descriptor are, in bytes. */
+/** Byte offsets of the two last half words of a descriptor. */
 const TAIL = { split: { flags: 12, next: 14 }, packed: { id: 12, flags: 14 } } as const;
 
 /** The descriptor's flags, with what its members add. */

@@ -4,7 +4,7 @@ import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../core/prot
 import { connectSocket } from "../../core/transport/index.ts";
 import { Flags, type Next, RawPeer, type RawPeerOptions, type Received } from "./raw-peer.ts";
 
-/** What {@link RawFrontend.negotiated} acknowledges unless the caller says otherwise. */
+/** The features that {@link RawFrontend.negotiated} acknowledges by default. */
 export const RAW_PROTOCOL_FEATURES: bigint =
   ProtocolFeature.Mq |
   ProtocolFeature.ReplyAck |

@@ -19,7 +19,7 @@ export const Flags = {
   Reply: HeaderFlag.Version | HeaderFlag.Reply,
 } as const;
 
-/** How a message differs from a proper one. */
+/** The deviations of a message from a correct one. */
 export interface SendOptions {
   /** The header's flag word. Default: a plain request. */
   readonly flags?: number;
@@ -39,7 +39,7 @@ export interface Received {
 /** The next message, the end of the connection, or neither within the time. */
 export type Next = Received | "closed" | "silence";
 
-/** What a {@link RawPeer} reports as it happens. */
+/** The callbacks of a {@link RawPeer}. */
 export interface RawPeerObserver {
   /** `>` is a message to the peer, `<` one from it. */
   message?(way: ">" | "<", frame: Pick<Frame, "header" | "payload">, fds: number): void;
@@ -48,12 +48,12 @@ export interface RawPeerObserver {
 }
 
 export interface RawPeerOptions {
-  /** Whose requests the connection carries. Default `front-end`, the main socket. */
+  /** The side whose requests the connection carries. Default `front-end`, the main socket. */
   readonly direction?: Direction | undefined;
   /** Milliseconds that {@link RawPeer.next} waits. Default 5000. */
   readonly timeoutMs?: number | undefined;
   readonly observe?: RawPeerObserver | undefined;
-  /** What events call this side. Default "this side". */
+  /** The name of this side in events. Default "this side". */
   readonly name?: string | undefined;
 }
 
@@ -128,7 +128,7 @@ export class RawPeer {
     return this.#closed !== undefined;
   }
 
-  /** How the connection ended; undefined while it is open. */
+  /** The reason why the connection ended; undefined while it is open. */
   get closeReason(): CloseReason | undefined {
     return this.#closed;
   }
@@ -201,17 +201,17 @@ export class RawPeer {
   }
 }
 
-/** What goes with bytes. */
+/** The options for sending bytes. */
 export interface BytesOptions {
   /** Borrowed until the promise settles. */
   readonly fds?: readonly OwnedFd[];
-  /** What they are, for observers. */
+  /** A description of the bytes, for observers. */
   readonly note?: string;
 }
 
-/** How bytes are cut into several writes. */
+/** The options for sending bytes in several writes. */
 export interface PartsOptions extends BytesOptions {
-  /** Where one write ends and the next begins, in bytes. */
+  /** Byte offsets at which the writes are cut. */
   readonly cuts: readonly number[];
   /** Milliseconds between two writes. */
   readonly gapMs: number;

@@ -4,14 +4,14 @@ import type { Direction } from "../../core/protocol/index.ts";
 import { connectSocket, SocketServer } from "../../core/transport/index.ts";
 import { RelayedSession, type RelayHooks } from "./relayed-session.ts";
 
-/** How one side of a relay is reached. */
+/** The way to reach one side of a relay. */
 export type RelayPlace =
   /** The side connects to this path, on which the relay listens. */
   | { readonly listen: string }
   /** The side listens on this path, to which the relay connects. */
   | { readonly connect: string };
 
-/** Who is at the two ends of a session. */
+/** The peers at the two ends of a session. */
 export interface RelayPeers {
   /** The process that connected, or that listened when the relay connected. */
   readonly frontend: PeerCredentials;
@@ -74,7 +74,7 @@ export class Relay {
   /**
    * Listens, or connects to both sides.
    *
-   * @throws as `SocketServer.listen` and `connectSocket`
+   * @throws {UsageError | EnvironmentError | ConnectError | TimeoutError} a path cannot be used
    */
   static async start(options: RelayOptions): Promise<Relay> {
     const relay = new Relay(options);
@@ -122,7 +122,7 @@ export class Relay {
   /**
    * Makes the connection to the other side of an accepted one.
    *
-   * @throws as `connectSocket`
+   * @throws {UsageError | EnvironmentError | ConnectError | TimeoutError}
    */
   async #connect(socket: UnixSocket, side: Direction, path: string): Promise<void> {
     try {

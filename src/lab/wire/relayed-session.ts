@@ -10,7 +10,7 @@ const MAX_PAYLOAD = 1 << 20;
 export interface RelayedMessage {
   /** The side that sent it. */
   readonly from: Direction;
-  /** Whose requests the connection carries: `front-end` is the main socket. */
+  /** The side whose requests the connection carries: `front-end` is the main socket. */
   readonly channel: Direction;
   /** Descriptors that the frame keeps are closed once the message was handled. */
   readonly frame: Frame;
@@ -19,22 +19,25 @@ export interface RelayedMessage {
 /** Sends a frame on in the direction of its message. */
 export type Forward = (frame: Frame) => Promise<void>;
 
-/** How one connection of a session ended. */
+/** The end of one connection of a session. */
 export interface RelayEnd extends CloseReason {
   /** The side whose connection ended first, or broke; undefined when this process ended both. */
   readonly side?: Direction | undefined;
-  /** Whose requests the connection carried: `front-end` is the main socket. */
+  /** The side whose requests the connection carried: `front-end` is the main socket. */
   readonly channel: Direction;
 }
 
-/** What a relay does with one session. Without a member messages pass unchanged. */
+/** The hooks of a relay for one session. Without a hook, messages pass unchanged. */
 export interface RelayHooks {
   /**
    * Handles a message: forwards it, other messages, or none. The sender's next message is read when the
    * promise settles; a rejection ends the session.
    */
   message?(message: RelayedMessage, forward: Forward): void | Promise<void>;
-  /** A back-end channel has ended; the session goes on. Not called at the end of the session. */
+  /**
+   * Called when a back-end channel has ended and the session continues. Not called at the end of
+   * the session.
+   */
   channelEnded?(end: RelayEnd): void;
   /** The session has ended, by the side that closed it or by an error. */
   ended?(end: RelayEnd): void;
@@ -54,7 +57,7 @@ export interface RelayHooks {
  * ```
  */
 export class RelayedSession {
-  /** Of the main socket: how the side ended that ended first. */
+  /** Resolves with the end of the side of the main socket that ended first. */
   readonly closed: Promise<RelayEnd>;
   readonly #hooks: RelayHooks;
   readonly #channels = new Set<UnixChannel>();

@@ -43,7 +43,7 @@ export interface FirstRequest {
 }
 
 export interface ConnectionTimingOptions extends WaitOptions {
-  /** How long the first request may take, milliseconds. Default: `timeoutMs`. */
+  /** Milliseconds that the first request may take. Default: `timeoutMs`. */
   readonly stallMs?: number | undefined;
   /** Called once the features are negotiated; what it throws ends the session. */
   readonly onConnected?: ((client: Client) => void) | undefined;

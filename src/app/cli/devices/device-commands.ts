@@ -18,7 +18,7 @@ export interface DeviceCommands {
   readonly bench?: LoadCommand;
   /** `bench backend TYPE` */
   readonly benchBackend?: LoadCommand;
-  /** What `bench connect` makes a session with. */
+  /** The part of a device type that `bench connect` needs for a session. */
   readonly firstRequest?: () => Promise<FirstRequest>;
   /** `backend TYPE` and the program `vhost-user-TYPE` */
   readonly program?: BackendProgram;

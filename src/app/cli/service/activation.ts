@@ -10,8 +10,8 @@ const MAX_SOCKETS = 1024;
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * How many sockets a service manager passes to this process, as descriptors from 3 on
- * (`sd_listen_fds(3)`); 0 when they are for another process.
+ * Returns the number of sockets that a service manager passes to this process, as descriptors from
+ * 3 on (`sd_listen_fds(3)`); 0 if they are for another process.
  *
  * @throws {UsageError} `LISTEN_FDS` is not a number of sockets
  */
@@ -53,7 +53,7 @@ function expectSocket(fd: number, count: number): void {
   );
 }
 
-/** Why sockets that were passed are not taken: they are for the parent, e.g. npx. */
+/** Explains why the passed sockets are not used: they are for the parent, for example npx. */
 export function passedElsewhere(env: Environment, pid: number): string {
   const { LISTEN_PID: forPid } = env;
   if (forPid === undefined || Number(forPid) === pid) return "";

@@ -2,7 +2,7 @@ import type { Context } from "../context.ts";
 import { notifyManager } from "./notify.ts";
 import { PidFile } from "./pid-file.ts";
 
-/** What the system that runs a back-end wants to know of it. */
+/** The notifications of a back-end to the system that runs it. */
 export class Service {
   readonly #output: Context["output"];
   readonly #notifySocket: string | undefined;
@@ -22,9 +22,10 @@ export class Service {
   }
 
   /**
-   * Idempotent.
+   * Writes the pid file, once.
    *
-   * @throws see `PidFile.create`
+   * @throws {UsageError} the file names a process that runs, or is not a pid file
+   * @throws {EnvironmentError} it cannot be written
    */
   writePidFile(): void {
     if (this.#pidFilePath !== undefined) this.#pidFile ??= PidFile.create(this.#pidFilePath);

@@ -1,7 +1,7 @@
 import { expectSize } from "../codec.ts";
 import type { Codec } from "../codec.ts";
 
-/** No payload at all. */
+/** The codec of requests without payload. */
 export const empty: Codec<void> = {
   name: "empty payload",
   minSize: 0,

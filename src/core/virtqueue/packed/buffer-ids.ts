@@ -7,7 +7,7 @@ export class BufferIds {
   readonly #inOrder: boolean;
   readonly #free: Uint16Array;
   #freeCount = 0;
-  /** In order: the id that is used next, and the one that is taken next. */
+  /** With VIRTIO_F_IN_ORDER: the next id to be used, and the next id to assign. */
   oldest = 0;
   #next = 0;
 

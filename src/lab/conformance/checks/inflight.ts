@@ -87,7 +87,10 @@ async function orderOf(t: CheckContext): Promise<string> {
   return order.join(", ");
 }
 
-/** Of five requests the first ones were used, and their entries were not cleared. */
+/**
+ * Prepares a region in which the first of five requests were used, and their entries were not
+ * cleared.
+ */
 async function lastBatch(t: CheckContext, shown: number): Promise<void> {
   const { hand, heads, ring, prepared } = await resumed(t, 5, (notes, all, { words }) => {
     const batch = all.slice(0, shown);

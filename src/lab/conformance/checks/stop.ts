@@ -11,7 +11,7 @@ const NEEDS = { request: true } as const;
 const STATES = "Ring states";
 const SUSPENDED = "Suspended device state";
 const BASE = "VHOST_USER_GET_VRING_BASE";
-/** How many times a busy ring is stopped. */
+/** Number of times that a busy ring is stopped. */
 const STOPS = 200;
 const RACES = 400;
 /** Time in which a target has fetched requests but not completed them. */

@@ -8,7 +8,7 @@ import { nameOf, type Session } from "../kit/back-end/session.ts";
 const { SetVringAddr, SetVringBase, SetVringCall, SetVringEnable, SetVringKick, SetVringNum } =
   FrontendRequest;
 const NEEDS = { request: true } as const;
-/** How many times a message for a running ring is repeated, while requests are in flight. */
+/** Number of times that a message for a running ring is repeated, while requests are in flight. */
 const SWAPS = 20;
 
 /** Observation time in milliseconds, and the share of a processor from which a target counts as busy. */

@@ -4,7 +4,7 @@ import type { CheckContext } from "./back-end/context.ts";
 import type { FrontendContext } from "./front-end/context.ts";
 import type { Needs } from "./back-end/needs.ts";
 
-/** What is known of a check without running it. */
+/** The description of a check. */
 export interface CheckInfo extends CaseInfo {
   readonly strength: Strength;
   readonly section: string;

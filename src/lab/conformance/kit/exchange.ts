@@ -12,7 +12,7 @@ import { DECIDING } from "../../results/index.ts";
 const HEAD_LINES = 150;
 const TAIL_LINES = 150;
 
-/** What the suite itself did: no finding is about that alone. */
+/** Matches lines about actions of the suite: no finding is about those alone. */
 const OWN_DOING = /^ *[\d.]+ ms {2}(?:\S+ > |\S+ · (?:connected|the suite closes)$|·· · )/;
 
 /** The messages and events of one check, decoded, one line each. */
@@ -23,9 +23,9 @@ export class Exchange {
   #dropped = 0;
   #device: DeviceType | undefined;
   readonly #hears: Observation;
-  /** How many set-ups, one in another, go on. */
+  /** Number of nested set-ups that are active. */
   #settingUp = 0;
-  /** What was observed of the target, its part in set-ups left out. */
+  /** The observations of the target, without those of set-ups. */
   readonly observed = new Set<Observation>();
 
   /** @param hears what a message of the target is */

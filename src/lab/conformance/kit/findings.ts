@@ -3,9 +3,11 @@ import { CaseFailure, CaseSkip, type Grade, type Observation } from "../../engin
 import type { Exchange } from "./exchange.ts";
 import { shown } from "./shown.ts";
 
-/** How an acknowledgement of 0 for something that must fail is judged. */
+/** The grades for an acknowledgement of 0 for a request that must fail. */
 export interface RejectOptions {
-  /** Acknowledged with 0, and the connection goes on. Default FAIL. */
+  /**
+   * The grade if the request is acknowledged with 0 and the connection stays open. Default FAIL.
+   */
   readonly served?: Grade | "INFO";
 }
 
@@ -15,7 +17,10 @@ export interface Resources {
   closing<T extends { close(): void }>(resource: T): T;
 }
 
-/** What a check finds: expectations that end it, warnings and values that do not. */
+/**
+ * The findings of a check: failed expectations, which end it, and warnings and values, which do
+ * not.
+ */
 export class Findings {
   readonly warnings: CaseFailure[] = [];
   /** Values that were recorded. */
@@ -62,7 +67,7 @@ export class Findings {
     throw new CaseFailure(message, { grade, expected, actual: shown(actual) });
   }
 
-  /** Not as it should be; the check goes on. */
+  /** Records a deviation; the check continues. */
   warn(message: string, expected: string, actual: unknown): void {
     const details = { grade: "WARN", expected, actual: shown(actual) } as const;
     this.exchange.markDeciding();

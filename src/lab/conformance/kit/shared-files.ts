@@ -25,7 +25,7 @@ export class SharedFiles {
     this.#files.push({ name, fd: fd.duplicate(), flags: statusFlags(fd.fd) });
   }
 
-  /** How many files are watched. */
+  /** Number of watched files. */
   get count(): number {
     return this.#files.length;
   }

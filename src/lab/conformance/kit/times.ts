@@ -1,10 +1,10 @@
-/** How long the suite waits, milliseconds. */
+/** The time-outs of the suite, milliseconds. */
 export interface Times {
-  /** For an answer on a connection. */
+  /** Limit for a reply on a connection. */
   readonly answerMs: number;
-  /** For a new connection to be served. */
+  /** Limit until a new connection is served. */
   readonly againMs: number;
-  /** For a completion and its call. */
+  /** Limit for a completion and its call. */
   readonly callMs: number;
   /**
    * For what must not happen, before the suite looks whether it did. A factor below 1 does not shorten
@@ -13,9 +13,9 @@ export interface Times {
   readonly graceMs: number;
   /** Between the parts of a message: the target should see them separately. */
   readonly gapMs: number;
-  /** For the target to release descriptors and mappings. */
+  /** Limit until the target has released descriptors and mappings. */
   readonly settleMs: number;
-  /** For a check as a whole. */
+  /** Limit for a check as a whole. */
   readonly checkMs: number;
 }
 

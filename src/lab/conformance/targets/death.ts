@@ -1,7 +1,10 @@
 import { CaseFailure } from "../../engine/index.ts";
 import { endText, type ProcessEnd } from "./target.ts";
 
-/** What a C library, a sanitizer or a language's runtime prints when a program has a bug. */
+/**
+ * Matches the output of a C library, a sanitizer or a language's runtime about a bug of the
+ * program.
+ */
 const COMPLAINT =
   /Assertion [`'].*failed|(?:Address|Thread|Memory|UndefinedBehavior)Sanitizer|runtime error: |panicked at|stack smashing detected|double free|malloc\(\): |free\(\): /;
 

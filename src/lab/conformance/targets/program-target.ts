@@ -9,11 +9,14 @@ import { within } from "./within.ts";
 import type { ProcessEnd, Target, TargetProcess, TargetProgram, TargetReport } from "./target.ts";
 import { fillIn, wordsWithPlace } from "./words.ts";
 
-/** How a program is started. */
+/** The options for starting a program. */
 export interface ProgramOptions {
-  /** By `/bin/sh -c`: then the shell is what is watched, unless the command begins with `exec`. */
+  /**
+   * Runs the command by `/bin/sh -c`. The suite then watches the shell, unless the command begins
+   * with `exec`.
+   */
   readonly shell?: boolean | undefined;
-  /** How long it may take until it listens, milliseconds. */
+  /** Milliseconds until the program must listen. */
   readonly timeoutMs: number;
 }
 
@@ -39,7 +42,7 @@ export class ProgramTarget implements Target {
   readonly #folder: string;
   readonly #socket: string;
   readonly #timeoutMs: number;
-  /** How the socket is seen from here. */
+  /** The path of the socket as this process sees it. */
   #reached: string;
   #process: ManagedProcess | undefined;
   /** The one that has been connected to. */

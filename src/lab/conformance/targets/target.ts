@@ -1,7 +1,7 @@
 import type { WaitOptions } from "../../../core/base/index.ts";
 import type { ProcessFigures, UnixSocket } from "../../../core/os/index.ts";
 
-/** How a target's process ended. */
+/** The end of a target's process. */
 export interface ProcessEnd {
   readonly code: number | null;
   readonly signal: string | null;
@@ -10,17 +10,17 @@ export interface ProcessEnd {
 /** The process behind a target. */
 export interface TargetProcess {
   readonly pid: number;
-  /** Undefined while it runs, and where its end cannot be seen. */
+  /** The end of the process; undefined while it runs, or if its end cannot be seen. */
   readonly end: ProcessEnd | undefined;
-  /** Undefined once it is gone, or where the system does not let us look. */
+  /** Reads the figures of the process; undefined once it has ended, or without permission. */
   figures(): ProcessFigures | undefined;
 }
 
-/** What happened to a target since it was last asked. */
+/** The events of a target since the last report. */
 export interface TargetReport {
   /** Processes that ended, however often it was started again; those that the suite ended are none. */
   readonly ends: readonly ProcessEnd[];
-  /** What they printed. */
+  /** The output of its processes. */
   readonly output: string;
 }
 
@@ -28,7 +28,7 @@ export interface TargetReport {
 export interface TargetProgram {
   /** The words of the command; in them `{socket}` is the path on which it is to listen. */
   readonly words: readonly string[];
-  /** That path, of the target itself. */
+  /** The socket path of the target itself. */
   readonly socket: string;
   /** A folder for what checks make; it is removed with the target. */
   readonly folder: string;
@@ -42,7 +42,7 @@ export interface TargetProgram {
 
 /** A back-end that checks are made on. */
 export interface Target {
-  /** For people: a path or a command. */
+  /** The name for reports: a path or a command. */
   readonly name: string;
   /**
    * A new connection; starts the process again where it is gone and the target knows how.
@@ -51,11 +51,11 @@ export interface Target {
    * be started
    */
   connect(options?: WaitOptions): Promise<UnixSocket>;
-  /** Undefined if unknown. */
+  /** The process; undefined if it is unknown. */
   readonly process: TargetProcess | undefined;
-  /** Undefined if the suite does not start it, or not by words of its own (a shell's command). */
+  /** The program; undefined if the suite does not start it, or starts it by a shell. */
   readonly program?: TargetProgram | undefined;
-  /** What happened since this was called before. */
+  /** Returns the events since the previous call. */
   takeReport(): TargetReport;
   /** The process ends with each session, and {@link connect} has to wait for that. */
   oneSession?: boolean;

@@ -24,14 +24,14 @@ import { largestConfig } from "../../conformance/kit/back-end/config-space.ts";
 /** Room for data of 1 MiB, several times. */
 const MEMORY_BYTES = 8 << 20;
 
-/** What goes with a request. */
+/** The parameters of a request. */
 export interface DiskRequest {
   readonly sector?: bigint;
   /** Data to the device. */
   readonly out?: Uint8Array;
-  /** Bytes of room for data from the device. */
+  /** Size in bytes of the buffer for data from the device. */
   readonly room?: number;
-  /** What the room is full of before. Default: poison. */
+  /** The initial content of the buffer. Default: poison. */
   readonly fill?: number;
   /** Bytes between the beginning of a page and the data. Default 0. */
   readonly offset?: number;
@@ -39,7 +39,7 @@ export interface DiskRequest {
 
 export interface DiskAnswer {
   readonly status: number;
-  /** Bytes, as the used ring has it. */
+  /** Number of bytes written, as the used ring has it. */
   readonly written: number;
   /** The room, as the device left it. */
   readonly data: Uint8Array;
@@ -56,7 +56,7 @@ export interface DiskRange {
 export class Disk {
   readonly device: RunningDevice;
   readonly config: BlockConfig;
-  /** Bytes; what positions and lengths must be multiples of. */
+  /** Bytes of the unit for positions and lengths. */
   readonly unit: number;
   readonly #t: CheckContext;
 
@@ -73,13 +73,13 @@ export class Disk {
     return this.config.capacity - BigInt(this.unit / SECTOR_SIZE);
   }
 
-  /** Bytes. */
+  /** Size in bytes. */
   get size(): number {
     return Number(this.config.capacity) * SECTOR_SIZE;
   }
 
   /**
-   * What comes of a request, whatever it is.
+   * Sends a request and returns its outcome, whatever it is.
    *
    * @throws {CaseFailure} neither an answer nor the end of the connection
    */
@@ -137,7 +137,8 @@ export class Disk {
   }
 
   /**
-   * What must fail: an I/O error is right, any other failure or a close is warned of.
+   * Sends a request that must fail: an I/O error is right, any other failure or a close is a
+   * warning.
    *
    * @returns the answer, unless the connection was closed
    */

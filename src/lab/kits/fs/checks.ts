@@ -7,7 +7,7 @@ const NEEDS = { device: ["fs"], request: true } as const;
 const ENOENT = 2;
 const ENOSYS = 38;
 const HIPRIO = 0;
-/** Of one read; enough to see whether parts fit together. */
+/** Bytes of one read; enough to see whether parts fit together. */
 const MOST_BYTES = 4096;
 const UNKNOWN_OPCODE = 4000;
 

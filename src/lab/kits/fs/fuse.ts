@@ -34,9 +34,9 @@ export interface FuseRequest {
 }
 
 export interface FuseAnswer {
-  /** Bytes by the used ring. */
+  /** Number of bytes by the used ring. */
   readonly written: number;
-  /** Bytes by the header of the reply. */
+  /** Number of bytes by the header of the reply. */
   readonly length: number;
   /** 0, or -errno. */
   readonly error: number;
@@ -47,7 +47,7 @@ export interface FuseAnswer {
 
 /** A request on its way. */
 interface Pushed {
-  /** Its number. */
+  /** The unique number of the request. */
   readonly mine: bigint;
   /** The room for the reply, as it is now. */
   readonly reply: () => Buffer;
@@ -154,7 +154,7 @@ export class Fuse {
   }
 
   /**
-   * What a folder holds, as far as one reply takes it.
+   * Returns the names in a folder that fit one reply.
    *
    * @throws {CaseFailure}
    */

@@ -27,7 +27,7 @@ const ALL_ONES = 0xffff;
 const MTU_BYTES = 1500;
 /** Ethernet's, with a tag of a VLAN. */
 const LONGEST_FRAME_HEADER = 18;
-/** What SEND_RARP announces, and the request of RFC 903 that is due: all of it but the MAC address. */
+/** The payload of SEND_RARP, and the request of RFC 903 that is due, without the MAC address. */
 const MOVED = Buffer.from("525400c0ffee", "hex");
 const RARP_HEAD = Buffer.from("80350001080006040003", "hex");
 

@@ -36,13 +36,13 @@ export interface EchoOptions extends BringUpOptions {
 export interface Packet {
   /** The frame as it was sent. */
   readonly sent: Buffer;
-  /** All that was written for it, from the header on. */
+  /** All bytes that were written for the packet, from the header on. */
   readonly bytes: Buffer;
-  /** Where in {@link bytes} the frame begins. */
+  /** Offset of the frame in {@link bytes}. */
   readonly frameAt: number;
-  /** As the header says. */
+  /** The number of buffers by the header. */
   readonly numBuffers: number;
-  /** The buffers in which it came. */
+  /** The buffers of the packet. */
   readonly parts: readonly Completion[];
 }
 

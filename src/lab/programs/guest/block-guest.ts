@@ -4,7 +4,7 @@ import { escapeComma } from "../known/qemu-options.ts";
 
 export interface BlockGuestOptions
   extends WaitOptions, Pick<LinuxGuestOptions, "script" | "memoryMiB" | "cpus" | "kernel"> {
-  /** Where a vhost-user-blk back-end listens. */
+  /** The socket path of a vhost-user-blk back-end. */
   readonly socketPath: string;
   /** Further properties of `vhost-user-blk-pci`, e.g. `num-queues=1,packed=on`. */
   readonly blkOptions?: string | undefined;
@@ -13,7 +13,7 @@ export interface BlockGuestOptions
 /**
  * Boots Linux with the back-end's disk as `/dev/vda`, runs the script, powers off.
  *
- * @throws like {@link bootLinux}
+ * @throws {EnvironmentError | PeerClosedError | TimeoutError}; `signal.reason`
  */
 export async function bootGuest(options: BlockGuestOptions): Promise<GuestResult> {
   return await bootLinux({

@@ -2,13 +2,13 @@
 export const debugConsolePort = 0xe9;
 /** The port of `isa-debug-exit`: writing v ends QEMU with exit code 2 v + 1. */
 export const debugExitPort = 0xf4;
-/** What the boot sector writes to {@link debugExitPort}. */
+/** The value that the boot sector writes to {@link debugExitPort}. */
 const exitValue = 0x10;
 /** QEMU's exit code after the boot sector ran. */
 export const bootedExitCode = exitValue * 2 + 1;
 
 export const sectorSize = 512;
-/** Where the firmware loads sector 0. */
+/** The address at which the firmware loads sector 0. */
 const loadAddress = 0x7c00;
 const signatureOffset = 510;
 const longestMessage = 480;

@@ -9,7 +9,7 @@ import { ManagedProcess } from "../process/managed-process.ts";
 import { bareMachineArguments, escapeComma } from "../known/qemu-options.ts";
 
 export interface FirmwareOptions extends WaitOptions {
-  /** Where a vhost-user-blk back-end listens; sector 0 of its disk comes from `bootSector()`. */
+  /** The socket path of a vhost-user-blk back-end, whose disk has `bootSector()` in sector 0. */
   readonly socketPath: string;
   /** Further properties of `vhost-user-blk-pci`. */
   readonly blkOptions?: string | undefined;
@@ -20,11 +20,11 @@ export interface FirmwareOptions extends WaitOptions {
 }
 
 export interface FirmwareResult {
-  /** What the boot sector wrote to the debug console. */
+  /** The text that the boot sector wrote to the debug console. */
   readonly message: string;
   /** QEMU's exit code: `bootedExitCode` when the boot sector ran to its end. */
   readonly exitCode: number | null;
-  /** From the start of QEMU to its end. */
+  /** Milliseconds from the start of QEMU to its end. */
   readonly durationMs: number;
 }
 

@@ -30,13 +30,13 @@ export interface LinuxGuestOptions extends WaitOptions {
 }
 
 export interface GuestResult {
-  /** What the script printed. */
+  /** The output of the script. */
   readonly output: string;
   /** The script's exit code. */
   readonly exitCode: number;
   /** The kernel's console and QEMU's own messages: where to look when something is odd. */
   readonly console: string;
-  /** From the start of QEMU to its end. */
+  /** Milliseconds from the start of QEMU to its end. */
   readonly durationMs: number;
 }
 
@@ -107,7 +107,7 @@ export async function waitForEnd(
   }
 }
 
-/** What the script printed and how it ended, from what the second serial port wrote. */
+/** Reads the output and exit code of the script from the text of the second serial port. */
 export function readResult(
   serial: string,
   machine: ManagedProcess,

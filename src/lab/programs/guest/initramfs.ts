@@ -3,7 +3,7 @@ import { cpioArchive } from "./cpio.ts";
 import { findGuestKernel, readModules, type GuestKernel } from "./kernel.ts";
 import { requireProgram } from "../process/programs.ts";
 
-/** What the second serial port prints around the output of the script. */
+/** The lines that the second serial port prints around the output of the script. */
 export const guestMarkers = { begin: "=== script begins ===", end: "=== script ended: " } as const;
 
 // The script has the second serial port for itself: the kernel's messages on the first one cannot

@@ -10,7 +10,7 @@ export interface GuestKernel {
   /** E.g. `6.1.0-44-cloud-amd64`. */
   readonly version: string;
   readonly imagePath: string;
-  /** Where `modules.dep` and the modules are. */
+  /** The folder with `modules.dep` and the modules. */
   readonly modulesDirectory: string;
 }
 

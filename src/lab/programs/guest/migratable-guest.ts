@@ -184,7 +184,7 @@ export class MigratableGuest implements AsyncDisposable {
 /** The members of the answer to `query-migrate` that matter here. */
 export interface MigrationState {
   readonly status?: string;
-  /** Milliseconds. */
+  /** Longest downtime, milliseconds. */
   readonly downtime?: number;
   readonly ram?: { readonly "dirty-sync-count": number; readonly transferred: number };
 }

@@ -17,14 +17,17 @@ import { type GuestKernel, newestVersion } from "./kernel.ts";
 import { ManagedProcess } from "../process/managed-process.ts";
 import { requireProgram, resolveProgram } from "../process/programs.ts";
 
-/** How long a process may go on once its kernel has halted, milliseconds; and how long is watched. */
+/**
+ * Milliseconds that a process may run after its kernel has halted, and the longest wait for the
+ * halt.
+ */
 const HALTED_MS = 5000;
 const WATCH_MS = 2 ** 31 - 1;
 
 const modulesRoot = "/usr/lib/uml/modules";
 
 export interface UmlOptions extends WaitOptions {
-  /** Where a vhost-user back-end listens. */
+  /** The socket path of a vhost-user back-end. */
   readonly socketPath: string;
   /** Virtio device id: 1 network, 2 block, 26 file system. */
   readonly deviceId: number;
@@ -124,7 +127,7 @@ export async function bootUml(options: UmlOptions): Promise<GuestResult> {
   }
 }
 
-/** Its kernel has halted, and once in a while the program around it does not end. */
+/** Ends the program once its kernel has halted, as it sometimes does not end by itself. */
 function endOnceHalted(machine: ManagedProcess): AbortController {
   const over = new AbortController();
   machine
@@ -172,7 +175,7 @@ export function ownProcessNamespace(): readonly string[] {
   return status === 0 ? command : [];
 }
 
-/** Without that namespace: they are in the process group that it leads. */
+/** Kills the helpers by their process group, if they are not in a namespace of their own. */
 function killHelpers(pid: number): void {
   try {
     process.kill(-pid, "SIGKILL");

@@ -11,7 +11,7 @@ export interface StorageDaemonOptions {
   readonly writable?: boolean | undefined;
   /** Number of virtqueues; default 1. */
   readonly queues?: number | undefined;
-  /** Bytes; default 512. */
+  /** Size in bytes; default 512. */
   readonly logicalBlockSize?: number | undefined;
   /** Further arguments of the daemon, e.g. `["--trace", "vhost_user_*"]`. */
   readonly extraArguments?: readonly string[] | undefined;

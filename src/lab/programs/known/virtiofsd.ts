@@ -6,7 +6,7 @@ export interface VirtiofsdOptions {
   readonly socketPath: string;
   /** The directory that is shared. */
   readonly sharedDirectory: string;
-  /** How the daemon locks itself in; `namespace` (default) needs root, `chroot` CAP_SYS_CHROOT. */
+  /** The sandbox of the daemon; `namespace` (default) needs root, `chroot` CAP_SYS_CHROOT. */
   readonly sandbox?: "namespace" | "chroot" | undefined;
   readonly extraArguments?: readonly string[] | undefined;
 }

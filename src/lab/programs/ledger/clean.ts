@@ -16,13 +16,13 @@ import { serverDefaults, type ServerOptions, shellWords } from "../server/server
 import { serverRecordKind } from "../server/server-record.ts";
 
 export interface CleanOptions {
-  /** Only say what would be done. */
+  /** Reports without removing anything. */
   readonly dryRun?: boolean;
-  /** Also what makes the next run faster. */
+  /** Removes caches as well, which make the next run faster. */
   readonly caches?: boolean;
-  /** Whose things are covered; default {@link currentOwner}; null: those of all owners. */
+  /** The owner whose records are cleaned; default {@link currentOwner}; null for all owners. */
   readonly owner?: string | null;
-  /** Where runs leave things when nothing else is asked for. */
+  /** The default paths of runs. */
   readonly paths?: Pick<ServerOptions, "socket" | "pidFile" | "log">;
   readonly signal?: AbortSignal | undefined;
 }
@@ -30,7 +30,7 @@ export interface CleanOptions {
 /** A path or a process. */
 export interface Cleaned {
   readonly what: string;
-  /** Null: nothing says who started it, or it belongs to all (locks, caches). */
+  /** The owner; null if it is unknown, or if the file belongs to all owners (locks, caches). */
   readonly owner: string | null;
 }
 
@@ -105,7 +105,7 @@ class CleanRun {
     for (const { path, reason } of result.left) this.left.push({ what: path, owner, reason });
   }
 
-  /** What no record covers. */
+  /** Cleans the default paths that no record covers. */
   rest({ socket, pidFile, log }: Required<CleanOptions>["paths"], caches: boolean): void {
     const { records, damaged } = this.#ledger.list();
     for (const one of damaged) {
@@ -124,7 +124,10 @@ class CleanRun {
     for (const what of files) this.removed.push({ what, owner: null });
   }
 
-  /** Undefined when it is gone or damaged: damaged ones are reported with the rest. */
+  /**
+   * Reads a record; undefined if it was removed or is damaged. Damaged ones are reported at the
+   * end.
+   */
   #read(id: string): LedgerRecord | undefined {
     try {
       return this.#ledger.read(id);
@@ -134,7 +137,7 @@ class CleanRun {
     }
   }
 
-  /** False for a record of another owner, which is left and reported. */
+  /** Returns false for a record of another owner, which is left and reported. */
   #covers(record: LedgerRecord): boolean {
     const what = isOurs(record)
       ? describeProcess(record.process.pid)
@@ -197,7 +200,7 @@ class CleanRun {
   }
 }
 
-/** What `retire` would do. */
+/** Returns the result that `retire` would have. */
 function wouldRetire({ paths }: LedgerRecord): Pick<Retirement, "removed" | "left"> {
   const ours = paths.filter((owned) => pathState(owned) === "ours");
   return { removed: ours.map(({ path }) => path), left: [] };
@@ -235,7 +238,7 @@ function releaseDeadLock(ledger: Ledger, name: string, dryRun: boolean): boolean
   }
 }
 
-/** Of a system call that failed. */
+/** Returns the code of a failed system call. */
 function codeOf(error: unknown): unknown {
   return error instanceof Error && "syscall" in error && "code" in error ? error.code : undefined;
 }

@@ -24,18 +24,20 @@ import {
 export interface LedgerRecord {
   /** Small letters, digits and dashes; the file's name. */
   readonly id: string;
-  /** What was started, e.g. `qemu`. */
+  /** The kind of program that was started, for example `qemu`. */
   readonly kind: string;
   /** `starting` until its command has done all it had to do. */
   readonly state: "starting" | "running";
-  /** Who started it, as `currentOwner` names them; null in a record of before there were owners. */
+  /**
+   * The owner who started it, as `currentOwner` returns it; null in a record of an older version.
+   */
   readonly owner: string | null;
   /** The command that wrote this. */
   readonly writer: ProcessIdentity;
-  /** Null when nothing but paths is ours, or before there is one. */
+  /** The process; null if the record has only paths, or has no process yet. */
   readonly process: ProcessIdentity | null;
   readonly paths: readonly OwnedPath[];
-  /** What else the kind wants to remember; must survive JSON. */
+  /** Further details of the kind, which must survive JSON. */
   readonly details: Readonly<Record<string, unknown>>;
 }
 
@@ -46,7 +48,7 @@ export interface DamagedRecord {
 }
 
 const formatVersion = 2;
-/** It has no owner, and its `owner` is what is `writer` now. */
+/** The version of records without an owner, whose field `owner` is now `writer`. */
 const ownerlessVersion = 1;
 
 /** Is the record's process still the one that we started? Only then it may be signalled. */
@@ -56,7 +58,10 @@ export function isOurs(record: LedgerRecord): record is LedgerRecord & {
   return record.process !== null && isRunning(record.process);
 }
 
-/** What we started and made, one JSON file a run: the only proof that something is ours. */
+/**
+ * Records the processes and files of this package, one JSON file per run: the only proof that this
+ * package made them.
+ */
 export class Ledger {
   readonly folder: string;
 
@@ -127,7 +132,7 @@ export class Ledger {
   }
 }
 
-/** For people: what is wrong with the record, and what they can do. */
+/** Describes the damage of a record and the remedy. */
 export function damageText({ file, reason }: DamagedRecord): string {
   return (
     `the record ${file} is damaged (${reason}); nothing was stopped or removed on account of it: ` +

@@ -8,7 +8,7 @@ export interface OwnedPath {
   readonly role: PathRole;
   readonly device: string;
   readonly inode: string;
-  /** When the inode was made, in nanoseconds: a freed inode number is soon given to another file. */
+  /** Creation time of the inode in nanoseconds, as the kernel soon reuses a freed inode number. */
   readonly born: string;
 }
 

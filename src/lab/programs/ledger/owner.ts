@@ -14,7 +14,7 @@ interface CiSystem {
   readonly marker: string;
   /** Variables that together name one job on one machine; those that are not set are left out. */
   readonly job: readonly string[];
-  /** Without one of these the job has no name of its own. */
+  /** The variables that identify the job. */
   readonly needs: readonly string[];
 }
 
@@ -128,7 +128,7 @@ function parentOf(folder: string): string | undefined {
   return parent === folder ? undefined : parent;
 }
 
-/** Undefined once it was removed. */
+/** Returns the working directory; undefined if it was removed. */
 function workingDirectory(): string | undefined {
   try {
     return process.cwd();

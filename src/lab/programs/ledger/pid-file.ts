@@ -7,10 +7,10 @@ import { isRunning, parseIdentity, type ProcessIdentity } from "../process/proce
 
 export const pidFilePurpose: PathPurpose = { what: "pid file", option: "--pid-file" };
 
-/** What a pid file of ours says. */
+/** The contents of a pid file of this package. */
 export interface PidFile {
   readonly process: ProcessIdentity;
-  /** Null in a file of before there were owners. */
+  /** The owner; null in a file of an older version. */
   readonly owner: string | null;
 }
 
@@ -25,7 +25,7 @@ export function pidFileText(
   return `${pid}\n${startTime} ${bootId}\n${owner === null ? "" : `owner ${owner}\n`}`;
 }
 
-/** Undefined when the text is not what {@link pidFileText} makes. */
+/** Parses a text of {@link pidFileText}; undefined if it is another text. */
 export function parsePidFile(text: string): PidFile | undefined {
   const [, pid, startTime, bootId, owner = null] =
     /^(\d+)\n(\d+) (\S+)\n(?:owner (.+)\n)?$/.exec(text) ?? [];
@@ -50,7 +50,10 @@ export function clearPidFile(path: string, note: (text: string) => void): void {
   note(`${path}: replaced, it was left by pid ${found.process.pid}, which is gone`);
 }
 
-/** Why it must not be removed, or what it says; undefined if there is none. */
+/**
+ * Returns the contents of a stale pid file, or the reason why it must not be removed; undefined if
+ * there is none.
+ */
 export function findStalePidFile(path: string): string | PidFile | undefined {
   const stats = statOwn(path, pidFilePurpose);
   if (stats === undefined) return undefined;

@@ -4,7 +4,7 @@ import { EnvironmentError, UsageError } from "../../../core/base/index.ts";
 import { pathProblem } from "../../../core/os/path-problem.ts";
 import { effectiveUserId } from "../../../core/os/process-name.ts";
 
-/** How messages speak of a path: what it is for, and how to choose another one. */
+/** Describes a path in messages: its purpose, and the way to choose another one. */
 export interface PathPurpose {
   readonly what: string;
   /** E.g. `--log`. */
@@ -55,7 +55,7 @@ export function createPrivateFile(path: string, purpose: PathPurpose): number {
   }
 }
 
-/** Why making a file failed, in words, with what to do about it. */
+/** Explains the failure to create a file, with the remedy. */
 export function explainFileError(
   error: unknown,
   path: string,

@@ -23,7 +23,7 @@ import { type Accelerator, bareMachineArguments, escapeComma } from "../known/qe
 export interface KvmVerdict {
   readonly usable: boolean;
   readonly reason: string;
-  /** How long the boot sector took; null: not measured, or it did not end in time. */
+  /** Milliseconds that the boot sector took; null if it was not measured or did not end in time. */
   readonly kvmMs: number | null;
   readonly tcgMs: number | null;
 }
@@ -130,7 +130,10 @@ function writeDisk(disk: string): void {
   }
 }
 
-/** From the start of QEMU to its end; undefined when it did not end by the boot sector, in time. */
+/**
+ * Measures the time from the start of QEMU to its end; undefined if the boot sector did not end it
+ * in time.
+ */
 async function bootTime(
   program: string,
   accelerator: Accelerator,

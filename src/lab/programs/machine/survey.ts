@@ -12,13 +12,13 @@ import { findProgram, packagesOf, type ProgramName, resolveProgram } from "../pr
 export interface Finding {
   readonly name: string;
   readonly ok: boolean;
-  /** Without it nothing much works. */
+  /** True if most commands need it. */
   readonly required: boolean;
-  /** What it is for. */
+  /** The purpose of the program or resource. */
   readonly purpose: string;
-  /** Where it is, how much there is, or why it is not usable. */
+  /** Its path or amount, or the reason why it is not usable. */
   readonly detail: string;
-  /** How to get it; empty when it is there. */
+  /** The commands that install it; empty if it is present. */
   readonly install: readonly InstallLine[];
   /** Other advice. */
   readonly remedy: string | null;

@@ -56,7 +56,7 @@ export class DetachedProcess {
     this.#gate?.on("error", () => undefined);
   }
 
-  /** How it ended, or undefined while it runs. */
+  /** The end of the process; undefined while it runs. */
   get exit(): ProcessExit | undefined {
     return this.#exit;
   }
@@ -66,7 +66,7 @@ export class DetachedProcess {
     this.#gate?.end("go\n");
   }
 
-  /** No longer ours to wait for: this process may end before it. */
+  /** Stops waiting for the process, so that this one may end first. */
   release(): void {
     this.#gate?.destroy();
     this.#child.unref();

@@ -21,7 +21,7 @@ export interface InstallLine {
   readonly command: string | undefined;
 }
 
-/** Which family the text of an os-release file belongs to. */
+/** Returns the family of distributions for the text of an os-release file. */
 export function parseDistribution(osRelease: string): Distribution | undefined {
   const field = (name: string): string =>
     new RegExp(`^${name}=["']?([^"'\n]*)`, "m").exec(osRelease)?.[1] ?? "";

@@ -3,7 +3,7 @@ import { delay } from "../../../core/base/index.ts";
 import { isRunning, type ProcessIdentity } from "./process-identity.ts";
 
 const pollMs = 1;
-/** What the kernel holds longer than that, in a system call, is not waited for. */
+/** Milliseconds to wait for a process that is inside a system call. */
 const standstillMs = 1000;
 
 /**

@@ -26,7 +26,7 @@ export interface ProcessOptions {
   readonly only?: "stdout" | "stderr" | undefined;
   /** Gets the output as it comes. */
   readonly onOutput?: ((chunk: Buffer) => void) | undefined;
-  /** How many bytes of output are kept; default 256 KiB. */
+  /** Number of bytes of output to keep; default 256 KiB. */
   readonly outputLimitBytes?: number | undefined;
 }
 
@@ -126,7 +126,7 @@ export class ManagedProcess implements AsyncDisposable {
     });
   }
 
-  /** How it ended, or undefined while it runs. */
+  /** The end of the process; undefined while it runs. */
   get exit(): ProcessExit | undefined {
     return this.#exit;
   }
@@ -146,7 +146,7 @@ export class ManagedProcess implements AsyncDisposable {
     return this.#output.position;
   }
 
-  /** What was printed after `position`. */
+  /** Returns the output after `position`. */
   outputSince(position: number): string {
     return this.#output.text(position);
   }

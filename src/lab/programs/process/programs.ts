@@ -3,7 +3,7 @@ import { delimiter, isAbsolute, join } from "node:path";
 import { EnvironmentError } from "../../../core/base/index.ts";
 import { installText, type Packages } from "./distribution.ts";
 
-/** Where a program is besides `PATH`, and which packages contain it. */
+/** The paths of a program besides `PATH`, and the packages that contain it. */
 interface KnownProgram {
   readonly debianPackage: string;
   /** dnf also takes the path of a file: right whichever package has it. */
@@ -59,7 +59,7 @@ export type ProgramName = keyof typeof knownPrograms;
 
 // Daemons live in sbin, which the PATH of an ordinary user lacks.
 const systemDirectories = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
-/** As execvp(3) does it. */
+/** The search path of execvp(3) if `PATH` is unset. */
 const pathWhenUnset = "/bin:/usr/bin";
 
 /**
@@ -91,7 +91,7 @@ export function missingProgramMessage(program: string): string {
   return `${program} not found; to install it:\n${installText(packagesOf(program))}`;
 }
 
-/** What brings the program, by distribution. */
+/** Returns the packages that contain the program, by distribution. */
 export function packagesOf(name: ProgramName): Packages {
   const known: KnownProgram = knownPrograms[name];
   return {

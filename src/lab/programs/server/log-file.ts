@@ -7,7 +7,7 @@ import { statOwn, type PathPurpose } from "../ledger/private-file.ts";
 
 export const logPurpose: PathPurpose = { what: "log", option: "--log" };
 
-/** By this first line a later run knows that it may replace the log. */
+/** The first line of a log, by which a later run sees that it may replace the log. */
 const firstLine = "# log of vhost-user qemu";
 /** The second line, where there is an owner. */
 const ownerPrefix = "# owner ";
@@ -50,7 +50,7 @@ export function isOurLog(path: string): boolean {
   return readPart(path, 0, firstLine.length + 1) === `${firstLine}\n`;
 }
 
-/** Who started the program of a log of ours; null: a log that does not say so. */
+/** Returns the owner of the program of a log of this package; null if the log does not name it. */
 export function logOwner(path: string): string | null {
   const [, second = ""] = readPart(path, 0, headBytes).split("\n");
   return second.startsWith(ownerPrefix) ? second.slice(ownerPrefix.length) : null;

@@ -9,20 +9,20 @@ import { ownImagePath } from "./server-options.ts";
 import { serverDetails, serverRecordKind } from "./server-record.ts";
 import { holdsSocket, waitUntilClosed } from "./socket-mode.ts";
 
-/** What was done about a run, and what was not. */
+/** The result of ending a run: the removed and the remaining files. */
 export interface Retirement {
   /** The process that was stopped. */
   readonly stopped: ProcessIdentity | undefined;
-  /** It took SIGKILL. */
+  /** True if SIGKILL was necessary. */
   readonly forced: boolean;
   readonly removed: readonly string[];
   readonly left: readonly { readonly path: string; readonly reason: string }[];
 }
 
 export interface RetireOptions {
-  /** How long SIGTERM may take; default 5000. */
+  /** Milliseconds that the process may take after SIGTERM; default 5000. */
   readonly graceMs?: number;
-  /** What stays. */
+  /** The paths to keep. */
   readonly keep?: readonly PathRole[];
 }
 
@@ -93,9 +93,10 @@ function signalOurs(identity: ProcessIdentity, signal: NodeJS.Signals): void {
 }
 
 /**
- * What a start that was cut off had made and not yet written down. Its socket: the process still
- * has it. Its files: the record announced paths that were free then; an empty file of ours there is
- * the one that the start made, since the next thing it does is to write it down, and then to fill it.
+ * Finds the files that an interrupted start had made and not yet recorded. The socket belongs to it
+ * if the process still has it. The record announced paths that were free then: an empty file of
+ * this user at such a path is from the start, which records a file right after it creates it, and
+ * only then fills it.
  */
 function unrecorded(record: LedgerRecord): OwnedPath[] {
   if (record.kind !== serverRecordKind || record.state !== "starting") return [];

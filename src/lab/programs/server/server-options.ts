@@ -14,11 +14,11 @@ export interface ServerOptions {
   readonly socket: string;
   readonly pidFile: string;
   readonly log: string;
-  /** Bytes; of the guest (net). */
+  /** Bytes of the guest's memory (net). */
   readonly memory: number;
   /** `auto`: KVM where it is usable, else TCG (net). */
   readonly accelerator: Accelerator | "auto";
-  /** What is exported (block); else a sparse file that lives as long as the server. */
+  /** The exported image (block); by default a sparse file that exists as long as the server. */
   readonly image: string | undefined;
   /** Name or path of the program instead of the usual one. */
   readonly program: string | undefined;
@@ -97,7 +97,7 @@ export function serverArguments(
     : storageDaemonArguments({ socketPath, imagePath, extraArguments });
 }
 
-/** As a person would type it. */
+/** Formats words as a shell command line. */
 export function shellWords(words: readonly string[]): string {
   return words
     .map((word) =>

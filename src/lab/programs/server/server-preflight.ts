@@ -17,7 +17,7 @@ export interface StartIo extends WaitOptions {
   readonly owner?: string | undefined;
   /** Lines that a person should know about; they are not results. */
   readonly note: (text: string) => void;
-  /** What it waits for, many times. */
+  /** Called repeatedly with the condition that the start waits for. */
   readonly progress?: (text: string) => void;
 }
 
@@ -101,7 +101,7 @@ export function requireServerProgram(options: ServerOptions): string {
   return path;
 }
 
-/** Of an image that the user named, and that is not made here. */
+/** Checks an image that the user named. */
 function requireImage(image: string): void {
   const problem = pathProblem(image);
   if (problem !== undefined) {
@@ -137,7 +137,10 @@ function requireWritable(path: string, purpose: PathPurpose): void {
   }
 }
 
-/** What guests run on; why it is not KVM is said. Returns undefined if no guest. */
+/**
+ * Returns the accelerator for guests, and reports the reason if it is not KVM. Returns undefined if
+ * the program runs no guest.
+ */
 export async function chooseAccelerator(
   ledger: Ledger,
   { kind, accelerator }: ServerOptions,

@@ -6,9 +6,9 @@ import { type SocketMode, socketMode } from "./socket-mode.ts";
 /** The kind of the ledger's entries for servers. */
 export const serverRecordKind = "qemu";
 
-/** What the ledger remembers of a server besides its process and paths. */
+/** The details that the ledger keeps of a server besides its process and paths. */
 export interface ServerDetails {
-  /** As asked for, for `restart`. */
+  /** The options of the start, for `restart`. */
   readonly options: ServerOptions;
   readonly accelerator: Accelerator | null;
   readonly command: readonly string[];
@@ -17,13 +17,13 @@ export interface ServerDetails {
 export interface ServerStatus {
   readonly running: boolean;
   readonly pid: number | null;
-  /** Who started it; null: an older version recorded none, or nothing runs. */
+  /** The owner who started it; null if an older version recorded none, or nothing runs. */
   readonly owner: string | null;
   readonly kind: ServerKind | null;
-  /** Null where nothing is emulated (block), or nothing runs. */
+  /** The accelerator; null if no guest is emulated (block), or nothing runs. */
   readonly accelerator: Accelerator | null;
   readonly socket: string;
-  /** Null when nothing runs. */
+  /** The mode of the socket; null if nothing runs. */
   readonly mode: SocketMode | null;
   readonly log: string | null;
   /** Words as for a shell. */

@@ -43,9 +43,9 @@ import { holdsListener, holdsSocket } from "./socket-mode.ts";
 
 export interface StartResult {
   readonly status: ServerStatus;
-  /** It ran before. */
+  /** True if the program already ran. */
   readonly already: boolean;
-  /** From the start of the program until it listened. */
+  /** Milliseconds from the start of the program until it listened. */
   readonly readyMs: number;
 }
 
@@ -171,7 +171,7 @@ class Start {
     return { status: serverStatus(socket, this.#record), already: false, readyMs };
   }
 
-  /** As if it had never been tried. */
+  /** Undoes the start. */
   async undo(): Promise<void> {
     const { socket } = this.#options;
     const running = this.#process;

@@ -20,7 +20,7 @@ import { startServer, type StartResult } from "./server-start.ts";
 
 export interface StopResult extends Retirement {
   readonly kind: ServerOptions["kind"];
-  /** Stays, for who wants to read it. */
+  /** The log, which stays so that users can read it. */
   readonly log: string;
 }
 
@@ -93,7 +93,7 @@ export async function restartServer(
   return { ...(await startServer(ledger, options, io)), stopped };
 }
 
-/** Why a pid file may still be there though the ledger knows nothing; undefined when all is well. */
+/** Explains a pid file without a record in the ledger; undefined if there is no such file. */
 export function strayPidFile(pidFile: string): string | undefined {
   const found = findStalePidFile(resolve(pidFile));
   if (found === undefined || typeof found === "string") return found;

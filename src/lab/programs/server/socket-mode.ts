@@ -6,7 +6,7 @@ import { parseSocketRows, tablesNear, type UnixSocketRow } from "../../../core/o
 export type SocketMode = "listening" | "connected" | "closed";
 
 /**
- * What the kernel's tables of UNIX sockets have about a path; no connection is made.
+ * Looks a path up in the kernel's tables of UNIX sockets, without making a connection.
  *
  * @param near a process that may listen there in a network namespace of its own
  */

@@ -11,7 +11,7 @@ const MIN_BRING_UP = 3;
 /** Requests that a front-end sends before its rings run. */
 const BRING_UP =
   /[<>] VHOST_USER_(?:GET_(?:FEATURES|PROTOCOL_FEATURES|QUEUE_NUM|MAX_MEM_SLOTS|CONFIG)|SET_(?:FEATURES|PROTOCOL_FEATURES|OWNER|MEM_TABLE|VRING_(?:NUM|BASE|ADDR|KICK|CALL|ERR|ENABLE))|ADD_MEM_REG)\b/;
-/** What such a line has when it is worth a look. */
+/** Matches lines that are worth a look. */
 const REMARKABLE = /ack=[^0]|undecodable|version=|reserved-flags|closed/;
 const FEATURE_LIST = / \[V[A-Z]+_[^\]]*\]/;
 

@@ -17,7 +17,10 @@ const MARKS: Readonly<Record<Verdict, string>> = {
 /** A job summary has room for a megabyte; an exchange this long says enough. */
 const EXCHANGE_LINES = 60;
 
-/** For a job summary: the sum, a table of what is not PASS, and the exchanges behind it. */
+/**
+ * Formats a job summary: the totals, a table of all verdicts but PASS, and the exchanges behind
+ * them.
+ */
 export function conformanceMarkdown(report: ConformanceReport): string {
   const { target, results } = report;
   const rest = results.filter(({ verdict }) => verdict !== "PASS");

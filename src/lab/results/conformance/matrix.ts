@@ -12,7 +12,7 @@ export interface MatrixColumn {
   /** The page of its report, beside the matrix; undefined if it was not judged. */
   readonly page?: string | undefined;
   readonly report?: ConformanceReport | undefined;
-  /** Why it was not judged. */
+  /** The reason why the target was not judged. */
   readonly missing?: string | undefined;
   /** The target may be missing without a failure. */
   readonly optional?: true | undefined;

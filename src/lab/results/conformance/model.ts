@@ -22,14 +22,14 @@ export interface ConformanceReport {
   readonly target: ConformanceTarget;
   readonly seed: number;
   readonly counts: VerdictCounts;
-  /** How many checks have a verdict on their rule: neither SKIP nor INFO nor ERROR. */
+  /** Number of checks with a verdict on their rule: neither SKIP nor INFO nor ERROR. */
   readonly judged: number;
-  /** How many checks apply to the target and could not be judged; their verdict is SKIP. */
+  /** Number of checks that apply to the target and could not be judged; their verdict is SKIP. */
   readonly notJudged: number;
   readonly results: readonly CaseResult[];
 }
 
-/** What {@link createConformanceReport} makes a report of. */
+/** The input of {@link createConformanceReport}. */
 export interface ConformanceRun {
   /** The version of this package. */
   readonly version: string;

@@ -57,7 +57,7 @@ export function failureLines(
     });
 }
 
-/** How checks are printed. */
+/** Formats checks. */
 export const conformanceText: ResultText = { lines: conformanceLines, failures: failureLines };
 
 /** Returns `46 checks: 40 PASS, 2 WARN, 4 SKIP (1 not judged)`. */

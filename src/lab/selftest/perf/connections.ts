@@ -15,7 +15,7 @@ const MESSAGES = 5000;
 const PIPELINE = 32;
 const MEMORY = { size: 64 << 10 };
 
-/** How fast sessions come up, and messages pass. */
+/** Measures the rate of new sessions and of messages. */
 export const connectionCases: readonly TestCase[] = [
   {
     title: "Connection latency is measured, phase by phase",

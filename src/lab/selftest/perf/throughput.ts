@@ -39,7 +39,7 @@ async function withQueue(
   if (queue) await use(queue, driver.size);
 }
 
-/** How fast data passes. */
+/** Measures the throughput of data. */
 export const throughputCases: readonly TestCase[] = (["poll", "event"] as const).flatMap(
   (ringMode) => [
     {

@@ -60,7 +60,7 @@ export async function startDaemon(context: TestContext): Promise<{
   return { socket, image, daemon };
 }
 
-/** That it is the real program which runs, and nothing that merely has its name in the arguments. */
+/** Checks that the real program runs, and not another one with its name in the arguments. */
 function expectProgram({ pid }: ManagedProcess, name: RegExp): void {
   const program = basename(readlinkSync(`/proc/${pid}/exe`));
   if (!name.test(program)) expectEqual(`program of pid ${pid}`, program, name.source);

@@ -8,7 +8,10 @@ import { expectEqual, expectThat } from "../expect.ts";
 import type { TestCase } from "../group.ts";
 import { startDaemon, startQemu } from "./programs.ts";
 
-/** What every front-end and every block back-end of QEMU has acknowledged or offered since 2022. */
+/**
+ * The features that every front-end of QEMU has acknowledged, and every block back-end offered,
+ * since 2022.
+ */
 const QEMU_ACKNOWLEDGES = ["VHOST_USER_PROTOCOL_F_MQ", "VHOST_USER_PROTOCOL_F_REPLY_ACK"];
 
 /** QEMU is there, and talks vhost-user. */

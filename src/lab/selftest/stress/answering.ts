@@ -20,7 +20,10 @@ export function answerParent(handlers: Handlers): void {
   for (const signal of ["SIGINT", "SIGHUP"] as const) process.on(signal, () => undefined);
 }
 
-/** What this process holds, after collecting garbage until nothing more comes of it. */
+/**
+ * Returns the resources that this process holds, after collecting garbage until the figures are
+ * stable.
+ */
 export async function usageOf(sessions: number): Promise<Usage> {
   for (let i = 0; i < 4; i += 1) {
     globalThis.gc?.();

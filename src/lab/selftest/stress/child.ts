@@ -4,9 +4,9 @@ import { Deferred, PeerClosedError } from "../../../core/base/index.ts";
 import type { Commands } from "./messages.ts";
 
 /**
- * For processes whose resident memory is compared between rounds: the optimising compiler works in
- * the background and keeps what it makes, and a large young generation comes and goes; both move
- * the figure by more than a leak would.
+ * Flags for processes whose resident memory is compared between rounds. The optimising compiler
+ * keeps memory for its code, and a large young generation grows and shrinks; both change the figure
+ * by more than a leak would.
  */
 const STEADY = ["--no-opt", "--max-semi-space-size=1"];
 

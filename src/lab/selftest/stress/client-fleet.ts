@@ -2,12 +2,12 @@ import type { TestContext } from "../context.ts";
 import { StressChild } from "./child.ts";
 import { type Outcome, STALL_MS, type Usage } from "./messages.ts";
 
-/** How long a client process may take to answer once its requests are done, milliseconds. */
+/** Milliseconds that a client process may take to answer once its requests are done. */
 const ANSWER_MS = 60_000;
 /** Client processes at most. */
 const MAX_PROCESSES = 4;
 
-/** What a fleet needs of its owner. */
+/** The interface that a fleet needs of its owner. */
 export type FleetHost = Pick<TestContext, "signal" | "defer">;
 
 /** Client processes, which share a number of clients among them. */

@@ -130,7 +130,7 @@ function sendWhatGoes(socket: UnixSocket): void {
   }
 }
 
-/** As a crash would: nothing is closed in order. */
+/** Ends the process as a crash would, without closing anything in order. */
 function die(): never {
   process.kill(process.pid, "SIGKILL");
   throw new Error("unreachable");

@@ -10,7 +10,7 @@ import { CLIENT_SHARE, type Outcome, type Usage } from "./messages.ts";
 export const DESCRIPTORS_PER_SESSION = 9;
 const DESCRIPTORS_OF_A_PROCESS = 64;
 
-/** How long descriptors may take to be as few as before, milliseconds. */
+/** Milliseconds until the number of descriptors must have returned to its initial value. */
 const IDLE_MS = 10_000;
 
 /** A back-end process of ours and the client processes that it is put under stress with. */

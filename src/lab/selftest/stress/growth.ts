@@ -25,7 +25,7 @@ export function steadyGrowth(values: readonly number[]): number {
   return first < second && second < last ? slope(values) : 0;
 }
 
-/** What a process holds. */
+/** The resources that a process holds. */
 export interface Holdings {
   readonly descriptors: number;
   /** Shared ones. */
@@ -33,7 +33,7 @@ export interface Holdings {
   readonly residentBytes: number;
 }
 
-/** What became more, over the rounds after the first quarter. */
+/** The growth over the rounds after the first quarter. */
 export interface Growth extends Holdings {
   /** Rounds behind this figure; with fewer than {@link ENOUGH_ROUNDS} it means nothing. */
   readonly rounds: number;
@@ -63,7 +63,7 @@ export function growthOf(history: readonly Holdings[]): Growth {
   };
 }
 
-/** What grows and should not, in words; too few rounds show nothing. */
+/** Describes the resources that grow and should not; too few rounds are not judged. */
 export function growthFaults({ rounds, first, last, ...growth }: Growth): string[] {
   if (rounds < ENOUGH_ROUNDS) return [];
   const limits: Holdings = {

@@ -1,4 +1,4 @@
-/** What the parent asks a child process, and what it answers. Numbers in bytes unless said. */
+/** The commands of the parent to a child process, and their answers. Sizes are in bytes. */
 export interface Commands {
   /** Client: opens sessions `first` to `first + count - 1` and keeps them. */
   open: { ask: { path: string; first: number; count: number }; answer: Outcome };
@@ -41,7 +41,7 @@ export interface Usage {
 /** Bytes of the disk that belong to one client. */
 export const CLIENT_SHARE = 16_384;
 
-/** How long one request may take unless the user says otherwise, milliseconds. */
+/** Default milliseconds that one request may take. */
 export const STALL_MS = 60_000;
 
 /** Requests that write a client's share and read it back. */

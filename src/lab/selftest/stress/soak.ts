@@ -13,7 +13,8 @@ const CLOGGED = 4;
 export interface SoakTarget {
   readonly path: string;
   /**
-   * What its process holds, asked when every client has left; undefined if it cannot be seen.
+   * Returns the resources of the back-end's process after every client has left; undefined if they
+   * cannot be seen.
    *
    * @param descriptors its count in an earlier round: the end of a session is observed, not
    *   reported
@@ -22,17 +23,20 @@ export interface SoakTarget {
 }
 
 export interface SoakOptions {
-  /** Default: the built-in back-end, in a process of its own. */
+  /** The target. Default: the built-in back-end, in a process of its own. */
   readonly target?: SoakTarget | undefined;
-  /** For the built-in one's socket. */
+  /** The folder for the socket of the built-in back-end. */
   readonly folder: string;
-  /** At once; with one, nothing else is connected meanwhile, for back-ends that serve one at a time. */
+  /**
+   * Number of simultaneous clients; with 1 nothing else connects meanwhile, for back-ends that
+   * serve one session at a time.
+   */
   readonly clients: number;
   readonly durationMs: number;
   /** A number of rounds, instead of a time. */
   readonly rounds?: number | undefined;
   readonly signal: AbortSignal;
-  /** How long one request may take, milliseconds. */
+  /** Milliseconds that one request may take. */
   readonly stallMs?: number | undefined;
   /** The next part of a round begins. */
   readonly onPhase?: ((round: number, what: string) => void) | undefined;
@@ -54,16 +58,18 @@ export interface SoakProgress {
   readonly slowReaders: number;
   /** Clients that were killed, in a message or in I/O. */
   readonly kills: number;
-  /** Of the back-end after the newest round. */
+  /** The resources of the back-end after the newest round. */
   readonly target: Holdings | undefined;
 }
 
 export interface SoakResult extends SoakProgress {
-  /** Undefined if its process cannot be seen. */
+  /** The growth of the back-end; undefined if its process cannot be seen. */
   readonly growth: Growth | undefined;
-  /** Of the first client process. */
+  /** The growth of the first client process. */
   readonly clientGrowth: Growth;
-  /** Why it ended early, in a round that does not count; undefined if it did not. */
+  /**
+   * The reason why the run ended early, in a round that does not count; undefined if it did not.
+   */
   readonly failure: unknown;
 }
 

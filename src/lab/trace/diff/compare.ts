@@ -8,14 +8,16 @@ import { compareSequences, type DiffLine } from "./sequences.ts";
 export interface SocketDiff {
   /** Number of the session, in both traces. */
   readonly session: number;
-  /** Whose requests the socket carries: `front-end` is the main socket. */
+  /** The side whose requests the socket carries: `front-end` is the main socket. */
   readonly channel: Direction;
   readonly lines: readonly DiffLine[];
   /** Lines that are not in both. */
   readonly differences: number;
 }
 
-/** What two traces say by meaning: order is compared on each socket, not between them. */
+/**
+ * The comparison of two traces by meaning: the order is compared on each socket, not between them.
+ */
 export class ComparedTrace implements TraceConsumer {
   readonly #masks: ReadonlySet<Mask>;
   readonly #sessions = new Map<number, ExchangeList>();

@@ -2,7 +2,7 @@ import type { Direction } from "../../../core/protocol/index.ts";
 import { type JsonObject, type Json, type MessageEvent, shortName } from "../event.ts";
 import { shortFeature } from "../feature-history.ts";
 
-/** What is left out when sessions are compared, by name. */
+/** The fields that a comparison of sessions leaves out, by name. */
 export const MASKS = {
   time: "times and round trips",
   identity: "descriptor numbers and the identity of objects; their kinds are compared",

@@ -6,7 +6,7 @@ export type EventFilter = (event: TraceEvent) => boolean;
 
 /** One kind of word in a filter. */
 export interface Term {
-  /** How it is written. */
+  /** The syntax of the term. */
   readonly form: string;
   readonly text: string;
   /**

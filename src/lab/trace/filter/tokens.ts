@@ -3,7 +3,7 @@ import { UsageError } from "../../../core/base/index.ts";
 /** A word or a sign of a filter. */
 export interface Token {
   readonly text: string;
-  /** Where it begins, from 0. */
+  /** The position of the token, from 0. */
   readonly at: number;
 }
 

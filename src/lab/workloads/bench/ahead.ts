@@ -1,4 +1,4 @@
-/** What is laid out ahead while other requests are with the device, at most. */
+/** Most requests that are added ahead while the device works on earlier ones. */
 const AHEAD = 16;
 
 /** Requests or buffers that a load of some depth has: those with the device, and those laid out ahead. */

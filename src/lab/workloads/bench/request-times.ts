@@ -3,8 +3,8 @@ import { PerSecond } from "./per-second.ts";
 import type { Schedule } from "./schedule.ts";
 
 /**
- * How long each request of a load took. The clock is read and the histogram written once the device
- * has its next work: at one request in flight the device would wait for both otherwise.
+ * Records the duration of each request of a load. It reads the clock and writes the histogram after
+ * the next request was submitted: at depth 1 the device would wait for both otherwise.
  */
 export class RequestTimes {
   /** Nanoseconds. */
@@ -15,12 +15,12 @@ export class RequestTimes {
   /** The clock as it was read last, see {@link settle}. */
   now = performance.now();
   readonly #schedule: Schedule;
-  /** By slot, milliseconds of the clock. */
+  /** Start times by slot, milliseconds of the clock. */
   readonly #since: Float64Array;
   /** Slots that began since the clock was read. */
   readonly #begun: Int32Array;
   #begunCount = 0;
-  /** When those had begun that ended since the clock was read. */
+  /** Start times of the requests that have completed since the last look at the clock. */
   readonly #ended: Float64Array;
   #endedCount = 0;
 

@@ -1,6 +1,6 @@
 import { performance } from "node:perf_hooks";
 
-/** When a load begins to count, when it ends, and when requests are due. */
+/** The times at which a load begins to count, ends, and has requests due. */
 export interface ScheduleOptions {
   readonly warmUpMs: number;
   /** Milliseconds after the warm-up. */
@@ -11,7 +11,10 @@ export interface ScheduleOptions {
   readonly rate: number | undefined;
 }
 
-/** All times are those of `performance.now()`, milliseconds. Nothing counts before {@link start}. */
+/**
+ * The course of a load. All times are those of `performance.now()`, milliseconds. Nothing counts
+ * before {@link start}.
+ */
 export class Schedule {
   readonly #options: ScheduleOptions;
   readonly #requests: number;
@@ -37,7 +40,7 @@ export class Schedule {
     this.#end = this.#begin + durationMs;
   }
 
-  /** When the warm-up ends. */
+  /** The end of the warm-up. */
   get begin(): number {
     return this.#begin;
   }
@@ -57,8 +60,8 @@ export class Schedule {
   }
 
   /**
-   * With a rate: when the next request was due, which is what its latency counts from: one that had
-   * to wait for room is late, and not the device fast. Negative: none is due.
+   * Returns the time at which the next request was due, with a rate; negative if none is due. Its
+   * latency counts from that time, so that a request that had to wait for room counts as late.
    */
   take(now: number): number {
     if (this.#due > now) return -1;

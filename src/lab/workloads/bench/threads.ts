@@ -1,46 +1,46 @@
 import { onAbort, type RingStall, StalledError } from "../../../core/base/index.ts";
 import type { ClientThread } from "../../../endpoints/frontend/index.ts";
 
-/** How a run of several threads is watched. */
+/** The options for observing a run of several threads. */
 export interface CourseOptions {
   /** Ends it early. */
   readonly signal?: AbortSignal | undefined;
-  /** All is set up, the load begins. */
+  /** Called when everything is set up and the load begins. */
   readonly onStart?: (() => void) | undefined;
   /** Several times a second. */
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
-  /** How long a queue may complete none of its requests, milliseconds. Default: without limit. */
+  /** Milliseconds that a queue may complete none of its requests. Default: no limit. */
   readonly stallMs?: number | undefined;
   /** Milliseconds after which the threads are asked to finish. Default: they end by themselves. */
   readonly endMs?: number | undefined;
 }
 
-/** All queues together. */
+/** The progress of all queues together. */
 export interface LoadProgress {
   /** Since the load began, warm-up included. */
   readonly completed: number;
   readonly inFlight: number;
-  /** How long nothing has completed, milliseconds. */
+  /** Milliseconds since the last completion. */
   readonly idleMs: number;
 }
 
-/** What the main thread knows of a queue that another thread drives. */
+/** The main thread's view of a queue that another thread drives. */
 export interface WatchedQueue {
   readonly index: number;
   /** See {@link progressBuffer}. */
   readonly progress: SharedArrayBuffer;
-  /** What is in flight are buffers that wait for frames: they may stay for any time. */
+  /** True if the buffers in flight wait for frames, which may take any time. */
   readonly isReceiver: boolean;
 }
 
-/** What the drivers of all queues counted. */
+/** The counters of the drivers of all queues. */
 export interface ThreadsOutcome {
   readonly results: readonly unknown[];
-  /** Why the load ended early: the signal's reason, a stall, the connection's error. */
+  /** The reason why the load ended early: the signal's reason, a stall, the connection's error. */
   readonly failure: unknown;
 }
 
-/** Between two looks at the queues, milliseconds. */
+/** Milliseconds between two looks at the queues. */
 const LOOK_MS = 200;
 
 /** Two u32 of a queue: completions so far, warm-up included; and what is in flight. */

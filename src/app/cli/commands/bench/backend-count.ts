@@ -2,36 +2,39 @@ import { delay } from "../../../../core/base/index.ts";
 import { PerSecond } from "../../../../lab/workloads/bench/per-second.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
 
-/** What a device has served so far. */
+/** The counters of a device so far. */
 export interface Count {
   readonly requests: number;
   readonly bytes: number;
 }
 
 export interface CountOptions {
-  /** From the first request on. */
+  /** Milliseconds of warm-up, from the first request on. */
   readonly warmUpMs: number;
-  /** After the warm-up. */
+  /** Milliseconds of measurement after the warm-up. */
   readonly durationMs: number;
   readonly signal: AbortSignal;
   /** The load has ended: nothing more comes. */
   readonly isOver: () => boolean;
-  /** How long no request may come. Undefined if any time. */
+  /** Milliseconds without a request after which the measurement ends; undefined for no limit. */
   readonly stallMs: number | undefined;
   /** The first request has come. */
   readonly onStart: () => void;
-  /** With all that was served so far, and how long nothing has come. */
+  /** Called with the number of served requests, and the milliseconds since the last one. */
   readonly onLook: (served: number, idleMs: number) => void;
 }
 
-/** After the warm-up; requests 0: nothing came. */
+/** The result after the warm-up; `requests` is 0 if none arrived. */
 export interface CountResult extends Count {
   readonly seconds: number;
-  /** Of the requests, in each second; the last one may be a part of a second. */
+  /** Number of requests in each second; the last one may be a part of a second. */
   readonly perSecond: readonly number[];
   /** The load ended first. */
   readonly early: boolean;
-  /** Why the measurement ended early: the signal's reason, or the load sent nothing any more. */
+  /**
+   * The reason why the measurement ended early: the signal's reason, or the load sent no more
+   * requests.
+   */
   readonly failure: unknown;
 }
 

@@ -24,7 +24,7 @@ export interface BenchBackendOptions extends PublishOptions {
   readonly ringMode: RingMode;
 }
 
-/** What is measured: devices that count, one a session. */
+/** The devices that count the served requests, one per session. */
 export interface Counting {
   readonly device: () => Device;
   readonly count: () => Count;
@@ -37,7 +37,7 @@ export interface MeasuredBackend {
   readonly type: string;
   /** The options of the type, for the report. */
   readonly options: BenchReport["options"];
-  /** What is counted, and its rate, e.g. `IOPS`. */
+  /** The unit that is counted, and the name of its rate, for example `IOPS`. */
   readonly noun: string;
   readonly unit: string;
   /**

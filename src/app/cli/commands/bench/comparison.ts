@@ -20,7 +20,7 @@ import {
   type TargetOptions,
 } from "./target.ts";
 
-/** Of a target's name in the progress line: the rate is to be visible, too. */
+/** Columns of a target's name in the progress line, so that the rate stays visible. */
 const NAME_COLUMNS = 30;
 
 /**

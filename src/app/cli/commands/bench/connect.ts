@@ -33,9 +33,10 @@ export interface BenchConnectOptions extends TargetOptions {
 const WARM_UP = 20;
 
 /**
- * `bench connect`.
+ * Runs `bench connect`.
  *
- * @throws like {@link runBench}
+ * @throws {UsageError} an option cannot be combined with several runs
+ * @throws {CommandError} a target failed, or the result is worse than the baseline
  */
 export async function benchConnect(
   sockets: readonly string[],

@@ -3,19 +3,19 @@ import type { LoadProgress } from "../../../../lab/workloads/index.ts";
 import type { Context } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
 
-/** How long nothing may complete before the progress line, and then a message, says so. */
+/** Milliseconds without a completion before the progress line, and then a message, reports it. */
 const QUIET_MS = 1000;
 const NOTE_MS = 5000;
 /** The time over which the rate is computed, in milliseconds. */
 const WINDOW_MS = 1000;
 
 export interface CourseOptions {
-  /** What completes: `request`, `frame`. */
+  /** The unit that completes: `request`, `frame`. */
   readonly noun: string;
-  /** Of them in a second. */
+  /** Name of the rate: units per second. */
   readonly unit: string;
   readonly warmUpMs: number;
-  /** After the warm-up. */
+  /** Milliseconds after the warm-up. */
   readonly durationMs: number | undefined;
   /** See `--stall-timeout`; undefined if there is no limit. */
   readonly stallMs: number | undefined;
@@ -26,7 +26,9 @@ type CourseProgress = Pick<LoadProgress, "completed" | "idleMs"> & Partial<LoadP
 /** Shows how a load goes. */
 export interface CourseDisplay {
   readonly onStart: () => void;
-  /** What is in flight is unknown where the load is another program's. */
+  /**
+   * Called with the progress. The number in flight is unknown if another program makes the load.
+   */
   readonly onProgress: (progress: CourseProgress) => void;
   /** The device is prepared or compared, before or after the load. */
   readonly onPass: (what: string, bytes: number, size: number) => void;
@@ -68,7 +70,7 @@ export function displayCourse({ output }: Context, options: CourseOptions): Cour
   };
 }
 
-/** Why a load ended that had begun: its target was reached. */
+/** Returns the reason why a load ended after it had begun, when its target was reached already. */
 export function failureOf(error: unknown): unknown {
   if (!(error instanceof PeerClosedError)) return error;
   return new CommandError(ExitCode.Failed, error.message, { cause: error });

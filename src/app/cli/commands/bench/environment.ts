@@ -3,7 +3,7 @@ import { availableParallelism, cpus, release, totalmem } from "node:os";
 import { formatSize } from "../../units.ts";
 import { version } from "../../version.ts";
 
-/** What a result depends on, besides the program. */
+/** Describes the machine and versions that a result depends on. */
 export function describeEnvironment(): Record<string, string> {
   return {
     "vhost-user": version(),

@@ -21,7 +21,7 @@ export interface PublishOptions {
   readonly tolerance: number;
 }
 
-/** What a report has before anything is measured. */
+/** The part of a report that is known before the measurement. */
 export type Workload = Pick<BenchReport, "bench" | "options">;
 
 /**
@@ -66,7 +66,7 @@ function parseReport(text: string): BenchReport | undefined {
   }
 }
 
-/** What a report has of a run that ended early, or did not. */
+/** Returns the fields of a report about the end of a run. */
 export function endOf(
   failure: unknown,
   signal: AbortSignal,

@@ -15,7 +15,7 @@ export const runsOption = new Option(
   "measurements of each target; default: 1, with several targets 5",
 ).argParser(parseCount(1000));
 
-/** What several targets, or several runs, change. */
+/** Help about several targets or several runs. */
 export const COMPARISON_HELP = `
 Several targets, or --runs: the targets are measured in alternation (A B B A …), sockets first, then
 --exec. The result has the median and the quartiles of each target, and the median ratio of the pairs

@@ -10,11 +10,11 @@ export interface TargetOptions extends PublishOptions {
   /** Commands that are back-ends, with `{socket}` where the path goes. */
   readonly exec?: readonly string[] | undefined;
   readonly listen?: true | undefined;
-  /** Of each target; default: 1, of several targets 5. */
+  /** Number of runs of each target; default 1, with several targets 5. */
   readonly runs?: number | undefined;
 }
 
-/** What is measured, whatever the target. */
+/** A measurement, for any target. */
 export interface Bench {
   readonly workload: Workload;
   /** The error when nothing completed. */
@@ -30,7 +30,7 @@ export interface Bench {
 /** One run. */
 export interface Measured {
   readonly report: BenchReport;
-  /** Why the run ended early; undefined if it did not. */
+  /** The reason why the run ended early; undefined if it did not. */
   readonly failure: unknown;
 }
 

@@ -58,7 +58,10 @@ function ownerOf({ owner }: CleanOptions): string {
   return owner === undefined ? currentOwner() : checkOwner(owner, "--owner");
 }
 
-/** Only in a checkout can it be built again: elsewhere it is the program itself. */
+/**
+ * Returns the build output of a checkout, which can be built again; in an installed package it is
+ * the program itself.
+ */
 function buildOutput(): string[] {
   const parts = ["package.json", "tsconfig.json", "src", "native", ".git"];
   if (!parts.every((name) => existsSync(packagePath(name)))) return [];

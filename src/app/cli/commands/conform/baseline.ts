@@ -20,7 +20,7 @@ import {
 
 const NOTHING: Baseline = { expectations: [] };
 
-/** What is expected of a target, and the results that are held against it. */
+/** The expectations about a target, and the comparison of results with them. */
 export class Expected {
   readonly #options: ConformOptions;
   readonly #baseline: Baseline;
@@ -67,7 +67,10 @@ export class Expected {
     return `${text} (--baseline ${name} makes the known ones expected)`;
   }
 
-  /** With the verdict that it has against the baseline; while that is updated, its own. */
+  /**
+   * Returns the result with its verdict against the baseline; during `--update-baseline` with its
+   * own.
+   */
   measure(result: CaseResult) {
     this.#results.push(result);
     if (this.#options.updateBaseline) return result;

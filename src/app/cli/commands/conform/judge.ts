@@ -37,17 +37,17 @@ import { printPlan } from "./selection.ts";
 import type { ShippedBaseline } from "./shipped-baselines.ts";
 import { ConformanceReporter } from "./reporter.ts";
 
-/** What the command line asks for. */
+/** The request of the command line. */
 interface Asked {
   readonly socket: string | undefined;
   readonly options: ConformOptions;
   readonly context: Context;
 }
 
-/** What came of a run. */
+/** The outcome of a run. */
 export interface Judgement {
   readonly report: ConformanceReport;
-  /** Why it ended before all its checks were made, if it did. */
+  /** The reason why the run ended before all its checks were made, if it did. */
   readonly stopped: string | undefined;
 }
 
@@ -151,7 +151,7 @@ async function judgeFrontend(
   return { report: reporter.finish(about), stopped: reporter.stopped };
 }
 
-/** What a user's own baseline expects is not compared with the package's. */
+/** Finds the package's baseline for the target's program; a user's own baseline replaces it. */
 async function recognisedOf({
   exec,
   shell,

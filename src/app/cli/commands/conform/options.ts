@@ -4,7 +4,7 @@ import type { Profile, Strength } from "../../../../lab/conformance/index.ts";
 import type { CommonOptions } from "../../context.ts";
 import type { ReportFiles } from "./reports.ts";
 
-/** As the command line has them. */
+/** The options of the command line. */
 export interface ConformOptions extends CommonOptions, ReportFiles {
   readonly exec?: string | undefined;
   readonly shell?: true | undefined;
@@ -19,7 +19,7 @@ export interface ConformOptions extends CommonOptions, ReportFiles {
   readonly list?: true | undefined;
   readonly dryRun?: true | undefined;
   readonly failOn: FailOn;
-  /** Of one check as a whole, milliseconds. */
+  /** Time-out of one check as a whole, milliseconds. */
   readonly checkTimeout: number;
   readonly timeoutFactor: number;
   readonly seed?: number | undefined;

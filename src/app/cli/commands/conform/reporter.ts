@@ -49,7 +49,7 @@ export class ConformanceReporter {
     this.seed = around.options.seed ?? Date.now() % 2 ** 32;
   }
 
-  /** Why the run ended before all its checks were made, if it did. */
+  /** The reason why the run ended before all its checks were made, if it did. */
   get stopped(): string | undefined {
     return this.#stopped;
   }

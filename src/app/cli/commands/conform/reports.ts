@@ -9,7 +9,7 @@ import {
 } from "../../../../lab/results/index.ts";
 import { makeUserFolder, saveUserFile } from "../../files.ts";
 
-/** Where reports are written to. */
+/** The paths of the reports. */
 export interface ReportFiles {
   readonly jsonFile?: string | undefined;
   readonly junit?: string | undefined;

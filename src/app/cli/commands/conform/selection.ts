@@ -12,7 +12,7 @@ export function listChecks(chosen: readonly CheckInfo[], json: boolean, output: 
 }
 
 /**
- * What `--list` shows: all there are, or those of a selection.
+ * Returns the checks for `--list`: all, or those of a selection.
  *
  * @throws {UsageError}
  */

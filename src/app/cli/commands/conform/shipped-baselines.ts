@@ -22,7 +22,7 @@ export function shippedNames(): string[] {
     .sort();
 }
 
-/** All of them. */
+/** Returns all baselines of the package. */
 export function shippedBaselines(): ShippedBaseline[] {
   return shippedNames().map((name) => {
     const file = `${name}.json`;

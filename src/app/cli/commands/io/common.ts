@@ -35,7 +35,10 @@ export async function withDriverOf<D>(
   }
 }
 
-/** Once the handshake is over, what is lost is a failed request and not an unreachable target. */
+/**
+ * Returns whether an error is the loss of the back-end: after the handshake it means a failed
+ * request and not an unreachable target.
+ */
 export function isLoss(error: unknown): error is Error {
   return error instanceof TimeoutError || error instanceof PeerClosedError;
 }

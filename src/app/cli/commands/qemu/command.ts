@@ -51,7 +51,7 @@ export function addQemuCommand(program: Command, context: Context): void {
   program.addCommand(qemu as unknown as Command);
 }
 
-/** What says which server is meant: `status` and `stop` refuse one that differs. */
+/** The options that identify the server: `status` and `stop` refuse one that differs. */
 function withPlace(name: string) {
   return commonCommand(name)
     .addOption(

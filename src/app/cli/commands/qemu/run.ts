@@ -228,7 +228,7 @@ function variable(name: string): string | undefined {
   return process.env[name] || undefined;
 }
 
-/** What the options and the variables say; only the keys that they say something about. */
+/** Returns the settings of the options and the variables, with only the keys that they set. */
 function given(args: readonly string[], options: QemuOptions): Partial<ServerOptions> {
   const fromVariable = variable("QEMU_EXTRA_ARGS");
   const extra =
@@ -309,7 +309,7 @@ function describe({ kind, pid, accelerator, socket, log }: ServerStatus): string
   return `${what}, pid ${pid}, listens on ${socket}, log ${log}`;
 }
 
-/** Who else started it. */
+/** Names the other owner who started it. */
 function ownerText({ owner }: ServerStatus): string {
   return owner === currentOwner() ? "" : `, started by ${owner ?? "an older version"}`;
 }

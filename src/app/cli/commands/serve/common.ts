@@ -42,11 +42,11 @@ export interface ServeOptions extends CommonOptions {
   readonly listFaults?: true | undefined;
   readonly strict?: true | undefined;
   readonly timeout: number;
-  /** Of devices that have such options. */
+  /** The ring options, of devices that have them. */
   readonly rings?: RingOptions | undefined;
 }
 
-/** With `--list-faults`: prints what there is. Returns true if that was all. */
+/** Prints the faults for `--list-faults`. Returns true if it did, so that the command ends. */
 export function listedFaults({ listFaults }: ServeOptions, { output }: Context): boolean {
   if (!listFaults) return false;
   for (const line of faultList()) output.print(line);
@@ -238,7 +238,7 @@ function faultList(): string[] {
   });
 }
 
-/** What is implemented and yet not to be offered. */
+/** Implemented features that are not offered. */
 function withheld({ features, without = [], iommu }: ServeOptions, device: Device): FeatureMasks {
   const out = parseFeatures(without, device.type);
   if (features === undefined) return out;
@@ -267,7 +267,7 @@ function withheld({ features, without = [], iommu }: ServeOptions, device: Devic
   };
 }
 
-/** What is offered only because it was named. */
+/** Features that are offered only because the user named them. */
 function wantedOptional(
   { features = [], enable = [] }: ServeOptions,
   device: Device,

@@ -12,7 +12,7 @@ const MAX_QUEUES = 256;
 
 const { GetQueueNum, SetVringCall, SetVringErr } = FrontendRequest;
 
-/** Why a front-end left, in one line, as far as what it did last shows it. */
+/** Explains in one line why a front-end left, as far as its last actions show it. */
 export function describeDeparture(session: BackendSession, reason: Error): string {
   const { closedBy, lastRequest, refusal, ringStarted } = session.history;
   // Otherwise this side closed the connection, and the reason says why.
@@ -31,7 +31,7 @@ export function describeDeparture(session: BackendSession, reason: Error): strin
   return `front-end left: ${reason.message}`;
 }
 
-/** For a ring that does not exist. */
+/** Returns the remedy for a ring that does not exist. */
 function remedy({ device }: BackendSession, error: Error): string {
   if (!(error instanceof ProtocolError) || error.details.field !== "index") return "";
   return device.maxQueues < MAX_QUEUES ? "; offer more with --queues" : "";

@@ -1,6 +1,6 @@
 /**
- * For `--help`: how QEMU is started with a device of `serve`. README has the same arguments, and a
- * test starts QEMU with both.
+ * Returns the text of `--help` about starting QEMU with a device of `serve`. The guides have the
+ * same arguments, and a test starts QEMU with both.
  */
 export function qemuHelp(device: readonly string[], note = ""): string {
   const lines = [

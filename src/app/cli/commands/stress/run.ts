@@ -33,7 +33,10 @@ export interface StressOptions extends CommonOptions {
 }
 
 const MINUTE_MS = 60_000;
-/** How long a back-end may take to close what it holds after all clients disconnected, in milliseconds. */
+/**
+ * Milliseconds that a back-end may take to release its resources after all clients have
+ * disconnected.
+ */
 const NOTICE_MS = 10_000;
 /** A back-end that closes nothing for this long has finished, in milliseconds. */
 const QUIET_MS = 300;
@@ -102,7 +105,7 @@ function displaySoak(
   };
 }
 
-/** With --json the document is the only thing on standard output. */
+/** Returns the printer of messages: with --json standard output is for the document only. */
 function sayOf(json: true | undefined, output: Context["output"]): (line: string) => void {
   return (line) => (json ? output.note(line) : output.print(line));
 }

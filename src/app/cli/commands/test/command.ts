@@ -10,7 +10,7 @@ import {
 } from "../../options.ts";
 import { parseInteger } from "../../units.ts";
 
-/** What applies where a group has no such option, or it is left out. */
+/** Values of options that a group does not have or the user leaves out. */
 export const DEFAULTS = { clients: 10, rounds: 10, connections: 200 } as const;
 
 type Setting = keyof typeof DEFAULTS | "socket";

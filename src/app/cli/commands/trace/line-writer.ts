@@ -7,7 +7,7 @@ const writeSome = promisify(write);
 const MAX_WAITING = 16 << 20;
 
 const ENOUGH_WAITING = 1 << 20;
-/** How long a line may wait for further ones, in milliseconds. */
+/** Milliseconds that a line may wait for further ones. */
 const GATHER_MS = 10;
 
 /**
@@ -38,7 +38,7 @@ export class LineWriter {
     return this.#lost;
   }
 
-  /** Why nothing is written any more, e.g. `EPIPE`. */
+  /** The error after which no more lines are written, for example `EPIPE`. */
   get failure(): NodeJS.ErrnoException | undefined {
     return this.#failure;
   }

@@ -15,7 +15,7 @@ import { makeUserFile } from "../../files.ts";
 import type { Output } from "../../output.ts";
 import { LineWriter } from "./line-writer.ts";
 
-/** Where the events of a trace go. */
+/** The outputs of a trace's events. */
 export interface OutputOptions {
   readonly json?: true | undefined;
   readonly quiet?: true | undefined;
@@ -37,7 +37,7 @@ export function traceStyle(output: Output): TraceStyle | undefined {
   return (part, text) => output.style(STYLES[part], text);
 }
 
-/** What else the end of a trace says, e.g. how its programs ended. */
+/** Further text at the end of a trace, for example about the end of its programs. */
 export interface TraceEnding {
   readonly json: object;
   readonly lines: readonly string[];

@@ -11,9 +11,9 @@ import {
 import type { Context } from "../../context.ts";
 import type { Side } from "./sides.ts";
 
-/** How long a program may take until it listens, milliseconds. */
+/** Milliseconds until a program must listen. */
 const START_MS = 30_000;
-/** How long the front-end may take to end by itself once the back-end has ended, milliseconds. */
+/** Milliseconds that the front-end may take to end by itself once the back-end has ended. */
 const LEFT_MS = 5000;
 const STOP_MS = 2000;
 

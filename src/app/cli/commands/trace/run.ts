@@ -17,7 +17,7 @@ import {
 } from "./programs.ts";
 import { type Side, type SideOptions, type Sides, sidesOf } from "./sides.ts";
 
-/** How soon the sessions of a program that has ended are over, milliseconds. */
+/** Milliseconds until the sessions of a program that has ended must be over. */
 const CLOSING_MS = 1000;
 
 export interface TraceOptions extends SideOptions, OutputOptions {
@@ -122,7 +122,10 @@ async function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Where a program's status is passed on, a failure of ours must not look like it. */
+/**
+ * Wraps a failure of this command, if a program's status is passed on: the exit code must not look
+ * like that status.
+ */
 function wrapped(error: unknown, { frontEnd, backEnd }: Sides, signal: AbortSignal): unknown {
   const isWrapper = frontEnd.words !== undefined || backEnd.words !== undefined;
   if (!isWrapper || signal.aborted || error instanceof UsageError) return error;

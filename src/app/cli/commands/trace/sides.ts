@@ -12,10 +12,10 @@ export interface SideOptions {
   readonly frontEndListens?: true | undefined;
 }
 
-/** How one side is reached. */
+/** The way to reach one side. */
 export interface Side {
   readonly role: Direction;
-  /** Whether the side makes its socket, and we connect to it. */
+  /** True if the side makes its socket, and we connect to it. */
   readonly listens: boolean;
   /** Path of the socket; undefined if a program is started, whose socket is in a folder of its own. */
   readonly path: string | undefined;

@@ -19,7 +19,7 @@ const DEFAULT_SIZE = 64 << 20;
 /**
  * Measures our block back-end.
  *
- * @throws as `benchBackend`
+ * @throws {CommandError} the load failed, or nothing was measured
  */
 export async function benchBlockBackend(
   options: BenchBlockBackendOptions,

@@ -3,7 +3,7 @@ import { blockKind } from "../../../../endpoints/devices/block/kind.ts";
 import { MAX_BLOCK_QUEUES } from "../../../../endpoints/devices/block/layout.ts";
 import type { DeviceCommands } from "../device-commands.ts";
 
-/** What the command line has for block devices. */
+/** The commands for block devices. */
 export const blockCommands: DeviceCommands = {
   kind: blockKind,
   serve: async () => (await import("./serve-command.ts")).serveBlockCommand,

@@ -209,7 +209,7 @@ async function withDriver(
 }
 
 /**
- * What is wrong whatever the device is.
+ * Checks the options that are wrong for any device.
  *
  * @throws {UsageError}
  */

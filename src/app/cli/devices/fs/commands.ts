@@ -2,7 +2,7 @@ import { UsageError } from "../../../../core/base/errors.ts";
 import { fsKind } from "../../../../endpoints/devices/fs/kind.ts";
 import type { DeviceCommands } from "../device-commands.ts";
 
-/** What the command line has for file system devices. */
+/** The commands for file system devices. */
 export const fsCommands: DeviceCommands = {
   kind: fsKind,
   serve: async () => (await import("./serve-command.ts")).serveFsCommand,

@@ -105,7 +105,7 @@ export async function stat(
 interface Visit {
   readonly tree: FsTree;
   readonly names: readonly Uint8Array[];
-  /** Where the path leads, if it is a symbolic link. */
+  /** The target of the path, if it is a symbolic link. */
   readonly target: Uint8Array | undefined;
 }
 
@@ -150,7 +150,7 @@ async function onPath<T>(path: string, work: Promise<T>): Promise<T> {
   }
 }
 
-/** Bytes that were saved. A file that was made for what then failed does not stay. */
+/** Saves a file and returns the number of bytes. After a failure the new file is removed. */
 async function save(
   path: string,
   chunks: AsyncIterable<Uint8Array>,

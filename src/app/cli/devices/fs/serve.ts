@@ -12,7 +12,7 @@ import {
   type ServeOptions,
 } from "../../commands/serve/common.ts";
 
-/** What sessions, rings and sockets of this process may need besides shared files. */
+/** Number of descriptors for sessions, rings and sockets of this process besides shared files. */
 const RESERVED_DESCRIPTORS = 512;
 /** Enough for any guest, and what hostile ones can make us hold. */
 const MAX_DESCRIPTORS = 1_000_000;
@@ -40,7 +40,10 @@ export async function serveFs(options: ServeFsOptions, context: Context): Promis
   endOnSignal(context);
 }
 
-/** Of what this process may have open (Node has raised it to the hard limit), most. */
+/**
+ * Returns the number of descriptors for shared files: most of the process's limit, which Node has
+ * raised to the hard limit.
+ */
 function descriptorsToUse(): number {
   const limits = readFileSync("/proc/self/limits", "utf8");
   const limit = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? MAX_DESCRIPTORS);

@@ -9,7 +9,7 @@ import type { Context } from "../../context.ts";
 /**
  * Measures our network back-end.
  *
- * @throws as `benchBackend`
+ * @throws {CommandError} the load failed, or nothing was measured
  */
 export async function benchNetBackend(
   options: BenchBackendOptions,

@@ -104,7 +104,7 @@ export async function benchNet(
   await runBench({ workload, nothing: NOTHING[what], measure }, sockets, options, context);
 }
 
-/** Why there may be no frame at all. */
+/** Explains the absence of any frame. */
 const NOTHING: Readonly<Record<NetWorkload, string>> = {
   tx: "the back-end used no frame after the warm-up",
   rx: "no frame was received after the warm-up: does the back-end send any?",

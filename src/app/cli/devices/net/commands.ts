@@ -1,7 +1,7 @@
 import { netKind } from "../../../../endpoints/devices/net/kind.ts";
 import type { DeviceCommands } from "../device-commands.ts";
 
-/** What the command line has for network devices. */
+/** The commands for network devices. */
 export const netCommands: DeviceCommands = {
   kind: netKind,
   serve: async () => (await import("./serve-command.ts")).serveNetCommand,

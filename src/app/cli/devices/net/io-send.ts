@@ -16,7 +16,7 @@ import { untilAborted, withDriver, type NetOptions } from "./io-session.ts";
 
 const DEFAULT_FRAME_BYTES = 64;
 
-/** How often a stalled device is looked for, milliseconds. */
+/** Milliseconds between two checks for a stalled device. */
 const WATCH_MS = 50;
 
 export interface SendOptions extends NetOptions {

@@ -1,4 +1,4 @@
-/** What a network back-end does with frames, see `--traffic`. */
+/** The values of `--traffic`: the treatment of frames by a network back-end. */
 export const TRAFFIC = ["respond", "echo", "sink", "source"] as const;
 export type Traffic = (typeof TRAFFIC)[number];
 

@@ -26,7 +26,7 @@ const MAX_SEGMENTS = 126;
 export interface BlockWorkerData {
   /** The descriptor of the storage; borrowed. */
   readonly fd: number;
-  /** Bytes. */
+  /** Size in bytes. */
   readonly size: number;
   readonly readOnly: boolean;
   readonly isNull: boolean;

@@ -36,7 +36,7 @@ export interface BlockServerOptions {
   readonly storage: BlockStorage;
   /** The answer to GET_ID, 20 bytes. */
   readonly id: Uint8Array;
-  /** Default: a flush is carried out at once, and what comes behind it waits. */
+  /** Delays flushes. Default: a flush is executed at once, and the requests behind it wait. */
   readonly flushLater?: FlushLater | undefined;
   /** One number, to which what is taken from a ring is added; another thread may read it. */
   readonly counter?: Float64Array | undefined;

@@ -27,7 +27,7 @@ const ATTEMPTS = 3;
 /** Time between attempts to reach a target that the suite cannot restart, as a part of the time for an answer. */
 const PAUSE = 0.5;
 
-/** What checks of a back-end run on. */
+/** The subject of checks of a back-end. */
 export interface BackendSubject {
   readonly target: Target;
   readonly facts: Facts;
@@ -41,7 +41,7 @@ export interface BackendSubject {
 export class BackendAdapter implements Adapter<CheckContext, Check> {
   readonly #subject: BackendSubject;
   readonly #content = new KnownContent();
-  /** How many times in sequence its content could not be prepared. */
+  /** Number of consecutive failures to prepare its content. */
   #unprepared = 0;
   readonly #ground = new CleanGround();
 
@@ -59,7 +59,7 @@ export class BackendAdapter implements Adapter<CheckContext, Check> {
 
   open({ id }: Check): CheckContext {
     const { seed, target } = this.#subject;
-    // What happened before this check is not evidence for it.
+    // Events from before this check are not evidence for it.
     target.takeReport();
     return this.#context(`${seed} ${id}`);
   }

@@ -13,9 +13,9 @@ const accept: ServeBackend = async () => 0n;
 
 /** The suite's end of a channel for requests of the back-end. */
 export class BackChannel {
-  /** What is wrong with the messages that came, each in a few words. */
+  /** Descriptions of the invalid messages that arrived. */
   readonly wrong: string[] = [];
-  /** Messages that came. */
+  /** Number of messages that arrived. */
   count = 0;
   readonly #channel: UnixChannel;
   readonly #exchange: Exchange;

@@ -13,7 +13,7 @@ export interface ConfigAnswer {
   readonly size: number;
   /** The bytes after offset, size and flags. */
   readonly data: Uint8Array;
-  /** Bytes of the whole payload. */
+  /** Length of the whole payload in bytes. */
   readonly length: number;
 }
 

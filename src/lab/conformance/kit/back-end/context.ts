@@ -54,7 +54,10 @@ export class CheckContext extends Findings {
   readonly times: Times;
   /** The source of random numbers, which depends on the seed. */
   readonly random: () => number;
-  /** Whether requests of this device type show that a chain was used, and nothing of its data. */
+  /**
+   * True if requests of this device type only prove that a chain was used, and nothing about its
+   * data.
+   */
   isBlind = false;
   readonly #content: KnownContent;
   readonly #kit: RequestKit | undefined;

@@ -45,7 +45,9 @@ export function cutFirst(
   );
 }
 
-/** What a part should be a multiple of: a page, or a sector; a device with O_DIRECT needs one of them. */
+/**
+ * Units of which a part should be a multiple: a page or a sector, as a device with O_DIRECT needs.
+ */
 const PART_UNITS = [4096, 512];
 
 /**

@@ -17,7 +17,7 @@ const MAX_STATE_BYTES = 256 << 20;
 
 /** A target's answer to SET_DEVICE_STATE_FD. */
 export interface Opened {
-  /** Bits 0-7 are an error, bit 8 says that no descriptor came. */
+  /** The value of the reply: bits 0-7 are an error, bit 8 means that no descriptor was sent. */
   readonly value: bigint;
   readonly error: number;
   /** Descriptors, owned by the session. */

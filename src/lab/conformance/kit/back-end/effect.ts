@@ -9,7 +9,7 @@ export interface EffectSubject {
   readonly memory: SuiteMemory;
 }
 
-/** How {@link writesOn} finds out what a working ring does. */
+/** The way in which {@link writesOn} finds the effect of a working ring. */
 export interface EffectOptions {
   /** Prepares a ring on which the same write must have its effect. Default: a device is brought up. */
   readonly control?: (() => Promise<EffectSubject>) | undefined;

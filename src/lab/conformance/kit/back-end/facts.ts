@@ -18,11 +18,11 @@ const END_MS = 300;
 /** The device type of a target, as far as it is known. */
 export interface KnownDevice {
   readonly device: DeviceKind | undefined;
-  /** Undefined if the suite has no request for this type. */
+  /** The kit of the device type; undefined if the suite has no request for it. */
   readonly kit: RequestKit | undefined;
 }
 
-/** What a target offers, read once before the first check. */
+/** The offer of a target, read once before the first check. */
 export interface Facts extends KnownDevice {
   readonly virtio: bigint;
   readonly protocol: bigint;
@@ -33,7 +33,7 @@ export interface Facts extends KnownDevice {
 }
 
 /**
- * Asks a target what it offers.
+ * Reads the offer of a target.
  *
  * @param identify names the device type; is given the virtio and the protocol features on offer
  * @throws {CaseFailure} it does not answer; errors of {@link Target.connect}

@@ -24,7 +24,7 @@ const PROTOCOL = BackendReq | ReplyAck | Config | Mq;
 
 /** A translation that differs from the default. */
 interface Page {
-  /** Undefined if nowhere. */
+  /** The user address of the page; undefined if it has no translation. */
   readonly userAddress: bigint | undefined;
   readonly permissions: number;
 }
@@ -36,7 +36,7 @@ export class SuiteIommu {
   readonly #session: Session;
   readonly #memory: SuiteMemory;
   readonly #timeoutMs: number;
-  /** By address of the page. */
+  /** The pages, by address. */
   readonly #pages = new Map<number, Page>();
   /** Acknowledgements that are due, in order. */
   readonly #due: Deferred<bigint>[] = [];

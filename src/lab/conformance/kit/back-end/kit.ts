@@ -51,7 +51,7 @@ export interface Effect {
   write(memory: SuiteMemory, bytes: Uint8Array, place?: number): KitRequest;
 }
 
-/** What a kit may use of a check. */
+/** The part of a check's context that a kit may use. */
 export interface KitPorts extends Pick<Findings, "expect" | "expectThat" | "observe" | "skip"> {
   readonly times: Times;
 }

@@ -7,12 +7,15 @@ import { POISON, type SuiteMemory } from "./memory.ts";
 import type { Ring } from "./ring.ts";
 import type { RunningDevice } from "./running-device.ts";
 
-/** What {@link KnownContent} uses of a check. */
+/** The part of a check's context that {@link KnownContent} uses. */
 export interface ContentPorts extends Pick<Findings, "expectThat" | "observe"> {
   readonly target: Target;
   readonly facts: Facts;
   readonly random: () => number;
-  /** Whether requests of this device type show that a chain was used, and nothing of its data. */
+  /**
+   * True if requests of this device type only prove that a chain was used, and nothing about its
+   * data.
+   */
   isBlind: boolean;
   bringUp(): Promise<RunningDevice>;
   /** @throws {CaseFailure} the answer is wrong */
@@ -23,18 +26,18 @@ export interface ContentPorts extends Pick<Findings, "expectThat" | "observe"> {
 const PLACES = 16;
 
 /**
- * What a device keeps is written by the suite before its checks and compared by every request that
- * reads it: a device that reports success and moves no data is seen, whatever its disk holds.
+ * The content of the device that the suite writes before its checks and that every reading request
+ * compares: this finds a device that reports success and moves no data, whatever its disk holds.
  */
 export class KnownContent {
   #content: Uint8Array | undefined;
-  /** What the device kept at each place before; empty: nothing was written. */
+  /** The earlier content of the device at each place; empty if nothing was written. */
   #before: readonly Uint8Array[] = [];
   #process: number | undefined;
-  /** Whether the process is the one that was written to: another one may have lost everything. */
+  /** True if the process is the one that was written to: another one may have lost everything. */
   #isSame = false;
 
-  /** Whether requests can be compared. */
+  /** True if requests can be compared. */
   get isKnown(): boolean {
     return this.#content !== undefined && this.#isSame;
   }

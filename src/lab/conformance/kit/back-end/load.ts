@@ -9,7 +9,7 @@ import type { Ring } from "./ring.ts";
 const ROUNDS = 150;
 /** Requests that are outstanding at the same time. */
 const AT_ONCE = 16;
-/** What a request of mixed size needs at most. */
+/** Most bytes that the requests of mixed size need. */
 const ROOM_BYTES = AT_ONCE * (20 << 10);
 const MAX_RINGS = 4;
 

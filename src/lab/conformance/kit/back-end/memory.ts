@@ -16,13 +16,13 @@ const USER_STEP = 0x1_0000_0000n;
 /** Distance of an I/O virtual address from the guest address of the same byte. */
 const IOVA_SHIFT = 2 ** 40;
 
-/** How the regions are made. */
+/** The layout of the regions. */
 export interface SuiteMemoryOptions {
   /** Default 1. */
   readonly regions?: number;
-  /** Bytes of each; whole pages. Default 1 MiB. */
+  /** Bytes of each region; whole pages. Default 1 MiB. */
   readonly size?: number;
-  /** User addresses are guest addresses, as GPA_ADDRESSES wants it. Default false. */
+  /** Makes user addresses equal to guest addresses, as GPA_ADDRESSES demands. Default false. */
   readonly guestAddresses?: boolean;
   /** Bytes of the first file in front of its region, further ones have a page more; whole pages. */
   readonly offset?: number;
@@ -79,12 +79,12 @@ export class SuiteMemory {
     }
   }
 
-  /** What SET_MEM_TABLE carries. */
+  /** The payload of SET_MEM_TABLE. */
   get table(): MemoryTable {
     return { regions: this.regions.map(({ description }) => description) };
   }
 
-  /** What goes with it. */
+  /** The descriptors of SET_MEM_TABLE. */
   get fds(): OwnedFd[] {
     return this.regions.map(({ fd }) => fd);
   }
@@ -140,7 +140,7 @@ export class SuiteMemory {
     return buffer;
   }
 
-  /** With these bytes in it. */
+  /** Allocates a buffer with these contents. */
   holding(bytes: Uint8Array, alignment?: number): GuestBuffer {
     const buffer = this.allocate(bytes.length, alignment);
     buffer.bytes.set(bytes);
@@ -163,7 +163,7 @@ export class SuiteMemory {
     return () => this.regions.forEach((region, i) => (region.used = used[i] ?? 0));
   }
 
-  /** All bytes of it as they are now, guards included. */
+  /** The current contents, guards included. */
   get content(): Uint8Array {
     return Buffer.concat(this.regions.map(({ window }) => window.bytes));
   }

@@ -3,7 +3,7 @@ import { protocolFeatureNames, virtioFeatureNames } from "../../../../core/proto
 import type { Facts } from "./facts.ts";
 import type { Target } from "../../targets/target.ts";
 
-/** Without these a check is skipped, with the reason. */
+/** The requirements of a check. Without them it is skipped, with the reason. */
 export interface Needs {
   /** The device must be one of these. */
   readonly device?: readonly string[];
@@ -17,11 +17,11 @@ export interface Needs {
   readonly process?: true;
   /** The suite must have started the target, by words to which a check can add options. */
   readonly program?: true;
-  /** A device whose requests the suite knows. */
+  /** The suite must have requests for the device type. */
   readonly request?: true;
 }
 
-/** Why a check cannot be made on a target, if it cannot. */
+/** Returns the reason why a check cannot run on a target, if it cannot. */
 export function missing(
   needs: Needs | undefined,
   facts: Facts,
@@ -49,7 +49,7 @@ export function missing(
   return undefined;
 }
 
-/** Why there is no request, with what the user can do about it. */
+/** Returns the reason why the suite has no request for the device, and the remedy. */
 function noRequest({ device }: Facts): string {
   return device === undefined
     ? "the device type is not known; name it with --device"

@@ -81,7 +81,7 @@ export class PreparedRequests {
     this.#t.expect(`the answer to chain ${id}`, wrong ?? "correct", "correct");
   }
 
-  /** Whether the buffers of a chain are as {@link makeAvailable} left them. */
+  /** Returns whether the buffers of a chain are as {@link makeAvailable} left them. */
   isUntouched(head: number): boolean {
     const { writable = [] } = this.#byHead.get(head) ?? {};
     return writable.every(({ bytes }) => bytes.every((byte) => byte === POISON));

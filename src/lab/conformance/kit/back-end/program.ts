@@ -12,9 +12,9 @@ const LONGEST_LINE = 120;
 
 /** The outcome of a program that was started again. */
 export interface Outcome {
-  /** Undefined if it still ran after the time for it, and was killed. */
+  /** The end of the program; undefined if it was killed after its time-out. */
   readonly end: ProcessEnd | undefined;
-  /** What it printed on the stream that was asked for. */
+  /** The output on the requested stream. */
   readonly text: string;
 }
 
@@ -77,7 +77,7 @@ export async function runOnce(
   return { end, text: started.output };
 }
 
-/** How it ended, and the last that it printed. */
+/** Describes the end of a program and its last output. */
 export function outcomeText({ end, text }: Outcome): string {
   const last = text.trim().split("\n").at(-1) ?? "";
   const ended = end ? endText(end) : "still running";

@@ -1,10 +1,13 @@
 import type { CheckContext } from "./context.ts";
 
-/** What GET_QUEUE_NUM can mean, as the indices of the rings that take requests. */
+/** The possible meanings of GET_QUEUE_NUM, as indices of the rings that take requests. */
 export interface QueueCount {
-  /** The number counts rings, as the text says. */
+  /** The rings if the number counts rings, as the specification says. */
   readonly asRings: readonly number[];
-  /** The number counts pairs of a network device, as QEMU and DPDK have it; else the same rings. */
+  /**
+   * The rings if the number counts queue pairs of a network device, as in QEMU and DPDK; else the
+   * same rings.
+   */
   readonly asPairs: readonly number[];
   /** True if a driver may use more than the first of them. */
   readonly usable: boolean;

@@ -17,7 +17,7 @@ export async function firstRefusal(
   return undefined;
 }
 
-/** These steps, with one payload changed. */
+/** Returns the steps with one payload changed. */
 export function changed<T>(
   steps: readonly RingStep[],
   request: number,

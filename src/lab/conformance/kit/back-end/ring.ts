@@ -21,11 +21,11 @@ import { soon } from "./soon.ts";
 const MAX_SEGMENTS = 64;
 
 export interface RingOptions {
-  /** Entries. Default 16. */
+  /** Number of entries. Default 16. */
   readonly size?: number;
   /** Chains are laid out in indirect tables, where VIRTIO_RING_F_INDIRECT_DESC was acknowledged. */
   readonly indirect?: boolean;
-  /** Where a split ring begins: its two indices, and SET_VRING_BASE. Default 0. */
+  /** The first index of a split ring, also for SET_VRING_BASE. Default 0. */
   readonly base?: number;
 }
 
@@ -196,7 +196,7 @@ export class Ring {
   }
 
   /**
-   * GET_VRING_BASE: stops it.
+   * Stops the ring (GET_VRING_BASE).
    *
    * @returns the base.
    * @throws {CaseFailure}

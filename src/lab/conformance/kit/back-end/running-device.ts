@@ -4,7 +4,7 @@ import type { SuiteMemory, SuiteMemoryOptions } from "./memory.ts";
 import type { Ring, RingOptions } from "./ring.ts";
 import type { Session } from "./session.ts";
 
-/** How a check wants a device to be brought up, where that differs from the default. */
+/** The deviations of a bring-up from the default. */
 export interface BringUpOptions extends SuiteMemoryOptions {
   /** Virtio features to acknowledge, as far as they are offered. */
   readonly virtio?: bigint;
@@ -29,7 +29,7 @@ export interface BringUpOptions extends SuiteMemoryOptions {
 export interface RunningDevice {
   readonly session: Session;
   readonly memory: SuiteMemory;
-  /** By index. */
+  /** The rings, by index. */
   readonly rings: ReadonlyMap<number, Ring>;
   /** The ring that takes the device's requests. */
   readonly ring: Ring;

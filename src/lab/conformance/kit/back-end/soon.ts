@@ -5,7 +5,9 @@ import { delay } from "../../../../core/base/index.ts";
 const EAGER_MS = 5;
 const LOOK_MS = 1;
 
-/** What `look` finds, once it finds something; undefined if not within the time. */
+/**
+ * Calls `look` repeatedly and returns its first result; undefined if there is none within the time.
+ */
 export async function soon<T>(
   look: () => T | undefined,
   timeoutMs: number,

@@ -12,7 +12,7 @@ import type { FrontendTarget } from "./target.ts";
 /** Attempts of a front-end to connect before it counts as lost. */
 const ATTEMPTS = 3;
 
-/** What checks of a front-end run on. */
+/** The subject of checks of a front-end. */
 export interface FrontendSubject {
   readonly target: FrontendTarget;
   /** The kit of the device type that the front-end expects. */

@@ -31,7 +31,7 @@ export interface MockedFrontend {
 export type Done = (mock: Pick<Mock, "messages" | "conversations">) => boolean;
 
 /**
- * What a check of a front-end is given.
+ * The context of a check of a front-end.
  *
  * @example
  * ```ts
@@ -207,7 +207,7 @@ export class FrontendContext extends Findings {
     return this.#booted.length > 0 && this.#booted.every((mock) => mock.conversations.length === 0);
   }
 
-  /** What the front-ends printed. */
+  /** The output of the front-ends. */
   get output(): string {
     return this.#output + this.#frontends.map(({ run }) => run.output).join("");
   }

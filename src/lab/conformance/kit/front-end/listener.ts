@@ -31,7 +31,7 @@ export class FrontendListener implements FrontendTarget {
     this.socketPath = path;
   }
 
-  /** Nothing is to be done: the front-end comes by itself. */
+  /** Starts nothing: the user starts the front-end. */
   async start(): Promise<FrontendRun> {
     return {
       end: undefined,

@@ -10,28 +10,28 @@ import { CaseSkip } from "../../../engine/index.ts";
 import type { PlayedDevice, RequestKit } from "../back-end/kit.ts";
 import { within } from "../../targets/within.ts";
 
-/** What the mock is to do other than as it should. */
+/** The deviations of the mock from a correct back-end. */
 export interface MockOptions extends BackendHooks {
   /** Features that are not offered. */
   readonly without?: { readonly virtio?: bigint; readonly protocol?: bigint };
-  /** Of the features that are offered only if asked for. */
+  /** Features to offer that are off by default. */
   readonly optional?: bigint;
 }
 
 /** A message of the front-end's. */
 export interface Message {
-  /** Milliseconds since the mock listens. */
+  /** Milliseconds since the mock began to listen. */
   readonly at: number;
   readonly header: Header;
   readonly payload: Uint8Array;
-  /** Descriptors that came along. */
+  /** Number of descriptors of the message. */
   readonly fds: number;
 }
 
 /** One connection of a front-end. */
 export interface Conversation {
   readonly session: BackendSession;
-  /** What the front-end sent, in order. */
+  /** The messages of the front-end, in order. */
   readonly messages: readonly Message[];
   /** True if it is over. */
   readonly closed: boolean;
@@ -66,7 +66,7 @@ export class Mock {
     }
   }
 
-  /** Every message, whatever its connection. */
+  /** The messages of all connections. */
   get messages(): readonly Message[] {
     return this.conversations.flatMap(({ messages }) => messages);
   }

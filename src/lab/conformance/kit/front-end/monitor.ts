@@ -7,7 +7,7 @@ export class Monitor {
   readonly #socket: Socket;
   readonly #timeoutMs: number;
   readonly #waiting: Deferred<unknown>[] = [];
-  /** Names of the events that came. */
+  /** Names of the events that arrived. */
   readonly events: string[] = [];
 
   private constructor(socket: Socket, timeoutMs: number) {

@@ -9,11 +9,11 @@ import type { FrontendRun, FrontendTarget } from "./target.ts";
 /** A front-end has nothing to lose; QEMU that waits for its back-end does not end by SIGTERM. */
 const GRACE_MS = 500;
 
-/** How a front-end is started. */
+/** The options for starting a front-end. */
 export interface FrontendProgramOptions {
-  /** By `/bin/sh -c`. */
+  /** Runs the command by `/bin/sh -c`. */
   readonly shell?: boolean | undefined;
-  /** How long its monitor may take, milliseconds. */
+  /** Milliseconds that its monitor may take. */
   readonly timeoutMs: number;
 }
 

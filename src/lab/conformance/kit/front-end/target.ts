@@ -1,6 +1,6 @@
 import type { ProcessEnd } from "../../targets/target.ts";
 
-/** What a machine is driven by; the commands are those of QEMU's monitor protocol. */
+/** Controls a machine by the commands of QEMU's monitor protocol. */
 export interface Machine {
   /** @throws {Error} it refuses, or does not answer */
   execute(command: string, args?: Readonly<Record<string, unknown>>): Promise<unknown>;
@@ -8,14 +8,14 @@ export interface Machine {
 
 /** A front-end that runs. */
 export interface FrontendRun {
-  /** Undefined while it runs. */
+  /** The end of the process; undefined while it runs. */
   readonly end: ProcessEnd | undefined;
   /** Resolves once it has ended. */
   readonly ended: Promise<ProcessEnd>;
-  /** What it printed so far. */
+  /** The output of the front-end so far. */
   readonly output: string;
   /**
-   * Its monitor (QMP).
+   * Connects to its monitor (QMP).
    *
    * @throws {CaseSkip} it has none
    */
@@ -26,13 +26,13 @@ export interface FrontendRun {
 
 /** A front-end under test: every check starts it again, or waits until it reconnects. */
 export interface FrontendTarget {
-  /** For people: the command. */
+  /** The name for reports: the command. */
   readonly name: string;
   /** True if there is a monitor. */
   readonly hasMonitor: boolean;
   /**
-   * Where it looks for its back-end, of one that the suite does not start; else a new path each
-   * time.
+   * The socket path of a front-end that the suite does not start; otherwise each run has a new
+   * path.
    */
   readonly socketPath?: string | undefined;
   /** Starts it; it is to find its back-end on `socketPath`, in a folder that exists. */

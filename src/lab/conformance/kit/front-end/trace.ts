@@ -62,12 +62,12 @@ export function running(messages: readonly Message[]): readonly number[] {
   return [...rings];
 }
 
-/** What a back-end knows when SET_VRING_ADDR comes. */
+/** The state of a back-end when SET_VRING_ADDR arrives. */
 export interface AddressMoment {
   readonly regions: readonly MemoryRegion[];
   readonly address: VringAddress;
   readonly features: bigint;
-  /** Entries of the ring; 0: SET_VRING_NUM was not sent. */
+  /** Number of entries of the ring; 0 if SET_VRING_NUM was not sent. */
   readonly size: number;
 }
 

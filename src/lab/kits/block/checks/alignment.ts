@@ -13,7 +13,7 @@ import { NEEDS, noise } from "./common.ts";
 /** Bytes by which data misses a page: a sector, a descriptor, and an odd number. */
 const OFFSETS = [512, 16, 1];
 
-/** Of data at addresses of any alignment; all other checks align data to pages. */
+/** Checks with data at addresses of any alignment; all other checks align data to pages. */
 export const blockAlignment: readonly Check[] = [
   {
     id: "blk/40",

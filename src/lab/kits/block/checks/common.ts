@@ -1,4 +1,4 @@
-/** What the checks of block devices have in common. */
+/** Helpers that the checks of block devices share. */
 import { BlockFeature, blockStatusName } from "../../../../endpoints/devices/block/layout.ts";
 import { ProtocolFeature } from "../../../../core/protocol/index.ts";
 import type { Needs } from "../../../conformance/kit/back-end/needs.ts";

@@ -47,7 +47,7 @@ async function zeroes(t: CheckContext, disk: Disk, flags: number): Promise<void>
   });
 }
 
-/** Of ranges that are discarded or zeroed. */
+/** Checks of discarded and zeroed ranges. */
 export const blockRanges: readonly Check[] = [
   {
     id: "blk/13",

@@ -69,13 +69,15 @@ export interface BlockBenchOptions extends CourseOptions {
 /** The result of a load, all queues together. */
 export interface LoadResult {
   readonly requests: number;
-  /** From the end of the warm-up to the last completion. */
+  /** Seconds from the end of the warm-up to the last completion. */
   readonly seconds: number;
   /** Nanoseconds. */
   readonly latency: RecordableHistogram;
-  /** Of the requests, in each second after the warm-up; the last one may be a part of a second. */
+  /**
+   * Number of requests in each second after the warm-up; the last one may be a part of a second.
+   */
   readonly perSecond: readonly number[];
-  /** Why the load ended early: the signal's reason, a stall, the connection's error. */
+  /** The reason why the load ended early: the signal's reason, a stall, the connection's error. */
   readonly failure?: unknown;
 }
 

@@ -16,7 +16,7 @@ import { RequestTimes } from "../../../workloads/bench/request-times.ts";
 import { Schedule } from "../../../workloads/bench/schedule.ts";
 import type { BlockWorkload } from "./names.ts";
 
-/** What one queue has to do; goes to its thread as a clone. */
+/** The work of one queue, which its thread gets as a clone. */
 export interface BlockLoadSpec {
   readonly workload: BlockWorkload;
   /** Share of the requests that read. */
@@ -27,7 +27,7 @@ export interface BlockLoadSpec {
   readonly start: number;
   readonly length: number;
   readonly seed: number;
-  /** What is read is compared with the pattern, which must be there already. */
+  /** Compares reads with the pattern, which must have been written before. */
   readonly verify: boolean;
   readonly warmUpMs: number;
   /** Milliseconds after the warm-up; or a number of requests. */
@@ -42,13 +42,13 @@ export interface BlockLoadSpec {
 /** The result of one queue. Only requests that completed after the warm-up count. */
 export interface BlockLoadResult {
   readonly requests: number;
-  /** From the end of the warm-up to the last completion. */
+  /** Seconds from the end of the warm-up to the last completion. */
   readonly seconds: number;
-  /** Of the requests, in each second. */
+  /** Number of requests in each second. */
   readonly perSecond: readonly number[];
   /** Nanoseconds from submission (with a rate: from when it was due) to completion. */
   readonly latency: RecordableHistogram;
-  /** Why it ended early, if so. */
+  /** The reason why the load ended early, if so. */
   readonly failure: string | undefined;
 }
 
@@ -58,7 +58,7 @@ export interface BlockLoadResult {
  * completed requests is checked while the device works.
  */
 export class BlockLoad implements RingDriver {
-  /** Nothing more is submitted. */
+  /** True once no more requests are submitted. */
   #ended = false;
   readonly #spec: BlockLoadSpec;
   readonly #ring: RingDriverHost["queue"];
@@ -266,7 +266,7 @@ export class BlockLoad implements RingDriver {
   }
 }
 
-/** For the thread that drives the queue, see `RingDriverModule`. */
+/** Makes the ring driver in the thread that drives the queue. */
 export function createRingDriver(host: RingDriverHost, data: unknown): RingDriver {
   return new BlockLoad(host, data as BlockLoadSpec);
 }

@@ -16,7 +16,7 @@ const WRITES = 32;
 export interface BlockMigrationOptions extends WaitOptions {
   /** Connected to the source. */
   readonly client: Client;
-  /** Where the destination listens. */
+  /** The socket path of the destination. */
   readonly destination: string;
   readonly seed: number;
   /** Workers, each with a range of the disk of its own. Default 4. */

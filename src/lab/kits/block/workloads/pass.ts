@@ -9,7 +9,7 @@ import {
 } from "../../../../endpoints/devices/block/index.ts";
 import { expectedWord, fillPattern, findMismatch } from "../../../workloads/pattern.ts";
 
-/** What is done with each block of the range. */
+/** The work on each block of the range. */
 export type BlockWork =
   /** Write the pattern. */
   | "write"
@@ -27,10 +27,10 @@ export interface BlockPassOptions {
   readonly seed: number;
   /** Gets the latency of each request, nanoseconds. */
   readonly latency?: RecordableHistogram;
-  /** Called now and then with the bytes done. */
+  /** Called from time to time with the number of bytes done. */
   readonly onProgress?: (bytes: number) => void;
   readonly signal?: AbortSignal | undefined;
-  /** How long nothing at all may complete, milliseconds. Default 30 s. */
+  /** Milliseconds without any completion after which the pass fails. Default 30 s. */
   readonly stallMs?: number | undefined;
 }
 

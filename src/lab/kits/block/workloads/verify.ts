@@ -24,7 +24,7 @@ export interface BlockVerifyOptions extends WaitOptions {
   readonly transferBytes?: number | undefined;
   /** Writes over what is on the device. Default false: a device that is not blank is refused. */
   readonly overwrite?: boolean | undefined;
-  /** How long nothing at all may complete, milliseconds. Default 30 s. */
+  /** Milliseconds without any completion after which the run fails. Default 30 s. */
   readonly stallMs?: number | undefined;
   /** A case's handshake is over, its I/O begins. */
   readonly onStart?: (() => void) | undefined;

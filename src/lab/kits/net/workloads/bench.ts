@@ -33,12 +33,12 @@ export interface NetBenchOptions extends CourseOptions {
   readonly frameBytes: number;
   /** Frames, or buffers for them, in flight on each ring, at most the ring's size. */
   readonly depth: number;
-  /** Of these, how many are handed over together. */
+  /** Number of frames that are made available together. */
   readonly batch: number;
   /** Pairs of one receive and one transmit ring. */
   readonly queuePairs: number;
   readonly threads: number;
-  /** Entries of each ring. */
+  /** Number of entries of each ring. */
   readonly ringSize: number;
   readonly ringMode: RingMode;
   readonly warmUpMs: number;
@@ -49,16 +49,16 @@ export interface NetBenchOptions extends CourseOptions {
 export interface NetBenchResult {
   readonly sent: NetTraffic;
   readonly received: NetTraffic;
-  /** Why the load ended early: the signal's reason, a stall, the connection's error. */
+  /** The reason why the load ended early: the signal's reason, a stall, the connection's error. */
   readonly failure?: unknown;
 }
 
 export interface NetTraffic {
   readonly frames: number;
-  /** Of the frames, without the device's header. */
+  /** Bytes of the frames, without the device's header. */
   readonly bytes: number;
   readonly seconds: number;
-  /** Of the frames, in each second after the warm-up; the last one may be a part of a second. */
+  /** Number of frames in each second after the warm-up; the last one may be a part of a second. */
   readonly perSecond: readonly number[];
 }
 

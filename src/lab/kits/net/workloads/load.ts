@@ -6,18 +6,18 @@ import { loadSlots } from "../../../workloads/bench/ahead.ts";
 import { PerSecond } from "../../../workloads/bench/per-second.ts";
 import { Schedule } from "../../../workloads/bench/schedule.ts";
 
-/** What one ring of a network device has to do; goes to its thread as a clone. */
+/** The work of one ring of a network device, which its thread gets as a clone. */
 export interface NetLoadSpec {
   readonly direction: "tx" | "rx";
   /** Bytes of a frame without the header of the device: of frames sent, and of buffers for received ones. */
   readonly frameBytes: number;
   /** Frames or buffers with the device at most. */
   readonly depth: number;
-  /** Frames or buffers that are handed over together. */
+  /** Number of frames or buffers that are made available together. */
   readonly batch: number;
   readonly warmUpMs: number;
   readonly durationMs: number;
-  /** Nothing is to be sent, or taken: the ring is only there. */
+  /** True if the ring is only set up, and sends or takes nothing. */
   readonly idle: boolean;
   /** See `progressBuffer`. */
   readonly progress: SharedArrayBuffer;
@@ -27,17 +27,17 @@ export interface NetLoadSpec {
 export interface NetLoadResult {
   readonly direction: "tx" | "rx";
   readonly frames: number;
-  /** Of the frames, without the device's header. */
+  /** Bytes of the frames, without the device's header. */
   readonly bytes: number;
   readonly seconds: number;
-  /** Of the frames, in each second. */
+  /** Number of frames in each second. */
   readonly perSecond: readonly number[];
 }
 
 /** Local experimental EtherType 1, which no protocol uses. */
 const HEAD = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 0x88, 0xb5];
 
-/** Between two looks at the clock, which takes as long as some frames. */
+/** Number of batches between two looks at the clock, which takes as long as some frames. */
 const BATCHES = 8;
 
 /** Bytes of memory that the buffers of a ring take. */
@@ -164,7 +164,10 @@ export class NetLoad implements RingDriver {
     this.#ahead += added;
   }
 
-  /** In batches: a look at the other side's index, and perhaps a kick, is for many frames at once. */
+  /**
+   * Publishes in batches: one look at the other side's index, and perhaps one kick, serves many
+   * frames.
+   */
   #publishAhead(most: number): void {
     const count = Math.min(most, this.#ahead);
     if (count < this.#spec.batch || this.finished) return;
@@ -206,7 +209,7 @@ interface Tally {
   readonly bytes: number;
 }
 
-/** For the thread that drives the ring, see `RingDriverModule`. */
+/** Makes the ring driver in the thread that drives the ring. */
 export function createRingDriver(host: RingDriverHost, data: unknown): RingDriver {
   return new NetLoad(host, data as NetLoadSpec);
 }

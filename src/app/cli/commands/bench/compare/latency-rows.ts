@@ -1,4 +1,4 @@
-/** How long one thing takes: figures here are its inverse, so that more is better. */
+/** Rows that measure a duration. Their figures are its inverse, so that more is better. */
 import { BACKEND_CPU, LOAD_CPU, ourCommand, type Programs } from "./programs.ts";
 import type { Cell, Row } from "./row.ts";
 
@@ -35,7 +35,7 @@ const roundTrip = (programs: Programs): Cell => ({
   },
 });
 
-/** To the same back-end; the C program waits for each reply. */
+/** Measures sessions to the same back-end; the C program waits for each reply. */
 const session = (programs: Programs): Cell => ({
   name: "session",
   setUp: async ({ seconds }) => {

@@ -8,7 +8,7 @@ import type { Cell, Row, Timing } from "./row.ts";
 const lcores = (cpu: number): string => `0@${cpu},1@${cpu}`;
 const socketOf = (programs: Programs): string => programs.path("net.sock");
 
-/** How long both sides may take until the first frame, milliseconds. */
+/** Milliseconds that both sides may take until the first frame. */
 const START_MS = 20_000;
 
 type Mode = "rxonly" | "txonly";

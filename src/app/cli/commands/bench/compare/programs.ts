@@ -31,7 +31,7 @@ const sources = packagePath("bench", "native");
 export const BACKEND_CPU = 0;
 export const LOAD_CPU = 1;
 
-/** Why a program cannot be compared with. */
+/** The reason why a program cannot be measured. */
 export class Missing extends Error {}
 
 /** Programs that are compared, and a folder for what they need. */

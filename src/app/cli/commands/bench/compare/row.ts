@@ -1,6 +1,6 @@
 import type { Sampler } from "./pairs.ts";
 
-/** How long each sample is measured, seconds, and what goes before it. */
+/** Seconds of each sample and of its warm-up. */
 export interface Timing {
   readonly seconds: number;
   readonly warmUpSeconds: number;
@@ -10,9 +10,9 @@ export interface Timing {
 export interface Row {
   readonly name: string;
   readonly against: string;
-  /** What the ratio ours/theirs has to be at least; with `cells`, their geometric mean. */
+  /** The lowest accepted ratio ours/theirs; with `cells`, of their geometric mean. */
   readonly target: number;
-  /** What each cell has to be at least; default the target. */
+  /** The lowest accepted ratio of each cell; default the target. */
   readonly cellTarget?: number;
   readonly unit: string;
   readonly cells: readonly Cell[];
