@@ -8,11 +8,7 @@ export function addDemoCommand(program: Command, context: Context): void {
     .description(
       "start the built-in block back-end, write and verify data on it, and print the results",
     )
-    .option(
-      "--size <bytes>",
-      "size of the disk, which is in memory; default 64M",
-      checked(parseSize),
-    )
+    .option("--size <bytes>", "size of the disk in memory; default 64M", checked(parseSize))
     .addOption(jsonOption);
   command.action(async (options) => {
     const { runDemo } = await import("./run.ts");
