@@ -55,3 +55,4 @@ export {
 export { ComparedTrace, describeDiff } from "./diff/compare.ts";
 export { DEFAULT_MASKS, type Mask, MASKS } from "./diff/exchange.ts";
 export { readCapture } from "./read-file.ts";
+export { type HeldDescriptors, ReceivedObjects } from "./held.ts";

@@ -10,6 +10,7 @@ import {
 import { Client } from "../../../../src/endpoints/frontend/index.ts";
 import {
   type MessageEvent,
+  ReceivedObjects,
   type TraceConsumer,
   type TraceEvent,
   type TraceInterceptor,
@@ -238,6 +239,34 @@ test("interceptors change what passes, one after the other, and report it", asyn
   const action = await first("action");
   assert.deepEqual([action.number, action.action], [1, "dropped"]);
   assert.deepEqual(order, ["drop 1", "drop 2", "watch 2", "drop 3", "watch 3"]);
+});
+
+test("descriptors that a receiver keeps after the session are named, those that it closes are not", async (t) => {
+  const behind = join(temporaryFolder(t), "raw.sock");
+  const backends: RawBackend[] = [];
+  const server = await RawBackend.listen(behind, (backend) => void backends.push(backend));
+  t.after(() => server.close());
+  // Both sides are this process, which is also the one that made the objects.
+  const received = new ReceivedObjects(["back-end"]);
+  const { socket, first } = await trace(t, behind, { consumers: [received] });
+  const raw = await RawFrontend.connect(socket);
+  const [kick, call] = [EventFd.create(), EventFd.create()];
+  const ring = { index: 0, noFd: false };
+  await raw.send(FrontendRequest.SetVringKick, ring, { fds: [kick.descriptor] });
+  await raw.send(FrontendRequest.SetVringCall, ring, { fds: [call.descriptor] });
+  await until(() => backends.length === 1, "the back-end");
+  const [backend] = backends;
+  assert.notEqual(await backend?.next(), "closed");
+  assert.notEqual(await backend?.next(), "closed");
+  raw.close();
+  call.close();
+  await first("closed");
+  backend?.close();
+  assert.deepEqual(await received.held(), [
+    { role: "back-end", pid: process.pid, names: ["#0 kick.0"] },
+  ]);
+  kick.close();
+  assert.deepEqual(await received.held(), []);
 });
 
 test("a consumer that fails is left out, and the session goes on", async (t) => {

@@ -1,6 +1,12 @@
 import { within } from "../../../../lab/conformance/index.ts";
 import { makeRecordedFolder } from "../../../../lab/programs/index.ts";
-import { filterHelp, parseFilter, Tracer } from "../../../../lab/trace/index.ts";
+import {
+  filterHelp,
+  type HeldDescriptors,
+  parseFilter,
+  ReceivedObjects,
+  Tracer,
+} from "../../../../lab/trace/index.ts";
 import { Relay, type RelayPlace } from "../../../../lab/wire/index.ts";
 import type { Context } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
@@ -36,20 +42,26 @@ export async function runTrace(options: TraceOptions, context: Context): Promise
   const filter = parsedLate("--filter", options.filter, parseFilter);
   const device = await namedKind(options.device);
   const outputs = new TraceOutputs(options, filter, output);
+  const started = [sides.frontEnd, sides.backEnd].filter(({ words }) => words !== undefined);
+  const received = new ReceivedObjects(started.map(({ role }) => role));
   const tracer = new Tracer({
-    consumers: outputs.consumers,
+    consumers: [...outputs.consumers, received],
     device,
     lateMs: options.late,
     onProblem: (problem) => output.error(`problem: ${problem.message}`),
   });
   const programs: SideProgram[] = [];
+  let held: readonly HeldDescriptors[] = [];
+  const beforeStop = async (): Promise<void> => {
+    held = await received.held();
+  };
   try {
-    await relayBetween(sides, tracer, programs, context);
+    await relayBetween(sides, tracer, programs, beforeStop, context);
   } catch (error) {
     throw wrapped(error, sides, signal);
   } finally {
     tracer.close();
-    await outputs.close(tracer.us, ending(programs));
+    await outputs.close(tracer.us, ending(programs, held));
   }
   if (programs.length === 0) return;
   signal.throwIfAborted();
@@ -61,6 +73,7 @@ async function relayBetween(
   { frontEnd, backEnd }: Sides,
   tracer: Tracer,
   programs: SideProgram[],
+  beforeStop: () => Promise<void>,
   context: Context,
 ): Promise<void> {
   const { output, signal } = context;
@@ -87,6 +100,7 @@ async function relayBetween(
     await untilDone(relay, frontEnd.listens && backEnd.listens, programs, signal);
   } finally {
     await endSessions(relay);
+    await beforeStop();
     await stopPrograms(programs);
     folder.remove();
   }
@@ -133,18 +147,28 @@ function wrapped(error: unknown, { frontEnd, backEnd }: Sides, signal: AbortSign
   return new CommandError(ExitCode.Wrapper, message, { cause: error });
 }
 
-function ending(programs: readonly SideProgram[]): { json: object; lines: string[] } {
+function ending(
+  programs: readonly SideProgram[],
+  held: readonly HeldDescriptors[],
+): { json: object; lines: string[] } {
   const json = Object.fromEntries(
     programs.map(({ role, process: { name, pid, exit }, stopped }) => [
       role === "front-end" ? "frontEnd" : "backEnd",
       { program: name, pid, code: exit?.code ?? null, signal: exit?.signal ?? null, stopped },
     ]),
   );
-  const lines = programs.map(
+  const ends = programs.map(
     ({ role, process: { name, pid, exitText }, stopped }) =>
       `${role} ${name} (pid ${pid}) ${stopped ? "was stopped" : exitText}`,
   );
-  return { json: programs.length === 0 ? {} : { programs: json }, lines };
+  const leaks = held.map(
+    ({ role, pid, names }) =>
+      `${role} (pid ${pid}) still held after the end of the session: ${names.join(", ")}`,
+  );
+  return {
+    json: programs.length === 0 ? {} : { programs: json, held },
+    lines: [...leaks, ...ends],
+  };
 }
 
 function describeSides({
