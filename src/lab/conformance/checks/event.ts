@@ -115,6 +115,7 @@ export const event: readonly Check[] = [
     strength: "MUST",
     section: DRIVER_SECTION,
     observes: ["call", "data"],
+    slow: 2,
     needs: WITH_EVENT_IDX,
     run: async (t) => crossings(t, 0, ROUNDS),
   },
@@ -135,6 +136,7 @@ export const event: readonly Check[] = [
     strength: "MUST",
     section: DEVICE_SECTION,
     observes: ["data"],
+    slow: 2,
     needs: WITH_EVENT_IDX,
     async run(t) {
       const { prepared, ring } = await laidOut(t, EventIdx);

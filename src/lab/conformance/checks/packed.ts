@@ -67,6 +67,7 @@ export const packed: readonly Check[] = [
     strength: "MUST",
     section: "VIRTIO 2.8.1, 2.8.10.1",
     observes: ["data"],
+    slow: 2,
     needs: NEEDS,
     async run(t) {
       const { request, memory } = await packedByHand(t, 7);

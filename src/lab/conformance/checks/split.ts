@@ -94,6 +94,7 @@ export const split: readonly Check[] = [
     strength: "MUST",
     section: "VIRTIO 2.7",
     observes: ["data"],
+    slow: 8,
     needs: NEEDS,
     async run(t) {
       const device = await bringUpByHand(t, { ring: { size: 64 } });
@@ -339,6 +340,7 @@ export const split: readonly Check[] = [
     strength: "MUST",
     section: "VIRTIO 2.7",
     observes: ["data"],
+    slow: 4,
     tags: ["long"],
     needs: NEEDS,
     run: sustain,

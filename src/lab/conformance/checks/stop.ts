@@ -118,6 +118,7 @@ export const stop: readonly Check[] = [
     strength: "MUST",
     section: BASE,
     observes: ["data"],
+    slow: 4,
     tags: ["migration"],
     needs: NEEDS,
     async run(t) {
@@ -169,6 +170,7 @@ export const stop: readonly Check[] = [
     strength: "MUST",
     section: BASE,
     observes: ["data"],
+    slow: 4,
     tags: ["migration"],
     needs: NEEDS,
     async run(t) {

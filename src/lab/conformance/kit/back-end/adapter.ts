@@ -97,8 +97,9 @@ export class BackendAdapter implements Adapter<CheckContext, Check> {
   async lost(_: CheckContext, result: CaseResult): Promise<Lost | undefined> {
     const { verdict } = result;
     this.#ground.saw(result);
-    if (verdict === "FAIL" || verdict === "ERROR") this.#content.doubt();
-    if (verdict !== "FAIL" && result.notJudged !== true) return undefined;
+    const mayBeBroken = verdict === "FAIL" || result.notJudged === true;
+    if (mayBeBroken || verdict === "ERROR") this.#content.doubt();
+    if (!mayBeBroken) return undefined;
     const reason = await this.#unreachable();
     if (reason === undefined) return undefined;
     return {
