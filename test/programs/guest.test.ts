@@ -4,7 +4,7 @@ import { leasedCard, wiredCard } from "./support/guest/addressed-cards.ts";
 import { cardMatrix, cardOfTwoPairs, cardWithMtu, countedCard } from "./support/guest/cards.ts";
 import { killedDisk, resizedDisk } from "./support/guest/changing-disks.ts";
 import { daemonDisk, diskMatrix, servedDisks } from "./support/guest/disks.ts";
-import { entropySource } from "./support/guest/entropy.ts";
+import { entropyOfExamples, servedEntropy } from "./support/guest/entropy.ts";
 import { forgottenFolder, servedFolder, virtiofsdFolder } from "./support/guest/folders.ts";
 import { bootParts, type Planned } from "./support/guest/machine.ts";
 import { needsGuest, needsProgram, needsRoot } from "./support/index.ts";
@@ -54,7 +54,11 @@ const parts: readonly Planned[] = [
     skip: needsRoot() || needsProgram("virtiofsd"),
     make: virtiofsdFolder,
   },
-  { name: "it reads random bytes from the entropy device of the examples", make: entropySource },
+  { name: "it reads random bytes from serve rng", make: servedEntropy },
+  {
+    name: "it reads random bytes from the entropy device of the examples",
+    make: entropyOfExamples,
+  },
 ];
 
 test(

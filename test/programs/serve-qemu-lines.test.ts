@@ -11,7 +11,7 @@ guardLeaks();
 
 const skip = needsBootRom();
 const PAGE = "docs/guides/test-a-front-end.md";
-const DEVICES = ["block", "net", "fs"] as const;
+const DEVICES = ["block", "net", "fs", "rng"] as const;
 const BLOCK_BOOTS = /< VHOST_USER_SET_STATUS .*DRIVER_OK/;
 
 /** What a document says of a machine: the command of QEMU, and what is added to it in prose. */
@@ -73,18 +73,19 @@ async function startQemu(
 }
 
 test(
-  "the command line of QEMU in the guide starts with a disk, a network card and a folder of serve",
+  "the command line of QEMU in the guide starts with each device of serve",
   { skip },
   async (t) => {
     const { space, servers } = await serveAll(t);
     const { machine, added } = linesOf(PAGE);
     assert.equal(machine.length, 1);
-    assert.equal(added.length, 2);
+    assert.equal(added.length, 3);
     const words = [...(machine[0] ?? []), ...added.flatMap((text) => text.split(" "))];
     await startQemu(space, words, [
       [servers.get("block"), BLOCK_BOOTS],
       [servers.get("net"), /< VHOST_USER_SET_OWNER/],
       [servers.get("fs"), /< VHOST_USER_SET_OWNER/],
+      [servers.get("rng"), /< VHOST_USER_SET_OWNER/],
     ]);
   },
 );

@@ -5,8 +5,9 @@ import type { Kit } from "../conformance/kit/kit.ts";
 import { blockKit } from "./block/kit.ts";
 import { fsKit } from "./fs/kit.ts";
 import { netKit } from "./net/kit.ts";
+import { rngKit } from "./rng/kit.ts";
 
-export const kits: readonly Kit[] = [blockKit, netKit, fsKit];
+export const kits: readonly Kit[] = [blockKit, netKit, fsKit, rngKit];
 
 /** A device type with its kit, where there is one. */
 export interface DeviceWithKit extends KnownDevice {

@@ -3,5 +3,11 @@ import { blockCommands } from "./block/commands.ts";
 import type { DeviceCommands } from "./device-commands.ts";
 import { fsCommands } from "./fs/commands.ts";
 import { netCommands } from "./net/commands.ts";
+import { rngCommands } from "./rng/commands.ts";
 
-export const deviceCommands: readonly DeviceCommands[] = [blockCommands, netCommands, fsCommands];
+export const deviceCommands: readonly DeviceCommands[] = [
+  blockCommands,
+  netCommands,
+  fsCommands,
+  rngCommands,
+];

@@ -1,10 +1,10 @@
 import type { DeviceKind } from "../kind.ts";
+import { rngType } from "./type.ts";
 
 /** The entropy device (VIRTIO 5.4). */
 export const rngKind: DeviceKind = {
-  name: "rng",
+  ...rngType,
   id: 4,
   aliases: ["entropy"],
-  features: [],
   queues: { once: ["requestq"] },
 };

@@ -9,7 +9,7 @@ import { mutants } from "./support/mutants/index.ts";
 
 guardLeaksOfFile();
 
-const bases = ["block", "net", "fs", "read-only", "wce", "iommu", "program"] as const;
+const bases = ["block", "net", "fs", "rng", "read-only", "wce", "iommu", "program"] as const;
 
 /** Checks that take long, or judge the process or the socket, whatever the device. */
 const isOfNoDevice = (check: Check): boolean =>
@@ -20,7 +20,7 @@ const NOT_JUDGED = ["chan/4"];
 
 const isMadeOf = (base: Base, { id }: Check): boolean => (mutants[id]?.base ?? "block") === base;
 
-/** A base that exists for the sake of single checks is one of block, net or fs besides. */
+/** A base that exists for the sake of single checks is one of block, net, fs or rng besides. */
 const asks = (base: Base, check: Check): boolean =>
   base === "block" ||
   isMadeOf(base, check) ||

@@ -1,16 +1,32 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { Workspace } from "../../../integration/support/index.ts";
+import { type Running, Workspace } from "../../../integration/support/index.ts";
 import { packageRoot } from "../../../support/package-root.ts";
 import type { Part } from "./machine.ts";
 
 /** The entropy device of the examples. */
-export async function entropySource(t: TestContext, name: string): Promise<Part> {
+export async function entropyOfExamples(t: TestContext, name: string): Promise<Part> {
+  const program = [process.execPath, join(packageRoot, "dist", "examples", "entropy", "serve.js")];
+  return entropySource(t, name, (space, socket) => space.start([socket], { program }));
+}
+
+/** The entropy device of the command. */
+export async function servedEntropy(t: TestContext, name: string): Promise<Part> {
+  const limit = ["--max-bytes", "1M", "--period", "1s"];
+  return entropySource(t, name, (space, socket) =>
+    space.start(["serve", "rng", "--socket", socket, ...limit]),
+  );
+}
+
+async function entropySource(
+  t: TestContext,
+  name: string,
+  start: (space: Workspace, socket: string) => Running,
+): Promise<Part> {
   const space = new Workspace(t);
   const socket = space.path("entropy.sock");
-  const program = [process.execPath, join(packageRoot, "dist", "examples", "entropy", "serve.js")];
-  const server = space.start([socket], { program });
+  const server = start(space, socket);
   await server.printed(/listening on /);
   return {
     name,
@@ -20,6 +36,12 @@ export async function entropySource(t: TestContext, name: string): Promise<Part>
       ["-device", "vhost-user-rng-pci,chardev=rng"],
     ].flat(),
     script: `
+      n=0
+      for place in /sys/bus/pci/devices/*; do
+        [ "\${place##*/}" = "$PCI" ] && break
+        [ "$(cat $place/virtio*/device 2>/dev/null)" = 0x0004 ] && n=$((n + 1))
+      done
+      echo virtio_rng.$n > /sys/class/misc/hw_random/rng_current
       cat /sys/class/misc/hw_random/rng_current
       for i in 1 2; do
         dd if=/dev/hwrng bs=32 count=1 iflag=fullblock 2>/dev/null | od -v -An -tx1 | tr -d ' \\n'; echo
@@ -28,7 +50,7 @@ export async function entropySource(t: TestContext, name: string): Promise<Part>
     verify: async (_t, { output, exitCode, console }) => {
       assert.equal(exitCode, 0, console);
       const [source, first = "", second = "", count] = output.split(/\r?\n/);
-      assert.match(source ?? "", /^virtio_rng/);
+      assert.match(source ?? "", /^virtio_rng\.\d$/);
       assert.match(first, /^[0-9a-f]{64}$/);
       assert.match(second, /^[0-9a-f]{64}$/);
       assert.notEqual(first, second);

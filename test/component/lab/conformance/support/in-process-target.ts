@@ -8,6 +8,7 @@ import { ConnectError } from "../../../../../src/core/base/index.ts";
 import { BlockDevice } from "../../../../../src/endpoints/devices/block/index.ts";
 import { FsDevice, SharedFolder } from "../../../../../src/endpoints/devices/fs/index.ts";
 import { echoDevice } from "../../../../../src/endpoints/devices/net/index.ts";
+import { RngDevice } from "../../../../../src/endpoints/devices/rng/index.ts";
 import { processFigures, UnixSocket } from "../../../../../src/core/os/index.ts";
 import { ProtocolFeature } from "../../../../../src/core/protocol/index.ts";
 import type {
@@ -51,6 +52,7 @@ export class InProcessTarget implements Target {
     this.#folder = folder;
     const device = (): Device => {
       if (folder !== undefined) return new FsDevice({ folder, queues: QUEUES });
+      if (base === "rng") return new RngDevice();
       if (base === "net") return echoDevice({ queuePairs: QUEUES, mtu: true });
       const disk = new BlockDevice({ storage: this.#disk.storage, queues: QUEUES });
       return base === "wce" ? new WceDisk(disk) : disk;

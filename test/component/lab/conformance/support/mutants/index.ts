@@ -22,6 +22,7 @@ import { enable } from "./enable.ts";
 import { mem } from "./mem.ts";
 import { mq } from "./mq.ts";
 import { reset } from "./reset.ts";
+import { rng } from "./rng.ts";
 import { slot } from "./slot.ts";
 import { event } from "./event.ts";
 import { packed } from "./packed.ts";
@@ -57,6 +58,7 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   ...config,
   ...net,
   ...fs,
+  ...rng,
   ...chan,
   ...clean,
   ...status,
