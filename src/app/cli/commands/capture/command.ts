@@ -6,7 +6,7 @@ import { parseList } from "../../units.ts";
 const deviceOption = (): Option =>
   new Option(
     "--device <type|module>",
-    "device type of the target; or a module that exports a kit; default: inferred from its offer",
+    "device type of the target; or a module whose default export is a kit; default: inferred from its offer",
   );
 
 export function addCaptureCommand(program: Command, context: Context): void {

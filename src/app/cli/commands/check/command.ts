@@ -4,7 +4,9 @@ import { commonCommand, jsonOption } from "../../options.ts";
 
 export function addCheckCommand(program: Command, context: Context): void {
   const command = commonCommand("check")
-    .description("say what is installed and usable here, and how to install what is missing")
+    .description(
+      "print what is installed and usable on this machine, and how to install what is missing",
+    )
     .addOption(jsonOption)
     .addHelpText(
       "after",

@@ -15,7 +15,7 @@ Examples:
 export function addCleanCommand(program: Command, context: Context): void {
   const command = commonCommand("clean")
     .description(
-      "stop and remove what runs and tests of this CI job or checkout left; nothing that is not ours",
+      "stop programs and remove files that this CI job or checkout left; all other ones stay",
     )
     .addOption(
       new Option("--owner <name>", "owner of what is started; only that is removed").conflicts(

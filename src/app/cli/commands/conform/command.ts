@@ -107,7 +107,7 @@ export function addConformCommand(program: Command, context: Context): void {
       await runConform(socket, options, context);
     });
   const merge = judgingCommand("merge")
-    .description("put the JSON documents of shards together")
+    .description("merge the JSON documents of shards")
     .argument("<file...>", "documents of conform --json-file")
     .addOption(failOnOption)
     .addOption(jsonOption)

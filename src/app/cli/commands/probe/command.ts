@@ -4,7 +4,7 @@ import { commonCommand, jsonOption, strictOption, timeoutOption } from "../../op
 
 export function addProbeCommand(program: Command, context: Context): void {
   const command = commonCommand("probe")
-    .description("find out who listens on a socket and what it offers; starts nothing")
+    .description("show which program listens on a socket and what it offers; starts nothing")
     .argument("<socket>", "path of a listening Unix socket")
     .addOption(
       new Option(
@@ -12,7 +12,7 @@ export function addProbeCommand(program: Command, context: Context): void {
         "device type of the target; or a module whose default export is a kit; default: inferred from its offer",
       ),
     )
-    .option("--explain", "say in one line what each feature bit means")
+    .option("--explain", "print one line about each feature bit")
     .addOption(jsonOption)
     .addOption(strictOption)
     .addOption(timeoutOption)

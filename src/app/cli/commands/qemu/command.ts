@@ -21,13 +21,15 @@ export function addQemuCommand(program: Command, context: Context): void {
   const qemu = groupCommand("qemu")
     .description("a real peer in the background: QEMU with a vhost-user card, or its block daemon")
     .addHelpText("after", EXAMPLES);
-  const start = withStartOptions("start").description("start it; ends when it listens");
-  const restart = withStartOptions("restart").description(
-    "stop it and start it again, with the same options where none are given",
+  const start = withStartOptions("start").description(
+    "start the program; the command ends when it listens",
   );
-  const stop = withPlace("stop").description("end it and remove its socket and pid file");
+  const restart = withStartOptions("restart").description(
+    "restart the program; options that are not given stay the same",
+  );
+  const stop = withPlace("stop").description("stop the program and remove its socket and pid file");
   const status = withPlace("status").description(
-    "say whether it runs (exit code 0) or not (1), and the log's last lines",
+    "print whether the program runs (exit code 0) or not (1), and the last lines of its log",
   );
   start.action(async (args, options, command) => {
     const { startQemu } = await import("./run.ts");

@@ -29,7 +29,9 @@ Examples:
 
 export function addStressCommand(program: Command, context: Context): void {
   const command = commonCommand("stress")
-    .description("a block back-end under clients, storms, kills and slow readers, for hours")
+    .description(
+      "run clients, connection storms, kills and slow readers against a block back-end, for hours",
+    )
     .argument("[socket]", "path of a listening block back-end")
     .addOption(execOption)
     .addOption(

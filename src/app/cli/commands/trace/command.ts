@@ -11,7 +11,7 @@ const LISTENS = "the back-end, or with --front-end-listens the front-end";
 
 export function addTraceCommand(program: Command, context: Context): void {
   const command = bareCommand("trace")
-    .description("go between a front-end and a back-end, and print what they say to each other")
+    .description("relay between a front-end and a back-end, and print their messages")
     .addOption(
       new Option(
         "--listen <path>",

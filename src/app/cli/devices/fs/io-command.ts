@@ -26,7 +26,7 @@ export function ioFsCommand(context: Context): Command {
       .action(async (socket, path, options) => (await load()).cat(socket, path, options, context)),
   );
   fs.addCommand(
-    requestCommand("stat", "print what is known of a file, folder or anything else")
+    requestCommand("stat", "print the attributes of a file, folder or other entry")
       .argument("[path]", PATH, "/")
       .addOption(jsonOption)
       .action(async (socket, path, options) => (await load()).stat(socket, path, options, context)),
