@@ -11,11 +11,8 @@ const HOMES = /^(?:endpoints\/devices|lab\/kits|app\/cli\/devices)\/(?:registry\
 /** Other files that name device types, by the beginnings of their paths, and why. The list only shrinks. */
 const EXCEPTIONS: Readonly<Record<string, string>> = {
   "app/cli/commands/bench/compare/": "compares certain programs: disks and network cards",
-  "app/cli/commands/demo/": "demonstrates a disk",
   "app/cli/commands/matrix/command.ts": "the help has an example",
-  "app/cli/commands/migrate/": "verifies the data of a disk",
   "app/cli/commands/qemu/": "--kind chooses what QEMU serves",
-  "app/cli/commands/stress/": "verifies the data of a disk",
   "lab/faults/devices.ts": "faults in the requests of a disk",
   "lab/programs/": "words of QEMU's and Linux's command lines",
   "lab/selftest/": "tests our own disk and network card",

@@ -10,6 +10,11 @@ export const blockCommands: DeviceCommands = {
   io: async () => (await import("./io-command.ts")).ioBlockCommand,
   bench: async () => (await import("./bench-command.ts")).benchBlockCommand,
   benchBackend: async () => (await import("./bench-command.ts")).benchBlockBackendCommand,
+  own: {
+    demo: async () => (await import("./demo-command.ts")).addDemoCommand,
+    migrate: async () => (await import("./migrate-command.ts")).addMigrateCommand,
+    stress: async () => (await import("./stress-command.ts")).addStressCommand,
+  },
   firstRequest: async () =>
     (await import("../../../../lab/kits/block/workloads/first-read.ts")).firstRead,
   program: {

@@ -17,7 +17,7 @@ import type { CommonOptions, Context } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
 import { type ListeningBackend, withBackend } from "../../exec-backend.ts";
 import { formatSize } from "../../units.ts";
-import { expectDisk } from "./disk.ts";
+import { expectDisk } from "./stress-disk.ts";
 
 export interface StressOptions extends CommonOptions {
   readonly exec?: string | undefined;

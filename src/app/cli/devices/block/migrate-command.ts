@@ -44,7 +44,7 @@ export function addMigrateCommand(program: Command, context: Context): void {
         "  $ vhost-user migrate source.sock destination.sock",
     );
   command.action(async (source, destination, options) => {
-    const { runMigrate } = await import("./run.ts");
+    const { runMigrate } = await import("./migrate.ts");
     await runMigrate(source, destination, options, context);
   });
   program.addCommand(command as unknown as Command);

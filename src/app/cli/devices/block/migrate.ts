@@ -12,7 +12,7 @@ import { type ConnectOptions, connectClient } from "../../connect-client.ts";
 import type { Context } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
 import { formatSize } from "../../units.ts";
-import { isLoss } from "../io/common.ts";
+import { isLoss } from "../../commands/io/common.ts";
 
 const PAGE_SIZE = 4096;
 

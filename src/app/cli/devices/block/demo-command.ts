@@ -11,7 +11,7 @@ export function addDemoCommand(program: Command, context: Context): void {
     .option("--size <bytes>", "size of the disk in memory; default 64M", checked(parseSize))
     .addOption(jsonOption);
   command.action(async (options) => {
-    const { runDemo } = await import("./run.ts");
+    const { runDemo } = await import("./demo.ts");
     await runDemo(options, context);
   });
   program.addCommand(command as unknown as Command);

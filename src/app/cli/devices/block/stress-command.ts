@@ -57,7 +57,7 @@ export function addStressCommand(program: Command, context: Context): void {
     )
     .addHelpText("after", HELP);
   command.action(async (socket, options) => {
-    const { runStress } = await import("./run.ts");
+    const { runStress } = await import("./stress.ts");
     await runStress(socket, options, context);
   });
   program.addCommand(command as unknown as Command);
