@@ -117,6 +117,16 @@ test("a baseline that --update-baseline wrote has ids of a kit's checks, and is 
   assert.match(without.stderr, /known\.json: 0: .*"strange\/1"/);
 });
 
+test("a kit whose check has the id of one of the suite is refused", async (t) => {
+  const space = new Workspace(t);
+  const check = `{ ...kit.checks[0], id: "header/1" }`;
+  const module = `import kit from ${JSON.stringify(KIT)}; export default { ...kit, checks: [${check}] };`;
+  const path = space.file("taken.mjs", Buffer.from(module));
+  const { code, stderr } = await space.run(["conform", "--list", "--device", path]);
+  assert.match(stderr, /taken\.mjs: check header\/1 has the id of a check of the suite/);
+  assert.equal(code, 2);
+});
+
 test("conform --list shows the checks of a kit behind those of the suite", async (t) => {
   const space = new Workspace(t);
   const { stdout } = await space.run(["conform", "--list", "--device", KIT, "--only", "entropy"]);

@@ -21,7 +21,7 @@ export type { RunningDevice, BringUpOptions } from "./kit/back-end/running-devic
 export { type Facts, type KnownDevice, survey } from "./kit/back-end/facts.ts";
 export { CaseFailure, type CaseInfo, CaseSkip, type EarlyStop } from "../engine/index.ts";
 export type { Effect, KitRequest, ReadRequest, RequestKit } from "./kit/back-end/kit.ts";
-export { isKit, type Kit, kitProblem } from "./kit/kit.ts";
+export type { Kit } from "./kit/kit.ts";
 export { missing, type Needs } from "./kit/back-end/needs.ts";
 export { type Profile, profiles } from "./profiles.ts";
 export { type DeviceWithKit, kits, knownDevice } from "../kits/registry.ts";

@@ -15,13 +15,16 @@ import type { ConformOptions } from "./options.ts";
 /**
  * Returns the device type that `--device` names; undefined if it is to be inferred.
  *
- * @throws {UsageError} a module exports no kit
+ * @throws {UsageError} a module exports no kit, or one whose checks have ids of the suite
  */
 export async function chosenDevice({ device }: ConformOptions): Promise<DeviceWithKit | undefined> {
   if (device === undefined) return undefined;
   if (typeof device !== "string") return knownDevice(device);
   const kit = await loadKit(device);
-  return { device: kit.kind, kit };
+  const ids = new Set(checks.map(({ id }) => id));
+  const taken = kit.checks?.find(({ id }) => ids.has(id));
+  if (taken === undefined) return { device: kit.kind, kit };
+  throw new UsageError(`--device ${device}: check ${taken.id} has the id of a check of the suite`);
 }
 
 /** Returns all checks of back-ends: those of the suite, and those of a kit that is not part of it. */
