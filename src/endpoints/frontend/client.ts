@@ -4,20 +4,19 @@ import type { UnixSocket } from "../../core/os/index.ts";
 import { VirtioFeature } from "../../core/protocol/index.ts";
 import { acceptSocket, type CloseReason, connectSocket } from "../../core/transport/index.ts";
 import type { RingFeatures } from "../../core/virtqueue/index.ts";
-import type { BackendRequestHandlers } from "./backend-channel.ts";
 import { handlersOf } from "./backend-handlers.ts";
-import { confirmStart, KEPT_FEATURES, type Wishes } from "./bring-up.ts";
+import { confirmStart } from "./bring-up.ts";
 import type { ClientOptions } from "./client-options.ts";
 import { ClientIommu } from "./iommu.ts";
 import { makeMemory, settleMemory, shareMemory } from "./memory-sharing.ts";
-import { Connection } from "./connection.ts";
 import { ClientThread, type ClientThreadOptions } from "./client-thread.ts";
 import { ClientQueues } from "./client-queues.ts";
 import type { ClientQueue, ClientQueueOptions } from "./queue.ts";
 import { migrate, type MigrationOptions, type MigrationReport } from "./migration/migrate.ts";
-import { beginSession, DEFAULT_TIMEOUT_MS, type Dial, keepTrying } from "./reconnect.ts";
+import { beginSession, DEFAULT_TIMEOUT_MS, type Dial } from "./reconnect.ts";
 import { Recovery } from "./recovery.ts";
 import type { FrontendRequests } from "./requests.ts";
+import { SessionLink } from "./session-link.ts";
 import { meanwhile, withinTime } from "./together.ts";
 
 /**
@@ -39,37 +38,33 @@ import { meanwhile, withinTime } from "./together.ts";
 export class Client {
   /** The IOMMU, if the options have one. */
   readonly iommu: ClientIommu | undefined;
-  /** Number of reconnections of the session. */
-  reconnects = 0;
-  /** Total number of requests that were resubmitted because their back-end was lost. */
-  replayed = 0;
   readonly #options: ClientOptions;
-  /** With `reconnect`: makes another connection with the same settings. */
-  #dial: Dial | undefined;
   readonly #recovery: Recovery | undefined;
-  readonly #backendHandlers: BackendRequestHandlers;
   readonly #queues: ClientQueues;
+  readonly #link: SessionLink;
   readonly #threads = new Set<ClientThread>();
   readonly #closed = new Deferred<CloseReason>();
-  readonly #ending = new AbortController();
   #memory: GuestMemory | undefined;
-  #connection: Connection;
-  /** The connection that will replace a lost one. */
-  #coming: Connection | undefined;
   #closing: Promise<void> | undefined;
   #ignoreSignal: () => void = () => undefined;
 
   private constructor(socket: UnixSocket, options: ClientOptions, dial: Dial | undefined) {
     this.#options = options;
-    this.#dial = dial;
     this.#recovery = dial && new Recovery();
     this.#queues = new ClientQueues(this, options, this.#recovery);
-    this.#backendHandlers = handlersOf(options, () => this.#queues.all);
     this.iommu = ClientIommu.where(options.iommu, {
       memory: () => this.memory,
       send: async (message) => this.requests.iotlbMsg(message),
     });
-    this.#connection = this.#connectionOn(socket);
+    const session = {
+      options,
+      handlers: handlersOf(options, () => this.#queues.all),
+      iommu: this.iommu,
+      queues: this.#queues,
+      memory: () => this.memory,
+      ended: (reason: CloseReason) => this.#end(reason),
+    };
+    this.#link = new SessionLink(socket, session, dial, this.#recovery);
   }
 
   /**
@@ -125,18 +120,18 @@ export class Client {
     }
     const { signal } = options;
     client.#ignoreSignal = onAbort(signal, () =>
-      client.#abort(new StateError("the session was aborted")),
+      client.#link.close(new StateError("the session was aborted")),
     );
     try {
       signal?.throwIfAborted();
-      const connection = client.#connection;
-      const agreed = connection.negotiate(client.#wishes, async (requests) => {
+      const { connection, wishes } = client.#link;
+      const agreed = connection.negotiate(wishes, async (requests) => {
         const memory = settleMemory(requests, client.memory);
         await (client.#recovery?.shareMemory(requests, memory) ?? shareMemory(requests, memory));
       });
       const ready = meanwhile(agreed, () => (client.#memory = makeMemory(options)));
       await withinTime(leftMs, connection, ready);
-      client.#watch(connection);
+      client.#link.watch();
       return client;
     } catch (error) {
       client.#release();
@@ -147,7 +142,17 @@ export class Client {
 
   /** Every request as a method, on the connection that there is now. */
   get requests(): FrontendRequests {
-    return this.#connection.requests;
+    return this.#link.connection.requests;
+  }
+
+  /** Number of reconnections of the session. */
+  get reconnects(): number {
+    return this.#link.reconnects;
+  }
+
+  /** Total number of requests that were resubmitted because their back-end was lost. */
+  get replayed(): number {
+    return this.#link.replayed;
   }
 
   /** The memory that is shared with the back-end. Buffers are allocated from it. */
@@ -251,21 +256,17 @@ export class Client {
       throw new UsageError("migrate cannot be combined with queues in threads or an IOMMU");
     const dial: Dial = async (wait) => connectSocket(path, wait);
     const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = { ...this.#options, ...options };
-    const destination = this.#connectionOn(await dial({ signal, timeoutMs }));
+    const destination = this.#link.connectionOn(await dial({ signal, timeoutMs }));
     this.#recovery?.allStopped();
     const session = {
-      wishes: this.#wishes,
+      wishes: this.#link.wishes,
       memory: this.memory,
       queues: this.#queues.started,
       prepare: async (to: FrontendRequests, queue: ClientQueue) =>
         this.#recovery?.prepare(to, queue, this.#queues.all),
-      moved: () => {
-        this.#connection = destination;
-        this.#dial &&= dial;
-        this.#watch(destination);
-      },
+      moved: () => this.#link.moveTo(destination, dial),
     };
-    return migrate(this.#connection, destination, session, options);
+    return migrate(this.#link.connection, destination, session, options);
   }
 
   /** Stops the queues, as far as the back-end still answers, and frees everything. Idempotent. */
@@ -277,78 +278,10 @@ export class Client {
     return this.close();
   }
 
-  get #wishes(): Wishes {
-    const { protocolFeatures = 0n } = this.#options;
-    const kept = this.#dial === undefined ? 0n : KEPT_FEATURES;
-    return { ...this.#options, protocolFeatures: protocolFeatures | kept };
-  }
-
-  #connectionOn(socket: UnixSocket): Connection {
-    const { timeoutMs = DEFAULT_TIMEOUT_MS } = this.#options;
-    const own = { handlers: this.#backendHandlers, translator: this.iommu };
-    return new Connection(socket, { ...this.#options, timeoutMs, ...own });
-  }
-
-  #watch(connection: Connection): void {
-    void connection.closed.then(async (reason) => {
-      const { signal } = this.#ending;
-      // A migration left it behind.
-      if (connection !== this.#connection) return;
-      if (reason.by !== "peer" || signal.aborted) this.#end(reason);
-      else if (!this.#dial || !this.#recovery) this.#end(reason);
-      else await this.#reconnect(this.#dial, this.#recovery);
-    });
-  }
-
   #end(reason: CloseReason): void {
     this.#queues.fail(reason.error);
     for (const thread of this.#threads) thread.fail(reason.error);
     this.#closed.resolve(reason);
-  }
-
-  async #reconnect(dial: Dial, recovery: Recovery): Promise<void> {
-    const { reconnect = {}, hostNotifiers, timeoutMs = DEFAULT_TIMEOUT_MS } = this.#options;
-    const { signal } = this.#ending;
-    const lost = this.#connection;
-    const since = performance.now();
-    lost.close();
-    hostNotifiers?.close();
-    try {
-      const queues = recovery.suspend(this.#queues.running);
-      const { attempts } = await keepTrying(reconnect, signal, async (leftMs) => {
-        const socket = await dial({ signal, timeoutMs: Math.min(timeoutMs, leftMs) });
-        if (signal.aborted) socket.close();
-        signal.throwIfAborted();
-        this.#coming?.close();
-        this.#coming = this.#connectionOn(socket);
-        const resumed = recovery.resume(this.#coming, lost, {
-          wishes: this.#wishes,
-          memory: this.memory,
-          queues: this.#queues.all,
-          started: this.#queues.running,
-        });
-        await withinTime(leftMs, this.#coming, resumed);
-      });
-      this.#connection = this.#coming ?? lost;
-      this.#coming = undefined;
-      this.reconnects += 1;
-      for (const { inFlight } of queues) this.replayed += inFlight;
-      this.#watch(this.#connection);
-      this.#queues.restart();
-      const downMs = performance.now() - since;
-      reconnect.onReconnect?.({ attempts, downMs, queues, replayedBy: recovery.replayedBy });
-    } catch (error) {
-      this.#coming?.close();
-      const cause = signal.aborted ? (signal.reason as unknown) : error;
-      this.#end({ by: "error", error: cause instanceof Error ? cause : new Error(String(cause)) });
-    }
-  }
-
-  /** Ends the session at once. */
-  #abort(reason: Error): void {
-    this.#ending.abort(reason);
-    this.#coming?.close(reason);
-    this.#connection.close(reason);
   }
 
   async #close(): Promise<void> {
@@ -366,9 +299,7 @@ export class Client {
 
   #release(): void {
     this.#ignoreSignal();
-    this.#ending.abort(new StateError("the session was closed"));
-    this.#coming?.close();
-    this.#connection.close();
+    this.#link.close();
     this.#options.hostNotifiers?.close();
     this.#queues.close();
     for (const thread of this.#threads) void thread.close();
