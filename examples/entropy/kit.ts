@@ -1,5 +1,6 @@
 // vhost-user conform SOCKET --device ./kit.js: what the conformance suite must know of the device.
 import type { Check, CheckContext, Kit, KitRequest } from "vhost-user/conformance";
+import { EntropyDevice } from "./device.ts";
 import { entropyKind } from "./kind.ts";
 
 const BUFFER_BYTES = 64;
@@ -86,5 +87,7 @@ const kit: Kit = {
   requestRings: () => [0],
   request,
   checks,
+  // For front-ends: conform --front-end --device ./kit.js
+  play: () => ({ device: () => new EntropyDevice(), close: () => undefined }),
 };
 export default kit;

@@ -292,6 +292,43 @@ test("--front-end SOCKET --listen waits for a front-end that another program sta
   assert.match(stdout, /^2 checks: 2 PASS$/m);
 });
 
+test("the device type that a front-end wants is inferred, or has to be named", async (t) => {
+  const workspace = new Workspace(t);
+  // It asks for features and waits, as the front-end of any type may.
+  const script = workspace.file(
+    "asks.mjs",
+    `import { connect } from "node:net";
+    const socket = connect(process.argv[2], () => {
+      socket.write(Uint8Array.of(1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0));
+    });
+    socket.on("close", () => process.exit());
+    socket.resume();`,
+  );
+  const judge = async (name: string, ...more: readonly string[]) => {
+    const exec = `${process.execPath} ${script} {socket} ${name}`;
+    const quick = ["--only", "fe/2", "--timeout-factor", "0.2"];
+    return workspace.run(["conform", "--front-end", "--exec", exec, ...quick, ...more]);
+  };
+  const unclear = await judge("");
+  assert.equal(unclear.code, 2, unclear.stdout);
+  assert.match(
+    unclear.stderr,
+    /the device type of the front-end is not clear; name it with --device TYPE, one of block, net, fs, or with --device MODULE$/m,
+  );
+  const other = await judge("vhost-user-rng-pci");
+  assert.equal(other.code, 2);
+  assert.match(
+    other.stderr,
+    /--front-end cannot judge rng devices: the suite plays block, net, fs;/,
+  );
+  const named = await judge("vhost-user-fs-pci");
+  assert.equal(named.code, 0, named.stdout);
+  assert.match(named.stderr, /^the front-end wants a device of type fs; --device names another/m);
+  const told = await judge("", "--device", "net");
+  assert.equal(told.code, 0, told.stdout);
+  assert.doesNotMatch(told.stderr, /--device/);
+});
+
 test("a front-end that ends before it connects is reported once, with its exit status and output", async (t) => {
   const workspace = new Workspace(t);
   const exec = `sh -c 'echo no such device; exit 3' {socket}`;

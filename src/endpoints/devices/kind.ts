@@ -27,6 +27,25 @@ export interface DeviceKind extends DeviceType {
   readonly programs?: readonly string[];
   /** Returns whether only a back-end of this type offers these virtio and protocol features. */
   recognizes?(virtio: bigint, protocol: bigint): boolean;
+  /** Returns whether a front-end of this type behaves so. Left out: it is not known. */
+  recognizesFrontend?(behaviour: FrontendBehaviour): Likeness;
+}
+
+/** Whether something is of a device type: `surely` excludes every other type. */
+export type Likeness = "surely" | "perhaps" | "no";
+
+/** What of a front-end depends on its device type, as a back-end sees it whose offer fits many types. */
+export interface FrontendBehaviour {
+  /** Feature bits of the device type (0 to 23) that it acknowledged. */
+  readonly features: bigint;
+  /** Protocol features that its requests need. */
+  readonly protocol: bigint;
+  /** One more than the highest index of a ring that it named; 0: it named none. */
+  readonly rings: number;
+  /** End of the part of the configuration space that it read, in bytes; 0: it read none. */
+  readonly configEnd: number;
+  /** Whether it enabled rings that it had not set up: QEMU does for network cards. */
+  readonly enablesEarly: boolean;
 }
 
 /** The virtqueues of a device type by VIRTIO's names, in the order of their indices. */

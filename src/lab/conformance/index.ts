@@ -49,6 +49,7 @@ export type {
   TargetReport,
 } from "./targets/target.ts";
 export { knownFindings } from "./known-findings.ts";
+export { discover, offeringAny } from "./kit/front-end/discover.ts";
 export { FrontendListener } from "./kit/front-end/listener.ts";
 export { waitForReport, reportText } from "./targets/target-report.ts";
 export { within } from "./targets/within.ts";

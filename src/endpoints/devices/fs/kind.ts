@@ -1,4 +1,5 @@
 import type { DeviceKind } from "../kind.ts";
+import { FsFeature } from "./layout.ts";
 import { fsConfigLayout } from "./config.ts";
 import { fsType } from "./type.ts";
 
@@ -10,4 +11,11 @@ export const fsKind: DeviceKind = {
   config: fsConfigLayout,
   queues: { once: ["hiprio"], repeated: ["requestq"] },
   programs: ["virtiofsd"],
+  // The two queues of every mount; QEMU has the configuration space itself.
+  recognizesFrontend({ features, rings, configEnd, enablesEarly }) {
+    const foreign = (features & ~FsFeature.Notification) !== 0n;
+    if (rings !== 2 || foreign || enablesEarly) return "no";
+    if (fsConfigLayout.sizes.includes(configEnd)) return "surely";
+    return configEnd === 0 ? "perhaps" : "no";
+  },
 };

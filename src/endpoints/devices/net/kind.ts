@@ -13,6 +13,9 @@ const DISK_BITS = 0x244n;
 const CARD_BITS = 0x189n;
 const OWN_PROTOCOL_FEATURES = ProtocolFeature.Mtu | ProtocolFeature.Rarp;
 
+/** Bytes, with all fields. */
+const MAX_CONFIG_SIZE = Math.max(...netConfigLayout.sizes);
+
 /** The network device (VIRTIO 5.1). */
 export const netKind: DeviceKind = {
   ...netType,
@@ -29,5 +32,12 @@ export const netKind: DeviceKind = {
       (virtio & DISK_BITS) !== 0n &&
       (virtio & CARD_BITS) === 0n;
     return (virtio & SHARED_BITS) !== 0n && !isDisk;
+  },
+  recognizesFrontend({ features, protocol, rings, configEnd, enablesEarly }) {
+    const isSmall = configEnd <= MAX_CONFIG_SIZE;
+    const bits = OWN_BITS | (isSmall && rings >= 2 ? SHARED_BITS : 0n);
+    const own = (protocol & OWN_PROTOCOL_FEATURES) !== 0n || (features & bits) !== 0n;
+    if (own || enablesEarly) return "surely";
+    return rings >= 2 && features !== 0n && isSmall ? "perhaps" : "no";
   },
 };

@@ -97,6 +97,8 @@ export const feChannel: readonly FrontendCheck[] = [
     strength: "ROBUSTNESS",
     section: "Back-end message types",
     observes: ["request"],
+    // A front-end that starts no ring is waited for each time.
+    slow: 3,
     async run(t) {
       for (const { what, send } of MALFORMED) {
         const { channel, frontend, conversation } = await withBackChannel(t);

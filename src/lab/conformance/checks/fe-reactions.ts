@@ -152,13 +152,17 @@ export const feReactions: readonly FrontendCheck[] = [
     observes: ["request"],
     async run(t) {
       let refusals = 0;
-      for (const request of NEEDED) {
-        const isAsked = ({ header }: Message): boolean =>
-          header.request === request && (header.flags & HeaderFlag.NeedReply) !== 0;
-        const frontend = await t.boot({
-          ...passing(() => refusing(request)),
-          without: { protocol: ProtocolFeature.ConfigureMemSlots },
-        });
+      const without = { protocol: ProtocolFeature.ConfigureMemSlots };
+      const usual = await t.meet({ without });
+      const asks = (request: number, { header }: Message): boolean =>
+        header.request === request && (header.flags & HeaderFlag.NeedReply) !== 0;
+      const asked = NEEDED.filter((request) =>
+        usual.mock.messages.some((message) => asks(request, message)),
+      );
+      await t.leave(usual);
+      for (const request of asked) {
+        const isAsked = asks.bind(undefined, request);
+        const frontend = await t.boot({ ...passing(() => refusing(request)), without });
         await t.settled(frontend, (mock) => mock.messages.some(isAsked) || hasStarted(mock));
         await t.survives(frontend, `after ${nameOf(request)} was refused`);
         const [{ messages } = { messages: [] }] = frontend.mock.conversations;

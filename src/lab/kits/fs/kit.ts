@@ -1,6 +1,11 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { counted } from "../../../core/base/index.ts";
+import { FsDevice, SharedFolder } from "../../../endpoints/devices/fs/index.ts";
 import { fsKind } from "../../../endpoints/devices/fs/kind.ts";
 import type { Kit } from "../../conformance/kit/kit.ts";
+import type { PlayedDevice } from "../../conformance/kit/back-end/kit.ts";
 import { fs } from "./checks.ts";
 import { openFileWitness } from "./witness.ts";
 
@@ -15,6 +20,19 @@ const OUT_ERROR_OFFSET = 4;
 const INIT_OUT_BYTES = 64;
 
 let unique = 1n;
+
+/** The device has an empty folder. */
+function play(): PlayedDevice {
+  const path = mkdtempSync(join(tmpdir(), "vhost-user-conform-"));
+  const folder = SharedFolder.open(path);
+  return {
+    device: () => new FsDevice({ folder }),
+    close: () => {
+      folder.close();
+      rmSync(path, { recursive: true, force: true });
+    },
+  };
+}
 
 /** The request is INIT: FUSE requires it before any other request, and a second one does no harm. */
 export const fsKit: Kit = {
@@ -53,6 +71,7 @@ export const fsKit: Kit = {
       },
     };
   },
+  play,
   // VIRTIO 5.11.4
   config: { sizes: [40], fields: [0, 36] },
   witness: openFileWitness,

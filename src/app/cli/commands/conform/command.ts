@@ -55,7 +55,7 @@ export function addConformCommand(program: Command, context: Context): void {
     .addOption(
       new Option(
         "--device <type|module>",
-        "device type of the target; or a module whose default export is a kit; default: inferred from its offer",
+        "device type of the target; or a module whose default export is a kit; default: inferred",
       ).argParser(checked(parseDeviceOrModule)),
     )
     .option("--only <pattern...>", "run these checks; may be repeated")

@@ -9,6 +9,7 @@ import {
   knownDevice,
 } from "../../../../lab/conformance/index.ts";
 import { UsageError } from "../../../../core/base/index.ts";
+import { type FrontendMessage, inferFrontendDevice } from "../../../../lab/probe/index.ts";
 import { loadKit } from "../../kit-module.ts";
 import type { ConformOptions } from "./options.ts";
 
@@ -40,18 +41,54 @@ export function checksOfBaselines(device: DeviceWithKit | undefined): readonly C
   return [...checksFor(device), ...frontendChecks];
 }
 
+/** The kit that plays the device while it is not known which one the front-end wants. */
+const [PLACEHOLDER] = kits;
+
+/** The device that the suite plays for a front-end. */
+export interface ChosenKit {
+  readonly kit: Kit;
+  /** Whether the front-end's behaviour chose it. */
+  readonly inferred: boolean;
+}
+
 /**
- * Returns the kit of the device that the suite plays for a front-end. Default: the first kit of the
- * package.
+ * Chooses the device that the suite plays for a front-end: the one of `--device`, or the one that fits
+ * what the front-end does.
  *
- * @throws {UsageError} the suite cannot play a device of this type
+ * @param observe lets the front-end connect once, to a back-end that the given kit plays and whose
+ *   offer fits many types
+ * @throws {UsageError} the suite cannot play a device of this type, or the type is not clear
  */
-export async function frontendKit(options: ConformOptions): Promise<Kit> {
+export async function frontendKit(
+  options: ConformOptions,
+  observe: (placeholder: Kit) => Promise<readonly FrontendMessage[]>,
+): Promise<ChosenKit> {
   const chosen = await chosenDevice(options);
-  const kit = chosen === undefined ? kits[0] : chosen.kit;
-  if (kit?.play !== undefined) return kit;
-  const names = kits.filter(({ play }) => play !== undefined).map(({ kind }) => kind.name);
+  if (chosen !== undefined) return { kit: playable(chosen), inferred: false };
+  if (PLACEHOLDER === undefined) throw new TypeError("the package has no kit");
+  const messages = await observe(PLACEHOLDER);
+  // A front-end that does not connect is for the checks to find.
+  if (messages.length === 0) return { kit: PLACEHOLDER, inferred: false };
+  const words = options.exec === undefined ? [] : [options.exec];
+  const inferred = inferFrontendDevice(messages, words);
+  const [device] = inferred;
+  if (inferred.length === 1) return { kit: playable(knownDevice(device)), inferred: true };
+  const names = inferred.map(({ name }) => name).join(" or ");
   throw new UsageError(
-    `--front-end cannot judge ${chosen?.device?.name ?? "such"} devices: the suite plays ${names.join(" and ")} devices`,
+    `the device type of the front-end is not clear${names && `: it may be ${names}`}; ` +
+      `name it with --device TYPE, one of ${playedNames().join(", ")}, or with --device MODULE`,
   );
+}
+
+/** @throws {UsageError} the suite cannot play a device of this type */
+function playable({ device, kit }: DeviceWithKit): Kit {
+  if (kit?.play !== undefined) return kit;
+  throw new UsageError(
+    `--front-end cannot judge ${device?.name ?? "such"} devices: the suite plays ` +
+      `${playedNames().join(", ")}; --device MODULE takes a kit that plays another one`,
+  );
+}
+
+function playedNames(): string[] {
+  return kits.filter(({ play }) => play !== undefined).map(({ kind }) => kind.name);
 }

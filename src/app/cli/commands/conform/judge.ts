@@ -2,17 +2,20 @@ import { UsageError } from "../../../../core/base/index.ts";
 import { processName } from "../../../../core/os/index.ts";
 import type { ConformanceReport } from "../../../../lab/results/index.ts";
 import type { DeviceKind } from "../../../../endpoints/devices/kind.ts";
-import { inferDevice, otherDevice } from "../../../../lab/probe/index.ts";
+import { identifiesDevice, inferDevice, otherDevice } from "../../../../lab/probe/index.ts";
 import {
   CaseFailure,
+  discover,
   type Facts,
   type FrontendCheck,
   frontendChecks,
   FrontendListener,
   FrontendProgram,
   type KnownDevice,
+  type Kit,
   knownDevice,
   missing,
+  offeringAny,
   ProgramTarget,
   runChecks,
   runFrontendChecks,
@@ -116,8 +119,6 @@ async function judgeFrontend(
   options: ConformOptions,
   context: Context,
 ): Promise<Judgement | undefined> {
-  const kit = await frontendKit(options);
-  const device = kit.kind;
   const { repeat } = options;
   const chosen = selectChecks(frontendChecks, {
     ...selection,
@@ -130,25 +131,51 @@ async function judgeFrontend(
     printPlan(chosen, lacking, context.output);
     return undefined;
   }
+  const kit = await met(target, options, times, context);
   const recognised = await recognisedOf(options);
-  const known = checksOfBaselines({ device, kit });
+  const known = checksOfBaselines({ device: kit.kind, kit });
   const around = { socket, options, context, recognised, known };
   const reporter = new ConformanceReporter(chosen.length, around);
-  const { signal, output } = context;
-  if (target instanceof FrontendListener) {
-    output.note(`waiting for a front-end on ${target.name}; start it now`);
-    await target.arrival(kit, times, signal);
-  }
+  const { signal } = context;
   const { onStart, onResult, onStop } = reporter;
   const callbacks = { onStart, onResult, onStop };
   await runFrontendChecks(chosen, { target, kit, times, signal, repeat, ...callbacks });
   const about = {
     name: target.name,
-    device: device.name,
+    device: kit.kind.name,
     virtioFeatures: null,
     protocolFeatures: null,
   };
   return { report: reporter.finish(about), stopped: reporter.stopped };
+}
+
+/**
+ * Meets a front-end for the first time, and returns the kit of the device that it wants.
+ *
+ * @throws {UsageError} the suite cannot play it, or does not know which one it is
+ */
+async function met(
+  target: FrontendProgram | FrontendListener,
+  options: ConformOptions,
+  times: Times,
+  { signal, output }: Context,
+): Promise<Kit> {
+  if (target instanceof FrontendListener) {
+    output.note(`waiting for a front-end on ${target.name}; start it now`);
+  }
+  const { kit, inferred } = await frontendKit(options, async (placeholder) =>
+    target instanceof FrontendListener
+      ? target.arrival(placeholder, times, signal, offeringAny())
+      : discover(target, placeholder, times, identifiesDevice),
+  );
+  if (inferred) {
+    output.note(
+      `the front-end wants a device of type ${kit.kind.name}; --device names another type`,
+    );
+  } else if (target instanceof FrontendListener && options.device !== undefined) {
+    await target.arrival(kit, times, signal);
+  }
+  return kit;
 }
 
 /** Finds the package's baseline for the target's program; a user's own baseline replaces it. */

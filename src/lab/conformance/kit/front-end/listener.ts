@@ -4,7 +4,7 @@ import { CaseSkip } from "../../../engine/index.ts";
 import type { Times } from "../times.ts";
 import { hasStarted } from "./context.ts";
 import type { RequestKit } from "../back-end/kit.ts";
-import { Mock } from "./mock.ts";
+import { type Message, Mock, type MockOptions } from "./mock.ts";
 import type { FrontendRun, FrontendTarget } from "./target.ts";
 
 const LOOK_MS = 20;
@@ -48,14 +48,22 @@ export class FrontendListener implements FrontendTarget {
    * Waits for the first connection, however long that takes, and serves it until the front-end has
    * started a ring or has had the time for that.
    *
+   * @param hooks of the back-end that it meets
+   * @returns what it sent
    * @throws {CaseSkip} the suite cannot play such a device; `signal.reason`; the path cannot be listened on
    */
-  async arrival(kit: RequestKit, times: Times, signal: AbortSignal): Promise<void> {
-    const mock = await Mock.listen(this.socketPath, kit, new Exchange(kit.kind), {});
+  async arrival(
+    kit: RequestKit,
+    times: Times,
+    signal: AbortSignal,
+    hooks: MockOptions = {},
+  ): Promise<readonly Message[]> {
+    const mock = await Mock.listen(this.socketPath, kit, new Exchange(kit.kind), hooks);
     try {
       while (mock.messages.length === 0) await delay(LOOK_MS, signal);
       const deadline = performance.now() + times.againMs;
       while (!hasStarted(mock) && performance.now() < deadline) await delay(LOOK_MS, signal);
+      return mock.messages;
     } finally {
       await mock.close();
     }
