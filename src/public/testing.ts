@@ -47,6 +47,7 @@ export {
   type Probe,
   probe,
   type ProbeOptions,
+  type ProbeHint,
   type ProbeResult,
   type ProbeTimings,
   type Role,

@@ -313,20 +313,17 @@ test("the device type that a front-end wants is inferred, or has to be named", a
   assert.equal(unclear.code, 2, unclear.stdout);
   assert.match(
     unclear.stderr,
-    /the device type of the front-end is not clear; name it with --device TYPE, one of block, net, fs, or with --device MODULE$/m,
+    /the device type of the front-end is not clear; name it with --device TYPE, one of block, net, .*, or with --device MODULE$/m,
   );
-  const other = await judge("vhost-user-rng-pci");
+  const other = await judge("vhost-user-gpio-pci");
   assert.equal(other.code, 2);
-  assert.match(
-    other.stderr,
-    /--front-end cannot judge rng devices: the suite plays block, net, fs;/,
-  );
+  assert.match(other.stderr, /--front-end cannot judge gpio devices: the suite plays block, net, /);
   const named = await judge("vhost-user-fs-pci");
   assert.equal(named.code, 0, named.stdout);
   assert.match(named.stderr, /^the front-end wants a device of type fs; --device names another/m);
-  const told = await judge("", "--device", "net");
-  assert.equal(told.code, 0, told.stdout);
-  assert.doesNotMatch(told.stderr, /--device/);
+  const given = await judge("", "--device", "net");
+  assert.equal(given.code, 0, given.stdout);
+  assert.doesNotMatch(given.stderr, /--device/);
 });
 
 test("a front-end that ends before it connects is reported once, with its exit status and output", async (t) => {

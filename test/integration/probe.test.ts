@@ -38,6 +38,7 @@ interface ProbeDocument {
   memorySlots: number | null;
   device: string | null;
   config: Record<string, unknown> | null;
+  hints: { id: string; text: string }[];
   timingsUs: Record<string, number | null>;
 }
 
@@ -55,9 +56,22 @@ async function probed(
   return result;
 }
 
+test("a disk with one queue gets a hint, in the document and for people", async (t) => {
+  const { hints } = await probed(t, ["--size", "1M", "--queues", "1"]);
+  assert.deepEqual(
+    hints.map(({ id }) => id),
+    ["few-queues"],
+  );
+  const space = new Workspace(t);
+  const { socket } = await space.serve(["--size", "1M", "--queues", "1"]);
+  const { stdout } = await space.run(["probe", socket]);
+  assert.match(stdout, /^hint {14}1 request queue: QEMU wants one per vCPU .*num-queues=1 there$/m);
+});
+
 test("probe --json of the built-in back-end keeps its contract", async (t) => {
   const result = await probed(t, ["--size", "16M", "--queues", "3"]);
-  const { socket: _socket, timingsUs, ...rest } = result;
+  // How many queues are few depends on the machine's processors.
+  const { socket: _socket, timingsUs, hints: _hints, ...rest } = result;
   assert.deepEqual(Object.keys(result), [
     "schemaVersion",
     "kind",
@@ -71,6 +85,7 @@ test("probe --json of the built-in back-end keeps its contract", async (t) => {
     "queues",
     "memorySlots",
     "config",
+    "hints",
     "timingsUs",
   ]);
   assert.deepEqual(rest, {

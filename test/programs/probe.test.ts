@@ -13,7 +13,12 @@ import { diskImage, needsProgram, needsRoot } from "./support/index.ts";
 
 guardLeaks();
 
-type Document = Record<string, unknown> & { timingsUs: Record<string, number | null> };
+type Document = Record<string, unknown> & {
+  timingsUs: Record<string, number | null>;
+  hints: { id: string }[];
+};
+
+const hintsOf = ({ hints }: Document): string[] => hints.map(({ id }) => id);
 
 async function probe(space: Workspace, socket: string, ...args: string[]): Promise<Document> {
   const { code, stdout, stderr } = await space.run(["probe", socket, "--json", "--quiet", ...args]);
@@ -22,8 +27,14 @@ async function probe(space: Workspace, socket: string, ...args: string[]): Promi
   return JSON.parse(stdout) as Document;
 }
 
-/** The document without what differs from run to run, and without the names of the bits. */
-function essence({ timingsUs: _t, socket: _s, virtioFeatures: _v, ...rest }: Document): unknown {
+/** The document without what differs from run to run or machine, and without the names of the bits. */
+function essence({
+  timingsUs: _t,
+  socket: _s,
+  virtioFeatures: _v,
+  hints: _h,
+  ...rest
+}: Document): unknown {
   return rest;
 }
 
@@ -84,6 +95,7 @@ test(
       [result["role"], result["device"], result["queues"], result["memorySlots"]],
       ["back-end", "fs", 2, 32],
     );
+    assert.deepEqual(hintsOf(result), []);
     assert.equal(result["virtioFeatureBits"], "0x175000000");
     assert.equal(result["protocolFeatureBits"], "0x8c2b");
     await daemon.exited;
@@ -107,6 +119,7 @@ test(
       assert.equal(result["queues"], 128);
       assert.equal(result["virtioFeatureBits"], "0xd7c66e7cb");
       assert.equal(result["protocolFeatureBits"], "0x10cbf");
+      assert.deepEqual(hintsOf(result), ["few-memory-slots"]);
       assert.equal(result.timingsUs["memorySlots"], null);
       assert.equal(result.timingsUs["config"], null);
     }

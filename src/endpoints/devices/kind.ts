@@ -27,14 +27,26 @@ export interface DeviceKind extends DeviceType {
   readonly programs?: readonly string[];
   /** Returns whether only a back-end of this type offers these virtio and protocol features. */
   recognizes?(virtio: bigint, protocol: bigint): boolean;
+  /** True if QEMU asks for a request queue per vCPU unless it is given a number. */
+  readonly queuePerProcessor?: true;
+  /** Returns what of an offer of this type is allowed and surprises users. */
+  hints?(virtio: bigint, config: Readonly<Record<string, unknown>>): readonly Hint[];
   /** Returns whether a front-end of this type behaves so. Left out: it is not known. */
   recognizesFrontend?(behaviour: FrontendBehaviour): Likeness;
 }
 
-/** Whether something is of a device type: `surely` excludes every other type. */
+/** Something that a back-end may do and that its users may not expect. */
+export interface Hint {
+  /** It never changes its meaning, e.g. `large-blocks`. */
+  readonly id: string;
+  /** One sentence: the property, and what follows from it. */
+  readonly text: string;
+}
+
+/** The likeness of something to a device type: `surely` excludes every other type. */
 export type Likeness = "surely" | "perhaps" | "no";
 
-/** What of a front-end depends on its device type, as a back-end sees it whose offer fits many types. */
+/** The behaviour of a front-end that depends on its device type, towards an offer that fits many types. */
 export interface FrontendBehaviour {
   /** Feature bits of the device type (0 to 23) that it acknowledged. */
   readonly features: bigint;
@@ -44,7 +56,7 @@ export interface FrontendBehaviour {
   readonly rings: number;
   /** End of the part of the configuration space that it read, in bytes; 0: it read none. */
   readonly configEnd: number;
-  /** Whether it enabled rings that it had not set up: QEMU does for network cards. */
+  /** True if it enabled rings that it had not set up: QEMU does for network cards. */
   readonly enablesEarly: boolean;
 }
 

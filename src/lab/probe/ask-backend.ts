@@ -15,6 +15,7 @@ import {
   type Probe,
   type ProbeOptions,
 } from "./connection.ts";
+import { hintsOf } from "./hints.ts";
 import { inferDevice } from "./infer-device.ts";
 
 /**
@@ -65,6 +66,11 @@ export async function askBackend(
   const layout = has(ProtocolFeature.Config) ? device?.config : undefined;
   const config =
     layout === undefined ? skipped : await timed(() => probeConfig(requests, layout, { signal }));
+  const offer = {
+    queues: queues.value === null ? null : Number(queues.value),
+    memorySlots: slots.value === null ? null : Number(slots.value),
+    config: config.value,
+  };
   return {
     socket,
     role: "back-end",
@@ -73,9 +79,8 @@ export async function askBackend(
     protocolFeatures: protocolFeatureNames(protocolBits),
     virtioFeatureBits: mask(virtio.value),
     protocolFeatureBits: protocol.value === null ? null : mask(protocol.value),
-    queues: queues.value === null ? null : Number(queues.value),
-    memorySlots: slots.value === null ? null : Number(slots.value),
-    config: config.value,
+    ...offer,
+    hints: hintsOf({ kind: device, virtio: virtio.value, ...offer }),
     timingsUs: {
       connect: connectUs,
       role,

@@ -46,6 +46,7 @@ export async function askFrontend(
     queues: null,
     memorySlots: null,
     config: null,
+    hints: [],
     timingsUs: {
       connect: connectUs,
       role,

@@ -4,7 +4,7 @@
  */
 export type { Probe, ProbeOptions } from "./connection.ts";
 export { probe } from "./probe.ts";
-export type { ProbeResult, ProbeTimings, Role } from "./result.ts";
+export type { ProbeHint, ProbeResult, ProbeTimings, Role } from "./result.ts";
 export { expectDevice, otherDevice } from "./expect-device.ts";
 export { inferDevice } from "./infer-device.ts";
 export { type FrontendMessage, identifiesDevice, inferFrontendDevice } from "./infer-front-end.ts";

@@ -1,3 +1,5 @@
+import type { Hint } from "../../endpoints/devices/kind.ts";
+
 /** The side of the protocol that a peer plays. */
 export type Role = "back-end" | "front-end";
 
@@ -11,6 +13,9 @@ export interface ProbeTimings {
   readonly memorySlots: number | null;
   readonly config: number | null;
 }
+
+/** Something that a back-end may do and that its users may not expect. */
+export type ProbeHint = Hint;
 
 /** The result of a probe, and the format of `probe --json`, which is a contract. */
 export interface ProbeResult {
@@ -29,5 +34,7 @@ export interface ProbeResult {
   readonly queues: number | null;
   readonly memorySlots: number | null;
   readonly config: Readonly<Record<string, unknown>> | null;
+  /** Properties of a back-end's offer that are allowed and likely to surprise its users. */
+  readonly hints: readonly ProbeHint[];
   readonly timingsUs: ProbeTimings;
 }

@@ -1,6 +1,7 @@
 import { ProtocolFeature } from "../../../core/protocol/index.ts";
 import type { DeviceKind } from "../kind.ts";
 import { BLOCK_CONFIG_SIZE, blockConfigLayout } from "./config.ts";
+import { blockHints } from "./hints.ts";
 import { BlockFeature } from "./layout.ts";
 import { blockType } from "./type.ts";
 
@@ -21,6 +22,8 @@ export const blockKind: DeviceKind = {
   config: blockConfigLayout,
   queues: { repeated: ["requestq"] },
   programs: ["vhost-user-blk"],
+  queuePerProcessor: true,
+  hints: blockHints,
   recognizes(virtio, protocol) {
     const bits = virtio & DEVICE_BITS;
     const hasConfig = (protocol & ProtocolFeature.Config) !== 0n;

@@ -27,4 +27,5 @@ export const scsiKind: DeviceKind = {
     },
   },
   queues: { once: ["controlq", "eventq"], repeated: ["requestq"] },
+  queuePerProcessor: true,
 };

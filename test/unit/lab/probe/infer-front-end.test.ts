@@ -23,7 +23,7 @@ function sends(request: FrontendRequest, ...words: readonly number[]): FrontendM
 const inferred = (messages: readonly FrontendMessage[], command = ""): string[] =>
   inferFrontendDevice(messages, [command]).map(({ name }) => name);
 
-/** What QEMU sends for a device with so many rings that no guest drives. */
+/** The messages of QEMU for a device with this number of rings, which no guest drives. */
 const idle = (rings: number): FrontendMessage[] => [
   sends(GetFeatures),
   ...Array.from({ length: rings }, (_, ring) => sends(SetVringCall, ring, 0)),

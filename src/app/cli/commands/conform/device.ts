@@ -47,7 +47,7 @@ const [PLACEHOLDER] = kits;
 /** The device that the suite plays for a front-end. */
 export interface ChosenKit {
   readonly kit: Kit;
-  /** Whether the front-end's behaviour chose it. */
+  /** True if the front-end's behaviour chose it. */
   readonly inferred: boolean;
 }
 

@@ -19,6 +19,7 @@ export function describeProbe(
     ...(result.queues === null ? [] : [`queues            ${result.queues}`]),
     ...(result.memorySlots === null ? [] : [`memory slots      ${result.memorySlots}`]),
     ...(result.config === null ? [] : ["config", ...fields(result.config)]),
+    ...result.hints.map(({ text }) => `hint              ${text}`),
     `time              ${times(result)}`,
   ];
 }
