@@ -9,11 +9,11 @@
  * `vhost-user/virtqueue`, tools of tests in `vhost-user/testing`, checks in `vhost-user/conformance`.
  */
 export type { WaitOptions } from "./core/base/abort.ts";
+export type { ErrorCode } from "./core/base/error-codes.ts";
 export {
   ConnectError,
   DeviceError,
   EnvironmentError,
-  type ErrorCode,
   MemoryAccessError,
   NegotiationError,
   PeerClosedError,

@@ -114,11 +114,11 @@ test("a socket or an image that cannot be served is reported at once", async (t)
   const space = new Workspace(t);
   const image = space.file("disk.img", Buffer.alloc(65_536));
   for (const [args, says] of [
-    [[`--blk-file=${image}`], /give either --socket-path PATH or --fd NUMBER/],
-    [["--fd=3", "--socket-path=x"], /give either --socket-path PATH or --fd NUMBER/],
+    [[`--blk-file=${image}`], /no socket to serve: give --socket-path PATH or --fd NUMBER/],
+    [["--fd=3", "--socket-path=x"], /--socket-path and --fd cannot be combined/],
     [["--socket-path=x"], /--blk-file PATH is missing/],
     [["--fd=0", `--blk-file=${image}`], /is not a listening or connected socket/],
-    [["--fd=0", "--sirus"], /vhost-user-block does not have: --sirus/],
+    [["--fd=0", "--sirus"], /vhost-user-block has no --sirus; see --help/],
   ] as const) {
     const inner = new Workspace(t);
     const { code, stderr } = await start(t, inner, "vhost-user-block", args).ended;

@@ -72,7 +72,7 @@ for (const [words, message] of [
   ],
   [["block", "--exec", "true {socket}", "--listen"], /--exec and --listen cannot be combined/],
   [["backend", "block", "--load", "true"], /the command has no \{socket\}/],
-  [["compare", "--rows", "no such row"], /--list prints the names/],
+  [["compare", "--rows", "no such row"], /see --list for the names/],
 ] as const) {
   test(`bench ${words.join(" ")} is a usage error`, async (t) => {
     const { code, stderr } = await new Workspace(t).run(["bench", ...words]);

@@ -93,7 +93,7 @@ test("bench block leaves a device with data on it alone", async (t) => {
     "randwrite",
   ]);
   assert.equal(code, 2, stderr);
-  assert.match(stderr, /the device is not blank: there is data at byte 0; --overwrite/);
+  assert.match(stderr, /the device is not blank: there is data at byte 0; add --overwrite/);
   assert.ok(readFileSync(space.path("image")).every((byte) => byte === 1));
 });
 
@@ -139,9 +139,9 @@ test("bench block saves its result, and a later run is judged by it", async (t) 
 });
 
 for (const [words, message] of [
-  [["--queues", "2"], /the device has 1 queue; 2 were asked for/],
+  [["--queues", "2"], /the device has 1 queue; use at most as many, not 2/],
   [["--threads", "2"], /--threads 2 is more than --queues 1/],
-  [["--block-size", "1000"], /--block-size must be a positive multiple of 512 bytes, got 1000/],
+  [["--block-size", "1000"], /--block-size must be a positive multiple of 512 bytes, not 1000/],
   [["--runtime", "1s", "--count", "5"], /--runtime and --count cannot be combined/],
   [["--rwmixread", "50"], /--rwmixread cannot be combined with --rw randread/],
   [

@@ -83,18 +83,18 @@ test("a target that is missing is named once in an error", async (t) => {
   const { code, stdout, stderr } = await space.run(
     ["bench", "block", socket, "none.sock", "--json"].concat(SHORT),
   );
-  assert.equal(code, 1, stderr);
-  assert.match(stderr, /^vhost-user: none\.sock: expected a listening Unix socket/m);
+  assert.equal(code, 3, stderr);
+  assert.match(stderr, /^vhost-user: none\.sock: no program listens there/m);
   assert.equal(comparisonOf(stdout).endedBy?.split("none.sock").length, 2, stdout);
 });
 
-test("a target that fails ends the comparison with its name and what was measured", async (t) => {
+test("a target that cannot be reached ends the comparison with its name and what was measured", async (t) => {
   const space = new Workspace(t);
   const failing = "false {socket}";
   const { code, stdout, stderr } = await space.run(
     ["bench", "block", "--exec", EXEC, "--exec", failing, "--json"].concat(SHORT),
   );
-  assert.equal(code, 1, stderr);
+  assert.equal(code, 3, stderr);
   assert.match(stderr, /^vhost-user: false \{socket\}: false exited with code 1 before/m);
   const { partial, endedBy, targets } = comparisonOf(stdout);
   assert.equal(partial, true);
@@ -103,6 +103,23 @@ test("a target that fails ends the comparison with its name and what was measure
     targets.map(({ rates }) => rates.length),
     [1, 0],
   );
+});
+
+test("one failing target of several has the exit code of the same target alone", async (t) => {
+  const space = new Workspace(t);
+  const { socket } = await space.serve(["--size", "1M"]);
+  const cases: readonly (readonly [words: readonly string[], code: number])[] = [
+    [["block", ...SHORT, space.path("none.sock")], 3],
+    [["block", ...SHORT, "--exec", "no-such-program {socket}"], 4],
+    [["block", ...SHORT, socket, "--size", "2M"], 2],
+    [["connect", "--count", "3", space.path("none.sock")], 3],
+  ];
+  for (const [[what = "", ...words], expected] of cases) {
+    const alone = await space.run(["bench", what, ...words]);
+    assert.equal(alone.code, expected, alone.stderr);
+    const several = await space.run(["bench", what, socket, ...words]);
+    assert.equal(several.code, expected, several.stderr);
+  }
 });
 
 test("a signal keeps the runs that were measured to their end", async (t) => {

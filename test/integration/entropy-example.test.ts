@@ -171,5 +171,5 @@ test("a module that exports something other than a kit is refused with the membe
   }
   const unknown = await space.run(["conform", "--list", "--device", "toaster"]);
   assert.equal(unknown.code, 2);
-  assert.match(unknown.stderr, /"toaster" is not a device type; the types are .*block/);
+  assert.match(unknown.stderr, /"toaster" is not a device type; use one of .*block/);
 });

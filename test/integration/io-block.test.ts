@@ -83,11 +83,11 @@ test("write refuses input that is not whole sectors, too short or missing; nothi
     ["write SOCKET --in data --length 1K", /--length 1024 is more than the 1000 bytes of data/],
     [
       "write SOCKET --in data --length 100",
-      /--length must be a positive multiple of 512 bytes, got 100/,
+      /--length must be a positive multiple of 512 bytes, not 100/,
     ],
     [
       "write SOCKET --in data --length 512 --offset 100",
-      /--offset must be a multiple of 512 bytes, got 100/,
+      /--offset must be a multiple of 512 bytes, not 100/,
     ],
     [
       `write SOCKET --in data --length 512 --offset 1M`,
@@ -97,17 +97,17 @@ test("write refuses input that is not whole sectors, too short or missing; nothi
     ["write SOCKET", /standard input has 0 bytes/],
     ["write SOCKET --in none", /none cannot be used as an input file: there is no such file/],
     [`write SOCKET --in .`, /\. cannot be used as an input file: it is a folder/],
-    ["read SOCKET --length 100", /--length must be a positive multiple of 512 bytes, got 100/],
-    ["read SOCKET --offset 1 --length 512", /--offset must be a multiple of 512 bytes, got 1/],
+    ["read SOCKET --length 100", /--length must be a positive multiple of 512 bytes, not 100/],
+    ["read SOCKET --offset 1 --length 512", /--offset must be a multiple of 512 bytes, not 1/],
     [
       `read SOCKET --offset ${MIB - 512} --length 1K`,
       /1024 bytes at 1048064 go beyond the end of the disk, which has 1048576 bytes/,
     ],
     ["read SOCKET --offset 8P", /"8P" is not a size/],
     ["read SOCKET --length 1000000G", /beyond the end of the disk/],
-    ["discard SOCKET --length 700", /positive multiple of 512 bytes, got 700/],
-    ["discard SOCKET --length 0", /positive multiple of 512 bytes, got 0/],
-    ["read SOCKET --length 0", /positive multiple of 512 bytes, got 0/],
+    ["discard SOCKET --length 700", /positive multiple of 512 bytes, not 700/],
+    ["discard SOCKET --length 0", /positive multiple of 512 bytes, not 0/],
+    ["read SOCKET --length 0", /positive multiple of 512 bytes, not 0/],
     ["write-zeroes SOCKET --length 2M", /beyond the end of the disk/],
   ];
   for (const [words, says] of refused) {

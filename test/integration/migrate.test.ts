@@ -97,7 +97,7 @@ test("a disk that is not blank, or too small, is not written to", async (t) => {
   assert.match(full.stderr, /the device is not blank: there is data at byte 0.*--overwrite/);
   const small = await migrate("--overwrite", "--depth", "64");
   assert.equal(small.code, 2);
-  assert.match(small.stderr, /the device has 1048576 bytes; the workers need 4194304/);
+  assert.match(small.stderr, /the device has 1048576 bytes; use one of at least 4194304/);
   assert.equal((await migrate("--overwrite")).code, 0);
 });
 
@@ -116,5 +116,5 @@ test("ends that are not there, and a source that cannot log", async (t) => {
   const mute = await space.serve(["--size", "4M", ...features], "mute.sock");
   const { code, stderr } = await space.run(["migrate", mute.socket, destination]);
   assert.equal(code, 3);
-  assert.match(stderr, /lacks VHOST_USER_PROTOCOL_F_LOG_SHMFD/);
+  assert.match(stderr, /have it offer VHOST_USER_PROTOCOL_F_LOG_SHMFD/);
 });

@@ -54,7 +54,10 @@ test("io net --iommu pings serve net --iommu; without the option on the server t
   assert.match(pinged.stdout, /0 % lost/);
   const refused = await ping(await serve("without.sock"));
   assert.equal(refused.code, 3);
-  assert.match(refused.stderr, /lacks VIRTIO_F_ACCESS_PLATFORM; .*serve: --iommu/);
+  assert.match(
+    refused.stderr,
+    /lacks what an IOMMU needs: VIRTIO_F_ACCESS_PLATFORM; .*serve: --iommu/,
+  );
 });
 
 test("what workers wrote is in the image when the command has ended", async (t) => {

@@ -187,7 +187,7 @@ test("serve with a socket path that is too long", async (t) => {
 
 test("serve --connect to a path without a listener", async (t) => {
   const result = await new Workspace(t).run(["serve", "block", "--connect", "none.sock"]);
-  expectFailure(result, 3, /none\.sock: expected a listening Unix socket, there is no such file/);
+  expectFailure(result, 3, /none\.sock: no program listens there: there is no such file/);
 });
 
 test("an image that is missing, empty, no whole sectors, or a folder", async (t) => {

@@ -120,7 +120,7 @@ test("a device that is not blank is refused without --overwrite, and not changed
     const refused = await space.run(["io", "block", "verify", socket, ...quick]);
     assert.match(
       refused.stderr,
-      new RegExp(`the device is not blank: there is data at byte ${offset}; --overwrite`),
+      new RegExp(`the device is not blank: there is data at byte ${offset}; add --overwrite`),
     );
     assert.deepEqual([refused.code, refused.stdout], [2, ""]);
     assert.ok(readFileSync(image).equals(content));

@@ -4,6 +4,7 @@ import { apiReportFile, apiReports } from "./api.ts";
 import { commandsPage } from "./commands.ts";
 import { devicesPage } from "./devices.ts";
 import { environmentPage } from "./environment.ts";
+import { errorsPage } from "./errors/page.ts";
 import { exitCodesPage } from "./exit-codes.ts";
 import { schemasPage } from "./schemas.ts";
 
@@ -14,6 +15,7 @@ function indexPage(): string {
   const pages = [
     page("Commands and options", "commands.md"),
     page("Device types", "devices.md"),
+    page("Errors: cause and remedy of each", "errors.md"),
     page("Exit codes", "exit-codes.md"),
     page("Environment variables", "environment.md"),
     page("JSON schemas", "schemas/README.md"),
@@ -37,6 +39,7 @@ export const referencePages: Readonly<Record<string, () => string | Promise<stri
   "docs/reference/commands.md": commandsPage,
   "docs/reference/devices.md": devicesPage,
   "docs/reference/environment.md": environmentPage,
+  "docs/reference/errors.md": errorsPage,
   "docs/reference/exit-codes.md": exitCodesPage,
   "docs/reference/hostile-input.md": hostilePage,
   "docs/reference/schemas/README.md": schemasPage,

@@ -1,6 +1,6 @@
 import { UsageError } from "../../core/base/errors.ts";
 import type { DeviceKind } from "../../endpoints/devices/kind.ts";
-import { deviceKinds, findDeviceKind } from "../../endpoints/devices/registry.ts";
+import { findDeviceKind, unknownDevice } from "../../endpoints/devices/registry.ts";
 
 /**
  * Parses the value of a `--device` option.
@@ -10,8 +10,7 @@ import { deviceKinds, findDeviceKind } from "../../endpoints/devices/registry.ts
 export function parseDevice(text: string): DeviceKind {
   const kind = findDeviceKind(text);
   if (kind !== undefined) return kind;
-  const names = deviceKinds.map(({ name }) => name).join(", ");
-  throw new UsageError(`"${text}" is not a device type; the types are ${names}`);
+  throw new UsageError(unknownDevice(text));
 }
 
 /** Returns whether the value of a `--device` option is the path of a module with a kit. */

@@ -5,6 +5,14 @@ import { fileKind, pathProblem, type PathProblem } from "../../core/os/index.ts"
 
 /** Permissions, room, limits: what the machine lacks. */
 const LACKING = new Set(["EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "EMFILE", "ENFILE"]);
+/** The remedy for a lack other than that of a permission, by the code of the error. */
+const REMEDY: Readonly<Record<string, string>> = {
+  EROFS: "name a path on a file system that can be written",
+  ENOSPC: "make room, or name another path",
+  EDQUOT: "make room, or name another path",
+  EMFILE: "raise the limit of open files (ulimit -n)",
+  ENFILE: "raise the limit of open files of the system (sysctl fs.file-max)",
+};
 /** The path itself, or a folder on the way to it. */
 const WRONG_PATH = new Set([
   "ENOENT",
@@ -49,7 +57,8 @@ function explained(
   }
   if (!LACKING.has(code)) return error;
   return new EnvironmentError(
-    `${path} cannot be used as ${role}: ${lackText(path, code, error.message, problem)} (${code})`,
+    `${path} cannot be used as ${role}: ${lackText(path, code, error.message, problem)} (${code}); ` +
+      (REMEDY[code] ?? "get the permission, or name another path"),
     options,
   );
 }

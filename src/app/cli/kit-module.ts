@@ -12,11 +12,14 @@ import { isKit, type Kit, kitProblem } from "../../lab/conformance/kit-form.ts";
  */
 export async function loadKit(path: string): Promise<Kit> {
   const file = resolve(path);
-  if (!existsSync(file)) throw new UsageError(`--device ${path}: the module does not exist`);
+  if (!existsSync(file))
+    throw new UsageError(
+      `--device ${path}: the module does not exist; name the file of an ES module`,
+    );
   const kit = await importDefault(path, file);
   if (kit === undefined) {
     throw new UsageError(
-      `--device ${path}: the module has no default export; it must export a kit (vhost-user/conformance)`,
+      `--device ${path}: the module has no default export; have it export a kit (vhost-user/conformance) by default`,
     );
   }
   if (isKit(kit)) return kit;

@@ -1,5 +1,5 @@
 import { CommanderError } from "commander";
-import { ProtocolError, VhostUserError } from "../../core/base/index.ts";
+import { explainCode, ProtocolError, VhostUserError } from "../../core/base/index.ts";
 import {
   CleanUpError,
   exitCodeOf,
@@ -79,6 +79,7 @@ function report(error: unknown, output: Output, debug: boolean): number {
     `${ERROR_PREFIX}${exitCode === ExitCode.Internal ? "internal error: " : ""}${message}`,
   );
   if (error instanceof ProtocolError) output.error(PROTOCOL_REMEDY);
+  if (debug && VhostUserError.isVhostUserError(error)) output.error(situationOf(error));
   if (debug && error instanceof Error) {
     output.error(error.stack ?? "");
     if (error.cause instanceof Error) output.error(`caused by: ${error.cause.stack ?? ""}`);
@@ -86,4 +87,10 @@ function report(error: unknown, output: Output, debug: boolean): number {
     output.error("this is a bug; run again with --debug and report what it prints");
   }
   return exitCode;
+}
+
+/** The entry of the reference of errors. */
+function situationOf({ code }: VhostUserError): string {
+  const { meaning, remedy } = explainCode(code) ?? { meaning: "", remedy: "" };
+  return `${code}: ${meaning} ${remedy}`.trimEnd();
 }

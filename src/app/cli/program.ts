@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import type { Command, CommandUnknownOpts } from "commander";
 import { COMMANDS } from "./commands/index.ts";
 import type { Context } from "./context.ts";
 import { bareCommand } from "./options.ts";
@@ -11,12 +11,18 @@ import { version } from "./version.ts";
 export async function createProgram(context: Context, args: readonly string[]): Promise<Command> {
   const program = bareCommand("vhost-user")
     .description("vhost-user without a virtual machine: test back-ends and front-ends, do real I/O")
-    .version(version(), "-V, --version")
-    .showHelpAfterError("(add --help for what is possible)");
+    .version(version(), "-V, --version");
   const asked = COMMANDS.get(args[0] ?? "");
   for (const load of asked ? [asked] : COMMANDS.values()) await (await load())(program, context);
   program.addHelpText("after", EXIT_CODES);
+  nameHelp(program, program.name());
   return program;
+}
+
+/** Has wrong usage of a command, and of those below it, end with the line that prints its help. */
+function nameHelp(command: CommandUnknownOpts, path: string): void {
+  command.showHelpAfterError(`see ${path} --help`);
+  for (const each of command.commands) nameHelp(each, `${path} ${each.name()}`);
 }
 
 const EXIT_CODES = `

@@ -2,21 +2,7 @@
  * The errors of this package: one class per situation, so that a caller can decide by `instanceof`
  * or by `code`. A message says what is wrong, with the value, and what to do about it.
  */
-
-/** Identifies the situation of an error. The codes are stable and part of the public contract. */
-export type ErrorCode =
-  | "ERR_VHOST_PROTOCOL"
-  | "ERR_VHOST_NEGOTIATION"
-  | "ERR_VHOST_STATE"
-  | "ERR_VHOST_CONNECT"
-  | "ERR_VHOST_PEER_CLOSED"
-  | "ERR_VHOST_TIMEOUT"
-  | "ERR_VHOST_REMOTE"
-  | "ERR_VHOST_MEMORY"
-  | "ERR_VHOST_QUEUE"
-  | "ERR_VHOST_DEVICE"
-  | "ERR_VHOST_ENVIRONMENT"
-  | "ERR_VHOST_USAGE";
+import type { ErrorCode } from "./error-codes.ts";
 
 const brand = Symbol.for("vhost-user.error");
 
@@ -372,6 +358,7 @@ for (const type of [
   ConnectError,
   PeerClosedError,
   TimeoutError,
+  StalledError,
   RemoteError,
   MemoryAccessError,
   QueueError,

@@ -4,6 +4,7 @@
  */
 export { asError } from "./as-error.ts";
 export * from "./abort.ts";
+export * from "./error-codes.ts";
 export * from "./errors.ts";
 export * from "./quantity.ts";
 export * from "./u16.ts";

@@ -70,7 +70,7 @@ export function lendArena(
 ): { handle: ArenaHandle; lent: OwnedFd } {
   const { address, guestAddress, userAddress, ringAddress, bytes } = buffer;
   const region = regions.find(({ start, end }) => start <= guestAddress && guestAddress < end);
-  if (region === undefined) throw new MemoryAccessError("expected a buffer of these regions");
+  if (region === undefined) throw new MemoryAccessError("the buffer is in none of these regions");
   const lent = region.fd.duplicate();
   const memory = [{ fd: lent.fd, description: region.description }];
   const addresses = { address, guestAddress, userAddress, ringAddress };
@@ -91,7 +91,7 @@ export function openArena(handle: ArenaHandle): { arena: Arena; table: RegionTab
   if (view === undefined) {
     table.close();
     throw new MemoryAccessError(
-      `expected ${counted(length, "byte")} of one region at 0x${userAddress.toString(16)}`,
+      `${counted(length, "byte")} at 0x${userAddress.toString(16)} are not in one region`,
     );
   }
   const bytes = view.window.bytes.subarray(view.offset, view.offset + length);

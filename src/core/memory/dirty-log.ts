@@ -164,7 +164,7 @@ function mapLog(fd: number, offset: number, length: number): Mapping {
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new MemoryAccessError(
-      `dirty log: expected a file that can be mapped for reading and writing, got ${reason}`,
+      `dirty log: it cannot be mapped for reading and writing: ${reason}`,
       { cause },
     );
   }

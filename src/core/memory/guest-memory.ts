@@ -133,8 +133,8 @@ export class GuestMemory {
     } catch (cause) {
       if (!this.#hugePages) throw cause;
       throw new EnvironmentError(
-        `expected ${counted(size, "byte")} of free huge pages, the system has fewer; ` +
-          `as root: sysctl vm.nr_hugepages=N (see HugePages_Free and Hugepagesize in /proc/meminfo)`,
+        `the system has fewer free huge pages than the ${counted(size, "byte")} of this memory; ` +
+          `run as root: sysctl vm.nr_hugepages=N (see HugePages_Free and Hugepagesize in /proc/meminfo)`,
         { cause },
       );
     }
@@ -239,7 +239,7 @@ export class GuestMemory {
       };
     }
     throw new MemoryAccessError(
-      `expected ${length} free bytes of client memory in one region, none has that much left; ` +
+      `no region of the client's memory has ${counted(length, "byte")} left; ` +
         `give the client more memory`,
     );
   }

@@ -73,7 +73,7 @@ export class InflightRegion {
       if (!borrowed) fd.close();
       if (cause instanceof MemoryAccessError) throw cause;
       const reason = cause instanceof Error ? cause.message : String(cause);
-      throw refused(`expected memory that can be mapped for reading and writing, got ${reason}`);
+      throw refused(`it cannot be mapped for reading and writing: ${reason}`);
     }
   }
 
@@ -173,7 +173,7 @@ function checkRegion(description: Inflight, fd: number, packed: boolean): number
     throw refused(`expected an offset that is a multiple of 8, got ${mmapOffset}`);
   }
   const file = fstatSync(fd);
-  if (!file.isFile()) throw refused("expected the descriptor of a file that can be mapped");
+  if (!file.isFile()) throw refused("the descriptor is not a file that can be mapped");
   // Number() below would round a larger offset; no file is that long.
   if (mmapOffset + mmapSize > BigInt(file.size)) {
     throw refused(

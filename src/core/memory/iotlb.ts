@@ -137,8 +137,8 @@ export class Iotlb implements AddressSpace {
       if (next === undefined || wanted !== 0) return this.#missing(wanted);
       if (next.region !== first.region || next.origin !== first.origin) {
         throw new MemoryAccessError(
-          `expected ${counted(length, "byte")} from IOVA 0x${iova.toString(16)} to be contiguous in one memory region, ` +
-            `they are not from 0x${found.end.toString(16)} on`,
+          `${counted(length, "byte")} from IOVA 0x${iova.toString(16)} are not contiguous in one memory region: ` +
+            `another begins at 0x${found.end.toString(16)}`,
         );
       }
       found = next;
@@ -151,7 +151,7 @@ export class Iotlb implements AddressSpace {
     const { address } = this.#table;
     if (this.#miss(permissions) === Resolved.Miss) return undefined;
     throw new MemoryAccessError(
-      `expected memory at IOVA 0x${address.toString(16)} that may be ${nameOf(permissions)}, the front-end does not allow it`,
+      `memory at IOVA 0x${address.toString(16)} may not be ${nameOf(permissions)}: the front-end does not allow it`,
     );
   }
 
@@ -176,8 +176,8 @@ export class Iotlb implements AddressSpace {
       const region = this.#regions.regionAt(userAddress + done);
       if (region === undefined) {
         throw new MemoryAccessError(
-          `VHOST_USER_IOTLB_MSG: expected user address 0x${userAddress.toString(16)} + ${counted(size, "byte")} inside ` +
-            `the memory regions, nothing is at 0x${(userAddress + done).toString(16)}`,
+          `VHOST_USER_IOTLB_MSG: user address 0x${userAddress.toString(16)} + ${counted(size, "byte")} is outside of ` +
+            `the memory regions: nothing is at 0x${(userAddress + done).toString(16)}`,
         );
       }
       const { description } = region;

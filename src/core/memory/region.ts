@@ -219,7 +219,7 @@ export class Region {
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new MemoryAccessError(
-        `${nameOf(this.description)}: expected memory that can be mapped for reading and writing, got ${reason}`,
+        `${nameOf(this.description)}: it cannot be mapped for reading and writing: ${reason}`,
         { cause },
       );
     }
@@ -234,7 +234,7 @@ function nameOf({ guestAddress }: MemoryRegion): string {
 function checkRegion(region: MemoryRegion, fd: number): number {
   const { guestAddress, size, userAddress, mmapOffset } = region;
   const where = nameOf(region);
-  if (size === 0n) throw new MemoryAccessError(`${where}: expected a size above 0, got 0`);
+  if (size === 0n) throw new MemoryAccessError(`${where}: the size must be above 0`);
   if (guestAddress + size > NUMBER_LIMIT || mmapOffset + size > NUMBER_LIMIT) {
     throw new MemoryAccessError(
       `${where}: expected guest address + size and mmap offset + size up to 2^53, ` +

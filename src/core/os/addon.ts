@@ -180,12 +180,12 @@ function prebuiltPlatforms(host: AddonHost): string {
 export function loadAddon(host: AddonHost): Addon {
   if (host.platform !== "linux") {
     throw new EnvironmentError(
-      `sockets with descriptors and shared memory need Linux, this is ${host.platform}`,
+      `sockets with descriptors and shared memory need Linux, and this is ${host.platform}; run it on Linux, or in a container or virtual machine with Linux`,
     );
   }
   if (host.endianness !== "LE") {
     throw new EnvironmentError(
-      `virtqueues are little-endian and so must the machine be, this ${host.arch} is big-endian`,
+      `virtqueues are little-endian and this ${host.arch} is big-endian; run it on a little-endian machine`,
     );
   }
   const name = `linux-${host.arch}-${host.libc}`;

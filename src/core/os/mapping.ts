@@ -59,7 +59,7 @@ export class Mapping {
     const { offset, length, writable } = options;
     if (!Number.isSafeInteger(length) || length < 1 || length > constants.MAX_LENGTH) {
       throw new UsageError(
-        `a window has from 1 to ${constants.MAX_LENGTH} bytes in this Node.js, not ${length}`,
+        `a window must have 1 to ${constants.MAX_LENGTH} bytes in this Node.js, not ${length}`,
       );
     }
     const result = addon().mmap(fd, length, offset, writable);

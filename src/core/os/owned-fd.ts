@@ -27,7 +27,7 @@ export class OwnedFd {
   /** @throws UsageError for what cannot be a descriptor */
   constructor(fd: number) {
     if (!Number.isInteger(fd) || fd < 0) {
-      throw new UsageError(`a file descriptor is a whole number from 0, not ${fd}`);
+      throw new UsageError(`a file descriptor must be a whole number from 0, not ${fd}`);
     }
     this.#fd = fd;
   }

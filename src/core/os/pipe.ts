@@ -102,7 +102,7 @@ class StreamEnd {
     try {
       const kind = fstatSync(fd.fd);
       if (!kind.isFIFO() && !kind.isSocket()) {
-        throw new UsageError("the descriptor is not a pipe or a socket");
+        throw new UsageError("the descriptor is not a pipe or a socket; pass one that is");
       }
       this.#poller = new Poller(fd.fd, {}, () => {
         this.#poller.update({});

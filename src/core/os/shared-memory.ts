@@ -56,7 +56,9 @@ export class SharedMemory {
    */
   static create(name: string, sizeBytes: number): SharedMemory {
     if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 1) {
-      throw new UsageError(`shared memory needs a whole number of bytes from 1, not ${sizeBytes}`);
+      throw new UsageError(
+        `the size of shared memory must be a whole number of bytes from 1, not ${sizeBytes}`,
+      );
     }
     return SharedMemory.#seal(makeMemfd(name, 0), sizeBytes);
   }
@@ -73,9 +75,12 @@ export class SharedMemory {
     try {
       fd = makeMemfd(name, MFD_HUGETLB);
     } catch (cause) {
-      throw new EnvironmentError("this kernel has no huge pages (CONFIG_HUGETLBFS)", {
-        cause,
-      });
+      throw new EnvironmentError(
+        "this kernel has no huge pages; use one with CONFIG_HUGETLBFS, or leave hugePages out",
+        {
+          cause,
+        },
+      );
     }
     const { blksize } = fstatSync(fd.fd);
     return SharedMemory.#seal(fd, Math.ceil(sizeBytes / blksize) * blksize);

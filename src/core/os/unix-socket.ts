@@ -104,13 +104,14 @@ export class UnixSocket {
    * @throws SystemError e.g. `ECONNRESET`
    */
   receive(target: Uint8Array, offset: number, length: number, descriptors: OwnedFd[]): number {
-    if (length === 0) throw new UsageError("receiving 0 bytes would look like the stream's end");
+    if (length === 0)
+      throw new UsageError("the length to receive must be at least 1: 0 bytes would look like EOF");
     const received = addon().receiveMessage(this.fd, target, offset, length, receiving);
     if (received === -Errno.EAGAIN) return -1;
     if (received === -Errno.EBADMSG || received === -Errno.EMSGSIZE) {
       throw new ProtocolError(
         "descriptors that came with a message were lost, " +
-          "most likely because this process has no free ones left (see ulimit -n)",
+          "most likely because this process has no free ones left; raise the limit (ulimit -n)",
         { field: "descriptors" },
       );
     }
@@ -143,7 +144,7 @@ export class UnixSocket {
       );
     }
     if (count > 0 && length === 0) {
-      throw new UsageError("descriptors need at least one byte to travel with");
+      throw new UsageError("the message must have at least one byte to carry descriptors");
     }
     for (let i = 0; i < count; i++) sending[i] = descriptors[i]?.fd ?? -1;
     const sent = addon().sendMessage(this.fd, bytes, offset, length, sending, count);

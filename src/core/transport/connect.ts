@@ -49,14 +49,11 @@ function explain(path: string, error: SystemError): Error {
     const advice = isMissing
       ? "start the other side first"
       : "name the socket that the other side listens on";
-    return new ConnectError(
-      `${path}: expected a listening Unix socket, ${text}; ${advice}`,
-      options,
-    );
+    return new ConnectError(`${path}: no program listens there: ${text}; ${advice}`, options);
   }
   if (error.code === "EACCES" || error.code === "EPERM") {
     return new EnvironmentError(
-      `connect: Permission denied: ${path}; expected write permission on the socket and search ` +
+      `connect: Permission denied: ${path}; this user lacks write permission on the socket or search ` +
         `permission on its folders; run as the user who started the listener`,
       options,
     );
@@ -67,13 +64,13 @@ function explain(path: string, error: SystemError): Error {
       kind === "socket"
         ? `${path}: no program listens on this socket (connection refused); ` +
             `start the other side first`
-        : `${path}: expected a Unix socket, ${kind === undefined ? (problem?.text ?? "there is none") : `got ${kind}`}; name the socket that the other side listens on`,
+        : `${path}: ${kind === undefined ? (problem?.text ?? "there is no such file") : `it is ${kind} and not a socket`}; name the socket that the other side listens on`,
       options,
     );
   }
   if (error.code === "EPROTOTYPE") {
     return new ConnectError(
-      `${path}: expected a stream socket, got one of another type; vhost-user does not listen there`,
+      `${path}: it is not a stream socket; name the socket of a vhost-user program`,
       options,
     );
   }

@@ -46,7 +46,7 @@ export class SegmentList {
   #take(length: number): number {
     const at = this.count;
     if (at === this.addresses.length) {
-      throw new RangeError(`expected at most ${counted(at, "segment")} in a chain, got one more`);
+      throw new RangeError(`a chain has at most ${counted(at, "segment")}`);
     }
     this.lengths[at] = length;
     this.count = at + 1;

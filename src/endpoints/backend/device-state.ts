@@ -1,4 +1,4 @@
-import { asError, MemoryAccessError, ProtocolError, StateError } from "../../core/base/index.ts";
+import { asError, ProtocolError, StateError } from "../../core/base/index.ts";
 import { type OwnedFd, readPipe, writePipe } from "../../core/os/index.ts";
 import { TransferDirection } from "../../core/protocol/index.ts";
 
@@ -77,8 +77,8 @@ async function* bounded(from: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Ar
   for await (const chunk of from) {
     length += chunk.length;
     if (length > MAX_STATE_BYTES) {
-      throw new MemoryAccessError(
-        `device state: expected at most ${MAX_STATE_BYTES} bytes, got more`,
+      throw new ProtocolError(
+        `device state: it has more than ${MAX_STATE_BYTES} bytes, which is the limit`,
       );
     }
     yield chunk;

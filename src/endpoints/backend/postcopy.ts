@@ -68,7 +68,7 @@ export class Postcopy {
       if (hostAddress !== undefined) return { ...description, userAddress: hostAddress };
       this.#drop();
       throw new MemoryAccessError(
-        `postcopy: expected regions of at most 1 GiB, got ${counted(description.size, "byte")}`,
+        `postcopy: a region may have at most 1 GiB, not ${counted(description.size, "byte")}`,
       );
     });
     this.#stage = "answered";

@@ -192,9 +192,12 @@ function isListening(fd: OwnedFd): boolean {
   try {
     return isListeningSocket(fd.fd);
   } catch (cause) {
-    throw new UsageError(`descriptor ${fd.fd} is not a listening or connected socket`, {
-      cause,
-    });
+    throw new UsageError(
+      `descriptor ${fd.fd} is not a listening or connected socket; pass one that is`,
+      {
+        cause,
+      },
+    );
   }
 }
 

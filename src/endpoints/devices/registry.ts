@@ -69,3 +69,9 @@ const byName: ReadonlyMap<string, DeviceKind> = new Map(
 export function findDeviceKind(name: string): DeviceKind | undefined {
   return byName.get(name.toLowerCase().replace(/^(vhost-user-|virtio-)/, ""));
 }
+
+/** Says that a name is not that of a device type, and which are. */
+export function unknownDevice(name: string): string {
+  const names = deviceKinds.map((kind) => kind.name).join(", ");
+  return `"${name}" is not a device type; use one of ${names}`;
+}

@@ -84,7 +84,7 @@ export async function negotiate(
   const offered = await requests.getFeatures();
   if ((offered & VirtioFeature.Version1) === 0n) {
     throw new NegotiationError(
-      `expected a back-end that offers VIRTIO_F_VERSION_1, got features 0x${offered.toString(16)}`,
+      `the back-end does not offer VIRTIO_F_VERSION_1, only the features 0x${offered.toString(16)}; use a current back-end`,
     );
   }
   const withProtocol = (offered & VirtioFeature.ProtocolFeatures) !== 0n;
@@ -135,8 +135,8 @@ async function expectFeaturesOk(requests: FrontendRequests): Promise<void> {
   if (!requests.negotiation.has(ProtocolFeature.Status)) return;
   if ((BigInt(await requests.getStatus()) & DeviceStatus.FeaturesOk) !== 0n) return;
   throw new NegotiationError(
-    `expected the device to work with the features 0x${requests.negotiation.features.toString(16)}, ` +
-      `it took FEATURES_OK back; do without some of them`,
+    `the device does not work with the features 0x${requests.negotiation.features.toString(16)}: ` +
+      `it cleared FEATURES_OK; do without some of them`,
   );
 }
 
@@ -149,7 +149,7 @@ function expectIommu({ negotiation }: FrontendRequests, offered: bigint): void {
   ];
   if (missing.length === 0) return;
   throw new NegotiationError(
-    `expected a back-end with what an IOMMU needs, it lacks ${missing.join(", ")}; ` +
+    `the back-end lacks what an IOMMU needs: ${missing.join(", ")}; ` +
       `have the back-end offer it (serve: --iommu, DPDK: iommu-support=1), or do without`,
   );
 }

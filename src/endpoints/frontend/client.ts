@@ -96,7 +96,9 @@ export class Client {
   static async over(socket: UnixSocket, options: ClientOptions = {}): Promise<Client> {
     if (options.reconnect !== undefined) {
       socket.close();
-      throw new UsageError("reconnect needs a socket path; this client has a connected socket");
+      throw new UsageError(
+        "reconnect needs a socket path, and this client has a connected socket; use Client.connect",
+      );
     }
     return Client.#begin(options, undefined, socket);
   }
@@ -216,7 +218,7 @@ export class Client {
    */
   async startThread(options: ClientThreadOptions): Promise<ClientThread> {
     if (this.#recovery !== undefined)
-      throw new UsageError("reconnect cannot be combined with queues in a thread");
+      throw new UsageError("reconnect and queues in threads cannot be combined");
     const thread = await ClientThread.start(this, options);
     this.#threads.add(thread);
     await confirmStart(this.requests);
@@ -253,7 +255,7 @@ export class Client {
    */
   async migrate(path: string, options: MigrationOptions = {}): Promise<MigrationReport> {
     if (this.#threads.size > 0 || this.iommu !== undefined)
-      throw new UsageError("migrate cannot be combined with queues in threads or an IOMMU");
+      throw new UsageError("migrate and queues in threads, or an IOMMU, cannot be combined");
     const dial: Dial = async (wait) => connectSocket(path, wait);
     const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = { ...this.#options, ...options };
     const destination = this.#link.connectionOn(await dial({ signal, timeoutMs }));

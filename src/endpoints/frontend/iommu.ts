@@ -89,8 +89,10 @@ export class ClientIommu {
     if (place === undefined || (granted & permissions) !== permissions) {
       this.#counters.refused += 1;
       throw new MemoryAccessError(
-        `IOVA 0x${iova.toString(16)}: expected a mapped page with permissions ${permissions}, ` +
-          (place === undefined ? "nothing is mapped" : `it has ${granted}`),
+        `IOVA 0x${iova.toString(16)}: ` +
+          (place === undefined
+            ? "nothing is mapped"
+            : `the page has permissions ${granted}, and the device needs ${permissions}`),
       );
     }
     const { description } = place.region;

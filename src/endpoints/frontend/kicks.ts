@@ -13,7 +13,9 @@ export function inbandHandlers(
   const named = (index: number): ClientQueue => {
     const found = queue(index);
     if (found) return found;
-    throw new UsageError(`there is no queue ${index}`);
+    throw new UsageError(
+      `there is no queue ${index}: the index must be that of a queue that was created`,
+    );
   };
   return {
     [BackendRequest.VringCall]: ({ index }) => named(index).call.signal(),

@@ -119,6 +119,6 @@ async function expectRoom(requests: FrontendRequests, regions: number): Promise<
     : (["a memory table", MAX_MEMORY_REGIONS] as const);
   if (regions <= slots) return;
   throw new EnvironmentError(
-    `expected room for ${regions} memory regions, ${who} has it for ${slots}; split the memory less`,
+    `${who} has room for ${slots} memory regions, not for ${regions}; split the memory less`,
   );
 }

@@ -166,6 +166,6 @@ export function expectSameFeatures(
   ];
   if (missing.length === 0) return;
   throw new NegotiationError(
-    `${what}: expected the back-end to offer what the session uses, it lacks ${missing.join(", ")} now`,
+    `${what}: the back-end does not offer what the session uses: ${missing.join(", ")}; start it with these features`,
   );
 }

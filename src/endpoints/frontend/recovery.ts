@@ -21,7 +21,7 @@ export class Recovery {
       const slots = await requests.getMaxMemSlots();
       if (slots < this.#slots) {
         throw new NegotiationError(
-          `reconnect: expected the back-end to have ${this.#slots} memory slots as before, it has ${slots} now`,
+          `reconnect: the back-end has ${slots} memory slots and had ${this.#slots} before; start it as before`,
         );
       }
       this.#slots = slots;
@@ -73,7 +73,7 @@ export class Recovery {
       const { tracks } = this.#inflight;
       if (!tracks && !ring.resubmit()) {
         throw new NegotiationError(
-          `reconnect: the back-end notes nothing in flight (no VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD), ` +
+          `reconnect: the back-end does not track requests in flight (no VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD), ` +
             `so the ${counted(outstanding, "request")} on packed queue ${index} are lost; use split rings with it`,
         );
       }

@@ -212,7 +212,7 @@ export class FrontendRequests {
     if (reply === undefined || (reply.data.length === 0 && size > 0)) {
       throw new RemoteError(
         request,
-        `${request}: expected ${counted(size, "byte")} at offset ${offset}, the peer refused; ` +
+        `${request}: the peer refused ${counted(size, "byte")} at offset ${offset}; ` +
           `the device's configuration space may be smaller`,
       );
     }

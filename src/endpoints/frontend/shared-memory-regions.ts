@@ -65,7 +65,7 @@ export class SharedMemoryRegions {
     const count = readSync(fd.fd, out, 0, out.length, position);
     if (count < out.length) {
       throw new MemoryAccessError(
-        `shared memory region ${id}: expected ${counted(out.length, "byte")} at ${offset}, the file has ${count}`,
+        `shared memory region ${id}: of ${counted(out.length, "byte")} at ${offset} the file has ${count}`,
       );
     }
   }
@@ -92,7 +92,7 @@ export class SharedMemoryRegions {
     );
     if (mapping === undefined) {
       throw new MemoryAccessError(
-        `shared memory region ${id}: expected ${counted(length, "byte")} at ${offset} inside one mapping`,
+        `shared memory region ${id}: ${counted(length, "byte")} at ${offset} are not inside one mapping`,
       );
     }
     const position = Number(mapping.fdOffset + (offset - mapping.shmOffset));
@@ -123,9 +123,7 @@ export class SharedMemoryRegions {
     }
     const file = fd && fstatSync(fd.fd);
     if (!file?.isFile()) {
-      throw new MemoryAccessError(
-        "SHMEM_MAP: expected the descriptor of a file that can be mapped",
-      );
+      throw new MemoryAccessError("SHMEM_MAP: the descriptor is not of a file that can be mapped");
     }
     if (fdOffset + length > BigInt(file.size)) {
       throw refused(

@@ -118,18 +118,18 @@ export function readPcap(bytes: Uint8Array): Uint8Array[] {
   const little = isLong && magics.includes(view.getUint32(0, true));
   if (!isLong || (!little && !magics.includes(view.getUint32(0, false)))) {
     throw new UsageError(
-      "the file is not in the classic pcap format; to convert one: editcap -F pcap in.pcapng out.pcap",
+      "the file is not in the classic pcap format; convert it with: editcap -F pcap in.pcapng out.pcap",
     );
   }
   const linkType = view.getUint32(20, little) & 0xffff;
   if (linkType !== ETHERNET)
-    throw new UsageError(`the link type is ${linkType}; only Ethernet (1) is supported`);
+    throw new UsageError(`the link type is ${linkType}; use a capture of Ethernet (1)`);
   const frames: Uint8Array[] = [];
   for (let at = FILE_HEADER_BYTES; at < bytes.length;) {
     const end = at + RECORD_HEADER_BYTES;
     const kept = end <= bytes.length ? view.getUint32(at + 8, little) : Infinity;
     if (end + kept > bytes.length)
-      throw new UsageError(`the file ends within the frame at byte ${at}`);
+      throw new UsageError(`the file ends within the frame at byte ${at}; use a whole capture`);
     frames.push(bytes.subarray(end, end + kept));
     at = end + kept;
   }

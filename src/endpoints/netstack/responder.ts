@@ -66,7 +66,7 @@ export class NetResponder implements Station {
     if (!(prefix >= 1 && prefix <= 30))
       throw new UsageError(`the prefix length must be 1 to 30, not "${length}"`);
     if (((parseMac(mac)[0] ?? 0) & 1) !== 0)
-      throw new UsageError(`${mac} is not the address of one station`);
+      throw new UsageError(`${mac} is not the address of one station; give a unicast address`);
     this.mac = mac.toLowerCase();
     const mask = (0xffff_ffff << (32 - prefix)) >>> 0;
     const own = toNumber(text);

@@ -61,7 +61,7 @@ export class BlockStorage {
         file.isFile()
           ? `${path}: the size of an image must be a positive multiple of ${SECTOR_SIZE} bytes, not ${size}; ` +
               `make one with: truncate -s 64M ${path}`
-          : `${path} is not a regular file`,
+          : `${path} is not a regular file; name one, or a block device`,
       );
     }
     return new BlockStorage(fd, size, { readOnly }, () => closeSync(fd));

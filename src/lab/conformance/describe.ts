@@ -1,5 +1,5 @@
 import { UsageError } from "../../core/base/index.ts";
-import { findDeviceKind } from "../../endpoints/devices/registry.ts";
+import { findDeviceKind, unknownDevice } from "../../endpoints/devices/registry.ts";
 import * as nodeTest from "node:test";
 import type { Check } from "./kit/check.ts";
 import { type Facts, survey } from "./kit/back-end/facts.ts";
@@ -53,7 +53,7 @@ export function describeConformance(options: DescribeOptions): void {
   const { checks = everyCheck, device, failOn, times = timesOf(), seed = 1 } = options;
   const { describe, test, before, after } = options.runner ?? nodeTest;
   const kind = findDeviceKind(device);
-  if (kind === undefined) throw new UsageError(`device: "${device}" is not a device type`);
+  if (kind === undefined) throw new UsageError(`device: ${unknownDevice(device)}`);
   const chosen = selectChecks(checks, options);
   describe(`vhost-user conformance, ${device}`, () => {
     let target: Target | undefined;

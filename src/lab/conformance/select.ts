@@ -51,7 +51,7 @@ function matcher(checks: readonly CheckInfo[], pattern: string): (check: CheckIn
 export function unknownCheck(checks: readonly CheckInfo[], pattern: string): string {
   const sections = [...new Set(checks.map(chapterOf))].join(", ");
   return (
-    `expected the id of a check (header/1), a pattern (header/*) or a section (${sections}), ` +
-    `got "${pattern}"; --list shows all`
+    `"${pattern}" is not the id of a check (header/1), a pattern (header/*) or a section (${sections}); ` +
+    `see --list for all of them`
   );
 }

@@ -15,8 +15,7 @@ const PREFIX = "VHOST_USER_";
  */
 export function parseFault(text: string): FaultUse {
   const parts = /^([^=@:]+)(?:=([^@]*))?(?:@([^:]*)(?::(.*))?)?$/.exec(text.trim());
-  if (parts === null)
-    throw new UsageError(`"${text}" is not a fault; faults are written as ${SYNTAX}`);
+  if (parts === null) throw new UsageError(`"${text}" is not a fault; write it as ${SYNTAX}`);
   const [, name = "", value, request, occurrence] = parts;
   const fault = findFault(name);
   if (request !== undefined && !fault.takesRequest) {
@@ -42,7 +41,7 @@ function findFault(name: string): Fault {
     faults.map((each) => each.name),
   );
   throw new UsageError(
-    `"${name}" is not the name of a fault${hint(close)}; --list-faults shows all`,
+    `"${name}" is not the name of a fault${hint(close)}; see --list-faults for all of them`,
   );
 }
 
@@ -51,7 +50,7 @@ function findRequest(text: string): number {
   if (/^\d+$/.test(wanted)) {
     const number = Number(wanted);
     if (requestSpec("front-end", number) !== undefined) return number;
-    throw new UsageError(`${text} is not the number of a front-end's request, 1 to 45`);
+    throw new UsageError(`${text} is not the number of a front-end's request from 1 to 45`);
   }
   const specs = Object.values(frontendRequests);
   const full = wanted.startsWith(PREFIX) ? wanted : PREFIX + wanted;

@@ -144,7 +144,7 @@ export class TraceReader {
     const known = this.#sessions.get(session);
     if (known !== undefined) return known;
     if (this.#sessions.size >= MAX_SESSIONS) {
-      throw badLine(this.#line, `more than ${MAX_SESSIONS} sessions`);
+      throw badLine(this.#line, `a capture must have at most ${MAX_SESSIONS} sessions`);
     }
     const [device, isPartial] = [this.#device, this.#isPartial];
     const decoder = new SessionDecoder({ session, frontEnd, backEnd, device, isPartial });

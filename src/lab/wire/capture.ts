@@ -71,10 +71,10 @@ export function parseCaptureLine(line: string, number: number): CaptureLine {
   try {
     value = JSON.parse(line);
   } catch {
-    throw badLine(number, "not JSON");
+    throw badLine(number, "must be JSON");
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw badLine(number, "not an object");
+    throw badLine(number, "must be an object");
   }
   return value as CaptureLine;
 }
@@ -98,7 +98,7 @@ export function capturedMessage(line: CaptureLine, number: number): CapturedMess
   if (bytes.length < HEADER_SIZE) {
     throw badLine(
       number,
-      `"hex" has ${bytes.length} bytes, fewer than the header's ${HEADER_SIZE}`,
+      `"hex" must have at least the ${HEADER_SIZE} bytes of a header, not ${bytes.length}`,
     );
   }
   const objects = objectsOf(line, number);

@@ -23,7 +23,8 @@ export function answerDeviceState(
     try {
       const state = expectTransfer(session, params, transfer);
       const fd = fds.shift();
-      if (fd === undefined) throw new ProtocolError("expected a descriptor for the device state");
+      if (fd === undefined)
+        throw new ProtocolError("VHOST_USER_SET_DEVICE_STATE_FD: the descriptor is missing");
       const begun = new StateTransfer(state, params.direction, fd);
       void session.closed.then(() => begun.abort("the session has ended"));
       transfer = begun;

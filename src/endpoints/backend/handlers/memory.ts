@@ -30,7 +30,7 @@ export function answerMemory(session: SessionState, answerer: HandlerRegistry<"f
   answerer.on(FrontendRequest.AddMemReg, async ({ region: description }, { fds }) => {
     if (repeated.added(description)) return;
     if (memory.regions.length >= MAX_SLOTS) {
-      throw new MemoryAccessError(`expected at most ${MAX_SLOTS} memory regions, got one more`);
+      throw new MemoryAccessError(`${MAX_SLOTS} memory regions exist already, which is the limit`);
     }
     const [region] = mapAll([description], fds);
     if (region) memory.add(region);

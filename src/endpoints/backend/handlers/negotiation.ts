@@ -27,8 +27,8 @@ export function answerNegotiation(
     const unknown = features & ~session.protocolFeatures;
     if (unknown !== 0n) {
       throw new NegotiationError(
-        `VHOST_USER_SET_PROTOCOL_FEATURES: expected features that were offered, ` +
-          `got also ${protocolFeatureNames(unknown).join(", ")}`,
+        `VHOST_USER_SET_PROTOCOL_FEATURES: the device does not offer ` +
+          protocolFeatureNames(unknown).join(", "),
       );
     }
     const messages = features & ProtocolFeature.InbandNotifications;
@@ -71,8 +71,8 @@ async function setFeatures(session: SessionState, features: bigint): Promise<voi
   const unknown = features & ~session.features;
   if (unknown !== 0n) {
     throw new NegotiationError(
-      `VHOST_USER_SET_FEATURES: expected features that were offered, ` +
-        `got also ${virtioFeatureNames(unknown, device.type).join(", ")}`,
+      `VHOST_USER_SET_FEATURES: the device does not offer ` +
+        virtioFeatureNames(unknown, device.type).join(", "),
     );
   }
   if (

@@ -1,4 +1,4 @@
-import { counted, MemoryAccessError, RemoteError } from "../../../core/base/index.ts";
+import { counted, ProtocolError, RemoteError } from "../../../core/base/index.ts";
 import { createPipe, readPipe, writePipe } from "../../../core/os/index.ts";
 import { MigrationPhase, TransferDirection } from "../../../core/protocol/index.ts";
 import type { OwnedFd } from "../../../core/os/index.ts";
@@ -20,8 +20,8 @@ const CHECK = "VHOST_USER_CHECK_DEVICE_STATE";
  *
  * @param maxBytes default 256 MiB
  * @throws {RemoteError} the back-end failed
- * @throws {MemoryAccessError} it sent more than that
- * @throws {PeerClosedError | TimeoutError | ProtocolError}
+ * @throws {ProtocolError} it sent more than that, or broke the protocol
+ * @throws {PeerClosedError | TimeoutError}
  */
 export async function saveDeviceState(
   requests: FrontendRequests,
@@ -34,8 +34,8 @@ export async function saveDeviceState(
   for await (const chunk of readPipe(ours)) {
     length += chunk.length;
     if (length > maxBytes) {
-      throw new MemoryAccessError(
-        `device state: expected at most ${counted(maxBytes, "byte")} from the back-end, got more`,
+      throw new ProtocolError(
+        `device state: the back-end sent more than ${counted(maxBytes, "byte")}, which is the limit`,
       );
     }
     chunks.push(chunk);

@@ -36,7 +36,7 @@ export class SourceLog {
     const offersLog = ((negotiation.offered ?? 0n) & VirtioFeature.LogAll) !== 0n;
     if (!negotiation.has(ProtocolFeature.LogShmfd) || !offersLog) {
       throw new NegotiationError(
-        "migration: expected a source that logs what it writes, it lacks " +
+        "migration: the source does not log what it writes; have it offer " +
           (offersLog ? "VHOST_USER_PROTOCOL_F_LOG_SHMFD" : "VHOST_F_LOG_ALL"),
       );
     }

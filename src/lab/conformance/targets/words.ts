@@ -15,7 +15,7 @@ export function splitWords(text: string): string[] {
     end = match.index + match[0].length;
   }
   if (text.slice(end).trim() !== "") {
-    throw new UsageError(`a quote is not closed: ${text.slice(end).trim()}`);
+    throw new UsageError(`a quote is not closed: ${text.slice(end).trim()}; write its end`);
   }
   if (words.length === 0) throw new UsageError("the command must not be empty");
   return words;
@@ -46,7 +46,7 @@ export function wordsWithPlace(command: string, shell: boolean): string[] {
 export function requireSocketPlace(words: readonly string[]): void {
   if (words.some((word) => word.includes("{socket}"))) return;
   throw new UsageError(
-    `the command has no {socket}: write {socket} where it takes the path of the socket, got: ${words.join(" ")}`,
+    `the command has no {socket}: write {socket} where it takes the path of the socket: ${words.join(" ")}`,
   );
 }
 

@@ -62,7 +62,7 @@ export class Echo {
     { bufferBytes = BUFFER_BYTES }: EchoOptions = {},
   ) {
     const receiving = device.rings.get(0);
-    if (receiving === undefined) throw new TypeError("expected the rings of a network device");
+    if (receiving === undefined) throw new TypeError("a network device without its rings");
     this.device = device;
     this.receiving = receiving;
     this.#t = t;

@@ -54,7 +54,9 @@ export function findGuestKernel(
   try {
     accessSync(imagePath, constants.R_OK);
   } catch (cause) {
-    throw new EnvironmentError(`${imagePath} cannot be read: chmod a+r ${imagePath}`, { cause });
+    throw new EnvironmentError(`${imagePath} cannot be read; run: chmod a+r ${imagePath}`, {
+      cause,
+    });
   }
   return { version, imagePath, modulesDirectory: join(modulesRoot, version) };
 }

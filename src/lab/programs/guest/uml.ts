@@ -57,11 +57,16 @@ export function findUmlKernel(root: string = modulesRoot): GuestKernel {
   try {
     versions = readdirSync(root);
   } catch (cause) {
-    throw new EnvironmentError(`no modules of ${imagePath} in ${root}`, { cause });
+    throw new EnvironmentError(
+      `no modules of ${imagePath} in ${root}; install the package of the kernel again`,
+      { cause },
+    );
   }
   const version = newestVersion(versions);
   if (version === undefined) {
-    throw new EnvironmentError(`no modules of ${imagePath} in ${root}: the folder is empty`);
+    throw new EnvironmentError(
+      `no modules of ${imagePath} in ${root}: the folder is empty; install the package of the kernel again`,
+    );
   }
   return { version, imagePath, modulesDirectory: join(root, version) };
 }
@@ -74,7 +79,7 @@ export function umlArguments(
   // It is cut at the first colon and at blanks.
   if (/[\s:]/.test(options.socketPath)) {
     throw new UsageError(
-      `User Mode Linux cannot take a socket path with a colon or a blank: ${options.socketPath}`,
+      `User Mode Linux cannot take a socket path with a colon or a blank: ${options.socketPath}; choose another path`,
     );
   }
   return [

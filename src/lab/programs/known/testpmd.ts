@@ -35,7 +35,9 @@ export function testpmdArguments(options: TestpmdOptions, name: string): string[
   const pairs = options.queuePairs ?? 1;
   // The list of properties of a device knows no escape.
   if (options.socketPath.includes(",")) {
-    throw new UsageError(`DPDK cannot take a socket path with a comma: ${options.socketPath}`);
+    throw new UsageError(
+      `DPDK cannot take a socket path with a comma: ${options.socketPath}; choose another path`,
+    );
   }
   const device =
     options.role === "backend"

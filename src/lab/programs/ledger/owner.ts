@@ -97,7 +97,7 @@ export function currentOwner(
 export function checkOwner(name: string, option: string): string {
   if (name !== "" && name.length <= LONGEST_NAME && printable(name) === name) return name;
   throw new UsageError(
-    `${option} must be a name of 1 to ${LONGEST_NAME} characters without control characters, got ${JSON.stringify(name)}`,
+    `${option} must be a name of 1 to ${LONGEST_NAME} characters without control characters, not ${JSON.stringify(name)}`,
   );
 }
 

@@ -39,7 +39,7 @@ export class DetachedProcess {
     await started.promise;
     const identity = identifyProcess(child.pid ?? 0);
     if (identity === undefined) {
-      throw new EnvironmentError(`the process for ${path} ended before it began`);
+      throw new EnvironmentError(`the process for ${path} ended before it began; try again`);
     }
     return new DetachedProcess(child, identity, exited.promise);
   }

@@ -126,5 +126,5 @@ export function splitWords(text: string): string[] {
     );
   }
   if (text.slice(end).trim() === "") return words;
-  throw new UsageError(`a quote is not closed: ${text}`);
+  throw new UsageError(`a quote is not closed: ${text}; write its end`);
 }

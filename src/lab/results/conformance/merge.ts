@@ -7,7 +7,7 @@ import { type ConformanceReport, tallyOf } from "./model.ts";
  */
 export function mergeReports(reports: readonly ConformanceReport[]): ConformanceReport {
   const [first] = reports;
-  if (first === undefined) throw new Error("expected at least one report");
+  if (first === undefined) throw new Error("there is no report to merge");
   const results = reports.flatMap((report) => report.results);
   const startedAt = reports.map((report) => report.startedAt).toSorted()[0] ?? first.startedAt;
   const durationMs = reports.reduce((sum, report) => sum + report.durationMs, 0);

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { counted } from "../../../core/base/index.ts";
+import { counted, EnvironmentError } from "../../../core/base/index.ts";
 import type { TestContext } from "../context.ts";
 import { StressChild } from "./child.ts";
 import { ClientFleet, type FleetHost } from "./client-fleet.ts";
@@ -85,12 +85,12 @@ export function descriptorNeed(clients: number): { needed: number; available: nu
 }
 
 /**
- * @throws an error: this process may not have as many descriptors as that takes
+ * @throws {EnvironmentError} this process may not have as many descriptors as that takes
  */
 export function expectDescriptors(clients: number): void {
   const { needed, available } = descriptorNeed(clients);
   if (available >= needed) return;
-  throw new Error(
+  throw new EnvironmentError(
     `${clients} clients need ${needed} file descriptors in one process, ${available} are available; ` +
       `raise the limit (ulimit -n ${needed}) or use fewer clients`,
   );

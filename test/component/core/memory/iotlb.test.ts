@@ -111,7 +111,10 @@ test("a front-end that keeps answering without the permission has refused", (t) 
   }
   assert.equal(look(iotlb, page(1), 1, true), "fault");
   assert.equal(misses.length, 4);
-  assert.throws(() => iotlb.locate(page(1), 4, Write), /may be written, the front-end does not/);
+  assert.throws(
+    () => iotlb.locate(page(1), 4, Write),
+    /may not be written: the front-end does not/,
+  );
   assert.deepEqual(look(iotlb, page(1), 1), [1], "reading is allowed all the same");
   iotlb.invalidate(page(1), page(1));
   assert.equal(look(iotlb, page(1), 1, true), "miss", "what comes afterwards may be allowed");

@@ -55,7 +55,7 @@ test("says what is missing when it is exhausted, and still has room for less", (
   assert.throws(() => memory.allocate(17), MemoryAccessError);
   assert.equal(memory.allocate(16).bytes.length, 16);
   assert.throws(() => memory.allocate(1), {
-    message: /expected 1 free bytes.*give the client more memory/,
+    message: /no region .* has 1 byte left; give the client more memory/,
   });
 });
 

@@ -36,7 +36,7 @@ function assertRefused(
 }
 
 test("refuses a region of size 0", () => {
-  assertRefused(describeRegion(0, 0), unsealedFile(PAGE), /expected a size above 0, got 0/);
+  assertRefused(describeRegion(0, 0), unsealedFile(PAGE), /the size must be above 0/);
 });
 
 test("refuses guest addresses that wrap around or exceed 2^53", () => {

@@ -16,7 +16,7 @@ const here: AddonHost = thisHost();
 test("an unsupported platform and a big-endian machine are distinguished from a missing addon", () => {
   assert.throws(() => loadAddon({ ...here, platform: "darwin" }), {
     name: "EnvironmentError",
-    message: /need Linux, this is darwin/,
+    message: /need Linux, and this is darwin; run it on Linux/,
   });
   assert.throws(() => loadAddon({ ...here, arch: "s390x", endianness: "BE" }), {
     name: "EnvironmentError",

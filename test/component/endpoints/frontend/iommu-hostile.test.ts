@@ -239,7 +239,7 @@ test("a front-end that keeps translating to read-only pages breaks its own ring 
   await until(() => served.problems.length > 0, "the ring to break");
   assert.match(
     served.problems[0]?.message ?? "",
-    /ring 0 is broken: .*may be written, the front-end does not allow it/,
+    /ring 0 is broken: .*may not be written: the front-end does not allow it/,
   );
   for (let i = 0; i < 50; i += 1) await client.requests.getFeatures();
   assert.ok(asked < 20, `${asked} misses`);

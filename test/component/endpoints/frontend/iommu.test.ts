@@ -59,7 +59,7 @@ test("a back-end that offers no IOMMU is refused, with the remedy", async (t) =>
   const served = await serveDisk(t);
   await assert.rejects(Client.connect(served.path, behindIommu), (error) => {
     assert.ok(error instanceof NegotiationError);
-    assert.match(error.message, /lacks VIRTIO_F_ACCESS_PLATFORM; .*--iommu/);
+    assert.match(error.message, /lacks what an IOMMU needs: VIRTIO_F_ACCESS_PLATFORM; .*--iommu/);
     return true;
   });
 });

@@ -80,13 +80,13 @@ test("a capture names descriptors by kind, and reads back the same bytes", (t) =
 test("a capture that is not one is refused with its line", () => {
   const line = `{"us":1,"from":"front-end","descriptors":[],"hex":"010000000100000000000000"}`;
   for (const [text, what] of [
-    ["{", "not JSON"],
-    ["7", "not an object"],
+    ["{", "must be JSON"],
+    ["7", "must be an object"],
     [line.replace("front-end", "me"), `"from"`],
     [line.replace("1,", "-1,"), `"us"`],
     [line.replace("[]", "{}"), `"descriptors"`],
     [line.replace('"01', '"1'), "hexadecimal"],
-    [line.replace("010000000100000000000000", "01"), "1 bytes"],
+    [line.replace("010000000100000000000000", "01"), "12 bytes of a header, not 1"],
   ] as const) {
     assert.throws(() => parseCapture(`${line}\n${text}\n`), {
       code: "ERR_VHOST_USAGE",

@@ -108,8 +108,8 @@ test("an expectation that names no check is refused, as --only does", () => {
       () => parse(check),
       (error) =>
         error instanceof UsageError &&
-        /^b\.json: 0: .*the id of a check/.test(error.message) &&
-        error.message.includes(`got "${check}"`),
+        /^b\.json: 0: .*is not the id of a check/.test(error.message) &&
+        error.message.includes(`"${check}" is not`),
     );
   }
 });

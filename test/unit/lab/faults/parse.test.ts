@@ -36,14 +36,14 @@ describe("parseFault", () => {
   }
 
   const errors: [text: string, says: RegExp][] = [
-    ["", /"" is not a fault; faults are written as NAME/],
+    ["", /"" is not a fault; write it as NAME/],
     ["no-replay", /"no-replay" is not the name of a fault \(did you mean no-reply/],
     ["config", /did you mean config-/],
-    ["zzzzzz", /"zzzzzz" is not the name of a fault; --list-faults shows all/],
+    ["zzzzzz", /"zzzzzz" is not the name of a fault; see --list-faults/],
     ["no-reply@", /"" is not a request of the front-end by number or name \(GET_FEATURES\)/],
     ["no-reply@GET_FEATURE", /"GET_FEATURE" is not .* \(did you mean GET_FEATURES/],
-    ["no-reply@46", /46 is not the number .*, 1 to 45/],
-    ["no-reply@0", /0 is not the number .*, 1 to 45/],
+    ["no-reply@46", /46 is not the number .* from 1 to 45/],
+    ["no-reply@0", /0 is not the number .* from 1 to 45/],
     ["no-reply@1:0", /"0" is not a whole number from 1 to \d+/],
     ["no-reply@1:x", /"x" is not a whole number/],
     ["no-reply@1:", /"" is not a whole number/],

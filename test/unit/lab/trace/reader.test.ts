@@ -112,8 +112,8 @@ test("a reply whose request was filtered out breaks no rule", () => {
 });
 
 const broken: readonly (readonly [line: string, says: RegExp])[] = [
-  ["{", /capture, line 2: not JSON/],
-  ["[]", /line 2: not an object/],
+  ["{", /capture, line 2: must be JSON/],
+  ["[]", /line 2: must be an object/],
   ['{"kind":"probe"}', /"kind" must be "trace"/],
   ['{"kind":"trace","schemaVersion":2}', /schemaVersion must be at most 1, not 2/],
   ['{"us":-1,"from":"front-end","descriptors":[],"hex":""}', /"us" must be/],
@@ -123,7 +123,7 @@ const broken: readonly (readonly [line: string, says: RegExp])[] = [
     '{"us":1,"from":"front-end","descriptors":"x","hex":"010000000100000000000000"}',
     /"descriptors"/,
   ],
-  ['{"us":1,"from":"front-end","descriptors":[],"hex":"0100"}', /"hex" has 2 bytes/],
+  ['{"us":1,"from":"front-end","descriptors":[],"hex":"0100"}', /"hex" must have .*, not 2/],
   [
     '{"us":1,"from":"front-end","descriptors":[],"objects":1,"hex":"010000000100000000000000"}',
     /"objects"/,

@@ -40,12 +40,15 @@ export async function runBackend(
     return;
   }
   if (surplus.length > 0)
-    throw new UsageError(`vhost-user-${type} does not have: ${surplus.join(" ")}`);
+    throw new UsageError(
+      `vhost-user-${type} has no ${surplus.join(" ")}; see --help for its options`,
+    );
   const { socketPath: socket, fd, socketMode, socketGroup, pidFile, logFormat } = options;
   const passed = passedSockets(process.env, process.pid) > 0;
-  if (!passed && (socket === undefined) === (fd === undefined)) {
-    throw new UsageError("give either --socket-path PATH or --fd NUMBER");
-  }
+  if (socket !== undefined && fd !== undefined)
+    throw new UsageError("--socket-path and --fd cannot be combined: each names the socket");
+  if (!passed && socket === undefined && fd === undefined)
+    throw new UsageError("there is no socket to serve: give --socket-path PATH or --fd NUMBER");
   // Not parsed by the options: with --print-capabilities no value is an error.
   const common = {
     socket,
@@ -73,5 +76,5 @@ function valuesOf(
 
 function parseFd(text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new UsageError(`--fd: "${text}" is not the number of a descriptor`);
+  throw new UsageError(`--fd: "${text}" is not the number of a descriptor such as 3`);
 }

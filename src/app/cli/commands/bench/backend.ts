@@ -163,7 +163,7 @@ function expectLoad(running: ManagedProcess | undefined, { requests }: CountResu
   const failed = exit !== undefined && exit.code !== 0;
   if (!failed && requests > 0) return;
   const what =
-    "the load ended without a measured request; it must send requests for longer than --warmup";
+    "the load ended without a measured request; have it send requests for longer than --warmup";
   throw new CommandError(
     ExitCode.Failed,
     failed && running

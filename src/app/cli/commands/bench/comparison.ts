@@ -7,7 +7,7 @@ import {
 } from "../../../../lab/results/index.ts";
 import type { Context } from "../../context.ts";
 import { targetName } from "../../exec-backend.ts";
-import { CommandError, ExitCode, exitCodeOf } from "../../exit-code.ts";
+import { CommandError, exitCodeOf } from "../../exit-code.ts";
 import { saveUserFile } from "../../files.ts";
 import { fitText } from "../../text-width.ts";
 import { describeEnvironment } from "./environment.ts";
@@ -79,15 +79,13 @@ export function* alternated<T>(items: readonly T[], rounds: number): Generator<T
 }
 
 /**
- * Adds the name of the target, where the message does not begin with it, as those about a path do. One
- * target that cannot be reached is a failed comparison.
+ * Adds the name of the target, where the message does not begin with it, as those about a path do. The
+ * exit code is that of the same failure of a single target.
  */
 function targetError(name: string, error: unknown): CommandError {
   const text = error instanceof Error ? error.message : String(error);
   const message = text.startsWith(`${name}: `) ? text : `${name}: ${text}`;
-  const own = exitCodeOf(error);
-  const exitCode = own === ExitCode.Unreachable ? ExitCode.Failed : own;
-  return new CommandError(exitCode, message, { cause: error });
+  return new CommandError(exitCodeOf(error), message, { cause: error });
 }
 
 function publishComparison(

@@ -104,7 +104,7 @@ function readBaseline(path: string, mayBeMissing: boolean, known: readonly Check
   const shipped = existsSync(path) ? undefined : shippedNames().find((name) => name === path);
   if (shipped !== undefined && mayBeMissing) {
     throw new UsageError(
-      `--update-baseline cannot write ${path}, a baseline of the package; to write a file of that name: --baseline ./${path}`,
+      `--update-baseline cannot write ${path}, a baseline of the package; use --baseline ./${path} to write a file of that name`,
     );
   }
   const found = shippedBaselines().find(({ name }) => name === shipped);

@@ -212,9 +212,11 @@ async function factsOf(
     const path = socket ?? target.program?.socket;
     const isGone = ends.length > 0 || path === undefined;
     const diagnosis = isGone ? undefined : await diagnose(path, times.answerMs, signal);
-    const { message, expected = "an answer", actual = "none" } = error;
+    const { message, expected, actual } = error;
     const question = ends.length === 0 ? "; is this a back-end?" : "";
-    const what = diagnosis ?? `${message}: expected ${expected}, got ${actual}${question}`;
+    const compared =
+      expected === undefined || actual === undefined ? "" : `: expected ${expected}, got ${actual}`;
+    const what = diagnosis ?? `${message}${compared}${question}`;
     const report = reportText(ends, output, target.process);
     const text = [`${target.name}: ${what}`, report].filter(Boolean).join("\n");
     throw new CommandError(ExitCode.Unreachable, text, { cause: error });
@@ -243,7 +245,10 @@ function frontendOf(
   { exec, shell, listen }: ConformOptions,
   times: Times,
 ): FrontendProgram | FrontendListener {
-  if (exec !== undefined && listen) throw new UsageError("--exec and --listen cannot be combined");
+  if (exec !== undefined && listen)
+    throw new UsageError(
+      "--exec and --listen cannot be combined: the command of --exec connects to a socket of ours",
+    );
   if (exec !== undefined && socket === undefined)
     return new FrontendProgram(exec, { shell, timeoutMs: times.againMs });
   if (exec === undefined && socket !== undefined && listen) return new FrontendListener(socket);

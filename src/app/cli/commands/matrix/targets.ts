@@ -2,7 +2,7 @@ import type { DeviceKind } from "../../../../endpoints/devices/kind.ts";
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { UsageError } from "../../../../core/base/index.ts";
-import { findDeviceKind } from "../../../../endpoints/devices/registry.ts";
+import { findDeviceKind, unknownDevice } from "../../../../endpoints/devices/registry.ts";
 import { requireSocketPlace, wordsOf } from "../../../../lab/conformance/index.ts";
 import { isKitModule } from "../../device-option.ts";
 import { withUserFile } from "../../files.ts";
@@ -81,7 +81,7 @@ function deviceOf(type: string, where: string, folder: string): DeviceKind | str
   const kind = findDeviceKind(type);
   if (kind !== undefined) return kind;
   throw new UsageError(
-    `${where}: "${type}" is not a device type, nor the path of a module whose default export is a kit`,
+    `${where}: ${unknownDevice(type)}, or the path of a module whose default export is a kit`,
   );
 }
 

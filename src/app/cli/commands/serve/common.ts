@@ -276,7 +276,9 @@ function wantedOptional(
   const { RingReset } = VirtioFeature;
   if ((virtio & ~RingReset) !== 0n || (protocol & ~BACKEND_OPTIONAL_FEATURES) !== 0n) {
     const names = [...protocolFeatureNames(BACKEND_OPTIONAL_FEATURES), "VIRTIO_F_RING_RESET"];
-    throw new UsageError(`--enable ${enable.join(",")}: only ${names.join(", ")} can be enabled`);
+    throw new UsageError(
+      `--enable: "${enable.join(",")}" must be one or more of ${names.join(", ")}`,
+    );
   }
   const named = parseFeatures(features, device.type);
   return {

@@ -46,7 +46,7 @@ function parseEither(text: string, device: DeviceType): bigint {
   } catch (error) {
     throw new UsageError(
       `no virtio (${device.name}) or protocol feature is called "${text}"; ` +
-        `names are as probe prints them, e.g. VIRTIO_RING_F_EVENT_IDX or VHOST_USER_PROTOCOL_F_REPLY_ACK`,
+        `write names as probe prints them, such as VIRTIO_RING_F_EVENT_IDX or VHOST_USER_PROTOCOL_F_REPLY_ACK`,
       { cause: error },
     );
   }

@@ -120,14 +120,14 @@ function expectSense(options: BenchBlockOptions): void {
   const { blockSize, threads, queues, runtime, count, rw, rwmixread } = options;
   if (blockSize % SECTOR_SIZE !== 0 || blockSize === 0)
     throw new UsageError(
-      `--block-size must be a positive multiple of ${SECTOR_SIZE} bytes, got ${blockSize}`,
+      `--block-size must be a positive multiple of ${SECTOR_SIZE} bytes, not ${blockSize}`,
     );
   if (threads > queues)
     throw new UsageError(
       `--threads ${threads} is more than --queues ${queues}: each thread needs a queue of its own`,
     );
   if (runtime !== undefined && count !== undefined)
-    throw new UsageError("--runtime and --count cannot be combined");
+    throw new UsageError("--runtime and --count cannot be combined: each says when the run ends");
   if (rwmixread !== undefined && !isMixed(rw))
     throw new UsageError(`--rwmixread cannot be combined with --rw ${rw}, which does only one`);
 }

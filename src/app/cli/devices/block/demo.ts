@@ -35,7 +35,7 @@ export async function runDemo(options: DemoOptions, context: Context): Promise<v
   const { size = DEFAULT_SIZE } = options;
   if (size === 0 || size % LATENCY_BYTES !== 0) {
     throw new UsageError(
-      `--size must be a positive multiple of ${LATENCY_BYTES} bytes, got ${size}`,
+      `--size must be a positive multiple of ${LATENCY_BYTES} bytes, not ${size}`,
     );
   }
   // Its absence is found here, with its remedy, and not by a back-end that does not come up.

@@ -66,7 +66,7 @@ export async function write(
     const source = options.in ?? "standard input";
     throw new UsageError(
       options.length === undefined
-        ? `${source} has ${counted(input.length, "byte")}, which is not a positive multiple of ${SECTOR_SIZE}; --length writes only the first bytes`
+        ? `${source} has ${counted(input.length, "byte")}, which is not a positive multiple of ${SECTOR_SIZE}; use --length to write only the first bytes`
         : `--length ${length} is more than the ${counted(input.length, "byte")} of ${source}`,
     );
   }
@@ -215,7 +215,7 @@ async function withDriver(
  */
 function checkRange({ offset, length }: { offset: number; length?: number | undefined }): void {
   if (offset % SECTOR_SIZE !== 0) {
-    throw new UsageError(`--offset must be a multiple of ${SECTOR_SIZE} bytes, got ${offset}`);
+    throw new UsageError(`--offset must be a multiple of ${SECTOR_SIZE} bytes, not ${offset}`);
   }
   if (length === undefined) return;
   expectSectors("--length", length);
@@ -224,7 +224,7 @@ function checkRange({ offset, length }: { offset: number; length?: number | unde
 function expectSectors(option: string, bytes: number): void {
   if (bytes > 0 && bytes % SECTOR_SIZE === 0) return;
   throw new UsageError(
-    `${option} must be a positive multiple of ${SECTOR_SIZE} bytes, got ${bytes}`,
+    `${option} must be a positive multiple of ${SECTOR_SIZE} bytes, not ${bytes}`,
   );
 }
 

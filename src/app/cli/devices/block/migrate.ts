@@ -37,7 +37,7 @@ export async function runMigrate(
   const { depth: workers, blockSize: blockBytes, maxRounds, overwrite, ioTimeout } = options;
   if (blockBytes % 512 !== 0 || blockBytes === 0)
     throw new UsageError(
-      `--block-size must be a positive multiple of 512 bytes, got ${blockBytes}`,
+      `--block-size must be a positive multiple of 512 bytes, not ${blockBytes}`,
     );
   const seed = options.seed ?? randomInt(2 ** 31);
   const features = { deviceFeatures: BLOCK_DRIVER_FEATURES };

@@ -45,16 +45,17 @@ export async function expectDisk(
       `the disk has ${counted(capacity, "byte")} and must have at least ${size} for this number of --clients`,
     );
   if ((client.features & BlockFeature.ReadOnly) !== 0n)
-    throw new UsageError("the disk is read-only; stress needs a writable disk");
+    throw new UsageError("the disk is read-only; use a writable disk");
   if (overwrite) return;
   const driver = await BlockDriver.start(client, { depth: 8, transferBytes: 16_384 });
   const [queue] = driver.queues;
-  if (queue === undefined) throw new UsageError("the device has no queue");
+  if (queue === undefined)
+    throw new UsageError("the device has no queue; use a device with at least one");
   await runBlockPass(queue, { work: "expect-blank", size, seed: 0, signal, stallMs }).catch(
     (error: unknown) => {
       if (!(error instanceof MismatchError)) throw error;
       throw new UsageError(
-        `the disk is not blank: there is data at byte ${error.offset}; to overwrite its first ${counted(size, "byte")} add --overwrite`,
+        `the disk is not blank: there is data at byte ${error.offset}; add --overwrite to overwrite its first ${counted(size, "byte")}`,
       );
     },
   );

@@ -28,7 +28,7 @@ export async function serveFs(options: ServeFsOptions, context: Context): Promis
   expectOneSocket(options, context);
   const { dir, tag, queues } = options;
   if (dir === undefined)
-    throw new UsageError("--dir FOLDER is missing; --dir . shares the current folder");
+    throw new UsageError("--dir FOLDER is missing; use --dir . to share the current folder");
   const folder = withUserFile(dir, "a shared folder", "name another with --dir", () =>
     SharedFolder.open(dir, { maxDescriptors: descriptorsToUse() }),
   );

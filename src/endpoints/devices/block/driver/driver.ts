@@ -194,7 +194,9 @@ export class BlockDriver {
 
   #expectFeature(feature: bigint, name: string): void {
     if ((this.#client.features & feature) === 0n) {
-      throw new UsageError(`the device does not offer ${name}`);
+      throw new UsageError(
+        `the device does not offer ${name}; do without it, or have the back-end offer it`,
+      );
     }
   }
 

@@ -51,7 +51,7 @@ export class CipherSessions implements CryptoSessions {
   create({ opCode, parameters }: CryptoSession): bigint {
     if (opCode !== BigInt(CryptoOp.CipherCreateSession) || parameters.kind !== "symmetric") {
       throw new UsageError(
-        `crypto session: op code ${opCode} is not supported; only cipher sessions (2) are`,
+        `crypto session: op code ${opCode} is not supported; use a cipher session (2)`,
       );
     }
     const { cipherAlgorithm, operationType, direction, cipherKey } = parameters;
@@ -59,7 +59,7 @@ export class CipherSessions implements CryptoSessions {
     if (operationType !== SymmetricOperation.Cipher || mode === undefined) {
       throw new UsageError(
         `crypto session: operation ${operationType} with algorithm ${cipherAlgorithm} is not supported; ` +
-          `only plain ciphers (operation 1) with AES-ECB, CBC or CTR (2, 3, 4) are`,
+          `use a plain cipher (operation 1) with AES-ECB, CBC or CTR (2, 3, 4)`,
       );
     }
     if (![16, 24, 32].includes(cipherKey.length)) {
@@ -73,7 +73,9 @@ export class CipherSessions implements CryptoSessions {
       );
     }
     if (this.#sessions.size >= MAX_SESSIONS) {
-      throw new UsageError(`crypto session: ${MAX_SESSIONS} sessions are open, which is the limit`);
+      throw new UsageError(
+        `crypto session: ${MAX_SESSIONS} sessions are open, which is the limit; have the front-end close some`,
+      );
     }
     const id = this.#nextId;
     this.#nextId += 1n;

@@ -145,7 +145,7 @@ function isNumber(value: unknown, least: number): value is number {
 }
 
 function notOurs(expected: string): ProtocolError {
-  return new ProtocolError(`device state: not ${expected}`, {
+  return new ProtocolError(`device state: it is not ${expected}`, {
     field: "device state",
   });
 }

@@ -147,7 +147,7 @@ export class DriverControl {
     const ack = bytes[COMMAND_BYTES];
     if (ack === ControlAck.Ok) return;
     const what = `control command ${cls}/${command} of ${counted(data.length, "byte")}`;
-    throw new DeviceError(ack, `the device refused ${what}: answer ${ack}, expected 0`);
+    throw new DeviceError(ack, `the device refused ${what} with the answer ${ack}`);
   }
 }
 

@@ -101,7 +101,9 @@ export class NetDriver {
       throw new UsageError(`bufferBytes must be ${least} to ${most}, not ${bufferBytes}`);
     await expectQueuePairs(client, queuePairs);
     if (control && (client.features & NetFeature.CtrlVq) === 0n)
-      throw new UsageError("the device does not offer a control queue (VIRTIO_NET_F_CTRL_VQ)");
+      throw new UsageError(
+        "the device does not offer a control queue (VIRTIO_NET_F_CTRL_VQ); do without it, or have the back-end offer it",
+      );
     const driver = new NetDriver();
     const counters = driver.#counters;
     const failed = (error: Error): void => {

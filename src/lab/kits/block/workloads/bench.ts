@@ -179,7 +179,7 @@ async function expectDevice(client: Client, options: BlockBenchOptions): Promise
   const available = (client.features & BlockFeature.Mq) === 0n ? 1 : Math.max(1, config.numQueues);
   if (queues > available)
     throw new UsageError(
-      `the device has ${countedRange(1, available, "queue")}; ${queues} were asked for`,
+      `the device has ${countedRange(1, available, "queue")}; use at most as many, not ${queues}`,
     );
   const size = options.size ?? capacity;
   if (size > capacity || size < blockBytes * queues) {
@@ -189,7 +189,7 @@ async function expectDevice(client: Client, options: BlockBenchOptions): Promise
   }
   const isReadOnly = (client.features & BlockFeature.ReadOnly) !== 0n;
   if (isReadOnly && (readPercent < 100 || options.verify))
-    throw new UsageError("the device is read-only");
+    throw new UsageError("the device is read-only; use a writable one");
   return size;
 }
 
@@ -201,7 +201,7 @@ async function prepare(options: BlockBenchOptions): Promise<void> {
         if (!(error instanceof MismatchError)) throw error;
         throw new UsageError(
           `the device is not blank: there is data at byte ${error.offset}; ` +
-            `--overwrite writes over it`,
+            `add --overwrite to write over it`,
         );
       });
     }
@@ -233,7 +233,8 @@ async function overDevice(
   const driver = await BlockDriver.start(client, { depth: 64, transferBytes: PASS_BYTES });
   const size = await expectDevice(client, options);
   const [queue] = driver.queues;
-  if (queue === undefined) throw new UsageError("the device has no queue");
+  if (queue === undefined)
+    throw new UsageError("the device has no queue; use a device with at least one");
   await work(async (work, name) =>
     runBlockPass(queue, {
       work,

@@ -150,16 +150,18 @@ async function expectDisk(
   size: number,
   { overwrite = false, signal, timeoutMs }: BlockMigrationOptions,
 ): Promise<void> {
-  if (driver.readOnly) throw new UsageError("the device is read-only");
+  if (driver.readOnly) throw new UsageError("the device is read-only; use a writable one");
   if (size > driver.size) {
-    throw new UsageError(`the device has ${driver.size} bytes; the workers need ${size}`);
+    throw new UsageError(
+      `the device has ${driver.size} bytes; use one of at least ${size}, or a smaller depth`,
+    );
   }
   if (overwrite) return;
   const before = await driver.read(0, size, { signal, timeoutMs });
   const offset = before.findIndex((byte) => byte !== 0);
   if (offset < 0) return;
   throw new UsageError(
-    `the device is not blank: there is data at byte ${offset}; --overwrite writes over it`,
+    `the device is not blank: there is data at byte ${offset}; add --overwrite to write over it`,
   );
 }
 

@@ -77,7 +77,8 @@ async function verifyCase(
     checkTarget(driver, size);
     options.onStart?.();
     const [queue] = driver.queues;
-    if (queue === undefined) throw new UsageError("the device has no queue");
+    if (queue === undefined)
+      throw new UsageError("the device has no queue; use a device with at least one");
     const run = async (phase: VerifyProgress["phase"], work: "expect-blank" | "write" | "verify") =>
       runBlockPass(queue, {
         work,
@@ -92,7 +93,7 @@ async function verifyCase(
         if (!(error instanceof MismatchError)) throw error;
         throw new UsageError(
           `the device is not blank: there is data at byte ${error.offset}; ` +
-            `--overwrite writes over it`,
+            `add --overwrite to write over it`,
         );
       });
     }
@@ -106,7 +107,7 @@ async function verifyCase(
 }
 
 function checkTarget(driver: BlockDriver, size: number): void {
-  if (driver.readOnly) throw new UsageError("the device is read-only");
+  if (driver.readOnly) throw new UsageError("the device is read-only; use a writable one");
   if (size > driver.size || size <= 0 || size % 512 !== 0) {
     throw new UsageError(
       `the length must be a multiple of 512 up to the ${driver.size} bytes of the device, and is ${size}`,

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { StateError } from "../../../../../core/base/index.ts";
+import { CommandError, ExitCode } from "../../../exit-code.ts";
 
 /** One measurement: more is better, whatever the unit. */
 export type Sampler = () => Promise<number>;
@@ -37,7 +37,10 @@ export async function compare(
       const value = await sampler();
       const after = readTicks();
       if (!(value > 0 && value < Infinity))
-        throw new StateError(`nothing was measured: the sample is ${value} and must be above 0`);
+        throw new CommandError(
+          ExitCode.Failed,
+          `nothing was measured: the sample is ${value} and must be above 0; give it longer with --runtime`,
+        );
       const share = (after.steal - before.steal) / Math.max(1, after.all - before.all);
       if (share <= MAX_STEAL || attempt === MAX_REPEATS) return value;
       result.repeated += 1;

@@ -56,7 +56,7 @@ export async function benchCompare(options: CompareOptions, context: Context): P
     const rows = all.filter(({ name, against }) => `${name} ${against}`.includes(wanted));
     if (rows.length === 0)
       throw new UsageError(
-        `--rows "${wanted}" is not a part of any row's name; --list prints the names`,
+        `--rows "${wanted}" is not a part of any row's name; see --list for the names`,
       );
     if (list) {
       for (const { name, against } of rows) output.print(`${name} | ${against}`);
@@ -82,7 +82,10 @@ export async function benchCompare(options: CompareOptions, context: Context): P
     else if (partial) output.print(`partial result: ${endedBy.endedBy ?? ""}`);
     if (partial) throw failure;
     if (results.every(({ cells }) => cells.length === 0))
-      throw new CommandError(ExitCode.Environment, "no program to compare with is installed");
+      throw new CommandError(
+        ExitCode.Environment,
+        "no program to compare with is installed; install one of those that are named above",
+      );
   } finally {
     programs.close();
   }
