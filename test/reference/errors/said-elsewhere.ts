@@ -14,7 +14,7 @@ export const saidElsewhere: Readonly<Record<string, readonly string[]>> = {
   "app/cli/commands/conform/judge.ts: text": [
     "<target>: <what it did>[: expected <answer>, got <answer>][; is this a back-end?]",
   ],
-  'app/cli/commands/stress/run.ts: faults.join("\\n")': [
+  'app/cli/devices/block/stress.ts: faults.join("\\n")': [
     "the back-end's <growth>",
     "a client process's <growth>",
   ],

@@ -25,7 +25,9 @@ export async function chosenDevice({ device }: ConformOptions): Promise<DeviceWi
   const ids = new Set(checks.map(({ id }) => id));
   const taken = kit.checks?.find(({ id }) => ids.has(id));
   if (taken === undefined) return { device: kit.kind, kit };
-  throw new UsageError(`--device ${device}: check ${taken.id} has the id of a check of the suite`);
+  throw new UsageError(
+    `--device ${device}: check ${taken.id} has the id of a check of the suite; give it another`,
+  );
 }
 
 /** Returns all checks of back-ends: those of the suite, and those of a kit that is not part of it. */
@@ -85,7 +87,7 @@ function playable({ device, kit }: DeviceWithKit): Kit {
   if (kit?.play !== undefined) return kit;
   throw new UsageError(
     `--front-end cannot judge ${device?.name ?? "such"} devices: the suite plays ` +
-      `${playedNames().join(", ")}; --device MODULE takes a kit that plays another one`,
+      `${playedNames().join(", ")}; use --device MODULE for a kit that plays another one`,
   );
 }
 
