@@ -78,7 +78,7 @@ export {
   type RoundTrips,
   type SessionEvent,
   SessionDecoder,
-  SessionState,
+  TracedSession,
   type TraceConsumer,
   type TraceDescriptor,
   type TracedRegion,

@@ -35,6 +35,8 @@ test("conform --front-end judges a front-end that waits in read(2) of its call d
   const { code, stdout } = await workspace.run([
     "conform",
     "--front-end",
+    "--device",
+    "block",
     "--exec",
     exec,
     "--fail-on",

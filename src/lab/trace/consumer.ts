@@ -2,7 +2,7 @@ import type { OwnedFd } from "../../core/os/index.ts";
 import type { Frame } from "../../core/transport/index.ts";
 import type { Forward } from "../wire/index.ts";
 import type { MessageEvent, TraceEvent } from "./event.ts";
-import type { SessionState } from "./session-state.ts";
+import type { TracedSession } from "./traced-session.ts";
 
 /**
  * Takes the events of a trace: prints, counts, writes or follows them.
@@ -28,7 +28,7 @@ export interface TraceConsumer {
    * @param descriptors of a message of a live session: borrowed during the call, so duplicate what is
    *   needed longer
    */
-  event(event: TraceEvent, state: SessionState, descriptors: readonly OwnedFd[]): void;
+  event(event: TraceEvent, state: TracedSession, descriptors: readonly OwnedFd[]): void;
 }
 
 /**

@@ -36,10 +36,10 @@ export { type CaptureEnd, type ReadEvent, TraceReader } from "./reader.ts";
 export { type DecoderOptions, type MessageRecord, SessionDecoder } from "./session-decoder.ts";
 export {
   type RegionOffset,
-  SessionState,
+  TracedSession,
   type TracedRegion,
   type TracedRing,
-} from "./session-state.ts";
+} from "./traced-session.ts";
 export { describeEvent, type TraceStyle } from "./text.ts";
 export { Tracer, type TracerOptions } from "./tracer.ts";
 export { filterHelp } from "./filter/help.ts";

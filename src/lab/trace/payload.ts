@@ -12,7 +12,7 @@ import type { FeatureNames, Json, JsonObject, Violation } from "./event.ts";
 import { describeFeatures, type FeatureHistory } from "./feature-history.ts";
 import { fieldsOf, isFeatureWord } from "./fields.ts";
 import type { Match } from "./outstanding.ts";
-import type { SessionState } from "./session-state.ts";
+import type { TracedSession } from "./traced-session.ts";
 import type { Judged } from "./violations.ts";
 
 /** A payload and the structure that it was found to be. */
@@ -59,7 +59,7 @@ export function decodePayload(
 export function describeDecoded(
   judged: Judged,
   decoded: Decoded | undefined,
-  state: SessionState,
+  state: TracedSession,
   history: FeatureHistory,
 ): PayloadWords {
   const { channel: direction, header, payload, isReply } = judged;
@@ -87,7 +87,7 @@ export function describeDecoded(
 function describeAddresses(
   value: VringAddress,
   fields: JsonObject,
-  state: SessionState,
+  state: TracedSession,
 ): PayloadWords {
   const parts = ["descriptor", "used", "available"] as const;
   const places: Record<string, string> = {};

@@ -13,7 +13,7 @@ import {
 import type { Ending, TraceEvent, TracePeer } from "./event.ts";
 import { TRACE_SCHEMA_VERSION } from "./json.ts";
 import { SessionDecoder } from "./session-decoder.ts";
-import type { SessionState } from "./session-state.ts";
+import type { TracedSession } from "./traced-session.ts";
 
 /** Sessions of one capture that are followed. */
 const MAX_SESSIONS = 100_000;
@@ -21,7 +21,7 @@ const MAX_SESSIONS = 100_000;
 /** An event of a capture, and what its session had set up after it. */
 export interface ReadEvent {
   readonly event: TraceEvent;
-  readonly state: SessionState;
+  readonly state: TracedSession;
 }
 
 /** The end of a capture. */
@@ -42,11 +42,11 @@ export interface CaptureEnd {
  *
  * @example
  * ```ts
- * import { readFileSync } from "node:fs";
  * import { describeEvent, TraceReader } from "vhost-user/testing";
  *
+ * const capture = '{"us":12,"from":"front-end","descriptors":[],"hex":"010000000100000000000000"}\n';
  * const reader = new TraceReader();
- * for (const { event } of reader.read(readFileSync("session.jsonl", "utf8"))) {
+ * for (const { event } of reader.read(capture)) {
  *   console.log(describeEvent(event).join("\n"));
  * }
  * ```

@@ -15,7 +15,7 @@ import { FeatureHistory } from "./feature-history.ts";
 import { ObjectNames } from "./object-names.ts";
 import { type Match, OutstandingRequests } from "./outstanding.ts";
 import { decodePayload, describeDecoded } from "./payload.ts";
-import { SessionState } from "./session-state.ts";
+import { TracedSession } from "./traced-session.ts";
 import { type Judged, ownViolations, replyViolations, requestViolations } from "./violations.ts";
 
 /** A message on one of a session's connections. */
@@ -41,10 +41,23 @@ export interface DecoderOptions {
   readonly isPartial?: boolean | undefined;
 }
 
-/** Turns what passes in one session into events, live or from a capture. */
+/**
+ * Turns what passes in one session into events, live or from a capture.
+ *
+ * @example
+ * ```ts
+ * import { describeEvent, SessionDecoder } from "vhost-user/testing";
+ *
+ * const decoder = new SessionDecoder({ session: 0 });
+ * const header = { request: 1, flags: 1, size: 0 };
+ * const message = { from: "front-end", channel: "front-end", header } as const;
+ * const event = decoder.message(12, { ...message, payload: new Uint8Array(), objects: [] });
+ * console.log(describeEvent(event).join("\n")); // … GET_FEATURES
+ * ```
+ */
 export class SessionDecoder {
   /** The state that the messages so far have set up. */
-  readonly state: SessionState;
+  readonly state: TracedSession;
   readonly session: number;
   readonly #frontEnd: TracePeer;
   readonly #backEnd: TracePeer;
@@ -63,7 +76,7 @@ export class SessionDecoder {
     this.session = session;
     this.#frontEnd = frontEnd;
     this.#backEnd = backEnd;
-    this.state = new SessionState(device, backEnd.program);
+    this.state = new TracedSession(device, backEnd.program);
   }
 
   /** Both connections exist. */

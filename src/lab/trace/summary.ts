@@ -49,12 +49,11 @@ interface Count {
  *
  * @example
  * ```ts
- * import { readFileSync } from "node:fs";
  * import { describeTotals, TraceReader, TraceSummary } from "vhost-user/testing";
  *
+ * const capture = '{"us":12,"from":"front-end","descriptors":[],"hex":"010000000100000000000000"}\n';
  * const summary = new TraceSummary();
- * const reader = new TraceReader();
- * for (const { event } of reader.read(readFileSync("session.jsonl", "utf8"))) summary.event(event);
+ * for (const { event } of new TraceReader().read(capture)) summary.event(event);
  * console.log(describeTotals(summary.totals).join("\n"));
  * ```
  */

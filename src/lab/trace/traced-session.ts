@@ -58,8 +58,16 @@ export interface DecodedMessage {
 /**
  * The state that the messages of a session have set up so far. Requests count when they pass,
  * acknowledged or not.
+ *
+ * @example
+ * ```ts
+ * import { SessionDecoder, type TracedSession } from "vhost-user/testing";
+ *
+ * const { state }: { state: TracedSession } = new SessionDecoder({ session: 0 });
+ * for (const [index, { started, enabled }] of state.rings) console.log(index, started, enabled);
+ * ```
  */
-export class SessionState {
+export class TracedSession {
   /** The negotiated features. Before an offer has passed, everything counts as offered. */
   readonly negotiation: Negotiation = new Negotiation();
   /** The regions, with the guest addresses that were announced. */
@@ -150,7 +158,7 @@ export class SessionState {
   }
 }
 
-type Apply<V> = (state: SessionState, value: V, descriptors: readonly TraceDescriptor[]) => void;
+type Apply<V> = (state: TracedSession, value: V, descriptors: readonly TraceDescriptor[]) => void;
 type Requests = { readonly [R in FrontendRequest]?: Apply<PayloadOf<R>> };
 type Replies = { readonly [R in FrontendRequest]?: Apply<ReplyOf<R>> };
 
@@ -218,7 +226,7 @@ const replies: Replies = {
   },
 };
 
-function change(state: SessionState, index: number, values: Partial<TracedRing>): void {
+function change(state: TracedSession, index: number, values: Partial<TracedRing>): void {
   const ring = state.ring(index);
   if (ring !== undefined) Object.assign(ring, values);
 }
