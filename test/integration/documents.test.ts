@@ -32,7 +32,7 @@ test("the scripts have their own words, and reach the command", (t) => {
     const { status, stdout } = spawnSync(path, words, { env, encoding: "utf8", timeout: 60_000 });
     return [status, stdout];
   };
-  const [code, basic] = run("run_qemu_tests.sh", "basic", "--quiet");
+  const [code, basic] = run("run_qemu_tests.sh", "basic");
   assert.equal(code, 0, basic);
   assert.match(basic, /^=== vhost-user basic tests ===\n/);
   const socket = join(env.XDG_RUNTIME_DIR, "s");

@@ -200,7 +200,7 @@ test("another owner's server on a socket that is not named is not stopped", asyn
 test("an owner with a line end, or none, is refused", async (t) => {
   const space = new ServerSpace(t, "listen");
   const bad = await space.qemu("start", { env: { VHOST_USER_OWNER: "a\nb" } });
-  assert.match(bad.stderr, /VHOST_USER_OWNER must be a name of .*, got "a\\nb"\n$/);
+  assert.match(bad.stderr, /VHOST_USER_OWNER must be a name of .*, not "a\\nb"\n$/);
   assert.equal(bad.code, 2);
   const empty = await space.command(["clean", "--owner", ""]).result;
   assert.match(empty.stderr, /--owner must be a name of 1 to 200 characters/);
