@@ -48,7 +48,7 @@ const combinations = (["split", "packed"] as const).flatMap((format) =>
 
 /** The driver half here, the device half where `deviceFor` has it. */
 async function behavesLikeAQueue(
-  { format, features }: (typeof combinations)[number],
+  { format, features, name }: (typeof combinations)[number],
   numRuns: number,
   deviceFor: (rings: Rings, features: RingFeatures) => Promise<DeviceSide> | DeviceSide,
 ): Promise<void> {
@@ -74,7 +74,9 @@ async function behavesLikeAQueue(
       }
     },
   );
-  await fc.assert(property, { seed, numRuns });
+  // A seed for each combination: with one for all, a draw of short runs is a draw for all of them.
+  const own = seed + combinations.findIndex((each) => each.name === name);
+  await fc.assert(property, { seed: own, numRuns });
 }
 
 for (const combination of combinations) {
