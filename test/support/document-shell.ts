@@ -9,7 +9,7 @@ import type { Step } from "./markdown.ts";
 import { packageRoot } from "./package-root.ts";
 
 /** Commands that a page starts and does not wait for. */
-const BACKGROUND = /^vhost-user serve (?:block|net|fs) (?!.*--list-faults)/;
+const BACKGROUND = /^vhost-user serve [a-z]+ (?!.*--list-faults)/;
 /** The default paths of `qemu start`, which a test replaces by paths of its own. */
 const DEFAULT_PATHS = "/tmp/";
 const WITH_PATHS = /^vhost-user (?:qemu (?:start|status|stop|restart)|clean)\b/;
