@@ -49,6 +49,7 @@ export async function measureCount(
   const perSecond = new PerSecond(durationMs);
   let [first, last] = [count(), count()];
   let [start, lastAt] = [0, performance.now()];
+  let previousLook = lastAt;
   let isCounting = false;
   let begin: number | undefined;
   let [early, failure]: [boolean, unknown] = [false, undefined];
@@ -60,7 +61,10 @@ export async function measureCount(
     if (begin === undefined && now.requests > 0) {
       begin = at;
       options.onStart();
+      // Without a warm-up the requests before this look count as well: there may be no others.
+      if (warmUpMs === 0) [isCounting, start] = [true, previousLook];
     }
+    previousLook = at;
     // A load that has ended is measured until its last request was seen.
     if (served > 0) [last, lastAt] = [now, at];
     if (isCounting && served > 0) perSecond.add(at - start, served);
