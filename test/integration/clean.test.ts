@@ -24,7 +24,8 @@ import { guardLeaks } from "../support/leak-guard.ts";
 import { parseDocument } from "../support/published-schemas.ts";
 import { packageRoot } from "../support/package-root.ts";
 import { commandPath } from "./support/index.ts";
-import { runs, ServerSpace, until } from "./support/servers.ts";
+import { runs, ServerSpace } from "./support/servers.ts";
+import { until } from "../support/until.ts";
 
 guardLeaks();
 

@@ -28,7 +28,7 @@ import {
 } from "../../src/lab/programs/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { needsRoot, temporaryDirectory } from "../programs/support/index.ts";
-import { until } from "./support/servers.ts";
+import { until } from "../support/until.ts";
 
 guardLeaks();
 

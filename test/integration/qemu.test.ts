@@ -22,7 +22,8 @@ import { needsRoot } from "../programs/support/index.ts";
 import { needsUnprivilegedUser, unprivilegedUser } from "./support/index.ts";
 import { serverDefaults } from "../../src/lab/programs/index.ts";
 import { serverId } from "../../src/lab/programs/server/server-options.ts";
-import { runs, ServerSpace, until } from "./support/servers.ts";
+import { runs, ServerSpace } from "./support/servers.ts";
+import { until } from "../support/until.ts";
 
 guardLeaks();
 

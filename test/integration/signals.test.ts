@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { findMismatch } from "../../src/lab/workloads/pattern.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { busyListener, rawListener, type Running, Workspace } from "./support/index.ts";
+import { until } from "../support/until.ts";
 
 guardLeaks();
 
@@ -63,14 +64,6 @@ async function startConnecting(space: Workspace, words: string): Promise<Running
   const maps = `/proc/${running.pid}/maps`;
   await until(() => readFileSync(maps, "utf8").includes("/vhost_user.node"));
   return running;
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + 20_000;
-  while (!condition()) {
-    assert.ok(performance.now() < deadline, "the condition did not hold within 20 s");
-    await new Promise((resolve) => setImmediate(resolve));
-  }
 }
 
 for (const [name, start] of Object.entries(instants)) {

@@ -14,8 +14,9 @@ import { bareMachineArguments } from "../../src/lab/programs/known/qemu-options.
 import { ProtocolFeature } from "../../src/core/protocol/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { diskImage, needsProgram, temporaryDirectory } from "./support/index.ts";
-import { cardArguments, MAC, serveNet, until } from "./support/net.ts";
+import { cardArguments, MAC, serveNet } from "./support/net.ts";
 import { withCapabilities } from "../support/capability.ts";
+import { until } from "../support/until.ts";
 
 guardLeaks();
 

@@ -14,7 +14,7 @@ import { Workspace } from "../integration/support/index.ts";
 import { assertHeard, listen } from "../coverage/heard.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { diskImage, needsProgram, temporaryDirectory } from "./support/index.ts";
-import { until } from "./support/net.ts";
+import { until } from "../support/until.ts";
 
 guardLeaks();
 

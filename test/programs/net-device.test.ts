@@ -14,14 +14,8 @@ import { VirtioFeature } from "../../src/core/protocol/index.ts";
 import { fullCount } from "../support/full-count.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { needsBootRom, needsProgram, temporaryDirectory } from "./support/index.ts";
-import {
-  bootFromNetwork,
-  connectNet,
-  MAC,
-  portStatistics,
-  serveNet,
-  until,
-} from "./support/net.ts";
+import { bootFromNetwork, connectNet, MAC, portStatistics, serveNet } from "./support/net.ts";
+import { until } from "../support/until.ts";
 
 guardLeaks();
 

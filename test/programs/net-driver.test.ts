@@ -15,7 +15,8 @@ import { assertHeard, listen } from "../coverage/heard.ts";
 import { fullCount } from "../support/full-count.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { needsProgram, temporaryDirectory } from "./support/index.ts";
-import { portStatistics, until } from "./support/net.ts";
+import { portStatistics } from "./support/net.ts";
+import { until } from "../support/until.ts";
 
 guardLeaks();
 

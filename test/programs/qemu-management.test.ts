@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { existsSync, lstatSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { test } from "node:test";
-import { runs, ServerSpace, until } from "../integration/support/servers.ts";
+import { runs, ServerSpace } from "../integration/support/servers.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { diskImage, needsProgram } from "./support/index.ts";
+import { until } from "../support/until.ts";
 
 guardLeaks();
 

@@ -12,6 +12,7 @@ import { notifications, Workspace } from "../integration/support/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { packageRoot } from "../support/package-root.ts";
 import { needsProgram, needsRoot } from "./support/index.ts";
+import { until } from "../support/until.ts";
 
 guardLeaks();
 
@@ -21,14 +22,6 @@ function sizeOf(path: string): number {
     return statSync(path).size;
   } catch {
     return 0;
-  }
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + 20_000;
-  while (!condition()) {
-    assert.ok(performance.now() < deadline, "it did not happen within 20 s");
-    await new Promise((resolve) => setImmediate(resolve));
   }
 }
 

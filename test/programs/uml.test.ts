@@ -13,7 +13,8 @@ import { guardLeaks } from "../support/leak-guard.ts";
 import { packageRoot } from "../support/package-root.ts";
 import { growingDisk, resizeScript } from "./support/guest/changing-disks.ts";
 import { diskImage, needsProgram, sha256OfFile, temporaryDirectory } from "./support/index.ts";
-import { MAC, serveNet, until } from "./support/net.ts";
+import { MAC, serveNet } from "./support/net.ts";
+import { until } from "../support/until.ts";
 
 guardLeaks();
 

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { type BackendOptions, BackendServer } from "../../../src/endpoints/backend/index.ts";
-import { delay } from "../../../src/core/base/index.ts";
 import {
   BLOCK_DRIVER_FEATURES,
   BlockDevice,
@@ -13,6 +12,7 @@ import { BlockStorage } from "../../../src/endpoints/storage/index.ts";
 import { Client, type ClientOptions } from "../../../src/endpoints/frontend/index.ts";
 import { settledLeaks, takeResources } from "../../support/leak-guard.ts";
 import { temporaryFolder } from "./folder.ts";
+import { until } from "../../support/until.ts";
 
 /** Bytes of the disks that tests serve. */
 export const DISK_BYTES = 1 << 20;
@@ -59,7 +59,7 @@ export async function connectDisk(
   const client = await Client.connect(path, {
     deviceFeatures: BLOCK_DRIVER_FEATURES,
     memory: { size: 1 << 20 },
-    timeoutMs: 5000,
+    timeoutMs: 30_000,
     ...options,
   });
   t.after(() => client.close());
@@ -86,13 +86,13 @@ export async function provesWell({ path }: Pick<Served, "path">): Promise<void> 
   const client = await Client.connect(path, {
     deviceFeatures: BLOCK_DRIVER_FEATURES,
     memory: { size: 1 << 20 },
-    timeoutMs: 5000,
+    timeoutMs: 30_000,
   });
   try {
     const driver = await BlockDriver.start(client, SMALL);
     const data = pattern((lastSeed += 1));
-    await driver.write(8192, data, { timeoutMs: 5000 });
-    assert.deepEqual(await driver.read(8192, 4096, { timeoutMs: 5000 }), data);
+    await driver.write(8192, data, { timeoutMs: 30_000 });
+    assert.deepEqual(await driver.read(8192, 4096, { timeoutMs: 30_000 }), data);
   } finally {
     await client.close();
   }
@@ -106,17 +106,4 @@ export async function survives(served: Served, hostile: () => Promise<void>): Pr
   await provesWell(served);
   await until(() => served.server.sessions.size === 0, "the clean session to end");
   assert.deepEqual(await settledLeaks(before), []);
-}
-
-/** Waits for something that has no event of its own. */
-export async function until(
-  condition: () => boolean,
-  what: string,
-  timeoutMs = 5000,
-): Promise<void> {
-  const deadline = performance.now() + timeoutMs;
-  while (!condition()) {
-    assert.ok(performance.now() < deadline, `waited ${timeoutMs} ms for ${what}`);
-    await delay(1);
-  }
 }

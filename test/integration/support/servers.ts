@@ -9,7 +9,6 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { setImmediate } from "node:timers/promises";
 import {
   identifyProcess,
   type LedgerRecord,
@@ -138,15 +137,6 @@ export class ServerSpace extends Workspace {
 
 function ledgerFiles(folder: string): string[] {
   return existsSync(folder) ? readdirSync(folder) : [];
-}
-
-/** Looks until it is so. */
-export async function until(holds: () => boolean): Promise<void> {
-  const deadline = performance.now() + 20_000;
-  while (!holds()) {
-    assert.ok(performance.now() < deadline, `not so after 20 s: ${holds.toString()}`);
-    await setImmediate();
-  }
 }
 
 export function runs(pid: number): boolean {

@@ -4,7 +4,7 @@ import type { TestContext } from "node:test";
 import { delay } from "../../../src/core/base/index.ts";
 import { bootLinux } from "../../../src/lab/programs/index.ts";
 import { type Running, Workspace } from "../../integration/support/index.ts";
-import { until } from "./net.ts";
+import { until } from "../../support/until.ts";
 
 const SIZE = 16 << 20;
 const WRITERS = 3;

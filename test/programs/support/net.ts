@@ -25,19 +25,6 @@ import { temporaryDirectory } from "./temporary.ts";
 
 export const MAC = "52:54:00:ab:cd:ef";
 
-/** Waits for something that has no event of its own. */
-export async function until(
-  condition: () => boolean,
-  what: string,
-  timeoutMs = 30_000,
-): Promise<void> {
-  const deadline = performance.now() + timeoutMs;
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`waited ${timeoutMs} ms for ${what}`);
-    await delay(5);
-  }
-}
-
 /** The answer to a frame that asks who has `address`; undefined: it asks nothing like that. */
 export function arpReply(frame: Uint8Array, address: string, mac: string): Uint8Array | undefined {
   const ethernet = decodeEthernet(frame);

@@ -17,7 +17,7 @@ import { EventFd } from "../../../../src/core/os/index.ts";
 import { FrontendRequest, VirtioFeature } from "../../../../src/core/protocol/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
 import { temporaryFolder } from "../../support/folder.ts";
-import { until } from "../../support/session.ts";
+import { until } from "../../../support/until.ts";
 
 guardLeaks();
 
@@ -43,7 +43,7 @@ async function departure(
   });
   t.after(() => server.close());
   try {
-    const client = await Client.connect(path, { memory: { size: 1 << 16 }, timeoutMs: 5000 });
+    const client = await Client.connect(path, { memory: { size: 1 << 16 }, timeoutMs: 30_000 });
     await visit(client).catch(() => undefined);
     await client.close();
   } catch (error) {

@@ -5,7 +5,7 @@ import { DeviceRunner, type DeviceRunnerOptions } from "../../../../src/core/run
 import { createChainCursor, type SplitDeviceQueue } from "../../../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
 import { makeSplitRings, type RingOptions, segmentsOf } from "../../support/rings.ts";
-import { turns, until } from "../../support/until.ts";
+import { turns, until } from "../../../support/until.ts";
 
 guardLeaks();
 

@@ -5,7 +5,7 @@ import { type RingMode, DriverRunner } from "../../../../src/core/runtime/index.
 import { createChainCursor } from "../../../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
 import { makeSplitRings, type RingOptions, segmentsOf } from "../../support/rings.ts";
-import { turns, until } from "../../support/until.ts";
+import { turns, until } from "../../../support/until.ts";
 
 guardLeaks();
 

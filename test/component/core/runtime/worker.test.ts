@@ -9,8 +9,8 @@ import { RING_MODES, type RingMode, RingWorker } from "../../../../src/core/runt
 import { ringFormat, splitRingLayout } from "../../../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
 import { describeRegion, PAGE, unsealedFile } from "../../support/memory.ts";
-import { until } from "../../support/until.ts";
 import { capability } from "../../../support/capability.ts";
+import { until } from "../../../support/until.ts";
 
 guardLeaks();
 

@@ -28,7 +28,7 @@ import {
 } from "../../../../src/core/session/index.ts";
 import { type Frame, UnixChannel } from "../../../../src/core/transport/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
-import { until } from "../../support/session.ts";
+import { until } from "../../../support/until.ts";
 
 guardLeaks();
 

@@ -20,7 +20,7 @@ import {
 } from "../../../../src/core/transport/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
 import { temporaryFolder } from "../../support/folder.ts";
-import { until } from "../../support/session.ts";
+import { until } from "../../../support/until.ts";
 
 guardLeaks();
 
@@ -353,7 +353,7 @@ test("accepting gives up in time, on abort, and takes only the first", async (t)
   await new Promise((resolve) => setImmediate(resolve));
   controller.abort(reason);
   await aborted;
-  const accepted = acceptSocket(path, { timeoutMs: 5000 });
+  const accepted = acceptSocket(path, { timeoutMs: 30_000 });
   await new Promise((resolve) => setImmediate(resolve));
   using first = await connectSocket(path);
   using second = await connectSocket(path);

@@ -18,7 +18,8 @@ import { guardLeaks } from "../../../support/leak-guard.ts";
 import { temporaryFolder } from "../../support/folder.ts";
 import { HoldingDevice } from "../../support/holding-device.ts";
 import { type Rings, openRings, type RingOptions, segmentsOf } from "../../support/rings.ts";
-import { connectDisk, pattern, serveDisk, SMALL, until } from "../../support/session.ts";
+import { connectDisk, pattern, serveDisk, SMALL } from "../../support/session.ts";
+import { until } from "../../../support/until.ts";
 
 guardLeaks();
 

@@ -15,8 +15,8 @@ import {
 import { guardLeaks } from "../../../support/leak-guard.ts";
 import { header, runningQueue } from "../../support/block.ts";
 import { describeRegion, makeRegion, PAGE, unsealedFile } from "../../support/memory.ts";
-import { turns, until } from "../../support/until.ts";
 import { linked, RawSplitRing, writeIndirectTable } from "../../../../src/lab/wire/index.ts";
+import { turns, until } from "../../../support/until.ts";
 
 const { Write: WRITE } = DescriptorFlag;
 

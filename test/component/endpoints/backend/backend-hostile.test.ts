@@ -16,7 +16,8 @@ import { guardLeaks } from "../../../support/leak-guard.ts";
 import { ownEpolls } from "../../support/own-epolls.ts";
 import { RAW_PROTOCOL_FEATURES, RawFrontend } from "../../../../src/lab/wire/index.ts";
 import { RawRingParts } from "../../support/raw-ring-parts.ts";
-import { type Served, serveDisk, survives, until } from "../../support/session.ts";
+import { type Served, serveDisk, survives } from "../../support/session.ts";
+import { until } from "../../../support/until.ts";
 
 guardLeaks();
 

@@ -31,8 +31,8 @@ import {
   provesWell,
   serveDisk,
   SMALL,
-  until,
 } from "../../support/session.ts";
+import { until } from "../../../support/until.ts";
 
 guardLeaks();
 
@@ -47,7 +47,7 @@ async function holding(t: TestContext, hooks: BackendHooks = {}) {
     onSession: (made) => (session = made),
   });
   t.after(() => server.close());
-  const client = await Client.connect(path, { memory: { size: 1 << 16 }, timeoutMs: 5000 });
+  const client = await Client.connect(path, { memory: { size: 1 << 16 }, timeoutMs: 30_000 });
   t.after(() => client.close());
   const done: number[] = [];
   const failures: Error[] = [];
@@ -367,7 +367,7 @@ test("the client listens, the back-end connects, and connects again", async (t) 
     const accepting = Client.accept(path, {
       deviceFeatures: BLOCK_DRIVER_FEATURES,
       memory,
-      timeoutMs: 5000,
+      timeoutMs: 30_000,
     });
     accepting.catch(() => undefined);
     running ??= connectBackend(path, {
@@ -416,7 +416,7 @@ test("a back-end whose front-end leaves at once pauses longer and longer", async
 test("a back-end that is aborted the moment it has connected", async (t) => {
   const path = join(temporaryFolder(t), "abort.sock");
   const controller = new AbortController();
-  const accepting = Client.accept(path, { memory: { size: 4096 }, timeoutMs: 5000 });
+  const accepting = Client.accept(path, { memory: { size: 4096 }, timeoutMs: 30_000 });
   const rejected = assert.rejects(accepting, PeerClosedError);
   await new Promise((resolve) => setImmediate(resolve));
   await connectBackend(path, {
@@ -434,7 +434,7 @@ test("without reconnect the back-end is done when the front-end leaves; abort en
   const options = { device: () => new BlockDevice({ storage }) };
   for (const abort of [false, true]) {
     const controller = new AbortController();
-    const accepting = Client.accept(path, { memory: { size: 4096 }, timeoutMs: 5000 });
+    const accepting = Client.accept(path, { memory: { size: 4096 }, timeoutMs: 30_000 });
     await new Promise((resolve) => setImmediate(resolve));
     const running = connectBackend(path, { ...options, signal: controller.signal });
     const client = await accepting;

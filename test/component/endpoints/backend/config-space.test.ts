@@ -21,9 +21,10 @@ import { Client } from "../../../../src/endpoints/frontend/index.ts";
 import { type Config, FrontendRequest } from "../../../../src/core/protocol/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
 import { temporaryFolder } from "../../support/folder.ts";
-import { SMALL, until } from "../../support/session.ts";
+import { SMALL } from "../../support/session.ts";
 import { shortConfig } from "../../support/short-config.ts";
 import { capability } from "../../../support/capability.ts";
+import { until } from "../../../support/until.ts";
 
 guardLeaks();
 

@@ -33,7 +33,8 @@ import { isNonBlocking, makeBlocking, modeOf } from "../../../support/open-file.
 import { temporaryFolder } from "../../support/folder.ts";
 import { RAW_PROTOCOL_FEATURES, RawFrontend } from "../../../../src/lab/wire/index.ts";
 import { RawRingParts } from "../../support/raw-ring-parts.ts";
-import { connectDisk, pattern, serveDisk, SMALL, until } from "../../support/session.ts";
+import { connectDisk, pattern, serveDisk, SMALL } from "../../support/session.ts";
+import { until } from "../../../support/until.ts";
 
 guardLeaks();
 

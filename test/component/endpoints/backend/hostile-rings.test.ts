@@ -6,9 +6,10 @@ import type { Client, ClientQueue } from "../../../../src/endpoints/frontend/ind
 import type { RingWords } from "../../../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
 import { segmentsOf } from "../../support/rings.ts";
-import { connectDisk, provesWell, serveDisk, until } from "../../support/session.ts";
+import { connectDisk, provesWell, serveDisk } from "../../support/session.ts";
 import { RawPackedRing, RawSplitRing } from "../../../../src/lab/wire/index.ts";
 import { DescriptorFlag } from "../../../../src/core/virtqueue/index.ts";
+import { until } from "../../../support/until.ts";
 
 const { Indirect: INDIRECT } = DescriptorFlag;
 

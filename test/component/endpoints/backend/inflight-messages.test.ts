@@ -19,7 +19,8 @@ import { unsealedFile } from "../../support/memory.ts";
 import { RAW_PROTOCOL_FEATURES, RawFrontend } from "../../../../src/lab/wire/index.ts";
 import { RawRingParts } from "../../support/raw-ring-parts.ts";
 import { segmentsOf } from "../../support/rings.ts";
-import { connectDisk, serveDisk, survives, until } from "../../support/session.ts";
+import { connectDisk, serveDisk, survives } from "../../support/session.ts";
+import { until } from "../../../support/until.ts";
 
 guardLeaks();
 

@@ -12,7 +12,8 @@ import { SegmentList } from "../../../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
 import { RawFrontend } from "../../../../src/lab/wire/index.ts";
 import { RawRingParts } from "../../support/raw-ring-parts.ts";
-import { type Served, serveDisk, survives, until } from "../../support/session.ts";
+import { type Served, serveDisk, survives } from "../../support/session.ts";
+import { until } from "../../../support/until.ts";
 
 guardLeaks();
 

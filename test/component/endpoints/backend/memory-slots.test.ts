@@ -22,7 +22,7 @@ import { guardLeaks } from "../../../support/leak-guard.ts";
 import { temporaryFolder } from "../../support/folder.ts";
 import { GIB, makeRegion, PAGE } from "../../support/memory.ts";
 import { DISK_BYTES, serveDisk } from "../../support/session.ts";
-import { until } from "../../support/until.ts";
+import { until } from "../../../support/until.ts";
 
 guardLeaks();
 

@@ -8,9 +8,9 @@ import { VirtioFeature } from "../../../../src/core/protocol/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
 import { makeMoody } from "../../support/moody-worker.ts";
 import { segmentsOf } from "../../support/rings.ts";
-import { connectDisk, serveDisk, until } from "../../support/session.ts";
+import { connectDisk, serveDisk } from "../../support/session.ts";
 import { slowFlush } from "../../support/slow-flush.ts";
-import { turns } from "../../support/until.ts";
+import { turns, until } from "../../../support/until.ts";
 
 guardLeaks();
 

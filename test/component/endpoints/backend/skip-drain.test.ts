@@ -14,8 +14,8 @@ import { HoldingDevice } from "../../support/holding-device.ts";
 import { RAW_PROTOCOL_FEATURES, RawFrontend } from "../../../../src/lab/wire/index.ts";
 import { withCapabilities } from "../../../support/capability.ts";
 import { segmentsOf } from "../../support/rings.ts";
-import { connectDisk, serveDisk, survives, until } from "../../support/session.ts";
-import { turns } from "../../support/until.ts";
+import { connectDisk, serveDisk, survives } from "../../support/session.ts";
+import { turns, until } from "../../../support/until.ts";
 
 guardLeaks();
 

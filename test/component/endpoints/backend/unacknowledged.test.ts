@@ -16,9 +16,9 @@ import { guardLeaks } from "../../../support/leak-guard.ts";
 import { header, range } from "../../support/block.ts";
 import { temporaryFolder } from "../../support/folder.ts";
 import { segmentsOf } from "../../support/rings.ts";
-import { until } from "../../support/session.ts";
 import { RawPackedRing, RawSplitRing } from "../../../../src/lab/wire/index.ts";
 import { DescriptorFlag } from "../../../../src/core/virtqueue/index.ts";
+import { until } from "../../../support/until.ts";
 
 const { Next: NEXT, Write: WRITE, Indirect: INDIRECT } = DescriptorFlag;
 

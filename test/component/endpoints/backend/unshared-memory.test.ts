@@ -8,7 +8,8 @@ import { VringSetup } from "../../../../src/endpoints/backend/vring-setup.ts";
 import { BlockDriver } from "../../../../src/endpoints/devices/block/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
 import { tableOf } from "../../support/rings.ts";
-import { connectDisk, serveDisk, SMALL, until } from "../../support/session.ts";
+import { connectDisk, serveDisk, SMALL } from "../../support/session.ts";
+import { until } from "../../../support/until.ts";
 
 guardLeaks();
 

@@ -17,14 +17,8 @@ import { RING_MODES } from "../../../../src/core/runtime/index.ts";
 import { guardLeaks, takeResources } from "../../../support/leak-guard.ts";
 import { makeMoody, type Mood } from "../../support/moody-worker.ts";
 import { segmentsOf } from "../../support/rings.ts";
-import {
-  connectDisk,
-  pattern,
-  provesWell,
-  serveDisk,
-  SMALL,
-  until,
-} from "../../support/session.ts";
+import { connectDisk, pattern, provesWell, serveDisk, SMALL } from "../../support/session.ts";
+import { until } from "../../../support/until.ts";
 
 guardLeaks();
 

@@ -44,9 +44,9 @@ import {
   type Served,
   serveDisk,
   SMALL,
-  until,
 } from "../../support/session.ts";
 import { withCapabilities } from "../../../support/capability.ts";
+import { until } from "../../../support/until.ts";
 
 guardLeaks();
 

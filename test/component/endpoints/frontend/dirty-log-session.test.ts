@@ -4,7 +4,7 @@ import { BlockRequest } from "../../../../src/endpoints/devices/block/index.ts";
 import { PageLog } from "../../../../src/endpoints/frontend/migration/page-log.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
 import { LoggedDisk, pageOf, RING_LOG_ADDRESS } from "../../support/logged-disk.ts";
-import { turns } from "../../support/until.ts";
+import { turns } from "../../../support/until.ts";
 
 guardLeaks();
 

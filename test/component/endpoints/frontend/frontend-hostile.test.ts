@@ -22,7 +22,8 @@ import {
   UnixChannel,
 } from "../../../../src/core/transport/index.ts";
 import { guardLeaks, settledLeaks, takeResources } from "../../../support/leak-guard.ts";
-import { provesWell, type Served, serveDisk, SMALL, until } from "../../support/session.ts";
+import { provesWell, type Served, serveDisk, SMALL } from "../../support/session.ts";
+import { until } from "../../../support/until.ts";
 
 guardLeaks();
 

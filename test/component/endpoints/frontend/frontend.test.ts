@@ -21,7 +21,8 @@ import { SocketServer } from "../../../../src/core/transport/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
 import { temporaryFolder } from "../../support/folder.ts";
 import { shortConfig } from "../../support/short-config.ts";
-import { connectDisk, pattern, serveDisk, SMALL, until } from "../../support/session.ts";
+import { connectDisk, pattern, serveDisk, SMALL } from "../../support/session.ts";
+import { until } from "../../../support/until.ts";
 
 guardLeaks();
 

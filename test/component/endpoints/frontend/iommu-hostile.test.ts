@@ -16,7 +16,7 @@ import {
 } from "../../../../src/core/protocol/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
 import { DISK_BYTES, serveDisk, type Served } from "../../support/session.ts";
-import { until } from "../../support/until.ts";
+import { until } from "../../../support/until.ts";
 
 guardLeaks();
 

@@ -19,7 +19,7 @@ import {
 import { guardLeaks } from "../../../support/leak-guard.ts";
 import { temporaryFolder } from "../../support/folder.ts";
 import { HoldingDevice } from "../../support/holding-device.ts";
-import { until } from "../../support/until.ts";
+import { until } from "../../../support/until.ts";
 
 guardLeaks();
 

@@ -11,7 +11,7 @@ import { ProtocolFeature, VirtioFeature } from "../../../../src/core/protocol/in
 import type { RingMode } from "../../../../src/core/runtime/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
 import { DISK_BYTES, serveDisk } from "../../support/session.ts";
-import { until } from "../../support/until.ts";
+import { until } from "../../../support/until.ts";
 
 guardLeaks();
 

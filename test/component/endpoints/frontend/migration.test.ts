@@ -16,7 +16,8 @@ import { applyFaults, parseFault } from "../../../../src/lab/faults/index.ts";
 import { ProtocolFeature, VirtioFeature } from "../../../../src/core/protocol/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
 import { temporaryFolder } from "../../support/folder.ts";
-import { connectDisk, pattern, type Served, serveDisk, until } from "../../support/session.ts";
+import { connectDisk, pattern, type Served, serveDisk } from "../../support/session.ts";
+import { until } from "../../../support/until.ts";
 
 guardLeaks();
 

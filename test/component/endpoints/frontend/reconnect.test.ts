@@ -32,7 +32,7 @@ import { guardLeaks } from "../../../support/leak-guard.ts";
 import { temporaryFolder } from "../../support/folder.ts";
 import { HoldingDevice } from "../../support/holding-device.ts";
 import { segmentsOf } from "../../support/rings.ts";
-import { until } from "../../support/session.ts";
+import { until } from "../../../support/until.ts";
 
 guardLeaks();
 
@@ -205,7 +205,7 @@ test("a client that listens waits on its path for the next back-end", async (t) 
   const coming = Client.accept(path, {
     memory: { size: 1 << 20 },
     reconnect: { deadlineMs: 5000 },
-    timeoutMs: 5000,
+    timeoutMs: 30_000,
   });
   // It listens by now: nothing in front of that waits.
   const running = backend();

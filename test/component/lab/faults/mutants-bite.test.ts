@@ -92,7 +92,7 @@ test("missing-descriptor: the reply to GET_INFLIGHT_FD comes without one", async
       return { ...(payload as Inflight), mmapSize: 4096n };
     });
     answerer.start();
-    const caller = new Caller(ours, { ...sides, timeoutMs: 5000 });
+    const caller = new Caller(ours, { ...sides, timeoutMs: 30_000 });
     const asked = { mmapSize: 0n, mmapOffset: 0n, numQueues: 1, queueSize: 16 };
     const answer = caller.call(FrontendRequest.GetInflightFd, asked);
     if (faulty) {

@@ -16,8 +16,8 @@ import {
 } from "../../../../src/lab/wire/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
 import { temporaryFolder } from "../../support/folder.ts";
-import { until } from "../../support/session.ts";
 import { traceManySessions } from "./support/sessions.ts";
+import { until } from "../../../support/until.ts";
 
 guardLeaks();
 

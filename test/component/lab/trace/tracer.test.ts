@@ -19,7 +19,8 @@ import {
 import { Flags, RawBackend, RawFrontend, Relay } from "../../../../src/lab/wire/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
 import { temporaryFolder } from "../../support/folder.ts";
-import { pattern, serveDisk, SMALL, until } from "../../support/session.ts";
+import { pattern, serveDisk, SMALL } from "../../support/session.ts";
+import { until } from "../../../support/until.ts";
 
 guardLeaks();
 

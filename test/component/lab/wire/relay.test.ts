@@ -24,7 +24,8 @@ import {
 } from "../../../../src/lab/wire/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
 import { temporaryFolder } from "../../support/folder.ts";
-import { pattern, SMALL, until } from "../../support/session.ts";
+import { pattern, SMALL } from "../../support/session.ts";
+import { until } from "../../../support/until.ts";
 
 guardLeaks();
 

@@ -16,10 +16,11 @@ import {
 import { Client } from "../../../../src/endpoints/frontend/index.ts";
 import { Workspace } from "../../../integration/support/index.ts";
 import { parseDocument } from "../../../support/published-schemas.ts";
-import { cardArguments, MAC, until } from "../net.ts";
+import { cardArguments, MAC } from "../net.ts";
 import { temporaryDirectory } from "../temporary.ts";
 import { CARD_DOWN } from "./cards.ts";
 import type { Part } from "./machine.ts";
+import { until } from "../../../support/until.ts";
 
 const MODULES = ["virtio_net", "af_packet"];
 

@@ -4,8 +4,8 @@ import type { TestContext } from "node:test";
 import { assertHeard, heardIn } from "../../../coverage/heard.ts";
 import { Workspace } from "../../../integration/support/index.ts";
 import { killingBackend, WRITING_SCRIPT } from "../killing-guest.ts";
-import { until } from "../net.ts";
 import type { Part } from "./machine.ts";
+import { until } from "../../../support/until.ts";
 
 const MIB = 1 << 20;
 /** Long: other parts of the machine's script may come first. */

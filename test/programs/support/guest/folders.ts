@@ -7,10 +7,10 @@ import { BackendServer } from "../../../../src/endpoints/backend/index.ts";
 import { FsDevice, SharedFolder } from "../../../../src/endpoints/devices/fs/index.ts";
 import { startVirtiofsd } from "../../../../src/lab/programs/index.ts";
 import { Workspace } from "../../../integration/support/index.ts";
-import { until } from "../net.ts";
 import { BIG_BYTES, makeSharedFolder, MANY } from "../shared-folder.ts";
 import { temporaryDirectory } from "../temporary.ts";
 import type { Part } from "./machine.ts";
+import { until } from "../../../support/until.ts";
 
 const SCRIPT_BEGINS_MS = 200_000;
 

@@ -61,7 +61,7 @@ export async function measureCount(
     if (begin === undefined && now.requests > 0) {
       begin = at;
       options.onStart();
-      // Without a warm-up the requests before this look count as well: there may be no others.
+      // Without a warm-up the requests before this look count as well: nothing may follow them.
       if (warmUpMs === 0) [isCounting, start] = [true, previousLook];
     }
     previousLook = at;

@@ -12,7 +12,8 @@ import { BlockStorage } from "../../../../../src/endpoints/storage/index.ts";
 import { ProtocolFeature } from "../../../../../src/core/protocol/index.ts";
 import { guardLeaks } from "../../../../support/leak-guard.ts";
 import { temporaryFolder } from "../../../support/folder.ts";
-import { connectDisk, pattern, serveDisk, SMALL, until } from "../../../support/session.ts";
+import { connectDisk, pattern, serveDisk, SMALL } from "../../../support/session.ts";
+import { until } from "../../../../support/until.ts";
 
 guardLeaks();
 

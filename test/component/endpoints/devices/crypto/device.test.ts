@@ -21,7 +21,7 @@ import {
 import { SegmentList } from "../../../../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../../../../support/leak-guard.ts";
 import { temporaryFolder } from "../../../support/folder.ts";
-import { until } from "../../../support/session.ts";
+import { until } from "../../../../support/until.ts";
 
 guardLeaks();
 

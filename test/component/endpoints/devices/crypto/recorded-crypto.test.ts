@@ -19,7 +19,7 @@ import { guardLeaks } from "../../../../support/leak-guard.ts";
 import { packageRoot } from "../../../../support/package-root.ts";
 import { temporaryFolder } from "../../../support/folder.ts";
 import { parseCapture, RawFrontend } from "../../../../../src/lab/wire/index.ts";
-import { until } from "../../../support/session.ts";
+import { until } from "../../../../support/until.ts";
 
 guardLeaks();
 

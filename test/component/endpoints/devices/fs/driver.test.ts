@@ -36,7 +36,7 @@ import { VirtioFeature } from "../../../../../src/core/protocol/index.ts";
 import { guardLeaks } from "../../../../support/leak-guard.ts";
 import { temporaryFolder } from "../../../support/folder.ts";
 import { initBody, type Script, ScriptedFs } from "../../../support/scripted-fs.ts";
-import { until } from "../../../support/session.ts";
+import { until } from "../../../../support/until.ts";
 
 guardLeaks();
 

@@ -8,7 +8,7 @@ import { FsDevice, FsDriver, SharedFolder } from "../../../../../src/endpoints/d
 import { Client } from "../../../../../src/endpoints/frontend/index.ts";
 import { guardLeaks } from "../../../../support/leak-guard.ts";
 import { temporaryFolder } from "../../../support/folder.ts";
-import { until } from "../../../support/session.ts";
+import { until } from "../../../../support/until.ts";
 
 guardLeaks();
 

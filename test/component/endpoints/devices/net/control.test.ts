@@ -16,8 +16,8 @@ import { Client, type ClientOptions } from "../../../../../src/endpoints/fronten
 import { guardLeaks } from "../../../../support/leak-guard.ts";
 import { temporaryFolder } from "../../../support/folder.ts";
 import { segmentsOf } from "../../../support/rings.ts";
-import { until } from "../../../support/session.ts";
 import { capability } from "../../../../support/capability.ts";
+import { until } from "../../../../support/until.ts";
 
 guardLeaks();
 

@@ -16,7 +16,7 @@ import { guardLeaks } from "../../../../support/leak-guard.ts";
 import { temporaryFolder } from "../../../support/folder.ts";
 import { frameOf } from "../../../support/net.ts";
 import { hostileCard, type Packet } from "../../../support/net-driver.ts";
-import { until } from "../../../support/session.ts";
+import { until } from "../../../../support/until.ts";
 
 guardLeaks();
 

@@ -25,7 +25,7 @@ import { Client } from "../../../../../src/endpoints/frontend/index.ts";
 import { guardLeaks } from "../../../../support/leak-guard.ts";
 import { temporaryFolder } from "../../../support/folder.ts";
 import { frameOf } from "../../../support/net.ts";
-import { until } from "../../../support/session.ts";
+import { until } from "../../../../support/until.ts";
 
 guardLeaks();
 

@@ -12,7 +12,7 @@ import { SegmentList } from "../../../../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../../../../support/leak-guard.ts";
 import { temporaryFolder } from "../../../support/folder.ts";
 import { frameOf, packetOf } from "../../../support/net.ts";
-import { until } from "../../../support/session.ts";
+import { until } from "../../../../support/until.ts";
 
 guardLeaks();
 

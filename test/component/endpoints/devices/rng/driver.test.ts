@@ -12,7 +12,7 @@ import { Client } from "../../../../../src/endpoints/frontend/index.ts";
 import { createChainCursor } from "../../../../../src/core/virtqueue/index.ts";
 import { guardLeaks } from "../../../../support/leak-guard.ts";
 import { temporaryFolder } from "../../../support/folder.ts";
-import { until } from "../../../support/session.ts";
+import { until } from "../../../../support/until.ts";
 
 guardLeaks();
 

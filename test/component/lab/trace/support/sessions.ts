@@ -6,8 +6,9 @@ import { FrontendRequest } from "../../../../../src/core/protocol/index.ts";
 import { Tracer } from "../../../../../src/lab/trace/index.ts";
 import { RawFrontend, Relay } from "../../../../../src/lab/wire/index.ts";
 import { temporaryFolder } from "../../../support/folder.ts";
-import { serveDisk, until } from "../../../support/session.ts";
+import { serveDisk } from "../../../support/session.ts";
 import { leaksBetween, takeResources } from "../../../../support/leak-guard.ts";
+import { until } from "../../../../support/until.ts";
 
 /** Runs sessions through one trace, one after the other, and asserts that none leaves anything behind. */
 export async function traceManySessions(t: TestContext, count: number): Promise<void> {
