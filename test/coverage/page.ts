@@ -1,9 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import {
-  BackendRequest,
   backendRequests,
-  FrontendRequest,
   frontendRequests,
   ProtocolFeature,
   protocolFeatureNames,
@@ -30,16 +28,23 @@ const short = (name: string): string =>
 
 const camel = (pascal: string): string => pascal.charAt(0).toLowerCase() + pascal.slice(1);
 
+interface Numbered {
+  readonly number: number;
+}
+
 function requestSubjects(): Subject[] {
-  const main = Object.entries(FrontendRequest).map(([key, number]) => ({
-    name: frontendRequests[number].name,
+  const main = Object.entries(frontendRequests).map(([key, { number, name }]) => ({
+    number,
+    name,
     words: [`FrontendRequest.${key}`, `${camel(key)}(`, key],
   }));
-  const back = Object.entries(BackendRequest).map(([key, number]) => ({
-    name: backendRequests[number].name,
+  const back = Object.entries(backendRequests).map(([key, { number, name }]) => ({
+    number,
+    name,
     words: [`BackendRequest.${key}`, key, `${camel(key).replace(/Msg$|^vring(?=Host)/g, "")}(`],
   }));
-  return [...main, ...back].map(({ name, words }) => ({
+  const byNumber = (a: Numbered, b: Numbered): number => a.number - b.number;
+  return [...main.sort(byNumber), ...back.sort(byNumber)].map(({ name, words }) => ({
     name,
     words: [...words, short(name), name.replace("VHOST_USER_", "")],
   }));

@@ -8,7 +8,7 @@ import { hexBytes } from "./hex.ts";
 import { virtioFeatures } from "./payloads/u64.ts";
 import { replyCodecs } from "./reply-codecs.ts";
 import type { Direction } from "./requests.ts";
-import { requestSpec } from "./table.ts";
+import { requestSpec } from "./requests.ts";
 import { virtioFeatureNames } from "./virtio-features.ts";
 
 /** A message, and what the observer knows about it. */

@@ -4,7 +4,8 @@
  * build on it.
  *
  * - `header.ts`, `codec.ts`, `payloads/`: bytes to values and back
- * - `requests.ts`, `table.ts` with `table/`: every request with its payload, reply and conditions
+ * - `requests.ts` with `table/`: every request with its number, payload, reply and conditions
+ * - `due-reply.ts`: the reply that a request has to get
  * - `virtio-features.ts`, `protocol-features.ts`, `status.ts`: names for bits
  * - `config-layout.ts`, `fields.ts`: the fields of a configuration space
  * - `describe.ts`: any message as one line of text
@@ -14,6 +15,7 @@ export { MAX_PAYLOAD_SIZE, decodeLenient } from "./codec.ts";
 export type { Codec, CodecValue } from "./codec.ts";
 export * from "./config-layout.ts";
 export * from "./describe.ts";
+export * from "./due-reply.ts";
 export type { DeviceType, FeatureInfo, FeatureRow } from "./feature-table.ts";
 export type { Field } from "./fields.ts";
 export * from "./header.ts";
@@ -23,7 +25,6 @@ export * from "./protocol-features.ts";
 export { replyCodecs } from "./reply-codecs.ts";
 export * from "./requests.ts";
 export * from "./status.ts";
-export * from "./table.ts";
 export type {
   Bounds,
   FieldFault,

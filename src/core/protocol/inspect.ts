@@ -6,7 +6,7 @@ import { HeaderFlag } from "./header.ts";
 import type { Header } from "./header.ts";
 import { replyCodecs } from "./reply-codecs.ts";
 import type { Direction } from "./requests.ts";
-import { requestSpec } from "./table.ts";
+import { requestSpec } from "./requests.ts";
 import type { Bounds, FieldFault, RequestSpec } from "./table/spec.ts";
 
 /**

@@ -10,7 +10,7 @@ import {
   type Direction,
   type DueReply,
   dueReply,
-  FrontendRequest,
+  type FrontendRequest,
   frontendRequests,
   HeaderFlag,
   type PayloadOf,
@@ -156,8 +156,8 @@ export class Answerer<D extends Direction = Direction> {
   /** An unknown request is acknowledged (with "failed") like any other. */
   #due(spec: RequestSpec | undefined, needReply: boolean): DueReply {
     const { protocolFeatures, postcopy } = this.#options.negotiation;
-    const alike = spec ?? frontendRequests[FrontendRequest.SetOwner];
-    return dueReply(alike as RequestSpec, { protocolFeatures, needReply, postcopy });
+    const alike = spec ?? frontendRequests.SetOwner;
+    return dueReply(alike, { protocolFeatures, needReply, postcopy });
   }
 
   async #serve(spec: RequestSpec | undefined, frame: Frame, incoming: Incoming): Promise<unknown> {

@@ -1,11 +1,12 @@
 import { UsageError } from "../../core/base/index.ts";
-import { frontendRequests, requestSpec } from "../../core/protocol/index.ts";
+import { FrontendRequest, frontendRequests, requestSpec } from "../../core/protocol/index.ts";
 import { closeNames } from "./close-names.ts";
 import type { Fault, FaultUse } from "./fault.ts";
 import { faults } from "./list.ts";
 
 const SYNTAX = "NAME[=VALUE][@REQUEST[:N]]";
 const PREFIX = "VHOST_USER_";
+const LAST_REQUEST = Math.max(...Object.values(FrontendRequest));
 
 /**
  * Understands `no-reply`, `cut-reply=7@GET_CONFIG`, `refuse@set_vring_num:2`: the fault, the number
@@ -50,7 +51,9 @@ function findRequest(text: string): number {
   if (/^\d+$/.test(wanted)) {
     const number = Number(wanted);
     if (requestSpec("front-end", number) !== undefined) return number;
-    throw new UsageError(`${text} is not the number of a front-end's request from 1 to 45`);
+    throw new UsageError(
+      `${text} is not the number of a front-end's request from 1 to ${LAST_REQUEST}`,
+    );
   }
   const specs = Object.values(frontendRequests);
   const full = wanted.startsWith(PREFIX) ? wanted : PREFIX + wanted;

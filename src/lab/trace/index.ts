@@ -31,7 +31,6 @@ export {
   traceFooter,
   traceHeader,
 } from "./json.ts";
-export { descriptorRole } from "./object-names.ts";
 export { type CaptureEnd, type ReadEvent, TraceReader } from "./reader.ts";
 export { type DecoderOptions, type MessageRecord, SessionDecoder } from "./session-decoder.ts";
 export {

@@ -1,43 +1,9 @@
-import { BackendRequest, type Direction, FrontendRequest } from "../../core/protocol/index.ts";
+import { type Direction, requestSpec } from "../../core/protocol/index.ts";
 import type { KernelObject } from "../wire/index.ts";
 import type { TraceDescriptor } from "./event.ts";
 
 /** Objects that are remembered in a session; behind that the oldest is forgotten. */
 const MAX_NAMES = 4096;
-
-/** The roles of a message's descriptors. `#` is replaced by a ring, `*` by a free number. */
-const ROLES: Readonly<Record<Direction, Readonly<Record<number, string>>>> = {
-  "front-end": {
-    [FrontendRequest.SetMemTable]: "mem*",
-    [FrontendRequest.AddMemReg]: "mem*",
-    [FrontendRequest.RemMemReg]: "mem*",
-    [FrontendRequest.SetLogBase]: "log",
-    [FrontendRequest.SetLogFd]: "log-event",
-    [FrontendRequest.SetVringKick]: "kick.#",
-    [FrontendRequest.SetVringCall]: "call.#",
-    [FrontendRequest.SetVringErr]: "err.#",
-    [FrontendRequest.SetBackendReqFd]: "back-end-channel",
-    [FrontendRequest.GetInflightFd]: "inflight",
-    [FrontendRequest.SetInflightFd]: "inflight",
-    [FrontendRequest.PostcopyAdvise]: "userfault",
-    [FrontendRequest.GpuSetSocket]: "display",
-    [FrontendRequest.GetSharedObject]: "object*",
-    [FrontendRequest.SetDeviceStateFd]: "device-state",
-  },
-  "back-end": {
-    [BackendRequest.VringHostNotifierMsg]: "notifier.#",
-    [BackendRequest.SharedObjectLookup]: "object*",
-    [BackendRequest.ShmemMap]: "shmem*",
-  },
-};
-
-/**
- * Returns what descriptors of a request, or of its reply, are for; undefined if there should be
- * none.
- */
-export function descriptorRole(channel: Direction, request: number): string | undefined {
-  return ROLES[channel][request];
-}
 
 /**
  * Names the objects of a session after what they were for when they came first. The same object keeps its
@@ -55,7 +21,10 @@ export class ObjectNames {
     ring: number | undefined,
     objects: readonly KernelObject[],
   ): TraceDescriptor[] {
-    const pattern = (descriptorRole(channel, request) ?? "fd*").replace("#", String(ring ?? "?"));
+    const pattern = (requestSpec(channel, request)?.carries ?? "fd*").replace(
+      "#",
+      String(ring ?? "?"),
+    );
     return objects.map((object, at) => this.#nameOf(object, pattern, at));
   }
 

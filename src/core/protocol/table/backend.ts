@@ -7,11 +7,10 @@ import { vringArea } from "../payloads/vring-area.ts";
 import type { VringArea } from "../payloads/vring-area.ts";
 import { vringState } from "../payloads/vring-state.ts";
 import { ProtocolFeature } from "../protocol-features.ts";
-import { BackendRequest } from "../requests.ts";
 import { VirtioFeature } from "../virtio-features.ts";
 import { backendIotlb, mappingIsSane, numIsZero } from "./checks.ts";
 import { ack, maybeDescriptor, noDescriptors, oneDescriptor, own } from "./spec.ts";
-import type { RequestSpec } from "./spec.ts";
+import type { RequestTable } from "./spec.ts";
 
 const { BackendReq, BackendSendFd } = ProtocolFeature;
 const inband = { protocol: BackendReq | ProtocolFeature.InbandNotifications };
@@ -19,8 +18,8 @@ const sharedObjects = { protocol: BackendReq | ProtocolFeature.SharedObject };
 
 /** All requests of a back-end, on the channel that SET_BACKEND_REQ_FD opened. */
 export const backendRequests = {
-  [BackendRequest.IotlbMsg]: {
-    number: BackendRequest.IotlbMsg,
+  IotlbMsg: {
+    number: 1,
     name: "VHOST_USER_BACKEND_IOTLB_MSG",
     payload: iotlb,
     reply: ack,
@@ -30,8 +29,8 @@ export const backendRequests = {
     section: "IOMMU support",
     summary: "asks for a missing translation or reports a forbidden access",
   },
-  [BackendRequest.ConfigChangeMsg]: {
-    number: BackendRequest.ConfigChangeMsg,
+  ConfigChangeMsg: {
+    number: 2,
     name: "VHOST_USER_BACKEND_CONFIG_CHANGE_MSG",
     payload: empty,
     reply: ack,
@@ -40,19 +39,20 @@ export const backendRequests = {
     section: "Back-end message types",
     summary: "reports that the configuration space has changed",
   },
-  [BackendRequest.VringHostNotifierMsg]: {
-    number: BackendRequest.VringHostNotifierMsg,
+  VringHostNotifierMsg: {
+    number: 3,
     name: "VHOST_USER_BACKEND_VRING_HOST_NOTIFIER_MSG",
     payload: vringArea,
     reply: ack,
     descriptors: maybeDescriptor,
     descriptorsFor: ({ noFd }: VringArea) => (noFd ? 0 : 1),
+    carries: "notifier.#",
     requires: { protocol: BackendReq | BackendSendFd | ProtocolFeature.HostNotifier },
     section: "Back-end message types",
     summary: "maps a hardware doorbell as a queue's notification area, or removes it",
   },
-  [BackendRequest.VringCall]: {
-    number: BackendRequest.VringCall,
+  VringCall: {
+    number: 4,
     name: "VHOST_USER_BACKEND_VRING_CALL",
     payload: vringState,
     reply: ack,
@@ -62,8 +62,8 @@ export const backendRequests = {
     section: "In-band notifications",
     summary: "reports used buffers by message",
   },
-  [BackendRequest.VringErr]: {
-    number: BackendRequest.VringErr,
+  VringErr: {
+    number: 5,
     name: "VHOST_USER_BACKEND_VRING_ERR",
     payload: vringState,
     reply: ack,
@@ -73,8 +73,8 @@ export const backendRequests = {
     section: "In-band notifications",
     summary: "reports a broken ring by message",
   },
-  [BackendRequest.SharedObjectAdd]: {
-    number: BackendRequest.SharedObjectAdd,
+  SharedObjectAdd: {
+    number: 6,
     name: "VHOST_USER_BACKEND_SHARED_OBJECT_ADD",
     payload: sharedObject,
     reply: ack,
@@ -83,8 +83,8 @@ export const backendRequests = {
     section: "Back-end message types",
     summary: "announces that the sender exports the object with this UUID",
   },
-  [BackendRequest.SharedObjectRemove]: {
-    number: BackendRequest.SharedObjectRemove,
+  SharedObjectRemove: {
+    number: 7,
     name: "VHOST_USER_BACKEND_SHARED_OBJECT_REMOVE",
     payload: sharedObject,
     reply: ack,
@@ -93,8 +93,8 @@ export const backendRequests = {
     section: "Back-end message types",
     summary: "withdraws an object that the sender had announced",
   },
-  [BackendRequest.SharedObjectLookup]: {
-    number: BackendRequest.SharedObjectLookup,
+  SharedObjectLookup: {
+    number: 8,
     name: "VHOST_USER_BACKEND_SHARED_OBJECT_LOOKUP",
     payload: sharedObject,
     reply: own(acknowledgement, {
@@ -102,23 +102,25 @@ export const backendRequests = {
       descriptorsFor: (value: bigint) => (value === 0n ? 1 : 0),
     }),
     descriptors: noDescriptors,
+    carries: "object*",
     requires: sharedObjects,
     section: "Back-end message types",
     summary: "asks for the dma-buf with this UUID, from any back-end that exports it",
   },
-  [BackendRequest.ShmemMap]: {
-    number: BackendRequest.ShmemMap,
+  ShmemMap: {
+    number: 9,
     name: "VHOST_USER_BACKEND_SHMEM_MAP",
     payload: mmap,
     reply: ack,
     descriptors: oneDescriptor,
+    carries: "shmem*",
     check: mappingIsSane,
     requires: { protocol: BackendReq | BackendSendFd | ProtocolFeature.Shmem },
     section: "Back-end message types",
     summary: "maps a file into a shared memory region of the device",
   },
-  [BackendRequest.ShmemUnmap]: {
-    number: BackendRequest.ShmemUnmap,
+  ShmemUnmap: {
+    number: 10,
     name: "VHOST_USER_BACKEND_SHMEM_UNMAP",
     payload: mmap,
     reply: ack,
@@ -128,4 +130,4 @@ export const backendRequests = {
     section: "Back-end message types",
     summary: "removes one earlier mapping, as a whole",
   },
-} satisfies Record<BackendRequest, RequestSpec>;
+} as const satisfies RequestTable;

@@ -7,7 +7,6 @@ import { sharedObject } from "../payloads/shared-object.ts";
 import { shmemConfig } from "../payloads/shmem-config.ts";
 import { acknowledgement, count, deviceStateReply, macAddress, u64 } from "../payloads/u64.ts";
 import { ProtocolFeature } from "../protocol-features.ts";
-import { FrontendRequest } from "../requests.ts";
 import {
   configFlags,
   macHasSixBytes,
@@ -17,7 +16,7 @@ import {
   transferParams,
 } from "./checks.ts";
 import { ack, always, maybeDescriptor, noDescriptors, oneDescriptor, own } from "./spec.ts";
-import type { RequestSpec } from "./spec.ts";
+import type { RequestTable } from "./spec.ts";
 
 const hasConfig = { protocol: ProtocolFeature.Config };
 const hasCrypto = { protocol: ProtocolFeature.CryptoSession };
@@ -25,8 +24,8 @@ const hasState = { protocol: ProtocolFeature.DeviceState };
 
 /** Requests that only some kinds of devices know, and the device's own state. */
 export const deviceRequests = {
-  [FrontendRequest.SendRarp]: {
-    number: FrontendRequest.SendRarp,
+  SendRarp: {
+    number: 19,
     name: "VHOST_USER_SEND_RARP",
     payload: macAddress,
     reply: ack,
@@ -37,8 +36,8 @@ export const deviceRequests = {
     section: "Front-end message types",
     summary: "has the back-end announce the guest's MAC address by a RARP packet",
   },
-  [FrontendRequest.NetSetMtu]: {
-    number: FrontendRequest.NetSetMtu,
+  NetSetMtu: {
+    number: 20,
     name: "VHOST_USER_NET_SET_MTU",
     payload: count,
     reply: ack,
@@ -49,8 +48,8 @@ export const deviceRequests = {
     section: "Front-end message types",
     summary: "sends the MTU that the guest sees",
   },
-  [FrontendRequest.GetConfig]: {
-    number: FrontendRequest.GetConfig,
+  GetConfig: {
+    number: 24,
     name: "VHOST_USER_GET_CONFIG",
     payload: config,
     reply: own(configReply),
@@ -59,8 +58,8 @@ export const deviceRequests = {
     section: "Front-end message types",
     summary: "reads from the configuration space; an empty reply means failure",
   },
-  [FrontendRequest.SetConfig]: {
-    number: FrontendRequest.SetConfig,
+  SetConfig: {
+    number: 25,
     name: "VHOST_USER_SET_CONFIG",
     payload: config,
     reply: ack,
@@ -70,8 +69,8 @@ export const deviceRequests = {
     section: "Front-end message types",
     summary: "writes to the configuration space, for the driver or after a migration",
   },
-  [FrontendRequest.CreateCryptoSession]: {
-    number: FrontendRequest.CreateCryptoSession,
+  CreateCryptoSession: {
+    number: 26,
     name: "VHOST_USER_CREATE_CRYPTO_SESSION",
     payload: cryptoSession,
     reply: own(cryptoSession),
@@ -80,8 +79,8 @@ export const deviceRequests = {
     section: "Front-end message types",
     summary: "creates a crypto session; the reply has its id, negative for failure",
   },
-  [FrontendRequest.CloseCryptoSession]: {
-    number: FrontendRequest.CloseCryptoSession,
+  CloseCryptoSession: {
+    number: 27,
     name: "VHOST_USER_CLOSE_CRYPTO_SESSION",
     payload: u64,
     reply: ack,
@@ -90,29 +89,31 @@ export const deviceRequests = {
     section: "Front-end message types",
     summary: "closes a crypto session",
   },
-  [FrontendRequest.GpuSetSocket]: {
-    number: FrontendRequest.GpuSetSocket,
+  GpuSetSocket: {
+    number: 33,
     name: "VHOST_USER_GPU_SET_SOCKET",
     payload: empty,
     reply: ack,
     descriptors: oneDescriptor,
+    carries: "display",
     requires: always,
     section: "Front-end message types",
     summary: "hands over the socket of the display protocol",
   },
-  [FrontendRequest.GetSharedObject]: {
-    number: FrontendRequest.GetSharedObject,
+  GetSharedObject: {
+    number: 41,
     name: "VHOST_USER_GET_SHARED_OBJECT",
     payload: sharedObject,
     // Peers reply with the request's 16 bytes or with none; only the descriptor matters.
     reply: own(opaque, { descriptors: maybeDescriptor }),
     descriptors: noDescriptors,
+    carries: "object*",
     requires: { protocol: ProtocolFeature.SharedObject },
     section: "Front-end message types",
     summary: "asks for the dma-buf with this UUID; a reply without descriptor means unknown",
   },
-  [FrontendRequest.SetDeviceStateFd]: {
-    number: FrontendRequest.SetDeviceStateFd,
+  SetDeviceStateFd: {
+    number: 42,
     name: "VHOST_USER_SET_DEVICE_STATE_FD",
     payload: deviceStateParams,
     reply: own(deviceStateReply, {
@@ -121,14 +122,15 @@ export const deviceRequests = {
       check: stateReply,
     }),
     descriptors: oneDescriptor,
+    carries: "device-state",
     check: transferParams,
     requires: hasState,
     state: "while all rings are stopped",
     section: "Migrating back-end state",
     summary: "opens a channel for saving or loading the device's internal state",
   },
-  [FrontendRequest.CheckDeviceState]: {
-    number: FrontendRequest.CheckDeviceState,
+  CheckDeviceState: {
+    number: 43,
     name: "VHOST_USER_CHECK_DEVICE_STATE",
     payload: empty,
     reply: own(acknowledgement),
@@ -138,8 +140,8 @@ export const deviceRequests = {
     section: "Migrating back-end state",
     summary: "asks whether the transfer of the internal state succeeded",
   },
-  [FrontendRequest.GetShmemConfig]: {
-    number: FrontendRequest.GetShmemConfig,
+  GetShmemConfig: {
+    number: 44,
     name: "VHOST_USER_GET_SHMEM_CONFIG",
     payload: empty,
     reply: own(shmemConfig, { check: regionCount }),
@@ -148,4 +150,4 @@ export const deviceRequests = {
     section: "Front-end message types",
     summary: "asks for the sizes of the device's shared memory regions",
   },
-} satisfies Partial<Record<FrontendRequest, RequestSpec>>;
+} as const satisfies RequestTable;

@@ -7,7 +7,6 @@ import { opaque } from "../payloads/opaque.ts";
 import { singleMemoryRegion } from "../payloads/single-memory-region.ts";
 import { acknowledgement, count } from "../payloads/u64.ts";
 import { ProtocolFeature } from "../protocol-features.ts";
-import { FrontendRequest } from "../requests.ts";
 import { VirtioFeature } from "../virtio-features.ts";
 import { frontendIotlb, regionIsSane, regionsAreSane } from "./checks.ts";
 import {
@@ -19,7 +18,7 @@ import {
   oneDescriptor,
   own,
 } from "./spec.ts";
-import type { AckReply, RequestSpec, SpecialReply } from "./spec.ts";
+import type { AckReply, RequestTable, SpecialReply } from "./spec.ts";
 
 const manyDescriptors = { min: 0, max: MAX_MEMORY_REGIONS };
 const slots = { protocol: ProtocolFeature.ConfigureMemSlots };
@@ -43,40 +42,43 @@ const logReply: AckReply & { readonly special: SpecialReply<Uint8Array> } = {
 
 /** Guest memory, its dirty log, its translation and postcopy migration. */
 export const memoryRequests = {
-  [FrontendRequest.SetMemTable]: {
-    number: FrontendRequest.SetMemTable,
+  SetMemTable: {
+    number: 5,
     name: "VHOST_USER_SET_MEM_TABLE",
     payload: memoryTable,
     reply: tableReply,
     descriptors: manyDescriptors,
     descriptorsFor: ({ regions }: MemoryTable) => regions.length,
+    carries: "mem*",
     check: regionsAreSane,
     requires: always,
     section: "Memory access",
     summary: "replaces the whole memory of the guest, one descriptor a region",
   },
-  [FrontendRequest.SetLogBase]: {
-    number: FrontendRequest.SetLogBase,
+  SetLogBase: {
+    number: 6,
     name: "VHOST_USER_SET_LOG_BASE",
     payload: log,
     reply: logReply,
     descriptors: maybeDescriptor,
+    carries: "log",
     requires: always,
     section: "Migration",
     summary: "says where writes to guest memory are logged; with LOG_SHMFD always answered",
   },
-  [FrontendRequest.SetLogFd]: {
-    number: FrontendRequest.SetLogFd,
+  SetLogFd: {
+    number: 7,
     name: "VHOST_USER_SET_LOG_FD",
     payload: empty,
     reply: ack,
     descriptors: oneDescriptor,
+    carries: "log-event",
     requires: always,
     section: "Migration",
     summary: "gives an event descriptor to signal after logging",
   },
-  [FrontendRequest.IotlbMsg]: {
-    number: FrontendRequest.IotlbMsg,
+  IotlbMsg: {
+    number: 22,
     name: "VHOST_USER_IOTLB_MSG",
     payload: iotlb,
     reply: askedAck,
@@ -86,19 +88,20 @@ export const memoryRequests = {
     section: "IOMMU support",
     summary: "adds or withdraws an address translation",
   },
-  [FrontendRequest.PostcopyAdvise]: {
-    number: FrontendRequest.PostcopyAdvise,
+  PostcopyAdvise: {
+    number: 28,
     name: "VHOST_USER_POSTCOPY_ADVISE",
     payload: empty,
     reply: own(empty, { descriptors: maybeDescriptor }),
     descriptors: noDescriptors,
+    carries: "userfault",
     requires: postcopy,
     state: "on the destination of a migration, before there is memory",
     section: "Migration",
     summary: "asks for a userfault descriptor; a reply without one means failure",
   },
-  [FrontendRequest.PostcopyListen]: {
-    number: FrontendRequest.PostcopyListen,
+  PostcopyListen: {
+    number: 29,
     name: "VHOST_USER_POSTCOPY_LISTEN",
     payload: empty,
     reply: askedAck,
@@ -108,19 +111,19 @@ export const memoryRequests = {
     section: "Migration",
     summary: "starts postcopy: memory that follows is registered with userfault",
   },
-  [FrontendRequest.PostcopyEnd]: {
-    number: FrontendRequest.PostcopyEnd,
+  PostcopyEnd: {
+    number: 30,
     name: "VHOST_USER_POSTCOPY_END",
     payload: empty,
-    reply: { ...own(acknowledgement), alwaysAsked: true as const },
+    reply: { ...own(acknowledgement), alwaysAsked: true },
     descriptors: noDescriptors,
     requires: postcopy,
     state: "after POSTCOPY_LISTEN",
     section: "Migration",
     summary: "ends postcopy: all memory has arrived",
   },
-  [FrontendRequest.GetMaxMemSlots]: {
-    number: FrontendRequest.GetMaxMemSlots,
+  GetMaxMemSlots: {
+    number: 36,
     name: "VHOST_USER_GET_MAX_MEM_SLOTS",
     payload: empty,
     reply: own(count),
@@ -129,27 +132,29 @@ export const memoryRequests = {
     section: "Memory access",
     summary: "asks how many memory regions the back-end can hold",
   },
-  [FrontendRequest.AddMemReg]: {
-    number: FrontendRequest.AddMemReg,
+  AddMemReg: {
+    number: 37,
     name: "VHOST_USER_ADD_MEM_REG",
     payload: singleMemoryRegion,
     reply: ack,
     descriptors: oneDescriptor,
+    carries: "mem*",
     check: regionIsSane,
     requires: slots,
     section: "Memory access",
     summary: "adds one memory region",
   },
-  [FrontendRequest.RemMemReg]: {
-    number: FrontendRequest.RemMemReg,
+  RemMemReg: {
+    number: 38,
     name: "VHOST_USER_REM_MEM_REG",
     payload: singleMemoryRegion,
     reply: ack,
     // A descriptor is not allowed here; one from an older front-end is closed unused.
     descriptors: maybeDescriptor,
+    carries: "mem*",
     check: regionIsSane,
     requires: slots,
     section: "Memory access",
     summary: "removes the region with this guest address, user address and size",
   },
-} satisfies Partial<Record<FrontendRequest, RequestSpec>>;
+} as const satisfies RequestTable;

@@ -1,18 +1,17 @@
 import { ProtocolFeature } from "../protocol-features.ts";
 import { empty } from "../payloads/empty.ts";
 import { count, deviceStatus, protocolFeatures, virtioFeatures } from "../payloads/u64.ts";
-import { FrontendRequest } from "../requests.ts";
 import { VirtioFeature } from "../virtio-features.ts";
 import { byteValue } from "./checks.ts";
 import { ack, always, noDescriptors, oneDescriptor, own } from "./spec.ts";
-import type { RequestSpec } from "./spec.ts";
+import type { RequestTable } from "./spec.ts";
 
 const offersProtocol = { offered: VirtioFeature.ProtocolFeatures };
 
 /** The requests for negotiation, ownership, status and the back-end channel. */
 export const sessionRequests = {
-  [FrontendRequest.GetFeatures]: {
-    number: FrontendRequest.GetFeatures,
+  GetFeatures: {
+    number: 1,
     name: "VHOST_USER_GET_FEATURES",
     payload: empty,
     reply: own(virtioFeatures),
@@ -21,8 +20,8 @@ export const sessionRequests = {
     section: "Front-end message types",
     summary: "asks which virtio features the back-end offers; answered in every state",
   },
-  [FrontendRequest.SetFeatures]: {
-    number: FrontendRequest.SetFeatures,
+  SetFeatures: {
+    number: 2,
     name: "VHOST_USER_SET_FEATURES",
     payload: virtioFeatures,
     reply: ack,
@@ -31,8 +30,8 @@ export const sessionRequests = {
     section: "Ring states",
     summary: "acknowledges virtio features; without bit 30 it also enables all rings",
   },
-  [FrontendRequest.SetOwner]: {
-    number: FrontendRequest.SetOwner,
+  SetOwner: {
+    number: 3,
     name: "VHOST_USER_SET_OWNER",
     payload: empty,
     reply: ack,
@@ -42,8 +41,8 @@ export const sessionRequests = {
     section: "Front-end message types",
     summary: "makes the sender the owner of the session",
   },
-  [FrontendRequest.ResetOwner]: {
-    number: FrontendRequest.ResetOwner,
+  ResetOwner: {
+    number: 4,
     name: "VHOST_USER_RESET_OWNER",
     payload: empty,
     reply: ack,
@@ -53,8 +52,8 @@ export const sessionRequests = {
     summary: "gave up ownership once; peers disagree about its effect",
     deprecated: true,
   },
-  [FrontendRequest.GetProtocolFeatures]: {
-    number: FrontendRequest.GetProtocolFeatures,
+  GetProtocolFeatures: {
+    number: 15,
     name: "VHOST_USER_GET_PROTOCOL_FEATURES",
     payload: empty,
     reply: own(protocolFeatures),
@@ -63,8 +62,8 @@ export const sessionRequests = {
     section: "Protocol features",
     summary: "asks which extensions of the protocol the back-end offers",
   },
-  [FrontendRequest.SetProtocolFeatures]: {
-    number: FrontendRequest.SetProtocolFeatures,
+  SetProtocolFeatures: {
+    number: 16,
     name: "VHOST_USER_SET_PROTOCOL_FEATURES",
     payload: protocolFeatures,
     reply: ack,
@@ -73,8 +72,8 @@ export const sessionRequests = {
     section: "Protocol features",
     summary: "acknowledges extensions of the protocol",
   },
-  [FrontendRequest.GetQueueNum]: {
-    number: FrontendRequest.GetQueueNum,
+  GetQueueNum: {
+    number: 17,
     name: "VHOST_USER_GET_QUEUE_NUM",
     payload: empty,
     reply: own(count),
@@ -83,18 +82,19 @@ export const sessionRequests = {
     section: "Multiple queue support",
     summary: "asks for the largest number of queues; DPDK and QEMU count pairs for net devices",
   },
-  [FrontendRequest.SetBackendReqFd]: {
-    number: FrontendRequest.SetBackendReqFd,
+  SetBackendReqFd: {
+    number: 21,
     name: "VHOST_USER_SET_BACKEND_REQ_FD",
     payload: empty,
     reply: ack,
     descriptors: oneDescriptor,
+    carries: "back-end-channel",
     requires: { protocol: ProtocolFeature.BackendReq },
     section: "Back-end communication",
     summary: "hands over the socket for requests of the back-end",
   },
-  [FrontendRequest.ResetDevice]: {
-    number: FrontendRequest.ResetDevice,
+  ResetDevice: {
+    number: 34,
     name: "VHOST_USER_RESET_DEVICE",
     payload: empty,
     reply: ack,
@@ -103,8 +103,8 @@ export const sessionRequests = {
     section: "Front-end message types",
     summary: "disables all rings and resets the device; connection and owner stay",
   },
-  [FrontendRequest.SetStatus]: {
-    number: FrontendRequest.SetStatus,
+  SetStatus: {
+    number: 39,
     name: "VHOST_USER_SET_STATUS",
     payload: deviceStatus,
     reply: ack,
@@ -114,8 +114,8 @@ export const sessionRequests = {
     section: "Front-end message types",
     summary: "passes on the virtio device status; zero resets the device",
   },
-  [FrontendRequest.GetStatus]: {
-    number: FrontendRequest.GetStatus,
+  GetStatus: {
+    number: 40,
     name: "VHOST_USER_GET_STATUS",
     payload: empty,
     reply: own(deviceStatus, { check: byteValue }),
@@ -124,4 +124,4 @@ export const sessionRequests = {
     section: "Front-end message types",
     summary: "asks for the virtio device status",
   },
-} satisfies Partial<Record<FrontendRequest, RequestSpec>>;
+} as const satisfies RequestTable;

@@ -73,6 +73,11 @@ export interface RequestSpec<Q = unknown, A = unknown> {
   readonly descriptors: Bounds;
   /** Returns the exact number of descriptors for this payload. */
   descriptorsFor?(value: Q): number;
+  /**
+   * The name of its descriptors, or of those of its reply, in traces: `kick.#`, with `#` for the ring
+   * and `*` for a free number.
+   */
+  readonly carries?: string;
   check?(value: Q): FieldFault | undefined;
   readonly requires: Requirement;
   /** The states in which the request may be sent, if they are restricted. */
@@ -83,6 +88,9 @@ export interface RequestSpec<Q = unknown, A = unknown> {
   /** True if the specification deprecates the request. */
   readonly deprecated?: true;
 }
+
+/** Rows by the names that the constants of their numbers have. */
+export type RequestTable = Readonly<Record<string, RequestSpec>>;
 
 export const noDescriptors: Bounds = { min: 0, max: 0 };
 export const oneDescriptor: Bounds = { min: 1, max: 1 };

@@ -5,19 +5,18 @@ import { vringFd } from "../payloads/vring-fd.ts";
 import type { VringFd } from "../payloads/vring-fd.ts";
 import { vringState } from "../payloads/vring-state.ts";
 import { ProtocolFeature } from "../protocol-features.ts";
-import { FrontendRequest } from "../requests.ts";
 import { VirtioFeature } from "../virtio-features.ts";
 import { numIsBoolean, numIsQueueSize, numIsZero, onlyLogFlag } from "./checks.ts";
 import { ack, always, maybeDescriptor, noDescriptors, oneDescriptor, own } from "./spec.ts";
-import type { RequestSpec } from "./spec.ts";
+import type { RequestTable } from "./spec.ts";
 
 const unlessNoFd = ({ noFd }: VringFd): number => (noFd ? 0 : 1);
 const inflightShmfd = { protocol: ProtocolFeature.InflightShmfd };
 
 /** The rings: set up, started, stopped, and what is in flight on them. */
 export const vringRequests = {
-  [FrontendRequest.SetVringNum]: {
-    number: FrontendRequest.SetVringNum,
+  SetVringNum: {
+    number: 8,
     name: "VHOST_USER_SET_VRING_NUM",
     payload: vringState,
     reply: ack,
@@ -28,8 +27,8 @@ export const vringRequests = {
     section: "Front-end message types",
     summary: "sets the size of a ring",
   },
-  [FrontendRequest.SetVringAddr]: {
-    number: FrontendRequest.SetVringAddr,
+  SetVringAddr: {
+    number: 9,
     name: "VHOST_USER_SET_VRING_ADDR",
     payload: vringAddress,
     reply: ack,
@@ -40,8 +39,8 @@ export const vringRequests = {
     section: "Front-end message types",
     summary: "sends the addresses of a ring's parts",
   },
-  [FrontendRequest.SetVringBase]: {
-    number: FrontendRequest.SetVringBase,
+  SetVringBase: {
+    number: 10,
     name: "VHOST_USER_SET_VRING_BASE",
     payload: vringState,
     reply: ack,
@@ -51,8 +50,8 @@ export const vringRequests = {
     section: "Front-end message types",
     summary: "says where in the ring to go on",
   },
-  [FrontendRequest.GetVringBase]: {
-    number: FrontendRequest.GetVringBase,
+  GetVringBase: {
+    number: 11,
     name: "VHOST_USER_GET_VRING_BASE",
     payload: vringState,
     reply: own(vringState),
@@ -62,41 +61,44 @@ export const vringRequests = {
     section: "Ring states",
     summary: "stops a ring, its requests completed, and asks for its base",
   },
-  [FrontendRequest.SetVringKick]: {
-    number: FrontendRequest.SetVringKick,
+  SetVringKick: {
+    number: 12,
     name: "VHOST_USER_SET_VRING_KICK",
     payload: vringFd,
     reply: ack,
     descriptors: maybeDescriptor,
     descriptorsFor: unlessNoFd,
+    carries: "kick.#",
     requires: always,
     section: "Ring states",
     summary: "starts a ring; sends the descriptor that signals new buffers, or asks for polling",
   },
-  [FrontendRequest.SetVringCall]: {
-    number: FrontendRequest.SetVringCall,
+  SetVringCall: {
+    number: 13,
     name: "VHOST_USER_SET_VRING_CALL",
     payload: vringFd,
     reply: ack,
     descriptors: maybeDescriptor,
     descriptorsFor: unlessNoFd,
+    carries: "call.#",
     requires: always,
     section: "Front-end message types",
     summary: "gives the descriptor to signal when buffers were used",
   },
-  [FrontendRequest.SetVringErr]: {
-    number: FrontendRequest.SetVringErr,
+  SetVringErr: {
+    number: 14,
     name: "VHOST_USER_SET_VRING_ERR",
     payload: vringFd,
     reply: ack,
     descriptors: maybeDescriptor,
     descriptorsFor: unlessNoFd,
+    carries: "err.#",
     requires: always,
     section: "Front-end message types",
     summary: "gives the descriptor to signal when a ring is broken",
   },
-  [FrontendRequest.SetVringEnable]: {
-    number: FrontendRequest.SetVringEnable,
+  SetVringEnable: {
+    number: 18,
     name: "VHOST_USER_SET_VRING_ENABLE",
     payload: vringState,
     reply: ack,
@@ -106,8 +108,8 @@ export const vringRequests = {
     section: "Ring states",
     summary: "enables or disables a ring, started or not",
   },
-  [FrontendRequest.SetVringEndian]: {
-    number: FrontendRequest.SetVringEndian,
+  SetVringEndian: {
+    number: 23,
     name: "VHOST_USER_SET_VRING_ENDIAN",
     payload: vringState,
     reply: ack,
@@ -118,8 +120,8 @@ export const vringRequests = {
     section: "Front-end message types",
     summary: "sets the byte order of a legacy ring",
   },
-  [FrontendRequest.GetInflightFd]: {
-    number: FrontendRequest.GetInflightFd,
+  GetInflightFd: {
+    number: 31,
     name: "VHOST_USER_GET_INFLIGHT_FD",
     payload: inflight,
     reply: own(inflight, {
@@ -127,24 +129,26 @@ export const vringRequests = {
       descriptorsFor: ({ mmapSize }: Inflight) => (mmapSize === 0n ? 0 : 1),
     }),
     descriptors: noDescriptors,
+    carries: "inflight",
     requires: inflightShmfd,
     state: "after SET_FEATURES: the layout depends on the kind of ring",
     section: "Inflight I/O tracking",
     summary: "asks for the memory in which requests in flight are tracked",
   },
-  [FrontendRequest.SetInflightFd]: {
-    number: FrontendRequest.SetInflightFd,
+  SetInflightFd: {
+    number: 32,
     name: "VHOST_USER_SET_INFLIGHT_FD",
     payload: inflight,
     reply: ack,
     descriptors: oneDescriptor,
+    carries: "inflight",
     requires: inflightShmfd,
     state: "before rings start",
     section: "Inflight I/O tracking",
     summary: "hands that memory back, after a crash with its contents",
   },
-  [FrontendRequest.VringKick]: {
-    number: FrontendRequest.VringKick,
+  VringKick: {
+    number: 35,
     name: "VHOST_USER_VRING_KICK",
     payload: vringState,
     reply: ack,
@@ -154,8 +158,8 @@ export const vringRequests = {
     section: "In-band notifications",
     summary: "announces new buffers by message; also starts a stopped ring",
   },
-  [FrontendRequest.GetVringBaseSkipDrain]: {
-    number: FrontendRequest.GetVringBaseSkipDrain,
+  GetVringBaseSkipDrain: {
+    number: 45,
     name: "VHOST_USER_GET_VRING_BASE_SKIP_DRAIN",
     payload: vringState,
     reply: own(vringState),
@@ -165,4 +169,4 @@ export const vringRequests = {
     section: "Front-end message types",
     summary: "stops a ring at once, its requests left in flight, and asks for its base",
   },
-} satisfies Partial<Record<FrontendRequest, RequestSpec>>;
+} as const satisfies RequestTable;

@@ -151,7 +151,7 @@ test("legal 6: SET_INFLIGHT_FD before SET_VRING_NUM", async (t) => {
     const wanted = { mmapSize: 0n, mmapOffset: 0n, numQueues: 1, queueSize: 16 };
     const reply = await raw.exchange(FrontendRequest.GetInflightFd, wanted);
     assert.ok(reply !== "closed");
-    const { codec } = frontendRequests[FrontendRequest.GetInflightFd].reply;
+    const { codec } = frontendRequests.GetInflightFd.reply;
     const region = codec.decode(reply.payload);
     using memory = SharedMemory.create("inflight", Number(region.mmapSize));
     const given = { ...region, mmapOffset: 0n };

@@ -14,7 +14,6 @@ import { RawFrontend } from "../../../../src/lab/wire/index.ts";
 guardLeaks();
 
 const { XenMmap, Pagefault, ReplyAck } = ProtocolFeature;
-const { PostcopyAdvise, PostcopyListen, PostcopyEnd } = FrontendRequest;
 
 const refused = (role: "client" | "back-end"): Set<string> =>
   new Set(refusals.filter((each) => each.role === role).map(({ name }) => name));
@@ -33,8 +32,8 @@ test("features that the back-end refuses are not offered, and not taken", async 
 });
 
 test("requests that the back-end refuses are refused by name", async (t) => {
-  for (const request of [PostcopyAdvise, PostcopyListen, PostcopyEnd] as const) {
-    const { name } = frontendRequests[request];
+  const { PostcopyAdvise, PostcopyListen, PostcopyEnd } = frontendRequests;
+  for (const { number: request, name } of [PostcopyAdvise, PostcopyListen, PostcopyEnd]) {
     assert.ok(refused("client").has(name), name);
     const served = await serveDisk(t);
     const client = await connectDisk(t, served);
