@@ -62,7 +62,6 @@ test("every request and feature bit has a row, and no cell of it is empty", () =
         .map((cell) => cell.trim())
         .slice(1, -1),
     );
-  assert.equal(rows.length, 45 + 10 + 24 + 2);
   assert.deepEqual(
     rows.map(([name = ""]) => name.replaceAll("`", "")),
     subjects.map(({ name }) => name),
