@@ -114,7 +114,7 @@ test("probe --json of the built-in back-end keeps its contract", async (t) => {
       maxDiscardSectors: 2_097_152,
       maxDiscardSeg: 16,
       discardSectorAlignment: 8,
-      maxWriteZeroesSectors: 2_097_152,
+      maxWriteZeroesSectors: 8192,
       maxWriteZeroesSeg: 16,
       writeZeroesMayUnmap: 1,
     },

@@ -5,6 +5,8 @@ import { check, Errno } from "./system-error.ts";
 const modes = {
   /** The range reads as zeroes and takes no room. */
   "punch-hole": 1 | 2,
+  /** The range reads as zeroes and keeps its room, or gets some. */
+  "zero-range": 1 | 16,
 } as const;
 
 export type FallocateMode = keyof typeof modes;

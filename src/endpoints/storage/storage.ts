@@ -1,4 +1,13 @@
-import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fdatasync,
+  fdatasyncSync,
+  fstatSync,
+  openSync,
+  readSync,
+  writeSync,
+} from "node:fs";
 import { counted, UsageError } from "../../core/base/index.ts";
 import { fallocate, SharedMemory } from "../../core/os/index.ts";
 import type { Window } from "../../core/memory/index.ts";
@@ -6,8 +15,11 @@ import type { Window } from "../../core/memory/index.ts";
 /** Sizes are multiples of it, bytes. */
 const SECTOR_SIZE = 512;
 
-/** Zeroes to write where the file system cannot punch holes. */
+/** Zeroes to write where the file system has no call for it. */
 const ZEROES = new Uint8Array(1 << 20);
+
+/** Errors of fsync(2) for a file that cannot be written back. */
+const NO_FLUSH = ["EINVAL", "EROFS"];
 
 /**
  * The storage of a block device. It is always a file, so that one system call moves data between it
@@ -157,9 +169,15 @@ export class BlockStorage {
     return true;
   }
 
-  /** Makes a range read as zeroes, its space freed where the file system can. */
-  zero(position: number, length: number): void {
-    if (fallocate(this.fd, "punch-hole", position, length)) return;
+  /**
+   * Makes a range read as zeroes.
+   *
+   * @param mayFree true if the range may give its room back; otherwise it stays allocated, so that a
+   *   later write cannot fail for lack of room
+   */
+  zero(position: number, length: number, mayFree: boolean): void {
+    const mode = mayFree ? "punch-hole" : "zero-range";
+    if (fallocate(this.fd, mode, position, length)) return;
     while (length > 0) {
       const count = writeSync(this.fd, ZEROES, 0, Math.min(length, ZEROES.length), position);
       position += count;
@@ -172,7 +190,28 @@ export class BlockStorage {
     fallocate(this.fd, "punch-hole", position, length);
   }
 
+  /** Waits until everything that was written is stable. Returns false after an I/O error. */
+  flushSync(): boolean {
+    try {
+      fdatasyncSync(this.fd);
+      return true;
+    } catch (error) {
+      return this.#hasNothingToFlush(error);
+    }
+  }
+
+  /** Like {@link flushSync}, without waiting: calls `done` with the result. */
+  flush(done: (succeeded: boolean) => void): void {
+    fdatasync(this.fd, (error) => done(error === null || this.#hasNothingToFlush(error)));
+  }
+
   close(): void {
     this.#close();
+  }
+
+  /** A file system without fsync(2), e.g. squashfs, fails although a read-only disk wrote nothing. */
+  #hasNothingToFlush(error: unknown): boolean {
+    const { code } = error as NodeJS.ErrnoException;
+    return this.readOnly && code !== undefined && NO_FLUSH.includes(code);
   }
 }

@@ -7,6 +7,7 @@ import { ManagedProcess, startListening } from "../../programs/index.ts";
 import { connectSocket } from "../../../core/transport/index.ts";
 import { within } from "./within.ts";
 import type { ProcessEnd, Target, TargetProcess, TargetProgram, TargetReport } from "./target.ts";
+import { namedFile } from "./named-file.ts";
 import { fillIn, wordsWithPlace } from "./words.ts";
 
 /** The options for starting a program. */
@@ -99,6 +100,10 @@ export class ProgramTarget implements Target {
       end: running.exit,
       figures: () => (running.exit ? undefined : processFigures(running.pid)),
     };
+  }
+
+  image(bytes: number): string | undefined {
+    return this.program && namedFile(this.program.words, bytes);
   }
 
   takeReport(): TargetReport {

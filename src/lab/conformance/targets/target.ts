@@ -55,6 +55,11 @@ export interface Target {
   readonly process: TargetProcess | undefined;
   /** The program; undefined if the suite does not start it, or starts it by a shell. */
   readonly program?: TargetProgram | undefined;
+  /**
+   * Returns the path of the file that holds a disk of this size, where the target names one. Left
+   * out, or undefined: it is not known.
+   */
+  image?(bytes: number): string | undefined;
   /** Returns the events since the previous call. */
   takeReport(): TargetReport;
   /** The process ends with each session, and {@link connect} has to wait for that. */

@@ -11,6 +11,7 @@ import {
   RANGE_BYTES,
   SECTOR_SIZE,
 } from "../../../endpoints/devices/block/layout.ts";
+import type { GuestBuffer } from "../../../core/memory/index.ts";
 import type { CheckContext } from "../../conformance/kit/back-end/context.ts";
 import { CaseFailure } from "../../engine/index.ts";
 import { blockHeader } from "./header.ts";
@@ -35,6 +36,8 @@ export interface DiskRequest {
   readonly fill?: number;
   /** Bytes between the beginning of a page and the data. Default 0. */
   readonly offset?: number;
+  /** Lengths of the descriptors of the data, each of which begins a page. Default: all in one. */
+  readonly cuts?: readonly number[];
 }
 
 export interface DiskAnswer {
@@ -51,6 +54,15 @@ export interface DiskRange {
   readonly sectors: number;
   readonly flags?: number;
 }
+
+/** Returns consecutive parts of these lengths. */
+function partsOf(bytes: Uint8Array, lengths: readonly number[] = [bytes.length]): Uint8Array[] {
+  let at = 0;
+  return lengths.map((length) => bytes.subarray(at, (at += length)));
+}
+
+const joined = (buffers: readonly GuestBuffer[]): Uint8Array =>
+  Buffer.concat(buffers.map(({ bytes }) => bytes));
 
 /** A disk that runs, and requests of any kind to it. */
 export class Disk {
@@ -84,14 +96,16 @@ export class Disk {
    * @throws {CaseFailure} neither an answer nor the end of the connection
    */
   async attempt(type: number, request: DiskRequest = {}): Promise<DiskAnswer | "closed"> {
-    const { sector = 0n, out, room = 0, offset = 0, fill = POISON } = request;
+    const { sector = 0n, out, room = 0, offset = 0, fill = POISON, cuts } = request;
     const { memory, ring, session } = this.device;
     const readable = [memory.holding(blockHeader(type, sector))];
     // What follows a page without a gap misses the alignment by the bytes of that page's beginning.
     const alignment = offset > 0 ? 1 : PAGE;
     if (offset > 0) memory.data(offset);
-    if (out !== undefined) readable.push(memory.holding(out, alignment));
-    const data = room > 0 ? [memory.poisoned(room, alignment)] : [];
+    for (const part of out === undefined ? [] : partsOf(out, cuts))
+      readable.push(memory.holding(part, alignment));
+    const rooms = room > 0 ? (cuts ?? [room]) : [];
+    const data = rooms.map((length) => memory.poisoned(length, alignment));
     for (const { bytes } of data) bytes.fill(fill);
     const status = memory.poisoned(1);
     ring.push(readable, [...data, status]);
@@ -106,7 +120,7 @@ export class Disk {
     return {
       status: status.bytes[0] ?? 0,
       written: done.length,
-      data: data[0]?.bytes ?? new Uint8Array(),
+      data: data.length > 1 ? joined(data) : (data[0]?.bytes ?? new Uint8Array()),
     };
   }
 

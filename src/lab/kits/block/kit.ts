@@ -21,6 +21,8 @@ import type { Kit } from "../../conformance/kit/kit.ts";
 import { blockAlignment } from "./checks/alignment.ts";
 import { blockRequests } from "./checks/requests.ts";
 import { blockRings } from "./checks/rings.ts";
+import { blockFlush } from "./checks/flush.ts";
+import { blockSegments } from "./checks/segments.ts";
 import { blockRanges } from "./checks/ranges.ts";
 import { blockHeader } from "./header.ts";
 import type { Session } from "../../conformance/kit/back-end/session.ts";
@@ -117,5 +119,12 @@ export const blockKit: Kit = {
   // The capacity of a disk is in its configuration space.
   requiredProtocol: ProtocolFeature.Config,
   play,
-  checks: [blockRequests, blockAlignment, blockRanges, blockRings].flat(),
+  checks: [
+    blockRequests,
+    blockAlignment,
+    blockSegments,
+    blockRanges,
+    blockFlush,
+    blockRings,
+  ].flat(),
 };

@@ -137,21 +137,39 @@ test("a read behind the end of a file that became shorter fails", (t) => {
 });
 
 for (const [name, result] of [
-  ["by punching a hole", undefined],
-  ["where holes cannot be punched, over more than a buffer of zeroes", -95],
+  ["by the file system", undefined],
+  ["where the file system cannot, over more than a buffer of zeroes", -95],
 ] as const) {
-  test(`zeroing works ${name}`, (t) => {
-    if (result !== undefined) t.mock.method(addon(), "fallocate", () => result);
-    const path = image(t, 3 << 20);
-    const storage = BlockStorage.open(path);
-    storage.zero(512, (2 << 20) + 512);
-    storage.close();
-    const file = readFileSync(path);
-    assert.equal(file[511], 0x11);
-    assert.ok(file.subarray(512, (2 << 20) + 1024).every((byte) => byte === 0));
-    assert.equal(file[(2 << 20) + 1024], 0x11);
-  });
+  for (const mayFree of [false, true]) {
+    test(`zeroing works ${name}${mayFree ? ", and may free room" : ""}`, (t) => {
+      if (result !== undefined) t.mock.method(addon(), "fallocate", () => result);
+      const path = image(t, 3 << 20);
+      const storage = BlockStorage.open(path);
+      storage.zero(512, (2 << 20) + 512, mayFree);
+      storage.close();
+      const file = readFileSync(path);
+      assert.equal(file[511], 0x11);
+      assert.ok(file.subarray(512, (2 << 20) + 1024).every((byte) => byte === 0));
+      assert.equal(file[(2 << 20) + 1024], 0x11);
+    });
+  }
 }
+
+/** A regular file of a file system without fsync(2), readable for root. */
+const NO_FSYNC = "/proc/bus/pci/00/00.0";
+
+test(
+  "a read-only disk has nothing to flush where its file system has no fsync",
+  { skip: fs.statSync(NO_FSYNC, { throwIfNoEntry: false })?.size !== 4096 && "no such file here" },
+  (t) => {
+    const storage = BlockStorage.open(NO_FSYNC, { readOnly: true });
+    t.after(() => storage.close());
+    assert.throws(() => fs.fdatasyncSync(storage.fd), { code: "EINVAL" });
+    assert.equal(storage.flushSync(), true);
+    const written = BlockStorage.borrow(storage.fd, 4096, { readOnly: false, isNull: false });
+    assert.equal(written.flushSync(), false, "a disk that is written to");
+  },
+);
 
 test("discard keeps the size of the file", (t) => {
   const path = image(t, 8192);

@@ -9,7 +9,17 @@ import { mutants } from "./support/mutants/index.ts";
 
 guardLeaksOfFile();
 
-const bases = ["block", "net", "fs", "rng", "read-only", "wce", "iommu", "program"] as const;
+const bases = [
+  "block",
+  "net",
+  "fs",
+  "rng",
+  "read-only",
+  "wce",
+  "iommu",
+  "file",
+  "program",
+] as const;
 
 /** Checks that take long, or judge the process or the socket, whatever the device. */
 const isOfNoDevice = (check: Check): boolean =>

@@ -1,4 +1,3 @@
-import { fdatasync } from "node:fs";
 import {
   type Device,
   type DeviceCapabilities,
@@ -10,7 +9,7 @@ import { OwnedFd } from "../../../../core/os/index.ts";
 import type { ChainCursor } from "../../../../core/virtqueue/index.ts";
 import { BLOCK_CONFIG_SIZE, encodeBlockConfig } from "../config.ts";
 import { blockState } from "./state.ts";
-import { BlockServer, MAX_RANGE_SECTORS, MAX_RANGES } from "./server.ts";
+import { BlockServer, DISCARD_LIMITS, ZERO_LIMITS } from "./server.ts";
 import { BlockFeature, BlockStatus, ID_BYTES, MAX_BLOCK_QUEUES, SECTOR_SIZE } from "../layout.ts";
 import type { BlockStorage } from "../../../storage/index.ts";
 import { blockType } from "../type.ts";
@@ -193,11 +192,11 @@ export class BlockDevice implements Device {
     const front = chain.writableBytes === 1;
     const suspensions = this.#suspensions[index];
     this.#flushes[index] = (this.#flushes[index] ?? 0) + 1;
-    fdatasync(this.#storage.fd, (error) => {
+    this.#storage.flush((succeeded) => {
       if (suspensions !== this.#suspensions[index]) return;
       // Unmapped memory has length 0.
       if (window !== undefined && window.bytes.length > 0) {
-        window.bytes[status] = error === null ? BlockStatus.Ok : BlockStatus.IoError;
+        window.bytes[status] = succeeded ? BlockStatus.Ok : BlockStatus.IoError;
         window.wrote(status, 1);
         queue.complete(id, front ? 1 : 0);
         running.publish();
@@ -222,11 +221,11 @@ function blockConfig(sectors: number, queues: number): Uint8Array {
     optIoSize: 0,
     wce: 0,
     numQueues: queues,
-    maxDiscardSectors: MAX_RANGE_SECTORS,
-    maxDiscardSeg: MAX_RANGES,
+    maxDiscardSectors: DISCARD_LIMITS.sectors,
+    maxDiscardSeg: DISCARD_LIMITS.ranges,
     discardSectorAlignment: 8,
-    maxWriteZeroesSectors: MAX_RANGE_SECTORS,
-    maxWriteZeroesSeg: MAX_RANGES,
+    maxWriteZeroesSectors: ZERO_LIMITS.sectors,
+    maxWriteZeroesSeg: ZERO_LIMITS.ranges,
     writeZeroesMayUnmap: 1,
   });
 }

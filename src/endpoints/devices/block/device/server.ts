@@ -1,4 +1,3 @@
-import { fdatasyncSync } from "node:fs";
 import type { RingServer, RunningQueue } from "../../../../core/runtime/index.ts";
 import {
   canWrite,
@@ -24,10 +23,16 @@ import type { BlockStorage } from "../../../storage/index.ts";
 
 const { Flush, Discard, WriteZeroes } = BlockFeature;
 
-/** Segments of one discard or write-zeroes request. */
-export const MAX_RANGES = 16;
-/** Sectors of one such segment: 1 GiB. */
-export const MAX_RANGE_SECTORS = 1 << 21;
+/** Most segments of a request that changes ranges, and most sectors of a segment. */
+export interface RangeLimits {
+  readonly ranges: number;
+  readonly sectors: number;
+}
+
+/** 1 GiB in a segment: giving room back takes about the same time for any range. */
+export const DISCARD_LIMITS: RangeLimits = { ranges: 16, sectors: 1 << 21 };
+/** 4 MiB in a segment: where zeroes have to be written, other requests wait for them. */
+export const ZERO_LIMITS: RangeLimits = { ranges: 16, sectors: 1 << 13 };
 
 /** Takes a flush over: it completes the chain later. */
 export type FlushLater = (running: RunningQueue, chain: ChainCursor) => void;
@@ -55,7 +60,7 @@ export class BlockServer implements RingServer {
   readonly #chain: ChainCursor = createChainCursor();
   readonly #header = new Uint8Array(HEADER_BYTES);
   readonly #headerView = new DataView(this.#header.buffer);
-  readonly #ranges = new Uint8Array(MAX_RANGES * RANGE_BYTES);
+  readonly #ranges = new Uint8Array(DISCARD_LIMITS.ranges * RANGE_BYTES);
   readonly #rangesView = new DataView(this.#ranges.buffer);
 
   constructor({ storage, id, flushLater, counter }: BlockServerOptions) {
@@ -182,8 +187,10 @@ export class BlockServer implements RingServer {
 
   #changeRanges(chain: ChainCursor, length: number, type: number): number {
     if (this.#storage.readOnly) return BlockStatus.IoError;
+    const limits = type === BlockRequest.WriteZeroes ? ZERO_LIMITS : DISCARD_LIMITS;
     const count = length / RANGE_BYTES;
-    if (length % RANGE_BYTES !== 0 || count === 0 || count > MAX_RANGES) return BlockStatus.IoError;
+    if (length % RANGE_BYTES !== 0 || count === 0 || count > limits.ranges)
+      return BlockStatus.IoError;
     copyOut(chain, HEADER_BYTES, this.#ranges, length);
     const view = this.#rangesView;
     const allowedFlags = type === BlockRequest.WriteZeroes ? WRITE_ZEROES_UNMAP : 0;
@@ -192,16 +199,16 @@ export class BlockServer implements RingServer {
       const sector = view.getUint32(at + 4, true) * 2 ** 32 + view.getUint32(at, true);
       const sectors = view.getUint32(at + 8, true);
       if ((view.getUint32(at + 12, true) & ~allowedFlags) !== 0) return BlockStatus.Unsupported;
-      if (sectors > MAX_RANGE_SECTORS || sector > this.#sectors - sectors)
-        return BlockStatus.IoError;
+      if (sectors > limits.sectors || sector > this.#sectors - sectors) return BlockStatus.IoError;
     }
     try {
       for (let at = 0; at < length; at += RANGE_BYTES) {
         const sector = view.getUint32(at + 4, true) * 2 ** 32 + view.getUint32(at, true);
         const bytes = view.getUint32(at + 8, true) * SECTOR_SIZE;
         if (bytes === 0) continue;
+        const mayFree = (view.getUint32(at + 12, true) & WRITE_ZEROES_UNMAP) !== 0;
         if (type === BlockRequest.Discard) this.#storage.discard(sector * SECTOR_SIZE, bytes);
-        else this.#storage.zero(sector * SECTOR_SIZE, bytes);
+        else this.#storage.zero(sector * SECTOR_SIZE, bytes, mayFree);
       }
     } catch {
       return BlockStatus.IoError;
@@ -210,11 +217,6 @@ export class BlockServer implements RingServer {
   }
 
   #sync(): number {
-    try {
-      fdatasyncSync(this.#storage.fd);
-      return BlockStatus.Ok;
-    } catch {
-      return BlockStatus.IoError;
-    }
+    return this.#storage.flushSync() ? BlockStatus.Ok : BlockStatus.IoError;
   }
 }

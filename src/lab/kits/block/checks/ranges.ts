@@ -1,3 +1,5 @@
+import { closeSync, constants, fstatSync, fsyncSync, openSync } from "node:fs";
+import { counted } from "../../../../core/base/index.ts";
 import {
   BlockFeature,
   BlockRequest,
@@ -45,6 +47,45 @@ async function zeroes(t: CheckContext, disk: Disk, flags: number): Promise<void>
     t.expectThat(`flags ${flags}`, same, "zeroes in the range alone", "other bytes");
     t.observe("effect");
   });
+}
+
+/** Bytes of the range whose room is looked at: many blocks of any file system. */
+const ROOM_BYTES = 1 << 20;
+
+/** Returns how much room a file takes, once what was written to it has some. */
+function roomOf(path: string): number {
+  const fd = openSync(path, constants.O_RDONLY);
+  try {
+    fsyncSync(fd);
+    return fstatSync(fd).blocks * SECTOR_SIZE;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/**
+ * Fills a range of the disk, and zeroes it.
+ *
+ * @returns the room that the image lost
+ */
+async function freedBy(
+  t: CheckContext,
+  disk: Disk,
+  image: string,
+  { length, flags }: { readonly length: number; readonly flags: number },
+): Promise<number> {
+  await disk.write(0n, noise(t, length));
+  const before = roomOf(image);
+  const range: DiskRange = { sector: 0n, sectors: length / SECTOR_SIZE, flags };
+  const { maxWriteZeroesSectors: most } = disk.config;
+  t.expectThat("max_write_zeroes_sectors", most > 0, "at least 1", most);
+  for (let at = 0; at < range.sectors; at += most) {
+    const part = { sector: BigInt(at), sectors: Math.min(most, range.sectors - at), flags };
+    expectStatus(t, `flags ${flags}`, await disk.ranges(WriteZeroes, [part]), Ok);
+  }
+  const isZero = (await disk.read(0n, length)).every((byte) => byte === 0);
+  t.expectThat(`flags ${flags}`, isZero, "zeroes in the range", "other bytes");
+  return before - roomOf(image);
 }
 
 /** Checks of discarded and zeroed ranges. */
@@ -136,6 +177,27 @@ export const blockRanges: readonly Check[] = [
     async run(t) {
       await refusesBeyond(t, Discard, BlockFeature.Discard);
       await refusesBeyond(t, WriteZeroes, BlockFeature.WriteZeroes);
+    },
+  },
+  {
+    id: "blk/43",
+    title: "WRITE_ZEROES without the unmap flag leaves the room of its range allocated",
+    strength: "SHOULD",
+    section: DRIVER,
+    observes: ["effect"],
+    needs: needing(BlockFeature.WriteZeroes),
+    async run(t) {
+      const disk = await writableDisk(t, BlockFeature.WriteZeroes);
+      const image =
+        t.target.image?.(disk.size) ?? t.skip("the target's command names no file of its disk");
+      const length = Math.min(ROOM_BYTES, disk.size - (disk.size % disk.unit));
+      await disk.keeping(0n, length, async () => {
+        const freed = await freedBy(t, disk, image, { length, flags: WRITE_ZEROES_UNMAP });
+        if (freed <= 0) t.notJudged("the unmap flag frees no room either");
+        t.observe("effect");
+        const lost = await freedBy(t, disk, image, { length, flags: 0 });
+        t.expectThat("room freed without it", lost <= 0, "none", counted(lost, "byte"));
+      });
     },
   },
 ];

@@ -273,6 +273,41 @@ test("WRITE_ZEROES zeroes exactly its ranges, with and without unmap", async (t)
   }
 });
 
+test("WRITE_ZEROES gives room back only where the driver allows it", async (t) => {
+  const folder = fs.mkdtempSync("/tmp/vhost-user-block-");
+  t.after(() => fs.rmSync(folder, { recursive: true }));
+  const path = `${folder}/image`;
+  fs.writeFileSync(path, new Uint8Array(2 << 20).fill(0x11));
+  const disk = makeDisk(t, { storage: BlockStorage.open(path) });
+  fs.fsyncSync(disk.storage.fd);
+  const before = fs.statSync(path).blocks;
+  const zero = async (flags: number): Promise<number> => {
+    const answer = await disk.request({ type: WriteZeroes, out: range(0, 2048, flags) });
+    assert.equal(answer.status, Ok);
+    fs.fsyncSync(disk.storage.fd);
+    assert.deepEqual(disk.stored(0, 1 << 20), new Uint8Array(1 << 20));
+    return fs.statSync(path).blocks;
+  };
+  assert.ok((await zero(0)) >= before, "without unmap");
+  assert.ok((await zero(1)) < before, "with unmap");
+});
+
+test("a flush of a read-only disk succeeds where its file system has none", async (t) => {
+  const storage = BlockStorage.memory(1 << 20, { readOnly: true });
+  const disk = makeDisk(t, { storage, features: BlockFeature.Flush });
+  for (const code of ["EINVAL", "EROFS", "EIO"]) {
+    const error = Object.assign(new Error(code), { code });
+    const flush = t.mock.method(fs, "fdatasync", (_fd: number, done: fs.NoParamCallback) => {
+      setImmediate(done, error);
+    });
+    syncBuiltinESMExports();
+    const { status } = await disk.request({ type: Flush });
+    flush.mock.restore();
+    syncBuiltinESMExports();
+    assert.equal(status, code === "EIO" ? IoError : Ok, code);
+  }
+});
+
 test("DISCARD is taken, and touches nothing outside of its range", async (t) => {
   const disk = makeDisk(t);
   filled(disk);
@@ -346,12 +381,13 @@ test("ranges that break a rule are refused whole, before anything is changed", a
 
 test("a range as long as the limit is taken on a disk that has it", async (t) => {
   const disk = makeDisk(t, { size: 2 * 1024 ** 3 });
-  assert.equal((await disk.request({ type: WriteZeroes, out: range(5, 1 << 21, 1) })).status, Ok);
-  assert.equal((await disk.request({ type: Discard, out: range(5, 1 << 21) })).status, Ok);
-  assert.equal(
-    (await disk.request({ type: Discard, out: range(5, (1 << 21) + 1) })).status,
-    IoError,
-  );
+  for (const [type, limit] of [
+    [WriteZeroes, 1 << 13],
+    [Discard, 1 << 21],
+  ] as const) {
+    assert.equal((await disk.request({ type, out: range(5, limit) })).status, Ok);
+    assert.equal((await disk.request({ type, out: range(5, limit + 1) })).status, IoError);
+  }
 });
 
 test("a chain without a status byte breaks the ring and changes nothing", (t) => {

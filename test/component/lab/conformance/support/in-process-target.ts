@@ -20,7 +20,7 @@ import type {
 import type { Content } from "../../../../support/disk-content.ts";
 import { packageRoot } from "../../../../support/package-root.ts";
 import { type ByteHooks, relayBytes } from "../../../../../src/lab/wire/index.ts";
-import { directDisk, memoryDisk, type TestDisk } from "./test-disk.ts";
+import { directDisk, fileDisk, memoryDisk, type TestDisk } from "./test-disk.ts";
 import { WceDisk } from "./wce-disk.ts";
 import type { Base, Mutant, World } from "./mutant.ts";
 
@@ -43,10 +43,7 @@ export class InProcessTarget implements Target {
   /** @param content of the disk of the base `direct`. Default: noise */
   constructor(base: Base, mutant?: Mutant, content: Content = "noise") {
     this.name = mutant?.fault ?? `healthy ${base}`;
-    this.#disk =
-      base === "direct"
-        ? directDisk(DISK_BYTES, content)
-        : memoryDisk(DISK_BYTES, base === "read-only");
+    this.#disk = diskOf(base, content);
     const folder =
       base === "fs" ? SharedFolder.open(join(packageRoot, "test", "fixtures")) : undefined;
     this.#folder = folder;
@@ -91,6 +88,10 @@ export class InProcessTarget implements Target {
     return { pid: process.pid, end: this.#end, figures };
   }
 
+  image(bytes: number): string | undefined {
+    return bytes === this.#disk.storage.size ? this.#disk.path : undefined;
+  }
+
   takeReport(): TargetReport {
     return { ends: this.#end ? [this.#end] : [], output: "" };
   }
@@ -117,4 +118,10 @@ export class InProcessTarget implements Target {
     this.#end = { code: null, signal };
     for (const session of this.#sessions) session.close();
   }
+}
+
+function diskOf(base: Base, content: Content): TestDisk {
+  if (base === "direct") return directDisk(DISK_BYTES, content);
+  if (base === "file") return fileDisk(DISK_BYTES);
+  return memoryDisk(DISK_BYTES, base === "read-only");
 }

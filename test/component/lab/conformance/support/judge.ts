@@ -33,7 +33,7 @@ export async function judge(check: Check, base: Base, mutant?: Mutant): Promise<
 }
 
 /** Disks with a property of their own; VIRTIO has a device type that is called IOMMU as well. */
-const DISKS: readonly Base[] = ["read-only", "wce", "iommu", "direct", "program"];
+const DISKS: readonly Base[] = ["read-only", "wce", "iommu", "direct", "file", "program"];
 
 /** Returns the device type that a base serves. */
 export function deviceOf(base: Base): DeviceKind {

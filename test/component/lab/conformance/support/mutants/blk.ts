@@ -3,6 +3,9 @@ import { type Config, FrontendRequest } from "../../../../../../src/core/protoco
 import { answers, fault, type Mutant, throughQueue } from "../mutant.ts";
 import { meddles, type SeenRequest } from "../seen-request.ts";
 
+const SECTOR = 512;
+/** seg_max of our disks. */
+const SEGMENTS = 126;
 const { Discard, Flush, GetId, In, Out, WriteZeroes } = BlockRequest;
 /** Of the disk that the test makes. */
 const CAPACITY = 2048n;
@@ -117,5 +120,32 @@ export const blk: Readonly<Record<string, Mutant>> = {
       [...readable, ...writable].some(
         ({ length, byteOffset }) => length >= 512 && byteOffset % 512 !== 0,
       ),
+  ),
+  "blk/41": meddles("fills whole sectors of each segment alone", {
+    served: ({ type, writable }) => {
+      if (type !== In) return;
+      for (const segment of writable.slice(0, -1))
+        segment.fill(0, segment.length - (segment.length % SECTOR));
+    },
+  }),
+  "blk/42": meddles("leaves out the segments beyond seg_max", {
+    served: ({ type, writable }) => {
+      if (type === In) for (const segment of writable.slice(SEGMENTS, -1)) segment.fill(0xa5);
+    },
+  }),
+  "blk/43": meddles(
+    "punches a hole for each WRITE_ZEROES",
+    {
+      arrives: ({ type, readable: [, range] }) => {
+        if (type === WriteZeroes && range?.length === 16) range[12] = 1;
+      },
+    },
+    "file",
+  ),
+  "blk/44": says(
+    "passes the error of fsync(2) on, of a read-only disk",
+    1,
+    ({ type }) => type === Flush,
+    "read-only",
   ),
 };
