@@ -4,6 +4,7 @@ import { ack } from "./checks/ack.ts";
 import { config } from "./checks/config.ts";
 import { chan } from "./checks/chan.ts";
 import { clean } from "./checks/clean.ts";
+import { shm } from "./checks/shm.ts";
 import { status } from "./checks/status.ts";
 import { devstate } from "./checks/devstate.ts";
 import { conn } from "./checks/conn.ts";
@@ -12,6 +13,7 @@ import { fe } from "./checks/fe.ts";
 import { feChannel } from "./checks/fe-channel.ts";
 import { feReactions } from "./checks/fe-reactions.ts";
 import { features } from "./checks/features.ts";
+import { featuresLog } from "./checks/features-log.ts";
 import { framing } from "./checks/framing.ts";
 import { fuzz } from "./checks/fuzz.ts";
 import { header } from "./checks/header.ts";
@@ -22,6 +24,7 @@ import { iotlbMessages } from "./checks/iotlb-messages.ts";
 import { log } from "./checks/log.ts";
 import { enable } from "./checks/enable.ts";
 import { mem } from "./checks/mem.ts";
+import { memLarge } from "./checks/mem-large.ts";
 import { mq } from "./checks/mq.ts";
 import { reset } from "./checks/reset.ts";
 import { slot } from "./checks/slot.ts";
@@ -40,9 +43,11 @@ export const checks: readonly Check[] = [
   header,
   framing,
   features,
+  featuresLog,
   proto,
   ack,
   mem,
+  memLarge,
   slot,
   vring,
   runningVring,
@@ -63,6 +68,7 @@ export const checks: readonly Check[] = [
   config,
   chan,
   status,
+  shm,
   devstate,
   conn,
   fd,

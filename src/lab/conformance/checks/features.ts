@@ -9,14 +9,12 @@ import type { Check } from "../kit/check.ts";
 import type { CheckContext } from "../kit/back-end/context.ts";
 import type { RunningDevice } from "../kit/back-end/running-device.ts";
 import { writesOn } from "../kit/back-end/effect.ts";
-import { LogArea, setLog } from "../kit/back-end/log-area.ts";
+import { servedMeanwhile } from "./features-log.ts";
 import { Flags } from "../../wire/index.ts";
 
 const { GetFeatures, GetProtocolFeatures, SetFeatures, SetOwner, SetProtocolFeatures } =
   FrontendRequest;
 const GATE = VirtioFeature.ProtocolFeatures;
-const { LogAll } = VirtioFeature;
-const LOGGING = ProtocolFeature.LogShmfd | ProtocolFeature.ReplyAck | ProtocolFeature.Mq;
 
 const bit = (number: number): bigint => 1n << BigInt(number);
 const bits = (...numbers: readonly number[]): bigint =>
@@ -34,19 +32,6 @@ function foreignBit({ facts }: CheckContext): bigint {
 async function neverEnabled(t: CheckContext, virtio: bigint): Promise<boolean> {
   const control = async (): Promise<RunningDevice> => t.bringUp({ virtio });
   return writesOn(t, async () => t.bringUp({ virtio, enable: false }), { control });
-}
-
-/** Runs `action` while a request is in flight, which must be completed without an error. */
-async function servedMeanwhile(
-  t: CheckContext,
-  { ring, memory }: RunningDevice,
-  work: () => Promise<void>,
-): Promise<void> {
-  const { readable, writable, wrong } = t.kit.request(memory);
-  ring.push(readable, writable);
-  await work();
-  const { written } = await ring.expectCompletion("a request that was in flight");
-  t.expect("its answer", wrong(written) ?? "correct", "correct");
 }
 
 export const features: readonly Check[] = [
@@ -190,25 +175,6 @@ export const features: readonly Check[] = [
       await request();
       await servedMeanwhile(t, running, async () => session.set(SetFeatures, session.virtio));
       await request();
-    },
-  },
-  {
-    id: "features/11",
-    title: "no request is lost when LOG_ALL is set and cleared while rings run",
-    strength: "MUST",
-    section: "Migration",
-    observes: ["data"],
-    needs: { request: true, virtio: LogAll, protocol: ProtocolFeature.LogShmfd },
-    async run(t) {
-      const running = await t.bringUp({ protocol: t.facts.protocol & LOGGING });
-      const { session, memory } = running;
-      await setLog(t, session, new LogArea(t, memory));
-      for (const features of [session.virtio | LogAll, session.virtio]) {
-        for (let i = 0; i < 2; i += 1) {
-          await servedMeanwhile(t, running, async () => session.set(SetFeatures, features));
-          await running.request();
-        }
-      }
     },
   },
   {

@@ -3,7 +3,7 @@ import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../../core/p
 import type { Check } from "../kit/check.ts";
 import type { CheckContext } from "../kit/back-end/context.ts";
 import type { KitRequest } from "../kit/back-end/kit.ts";
-import { LogArea, pagesOf, setLog, startLogging } from "../kit/back-end/log-area.ts";
+import { LogArea, setLog, startLogging, writtenPages } from "../kit/back-end/log-area.ts";
 import { PAGE, type SuiteMemory } from "../kit/back-end/memory.ts";
 import { Flags } from "../../wire/index.ts";
 import { type Session } from "../kit/back-end/session.ts";
@@ -27,16 +27,6 @@ function acrossPages(t: CheckContext, memory: SuiteMemory, before: number): KitR
   if (request.writable.length === 0)
     t.skip(`a ${t.kit.kind.name} request has nothing to be written`);
   return request;
-}
-
-/** Returns the pages of a request's writable part that were written. */
-function writtenPages({ writable }: KitRequest, written: number): number[] {
-  let left = written;
-  return writable.flatMap(({ address, bytes }) => {
-    const length = Math.min(left, bytes.length);
-    left -= length;
-    return pagesOf(address, length);
-  });
 }
 
 /** Sends SET_LOG_BASE without a descriptor. Returns how the target reacted. */

@@ -1,3 +1,4 @@
+import { counted } from "../../../core/base/index.ts";
 import { VirtioFeature } from "../../../core/protocol/index.ts";
 import { EventFlag } from "../../../core/virtqueue/index.ts";
 import type { Check } from "../kit/check.ts";
@@ -14,6 +15,8 @@ const NEEDS = { request: true, virtio: RingPacked } as const;
 /** Lengths of a chain and of the next one. */
 const IDS = [9, 4] as const;
 const EVENT_ROUNDS = 500;
+/** Chains as long as the ring. */
+const WHOLE_ROUNDS = 16;
 
 async function packedByHand(t: CheckContext, size = 16, virtio = 0n): Promise<RunningDevice> {
   const session = await t.negotiatedSession(t.usualVirtio | RingPacked | virtio);
@@ -23,9 +26,21 @@ async function packedByHand(t: CheckContext, size = 16, virtio = 0n): Promise<Ru
 }
 
 /** Brings a device up with a packed ring that the check drives itself. */
-async function byHand(t: CheckContext, virtio = 0n) {
-  const device = await packedByHand(t, 16, virtio);
+async function byHand(t: CheckContext, virtio = 0n, size = 16) {
+  const device = await packedByHand(t, size, virtio);
   return { ...device, hand: new HandPacked(t, device.ring) };
+}
+
+/**
+ * The length of a chain that is as long as the ring.
+ *
+ * @throws {CaseSkip} the device takes no chain of that length
+ */
+async function wholeRing(t: CheckContext, { session, ring }: RunningDevice): Promise<number> {
+  const most = await t.kit.maxDescriptors?.(session, t.facts.virtio);
+  if (most !== undefined && most < ring.size)
+    t.skip(`the device takes ${counted(most, "descriptor")} in a chain, fewer than the ring has`);
+  return ring.size;
 }
 
 /** Makes a chain available, which must be used at its own position, with its id and no error. */
@@ -164,6 +179,32 @@ export const packed: readonly Check[] = [
         await ring.restart(await ring.stop());
       }
       await request();
+    },
+  },
+  {
+    id: "packed/19",
+    title: "a chain may be as long as the ring, of 7 descriptors or of 16, at any position",
+    strength: "MUST",
+    section: "VIRTIO 2.8.5, 2.8.10.1",
+    observes: ["data"],
+    needs: NEEDS,
+    async run(t) {
+      for (const size of [7, 16]) {
+        t.closeSessions();
+        const device = await byHand(t, 0n, size);
+        const count = await wholeRing(t, device);
+        for (let i = 0; i < WHOLE_ROUNDS; i += 1) {
+          const release = device.memory.mark();
+          const whole = t.kit.request(device.memory, count);
+          const descriptors = cutInto(descriptorsOf(whole), count);
+          t.expect("descriptors of the chain", descriptors.length, size);
+          await expectServed(t, device, i % size, { request: whole, descriptors });
+          // The next one begins one request further on.
+          const single = t.kit.request(device.memory);
+          await expectServed(t, device, 0, { request: single, descriptors: descriptorsOf(single) });
+          release();
+        }
+      }
     },
   },
 ];

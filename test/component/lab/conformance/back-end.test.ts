@@ -9,17 +9,18 @@ import { mutants } from "./support/mutants/index.ts";
 
 guardLeaksOfFile();
 
-const bases = [
+const bases: readonly Base[] = [
   "block",
   "net",
   "fs",
   "rng",
   "read-only",
   "wce",
+  "shm",
   "iommu",
   "file",
   "program",
-] as const;
+];
 
 /** Checks that take long, or judge the process or the socket, whatever the device. */
 const isOfNoDevice = (check: Check): boolean =>

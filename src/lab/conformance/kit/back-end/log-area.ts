@@ -1,6 +1,7 @@
 import { Mapping, type OwnedFd, SharedMemory } from "../../../../core/os/index.ts";
 import { FrontendRequest, type Log, VirtioFeature } from "../../../../core/protocol/index.ts";
 import type { CheckContext } from "./context.ts";
+import type { KitRequest } from "./kit.ts";
 import { PAGE, type SuiteMemory } from "./memory.ts";
 import type { Session } from "./session.ts";
 
@@ -87,8 +88,18 @@ export async function startLogging(
 }
 
 /** Returns the pages of `length` bytes at an address. */
-export function pagesOf(address: number, length: number): number[] {
+function pagesOf(address: number, length: number): number[] {
   const first = Math.floor(address / PAGE);
   const count = length === 0 ? 0 : Math.floor((address + length - 1) / PAGE) - first + 1;
   return Array.from({ length: count }, (_, i) => first + i);
+}
+
+/** Returns the pages of a request's writable part that were written. */
+export function writtenPages({ writable }: KitRequest, written: number): number[] {
+  let left = written;
+  return writable.flatMap(({ address, bytes }) => {
+    const length = Math.min(left, bytes.length);
+    left -= length;
+    return pagesOf(address, length);
+  });
 }

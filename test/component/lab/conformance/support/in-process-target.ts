@@ -21,6 +21,7 @@ import type { Content } from "../../../../support/disk-content.ts";
 import { packageRoot } from "../../../../support/package-root.ts";
 import { type ByteHooks, relayBytes } from "../../../../../src/lab/wire/index.ts";
 import { directDisk, fileDisk, memoryDisk, type TestDisk } from "./test-disk.ts";
+import { SharedMemoryDisk } from "./shared-memory-disk.ts";
 import { WceDisk } from "./wce-disk.ts";
 import type { Base, Mutant, World } from "./mutant.ts";
 
@@ -52,6 +53,7 @@ export class InProcessTarget implements Target {
       if (base === "rng") return new RngDevice();
       if (base === "net") return echoDevice({ queuePairs: QUEUES, mtu: true });
       const disk = new BlockDevice({ storage: this.#disk.storage, queues: QUEUES });
+      if (base === "shm") return new SharedMemoryDisk(disk);
       return base === "wce" ? new WceDisk(disk) : disk;
     };
     const healthy: BackendOptions = {

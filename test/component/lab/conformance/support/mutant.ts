@@ -9,7 +9,17 @@ import type { DeviceQueue } from "../../../../../src/core/virtqueue/index.ts";
 
 /** Which of our healthy devices a mutant is made of; some for the sake of single checks. */
 export type Base =
-  "block" | "net" | "fs" | "rng" | "read-only" | "wce" | "iommu" | "direct" | "file" | "program";
+  | "block"
+  | "net"
+  | "fs"
+  | "rng"
+  | "read-only"
+  | "wce"
+  | "shm"
+  | "iommu"
+  | "direct"
+  | "file"
+  | "program";
 
 /** What a mutant can do to the process that it pretends to be. */
 export interface World {

@@ -1,7 +1,7 @@
 import { FrontendRequest, VirtioFeature } from "../../../../../../src/core/protocol/index.ts";
-import { answers, crashesOn, type Mutant, throughHandler } from "../mutant.ts";
+import { answers, crashesOn, type Mutant, throughChannel, throughHandler } from "../mutant.ts";
 
-const { GetFeatures, GetProtocolFeatures, SetFeatures } = FrontendRequest;
+const { GetFeatures, GetProtocolFeatures, SetFeatures, SetLogBase } = FrontendRequest;
 const { EventIdx, IndirectDesc, LogAll, ProtocolFeatures, Version1 } = VirtioFeature;
 const SR_IOV = VirtioFeature.SrIov;
 const BLK_FLUSH = 1n << 9n;
@@ -125,4 +125,30 @@ export const features: Readonly<Record<string, Mutant>> = {
     GetFeatures,
     (offer) => (offer | BLK_WCE) & ~BLK_FLUSH,
   ),
+  "features/18": throughChannel("dies by SIGSEGV of LOG_ALL without a log", (world) => {
+    let hasLog = false;
+    return {
+      received: (frame) => {
+        const { request } = frame.header;
+        hasLog ||= request === SetLogBase;
+        const logs =
+          request === SetFeatures &&
+          (Buffer.from(frame.payload).readBigUInt64LE(0) & LogAll) !== 0n;
+        if (!logs || hasLog) return frame;
+        world.crash("SIGSEGV");
+        return undefined;
+      },
+    };
+  }),
+  "features/19": throughHandler("logs the first migration only", () => {
+    const logged = new WeakSet<object>();
+    return {
+      [SetFeatures]: (plain, session) => (payload, incoming) => {
+        const isOver = logged.has(session());
+        if ((session().negotiation.features & ~(payload as bigint) & LogAll) !== 0n)
+          logged.add(session());
+        return plain(isOver ? (payload as bigint) & ~LogAll : payload, incoming);
+      },
+    };
+  }),
 };

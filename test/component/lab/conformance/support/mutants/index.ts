@@ -23,6 +23,7 @@ import { mem } from "./mem.ts";
 import { mq } from "./mq.ts";
 import { reset } from "./reset.ts";
 import { rng } from "./rng.ts";
+import { shm } from "./shm.ts";
 import { slot } from "./slot.ts";
 import { event } from "./event.ts";
 import { packed } from "./packed.ts";
@@ -62,6 +63,7 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   ...chan,
   ...clean,
   ...status,
+  ...shm,
   ...devstate,
   ...conn,
   ...fd,

@@ -148,4 +148,8 @@ export const mem: Readonly<Record<string, Mutant>> = {
     return regions;
   }),
   "mem/25": keepsMappings,
+  "mem/27": taking("takes no region of more than 512 GiB", (regions) => {
+    if (regions.some(({ size }) => size > 2n ** 39n)) throw new Error("too large");
+    return regions;
+  }),
 };

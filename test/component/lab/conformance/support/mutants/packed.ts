@@ -1,9 +1,12 @@
 import { FrontendRequest, type VringState } from "../../../../../../src/core/protocol/index.ts";
-import { FRESH_BASE } from "../../../../../../src/core/virtqueue/index.ts";
+import { DescriptorFlag, FRESH_BASE } from "../../../../../../src/core/virtqueue/index.ts";
 import { answers, type Mutant, throughHandler, throughQueue } from "../mutant.ts";
 import { losesCalls } from "./event.ts";
 
 const { GetVringBase, SetVringBase, SetVringNum } = FrontendRequest;
+
+/** The flags of a descriptor that say in which wrap it is. */
+const BOTH_WRAPS = DescriptorFlag.Available | DescriptorFlag.Used;
 
 /** Reads the id in a descriptor, or writes one. */
 type Ids = (at: number, id?: number) => number;
@@ -84,4 +87,28 @@ export const packed: Readonly<Record<string, Mutant>> = {
     [SetVringBase]: (plain) => (payload, incoming) =>
       plain({ ...(payload as VringState), num: FRESH_BASE }, incoming),
   })),
+  "packed/19": throughQueue(
+    "uses a chain as long as the ring with the other wrap counter",
+    (queue) => {
+      let begin = 0;
+      let whole: number | undefined;
+      return {
+        next(cursor) {
+          if (!queue.next(cursor)) return false;
+          if (cursor.spans.count === queue.size) whole = begin;
+          begin = (begin + cursor.spans.count) % queue.size;
+          return true;
+        },
+        publish() {
+          const call = queue.publish();
+          const { raw } = queue;
+          if (raw.format !== "packed" || whole === undefined) return call;
+          const at = 8 * whole + 7;
+          raw.descriptors16[at] = (raw.descriptors16[at] ?? 0) ^ BOTH_WRAPS;
+          whole = undefined;
+          return call;
+        },
+      };
+    },
+  ),
 };
