@@ -28,6 +28,10 @@ describe("programs that wait for events", { concurrency: 3 }, () => {
     async (t) => {
       const results = await judged(t, blockKind, storageDaemon(t));
       assert.deepEqual(unexpected(results, "qemu-storage-daemon-7.2"), []);
+      // For the reason that the baseline gives, and not because it serves one session at a time.
+      for (const id of ["ack/9", "enable/1", "features/14"]) {
+        assert.match(results.find((result) => result.id === id)?.reason ?? "", /^a write was done/);
+      }
     },
   );
 

@@ -5,7 +5,7 @@ const BUSY_TURNS = 50;
 
 /**
  * Waits for something that has no event of its own. The limit is far above what anything needs: a
- * busy machine is no failure.
+ * busy machine is not a failure.
  */
 export async function until(
   condition: () => boolean,

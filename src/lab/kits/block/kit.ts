@@ -85,10 +85,11 @@ async function queueCount(session: Session): Promise<number | undefined> {
   return config?.readUInt16LE(NUM_QUEUES_OFFSET);
 }
 
+/** Returns the first bytes of the configuration space; undefined if it is shorter. */
 async function configBytes(session: Session, size: number): Promise<Buffer | undefined> {
   const asked = { offset: 0, flags: 0, data: new Uint8Array(size) };
   const config = await session.call(FrontendRequest.GetConfig, asked);
-  return config && Buffer.from(config.data);
+  return config?.data.length === size ? Buffer.from(config.data) : undefined;
 }
 
 function play(): PlayedDevice {
