@@ -21,8 +21,8 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 // On Node 20 the time-out also bounds a whole file: far above what any of them needs.
 const tiers = {
   unit: { concurrency: 2, timeoutMs: 120_000 },
-  component: { concurrency: 2, timeoutMs: 300_000 },
-  integration: { concurrency: 3, timeoutMs: 300_000 },
+  component: { concurrency: 3, timeoutMs: 300_000 },
+  integration: { concurrency: 4, timeoutMs: 300_000 },
   programs: { concurrency: 2, timeoutMs: 300_000 },
   "newer-programs": { concurrency: 1, timeoutMs: 900_000, onlyWhenNamed: true },
   long: { concurrency: 1, timeoutMs: 1_800_000, onlyWhenNamed: true },

@@ -12,6 +12,8 @@ export const commandPath: string = fileURLToPath(
 
 /** How long a line may be waited for. */
 const PRINT_MS = 20_000;
+/** The unit of the times in /proc/PID/stat on every Linux that Node.js runs on. */
+const TICK_MS = 10;
 
 export interface RunOptions {
   /** Standard input; default: nothing. */
@@ -77,8 +79,12 @@ export class Running {
 
   /** Resolves once it has run for `ms` more, in processor time, however busy the machine is. */
   async runFor(ms: number): Promise<void> {
-    const runtime = (): number =>
-      Number(readFileSync(`/proc/${this.pid}/schedstat`, "utf8").split(" ")[0]) / 1e6;
+    // utime and stime of all of its threads: the first one may do nothing but wait for the others.
+    const runtime = (): number => {
+      const stat = readFileSync(`/proc/${this.pid}/stat`, "utf8");
+      const [utime, stime] = stat.slice(stat.lastIndexOf(")")).split(" ").slice(12);
+      return (Number(utime) + Number(stime)) * TICK_MS;
+    };
     for (const end = runtime() + ms; runtime() < end;) await setTimeout(5);
   }
 

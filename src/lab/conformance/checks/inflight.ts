@@ -239,7 +239,8 @@ export const inflight: readonly Check[] = [
     title: "the successor of a target that was killed under load completes each request once",
     strength: "MUST",
     section: SECTION,
-    observes: ["data"],
+    // A process that was started again may have lost what was written to the one before it.
+    observes: ["completion"],
     tags: ["migration"],
     needs: { ...NEEDS, process: true },
     async run(t) {
