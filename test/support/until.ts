@@ -4,8 +4,8 @@ import { setImmediate, setTimeout } from "node:timers/promises";
 const BUSY_TURNS = 50;
 
 /**
- * Waits for something that has no event of its own. The limit is far above what anything needs: a
- * busy machine is not a failure.
+ * Waits for something that has no event of its own. The limit is far above what anything needs, also
+ * on a busy machine.
  */
 export async function until(
   condition: () => boolean,

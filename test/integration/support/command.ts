@@ -79,7 +79,7 @@ export class Running {
 
   /** Resolves once it has run for `ms` more, in processor time, however busy the machine is. */
   async runFor(ms: number): Promise<void> {
-    // utime and stime of all of its threads: the first one may do nothing but wait for the others.
+    // utime and stime count all of its threads; the first thread may do nothing but wait.
     const runtime = (): number => {
       const stat = readFileSync(`/proc/${this.pid}/stat`, "utf8");
       const [utime, stime] = stat.slice(stat.lastIndexOf(")")).split(" ").slice(12);
