@@ -14,6 +14,7 @@ const programs = [
   "qemu-system-x86_64",
   "qemu-storage-daemon",
   "virtiofsd",
+  "vhost-user-gpu",
   "dpdk-testpmd",
   "linux.uml",
   "busybox",

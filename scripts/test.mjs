@@ -1,10 +1,11 @@
 /**
  * `npm test`: build, fetch the real peers where allowed, lint, and all tiers of tests.
  *
- *     node scripts/test.mjs [lint] [unit] [component] [integration] [programs] [newer-programs] [long]
+ *     node scripts/test.mjs [lint] [unit] [component] [integration] [programs]
+ *                           [newer-programs] [rust-peers] [long]
  *
- * `newer-programs` has programs of another system's tree (`VHOST_USER_PEERS_ROOT`), `long` soaks of
- * minutes: both run only where they are named.
+ * `newer-programs` has programs of another system's tree (`VHOST_USER_PEERS_ROOT`), `rust-peers`
+ * programs that cargo builds, `long` soaks of minutes: these run only where they are named.
  *
  * The last line is `N passed, N failed, N skipped`. A step that is not a test (build, lint) and fails
  * counts as one failure, so that "0 failed" always goes with exit code 0.
@@ -25,6 +26,7 @@ const tiers = {
   integration: { concurrency: 4, timeoutMs: 300_000 },
   programs: { concurrency: 2, timeoutMs: 300_000 },
   "newer-programs": { concurrency: 1, timeoutMs: 900_000, onlyWhenNamed: true },
+  "rust-peers": { concurrency: 1, timeoutMs: 900_000, onlyWhenNamed: true },
   long: { concurrency: 1, timeoutMs: 1_800_000, onlyWhenNamed: true },
 };
 const total = { passed: 0, failed: 0, skipped: 0, notes: [] };
@@ -154,6 +156,14 @@ async function runFiles(files, { concurrency, timeoutMs, env, atItsEnd = false }
   return interruption;
 }
 
+/** Builds the programs of test/fixtures/rust-peers. */
+async function buildRustPeers() {
+  const manifest = join(root, "test", "fixtures", "rust-peers", "Cargo.toml");
+  const target = join(root, "build", "rust-peers");
+  const words = ["build", "--locked", "--quiet", "--manifest-path", manifest];
+  return step("cargo build", "cargo", [...words, "--target-dir", target]);
+}
+
 async function providePeers() {
   const missing = await missingPackages();
   if (missing.length === 0) return;
@@ -183,6 +193,7 @@ async function main(names) {
     ]);
     if (wantedTiers[0] !== "unit") await beside;
     for (const tier of wantedTiers) {
+      if (tier === "rust-peers" && !(await buildRustPeers())) continue;
       const signal = await runTier(tier);
       await beside;
       if (signal !== undefined) return 128 + constants.signals[signal];

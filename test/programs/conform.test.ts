@@ -1,5 +1,6 @@
 import { blockKind } from "../../src/endpoints/devices/block/kind.ts";
 import { fsKind } from "../../src/endpoints/devices/fs/kind.ts";
+import { gpuKind } from "../../src/endpoints/devices/gpu/kind.ts";
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -48,6 +49,17 @@ describe("programs that wait for events", { concurrency: 3 }, () => {
         `${findProgram("virtiofsd")} --socket-path={socket} -o source=${folder} -o sandbox=chroot`,
       );
       assert.deepEqual(unexpected(results, "virtiofsd-7.2"), []);
+    },
+  );
+
+  test(
+    "vhost-user-gpu is judged as its baseline says",
+    { skip: needsProgram("vhost-user-gpu") },
+    async (t) => {
+      const command = `${findProgram("vhost-user-gpu")} --socket-path={socket}`;
+      const results = await judged(t, gpuKind, command);
+      assert.deepEqual(unexpected(results, "vhost-user-gpu-7.2"), []);
+      assert.ok(results.filter(({ verdict }) => verdict === "PASS").length >= 60);
     },
   );
 

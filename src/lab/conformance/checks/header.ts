@@ -1,5 +1,10 @@
 import { counted } from "../../../core/base/index.ts";
-import { FrontendRequest, HeaderFlag, ProtocolFeature } from "../../../core/protocol/index.ts";
+import {
+  FrontendRequest,
+  HeaderFlag,
+  ProtocolFeature,
+  VirtioFeature,
+} from "../../../core/protocol/index.ts";
 import type { Check } from "../kit/check.ts";
 import type { CheckContext } from "../kit/back-end/context.ts";
 import { Flags, messageBytes } from "../../wire/index.ts";
@@ -198,6 +203,13 @@ export const header: readonly Check[] = [
     async run(t) {
       const session = await t.negotiatedSession();
       await session.send(GetFeatures, undefined, { flags: Flags.Reply });
+      if ((t.facts.virtio & VirtioFeature.ProtocolFeatures) !== 0n) {
+        // A target may answer it: conn/8 judges one that dies as it answers into a closed connection.
+        await session.send(GetProtocolFeatures);
+        const first = await session.answerOrEnd(nameOf(GetProtocolFeatures));
+        if (first !== "closed" && first.header.request === GetFeatures)
+          await session.answerOrEnd(nameOf(GetProtocolFeatures));
+      }
       await t.survive(session);
     },
   },

@@ -39,6 +39,12 @@ export const knownPrograms = {
     centosPackage: "virtiofsd",
     places: ["/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd", "/usr/lib/virtiofsd"],
   },
+  "vhost-user-gpu": {
+    debianPackage: "qemu-system-gui",
+    fedoraPackage: "/usr/libexec/vhost-user-gpu",
+    centosPackage: "/usr/libexec/vhost-user-gpu",
+    places: ["/usr/libexec/vhost-user-gpu", "/usr/lib/qemu/vhost-user-gpu"],
+  },
   "dpdk-testpmd": {
     debianPackage: "dpdk-dev",
     fedoraPackage: "/usr/bin/dpdk-testpmd",
