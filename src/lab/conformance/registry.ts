@@ -11,6 +11,7 @@ import { conn } from "./checks/conn.ts";
 import { fd } from "./checks/fd.ts";
 import { fe } from "./checks/fe.ts";
 import { feChannel } from "./checks/fe-channel.ts";
+import { feConfig } from "./checks/fe-config.ts";
 import { feReactions } from "./checks/fe-reactions.ts";
 import { features } from "./checks/features.ts";
 import { featuresLog } from "./checks/features-log.ts";
@@ -76,4 +77,9 @@ export const checks: readonly Check[] = [
 ].flat();
 
 /** Every check of a front-end. */
-export const frontendChecks: readonly FrontendCheck[] = [...fe, ...feReactions, ...feChannel];
+export const frontendChecks: readonly FrontendCheck[] = [
+  ...fe,
+  ...feReactions,
+  ...feChannel,
+  ...feConfig,
+];

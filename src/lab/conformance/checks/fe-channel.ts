@@ -18,7 +18,7 @@ const BACKEND_REQUESTS: readonly BackendRequest[] = [
 ];
 
 /** Starts a front-end and returns it with its back-end channel, once its rings run. */
-async function withBackChannel(
+export async function withBackChannel(
   t: FrontendContext,
 ): Promise<{ channel: Session; frontend: MockedFrontend; conversation: Conversation }> {
   const own = ownBackChannel(t);
@@ -72,7 +72,7 @@ export const feChannel: readonly FrontendCheck[] = [
     title: "requests of the back-end are answered, unknown ones by an error",
     strength: "MUST",
     section: "Back-end message types",
-    observes: ["request"],
+    observes: ["reply"],
     async run(t) {
       const { channel } = await withBackChannel(t);
       for (const request of [UNKNOWN, ...BACKEND_REQUESTS]) {
@@ -96,7 +96,7 @@ export const feChannel: readonly FrontendCheck[] = [
     title: "a malformed request of the back-end ends its channel at most",
     strength: "ROBUSTNESS",
     section: "Back-end message types",
-    observes: ["request"],
+    observes: ["service"],
     // A front-end that starts no ring is waited for each time.
     slow: 3,
     async run(t) {
@@ -122,7 +122,7 @@ export const feChannel: readonly FrontendCheck[] = [
     title: "the mode of the back-end's descriptors is not changed",
     strength: "SHOULD",
     section: "Communication",
-    observes: ["request"],
+    observes: ["start"],
     async run(t) {
       const files = t.closing(new SharedFiles());
       await t.meet(

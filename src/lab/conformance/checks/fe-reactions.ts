@@ -51,7 +51,7 @@ export const feReactions: readonly FrontendCheck[] = [
     title: "GET_VRING_BASE stops every ring that runs, with num 0",
     strength: "MUST",
     section: "VHOST_USER_GET_VRING_BASE",
-    observes: ["request"],
+    observes: ["stop"],
     needsMonitor: true,
     async run(t) {
       const frontend = await t.meet();
@@ -70,7 +70,7 @@ export const feReactions: readonly FrontendCheck[] = [
     title: "a ring continues from the index that GET_VRING_BASE returned",
     strength: "MUST",
     section: "VHOST_USER_SET_VRING_BASE",
-    observes: ["request"],
+    observes: ["stop", "start"],
     needsMonitor: true,
     async run(t) {
       const bases = new Map<number, number>();
@@ -99,7 +99,7 @@ export const feReactions: readonly FrontendCheck[] = [
     title: "a reply that arrives in several segments is understood",
     strength: "MUST",
     section: "Communication",
-    observes: ["request"],
+    observes: ["start"],
     async run(t) {
       const whole = hasStarted((await t.meet()).mock);
       const gapMs = Math.min(t.times.gapMs, 10);
@@ -118,7 +118,7 @@ export const feReactions: readonly FrontendCheck[] = [
     title: "a reply to another request ends the session and does not crash the front-end",
     strength: "MUST",
     section: "Communication",
-    observes: ["request"],
+    observes: ["closed"],
     async run(t) {
       const other = passing(() =>
         replying(GetFeatures, (frame) => ({
@@ -133,6 +133,7 @@ export const feReactions: readonly FrontendCheck[] = [
       await t.survives(frontend, `after a reply with number ${UNKNOWN}`);
       const ended =
         frontend.run.end !== undefined || frontend.mock.conversations.some((c) => c.closed);
+      if (ended) t.observe("closed");
       const [first] = frontend.mock.conversations;
       const further = (first?.messages.length ?? 0) > 1;
       const actual = further ? "the session continues" : "the session neither continues nor ends";
@@ -149,7 +150,7 @@ export const feReactions: readonly FrontendCheck[] = [
     title: "a request that the back-end refused is not treated as a success",
     strength: "MUST",
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
-    observes: ["request"],
+    observes: ["service"],
     async run(t) {
       let refusals = 0;
       const without = { protocol: ProtocolFeature.ConfigureMemSlots };
@@ -185,7 +186,7 @@ export const feReactions: readonly FrontendCheck[] = [
     title: "the front-end survives a back-end that closes the connection at any step",
     strength: "ROBUSTNESS",
     section: "Communication",
-    observes: ["request"],
+    observes: ["service"],
     slow: 4,
     async run(t) {
       const { mock } = await t.meet();
@@ -207,7 +208,7 @@ export const feReactions: readonly FrontendCheck[] = [
       "after a reconnect the front-end repeats the set-up, with the same features and the in-flight region",
     strength: "MUST",
     section: "Inflight I/O tracking",
-    observes: ["request"],
+    observes: ["start"],
     async run(t) {
       const frontend = await t.meet();
       const [first] = frontend.mock.conversations;
@@ -247,7 +248,7 @@ export const feReactions: readonly FrontendCheck[] = [
     title: "GET_CONFIG is 12 bytes longer than the size that it states",
     strength: "MUST",
     section: "VHOST_USER_GET_CONFIG",
-    observes: ["request"],
+    observes: ["config"],
     async run(t) {
       const messages = await t.frontend();
       const asked = messages.filter(({ header }) => header.request === GetConfig);
@@ -266,7 +267,7 @@ export const feReactions: readonly FrontendCheck[] = [
     title: "a front-end does not use a configuration that it could not read",
     strength: "MUST",
     section: "VHOST_USER_GET_CONFIG",
-    observes: ["request"],
+    observes: ["config"],
     async run(t) {
       let refused = false;
       const empty = passing(() =>

@@ -99,7 +99,7 @@ export const fe: readonly FrontendCheck[] = [
     title: "need_reply is set only where REPLY_ACK was acknowledged",
     strength: "MUST",
     section: "VHOST_USER_PROTOCOL_F_REPLY_ACK",
-    observes: ["request"],
+    observes: ["negotiation"],
     async run(t) {
       const messages = await t.frontend({ without: { protocol: ReplyAck } });
       const asking = messages.filter(({ header }) => (header.flags & HeaderFlag.NeedReply) !== 0);
@@ -112,7 +112,7 @@ export const fe: readonly FrontendCheck[] = [
     title: "SET_PROTOCOL_FEATURES acknowledges what was offered and is implemented",
     strength: "MUST",
     section: "Protocol features",
-    observes: ["request"],
+    observes: ["negotiation"],
     async run(t) {
       const own = ownBackChannel(t);
       let offered = 0n;
@@ -147,7 +147,7 @@ export const fe: readonly FrontendCheck[] = [
     title: "SET_FEATURES acknowledges only what was offered",
     strength: "MUST",
     section: "VHOST_USER_SET_FEATURES",
-    observes: ["request"],
+    observes: ["negotiation"],
     async run(t) {
       const virtio = EventIdx | IndirectDesc | RingPacked | InOrder | LogAll;
       const { mock } = await t.meet({ without: { virtio } });
@@ -166,7 +166,7 @@ export const fe: readonly FrontendCheck[] = [
     title: "requests of a protocol feature are sent only where it was acknowledged",
     strength: "MUST",
     section: "Protocol features",
-    observes: ["request"],
+    observes: ["negotiation"],
     async run(t) {
       const messages = await t.frontend({ without: { protocol: ~neededBy(t) } });
       for (const { header } of messages) {
@@ -181,7 +181,7 @@ export const fe: readonly FrontendCheck[] = [
     title: "SET_OWNER is sent once, before anything about rings",
     strength: "MUST",
     section: "VHOST_USER_SET_OWNER",
-    observes: ["request"],
+    observes: ["negotiation"],
     async run(t) {
       let count = 0;
       for (const { messages } of (await t.meet()).mock.conversations) {
@@ -203,7 +203,7 @@ export const fe: readonly FrontendCheck[] = [
       "memory is shared before ring addresses are set, in at most 8 regions with a descriptor each",
     strength: "MUST",
     section: "VHOST_USER_SET_MEM_TABLE",
-    observes: ["request"],
+    observes: ["memory"],
     async run(t) {
       let count = 0;
       for (const protocol of [0n, ConfigureMemSlots]) {
@@ -229,7 +229,7 @@ export const fe: readonly FrontendCheck[] = [
     title: "SET_VRING_NUM, BASE and ADDR come before a ring starts",
     strength: "MUST",
     section: "Ring states",
-    observes: ["request"],
+    observes: ["start"],
     async run(t) {
       let count = 0;
       for (const { messages } of (await t.meet()).mock.conversations) {
@@ -251,7 +251,7 @@ export const fe: readonly FrontendCheck[] = [
     title: "the parts of a ring are aligned and within shared memory",
     strength: "MUST",
     section: "A vring address description",
-    observes: ["request"],
+    observes: ["start"],
     async run(t) {
       const messages = await t.frontend();
       const acknowledged = sent(messages, SetProtocolFeatures).at(-1)?.value ?? 0n;
@@ -279,7 +279,7 @@ export const fe: readonly FrontendCheck[] = [
       "rings are enabled where bit 30 was acknowledged, and SET_VRING_ENABLE is not sent elsewhere",
     strength: "MUST",
     section: "VHOST_USER_SET_VRING_ENABLE",
-    observes: ["request"],
+    observes: ["start"],
     async run(t) {
       const without = { virtio: VirtioFeature.ProtocolFeatures };
       const plain = await t.frontend({ without });
@@ -306,7 +306,7 @@ export const fe: readonly FrontendCheck[] = [
     title: "no ring is larger than the queue size in SET_INFLIGHT_FD",
     strength: "MUST",
     section: "Inflight I/O tracking",
-    observes: ["request"],
+    observes: ["start"],
     async run(t) {
       let room = 0;
       for (const message of await t.frontend()) {

@@ -15,6 +15,9 @@ const TAIL_LINES = 150;
 /** Matches lines about actions of the suite: no finding is about those alone. */
 const OWN_DOING = /^ *[\d.]+ ms {2}(?:\S+ > |\S+ · (?:connected|the suite closes)$|·· · )/;
 
+/** Returns what is observed as the target sends a message in this direction. */
+export type Hears = (direction: Direction, header: Header) => readonly Observation[];
+
 /** The messages and events of one check, decoded, one line each. */
 export class Exchange {
   readonly #start = performance.now();
@@ -22,14 +25,14 @@ export class Exchange {
   readonly #tail: string[] = [];
   #dropped = 0;
   #device: DeviceType | undefined;
-  readonly #hears: Observation;
+  readonly #hears: Hears;
   /** Number of nested set-ups that are active. */
   #settingUp = 0;
   /** The observations of the target, without those of set-ups. */
   readonly observed = new Set<Observation>();
 
-  /** @param hears what a message of the target is */
-  constructor(device?: DeviceType, hears: "reply" | "request" = "reply") {
+  /** @param hears what a message of the target shows; default: it is a reply */
+  constructor(device?: DeviceType, hears: Hears = () => ["reply"]) {
     this.#device = device;
     this.#hears = hears;
   }
@@ -63,7 +66,7 @@ export class Exchange {
     direction: Direction = "front-end",
   ): void {
     const device = this.#device;
-    if (way === "<") this.observe(this.#hears);
+    if (way === "<") for (const each of this.#hears(direction, header)) this.observe(each);
     const shape = { direction, header, payload, descriptors: fds, device };
     this.#add(`${session} ${way} ${describeMessage(shape)}`);
   }

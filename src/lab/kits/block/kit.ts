@@ -115,8 +115,10 @@ export const blockKit: Kit = {
   dependencies: [[11, [9]]],
   // The capacity.
   readOnlyField: { offset: 0, size: 8 },
-  // VIRTIO 5.2.4, up to the topology
-  config: { sizes: [32, 24], fields: [0, 8, 12, 16, 20, 24] },
+  // wce
+  writableField: { feature: BlockFeature.ConfigWce, offset: 32, size: 1 },
+  // VIRTIO 5.2.4, up to the topology; the structure ends with the zone model
+  config: { sizes: [32, 24], fields: [0, 8, 12, 16, 20, 24], structureBytes: 96 },
   // The capacity of a disk is in its configuration space.
   requiredProtocol: ProtocolFeature.Config,
   play,

@@ -73,7 +73,7 @@ export const fsKit: Kit = {
   },
   play,
   // VIRTIO 5.11.4
-  config: { sizes: [40], fields: [0, 36] },
+  config: { sizes: [40], fields: [0, 36], structureBytes: 44 },
   witness: openFileWitness,
   checks: fs,
 };

@@ -48,7 +48,7 @@ export const netKit: Kit = {
   // QEMU adds each region once for every pair of queues.
   repeatsRegions: true,
   // VIRTIO 5.1.4
-  config: { sizes: [12, 10, 8, 6], fields: [0, 6] },
+  config: { sizes: [12, 10, 8, 6], fields: [0, 6], structureBytes: 24 },
   play: () => ({ device: () => new NetDevice({}), close: () => undefined }),
   checks: net,
 };

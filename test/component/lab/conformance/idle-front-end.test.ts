@@ -19,7 +19,20 @@ const { GetFeatures, GetProtocolFeatures, SetOwner, SetProtocolFeatures, SetVrin
   FrontendRequest;
 const GATE = VirtioFeature.ProtocolFeatures;
 /** What needs a ring, memory, features or a descriptor. */
-const NOT_SEEN = ["fe/6", "fe/10", "fe/14", "fe/15", "fe/17", "fe/20", "fe/28", "fe/54", "fe/60"];
+const NOT_SEEN = [
+  "fe/6",
+  "fe/10",
+  "fe/14",
+  "fe/15",
+  "fe/17",
+  "fe/20",
+  "fe/28",
+  "fe/33",
+  "fe/54",
+  "fe/60",
+  "fe/61",
+  "fe/62",
+];
 /** What this much of a front-end shows. */
 const SEEN = ["fe/1", "fe/2", "fe/3", "fe/7", "fe/9"];
 

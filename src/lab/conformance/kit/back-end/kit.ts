@@ -73,6 +73,11 @@ export interface ConfigShape {
   readonly sizes: readonly number[];
   /** Offsets of fields that do not change while a device runs. */
   readonly fields: readonly number[];
+  /**
+   * Bytes of the whole structure in the newest version of VIRTIO, of which devices and drivers may
+   * know less. Default: nothing is known.
+   */
+  readonly structureBytes?: number;
 }
 
 /** A request of the protocol that belongs to one device type. */
@@ -127,6 +132,12 @@ export interface RequestKit {
   readonly dependencies?: readonly (readonly [bit: number, oneOf: readonly number[]])[];
   /** A field of the configuration space that no driver may write. */
   readonly readOnlyField?: { readonly offset: number; readonly size: number };
+  /** A field of the configuration space that a driver may write once the feature is offered. */
+  readonly writableField?: {
+    readonly feature: bigint;
+    readonly offset: number;
+    readonly size: number;
+  };
   /** Requests of this type that a front-end may send once their feature is offered. */
   readonly requests?: readonly TypeRequest[];
   /** True if front-ends may add each memory region once for every pair of queues. */

@@ -11,6 +11,7 @@ import { endText, type ProcessEnd } from "../../targets/target.ts";
 import type { Times } from "../times.ts";
 import type { RequestKit } from "../back-end/kit.ts";
 import { type Message, Mock, type MockOptions } from "./mock.ts";
+import { frontendShows } from "./observations.ts";
 import type { FrontendRun, FrontendTarget } from "./target.ts";
 
 const LOOK_MS = 10;
@@ -66,7 +67,7 @@ export class FrontendContext extends Findings {
   readonly #folders: string[] = [];
 
   constructor(target: FrontendTarget, kit: RequestKit, times: Times) {
-    super(new Exchange(kit.kind, "request"));
+    super(new Exchange(kit.kind, frontendShows));
     this.target = target;
     this.kit = kit;
     this.times = times;
@@ -159,7 +160,8 @@ export class FrontendContext extends Findings {
   }
 
   /**
-   * The front-end lives, or has ended in an orderly way.
+   * The front-end lives, or has ended in an orderly way: `service` is observed. Of one that the suite
+   * did not start, nothing is known until it connects again.
    *
    * @throws {CaseFailure} it was killed by a signal, or neither answers its monitor nor reconnects
    */
@@ -168,7 +170,9 @@ export class FrontendContext extends Findings {
     if (end !== undefined && end.signal !== null) {
       this.fail(what, "a front-end that goes on, or ends in an orderly way", endText(end), "FAIL");
     }
-    if (end !== undefined || !this.target.hasMonitor) return;
+    const isOurs = this.target.socketPath === undefined;
+    if (end !== undefined || (isOurs && !this.target.hasMonitor)) return this.observe("service");
+    if (!this.target.hasMonitor) return;
     let answer: Error | true | undefined;
     void run
       .monitor()
@@ -181,7 +185,8 @@ export class FrontendContext extends Findings {
     const { length } = mock.conversations;
     const limit = 2 * this.times.againMs;
     await soon(() => answer ?? (mock.conversations.length > length || undefined), limit);
-    if (answer === true || mock.conversations.length > length || run.end?.signal === null) return;
+    const isBack = mock.conversations.length > length;
+    if (answer === true || isBack || run.end?.signal === null) return this.observe("service");
     const actual = run.end ? endText(run.end) : (answer?.message ?? "nothing");
     this.fail(what, "a front-end that answers its monitor", actual, "FAIL");
   }

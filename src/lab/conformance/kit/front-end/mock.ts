@@ -108,6 +108,8 @@ export class Mock {
       },
       onSession: (session) => {
         messages = [];
+        // One that connects again is still there, whatever happened to it before.
+        if (exchange.observed.has("request")) exchange.observe("service");
         const conversation = { session, messages, closed: false };
         this.conversations.push(conversation);
         exchange.note(`c${this.conversations.length}`, "the front-end connects");

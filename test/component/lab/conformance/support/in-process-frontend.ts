@@ -1,6 +1,7 @@
 import {
   BLOCK_DRIVER_FEATURES,
   BlockDriver,
+  BlockFeature,
 } from "../../../../../src/endpoints/devices/block/index.ts";
 import { Client, type ClientQueue } from "../../../../../src/endpoints/frontend/index.ts";
 import { type OwnedFd, Poller, type UnixSocket } from "../../../../../src/core/os/index.ts";
@@ -50,11 +51,12 @@ export interface FrontendMutant {
 }
 
 const OPTIONS = {
-  deviceFeatures: BLOCK_DRIVER_FEATURES,
+  deviceFeatures: BLOCK_DRIVER_FEATURES | BlockFeature.ConfigWce,
   memory: { size: 1 << 20 },
   timeoutMs: 5000,
-  onConfigChange: () => undefined,
 };
+/** The field wce of VIRTIO 5.2.4. */
+const WCE = 32;
 const KILLED: ProcessEnd = { code: null, signal: "SIGSEGV" };
 
 /** Our client in this process: it brings a disk up, reads it, and stays until it is stopped. */
@@ -87,6 +89,8 @@ export class InProcessFrontend implements FrontendTarget {
         ...OPTIONS,
         reconnect,
         signal: stopping.signal,
+        // A mutant's back-end channel, or the end of the check, may come first.
+        onConfigChange: () => void client?.requests.getConfig(0, 8).catch(() => undefined),
       });
       const make = client.createQueue.bind(client);
       client.createQueue = (options) => {
@@ -96,6 +100,9 @@ export class InProcessFrontend implements FrontendTarget {
       };
       const driver = await BlockDriver.start(client, { depth: 2, transferBytes: 4096 });
       await driver.read(0, 4096);
+      if ((client.features & BlockFeature.ConfigWce) !== 0n) {
+        await client.requests.setConfig(WCE, Uint8Array.of(1));
+      }
     };
     let output = "";
     const ended = work().catch(async (error: Error) => {

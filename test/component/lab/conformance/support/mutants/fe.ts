@@ -5,6 +5,7 @@ import {
   HEADER_SIZE,
   HeaderFlag,
   type PayloadOf,
+  ProtocolFeature,
   requestSpec,
   VirtioFeature,
 } from "../../../../../../src/core/protocol/index.ts";
@@ -19,6 +20,7 @@ const {
   GetQueueNum,
   GetVringBase,
   SetBackendReqFd,
+  SetConfig,
   SetFeatures,
   SetInflightFd,
   SetMemTable,
@@ -223,6 +225,28 @@ export const frontendMutants: Readonly<Record<string, FrontendMutant>> = {
         },
       };
     },
+  },
+  "fe/32": backChannel("reads its configuration once", (channel) => {
+    channel.onFrame(() => undefined);
+  }),
+  "fe/33": alters("writes its configuration with the flag of a migration", SetConfig, (config) => ({
+    ...config,
+    flags: 1,
+  })),
+  "fe/61": alters("reads its configuration with the flag of a migration", GetConfig, (config) => ({
+    ...config,
+    flags: 1,
+  })),
+  "fe/62": {
+    fault: "gives the back-end no channel",
+    messages: () => ({
+      receives: (frame) => {
+        if (frame.header.request !== GetProtocolFeatures) return frame;
+        const payload = Buffer.from(frame.payload);
+        payload.writeBigUInt64LE(payload.readBigUInt64LE(0) & ~ProtocolFeature.BackendReq, 0);
+        return { ...frame, payload };
+      },
+    }),
   },
   "fe/34": backChannel("answers no request of the back-end", () => undefined),
   "fe/35": backChannel("dies of a size that is too large", (channel, world) => {
