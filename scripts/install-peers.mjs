@@ -19,6 +19,7 @@ const programs = [
   "linux.uml",
   "busybox",
   "systemd-socket-activate",
+  "tshark",
 ];
 
 /** Debian packages that are missing; needs the build, which knows where programs are. */

@@ -76,6 +76,7 @@ export {
   type RegionOffset,
   type RequestCount,
   type RoundTrips,
+  type SentMessage,
   type SessionEvent,
   SessionDecoder,
   TracedSession,
@@ -96,6 +97,15 @@ export {
   type Violation,
   type WaitingEvent,
 } from "../lab/trace/index.ts";
+export {
+  type Changed,
+  FaultInjector,
+  type InjectedAction,
+  type Injection,
+  type InjectorPorts,
+  parseInjection,
+} from "../lab/injection/index.ts";
+export { type PcapngOptions, PcapngWriter, wiresharkDissector } from "../lab/wireshark/index.ts";
 export {
   type ByteHooks,
   type BytesOptions,

@@ -1,5 +1,6 @@
 import { counted } from "../base/index.ts";
 import { ProtocolError } from "../base/errors.ts";
+import type { Field } from "./fields.ts";
 
 /**
  * Largest payload a receiver should accept: everything the specification defines fits (the biggest
@@ -21,6 +22,8 @@ export interface Codec<T> {
    * pointers): they may hold any bytes, and decoding drops them.
    */
   readonly unspecified?: readonly (readonly [offset: number, length: number])[];
+  /** The fields by name, of a structure of plain numbers at fixed places. */
+  readonly fields?: Readonly<Record<string, Field<unknown>>>;
   /** Returns the number of bytes that {@link encode} would produce. */
   size(value: T): number;
   /** @throws RangeError or TypeError when the value does not fit: the caller's mistake */

@@ -38,6 +38,7 @@ function group<T>(offset: number, size: number, layout: Layout<T>): Field<T> {
   return {
     offset,
     size,
+    parts: layout,
     read: (view, base) => readLayout(layout, view, base + offset),
     write: (view, base, value) => writeLayout(layout, view, base + offset, value),
     format: (value) => JSON.stringify(value),

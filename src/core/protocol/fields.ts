@@ -7,6 +7,8 @@
 export interface Field<V> {
   readonly offset: number;
   readonly size: number;
+  /** The fields of a group, whose places count from the start of the group. */
+  readonly parts?: Readonly<Record<string, Field<unknown>>>;
   read(view: DataView, base: number): V;
   /** @throws RangeError or TypeError when the value does not fit */
   write(view: DataView, base: number, value: V): void;

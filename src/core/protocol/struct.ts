@@ -60,6 +60,7 @@ export function struct<T extends object>(
     minSize: size,
     maxSize: size,
     unspecified,
+    fields: layout,
     size: () => size,
     encode(value) {
       const bytes = new Uint8Array(size);

@@ -56,12 +56,12 @@ export interface TraceInterceptor {
    * read when the promise settles; a rejection ends the session.
    *
    * @param forward hands a frame to the next interceptor, and behind the last one to the socket
-   * @param report adds an event that says what was done
+   * @param report adds an event that says what was done, and which message is sent, if it is another one
    */
   message(
     event: MessageEvent,
     frame: Frame,
     forward: Forward,
-    report: (action: string) => void,
+    report: (action: string, sent?: Frame) => void,
   ): void | Promise<void>;
 }

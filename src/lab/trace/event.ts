@@ -115,6 +115,19 @@ export interface ActionEvent extends SessionEvent {
   readonly number: number;
   /** The action, for example `dropped`. */
   readonly action: string;
+  /** The side that sent the message; absent where the recorder did not say. */
+  readonly from?: Direction | undefined;
+  readonly channel?: Direction | undefined;
+  /** The message that was sent on instead, or besides. */
+  readonly sent?: SentMessage | undefined;
+}
+
+/** A message that an interceptor sent. */
+export interface SentMessage {
+  readonly header: Header;
+  readonly payload: Uint8Array;
+  /** Number of its descriptors. */
+  readonly descriptors: number;
 }
 
 /** The reason why a connection ended. */

@@ -15,6 +15,7 @@ export {
   type JsonObject,
   type MessageEvent,
   type OpenedEvent,
+  type SentMessage,
   type SessionEvent,
   shortName,
   type TraceDescriptor,

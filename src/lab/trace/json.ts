@@ -1,7 +1,7 @@
-import { HEADER_SIZE } from "../../core/protocol/index.ts";
+import { HEADER_SIZE, type Header } from "../../core/protocol/index.ts";
 import { frameBytes } from "../../core/transport/index.ts";
 import { objectAsJson } from "../wire/index.ts";
-import type { MessageEvent, TraceDescriptor, TraceEvent } from "./event.ts";
+import type { MessageEvent, SentMessage, TraceDescriptor, TraceEvent } from "./event.ts";
 import type { TraceTotals } from "./summary.ts";
 
 /** The options for the JSON line of a message. */
@@ -47,6 +47,10 @@ export function traceFooter(footer: TraceFooter): string {
  * `descriptors` and `hex`, besides what is known of them.
  */
 export function eventAsJson(event: TraceEvent, { decoded = true }: JsonOptions = {}): string {
+  if (event.type === "action") {
+    const { type, sent, ...rest } = event;
+    return JSON.stringify({ event: type, ...rest, ...(sent && sentOf(sent)) });
+  }
   if (event.type !== "message") {
     const { type, ...rest } = event;
     return JSON.stringify({ event: type, ...rest });
@@ -64,7 +68,6 @@ function recordOf({
   payload,
   descriptors,
 }: MessageEvent) {
-  const bytes = frameBytes({ header, payload, fds: [] });
   return {
     event: "message",
     us,
@@ -74,8 +77,17 @@ function recordOf({
     channel,
     descriptors: descriptors.map(({ object: { kind } }) => kind),
     ...(descriptors.length > 0 && { objects: descriptors.map(objectOf) }),
-    hex: Buffer.from(bytes.buffer, 0, HEADER_SIZE + payload.length).toString("hex"),
+    hex: hexOf(header, payload),
   };
+}
+
+function sentOf({ header, payload, descriptors }: SentMessage) {
+  return { sentDescriptors: descriptors, hex: hexOf(header, payload) };
+}
+
+function hexOf(header: Header, payload: Uint8Array): string {
+  const bytes = frameBytes({ header, payload, fds: [] });
+  return Buffer.from(bytes.buffer, 0, HEADER_SIZE + payload.length).toString("hex");
 }
 
 function decodedOf(event: MessageEvent) {

@@ -10,7 +10,7 @@ import {
   parseCaptureLine,
   sessionOf,
 } from "../wire/index.ts";
-import type { Ending, TraceEvent, TracePeer } from "./event.ts";
+import type { Ending, SentMessage, TraceEvent, TracePeer } from "./event.ts";
 import { TRACE_SCHEMA_VERSION } from "./json.ts";
 import { SessionDecoder } from "./session-decoder.ts";
 import type { TracedSession } from "./traced-session.ts";
@@ -172,7 +172,10 @@ function eventOf(
     case "action": {
       const action = String(line["action"]);
       const of = numberOf(line, "number", number);
-      return { type: "action", us, session: decoder.session, number: of, action };
+      const about = { us, session: decoder.session, number: of };
+      const { from, channel } = line;
+      const sides = { from: sideOf(from), channel: sideOf(channel) };
+      return { type: "action", ...about, ...sides, action, sent: sentOf(line, number) };
     }
     default:
       return undefined;
@@ -188,9 +191,19 @@ function numberOf(line: CaptureLine, name: string, number: number): number {
 const HOW: readonly Ending["how"][] = ["closed", "crashed", "broken"];
 const SIDES: readonly Direction[] = ["front-end", "back-end"];
 
+function sideOf(value: unknown): Direction | undefined {
+  return SIDES.find((each) => each === value);
+}
+
+function sentOf(line: CaptureLine, number: number): SentMessage | undefined {
+  if (line["hex"] === undefined) return undefined;
+  const { header, payload } = capturedMessage({ ...line, descriptors: [] }, number);
+  return { header, payload, descriptors: numberOf(line, "sentDescriptors", number) };
+}
+
 function endingOf({ by, how, reason }: CaptureLine): Ending {
   return {
-    by: SIDES.find((each) => each === by),
+    by: sideOf(by),
     how: HOW.find((each) => each === how) ?? "closed",
     reason: typeof reason === "string" ? reason : "unknown",
   };

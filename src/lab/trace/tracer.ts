@@ -1,6 +1,7 @@
 import { asError } from "../../core/base/index.ts";
 import { type OwnedFd, type ProcessEnd, processEnd, processName } from "../../core/os/index.ts";
 import type { Direction } from "../../core/protocol/index.ts";
+import type { Frame } from "../../core/transport/index.ts";
 import type { DeviceKind } from "../../endpoints/devices/kind.ts";
 import {
   type Forward,
@@ -11,7 +12,7 @@ import {
   type RelayPeers,
 } from "../wire/index.ts";
 import type { TraceConsumer, TraceInterceptor } from "./consumer.ts";
-import type { Ending, MessageEvent, TraceEvent, TracePeer } from "./event.ts";
+import type { Ending, MessageEvent, SentMessage, TraceEvent, TracePeer } from "./event.ts";
 import { SessionDecoder } from "./session-decoder.ts";
 
 /** Default milliseconds before a missing reply is reported as late. */
@@ -112,9 +113,11 @@ export class Tracer {
       return sent;
     }
     const event = this.#record(decoder, us, message);
-    const { session, number } = event;
-    const report = (action: string): void =>
-      this.#emit({ type: "action", us: this.us, session, number, action }, decoder);
+    const { session, number, from, channel } = event;
+    const report = (action: string, sent?: Frame): void => {
+      const about = { session, number, from, channel, action };
+      this.#emit({ type: "action", us: this.us, ...about, sent: sent && sentOf(sent) }, decoder);
+    };
     const chain = interceptors.reduceRight<Forward>(
       (next, interceptor) => async (each) => interceptor.message(event, each, next, report),
       forward,
@@ -152,6 +155,10 @@ export class Tracer {
       for (const event of decoder.late(us, limitUs)) this.#emit(event, decoder);
     }
   }
+}
+
+function sentOf({ header, payload, fds }: Frame): SentMessage {
+  return { header, payload, descriptors: fds.length };
 }
 
 function peerOf(pid: number): TracePeer {

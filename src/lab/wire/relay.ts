@@ -149,15 +149,16 @@ export class Relay {
       return;
     }
     const [front, back] = side === "front-end" ? [socket, other] : [other, socket];
+    const number = this.#count++;
     let hooks: RelayHooks | undefined;
     try {
       const peers = { frontend: front.peer, backend: back.peer };
-      hooks = this.#options.hooks?.(this.#count++, peers);
+      hooks = this.#options.hooks?.(number, peers);
     } catch (error) {
       for (const each of [socket, other]) each.close();
       throw error;
     }
-    const session = new RelayedSession(front, back, hooks);
+    const session = new RelayedSession(front, back, hooks, number);
     this.#sessions.add(session);
     void session.closed.then(() => this.#sessions.delete(session));
   }

@@ -57,6 +57,8 @@ export interface RelayHooks {
  * ```
  */
 export class RelayedSession {
+  /** Sessions of a relay are counted from 0. */
+  readonly number: number;
   /** Resolves with the end of the side of the main socket that ended first. */
   readonly closed: Promise<RelayEnd>;
   readonly #hooks: RelayHooks;
@@ -64,8 +66,9 @@ export class RelayedSession {
   #ended = false;
 
   /** @param frontend, backend sockets to the two sides, taken over */
-  constructor(frontend: UnixSocket, backend: UnixSocket, hooks: RelayHooks = {}) {
+  constructor(frontend: UnixSocket, backend: UnixSocket, hooks: RelayHooks = {}, number = 0) {
     this.#hooks = hooks;
+    this.number = number;
     this.closed = this.#join(frontend, backend, "front-end");
     void this.closed.then((end) => {
       this.#ended = true;

@@ -56,6 +56,11 @@ export const knownPrograms = {
     centosPackage: "epel:busybox",
   },
   "linux.uml": { debianPackage: "user-mode-linux" },
+  tshark: {
+    debianPackage: "tshark",
+    fedoraPackage: "wireshark-cli",
+    centosPackage: "wireshark-cli",
+  },
   "systemd-socket-activate": { debianPackage: "systemd", fedoraPackage: "systemd" },
   xz: { debianPackage: "xz-utils", fedoraPackage: "xz", centosPackage: "xz" },
   zstd: { debianPackage: "zstd", fedoraPackage: "zstd", centosPackage: "zstd" },

@@ -41,7 +41,7 @@ export class ExchangeList {
   }
 
   add(event: MessageEvent): void {
-    const words = inWords(event, this.#masks);
+    const words = meaningOf(event, this.#masks);
     const name = shortName(event.request);
     const request = event.answers && this.#byNumber.get(event.answers.to);
     if (event.isReply && request !== undefined) {
@@ -64,7 +64,8 @@ export function textOf({ request, reply }: Exchange): string {
   return reply === undefined ? request : `${request} → ${reply}`;
 }
 
-function inWords(event: MessageEvent, masks: ReadonlySet<Mask>): string {
+/** Returns a message's payload in words that are the same in every run, as far as it is not masked. */
+function meaningOf(event: MessageEvent, masks: ReadonlySet<Mask>): string {
   const { request, header, fields, payload, descriptors } = event;
   const value = fields === undefined ? { hex: Buffer.from(payload).toString("hex") } : fields;
   const flags = header.flags & ~7;

@@ -59,6 +59,11 @@ export const terms: readonly Term[] = [
     parse: (word) => kind(word, "error", isError),
   },
   {
+    form: "action",
+    text: "what --inject did",
+    parse: (word) => kind(word, "action", ({ type }) => type === "action"),
+  },
+  {
     form: "NAME",
     text: "a request, without VHOST_USER_; * is any text, ? any letter: SET_VRING_*",
     parse: named,

@@ -60,6 +60,30 @@ export function addCaptureCommand(program: Command, context: Context): void {
       const { diffCaptures } = await import("./run.ts");
       await diffCaptures(before, after, options, context);
     });
-  for (const each of [show, stat, filter, diff]) group.addCommand(each as unknown as Command);
+  const convert = bareCommand("export")
+    .description("convert a capture for another program")
+    .argument("<file>", "a capture")
+    .addOption(
+      new Option(
+        "--pcapng <file>",
+        "write a file for Wireshark; -: to stdout",
+      ).makeOptionMandatory(),
+    )
+    .addOption(deviceOption())
+    .addOption(forceOption)
+    .addHelpText(
+      "after",
+      `
+Wireshark needs the dissector once: vhost-user wireshark --install
+
+Example:
+  $ vhost-user capture export session.jsonl --pcapng session.pcapng`,
+    )
+    .action(async (file, options) => {
+      const { exportCapture } = await import("./export.ts");
+      await exportCapture(file, options, context);
+    });
+  for (const each of [show, stat, filter, diff, convert])
+    group.addCommand(each as unknown as Command);
   program.addCommand(group as unknown as Command);
 }

@@ -11,21 +11,20 @@ import {
   MASKS,
   parseFilter,
   type ReadEvent,
-  readCapture,
   type TraceConsumer,
   traceFooter,
   type TraceHeader,
   traceHeader,
-  TraceReader,
   TraceSummary,
 } from "../../../../lab/trace/index.ts";
 import type { Context } from "../../context.ts";
 import { ExitCode } from "../../exit-code.ts";
-import { makeUserFile, withUserFile } from "../../files.ts";
+import { makeUserFile } from "../../files.ts";
 import { parsedLate } from "../../options.ts";
-import { namedKind } from "../../named-kind.ts";
 import { LineWriter } from "../trace/line-writer.ts";
-import { CAPTURE_MODE, STDOUT, traceStyle } from "../trace/outputs.ts";
+import { openCapture, type OpenCapture, warnOfEnd } from "./open.ts";
+import { CAPTURE_MODE, STDOUT } from "../trace/modes.ts";
+import { traceStyle } from "../trace/outputs.ts";
 
 interface DeviceOptions {
   /** Not parsed yet. */
@@ -130,25 +129,6 @@ export async function diffCaptures(
   if (sockets.some(({ differences }) => differences > 0)) process.exitCode = ExitCode.Failed;
 }
 
-interface OpenCapture {
-  readonly reader: TraceReader;
-  readonly events: AsyncGenerator<ReadEvent>;
-  readonly signal: AbortSignal;
-}
-
-/** @throws {UsageError | EnvironmentError} there is no such file, or it cannot be read */
-async function openCapture(
-  file: string,
-  device: string | undefined,
-  { signal }: Context,
-): Promise<OpenCapture> {
-  const reader = new TraceReader(await namedKind(device));
-  withUserFile(file, "a capture", "name the file that trace --write made", () =>
-    closeSync(openSync(file, "r")),
-  );
-  return { reader, events: readCapture(file, reader), signal };
-}
-
 /**
  * Writes the lines of each event.
  *
@@ -192,11 +172,6 @@ async function consume(
     consumer.event(event, state, []);
   }
   return capture;
-}
-
-function warnOfEnd(file: string, { end: { end, lost } }: TraceReader, { output }: Context): void {
-  if (end === "truncated") output.warn(`${file} is cut off: its recorder did not end in order`);
-  if (lost > 0) output.warn(`${file} lacks ${lost} events: its recorder could not write them`);
 }
 
 function maskOf(name: string): Mask {

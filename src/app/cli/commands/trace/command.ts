@@ -3,7 +3,7 @@ import type { Context } from "../../context.ts";
 import { bareCommand, checked, forceOption } from "../../options.ts";
 import { parseDuration } from "../../units.ts";
 
-/** An option that may be given twice, once for each side. */
+/** An option that may be given several times. */
 const path = (text: string, before: readonly string[] = []): string[] => [...before, text];
 
 const CONNECTS = "the front-end, or with --front-end-listens the back-end";
@@ -35,7 +35,12 @@ export function addTraceCommand(program: Command, context: Context): void {
     .option("--front-end-listens", "the front-end listens and the back-end connects")
     .option("--filter <expression>", "print only these events; see --help-filter")
     .option("--help-filter", "print what a filter may have")
+    .addOption(
+      new Option("--inject <fault>", "inject a fault, REQUEST:ACTION; repeatable").argParser(path),
+    )
+    .option("--help-inject", "print what a fault may be")
     .option("-w, --write <file>", "write a capture, which has every event")
+    .option("--pcapng <file>", "write a file for Wireshark; -: to stdout, live")
     .addOption(forceOption)
     .addOption(
       new Option(
@@ -59,7 +64,11 @@ The exit code is that of --exec-front-end, else of --exec-back-end; 125: trace i
 Examples:
   $ vhost-user trace --listen trace.sock --connect disk.sock
   $ vhost-user trace --exec-back-end 'my-backend {socket}' --exec-front-end 'my-vmm {socket}'
-  $ vhost-user trace --listen trace.sock --connect disk.sock --filter 'error | slower=10ms'`,
+  $ vhost-user trace --listen trace.sock --connect disk.sock --filter 'error | slower=10ms'
+  $ vhost-user trace --listen trace.sock --connect disk.sock --inject 'SET_VRING_KICK:drop:when=1'
+  $ vhost-user trace --listen trace.sock --connect disk.sock --pcapng - | wireshark -k -i -
+
+Wireshark needs the dissector once: vhost-user wireshark --install`,
     );
   command.action(async (options) => {
     const { runTrace } = await import("./run.ts");

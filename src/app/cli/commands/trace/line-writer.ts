@@ -3,7 +3,7 @@ import { promisify } from "node:util";
 
 const writeSome = promisify(write);
 
-/** Bytes of lines that wait; further lines are dropped and counted. */
+/** Bytes that wait; further lines are dropped and counted. */
 const MAX_WAITING = 16 << 20;
 
 const ENOUGH_WAITING = 1 << 20;
@@ -16,7 +16,7 @@ const GATHER_MS = 10;
  */
 export class LineWriter {
   readonly #fd: number;
-  #waiting: string[] = [];
+  #waiting: Uint8Array[] = [];
   #bytes = 0;
   #writing: Promise<void> | undefined;
   #lost = 0;
@@ -45,14 +45,20 @@ export class LineWriter {
 
   /** Writes a line soon, or drops it. */
   line(text: string): void {
+    this.bytes(Buffer.from(`${text}\n`));
+  }
+
+  /** Writes bytes that belong together soon, or drops them and returns false. */
+  bytes(bytes: Uint8Array): boolean {
     if (this.#failure !== undefined || this.#bytes > MAX_WAITING) {
       this.#lost += 1;
-      return;
+      return false;
     }
     this.#count += 1;
-    this.#waiting.push(text, "\n");
-    this.#bytes += text.length;
+    this.#waiting.push(bytes);
+    this.#bytes += bytes.length;
     this.#writing ??= this.#write();
+    return true;
   }
 
   /** Resolves once there is room for more, for those who can wait. */
@@ -69,7 +75,7 @@ export class LineWriter {
     // A write wakes a thread, which competes with the peers for a processor: lines are gathered.
     await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
     while (this.#waiting.length > 0 && this.#failure === undefined) {
-      const bytes = Buffer.from(this.#waiting.join(""));
+      const bytes = Buffer.concat(this.#waiting);
       this.#waiting = [];
       await this.#writeAll(bytes);
       this.#bytes = this.#waiting.reduce((sum, { length }) => sum + length, 0);

@@ -1,5 +1,5 @@
 import { closeSync, openSync } from "node:fs";
-import { counted } from "../../../../core/base/index.ts";
+import { counted, UsageError } from "../../../../core/base/index.ts";
 import {
   describeEvent,
   describeTotals,
@@ -14,6 +14,8 @@ import {
 import { makeUserFile } from "../../files.ts";
 import type { Output } from "../../output.ts";
 import { LineWriter } from "./line-writer.ts";
+import { CAPTURE_MODE, STDOUT } from "./modes.ts";
+import { PcapngOutput } from "./pcapng-output.ts";
 
 /** The outputs of a trace's events. */
 export interface OutputOptions {
@@ -23,12 +25,11 @@ export interface OutputOptions {
   readonly filter?: string | undefined;
   /** Path of a capture. */
   readonly write?: string | undefined;
+  /** Path of a pcapng file, or `-` for stdout. */
+  readonly pcapng?: string | undefined;
   readonly force?: true | undefined;
 }
 
-export const STDOUT = 1;
-/** Readable for its owner only: a capture has addresses of a guest's memory. */
-export const CAPTURE_MODE = 0o600;
 const STYLES = { time: "gray", request: "bold", violation: "red", note: "cyan" } as const;
 
 /** The styles of a terminal; undefined where there are none, e.g. with NO_COLOR. */
@@ -50,6 +51,8 @@ export class TraceOutputs {
   readonly #printer = new LineWriter(STDOUT);
   readonly #summary = new TraceSummary();
   readonly #capture: { readonly fd: number; readonly writer: LineWriter } | undefined;
+  readonly #pcapng: PcapngOutput | undefined;
+  readonly #output: Output;
   #events = 0;
 
   /**
@@ -58,17 +61,25 @@ export class TraceOutputs {
    */
   constructor(options: OutputOptions, filter: EventFilter | undefined, output: Output) {
     this.#options = options;
-    const { write } = options;
+    this.#output = output;
+    const { write, pcapng } = options;
+    const force = options.force === true;
+    if (pcapng === "-" && options.json) {
+      throw new UsageError("--json and --pcapng - cannot be combined: both write to stdout");
+    }
     if (write !== undefined) {
-      const fd = makeUserFile(write, options.force === true, (flag) =>
-        openSync(write, flag, CAPTURE_MODE),
-      );
+      const fd = makeUserFile(write, force, (flag) => openSync(write, flag, CAPTURE_MODE));
       this.#capture = { fd, writer: new LineWriter(fd) };
     }
+    if (pcapng !== undefined) this.#pcapng = new PcapngOutput({ path: pcapng, force });
     const started = new Date().toISOString();
     if (options.json) this.#printer.line(traceHeader({ started, filter: options.filter }));
-    this.#capture?.writer.line(traceHeader({ started }));
-    this.consumers = [this.#print(filter, output), this.#summary, ...this.#record()];
+    this.consumers = [
+      this.#print(filter),
+      this.#summary,
+      ...this.#record(),
+      ...(this.#pcapng ? [this.#pcapng.consumer] : []),
+    ];
   }
 
   /** Writes the end of the trace, and waits until everything is written. */
@@ -82,18 +93,28 @@ export class TraceOutputs {
       if (lost > 0) {
         this.#printer.line(`lost for lack of a reader: ${counted(lost, "line")}`);
       }
-      for (const line of [...describeTotals(totals), ...lines]) this.#printer.line(line);
+      for (const line of [...describeTotals(totals), ...lines]) {
+        if (this.#printsToStdout) this.#printer.line(line);
+        else this.#output.note(line);
+      }
     }
     await this.#printer.flush();
     await this.#closeCapture(us);
+    await this.#closePcapng();
   }
 
-  #print(filter: EventFilter | undefined, output: Output): TraceConsumer {
+  /** Text has no place on a stdout that is a pcapng file. */
+  get #printsToStdout(): boolean {
+    return this.#options.pcapng !== "-";
+  }
+
+  #print(filter: EventFilter | undefined): TraceConsumer {
     const { json, quiet } = this.#options;
-    const style = traceStyle(output);
+    const isSilent = quiet || !this.#printsToStdout;
+    const style = traceStyle(this.#output);
     return {
       event: (event) => {
-        if (quiet || filter?.(event) === false) return;
+        if (isSilent || filter?.(event) === false) return;
         this.#events += 1;
         if (json) return this.#printer.line(eventAsJson(event));
         for (const line of describeEvent(event, style)) this.#printer.line(line);
@@ -104,13 +125,28 @@ export class TraceOutputs {
   #record(): TraceConsumer[] {
     const writer = this.#capture?.writer;
     if (writer === undefined) return [];
-    return [{ event: (event) => writer.line(eventAsJson(event, { decoded: false })) }];
+    return [
+      {
+        event: (event) => {
+          if (writer.count === 0) writer.line(headerBefore(event.us));
+          writer.line(eventAsJson(event, { decoded: false }));
+        },
+      },
+    ];
+  }
+
+  /** @throws the file could not be written */
+  async #closePcapng(): Promise<void> {
+    const lost = this.#pcapng?.lost ?? 0;
+    if (lost > 0) this.#output.warn(`${counted(lost, "packet")} lost for lack of a reader`);
+    await this.#pcapng?.close();
   }
 
   /** @throws the file could not be written */
   async #closeCapture(us: number): Promise<void> {
     if (this.#capture === undefined) return;
     const { fd, writer } = this.#capture;
+    if (writer.count === 0) writer.line(headerBefore(us));
     writer.line(traceFooter({ us, events: writer.count, lost: writer.lost }));
     await writer.flush();
     closeSync(fd);
@@ -121,4 +157,9 @@ export class TraceOutputs {
       });
     }
   }
+}
+
+/** The first line of a capture says when its clock was 0, which is not when the trace began to wait. */
+function headerBefore(us: number): string {
+  return traceHeader({ started: new Date(Date.now() - us / 1000).toISOString() });
 }

@@ -1,5 +1,6 @@
 import { within } from "../../../../lab/conformance/index.ts";
 import { makeRecordedFolder } from "../../../../lab/programs/index.ts";
+import { injectionHelp } from "../../../../lab/injection/index.ts";
 import {
   filterHelp,
   type HeldDescriptors,
@@ -13,6 +14,7 @@ import { CommandError, ExitCode } from "../../exit-code.ts";
 import { parsedLate } from "../../options.ts";
 import { UsageError } from "../../../../core/base/index.ts";
 import { namedKind } from "../../named-kind.ts";
+import { Injections } from "./injections.ts";
 import { type OutputOptions, TraceOutputs } from "./outputs.ts";
 import {
   type SideProgram,
@@ -30,6 +32,9 @@ export interface TraceOptions extends SideOptions, OutputOptions {
   /** Not parsed yet. */
   readonly device?: string | undefined;
   readonly helpFilter?: true | undefined;
+  readonly helpInject?: true | undefined;
+  /** Not parsed yet. */
+  readonly inject?: readonly string[] | undefined;
   /** Milliseconds. */
   readonly late: number;
 }
@@ -38,30 +43,34 @@ export interface TraceOptions extends SideOptions, OutputOptions {
 export async function runTrace(options: TraceOptions, context: Context): Promise<void> {
   const { output, signal } = context;
   if (options.helpFilter) return output.print(filterHelp());
+  if (options.helpInject) return output.print(injectionHelp());
   const sides = sidesOf(options);
+  const injections = new Injections(options.inject ?? [], sides);
   const filter = parsedLate("--filter", options.filter, parseFilter);
   const device = await namedKind(options.device);
   const outputs = new TraceOutputs(options, filter, output);
   const started = [sides.frontEnd, sides.backEnd].filter(({ words }) => words !== undefined);
   const received = new ReceivedObjects(started.map(({ role }) => role));
   const tracer = new Tracer({
-    consumers: [...outputs.consumers, received],
+    consumers: [...outputs.consumers, received, ...injections.injectors],
+    interceptors: injections.injectors,
     device,
     lateMs: options.late,
     onProblem: (problem) => output.error(`problem: ${problem.message}`),
   });
-  const programs: SideProgram[] = [];
+  const { programs } = injections;
   let held: readonly HeldDescriptors[] = [];
   const beforeStop = async (): Promise<void> => {
     held = await received.held();
   };
   try {
-    await relayBetween(sides, tracer, programs, beforeStop, context);
+    await relayBetween(sides, tracer, injections, beforeStop, context);
   } catch (error) {
     throw wrapped(error, sides, signal);
   } finally {
     tracer.close();
-    await outputs.close(tracer.us, ending(programs, held));
+    injections.close();
+    await outputs.close(tracer.us, ending(programs, held, injections));
   }
   if (programs.length === 0) return;
   signal.throwIfAborted();
@@ -72,11 +81,12 @@ export async function runTrace(options: TraceOptions, context: Context): Promise
 async function relayBetween(
   { frontEnd, backEnd }: Sides,
   tracer: Tracer,
-  programs: SideProgram[],
+  injections: Injections,
   beforeStop: () => Promise<void>,
   context: Context,
 ): Promise<void> {
   const { output, signal } = context;
+  const { programs } = injections;
   const folder = makeRecordedFolder("trace");
   const pathOf = ({ role, path }: Side): string => path ?? `${folder.path}/${role}.sock`;
   const start = async (side: Side): Promise<string> => {
@@ -95,6 +105,7 @@ async function relayBetween(
       hooks: (session, peers) => tracer.session(session, peers),
       onProblem: (problem) => output.warn(`problem: ${problem.message}`),
     });
+    injections.relay = relay;
     for (const side of [frontEnd, backEnd]) if (!side.listens) await start(side);
     output.note(describeSides(places));
     await untilDone(relay, frontEnd.listens && backEnd.listens, programs, signal);
@@ -150,6 +161,7 @@ function wrapped(error: unknown, { frontEnd, backEnd }: Sides, signal: AbortSign
 function ending(
   programs: readonly SideProgram[],
   held: readonly HeldDescriptors[],
+  injections: Injections,
 ): { json: object; lines: string[] } {
   const json = Object.fromEntries(
     programs.map(({ role, process: { name, pid, exit }, stopped }) => [
@@ -166,8 +178,8 @@ function ending(
       `${role} (pid ${pid}) still held after the end of the session: ${names.join(", ")}`,
   );
   return {
-    json: programs.length === 0 ? {} : { programs: json, held },
-    lines: [...leaks, ...ends],
+    json: { ...injections.ending.json, ...(programs.length > 0 && { programs: json, held }) },
+    lines: [...injections.ending.lines, ...leaks, ...ends],
   };
 }
 

@@ -1,0 +1,62 @@
+import { asError, UsageError } from "../../core/base/index.ts";
+import { type EventFilter, parseFilter, type TraceEvent } from "../trace/index.ts";
+import { type InjectedAction, parseAction } from "./actions.ts";
+import { Occurrences } from "./when.ts";
+
+/** A fault between two programs: which messages, what happens to them, and at which occurrences. */
+export interface Injection {
+  /** As it was given. */
+  readonly text: string;
+  readonly action: InjectedAction;
+  /** Returns whether the fault is about a message. */
+  readonly concerns: EventFilter;
+  readonly when: {
+    /** @param count the occurrence, from 1 */
+    has(count: number): boolean;
+  };
+}
+
+const WHEN = ":when=";
+const EVERY = "1+";
+
+/**
+ * Parses a fault: `REQUEST:ACTION[:when=N[..M][+STEP]]`, e.g. `SET_VRING_KICK & ring=1:drop:when=2`.
+ * The part before the first colon is a filter of trace; without the word `reply` it chooses requests
+ * only.
+ *
+ * @throws {UsageError} naming what is wrong, and what there is to choose from
+ *
+ * @example
+ * ```ts
+ * import { parseInjection } from "vhost-user/testing";
+ *
+ * const { when } = parseInjection("GET_CONFIG:delay=100ms:when=2..4");
+ * console.log(when.has(3), when.has(5)); // true false
+ * ```
+ */
+export function parseInjection(text: string): Injection {
+  const colon = text.indexOf(":");
+  if (colon < 0) {
+    throw new UsageError(`"${text}" has no action; write REQUEST:ACTION, e.g. SET_VRING_KICK:drop`);
+  }
+  const target = text.slice(0, colon);
+  const at = text.indexOf(WHEN, colon);
+  const action = text.slice(colon + 1, at < 0 ? undefined : at).trim();
+  try {
+    return {
+      text,
+      concerns: concernOf(target),
+      action: parseAction(action, target.trim()),
+      when: new Occurrences(at < 0 ? EVERY : text.slice(at + WHEN.length).trim()),
+    };
+  } catch (cause) {
+    throw new UsageError(`"${text}": ${asError(cause).message}`, { cause });
+  }
+}
+
+function concernOf(target: string): EventFilter {
+  const filter = parseFilter(target);
+  const wantsReplies = /\breply\b/.test(target);
+  return (event: TraceEvent) =>
+    event.type === "message" && (wantsReplies || !event.isReply) && filter(event);
+}

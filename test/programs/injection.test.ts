@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { TimeoutError } from "../../src/core/base/index.ts";
+import { FaultInjector, parseInjection } from "../../src/lab/injection/index.ts";
+import {
+  bootedExitCode,
+  bootFirmware,
+  bootSector,
+  startStorageDaemon,
+} from "../../src/lab/programs/index.ts";
+import { type TraceEvent, Tracer } from "../../src/lab/trace/index.ts";
+import { Relay } from "../../src/lab/wire/index.ts";
+import { guardLeaks } from "../support/leak-guard.ts";
+import { diskImage, needsProgram, temporaryDirectory } from "./support/index.ts";
+
+guardLeaks();
+
+const skip = needsProgram("qemu-system-x86_64") || needsProgram("qemu-storage-daemon");
+/** A guest that hangs does so for ever; one that does not boots within this time. */
+const HANGS_MS = 6000;
+
+/** A disk of qemu-storage-daemon that boots, behind a fault. */
+async function faultyDisk(t: TestContext, text: string) {
+  const directory = temporaryDirectory(t);
+  const connect = join(directory, "disk.sock");
+  const imagePath = diskImage(directory, 1 << 20, Buffer.from(bootSector("booted")));
+  const daemon = await startStorageDaemon({ imagePath, socketPath: connect, writable: true });
+  const events: TraceEvent[] = [];
+  const made: { relay?: Relay } = {};
+  const fault = new FaultInjector(parseInjection(text), {
+    disconnect: (session) => {
+      for (const each of made.relay?.sessions ?? []) if (each.number === session) each.close();
+    },
+    kill: () => false,
+  });
+  const collect = { event: (event: TraceEvent) => void events.push(event) };
+  const tracer = new Tracer({ consumers: [collect, fault], interceptors: [fault] });
+  const socketPath = join(directory, "trace.sock");
+  const relay = await Relay.start({
+    frontend: { listen: socketPath },
+    backend: { connect },
+    hooks: (session, peers) => tracer.session(session, peers),
+  });
+  made.relay = relay;
+  t.after(async () => {
+    for (const session of made.relay?.sessions ?? []) await session.closed;
+    relay.close();
+    tracer.close();
+    fault.close();
+    await daemon.stop();
+  });
+  return { socketPath, events, fault };
+}
+
+for (const text of ["SET_VRING_KICK:drop", "SET_VRING_KICK:swap-fd", "ADD_MEM_REG:swap-fd"]) {
+  test(`a guest of QEMU on qemu-storage-daemon hangs with ${text}`, { skip }, async (t) => {
+    const { socketPath, fault } = await faultyDisk(t, text);
+    await assert.rejects(bootFirmware({ socketPath, timeoutMs: HANGS_MS }), TimeoutError);
+    assert.ok(fault.times > 0);
+  });
+}
+
+test(
+  "QEMU connects again when its session ends while it starts, and boots",
+  { skip },
+  async (t) => {
+    const { socketPath, events, fault } = await faultyDisk(t, "GET_CONFIG:disconnect:when=1");
+    const { message, exitCode } = await bootFirmware({ socketPath, timeoutMs: 60_000 });
+    assert.deepEqual([message, exitCode, fault.times], ["booted", bootedExitCode, 1]);
+    assert.equal(events.filter(({ type }) => type === "opened").length, 2);
+  },
+);
+
+test("a reply that comes later only takes longer", { skip }, async (t) => {
+  const { socketPath, events } = await faultyDisk(t, "GET_CONFIG reply:delay=50ms");
+  const { message } = await bootFirmware({ socketPath, timeoutMs: 60_000 });
+  assert.equal(message, "booted");
+  assert.ok(events.some((event) => event.type === "action" && /delayed/.test(event.action)));
+});
