@@ -5,6 +5,7 @@
  *   {@link RawBackend}, {@link RawSplitRing} and {@link RawPackedRing} see, change and break what
  *   passes
  * - trace: {@link Tracer} follows the sessions of a relay and hands out an event for each message
+ * - rings: {@link RingFollower} adds events for the chains on the rings of these sessions
  * - faults: {@link applyFaults} breaks one rule of our back-end
  * - workloads: {@link verifyBlock}, {@link runBlockBench}, {@link runNetBench} and
  *   {@link migrateUnderLoad} drive a device and check or measure the result
@@ -56,6 +57,9 @@ export {
   type ActionEvent,
   type Answered,
   type CaptureEnd,
+  type ChainAvailableEvent,
+  type ChainsMissedEvent,
+  type ChainUsedEvent,
   type ChannelClosedEvent,
   type ClosedEvent,
   type DecoderOptions,
@@ -75,12 +79,18 @@ export {
   type ReadEvent,
   type RegionOffset,
   type RequestCount,
+  type RingCounts,
+  type RingEvent,
+  type RingPlace,
+  type RingStalledEvent,
+  type RingViewEvent,
   type RoundTrips,
   type SentMessage,
   type SessionEvent,
   SessionDecoder,
   TracedSession,
   type TraceConsumer,
+  type TracedChain,
   type TraceDescriptor,
   type TracedRegion,
   type TracedRing,
@@ -97,6 +107,7 @@ export {
   type Violation,
   type WaitingEvent,
 } from "../lab/trace/index.ts";
+export { RingFollower, type RingFollowerOptions } from "../lab/rings/index.ts";
 export {
   type Changed,
   FaultInjector,

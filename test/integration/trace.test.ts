@@ -246,3 +246,29 @@ test("a reader that closes the output, or never reads it, does not disturb the s
   assert.match(stdout, /opened/);
   assert.match(stderr, /64 KiB verified/);
 });
+
+test("trace --rings prints each request, what became of it, and counts per ring", async (t) => {
+  const space = new Workspace(t);
+  const capture = space.path("rings.jsonl");
+  const both = [...execBoth, "--rings", "--filter", "rings"];
+  const { code, stdout } = await space.run(["trace", ...both, "--write", capture]);
+  assert.equal(code, 0);
+  assert.match(stdout, /^ +\d+ #0 -- ring 0 requestq followed: split, \d+ entries, base 0$/m);
+  assert.match(stdout, /-- ring 0 requestq ended: .*; (\d+) chains made available, \1 used$/m);
+  assert.match(stdout, /^#0 ring 0 requestq +\d+ /m);
+  const lines = traceLines(readFileSync(capture, "utf8"));
+  const [of, missed] = ["chain-available", "chains-missed"].map((name) =>
+    lines.filter(({ event }) => event === name),
+  );
+  const { totals } = lines.find(({ state }) => state === "ended") as {
+    totals: { available: number };
+  };
+  const unseen = (missed ?? []).reduce((sum, { chains }) => sum + Number(chains), 0);
+  assert.equal((of?.length ?? 0) + unseen, totals.available);
+  const shown = await space.run(["capture", "show", capture, "--filter", "rings"]);
+  const events = stdout.split("\n").filter((line) => /^ +\d+ #/.test(line));
+  assert.deepEqual(shown.stdout.trimEnd().split("\n"), events);
+  const { stdout: counts } = await space.run(["capture", "stat", capture, "--json"]);
+  const { rings } = parseDocument<{ rings: { chains: number }[] }>("capture-stat", counts);
+  assert.equal(rings[0]?.chains, totals.available);
+});

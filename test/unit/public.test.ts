@@ -43,7 +43,7 @@ function loadedWith(file: string, loaded = new Set<string>()): Set<string> {
   if (loaded.has(file)) return loaded;
   loaded.add(file);
   const text = readFileSync(file, "utf8");
-  for (const [, path = ""] of text.matchAll(/^(?:import|export)\s[^;]*?"(\.[^"]+)";/gm))
+  for (const [, path = ""] of text.matchAll(/^(?:import|export)\s[^;"]*"(\.[^"]+)";/gm))
     loadedWith(join(dirname(file), path), loaded);
   return loaded;
 }

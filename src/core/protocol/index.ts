@@ -8,11 +8,13 @@
  * - `due-reply.ts`: the reply that a request has to get
  * - `virtio-features.ts`, `protocol-features.ts`, `status.ts`: names for bits
  * - `config-layout.ts`, `fields.ts`: the fields of a configuration space
+ * - `chain-layout.ts`: a descriptor chain in words, for observers
  * - `describe.ts`: any message as one line of text
  * - `inspect.ts`: what is wrong with a message
  */
 export { MAX_PAYLOAD_SIZE, decodeLenient } from "./codec.ts";
 export type { Codec, CodecValue } from "./codec.ts";
+export * from "./chain-layout.ts";
 export * from "./config-layout.ts";
 export * from "./describe.ts";
 export * from "./due-reply.ts";

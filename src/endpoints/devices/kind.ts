@@ -1,4 +1,10 @@
-import type { ConfigLayout, DeviceType } from "../../core/protocol/index.ts";
+import type {
+  ChainBytes,
+  ChainLayouts,
+  ChainWords,
+  ConfigLayout,
+  DeviceType,
+} from "../../core/protocol/index.ts";
 
 /**
  * Describes a device type: its names, feature bits, configuration space and queues. `probe`, `trace`,
@@ -29,6 +35,14 @@ export interface DeviceKind extends DeviceType {
   recognizes?(virtio: bigint, protocol: bigint): boolean;
   /** True if QEMU asks for a request queue per vCPU unless it is given a number. */
   readonly queuePerProcessor?: true;
+  /** The numbers in the chains of its queues, by queue, of types whose requests a table describes. */
+  readonly chains?: ChainLayouts;
+  /**
+   * Puts a chain in words, of types that need more than {@link chains}. Takes any bytes.
+   *
+   * @param features the negotiated virtio features
+   */
+  describeChain?(chain: ChainBytes, ring: number, features: bigint): ChainWords;
   /** Returns what of an offer of this type is allowed and surprises users. */
   hints?(virtio: bigint, config: Readonly<Record<string, unknown>>): readonly Hint[];
   /** Returns whether a front-end of this type behaves so. Left out: it is not known. */
@@ -70,4 +84,12 @@ export interface QueueLayout {
   readonly last?: readonly string[];
   /** The unit of GET_QUEUE_NUM: queues (the default), or repetitions as for a network device. */
   readonly counted?: "queues" | "repetitions";
+}
+
+/** Returns VIRTIO's name of a ring's queue; undefined for a queue whose index depends on their number. */
+export function queueName({ queues }: DeviceKind, ring: number): string | undefined {
+  const { once = [], repeated = [], last = [] } = queues;
+  if (ring < once.length) return once[ring];
+  const behind = ring - once.length;
+  return repeated.length > 0 ? repeated[behind % repeated.length] : last[behind];
 }

@@ -1,19 +1,9 @@
 import type { Direction, Header } from "../../core/protocol/index.ts";
 import type { KernelObject } from "../wire/index.ts";
+import type { Json, JsonObject, SessionEvent } from "./base-event.ts";
+import type { RingEvent } from "./ring-event.ts";
 
-/** A value of JSON. */
-export type Json = string | number | boolean | null | readonly Json[] | JsonObject;
-export interface JsonObject {
-  readonly [name: string]: Json;
-}
-
-/** The fields of all events. */
-export interface SessionEvent {
-  /** Microseconds since the trace began. */
-  readonly us: number;
-  /** Sessions are counted from 0. */
-  readonly session: number;
-}
+export type { Json, JsonObject, SessionEvent };
 
 /** A program at one end of a session. */
 export interface TracePeer {
@@ -153,7 +143,13 @@ export interface ClosedEvent extends SessionEvent, Ending {
 
 /** An event of a session. */
 export type TraceEvent =
-  OpenedEvent | MessageEvent | WaitingEvent | ActionEvent | ChannelClosedEvent | ClosedEvent;
+  | OpenedEvent
+  | MessageEvent
+  | WaitingEvent
+  | ActionEvent
+  | ChannelClosedEvent
+  | ClosedEvent
+  | RingEvent;
 
 /** The request without the prefix that all have: `GET_FEATURES`. */
 export function shortName(request: string): string {

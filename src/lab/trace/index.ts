@@ -32,6 +32,17 @@ export {
   traceFooter,
   traceHeader,
 } from "./json.ts";
+export {
+  type ChainAvailableEvent,
+  type ChainsMissedEvent,
+  type ChainUsedEvent,
+  isRingEvent,
+  type RingEvent,
+  type RingPlace,
+  type RingStalledEvent,
+  type RingViewEvent,
+  type TracedChain,
+} from "./ring-event.ts";
 export { type CaptureEnd, type ReadEvent, TraceReader } from "./reader.ts";
 export { type DecoderOptions, type MessageRecord, SessionDecoder } from "./session-decoder.ts";
 export {
@@ -40,18 +51,15 @@ export {
   type TracedRegion,
   type TracedRing,
 } from "./traced-session.ts";
-export { describeEvent, type TraceStyle } from "./text.ts";
+export { describeEvent } from "./text.ts";
+export type { TraceStyle } from "./style.ts";
 export { Tracer, type TracerOptions } from "./tracer.ts";
 export { filterHelp } from "./filter/help.ts";
 export { parseFilter } from "./filter/parse.ts";
 export type { EventFilter } from "./filter/terms.ts";
-export {
-  describeTotals,
-  type RequestCount,
-  type RoundTrips,
-  TraceSummary,
-  type TraceTotals,
-} from "./summary.ts";
+export { describeTotals, type RequestCount, TraceSummary, type TraceTotals } from "./summary.ts";
+export type { RoundTrips } from "./durations.ts";
+export type { RingCounts } from "./ring-summary.ts";
 export { ComparedTrace, describeDiff } from "./diff/compare.ts";
 export { DEFAULT_MASKS, type Mask, MASKS } from "./diff/exchange.ts";
 export { readCapture } from "./read-file.ts";

@@ -12,6 +12,7 @@ import {
 } from "../wire/index.ts";
 import type { Ending, SentMessage, TraceEvent, TracePeer } from "./event.ts";
 import { TRACE_SCHEMA_VERSION } from "./json.ts";
+import { ringEventOf } from "./ring-reader.ts";
 import { SessionDecoder } from "./session-decoder.ts";
 import type { TracedSession } from "./traced-session.ts";
 
@@ -178,7 +179,7 @@ function eventOf(
       return { type: "action", ...about, ...sides, action, sent: sentOf(line, number) };
     }
     default:
-      return undefined;
+      return ringEventOf(line, us, decoder.session, number);
   }
 }
 

@@ -1,22 +1,15 @@
-import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
 import { counted } from "../../core/base/index.ts";
 import { HEADER_SIZE } from "../../core/protocol/index.ts";
 import type { TraceConsumer } from "./consumer.ts";
+import { alignColumns, Durations, type RoundTrips } from "./durations.ts";
 import { type MessageEvent, shortName, type TraceEvent } from "./event.ts";
 import { isError } from "./filter/terms.ts";
+import { isRingEvent } from "./ring-event.ts";
+import { describeRingCounts, type RingCounts, RingSummary } from "./ring-summary.ts";
 
 /** Names of requests that are counted; peers may send any number. */
 const MAX_NAMES = 256;
 const OTHER = "other requests";
-const LONGEST_US = 3_600_000_000;
-
-/** Round trips in microseconds. */
-export interface RoundTrips {
-  readonly count: number;
-  readonly p50: number;
-  readonly p99: number;
-  readonly max: number;
-}
 
 /** The counts of one request. */
 export interface RequestCount {
@@ -37,11 +30,13 @@ export interface TraceTotals {
   readonly errors: number;
   readonly roundTripsUs?: RoundTrips | undefined;
   readonly requests: readonly RequestCount[];
+  /** The rings that were followed; absent if none was. */
+  readonly rings?: readonly RingCounts[] | undefined;
 }
 
 interface Count {
   messages: number;
-  trips?: RecordableHistogram;
+  trips?: Durations;
 }
 
 /**
@@ -61,6 +56,7 @@ export class TraceSummary implements TraceConsumer {
   readonly #counts = new Map<string, Count>();
   readonly #all: Count = { messages: 0 };
   readonly #open = new Set<number>();
+  readonly #rings = new RingSummary();
   #sessions = 0;
   #bytes = 0;
   #descriptors = 0;
@@ -74,6 +70,7 @@ export class TraceSummary implements TraceConsumer {
     }
     if (event.type === "closed") this.#open.delete(event.session);
     if (event.type === "message") this.#message(event);
+    if (isRingEvent(event)) this.#rings.event(event);
     if (isError(event)) this.#errors += 1;
   }
 
@@ -81,16 +78,18 @@ export class TraceSummary implements TraceConsumer {
     const requests = [...this.#counts].map(([request, { messages, trips }]) => ({
       request,
       messages,
-      roundTripsUs: roundTrips(trips),
+      roundTripsUs: trips?.percentiles,
     }));
+    const { counts: rings } = this.#rings;
     return {
+      ...(rings.length > 0 && { rings }),
       sessions: this.#sessions,
       messages: this.#all.messages,
       bytes: this.#bytes,
       descriptors: this.#descriptors,
       violations: this.#violations,
       errors: this.#errors,
-      roundTripsUs: roundTrips(this.#all.trips),
+      roundTripsUs: this.#all.trips?.percentiles,
       requests: requests.sort((a, b) => b.messages - a.messages),
     };
   }
@@ -105,17 +104,11 @@ export class TraceSummary implements TraceConsumer {
     for (const each of [count, this.#all]) {
       each.messages += 1;
       if (answers !== undefined) {
-        each.trips ??= createHistogram({ lowest: 1, highest: LONGEST_US, figures: 2 });
-        each.trips.record(Math.min(Math.max(1, answers.us), LONGEST_US));
+        each.trips ??= new Durations();
+        each.trips.record(answers.us);
       }
     }
   }
-}
-
-function roundTrips(trips: RecordableHistogram | undefined): RoundTrips | undefined {
-  if (trips === undefined) return undefined;
-  const { count, max } = trips;
-  return { count, p50: trips.percentile(50), p99: trips.percentile(99), max };
 }
 
 /** The totals as a table for people. */
@@ -132,24 +125,10 @@ export function describeTotals(totals: TraceTotals): string[] {
       : [trips.count, trips.p50, trips.p99, trips.max].map(String)),
   ]);
   const table = [["request", "messages", "replies", "p50 µs", "p99 µs", "max µs"], ...rows];
-  const widths = table.reduce<number[]>(
-    (most, row) => row.map((cell, at) => Math.max(most[at] ?? 0, cell.length)),
-    [],
-  );
   const head =
     `${counted(sessions, "session")}, ${counted(messages, "message")}, ${counted(bytes, "byte")}, ` +
     `${counted(descriptors, "descriptor")}; ${counted(violations, "broken rule")}, ` +
     `${counted(errors, "error")}`;
-  if (messages === 0) return [head];
-  return [
-    head,
-    ...table.map((row) =>
-      row
-        .map((cell, at) =>
-          at === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[at] ?? 0),
-        )
-        .join("  ")
-        .trimEnd(),
-    ),
-  ];
+  const rings = totals.rings === undefined ? [] : describeRingCounts(totals.rings);
+  return messages === 0 ? [head, ...rings] : [head, ...alignColumns(table), ...rings];
 }

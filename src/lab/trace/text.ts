@@ -9,9 +9,9 @@ import {
   type TracePeer,
   type Unanswered,
 } from "./event.ts";
-
-/** Parts of a line that are set off by a style. */
-export type TraceStyle = (part: "time" | "request" | "violation" | "note", text: string) => string;
+import { isRingEvent, type RingEvent } from "./ring-event.ts";
+import { describeRingEvent, milliseconds } from "./ring-text.ts";
+import type { TraceStyle } from "./style.ts";
 
 const plain: TraceStyle = (_, text) => text;
 const TIME_WIDTH = 10;
@@ -26,7 +26,11 @@ const TIME_WIDTH = 10;
 export function describeEvent(event: TraceEvent, style: TraceStyle = plain): string[] {
   const time = style("time", String(event.us).padStart(TIME_WIDTH));
   const lines =
-    event.type === "message" ? describeMessageEvent(event, style) : describeOther(event, style);
+    event.type === "message"
+      ? describeMessageEvent(event, style)
+      : isRingEvent(event)
+        ? [describeRingEvent(event, style)]
+        : describeOther(event, style);
   const [first = "", ...rest] = lines;
   const indent = " ".repeat(TIME_WIDTH);
   return [`${time} #${event.session} ${first}`, ...rest.map((line) => `${indent}    ${line}`)];
@@ -51,7 +55,9 @@ function describeMessageEvent(event: MessageEvent, style: TraceStyle): string[] 
   ];
 }
 
-function describeOther(event: Exclude<TraceEvent, MessageEvent>, style: TraceStyle): string[] {
+type OtherEvent = Exclude<TraceEvent, MessageEvent | RingEvent>;
+
+function describeOther(event: OtherEvent, style: TraceStyle): string[] {
   switch (event.type) {
     case "opened":
       return [
@@ -83,10 +89,6 @@ function ending(what: string, { by, how, reason }: Ending, style: TraceStyle): s
 
 function unanswered({ number, request, by, waitedUs }: Unanswered): string {
   return `${by} has not answered message ${number}, ${shortName(request)}, for ${milliseconds(waitedUs)} ms`;
-}
-
-function milliseconds(us: number): string {
-  return (us / 1000).toFixed(us < 10_000 ? 1 : 0);
 }
 
 function arrow(from: Direction, channel: Direction): string {

@@ -13,6 +13,7 @@ import {
 } from "../wire/index.ts";
 import type { TraceConsumer, TraceInterceptor } from "./consumer.ts";
 import type { Ending, MessageEvent, SentMessage, TraceEvent, TracePeer } from "./event.ts";
+import type { RingEvent } from "./ring-event.ts";
 import { SessionDecoder } from "./session-decoder.ts";
 
 /** Default milliseconds before a missing reply is reported as late. */
@@ -57,7 +58,7 @@ export interface TracerOptions {
 export class Tracer {
   readonly #options: TracerOptions;
   readonly #consumers: Set<TraceConsumer>;
-  readonly #sessions = new Set<SessionDecoder>();
+  readonly #sessions = new Map<number, SessionDecoder>();
   #start: number | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -77,7 +78,7 @@ export class Tracer {
     const { device } = this.#options;
     const [frontEnd, backEnd] = [peerOf(frontend.pid), peerOf(backend.pid)];
     const decoder = new SessionDecoder({ session, frontEnd, backEnd, device });
-    this.#sessions.add(decoder);
+    this.#sessions.set(session, decoder);
     this.#timer ??= setInterval(() => this.#look(), LOOK_MS).unref();
     this.#emit(decoder.opened(this.us), decoder);
     const endingOf = (end: RelayEnd): Ending =>
@@ -86,10 +87,16 @@ export class Tracer {
       message: (message, forward) => this.#message(decoder, message, forward),
       channelEnded: (end) => this.#emit(decoder.channelClosed(this.us, endingOf(end)), decoder),
       ended: (end) => {
-        this.#sessions.delete(decoder);
         this.#emit(decoder.closed(this.us, endingOf(end)), decoder);
+        this.#sessions.delete(session);
       },
     };
+  }
+
+  /** Hands the consumers an event that one of them found, e.g. in the memory of an open session. */
+  report(event: RingEvent): void {
+    const decoder = this.#sessions.get(event.session);
+    if (decoder !== undefined) this.#emit(event, decoder);
   }
 
   /** Stops looking for late replies. Idempotent. */
@@ -151,7 +158,7 @@ export class Tracer {
   #look(): void {
     const { us } = this;
     const limitUs = (this.#options.lateMs ?? LATE_MS) * 1000;
-    for (const decoder of this.#sessions) {
+    for (const decoder of this.#sessions.values()) {
       for (const event of decoder.late(us, limitUs)) this.#emit(event, decoder);
     }
   }

@@ -1,11 +1,13 @@
 import { encodeHeader, HEADER_SIZE, type Direction } from "../../core/protocol/index.ts";
-import type {
-  ActionEvent,
-  MessageEvent,
-  TraceConsumer,
-  TraceDescriptor,
-  TracedSession,
-  TraceEvent,
+import {
+  type ActionEvent,
+  isRingEvent,
+  type MessageEvent,
+  type RingEvent,
+  type TraceConsumer,
+  type TraceDescriptor,
+  type TracedSession,
+  type TraceEvent,
 } from "../trace/index.ts";
 import {
   enhancedPacket,
@@ -95,6 +97,7 @@ export class PcapngWriter implements TraceConsumer {
       elapsed: this.#last,
     };
     if (event.type === "message") return this.#message(event, common);
+    if (isRingEvent(event)) return;
     const { kind, from, channel, number, waited, items } = described(event);
     this.#write(
       { ...common, kind, from, channel, number, waited, items, answers: 0, isReply: false },
@@ -164,7 +167,7 @@ export class PcapngWriter implements TraceConsumer {
 type Common = Pick<PseudoHeader, "device" | "session" | "elapsed">;
 type Described = Pick<PseudoHeader, "kind" | "from" | "channel" | "number" | "waited" | "items">;
 
-function described(event: Exclude<TraceEvent, MessageEvent>): Described {
+function described(event: Exclude<TraceEvent, MessageEvent | RingEvent>): Described {
   const main = { channel: "front-end", number: 0, waited: 0n } as const;
   switch (event.type) {
     case "opened": {

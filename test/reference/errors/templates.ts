@@ -9,7 +9,7 @@ export interface Place {
 }
 
 /** A message of more alternatives than this has them as a placeholder. */
-const MOST = 16;
+const MOST = 24;
 const DEEPEST = 4;
 
 /**

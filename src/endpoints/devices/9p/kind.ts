@@ -1,9 +1,61 @@
 import type { DeviceKind } from "../kind.ts";
 
+const MESSAGES = {
+  6: "Tlerror",
+  7: "Rlerror",
+  8: "Tstatfs",
+  9: "Rstatfs",
+  12: "Tlopen",
+  13: "Rlopen",
+  14: "Tlcreate",
+  15: "Rlcreate",
+  16: "Tsymlink",
+  17: "Rsymlink",
+  20: "Trename",
+  21: "Rrename",
+  22: "Treadlink",
+  23: "Rreadlink",
+  24: "Tgetattr",
+  25: "Rgetattr",
+  26: "Tsetattr",
+  27: "Rsetattr",
+  30: "Txattrwalk",
+  31: "Rxattrwalk",
+  40: "Treaddir",
+  41: "Rreaddir",
+  50: "Tfsync",
+  51: "Rfsync",
+  72: "Tmkdir",
+  73: "Rmkdir",
+  76: "Tunlinkat",
+  77: "Runlinkat",
+  100: "Tversion",
+  101: "Rversion",
+  104: "Tattach",
+  105: "Rattach",
+  110: "Twalk",
+  111: "Rwalk",
+  116: "Tread",
+  117: "Rread",
+  118: "Twrite",
+  119: "Rwrite",
+  120: "Tclunk",
+  121: "Rclunk",
+};
+
 /** The 9P transport device. */
 export const plan9Kind: DeviceKind = {
   name: "9p",
   id: 9,
   features: [[0, "VIRTIO_9P_MOUNT_TAG", "the mount tag is in the configuration space"]],
   queues: { once: ["requestq"] },
+  chains: {
+    requestq: {
+      request: [
+        { name: "message", at: 4, bytes: 1, names: MESSAGES },
+        { name: "tag", at: 5, bytes: 2 },
+      ],
+      reply: [{ name: "answer", at: 4, bytes: 1, names: MESSAGES }],
+    },
+  },
 };

@@ -32,4 +32,8 @@ export const balloonKind: DeviceKind = {
     },
   },
   queues: { once: ["inflateq", "deflateq", "statsq", "free_page_vq", "reporting_vq"] },
+  chains: {
+    inflateq: { request: [{ name: "firstPage", at: 0, bytes: 4, hex: true }] },
+    deflateq: { request: [{ name: "firstPage", at: 0, bytes: 4, hex: true }] },
+  },
 };

@@ -1,4 +1,5 @@
 import { ProtocolFeature } from "../../../core/protocol/index.ts";
+import { describeBlockChain } from "./chain.ts";
 import type { DeviceKind } from "../kind.ts";
 import { BLOCK_CONFIG_SIZE, blockConfigLayout } from "./config.ts";
 import { blockHints } from "./hints.ts";
@@ -32,4 +33,5 @@ export const blockKind: DeviceKind = {
   // QEMU, rust-vmm and libblkio read the space up to its write zeroes fields or all of it.
   recognizesFrontend: ({ configEnd }) =>
     configEnd >= WRITE_ZEROES_END && configEnd <= BLOCK_CONFIG_SIZE ? "surely" : "no",
+  describeChain: describeBlockChain,
 };

@@ -1,5 +1,7 @@
 import type { DeviceKind } from "../kind.ts";
 
+const PACKETS = { 1: "command", 2: "ACL data", 3: "SCO data", 4: "event", 5: "ISO data" };
+
 /** The Bluetooth device. */
 export const bluetoothKind: DeviceKind = {
   name: "bluetooth",
@@ -11,4 +13,8 @@ export const bluetoothKind: DeviceKind = {
     [2, "VIRTIO_BT_F_AOSP_EXT", "Android's vendor extension"],
   ],
   queues: { once: ["txq", "rxq"] },
+  chains: {
+    txq: { request: [{ name: "packet", at: 0, bytes: 1, names: PACKETS }] },
+    rxq: { reply: [{ name: "packet", at: 0, bytes: 1, names: PACKETS }] },
+  },
 };

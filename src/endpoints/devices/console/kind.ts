@@ -1,5 +1,21 @@
-import { configField } from "../../../core/protocol/index.ts";
+import { type ChainField, configField } from "../../../core/protocol/index.ts";
 import type { DeviceKind } from "../kind.ts";
+
+const EVENTS = {
+  0: "DEVICE_READY",
+  1: "DEVICE_ADD",
+  2: "DEVICE_REMOVE",
+  3: "PORT_READY",
+  4: "CONSOLE_PORT",
+  5: "RESIZE",
+  6: "PORT_OPEN",
+  7: "PORT_NAME",
+};
+const CONTROL: readonly ChainField[] = [
+  { name: "event", at: 4, bytes: 2, names: EVENTS },
+  { name: "port", at: 0, bytes: 4 },
+  { name: "value", at: 6, bytes: 2 },
+];
 
 /** The console device (VIRTIO 5.3). */
 export const consoleKind: DeviceKind = {
@@ -22,5 +38,9 @@ export const consoleKind: DeviceKind = {
   queues: {
     once: ["receiveq", "transmitq", "control receiveq", "control transmitq"],
     repeated: ["receiveq", "transmitq"],
+  },
+  chains: {
+    "control receiveq": { reply: CONTROL },
+    "control transmitq": { request: CONTROL },
   },
 };

@@ -1,3 +1,4 @@
+import { describeFsChain } from "./chain.ts";
 import type { DeviceKind } from "../kind.ts";
 import { FsFeature } from "./layout.ts";
 import { fsConfigLayout } from "./config.ts";
@@ -18,4 +19,5 @@ export const fsKind: DeviceKind = {
     if (fsConfigLayout.sizes.includes(configEnd)) return "surely";
     return configEnd === 0 ? "perhaps" : "no";
   },
+  describeChain: describeFsChain,
 };

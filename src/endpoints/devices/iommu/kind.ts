@@ -1,6 +1,19 @@
 import { configField } from "../../../core/protocol/index.ts";
 import type { DeviceKind } from "../kind.ts";
 
+const REQUESTS = { 1: "ATTACH", 2: "DETACH", 3: "MAP", 4: "UNMAP", 5: "PROBE" };
+const STATUS = {
+  0: "OK",
+  1: "IOERR",
+  2: "UNSUPP",
+  3: "DEVERR",
+  4: "INVAL",
+  5: "RANGE",
+  6: "NOENT",
+  7: "FAULT",
+  8: "NOMEM",
+};
+
 /** The IOMMU device (VIRTIO 5.13). */
 export const iommuKind: DeviceKind = {
   name: "iommu",
@@ -31,4 +44,15 @@ export const iommuKind: DeviceKind = {
     },
   },
   queues: { once: ["requestq", "eventq"] },
+  chains: {
+    requestq: {
+      request: [
+        { name: "request", at: 0, bytes: 1, names: REQUESTS },
+        { name: "domain", at: 4, bytes: 4 },
+      ],
+      reply: [{ name: "status", at: -4, bytes: 1, names: STATUS }],
+      status: { field: "status", ok: [0] },
+    },
+    eventq: { reply: [{ name: "reason", at: 0, bytes: 1 }] },
+  },
 };

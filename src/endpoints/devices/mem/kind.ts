@@ -1,6 +1,9 @@
 import { configField } from "../../../core/protocol/index.ts";
 import type { DeviceKind } from "../kind.ts";
 
+const REQUESTS = { 0: "PLUG", 1: "UNPLUG", 2: "UNPLUG_ALL", 3: "STATE" };
+const RESPONSES = { 0: "ACK", 1: "NACK", 2: "BUSY", 3: "ERROR" };
+
 /** The memory device (VIRTIO 5.15). */
 export const memKind: DeviceKind = {
   name: "mem",
@@ -23,4 +26,15 @@ export const memKind: DeviceKind = {
     },
   },
   queues: { once: ["guest-request"] },
+  chains: {
+    "guest-request": {
+      request: [
+        { name: "request", at: 0, bytes: 2, names: REQUESTS },
+        { name: "address", at: 8, bytes: 8, hex: true },
+        { name: "blocks", at: 16, bytes: 2 },
+      ],
+      reply: [{ name: "response", at: 0, bytes: 2, names: RESPONSES }],
+      status: { field: "response", ok: [0] },
+    },
+  },
 };

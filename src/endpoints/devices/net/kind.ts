@@ -1,4 +1,5 @@
 import { ProtocolFeature } from "../../../core/protocol/index.ts";
+import { describeNetChain } from "./chain.ts";
 import type { DeviceKind } from "../kind.ts";
 import { netConfigLayout } from "./config.ts";
 import { netType } from "./type.ts";
@@ -40,4 +41,5 @@ export const netKind: DeviceKind = {
     if (own || enablesEarly) return "surely";
     return rings >= 2 && features !== 0n && isSmall ? "perhaps" : "no";
   },
+  describeChain: describeNetChain,
 };

@@ -14,4 +14,11 @@ export const pmemKind: DeviceKind = {
     },
   },
   queues: { once: ["req_vq"] },
+  chains: {
+    req_vq: {
+      request: [{ name: "request", at: 0, bytes: 4, names: { 0: "FLUSH" } }],
+      reply: [{ name: "status", at: 0, bytes: 4, names: { 0: "OK" } }],
+      status: { field: "status", ok: [0] },
+    },
+  },
 };

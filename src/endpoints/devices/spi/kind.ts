@@ -23,4 +23,14 @@ export const spiKind: DeviceKind = {
     },
   },
   queues: { once: ["requestq"] },
+  chains: {
+    requestq: {
+      request: [
+        { name: "chipSelect", at: 0, bytes: 1 },
+        { name: "bitsPerWord", at: 1, bytes: 1 },
+      ],
+      reply: [{ name: "result", at: -1, bytes: 1, names: { 0: "OK" } }],
+      status: { field: "result", ok: [0] },
+    },
+  },
 };

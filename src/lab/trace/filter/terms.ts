@@ -1,5 +1,6 @@
 import { backendRequests, frontendRequests } from "../../../core/protocol/index.ts";
 import { type MessageEvent, shortName, type TraceEvent } from "../event.ts";
+import { isRingEvent } from "../ring-event.ts";
 
 /** Decides about one event. */
 export type EventFilter = (event: TraceEvent) => boolean;
@@ -28,8 +29,8 @@ export const terms: readonly Term[] = [
   },
   {
     form: "ring=N, ring=N..M",
-    text: "messages about these rings",
-    parse: (word) => ranged("ring", word, (event) => messageOf(event)?.ring),
+    text: "messages about these rings, and their chains",
+    parse: (word) => ranged("ring", word, ringOf),
   },
   {
     form: "from=front-end, from=back-end",
@@ -43,7 +44,7 @@ export const terms: readonly Term[] = [
   },
   {
     form: "slower=DURATION",
-    text: "replies that took longer, e.g. slower=10ms, and those that are missing for longer",
+    text: "replies and chains that took longer, e.g. slower=10ms, and those that are missing for longer",
     parse: slower,
   },
   { form: "request", text: "requests", parse: (word) => kind(word, "request", isRequest) },
@@ -53,9 +54,21 @@ export const terms: readonly Term[] = [
     text: "messages that carry descriptors",
     parse: (word) => kind(word, "descriptors", hasDescriptors),
   },
+  { form: "message", text: "messages", parse: (word) => kind(word, "message", isMessage) },
+  {
+    form: "rings",
+    text: "what --rings sees: chains, those that were missed, stalls",
+    parse: (word) => kind(word, "rings", isRingEvent),
+  },
+  {
+    form: "available",
+    text: "chains made available",
+    parse: (word) => kind(word, "available", isAvailable),
+  },
+  { form: "used", text: "chains used", parse: (word) => kind(word, "used", isUsed) },
   {
     form: "error",
-    text: "broken rules, failed requests, late replies, crashes",
+    text: "broken rules, failed requests, late replies, stalled rings, crashes",
     parse: (word) => kind(word, "error", isError),
   },
   {
@@ -74,10 +87,17 @@ function messageOf(event: TraceEvent): MessageEvent | undefined {
   return event.type === "message" ? event : undefined;
 }
 
+function ringOf(event: TraceEvent): number | undefined {
+  return "ring" in event ? event.ring : undefined;
+}
+
 function kind(word: string, name: string, filter: EventFilter): EventFilter | undefined {
   return word === name ? filter : undefined;
 }
 
+const isMessage: EventFilter = ({ type }) => type === "message";
+const isAvailable: EventFilter = ({ type }) => type === "chain-available";
+const isUsed: EventFilter = ({ type }) => type === "chain-used";
 const isRequest: EventFilter = (event) => messageOf(event)?.isReply === false;
 const isReply: EventFilter = (event) => messageOf(event)?.isReply === true;
 const hasDescriptors: EventFilter = (event) => (messageOf(event)?.descriptors.length ?? 0) > 0;
@@ -92,9 +112,15 @@ export const isError: EventFilter = (event) => {
     case "channel-closed":
       return event.how !== "closed";
     case "waiting":
+    case "ring-stalled":
       return true;
+    case "chain-available":
+    case "chain-used":
+      return event.failed;
     case "opened":
     case "action":
+    case "chains-missed":
+    case "ring-view":
       return false;
   }
 };
@@ -143,7 +169,8 @@ function slower(word: string): EventFilter | undefined {
   if (factor === undefined) throw new Error("slower must be a duration such as 10ms, 500us or 1s");
   const limit = Number(number) * factor;
   return (event) => {
-    if (event.type === "waiting") return event.waitedUs > limit;
+    if (event.type === "waiting" || event.type === "ring-stalled") return event.waitedUs > limit;
+    if (event.type === "chain-used") return event.latencyUs > limit;
     return (messageOf(event)?.answers?.us ?? 0) > limit;
   };
 }

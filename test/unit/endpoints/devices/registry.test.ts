@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { deviceKinds, findDeviceKind } from "../../../../src/endpoints/devices/registry.ts";
-import { decodePresentConfig, encodeConfig } from "../../../../src/core/protocol/index.ts";
+import {
+  decodePresentConfig,
+  describeByLayout,
+  encodeConfig,
+} from "../../../../src/core/protocol/index.ts";
 import { netConfigLayout } from "../../../../src/endpoints/devices/net/config.ts";
 
 test("device types have names, further names and ids of their own", () => {
@@ -87,4 +91,37 @@ test("a short configuration space has the fields that it holds", () => {
     status: 1,
     maxVirtqueuePairs: 2,
   });
+});
+
+test("the chains of each type are those of its queues, and their fields have names of their own", () => {
+  for (const kind of deviceKinds) {
+    const { name, chains = {}, queues } = kind;
+    const { once = [], repeated = [], last = [] } = queues;
+    for (const [queue, { request = [], reply = [], status }] of Object.entries(chains)) {
+      assert.ok([...once, ...repeated, ...last].includes(queue), `${name} ${queue}`);
+      assert.ok(!("describeChain" in kind), name);
+      const names = [...request, ...reply].map((field) => field.name);
+      assert.deepEqual(names, [...new Set(names)], `${name} ${queue}`);
+      if (status !== undefined) assert.ok(reply.some((field) => field.name === status.field));
+    }
+  }
+});
+
+test("chains are put in words by their layout, as far as their bytes reach", () => {
+  const layout = findDeviceKind("gpio")?.chains?.["requestq"];
+  assert.ok(layout);
+  const chain = {
+    readable: 8,
+    writable: 2,
+    written: 2,
+    request: Uint8Array.of(4, 0, 7, 0, 0, 0, 0, 0),
+    reply: (at: number, length: number) => Uint8Array.of(1, 0).subarray(at, at + length),
+  };
+  assert.deepEqual(describeByLayout(layout, chain), {
+    text: "GET_VALUE line=7 value=0: ERR result=0",
+    fields: { request: "GET_VALUE", line: 7, value: 0, status: "ERR", result: 0 },
+    failed: true,
+  });
+  const short = { ...chain, written: undefined, request: Uint8Array.of(9, 0) };
+  assert.deepEqual(describeByLayout(layout, short), { text: "request=9", fields: { request: 9 } });
 });

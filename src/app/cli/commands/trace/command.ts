@@ -33,6 +33,10 @@ export function addTraceCommand(program: Command, context: Context): void {
       "start this program as the front-end, and end with it; {socket} in it is the socket's path",
     )
     .option("--front-end-listens", "the front-end listens and the back-end connects")
+    .option(
+      "--rings",
+      "follow the rings too: requests, latencies, stalls; see the guide for its limits",
+    )
     .option("--filter <expression>", "print only these events; see --help-filter")
     .option("--help-filter", "print what a filter may have")
     .addOption(
@@ -49,7 +53,7 @@ export function addTraceCommand(program: Command, context: Context): void {
       ),
     )
     .addOption(
-      new Option("--late <duration>", "report a reply that takes longer")
+      new Option("--late <duration>", "report a reply, or a ring's chains, that take longer")
         .default(1000, "1s")
         .argParser(checked(parseDuration)),
     )
@@ -65,6 +69,7 @@ Examples:
   $ vhost-user trace --listen trace.sock --connect disk.sock
   $ vhost-user trace --exec-back-end 'my-backend {socket}' --exec-front-end 'my-vmm {socket}'
   $ vhost-user trace --listen trace.sock --connect disk.sock --filter 'error | slower=10ms'
+  $ vhost-user trace --listen trace.sock --connect disk.sock --rings --filter rings
   $ vhost-user trace --listen trace.sock --connect disk.sock --inject 'SET_VRING_KICK:drop:when=1'
   $ vhost-user trace --listen trace.sock --connect disk.sock --pcapng - | wireshark -k -i -
 

@@ -8,6 +8,7 @@ import {
   ReceivedObjects,
   Tracer,
 } from "../../../../lab/trace/index.ts";
+import { RingFollower } from "../../../../lab/rings/index.ts";
 import { Relay, type RelayPlace } from "../../../../lab/wire/index.ts";
 import type { Context } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
@@ -35,6 +36,7 @@ export interface TraceOptions extends SideOptions, OutputOptions {
   readonly helpInject?: true | undefined;
   /** Not parsed yet. */
   readonly inject?: readonly string[] | undefined;
+  readonly rings?: true | undefined;
   /** Milliseconds. */
   readonly late: number;
 }
@@ -51,12 +53,24 @@ export async function runTrace(options: TraceOptions, context: Context): Promise
   const outputs = new TraceOutputs(options, filter, output);
   const started = [sides.frontEnd, sides.backEnd].filter(({ words }) => words !== undefined);
   const received = new ReceivedObjects(started.map(({ role }) => role));
-  const tracer = new Tracer({
-    consumers: [...outputs.consumers, received, ...injections.injectors],
+  const onProblem = (problem: Error): void => output.error(`problem: ${problem.message}`);
+  const rings = new RingFollower({
+    report: (event) => tracer.report(event),
+    clock: () => tracer.us,
+    stallUs: options.late * 1000,
+    onProblem,
+  });
+  const tracer: Tracer = new Tracer({
+    consumers: [
+      ...(options.rings ? [rings] : []),
+      ...outputs.consumers,
+      received,
+      ...injections.injectors,
+    ],
     interceptors: injections.injectors,
     device,
     lateMs: options.late,
-    onProblem: (problem) => output.error(`problem: ${problem.message}`),
+    onProblem,
   });
   const { programs } = injections;
   let held: readonly HeldDescriptors[] = [];
@@ -68,6 +82,7 @@ export async function runTrace(options: TraceOptions, context: Context): Promise
   } catch (error) {
     throw wrapped(error, sides, signal);
   } finally {
+    rings.close();
     tracer.close();
     injections.close();
     await outputs.close(tracer.us, ending(programs, held, injections));
