@@ -56,8 +56,7 @@ const FLAGS = HeaderFlag.Version | HeaderFlag.NeedReply;
 export const fe: readonly FrontendCheck[] = [
   {
     id: "fe/1",
-    title:
-      "GET_FEATURES is the first request, and protocol features are negotiated only where bit 30 is offered",
+    title: "protocol features are negotiated only where bit 30 is offered",
     strength: "MUST",
     section: "Communication",
     observes: ["request"],

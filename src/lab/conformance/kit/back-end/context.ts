@@ -296,7 +296,7 @@ export class CheckContext extends Findings {
     if (now > before) this.fail("mappings leak", `at most ${before} shared mappings`, now, "FAIL");
   }
 
-  /** @param goal stop waiting at this count or fewer; default: when the count has settled */
+  /** @param goal the count or fewer to wait for; default: any count that has settled */
   async #settled(name: "descriptors" | "sharedMappings", goal?: number): Promise<number> {
     if (this.facts.oneSession) throw new CaseSkip("the target's process ends with each session");
     const deadline = performance.now() + this.times.settleMs;
@@ -306,7 +306,8 @@ export class CheckContext extends Findings {
       this.observe("figures");
       same = now === last ? same + 1 : 0;
       last = now;
-      const enough = goal === undefined ? same >= SETTLED : now <= goal;
+      // Between two sessions a target may hold fewer than it has when it is idle.
+      const enough = same >= SETTLED && (goal === undefined || now <= goal);
       if (enough || performance.now() >= deadline) return now;
     }
   }
