@@ -2,7 +2,7 @@ import { blockKind } from "../../src/endpoints/devices/block/kind.ts";
 import { fsKind } from "../../src/endpoints/devices/fs/kind.ts";
 import { netKind } from "../../src/endpoints/devices/net/kind.ts";
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { ManagedProcess, startListening, wordsInTree } from "../../src/lab/programs/index.ts";
@@ -10,7 +10,6 @@ import { Workspace } from "../integration/support/index.ts";
 import {
   judged,
   judgedFrontend,
-  qemu,
   QEMU_DISK,
   QEMU_NET,
   SLOW,
@@ -19,35 +18,9 @@ import {
 } from "../programs/support/conform.ts";
 import { needsRoot, temporaryDirectory } from "../programs/support/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
+import { inTree, needsInTree, qemuInTree, root } from "./support/index.ts";
 
 guardLeaks();
-
-const MAKE_ROOT =
-  "as root: debootstrap --variant=minbase trixie ROOT && chroot ROOT apt-get install -y " +
-  "--no-install-recommends qemu-system-x86 qemu-utils virtiofsd passt && " +
-  "VHOST_USER_PEERS_ROOT=ROOT npm run test:newer-programs";
-const root = process.env["VHOST_USER_PEERS_ROOT"];
-
-/** For a test's `skip`: false when the tree of Debian 13 has the program, else the reason. */
-function needsInTree(path: string): string | false {
-  if (root === undefined) return `VHOST_USER_PEERS_ROOT names no tree; ${MAKE_ROOT}`;
-  return existsSync(join(root, path)) ? false : `${join(root, path)} is missing; ${MAKE_ROOT}`;
-}
-
-/** The part of a command line that starts a program of the tree. @param variables `NAME=value` */
-function inTree(path: string, ...variables: readonly string[]): string {
-  const tree = root ?? "/";
-  const words = ["env", ...variables, ...wordsInTree(tree, join(tree, path))];
-  return words.map((word) => `'${word}'`).join(" ");
-}
-
-/** QEMU of the tree, with its modules and its firmware. */
-function qemuInTree(more: string): string {
-  const inRoot = (path: string): string => join(root ?? "/", path);
-  const modules = `QEMU_MODULE_DIR=${inRoot("usr/lib/x86_64-linux-gnu/qemu")}`;
-  const firmware = ["usr/share/qemu", "usr/share/seabios"].map((path) => `-L '${inRoot(path)}'`);
-  return qemu(more, [inTree("usr/bin/qemu-system-x86_64", modules), ...firmware].join(" "));
-}
 
 test(
   "qemu-storage-daemon of Debian 13 is judged as its baseline says",

@@ -93,15 +93,25 @@ export function storageDaemon(
   );
 }
 
-/** QEMU without guest software. @param program words that start it, with options of its own */
-export function qemu(more: string, program = "qemu-system-x86_64"): string {
+/** Checks that need no ring: without a driver for its device a front-end starts none. */
+export const WITHOUT_RINGS = ["fe/1", "fe/22"];
+
+/**
+ * QEMU without guest software.
+ *
+ * @param program words that start it, with options of its own
+ * @param reconnect false for devices that need a connection as they are made
+ */
+export function qemu(more: string, program = "qemu-system-x86_64", reconnect = true): string {
   return (
     `${program} -M q35,memory-backend=ram -m 64 -object memory-backend-memfd,id=ram,size=64M,share=on ` +
-    `-nodefaults -display none -chardev socket,id=char,path={socket},reconnect=1 ${more} ` +
+    `-nodefaults -display none -chardev socket,id=char,path={socket}${reconnect ? ",reconnect=1" : ""} ${more} ` +
     "-qmp unix:{qmp},server=on,wait=off"
   );
 }
 
+export const QEMU_FS = "-device vhost-user-fs-pci,chardev=char,tag=share";
+export const QEMU_RNG = "-device vhost-user-rng-pci,chardev=char";
 export const QEMU_DISK = "-device vhost-user-blk-pci,chardev=char";
 /** Its boot ROM waits two seconds for a key: while the machine idles, its clock runs ahead. */
 export const QEMU_NET =
