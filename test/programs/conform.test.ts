@@ -1,26 +1,21 @@
 import { blockKind } from "../../src/endpoints/devices/block/kind.ts";
 import { fsKind } from "../../src/endpoints/devices/fs/kind.ts";
 import { gpuKind } from "../../src/endpoints/devices/gpu/kind.ts";
-import { rngKind } from "../../src/endpoints/devices/rng/kind.ts";
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { recognise } from "../../src/app/cli/commands/conform/recognise.ts";
 import { findProgram } from "../../src/lab/programs/index.ts";
-import { fullCount } from "../support/full-count.ts";
 import { guardLeaksOfFile } from "../support/leak-guard.ts";
 import {
   judged,
   judgedFrontend,
   qemu,
   QEMU_DISK,
-  QEMU_FS,
-  QEMU_RNG,
   storageDaemon,
   unexpected,
   verdictsByContent,
-  WITHOUT_RINGS,
 } from "./support/conform.ts";
 import { needsProgram, needsRoot, temporaryDirectory } from "./support/index.ts";
 
@@ -77,23 +72,6 @@ describe("programs that wait for events", { concurrency: 3 }, () => {
       assert.deepEqual([zeroes, noise], [holes, holes]);
     },
   );
-
-  for (const [device, options, baseline] of [
-    [fsKind, QEMU_FS, "qemu-7.2"],
-    [rngKind, QEMU_RNG, "qemu-vhost-user-rng-7.2"],
-  ] as const) {
-    test(
-      `QEMU's front-end of ${device.name} devices is judged as its baseline says`,
-      { skip: needsProgram("qemu-system-x86_64") },
-      async () => {
-        const command = qemu(options, "qemu-system-x86_64", false);
-        const only = fullCount(2, 1) === 1 ? { only: WITHOUT_RINGS } : {};
-        const results = await judgedFrontend(device, command, only);
-        assert.deepEqual(unexpected(results, baseline), []);
-        assert.ok(results.some(({ verdict }) => verdict !== "SKIP"));
-      },
-    );
-  }
 
   test("QEMU's front-end passes", { skip: needsProgram("qemu-system-x86_64") }, async () => {
     const results = await judgedFrontend(blockKind, qemu(QEMU_DISK));

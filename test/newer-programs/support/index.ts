@@ -32,10 +32,14 @@ export function inTree(path: string, ...variables: readonly string[]): string {
 /** Where QEMU of the tree has its modules. */
 export const MODULES = "usr/lib/x86_64-linux-gnu/qemu";
 
-/** QEMU of the tree, with its modules and its firmware. */
-export function qemuInTree(more: string): string {
+/** QEMU of the tree, with its modules and its firmware. See {@link qemu} for `reconnect`. */
+export function qemuInTree(more: string, reconnect = true): string {
   const inRoot = (path: string): string => join(root ?? "/", path);
   const modules = `QEMU_MODULE_DIR=${inRoot(MODULES)}`;
   const firmware = ["usr/share/qemu", "usr/share/seabios"].map((path) => `-L '${inRoot(path)}'`);
-  return qemu(more, [inTree("usr/bin/qemu-system-x86_64", modules), ...firmware].join(" "));
+  return qemu(
+    more,
+    [inTree("usr/bin/qemu-system-x86_64", modules), ...firmware].join(" "),
+    reconnect,
+  );
 }

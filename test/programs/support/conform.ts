@@ -9,6 +9,7 @@ import {
   checks,
   frontendChecks,
   FrontendProgram,
+  type Kit,
   measure,
   parseBaseline,
   ProgramTarget,
@@ -47,6 +48,11 @@ interface Judging extends Selection {
   readonly shell?: boolean;
 }
 
+interface FrontendJudging extends Judging {
+  /** Plays the device. Default: the suite's kit of its type. */
+  readonly kit?: Kit | undefined;
+}
+
 /** A back-end, judged by checks of this selection. */
 export async function judged(
   t: TestContext,
@@ -64,11 +70,10 @@ export async function judged(
 export async function judgedFrontend(
   device: DeviceKind,
   command: string,
-  { shell, ...selection }: Judging = {},
+  { shell, kit = knownDevice(device).kit, ...selection }: FrontendJudging = {},
 ) {
   const target = new FrontendProgram(command, { shell, timeoutMs: times.againMs });
   const chosen = selectChecks(frontendChecks, { profile: "front-end", ...selection });
-  const { kit } = knownDevice(device);
   assert.ok(kit);
   return runFrontendChecks(chosen, { target, kit, times });
 }
@@ -93,9 +98,6 @@ export function storageDaemon(
   );
 }
 
-/** Checks that need no ring: without a driver for its device a front-end starts none. */
-export const WITHOUT_RINGS = ["fe/1", "fe/22"];
-
 /**
  * QEMU without guest software.
  *
@@ -110,8 +112,6 @@ export function qemu(more: string, program = "qemu-system-x86_64", reconnect = t
   );
 }
 
-export const QEMU_FS = "-device vhost-user-fs-pci,chardev=char,tag=share";
-export const QEMU_RNG = "-device vhost-user-rng-pci,chardev=char";
 export const QEMU_DISK = "-device vhost-user-blk-pci,chardev=char";
 /** Its boot ROM waits two seconds for a key: while the machine idles, its clock runs ahead. */
 export const QEMU_NET =
