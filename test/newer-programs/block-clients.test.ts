@@ -106,7 +106,10 @@ test("qemu-nbd exports the disk of serve block", { skip }, async (t) => {
   const { space, image, options } = await disk(t);
   await nbdServerHasDisk(space, image, (listen) => [
     ...treeWords("usr/bin/qemu-nbd", VARIABLE),
-    ...["-k", listen, "--image-opts", options],
+    "-k",
+    listen,
+    "--image-opts",
+    options,
   ]);
 });
 
@@ -114,7 +117,12 @@ test("nbdkit's blkio plugin exports the disk of serve block", { skip }, async (t
   const { space, image, socket } = await disk(t);
   await nbdServerHasDisk(space, image, (listen) => [
     ...treeWords("usr/bin/nbdkit"),
-    ...["-f", "-U", listen, join(root ?? "/", PLUGIN), "virtio-blk-vhost-user", `path=${socket}`],
+    "-f",
+    "-U",
+    listen,
+    join(root ?? "/", PLUGIN),
+    "virtio-blk-vhost-user",
+    `path=${socket}`,
   ]);
 });
 

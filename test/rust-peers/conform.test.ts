@@ -23,13 +23,17 @@ test(
   },
 );
 
-test("a front-end on vhost passes", { skip: needsRustPrograms() }, async () => {
-  const command = `${rustProgram("block-client")} {socket} verify 600`;
-  const results = await judgedFrontend(blockKind, command);
-  assert.deepEqual(unexpected(results, "rust-vhost-0.18"), []);
-  const verdicts = new Map(results.map(({ id, verdict }) => [id, verdict]));
-  // It reads its configuration, starts a ring and waits for the answer to each request.
-  for (const id of ["fe/14", "fe/15", "fe/25", "fe/30", "fe/31"]) {
-    assert.equal(verdicts.get(id), "PASS", id);
-  }
-});
+test(
+  "a front-end on vhost is judged as its baseline says",
+  { skip: needsRustPrograms() },
+  async () => {
+    const command = `${rustProgram("block-client")} {socket} verify 600`;
+    const results = await judgedFrontend(blockKind, command);
+    assert.deepEqual(unexpected(results, "rust-vhost-0.18"), []);
+    const verdicts = new Map(results.map(({ id, verdict }) => [id, verdict]));
+    // It reads its configuration, starts a ring and waits for the answer to each request.
+    for (const id of ["fe/14", "fe/15", "fe/25", "fe/30", "fe/31", "fe/32", "fe/35"]) {
+      assert.equal(verdicts.get(id), "PASS", id);
+    }
+  },
+);
