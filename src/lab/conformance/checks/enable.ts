@@ -1,10 +1,26 @@
-import { FrontendRequest, VirtioFeature } from "../../../core/protocol/index.ts";
+import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../../core/protocol/index.ts";
 import type { Check } from "../kit/check.ts";
 import { writesOn } from "../kit/back-end/effect.ts";
+import type { KitRequest } from "../kit/back-end/kit.ts";
+import { completions, pushMany, spin } from "../kit/back-end/many-requests.ts";
 
 const { SetVringEnable } = FrontendRequest;
 const STATES = "Ring states";
 const NEEDS = { request: true, virtio: VirtioFeature.ProtocolFeatures } as const;
+
+/** Number of times that a busy ring is disabled. */
+const TIMES = 50;
+const AT_ONCE = 16;
+/** Time in which a target has fetched requests but not completed them. */
+const SOON_MS = 0.3;
+/** Time in which a target serves a request. */
+const SERVED_MS = 5;
+
+/** Returns the contents of the buffers that the device writes for requests. */
+function writableOf(requests: ReadonlyMap<number, KitRequest>): Buffer {
+  const buffers = [...requests.values()].flatMap(({ writable }) => writable);
+  return Buffer.concat(buffers.map(({ bytes }) => bytes));
+}
 
 export const enable: readonly Check[] = [
   {
@@ -107,6 +123,49 @@ export const enable: readonly Check[] = [
       const session = await t.negotiatedSession(VirtioFeature.Version1);
       await session.send(SetVringEnable, { index: 0, num: 1 });
       await t.survive(session);
+    },
+  },
+  {
+    id: "enable/3",
+    title: "no buffer of a ring is written to once SET_VRING_ENABLE 0 is acknowledged",
+    // A write to a disk must not be done (ack/9); that an answer is an effect the text leaves open.
+    strength: "SHOULD",
+    section: STATES,
+    observes: ["data"],
+    slow: 2,
+    needs: { ...NEEDS, protocol: ProtocolFeature.ReplyAck },
+    async run(t) {
+      const device = await t.bringUp({ ring: { size: 256 } });
+      const { ring, memory, session } = device;
+      await device.request();
+      if (t.kit.request(memory).writable.length === 0)
+        t.skip(`requests of ${t.kit.kind.name} devices have no buffer to write to`);
+      const forget = memory.mark();
+      let isLate = false;
+      for (let i = 1; i <= TIMES; i += 1) {
+        const earlier = pushMany(t, device, AT_ONCE);
+        // Some of them, but not all, are in flight.
+        spin(t.random() * SOON_MS);
+        await ring.enable(false);
+        const answered = writableOf(earlier);
+        const later = pushMany(t, device, 1);
+        const untouched = writableOf(later);
+        await session.alive();
+        await session.pause(i < TIMES ? SERVED_MS : t.times.graceMs);
+        const isServed = Buffer.compare(writableOf(later), untouched) !== 0;
+        t.expectThat(
+          "a request of the disabled ring",
+          !isServed,
+          "not served",
+          "its buffers are written to",
+        );
+        isLate ||= Buffer.compare(writableOf(earlier), answered) !== 0;
+        await ring.enable();
+        ring.kick.signal();
+        await completions(t, ring, new Map([...earlier, ...later]));
+        forget();
+      }
+      if (isLate) t.warn("requests in flight", "completed before the acknowledgement", "after it");
     },
   },
 ];

@@ -75,4 +75,21 @@ export const reset: readonly Check[] = [
       t.expect("the session stays open", await session.alive(), true);
     },
   },
+  {
+    id: "reset/9",
+    title: "memory that was shared before RESET_DEVICE need not be shared again",
+    strength: "SHOULD",
+    section: RESET,
+    observes: ["data"],
+    needs: NEEDS,
+    async run(t) {
+      const { session, memory, rings, request } = await t.bringUp({ protocol: PROTOCOL });
+      await request();
+      for (const ring of rings.values()) await ring.stop();
+      await session.set(ResetDevice);
+      await session.set(SetFeatures, session.virtio);
+      // With CONFIGURE_MEM_SLOTS, QEMU sends differences alone, and a reset is none.
+      await (await t.bringUp({ session, memory })).request();
+    },
+  },
 ];

@@ -1,7 +1,7 @@
 import { FrontendRequest, ProtocolFeature } from "../../../core/protocol/index.ts";
 import type { Check } from "../kit/check.ts";
 import type { CheckContext } from "../kit/back-end/context.ts";
-import type { KitRequest } from "../kit/back-end/kit.ts";
+import { completions, pushMany, spin } from "../kit/back-end/many-requests.ts";
 import type { RunningDevice } from "../kit/back-end/running-device.ts";
 import type { Ring } from "../kit/back-end/ring.ts";
 import { nameOf } from "../kit/back-end/session.ts";
@@ -22,25 +22,6 @@ function usedIndex({ queue: { raw } }: Ring): number | undefined {
   return raw.format === "split" ? Atomics.load(raw.used16, 1) : undefined;
 }
 
-/**
- * Makes `count` requests available at once.
- *
- * @returns them by their tokens
- */
-function pushMany(
-  t: CheckContext,
-  { ring, memory }: RunningDevice,
-  count: number,
-  kick = true,
-): ReadonlyMap<number, KitRequest> {
-  const requests = Array.from({ length: count }, () => t.kit.request(memory));
-  const pushed = requests.map(
-    (request) => [ring.add(request.readable, request.writable), request] as const,
-  );
-  if (kick) ring.kick.signal();
-  return new Map(pushed);
-}
-
 /** Stops a ring, then makes a request available and kicks. */
 async function stoppedAndKicked(
   t: CheckContext,
@@ -57,29 +38,6 @@ async function stoppedAndKicked(
   await device.session.alive();
   await device.session.pause(t.times.graceMs);
   return { ...device, before };
-}
-
-/** Busy-waits: the time is shorter than a timer's resolution. */
-function spin(ms: number): void {
-  const end = performance.now() + ms;
-  while (performance.now() < end);
-}
-
-/**
- * Takes the completions of requests.
- *
- * @throws {CaseFailure} there are fewer, or an answer is wrong
- */
-async function completions(
-  t: CheckContext,
-  ring: Ring,
-  requests: ReadonlyMap<number, KitRequest>,
-): Promise<void> {
-  for (let i = 1; i <= requests.size; i += 1) {
-    const done = await ring.expectCompletion(`request ${i} of ${requests.size}`);
-    const request = requests.get(done.token);
-    if (request !== undefined) t.expectAnswer(request, done);
-  }
 }
 
 export const stop: readonly Check[] = [

@@ -5,6 +5,9 @@ import { WaitsForKick } from "./vring.ts";
 
 const { GetVringBase, SetVringEnable, SetVringKick } = FrontendRequest;
 
+/** Time in which a request is served. */
+const LATE_MS = 4;
+
 const serving = (summary: string, request: number, serve: Serving): Mutant =>
   throughHandler(summary, () => ({ [request]: serve }));
 
@@ -47,6 +50,15 @@ export const enable: Readonly<Record<string, Mutant>> = {
       queue: (queue) => new WaitsForKick(queue),
     }),
   },
+  "enable/3": serving(
+    "acknowledges that it disables a ring, and then does so",
+    SetVringEnable,
+    (plain) => (payload, incoming) => {
+      if ((payload as VringState).num !== 0) return plain(payload, incoming);
+      setTimeout(() => void plain(payload, incoming), LATE_MS);
+      return undefined;
+    },
+  ),
   "enable/4": serving("disables a ring as it stops", GetVringBase, andThen(false)),
   "enable/5": serving(
     "does not enable a ring that was not started",

@@ -1,7 +1,7 @@
 import { FrontendRequest } from "../../../../../../src/core/protocol/index.ts";
 import { type Mutant, throughChannel, throughHandler } from "../mutant.ts";
 
-const { ResetDevice, ResetOwner, SetMemTable, SetOwner } = FrontendRequest;
+const { ResetDevice, ResetOwner, SetMemTable, SetOwner, SetVringAddr } = FrontendRequest;
 
 export const reset: Readonly<Record<string, Mutant>> = {
   "reset/1": throughHandler("acknowledges RESET_DEVICE and goes on", () => ({
@@ -34,6 +34,23 @@ export const reset: Readonly<Record<string, Mutant>> = {
         if (owned) channel.close();
         owned = true;
         return frame;
+      },
+    };
+  }),
+  "reset/9": throughHandler("forgets the memory table with a reset", () => {
+    const forgetful = new WeakSet<object>();
+    return {
+      [ResetDevice]: (plain, session) => (payload, incoming) => {
+        forgetful.add(session());
+        return plain(payload, incoming);
+      },
+      [SetMemTable]: (plain, session) => (payload, incoming) => {
+        forgetful.delete(session());
+        return plain(payload, incoming);
+      },
+      [SetVringAddr]: (plain, session) => (payload, incoming) => {
+        if (forgetful.has(session())) throw new Error("no memory is shared");
+        return plain(payload, incoming);
       },
     };
   }),
