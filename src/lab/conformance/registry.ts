@@ -20,6 +20,7 @@ import { fuzz } from "./checks/fuzz.ts";
 import { header } from "./checks/header.ts";
 import { hostile } from "./checks/hostile.ts";
 import { inflight } from "./checks/inflight.ts";
+import { inflightIndices } from "./checks/inflight-indices.ts";
 import { iotlb } from "./checks/iotlb.ts";
 import { iotlbMessages } from "./checks/iotlb-messages.ts";
 import { log } from "./checks/log.ts";
@@ -62,6 +63,7 @@ export const checks: readonly Check[] = [
   hostile,
   fuzz,
   inflight,
+  inflightIndices,
   log,
   iotlbMessages,
   iotlb,

@@ -1,26 +1,15 @@
-import { setImmediate as turn } from "node:timers/promises";
 import { counted } from "../../../core/base/index.ts";
 import { FrontendRequest, ProtocolFeature, VirtioFeature } from "../../../core/protocol/index.ts";
 import type { Check } from "../kit/check.ts";
 import type { CheckContext } from "../kit/back-end/context.ts";
 import type { RunningDevice } from "../kit/back-end/running-device.ts";
-import { HandSplit } from "../kit/back-end/hand-split.ts";
-import {
-  askInflight,
-  craftInflight,
-  held,
-  type InflightHeld,
-  type InflightNotes,
-} from "../kit/back-end/inflight.ts";
+import { askInflight, held, type InflightHeld } from "../kit/back-end/inflight.ts";
 import type { KitRequest } from "../kit/back-end/kit.ts";
-import { PreparedRequests } from "../kit/back-end/prepared-requests.ts";
+import { PROTOCOL, QUEUE_SIZE, resumed, tracked } from "../kit/back-end/resumed-ring.ts";
 
-const { InflightShmfd, Mq, ReplyAck, Config } = ProtocolFeature;
-const PROTOCOL = InflightShmfd | Mq | ReplyAck | Config;
-const TRACKING = { protocol: InflightShmfd } as const;
+const TRACKING = { protocol: ProtocolFeature.InflightShmfd } as const;
 const NEEDS = { ...TRACKING, request: true } as const;
 const SECTION = "Inflight I/O tracking";
-const QUEUE_SIZE = 32;
 const BIG_QUEUE = 128;
 /** The counters of four requests, in the order of their heads. */
 const COUNTERS = [2n, 0n, 3n, 1n];
@@ -33,46 +22,9 @@ async function fresh(t: CheckContext) {
   return { ...reply, ...held(t, reply.description, reply.fd) };
 }
 
-/** Brings a device up with an in-flight region of the check. */
-async function tracked(t: CheckContext) {
-  const inflight = craftInflight(t, t.kit.rings.length, QUEUE_SIZE, t.kit.ring);
-  const device = await t.bringUp({ protocol: PROTOCOL, inflight, ring: { size: QUEUE_SIZE } });
-  return { ...device, inflight, notes: inflight.notes };
-}
-
-/**
- * Prepares a ring as a killed back-end would leave it: `count` requests are available, and
- * `prepare` records their state and returns the used index.
- */
-async function resumed(
-  t: CheckContext,
-  count: number,
-  prepare: (notes: InflightNotes, heads: readonly number[], hand: HandSplit) => number,
-) {
-  t.closeSessions();
-  const session = await t.negotiatedSession(undefined, PROTOCOL);
-  const memory = t.createMemory();
-  await t.share(session, memory);
-  const inflight = craftInflight(t, t.kit.rings.length, QUEUE_SIZE, t.kit.ring);
-  const rings = t.kit.rings.map((each) => t.ring(session, memory, each, { size: QUEUE_SIZE }));
-  const ring = rings.find(({ index }) => index === t.kit.ring);
-  if (ring === undefined) throw new TypeError("a device without a ring for requests");
-  const hand = new HandSplit(t, session, ring);
-  const prepared = new PreparedRequests(t, { hand, memory, ring }, count);
-  prepared.makeAvailable();
-  const used = prepare(inflight.notes, prepared.heads, hand);
-  for (let i = 0; i < used; i += 1) hand.take();
-  await session.set(FrontendRequest.SetInflightFd, inflight.description, [inflight.fd]);
-  for (const each of rings) await each.restart(each === ring ? used : 0);
-  if ((session.virtio & VirtioFeature.ProtocolFeatures) !== 0n) {
-    for (const each of rings) await each.enable();
-  }
-  return { hand, ring, heads: prepared.heads, prepared };
-}
-
 /** Returns the order in which four requests are resubmitted, by their counters. */
 async function orderOf(t: CheckContext): Promise<string> {
-  const { hand, heads, prepared } = await resumed(t, COUNTERS.length, (notes, all) => {
+  const { hand, heads, prepared } = await resumed(t, COUNTERS.length, ({ notes, heads: all }) => {
     notes.begin(QUEUE_SIZE);
     all.forEach((head, i) => notes.note(head, { counter: COUNTERS[i] ?? 0n }));
     return 0;
@@ -85,59 +37,6 @@ async function orderOf(t: CheckContext): Promise<string> {
     order.push(COUNTERS[heads.indexOf(id)] ?? -1n);
   }
   return order.join(", ");
-}
-
-/**
- * Prepares a region in which the first of five requests were used, and their entries were not
- * cleared.
- */
-async function lastBatch(t: CheckContext, shown: number): Promise<void> {
-  const { hand, heads, ring, prepared } = await resumed(t, 5, (notes, all, { words }) => {
-    const batch = all.slice(0, shown);
-    batch.forEach((head, i) => {
-      words.used32[1 + 2 * i] = head;
-    });
-    Atomics.store(words.used16, 1, shown);
-    notes.begin(QUEUE_SIZE, { lastBatchHead: batch.at(-1) ?? 0 });
-    all.forEach((head, i) => {
-      notes.note(head, { counter: BigInt(i), next: all[i - 1] ?? 0 });
-    });
-    return shown;
-  });
-  const waiting = heads.slice(shown);
-  for (const _ of heads.slice(shown)) {
-    const used = await hand.expectUsed(`one of chains ${waiting.join(", ")}`);
-    const at = waiting.indexOf(used.id);
-    t.expectThat("used id", at >= 0, `one of ${waiting.join(", ")}`, used.id);
-    prepared.expectAnswer(used);
-    waiting.splice(at, 1);
-  }
-  const index = await watchUntil(hand, ring.stop());
-  t.expect("used index until the ring stops", index, heads.length);
-  // A target that is fast may go through 65,536 executions: then the index is right again.
-  const written = heads.slice(0, shown).filter((head) => !prepared.isUntouched(head));
-  t.expect("chains of the last batch whose buffers were written to", written, []);
-}
-
-/**
- * Looks at the used index until something has happened.
- *
- * @returns another index than at first, or that
- */
-async function watchUntil(hand: HandSplit, what: Promise<unknown>): Promise<number> {
-  const look = (): number => Atomics.load(hand.words.used16, 1);
-  const first = look();
-  let isOver = false;
-  let other: number | undefined;
-  const over = what.finally(() => {
-    isOver = true;
-  });
-  while (!isOver) {
-    if (other === undefined && look() !== first) other = look();
-    await turn();
-  }
-  await over;
-  return other ?? look();
 }
 
 /** Kills the target while requests are outstanding, and gives its successor the in-flight region. */
@@ -285,19 +184,6 @@ export const inflight: readonly Check[] = [
       // A device that works on several at once may complete them in any order.
       if (seen.size > 1) t.info(`orders of completion: ${[...seen].join("; ")}`);
       else t.expect(`the order, ${TRIES} times`, [...seen].join(), right);
-    },
-  },
-  {
-    id: "inflight/10",
-    title: "requests that the driver has seen as used are not resubmitted",
-    strength: "MUST",
-    section: SECTION,
-    observes: ["data"],
-    tags: ["migration"],
-    needs: NEEDS,
-    async run(t) {
-      await lastBatch(t, 1);
-      await lastBatch(t, 3);
     },
   },
 ];

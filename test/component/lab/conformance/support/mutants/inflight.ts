@@ -1,12 +1,19 @@
 import { Mapping, type OwnedFd } from "../../../../../../src/core/os/index.ts";
-import { FrontendRequest, type Inflight } from "../../../../../../src/core/protocol/index.ts";
+import {
+  FrontendRequest,
+  type Inflight,
+  type VringState,
+} from "../../../../../../src/core/protocol/index.ts";
 import type { DeviceQueue } from "../../../../../../src/core/virtqueue/index.ts";
 import { WrappedQueue } from "../../../../../../src/lab/faults/wrapped-queue.ts";
 import { answers, type Mutant, throughHandler } from "../mutant.ts";
 
-const { GetInflightFd, GetVringBase, SetInflightFd } = FrontendRequest;
+const { GetInflightFd, GetVringBase, SetInflightFd, SetVringBase } = FrontendRequest;
 /** Bytes of a region's header, and of an entry. */
 const ENTRY = 16;
+/** Offsets in the header. */
+const VERSION = 8;
+const USED_IDX = 14;
 
 /** The words of a region, for the moment. */
 function withRegion(payload: unknown, fd: OwnedFd | undefined, edit: (view: DataView) => void) {
@@ -105,6 +112,29 @@ export const inflight: Readonly<Record<string, Mutant>> = {
   "inflight/10": takes(
     "cleans up one chain of the last batch only, as libvhost-user",
     (view, size) => {
+      for (let i = 1; i <= size; i += 1) view.setUint16(i * ENTRY + 6, i - 1, true);
+    },
+  ),
+  "inflight/18": throughHandler("starts a ring with a fresh in-flight region at 0", () => {
+    const isFresh = new WeakSet<object>();
+    return {
+      [SetInflightFd]: (plain, session) => (payload, incoming) => {
+        withRegion(payload, incoming.fds[0], (view) => {
+          if (view.getUint16(VERSION, true) === 0) isFresh.add(session());
+        });
+        return plain(payload, incoming);
+      },
+      [SetVringBase]: (plain, session) => (payload, incoming) => {
+        const { index, num } = payload as VringState;
+        return plain({ index, num: isFresh.has(session()) ? 0 : num }, incoming);
+      },
+    };
+  }),
+  "inflight/19": takes("takes head 0 for none", (view) => view.setUint8(ENTRY, 0)),
+  "inflight/20": takes(
+    "cleans up one chain of the last batch only, across the wrap",
+    (view, size) => {
+      if (view.getUint16(USED_IDX, true) < 0x8000) return;
       for (let i = 1; i <= size; i += 1) view.setUint16(i * ENTRY + 6, i - 1, true);
     },
   ),
