@@ -33,6 +33,7 @@ import { slot } from "./checks/slot.ts";
 import { event } from "./checks/event.ts";
 import { packed } from "./checks/packed.ts";
 import { split } from "./checks/split.ts";
+import { start } from "./checks/start.ts";
 import { stop } from "./checks/stop.ts";
 import { runningVring } from "./checks/vring-running.ts";
 import { vring } from "./checks/vring.ts";
@@ -55,6 +56,7 @@ export const checks: readonly Check[] = [
   runningVring,
   enable,
   stop,
+  start,
   mq,
   reset,
   split,

@@ -91,7 +91,11 @@ async function headZero(t: CheckContext, from: number): Promise<void> {
     if (used.id !== completed) prepared.expectAnswer(used);
   }
   // A device may complete them in any order.
-  t.expect("chains that are used", ids.toSorted((a, b) => a - b), [zero, third]);
+  t.expect(
+    "chains that are used",
+    ids.toSorted((a, b) => a - b),
+    [zero, third],
+  );
   const index = await watchUntil(hand, ring.stop());
   t.expect("used index until the ring stops", index, (from + heads.length) & 0xffff);
   t.expect(`chain ${completed} was executed again`, !prepared.isUntouched(completed), false);

@@ -3,7 +3,6 @@ import type { Check } from "../kit/check.ts";
 import type { CheckContext } from "../kit/back-end/context.ts";
 import { completions, pushMany, spin } from "../kit/back-end/many-requests.ts";
 import type { RunningDevice } from "../kit/back-end/running-device.ts";
-import type { Ring } from "../kit/back-end/ring.ts";
 import { nameOf } from "../kit/back-end/session.ts";
 
 const { GetFeatures, GetQueueNum, GetVringBase, SetVringBase } = FrontendRequest;
@@ -16,11 +15,6 @@ const STOPS = 200;
 const RACES = 400;
 /** Time in which a target has fetched requests but not completed them. */
 const SOON_MS = 0.3;
-
-/** Returns the used index of a split ring; undefined for a packed ring. */
-function usedIndex({ queue: { raw } }: Ring): number | undefined {
-  return raw.format === "split" ? Atomics.load(raw.used16, 1) : undefined;
-}
 
 /** Stops a ring, then makes a request available and kicks. */
 async function stoppedAndKicked(
@@ -87,7 +81,7 @@ export const stop: readonly Check[] = [
         // Wait until some of them, but not all, are in flight.
         spin(t.random() * SOON_MS);
         const base = await device.ring.stop();
-        const left = (base - (usedIndex(device.ring) ?? base)) & 0xffff;
+        const left = (base - (device.ring.usedIndex ?? base)) & 0xffff;
         // More completions than the reply says: stop/6 is about that.
         if (left >= 0x8000) t.notJudged("the reply is behind the used index, see stop/6");
         t.expect("fetched and not completed", left, 0);
@@ -136,16 +130,16 @@ export const stop: readonly Check[] = [
       const { ring, session, memory } = device;
       const forget = memory.mark();
       for (let i = 0; i < RACES; i += 1) {
-        const first = usedIndex(ring) ?? 0;
+        const first = ring.usedIndex ?? 0;
         const count = 1 + (i % 2);
         // The target has seen the previous kick: without another one, only a polling target sees these.
         if (i % 4 === 0) await session.alive();
         const requests = pushMany(t, device, count, i % 4 !== 0);
         const base = await ring.stop();
-        t.expect("used index, against the reply", usedIndex(ring), base);
+        t.expect("used index, against the reply", ring.usedIndex, base);
         await ring.restart(base);
         await completions(t, ring, requests);
-        t.expect("used index afterwards", usedIndex(ring), (first + count) % 0x1_0000);
+        t.expect("used index afterwards", ring.usedIndex, (first + count) % 0x1_0000);
         forget();
       }
     },

@@ -147,17 +147,24 @@ export class Ring {
   }
 
   /**
-   * The {@link steps} again, from where GET_VRING_BASE said; kicks once.
+   * The {@link steps} again, from where GET_VRING_BASE said.
    *
+   * @param kick true if the ring is kicked once, as a front-end should
    * @throws {CaseFailure}
    */
-  async restart(base: number): Promise<void> {
+  async restart(base: number, kick = true): Promise<void> {
     for (const { request, payload, fds } of this.steps) {
       const from = { index: this.index, num: base };
       const what = request === FrontendRequest.SetVringBase ? from : payload;
       await this.#session.set(request, what, fds);
     }
-    this.kick.signal();
+    if (kick) this.kick.signal();
+  }
+
+  /** The used index of a split ring; undefined for a packed ring. */
+  get usedIndex(): number | undefined {
+    const { raw } = this.queue;
+    return raw.format === "split" ? Atomics.load(raw.used16, 1) : undefined;
   }
 
   /** Moves the ring with its requests to another connection. */

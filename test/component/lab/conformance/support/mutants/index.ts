@@ -28,6 +28,7 @@ import { slot } from "./slot.ts";
 import { event } from "./event.ts";
 import { packed } from "./packed.ts";
 import { split } from "./split.ts";
+import { start } from "./start.ts";
 import { stop } from "./stop.ts";
 import { vring } from "./vring.ts";
 import { prog } from "./prog.ts";
@@ -45,6 +46,7 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   ...vring,
   ...enable,
   ...stop,
+  ...start,
   ...mq,
   ...reset,
   ...split,

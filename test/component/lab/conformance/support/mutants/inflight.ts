@@ -131,11 +131,9 @@ export const inflight: Readonly<Record<string, Mutant>> = {
     };
   }),
   "inflight/19": takes("takes head 0 for none", (view) => view.setUint8(ENTRY, 0)),
-  "inflight/20": takes(
-    "cleans up one chain of the last batch only, across the wrap",
-    (view, size) => {
-      if (view.getUint16(USED_IDX, true) < 0x8000) return;
-      for (let i = 1; i <= size; i += 1) view.setUint16(i * ENTRY + 6, i - 1, true);
-    },
-  ),
+  "inflight/20": takes("cleans up no batch within which the used index wrapped", (view) => {
+    // The used index in memory is 0 and 1 then.
+    const usedIdx = view.getUint16(USED_IDX, true);
+    if (usedIdx >= 0x8000) view.setUint16(USED_IDX, usedIdx === 0xffff ? 0 : 1, true);
+  }),
 };
