@@ -13,6 +13,7 @@ import { fe } from "./checks/fe.ts";
 import { feChannel } from "./checks/fe-channel.ts";
 import { feConfig } from "./checks/fe-config.ts";
 import { feReactions } from "./checks/fe-reactions.ts";
+import { feStarts } from "./checks/fe-starts.ts";
 import { features } from "./checks/features.ts";
 import { featuresLog } from "./checks/features-log.ts";
 import { framing } from "./checks/framing.ts";
@@ -86,4 +87,5 @@ export const frontendChecks: readonly FrontendCheck[] = [
   ...feReactions,
   ...feChannel,
   ...feConfig,
+  ...feStarts,
 ];

@@ -98,7 +98,7 @@ async function headZero(t: CheckContext, from: number): Promise<void> {
   );
   const index = await watchUntil(hand, ring.stop());
   t.expect("used index until the ring stops", index, (from + heads.length) & 0xffff);
-  t.expect(`chain ${completed} was executed again`, !prepared.isUntouched(completed), false);
+  t.expect(`chain ${completed} was resubmitted`, !prepared.isUntouched(completed), false);
 }
 
 /** Checks of where a ring goes on that has an in-flight region. */

@@ -1,4 +1,4 @@
-import { setNonBlocking, UnixSocket } from "../../../../../../src/core/os/index.ts";
+import { EventFd, setNonBlocking, UnixSocket } from "../../../../../../src/core/os/index.ts";
 import {
   decodeLenient,
   FrontendRequest,
@@ -263,6 +263,40 @@ export const frontendMutants: Readonly<Record<string, FrontendMutant>> = {
         return frame;
       },
     }),
+  },
+  "fe/70": {
+    fault: "starts rings with other kick descriptors than it signals, after a reconnect",
+    messages: ({ connection }) => ({
+      sends: (frame) => {
+        if (frame.header.request !== SetVringKick || connection === 0) return frame;
+        const theirs = frame.fds.splice(0, 1, EventFd.create().descriptor);
+        for (const fd of theirs) fd.close();
+        return frame;
+      },
+    }),
+  },
+  "fe/71": alters(
+    "starts rings behind the first request, after a reconnect",
+    SetVringBase,
+    (state, { connection }) => (connection === 0 ? state : { ...state, num: state.num + 1 }),
+  ),
+  "fe/72": {
+    fault: "starts rings an entry too far when it starts them for the third time",
+    messages: () => {
+      const starts = new Map<number, number>();
+      return {
+        sends: (frame) => {
+          const { header, payload } = frame;
+          if (header.request !== SetVringBase) return frame;
+          const state = Buffer.from(payload);
+          const index = state.readUInt32LE(0);
+          const count = (starts.get(index) ?? 0) + 1;
+          starts.set(index, count);
+          if (count > 2) state.writeUInt32LE(state.readUInt32LE(4) + 1, 4);
+          return { ...frame, payload: state };
+        },
+      };
+    },
   },
   "fe/54": alters("has notes for half of its rings", SetInflightFd, (inflight) => ({
     ...inflight,
