@@ -10,11 +10,14 @@ import { qemuDevice, WITHOUT_RINGS } from "./support/qemu-devices.ts";
 guardLeaksOfFile();
 
 // They mostly wait.
-describe("QEMU's front-ends without a driver", { concurrency: 3 }, () => {
+describe("QEMU's front-ends without a driver", { concurrency: 6 }, () => {
   for (const [name, baseline] of [
     ["fs", "qemu-7.2"],
+    ["gpio", "qemu-vhost-user-gpio-7.2"],
+    ["i2c", "qemu-7.2"],
     ["rng", "qemu-vhost-user-rng-7.2"],
     ["scsi", "qemu-7.2"],
+    ["vsock", "qemu-vhost-user-vsock-7.2"],
   ] as const) {
     test(
       `that of ${name} devices is judged as its baseline says`,
