@@ -87,6 +87,7 @@ export {
   type RoundTrips,
   type SentMessage,
   type SessionEvent,
+  SessionHints,
   SessionDecoder,
   TracedSession,
   type TraceConsumer,
@@ -95,6 +96,7 @@ export {
   type TracedRegion,
   type TracedRing,
   type TraceEvent,
+  type TraceHint,
   type TraceInterceptor,
   type TracePeer,
   Tracer,
@@ -116,6 +118,14 @@ export {
   type InjectorPorts,
   parseInjection,
 } from "../lab/injection/index.ts";
+export {
+  replay,
+  type ReplayDivergence,
+  type ReplayMode,
+  type ReplayOptions,
+  type ReplayResult,
+  type ScriptOptions,
+} from "../lab/replay/index.ts";
 export { type PcapngOptions, PcapngWriter, wiresharkDissector } from "../lab/wireshark/index.ts";
 export {
   type ByteHooks,

@@ -80,3 +80,19 @@ test("--help-inject lists every action", async (t) => {
     assert.ok(stdout.includes(word), word);
   }
 });
+
+test("a kick that is not read is a hint, in text and in JSON", async (t) => {
+  const space = new Workspace(t);
+  const read = `${US} io block verify {socket} --length 64K --depth 1 --ring-mode event --io-timeout 500ms`;
+  const both = [...BACK_END, "--exec-front-end", read];
+  const args = ["trace", ...both, "--inject", "SET_VRING_KICK:swap-fd", "--json"];
+  const { stdout } = await space.run(args);
+  const end: Record<string, unknown> = JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
+  assert.deepEqual(schemaFaults(readSchema("trace"), end), []);
+  const [hint, ...more] = end["hints"] as { ring: number; text: string }[];
+  assert.equal(hint?.ring, 0);
+  assert.match(hint?.text ?? "", /^1 chain not completed, and kick\.0 is not read \(count \d+\)/);
+  assert.deepEqual(more, []);
+  const well = await space.run(["trace", ...BACK_END, ...FRONT_END, "--quiet"]);
+  assert.doesNotMatch(well.stdout, /hint/);
+});

@@ -7,11 +7,13 @@ import {
   bootedExitCode,
   bootFirmware,
   bootSector,
+  ManagedProcess,
   startStorageDaemon,
 } from "../../src/lab/programs/index.ts";
-import { type TraceEvent, Tracer } from "../../src/lab/trace/index.ts";
+import { SessionHints, type TraceEvent, Tracer } from "../../src/lab/trace/index.ts";
 import { Relay } from "../../src/lab/wire/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
+import { until } from "../support/until.ts";
 import { diskImage, needsProgram, temporaryDirectory } from "./support/index.ts";
 
 guardLeaks();
@@ -35,7 +37,8 @@ async function faultyDisk(t: TestContext, text: string) {
     kill: () => false,
   });
   const collect = { event: (event: TraceEvent) => void events.push(event) };
-  const tracer = new Tracer({ consumers: [collect, fault], interceptors: [fault] });
+  const hints = new SessionHints();
+  const tracer = new Tracer({ consumers: [collect, hints, fault], interceptors: [fault] });
   const socketPath = join(directory, "trace.sock");
   const relay = await Relay.start({
     frontend: { listen: socketPath },
@@ -50,7 +53,17 @@ async function faultyDisk(t: TestContext, text: string) {
     fault.close();
     await daemon.stop();
   });
-  return { socketPath, events, fault };
+  /** Waits until a ring runs, and ends the session. */
+  const endOnceItRuns = async (): Promise<void> => {
+    const isOn = (event: TraceEvent): boolean =>
+      event.type === "message" && event.request === "VHOST_USER_SET_VRING_ENABLE";
+    await until(() => events.some(isOn), "a ring that is enabled", 60_000);
+    for (const session of relay.sessions) {
+      session.close();
+      await session.closed;
+    }
+  };
+  return { socketPath, events, fault, endOnceItRuns, found: () => hints.found };
 }
 
 for (const text of ["SET_VRING_KICK:drop", "SET_VRING_KICK:swap-fd", "ADD_MEM_REG:swap-fd"]) {
@@ -60,6 +73,39 @@ for (const text of ["SET_VRING_KICK:drop", "SET_VRING_KICK:swap-fd", "ADD_MEM_RE
     assert.ok(fault.times > 0);
   });
 }
+
+test("private memory of QEMU is found from the trace", { skip }, async (t) => {
+  const { socketPath, found, endOnceItRuns } = await faultyDisk(t, "SEND_RARP:drop");
+  await using _qemu = await ManagedProcess.spawn("qemu-system-x86_64", [
+    "-nodefaults",
+    "-display",
+    "none",
+    "-accel",
+    "tcg",
+    "-m",
+    "64M",
+    "-machine",
+    "q35,memory-backend=m",
+    "-object",
+    "memory-backend-memfd,id=m,size=64M,share=off",
+    "-chardev",
+    `socket,id=d,path=${socketPath}`,
+    "-device",
+    "vhost-user-blk-pci,chardev=d,bootindex=0",
+  ]);
+  await endOnceItRuns();
+  const [hint, ...more] = found();
+  assert.match(hint?.text ?? "", /is share=on missing\?/);
+  assert.deepEqual(more, []);
+});
+
+test("shared memory of QEMU gives no hint", { skip }, async (t) => {
+  const { socketPath, found, events } = await faultyDisk(t, "SEND_RARP:drop");
+  const { message } = await bootFirmware({ socketPath, timeoutMs: 60_000 });
+  assert.equal(message, "booted");
+  await until(() => events.some(({ type }) => type === "closed"), "the end of the session");
+  assert.deepEqual(found(), []);
+});
 
 test(
   "QEMU connects again when its session ends while it starts, and boots",

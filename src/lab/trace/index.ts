@@ -43,6 +43,7 @@ export {
   type RingViewEvent,
   type TracedChain,
 } from "./ring-event.ts";
+export { describeHint, SessionHints, type TraceHint } from "./hints.ts";
 export { type CaptureEnd, type ReadEvent, TraceReader } from "./reader.ts";
 export { type DecoderOptions, type MessageRecord, SessionDecoder } from "./session-decoder.ts";
 export {
@@ -61,6 +62,6 @@ export { describeTotals, type RequestCount, TraceSummary, type TraceTotals } fro
 export type { RoundTrips } from "./durations.ts";
 export type { RingCounts } from "./ring-summary.ts";
 export { ComparedTrace, describeDiff } from "./diff/compare.ts";
-export { DEFAULT_MASKS, type Mask, MASKS } from "./diff/exchange.ts";
+export { DEFAULT_MASKS, type Mask, MASKS, meaningOf } from "./diff/exchange.ts";
 export { readCapture } from "./read-file.ts";
 export { type HeldDescriptors, ReceivedObjects } from "./held.ts";

@@ -6,6 +6,7 @@ export const COMMANDS: ReadonlyMap<string, () => Promise<AddCommand>> = new Map(
   ["probe", async () => (await import("./probe/command.ts")).addProbeCommand],
   ["trace", async () => (await import("./trace/command.ts")).addTraceCommand],
   ["capture", async () => (await import("./capture/command.ts")).addCaptureCommand],
+  ["replay", async () => (await import("./replay/command.ts")).addReplayCommand],
   ["wireshark", async () => (await import("./wireshark/command.ts")).addWiresharkCommand],
   ["io", async () => (await import("./io/command.ts")).addIoCommand],
   ["serve", async () => (await import("./serve/command.ts")).addServeCommand],

@@ -65,7 +65,7 @@ export function textOf({ request, reply }: Exchange): string {
 }
 
 /** Returns a message's payload in words that are the same in every run, as far as it is not masked. */
-function meaningOf(event: MessageEvent, masks: ReadonlySet<Mask>): string {
+export function meaningOf(event: MessageEvent, masks: ReadonlySet<Mask>): string {
   const { request, header, fields, payload, descriptors } = event;
   const value = fields === undefined ? { hex: Buffer.from(payload).toString("hex") } : fields;
   const flags = header.flags & ~7;

@@ -78,7 +78,7 @@ export function addConformCommand(program: Command, context: Context): void {
     .addOption(timeoutFactorOption)
     .addOption(seedOption)
     .addOption(
-      new Option("--repeat <number>", "run each check this many times")
+      new Option("--repeat <number>", "run this many times; that is, each check")
         .default(1)
         .argParser(checked(parseInteger(1, 10_000))),
     )

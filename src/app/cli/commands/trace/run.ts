@@ -2,10 +2,13 @@ import { within } from "../../../../lab/conformance/index.ts";
 import { makeRecordedFolder } from "../../../../lab/programs/index.ts";
 import { injectionHelp } from "../../../../lab/injection/index.ts";
 import {
+  describeHint,
   filterHelp,
   type HeldDescriptors,
   parseFilter,
   ReceivedObjects,
+  SessionHints,
+  type TraceHint,
   Tracer,
 } from "../../../../lab/trace/index.ts";
 import { RingFollower } from "../../../../lab/rings/index.ts";
@@ -53,6 +56,7 @@ export async function runTrace(options: TraceOptions, context: Context): Promise
   const outputs = new TraceOutputs(options, filter, output);
   const started = [sides.frontEnd, sides.backEnd].filter(({ words }) => words !== undefined);
   const received = new ReceivedObjects(started.map(({ role }) => role));
+  const hints = new SessionHints();
   const onProblem = (problem: Error): void => output.error(`problem: ${problem.message}`);
   const rings = new RingFollower({
     report: (event) => tracer.report(event),
@@ -65,6 +69,7 @@ export async function runTrace(options: TraceOptions, context: Context): Promise
       ...(options.rings ? [rings] : []),
       ...outputs.consumers,
       received,
+      hints,
       ...injections.injectors,
     ],
     interceptors: injections.injectors,
@@ -85,7 +90,8 @@ export async function runTrace(options: TraceOptions, context: Context): Promise
     rings.close();
     tracer.close();
     injections.close();
-    await outputs.close(tracer.us, ending(programs, held, injections));
+    hints.close();
+    await outputs.close(tracer.us, ending(programs, held, injections, hints.found));
   }
   if (programs.length === 0) return;
   signal.throwIfAborted();
@@ -177,6 +183,7 @@ function ending(
   programs: readonly SideProgram[],
   held: readonly HeldDescriptors[],
   injections: Injections,
+  hints: readonly TraceHint[],
 ): { json: object; lines: string[] } {
   const json = Object.fromEntries(
     programs.map(({ role, process: { name, pid, exit }, stopped }) => [
@@ -193,8 +200,12 @@ function ending(
       `${role} (pid ${pid}) still held after the end of the session: ${names.join(", ")}`,
   );
   return {
-    json: { ...injections.ending.json, ...(programs.length > 0 && { programs: json, held }) },
-    lines: [...injections.ending.lines, ...leaks, ...ends],
+    json: {
+      ...(hints.length > 0 && { hints }),
+      ...injections.ending.json,
+      ...(programs.length > 0 && { programs: json, held }),
+    },
+    lines: [...hints.map(describeHint), ...injections.ending.lines, ...leaks, ...ends],
   };
 }
 
