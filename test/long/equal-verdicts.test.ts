@@ -6,6 +6,8 @@ import { describe, test, type TestContext } from "node:test";
 import { Worker } from "node:worker_threads";
 import { blockKind } from "../../src/endpoints/devices/block/kind.ts";
 import type { DeviceKind } from "../../src/endpoints/devices/kind.ts";
+import { netKind } from "../../src/endpoints/devices/net/kind.ts";
+import { rngKind } from "../../src/endpoints/devices/rng/kind.ts";
 import { fsKind } from "../../src/endpoints/devices/fs/kind.ts";
 import {
   checks,
@@ -19,7 +21,7 @@ import {
 } from "../../src/lab/conformance/index.ts";
 import { findProgram } from "../../src/lab/programs/index.ts";
 import { commandPath } from "../integration/support/index.ts";
-import { storageDaemon } from "../programs/support/conform.ts";
+import { storageDaemon, testpmd } from "../programs/support/conform.ts";
 import { needsProgram, needsRoot, temporaryDirectory } from "../programs/support/index.ts";
 import { packageRoot } from "../support/package-root.ts";
 
@@ -35,16 +37,35 @@ const LOAD = 2;
 interface Judged {
   readonly device: DeviceKind;
   readonly command: (t: TestContext) => string;
+  /** True if a shell runs the command. */
+  readonly shell?: boolean;
   /** Names findings that depend on a race in the target. */
   readonly baseline?: string;
   readonly skip: string | false;
 }
 
+const serve = (words: string): string =>
+  `${process.execPath} ${commandPath} serve ${words} --socket {socket}`;
+
 const TARGETS: Readonly<Record<string, Judged>> = {
   "our block back-end": {
     device: blockKind,
-    command: () => `${process.execPath} ${commandPath} serve block --socket {socket} --size 16M`,
+    command: () => serve("block --size 16M"),
     skip: false,
+  },
+  "our network back-end": { device: netKind, command: () => serve("net"), skip: false },
+  "our file system back-end": {
+    device: fsKind,
+    command: (t) => serve(`fs --dir ${temporaryDirectory(t)}`),
+    skip: false,
+  },
+  "our entropy back-end": { device: rngKind, command: () => serve("rng"), skip: false },
+  "DPDK's net_vhost": {
+    device: netKind,
+    command: () => testpmd(),
+    shell: true,
+    baseline: "dpdk-22.11",
+    skip: needsRoot() || needsProgram("dpdk-testpmd"),
   },
   "qemu-storage-daemon": {
     device: blockKind,
@@ -74,10 +95,10 @@ function startLoad(): Disposable {
 /** The verdict of each check in one run. */
 async function verdictsOf(
   t: TestContext,
-  { device, command }: Judged,
+  { device, command, shell }: Judged,
   { factor, busy }: (typeof RUNS)[number],
 ): Promise<ReadonlyMap<string, string>> {
-  const target = new ProgramTarget(command(t), { timeoutMs: 30_000 * factor });
+  const target = new ProgramTarget(command(t), { shell, timeoutMs: 30_000 * factor });
   using _load = busy ? startLoad() : undefined;
   try {
     const times = timesOf(factor);

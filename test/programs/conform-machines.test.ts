@@ -8,7 +8,15 @@ import { describe, test } from "node:test";
 import { findUmlKernel, ownProcessNamespace, umlArguments } from "../../src/lab/programs/index.ts";
 import { buildInitramfs } from "../../src/lab/programs/guest/initramfs.ts";
 import { guardLeaksOfFile } from "../support/leak-guard.ts";
-import { judged, judgedFrontend, qemu, QEMU_NET, SLOW, unexpected } from "./support/conform.ts";
+import {
+  judged,
+  judgedFrontend,
+  qemu,
+  QEMU_NET,
+  SLOW,
+  testpmd,
+  unexpected,
+} from "./support/conform.ts";
 import { needsProgram, needsRoot, temporaryDirectory } from "./support/index.ts";
 
 guardLeaksOfFile();
@@ -17,12 +25,6 @@ guardLeaksOfFile();
 const OF_UML = "fe/3 fe/5 fe/10 fe/14 fe/22 fe/30 fe/32 fe/33 fe/34 fe/61 fe/62".split(" ");
 /** The guest switches the write cache of its disk, where the disk lets it. */
 const SWITCH_CACHE = "echo 'write through' > /sys/block/vda/cache_type; sleep 1000";
-
-/** DPDK's network card. It would quit at the end of its input, so it reads from a pipe without a writer. */
-const testpmd = (more = ""): string =>
-  "mkfifo {dir}/in 2>/dev/null; RUNTIME_DIRECTORY={dir} exec dpdk-testpmd --lcores=0,1 --no-huge " +
-  `-m 256 --no-pci --no-telemetry --file-prefix=vu-conform --vdev net_vhost0,iface={socket},queues=1${more} ` +
-  "-- --interactive --auto-start --total-num-mbufs=8192 --rxq=1 --txq=1 <>{dir}/in";
 
 // Each starts its program many times, and waits for it.
 describe("machines and DPDK", { concurrency: 3 }, () => {

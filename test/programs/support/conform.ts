@@ -112,6 +112,12 @@ export function qemu(more: string, program = "qemu-system-x86_64", reconnect = t
   );
 }
 
+/** DPDK's network card. It would quit at the end of its input, so it reads from a pipe without a writer. */
+export const testpmd = (more = ""): string =>
+  "mkfifo {dir}/in 2>/dev/null; RUNTIME_DIRECTORY={dir} exec dpdk-testpmd --lcores=0,1 --no-huge " +
+  `-m 256 --no-pci --no-telemetry --file-prefix=vu-conform --vdev net_vhost0,iface={socket},queues=1${more} ` +
+  "-- --interactive --auto-start --total-num-mbufs=8192 --rxq=1 --txq=1 <>{dir}/in";
+
 export const QEMU_DISK = "-device vhost-user-blk-pci,chardev=char";
 /** Its boot ROM waits two seconds for a key: while the machine idles, its clock runs ahead. */
 export const QEMU_NET =
