@@ -9,9 +9,6 @@ import { type Base, type Mutant, type Serving, throughHandler, throughQueue } fr
 
 /** Milliseconds by which an effect comes too late: more than a busy test needs for its next step. */
 const LATE_MS = 250;
-/** A fault that strikes now and then strikes each third time. */
-const EACH = 3;
-
 /** The base on which a request has an effect, where a plain disk has none. */
 const BASES: Readonly<Record<string, Base>> = {
   IotlbMsg: "iommu",
@@ -44,16 +41,20 @@ function hasIndex(payload: unknown): payload is { readonly index: number } {
 
 /** Now and then it does something else. */
 const nowAndThen = (serving: Serving): Serving => {
-  const isDue = everyThird();
+  const isDue = inOneOfThree();
   return (plain, session) => {
     const other = serving(plain, session);
     return (payload, incoming) => (isDue() ? other : plain)(payload, incoming);
   };
 };
 
-function everyThird(): () => boolean {
-  let count = 0;
-  return () => (count += 1) % EACH === 0;
+/** One in three, at random and the same in each run: no check opens its connections in that rhythm. */
+function inOneOfThree(): () => boolean {
+  let state = 1;
+  return () => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    return (state >>> 16) % 3 === 0;
+  };
 }
 
 /** A fault that an operator made. */
@@ -141,19 +142,19 @@ export function ringMutants(): readonly Operated[] {
     const name = `completions: effect ${operator}`;
     return [
       { name, mutant: ringMutant(operator, () => true) },
-      { name: `${name}, one time in three`, mutant: ringMutant(operator, everyThird()) },
+      { name: `${name}, one time in three`, mutant: ringMutant(operator, inOneOfThree()) },
     ];
   });
 }
 
 /**
  * The same fault in one of three: requests of a kind, rings, connections. They are counted from one
- * back-end that has it to the next, so that three runs of a check meet it.
+ * back-end that has it to the next, so that a few runs of a check meet it.
  */
 export function oneInThree(mutant: Mutant): Mutant | undefined {
   const { apply } = mutant;
   if (apply === undefined || mutant.offers) return undefined;
-  const isDue = { channel: everyThird(), queue: everyThird(), device: everyThird() };
+  const isDue = { channel: inOneOfThree(), queue: inOneOfThree(), device: inOneOfThree() };
   const byRequest = new Map<number, () => boolean>();
   const seldom = (healthy: BackendOptions, faulty: BackendOptions): BackendOptions => {
     const { channel, handler, queue } = faulty;
@@ -166,7 +167,7 @@ export function oneInThree(mutant: Mutant): Mutant | undefined {
         handler &&
         ((request, plain) => {
           const other = handler(request, plain);
-          const isDueHere = byRequest.get(request) ?? everyThird();
+          const isDueHere = byRequest.get(request) ?? inOneOfThree();
           byRequest.set(request, isDueHere);
           return (payload, incoming) => (isDueHere() ? other : plain)(payload, incoming);
         }),
