@@ -30,8 +30,10 @@ interface Trial {
 }
 
 const musts = checks.filter(({ strength }) => strength === "MUST" || strength === undefined);
-/** Of all checks, those that can run beside others. */
-const together = musts.filter((check) => !runsAlone(check));
+/** The checks that judge and can run beside others. */
+const together = checks.filter(
+  (check) => ["MUST", "SHOULD", undefined].includes(check.strength) && !runsAlone(check),
+);
 
 const familyOf = (id: string): string => id.split("/")[0] ?? "";
 
@@ -83,7 +85,7 @@ async function finder(trial: Trial): Promise<string | undefined> {
   const { mutant } = trial;
   for (const check of await candidates(trial)) {
     const { verdict, id } = await judge(check, mutant.base ?? "block", mutant);
-    if (verdict === "FAIL") return id;
+    if (verdict === "FAIL" || verdict === "WARN") return id;
   }
   return undefined;
 }

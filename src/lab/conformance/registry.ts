@@ -22,6 +22,7 @@ import { header } from "./checks/header.ts";
 import { hostile } from "./checks/hostile.ts";
 import { inflight } from "./checks/inflight.ts";
 import { inflightIndices } from "./checks/inflight-indices.ts";
+import { inband } from "./checks/inband.ts";
 import { iotlb } from "./checks/iotlb.ts";
 import { iotlbMessages } from "./checks/iotlb-messages.ts";
 import { log } from "./checks/log.ts";
@@ -73,6 +74,7 @@ export const checks: readonly Check[] = [
   ...kits.map(({ checks: ofType = [] }) => ofType),
   config,
   chan,
+  inband,
   status,
   shm,
   devstate,

@@ -15,6 +15,7 @@ import { framing } from "./framing.ts";
 import { fuzz } from "./fuzz.ts";
 import { header } from "./header.ts";
 import { hostile } from "./hostile.ts";
+import { inband } from "./inband.ts";
 import { inflight } from "./inflight.ts";
 import { iotlb } from "./iotlb.ts";
 import { log } from "./log.ts";
@@ -63,6 +64,7 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   ...fs,
   ...rng,
   ...chan,
+  ...inband,
   ...clean,
   ...status,
   ...shm,
