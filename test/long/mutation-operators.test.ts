@@ -30,7 +30,7 @@ interface Trial {
 }
 
 const musts = checks.filter(({ strength }) => strength === "MUST" || strength === undefined);
-/** The checks that judge and can run beside others. */
+/** The checks that judge and can run at the same time. */
 const together = checks.filter(
   (check) => ["MUST", "SHOULD", undefined].includes(check.strength) && !runsAlone(check),
 );
