@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync, statSync } from "node:fs";
 import { test } from "node:test";
+import type { InspectedSession } from "../../src/lab/trace/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { schemaFaults } from "../support/json-schema.ts";
 import { parseDocument, readSchema } from "../support/published-schemas.ts";
@@ -271,4 +272,19 @@ test("trace --rings prints each request, what became of it, and counts per ring"
   const { stdout: counts } = await space.run(["capture", "stat", capture, "--json"]);
   const { rings } = parseDocument<{ rings: { chains: number }[] }>("capture-stat", counts);
   assert.equal(rings[0]?.chains, totals.available);
+
+  // The state at the first chain, and of a capture's end.
+  const moment = `${String(of?.[0]?.["us"])}us`;
+  const inspected = await space.run(["inspect", capture, "--at", moment, "--json"]);
+  const { sessions } = parseDocument<{ sessions: InspectedSession[] }>("inspect", inspected.stdout);
+  assert.equal(sessions[0]?.rings[0]?.started, true);
+  assert.ok((sessions[0]?.rings[0]?.outstanding ?? []).length > 0);
+  const end = await space.run(["inspect", capture]);
+  assert.match(end.stdout, /^ {2}ring 0 requestq: stopped, /m);
+  const none = await space.run(["inspect", capture, "--session", "7"]);
+  assert.equal(none.code, 2);
+  assert.match(none.stderr, /has no session 7 at \d+ µs; choose a session and a time/);
+  const odd = await space.run(["inspect", capture, "--at", "soon"]);
+  assert.equal(odd.code, 2);
+  assert.match(odd.stderr, /"soon" is not a time such as 1\.5s/);
 });

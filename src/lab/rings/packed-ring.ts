@@ -1,4 +1,4 @@
-import { DescriptorFlag, RingPosition } from "../../core/virtqueue/index.ts";
+import { DescriptorFlag, RingPosition, WRAP } from "../../core/virtqueue/index.ts";
 import type { ChainContents } from "./chain.ts";
 import { ChainReader, descriptorAt, type RingDescriptor } from "./chain-reader.ts";
 import type { GuestView } from "./guest-view.ts";
@@ -41,7 +41,7 @@ export class PackedRing implements RingSight {
     this.#inOrder = inOrder;
     this.#reader = new ChainReader(view, space, "packed");
     this.#available = new RingPosition(places.size, base & 0xffff);
-    this.#used = new RingPosition(places.size, base >>> 16);
+    this.#used = new RingPosition(places.size, usedStart(base));
     this.#ahead =
       (this.#available.index - this.#used.index + places.size) % places.size ||
       (this.#available.equals(this.#used) ? 0 : places.size);
@@ -173,16 +173,16 @@ export class PackedRing implements RingSight {
 
   /** The driver has written the entry in this round; the device may have used it since. */
   #isAvailable({ index, wrap }: RingPosition): boolean {
-    const flags = this.#at(index)?.flags ?? (wrap ? 0 : DescriptorFlag.Available);
-    return ((flags & DescriptorFlag.Available) !== 0) === wrap;
+    const entry = this.#at(index);
+    if (entry === undefined || isCleared(entry)) return false;
+    return ((entry.flags & DescriptorFlag.Available) !== 0) === wrap;
   }
 
   /** The device has used a chain here: as the entry says, or as it is available in the next round. */
   #isDone({ index, wrap }: RingPosition): boolean {
-    const { flags } = this.#at(index) ?? {};
-    if (flags === undefined) return false;
-    const [available, used] = [DescriptorFlag.Available, DescriptorFlag.Used];
-    return ((flags & available) !== 0) !== wrap || ((flags & used) !== 0) === wrap;
+    const entry = this.#at(index);
+    if (entry === undefined || isCleared(entry)) return false;
+    return ((entry.flags & DescriptorFlag.Used) !== 0) === wrap;
   }
 
   #isUsed({ index, wrap }: RingPosition): boolean {
@@ -205,6 +205,17 @@ export class PackedRing implements RingSight {
     }
     return descriptorAt(this.#words, 16 * (index - this.#block), "packed");
   }
+}
+
+/** The used half of a base. DPDK's virtio-user sends the available half alone, and means it for both. */
+function usedStart(base: number): number {
+  const [available, used] = [base & 0xffff, base >>> 16];
+  return used === 0 && (available & WRAP) !== 0 ? available : used;
+}
+
+/** A driver that resets its ring clears it, which looks used in every second round. */
+function isCleared({ address, length, third, flags }: RingDescriptor): boolean {
+  return address === 0 && length === 0 && third === 0 && flags === 0;
 }
 
 interface Found {

@@ -60,6 +60,9 @@ export class SplitRing implements RingSight {
     const used = this.#indexAt(this.#places.device);
     const available = this.#indexAt(this.#places.driver);
     if (used === undefined || available === undefined) return undefined;
+    // A driver that resets its ring clears it, which must not count as a round of chains.
+    const isCleared = available === 0 && used === 0;
+    if (isCleared && u16Distance(0, this.#available) > this.#places.size) return 0;
     const added = this.#step(available, this.#available, "avail", us);
     const done = this.#step(used, this.#usedIndex, "used", us);
     if (added > 0) this.#addChains(available, added, us, beforeUs, budget);

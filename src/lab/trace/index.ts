@@ -61,6 +61,15 @@ export type { EventFilter } from "./filter/terms.ts";
 export { describeTotals, type RequestCount, TraceSummary, type TraceTotals } from "./summary.ts";
 export type { RoundTrips } from "./durations.ts";
 export type { RingCounts } from "./ring-summary.ts";
+export {
+  type InspectedRegion,
+  type InspectedRing,
+  type InspectedSession,
+  type NamedBits,
+  StatePage,
+} from "./state-page.ts";
+export type { ChainsSeen, WaitingChain } from "./seen-chains.ts";
+export { describeSession } from "./state-text.ts";
 export { ComparedTrace, describeDiff } from "./diff/compare.ts";
 export { DEFAULT_MASKS, type Mask, MASKS, meaningOf } from "./diff/exchange.ts";
 export { readCapture } from "./read-file.ts";

@@ -7,6 +7,7 @@ export const COMMANDS: ReadonlyMap<string, () => Promise<AddCommand>> = new Map(
   ["trace", async () => (await import("./trace/command.ts")).addTraceCommand],
   ["capture", async () => (await import("./capture/command.ts")).addCaptureCommand],
   ["replay", async () => (await import("./replay/command.ts")).addReplayCommand],
+  ["inspect", async () => (await import("./inspect/command.ts")).addInspectCommand],
   ["wireshark", async () => (await import("./wireshark/command.ts")).addWiresharkCommand],
   ["io", async () => (await import("./io/command.ts")).addIoCommand],
   ["serve", async () => (await import("./serve/command.ts")).addServeCommand],

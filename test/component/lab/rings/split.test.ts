@@ -192,6 +192,19 @@ test("a truncated region ends the view with its reason, and nothing else", (t) =
   assert.equal(guest.rings.size, 0);
 });
 
+test("a ring that its driver clears has no chains more", (t) => {
+  const guest = new WatchedGuest(t, 8);
+  for (let i = 0; i < 40_000; i += 8) {
+    guest.u16(DRIVER + 2, i + 8);
+    guest.u16(DEVICE + 2, i + 8);
+    guest.look();
+  }
+  guest.u16(DRIVER + 2, 0);
+  guest.u16(DEVICE + 2, 0);
+  guest.rings.close(1e9);
+  assert.deepEqual(guest.of("ring-view").at(-1)?.totals, { available: 40_000, used: 40_000 });
+});
+
 test("no look while postcopy moves the memory, and what happened is counted after it", async (t) => {
   const guest = new WatchedGuest(t, 8);
   guest.rings.pause("postcopy moves the memory", 1);
