@@ -9,29 +9,52 @@ import { temporaryDirectory } from "./temporary.ts";
 /** The fields of a frame, by name; a field may occur several times. */
 export type FrameFields = ReadonlyMap<string, readonly string[]>;
 
+/** A folder, and its path for tshark, which may run in a tree of its own. */
+export interface TsharkPlace {
+  readonly folder: string;
+  readonly shown: string;
+}
+
+function ownPlace(t: TestContext): TsharkPlace {
+  const folder = temporaryDirectory(t);
+  return { folder, shown: folder };
+}
+
 /** tshark with our dissector, and a file for it. */
 export class Tshark {
-  readonly file: string;
+  readonly #file: string;
   readonly #script: string;
 
-  constructor(t: TestContext, write: (writer: PcapngWriter) => void) {
-    const folder = temporaryDirectory(t);
-    this.file = join(folder, "session.pcapng");
-    this.#script = join(folder, "vhost-user.lua");
-    writeFileSync(this.#script, wiresharkDissector("0.0.0"));
+  readonly #program: readonly string[];
+
+  /**
+   * @param program tshark with its first arguments; it sees `folder` as `shown`
+   * @param place default: a folder that is removed after the test
+   */
+  constructor(
+    t: TestContext,
+    write: (writer: PcapngWriter) => void,
+    program: readonly string[] = [requireProgram("tshark")],
+    { folder, shown }: TsharkPlace = ownPlace(t),
+  ) {
+    this.#program = program;
+    this.#file = join(shown, "session.pcapng");
+    this.#script = join(shown, "vhost-user.lua");
+    writeFileSync(join(folder, "vhost-user.lua"), wiresharkDissector("0.0.0"));
     const blocks: Uint8Array[] = [];
     const writer = new PcapngWriter({ write: (block) => void blocks.push(block), startedMs: 0 });
     write(writer);
     writer.end();
-    writeFileSync(this.file, Buffer.concat(blocks));
+    writeFileSync(join(folder, "session.pcapng"), Buffer.concat(blocks));
   }
 
   /** Runs it in two passes, so that requests know their replies. */
   run(...args: readonly string[]): string {
     const script = `lua_script:${this.#script}`;
+    const [file = "", ...first] = this.#program;
     return execFileSync(
-      requireProgram("tshark"),
-      ["-2", "-r", this.file, "-X", script, ...args],
+      file,
+      [...first, "-2", "-r", this.#file, "-X", script, ...args],
       // Its home has no settings; it warns of root on stderr.
       { encoding: "utf8", maxBuffer: 1 << 28, stdio: ["ignore", "pipe", "ignore"] },
     );
