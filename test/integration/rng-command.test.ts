@@ -71,6 +71,16 @@ test("conform --device rng judges serve rng", async (t) => {
   const { results, target }: ConformanceReport = parseDocument("conformance", stdout);
   assert.equal(target.device, "rng");
   const passed = new Set(results.flatMap(({ id, verdict }) => (verdict === "PASS" ? [id] : [])));
-  for (const id of ["rng/1", "rng/2", "rng/3", "rng/4", "rng/5", "split/1", "vring/1", "hostile/1"])
+  for (const id of [
+    "rng/1",
+    "rng/2",
+    "rng/3",
+    "rng/4",
+    "rng/5",
+    "rng/6",
+    "split/1",
+    "vring/1",
+    "hostile/1",
+  ])
     assert.ok(passed.has(id), `${id} did not pass`);
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { packageRoot } from "../support/package-root.ts";
@@ -27,6 +27,19 @@ test("a name is exported by one entry only", () => {
   const all = entries.flatMap(exportedNames);
   const twice = all.filter((name, at) => all.indexOf(name) !== at);
   assert.deepEqual(twice, []);
+});
+
+test("each device type with a driver or a device has an entry, with its kind", () => {
+  const folder = join(packageRoot, "src", "endpoints", "devices");
+  const types = readdirSync(folder).filter((type) =>
+    ["driver", "device"].some((side) => existsSync(join(folder, type, side))),
+  );
+  assert.ok(types.length >= 5, types.join());
+  for (const type of types) {
+    const entry = entries.find(({ name }) => name === `vhost-user/devices/${type}`);
+    assert.ok(entry, `vhost-user/devices/${type}`);
+    assert.ok(exportedNames(entry).includes(`${type}Kind`), entry.path);
+  }
 });
 
 test("importing the root loads no file of the laboratory or of the commands", () => {

@@ -1,6 +1,6 @@
 /**
  * Runs the modules that are its arguments, one after another, beside back-ends that listen on
- * disk.sock, net.sock and fs.sock in the working directory. Prints the names of those that threw.
+ * disk.sock, net.sock, fs.sock and rng.sock in the working directory. Prints the names of those that threw.
  */
 import { writeFileSync } from "node:fs";
 import { basename } from "node:path";
@@ -9,6 +9,7 @@ import { BackendServer } from "../../../src/index.ts";
 import { BlockDevice } from "../../../src/public/devices/block.ts";
 import { FsDevice, SharedFolder } from "../../../src/public/devices/fs.ts";
 import { NetResponder, respondingDevice } from "../../../src/public/devices/net.ts";
+import { RngDevice } from "../../../src/public/devices/rng.ts";
 import { BlockStorage } from "../../../src/public/storage.ts";
 
 writeFileSync("hello.txt", "hello\n");
@@ -19,6 +20,7 @@ const servers = [
   await BackendServer.listen("disk.sock", { device: () => new BlockDevice({ storage }) }),
   await BackendServer.listen("net.sock", { device: () => respondingDevice(responder) }),
   await BackendServer.listen("fs.sock", { device: () => new FsDevice({ folder }) }),
+  await BackendServer.listen("rng.sock", { device: () => new RngDevice() }),
 ];
 for (const file of process.argv.slice(2)) {
   try {

@@ -17,8 +17,11 @@ export interface EntropyBudgetOptions {
  *
  * @example
  * ```ts
+ * import { EntropyBudget, RngDevice } from "vhost-user/devices/rng";
+ *
  * const budget = new EntropyBudget({ maxBytes: 4096, periodMs: 1000 });
- * const device = new RngDevice({ budget });
+ * const devices = [new RngDevice({ budget }), new RngDevice({ budget })];
+ * console.log(devices.length, budget.maxBytes);
  * ```
  */
 export class EntropyBudget {

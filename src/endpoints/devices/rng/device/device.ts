@@ -27,7 +27,10 @@ export interface RngDeviceOptions {
  *
  * @example
  * ```ts
- * const server = await BackendServer.listen("rng.sock", { device: () => new RngDevice() });
+ * import { BackendServer } from "vhost-user";
+ * import { RngDevice } from "vhost-user/devices/rng";
+ *
+ * const server = await BackendServer.listen("entropy.sock", { device: () => new RngDevice() });
  * server.close();
  * ```
  */

@@ -7,6 +7,9 @@ import { BUFFER_BYTES, RngQueue } from "./queue.ts";
  *
  * @example
  * ```ts
+ * import { Client } from "vhost-user";
+ * import { RngDriver } from "vhost-user/devices/rng";
+ *
  * const client = await Client.connect("rng.sock");
  * const rng = await RngDriver.start(client);
  * console.log(await rng.read(32));

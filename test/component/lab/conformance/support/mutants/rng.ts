@@ -10,7 +10,10 @@ const UNWRITTEN = 0xa5;
 
 export const rng: Readonly<Record<string, Mutant>> = {
   "rng/1": meddles("completes requests without any bytes", { served: () => 0 }, "rng"),
-  "rng/2": delivers("fills the first buffer of a chain only", ({ writable: [, ...rest] }) => {
+  "rng/2": delivers("reports more bytes than it writes", ({ writable }) => {
+    for (const buffer of writable) buffer.subarray(buffer.length / 2).fill(UNWRITTEN);
+  }),
+  "rng/6": delivers("fills the first buffer of a chain only", ({ writable: [, ...rest] }) => {
     for (const buffer of rest) buffer.fill(UNWRITTEN);
   }),
   "rng/3": delivers("delivers the same bytes each time", ({ writable }) => {
