@@ -69,6 +69,7 @@ export {
   SocketTarget,
   survey,
   type Target,
+  type TargetOffer,
   type TargetProcess,
   type TargetProgram,
   type TargetReport,

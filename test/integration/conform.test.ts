@@ -326,6 +326,19 @@ test("the device type that a front-end wants is inferred, or has to be named", a
   assert.doesNotMatch(given.stderr, /--device/);
 });
 
+test("a front-end of another type than --device names is named, and not judged", async (t) => {
+  const workspace = new Workspace(t);
+  const exec = `${process.execPath} ${commandPath} bench block {socket} --runtime 60m`;
+  const words = ["conform", "--front-end", "--exec", exec, "--only", "fe/2", "--device", "net"];
+  const { code, stdout, stderr } = await workspace.run(words);
+  assert.equal(stdout, "");
+  assert.match(
+    stderr,
+    /the front-end wants a device of type block, and --device net plays a net device; leave --device out, or name --device block$/m,
+  );
+  assert.equal(code, 2);
+});
+
 test("a front-end that ends before it connects is reported once, with its exit status and output", async (t) => {
   const workspace = new Workspace(t);
   const exec = `sh -c 'echo no such device; exit 3' {socket}`;

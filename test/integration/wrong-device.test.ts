@@ -9,7 +9,13 @@ guardLeaks();
 /** A network card with a configuration space, which a disk has as well. */
 const CARD = ["--control-queue", "--queues", "2"];
 
-const wrong: readonly (readonly [serves: "block" | "net", command: string, wants: string])[] = [
+/** The words behind `serve TYPE`. A file system is recognised by its configuration space alone. */
+const wordsOf = (serves: Served, folder: string): string[] =>
+  ({ net: CARD, block: [], fs: ["--dir", folder] })[serves];
+
+type Served = "block" | "net" | "fs";
+
+const wrong: readonly (readonly [serves: Served, command: string, wants: string])[] = [
   ["net", "io block id SOCKET", "block"],
   ["net", "io block verify SOCKET", "block"],
   ["net", "bench block SOCKET", "block"],
@@ -21,11 +27,16 @@ const wrong: readonly (readonly [serves: "block" | "net", command: string, wants
   ["block", "io net ping SOCKET", "net"],
   ["block", "io net send SOCKET", "net"],
   ["block", "bench net tx SOCKET", "net"],
+  ["fs", "io net ping SOCKET", "net"],
+  ["fs", "io block id SOCKET", "block"],
+  ["fs", "io rng read SOCKET", "rng"],
+  ["fs", "bench net tx SOCKET", "net"],
+  ["fs", "bench connect SOCKET", "block"],
 ];
 for (const [serves, command, wants] of wrong) {
   test(`${command} on a ${serves} back-end ends with exit code 3`, async (t) => {
     const space = new Workspace(t);
-    const { socket, server } = await space.serve(serves === "net" ? CARD : [], "s", serves);
+    const { socket, server } = await space.serve(wordsOf(serves, space.folder), "s", serves);
     const { code, stdout, stderr } = await space.run(
       command.replaceAll("SOCKET", socket).split(" "),
     );
@@ -59,8 +70,10 @@ test("conform --device with another type than the target's is wrong usage", asyn
     ["block", "net"],
     ["net", "block"],
     ["net", "fs"],
+    ["fs", "net"],
   ] as const) {
-    const { socket } = await space.serve([], `${serves}-${device}`, serves);
+    const served = serves === "fs" ? wordsOf(serves, space.folder) : [];
+    const { socket } = await space.serve(served, `${serves}-${device}`, serves);
     const words = ["conform", socket, "--only", "header/1", "--device"];
     const { code, stdout, stderr } = await space.run([...words, device]);
     assert.equal(stdout, "");
@@ -78,10 +91,10 @@ test("conform --device with another type than the target's is wrong usage", asyn
 
 test("a target whose type cannot be inferred is taken for what the command names", async (t) => {
   const space = new Workspace(t);
-  const { socket } = await space.serve(["--dir", space.folder], "s", "fs");
+  const { socket } = await space.serve([], "s", "rng");
   assert.equal(
     (await space.run(["conform", socket, "--only", "header/1", "--device", "scsi"])).code,
     0,
   );
-  assert.equal((await space.run(["io", "fs", "ls", socket])).code, 0);
+  assert.equal((await space.run(["io", "rng", "read", socket])).code, 0);
 });

@@ -94,7 +94,7 @@ export async function connectClient(
     ? Client.accept(socket, clientOptions)
     : Client.connect(socket, clientOptions));
   try {
-    expectDevice(client, device);
+    await expectDevice(client, device);
   } catch (error) {
     await client.close();
     throw error;

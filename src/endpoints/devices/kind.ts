@@ -33,6 +33,8 @@ export interface DeviceKind extends DeviceType {
   readonly programs?: readonly string[];
   /** Returns whether only a back-end of this type offers these virtio and protocol features. */
   recognizes?(virtio: bigint, protocol: bigint): boolean;
+  /** Returns whether these bytes are a configuration space of this type, where the offer shows no type. */
+  recognizesConfig?(config: Uint8Array): boolean;
   /** True if QEMU asks for a request queue per vCPU unless it is given a number. */
   readonly queuePerProcessor?: true;
   /** The numbers in the chains of its queues, by queue, of types whose requests a table describes. */

@@ -18,7 +18,7 @@ export type { CaseResult, Strength, Verdict } from "../results/index.ts";
 export type { Check, CheckInfo, FrontendCheck } from "./kit/check.ts";
 export type { CheckContext } from "./kit/back-end/context.ts";
 export type { RunningDevice, BringUpOptions } from "./kit/back-end/running-device.ts";
-export { type Facts, type KnownDevice, survey } from "./kit/back-end/facts.ts";
+export { type Facts, type KnownDevice, survey, type TargetOffer } from "./kit/back-end/facts.ts";
 export { CaseFailure, type CaseInfo, CaseSkip, type EarlyStop } from "../engine/index.ts";
 export type { Effect, KitRequest, ReadRequest, RequestKit } from "./kit/back-end/kit.ts";
 export type { Kit } from "./kit/kit.ts";

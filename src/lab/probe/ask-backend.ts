@@ -16,6 +16,7 @@ import {
   type ProbeOptions,
 } from "./connection.ts";
 import { hintsOf } from "./hints.ts";
+import { configReader, inferByConfig } from "./infer-by-config.ts";
 import { inferDevice } from "./infer-device.ts";
 
 /**
@@ -62,7 +63,11 @@ export async function askBackend(
     requests.getMaxMemSlots({ signal }),
   );
   const program = processName(pid);
-  const device = options.device ?? inferDevice(virtio.value, protocolBits, program);
+  const offered = { virtio: virtio.value, protocol: protocolBits };
+  const device =
+    options.device ??
+    inferDevice(virtio.value, protocolBits, program) ??
+    (await inferByConfig({ ...offered, read: configReader(requests, { signal }) }));
   const layout = has(ProtocolFeature.Config) ? device?.config : undefined;
   const config =
     layout === undefined ? skipped : await timed(() => probeConfig(requests, layout, { signal }));

@@ -3,6 +3,7 @@ import type { DeviceType } from "../../core/protocol/index.ts";
 import type { DeviceKind } from "../../endpoints/devices/kind.ts";
 import { deviceKinds } from "../../endpoints/devices/registry.ts";
 import type { Client } from "../../endpoints/frontend/index.ts";
+import { configReader, inferByConfig } from "./infer-by-config.ts";
 import { inferDevice } from "./infer-device.ts";
 
 /**
@@ -21,18 +22,26 @@ export function otherDevice(
 
 /**
  * Makes sure, before any ring runs, that the back-end of a session does not serve another device type:
- * its requests would be answered by nothing. Sends nothing.
+ * its requests would be answered by nothing. Reads the configuration space if only that may show it.
  *
  * @param program the name of the back-end's program, where it is known
- * @throws {NegotiationError} it does
+ * @throws {NegotiationError} it does; {@link TimeoutError | PeerClosedError}
  */
-export function expectDevice(
-  { requests: { negotiation } }: Pick<Client, "requests">,
+export async function expectDevice(
+  { requests }: Pick<Client, "requests">,
   { name }: DeviceType,
   program?: string,
-): void {
-  const { offered = 0n, offeredProtocolFeatures: protocol } = negotiation;
-  const other = otherDevice(name, inferDevice(offered, protocol, program));
+): Promise<void> {
+  const {
+    offered = 0n,
+    offeredProtocolFeatures: protocol,
+    protocolFeatures,
+  } = requests.negotiation;
+  const read = configReader(requests);
+  const inferred =
+    inferDevice(offered, protocol, program) ??
+    (await inferByConfig({ virtio: offered, protocol: protocolFeatures, read }, name));
+  const other = otherDevice(name, inferred);
   if (other === undefined) return;
   throw new NegotiationError(
     `the back-end serves a ${other.name} device and not a ${name} device: it offers the virtio features ` +

@@ -6,5 +6,11 @@ export type { Probe, ProbeOptions } from "./connection.ts";
 export { probe } from "./probe.ts";
 export type { ProbeHint, ProbeResult, ProbeTimings, Role } from "./result.ts";
 export { expectDevice, otherDevice } from "./expect-device.ts";
+export { inferByConfig } from "./infer-by-config.ts";
 export { inferDevice } from "./infer-device.ts";
-export { type FrontendMessage, identifiesDevice, inferFrontendDevice } from "./infer-front-end.ts";
+export {
+  type FrontendMessage,
+  identifiesDevice,
+  inferFrontendDevice,
+  otherFrontendDevice,
+} from "./infer-front-end.ts";

@@ -1,6 +1,7 @@
 import { FrontendRequest, type Header, requestSpec } from "../../core/protocol/index.ts";
 import type { DeviceKind, FrontendBehaviour, Likeness } from "../../endpoints/devices/kind.ts";
 import { deviceKinds, findDeviceKind } from "../../endpoints/devices/registry.ts";
+import { otherDevice } from "./expect-device.ts";
 
 /** A request of a front-end. */
 export interface FrontendMessage {
@@ -38,8 +39,26 @@ export function inferFrontendDevice(
 ): readonly DeviceKind[] {
   const sure = kindsLike("surely", messages);
   if (sure.length === 1) return sure;
-  const named = words.flatMap((word) => namedIn(word));
-  return named.length > 0 ? [...new Set(named)] : [...sure, ...kindsLike("perhaps", messages)];
+  const named = kindsNamed(words);
+  return named.length > 0 ? named : [...sure, ...kindsLike("perhaps", messages)];
+}
+
+/**
+ * Returns the device type that a front-end wants if it is another one than the one that is wanted of
+ * it; undefined where that is not clear.
+ */
+export function otherFrontendDevice(
+  wanted: DeviceKind,
+  messages: readonly FrontendMessage[],
+  words: readonly string[] = [],
+): DeviceKind | undefined {
+  const behaviour = behaviourOf(messages);
+  const sure = kindsLike("surely", messages);
+  // Rings that are not those of the wanted type count together with the command line.
+  const isForeign = behaviour.rings > 0 && wanted.recognizesFrontend?.(behaviour) === "no";
+  const likely = sure.length === 1 ? sure : isForeign ? kindsNamed(words) : [];
+  const [inferred] = likely;
+  return likely.length === 1 ? otherDevice(wanted.name, inferred) : undefined;
 }
 
 /** Returns whether these messages identify the device type, whatever follows. */
@@ -80,9 +99,10 @@ function endOf(payload: Uint8Array): number {
   return view.readUInt32LE(0) + view.readUInt32LE(4);
 }
 
-/** Returns the device types that a word of a command line names as QEMU does. */
-function namedIn(word: string): DeviceKind[] {
-  return [...word.matchAll(/(?:vhost-user|vhost-device|virtio)-([a-z0-9]+)/g)].flatMap(
-    ([, name = ""]) => findDeviceKind(name) ?? [],
-  );
+/** Returns the device types that words of a command line name as QEMU does. */
+function kindsNamed(words: readonly string[]): DeviceKind[] {
+  const names = words.flatMap((word) => [
+    ...word.matchAll(/(?:vhost-user|vhost-device|virtio)-([a-z0-9]+)/g),
+  ]);
+  return [...new Set(names.flatMap(([, name = ""]) => findDeviceKind(name) ?? []))];
 }

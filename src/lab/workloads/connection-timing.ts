@@ -46,7 +46,7 @@ export interface ConnectionTimingOptions extends WaitOptions {
   /** Milliseconds that the first request may take. Default: `timeoutMs`. */
   readonly stallMs?: number | undefined;
   /** Called once the features are negotiated; what it throws ends the session. */
-  readonly onConnected?: ((client: Client) => void) | undefined;
+  readonly onConnected?: ((client: Client) => Promise<void>) | undefined;
 }
 
 /**
@@ -88,7 +88,7 @@ export async function timeConnection(
     },
   });
   try {
-    options.onConnected?.(client);
+    await options.onConnected?.(client);
     const start = now();
     const { completed } = await first.submit(client, { signal, timeoutMs: stallMs });
     const kicked = now();

@@ -20,7 +20,7 @@ export async function startTarget(
   const { options, folder, signal } = context;
   if (options.socket !== undefined) {
     await using client = await Client.connect(options.socket, { memory: MEMORY, signal });
-    expectDevice(client, blockType);
+    await expectDevice(client, blockType);
     return { path: options.socket, builtIn: false };
   }
   const path = join(folder, "perf.sock");

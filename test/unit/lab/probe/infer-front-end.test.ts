@@ -6,7 +6,9 @@ import { FrontendRequest } from "../../../../src/core/protocol/index.ts";
 import {
   type FrontendMessage,
   inferFrontendDevice,
+  otherFrontendDevice,
 } from "../../../../src/lab/probe/infer-front-end.ts";
+import { findDeviceKind } from "../../../../src/endpoints/devices/registry.ts";
 import { parseCapture } from "../../../../src/lab/wire/index.ts";
 import { packageRoot } from "../../../support/package-root.ts";
 
@@ -70,6 +72,26 @@ test("a command line names the device type where the messages leave it open", ()
   const disk = [...idle(1), sends(GetConfig, 0, 60, 0)];
   assert.deepEqual(inferred(disk, command.replace("NAME", "fs")), ["block"], "it reads a disk");
   assert.deepEqual(inferred(idle(2), "--net virtio-net --disk vhost-user-blk"), ["net", "block"]);
+});
+
+test("a front-end of another type is reported only where its type is clear", () => {
+  const other = (wanted: string, messages: readonly FrontendMessage[], command = ""): string => {
+    const kind = findDeviceKind(wanted);
+    assert.ok(kind);
+    return otherFrontendDevice(kind, messages, [command])?.name ?? "none";
+  };
+  const disk = [...idle(1), sends(GetConfig, 0, 60, 0)];
+  assert.equal(other("net", disk), "block");
+  assert.equal(other("block", disk), "none");
+  assert.equal(other("net", idle(2), "-device vhost-user-fs-pci"), "fs");
+  assert.equal(other("net", idle(2)), "none", "no command line names a type");
+  assert.equal(
+    other("fs", idle(2), "-device vhost-user-gpio-pci"),
+    "none",
+    "the rings are an fs's",
+  );
+  assert.equal(other("scsi", idle(3), "-device vhost-user-fs-pci"), "none", "scsi is not known");
+  assert.equal(other("net", [], "run-vhost-user-blk-tests"), "none", "it named no ring");
 });
 
 test("feature bits of another type exclude a file system", () => {

@@ -1,5 +1,5 @@
 import { createHistogram } from "node:perf_hooks";
-import { counted } from "../../../../core/base/index.ts";
+import { asError, counted } from "../../../../core/base/index.ts";
 import type { Client } from "../../../../endpoints/frontend/index.ts";
 import { expectDevice } from "../../../../lab/probe/expect-device.ts";
 import { PerSecond } from "../../../../lab/workloads/bench/per-second.ts";
@@ -68,7 +68,7 @@ async function measureConnect(
     signal,
     timeoutMs: options.timeout,
     stallMs: options.stallTimeout,
-    onConnected: (client: Client) => expectDevice(client, first.device),
+    onConnected: async (client: Client) => expectDevice(client, first.device),
   };
   const phases = CONNECTION_PHASES.map((phase) => ({ phase, histogram: createHistogram() }));
   const setUp = createHistogram();
@@ -118,7 +118,7 @@ async function measureConnect(
   } catch (error) {
     // Before the first session the target has not been reached yet.
     if (begun <= 1) throw error;
-    const message = error instanceof Error ? error.message : String(error);
+    const message = asError(error).message;
     const failure = new CommandError(ExitCode.Failed, `session ${begun}: ${message}`, {
       cause: error,
     });

@@ -9,7 +9,12 @@ import {
   knownDevice,
 } from "../../../../lab/conformance/index.ts";
 import { UsageError } from "../../../../core/base/index.ts";
-import { type FrontendMessage, inferFrontendDevice } from "../../../../lab/probe/index.ts";
+import {
+  type FrontendMessage,
+  inferFrontendDevice,
+  otherFrontendDevice,
+} from "../../../../lab/probe/index.ts";
+import type { DeviceKind } from "../../../../endpoints/devices/kind.ts";
 import { loadKit } from "../../kit-module.ts";
 import type { ConformOptions } from "./options.ts";
 
@@ -66,12 +71,18 @@ export async function frontendKit(
   observe: (placeholder: Kit) => Promise<readonly FrontendMessage[]>,
 ): Promise<ChosenKit> {
   const chosen = await chosenDevice(options);
-  if (chosen !== undefined) return { kit: playable(chosen), inferred: false };
   if (PLACEHOLDER === undefined) throw new TypeError("the package has no kit");
-  const messages = await observe(PLACEHOLDER);
+  const kit = chosen === undefined ? PLACEHOLDER : playable(chosen);
+  // A type of another package is met as what it is.
+  const isKnown = kits.some((each) => each === kit);
+  const messages = await observe(isKnown ? PLACEHOLDER : kit);
   // A front-end that does not connect is for the checks to find.
-  if (messages.length === 0) return { kit: PLACEHOLDER, inferred: false };
+  if (messages.length === 0) return { kit, inferred: false };
   const words = options.exec === undefined ? [] : [options.exec];
+  if (chosen !== undefined) {
+    expectWanted(kit.kind, otherFrontendDevice(kit.kind, messages, words));
+    return { kit, inferred: false };
+  }
   const inferred = inferFrontendDevice(messages, words);
   const [device] = inferred;
   if (inferred.length === 1) return { kit: playable(knownDevice(device)), inferred: true };
@@ -79,6 +90,15 @@ export async function frontendKit(
   throw new UsageError(
     `the device type of the front-end is not clear${names && `: it may be ${names}`}; ` +
       `name it with --device TYPE, one of ${playedNames().join(", ")}, or with --device MODULE`,
+  );
+}
+
+/** @throws {UsageError} the front-end wants another device type */
+function expectWanted({ name }: DeviceKind, other: DeviceKind | undefined): void {
+  if (other === undefined) return;
+  throw new UsageError(
+    `the front-end wants a device of type ${other.name}, and --device ${name} plays a ${name} device; ` +
+      `leave --device out, or name --device ${other.name}`,
   );
 }
 

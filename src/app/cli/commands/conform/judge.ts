@@ -2,7 +2,12 @@ import { UsageError } from "../../../../core/base/index.ts";
 import { processName } from "../../../../core/os/index.ts";
 import type { ConformanceReport } from "../../../../lab/results/index.ts";
 import type { DeviceKind } from "../../../../endpoints/devices/kind.ts";
-import { identifiesDevice, inferDevice, otherDevice } from "../../../../lab/probe/index.ts";
+import {
+  identifiesDevice,
+  inferByConfig,
+  inferDevice,
+  otherDevice,
+} from "../../../../lab/probe/index.ts";
 import {
   CaseFailure,
   discover,
@@ -152,7 +157,8 @@ async function judgeFrontend(
 /**
  * Meets a front-end for the first time, and returns the kit of the device that it wants.
  *
- * @throws {UsageError} the suite cannot play it, or does not know which one it is
+ * @throws {UsageError} the suite cannot play it, does not know which one it is, or `--device` names
+ *   another one
  */
 async function met(
   target: FrontendProgram | FrontendListener,
@@ -172,8 +178,6 @@ async function met(
     output.note(
       `the front-end wants a device of type ${kit.kind.name}; --device names another type`,
     );
-  } else if (target instanceof FrontendListener && options.device !== undefined) {
-    await target.arrival(kit, times, signal);
   }
   return kit;
 }
@@ -198,10 +202,12 @@ async function factsOf(
   { socket, options, context: { signal } }: Asked,
 ): Promise<Facts> {
   try {
-    return await survey(target, times, (virtio, protocol) => {
+    return await survey(target, times, async (offer) => {
       const pid = target.process?.pid;
       const program = pid === undefined ? undefined : processName(pid);
-      const inferred = inferDevice(virtio, protocol, program);
+      const inferred =
+        inferDevice(offer.virtio, offer.protocol, program) ??
+        (await inferByConfig(offer, device?.device?.name));
       if (device === undefined) return knownDevice(inferred);
       expectChosen(target, options, device, inferred);
       return device;

@@ -37,7 +37,7 @@ export async function expectDisk(
     timeoutMs: timeout,
     signal,
   });
-  expectDevice(client, blockType);
+  await expectDevice(client, blockType);
   const config = decodeBlockConfig(await client.requests.getLargestConfig(blockConfigLayout.sizes));
   const capacity = Number(config.capacity) * SECTOR_SIZE;
   if (capacity < size)

@@ -22,6 +22,14 @@ export interface KnownDevice {
   readonly kit: RequestKit | undefined;
 }
 
+/** The part of a target's offer that shows its device type. */
+export interface TargetOffer {
+  readonly virtio: bigint;
+  readonly protocol: bigint;
+  /** Reads from the start of the configuration space; undefined if the target refuses. */
+  readonly read: (sizes: readonly number[]) => Promise<Uint8Array | undefined>;
+}
+
 /** The offer of a target, read once before the first check. */
 export interface Facts extends KnownDevice {
   readonly virtio: bigint;
@@ -35,13 +43,13 @@ export interface Facts extends KnownDevice {
 /**
  * Reads the offer of a target.
  *
- * @param identify names the device type; is given the virtio and the protocol features on offer
+ * @param identify names the device type
  * @throws {CaseFailure} it does not answer; errors of {@link Target.connect}
  */
 export async function survey(
   target: Target,
   times: Times,
-  identify: (virtio: bigint, protocol: bigint) => KnownDevice,
+  identify: (offer: TargetOffer) => KnownDevice | Promise<KnownDevice>,
 ): Promise<Facts> {
   const socket = await target.connect({ timeoutMs: times.againMs });
   const session = new Session("survey", socket, new Exchange(), times);
@@ -52,13 +60,13 @@ export async function survey(
     const protocol = gate
       ? await orElse(0n, session.call(FrontendRequest.GetProtocolFeatures))
       : 0n;
-    let queueNum = 1n;
-    if ((protocol & ProtocolFeature.Mq) !== 0n) {
-      await session.send(FrontendRequest.SetProtocolFeatures, ProtocolFeature.Mq);
-      queueNum = await orElse(1n, session.call(FrontendRequest.GetQueueNum));
-    }
+    const used = protocol & (ProtocolFeature.Mq | ProtocolFeature.Config);
+    if (used !== 0n) await session.send(FrontendRequest.SetProtocolFeatures, used);
+    const hasQueueNum = (used & ProtocolFeature.Mq) !== 0n;
+    const queueNum = hasQueueNum ? await orElse(1n, session.call(FrontendRequest.GetQueueNum)) : 1n;
     // Before the session ends: the name of the process may identify the device.
-    const known = identify(virtio, protocol);
+    const read = async (sizes: readonly number[]) => readConfig(session, sizes);
+    const known = await identify({ virtio, protocol, read });
     session.close();
     const oneSession = await endsSoon(target);
     target.oneSession = oneSession;
@@ -74,8 +82,21 @@ export async function survey(
   }
 }
 
+/** Reads from the start of the configuration space; undefined if the target refuses. */
+async function readConfig(
+  session: Session,
+  sizes: readonly number[],
+): Promise<Uint8Array | undefined> {
+  for (const size of sizes) {
+    const asked = { offset: 0, flags: 0, data: new Uint8Array(size) };
+    const reply = await orElse(undefined, session.call(FrontendRequest.GetConfig, asked));
+    if (reply?.data.length === size) return reply.data;
+  }
+  return undefined;
+}
+
 /** A wrong answer is for a check to find; until then the least is assumed. */
-async function orElse(least: bigint, answer: Promise<bigint>): Promise<bigint> {
+async function orElse<T>(least: T, answer: Promise<T>): Promise<T> {
   try {
     return await answer;
   } catch (error) {
