@@ -26,7 +26,7 @@ export {
   TimeoutError,
   UsageError,
   VhostUserError,
-} from "./core/base/errors.ts";
+} from "./core/base/errors/index.ts";
 export { type GuestBuffer, GuestMemory, type GuestMemoryOptions } from "./core/memory/index.ts";
 export { OwnedFd } from "./core/os/index.ts";
 export type { RingMode, RunningQueue } from "./core/runtime/index.ts";

@@ -1,4 +1,4 @@
-import { UsageError } from "../../core/base/errors.ts";
+import { UsageError } from "../../core/base/errors/index.ts";
 import type { DeviceKind } from "../../endpoints/devices/kind.ts";
 import { findDeviceKind, unknownDevice } from "../../endpoints/devices/registry.ts";
 

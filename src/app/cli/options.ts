@@ -1,5 +1,6 @@
+import { asError } from "../../core/base/index.ts";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { UsageError } from "../../core/base/errors.ts";
+import { UsageError } from "../../core/base/errors/index.ts";
 import { FAIL_ON, type FailOn } from "../../lab/results/verdict.ts";
 import { RING_MODES, type RingMode } from "../../core/runtime/mode.ts";
 import { parseChoice, parseDuration, parseInteger, parseList, parseSize } from "./units.ts";
@@ -10,7 +11,7 @@ export function checked<T>(parse: (text: string) => T): (text: string) => T {
     try {
       return parse(text);
     } catch (error) {
-      throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+      throw new InvalidArgumentError(asError(error).message);
     }
   };
 }
@@ -108,7 +109,7 @@ export const failOnOption = new Option(
   "--fail-on <verdict>",
   "the least verdict that fails the run: fail or warn",
 )
-  .default("fail" as FailOn)
+  .default<FailOn>("fail")
   .argParser(checked(parseChoice(FAIL_ON)));
 
 const MAX_NUMBER = 2 ** 31 - 1;

@@ -1,4 +1,4 @@
-import { UsageError } from "../base/errors.ts";
+import { UsageError } from "../base/errors/index.ts";
 
 /** The name and meaning of one bit of a feature word. */
 export interface FeatureInfo {

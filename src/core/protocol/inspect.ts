@@ -1,5 +1,5 @@
 import { counted } from "../base/index.ts";
-import { ProtocolError } from "../base/errors.ts";
+import { ProtocolError } from "../base/errors/index.ts";
 import type { Codec } from "./codec.ts";
 import { hex } from "./fields.ts";
 import { HeaderFlag } from "./header.ts";

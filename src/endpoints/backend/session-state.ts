@@ -1,16 +1,9 @@
-import {
-  asError,
-  counted,
-  Deferred,
-  MemoryAccessError,
-  ProtocolError,
-  StateError,
-} from "../../core/base/index.ts";
+import { counted, Deferred, ProtocolError, StateError } from "../../core/base/index.ts";
 import { type InflightRegion, RegionTable } from "../../core/memory/index.ts";
 import { ProtocolFeature, VirtioFeature } from "../../core/protocol/index.ts";
 import { Negotiation } from "../../core/session/index.ts";
 import type { CloseReason } from "../../core/transport/index.ts";
-import { countInflight, type QueueFault } from "../../core/virtqueue/index.ts";
+import { countInflight } from "../../core/virtqueue/index.ts";
 import { BackendRequests } from "./backend-requests.ts";
 import type { DeviceCapabilities } from "./capabilities.ts";
 import type { Device } from "./device.ts";
@@ -25,12 +18,10 @@ import {
 } from "./offered-features.ts";
 import { Postcopy } from "./postcopy.ts";
 import { SessionHistory } from "./session-history.ts";
+import { SessionProblems } from "./session-problems.ts";
 import type { SessionOptions } from "./session-options.ts";
 import { SharingWatch } from "./unshared-memory.ts";
 import { Vring } from "./vring.ts";
-
-/** Problems that a session reports, but for the one that ends it. */
-const MAX_PROBLEMS = 1000;
 
 /**
  * The state that the handlers of a session's requests share: negotiation, memory, rings, status.
@@ -45,6 +36,7 @@ export abstract class SessionState {
   readonly postcopy = new Postcopy();
   readonly iommu: BackendIommu;
   readonly history = new SessionHistory();
+  readonly problems: SessionProblems;
   /** Features that are offered. */
   readonly features: bigint;
   readonly protocolFeatures: bigint;
@@ -56,17 +48,15 @@ export abstract class SessionState {
   readonly #vrings: Vring[] = [];
   /** True if new rings are enabled: the front-end sent SET_FEATURES without PROTOCOL_FEATURES. */
   #enabledAtStart = false;
-  /** Faults of the front-end or its driver that were reported: each is served from then on. */
-  readonly #tolerated = new Set<string>();
   #configChangeDue = false;
-  #problems = 0;
-  readonly #sharing = new SharingWatch(this.memory, (problem) => this.report(problem));
+  readonly #sharing = new SharingWatch(this.memory, (problem) => this.problems.report(problem));
   #inflight: InflightRegion | undefined;
   readonly #ended = new Deferred<void>();
 
   constructor(options: SessionOptions) {
     const { device, without, optional = 0n } = options;
     this.#options = options;
+    this.problems = new SessionProblems(options, this.history);
     this.device = device;
     this.capabilities = device.capabilities ?? {};
     const platform = options.iommu ? VirtioFeature.AccessPlatform : 0n;
@@ -89,7 +79,7 @@ export abstract class SessionState {
       memory: this.memory,
       vrings: () => this.vrings,
       ask: async (message) => this.requests.iotlbMsg(message),
-      onProblem: (problem) => this.report(problem),
+      onProblem: (problem) => this.problems.report(problem),
     });
   }
 
@@ -166,7 +156,7 @@ export abstract class SessionState {
   async configChanged(): Promise<void> {
     this.#configChangeDue = this.requests.open;
     if (!this.#configChangeDue) {
-      this.report(
+      this.problems.report(
         new StateError(
           "the new configuration cannot be announced: the front-end gave no back-end channel " +
             "(VHOST_USER_SET_BACKEND_REQ_FD); it sees the change when it connects again",
@@ -187,33 +177,8 @@ export abstract class SessionState {
   #ringStarted(): void {
     this.history.ringStarted = true;
     setImmediate(() => {
-      this.#announceConfigChange().catch((error: unknown) => this.report(error));
+      this.#announceConfigChange().catch((error: unknown) => this.problems.report(error));
     });
-  }
-
-  /** Reports a problem that does not end the session. */
-  report(problem: unknown): void {
-    this.reportProblem(asError(problem), false);
-  }
-
-  /**
-   * Passes a problem to `onProblem`. A peer can cause any number of them, and each may become a
-   * line of a log, so only the first thousand that do not end the session are passed on.
-   */
-  protected reportProblem(problem: Error, ends: boolean): void {
-    const { onProblem } = this.#options;
-    this.#problems += 1;
-    if (ends || this.#problems <= MAX_PROBLEMS) onProblem?.(problem, ends);
-    if (this.#problems === MAX_PROBLEMS) {
-      const text = `${MAX_PROBLEMS} problems were reported; further ones of this session are not`;
-      onProblem?.(new StateError(text), false);
-    }
-  }
-
-  /** The request that is being served is refused by a reply of its own, not by its acknowledgement. */
-  refuse(problem: unknown): void {
-    this.history.refusal = asError(problem);
-    this.report(problem);
   }
 
   /**
@@ -224,28 +189,6 @@ export abstract class SessionState {
   async resetOwner(): Promise<void> {
     const isReset = !this.#enabledAtStart && this.vrings.every(({ enabled }) => !enabled);
     await (isReset ? this.reset() : this.setAllEnabled(false));
-  }
-
-  /**
-   * The front-end or its driver breaks a rule in a way that cannot be misunderstood. Lenient: reports
-   * that once a session. Strict: false, and the caller refuses it. There is a fixed set of faults.
-   */
-  tolerates(fault: string): boolean {
-    const isStrict = this.#options.strictness === "strict";
-    if (this.#tolerated.has(fault)) return !isStrict;
-    if (isStrict) this.refuse(new ProtocolError(fault));
-    else this.report(new ProtocolError(`${fault}; served all the same`));
-    this.#tolerated.add(fault);
-    return !isStrict;
-  }
-
-  /** Reported once a session: a guest whose memory is not shared has nothing else in its rings. */
-  #unreachable(ring: number, { reason, section }: QueueFault): void {
-    if (this.#tolerated.has("a buffer outside")) return;
-    this.#tolerated.add("a buffer outside");
-    this.report(
-      new MemoryAccessError(`ring ${ring}: a request fails: ${reason} (VIRTIO ${section})`),
-    );
   }
 
   /** Stops all rings and puts the device back to its beginning. */
@@ -276,7 +219,7 @@ export abstract class SessionState {
         this.inflight = undefined;
         this.capabilities.lifecycle?.close?.();
       } catch (error) {
-        this.report(error);
+        this.problems.report(error);
       }
       this.#ended.resolve();
     });
@@ -305,18 +248,17 @@ export abstract class SessionState {
         // An I/O virtual address does not name a place in a region.
         if (!this.#translates) this.#sharing.onIdleKick(index, setup);
       },
-      onProblem: (problem) => this.report(problem),
+      onProblem: (problem) => this.problems.report(problem),
       inflight: () => this.#inflight,
       rings: { ringMode: rings?.ringMode, workers: rings?.workers === true && queue === undefined },
       wrapQueue: queue ?? ((plain) => plain),
       strict: this.#options.strictness === "strict",
       reports: {
-        tolerates: (feature) =>
-          this.tolerates(`the driver uses ${feature}, which it did not acknowledge`),
-        unreachable: (fault) => this.#unreachable(index, fault),
+        tolerates: (feature) => this.problems.toleratesFeature(feature),
+        unreachable: (fault) => this.problems.unreachable(index, fault),
       },
       onBroken: (ring, reason) =>
-        this.report(new ProtocolError(`ring ${ring} is broken: ${reason}`)),
+        this.problems.report(new ProtocolError(`ring ${ring} is broken: ${reason}`)),
     });
   }
 }

@@ -62,7 +62,7 @@ export class BackendSession extends SessionState {
       presumed: strictness === "lenient" ? this.#presumed : undefined,
       onRefused: (problem, ends) => {
         this.history.refusal = problem;
-        this.reportProblem(problem, ends);
+        this.problems.report(problem, ends);
       },
       wrap: (request, handler): RequestHandler => {
         const serve = hook?.(request, handler) ?? handler;
@@ -75,7 +75,8 @@ export class BackendSession extends SessionState {
     for (const answer of answers) answer(this, answerer);
     this.capabilities.lifecycle?.attach?.({
       requests: this.requests,
-      configChanged: () => void this.configChanged().catch((error: unknown) => this.report(error)),
+      configChanged: () =>
+        void this.configChanged().catch((error: unknown) => this.problems.report(error)),
     });
     void this.#channel.closed.then(({ by }) => {
       this.history.closedBy = by;

@@ -18,7 +18,7 @@ export function answerConfig(session: SessionState, answerer: HandlerRegistry<"f
       const asked = `${counted(data.length, "byte")} at ${offset}`;
       const space =
         config === undefined ? "there is none" : `it has ${counted(config.size, "byte")}`;
-      session.refuse(
+      session.problems.refuse(
         new ProtocolError(
           `VHOST_USER_GET_CONFIG: ${asked} of the configuration space are refused: ${space}`,
           { request: "VHOST_USER_GET_CONFIG", field: "size" },
@@ -29,7 +29,7 @@ export function answerConfig(session: SessionState, answerer: HandlerRegistry<"f
     const isQuirk = offset === QUIRK.offset && flags === QUIRK.flags;
     if (
       isQuirk &&
-      !session.tolerates(
+      !session.problems.tolerates(
         "VHOST_USER_GET_CONFIG at offset 0x100 with flags 1: the front-end means offset 0, as Cloud " +
           "Hypervisor before 2026 does",
       )

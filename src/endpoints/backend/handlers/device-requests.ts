@@ -38,7 +38,7 @@ export function answerDeviceRequests(
     try {
       return { ...wanted, sessionId: await crypto.create(wanted) };
     } catch (error) {
-      session.refuse(error);
+      session.problems.refuse(error);
       return { ...wanted, sessionId: NO_SESSION };
     }
   });

@@ -30,7 +30,7 @@ export function answerDeviceState(
       transfer = begun;
       return STARTED;
     } catch (error) {
-      session.refuse(error);
+      session.problems.refuse(error);
       return REFUSED;
     }
   });
@@ -38,7 +38,7 @@ export function answerDeviceState(
     const asked = transfer;
     transfer = undefined;
     const error = asked ? await asked.result() : new StateError("no device state was transferred");
-    if (error !== undefined) session.refuse(error);
+    if (error !== undefined) session.problems.refuse(error);
     return error === undefined ? 0n : 1n;
   });
 }

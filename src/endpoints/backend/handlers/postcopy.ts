@@ -13,7 +13,7 @@ export function answerPostcopy(
       replyFds.push(postcopy.advise());
     } catch (error) {
       // An answer without a descriptor is how the specification has a back-end refuse.
-      session.refuse(error);
+      session.problems.refuse(error);
     }
   });
   answerer.on(FrontendRequest.PostcopyListen, () => {

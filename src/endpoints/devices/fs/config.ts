@@ -1,5 +1,5 @@
 import { counted } from "../../../core/base/index.ts";
-import { UsageError } from "../../../core/base/errors.ts";
+import { UsageError } from "../../../core/base/errors/index.ts";
 import {
   configField,
   decodePresentConfig,

@@ -1,5 +1,5 @@
 import { counted } from "../../../core/base/index.ts";
-import { ProtocolError } from "../../../core/base/errors.ts";
+import { ProtocolError } from "../../../core/base/errors/index.ts";
 import { entry, FUSE_NAME_MAX, type FuseEntry } from "./layout.ts";
 import { isDots, isEntryName } from "./names.ts";
 import { struct, u32, u64, viewOf } from "./wire.ts";

@@ -1,4 +1,4 @@
-import { DeviceError } from "../../../core/base/errors.ts";
+import { DeviceError } from "../../../core/base/errors/index.ts";
 import { errnoName } from "./errno.ts";
 
 /**

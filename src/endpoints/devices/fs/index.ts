@@ -1,7 +1,6 @@
 /**
- * devices/fs: the file system device type (VIRTIO 5.11), both sides of it. Files without a side in
- * their names are shared; `driver…` and `queue.ts` belong to the client, `device…` and `chain-…` to
- * the back-end.
+ * devices/fs: the file system device type (VIRTIO 5.11). `driver/` belongs to the client, `device/` to
+ * the back-end; what both share is here.
  */
 export * from "./config.ts";
 export * from "./device/device.ts";

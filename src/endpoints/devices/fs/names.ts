@@ -2,7 +2,7 @@
  * Names of files are bytes: anything but '/' and NUL, in no encoding. Here are the rules for a
  * single name, and a text form of any name that reads back.
  */
-import { UsageError } from "../../../core/base/errors.ts";
+import { UsageError } from "../../../core/base/errors/index.ts";
 
 const SLASH = 0x2f;
 const DOT = 0x2e;

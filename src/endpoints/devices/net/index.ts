@@ -1,13 +1,12 @@
 /**
- * devices/net: the network device type (VIRTIO 5.1). `layout.ts` is what driver and device share;
- * `driver.ts` and `driver-*.ts` belong to the client, `device.ts` and `receive-queue.ts` to the
- * back-end, with `device-control.ts` and `receive-filter.ts` behind its control queue;
- * `ethernet.ts`, `dhcp.ts` and `describe-frame.ts` read the frames that pass, `build-*.ts` make some, `responder.ts` answers them, `pcap.ts` keeps them.
+ * devices/net: the network device type (VIRTIO 5.1). `layout.ts` is what both sides share; `driver/`
+ * belongs to the client, `device/` to the back-end. What is not virtio is in `netstack`.
  */
 export * from "../../netstack/build-dhcp.ts";
 export * from "../../netstack/build-frame.ts";
 export { NET_CONTROL_FEATURES, ReceiveMode } from "./control.ts";
 export * from "../../netstack/describe-frame.ts";
+export * from "./device/counters.ts";
 export * from "./device/device.ts";
 export * from "./device/service.ts";
 export { NetSinkDevice } from "./device/sink.ts";

@@ -2,7 +2,7 @@ import { type Command, Option } from "commander";
 import type { Context } from "../../context.ts";
 import { checked, commonCommand, groupCommand, jsonOption } from "../../options.ts";
 import { parseChoice, parseDuration, parseSize } from "../../units.ts";
-import type { QemuOptions } from "./run.ts";
+import type { QemuOptions } from "./asked.ts";
 
 const EXAMPLES = `
 Variables: SOCKET_PATH, MEMORY_SIZE, QEMU (the program), QEMU_EXTRA_ARGS; options win.
@@ -48,9 +48,9 @@ export function addQemuCommand(program: Command, context: Context): void {
     await qemuStatus(options, context);
   });
   for (const command of [start, status, stop, restart]) {
-    qemu.addCommand(command as unknown as Command);
+    qemu.addCommand(command);
   }
-  program.addCommand(qemu as unknown as Command);
+  program.addCommand(qemu);
 }
 
 /** The options that identify the server: `status` and `stop` refuse one that differs. */

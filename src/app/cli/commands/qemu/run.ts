@@ -1,55 +1,34 @@
 import { resolve } from "node:path";
-import {
-  PeerClosedError,
-  StateError,
-  TimeoutError,
-  UsageError,
-} from "../../../../core/base/index.ts";
+import { asError, PeerClosedError, StateError, TimeoutError } from "../../../../core/base/index.ts";
 import {
   checkOwner,
-  currentOwner,
   findServer,
   isOurLog,
   isOurs,
-  lastLogLines,
   Ledger,
-  type LedgerRecord,
   otherServers,
   restartServer,
   serverDefaults,
   serverDetails,
-  type ServerOptions,
   type ServerStatus,
-  splitWords,
   type StartIo,
   startServer,
   statusOfServer,
   stopServer,
-  type StopResult,
   strayPidFile,
 } from "../../../../lab/programs/index.ts";
-import type { CommonOptions, Context } from "../../context.ts";
+import type { Context } from "../../context.ts";
+import {
+  given,
+  type PlaceOptions,
+  type QemuOptions,
+  refuseDifferent,
+  refuseOtherOwner,
+  refuseUseless,
+  socketOf,
+} from "./asked.ts";
+import { describe, documentOf, ms, ownerText, statusLines, stopLines } from "./text.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
-import { checked } from "../../options.ts";
-import { parseSize } from "../../units.ts";
-
-export interface PlaceOptions extends CommonOptions {
-  readonly kind?: ServerOptions["kind"] | undefined;
-  readonly socket?: string | undefined;
-  readonly pidFile?: string | undefined;
-  readonly log?: string | undefined;
-  readonly image?: string | undefined;
-  readonly json?: true | undefined;
-}
-
-export interface QemuOptions extends PlaceOptions {
-  readonly owner?: string | undefined;
-  readonly memory?: number | undefined;
-  readonly accel?: ServerOptions["accelerator"] | undefined;
-  readonly startTimeout: number;
-}
-
-const STATUS_LOG_LINES = 8;
 
 export async function startQemu(
   args: readonly string[],
@@ -153,7 +132,7 @@ function hints(ledger: Ledger, socket: string, options: PlaceOptions, { output }
   try {
     stray = strayPidFile(pidFile);
   } catch (error) {
-    stray = error instanceof Error ? error.message : String(error);
+    stray = asError(error).message;
   }
   if (stray !== undefined) output.note(stray);
 }
@@ -168,101 +147,6 @@ function keptLog({ log }: PlaceOptions): string | null {
     // Without a regular file there are no last lines to print.
     return null;
   }
-}
-
-/**
- * The options that say where a server is say which one is meant.
- *
- * @throws {UsageError} the one on this socket is another one
- */
-function refuseDifferent(
-  record: LedgerRecord | undefined,
-  socket: string,
-  { kind, pidFile, log, image }: PlaceOptions,
-): void {
-  if (record === undefined) return;
-  const known = serverDetails(record).options;
-  const facts = [
-    ["--kind", kind, known.kind],
-    ["--pid-file", pidFile && resolve(pidFile), known.pidFile],
-    ["--log", log && resolve(log), known.log],
-    ["--image", image && resolve(image), known.image ?? "none"],
-  ] as const;
-  for (const [option, asked, is] of facts) {
-    if (asked === undefined || asked === is) continue;
-    throw new UsageError(
-      `${option} ${asked} is not that of the server on ${resolve(socket)}, whose is ${is}; ` +
-        `leave ${option} out, or name another socket with --socket`,
-    );
-  }
-}
-
-/**
- * Jobs share the default socket.
- *
- * @throws {UsageError} another owner's server is there, and the user has not named it
- */
-function refuseOtherOwner(
-  record: LedgerRecord | undefined,
-  socket: string,
-  options: PlaceOptions,
-): void {
-  if (record === undefined || !isOurs(record) || isNamed(options)) return;
-  const owner = currentOwner();
-  if (record.owner === owner) return;
-  throw new UsageError(
-    `pid ${record.process.pid} on ${socket} was started by ${record.owner ?? "an older version"}, not by ${owner}; ` +
-      `to stop it nevertheless, name it with --socket ${socket}`,
-  );
-}
-
-function isNamed({ socket }: PlaceOptions): boolean {
-  return (socket ?? variable("SOCKET_PATH")) !== undefined;
-}
-
-function socketOf({ socket }: PlaceOptions): string {
-  return socket ?? variable("SOCKET_PATH") ?? serverDefaults.socket;
-}
-
-function variable(name: string): string | undefined {
-  return process.env[name] || undefined;
-}
-
-/** Returns the settings of the options and the variables, with only the keys that they set. */
-function given(args: readonly string[], options: QemuOptions): Partial<ServerOptions> {
-  const fromVariable = variable("QEMU_EXTRA_ARGS");
-  const extra =
-    args.length === 0 && fromVariable === undefined
-      ? undefined
-      : [...splitWords(fromVariable ?? ""), ...args];
-  const memory = options.memory ?? memoryVariable();
-  const all = {
-    kind: options.kind,
-    pidFile: options.pidFile,
-    log: options.log,
-    memory,
-    accelerator: options.accel,
-    image: options.image,
-    program: options.kind === "block" ? undefined : variable("QEMU"),
-    extraArguments: extra,
-  };
-  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
-}
-
-function memoryVariable(): number | undefined {
-  const text = variable("MEMORY_SIZE");
-  if (text === undefined) return undefined;
-  try {
-    return checked(parseSize)(text);
-  } catch (error) {
-    throw new UsageError(`MEMORY_SIZE: ${error instanceof Error ? error.message : String(error)}`);
-  }
-}
-
-function refuseUseless(kind: ServerOptions["kind"], { memory, accel }: QemuOptions): void {
-  if (kind === "net" || (memory === undefined && accel === undefined)) return;
-  const option = memory === undefined ? "--accel" : "--memory";
-  throw new UsageError(`${option} and --kind block cannot be combined: nothing is emulated`);
 }
 
 function startIo({ output, signal }: Context, { startTimeout, owner }: QemuOptions): StartIo {
@@ -297,52 +181,4 @@ function report(
 ): void {
   if (json) output.json(documentOf(status));
   else output.print(line());
-}
-
-/** `kind` is that of the document: what the server is goes by another name. */
-function documentOf({ kind: server, ...status }: ServerStatus) {
-  return { schemaVersion: 1, kind: "qemu", server, ...status } as const;
-}
-
-function describe({ kind, pid, accelerator, socket, log }: ServerStatus): string {
-  const what = kind === "net" ? `QEMU (net, ${accelerator})` : "qemu-storage-daemon (block)";
-  return `${what}, pid ${pid}, listens on ${socket}, log ${log}`;
-}
-
-/** Names the other owner who started it. */
-function ownerText({ owner }: ServerStatus): string {
-  return owner === currentOwner() ? "" : `, started by ${owner ?? "an older version"}`;
-}
-
-function statusLines(status: ServerStatus): string[] {
-  const { running, kind, pid, accelerator, socket, mode, log, commandLine, owner } = status;
-  const lines = log === null ? [] : lastLogLines(log, STATUS_LOG_LINES);
-  const tail = log === null ? [] : [`log       ${log}`, ...lines.map((line) => `  ${line}`)];
-  if (!running) return [`not running (socket ${socket})`, ...tail];
-  return [
-    `running   ${kind}, pid ${pid}`,
-    `socket    ${socket} (${mode})`,
-    `owner     ${owner ?? "unknown: an older version started it"}`,
-    ...(accelerator === null ? [] : [`accelerator ${accelerator}`]),
-    `command   ${commandLine}`,
-    ...tail,
-  ];
-}
-
-function stopLines(stopped: StopResult | undefined): string[] {
-  if (stopped === undefined) return [];
-  const { stopped: process, forced, removed, left, log } = stopped;
-  const how = forced ? " (by SIGKILL, it did not end by SIGTERM)" : "";
-  return [
-    process === undefined
-      ? "it did not run any more; what it left was cleared"
-      : `stopped: pid ${process.pid}${how}`,
-    ...(removed.length === 0 ? [] : [`removed: ${removed.join(", ")}`]),
-    ...left.map(({ path, reason }) => `left alone: ${path}: ${reason}`),
-    `the log stays: ${log}`,
-  ];
-}
-
-function ms(value: number): string {
-  return `${Math.round(value)} ms`;
 }

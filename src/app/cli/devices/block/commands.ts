@@ -1,4 +1,4 @@
-import { UsageError } from "../../../../core/base/errors.ts";
+import { UsageError } from "../../../../core/base/errors/index.ts";
 import { blockKind } from "../../../../endpoints/devices/block/kind.ts";
 import { MAX_BLOCK_QUEUES } from "../../../../endpoints/devices/block/layout.ts";
 import type { DeviceCommands } from "../device-commands.ts";

@@ -1,4 +1,4 @@
-import { UsageError } from "../../../../core/base/errors.ts";
+import { UsageError } from "../../../../core/base/errors/index.ts";
 import { fsKind } from "../../../../endpoints/devices/fs/kind.ts";
 import type { DeviceCommands } from "../device-commands.ts";
 

@@ -3,18 +3,12 @@ import type { RunningQueue } from "../../../../core/runtime/index.ts";
 import type { Device, DeviceCapabilities } from "../../../backend/index.ts";
 import { netState } from "./state.ts";
 import { rarpRequest, VLAN_HEADER_BYTES } from "../../../netstack/build-frame.ts";
-import { type ChainCursor, createChainCursor, copyOut } from "../../../../core/virtqueue/index.ts";
 import { controlRing, NET_CONTROL_FEATURES } from "../control.ts";
 import { DeviceControl } from "./control.ts";
-import {
-  GSO_NONE,
-  LONG_HEADER_BYTES,
-  MAX_FRAME_BYTES,
-  NetFeature,
-  netHeaderBytes,
-  NetHeaderFlag,
-} from "../layout.ts";
-import { type PacketForm, type ReceiveCounters, ReceiveQueue } from "./receive-queue.ts";
+import { LONG_HEADER_BYTES, MAX_FRAME_BYTES, NetFeature, netHeaderBytes } from "../layout.ts";
+import { type NetCounters, zeroNetCounters } from "./counters.ts";
+import { type PacketForm, ReceiveQueue } from "./receive-queue.ts";
+import { Transmitter } from "./transmit.ts";
 import { netType } from "../type.ts";
 import type { DeviceType } from "../../../../core/protocol/index.ts";
 
@@ -48,37 +42,6 @@ export interface NetDeviceOptions {
   readonly onFrame?: ((frame: Uint8Array, pair: number) => void) | undefined;
   /** Called when the session has ended. */
   readonly onClose?: (() => void) | undefined;
-}
-
-/**
- * Counters since the device was made. "Driver" and "device" have the meaning of the specification.
- */
-export interface NetCounters extends ReceiveCounters, NetTransmitCounters {}
-
-/** Sums of what the driver sent. */
-export interface NetTransmitCounters {
-  /** Frames that were taken. */
-  txFrames: number;
-  txBytes: number;
-  /** Packets without a frame, with one of more than 64 KiB, or outside of shared memory. */
-  txWrongSize: number;
-  /** Packets that rely on offloads (check sum, segmentation), which are never offered. */
-  txOffloads: number;
-}
-
-/** Returns the counters of a device that has seen no frame. */
-export function zeroNetCounters(): NetCounters {
-  return {
-    txFrames: 0,
-    txBytes: 0,
-    txWrongSize: 0,
-    txOffloads: 0,
-    rxFrames: 0,
-    rxBytes: 0,
-    rxOverflow: 0,
-    rxWrongSize: 0,
-    rxFiltered: 0,
-  };
 }
 
 /**
@@ -117,8 +80,7 @@ export class NetDevice implements Device {
   #isMulti = false;
   readonly #receive: readonly ReceiveQueue[];
   readonly #onFrame: (frame: Uint8Array, pair: number) => void;
-  readonly #chain: ChainCursor = createChainCursor();
-  readonly #header = new Uint8Array(LONG_HEADER_BYTES);
+  readonly #transmitter: Transmitter;
   #form: PacketForm = { headerBytes: LONG_HEADER_BYTES, mergeable: false };
 
   /** @throws {UsageError} */
@@ -148,6 +110,7 @@ export class NetDevice implements Device {
     this.capabilities = this.#makeCapabilities(onClose);
     this.counters = this.#counters;
     this.#onFrame = onFrame;
+    this.#transmitter = new Transmitter(this.#counters, onFrame);
     this.#receive = Array.from(
       { length: queuePairs },
       () => new ReceiveQueue(MAX_QUEUE_SIZE, backlogFrames, this.#counters),
@@ -268,10 +231,7 @@ export class NetDevice implements Device {
       this.#receive[pair]?.process(running, this.#form);
       return;
     }
-    const { queue } = running;
-    for (let budget = queue.size; budget > 0 && queue.next(this.#chain); budget -= 1) {
-      this.#transmit(running, this.#chain, pair);
-    }
+    this.#transmitter.process(running, this.#form.headerBytes, pair);
   }
 
   #reset(): void {
@@ -304,38 +264,5 @@ export class NetDevice implements Device {
       this.#controlRing = index;
     }
     this.#control?.process(running);
-  }
-
-  #transmit({ queue }: RunningQueue, chain: ChainCursor, pair: number): void {
-    const { headerBytes } = this.#form;
-    const counters = this.#counters;
-    if (chain.unreachable !== undefined) {
-      counters.txWrongSize += 1;
-      queue.complete(chain.id, 0);
-      return;
-    }
-    if (chain.readableBytes < headerBytes) {
-      queue.fail(
-        `expected a packet with a header of ${counted(headerBytes, "byte")}, got ${counted(chain.readableBytes, "byte")}`,
-        "5.1.6",
-      );
-      return;
-    }
-    const length = chain.readableBytes - headerBytes;
-    copyOut(chain, 0, this.#header, headerBytes);
-    const [flags = 0, gsoType = 0] = this.#header;
-    let frame: Uint8Array | undefined;
-    if (length === 0 || length > MAX_FRAME_BYTES) counters.txWrongSize += 1;
-    else if ((flags & NetHeaderFlag.NeedsCsum) !== 0 || gsoType !== GSO_NONE)
-      counters.txOffloads += 1;
-    else {
-      frame = new Uint8Array(length);
-      copyOut(chain, headerBytes, frame, length);
-      counters.txFrames += 1;
-      counters.txBytes += length;
-    }
-    // The chain is completed first: the callback may do anything, also end the session.
-    queue.complete(chain.id, 0);
-    if (frame !== undefined) this.#onFrame(frame, pair);
   }
 }

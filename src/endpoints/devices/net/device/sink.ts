@@ -16,7 +16,7 @@ import {
   netHeaderBytes,
   NetHeaderFlag,
 } from "../layout.ts";
-import type { NetTransmitCounters } from "./device.ts";
+import type { NetTransmitCounters } from "./counters.ts";
 import { netType } from "../type.ts";
 import type { DeviceType } from "../../../../core/protocol/index.ts";
 

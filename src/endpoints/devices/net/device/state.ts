@@ -1,5 +1,5 @@
 import { type DeviceState, versionedState } from "../../../backend/index.ts";
-import { ProtocolError } from "../../../../core/base/index.ts";
+import { ProtocolError, recordOf } from "../../../../core/base/index.ts";
 import type { DeviceControl } from "./control.ts";
 
 /**
@@ -14,7 +14,7 @@ export function netState(counters: object, control: DeviceControl | undefined): 
     version: 1,
     save: () => (control === undefined ? sums : { ...sums, control: control.save() }),
     load: (value) => {
-      const given = (value ?? {}) as Record<string, unknown>;
+      const given = recordOf(value);
       const isSum = (sum: unknown): boolean => Number.isSafeInteger(sum) && Number(sum) >= 0;
       const wrong = names.filter((name) => !isSum(given[name]));
       if (wrong.length > 0) {
