@@ -8,6 +8,7 @@ import {
   QueueError,
   RemoteError,
   StalledError,
+  systemCode,
   SystemError,
   TimeoutError,
   UsageError,
@@ -108,7 +109,7 @@ export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof CommandError || error instanceof InterruptError) return error.exitCode;
   const known = bySituation.find(([type]) => error instanceof type);
   if (known) return known[1];
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const code = systemCode(error) ?? "";
   if (ENVIRONMENT_ERRNO.has(code)) return ExitCode.Environment;
   if (USAGE_ERRNO.has(code)) return ExitCode.Usage;
   return error instanceof SystemError ? ExitCode.Failed : ExitCode.Internal;

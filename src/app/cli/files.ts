@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { EnvironmentError, UsageError } from "../../core/base/index.ts";
+import { EnvironmentError, systemCode, UsageError } from "../../core/base/index.ts";
 import { fileKind, pathProblem, type PathProblem } from "../../core/os/index.ts";
 
 /** Permissions, room, limits: what the machine lacks. */
@@ -37,17 +37,12 @@ export function withUserFile<T>(path: string, role: string, remedy: string, use:
     return use();
   } catch (error) {
     if (!(error instanceof Error && "code" in error && "syscall" in error)) throw error;
-    throw explained(path, role, remedy, error as Error & { readonly code: unknown });
+    throw explained(path, role, remedy, error);
   }
 }
 
-function explained(
-  path: string,
-  role: string,
-  remedy: string,
-  error: Error & { readonly code: unknown },
-): Error {
-  const code = String(error.code);
+function explained(path: string, role: string, remedy: string, error: Error): Error {
+  const code = systemCode(error) ?? "";
   const options = { cause: error };
   const problem = pathProblem(path);
   if (WRONG_PATH.has(code)) {
@@ -90,7 +85,7 @@ export function makeUserFile<T>(
     try {
       return make(overwrite ? "w" : "wx");
     } catch (error) {
-      if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+      if (systemCode(error) !== "EEXIST") throw error;
       const kind = fileKind(path);
       const isFile = kind === "a file";
       const what = isFile || kind === undefined ? "" : ` and is ${kind}`;

@@ -1,5 +1,5 @@
 import { CommanderError } from "commander";
-import { explainCode, ProtocolError, VhostUserError } from "../../core/base/index.ts";
+import { asError, explainCode, ProtocolError, VhostUserError } from "../../core/base/index.ts";
 import {
   CleanUpError,
   exitCodeOf,
@@ -53,8 +53,8 @@ export async function main(args: readonly string[]): Promise<void> {
  */
 function abortOnSignals(interrupt: AbortController, output: Output): void {
   let first = 0;
-  const onSignal = (signal: NodeJS.Signals): void => {
-    const reason = new InterruptError(signal as InterruptSignal);
+  const onSignal = (signal: InterruptSignal): void => {
+    const reason = new InterruptError(signal);
     if (!interrupt.signal.aborted) {
       first = performance.now();
       interrupt.abort(reason);
@@ -65,7 +65,7 @@ function abortOnSignals(interrupt: AbortController, output: Output): void {
   };
   const ignore = (): void => undefined;
   for (const signal of INTERRUPT_SIGNALS)
-    process.on(signal, signal === "SIGHUP" && isHangupIgnored() ? ignore : onSignal);
+    process.on(signal, signal === "SIGHUP" && isHangupIgnored() ? ignore : () => onSignal(signal));
 }
 
 function report(error: unknown, output: Output, debug: boolean): number {
@@ -74,7 +74,7 @@ function report(error: unknown, output: Output, debug: boolean): number {
     return error.exitCode === 0 ? ExitCode.Ok : ExitCode.Usage;
   }
   const exitCode = exitCodeOf(error);
-  const message = error instanceof Error ? error.message : String(error);
+  const message = asError(error).message;
   output.error(
     `${ERROR_PREFIX}${exitCode === ExitCode.Internal ? "internal error: " : ""}${message}`,
   );

@@ -1,4 +1,4 @@
-import { TimeoutError } from "./errors.ts";
+import { TimeoutError } from "./errors/index.ts";
 
 /** Limits of an operation: a deadline, and a signal that ends it early. */
 export interface WaitOptions {

@@ -5,6 +5,8 @@
 export { asError } from "./as-error.ts";
 export * from "./abort.ts";
 export * from "./error-codes.ts";
-export * from "./errors.ts";
+export * from "./errors/index.ts";
 export * from "./quantity.ts";
+export * from "./record.ts";
+export { systemCode } from "./system-code.ts";
 export * from "./u16.ts";

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { arch, endianness, platform } from "node:os";
 import { basename, join } from "node:path";
-import { EnvironmentError } from "../base/index.ts";
+import { asError, EnvironmentError } from "../base/index.ts";
 import { packageRoot } from "./package-path.ts";
 
 /** Opaque handles that `mmap` and `pollerStart` return. */
@@ -203,7 +203,7 @@ export function loadAddon(host: AddonHost): Addon {
     try {
       return require(candidate) as Addon;
     } catch (error) {
-      tried.push(`${candidate}: ${error instanceof Error ? error.message : String(error)}`);
+      tried.push(`${candidate}: ${asError(error).message}`);
     }
   }
   const prebuilt = prebuiltPlatforms(host);

@@ -1,4 +1,4 @@
-import { counted } from "../base/index.ts";
+import { asError, counted } from "../base/index.ts";
 import type { Codec } from "./codec.ts";
 import type { DeviceType } from "./feature-table.ts";
 import { hex } from "./fields.ts";
@@ -73,7 +73,7 @@ export function describePayload({
     try {
       return announced + describeValue(codec, codec.decode(payload), device);
     } catch (error) {
-      reasons.push(error instanceof Error ? error.message : String(error));
+      reasons.push(asError(error).message);
     }
   }
   const cut = candidates[0] && withoutSurplus(candidates[0], payload);

@@ -4,7 +4,7 @@
  * which looks for messages itself; in between it waits for them on its event loop.
  */
 import { receiveMessageOnPort, workerData } from "node:worker_threads";
-import { StateError } from "../base/index.ts";
+import { asError, StateError } from "../base/index.ts";
 import { InflightRegion, RegionTable } from "../memory/index.ts";
 import { EventFd, OwnedFd } from "../os/index.ts";
 import {
@@ -88,7 +88,7 @@ async function serve(message: ToWorker & { type: "start" }): Promise<void> {
       fault: broken && `${broken.reason} (VIRTIO ${broken.section})`,
     };
   } catch (error) {
-    const fault = `its worker failed: ${error instanceof Error ? error.message : String(error)}`;
+    const fault = `its worker failed: ${asError(error).message}`;
     end = { base: queue?.state().base ?? ring.base, fault };
   } finally {
     table.close();

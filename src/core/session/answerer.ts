@@ -163,7 +163,7 @@ export class Answerer<D extends Direction = Direction> {
   async #serve(spec: RequestSpec | undefined, frame: Frame, incoming: Incoming): Promise<unknown> {
     const { header, payload, fds } = frame;
     if (spec === undefined) {
-      throw new ProtocolError(`expected a known request, got ${header.request}`, {
+      throw new ProtocolError(`request ${header.request} is not one of the specification`, {
         field: "request",
       });
     }

@@ -1,4 +1,4 @@
-import { asError, Deferred, PeerClosedError, StateError } from "../base/index.ts";
+import { asError, Deferred, PeerClosedError, StateError, systemCode } from "../base/index.ts";
 import type { OwnedFd, UnixSocket } from "../os/index.ts";
 
 interface Outgoing {
@@ -135,7 +135,7 @@ function release(outgoing: Outgoing): void {
 }
 
 function sendError(error: unknown): Error {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const code = systemCode(error);
   if (code === "EPIPE" || code === "ECONNRESET") {
     return new PeerClosedError("the peer closed the connection before it took a message", {
       cause: error,

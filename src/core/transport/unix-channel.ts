@@ -1,4 +1,11 @@
-import { asError, counted, Deferred, PeerClosedError, StateError } from "../base/index.ts";
+import {
+  asError,
+  counted,
+  Deferred,
+  PeerClosedError,
+  StateError,
+  systemCode,
+} from "../base/index.ts";
 import { type OwnedFd, Poller, type UnixSocket } from "../os/index.ts";
 import { type Direction, MAX_PAYLOAD_SIZE } from "../protocol/index.ts";
 import type { Channel, CloseReason, Frame, FrameHandler, FrameObserver } from "./channel.ts";
@@ -230,7 +237,7 @@ function endOfStream(pending: number): Error {
 }
 
 function readError(error: unknown): CloseReason {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const code = systemCode(error);
   if (code === "ECONNRESET") {
     const message = "the peer closed the connection with unread messages in it";
     return { by: "peer", error: new PeerClosedError(message, { cause: error }) };

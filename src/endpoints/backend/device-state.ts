@@ -1,4 +1,4 @@
-import { asError, ProtocolError, StateError } from "../../core/base/index.ts";
+import { asError, isRecord, ProtocolError, StateError } from "../../core/base/index.ts";
 import { type OwnedFd, readPipe, writePipe } from "../../core/os/index.ts";
 import { TransferDirection } from "../../core/protocol/index.ts";
 
@@ -130,12 +130,10 @@ export function versionedState(own: VersionedState): DeviceState {
   };
 }
 
-function parse(bytes: Uint8Array): Record<string, unknown> {
+function parse(bytes: Uint8Array): Readonly<Record<string, unknown>> {
   try {
     const document: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-    if (typeof document === "object" && document !== null) {
-      return document as Record<string, unknown>;
-    }
+    if (isRecord(document)) return document;
   } catch {
     // Reported below.
   }

@@ -1,3 +1,4 @@
+import { asError } from "../../core/base/index.ts";
 import type { VringContext, StopMode } from "./vring-context.ts";
 import { DeviceRunner, type RunningQueue } from "../../core/runtime/index.ts";
 import type { EventFd } from "../../core/os/index.ts";
@@ -109,7 +110,7 @@ export class VringService {
     try {
       this.run();
     } catch (error) {
-      this.#missing = error instanceof Error ? error.message : String(error);
+      this.#missing = asError(error).message;
       this.#reportBroken();
     }
   }

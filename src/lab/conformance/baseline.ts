@@ -1,4 +1,4 @@
-import { UsageError } from "../../core/base/index.ts";
+import { recordOf, UsageError } from "../../core/base/index.ts";
 import type { Verdict } from "../results/index.ts";
 import type { CheckInfo } from "./kit/check.ts";
 import { checks, frontendChecks } from "./registry.ts";
@@ -63,26 +63,26 @@ export function parseBaseline(
   } catch (cause) {
     throw new UsageError(`${path} is not a baseline: it must be JSON`, { cause });
   }
-  const list = isRecord(value) ? value["expectations"] : undefined;
+  const list = recordOf(value)["expectations"];
   if (!Array.isArray(list)) {
     throw new UsageError(`${path}: a baseline must be {"expectations": [...]}`);
   }
   const expectations = list.map((each: unknown, i) =>
     parseExpectation(each, `${path}: ${i}`, known),
   );
-  const target = isRecord(value) ? value["target"] : undefined;
+  const target = recordOf(value)["target"];
   if (target === undefined) return { expectations };
   return { target: parseTarget(target, path), expectations };
 }
 
 function parseTarget(value: unknown, path: string): BaselineTarget {
-  const { program, version } = isRecord(value) ? value : {};
+  const { program, version } = recordOf(value);
   if (typeof program === "string" && typeof version === "string") return { program, version };
   throw new UsageError(`${path}: "target" must have "program" and "version", both text`);
 }
 
 function parseExpectation(value: unknown, where: string, known: readonly CheckInfo[]): Expectation {
-  const { check, verdict, reason, sometimes, version } = isRecord(value) ? value : {};
+  const { check, verdict, reason, sometimes, version } = recordOf(value);
   if (typeof check !== "string" || (verdict !== "FAIL" && verdict !== "WARN")) {
     throw new UsageError(`${where}: an expectation must have "check" and "verdict" (FAIL or WARN)`);
   }
@@ -99,10 +99,6 @@ function parseExpectation(value: unknown, where: string, known: readonly CheckIn
     throw new UsageError(`${where} (${check}): "sometimes" must be true or false`);
   }
   return { check, verdict, reason, version, ...(sometimes && { sometimes }) };
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null;
 }
 
 /** Compares a result with what is expected of this version of the target. */

@@ -1,4 +1,4 @@
-import { UsageError } from "../../core/base/index.ts";
+import { recordOf, UsageError } from "../../core/base/index.ts";
 import type { Direction } from "../../core/protocol/index.ts";
 import type { DeviceKind } from "../../endpoints/devices/kind.ts";
 import {
@@ -211,8 +211,7 @@ function endingOf({ by, how, reason }: CaptureLine): Ending {
 }
 
 function peerOf(value: unknown): TracePeer {
-  if (typeof value !== "object" || value === null) return {};
-  const { pid, program } = value as CaptureLine;
+  const { pid, program } = recordOf(value);
   return {
     ...(typeof pid === "number" && { pid }),
     ...(typeof program === "string" && { program }),

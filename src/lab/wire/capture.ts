@@ -1,4 +1,4 @@
-import { UsageError } from "../../core/base/index.ts";
+import { isRecord, recordOf, UsageError } from "../../core/base/index.ts";
 import {
   decodeHeader,
   type Direction,
@@ -73,10 +73,8 @@ export function parseCaptureLine(line: string, number: number): CaptureLine {
   } catch {
     throw badLine(number, "must be JSON");
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw badLine(number, "must be an object");
-  }
-  return value as CaptureLine;
+  if (!isRecord(value) || Array.isArray(value)) throw badLine(number, "must be an object");
+  return value;
 }
 
 /**
@@ -156,8 +154,7 @@ function objectsOf({ descriptors, objects = [] }: CaptureLine, number: number): 
 }
 
 function identityOf(value: unknown): Omit<KernelObject, "kind"> {
-  if (typeof value !== "object" || value === null) return {};
-  const { id, bytes, label } = value as CaptureLine;
+  const { id, bytes, label } = recordOf(value);
   return {
     ...(typeof id === "string" && { id }),
     ...(typeof bytes === "number" && { bytes }),

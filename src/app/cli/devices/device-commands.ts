@@ -1,11 +1,11 @@
-import type { Command } from "commander";
+import type { Command, CommandUnknownOpts } from "commander";
 import type { DeviceKind } from "../../../endpoints/devices/kind.ts";
 import type { FirstRequest } from "../../../lab/workloads/index.ts";
 import type { Context } from "../context.ts";
 import type { BackendProgram } from "../commands/backend/program.ts";
 
 /** Loads the definition of a command, so that only the command in use costs time at the start. */
-type LoadCommand = () => Promise<(context: Context) => Command>;
+type LoadCommand = () => Promise<(context: Context) => CommandUnknownOpts>;
 
 /** Adds a command to those of the first level. */
 export type AddCommand = (program: Command, context: Context) => Promise<void> | void;

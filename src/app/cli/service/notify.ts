@@ -1,3 +1,4 @@
+import { asError } from "../../../core/base/index.ts";
 import { sendDatagram } from "../../../core/os/index.ts";
 
 /**
@@ -13,7 +14,7 @@ export function notifyManager(address: string | undefined, state: string): strin
     sendDatagram(address, Buffer.from(state));
     return undefined;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = asError(error).message;
     return `cannot notify the service manager (${state}): ${reason}`;
   }
 }

@@ -8,7 +8,7 @@ import {
   unlinkSync,
   writeSync,
 } from "node:fs";
-import { UsageError } from "../../../core/base/index.ts";
+import { systemCode, UsageError } from "../../../core/base/index.ts";
 import { withUserFile } from "../files.ts";
 
 /** More bytes than a pid and a line end have. */
@@ -31,7 +31,7 @@ export class PidFile {
       try {
         return new PidFile(path);
       } catch (error) {
-        if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+        if (systemCode(error) !== "EEXIST") throw error;
       }
       removeStale(path);
       return new PidFile(path);
@@ -98,6 +98,6 @@ function isRunning(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return !(error instanceof Error && "code" in error && error.code === "ESRCH");
+    return systemCode(error) !== "ESRCH";
   }
 }

@@ -1,3 +1,4 @@
+import { isRecord } from "../../../core/base/index.ts";
 import type { Check } from "./check.ts";
 import type { RequestKit } from "./back-end/kit.ts";
 
@@ -45,7 +46,7 @@ const KIND_SHAPE: readonly Shape[] = [
   ["name", "a string", (value) => typeof value === "string" && value !== ""],
   ["id", "a virtio device id", isIndex],
   ["features", "an array", Array.isArray],
-  ["queues", "an object", isObject],
+  ["queues", "an object", isRecord],
 ];
 
 const CHECK_SHAPE: readonly Shape[] = [
@@ -63,21 +64,21 @@ export function isKit(value: unknown): value is Kit {
 
 /** Returns the first reason why a value is not a kit, e.g. `ring must be a ring index`. */
 export function kitProblem(value: unknown): string | undefined {
-  if (!isObject(value)) return "a kit must be an object";
+  if (!isRecord(value)) return "a kit must be an object";
   const { kind, rings, ring, effect, checks } = value;
-  if (!isObject(kind)) return "kind must be an object";
+  if (!isRecord(kind)) return "kind must be an object";
   const problem = shapeProblem("kind.", kind, KIND_SHAPE) ?? shapeProblem("", value, SHAPE);
   if (problem !== undefined) return problem;
   if (!Array.isArray(rings) || !rings.includes(ring)) return "ring must be one of rings";
   if (effect !== undefined) {
-    if (!isObject(effect)) return "effect must be an object";
+    if (!isRecord(effect)) return "effect must be an object";
     if (!isFunction(effect["read"])) return "effect.read must be a function";
     if (!isFunction(effect["write"])) return "effect.write must be a function";
   }
   if (checks === undefined) return undefined;
   if (!Array.isArray(checks)) return "checks must be an array";
   for (const [i, check] of checks.entries()) {
-    if (!isObject(check)) return `checks[${i}] must be an object`;
+    if (!isRecord(check)) return `checks[${i}] must be an object`;
     const found = shapeProblem(`checks[${i}].`, check, CHECK_SHAPE);
     if (found !== undefined) return found;
   }
@@ -91,10 +92,6 @@ function shapeProblem(
 ): string | undefined {
   const broken = shape.find(([member, , holds]) => !holds(value[member]));
   return broken && `${prefix}${broken[0]} must be ${broken[1]}`;
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null;
 }
 
 function isStrength(value: unknown): boolean {

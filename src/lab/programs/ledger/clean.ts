@@ -1,6 +1,6 @@
 import { lstatSync, readdirSync, rmSync, type Stats } from "node:fs";
 import { join } from "node:path";
-import { EnvironmentError } from "../../../core/base/index.ts";
+import { asError, EnvironmentError, systemCode } from "../../../core/base/index.ts";
 import { fileKind, pathProblem } from "../../../core/os/path-problem.ts";
 import { describeProcess, effectiveUserId } from "../../../core/os/process-name.ts";
 import { kvmCacheName } from "../machine/kvm.ts";
@@ -97,7 +97,7 @@ class CleanRun {
       result = this.#dryRun ? wouldRetire(record) : await retire(this.#ledger, record);
     } catch (error) {
       // A path of it cannot be looked at or removed: the other records are cleaned all the same.
-      if (codeOf(error) === undefined) throw error;
+      if (systemCode(error) === undefined) throw error;
       this.left.push({ what: file, owner, reason: messageOf(error) });
       return;
     }
@@ -184,7 +184,7 @@ class CleanRun {
       return lstatSync(path, { throwIfNoEntry: false });
     } catch (error) {
       // Where a folder on the way is a file, nothing was left.
-      if (codeOf(error) !== "ENOTDIR")
+      if (systemCode(error) !== "ENOTDIR")
         this.#leave(path, pathProblem(path)?.text ?? messageOf(error));
       return undefined;
     }
@@ -238,13 +238,8 @@ function releaseDeadLock(ledger: Ledger, name: string, dryRun: boolean): boolean
   }
 }
 
-/** Returns the code of a failed system call. */
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && "syscall" in error && "code" in error ? error.code : undefined;
-}
-
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return asError(error).message;
 }
 
 function withoutPath(message: string, path: string): string {

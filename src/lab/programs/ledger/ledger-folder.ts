@@ -1,6 +1,6 @@
 import { lstatSync, mkdirSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
-import { EnvironmentError } from "../../../core/base/index.ts";
+import { EnvironmentError, systemCode } from "../../../core/base/index.ts";
 import { effectiveUserId } from "../../../core/os/process-name.ts";
 import { explainFileError } from "./private-file.ts";
 
@@ -24,7 +24,7 @@ export function ledgerFolder(
   try {
     mkdirSync(folder, { mode: 0o700 });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") {
+    if (systemCode(error) !== "EEXIST") {
       throw explainFileError(error, folder, purpose);
     }
   }

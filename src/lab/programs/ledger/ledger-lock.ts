@@ -1,6 +1,6 @@
 import { linkSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { delay, EnvironmentError } from "../../../core/base/index.ts";
+import { delay, EnvironmentError, systemCode } from "../../../core/base/index.ts";
 import { describeProcess } from "../../../core/os/process-name.ts";
 import type { Ledger } from "./ledger.ts";
 import { explainFileError } from "./private-file.ts";
@@ -82,7 +82,7 @@ function create(ledger: Ledger, file: string, name: string): boolean {
     linkSync(temporary, file);
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    if (systemCode(error) === "EEXIST") return false;
     throw explainFileError(error, file, {
       what: "lock",
       option: "the variable XDG_RUNTIME_DIR",
@@ -98,7 +98,7 @@ function readHolder(file: string): ProcessIdentity | undefined {
   try {
     text = readFileSync(file, "utf8");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    if (systemCode(error) === "ENOENT") return undefined;
     throw error;
   }
   try {
@@ -121,7 +121,7 @@ function breakLock(ledger: Ledger, file: string, name: string, dead: ProcessIden
   try {
     renameSync(file, aside);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
+    if (systemCode(error) === "ENOENT") return;
     throw error;
   }
   const taken = readHolder(aside);
@@ -129,7 +129,7 @@ function breakLock(ledger: Ledger, file: string, name: string, dead: ProcessIden
     try {
       linkSync(aside, file);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+      if (systemCode(error) !== "EEXIST") throw error;
     }
   }
   unlinkSync(aside);

@@ -9,7 +9,13 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import { EnvironmentError } from "../../../core/base/index.ts";
+import {
+  asError,
+  EnvironmentError,
+  isRecord,
+  recordOf,
+  systemCode,
+} from "../../../core/base/index.ts";
 import { ledgerFolder } from "./ledger-folder.ts";
 import { type OwnedPath, parseOwnedPath } from "./owned-path.ts";
 import { explainFileError } from "./private-file.ts";
@@ -145,8 +151,7 @@ function readRecord(file: string, id: string): LedgerRecord | DamagedRecord | un
   try {
     text = readFileSync(file, "utf8");
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    return code === "ENOENT" ? undefined : { file, reason: message };
+    return systemCode(error) === "ENOENT" ? undefined : { file, reason: asError(error).message };
   }
   try {
     return parseRecord(JSON.parse(text), id);
@@ -157,14 +162,14 @@ function readRecord(file: string, id: string): LedgerRecord | DamagedRecord | un
 }
 
 function parseRecord(value: unknown, id: string): LedgerRecord {
-  const fields = (value ?? {}) as Record<string, unknown>;
+  const fields = recordOf(value);
   const { version, kind, state, paths, details } = fields;
   if (version !== formatVersion && version !== ownerlessVersion) throw new TypeError("version");
   if (fields["id"] !== id) throw new TypeError("id");
   if (typeof kind !== "string" || kind === "") throw new TypeError("kind");
   if (state !== "starting" && state !== "running") throw new TypeError("state");
   if (!Array.isArray(paths)) throw new TypeError("paths");
-  if (typeof details !== "object" || details === null) throw new TypeError("details");
+  if (!isRecord(details)) throw new TypeError("details");
   return {
     id,
     kind,
@@ -173,7 +178,7 @@ function parseRecord(value: unknown, id: string): LedgerRecord {
     writer: parseIdentity(fields[version === ownerlessVersion ? "owner" : "writer"]),
     process: fields["process"] === null ? null : parseIdentity(fields["process"]),
     paths: paths.map(parseOwnedPath),
-    details: details as Record<string, unknown>,
+    details,
   };
 }
 

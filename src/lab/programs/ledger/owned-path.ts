@@ -1,3 +1,4 @@
+import { systemCode, recordOf } from "../../../core/base/index.ts";
 import { lstatSync, rmSync, type BigIntStats } from "node:fs";
 
 export type PathRole = "socket" | "pid file" | "log" | "image" | "folder";
@@ -33,7 +34,7 @@ function look(path: string): BigIntStats | undefined {
     return lstatSync(path, { bigint: true, throwIfNoEntry: false });
   } catch (error) {
     // Its folder is a file now.
-    if ((error as NodeJS.ErrnoException).code === "ENOTDIR") return undefined;
+    if (systemCode(error) === "ENOTDIR") return undefined;
     throw error;
   }
 }
@@ -47,7 +48,7 @@ export function removeOwnedPath(owned: OwnedPath): PathState {
 
 /** @throws {TypeError} it is not such a record */
 export function parseOwnedPath(value: unknown): OwnedPath {
-  const { path, role, device, inode, born } = (value ?? {}) as Record<string, unknown>;
+  const { path, role, device, inode, born } = recordOf(value);
   if (typeof path !== "string" || !path.startsWith("/")) throw new TypeError("path");
   if (!isRole(role)) throw new TypeError("role");
   return {

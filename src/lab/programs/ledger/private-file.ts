@@ -1,6 +1,6 @@
 import { constants, lstatSync, openSync, type Stats } from "node:fs";
 import { dirname } from "node:path";
-import { EnvironmentError, UsageError } from "../../../core/base/index.ts";
+import { EnvironmentError, systemCode, UsageError } from "../../../core/base/index.ts";
 import { pathProblem } from "../../../core/os/path-problem.ts";
 import { effectiveUserId } from "../../../core/os/process-name.ts";
 
@@ -61,7 +61,7 @@ export function explainFileError(
   path: string,
   { what, option }: PathPurpose,
 ): unknown {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const code = systemCode(error) ?? "";
   const options = { cause: error };
   const folder = dirname(path);
   const problem = pathProblem(path);

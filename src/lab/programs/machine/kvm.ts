@@ -8,7 +8,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { TimeoutError } from "../../../core/base/index.ts";
+import { asError, systemCode, TimeoutError } from "../../../core/base/index.ts";
 import { bootedExitCode, debugExitPort } from "../guest/boot-sector.ts";
 import { waitForEnd } from "../guest/guest.ts";
 import { longModeSector } from "./kvm-sector.ts";
@@ -93,14 +93,14 @@ function cannotOpen(device: string): string | undefined {
     closeSync(openSync(device, "r+"));
     return undefined;
   } catch (error) {
-    switch (error instanceof Error && "code" in error ? String(error.code) : "") {
+    switch (systemCode(error) ?? "") {
       case "ENOENT":
         return `there is no ${device}: virtualization is off in the firmware, or this is a virtual machine or container without it`;
       case "EACCES":
       case "EPERM":
         return `no permission on ${device}: sudo usermod -aG kvm "$USER", then log in again`;
       default:
-        return `${device} cannot be opened: ${error instanceof Error ? error.message : String(error)}`;
+        return `${device} cannot be opened: ${asError(error).message}`;
     }
   }
 }

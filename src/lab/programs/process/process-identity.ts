@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { delay, type WaitOptions } from "../../../core/base/index.ts";
+import { delay, recordOf, type WaitOptions } from "../../../core/base/index.ts";
 
 /** A process for ever: its pid may belong to another one later, all three together never do. */
 export interface ProcessIdentity {
@@ -53,7 +53,7 @@ export async function waitUntilGone(
 
 /** @throws {TypeError} it is not an identity */
 export function parseIdentity(value: unknown): ProcessIdentity {
-  const { pid, startTime, bootId: boot } = (value ?? {}) as Record<string, unknown>;
+  const { pid, startTime, bootId: boot } = recordOf(value);
   if (typeof pid !== "number" || !Number.isSafeInteger(pid) || pid < 1) throw new TypeError("pid");
   if (typeof startTime !== "string" || !/^\d+$/.test(startTime)) throw new TypeError("startTime");
   if (typeof boot !== "string" || !/^[0-9a-f-]{36}$/.test(boot)) throw new TypeError("bootId");

@@ -1,5 +1,5 @@
 import { lstatSync } from "node:fs";
-import { StateError } from "../../../core/base/index.ts";
+import { StateError, systemCode } from "../../../core/base/index.ts";
 import { describeProcess, effectiveUserId } from "../../../core/os/process-name.ts";
 import { isOurs, type Ledger, type LedgerRecord } from "../ledger/ledger.ts";
 import { type OwnedPath, ownPath, type PathRole, removeOwnedPath } from "../ledger/owned-path.ts";
@@ -88,7 +88,7 @@ function signalOurs(identity: ProcessIdentity, signal: NodeJS.Signals): void {
     process.kill(identity.pid, signal);
   } catch (error) {
     // It ended in between.
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    if (systemCode(error) !== "ESRCH") throw error;
   }
 }
 

@@ -1,6 +1,11 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { EnvironmentError, UsageError, type WaitOptions } from "../../../core/base/index.ts";
+import {
+  EnvironmentError,
+  systemCode,
+  UsageError,
+  type WaitOptions,
+} from "../../../core/base/index.ts";
 import { judgeKvm } from "../machine/kvm.ts";
 import { isOurs, type Ledger } from "../ledger/ledger.ts";
 import { checkLog, clearLog, logPurpose } from "./log-file.ts";
@@ -120,8 +125,9 @@ function requireImage(image: string): void {
   try {
     accessSync(image, constants.R_OK | constants.W_OK);
   } catch (error) {
+    const code = systemCode(error);
     throw new EnvironmentError(
-      `${image}: no permission to read and write the disk image (${(error as NodeJS.ErrnoException).code}); ` +
+      `${image}: no permission to read and write the disk image (${code}); ` +
         `let its owner give you the permission, or name another with --image`,
       { cause: error },
     );

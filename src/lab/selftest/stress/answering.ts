@@ -46,11 +46,9 @@ export async function forEach<T>(
 ): Promise<Outcome> {
   const failures: Record<string, number> = {};
   let done = 0;
-  let next = 0;
+  const queue = items.values();
   const lane = async (): Promise<void> => {
-    while (next < items.length) {
-      const item = items[next] as T;
-      next += 1;
+    for (const item of queue) {
       try {
         await work(item);
         done += 1;

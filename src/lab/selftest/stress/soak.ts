@@ -1,3 +1,4 @@
+import { asError } from "../../../core/base/index.ts";
 import { StressChild } from "./child.ts";
 import { ClientFleet } from "./client-fleet.ts";
 import { expectAll, expectDescriptors, Fleet } from "./fleet.ts";
@@ -124,7 +125,7 @@ async function soak(
       clientHistory.push(holdingsOf(await fleet.clientUsage()));
       progress = progressOf(round, clients, start, held);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = asError(error).message;
       failure = signal.aborted
         ? signal.reason
         : new Error(`round ${round}: ${message}`, { cause: error });

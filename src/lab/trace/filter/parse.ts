@@ -44,9 +44,7 @@ class FilterParser {
   #any(): EventFilter {
     const choices = [this.#all()];
     while (this.#take("|")) choices.push(this.#all());
-    return choices.length === 1
-      ? (choices[0] as EventFilter)
-      : (event) => choices.some((each) => each(event));
+    return (event) => choices.some((each) => each(event));
   }
 
   #all(): EventFilter {

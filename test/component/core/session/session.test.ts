@@ -414,7 +414,7 @@ describe("Answerer", () => {
       await peer.send(frame(request, 1));
       const { by, error } = await ours.closed;
       assert.equal(by, "error");
-      assert.match(error.message, new RegExp(`expected a known request, got ${request}`));
+      assert.match(error.message, new RegExp(`request ${request} is not one of the specification`));
       assert.equal(refused.length, 2);
     }
   });

@@ -33,7 +33,7 @@ export function addBackendCommand(program: Command, context: Context): void {
       const { runBackend } = await import("./run.ts");
       await runBackend(name, own, { ...options }, command.args, context);
     });
-    backend.addCommand(command as unknown as Command);
+    backend.addCommand(command);
   }
-  program.addCommand(backend as unknown as Command);
+  program.addCommand(backend);
 }

@@ -8,5 +8,5 @@ export async function backendCommand(context: Context): Promise<Command> {
   for (const { benchBackend: load } of deviceCommands) {
     if (load !== undefined) backend.addCommand((await load())(context));
   }
-  return backend as unknown as Command;
+  return backend;
 }

@@ -36,8 +36,8 @@ Example:
   for (const { bench: load } of deviceCommands) {
     if (load !== undefined) bench.addCommand((await load())(context));
   }
-  bench.addCommand(connect as unknown as Command);
+  bench.addCommand(connect);
   bench.addCommand(await backendCommand(context));
-  bench.addCommand(compareCommand(context) as unknown as Command);
-  program.addCommand(bench as unknown as Command);
+  bench.addCommand(compareCommand(context));
+  program.addCommand(bench);
 }

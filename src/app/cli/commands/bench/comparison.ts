@@ -1,3 +1,4 @@
+import { asError } from "../../../../core/base/index.ts";
 import {
   type BenchComparison,
   type BenchReport,
@@ -83,7 +84,7 @@ export function* alternated<T>(items: readonly T[], rounds: number): Generator<T
  * exit code is that of the same failure of a single target.
  */
 function targetError(name: string, error: unknown): CommandError {
-  const text = error instanceof Error ? error.message : String(error);
+  const text = asError(error).message;
   const message = text.startsWith(`${name}: `) ? text : `${name}: ${text}`;
   return new CommandError(exitCodeOf(error), message, { cause: error });
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { UsageError } from "../../../../core/base/index.ts";
+import { isRecord, recordOf, UsageError } from "../../../../core/base/index.ts";
 import {
   benchHtml,
   benchLines,
@@ -54,16 +54,17 @@ export function readBaseline(
 
 function parseReport(text: string): BenchReport | undefined {
   try {
-    const report = JSON.parse(text) as Partial<BenchReport> | null;
-    const isReport =
-      report?.schemaVersion === 1 &&
-      report.kind === "bench" &&
-      typeof report.requests === "number" &&
-      typeof report.options === "object";
-    return isReport ? (report as BenchReport) : undefined;
+    const value: unknown = JSON.parse(text);
+    return isReport(value) ? value : undefined;
   } catch {
     return undefined;
   }
+}
+
+function isReport(value: unknown): value is BenchReport {
+  const { schemaVersion, kind, requests, options } = recordOf(value);
+  const isNumber = typeof requests === "number";
+  return schemaVersion === 1 && kind === "bench" && isNumber && isRecord(options);
 }
 
 /** Returns the fields of a report about the end of a run. */

@@ -83,7 +83,6 @@ Example:
       const { exportCapture } = await import("./export.ts");
       await exportCapture(file, options, context);
     });
-  for (const each of [show, stat, filter, diff, convert])
-    group.addCommand(each as unknown as Command);
-  program.addCommand(group as unknown as Command);
+  for (const each of [show, stat, filter, diff, convert]) group.addCommand(each);
+  program.addCommand(group);
 }

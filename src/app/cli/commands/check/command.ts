@@ -17,5 +17,5 @@ export function addCheckCommand(program: Command, context: Context): void {
     const { runCheck } = await import("./run.ts");
     await runCheck(options, context);
   });
-  program.addCommand(command as unknown as Command);
+  program.addCommand(command);
 }

@@ -34,5 +34,5 @@ export function addCleanCommand(program: Command, context: Context): void {
     const { runClean } = await import("./run.ts");
     await runClean(options, context);
   });
-  program.addCommand(command as unknown as Command);
+  program.addCommand(command);
 }

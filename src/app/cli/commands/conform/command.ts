@@ -120,6 +120,6 @@ export function addConformCommand(program: Command, context: Context): void {
       // An option that both have is taken by the command in front.
       runMerge(files, self.optsWithGlobals(), context);
     });
-  command.addCommand(merge as unknown as Command);
-  program.addCommand(command as unknown as Command);
+  command.addCommand(merge);
+  program.addCommand(command);
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { UsageError } from "../../../../core/base/index.ts";
+import { recordOf, UsageError } from "../../../../core/base/index.ts";
 import {
   type ConformanceReport,
   conformanceText,
@@ -50,7 +50,6 @@ function readReport(path: string): ConformanceReport {
 }
 
 function isReport(value: unknown): value is ConformanceReport {
-  if (typeof value !== "object" || value === null) return false;
-  const { schemaVersion, kind, results } = value as Readonly<Record<string, unknown>>;
+  const { schemaVersion, kind, results } = recordOf(value);
   return schemaVersion === 1 && kind === "conformance" && Array.isArray(results);
 }

@@ -8,5 +8,5 @@ export async function addIoCommand(program: Command, context: Context): Promise<
   for (const { io: load } of deviceCommands) {
     if (load !== undefined) io.addCommand((await load())(context));
   }
-  program.addCommand(io as unknown as Command);
+  program.addCommand(io);
 }

@@ -44,5 +44,5 @@ export function addMatrixCommand(program: Command, context: Context): void {
       const { runMatrix } = await import("./run.ts");
       await runMatrix(path, options, context);
     });
-  program.addCommand(command as unknown as Command);
+  program.addCommand(command);
 }

@@ -1,7 +1,7 @@
 import type { DeviceKind } from "../../../../endpoints/devices/kind.ts";
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { UsageError } from "../../../../core/base/index.ts";
+import { isRecord, recordOf, UsageError } from "../../../../core/base/index.ts";
 import { findDeviceKind, unknownDevice } from "../../../../endpoints/devices/registry.ts";
 import { requireSocketPlace, wordsOf } from "../../../../lab/conformance/index.ts";
 import { isKitModule } from "../../device-option.ts";
@@ -34,7 +34,7 @@ export function readTargets(path: string): MatrixTarget[] {
   } catch (cause) {
     throw new UsageError(`${path} is not JSON; ${remedy}`, { cause });
   }
-  const list = isRecord(value) ? value["targets"] : undefined;
+  const list = recordOf(value)["targets"];
   if (!Array.isArray(list) || list.length === 0) {
     throw new UsageError(`${path} names no targets; ${remedy}`);
   }
@@ -83,8 +83,4 @@ function deviceOf(type: string, where: string, folder: string): DeviceKind | str
   throw new UsageError(
     `${where}: ${unknownDevice(type)}, or the path of a module whose default export is a kit`,
   );
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null;
 }

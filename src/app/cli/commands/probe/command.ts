@@ -21,5 +21,5 @@ export function addProbeCommand(program: Command, context: Context): void {
     const { runProbe } = await import("./run.ts");
     await runProbe(socket, options, context);
   });
-  program.addCommand(command as unknown as Command);
+  program.addCommand(command);
 }

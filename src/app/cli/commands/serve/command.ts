@@ -10,5 +10,5 @@ export async function addServeCommand(program: Command, context: Context): Promi
   for (const { serve: load } of deviceCommands) {
     if (load !== undefined) serve.addCommand((await load())(context));
   }
-  program.addCommand(serve as unknown as Command);
+  program.addCommand(serve);
 }

@@ -33,7 +33,7 @@ export function backendCommand(name: string, description: string) {
     .option("--pid-file <file>", "file with the pid; exists while front-ends are served")
     .addOption(
       new Option("--log-format <format>", "text, or json: one object a line, on standard error")
-        .default("text" as LogFormat)
+        .default<LogFormat>("text")
         .argParser(checked(parseChoice(LOG_FORMATS))),
     )
     .option("--features <list>", "offer only these features (names, bit numbers, masks)", words)

@@ -70,7 +70,7 @@ export function addTestCommand(program: Command, context: Context): void {
       const [socket] = command.args;
       await runTests(name as TestGroupName, { ...command.opts(), socket }, context);
     });
-    test.addCommand(command as unknown as Command);
+    test.addCommand(command);
   }
-  program.addCommand(test as unknown as Command);
+  program.addCommand(test);
 }

@@ -1,3 +1,4 @@
+import { asError } from "../../../../core/base/index.ts";
 import {
   basicGroup,
   type GroupOptions,
@@ -82,7 +83,7 @@ export async function runTests(
   } catch (error) {
     // The exit code answers whether all tests passed: a machine that lacks something fails the run.
     if (signal.aborted || exitCodeOf(error) !== ExitCode.Environment) throw error;
-    const message = error instanceof Error ? error.message : String(error);
+    const message = asError(error).message;
     throw new CommandError(ExitCode.Failed, message, { cause: error });
   } finally {
     // Also what was done before an interruption is worth keeping.

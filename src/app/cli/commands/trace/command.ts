@@ -79,5 +79,5 @@ Wireshark needs the dissector once: vhost-user wireshark --install`,
     const { runTrace } = await import("./run.ts");
     await runTrace(options, context);
   });
-  program.addCommand(command as unknown as Command);
+  program.addCommand(command);
 }

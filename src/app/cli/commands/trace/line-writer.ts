@@ -1,3 +1,4 @@
+import { systemCode, asError } from "../../../../core/base/index.ts";
 import { write } from "node:fs";
 import { promisify } from "node:util";
 
@@ -88,13 +89,12 @@ export class LineWriter {
       try {
         at += (await writeSome(this.#fd, bytes, at, bytes.length - at)).bytesWritten;
       } catch (error) {
-        const failure = error as NodeJS.ErrnoException;
         // A terminal or pipe that another program made non-blocking.
-        if (failure.code === "EAGAIN") {
+        if (systemCode(error) === "EAGAIN") {
           await new Promise((resolve) => setTimeout(resolve, 1));
           continue;
         }
-        this.#failure = failure;
+        this.#failure = asError(error);
         return;
       }
     }

@@ -16,7 +16,7 @@ import { Relay, type RelayPlace } from "../../../../lab/wire/index.ts";
 import type { Context } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
 import { parsedLate } from "../../options.ts";
-import { UsageError } from "../../../../core/base/index.ts";
+import { asError, UsageError } from "../../../../core/base/index.ts";
 import { namedKind } from "../../named-kind.ts";
 import { Injections } from "./injections.ts";
 import { type OutputOptions, TraceOutputs } from "./outputs.ts";
@@ -175,7 +175,7 @@ async function aborted(signal: AbortSignal): Promise<void> {
 function wrapped(error: unknown, { frontEnd, backEnd }: Sides, signal: AbortSignal): unknown {
   const isWrapper = frontEnd.words !== undefined || backEnd.words !== undefined;
   if (!isWrapper || signal.aborted || error instanceof UsageError) return error;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = asError(error).message;
   return new CommandError(ExitCode.Wrapper, message, { cause: error });
 }
 

@@ -23,5 +23,5 @@ export function addWiresharkCommand(program: Command, context: Context): void {
     const { runWireshark } = await import("./run.ts");
     runWireshark(options, context);
   });
-  program.addCommand(command as unknown as Command);
+  program.addCommand(command);
 }

@@ -1,4 +1,4 @@
-import { type Command, Option } from "commander";
+import { type CommandUnknownOpts, Option } from "commander";
 import { BLOCK_WORKLOADS } from "../../../../lab/kits/block/workloads/names.ts";
 import type { Context } from "../../context.ts";
 import {
@@ -17,7 +17,7 @@ import {
 } from "../../commands/bench/target-options.ts";
 import { measuredCommand } from "../../commands/bench/measured-command.ts";
 
-export function benchBlockCommand(context: Context): Command {
+export function benchBlockCommand(context: Context): CommandUnknownOpts {
   const block = loadCommand("block", "a block device: requests a second and their latency")
     .argument("[sockets...]", "paths of the back-ends' sockets")
     .addOption(execEachOption)
@@ -67,10 +67,10 @@ Example:
     .action(async (sockets, options) =>
       (await import("./bench.ts")).benchBlock(sockets, options, context),
     );
-  return block as unknown as Command;
+  return block;
 }
 
-export function benchBlockBackendCommand(context: Context): Command {
+export function benchBlockBackendCommand(context: Context): CommandUnknownOpts {
   const block = measuredCommand("block", "our block back-end under another's load")
     .addOption(
       new Option("--size <bytes>", "size of the disk in memory; default 64M").argParser(
@@ -92,5 +92,5 @@ export function benchBlockBackendCommand(context: Context): Command {
     .action(async (options) =>
       (await import("./bench-backend.ts")).benchBlockBackend(options, context),
     );
-  return block as unknown as Command;
+  return block;
 }

@@ -14,5 +14,5 @@ export function addDemoCommand(program: Command, context: Context): void {
     const { runDemo } = await import("./demo.ts");
     await runDemo(options, context);
   });
-  program.addCommand(command as unknown as Command);
+  program.addCommand(command);
 }

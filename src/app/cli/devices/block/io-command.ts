@@ -93,5 +93,5 @@ export function ioBlockCommand(context: Context): Command {
       )
       .action(async (socket, options) => (await load()).verify(socket, options, context)),
   );
-  return block as unknown as Command;
+  return block;
 }

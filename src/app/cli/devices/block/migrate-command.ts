@@ -47,5 +47,5 @@ export function addMigrateCommand(program: Command, context: Context): void {
     const { runMigrate } = await import("./migrate.ts");
     await runMigrate(source, destination, options, context);
   });
-  program.addCommand(command as unknown as Command);
+  program.addCommand(command);
 }

@@ -44,5 +44,5 @@ export function serveBlockCommand(context: Context): Command {
     const { serveBlock } = await import("./serve.ts");
     await serveBlock(options, context);
   });
-  return block as unknown as Command;
+  return block;
 }

@@ -1,3 +1,4 @@
+import { asError } from "../../../../core/base/index.ts";
 import { fdatasyncSync, fstatSync, statSync } from "node:fs";
 import { BlockDevice } from "../../../../endpoints/devices/block/index.ts";
 import { BlockStorage } from "../../../../endpoints/storage/index.ts";
@@ -68,7 +69,7 @@ function rereadSize(storage: BlockStorage, image: string | undefined, { output }
     const other = image === undefined ? "" : whatBecameOf(image, storage);
     output.note(`${changed ? "now" : "still"} ${formatSize(storage.size)}${other}`);
   } catch (error) {
-    output.note(`not resized: ${error instanceof Error ? error.message : String(error)}`);
+    output.note(`not resized: ${asError(error).message}`);
   }
 }
 

@@ -60,5 +60,5 @@ export function addStressCommand(program: Command, context: Context): void {
     const { runStress } = await import("./stress.ts");
     await runStress(socket, options, context);
   });
-  program.addCommand(command as unknown as Command);
+  program.addCommand(command);
 }

@@ -31,5 +31,5 @@ export function ioFsCommand(context: Context): Command {
       .addOption(jsonOption)
       .action(async (socket, path, options) => (await load()).stat(socket, path, options, context)),
   );
-  return fs as unknown as Command;
+  return fs;
 }

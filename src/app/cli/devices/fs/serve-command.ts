@@ -27,5 +27,5 @@ export function serveFsCommand(context: Context): Command {
     const { serveFs } = await import("./serve.ts");
     await serveFs(options, context);
   });
-  return fs as unknown as Command;
+  return fs;
 }

@@ -1,4 +1,4 @@
-import { type Command, Option } from "commander";
+import { type CommandUnknownOpts, Option } from "commander";
 import { NET_WORKLOADS } from "../../../../lab/kits/net/workloads/names.ts";
 import type { Context } from "../../context.ts";
 import { checked, parseCount } from "../../options.ts";
@@ -11,7 +11,7 @@ import {
 } from "../../commands/bench/target-options.ts";
 import { measuredCommand } from "../../commands/bench/measured-command.ts";
 
-export function benchNetCommand(context: Context): Command {
+export function benchNetCommand(context: Context): CommandUnknownOpts {
   const net = loadCommand("net", "a network device: frames a second")
     .argument(
       "<what>",
@@ -54,10 +54,10 @@ Example:
     .action(async (what, sockets, options) =>
       (await import("./bench.ts")).benchNet(what, sockets, options, context),
     );
-  return net as unknown as Command;
+  return net;
 }
 
-export function benchNetBackendCommand(context: Context): Command {
+export function benchNetBackendCommand(context: Context): CommandUnknownOpts {
   const net = measuredCommand("net", "our net back-end, which takes all, under another's load")
     .addOption(
       new Option("--queues <number>", "number of queues; pairs of a receive and a transmit queue")
@@ -67,5 +67,5 @@ export function benchNetBackendCommand(context: Context): Command {
     .action(async (options) =>
       (await import("./bench-backend.ts")).benchNetBackend(options, context),
     );
-  return net as unknown as Command;
+  return net;
 }

@@ -146,5 +146,5 @@ export function ioNetCommand(context: Context): Command {
         (await import("./io-station.ts")).dhcp(socket, options, context),
       ),
   );
-  return net as unknown as Command;
+  return net;
 }

@@ -17,7 +17,7 @@ export function serveNetCommand(context: Context): Command {
         "respond: answer ARP, ping and DHCP; echo: send everything back, addresses exchanged; " +
           "sink: take everything; source: send test frames",
       )
-        .default("respond" as Traffic)
+        .default<Traffic>("respond")
         .argParser(checked(parseChoice(TRAFFIC))),
     )
     .addOption(
@@ -79,5 +79,5 @@ export function serveNetCommand(context: Context): Command {
     const { serveNet } = await import("./serve.ts");
     await serveNet(options, context);
   });
-  return net as unknown as Command;
+  return net;
 }

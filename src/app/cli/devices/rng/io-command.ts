@@ -22,5 +22,5 @@ export function ioRngCommand(context: Context): Command {
         await read(socket, options, context);
       }),
   );
-  return rng as unknown as Command;
+  return rng;
 }

@@ -30,5 +30,5 @@ export function serveRngCommand(context: Context): Command {
     const { serveRng } = await import("./serve.ts");
     await serveRng(options, context);
   });
-  return rng as unknown as Command;
+  return rng;
 }

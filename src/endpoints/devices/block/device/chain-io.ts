@@ -1,3 +1,4 @@
+import { systemCode } from "../../../../core/base/index.ts";
 import type { ChainCursor } from "../../../../core/virtqueue/index.ts";
 import type { BlockStorage } from "../../../storage/index.ts";
 
@@ -45,9 +46,7 @@ export function transfer(
       if (!write) window.wrote(offset, take);
       if (!moved) return false;
     } catch (error) {
-      if (error instanceof Error && "code" in error && error.code === "EFAULT") {
-        window.mapping.markBroken();
-      }
+      if (systemCode(error) === "EFAULT") window.mapping.markBroken();
       return false;
     }
     position += take;

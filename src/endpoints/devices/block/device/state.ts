@@ -1,5 +1,5 @@
 import { type DeviceState, versionedState } from "../../../backend/index.ts";
-import { counted, UsageError } from "../../../../core/base/index.ts";
+import { counted, recordOf, UsageError } from "../../../../core/base/index.ts";
 import type { BlockStorage } from "../../../storage/index.ts";
 
 /**
@@ -12,7 +12,7 @@ export function blockState(storage: BlockStorage): DeviceState {
     version: 1,
     save: () => ({ bytes: storage.size, readOnly: storage.readOnly }),
     load: (value) => {
-      const { bytes, readOnly } = (value ?? {}) as Record<string, unknown>;
+      const { bytes, readOnly } = recordOf(value);
       if (bytes === storage.size && readOnly === storage.readOnly) return;
       const kind = (only: unknown): string => (only === true ? "read-only" : "writable");
       throw new UsageError(

@@ -1,6 +1,6 @@
 import { fstatSync, readlinkSync } from "node:fs";
 import type { DeviceState } from "../../../backend/index.ts";
-import { ProtocolError } from "../../../../core/base/index.ts";
+import { isRecord, ProtocolError, recordOf } from "../../../../core/base/index.ts";
 import type { OwnedFd } from "../../../../core/os/index.ts";
 import { FileType } from "../layout.ts";
 import type { FuseServer } from "./server.ts";
@@ -82,20 +82,20 @@ function pathText(path: Buffer, start: number): string {
   return names.join("/");
 }
 
-function stateOf(text: string): Record<string, unknown> | undefined {
+function stateOf(text: string): Readonly<Record<string, unknown>> | undefined {
   let document: unknown;
   try {
     document = JSON.parse(text);
   } catch {
     throw notOurs("a JSON document");
   }
-  const { format, type, version, state } = (document ?? {}) as Record<string, unknown>;
+  const { format, type, version, state } = recordOf(document);
   if (format !== HEAD.format || type !== HEAD.type || version !== HEAD.version) {
     throw notOurs(`that of an ${HEAD.type} device, version ${HEAD.version}`);
   }
   if (state === undefined) return undefined;
-  if (typeof state !== "object" || state === null) throw notOurs("an object as state");
-  return state as Record<string, unknown>;
+  if (!isRecord(state)) throw notOurs("an object as state");
+  return state;
 }
 
 interface Checked {

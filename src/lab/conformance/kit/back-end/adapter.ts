@@ -1,4 +1,4 @@
-import { delay } from "../../../../core/base/index.ts";
+import { asError, delay } from "../../../../core/base/index.ts";
 import {
   type Adapter,
   CaseFailure,
@@ -160,7 +160,7 @@ export class BackendAdapter implements Adapter<CheckContext, Check> {
         return undefined;
       } catch (error) {
         const found = error instanceof CaseFailure ? (error.actual ?? error.message) : undefined;
-        reason = found ?? (error instanceof Error ? error.message : String(error));
+        reason = found ?? asError(error).message;
       } finally {
         t.close();
       }

@@ -1,4 +1,4 @@
-import { delay } from "../../../../core/base/index.ts";
+import { asError, delay } from "../../../../core/base/index.ts";
 import {
   FrontendRequest,
   ProtocolFeature,
@@ -99,7 +99,7 @@ export class CheckContext extends Findings {
     try {
       socket = await this.target.connect({ timeoutMs: this.times.againMs });
     } catch (error) {
-      const actual = error instanceof Error ? error.message : String(error);
+      const actual = asError(error).message;
       throw new CaseFailure("a new connection", {
         grade: "FAIL",
         expected: "the target to accept it",

@@ -1,4 +1,4 @@
-import { counted } from "../../../../core/base/index.ts";
+import { asError, counted } from "../../../../core/base/index.ts";
 import { Mapping, type OwnedFd, SharedMemory } from "../../../../core/os/index.ts";
 import { FrontendRequest, type Inflight } from "../../../../core/protocol/index.ts";
 import { CaseFailure } from "../../../engine/index.ts";
@@ -99,7 +99,7 @@ export function held(
     const notes = new InflightNotes(mapping.bytes.subarray(start, start + stride));
     return { description, fd, notes };
   } catch (error) {
-    const actual = error instanceof Error ? error.message : String(error);
+    const actual = asError(error).message;
     t.fail("the region cannot be mapped", "memory to be mapped for reading and writing", actual);
   }
 }

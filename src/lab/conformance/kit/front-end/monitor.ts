@@ -1,6 +1,6 @@
 import { createConnection, type Socket } from "node:net";
 import { createInterface } from "node:readline";
-import { Deferred, PeerClosedError, TimeoutError } from "../../../../core/base/index.ts";
+import { Deferred, PeerClosedError, recordOf, TimeoutError } from "../../../../core/base/index.ts";
 
 /** QEMU's monitor protocol (QMP): a greeting, then a line of JSON for each command and answer. */
 export class Monitor {
@@ -57,12 +57,12 @@ export class Monitor {
   }
 
   #receive(line: string): void {
-    const message = JSON.parse(line) as Readonly<Record<string, unknown>>;
+    const message = recordOf(JSON.parse(line));
     if (typeof message["event"] === "string") this.events.push(message["event"]);
     else if ("return" in message) this.#waiting.shift()?.resolve(message["return"]);
     else if ("error" in message) {
-      const { desc } = message["error"] as { readonly desc: string };
-      this.#waiting.shift()?.reject(new Error(`monitor: ${desc}`));
+      const { desc } = recordOf(message["error"]);
+      this.#waiting.shift()?.reject(new Error(`monitor: ${String(desc)}`));
     }
   }
 }
