@@ -37,9 +37,10 @@ export function addReplayCommand(program: Command, context: Context): void {
       new Option("--repeat <number>", "run this many times").default(1).argParser(parseCount()),
     )
     .addOption(
-      new Option("--session <number>", "session of the capture; default: its first one").argParser(
-        checked(parseInteger(0, Number.MAX_SAFE_INTEGER)),
-      ),
+      new Option(
+        "--session <number>",
+        "only this session; default: the first one of the capture",
+      ).argParser(checked(parseInteger(0, Number.MAX_SAFE_INTEGER))),
     )
     .addOption(
       new Option("--last <number>", "number of the last message to play").argParser(parseCount()),
