@@ -19,6 +19,18 @@ interface Example {
   readonly says: RegExp;
 }
 
+/** A front-end that asks for features and waits: it starts no ring. */
+const asking = (space: Workspace): string =>
+  space.file(
+    "asks.mjs",
+    `import { connect } from "node:net";
+    const socket = connect(process.argv[2], () => {
+      socket.write(Uint8Array.of(1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0));
+    });
+    socket.on("close", () => process.exit());
+    socket.resume();`,
+  );
+
 const examples: readonly Example[] = [
   {
     code: ExitCode.Ok,
@@ -58,6 +70,22 @@ const examples: readonly Example[] = [
     what: "a back-end that never answers",
     args: (space) => ["io", "block", "id", "--timeout", "100ms", space.path("silent.sock")],
     says: /^vhost-user: VHOST_USER_GET_FEATURES: .* within 100 ms/,
+  },
+  {
+    code: ExitCode.Failed,
+    what: "a back-end of which nothing was judged",
+    args: async (space) => ["conform", (await space.serve()).socket, "--only", "fs/1"],
+    says: /^vhost-user: 0 judged of 1 check; fs\/1: for fs devices/m,
+  },
+  {
+    code: ExitCode.Failed,
+    what: "a front-end of which nothing was judged",
+    args: (space) => {
+      const exec = `${process.execPath} ${asking(space)} {socket}`;
+      const words = "conform --front-end --device block --only fe/14 --timeout-factor 0.1 --exec";
+      return [...words.split(" "), exec];
+    },
+    says: /^vhost-user: 0 judged of 1 check; fe\/14: it started no ring/m,
   },
   {
     code: ExitCode.Environment,

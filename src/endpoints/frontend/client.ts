@@ -42,6 +42,7 @@ export class Client {
   readonly #recovery: Recovery | undefined;
   readonly #queues: ClientQueues;
   readonly #link: SessionLink;
+  readonly #configListeners = new Set<() => void>();
   readonly #threads = new Set<ClientThread>();
   readonly #closed = new Deferred<CloseReason>();
   #memory: GuestMemory | undefined;
@@ -58,7 +59,11 @@ export class Client {
     });
     const session = {
       options,
-      handlers: handlersOf(options, () => this.#queues.all),
+      handlers: handlersOf(
+        options,
+        () => this.#queues.all,
+        () => this.#configListeners.forEach((listener) => listener()),
+      ),
       iommu: this.iommu,
       queues: this.#queues,
       memory: () => this.memory,
@@ -145,6 +150,15 @@ export class Client {
   /** Every request as a method, on the connection that there is now. */
   get requests(): FrontendRequests {
     return this.#link.connection.requests;
+  }
+
+  /**
+   * Calls `listener` whenever the back-end says that the configuration space changed. Returns a function
+   * that ends this.
+   */
+  onConfigChange(listener: () => void): () => void {
+    this.#configListeners.add(listener);
+    return () => this.#configListeners.delete(listener);
   }
 
   /** Number of reconnections of the session. */

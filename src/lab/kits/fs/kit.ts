@@ -7,6 +7,7 @@ import { fsKind } from "../../../endpoints/devices/fs/kind.ts";
 import type { Kit } from "../../conformance/kit/kit.ts";
 import type { PlayedDevice } from "../../conformance/kit/back-end/kit.ts";
 import { fs } from "./checks.ts";
+import { fsInodes } from "./inodes.ts";
 import { openFileWitness } from "./witness.ts";
 
 /** FUSE, as in `linux/fuse.h`. */
@@ -75,5 +76,5 @@ export const fsKit: Kit = {
   // VIRTIO 5.11.4
   config: { sizes: [40], fields: [0, 36], structureBytes: 44 },
   witness: openFileWitness,
-  checks: fs,
+  checks: [...fs, ...fsInodes],
 };

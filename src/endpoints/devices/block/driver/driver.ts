@@ -7,7 +7,7 @@ import {
 } from "../../../../core/base/index.ts";
 import { type Client, RequestPipeline } from "../../../frontend/index.ts";
 import type { RingMode } from "../../../../core/runtime/index.ts";
-import { type BlockConfig, blockConfigLayout, decodeBlockConfig } from "../config.ts";
+import type { BlockConfig } from "../config.ts";
 import {
   BlockFeature,
   BlockRequest,
@@ -18,6 +18,7 @@ import {
   SECTOR_SIZE,
   WRITE_ZEROES_UNMAP,
 } from "../layout.ts";
+import { CurrentConfig } from "./current-config.ts";
 import { BlockQueue } from "./queue.ts";
 
 export interface BlockDriverOptions {
@@ -51,14 +52,18 @@ export interface BlockDriverOptions {
  * ```
  */
 export class BlockDriver {
-  /** Configuration space as read at the start. */
-  readonly config: BlockConfig;
+  readonly #config: CurrentConfig;
   readonly #client: Client;
   readonly #pipeline = new RequestPipeline<BlockQueue>();
 
-  private constructor(client: Client, config: BlockConfig) {
+  private constructor(client: Client, config: CurrentConfig) {
     this.#client = client;
-    this.config = config;
+    this.#config = config;
+  }
+
+  /** The configuration space, as it was read at the start or after its last change. */
+  get config(): BlockConfig {
+    return this.#config.value;
   }
 
   get queues(): readonly BlockQueue[] {
@@ -72,7 +77,8 @@ export class BlockDriver {
    * @throws {UsageError} more queues than the device has, a depth that does not fit the ring
    */
   static async start(client: Client, options: BlockDriverOptions = {}): Promise<BlockDriver> {
-    const config = await readBlockConfig(client);
+    const current = await CurrentConfig.of(client);
+    const config = current.value;
     const { queues: count = 1, depth = 16, ringMode = "event" } = options;
     const available =
       (client.features & BlockFeature.Mq) === 0n ? 1 : Math.max(1, config.numQueues);
@@ -81,7 +87,7 @@ export class BlockDriver {
         `queues must be at least 1 and at most ${available}, as many as the device has, not ${count}`,
       );
     }
-    const driver = new BlockDriver(client, config);
+    const driver = new BlockDriver(client, current);
     const perRequest = client.ringFeatures.indirect ? 1 : 3;
     const size = options.queueSize ?? Math.max(16, 2 ** Math.ceil(Math.log2(depth * perRequest)));
     const transferBytes = driver.#transferBytes(options.transferBytes ?? 65_536);
@@ -287,6 +293,3 @@ export class BlockDriver {
 }
 
 /** The configuration space, as much of it as the back-end gives. */
-async function readBlockConfig(client: Client): Promise<BlockConfig> {
-  return decodeBlockConfig(await client.requests.getLargestConfig(blockConfigLayout.sizes));
-}

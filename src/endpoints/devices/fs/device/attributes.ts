@@ -1,16 +1,17 @@
 import type { BigIntStats } from "node:fs";
 import type { FuseAttributes } from "../layout.ts";
+import type { InodeNumbers } from "./inode-numbers.ts";
 
 const NANOSECONDS = 1_000_000_000n;
 const U32 = 0xffff_ffffn;
 
-/** Attributes as they are on this machine: users, permissions and inode numbers are not changed. */
-export function attributesOf(stats: BigIntStats): FuseAttributes {
+/** Returns attributes as they are on this machine, with an inode number that no other file has. */
+export function attributesOf(stats: BigIntStats, inodes: InodeNumbers): FuseAttributes {
   const [atime, atimensec] = timeOf(stats.atimeNs);
   const [mtime, mtimensec] = timeOf(stats.mtimeNs);
   const [ctime, ctimensec] = timeOf(stats.ctimeNs);
   return {
-    ino: stats.ino,
+    ino: inodes.of(stats),
     size: stats.size,
     blocks: stats.blocks,
     atime,

@@ -1,4 +1,4 @@
-import { type BigIntStatsFs, statfsSync } from "node:fs";
+import { type BigIntStatsFs, fstatSync, statfsSync } from "node:fs";
 import { UsageError } from "../../../../core/base/index.ts";
 import {
   nameEntry,
@@ -9,6 +9,7 @@ import {
 } from "../../../../core/os/index.ts";
 import { Errno } from "../errno.ts";
 import { isEntryName } from "../names.ts";
+import { InodeNumbers } from "./inode-numbers.ts";
 
 /**
  * Default limit on open descriptors of all sessions together: a looked-up entry and an open file
@@ -49,10 +50,13 @@ export class SharedFolder {
   readonly root: OwnedFd;
   /** Limit on open descriptors of all sessions together. */
   readonly maxDescriptors: number;
+  /** The inode numbers that drivers see. */
+  readonly inodes: InodeNumbers;
   #descriptors = 0;
 
   private constructor(root: OwnedFd, maxDescriptors: number) {
     this.root = root;
+    this.inodes = new InodeNumbers(fstatSync(root.fd, { bigint: true }).dev);
     this.maxDescriptors = maxDescriptors;
   }
 

@@ -3,6 +3,7 @@ import { type FolderEntry, readFolder, readNamedLink } from "../../../../core/os
 import type { ChainCursor } from "../../../../core/virtqueue/index.ts";
 import { readIntoChain } from "./chain-read.ts";
 import { attributesOf } from "./attributes.ts";
+import type { Inode } from "./inode-numbers.ts";
 import type { FsHandle } from "./handles.ts";
 import type { FsNode } from "./nodes.ts";
 import type { FuseReply, FuseRequest } from "./request.ts";
@@ -110,14 +111,17 @@ function lookup({ session, request, reply }: Work): number {
   if (typeof name === "number") return name;
   const found = session.nodes.find(parent, name);
   if (typeof found === "number") return found;
-  putEntry(reply, 0, found);
+  putEntry(session, reply, { at: 0, found });
   return entry.size;
 }
 
+/** An entry that was looked up. */
+type Found = Exclude<ReturnType<FsSession["nodes"]["find"]>, number>;
+
 function putEntry(
+  { folder }: FsSession,
   reply: FuseReply,
-  at: number,
-  { node, stats }: Exclude<ReturnType<FsSession["nodes"]["find"]>, number>,
+  { at, found: { node, stats } }: { readonly at: number; readonly found: Found },
 ): void {
   reply.putAt(at, entry, {
     nodeid: BigInt(node.id),
@@ -127,7 +131,7 @@ function putEntry(
     attrValid: VALID_SECONDS,
     entryValidNsec: 0,
     attrValidNsec: 0,
-    attr: attributesOf(stats),
+    attr: attributesOf(stats, folder.inodes),
   });
 }
 
@@ -136,7 +140,8 @@ function getattr({ session, request, reply }: Work): number {
   if (node === undefined) return -Errno.ESTALE;
   const { flags, fh } = request.args(getattrRequest);
   if ((flags & GETATTR_FH) !== 0 && !session.handles.has(number(fh), node.id)) return -Errno.EBADF;
-  const attr = attributesOf(fstatSync(node.fd.fd, { bigint: true }));
+  const stats = fstatSync(node.fd.fd, { bigint: true });
+  const attr = attributesOf(stats, session.folder.inodes);
   return reply.put(attributesReply, { attrValid: VALID_SECONDS, attrValidNsec: 0, attr });
 }
 
@@ -197,13 +202,15 @@ function list(work: Work, plus: boolean): number {
   const position = BigInt.asIntN(64, offset);
   const entries = readFolder(handle.fd.fd, position, folderBytes.subarray(0, length));
   if (typeof entries === "number") return entries;
+  const itself = fstatSync(handle.fd.fd, { bigint: true });
   let at = 0;
   for (const found of entries) {
     const { name, next, type } = found;
     const bytes = plus ? direntPlusSize(name.length) : direntSize(name.length);
     if (at + bytes > room) break;
     if (plus) putFound(work, handle, name, at);
-    const dirent = { ino: inodeOf(handle, found), off: BigInt.asUintN(64, next), type, name };
+    const ino = session.folder.inodes.of(inodeOf(handle.node, itself, found));
+    const dirent = { ino, off: BigInt.asUintN(64, next), type, name };
     writeDirent(reply.body, plus ? at + entry.size : at, dirent, reply.little);
     at += bytes;
   }
@@ -211,9 +218,9 @@ function list(work: Work, plus: boolean): number {
 }
 
 /** The root is its own parent: a driver sees nothing of the folder above it. */
-function inodeOf({ node, fd }: FsHandle, { name, ino }: FolderEntry): bigint {
+function inodeOf(node: number, itself: Inode, { name, ino }: FolderEntry): Inode {
   const isAbove = node === Number(FUSE_ROOT_ID) && name.length === 2 && isDots(name);
-  return isAbove ? fstatSync(fd.fd, { bigint: true }).ino : ino;
+  return isAbove ? itself : { dev: itself.dev, ino };
 }
 
 /** Looks an entry up and counts that; what cannot be looked up is listed all the same. */
@@ -221,7 +228,7 @@ function putFound({ session, reply }: Work, handle: FsHandle, name: Uint8Array, 
   const parent = session.nodes.get(handle.node);
   const found = parent && !isDots(name) ? session.nodes.find(parent, name) : -Errno.ESTALE;
   if (typeof found === "number") reply.body.set(NOT_LOOKED_UP, at);
-  else putEntry(reply, at, found);
+  else putEntry(session, reply, { at, found });
 }
 
 function statFileSystem({ session, reply }: Work): number {

@@ -19,6 +19,16 @@ function spoil({ writable }: SeenRequest, at: number, value: number): void {
   }
 }
 
+/** The lowest byte of an inode number, in the replies to LOOKUP and to GETATTR. */
+const ENTRY_INODE = 16 + 40;
+const ATTRIBUTES_INODE = 16 + 16;
+
+/** Replaces the inode number in a reply by one that is the same for all files. */
+function numberAlike(request: SeenRequest): void {
+  const at = opcodeOf(request) === Lookup ? ENTRY_INODE : ATTRIBUTES_INODE;
+  for (let i = 0; i < 8; i += 1) spoil(request, at + i, i === 0 ? 7 : 0);
+}
+
 /** The error field, as -errno. */
 function fail(request: SeenRequest, error: number): void {
   for (let i = 0; i < 4; i += 1) spoil(request, 4 + i, (-error >> (8 * i)) & 0xff);
@@ -69,5 +79,15 @@ export const fs: Readonly<Record<string, Mutant>> = {
     "fs",
   ),
   "fs/11": replies("answers unknown requests with EIO", 4000, (request) => fail(request, 5)),
+  "fs/18": meddles(
+    "gives every file the inode number 7",
+    {
+      served: (request) => {
+        const opcode = opcodeOf(request);
+        if (opcode === Getattr || opcode === Lookup) numberAlike(request);
+      },
+    },
+    "fs",
+  ),
   "fs/12": crashes("an unknown node", (request) => nodeOf(request) === 0xdead_beefn),
 };
