@@ -1,11 +1,31 @@
 import { EventFd } from "../../../../core/os/index.ts";
 import { FrontendRequest, type VringState } from "../../../../core/protocol/index.ts";
-import type { RingWords, SplitRingWords } from "../../../../core/virtqueue/index.ts";
+import type { DeviceQueue, RingWords, SplitRingWords } from "../../../../core/virtqueue/index.ts";
 import type { BackendHooks } from "../../../../endpoints/backend/index.ts";
 import type { Resources } from "../findings.ts";
 
 const { SetVringBase, SetVringEnable, SetVringKick } = FrontendRequest;
 const RING_REQUESTS: readonly number[] = [SetVringBase, SetVringEnable, SetVringKick];
+
+/** The methods of a queue from which nothing is taken. */
+const HELD = {
+  next: () => false,
+  hasNext: () => false,
+  takeSingles: () => 0,
+  enableNotifications: () => true,
+} as const satisfies Partial<DeviceQueue>;
+
+/** Returns a queue from which nothing is taken. */
+function held(queue: DeviceQueue): DeviceQueue {
+  return new Proxy(queue, {
+    get(target, key): unknown {
+      if (key in HELD) return HELD[key as keyof typeof HELD];
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+    set: (target, key, value) => Reflect.set(target, key, value, target),
+  });
+}
 
 /** The indices of a split ring. */
 interface Indices {
@@ -54,10 +74,7 @@ export class RingStart {
   }
 }
 
-/**
- * The rings of a mock that no kick of the front-end reaches: what is made available in a running
- * ring waits there.
- */
+/** The rings of a mock that serves nothing, so that what a front-end makes available stays there. */
 export class HeldRings {
   readonly starts: RingStart[] = [];
   readonly hooks: Pick<BackendHooks, "handler" | "queue">;
@@ -69,7 +86,7 @@ export class HeldRings {
     this.hooks = {
       queue: (queue) => {
         this.starts.findLast(({ index }) => index === this.#index)?.serves(queue.raw);
-        return queue;
+        return held(queue);
       },
       handler: (request, plain) => (payload, incoming) => {
         if (RING_REQUESTS.includes(request)) this.#index = (payload as VringState).index;
