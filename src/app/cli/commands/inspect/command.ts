@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import type { Context } from "../../context.ts";
-import { bareCommand, checked, jsonOption, parseCount } from "../../options.ts";
+import { bareCommand, checked, jsonOption } from "../../options.ts";
+import { parseInteger } from "../../units.ts";
 import { parseMoment } from "./moment.ts";
 
 export function addInspectCommand(program: Command, context: Context): void {
@@ -13,7 +14,9 @@ export function addInspectCommand(program: Command, context: Context): void {
       ),
     )
     .addOption(
-      new Option("--session <number>", "only this session").argParser(parseCount(2 ** 31 - 1)),
+      new Option("--session <number>", "only this session; default: those that are open").argParser(
+        checked(parseInteger(0, Number.MAX_SAFE_INTEGER)),
+      ),
     )
     .addOption(
       new Option(
