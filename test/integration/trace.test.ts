@@ -216,6 +216,12 @@ test("captures are counted, filtered and compared", async (t) => {
   assert.deepEqual([filtered.code, filtered.stderr], [0, ""]);
   const lines = traceLines(readFileSync(kept, "utf8"));
   assert.equal(lines.filter(({ event }) => event === "message").length, 2);
+  const before = readFileSync(first, "utf8");
+  const onItself = [first, "SET_VRING_KICK", "--out", first, "--force"];
+  const refused = await space.run(["capture", "filter", ...onItself]);
+  assert.equal(refused.code, 2);
+  assert.match(refused.stderr, /first\.jsonl is the capture that is read.*choose another path/);
+  assert.equal(readFileSync(first, "utf8"), before);
   const other = await space.run(["capture", "diff", first, kept, "--json"]);
   assert.equal(other.code, 1);
   const { sockets } = parseDocument<{ sockets: { differences: number }[] }>(

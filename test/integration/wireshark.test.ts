@@ -75,6 +75,13 @@ test("capture export writes a private pcapng file with a packet for each message
   assert.equal(again.code, 2);
   const forced = await space.run(["capture", "export", CAPTURE, "--pcapng", out, "--force"]);
   assert.equal(forced.code, 0);
+  const own = space.file("own.jsonl", readFileSync(CAPTURE, "utf8"));
+  const onItself = await space.run(["capture", "export", own, "--pcapng", own, "--force"]);
+  assert.equal(onItself.code, 2);
+  assert.match(onItself.stderr, /own\.jsonl is the capture that is read/);
+  const same = await space.run(["trace", ...execBoth, "-w", own, "--pcapng", own, "--force"]);
+  assert.match(same.stderr, /--write and --pcapng name the same file/);
+  assert.equal(readFileSync(own, "utf8"), readFileSync(CAPTURE, "utf8"));
 });
 
 test("trace --pcapng writes every event to a file, and to stdout when asked", async (t) => {

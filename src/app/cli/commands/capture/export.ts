@@ -1,6 +1,7 @@
 import type { Context } from "../../context.ts";
 import { PcapngOutput } from "../trace/pcapng-output.ts";
 import { openCapture, warnOfEnd } from "./open.ts";
+import { expectOtherFile } from "./other-file.ts";
 
 interface ExportOptions {
   /** Path, or `-`. */
@@ -16,6 +17,7 @@ export async function exportCapture(
   context: Context,
 ): Promise<void> {
   const { reader, events, signal } = await openCapture(file, device, context);
+  if (path !== "-") expectOtherFile(file, path);
   const force = overwrite === true;
   let output: PcapngOutput | undefined;
   try {

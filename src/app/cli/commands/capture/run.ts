@@ -23,6 +23,7 @@ import { makeUserFile } from "../../files.ts";
 import { parsedLate } from "../../options.ts";
 import { LineWriter } from "../trace/line-writer.ts";
 import { openCapture, type OpenCapture, warnOfEnd } from "./open.ts";
+import { expectOtherFile } from "./other-file.ts";
 import { CAPTURE_MODE, STDOUT } from "../trace/modes.ts";
 import { traceStyle } from "../trace/outputs.ts";
 
@@ -92,6 +93,7 @@ export async function filterCapture(
 ): Promise<void> {
   const filter = parseFilter(expression);
   const capture = await openCapture(file, undefined, context);
+  expectOtherFile(file, out);
   const fd = makeUserFile(out, force === true, (flag) => openSync(out, flag, CAPTURE_MODE));
   const writer = new LineWriter(fd);
   try {

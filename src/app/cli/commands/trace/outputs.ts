@@ -1,4 +1,5 @@
 import { closeSync, openSync } from "node:fs";
+import { resolve } from "node:path";
 import { counted, UsageError } from "../../../../core/base/index.ts";
 import {
   describeEvent,
@@ -66,6 +67,9 @@ export class TraceOutputs {
     const force = options.force === true;
     if (pcapng === "-" && options.json) {
       throw new UsageError("--json and --pcapng - cannot be combined: both write to stdout");
+    }
+    if (write !== undefined && pcapng !== undefined && resolve(write) === resolve(pcapng)) {
+      throw new UsageError("--write and --pcapng name the same file; choose another path for one");
     }
     if (write !== undefined) {
       const fd = makeUserFile(write, force, (flag) => openSync(write, flag, CAPTURE_MODE));
