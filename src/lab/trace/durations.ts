@@ -15,7 +15,7 @@ export class Durations {
   readonly #histogram = createHistogram({ lowest: 1, highest: LONGEST_US, figures: 2 });
 
   record(us: number): void {
-    this.#histogram.record(Math.min(Math.max(1, us), LONGEST_US));
+    this.#histogram.record(Math.min(Math.max(1, Math.round(us)), LONGEST_US));
   }
 
   get percentiles(): RoundTrips {

@@ -53,6 +53,7 @@ export {
   type TracedRing,
 } from "./traced-session.ts";
 export { describeEvent } from "./text.ts";
+export { oneLine } from "./one-line.ts";
 export type { TraceStyle } from "./style.ts";
 export { Tracer, type TracerOptions } from "./tracer.ts";
 export { filterHelp } from "./filter/help.ts";

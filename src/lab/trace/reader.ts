@@ -12,6 +12,7 @@ import {
 } from "../wire/index.ts";
 import type { Ending, SentMessage, TraceEvent, TracePeer } from "./event.ts";
 import { TRACE_SCHEMA_VERSION } from "./json.ts";
+import { oneLine } from "./one-line.ts";
 import { ringEventOf } from "./ring-reader.ts";
 import { SessionDecoder } from "./session-decoder.ts";
 import type { TracedSession } from "./traced-session.ts";
@@ -126,7 +127,7 @@ export class TraceReader {
     if (typeof schemaVersion !== "number" || schemaVersion > TRACE_SCHEMA_VERSION) {
       throw new UsageError(
         `capture, line ${this.#line}: schemaVersion must be at most ${TRACE_SCHEMA_VERSION}, not ` +
-          `${String(schemaVersion)}; read it with a newer version of this package`,
+          `${oneLine(String(schemaVersion))}; read it with a newer version of this package`,
       );
     }
     if (typeof started === "string") this.#end = { ...this.#end, started };

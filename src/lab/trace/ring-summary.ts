@@ -1,4 +1,5 @@
 import { alignColumns, Durations, type RoundTrips } from "./durations.ts";
+import { oneLine } from "./one-line.ts";
 import type { RingEvent } from "./ring-event.ts";
 
 /** Rings that are counted; those of later sessions are counted as one. */
@@ -69,7 +70,7 @@ export class RingSummary {
 /** The counts of rings as a table for people. */
 export function describeRingCounts(rings: readonly RingCounts[]): string[] {
   const rows = rings.map(({ name, chains, missed, failed, stalls, latencyUs: us }) => [
-    name,
+    oneLine(name),
     ...[chains, missed, failed, stalls].map(String),
     ...(us === undefined ? ["", "", ""] : [us.p50, us.p99, us.max].map(String)),
   ]);

@@ -1,12 +1,14 @@
 import { counted } from "../../core/base/index.ts";
 import type { ChainUsedEvent, RingEvent } from "./ring-event.ts";
+import { oneLine } from "./one-line.ts";
 import type { TraceStyle } from "./style.ts";
 
 /**
  * Describes an event of a ring in words: `>` a chain was made available, `<` it was used.
  */
 export function describeRingEvent(event: RingEvent, style: TraceStyle): string {
-  const ring = `ring ${event.ring}${event.queue === undefined ? "" : ` ${event.queue}`}`;
+  const { queue } = event;
+  const ring = `ring ${event.ring}${queue === undefined ? "" : ` ${oneLine(queue)}`}`;
   switch (event.type) {
     case "chain-available": {
       const { chain, head, text, readable, writable, depth, failed } = event;

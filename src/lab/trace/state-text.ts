@@ -2,6 +2,7 @@ import { counted } from "../../core/base/index.ts";
 import { alignColumns } from "./durations.ts";
 import type { TracePeer } from "./event.ts";
 import { milliseconds } from "./ring-text.ts";
+import { oneLine } from "./one-line.ts";
 import type { InspectedRing, InspectedSession, NamedBits } from "./state-page.ts";
 
 /** Outstanding chains of a ring that are listed. */
@@ -20,7 +21,7 @@ export function describeSession(session: InspectedSession): string[] {
     offset,
     object,
   ]);
-  return [
+  const lines = [
     `session ${session.session}, ${counted(messages, "message")}: front-end ${peer(frontEnd)}, back-end ${peer(backEnd)}`,
     ...(ended === undefined ? [] : [`  ${ended.how}: ${ended.reason}`]),
     `  device ${device}`,
@@ -30,6 +31,7 @@ export function describeSession(session: InspectedSession): string[] {
     ...(rows.length === 0 ? ["  no memory"] : alignColumns([head, ...rows]).map((l) => `  ${l}`)),
     ...rings.flatMap(describeRing),
   ];
+  return lines.map(oneLine);
 }
 
 function describeRing(ring: InspectedRing): string[] {

@@ -9,6 +9,7 @@ import {
   type TracePeer,
   type Unanswered,
 } from "./event.ts";
+import { oneLine } from "./one-line.ts";
 import { isRingEvent, type RingEvent } from "./ring-event.ts";
 import { describeRingEvent, milliseconds } from "./ring-text.ts";
 import type { TraceStyle } from "./style.ts";
@@ -21,9 +22,10 @@ const TIME_WIDTH = 10;
  * start, session, direction, request, fields, descriptors, round-trip time.
  *
  * Arrows point from sender to receiver, with the front-end on the left: `->` and `<-` on the main
- * socket, `=>` and `<=` on the back-end channel.
+ * socket, `=>` and `<=` on the back-end channel. Text of the peers cannot drive a terminal.
  */
-export function describeEvent(event: TraceEvent, style: TraceStyle = plain): string[] {
+export function describeEvent(event: TraceEvent, styled: TraceStyle = plain): string[] {
+  const style: TraceStyle = (part, text) => styled(part, oneLine(text));
   const time = style("time", String(event.us).padStart(TIME_WIDTH));
   const lines =
     event.type === "message"
@@ -43,8 +45,8 @@ function describeMessageEvent(event: MessageEvent, style: TraceStyle): string[] 
     style("request", shortName(event.request)),
     isReply ? "reply" : "",
     (header.flags & HeaderFlag.NeedReply) === 0 ? "" : "need_reply",
-    text,
-    ...descriptors.map(describeDescriptor),
+    oneLine(text),
+    ...descriptors.map((each) => oneLine(describeDescriptor(each))),
     answers === undefined ? "" : style("note", `(${answers.us} µs)`),
   ].filter((word) => word !== "");
   return [

@@ -1,3 +1,4 @@
+import { oneLine } from "../one-line.ts";
 import type { Direction } from "../../../core/protocol/index.ts";
 import type { TraceConsumer } from "../consumer.ts";
 import type { TraceEvent } from "../event.ts";
@@ -86,7 +87,7 @@ function shortened(lines: readonly DiffLine[]): string[] {
       continue;
     }
     skip();
-    shown.push(`  ${mark === "=" ? " " : mark} ${text}`);
+    shown.push(`  ${mark === "=" ? " " : mark} ${oneLine(text)}`);
   }
   skip();
   return shown;

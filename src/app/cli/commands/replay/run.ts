@@ -7,7 +7,7 @@ import {
   type ReplayOptions,
   type ReplayResult,
 } from "../../../../lab/replay/index.ts";
-import { MASKS } from "../../../../lab/trace/index.ts";
+import { MASKS, oneLine } from "../../../../lab/trace/index.ts";
 import { splitWords } from "../../../../lab/conformance/index.ts";
 import type { CommonOptions, Context } from "../../context.ts";
 import { withBackend, wordsWithSocket } from "../../exec-backend.ts";
@@ -64,7 +64,7 @@ export async function runReplay(
     const head = { schemaVersion: 1, kind: "replay", capture, rounds: results.length } as const;
     output.json({ ...head, masks: REPLAY_MASKS, ...last });
   } else {
-    for (const line of describeReplay(last, results.length)) output.print(line);
+    for (const line of describeReplay(last, results.length)) output.print(oneLine(line));
   }
   if (last.divergence !== undefined) process.exitCode = ExitCode.Failed;
 }
