@@ -14,6 +14,9 @@ const BYTE_ORDER_MAGIC = 0x1a2b3c4d;
 const NANOSECONDS = 9;
 const END_OF_OPTIONS = 0;
 const LONGEST_OPTION = 0xffff;
+/** Bytes of a packet that are written: Wireshark calls a file with more in one packet damaged. */
+const LONGEST_PACKET = 262_144;
+const LATEST = 2n ** 64n - 1n;
 
 type Option = readonly [code: number, value: Uint8Array];
 
@@ -56,19 +59,20 @@ export interface PcapngPacket {
   readonly comment?: string | undefined;
 }
 
-/** Writes a packet. */
+/** Writes a packet; one that is too long for Wireshark is cut, and its whole length is kept. */
 export function enhancedPacket(packet: PcapngPacket): Buffer {
   const { data, direction, packetId, comment } = packet;
   const head = Buffer.alloc(20);
   head.writeUInt32LE(packet.interface, 0);
   writeTime(head, 4, packet.time);
-  head.writeUInt32LE(data.length, 12);
+  const kept = data.subarray(0, LONGEST_PACKET);
+  head.writeUInt32LE(kept.length, 12);
   head.writeUInt32LE(data.length, 16);
   const options: Option[] = [];
   if (comment !== undefined) options.push([1, text(comment)]);
   if (direction !== undefined) options.push([2, number32(direction === "in" ? 1 : 2)]);
   if (packetId !== undefined) options.push([5, number64(packetId)]);
-  return block(BlockType.EnhancedPacket, Buffer.concat([head, padded(data)]), options);
+  return block(BlockType.EnhancedPacket, Buffer.concat([head, padded(kept)]), options);
 }
 
 /** The counts of an interface at the end of a file. */
@@ -114,8 +118,13 @@ function padded(bytes: Uint8Array): Buffer {
   return Buffer.concat([bytes, Buffer.alloc(-bytes.length & 3)]);
 }
 
-/** The higher half of a time comes first, whatever the byte order. */
-function writeTime(target: Buffer, at: number, time: bigint): void {
+/**
+ * The higher half of a time comes first, whatever the byte order. A capture may claim to be of a year
+ * that has no such number; the nearest one is written.
+ */
+function writeTime(target: Buffer, at: number, wanted: bigint): void {
+  const atLeast = wanted < 0n ? 0n : wanted;
+  const time = atLeast > LATEST ? LATEST : atLeast;
   target.writeUInt32LE(Number(time >> 32n), at);
   target.writeUInt32LE(Number(time & 0xffff_ffffn), at + 4);
 }

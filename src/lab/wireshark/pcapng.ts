@@ -237,5 +237,6 @@ function sentBytes({ sent }: ActionEvent): Uint8Array | undefined {
 }
 
 function nanoseconds(us: number): bigint {
-  return BigInt(Math.round(us * 1000));
+  // The lines of a capture need not be in order.
+  return BigInt(Math.round(Math.max(0, us) * 1000));
 }

@@ -165,3 +165,42 @@ test("a hostile name or a thousand items do not break the pseudo-header", () => 
   assert.ok(length > 60_000);
   assert.equal(data.readUInt32LE(length), 12);
 });
+
+test("a message that Wireshark would not read is cut, and its length is kept", () => {
+  const payload = new Uint8Array(400_000);
+  const header = { request: 5, flags: 1, size: payload.length };
+  const blocks = written((writer, session) => {
+    writer.event(session.message(1, { ...kick, header, payload, objects: [] }), session.state);
+  });
+  const { body } = blocks[5] as Block;
+  assert.equal(body.readUInt32LE(12), 262_144);
+  assert.ok(body.readUInt32LE(16) > payload.length);
+  assert.equal(packetOf(blocks[5] as Block).data.length, 262_144);
+});
+
+for (const [startedMs, time] of [
+  [Date.UTC(1900, 0), 0n],
+  [8.64e15, 2n ** 64n - 1n],
+] as const) {
+  test(`a capture that claims to be of ${startedMs} ms since 1970 has the nearest time`, () => {
+    const parts: Uint8Array[] = [];
+    const writer = new PcapngWriter({ write: (block) => void parts.push(block), startedMs });
+    const session = decoder();
+    writer.event(session.message(1500, kick), session.state);
+    writer.end();
+    assert.equal(packetOf(blocksOf(Buffer.concat(parts))[5] as Block).time, time);
+  });
+}
+
+test("a reply whose time is before its request's has waited for 0", () => {
+  const [header, payload] = [{ request: 1, flags: 1, size: 0 }, new Uint8Array()];
+  const answer = { header: { request: 1, flags: 5, size: 8 }, payload: new Uint8Array(8) };
+  const blocks = written((writer, session) => {
+    const record = { ...kick, header, payload, objects: [] };
+    writer.event(session.message(20, record), session.state);
+    const reply = { ...record, ...answer, from: "back-end" } as const;
+    writer.event(session.message(10, reply), session.state);
+  });
+  const { data } = packetOf(blocks[6] as Block);
+  assert.deepEqual([data.readUInt32LE(20), data.readBigUInt64LE(32)], [1, 0n]);
+});
