@@ -2,7 +2,7 @@ import { DescriptorFlag } from "../../core/virtqueue/index.ts";
 import { type ChainContents, REQUEST_BYTES, type Segment } from "./chain.ts";
 import type { AddressSpace, GuestView } from "./guest-view.ts";
 
-/** Descriptors of an indirect table that are read. */
+/** Descriptors of an indirect table that are read; behind that, a chain's further tables are not. */
 const MAX_TABLE = 1024;
 const DESCRIPTOR_BYTES = 16;
 
@@ -51,7 +51,8 @@ export class ChainReader {
     let wrong = fault;
     for (const each of descriptors) {
       if ((each.flags & DescriptorFlag.Indirect) === 0) all.push(each);
-      else wrong = this.#indirect(each, all) ?? wrong;
+      else if (all.length < MAX_TABLE) wrong = this.#indirect(each, all) ?? wrong;
+      else wrong ??= `a chain with more than ${MAX_TABLE} descriptors in indirect tables`;
     }
     const requests: Segment[] = [];
     const replies: Segment[] = [];

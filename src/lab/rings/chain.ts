@@ -30,7 +30,7 @@ export interface Chain {
   /** Entries of a packed ring that it takes. */
   readonly slots: number;
   /** Undefined if it was not seen in time. */
-  contents: ChainContents | undefined;
+  readonly contents: ChainContents | undefined;
   words: ChainWords | undefined;
   /** Microseconds of the look that found it, and of the one before. */
   readonly seenUs: number;
@@ -41,9 +41,15 @@ export interface Chain {
 export class Outstanding {
   readonly #byHead = new Map<number, Chain[]>();
   readonly #all = new Set<Chain>();
+  #segments = 0;
 
   get size(): number {
     return this.#all.size;
+  }
+
+  /** Buffers that are kept of them. */
+  get segments(): number {
+    return this.#segments;
   }
 
   get oldest(): Chain | undefined {
@@ -53,6 +59,7 @@ export class Outstanding {
 
   add(chain: Chain): void {
     this.#all.add(chain);
+    this.#segments += segmentsOf(chain);
     const same = this.#byHead.get(chain.head);
     if (same === undefined) this.#byHead.set(chain.head, [chain]);
     else same.push(chain);
@@ -65,6 +72,7 @@ export class Outstanding {
     if (chain === undefined) return undefined;
     if (same?.length === 0) this.#byHead.delete(head);
     this.#all.delete(chain);
+    this.#segments -= segmentsOf(chain);
     return chain;
   }
 
@@ -77,7 +85,12 @@ export class Outstanding {
   clear(): void {
     this.#byHead.clear();
     this.#all.clear();
+    this.#segments = 0;
   }
+}
+
+function segmentsOf({ contents }: Chain): number {
+  return contents?.replies.length ?? 0;
 }
 
 /** The bytes of a chain for its device type. */

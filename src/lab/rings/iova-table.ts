@@ -1,6 +1,6 @@
 import { type Iotlb, IotlbType } from "../../core/protocol/index.ts";
 
-/** Translations that are kept; behind that the oldest is forgotten. */
+/** Translations that are kept; behind that those of the lowest addresses are forgotten. */
 const MAX_ENTRIES = 65_536;
 
 interface Entry {
@@ -20,10 +20,17 @@ export class IovaTable {
     const end = Number(iova + size);
     if (type !== IotlbType.Update && type !== IotlbType.Invalidate) return;
     this.#remove(start, end);
-    if (type === IotlbType.Invalidate || !Number.isSafeInteger(end) || end <= start) return;
-    const entry = { start, end, user: Number(userAddress) };
-    this.#entries.splice(this.#firstBehind(start), 0, entry);
-    if (this.#entries.length > MAX_ENTRIES) this.#entries.shift();
+    if (type === IotlbType.Update && Number.isSafeInteger(end) && end > start) {
+      const entry = { start, end, user: Number(userAddress) };
+      this.#entries.splice(this.#firstBehind(start), 0, entry);
+    }
+    // A range within a translation leaves two of it.
+    while (this.#entries.length > MAX_ENTRIES) this.#entries.shift();
+  }
+
+  /** Translations that are kept. */
+  get size(): number {
+    return this.#entries.length;
   }
 
   clear(): void {

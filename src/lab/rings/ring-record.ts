@@ -1,8 +1,12 @@
+import { asError } from "../../core/base/index.ts";
 import { type ChainWords, describeByLayout } from "../../core/protocol/index.ts";
 import { type DeviceKind, queueName } from "../../endpoints/devices/kind.ts";
 import type { RingEvent, TracedChain } from "../trace/index.ts";
-import { type Chain, Outstanding, SeenChain } from "./chain.ts";
+import { type Chain, type ChainContents, Outstanding, SeenChain } from "./chain.ts";
 import type { AddressSpace, GuestView } from "./guest-view.ts";
+
+/** Buffers of a ring that are kept for replies: real drivers need fewer, hostile ones fill memory. */
+const MAX_SEGMENTS = 131_072;
 
 /** The session, device type and memory that the chains of a ring belong to. */
 export interface RingContext {
@@ -34,9 +38,9 @@ export class RingRecord {
 
   /** A chain was made available. Without contents it is only counted. */
   available(chain: Omit<Chain, "number" | "words">): void {
-    const { contents } = chain;
+    const contents = chain.contents && this.#bounded(chain.contents);
     const words = contents && this.#describe(chain, undefined);
-    const full = { ...chain, number: this.#available, words };
+    const full = { ...chain, contents, number: this.#available, words };
     this.#available += 1;
     if (this.outstanding.size === 0) this.#progressUs = chain.seenUs;
     this.outstanding.add(full);
@@ -98,6 +102,12 @@ export class RingRecord {
     this.#report({ type: "ring-view", us, state, reason, ...(state === "ended" && { totals }) });
   }
 
+  /** Without its buffers a chain is still described, but not the reply in it. */
+  #bounded(contents: ChainContents): ChainContents {
+    const segments = this.outstanding.segments + contents.replies.length;
+    return segments > MAX_SEGMENTS ? { ...contents, replies: [] } : contents;
+  }
+
   #fields(chain: Chain, words: ChainWords): TracedChain {
     const { number, head, contents } = chain;
     const { descriptors = 0, readable = 0, writable = 0, fault } = contents ?? {};
@@ -112,7 +122,15 @@ export class RingRecord {
     if (contents === undefined) return words ?? NO_WORDS;
     const { view, space, device, ring, features } = this.#context;
     const chain = new SeenChain(contents, written, view, space);
-    if (device?.describeChain !== undefined) return device.describeChain(chain, ring, features);
+    if (device?.describeChain !== undefined) {
+      try {
+        return device.describeChain(chain, ring, features);
+      } catch (error) {
+        // The method of a kit must not end the conversation that is looked at.
+        const text = `describeChain of ${device.name} failed: ${asError(error).message}`;
+        return { text, fields: {}, failed: true };
+      }
+    }
     const layout = device?.chains?.[this.#queue ?? ""];
     const described = layout && describeByLayout(layout, chain);
     if (described !== undefined && described.text !== "") return described;

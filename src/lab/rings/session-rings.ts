@@ -12,6 +12,8 @@ import { SplitRing } from "./split-ring.ts";
 const MAX_RINGS = 256;
 /** Entries of a ring that is followed. */
 const MAX_SIZE = 32_768;
+/** Chains that the last look at a ring describes: as many as rings of real drivers have. */
+const LAST_BUDGET = 1024;
 
 interface Followed {
   readonly key: string;
@@ -52,7 +54,7 @@ export class SessionRings {
     for (const [index, followed] of this.#rings) {
       const ring = state.rings.get(index);
       if (ring?.started === true && keyOf(ring, state) === followed.key) continue;
-      this.#look(index, followed, us, Number.POSITIVE_INFINITY);
+      this.#look(index, followed, us, LAST_BUDGET);
       if (!this.#rings.delete(index)) continue;
       if (ring?.started !== true) this.#say(followed, "ended", "the ring was stopped", us);
     }
@@ -97,7 +99,7 @@ export class SessionRings {
 
   /** Looks a last time and releases everything. */
   close(us: number): void {
-    this.look(us, Number.POSITIVE_INFINITY);
+    this.look(us, LAST_BUDGET);
     for (const each of this.#rings.values()) this.#say(each, "ended", "the session ended", us);
     this.#rings.clear();
     for (const probe of this.#kicks.values()) probe.close();
