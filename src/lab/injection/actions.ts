@@ -1,6 +1,6 @@
 import type { OwnedFd } from "../../core/os/index.ts";
 import type { Frame } from "../../core/transport/index.ts";
-import { eventDescriptor, substituteFor } from "./substitute.ts";
+import { eventDescriptor, substitutesFor } from "./substitute.ts";
 import type { Changed } from "./changed.ts";
 import { parseFieldChange } from "./set-field.ts";
 import type { MessageEvent } from "../trace/index.ts";
@@ -65,7 +65,7 @@ export const ACTION_WORDS: readonly ActionWord[] = [
     text: "replaces its descriptors by new objects of the same kind",
     parse: (word) =>
       changing(word, /^swap-fd$/, () => (event, frame) => {
-        const made = event.descriptors.map(({ object }) => substituteFor(object));
+        const made = substitutesFor(event.descriptors.map(({ object }) => object));
         return withFds(frame, made, made);
       }),
   },

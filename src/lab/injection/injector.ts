@@ -95,12 +95,17 @@ export class FaultInjector implements TraceInterceptor, TraceConsumer {
     const key = `${event.session} ${event.channel} ${event.from}`;
     const before = this.#held.get(key);
     this.#held.delete(key);
-    if (this.#withholds(event)) {
-      this.#injected(report, "dropped the reply");
-    } else if (this.#isDue(event)) {
-      await this.#act(event, frame, forward, report, key);
-    } else {
-      await forward(frame);
+    try {
+      if (this.#withholds(event)) {
+        this.#injected(report, "dropped the reply");
+      } else if (this.#isDue(event)) {
+        await this.#act(event, frame, forward, report, key);
+      } else {
+        await forward(frame);
+      }
+    } catch (error) {
+      for (const fd of before?.frame.fds ?? []) fd.close();
+      throw error;
     }
     if (before !== undefined) await sendAndClose(before.frame, before.forward, before.frame.fds);
   }

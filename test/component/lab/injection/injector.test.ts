@@ -4,7 +4,13 @@ import { type TestContext, test } from "node:test";
 import { EventFd, SharedMemory } from "../../../../src/core/os/index.ts";
 import { FrontendRequest } from "../../../../src/core/protocol/index.ts";
 import { FaultInjector, parseInjection } from "../../../../src/lab/injection/index.ts";
-import { type ActionEvent, type TraceEvent, Tracer } from "../../../../src/lab/trace/index.ts";
+import { substitutesFor } from "../../../../src/lab/injection/substitute.ts";
+import {
+  type ActionEvent,
+  SessionDecoder,
+  type TraceEvent,
+  Tracer,
+} from "../../../../src/lab/trace/index.ts";
 import { RawBackend, RawFrontend, type Received, Relay } from "../../../../src/lab/wire/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
 import { temporaryFolder } from "../../support/folder.ts";
@@ -212,4 +218,28 @@ test("kill asks for the program of a side, before the message is sent", async (t
   assert.ok(await front.alive());
   assert.deepEqual(killed, ["back-end"]);
   assert.equal(actions[0]?.action, "injected: the back-end was killed");
+});
+
+const noPorts = { disconnect: () => undefined, kill: () => false };
+
+test("what is held back is closed if the message behind it cannot be sent", async () => {
+  const fault = new FaultInjector(parseInjection("SET_VRING_KICK:reorder:when=1"), noPorts);
+  const session = new SessionDecoder({ session: 0 });
+  const header = { request: R.SetVringKick, flags: 1, size: 8 };
+  const place = { from: "front-end", channel: "front-end", header } as const;
+  const event = session.message(1, { ...place, payload: new Uint8Array(8), objects: [] });
+  const { descriptor } = EventFd.create();
+  const frame = { header, payload: event.payload, fds: [descriptor] };
+  const forward = async (): Promise<void> => Promise.reject(new Error("the peer is gone"));
+  await fault.message(event, frame, forward, () => undefined);
+  assert.equal(descriptor.closed, false);
+  const next = fault.message(event, { ...frame, fds: [] }, forward, () => undefined);
+  await assert.rejects(next, /the peer is gone/);
+  assert.equal(descriptor.closed, true);
+  fault.close();
+});
+
+test("of descriptors that cannot all be replaced none stays open", () => {
+  // No memory is as large as what a peer may say of its file.
+  assert.throws(() => substitutesFor([{ kind: "eventfd" }, { kind: "memfd", bytes: 2 ** 63 }]));
 });
