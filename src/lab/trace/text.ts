@@ -24,15 +24,15 @@ const TIME_WIDTH = 10;
  * Arrows point from sender to receiver, with the front-end on the left: `->` and `<-` on the main
  * socket, `=>` and `<=` on the back-end channel. Text of the peers cannot drive a terminal.
  */
-export function describeEvent(event: TraceEvent, styled: TraceStyle = plain): string[] {
-  const style: TraceStyle = (part, text) => styled(part, oneLine(text));
-  const time = style("time", String(event.us).padStart(TIME_WIDTH));
+export function describeEvent(event: TraceEvent, style: TraceStyle = plain): string[] {
+  const clean: TraceStyle = (part, text) => style(part, oneLine(text));
+  const time = clean("time", String(event.us).padStart(TIME_WIDTH));
   const lines =
     event.type === "message"
-      ? describeMessageEvent(event, style)
+      ? describeMessageEvent(event, clean)
       : isRingEvent(event)
-        ? [describeRingEvent(event, style)]
-        : describeOther(event, style);
+        ? [describeRingEvent(event, clean)]
+        : describeOther(event, clean);
   const [first = "", ...rest] = lines;
   const indent = " ".repeat(TIME_WIDTH);
   return [`${time} #${event.session} ${first}`, ...rest.map((line) => `${indent}    ${line}`)];
