@@ -183,5 +183,7 @@ export class SessionRings {
 /** Equal as long as a ring is in the same place. */
 function keyOf({ size, addresses, base }: TracedRing, { negotiation }: TracedSession): string {
   const { descriptor, available, used } = addresses ?? {};
-  return [size, descriptor, available, used, base, negotiation.features].join(" ");
+  // A migration begins and ends while the rings run.
+  const features = negotiation.features & ~VirtioFeature.LogAll;
+  return [size, descriptor, available, used, base, features].join(" ");
 }

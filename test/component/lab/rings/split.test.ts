@@ -218,3 +218,22 @@ test("no look while postcopy moves the memory, and what happened is counted afte
     ["paused", "followed", "followed"],
   );
 });
+
+test("a migration that begins does not count a ring's chains again", (t) => {
+  const guest = new WatchedGuest(t, 8);
+  for (let index = 0; index < 20; index += 1) {
+    read(guest, index, 8, 0, 1);
+    use(guest, index, 8, 0, 4097);
+    guest.look();
+  }
+  read(guest, 20, 8, 0, 1);
+  guest.look();
+  guest.state.negotiation.features |= VirtioFeature.LogAll;
+  guest.rings.update(guest.state, 10_000);
+  assert.equal(guest.look(), 0);
+  use(guest, 20, 8, 0, 4097);
+  assert.equal(guest.look(), 1);
+  const chains = guest.of("chain-available").length;
+  const missed = guest.of("chains-missed").reduce((sum, each) => sum + each.chains, 0);
+  assert.deepEqual([chains, missed, guest.of("chain-used").at(-1)?.depth], [21, 0, 0]);
+});
