@@ -6,6 +6,12 @@ import { commandPath, Workspace } from "./support/index.ts";
 
 guardLeaks();
 
+const GET_FEATURES = `${JSON.stringify({
+  us: 1,
+  from: "front-end",
+  descriptors: [],
+  hex: "010000000100000000000000",
+})}\n`;
 const US = `'${process.execPath}' '${commandPath}'`;
 
 /** A capture of a client that reads the id of a disk. */
@@ -64,4 +70,13 @@ test("replay needs a capture and one program", async (t) => {
   assert.equal((await space.run(["replay", capture])).code, 2);
   const both = ["replay", capture, "x.sock", "--front-end", "--exec", "true {socket}"];
   assert.match((await space.run(both)).stderr, /SOCKET and --exec cannot be combined/);
+});
+
+test("a front-end that cannot be started is named, and nothing waits for it", async (t) => {
+  const space = new Workspace(t);
+  const capture = space.file("session.jsonl", GET_FEATURES);
+  const missing = ["--front-end", "--exec", "no-such-front-end {socket}", "--timeout", "1h"];
+  const { code, stderr } = await space.run(["replay", capture, ...missing]);
+  assert.equal(code, 4);
+  assert.match(stderr, /^vhost-user: the program no-such-front-end was not found .*\n$/);
 });

@@ -40,8 +40,9 @@ export async function runReplay(
     readFileSync(capture, "utf8"),
   );
   const results: ReplayResult[] = [];
-  const play = async (path: string, listen: boolean): Promise<boolean> => {
-    const result = await replay(text, { ...playOptions(options), socket: path, listen, signal });
+  const play: Play = async (path, listen, end = signal) => {
+    const common = { socket: path, listen, signal: AbortSignal.any([signal, end]) };
+    const result = await replay(text, { ...playOptions(options), ...common });
     results.push(result);
     return result.divergence === undefined;
   };
@@ -87,23 +88,26 @@ function playOptions({
   };
 }
 
+/** Plays a round, and returns whether the program did as recorded. */
+type Play = (path: string, listen: boolean, end?: AbortSignal) => Promise<boolean>;
+
 /** Each round starts the program, which connects to a socket of ours. */
-async function playFrontEnds(
-  command: string,
-  rounds: number,
-  play: (path: string, listen: boolean) => Promise<boolean>,
-): Promise<void> {
+async function playFrontEnds(command: string, rounds: number, play: Play): Promise<void> {
   const words = splitWords(command);
   for (let i = 0; i < rounds; i += 1) {
     const folder = makeRecordedFolder("replay");
     const path = `${folder.path}/replay.sock`;
     const [program = "", ...args] = wordsWithSocket(words, path);
+    const end = new AbortController();
     try {
-      const played = play(path, true);
+      const played = play(path, true, end.signal);
+      // A program that cannot be started is the reason to give, not that it did not connect.
+      played.catch(() => undefined);
       await using running = await ManagedProcess.spawn(program, args);
       void running;
       if (!(await played)) return;
     } finally {
+      end.abort();
       folder.remove();
     }
   }
