@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { EnvironmentError, systemCode, UsageError } from "../../core/base/index.ts";
 import { fileKind, pathProblem, type PathProblem } from "../../core/os/index.ts";
@@ -112,7 +112,13 @@ export function saveUserFile(path: string, content: string | Uint8Array, overwri
  * @throws {UsageError | EnvironmentError}
  */
 export function makeUserFolder(path: string): void {
-  withUserFile(path, "an output folder", "choose another path", () =>
-    mkdirSync(path, { recursive: true }),
-  );
+  withUserFile(path, "an output folder", "choose another path", () => makeFolder(path));
+}
+
+/** One after another: below /proc, Node's `recursive` tries for ever. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  const above = dirname(path);
+  if (above !== path) makeFolder(above);
+  mkdirSync(path);
 }

@@ -18,7 +18,10 @@ export class Occurrences {
     // A number alone is one occurrence; with a plus there is no end.
     this.#last = last === undefined ? (plus === undefined ? this.#first : Infinity) : Number(last);
     this.#step = step === undefined || step === "" ? 1 : Number(step);
-    if (this.#first < 1) throw new TypeError(`when=${text}: occurrences are counted from 1`);
+    if (this.#first < 1)
+      throw new TypeError(
+        `when=${text}: occurrences are counted from 1; write when=1 for the first`,
+      );
     if (this.#last < this.#first) throw new TypeError(`when=${text} is empty: M is less than N`);
     if (this.#step < 1) throw new TypeError(`when=${text}: STEP must be at least 1`);
   }

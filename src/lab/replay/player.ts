@@ -153,10 +153,14 @@ export class ReplayPlayer {
     const { number } = this.#script.messages.at(-1) ?? { number: 0 };
     const expected = "an answer to GET_FEATURES behind the last message";
     await this.#peer.send(FrontendRequest.GetFeatures);
-    const next = await this.#peer.next();
-    if (typeof next === "string") return this.#missing(number, expected, next);
-    if (next.header.request === FrontendRequest.GetFeatures) return undefined;
-    return { number, expected, got: `a reply to request ${next.header.request}` };
+    // Replies that the recording does not have come first.
+    for (let due = this.#unanswered.size; ; due -= 1) {
+      const next = await this.#peer.next();
+      if (typeof next === "string") return this.#missing(number, expected, next);
+      const { request } = next.header;
+      if (request === FrontendRequest.GetFeatures) return undefined;
+      if (due === 0) return { number, expected, got: `a reply to request ${request}` };
+    }
   }
 
   #missing(number: number, expected: string, next: "closed" | "silence"): ReplayDivergence {

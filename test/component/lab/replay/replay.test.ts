@@ -50,6 +50,17 @@ test("a recorded session is replayed against the back-end that it was recorded w
   assert.deepEqual(served.problems, []);
 });
 
+test("a capture that ends before an answer is replayed to its last message", async (t) => {
+  const served = await serveDisk(t);
+  const lines = (await recordDisk(t, served)).trim().split("\n");
+  for (const [at, line] of lines.entries()) {
+    if (!line.includes('"from":"front-end"')) continue;
+    const capture = lines.slice(0, at + 1).join("\n");
+    const { divergence } = await replay(capture, { socket: served.path });
+    assert.equal(divergence, undefined, line);
+  }
+});
+
 test("a replay keeps the recorded intervals when asked", async (t) => {
   const served = await serveDisk(t);
   const lines = (await recordDisk(t, served)).trim().split("\n").slice(0, 4);
