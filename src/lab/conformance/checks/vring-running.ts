@@ -14,6 +14,8 @@ const SWAPS = 20;
 /** Observation time in milliseconds, and the share of a processor from which a target counts as busy. */
 const LOOK_MS = 500;
 const BUSY = 0.2;
+/** Looks at a target, of which one must see it idle. */
+const LOOKS = 5;
 
 const percent = (share: number): string => `${Math.round(share * 100)} %`;
 
@@ -29,6 +31,15 @@ async function busyShare(t: CheckContext): Promise<number> {
   t.observe("figures");
   await delay(LOOK_MS);
   return (spent() - before) / (performance.now() - start);
+}
+
+/** On a loaded machine even a short task is ready to run for long: one idle look is enough. */
+async function leastBusyShare(t: CheckContext): Promise<number> {
+  let least = await busyShare(t);
+  for (let look = 1; look < LOOKS && least >= BUSY; look += 1) {
+    least = Math.min(least, await busyShare(t));
+  }
+  return least;
 }
 
 /**
@@ -117,7 +128,7 @@ export const runningVring: readonly Check[] = [
     needs: { ...NEEDS, process: true },
     async run(t) {
       const session = await t.negotiatedSession();
-      const idle = await busyShare(t);
+      const idle = await leastBusyShare(t);
       if (idle >= BUSY) t.skip(`the target is busy while it is idle: ${percent(idle)}`);
       const { read, write } = createPipe();
       t.closing(read);
@@ -125,7 +136,7 @@ export const runningVring: readonly Check[] = [
       const runs = await kickedThrough(t, session, read);
       write.close();
       if (runs) {
-        const busy = await busyShare(t);
+        const busy = await leastBusyShare(t);
         t.info(`${percent(idle)} of a processor before, ${percent(busy)} after`);
         const expected = `less than ${percent(BUSY)} of a processor`;
         t.expectThat("time on a processor", busy < BUSY, expected, percent(busy));
