@@ -102,3 +102,18 @@ test("trace --pcapng writes every event to a file, and to stdout when asked", as
   assert.ok(countBlocks(file, 6) > 30);
   assert.match(piped.stderr, /^1 session, \d+ messages/m);
 });
+
+test("a folder for the dissector is made with those above it, or refused", async (t) => {
+  const space = new Workspace(t);
+  const install = async (path: string) =>
+    space.run(["wireshark", "--install", "--directory", path]);
+  const below = join(space.path("a"), "b", "c");
+  assert.equal((await install(below)).code, 0);
+  assert.ok(statSync(join(below, "vhost-user.lua")).isFile());
+  const file = space.file("file", "");
+  for (const path of [file, join(file, "x"), "/proc/x"]) {
+    const { code, stderr } = await install(path);
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, /cannot be used as an output folder: .*; (name|choose) another path$/m);
+  }
+});

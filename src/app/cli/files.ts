@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { EnvironmentError, systemCode, UsageError } from "../../core/base/index.ts";
 import { fileKind, pathProblem, type PathProblem } from "../../core/os/index.ts";
@@ -117,7 +117,7 @@ export function makeUserFolder(path: string): void {
 
 /** One after another: below /proc, Node's `recursive` tries for ever. */
 function makeFolder(path: string): void {
-  if (existsSync(path)) return;
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
   const above = dirname(path);
   if (above !== path) makeFolder(above);
   mkdirSync(path);

@@ -108,7 +108,7 @@ function writableOf(spans: SpanList, from: number): Uint8Array[] {
     );
 }
 
-/** A ring whose completions are dropped, come before their data, or are those of its neighbour. */
+/** A ring whose completions are dropped, or come before their data. */
 function ringMutant(operator: "dropped" | "late", due: () => boolean): Mutant {
   return throughQueue(`completions: effect ${operator}`, (queue) => {
     const taken = new Map<number, { readonly part: Uint8Array; readonly before: Uint8Array }[]>();
