@@ -1,2 +1,2 @@
 /** storage: what a block device keeps its sectors in, an image file or memory. */
-export { BlockStorage } from "./storage.ts";
+export { BlockStorage } from "./image/storage.ts";

@@ -8,9 +8,9 @@ import {
   readSync,
   writeSync,
 } from "node:fs";
-import { counted, UsageError } from "../../core/base/index.ts";
-import { fallocate, SharedMemory } from "../../core/os/index.ts";
-import type { Window } from "../../core/memory/index.ts";
+import { counted, UsageError } from "../../../core/base/index.ts";
+import { fallocate, SharedMemory } from "../../../core/os/index.ts";
+import type { Window } from "../../../core/memory/index.ts";
 
 /** Sizes are multiples of it, bytes. */
 const SECTOR_SIZE = 512;
