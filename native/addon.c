@@ -7,6 +7,6 @@ NAPI_MODULE_INIT() {
                   export_descriptors(env, exports) && export_mappings(env, exports) &&
                   export_pollers(env, exports) && export_wait(env, exports) &&
                   export_folders(env, exports) && export_userfaults(env, exports) &&
-                  deadline_attach(env);
+                  export_urings(env, exports) && deadline_attach(env);
   return complete ? exports : NULL;
 }

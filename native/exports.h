@@ -12,5 +12,6 @@ bool export_userfaults(napi_env env, napi_value exports);
 bool export_mappings(napi_env env, napi_value exports);
 bool export_pollers(napi_env env, napi_value exports);
 bool export_wait(napi_env env, napi_value exports);
+bool export_urings(napi_env env, napi_value exports);
 
 #endif

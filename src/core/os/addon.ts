@@ -118,6 +118,19 @@ export interface Addon {
     offset: number,
     length: number,
   ): number;
+  /**
+   * `out`: features, entries of both rings, then byte offsets in the mapping: head, tail and array
+   * of the submission ring, head, tail and entries of the completion ring. Returns a descriptor.
+   */
+  uringSetup(entries: number, completions: number, flags: number, out: Int32Array): number;
+  /** Returns the number of entries submitted. Waits without a limit if `timeoutUs` is negative. */
+  uringEnter(
+    fd: number,
+    submit: number,
+    complete: number,
+    flags: number,
+    timeoutUs: number,
+  ): number;
   waitReadable(fds: Int32Array, count: number, ready: Int32Array, timeoutUs: number): number;
 }
 

@@ -28,5 +28,7 @@ export * from "./shared-memory.ts";
 export * from "./system-error.ts";
 export * from "./unix-listener.ts";
 export * from "./unix-socket.ts";
+export * from "./uring.ts";
+export * from "./uring-operation.ts";
 export * from "./userfault.ts";
 export * from "./wait-readable.ts";

@@ -6,10 +6,14 @@ import { SystemError } from "../base/index.ts";
  * architecture that Node supports (`ETOOMANYREFS`, 109, is missing in `os.constants`).
  */
 export const Errno = {
+  EPERM: 1,
+  EINTR: 4,
   EAGAIN: 11,
+  EBUSY: 16,
   EINVAL: 22,
   EPIPE: 32,
   ENOSYS: 38,
+  ETIME: 62,
   EBADMSG: 74,
   EMSGSIZE: 90,
   EOPNOTSUPP: 95,
