@@ -85,9 +85,16 @@ export {
   type ReadEvent,
   type RegionOffset,
   type RequestCount,
+  type PassingSignal,
   type RingCounts,
+  type SignalCounts,
+  type SignalFate,
+  type SignalKind,
   type RingEvent,
   type RingPlace,
+  type RingSignalEvent,
+  RingSignals,
+  type RingSignalsOptions,
   type RingStalledEvent,
   type RingViewEvent,
   type RoundTrips,
@@ -136,6 +143,7 @@ export {
 } from "../lab/replay/index.ts";
 export { type PcapngOptions, PcapngWriter, wiresharkDissector } from "../lab/wireshark/index.ts";
 export {
+  EventRelay,
   type ByteHooks,
   type BytesOptions,
   Capture,

@@ -10,7 +10,7 @@ import {
   ManagedProcess,
   startStorageDaemon,
 } from "../../src/lab/programs/index.ts";
-import { SessionHints, type TraceEvent, Tracer } from "../../src/lab/trace/index.ts";
+import { RingSignals, SessionHints, type TraceEvent, Tracer } from "../../src/lab/trace/index.ts";
 import { Relay } from "../../src/lab/wire/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { until } from "../support/until.ts";
@@ -38,7 +38,14 @@ async function faultyDisk(t: TestContext, text: string) {
   });
   const collect = { event: (event: TraceEvent) => void events.push(event) };
   const hints = new SessionHints();
-  const tracer = new Tracer({ consumers: [collect, hints, fault], interceptors: [fault] });
+  const signals = new RingSignals({
+    decide: (signal) => fault.signal({ type: "ring-signal", us: 0, ...signal }).fate,
+  });
+  const tracer: Tracer = new Tracer({
+    consumers: [collect, hints, fault],
+    interceptors: [fault],
+    signals: fault.injection.isOfSignals ? signals : undefined,
+  });
   const socketPath = join(directory, "trace.sock");
   const relay = await Relay.start({
     frontend: { listen: socketPath },
@@ -49,6 +56,7 @@ async function faultyDisk(t: TestContext, text: string) {
   t.after(async () => {
     for (const session of made.relay?.sessions ?? []) await session.closed;
     relay.close();
+    signals.close();
     tracer.close();
     fault.close();
     await daemon.stop();
@@ -66,7 +74,7 @@ async function faultyDisk(t: TestContext, text: string) {
   return { socketPath, events, fault, endOnceItRuns, found: () => hints.found };
 }
 
-for (const text of ["SET_VRING_KICK:drop", "SET_VRING_KICK:swap-fd", "ADD_MEM_REG:swap-fd"]) {
+for (const text of ["SET_VRING_KICK:drop", "kick:drop:when=2+", "ADD_MEM_REG:swap-fd"]) {
   test(`a guest of QEMU on qemu-storage-daemon hangs with ${text}`, { skip }, async (t) => {
     const { socketPath, fault } = await faultyDisk(t, text);
     await assert.rejects(bootFirmware({ socketPath, timeoutMs: HANGS_MS }), TimeoutError);
@@ -117,6 +125,13 @@ test(
     assert.equal(events.filter(({ type }) => type === "opened").length, 2);
   },
 );
+
+test("a guest boots with kicks that come late", { skip }, async (t) => {
+  const { socketPath, fault } = await faultyDisk(t, "kick:delay=20ms");
+  const { message } = await bootFirmware({ socketPath, timeoutMs: 60_000 });
+  assert.equal(message, "booted");
+  assert.ok(fault.times > 0);
+});
 
 test("a reply that comes later only takes longer", { skip }, async (t) => {
   const { socketPath, events } = await faultyDisk(t, "GET_CONFIG reply:delay=50ms");

@@ -12,7 +12,7 @@ import {
   Testpmd,
 } from "../../src/lab/programs/index.ts";
 import { RingFollower } from "../../src/lab/rings/index.ts";
-import { isRingEvent, type RingEvent, Tracer } from "../../src/lab/trace/index.ts";
+import { isRingEvent, type RingEvent, RingSignals, Tracer } from "../../src/lab/trace/index.ts";
 import { Relay } from "../../src/lab/wire/index.ts";
 import { guardLeaks } from "../support/leak-guard.ts";
 import { diskImage, needsProgram, temporaryDirectory } from "./support/index.ts";
@@ -28,7 +28,7 @@ interface Followed {
 }
 
 /** A traced socket before a program's, whose rings are followed. */
-async function follow(t: TestContext, connect: string): Promise<Followed> {
+async function follow(t: TestContext, connect: string, exact = false): Promise<Followed> {
   const socketPath = join(temporaryDirectory(t), "trace.sock");
   const events: RingEvent[] = [];
   const problems: Error[] = [];
@@ -37,6 +37,14 @@ async function follow(t: TestContext, connect: string): Promise<Followed> {
   const rings = new RingFollower({
     report: (event) => tracer.report(event),
     clock: () => tracer.us,
+    exact,
+    onProblem,
+  });
+  const signals = new RingSignals({
+    decide: (signal) => {
+      tracer.report(rings.signalled(signal));
+      return { kind: "pass" };
+    },
     onProblem,
   });
   const tracer: Tracer = new Tracer({
@@ -50,6 +58,7 @@ async function follow(t: TestContext, connect: string): Promise<Followed> {
         },
       },
     ],
+    signals: exact ? signals : undefined,
     onProblem,
   });
   const relay = await Relay.start({
@@ -64,6 +73,7 @@ async function follow(t: TestContext, connect: string): Promise<Followed> {
   t.after(async () => {
     relay.close();
     await ended();
+    signals.close();
     rings.close();
     tracer.close();
     memory?.close();
@@ -128,27 +138,72 @@ test(
   },
 );
 
+for (const exact of [false, true]) {
+  test(
+    `the rings of a machine that boots are followed${exact ? ", at each kick and call" : ""}`,
+    { skip: needsProgram("qemu-system-x86_64") || needsProgram("qemu-storage-daemon") },
+    async (t) => {
+      const directory = temporaryDirectory(t);
+      const socketPath = join(directory, "disk.sock");
+      const imagePath = diskImage(directory, 1 << 20, Buffer.from(bootSector("booted")));
+      await using _daemon = await startStorageDaemon({ imagePath, socketPath, writable: true });
+      const followed = await follow(t, socketPath, exact);
+      const { message } = await bootFirmware({ socketPath: followed.socketPath });
+      assert.equal(message, "booted");
+      await followed.ended();
+      const [seen, available, used] = counts(followed.events, 0);
+      assert.ok(available > 0);
+      assert.deepEqual([seen, used], [available, available]);
+      assert.ok(
+        followed.events.some(
+          (each) =>
+            each.type === "chain-available" && each.text.startsWith("READ sector 0, 1 sector"),
+        ),
+      );
+      const kicks = followed.events.filter(
+        (each) => each.type === "ring-signal" && each.signal === "kick" && each.needed === true,
+      );
+      if (exact) assert.ok(kicks.length > 0, "no kick was seen");
+    },
+  );
+}
+
 test(
-  "the rings of a machine that boots are followed",
-  { skip: needsProgram("qemu-system-x86_64") || needsProgram("qemu-storage-daemon") },
+  "each request, kick and call of a client of qemu-storage-daemon is seen",
+  { skip: needsProgram("qemu-storage-daemon") },
   async (t) => {
     const directory = temporaryDirectory(t);
     const socketPath = join(directory, "disk.sock");
-    const imagePath = diskImage(directory, 1 << 20, Buffer.from(bootSector("booted")));
-    await using _daemon = await startStorageDaemon({ imagePath, socketPath, writable: true });
-    const followed = await follow(t, socketPath);
-    const { message } = await bootFirmware({ socketPath: followed.socketPath });
-    assert.equal(message, "booted");
+    const imagePath = diskImage(directory, 1 << 20, Buffer.from("exact"));
+    await using _daemon = await startStorageDaemon({ imagePath, socketPath });
+    const followed = await follow(t, socketPath, true);
+    const client = await Client.connect(followed.socketPath, {
+      deviceFeatures: BLOCK_DRIVER_FEATURES,
+    });
+    const driver = await BlockDriver.start(client, {
+      depth: 1,
+      transferBytes: 4096,
+      ringMode: "event",
+    });
+    const requests = 200;
+    for (let i = 0; i < requests; i += 1) await driver.read(4096 * (i % 256), 4096);
+    await client.close();
     await followed.ended();
-    const [seen, available, used] = counts(followed.events, 0);
-    assert.ok(available > 0);
-    assert.deepEqual([seen, used], [available, available]);
-    assert.ok(
-      followed.events.some(
-        (each) =>
-          each.type === "chain-available" && each.text.startsWith("READ sector 0, 1 sector"),
-      ),
-    );
+    assert.deepEqual(counts(followed.events, 0), [requests, requests, requests]);
+    const described = followed.events.filter(({ type }) => type === "chain-used");
+    assert.equal(described.length, requests);
+    for (const signal of ["kick", "call"] as const) {
+      const seen = followed.events.flatMap((each) =>
+        each.type === "ring-signal" && each.signal === signal ? [each] : [],
+      );
+      assert.equal(
+        seen.reduce((sum, each) => sum + (each.chains ?? 0), 0),
+        requests,
+        signal,
+      );
+      // A request alone needs its kick and its call, unless the daemon polls for a moment.
+      assert.ok(seen.filter(({ needed }) => needed === true).length > requests / 2, signal);
+    }
   },
 );
 

@@ -1,4 +1,7 @@
+import { constants } from "node:fs";
+import { endianness } from "node:os";
 import { addon } from "./addon.ts";
+import { setNonBlocking, statusFlags } from "./open-file.ts";
 import { OwnedFd } from "./owned-fd.ts";
 import { check, Errno, systemError } from "./system-error.ts";
 
@@ -24,6 +27,23 @@ export class EventFd {
    */
   static create(): EventFd {
     return new EventFd(new OwnedFd(check(addon().eventfd(0), "eventfd")));
+  }
+
+  /**
+   * Creates an event descriptor in the mode of another one, blocking or not.
+   *
+   * @throws SystemError e.g. `EMFILE`
+   */
+  static like({ descriptor }: EventFd): EventFd {
+    const made = EventFd.create();
+    try {
+      const isBlocking = (statusFlags(descriptor.fd) & constants.O_NONBLOCK) === 0;
+      if (isBlocking) setNonBlocking(made.descriptor.fd, false);
+      return made;
+    } catch (error) {
+      made.close();
+      throw error;
+    }
   }
 
   /** Takes over a descriptor, whose mode does not change. */
@@ -60,6 +80,20 @@ export class EventFd {
    */
   drain(): boolean {
     return check(addon().eventfdRead(this.descriptor.fd), "read") === 1;
+  }
+
+  /**
+   * Clears the signal and returns the counter: 0 if there was none, else the number of signals that
+   * the kernel has merged.
+   *
+   * @throws SystemError the descriptor cannot be read
+   */
+  take(): number {
+    const word = new Uint8Array(8);
+    const count = addon().readAvailable(this.descriptor.fd, word, 0, 8);
+    if (count === -Errno.EAGAIN) return 0;
+    check(count, "read");
+    return Number(new DataView(word.buffer).getBigUint64(0, endianness() === "LE"));
   }
 
   /** Releases everything that this object owns. Idempotent. */

@@ -3,7 +3,14 @@ import type { OwnedFd } from "../../core/os/index.ts";
 import type { Direction } from "../../core/protocol/index.ts";
 import type { Frame } from "../../core/transport/index.ts";
 import type { Forward } from "../wire/index.ts";
-import type { MessageEvent, TraceConsumer, TraceEvent, TraceInterceptor } from "../trace/index.ts";
+import type {
+  MessageEvent,
+  RingSignalEvent,
+  SignalFate,
+  TraceConsumer,
+  TraceEvent,
+  TraceInterceptor,
+} from "../trace/index.ts";
 import type { Changed } from "./changed.ts";
 import type { Injection } from "./spec.ts";
 
@@ -68,7 +75,7 @@ export class FaultInjector implements TraceInterceptor, TraceConsumer {
     this.#ports = ports;
   }
 
-  /** The number of messages that were changed, held back or dropped. */
+  /** The number of messages, kicks and calls that were changed, held back or dropped. */
   get times(): number {
     return this.#times;
   }
@@ -110,7 +117,18 @@ export class FaultInjector implements TraceInterceptor, TraceConsumer {
     if (before !== undefined) await sendAndClose(before.frame, before.forward, before.frame.fds);
   }
 
-  #isDue(event: MessageEvent): boolean {
+  /** Decides what happens to a kick or call, and what is said about it. */
+  signal(event: RingSignalEvent): { readonly fate: SignalFate; readonly action?: string } {
+    const { action } = this.injection;
+    if (!this.#isDue(event)) return { fate: { kind: "pass" } };
+    this.#times += 1;
+    if (action.kind === "delay") {
+      return { fate: action, action: `injected: delayed by ${action.ms} ms` };
+    }
+    return { fate: { kind: "drop" }, action: "injected: dropped" };
+  }
+
+  #isDue(event: TraceEvent): boolean {
     if (!this.injection.concerns(event)) return false;
     this.#seen += 1;
     return this.injection.when.has(this.#seen);

@@ -8,8 +8,10 @@ export interface Injection {
   /** As it was given. */
   readonly text: string;
   readonly action: InjectedAction;
-  /** Returns whether the fault is about a message. */
+  /** Returns whether the fault is about a message, or a kick or call. */
   readonly concerns: EventFilter;
+  /** True if the fault is about kicks or calls, which do not pass as messages. */
+  readonly isOfSignals: boolean;
   readonly when: {
     /** @param count the occurrence, from 1 */
     has(count: number): boolean;
@@ -22,7 +24,8 @@ const EVERY = "1+";
 /**
  * Parses a fault: `REQUEST:ACTION[:when=N[..M][+STEP]]`, e.g. `SET_VRING_KICK & ring=1:drop:when=2`.
  * The part before the first colon is a filter of trace; without the word `reply` it chooses requests
- * only.
+ * only. With the word `kick` or `call` it chooses kicks or calls, which may be dropped or delayed:
+ * `kick & ring=1:drop:when=2`.
  *
  * @throws {UsageError} naming what is wrong, and what there is to choose from
  *
@@ -41,12 +44,18 @@ export function parseInjection(text: string): Injection {
   }
   const target = text.slice(0, colon);
   const at = text.indexOf(WHEN, colon);
-  const action = text.slice(colon + 1, at < 0 ? undefined : at).trim();
+  const word = text.slice(colon + 1, at < 0 ? undefined : at).trim();
+  const isOfSignals = /(?:^|[^\w*?])(?:kick|call)(?![\w*?])/.test(target);
   try {
+    const action = parseAction(word, target.trim());
+    if (isOfSignals && action.kind !== "drop" && action.kind !== "delay") {
+      throw new TypeError(`a kick or call cannot have ${word}; choose from drop, delay=DURATION`);
+    }
     return {
       text,
-      concerns: concernOf(target),
-      action: parseAction(action, target.trim()),
+      concerns: concernOf(target, isOfSignals),
+      isOfSignals,
+      action,
       when: new Occurrences(at < 0 ? EVERY : text.slice(at + WHEN.length).trim()),
     };
   } catch (cause) {
@@ -54,8 +63,9 @@ export function parseInjection(text: string): Injection {
   }
 }
 
-function concernOf(target: string): EventFilter {
+function concernOf(target: string, isOfSignals: boolean): EventFilter {
   const filter = parseFilter(target);
+  if (isOfSignals) return (event) => event.type === "ring-signal" && filter(event);
   const wantsReplies = /\breply\b/.test(target);
   return (event: TraceEvent) =>
     event.type === "message" && (wantsReplies || !event.isReply) && filter(event);

@@ -2,7 +2,15 @@ import { DescriptorFlag, RingPosition, WRAP } from "../../core/virtqueue/index.t
 import type { ChainContents } from "./chain.ts";
 import { ChainReader, descriptorAt, type RingDescriptor } from "./chain-reader.ts";
 import type { GuestView } from "./guest-view.ts";
-import { type Look, OVERWRITTEN, type RingPlaces, type RingSight, tooMany } from "./ring-sight.ts";
+import type { SignalKind } from "../trace/index.ts";
+import {
+  type Look,
+  OVERWRITTEN,
+  type RingPlaces,
+  type RingSight,
+  type SignalReason,
+  tooMany,
+} from "./ring-sight.ts";
 import type { RingRecord } from "./ring-record.ts";
 
 /** Descriptors that are read at once. */
@@ -28,6 +36,9 @@ export class PackedRing implements RingSight {
   #isBroken = false;
   readonly #available: RingPosition;
   readonly #used: RingPosition;
+  /** Chains made available and used, and the positions, at the last kick and call. */
+  readonly #chains = { kick: 0, call: 0 };
+  readonly #signalled: Record<SignalKind, { chains: number; position: number }>;
   /** Entries between the two positions. */
   #ahead: number;
   /** Entries of the chain that was described last. */
@@ -42,6 +53,10 @@ export class PackedRing implements RingSight {
     this.#reader = new ChainReader(view, space, "packed");
     this.#available = new RingPosition(places.size, base & 0xffff);
     this.#used = new RingPosition(places.size, usedStart(base));
+    this.#signalled = {
+      kick: { chains: 0, position: this.#placeOf(this.#available) },
+      call: { chains: 0, position: this.#placeOf(this.#used) },
+    };
     this.#ahead =
       (this.#available.index - this.#used.index + places.size) % places.size ||
       (this.#available.equals(this.#used) ? 0 : places.size);
@@ -67,6 +82,29 @@ export class PackedRing implements RingSight {
     return ((area[2] ?? 0) & 3) !== 1;
   }
 
+  signalled(signal: SignalKind): SignalReason | undefined {
+    const { driver, device, space, size } = this.#places;
+    const area = new Uint8Array(4);
+    // The receiver of a kick is the device, and asks in its own area.
+    const at = signal === "kick" ? device : driver;
+    const before = this.#signalled[signal];
+    const position = this.#placeOf(signal === "kick" ? this.#available : this.#used);
+    const chains = this.#chains[signal] - before.chains;
+    this.#signalled[signal] = { chains: this.#chains[signal], position };
+    if (this.#view.read(space, at, area, 0, 4) < 4) return undefined;
+    const [low = 0, high = 0, mode = 0] = area;
+    const wanted = this.#placeOf({ index: low | ((high & 0x7f) << 8), wrap: high >= 0x80 });
+    const distance = (to: number): number => (to - before.position + 2 * size) % (2 * size);
+    const isPassed = distance(wanted % (2 * size)) < distance(position);
+    const isAsked = (mode & 3) === 2 ? isPassed : (mode & 3) !== 1;
+    return { chains, needed: chains > 0 && isAsked };
+  }
+
+  /** A position in two rounds, which the wrap counter distinguishes. */
+  #placeOf({ index, wrap }: Pick<RingPosition, "index" | "wrap">): number {
+    return index + (wrap ? 0 : this.#places.size);
+  }
+
   #addChains(us: number, beforeUs: number, budget: number): number {
     const { size } = this.#places;
     let [chains, missed, described] = [0, 0, 0];
@@ -89,6 +127,7 @@ export class PackedRing implements RingSight {
       } else missed += 1;
       if (this.#record.outstanding.size >= size) this.#record.outstanding.takeOldest();
       this.#record.available({ head: id, slots, contents, seenUs: us, beforeUs });
+      this.#chains.kick += 1;
       this.#available.advance(slots);
       this.#ahead += slots;
       chains += 1;
@@ -154,6 +193,7 @@ export class PackedRing implements RingSight {
       const slots = Math.min(chain?.slots ?? 1, this.#ahead);
       const length = isBefore ? (chain?.contents?.writable ?? 0) : written;
       this.#record.used(chain, length, us, beforeUs);
+      this.#chains.call += 1;
       this.#used.advance(slots);
       this.#ahead -= slots;
       chains += 1;
@@ -166,6 +206,7 @@ export class PackedRing implements RingSight {
     const chain = this.#record.outstanding.takeOldest();
     const slots = Math.min(chain?.slots ?? 1, this.#ahead);
     this.#record.used(undefined, 0, us, beforeUs);
+    this.#chains.call += 1;
     this.#used.advance(slots);
     this.#ahead -= slots;
     return 1;

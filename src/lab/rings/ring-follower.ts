@@ -1,10 +1,12 @@
 import { asError } from "../../core/base/index.ts";
 import type { OwnedFd } from "../../core/os/index.ts";
-import { FrontendRequest, requestSpec } from "../../core/protocol/index.ts";
+import { BackendRequest, FrontendRequest, requestSpec } from "../../core/protocol/index.ts";
 import type { Iotlb } from "../../core/protocol/index.ts";
 import type {
   MessageEvent,
+  PassingSignal,
   RingEvent,
+  RingSignalEvent,
   TraceConsumer,
   TracedSession,
   TraceEvent,
@@ -17,6 +19,9 @@ import { SessionRings } from "./session-rings.ts";
 /** Microseconds for which chains wait before their ring counts as stalled. */
 const STALL_US = 1_000_000;
 
+/** Chains that a look at a kick or call describes: a ring of a real driver has no more. */
+const SIGNAL_BUDGET = 1024;
+
 export interface RingFollowerOptions {
   /** Takes the events of rings: `(event) => tracer.report(event)`. */
   readonly report: (event: RingEvent) => void;
@@ -24,6 +29,11 @@ export interface RingFollowerOptions {
   readonly clock: () => number;
   /** Microseconds after which chains that wait are reported. Default 1,000,000. */
   readonly stallUs?: number | undefined;
+  /**
+   * Looks besides at each kick and call of {@link RingFollower.signalled}, and yields to the event
+   * loop between two looks. Default false.
+   */
+  readonly exact?: boolean | undefined;
   /** Memory cannot be looked at. */
   readonly onProblem?: ((problem: Error) => void) | undefined;
 }
@@ -66,15 +76,30 @@ interface Session {
 export class RingFollower implements TraceConsumer {
   readonly #options: RingFollowerOptions;
   readonly #sessions = new Map<number, Session>();
-  readonly #sampler = new Sampler((budget) => this.#look(budget));
+  readonly #sampler: Sampler;
 
   constructor(options: RingFollowerOptions) {
     this.#options = options;
+    const exact = options.exact === true;
+    this.#sampler = new Sampler((budget) => this.#look(budget), { sleeps: !exact });
+  }
+
+  /**
+   * Looks at the ring of a kick or call that is about to pass, and returns the event for it. What the
+   * look finds is reported before.
+   */
+  signalled({ session, ring, signal, signals }: PassingSignal): RingSignalEvent {
+    const us = this.#options.clock();
+    const rings = this.#sessions.get(session)?.rings;
+    const about = rings?.signalled(ring, signal, us, SIGNAL_BUDGET);
+    return { type: "ring-signal", us, session, ring, signal, signals, ...about };
   }
 
   event(event: TraceEvent, state: TracedSession, descriptors: readonly OwnedFd[]): void {
     if (event.type === "closed") this.#close(event.session);
-    if (event.type !== "message" || event.channel !== "front-end") return;
+    if (event.type !== "message") return;
+    if (this.#options.exact === true) this.#inBand(event);
+    if (event.channel !== "front-end") return;
     try {
       this.#message(event, state, descriptors);
     } catch (error) {
@@ -119,6 +144,16 @@ export class RingFollower implements TraceConsumer {
       default:
         if (CHANGES.has(event.header.request)) this.#update(session, state);
     }
+  }
+
+  /** Kicks and calls that are messages. */
+  #inBand({ session, ring, channel, header, isReply }: MessageEvent): void {
+    const isKick = channel === "front-end" && header.request === FrontendRequest.VringKick;
+    const isCall = channel === "back-end" && header.request === BackendRequest.VringCall;
+    if (ring === undefined || isReply || (!isKick && !isCall)) return;
+    const signal = isKick ? "kick" : "call";
+    const event = this.signalled({ session, ring, signal, signals: 1 });
+    this.#options.report({ ...event, inBand: true });
   }
 
   #update(session: number, state: TracedSession): void {

@@ -23,7 +23,8 @@ export interface RingContext {
 export class RingRecord {
   readonly outstanding = new Outstanding();
   readonly #context: RingContext;
-  readonly #queue: string | undefined;
+  /** VIRTIO's name of the queue, of a known device type. */
+  readonly queue: string | undefined;
   #available = 0;
   #used = 0;
   /** Microseconds of the last look that saw a chain used. */
@@ -33,7 +34,7 @@ export class RingRecord {
   constructor(context: RingContext) {
     this.#context = context;
     const { device, ring } = context;
-    this.#queue = device && queueName(device, ring);
+    this.queue = device && queueName(device, ring);
   }
 
   /** A chain was made available. Without contents it is only counted. */
@@ -131,16 +132,16 @@ export class RingRecord {
         return { text, fields: {}, failed: true };
       }
     }
-    const layout = device?.chains?.[this.#queue ?? ""];
+    const layout = device?.chains?.[this.queue ?? ""];
     const described = layout && describeByLayout(layout, chain);
     if (described !== undefined && described.text !== "") return described;
-    const what = device === undefined ? "chain" : `${device.name} ${this.#queue ?? "chain"}`;
+    const what = device === undefined ? "chain" : `${device.name} ${this.queue ?? "chain"}`;
     return { text: what, fields: described?.fields ?? {} };
   }
 
   #report(event: DistributiveOmit<RingEvent, "session" | "ring" | "queue">): void {
     const { session, ring, report } = this.#context;
-    report({ session, ring, queue: this.#queue, ...event } as RingEvent);
+    report({ session, ring, queue: this.queue, ...event } as RingEvent);
   }
 }
 

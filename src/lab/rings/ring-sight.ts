@@ -1,4 +1,5 @@
 import type { AddressSpace, GuestView } from "./guest-view.ts";
+import type { SignalKind } from "../trace/index.ts";
 import type { RingRecord } from "./ring-record.ts";
 
 /** A ring of either format that is looked at again and again. */
@@ -13,6 +14,20 @@ export interface RingSight {
   look(us: number, beforeUs: number, budget: number): number | undefined;
   /** Returns whether the device asked for a kick behind the chains so far; undefined if that cannot be read. */
   wantsKick(eventIndex: boolean): boolean | undefined;
+  /**
+   * A kick or a call is about to pass, behind a look.
+   *
+   * @returns what it is about; undefined if the ring cannot be read
+   */
+  signalled(signal: SignalKind, eventIndex: boolean): SignalReason | undefined;
+}
+
+/** The subject of a kick or a call. */
+export interface SignalReason {
+  /** Chains made available since the last kick, or used since the last call. */
+  readonly chains: number;
+  /** True if the receiver had asked to be notified of them. */
+  readonly needed: boolean;
 }
 
 /** The place of a ring: the three addresses of SET_VRING_ADDR. */

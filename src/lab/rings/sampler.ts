@@ -33,9 +33,15 @@ export class Sampler {
   /** Steps a millisecond, smoothed. */
   #rate = 0;
 
-  /** @param look looks once, describes at most `budget` chains, and returns the steps it found */
-  constructor(look: (budget: number) => number) {
+  readonly #sleeps: boolean;
+
+  /**
+   * @param look looks once, describes at most `budget` chains, and returns the steps it found
+   * @param options `sleeps: false` rests for a millisecond at least, and yields to the event loop meanwhile
+   */
+  constructor(look: (budget: number) => number, { sleeps = true } = {}) {
     this.#look = look;
+    this.#sleeps = sleeps;
   }
 
   /** Begins. Idempotent. */
@@ -65,7 +71,7 @@ export class Sampler {
     this.#rate += (steps / sinceMs - this.#rate) * weight;
     if (steps > 0) this.#active = now;
     const restMs = this.#restMs(now - this.#active, (now - from) * (isLoaded ? LOADED_REST : REST));
-    if (restMs >= MAX_SLEEP_MS) {
+    if (restMs >= MAX_SLEEP_MS || !this.#sleeps) {
       this.#timer = setTimeout(this.#tick, restMs);
       return;
     }

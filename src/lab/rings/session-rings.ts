@@ -1,11 +1,11 @@
 import { VirtioFeature } from "../../core/protocol/index.ts";
 import { isPackedQueueSize, isSplitQueueSize } from "../../core/virtqueue/index.ts";
-import type { RingEvent, TracedRing, TracedSession } from "../trace/index.ts";
+import type { RingEvent, SignalKind, TracedRing, TracedSession } from "../trace/index.ts";
 import { EventProbe } from "./event-probe.ts";
 import type { AddressSpace, GuestView } from "./guest-view.ts";
 import { PackedRing } from "./packed-ring.ts";
 import { RingRecord } from "./ring-record.ts";
-import type { RingPlaces, RingSight } from "./ring-sight.ts";
+import type { RingPlaces, RingSight, SignalReason } from "./ring-sight.ts";
 import { SplitRing } from "./split-ring.ts";
 
 /** Rings of a session that are followed. */
@@ -21,6 +21,11 @@ interface Followed {
   readonly sight: RingSight;
   readonly eventIndex: boolean;
   beforeUs: number;
+}
+
+/** The subject of a kick or a call, as far as the ring can be read. */
+export interface Signalled extends Partial<SignalReason> {
+  readonly queue: string | undefined;
 }
 
 /** The rings of one session. */
@@ -74,6 +79,15 @@ export class SessionRings {
     let steps = 0;
     for (const [index, followed] of this.#rings) steps += this.#look(index, followed, us, budget);
     return steps;
+  }
+
+  /** Looks at a ring of which a kick or a call is about to pass; undefined if it is not followed. */
+  signalled(index: number, signal: SignalKind, us: number, budget: number): Signalled | undefined {
+    const followed = this.#rings.get(index);
+    if (followed === undefined || this.#isPaused) return undefined;
+    this.#look(index, followed, us, budget);
+    const reason = followed.sight.signalled(signal, followed.eventIndex);
+    return { queue: followed.record.queue, ...reason };
   }
 
   /** Reports the rings whose chains have waited for a time. */

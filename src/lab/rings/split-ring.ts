@@ -3,7 +3,15 @@ import { DescriptorFlag } from "../../core/virtqueue/index.ts";
 import type { Chain, ChainContents } from "./chain.ts";
 import { ChainReader, descriptorAt, type RingDescriptor } from "./chain-reader.ts";
 import type { GuestView } from "./guest-view.ts";
-import { OVERWRITTEN, type Look, type RingPlaces, type RingSight, tooMany } from "./ring-sight.ts";
+import type { SignalKind } from "../trace/index.ts";
+import {
+  OVERWRITTEN,
+  type Look,
+  type RingPlaces,
+  type RingSight,
+  type SignalReason,
+  tooMany,
+} from "./ring-sight.ts";
 import type { RingRecord } from "./ring-record.ts";
 
 /** Larger steps of an index are steps backwards. */
@@ -32,6 +40,9 @@ export class SplitRing implements RingSight {
   readonly #owners: Int32Array;
   #available: number;
   #usedIndex: number;
+  /** The avail index at the last kick, and the used index at the last call. */
+  #atKick: number;
+  #atCall: number;
 
   /** @param usedIndex where the device begins */
   constructor(
@@ -47,6 +58,8 @@ export class SplitRing implements RingSight {
     this.#reader = new ChainReader(view, space, "split");
     this.#available = available;
     this.#usedIndex = usedIndex;
+    this.#atKick = available;
+    this.#atCall = usedIndex;
     const { size } = places;
     this.#heads = new Uint8Array(2 * size);
     this.#used = new Uint8Array(8 * size);
@@ -83,6 +96,25 @@ export class SplitRing implements RingSight {
     }
     const flags = this.#halfAt(device);
     return flags === undefined ? undefined : (flags & 1) === 0;
+  }
+
+  signalled(signal: SignalKind, eventIndex: boolean): SignalReason | undefined {
+    const { driver, device, size } = this.#places;
+    const isKick = signal === "kick";
+    const [now, before] = isKick
+      ? [this.#available, this.#atKick]
+      : [this.#usedIndex, this.#atCall];
+    if (isKick) this.#atKick = now;
+    else this.#atCall = now;
+    const chains = u16Distance(now, before);
+    // The receiver of a kick writes into the used ring, that of a call into the available ring.
+    const [flags, event] = isKick
+      ? [device, device + 4 + 8 * size]
+      : [driver, driver + 4 + 2 * size];
+    const word = this.#halfAt(eventIndex ? event : flags);
+    if (word === undefined) return undefined;
+    const isAsked = eventIndex ? u16Distance(now, word + 1) < chains : (word & 1) === 0;
+    return { chains, needed: chains > 0 && isAsked };
   }
 
   /** Returns the distance that an index went; a step backwards is reported, and counts as none. */

@@ -1,9 +1,11 @@
 import { readdirSync } from "node:fs";
 import { delay } from "../../core/base/index.ts";
+import type { OwnedFd } from "../../core/os/index.ts";
 import type { Direction } from "../../core/protocol/index.ts";
 import { kernelObject, type KernelObject } from "../wire/index.ts";
 import type { TraceConsumer } from "./consumer.ts";
 import type { MessageEvent, OpenedEvent, TraceEvent } from "./event.ts";
+import type { TracedSession } from "./traced-session.ts";
 
 /** Objects that are remembered; behind that the oldest is forgotten. */
 const MAX_OBJECTS = 4096;
@@ -37,9 +39,9 @@ export class ReceivedObjects implements TraceConsumer {
     this.#roles = new Set(roles);
   }
 
-  event(event: TraceEvent): void {
+  event(event: TraceEvent, _: TracedSession, passed: readonly OwnedFd[]): void {
     if (event.type === "opened") this.#pids.set(event.session, event);
-    if (event.type === "message") this.#message(event);
+    if (event.type === "message") this.#message(event, passed);
     if (event.type === "closed") this.#pids.delete(event.session);
   }
 
@@ -52,13 +54,15 @@ export class ReceivedObjects implements TraceConsumer {
     }
   }
 
-  #message({ session, from, descriptors }: MessageEvent): void {
+  #message({ session, from, descriptors }: MessageEvent, passed: readonly OwnedFd[]): void {
     const role = from === "front-end" ? "back-end" : "front-end";
     const peers = this.#pids.get(session);
     const { pid } = (role === "back-end" ? peers?.backEnd : peers?.frontEnd) ?? {};
     if (pid === undefined || !this.#roles.has(role)) return;
-    for (const { name, object } of descriptors) {
-      const key = keyOf(object);
+    for (const [at, { name, object }] of descriptors.entries()) {
+      // The receiver of a kick or a call may have got another one than was sent.
+      const fd = object.kind === "eventfd" ? passed[at] : undefined;
+      const key = keyOf(fd === undefined ? object : kernelObject(fd.fd));
       if (key === undefined) continue;
       this.#received.delete(`${pid} ${key}`);
       this.#received.set(`${pid} ${key}`, { session, name, role, pid });

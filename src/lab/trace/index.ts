@@ -39,8 +39,10 @@ export {
   isRingEvent,
   type RingEvent,
   type RingPlace,
+  type RingSignalEvent,
   type RingStalledEvent,
   type RingViewEvent,
+  type SignalKind,
   type TracedChain,
 } from "./ring-event.ts";
 export { describeHint, SessionHints, type TraceHint } from "./hints.ts";
@@ -61,7 +63,9 @@ export { parseFilter } from "./filter/parse.ts";
 export type { EventFilter } from "./filter/terms.ts";
 export { describeTotals, type RequestCount, TraceSummary, type TraceTotals } from "./summary.ts";
 export type { RoundTrips } from "./durations.ts";
-export type { RingCounts } from "./ring-summary.ts";
+export type { RingCounts, SignalCounts } from "./ring-summary.ts";
+export type { SignalFate } from "./ring-signal.ts";
+export { type PassingSignal, RingSignals, type RingSignalsOptions } from "./ring-signals.ts";
 export {
   type InspectedRegion,
   type InspectedRing,

@@ -72,9 +72,39 @@ export interface RingViewEvent extends RingPlace {
   readonly totals?: { readonly available: number; readonly used: number } | undefined;
 }
 
+/** A kick or a call: the driver notified the device, or the device the driver. */
+export type SignalKind = "kick" | "call";
+
+/** A kick or a call passed. */
+export interface RingSignalEvent extends RingPlace {
+  readonly type: "ring-signal";
+  readonly signal: SignalKind;
+  /** Signals since the last such event: the kernel merges those that were not read in time. */
+  readonly signals: number;
+  /** True for VRING_KICK and VRING_CALL, which are messages. */
+  readonly inBand?: true | undefined;
+  /**
+   * Chains made available since the last kick, or used since the last call; absent if the ring was
+   * not looked at.
+   */
+  readonly chains?: number | undefined;
+  /**
+   * True if there were such chains and the receiver had asked to be notified of them, as its memory
+   * says in the moment of the signal; absent if the ring was not looked at.
+   */
+  readonly needed?: boolean | undefined;
+  /** The fault that was injected, for example `injected: dropped`. */
+  readonly action?: string | undefined;
+}
+
 /** An event of a ring. */
 export type RingEvent =
-  ChainAvailableEvent | ChainUsedEvent | ChainsMissedEvent | RingStalledEvent | RingViewEvent;
+  | ChainAvailableEvent
+  | ChainUsedEvent
+  | ChainsMissedEvent
+  | RingStalledEvent
+  | RingViewEvent
+  | RingSignalEvent;
 
 /** Returns whether an event is one of a ring. */
 export function isRingEvent(event: { readonly type: string }): event is RingEvent {
@@ -87,4 +117,5 @@ const RING_EVENTS: ReadonlySet<string> = new Set<RingEvent["type"]>([
   "chains-missed",
   "ring-stalled",
   "ring-view",
+  "ring-signal",
 ]);

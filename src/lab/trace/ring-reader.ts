@@ -1,6 +1,12 @@
 import { badLine, type CaptureLine } from "../wire/index.ts";
 import type { Json, JsonObject } from "./base-event.ts";
-import type { ChainUsedEvent, RingEvent, RingPlace, TracedChain } from "./ring-event.ts";
+import type {
+  ChainUsedEvent,
+  RingEvent,
+  RingPlace,
+  RingSignalEvent,
+  TracedChain,
+} from "./ring-event.ts";
 
 const STATES = ["followed", "paused", "ended"] as const;
 
@@ -59,9 +65,28 @@ export function ringEventOf(
       const available = countOf(of, "available", number);
       return { ...event, totals: { available, used: countOf(of, "used", number) } };
     }
+    case "ring-signal":
+      return signalOf(line, place(), number);
     default:
       return undefined;
   }
+}
+
+function signalOf(line: CaptureLine, place: RingPlace, number: number): RingSignalEvent {
+  const { signal, inBand, chains, needed, action } = line;
+  if (signal !== "kick" && signal !== "call") {
+    throw badLine(number, `"signal" must be kick or call`);
+  }
+  return {
+    type: "ring-signal",
+    ...place,
+    signal,
+    signals: countOf(line, "signals", number),
+    ...(inBand === true && { inBand }),
+    ...(chains !== undefined && { chains: countOf(line, "chains", number) }),
+    ...(typeof needed === "boolean" && { needed }),
+    ...(typeof action === "string" && { action }),
+  };
 }
 
 function chainOf(line: CaptureLine, number: number): TracedChain {

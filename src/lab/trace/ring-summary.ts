@@ -16,6 +16,17 @@ export interface RingCounts {
   readonly failed: number;
   readonly stalls: number;
   readonly latencyUs?: RoundTrips | undefined;
+  /** Kicks and calls; absent if they were not seen. */
+  readonly signals?: SignalCounts | undefined;
+}
+
+/** The kicks and calls of one ring. */
+export interface SignalCounts {
+  readonly kicks: number;
+  /** Kicks behind which nothing was available, or for which the device had not asked. */
+  readonly kicksNotNeeded: number;
+  readonly calls: number;
+  readonly callsNotNeeded: number;
 }
 
 class Count {
@@ -24,6 +35,12 @@ class Count {
   failed = 0;
   stalls = 0;
   durations: Durations | undefined;
+  signals: { kick: SignalCount; call: SignalCount } | undefined;
+}
+
+interface SignalCount {
+  all: number;
+  notNeeded: number;
 }
 
 /** Counts the events of rings. */
@@ -31,6 +48,9 @@ export class RingSummary {
   readonly #rings = new Map<string, Count>();
 
   event(event: RingEvent): void {
+    // A fault on a signal of a ring that is not followed says nothing about its chains.
+    const isFaultOnly = event.type === "ring-signal" && event.chains === undefined && event.action;
+    if (isFaultOnly) return;
     const count = this.#countOf(event);
     switch (event.type) {
       case "chain-available":
@@ -47,14 +67,25 @@ export class RingSummary {
       case "ring-stalled":
         count.stalls += 1;
         return;
+      case "ring-signal": {
+        const none = { all: 0, notNeeded: 0 };
+        count.signals ??= { kick: { ...none }, call: { ...none } };
+        const own = count.signals[event.signal];
+        own.all += event.signals;
+        // Of merged signals, one at most was needed.
+        if (event.needed !== undefined)
+          own.notNeeded += Math.max(0, event.signals - Number(event.needed));
+        return;
+      }
       case "ring-view":
     }
   }
 
   get counts(): RingCounts[] {
-    return [...this.#rings].map(([name, { seen, missed, failed, stalls, durations }]) => {
+    return [...this.#rings].map(([name, { seen, missed, failed, stalls, durations, signals }]) => {
       const latencyUs = durations?.percentiles;
-      return { name, chains: seen + missed, missed, failed, stalls, latencyUs };
+      const counts = { name, chains: seen + missed, missed, failed, stalls, latencyUs };
+      return signals === undefined ? counts : { ...counts, signals: signalCounts(signals) };
     });
   }
 
@@ -67,7 +98,16 @@ export class RingSummary {
   }
 }
 
-/** The counts of rings as a table for people. */
+function signalCounts({ kick, call }: NonNullable<Count["signals"]>): SignalCounts {
+  return {
+    kicks: kick.all,
+    kicksNotNeeded: kick.notNeeded,
+    calls: call.all,
+    callsNotNeeded: call.notNeeded,
+  };
+}
+
+/** The counts of rings as tables for people: chains, and the kicks and calls that were seen. */
 export function describeRingCounts(rings: readonly RingCounts[]): string[] {
   const rows = rings.map(({ name, chains, missed, failed, stalls, latencyUs: us }) => [
     oneLine(name),
@@ -75,5 +115,15 @@ export function describeRingCounts(rings: readonly RingCounts[]): string[] {
     ...(us === undefined ? ["", "", ""] : [us.p50, us.p99, us.max].map(String)),
   ]);
   const head = ["ring", "chains", "not seen", "failed", "stalls", "p50 µs", "p99 µs", "max µs"];
-  return alignColumns([head, ...rows]);
+  return [...alignColumns([head, ...rows]), ...describeSignals(rings)];
+}
+
+function describeSignals(rings: readonly RingCounts[]): string[] {
+  const rows = rings.flatMap(({ name, signals }) => {
+    if (signals === undefined) return [];
+    const { kicks, kicksNotNeeded, calls, callsNotNeeded } = signals;
+    return [[oneLine(name), ...[kicks, kicksNotNeeded, calls, callsNotNeeded].map(String)]];
+  });
+  if (rows.length === 0) return [];
+  return alignColumns([["ring", "kicks", "not needed", "calls", "not needed"], ...rows]);
 }

@@ -1,5 +1,5 @@
 import { counted } from "../../core/base/index.ts";
-import type { ChainUsedEvent, RingEvent } from "./ring-event.ts";
+import type { ChainUsedEvent, RingEvent, RingSignalEvent } from "./ring-event.ts";
 import { oneLine } from "./one-line.ts";
 import type { TraceStyle } from "./style.ts";
 
@@ -37,6 +37,8 @@ export function describeRingEvent(event: RingEvent, style: TraceStyle): string {
         `-- ${ring} stalled: ${counted(event.chains, "chain")} available for ` +
           `${milliseconds(event.waitedUs)} ms, none used; ${event.reason}`,
       );
+    case "ring-signal":
+      return `${ring} ${style("request", signalInWords(event))} ${style("note", aboutSignal(event))}`;
     case "ring-view": {
       const { state, reason, totals } = event;
       const counts =
@@ -44,6 +46,19 @@ export function describeRingEvent(event: RingEvent, style: TraceStyle): string {
       return style("note", `-- ${ring} ${state}: ${reason}${counts ?? ""}`);
     }
   }
+}
+
+/** `* kick` from the driver to the device, `* call` back. */
+function signalInWords({ signal, inBand, action }: RingSignalEvent): string {
+  const way = inBand ? " in a message" : "";
+  return `* ${signal}${way}${action === undefined ? "" : ` ${action}`}`;
+}
+
+function aboutSignal({ signal, signals, chains, needed }: RingSignalEvent): string {
+  const count = counted(signals, "signal");
+  if (chains === undefined) return `(${count})`;
+  const what = signal === "kick" ? "made available" : "used";
+  return `(${count}, ${counted(chains, "chain")} ${what}, ${needed ? "needed" : "not needed"})`;
 }
 
 function latencyInWords({ latencyUs, marginUs }: ChainUsedEvent): string {

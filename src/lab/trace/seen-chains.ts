@@ -70,6 +70,7 @@ export class SeenChains {
       case "channel-closed":
       case "closed":
       case "ring-stalled":
+      case "ring-signal":
     }
   }
 

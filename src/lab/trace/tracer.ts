@@ -14,6 +14,7 @@ import {
 import type { TraceConsumer, TraceInterceptor } from "./consumer.ts";
 import type { Ending, MessageEvent, SentMessage, TraceEvent, TracePeer } from "./event.ts";
 import type { RingEvent } from "./ring-event.ts";
+import type { RingSignals } from "./ring-signals.ts";
 import { SessionDecoder } from "./session-decoder.ts";
 
 /** Default milliseconds before a missing reply is reported as late. */
@@ -24,6 +25,8 @@ export interface TracerOptions {
   readonly consumers: readonly TraceConsumer[];
   /** The interceptors, in order from the sender. Default none. */
   readonly interceptors?: readonly TraceInterceptor[] | undefined;
+  /** Goes between the two sides of each kick and call. Default: these do not pass through here. */
+  readonly signals?: RingSignals | undefined;
   /** Names the bits and the configuration space of this type. Default: inferred from the offer. */
   readonly device?: DeviceKind | undefined;
   /** Milliseconds after which a missing reply is reported. Default 1000. */
@@ -112,8 +115,8 @@ export class Tracer {
   ): void | Promise<void> {
     const { us } = this;
     const { frame } = message;
-    const { interceptors = [] } = this.#options;
-    if (interceptors.length === 0) {
+    const { interceptors = [], signals } = this.#options;
+    if (interceptors.length === 0 && signals === undefined) {
       // The peer works on the message while it is decoded here.
       const sent = forward(frame);
       this.#record(decoder, us, message);
@@ -140,11 +143,15 @@ export class Tracer {
     const { header, payload, fds } = frame;
     const objects = fds.map(({ fd }) => kernelObject(fd));
     const event = decoder.message(us, { from, channel, header, payload, objects });
+    // Consumers get the descriptors that the receiver gets.
+    this.#options.signals?.message(event, frame);
     this.#emit(event, decoder, fds);
     return event;
   }
 
   #emit(event: TraceEvent, { state }: SessionDecoder, descriptors: readonly OwnedFd[] = []): void {
+    // What the ends of its signals bring about belongs to the session.
+    if (event.type === "closed") this.#options.signals?.event(event);
     for (const consumer of this.#consumers) {
       try {
         consumer.event(event, state, descriptors);

@@ -19,6 +19,7 @@ export {
   parseCaptureLine,
   sessionOf,
 } from "./capture.ts";
+export { EventRelay } from "./event-relay.ts";
 export { type Interception, Interceptor, type InterceptorOptions } from "./interceptor.ts";
 export { RawBackend } from "./raw-backend.ts";
 export {

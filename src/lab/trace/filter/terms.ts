@@ -1,6 +1,6 @@
 import { backendRequests, frontendRequests } from "../../../core/protocol/index.ts";
 import { type MessageEvent, shortName, type TraceEvent } from "../event.ts";
-import { isRingEvent } from "../ring-event.ts";
+import { isRingEvent, type SignalKind } from "../ring-event.ts";
 
 /** Decides about one event. */
 export type EventFilter = (event: TraceEvent) => boolean;
@@ -57,7 +57,7 @@ export const terms: readonly Term[] = [
   { form: "message", text: "messages", parse: (word) => kind(word, "message", isMessage) },
   {
     form: "rings",
-    text: "what --rings sees: chains, those that were missed, stalls",
+    text: "what --rings sees: chains, those that were missed, stalls, kicks and calls",
     parse: (word) => kind(word, "rings", isRingEvent),
   },
   {
@@ -67,6 +67,16 @@ export const terms: readonly Term[] = [
   },
   { form: "used", text: "chains used", parse: (word) => kind(word, "used", isUsed) },
   {
+    form: "kick",
+    text: "kicks, which --rings=exact sees",
+    parse: (word) => kind(word, "kick", signalled("kick")),
+  },
+  {
+    form: "call",
+    text: "calls, which --rings=exact sees",
+    parse: (word) => kind(word, "call", signalled("call")),
+  },
+  {
     form: "error",
     text: "broken rules, failed requests, late replies, stalled rings, crashes",
     parse: (word) => kind(word, "error", isError),
@@ -74,7 +84,7 @@ export const terms: readonly Term[] = [
   {
     form: "action",
     text: "what --inject did",
-    parse: (word) => kind(word, "action", ({ type }) => type === "action"),
+    parse: (word) => kind(word, "action", isAction),
   },
   {
     form: "NAME",
@@ -102,6 +112,13 @@ const isRequest: EventFilter = (event) => messageOf(event)?.isReply === false;
 const isReply: EventFilter = (event) => messageOf(event)?.isReply === true;
 const hasDescriptors: EventFilter = (event) => (messageOf(event)?.descriptors.length ?? 0) > 0;
 
+const isAction: EventFilter = (event) =>
+  event.type === "action" || (event.type === "ring-signal" && event.action !== undefined);
+
+function signalled(signal: SignalKind): EventFilter {
+  return (event) => event.type === "ring-signal" && event.signal === signal;
+}
+
 /** Something is wrong with an event. */
 export const isError: EventFilter = (event) => {
   switch (event.type) {
@@ -121,6 +138,7 @@ export const isError: EventFilter = (event) => {
     case "action":
     case "chains-missed":
     case "ring-view":
+    case "ring-signal":
       return false;
   }
 };

@@ -15,6 +15,7 @@ import {
   isRingEvent,
   parseFilter,
   type RingEvent,
+  RingSignals,
   type TraceEvent,
   Tracer,
   TraceReader,
@@ -33,7 +34,11 @@ guardLeaks();
 const REQUESTS = 40;
 
 /** Runs requests through a traced session, and returns its events. */
-async function followed(t: TestContext, features = 0n): Promise<readonly TraceEvent[]> {
+async function followed(
+  t: TestContext,
+  deviceFeatures = BLOCK_DRIVER_FEATURES,
+  exact = false,
+): Promise<readonly TraceEvent[]> {
   const served = await serveDisk(t);
   const socket = join(temporaryFolder(t), "trace.sock");
   const events: TraceEvent[] = [];
@@ -41,10 +46,19 @@ async function followed(t: TestContext, features = 0n): Promise<readonly TraceEv
   const rings = new RingFollower({
     report: (event) => tracer.report(event),
     clock: () => tracer.us,
+    exact,
+    onProblem: (problem) => problems.push(problem),
+  });
+  const signals = new RingSignals({
+    decide: (signal) => {
+      tracer.report(rings.signalled(signal));
+      return { kind: "pass" };
+    },
     onProblem: (problem) => problems.push(problem),
   });
   const tracer: Tracer = new Tracer({
     consumers: [rings, { event: (event) => void events.push(event) }],
+    signals: exact ? signals : undefined,
     onProblem: (problem) => problems.push(problem),
   });
   const relay = await Relay.start({
@@ -54,14 +68,16 @@ async function followed(t: TestContext, features = 0n): Promise<readonly TraceEv
   });
   t.after(() => {
     relay.close();
+    signals.close();
     rings.close();
     tracer.close();
   });
   const client = await Client.connect(socket, {
-    deviceFeatures: BLOCK_DRIVER_FEATURES | features,
+    deviceFeatures,
     memory: { size: 1 << 20 },
   });
-  const driver = await BlockDriver.start(client, SMALL);
+  // A driver that waits for calls, and kicks a device that sleeps.
+  const driver = await BlockDriver.start(client, exact ? { ...SMALL, ringMode: "event" } : SMALL);
   for (let i = 0; i < REQUESTS; i += 1) {
     await driver.write(4096 * i, pattern(i));
     assert.deepEqual(await driver.read(4096 * i, 4096), pattern(i));
@@ -79,7 +95,7 @@ for (const [format, features] of [
   ["packed", VirtioFeature.RingPacked],
 ] as const) {
   test(`every request on a ${format} ring is counted, and what was seen is what was done`, async (t) => {
-    const events = ringEvents(await followed(t, features));
+    const events = ringEvents(await followed(t, BLOCK_DRIVER_FEATURES | features));
     const ended = events.find((each) => each.type === "ring-view" && each.state === "ended");
     assert.ok(ended?.type === "ring-view");
     const { available = 0, used = 0 } = ended.totals ?? {};
@@ -103,6 +119,45 @@ for (const [format, features] of [
       const name = each.chain % 2 === 0 ? "WRITE" : "READ";
       assert.equal(each.text, `${name} sector ${8 * i}, 8 sectors`);
     }
+  });
+}
+
+for (const [format, features] of [
+  ["split", BLOCK_DRIVER_FEATURES],
+  ["packed", BLOCK_DRIVER_FEATURES | VirtioFeature.RingPacked],
+  ["split, without event index", BLOCK_DRIVER_FEATURES & ~VirtioFeature.EventIdx],
+] as const) {
+  test(`each kick and call of a ring is seen: ${format}`, async (t) => {
+    const events = ringEvents(await followed(t, features, true));
+    const ended = events.find((each) => each.type === "ring-view" && each.state === "ended");
+    assert.ok(ended?.type === "ring-view");
+    assert.deepEqual(ended.totals, { available: 2 * REQUESTS, used: 2 * REQUESTS });
+    assert.deepEqual(
+      events.filter(({ type }) => type === "chains-missed"),
+      [],
+    );
+    for (const signal of ["kick", "call"] as const) {
+      const seen = events.flatMap((each) =>
+        each.type === "ring-signal" && each.signal === signal ? [each] : [],
+      );
+      const chains = seen.reduce((sum, each) => sum + (each.chains ?? 0), 0);
+      assert.equal(chains, 2 * REQUESTS, signal);
+      const needed = seen.filter((each) => each.needed === true).length;
+      assert.ok(needed > REQUESTS, `${needed} of ${seen.length} ${signal}s`);
+    }
+    const schema = readSchema("trace");
+    const lines = events.map((event) => eventAsJson(event));
+    for (const line of lines) assert.deepEqual(schemaFaults(schema, JSON.parse(line)), [], line);
+    const read = [...new TraceReader().read(`${lines.join("\n")}\n`)].map(({ event }) => event);
+    assert.deepEqual(read, events);
+    const summary = new TraceSummary();
+    for (const event of events) summary.event(event);
+    const text = describeTotals(summary.totals).join("\n");
+    assert.match(text, /^ring +kicks +not needed +calls +not needed$/m);
+    assert.equal(
+      events.filter(parseFilter("kick | call")).length,
+      events.filter(({ type }) => type === "ring-signal").length,
+    );
   });
 }
 

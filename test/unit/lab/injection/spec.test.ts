@@ -25,6 +25,7 @@ for (const [text, chosen] of occurrences) {
 const wrong: readonly (readonly [text: string, message: RegExp])[] = [
   ["SET_VRING_KICK", /has no action; write REQUEST:ACTION/],
   ["SET_VRING_KICK:dorp", /"dorp" is not an action; choose from delay=DURATION, drop, duplicate/],
+  ["kick:swap-fd", /a kick or call cannot have swap-fd; choose from drop, delay=DURATION/],
   ["NO_SUCH:drop", /no request is called NO_SUCH/],
   ["GET_CONFIG:delay", /must have a duration, e\.g\. delay=100ms/],
   ["GET_CONFIG:delay=99h", /must have a duration/],
@@ -104,4 +105,17 @@ test("a fault is about requests, unless it asks for replies", () => {
   assert.deepEqual([plain.concerns(ask), plain.concerns(reply)], [true, false]);
   const replies = parseInjection("GET_FEATURES reply:drop");
   assert.deepEqual([replies.concerns(ask), replies.concerns(reply)], [false, true]);
+});
+
+test("kick and call choose signals and not messages, also of one ring", () => {
+  const signal = { type: "ring-signal", us: 0, session: 0, signals: 1 } as const;
+  const { concerns, isOfSignals } = parseInjection("kick & ring=1..2:drop:when=2");
+  assert.equal(isOfSignals, true);
+  assert.equal(concerns({ ...signal, signal: "kick", ring: 1 }), true);
+  assert.equal(concerns({ ...signal, signal: "kick", ring: 0 }), false);
+  assert.equal(concerns({ ...signal, signal: "call", ring: 1 }), false);
+  assert.equal(concerns(request(12, new Uint8Array(8))), false);
+  for (const text of ["SET_VRING_KICK:drop", "BACKEND_VRING_CALL:drop", "*CALL:drop"]) {
+    assert.equal(parseInjection(text).isOfSignals, false, text);
+  }
 });

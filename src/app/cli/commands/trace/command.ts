@@ -33,9 +33,13 @@ export function addTraceCommand(program: Command, context: Context): void {
       "start this program as the front-end, and end with it; {socket} in it is the socket's path",
     )
     .option("--front-end-listens", "the front-end listens and the back-end connects")
-    .option(
-      "--rings",
-      "follow the rings too: requests, latencies, stalls; see the guide for its limits",
+    .addOption(
+      new Option(
+        "--rings [mode]",
+        "follow the rings too: requests, latencies, stalls; =exact: also at each kick and call, which then pass through here",
+      )
+        .choices(["sampled", "exact"])
+        .preset("sampled"),
     )
     .option("--filter <expression>", "print only these events; see --help-filter")
     .option("--help-filter", "print what a filter may have")
@@ -70,6 +74,7 @@ Examples:
   $ vhost-user trace --exec-back-end 'my-backend {socket}' --exec-front-end 'my-vmm {socket}'
   $ vhost-user trace --listen trace.sock --connect disk.sock --filter 'error | slower=10ms'
   $ vhost-user trace --listen trace.sock --connect disk.sock --rings --filter rings
+  $ vhost-user trace --listen trace.sock --connect disk.sock --rings=exact --filter 'kick | call'
   $ vhost-user trace --listen trace.sock --connect disk.sock --inject 'SET_VRING_KICK:drop:when=1'
   $ vhost-user trace --listen trace.sock --connect disk.sock --pcapng - | wireshark -k -i -
 

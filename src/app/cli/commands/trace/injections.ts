@@ -1,6 +1,7 @@
 import { asError, counted, UsageError } from "../../../../core/base/index.ts";
 import type { Direction } from "../../../../core/protocol/index.ts";
 import { FaultInjector, type Injection, parseInjection } from "../../../../lab/injection/index.ts";
+import type { RingSignalEvent } from "../../../../lab/trace/index.ts";
 import type { Relay } from "../../../../lab/wire/index.ts";
 import type { SideProgram } from "./programs.ts";
 import type { Sides } from "./sides.ts";
@@ -23,6 +24,20 @@ export class Injections {
         kill: (side) => this.#kill(side),
       });
     });
+  }
+
+  /** True if a fault is about kicks or calls, which have to pass through here then. */
+  get concernSignals(): boolean {
+    return this.injectors.some(({ injection }) => injection.isOfSignals);
+  }
+
+  /** Returns the fate of a kick or call, by the first fault that acts on it. */
+  signal(event: RingSignalEvent): ReturnType<FaultInjector["signal"]> {
+    for (const injector of this.injectors) {
+      const decided = injector.signal(event);
+      if (decided.action !== undefined) return decided;
+    }
+    return { fate: { kind: "pass" } };
   }
 
   /** The number of times that each fault was injected, as lines and for the last object of `--json`. */

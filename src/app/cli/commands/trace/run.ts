@@ -6,6 +6,7 @@ import {
   filterHelp,
   type HeldDescriptors,
   parseFilter,
+  RingSignals,
   ReceivedObjects,
   SessionHints,
   type TraceHint,
@@ -39,7 +40,7 @@ export interface TraceOptions extends SideOptions, OutputOptions {
   readonly helpInject?: true | undefined;
   /** Not parsed yet. */
   readonly inject?: readonly string[] | undefined;
-  readonly rings?: true | undefined;
+  readonly rings?: "sampled" | "exact" | undefined;
   /** Milliseconds. */
   readonly late: number;
 }
@@ -62,8 +63,22 @@ export async function runTrace(options: TraceOptions, context: Context): Promise
     report: (event) => tracer.report(event),
     clock: () => tracer.us,
     stallUs: options.late * 1000,
+    exact: options.rings === "exact",
     onProblem,
   });
+  const signals =
+    options.rings === "exact" || injections.concernSignals
+      ? new RingSignals({
+          decide: (signal) => {
+            const seen = rings.signalled(signal);
+            const { fate, action } = injections.signal(seen);
+            const isShown = options.rings === "exact" || action !== undefined;
+            if (isShown) tracer.report(action === undefined ? seen : { ...seen, action });
+            return fate;
+          },
+          onProblem,
+        })
+      : undefined;
   const tracer: Tracer = new Tracer({
     consumers: [
       ...(options.rings ? [rings] : []),
@@ -73,6 +88,7 @@ export async function runTrace(options: TraceOptions, context: Context): Promise
       ...injections.injectors,
     ],
     interceptors: injections.injectors,
+    signals,
     device,
     lateMs: options.late,
     onProblem,
@@ -87,6 +103,7 @@ export async function runTrace(options: TraceOptions, context: Context): Promise
   } catch (error) {
     throw wrapped(error, sides, signal);
   } finally {
+    signals?.close();
     rings.close();
     tracer.close();
     injections.close();
