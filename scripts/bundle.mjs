@@ -8,6 +8,8 @@
  * there the other commands run from their modules. In a checkout the tests start commands a thousand
  * times.
  *
+ * Besides, it makes one script of those that run in the page of `trace --html`.
+ *
  * The files are CommonJS, which Node reads at once. Worker threads and child processes run the
  * modules of dist/src: `import.meta.url` still names a module's own file there.
  */
@@ -81,3 +83,18 @@ for (const command of commands) {
     plugins: [only(command), ownAddresses, noChildProcess],
   });
 }
+
+const pageScripts = fileURLToPath(
+  new URL("../src/lab/trace-page/browser/main.ts", import.meta.url),
+);
+await build({
+  entryPoints: [pageScripts],
+  outfile: `${source}lab/trace-page/page-script.js`,
+  bundle: true,
+  format: "iife",
+  platform: "browser",
+  target: ["chrome110", "firefox115", "safari16.4"],
+  minify: true,
+  legalComments: "none",
+  logLevel: "warning",
+});

@@ -141,6 +141,7 @@ export {
   type ReplayResult,
   type ScriptOptions,
 } from "../lab/replay/index.ts";
+export { TracePage, type TracePageEnd } from "../lab/trace-page/index.ts";
 export { type PcapngOptions, PcapngWriter, wiresharkDissector } from "../lab/wireshark/index.ts";
 export {
   EventRelay,

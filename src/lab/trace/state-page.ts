@@ -112,6 +112,13 @@ export class StatePage implements TraceConsumer {
     const shown = open.length === 0 && this.#last !== undefined ? [this.#last] : open;
     return shown.map(([number, session]) => inspect(number, session, us));
   }
+
+  /** Returns a session that is open, or the one that ended last; undefined if it is another one. */
+  session(number: number, us: number): InspectedSession | undefined {
+    const [last, ended] = this.#last ?? [];
+    const session = this.#sessions.get(number) ?? (last === number ? ended : undefined);
+    return session && inspect(number, session, us);
+  }
 }
 
 function inspect(number: number, session: Session, us: number): InspectedSession {

@@ -1,6 +1,13 @@
 import { type Command, Option } from "commander";
 import type { Context } from "../../context.ts";
-import { bareCommand, checked, forceOption, groupCommand, jsonOption } from "../../options.ts";
+import {
+  bareCommand,
+  checked,
+  forceOption,
+  groupCommand,
+  htmlOption,
+  jsonOption,
+} from "../../options.ts";
 import { parseList } from "../../units.ts";
 
 const deviceOption = (): Option =>
@@ -63,12 +70,8 @@ export function addCaptureCommand(program: Command, context: Context): void {
   const convert = bareCommand("export")
     .description("convert a capture for another program")
     .argument("<file>", "a capture")
-    .addOption(
-      new Option(
-        "--pcapng <file>",
-        "write a file for Wireshark; -: to stdout",
-      ).makeOptionMandatory(),
-    )
+    .option("--pcapng <file>", "write a file for Wireshark; -: to stdout")
+    .addOption(htmlOption)
     .addOption(deviceOption())
     .addOption(forceOption)
     .addHelpText(
@@ -76,8 +79,9 @@ export function addCaptureCommand(program: Command, context: Context): void {
       `
 Wireshark needs the dissector once: vhost-user wireshark --install
 
-Example:
-  $ vhost-user capture export session.jsonl --pcapng session.pcapng`,
+Examples:
+  $ vhost-user capture export session.jsonl --pcapng session.pcapng
+  $ vhost-user capture export session.jsonl --html session.html`,
     )
     .action(async (file, options) => {
       const { exportCapture } = await import("./export.ts");

@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import type { Context } from "../../context.ts";
-import { bareCommand, checked, forceOption } from "../../options.ts";
+import { bareCommand, checked, forceOption, htmlOption } from "../../options.ts";
 import { parseDuration } from "../../units.ts";
 
 /** An option that may be given several times. */
@@ -49,6 +49,7 @@ export function addTraceCommand(program: Command, context: Context): void {
     .option("--help-inject", "print what a fault may be")
     .option("-w, --write <file>", "write a capture, which has every event")
     .option("--pcapng <file>", "write a file for Wireshark; -: to stdout, live")
+    .addOption(htmlOption)
     .addOption(forceOption)
     .addOption(
       new Option(

@@ -16,6 +16,7 @@ import { makeUserFile } from "../../files.ts";
 import type { Output } from "../../output.ts";
 import { LineWriter } from "./line-writer.ts";
 import { CAPTURE_MODE, STDOUT } from "./modes.ts";
+import { PageOutput } from "./page-output.ts";
 import { PcapngOutput } from "./pcapng-output.ts";
 
 /** The outputs of a trace's events. */
@@ -28,6 +29,8 @@ export interface OutputOptions {
   readonly write?: string | undefined;
   /** Path of a pcapng file, or `-` for stdout. */
   readonly pcapng?: string | undefined;
+  /** Path of a page. */
+  readonly html?: string | undefined;
   readonly force?: true | undefined;
 }
 
@@ -53,36 +56,38 @@ export class TraceOutputs {
   readonly #summary = new TraceSummary();
   readonly #capture: { readonly fd: number; readonly writer: LineWriter } | undefined;
   readonly #pcapng: PcapngOutput | undefined;
+  readonly #page: PageOutput | undefined;
+  readonly #started = new Date().toISOString();
   readonly #output: Output;
   #events = 0;
 
   /**
-   * @param filter of what is printed; the summary and the capture have everything
+   * @param printed filter of what is printed; the summary and the capture have everything
    * @throws {UsageError | EnvironmentError} the capture cannot be made
    */
-  constructor(options: OutputOptions, filter: EventFilter | undefined, output: Output) {
+  constructor(options: OutputOptions, printed: EventFilter | undefined, output: Output) {
     this.#options = options;
     this.#output = output;
-    const { write, pcapng } = options;
+    const { write, pcapng, html } = options;
     const force = options.force === true;
     if (pcapng === "-" && options.json) {
       throw new UsageError("--json and --pcapng - cannot be combined: both write to stdout");
     }
-    if (write !== undefined && pcapng !== undefined && resolve(write) === resolve(pcapng)) {
-      throw new UsageError("--write and --pcapng name the same file; choose another path for one");
-    }
+    expectDifferent({ "--write": write, "--pcapng": pcapng, "--html": html });
     if (write !== undefined) {
       const fd = makeUserFile(write, force, (flag) => openSync(write, flag, CAPTURE_MODE));
       this.#capture = { fd, writer: new LineWriter(fd) };
     }
     if (pcapng !== undefined) this.#pcapng = new PcapngOutput({ path: pcapng, force });
-    const started = new Date().toISOString();
-    if (options.json) this.#printer.line(traceHeader({ started, filter: options.filter }));
+    if (html !== undefined) this.#page = new PageOutput(html, force);
+    const [started, filter] = [this.#started, options.filter];
+    if (options.json) this.#printer.line(traceHeader({ started, filter }));
     this.consumers = [
-      this.#print(filter),
+      this.#print(printed),
       this.#summary,
       ...this.#record(),
       ...(this.#pcapng ? [this.#pcapng.consumer] : []),
+      ...(this.#page ? [this.#page.consumer] : []),
     ];
   }
 
@@ -105,6 +110,7 @@ export class TraceOutputs {
     await this.#printer.flush();
     await this.#closeCapture(us);
     await this.#closePcapng();
+    this.#page?.close({ name: "live session", started: this.#started, notes: lines });
   }
 
   /** Text has no place on a stdout that is a pcapng file. */
@@ -166,4 +172,19 @@ export class TraceOutputs {
 /** The first line of a capture says when its clock was 0, which is not when the trace began to wait. */
 function headerBefore(us: number): string {
   return traceHeader({ started: new Date(Date.now() - us / 1000).toISOString() });
+}
+
+/** @throws {UsageError} two options name one file */
+function expectDifferent(paths: Readonly<Record<string, string | undefined>>): void {
+  const seen = new Map<string, string>();
+  for (const [option, path] of Object.entries(paths)) {
+    if (path === undefined || path === "-") continue;
+    const other = seen.get(resolve(path));
+    if (other !== undefined) {
+      throw new UsageError(
+        `${other} and ${option} name the same file; choose another path for one`,
+      );
+    }
+    seen.set(resolve(path), option);
+  }
 }
