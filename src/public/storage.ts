@@ -3,4 +3,4 @@
  *
  * {@link BlockStorage} is an image file, a block device of the host, or memory.
  */
-export { BlockStorage } from "../endpoints/storage/index.ts";
+export { BlockStorage, type EngineName } from "../endpoints/storage/index.ts";

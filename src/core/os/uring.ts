@@ -105,6 +105,11 @@ export class Uring {
     return this.#submissionMask + 1 - this.pending;
   }
 
+  /** The index of the submission entry that {@link add} fills next. */
+  get entry(): number {
+    return this.#added & this.#submissionMask;
+  }
+
   /** Number of entries that were added and that the kernel has not taken. */
   get pending(): number {
     return (this.#added - (this.#words[this.#head] ?? 0)) >>> 0;

@@ -2,7 +2,7 @@ import { performance } from "node:perf_hooks";
 import { EventFd, OwnedFd, waitReadable } from "../os/index.ts";
 import type { ScheduledQueue, ServedQueue } from "../virtqueue/index.ts";
 import { MAX_IDLE_KICKS, type RingMode, SPIN_MS } from "./mode.ts";
-import type { RingServer } from "./ring-server.ts";
+import type { BackgroundRequests, RingServer } from "./ring-server.ts";
 import type { RunningQueue } from "./running-queue.ts";
 import type { RingEvents } from "./worker-messages.ts";
 
@@ -10,6 +10,10 @@ import type { RingEvents } from "./worker-messages.ts";
 const BUDGET = 16;
 /** Number of looks at the ring between two looks at the clock. */
 const LOOKS = 32;
+
+/** Milliseconds after which a ring that waits for its requests in flight is reported. */
+const PATIENCE_MS = 1000;
+const NO_FDS = new Int32Array(0);
 
 /** The commands of a ring's owner to the thread that serves it. */
 export interface LoopControl {
@@ -30,6 +34,8 @@ export interface DeviceLoopOptions {
   readonly control: LoopControl;
   /** Called when the driver kicked and has made no chain available. */
   readonly onIdleKick: () => void;
+  /** Called once when the ring has waited for a second for a request in flight, described here. */
+  readonly onSlowStop?: ((request: string) => void) | undefined;
 }
 
 /**
@@ -38,8 +44,9 @@ export interface DeviceLoopOptions {
  */
 export class DeviceLoop {
   readonly #queue: ScheduledQueue;
-  readonly #running: RunningQueue & { active: boolean };
+  readonly #running: RunningQueue & { active: boolean; closed: boolean };
   readonly #server: RingServer;
+  readonly #background: BackgroundRequests | undefined;
   readonly #budget: number;
   readonly #mode: RingMode;
   readonly #control: LoopControl;
@@ -48,22 +55,27 @@ export class DeviceLoop {
   /** Number of idle kicks that will still be reported. */
   #idleKicks = MAX_IDLE_KICKS;
   readonly #onIdleKick: () => void;
+  readonly #onSlowStop: ((request: string) => void) | undefined;
   /** Kick and control. */
   readonly #fds = Int32Array.of(-1, -1);
   readonly #ready = new Int32Array(2);
 
-  constructor({ index, queue, server, mode, events, control, onIdleKick }: DeviceLoopOptions) {
-    this.#onIdleKick = onIdleKick;
+  constructor(options: DeviceLoopOptions) {
+    const { index, queue, server, mode, events, control } = options;
+    this.#onIdleKick = options.onIdleKick;
+    this.#onSlowStop = options.onSlowStop;
     this.#queue = queue;
     this.#running = {
       index,
       queue,
       active: true,
+      closed: false,
       publish: () => this.#publish(),
       // The loop looks at the ring after each call anyway, and no other code runs on this thread.
       wake: () => undefined,
     };
     this.#server = server;
+    this.#background = server.background;
     this.#budget = server.budget ?? BUDGET;
     this.#mode = mode;
     this.#control = control;
@@ -79,7 +91,14 @@ export class DeviceLoop {
     this.#signal();
   }
 
-  /** Serves the ring until it breaks or the owner ends it. */
+  /** The session has ended: requests in flight are waited for, and not completed. */
+  abandon(): void {
+    this.#running.closed = true;
+  }
+
+  /**
+   * Serves the ring until it breaks or the owner ends it, and nothing accesses its memory any more.
+   */
   run(): void {
     const queue = this.#queue;
     const control = this.#control;
@@ -90,10 +109,37 @@ export class DeviceLoop {
       this.#publish();
       if (queue.broken !== undefined) break;
       if (queue.hasNext()) continue;
-      if (this.#kick === undefined || this.#mode === "poll") this.#spin();
+      // Requests in flight: what completes them is looked at, without a sleep where the ring is polled.
+      if (this.#kick === undefined || this.#mode === "poll") {
+        if (this.#inFlight === 0) this.#spin();
+        else this.#background?.wait(NO_FDS, NO_FDS, 0);
+      } else if (this.#inFlight > 0) this.#sleep();
       else if (this.#mode === "event" || !this.#spin()) this.#sleep();
     }
+    this.#drain();
     this.#running.active = false;
+  }
+
+  get #inFlight(): number {
+    return this.#background?.inFlight ?? 0;
+  }
+
+  /** Waits for the requests in flight: the kernel writes to the memory of the driver until then. */
+  #drain(): void {
+    const background = this.#background;
+    if (background === undefined || background.inFlight === 0) return;
+    const start = performance.now();
+    let isReported = false;
+    while (background.inFlight > 0) {
+      const left = isReported ? -1 : PATIENCE_MS - (performance.now() - start);
+      if (!isReported && left <= 0) {
+        isReported = true;
+        this.#onSlowStop?.(background.describe());
+        continue;
+      }
+      background.wait(NO_FDS, NO_FDS, isReported ? -1 : Math.ceil(left * 1000));
+    }
+    if (!this.#running.closed) this.#publish();
   }
 
   #publish(): void {
@@ -119,7 +165,8 @@ export class DeviceLoop {
 
   #sleep(): void {
     if (!this.#queue.enableNotifications()) return;
-    waitReadable(this.#fds, this.#ready, -1);
+    if (this.#inFlight > 0) this.#background?.wait(this.#fds, this.#ready, -1);
+    else waitReadable(this.#fds, this.#ready, -1);
     if (this.#ready[1] === 1) this.#control.wake.drain();
     if (this.#ready[0] === 1) {
       this.#drainKick();
@@ -161,6 +208,7 @@ export class DeviceLoop {
     this.#kick = borrow(kick);
     this.#call = borrow(call);
     this.#fds[0] = kick ?? -1;
+    this.#background?.forgetWatched();
     this.#prepare();
   }
 }

@@ -16,7 +16,7 @@ import {
   type RingMemory,
 } from "../virtqueue/index.ts";
 import { DeviceLoop, type LoopControl } from "./device-loop.ts";
-import type { RingServerModule } from "./ring-server.ts";
+import type { RingServer, RingServerModule } from "./ring-server.ts";
 import type { FromWorker, RingEnd, RingSetup, ToWorker, WorkerStart } from "./worker-messages.ts";
 
 const { port, wake, sent } = workerData as WorkerStart;
@@ -36,6 +36,7 @@ const control: LoopControl = {
   obey(loop) {
     for (let message = take(); message !== undefined; message = take()) {
       if (message.type !== "events") {
+        if (message.type === "exit") loop.abandon();
         unread(message);
         return false;
       }
@@ -68,9 +69,10 @@ async function serve(message: ToWorker & { type: "start" }): Promise<void> {
   const table = new RegionTable();
   let inflight: InflightRegion | undefined;
   let queue: DeviceQueue | undefined;
+  let server: RingServer | undefined;
   try {
     const { createRingServer } = (await import(module)) as RingServerModule;
-    const server = createRingServer(data);
+    server = createRingServer(data);
     table.borrow(ring.memory);
     if (ring.log !== undefined) table.log.borrow(ring.log);
     if (ring.inflight !== undefined) {
@@ -81,7 +83,10 @@ async function serve(message: ToWorker & { type: "start" }): Promise<void> {
     queue = makeQueue(ring, table, inflight);
     const onIdleKick = (): void => send({ type: "idle-kick" });
     const { index, mode } = ring;
-    new DeviceLoop({ index, queue, server, mode, events: message, control, onIdleKick }).run();
+    const onSlowStop = (request: string): void => send({ type: "slow-stop", request });
+    const events = message;
+    const options = { index, queue, server, mode, events, control, onIdleKick, onSlowStop };
+    new DeviceLoop(options).run();
     const { broken } = queue;
     end = {
       base: queue.state().base,
@@ -91,6 +96,7 @@ async function serve(message: ToWorker & { type: "start" }): Promise<void> {
     const fault = `its worker failed: ${asError(error).message}`;
     end = { base: queue?.state().base ?? ring.base, fault };
   } finally {
+    server?.close?.();
     table.close();
     inflight?.close();
   }

@@ -20,6 +20,8 @@ export interface RingWorkerOptions {
   readonly name: string;
   /** Called when the driver kicked and has made no chain available. */
   readonly onIdleKick?: (() => void) | undefined;
+  /** Called when a ring that stops has waited for a second for this request in flight. */
+  readonly onSlowStop?: ((request: string) => void) | undefined;
   /** Called when the ring broke, or the worker ended. The ring is no longer served. */
   readonly onBroken: (end: RingEnd) => void;
   readonly reports?: DriverReports | undefined;
@@ -136,6 +138,10 @@ export class RingWorker {
     }
     if (message.type === "idle-kick") {
       this.#options.onIdleKick?.();
+      return;
+    }
+    if (message.type === "slow-stop") {
+      this.#options.onSlowStop?.(message.request);
       return;
     }
     if (message.type === "unacknowledged") {

@@ -57,6 +57,8 @@ export type FromWorker =
   | { readonly type: "replaced" }
   /** The driver kicked and has made nothing available so far. */
   | { readonly type: "idle-kick" }
+  /** The ring was stopped, and has waited for a second for this request, which is in flight. */
+  | { readonly type: "slow-stop"; readonly request: string }
   /** The driver uses a feature that it did not acknowledge. */
   | { readonly type: "unacknowledged"; readonly feature: string }
   /** A request has a buffer outside of shared memory. */

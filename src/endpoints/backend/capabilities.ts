@@ -99,6 +99,8 @@ export interface RingScheduling {
 export interface Draining {
   /** Resolves once no request of this ring is in flight. The device touches no chain afterwards. */
   readonly quiesce: (index: number) => Promise<void>;
+  /** Describes a request of this ring in flight, for a report that the ring waits for it. */
+  readonly describe?: (index: number) => string;
 }
 
 /** Offered to the front-end as GET_VRING_BASE_SKIP_DRAIN. */
@@ -106,8 +108,10 @@ export interface Suspension {
   /**
    * Abandons the requests in flight of this ring: the device touches and completes no chain
    * afterwards. They stay recorded in the in-flight region, and another instance resubmits them.
+   *
+   * @returns a promise if the kernel still accesses their memory, which resolves once it does not
    */
-  readonly suspend: (index: number) => void;
+  readonly suspend: (index: number) => void | Promise<void>;
 }
 
 /** For a device whose rings can be served in workers. */

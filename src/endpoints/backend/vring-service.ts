@@ -1,4 +1,4 @@
-import { asError } from "../../core/base/index.ts";
+import { asError, StateError } from "../../core/base/index.ts";
 import type { VringContext, StopMode } from "./vring-context.ts";
 import { DeviceRunner, type RunningQueue } from "../../core/runtime/index.ts";
 import type { EventFd } from "../../core/os/index.ts";
@@ -7,6 +7,9 @@ import { discardChains } from "./discard.ts";
 import type { VringNotifiers } from "./vring-notifiers.ts";
 import type { VringSetup } from "./vring-setup.ts";
 import { VringWorker } from "./vring-worker.ts";
+
+/** Milliseconds after which a ring that waits for its requests in flight is reported. */
+const PATIENCE_MS = 1000;
 
 /** Serves one ring, by a runner on the event loop or by a worker, and owns its queue. */
 export class VringService {
@@ -51,6 +54,7 @@ export class VringService {
       memory,
       mode: rings.ringMode ?? "event",
       onIdleKick: () => context.onIdleKick(setup),
+      onSlowStop: (request) => this.#reportSlow(request),
       strict,
       reports,
       onBroken: ({ base, fault }) => {
@@ -139,8 +143,9 @@ export class VringService {
     const { draining, suspension } = this.#context.capabilities;
     // Without an in-flight region the requests would be lost.
     const isTracked = this.#setup.inflight !== undefined && suspension !== undefined;
-    if (mode === "leave in flight" && isTracked) suspension.suspend(this.#index);
-    else await draining?.quiesce(this.#index);
+    if (mode === "leave in flight" && isTracked)
+      await this.#reportIfSlow(suspension.suspend(this.#index));
+    else await this.#reportIfSlow(draining?.quiesce(this.#index));
     // Requests may have completed meanwhile, and no runner is there to publish them.
     if (!this.#closed && this.#queue?.publish()) this.#notifiers.signalCall();
   }
@@ -203,12 +208,16 @@ export class VringService {
     const { device, capabilities, rings, onIdleKick } = this.#context;
     const index = this.#index;
     const isActive = (): boolean => this.#runner === runner;
+    const isClosed = (): boolean => this.#closed;
     const running: RunningQueue = {
       index,
       queue,
       publish: () => this.#runner?.publish(),
       get active() {
         return isActive();
+      },
+      get closed() {
+        return isClosed();
       },
       wake: () => this.#runner?.wake(),
     };
@@ -227,6 +236,29 @@ export class VringService {
       },
     });
     return runner;
+  }
+
+  async #reportIfSlow(drained: void | Promise<void>): Promise<void> {
+    if (drained === undefined) return;
+    const timer = setTimeout(() => {
+      const request = this.#context.capabilities.draining?.describe?.(this.#index);
+      this.#reportSlow(request ?? "a request");
+    }, PATIENCE_MS);
+    try {
+      await drained;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #reportSlow(request: string): void {
+    const { onProblem } = this.#context;
+    onProblem(
+      new StateError(
+        `ring ${this.#index} is to stop and has waited for ${PATIENCE_MS / 1000} s for ${request}, which the kernel has not completed; ` +
+          "it stops once the storage answers",
+      ),
+    );
   }
 
   /** A back-end that was killed may have published completions without a call. */

@@ -17,6 +17,7 @@ export interface VringWorkerOptions {
   readonly memory: RegionTable;
   readonly mode: RingMode;
   readonly onIdleKick: () => void;
+  readonly onSlowStop: (request: string) => void;
   readonly strict: boolean;
   readonly reports: DriverReports;
   /** Called when the ring broke, or its thread ended. */
@@ -51,9 +52,9 @@ export class VringWorker {
     const part = address && placement.partFor(index);
     if (address === undefined || part === undefined) return false;
     if (this.#thread === undefined || this.#thread.gone) {
-      const { onIdleKick, onBroken } = this.#options;
+      const { onIdleKick, onSlowStop, onBroken } = this.#options;
       const name = `vhost-user ring ${index}`;
-      this.#thread = new RingWorker({ name, onIdleKick, onBroken, reports });
+      this.#thread = new RingWorker({ name, onIdleKick, onSlowStop, onBroken, reports });
     }
     const areas = {
       descriptors: address.descriptor,

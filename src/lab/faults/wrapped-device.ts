@@ -40,6 +40,9 @@ export abstract class WrappedDevice implements Device {
       get active() {
         return running.active;
       },
+      get closed() {
+        return running.closed;
+      },
       wake: () => running.wake(),
     });
   }

@@ -74,7 +74,7 @@ export function concat(...parts: readonly Uint8Array[]): Uint8Array {
 
 /** A ring that runs, as a device sees it. */
 export function runningQueue(queue: DeviceQueue, publish: () => void = () => undefined) {
-  return { index: 0, queue, publish, active: true, wake: () => undefined };
+  return { index: 0, queue, publish, active: true, closed: false, wake: () => undefined };
 }
 
 export interface DiskOptions extends Omit<BlockDeviceOptions, "storage"> {
@@ -96,10 +96,14 @@ export function makeDisk(t: TestContext, options: DiskOptions = {}): Disk {
     ...rest
   } = options;
   const storage = options.storage ?? BlockStorage.memory(size, { readOnly });
-  t.after(() => storage.close());
   const rings = makeSplitRings(t, { size: 64, bytes: memoryBytes, regions });
   const { driver, device, memory } = rings;
   const block = new BlockDevice({ ...rest, storage });
+  t.after(async () => {
+    await block.capabilities.draining?.quiesce(0);
+    block.capabilities.lifecycle?.close?.();
+    storage.close();
+  });
   capability(block, "lifecycle").negotiated?.(options.features ?? block.features);
   const waiting = new Map<number, (used: number) => void>();
   let token = 0;

@@ -72,6 +72,7 @@ export function makeCard(t: TestContext, options: CardOptions = {}): Card {
       queue: rings.device,
       publish: () => void rings.device.publish(),
       active: true,
+      closed: false,
       wake: () => (card.wakes += 1),
     };
     return { ...rings, running };

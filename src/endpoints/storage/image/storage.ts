@@ -11,6 +11,7 @@ import {
 import { counted, UsageError } from "../../../core/base/index.ts";
 import { fallocate, SharedMemory } from "../../../core/os/index.ts";
 import type { Window } from "../../../core/memory/index.ts";
+import { BounceBuffers, DIRECT_ALIGNMENT } from "../engine/bounce-buffers.ts";
 
 /** Sizes are multiples of it, bytes. */
 const SECTOR_SIZE = 512;
@@ -42,6 +43,8 @@ export class BlockStorage {
   readonly readOnly: boolean;
   /** Moves nothing: what is written is lost, and reads leave the memory of the guest as it is. */
   readonly isNull: boolean;
+  /** Bypasses the page cache (O_DIRECT). */
+  readonly direct: boolean;
   readonly #close: () => void;
   readonly #listeners = new Set<() => void>();
   #size: number;
@@ -49,22 +52,32 @@ export class BlockStorage {
   private constructor(
     fd: number,
     size: number,
-    { readOnly = false, isNull = false }: { readOnly?: boolean; isNull?: boolean },
+    {
+      readOnly = false,
+      isNull = false,
+      direct = false,
+    }: { readOnly?: boolean; isNull?: boolean; direct?: boolean },
     close: () => void,
   ) {
     this.fd = fd;
     this.#size = size;
     this.readOnly = readOnly;
     this.isNull = isNull;
+    this.direct = direct;
     this.#close = close;
   }
 
   /**
-   * @throws {UsageError} not a regular file, or its size is not a positive multiple of 512
+   * @param options `direct`: bypasses the page cache
+   * @throws {UsageError} not a regular file, its size is not a positive multiple of 512, or its file
+   *   system cannot bypass the page cache in units of 512 bytes
    * @throws Node's error of open(2), e.g. ENOENT or EACCES
    */
-  static open(path: string, { readOnly = false }: { readOnly?: boolean } = {}): BlockStorage {
-    const fd = openSync(path, readOnly ? constants.O_RDONLY : constants.O_RDWR);
+  static open(
+    path: string,
+    { readOnly = false, direct = false }: { readOnly?: boolean; direct?: boolean } = {},
+  ): BlockStorage {
+    const fd = openFile(path, readOnly ? constants.O_RDONLY : constants.O_RDWR, direct);
     const file = fstatSync(fd);
     const { size } = file;
     if (!file.isFile() || size === 0 || size % SECTOR_SIZE !== 0) {
@@ -76,7 +89,13 @@ export class BlockStorage {
           : `${path} is not a regular file; name one, or a block device`,
       );
     }
-    return new BlockStorage(fd, size, { readOnly }, () => closeSync(fd));
+    if (direct && !takesDirect(fd)) {
+      closeSync(fd);
+      throw new UsageError(
+        `${path}: its disk takes direct I/O in units above ${DIRECT_ALIGNMENT} bytes only; serve it through the page cache`,
+      );
+    }
+    return new BlockStorage(fd, size, { readOnly, direct }, () => closeSync(fd));
   }
 
   /** @throws {UsageError} the size is not a positive multiple of 512 */
@@ -97,7 +116,7 @@ export class BlockStorage {
   static borrow(
     fd: number,
     size: number,
-    options: { readonly readOnly: boolean; readonly isNull: boolean },
+    options: { readonly readOnly: boolean; readonly isNull: boolean; readonly direct?: boolean },
   ): BlockStorage {
     return new BlockStorage(fd, size, options, () => undefined);
   }
@@ -213,5 +232,31 @@ export class BlockStorage {
   #hasNothingToFlush(error: unknown): boolean {
     const { code } = error as NodeJS.ErrnoException;
     return this.readOnly && code !== undefined && NO_FLUSH.includes(code);
+  }
+}
+
+function openFile(path: string, flags: number, direct: boolean): number {
+  if (!direct) return openSync(path, flags);
+  try {
+    return openSync(path, flags | constants.O_DIRECT);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EINVAL") throw error;
+    throw new UsageError(
+      `${path}: its file system has no direct I/O (O_DIRECT); serve it through the page cache`,
+      { cause: error },
+    );
+  }
+}
+
+/** Returns whether the disk of a file takes direct I/O of one sector. */
+function takesDirect(fd: number): boolean {
+  const buffers = new BounceBuffers(1);
+  try {
+    return readSync(fd, buffers.bytes(0, SECTOR_SIZE), { position: 0 }) === SECTOR_SIZE;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EINVAL") throw error;
+    return false;
+  } finally {
+    buffers.close();
   }
 }

@@ -28,7 +28,7 @@ export const blockCommands: DeviceCommands = {
       if (typeof image !== "string") throw new UsageError("--blk-file PATH is missing");
       const readOnly = values.has("read-only") || undefined;
       const { serveBlock } = await import("./serve.ts");
-      const rings = { queues: MAX_BLOCK_QUEUES, ringMode: "event" } as const;
+      const rings = { queues: MAX_BLOCK_QUEUES, ringMode: "event", engine: "auto" } as const;
       await serveBlock({ ...common, ...rings, image, readOnly }, context);
     },
   },

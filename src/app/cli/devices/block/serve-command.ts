@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import type { Context } from "../../context.ts";
 import { checked, ringModeOption, workersOption } from "../../options.ts";
+import { ENGINE_NAMES } from "../../../../endpoints/storage/engine/engine.ts";
 import { MAX_BLOCK_QUEUES } from "../../../../endpoints/devices/block/layout.ts";
 import { parseInteger, parseSize } from "../../units.ts";
 import { qemuHelp } from "../../commands/serve/qemu-help.ts";
@@ -22,6 +23,17 @@ export function serveBlockCommand(context: Context): Command {
       ).conflicts("image"),
     )
     .option("--read-only", "refuse writes")
+    .addOption(
+      new Option(
+        "--engine <name>",
+        "how requests are carried out: io_uring, a pool of threads, or one system call after another",
+      )
+        .choices(["auto", ...ENGINE_NAMES])
+        .default("auto"),
+    )
+    .addOption(
+      new Option("--direct", "bypass the page cache (O_DIRECT)").conflicts(["size", "null"]),
+    )
     .addOption(
       new Option("--queues <number>", "number of queues; unused ones cost nothing")
         .default(MAX_BLOCK_QUEUES)

@@ -1,7 +1,12 @@
 import { asError } from "../../../../core/base/index.ts";
 import { fdatasyncSync, fstatSync, statSync } from "node:fs";
 import { BlockDevice } from "../../../../endpoints/devices/block/index.ts";
-import { BlockStorage } from "../../../../endpoints/storage/index.ts";
+import {
+  BlockStorage,
+  chooseEngine,
+  type EngineChoice,
+  type EngineName,
+} from "../../../../endpoints/storage/index.ts";
 import { type CleanUpStep, withCleanUp } from "../../clean-up.ts";
 import type { Context } from "../../context.ts";
 import { withUserFile } from "../../files.ts";
@@ -24,6 +29,8 @@ export interface ServeBlockOptions extends ServeOptions {
   readonly size?: number | undefined;
   readonly null?: true | undefined;
   readonly readOnly?: true | undefined;
+  readonly engine: EngineName | "auto";
+  readonly direct?: true | undefined;
   readonly queues: number;
   readonly workers?: true | undefined;
   readonly ringMode: RingMode;
@@ -38,8 +45,11 @@ export async function serveBlock(options: ServeBlockOptions, context: Context): 
   const storage =
     options.image === undefined
       ? BlockStorage.memory(options.size ?? DEFAULT_SIZE, { readOnly, isNull })
-      : openImage(options.image, readOnly);
+      : openImage(options.image, readOnly, options.direct === true);
   const disk = options.image ?? "the disk in memory";
+  const engine = closingOnError(storage, () =>
+    chooseEngine(options.engine, storage, workers === true),
+  );
   const steps: readonly CleanUpStep[] = [
     {
       what: `synchronise ${disk}`,
@@ -48,18 +58,37 @@ export async function serveBlock(options: ServeBlockOptions, context: Context): 
     },
     { what: `close ${disk}`, run: () => storage.close() },
   ];
-  const what = `block, ${formatSize(storage.size)}${readOnly ? ", read-only" : ""}${isNull ? ", moves no data" : ""}, queues: ${queues}`;
+  const what = `block, ${formatSize(storage.size)}${readOnly ? ", read-only" : ""}${isNull ? ", moves no data" : ""}, queues: ${queues}${options.image === undefined ? "" : describeEngine(engine, storage.direct)}`;
   const served = { ...options, rings: { workers, ringMode } };
   const reread = (): void => rereadSize(storage, options.image, context);
   process.on(RESIZE_SIGNAL, reread);
   try {
     await withCleanUp(context, steps, async () =>
-      serveDevice(served, context, what, () => new BlockDevice({ storage, queues })),
+      serveDevice(
+        served,
+        context,
+        what,
+        () => new BlockDevice({ storage, queues, engine: engine.name }),
+      ),
     );
   } finally {
     process.off(RESIZE_SIGNAL, reread);
   }
   endOnSignal(context);
+}
+
+function closingOnError<T>(storage: BlockStorage, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    storage.close();
+    throw error;
+  }
+}
+
+function describeEngine({ name, reason }: EngineChoice, direct: boolean): string {
+  const why = name === "uring" || reason === undefined ? "" : `, as ${reason}`;
+  return `${direct ? ", O_DIRECT" : ""}, engine: ${name}${why}`;
 }
 
 /** Keeps serving the old size when the size of the image is not valid. */
@@ -82,8 +111,8 @@ function whatBecameOf(path: string, storage: BlockStorage): string {
   return `: ${path} ${what}; the old file is still served until serve is started again`;
 }
 
-function openImage(path: string, readOnly: boolean): BlockStorage {
+function openImage(path: string, readOnly: boolean, direct: boolean): BlockStorage {
   const role = readOnly ? "a read-only image" : "a writable image";
   const remedy = `make one with: truncate -s 64M ${path}`;
-  return withUserFile(path, role, remedy, () => BlockStorage.open(path, { readOnly }));
+  return withUserFile(path, role, remedy, () => BlockStorage.open(path, { readOnly, direct }));
 }

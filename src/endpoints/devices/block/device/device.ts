@@ -6,12 +6,12 @@ import {
 } from "../../../backend/index.ts";
 import type { RunningQueue, WorkerPart } from "../../../../core/runtime/index.ts";
 import { OwnedFd } from "../../../../core/os/index.ts";
-import type { ChainCursor } from "../../../../core/virtqueue/index.ts";
 import { BLOCK_CONFIG_SIZE, encodeBlockConfig } from "../config.ts";
 import { blockState } from "./state.ts";
-import { BlockServer, DISCARD_LIMITS, ZERO_LIMITS } from "./server.ts";
-import { BlockFeature, BlockStatus, ID_BYTES, MAX_BLOCK_QUEUES, SECTOR_SIZE } from "../layout.ts";
-import type { BlockStorage } from "../../../storage/index.ts";
+import { DISCARD_LIMITS, ZERO_LIMITS } from "./limits.ts";
+import { BlockServer } from "./server.ts";
+import { BlockFeature, ID_BYTES, MAX_BLOCK_QUEUES, SECTOR_SIZE } from "../layout.ts";
+import { type BlockStorage, chooseEngine, type EngineName } from "../../../storage/index.ts";
 import { blockType } from "../type.ts";
 import type { DeviceType } from "../../../../core/protocol/index.ts";
 
@@ -29,6 +29,8 @@ export interface BlockWorkerData {
   readonly size: number;
   readonly readOnly: boolean;
   readonly isNull: boolean;
+  readonly direct: boolean;
+  readonly engine: EngineName;
   readonly id: Uint8Array;
   readonly writeThrough: boolean;
   /** The features that the driver acknowledged. */
@@ -47,6 +49,8 @@ export interface BlockDeviceOptions {
   readonly queues?: number;
   /** The answer to GET_ID, up to 20 bytes. */
   readonly id?: string;
+  /** The way in which requests are carried out. Default: `chooseEngine` for the storage. */
+  readonly engine?: EngineName;
 }
 
 /**
@@ -83,20 +87,23 @@ export class BlockDevice implements Device {
    * is in a cache line of its own, as it has one writer.
    */
   readonly #workerCounters = new Map<number, SharedArrayBuffer>();
-  /** Flushes in flight, by queue, and the callbacks that wait until there are none. */
-  readonly #flushes: number[] = [];
-  /** By queue: number of suspensions. Flushes from before a suspension do not complete. */
-  readonly #suspensions: number[] = [];
-  readonly #idle: (() => void)[][] = [];
+  readonly #engine: EngineName;
 
-  constructor({ storage, queues = MAX_BLOCK_QUEUES, id = "vhost-user" }: BlockDeviceOptions) {
+  constructor({
+    storage,
+    queues = MAX_BLOCK_QUEUES,
+    id = "vhost-user",
+    engine = chooseEngine("auto", storage, false).name,
+  }: BlockDeviceOptions) {
+    this.#engine = engine;
     this.#storage = storage;
     this.maxQueues = queues;
     new TextEncoder().encodeInto(id, this.#id);
     this.#server = new BlockServer({
       storage,
       id: this.#id,
-      flushLater: (running, chain) => this.#flush(running, chain),
+      engine,
+      onEventLoop: true,
       counter: new Float64Array(this.#counter),
     });
     this.features =
@@ -113,10 +120,13 @@ export class BlockDevice implements Device {
       lifecycle: {
         attach: (session) => this.#attach(session),
         negotiated: (acknowledged) => this.#negotiated(acknowledged),
-        close: () => this.#ignoreResize(),
+        close: () => this.#close(),
       },
-      draining: { quiesce: (index) => this.#quiesce(index) },
-      suspension: { suspend: (index) => this.#suspend(index) },
+      draining: {
+        quiesce: (index) => this.#server.quiesce(index),
+        describe: (index) => this.#server.describe(index),
+      },
+      suspension: { suspend: (index) => this.#server.suspend(index) },
       worker: { partFor: (index) => this.#partFor(index) },
       migration: blockState(storage),
     };
@@ -143,8 +153,15 @@ export class BlockDevice implements Device {
     this.#server.serve(running, running.queue.size);
   }
 
-  #partFor(index: number): WorkerPart {
-    const { size, readOnly, isNull } = this.#storage;
+  #close(): void {
+    this.#ignoreResize();
+    this.#server.close();
+  }
+
+  /** Node's thread pool completes requests on the event loop, so rings stay there with it. */
+  #partFor(index: number): WorkerPart | undefined {
+    if (this.#engine === "threads") return undefined;
+    const { size, readOnly, isNull, direct } = this.#storage;
     // The worker gets a duplicate: the owner of the storage may close it while the worker is still
     // in a system call.
     const fd = OwnedFd.duplicateOf(this.#storage.fd);
@@ -153,6 +170,8 @@ export class BlockDevice implements Device {
       size,
       readOnly,
       isNull,
+      direct,
+      engine: this.#engine,
       id: this.#id,
       writeThrough: this.#server.writeThrough,
       features: this.#server.features,
@@ -161,50 +180,10 @@ export class BlockDevice implements Device {
     return { module: WORKER_MODULE, data, release: () => fd.close() };
   }
 
-  async #quiesce(index: number): Promise<void> {
-    if ((this.#flushes[index] ?? 0) === 0) return;
-    await new Promise<void>((resolve) => {
-      (this.#idle[index] ??= []).push(resolve);
-    });
-  }
-
-  #suspend(index: number): void {
-    this.#suspensions[index] = (this.#suspensions[index] ?? 0) + 1;
-    this.#flushes[index] = 0;
-  }
-
   #workerCounter(index: number): SharedArrayBuffer {
     const counter = this.#workerCounters.get(index) ?? new SharedArrayBuffer(64);
     this.#workerCounters.set(index, counter);
     return counter;
-  }
-
-  /**
-   * Completes later: a disk may take a long time to flush, and other requests and the control socket
-   * must not wait for it.
-   */
-  #flush(running: RunningQueue, chain: ChainCursor): void {
-    const { index, queue } = running;
-    const { id } = chain;
-    const last = chain.spans.count - 1;
-    const window = chain.spans.windows[last];
-    const status = (chain.spans.offsets[last] ?? 0) + (chain.spans.lengths[last] ?? 0) - 1;
-    const front = chain.writableBytes === 1;
-    const suspensions = this.#suspensions[index];
-    this.#flushes[index] = (this.#flushes[index] ?? 0) + 1;
-    this.#storage.flush((succeeded) => {
-      if (suspensions !== this.#suspensions[index]) return;
-      // Unmapped memory has length 0.
-      if (window !== undefined && window.bytes.length > 0) {
-        window.bytes[status] = succeeded ? BlockStatus.Ok : BlockStatus.IoError;
-        window.wrote(status, 1);
-        queue.complete(id, front ? 1 : 0);
-        running.publish();
-      }
-      this.#flushes[index] = (this.#flushes[index] ?? 1) - 1;
-      if (this.#flushes[index] === 0)
-        for (const resolve of this.#idle[index]?.splice(0) ?? []) resolve();
-    });
   }
 }
 

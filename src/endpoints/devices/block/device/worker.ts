@@ -5,9 +5,16 @@ import { BlockServer } from "./server.ts";
 import { BlockStorage } from "../../../storage/index.ts";
 
 export function createRingServer(data: unknown): RingServer {
-  const { fd, size, id, writeThrough, features, counter, ...options } = data as BlockWorkerData;
+  const { fd, size, id, engine, writeThrough, features, counter, ...options } =
+    data as BlockWorkerData;
   const storage = BlockStorage.borrow(fd, size, options);
-  const server = new BlockServer({ storage, id, counter: new Float64Array(counter) });
+  const server = new BlockServer({
+    storage,
+    id,
+    engine,
+    onEventLoop: false,
+    counter: new Float64Array(counter),
+  });
   server.writeThrough = writeThrough;
   server.features = features;
   return server;

@@ -49,7 +49,7 @@ function filled(disk: Disk): () => void {
 
 /** Counts calls of fdatasyncSync until the test ends. */
 function countSyncs(t: TestContext): () => number {
-  const sync = t.mock.method(fs, "fdatasyncSync");
+  const sync = t.mock.method(fs, "fdatasync");
   syncBuiltinESMExports();
   t.after(() => {
     t.mock.restoreAll();

@@ -35,7 +35,14 @@ class Served {
     let wake = (): void => undefined;
     this.woken = new Promise((resolve) => (wake = resolve));
     const queue = this.rings.device;
-    this.running = { index: 0, queue, publish: () => undefined, active: true, wake: () => wake() };
+    this.running = {
+      index: 0,
+      queue,
+      publish: () => undefined,
+      active: true,
+      closed: false,
+      wake: () => wake(),
+    };
   }
 
   /** Serves the ring once; returns token and length of what completed. */
