@@ -11,6 +11,7 @@ import { conn } from "./checks/conn.ts";
 import { fd } from "./checks/fd.ts";
 import { fe } from "./checks/fe.ts";
 import { feChannel } from "./checks/fe-channel.ts";
+import { feConnection } from "./checks/fe-connection.ts";
 import { feConfig } from "./checks/fe-config.ts";
 import { feReactions } from "./checks/fe-reactions.ts";
 import { feStarts } from "./checks/fe-starts.ts";
@@ -85,6 +86,7 @@ export const checks: readonly Check[] = [
 
 /** Every check of a front-end. */
 export const frontendChecks: readonly FrontendCheck[] = [
+  ...feConnection,
   ...fe,
   ...feReactions,
   ...feChannel,

@@ -46,6 +46,13 @@ export interface Packet {
   readonly parts: readonly Completion[];
 }
 
+/** A frame of the suite, and the bytes that identify it. */
+interface Expected {
+  readonly sent: Buffer;
+  readonly mark: Buffer;
+  readonly markAt: number;
+}
+
 /** Transmits frames to a network device and receives those that it sends back. Headers have 12 bytes. */
 export class Echo {
   readonly device: RunningDevice;
@@ -53,20 +60,33 @@ export class Echo {
   readonly #t: CheckContext;
   readonly #bufferBytes: number;
   readonly #buffers = new Map<number, GuestBuffer>();
-  readonly #expected: { readonly sent: Buffer; readonly mark: Buffer; readonly markAt: number }[] =
-    [];
+  /** Frames of the suite: of all pairs, as a device may return a frame on another one. */
+  readonly #expected: Expected[];
 
   constructor(
     t: CheckContext,
     device: RunningDevice,
     { bufferBytes = BUFFER_BYTES }: EchoOptions = {},
+    expected: Expected[] = [],
   ) {
-    const receiving = device.rings.get(0);
+    const receiving = device.rings.get(device.ring.index - 1);
     if (receiving === undefined) throw new TypeError("a network device without its rings");
     this.device = device;
     this.receiving = receiving;
     this.#t = t;
     this.#bufferBytes = bufferBytes;
+    this.#expected = expected;
+  }
+
+  /** Returns another pair of rings of the same device. */
+  pair(rings: readonly [receiving: Ring, transmitting: Ring]): Echo {
+    const [, ring] = rings;
+    const device = {
+      ...this.device,
+      ring,
+      rings: new Map(rings.map((each) => [each.index, each])),
+    };
+    return new Echo(this.#t, device, { bufferBytes: this.#bufferBytes }, this.#expected);
   }
 
   /** Makes receive buffers available; each is followed by poison. */

@@ -6,6 +6,8 @@ import { netKind } from "../../../endpoints/devices/net/kind.ts";
 import type { Kit } from "../../conformance/kit/kit.ts";
 import { net } from "./checks.ts";
 import { ETHER_TYPE, FRAME_BYTES } from "./frames.ts";
+import { netPairs } from "./pairs.ts";
+import { netStops } from "./stops.ts";
 
 const { NetSetMtu, SendRarp } = FrontendRequest;
 const { Mtu, Rarp } = ProtocolFeature;
@@ -50,5 +52,5 @@ export const netKit: Kit = {
   // VIRTIO 5.1.4
   config: { sizes: [12, 10, 8, 6], fields: [0, 6], structureBytes: 24 },
   play: () => ({ device: () => new NetDevice({}), close: () => undefined }),
-  checks: net,
+  checks: [...net, ...netPairs, ...netStops],
 };

@@ -128,8 +128,12 @@ function repetitionAt(lines: readonly string[], at: number): { size: number; tim
   for (let size = 1; size <= 4; size++) {
     const block = lines.slice(at, at + size).join("\n");
     let times = 1;
-    while (lines.slice(at + size * times, at + size * (times + 1)).join("\n") === block) times += 1;
-    if (times > 1 && at + size <= lines.length) return { size, times };
+    const from = (count: number): number => at + size * count;
+    const isAgain = (): boolean =>
+      from(times + 1) <= lines.length &&
+      lines.slice(from(times), from(times + 1)).join("\n") === block;
+    while (isAgain()) times += 1;
+    if (times > 1) return { size, times };
   }
   return { size: 1, times: 1 };
 }

@@ -117,5 +117,5 @@ test("a front-end that never connects is started three times, and reported once"
   assert.equal(reported.results.length, 1);
   assert.match(reported.results[0]?.reason ?? "", /^the front-end does not connect: /);
   assert.equal(reported.stops.length, 1);
-  assert.match(reported.stops[0]?.reason ?? "", /did not connect in 3 attempts/);
+  assert.match(reported.stops[0]?.reason ?? "", /sent nothing in 3 attempts/);
 });

@@ -1,3 +1,4 @@
+import { collapseRepeats } from "../../../../src/lab/results/conformance/decisive.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
@@ -179,4 +180,15 @@ test("parts become one report", () => {
   assert.equal(merged.counts.PASS, 1);
   assert.equal(merged.durationMs, 2468);
   assert.throws(() => mergeReports([]));
+});
+
+test("lines that repeat become one, also empty ones at the end", () => {
+  assert.deepEqual(collapseRepeats([""]), [""]);
+  assert.deepEqual(collapseRepeats(["a", "", ""]), ["a", "", "… repeated 2 times"]);
+  assert.deepEqual(collapseRepeats(["a", "b", "a", "b", "a"]), [
+    "a",
+    "b",
+    "… the last 2 lines repeated 2 times",
+    "a",
+  ]);
 });

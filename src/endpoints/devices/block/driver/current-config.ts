@@ -7,20 +7,26 @@ export class CurrentConfig {
   #value: BlockConfig;
   #isReading = false;
   #isStale = false;
+  readonly #onChange: (value: BlockConfig) => void;
 
-  private constructor(client: Client, value: BlockConfig) {
+  private constructor(client: Client, value: BlockConfig, onChange: (value: BlockConfig) => void) {
     this.#client = client;
     this.#value = value;
+    this.#onChange = onChange;
     client.onConfigChange(() => void this.#refresh());
   }
 
   /**
    * Reads the configuration.
    *
+   * @param onChange called with each one that is read later
    * @throws what FrontendRequests.getLargestConfig throws
    */
-  static async of(client: Client): Promise<CurrentConfig> {
-    return new CurrentConfig(client, await read(client));
+  static async of(
+    client: Client,
+    onChange: (value: BlockConfig) => void = () => undefined,
+  ): Promise<CurrentConfig> {
+    return new CurrentConfig(client, await read(client), onChange);
   }
 
   /** The configuration as it was read last. */
@@ -37,6 +43,7 @@ export class CurrentConfig {
       while (this.#isStale) {
         this.#isStale = false;
         this.#value = await read(this.#client);
+        this.#onChange(this.#value);
       }
     } catch {
       // The connection ended, or the device refuses: what was read before remains.

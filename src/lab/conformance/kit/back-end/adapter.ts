@@ -87,7 +87,7 @@ export class BackendAdapter implements Adapter<CheckContext, Check> {
     const mayHaveDied = ended instanceof CaseFailure || t.endedByTarget;
     const { ends, output } = await waitForReport(target, mayHaveDied ? DEATH_MS : 0);
     for (const end of ends) t.exchange.note("··", `the target's process ${endText(end)}`);
-    const death = deathOf(facts.oneSession, ends, output);
+    const death = deathOf(facts.oneSession, ends, output, ended);
     const { warnings, values, exchange } = t;
     const { observed, lines } = exchange;
     const instead = t.isBlind ? ({ data: "completion" } as const) : {};

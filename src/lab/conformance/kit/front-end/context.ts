@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { asError, delay } from "../../../../core/base/index.ts";
 import { FrontendRequest } from "../../../../core/protocol/index.ts";
 import { Exchange } from "../exchange.ts";
-import { CaseFailure } from "../../../engine/index.ts";
 import { soon } from "../back-end/soon.ts";
 import { Findings } from "../findings.ts";
+import { SilentFrontend } from "./silent-front-end.ts";
 import { endText, type ProcessEnd } from "../../targets/target.ts";
 import type { Times } from "../times.ts";
 import type { RequestKit } from "../back-end/kit.ts";
@@ -119,7 +119,7 @@ export class FrontendContext extends Findings {
    * ended, or time is over.
    *
    * @param done default: the front-end has started a ring
-   * @throws {CaseFailure} it sent nothing at all
+   * @throws {SilentFrontend} it sent nothing at all
    */
   async meet(options: MockOptions = {}, done: Done = hasStarted): Promise<MockedFrontend> {
     const frontend = await this.boot(options);
@@ -127,7 +127,7 @@ export class FrontendContext extends Findings {
     const { mock, run } = frontend;
     if (mock.messages.length > 0) return frontend;
     const actual = run.end ? `nothing; it ${endText(run.end)}` : "nothing";
-    throw new CaseFailure("the front-end does not connect", { expected: "messages", actual });
+    throw new SilentFrontend(mock.conversations.length > 0, actual);
   }
 
   /**
@@ -207,9 +207,9 @@ export class FrontendContext extends Findings {
     this.#frontends.splice(this.#frontends.indexOf(frontend), 1);
   }
 
-  /** Front-ends were started, and none of them connected. */
-  get neverConnected(): boolean {
-    return this.#booted.length > 0 && this.#booted.every((mock) => mock.conversations.length === 0);
+  /** Front-ends were started, and none of them sent anything. */
+  get isSilent(): boolean {
+    return this.#booted.length > 0 && this.#booted.every((mock) => mock.messages.length === 0);
   }
 
   /** The output of the front-ends. */

@@ -2,14 +2,14 @@ import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
 import { counted, countedRange, DeviceError, UsageError } from "../../../../core/base/index.ts";
 import {
   BLOCK_DRIVER_FEATURES,
-  blockConfigLayout,
+  type BlockConfig,
   BlockDriver,
   BlockFeature,
-  decodeBlockConfig,
   requestsIn,
   SECTOR_SIZE,
   slotBytes,
 } from "../../../../endpoints/devices/block/index.ts";
+import { CurrentConfig } from "../../../../endpoints/devices/block/driver/current-config.ts";
 import type { Client, ClientOptions, ClientThread } from "../../../../endpoints/frontend/index.ts";
 import { VirtioFeature } from "../../../../core/protocol/index.ts";
 import type { RingMode } from "../../../../core/runtime/index.ts";
@@ -109,7 +109,13 @@ async function load(options: BlockBenchOptions): Promise<LoadResult> {
     without: { virtio: isDirect ? VirtioFeature.IndirectDesc : 0n },
     memory: { size: queues * (memoryBytes + 4096) },
   });
-  const span = await expectDevice(client, options);
+  const shrunk = new AbortController();
+  const span = await expectDevice(client, options, (bytes, capacity) => {
+    const size = counted(capacity, "byte");
+    shrunk.abort(
+      new DeviceError(1, `the device shrank to ${size}, and ${bytes} of it are measured`),
+    );
+  });
   if (depth > requestsIn(size, client.ringFeatures.indirect))
     throw new UsageError(
       `a depth of ${depth} is more than the queue has room for: ${requestsIn(size, false)} requests`,
@@ -123,7 +129,9 @@ async function load(options: BlockBenchOptions): Promise<LoadResult> {
     threads.push(await client.startThread({ module: LOAD, ringMode, queues }));
   }
   const watched = progress.map((each, index) => ({ index, progress: each, isReceiver: false }));
-  const { results, failure } = await runThreads(threads, watched, options);
+  const signals = [options.signal, shrunk.signal].filter((each) => each !== undefined);
+  const signal = AbortSignal.any(signals);
+  const { results, failure } = await runThreads(threads, watched, { ...options, signal });
   return { ...merge(results as readonly BlockLoadResult[]), failure };
 }
 
@@ -171,11 +179,21 @@ function specOf(
   };
 }
 
-/** Returns the bytes to work on. */
-async function expectDevice(client: Client, options: BlockBenchOptions): Promise<number> {
+/**
+ * Returns the bytes to work on.
+ *
+ * @param onShrunk called when the device has fewer of them later
+ */
+async function expectDevice(
+  client: Client,
+  options: BlockBenchOptions,
+  onShrunk: (bytes: number, capacity: number) => void = () => undefined,
+): Promise<number> {
   const { queues, blockBytes, readPercent } = options;
-  const config = decodeBlockConfig(await client.requests.getLargestConfig(blockConfigLayout.sizes));
-  const capacity = Number(config.capacity) * SECTOR_SIZE;
+  const { value: config } = await CurrentConfig.of(client, (now) => {
+    if (bytesOf(now) < size) onShrunk(size, bytesOf(now));
+  });
+  const capacity = bytesOf(config);
   const available = (client.features & BlockFeature.Mq) === 0n ? 1 : Math.max(1, config.numQueues);
   if (queues > available)
     throw new UsageError(
@@ -192,6 +210,8 @@ async function expectDevice(client: Client, options: BlockBenchOptions): Promise
     throw new UsageError("the device is read-only; use a writable one");
   return size;
 }
+
+const bytesOf = ({ capacity }: BlockConfig): number => Number(capacity) * SECTOR_SIZE;
 
 /** Refuses a device with data on it; fills it with the pattern where data is to be verified. */
 async function prepare(options: BlockBenchOptions): Promise<void> {

@@ -110,6 +110,7 @@ const polled = new Uint8Array(8).fill(1, 1, 2);
 
 /** Our client, by the check that must catch it. */
 export const frontendMutants: Readonly<Record<string, FrontendMutant>> = {
+  "fe/80": { fault: "connects and sends nothing", messages: () => ({ sends: () => [] }) },
   "fe/1": adds(
     "asks for protocol features whatever was offered",
     SetOwner,

@@ -2,7 +2,7 @@ import { FrontendRequest, type VringState } from "../../../../../../src/core/pro
 import { type Mutant, throughHandler, throughQueue } from "../mutant.ts";
 import { meddles, type SeenRequest } from "../seen-request.ts";
 
-const { NetSetMtu, SendRarp, SetVringEnable } = FrontendRequest;
+const { NetSetMtu, SendRarp, SetVringEnable, SetVringKick } = FrontendRequest;
 const HEADER_BYTES = 12;
 const NUM_BUFFERS_OFFSET = 10;
 
@@ -62,6 +62,17 @@ export const net: Readonly<Record<string, Mutant>> = {
     }),
     { base: "net" },
   ),
+  "net/6": throughHandler(
+    "switches all pairs with the first",
+    () => ({
+      [SetVringEnable]: (plain) => async (payload, incoming) => {
+        const { index, num } = payload as VringState;
+        if (index < 2) await plain({ index: index + 2, num }, incoming);
+        return plain(payload, incoming);
+      },
+    }),
+    { base: "net" },
+  ),
   "net/8": crashes("a packet of 4 bytes", (packet) => bytesOf(packet) === 4),
   "net/10": crashes("a frame of 70000 bytes", (packet) => bytesOf(packet) > 70_000),
   "net/11": throughHandler("takes any MTU", () => ({ [NetSetMtu]: () => () => undefined }), {
@@ -114,6 +125,19 @@ export const net: Readonly<Record<string, Mutant>> = {
     () => ({
       [NetSetMtu]: (plain) => (_mtu, incoming) => plain(65535n, incoming),
     }),
+    { base: "net" },
+  ),
+  "net/22": throughHandler(
+    "starts rings ten times and no more",
+    () => {
+      let starts = 0;
+      return {
+        [SetVringKick]: (plain) => (payload, incoming) => {
+          starts += 1;
+          return starts > 10 ? undefined : plain(payload, incoming);
+        },
+      };
+    },
     { base: "net" },
   ),
 };
