@@ -1,7 +1,7 @@
 import type { FrontendCheck } from "../kit/check.ts";
 import { CONNECTS } from "../kit/front-end/connection.ts";
 
-/** What every other check of a front-end rests on. */
+/** The check that every other check of a front-end rests on. */
 export const feConnection: readonly FrontendCheck[] = [
   {
     ...CONNECTS,

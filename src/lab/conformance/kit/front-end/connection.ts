@@ -13,7 +13,7 @@ export const CONNECTS: CheckInfo = {
   observes: ["request"],
 };
 
-/** What is left of a check that met a front-end that sent nothing. */
+/** The evidence of a check that met a front-end that sent nothing. */
 interface Remains {
   readonly lines: readonly string[];
   readonly output: string;
