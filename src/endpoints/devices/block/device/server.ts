@@ -15,6 +15,7 @@ import {
   createEngine,
   type EngineName,
   IoKind,
+  type IoRequest,
   type StorageEngine,
 } from "../../../storage/index.ts";
 import {
@@ -145,13 +146,22 @@ export class BlockServer implements RingServer, BackgroundRequests {
     this.#engine = undefined;
   }
 
+  /**
+   * Without a descriptor or memory for a ring, as many sessions may use up, system calls take over:
+   * the session is served in any case.
+   */
   #makeEngine(): StorageEngine {
     const { engine, onEventLoop } = this.#options;
-    return createEngine(engine, {
+    const options = {
       storage: this.#storage,
-      onDone: (request) => this.#completed(request as BlockTask),
+      onDone: (request: IoRequest) => this.#completed(request as BlockTask),
       onBatch: onEventLoop ? () => this.#publish() : undefined,
-    });
+    };
+    try {
+      return createEngine(engine, options);
+    } catch {
+      return createEngine("sync", options);
+    }
   }
 
   #publish(): void {
@@ -293,8 +303,9 @@ export class BlockServer implements RingServer, BackgroundRequests {
     if (running.closed || this.#closed || isUnmapped(task)) this.#tasks.release(task);
     else {
       this.#ended(task);
-      if (running !== this.#served && !this.#unpublished.includes(running))
-        this.#unpublished.push(running);
+      // In a worker the loop publishes after each call.
+      const isLate = this.#options.onEventLoop && running !== this.#served;
+      if (isLate && !this.#unpublished.includes(running)) this.#unpublished.push(running);
     }
     this.#tasks.settle(running);
   }

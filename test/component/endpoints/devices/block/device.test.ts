@@ -8,6 +8,7 @@ import {
   BlockStatus,
 } from "../../../../../src/endpoints/devices/block/index.ts";
 import { BlockStorage } from "../../../../../src/endpoints/storage/index.ts";
+import { addon } from "../../../../../src/core/os/index.ts";
 import { guardLeaks } from "../../../../support/leak-guard.ts";
 import {
   type Answer,
@@ -506,6 +507,15 @@ test("a file that became shorter is an I/O error and no loop", async (t) => {
   assert.equal((await disk.request({ type: In, into: SECTOR })).status, Ok);
   const answer = await disk.request({ type: In, sector: 1, into: SECTOR });
   assert.deepEqual([answer.status, answer.used], [IoError, 0]);
+});
+
+test("a session is served where no ring can be made any more", async (t) => {
+  t.mock.method(addon(), "uringSetup", () => -24);
+  const disk = makeDisk(t, { engine: "uring" });
+  const out = pattern(SECTOR);
+  assert.equal((await disk.request({ type: Out, out })).status, Ok);
+  assert.equal((await disk.request({ type: Flush })).status, Ok);
+  assert.deepEqual((await disk.request({ type: In, into: SECTOR })).data, out);
 });
 
 test("one turn serves at most a queue's worth", (t) => {
