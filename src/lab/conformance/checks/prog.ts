@@ -79,16 +79,17 @@ export const prog: readonly Check[] = [
     strength: "SHOULD",
     section: SECTION,
     observes: ["reply"],
+    slow: 2,
     needs: NEEDS,
     async run(t) {
       await makeRoom(t);
       const path = freePath(t, "other.sock");
       const other = await startOnce(t, wordsWithSocketPath(programOf(t).words, path));
-      await soon(() => isListening(path, other.pid) || other.exit, t.times.againMs);
+      await soon(() => isListening(path, other.pid) || other.exit, t.times.programMs);
       const outcome = outcomeText({ end: other.exit, text: other.output });
       t.expectThat("--socket-path", isListening(path, other.pid), "a listening socket", outcome);
       const socket = await connectSocket(reachablePath(path, other.pid), {
-        timeoutMs: t.times.againMs,
+        timeoutMs: t.times.programMs,
       });
       const session = t.closing(new Session("s1", socket, t.exchange, t.times));
       session.read();
@@ -101,6 +102,7 @@ export const prog: readonly Check[] = [
     strength: "SHOULD",
     section: SECTION,
     observes: ["exit"],
+    slow: 2,
     needs: NEEDS,
     async run(t) {
       const socket = freePath(t, "unused.sock");
@@ -149,6 +151,7 @@ export const prog: readonly Check[] = [
     strength: "SHOULD",
     section: SECTION,
     observes: ["exit"],
+    slow: 2,
     needs: NEEDS,
     async run(t) {
       await makeRoom(t);

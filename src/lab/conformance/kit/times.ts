@@ -15,6 +15,11 @@ export interface Times {
   readonly gapMs: number;
   /** Limit until the target has released descriptors and mappings. */
   readonly settleMs: number;
+  /**
+   * Limit for the start or the end of a program. A factor below 1 does not shorten it: how long a
+   * runtime takes to start says nothing about the target.
+   */
+  readonly programMs: number;
   /** Limit for a check as a whole. */
   readonly checkMs: number;
 }
@@ -26,6 +31,7 @@ const STANDARD: Times = {
   graceMs: 200,
   gapMs: 30,
   settleMs: 2000,
+  programMs: 5000,
   checkMs: 30_000,
 };
 
@@ -41,6 +47,7 @@ export function timesOf(factor = 1, checkMs: number = STANDARD.checkMs): Times {
     graceMs: STANDARD.graceMs * Math.max(1, factor),
     gapMs: STANDARD.gapMs * Math.max(1, factor),
     settleMs: STANDARD.settleMs * factor,
+    programMs: STANDARD.programMs * Math.max(1, factor),
     checkMs: checkMs * factor,
   };
 }

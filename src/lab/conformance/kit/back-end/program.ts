@@ -69,7 +69,7 @@ export async function runOnce(
   only: "stdout" | "stderr",
 ): Promise<Outcome> {
   const started = await startOnce(t, words, only);
-  await within(started.exited, t.times.againMs);
+  await within(started.exited, t.times.programMs);
   const end = started.exit;
   if (end !== undefined) t.observe("exit");
   if (end === undefined) await started.kill();
@@ -87,7 +87,7 @@ export function outcomeText({ end, text }: Outcome): string {
 /** Ends the target's own process: it would hold what another one needs, such as locks. */
 export async function makeRoom(t: CheckContext): Promise<void> {
   t.closeSessions();
-  await programOf(t).end("SIGKILL", t.times.againMs);
+  await programOf(t).end("SIGKILL", t.times.programMs);
 }
 
 /** A path in the target's folder where there is nothing. */
