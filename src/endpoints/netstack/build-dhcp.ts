@@ -1,11 +1,5 @@
-import {
-  BROADCAST_MAC,
-  parseAddress,
-  parseMac,
-  putU16,
-  type Station,
-  udpFrame,
-} from "./build-frame.ts";
+import { BROADCAST_MAC, parseAddress, parseMac, putU16, type Station } from "./build-frame.ts";
+import { udpFrame } from "./build-ipv4.ts";
 import { DHCP_CLIENT_PORT, DHCP_SERVER_PORT } from "./dhcp.ts";
 
 const FIXED_BYTES = 236;

@@ -1,23 +1,16 @@
 import { UsageError } from "../../core/base/index.ts";
-import { ArpOperation, ETHERNET_HEADER_BYTES, EtherType, IpProtocol } from "./ethernet.ts";
+import { ArpOperation, ETHERNET_HEADER_BYTES, EtherType } from "./ethernet.ts";
 
 /**
- * Makes frames: Ethernet, ARP, IPv4, ICMP echo and UDP, with their check sums. For the few frames
- * of a conversation; each is a new array.
+ * Makes Ethernet frames with ARP and RARP packets. For the few frames of a conversation; each is a
+ * new array.
  */
 
 /** Shortest frame without its check sum. */
 const MIN_FRAME_BYTES = 60;
-const IPV4_HEADER_BYTES = 20;
-const UDP_HEADER_BYTES = 8;
-const TIME_TO_LIVE = 64;
-
 const REVERSE_REQUEST = 3;
 
 export const BROADCAST_MAC = "ff:ff:ff:ff:ff:ff";
-
-/** ICMP types, RFC 792. */
-export const IcmpType = { EchoReply: 0, EchoRequest: 8 } as const;
 
 /**
  * Six bytes from `52:54:00:12:34:56`.
@@ -100,56 +93,6 @@ function arpPayload(operation: number, sender: Station, target: Station): Uint8A
   payload.set(parseMac(target.mac), 18);
   payload.set(parseAddress(target.address), 24);
   return payload;
-}
-
-/** Builds a frame with an IPv4 packet that is not fragmented. */
-export function ipv4Frame(
-  from: Station,
-  to: Station,
-  protocol: number,
-  payload: Uint8Array,
-): Uint8Array {
-  const packet = new Uint8Array(IPV4_HEADER_BYTES + payload.length);
-  packet[0] = 0x45;
-  putU16(packet, 2, packet.length);
-  putU16(packet, 6, 0x4000);
-  packet[8] = TIME_TO_LIVE;
-  packet[9] = protocol;
-  packet.set(parseAddress(from.address), 12);
-  packet.set(parseAddress(to.address), 16);
-  putU16(packet, 10, checksum(packet.subarray(0, IPV4_HEADER_BYTES)));
-  packet.set(payload, IPV4_HEADER_BYTES);
-  return ethernetFrame(to.mac, from.mac, EtherType.Ipv4, packet);
-}
-
-/** @param body what follows the check sum: identifier, sequence number, data */
-export function icmpFrame(from: Station, to: Station, type: number, body: Uint8Array): Uint8Array {
-  const message = new Uint8Array(4 + body.length);
-  message[0] = type;
-  message.set(body, 4);
-  putU16(message, 2, checksum(message));
-  return ipv4Frame(from, to, IpProtocol.Icmp, message);
-}
-
-export function udpFrame(
-  from: Station & { readonly port: number },
-  to: Station & { readonly port: number },
-  data: Uint8Array,
-): Uint8Array {
-  const length = UDP_HEADER_BYTES + data.length;
-  // The pseudo header precedes the data for the check sum only.
-  const bytes = new Uint8Array(12 + length);
-  bytes.set(parseAddress(from.address), 0);
-  bytes.set(parseAddress(to.address), 4);
-  bytes[9] = IpProtocol.Udp;
-  putU16(bytes, 10, length);
-  putU16(bytes, 12, from.port);
-  putU16(bytes, 14, to.port);
-  putU16(bytes, 16, length);
-  bytes.set(data, 12 + UDP_HEADER_BYTES);
-  // The value 0 would mean that there is no checksum.
-  putU16(bytes, 18, checksum(bytes) || 0xffff);
-  return ipv4Frame(from, to, IpProtocol.Udp, bytes.subarray(12));
 }
 
 /** The Internet check sum, RFC 1071; over bytes that contain theirs it is 0. */

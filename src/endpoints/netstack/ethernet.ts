@@ -43,8 +43,13 @@ export interface Ipv4Packet {
   readonly source: string;
   readonly destination: string;
   readonly protocol: number;
+  /** Shared by the fragments of one packet. */
+  readonly id: number;
   /** Part of a larger packet: the payload does not begin with, or does not hold, all of it. */
   readonly fragment: boolean;
+  /** Bytes of the whole packet's payload in front of this one. */
+  readonly fragmentOffset: number;
+  readonly moreFragments: boolean;
   readonly payload: Uint8Array;
 }
 
@@ -97,6 +102,9 @@ export function decodeIpv4(payload: Uint8Array): Ipv4Packet | undefined {
     source: formatAddress(payload, 12),
     destination: formatAddress(payload, 16),
     protocol: payload[9] ?? 0,
+    id: u16(payload, 4),
+    fragmentOffset: (u16(payload, 6) & 0x1fff) * 8,
+    moreFragments: (u16(payload, 6) & 0x2000) !== 0,
     // More fragments, or an offset.
     fragment: (u16(payload, 6) & 0x3fff) !== 0,
     payload: payload.subarray(headerBytes, total),

@@ -1,27 +1,32 @@
 import { UsageError } from "../../core/base/index.ts";
 import { dhcpAnswerFrame } from "./build-dhcp.ts";
+import { arpReply, checksum, parseAddress, parseMac, type Station } from "./build-frame.ts";
 import {
-  arpReply,
-  checksum,
-  icmpFrame,
+  ETHERNET_MTU,
+  icmpMessage,
   IcmpType,
-  parseAddress,
-  parseMac,
-  type Station,
-} from "./build-frame.ts";
+  ipv4Frames,
+  tcpReset,
+  udpDatagram,
+} from "./build-ipv4.ts";
 import { type DhcpMessage, dhcpOf, DhcpType } from "./dhcp.ts";
 import {
   ArpOperation,
   decodeArp,
   decodeEthernet,
   decodeIpv4,
+  decodeUdp,
   type EthernetFrame,
   EtherType,
   formatAddress,
+  type Ipv4Packet,
   IpProtocol,
 } from "./ethernet.ts";
+import { Reassembly } from "./fragments.ts";
 
 const DEFAULT_LEASE_SECONDS = 3600;
+/** Its datagrams stay without an answer: two stations that echo would never stop (RFC 862). */
+const ECHO_PORT = 7;
 
 export interface ResponderOptions {
   /** Ours. Default 52:54:00:00:00:01. */
@@ -34,8 +39,10 @@ export interface ResponderOptions {
 }
 
 /**
- * The one other station of a network with one guest: answers ARP, ICMP echo (ping) and DHCP, so
- * that a guest gets an address and sees that the network works. Takes any bytes.
+ * The one other station of a network with one guest: answers ARP, ICMP echo (ping) and DHCP, sends
+ * UDP datagrams back on any port, and refuses TCP connections, so that a guest gets an address and
+ * sees that the network works. Fragments are put together, and long answers sent in fragments. Takes
+ * any bytes.
  *
  * @example
  * ```ts
@@ -57,6 +64,8 @@ export class NetResponder implements Station {
   /** The address that clients get. */
   readonly lease: string;
   readonly #leaseSeconds: number;
+  readonly #fragments = new Reassembly();
+  #nextId = 0;
 
   /** @throws {UsageError} an address that is none, or a lease outside of the network */
   constructor(options: ResponderOptions = {}) {
@@ -84,15 +93,15 @@ export class NetResponder implements Station {
     this.#leaseSeconds = leaseSeconds;
   }
 
-  /** The answer to a frame; undefined if it asks nothing of us. */
-  answer(frame: Uint8Array): Uint8Array | undefined {
+  /** The frames that answer a frame; none if it asks nothing of us, or not all of it is there. */
+  answer(frame: Uint8Array): readonly Uint8Array[] {
     const ethernet = decodeEthernet(frame);
-    if (ethernet === undefined || ethernet.vlan !== undefined) return undefined;
-    if (ethernet.type === EtherType.Arp) return this.#answerArp(ethernet.payload);
-    if (ethernet.type !== EtherType.Ipv4) return undefined;
+    if (ethernet === undefined || ethernet.vlan !== undefined) return [];
+    if (ethernet.type === EtherType.Arp) return some(this.#answerArp(ethernet.payload));
+    if (ethernet.type !== EtherType.Ipv4) return [];
     const dhcp = dhcpOf(frame);
-    if (dhcp?.fromClient) return this.#answerDhcp(dhcp);
-    return ethernet.destination === this.mac ? this.#answerEcho(ethernet) : undefined;
+    if (dhcp?.fromClient) return some(this.#answerDhcp(dhcp));
+    return ethernet.destination === this.mac ? this.#answerIpv4(ethernet) : [];
   }
 
   #answerArp(payload: Uint8Array): Uint8Array | undefined {
@@ -102,15 +111,20 @@ export class NetResponder implements Station {
     return arpReply(this, { mac: arp.senderMac, address: arp.senderAddress });
   }
 
-  #answerEcho({ source, payload }: EthernetFrame): Uint8Array | undefined {
-    const packet = decodeIpv4(payload);
-    if (packet?.protocol !== IpProtocol.Icmp || packet.fragment) return undefined;
-    if (packet.destination !== this.address) return undefined;
-    const message = packet.payload;
-    if (message.length < 8 || message[0] !== IcmpType.EchoRequest || checksum(message) !== 0)
-      return undefined;
+  #answerIpv4({ source, payload }: EthernetFrame): readonly Uint8Array[] {
+    const part = decodeIpv4(payload);
+    if (part?.destination !== this.address) return [];
+    const whole = this.#fragments.add(part);
+    if (whole === undefined) return [];
+    const { packet } = whole;
     const to = { mac: source, address: packet.source };
-    return icmpFrame(this, to, IcmpType.EchoReply, message.subarray(4));
+    if (packet.protocol === IpProtocol.Tcp) return some(tcpReset(this, to, packet.payload));
+    const answer = echoOf(packet, this, to);
+    if (answer === undefined) return [];
+    this.#nextId = (this.#nextId + 1) & 0xffff;
+    // A guest with a larger MTU gets answers as large as its packets.
+    const mtu = Math.max(ETHERNET_MTU, whole.packetBytes);
+    return ipv4Frames(this, to, packet.protocol, answer, { id: this.#nextId, mtu });
   }
 
   #answerDhcp(asked: DhcpMessage): Uint8Array | undefined {
@@ -126,6 +140,26 @@ export class NetResponder implements Station {
       return dhcpAnswerFrame({ ...answer, type: DhcpType.Nak });
     return dhcpAnswerFrame({ ...answer, type: DhcpType.Ack, lease });
   }
+}
+
+/** The payload of the packet that sends an ICMP echo or a UDP datagram back. */
+function echoOf(packet: Ipv4Packet, from: Station, to: Station): Uint8Array | undefined {
+  const { protocol, payload } = packet;
+  if (protocol === IpProtocol.Icmp) {
+    if (payload.length < 8 || payload[0] !== IcmpType.EchoRequest || checksum(payload) !== 0)
+      return undefined;
+    return icmpMessage(IcmpType.EchoReply, payload.subarray(4));
+  }
+  if (protocol !== IpProtocol.Udp) return undefined;
+  const udp = decodeUdp(payload);
+  // A sender whose port is 0 wants no answer (RFC 768).
+  if (udp === undefined || udp.sourcePort === ECHO_PORT || udp.sourcePort === 0) return undefined;
+  const ours = { mac: from.mac, address: from.address, port: udp.destinationPort };
+  return udpDatagram(ours, { ...to, port: udp.sourcePort }, udp.payload);
+}
+
+function some(frame: Uint8Array | undefined): readonly Uint8Array[] {
+  return frame === undefined ? [] : [frame];
 }
 
 function toNumber(address: string): number {

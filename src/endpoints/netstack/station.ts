@@ -1,13 +1,7 @@
 import { Deferred, TimeoutError, type WaitOptions } from "../../core/base/index.ts";
 import { dhcpAskFrame } from "./build-dhcp.ts";
-import {
-  arpReply,
-  arpRequest,
-  icmpFrame,
-  IcmpType,
-  parseMac,
-  type Station,
-} from "./build-frame.ts";
+import { arpReply, arpRequest, parseMac, type Station } from "./build-frame.ts";
+import { icmpMessage, IcmpType, ipv4Frames } from "./build-ipv4.ts";
 import { type DhcpMessage, dhcpOf, DhcpType } from "./dhcp.ts";
 import {
   ArpOperation,
@@ -18,6 +12,7 @@ import {
   IpProtocol,
   u16,
 } from "./ethernet.ts";
+import { Reassembly } from "./fragments.ts";
 
 const DEFAULT_TIMEOUT_MS = 5000;
 /** A question is asked again after this time, milliseconds: frames may get lost. */
@@ -90,7 +85,7 @@ export class NetStation {
   async resolve(source: string, address: string, wait?: WaitOptions): Promise<string> {
     this.#address = source;
     return this.#ask(
-      arpRequest({ mac: this.mac, address: source }, address),
+      [arpRequest({ mac: this.mac, address: source }, address)],
       (frame) => {
         const ethernet = decodeEthernet(frame);
         const arp = ethernet?.type === EtherType.Arp ? decodeArp(ethernet.payload) : undefined;
@@ -104,7 +99,8 @@ export class NetStation {
   }
 
   /**
-   * One ICMP echo; resolves with the time there and back, milliseconds.
+   * One ICMP echo; resolves with the time there and back, milliseconds. Data that does not fit into
+   * a packet of 1500 bytes goes in fragments.
    *
    * @throws {TimeoutError} no reply, or a reply with changed data
    */
@@ -118,17 +114,20 @@ export class NetStation {
     const body = new Uint8Array(ECHO_HEADER_BYTES + data.length);
     body.set([id >>> 8, id & 0xff, sequence >>> 8, sequence & 0xff]);
     body.set(data, ECHO_HEADER_BYTES);
+    const own = { mac: this.mac, address: source };
+    const message = icmpMessage(IcmpType.EchoRequest, body);
+    const fragments = new Reassembly();
     const started = performance.now();
     return this.#ask(
-      icmpFrame({ mac: this.mac, address: source }, target, IcmpType.EchoRequest, body),
+      ipv4Frames(own, target, IpProtocol.Icmp, message, { id: sequence & 0xffff }),
       (frame) => {
         const ethernet = decodeEthernet(frame);
         if (ethernet?.type !== EtherType.Ipv4 || ethernet.destination !== this.mac)
           return undefined;
-        const packet = decodeIpv4(ethernet.payload);
-        if (packet?.protocol !== IpProtocol.Icmp || packet.source !== target.address)
-          return undefined;
-        const { payload } = packet;
+        const part = decodeIpv4(ethernet.payload);
+        if (part?.protocol !== IpProtocol.Icmp || part.source !== target.address) return undefined;
+        const payload = fragments.add(part)?.packet.payload;
+        if (payload === undefined) return undefined;
         if (payload[0] !== IcmpType.EchoReply || payload.length !== 4 + body.length)
           return undefined;
         if (u16(payload, 4) !== id || u16(payload, 6) !== sequence) return undefined;
@@ -159,7 +158,7 @@ export class NetStation {
       name: string,
     ): Promise<DhcpMessage> =>
       this.#ask(
-        dhcpAskFrame({ ...ask, xid, mac }),
+        [dhcpAskFrame({ ...ask, xid, mac })],
         (frame) => {
           const dhcp = dhcpOf(frame);
           if (dhcp === undefined || dhcp.fromClient || dhcp.xid !== xid || dhcp.clientMac !== mac)
@@ -188,7 +187,7 @@ export class NetStation {
   }
 
   async #ask<T>(
-    frame: Uint8Array,
+    frames: readonly Uint8Array[],
     understand: (frame: Uint8Array) => T | undefined,
     tooLate: (ms: number) => string,
     wait: WaitOptions = {},
@@ -206,9 +205,11 @@ export class NetStation {
       },
     };
     this.#listeners.add(listener);
-    this.#transmit(frame);
-    const again =
-      repeatMs === Infinity ? undefined : setInterval(() => this.#transmit(frame), repeatMs);
+    const transmit = (): void => {
+      for (const frame of frames) this.#transmit(frame);
+    };
+    transmit();
+    const again = repeatMs === Infinity ? undefined : setInterval(transmit, repeatMs);
     try {
       return await answered.promise;
     } finally {

@@ -3,7 +3,7 @@
  *
  * - {@link NetDriver} sends and receives frames
  * - {@link NetDevice} serves a network card; {@link respondingDevice} puts a station behind it that
- *   answers ARP, ping and DHCP, {@link echoDevice} and {@link sinkDevice} return or discard frames
+ *   answers ARP, ping, DHCP and UDP, {@link echoDevice} and {@link sinkDevice} return or discard frames
  * - {@link NetStation} is such a station on the client's side
  * - {@link PcapWriter} and {@link readPcap} keep frames in files
  */

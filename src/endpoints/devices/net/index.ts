@@ -4,6 +4,7 @@
  */
 export * from "../../netstack/build-dhcp.ts";
 export * from "../../netstack/build-frame.ts";
+export * from "../../netstack/build-ipv4.ts";
 export { NET_CONTROL_FEATURES, ReceiveMode } from "./control.ts";
 export * from "../../netstack/describe-frame.ts";
 export * from "./device/counters.ts";
@@ -14,6 +15,7 @@ export * from "../../netstack/dhcp.ts";
 export * from "./driver/driver.ts";
 export { type DriverControl, type NetConfig, readNetConfig } from "./driver/control.ts";
 export * from "../../netstack/ethernet.ts";
+export * from "../../netstack/fragments.ts";
 export * from "../../netstack/frame-source.ts";
 export * from "./layout.ts";
 export * from "../../netstack/pcap.ts";

@@ -24,8 +24,8 @@ import { until } from "../../../support/until.ts";
 
 const MODULES = ["virtio_net", "af_packet"];
 
-/** Gets an address for a card, prints it, and pings the server that gave it. */
-export const leaseScript = (card: string, server: string): string => `
+/** Gets an address for a card, prints it, and pings the server that gave it; then what `more` does. */
+export const leaseScript = (card: string, server: string, more = ""): string => `
 card=${card}
 cat > /bin/lease <<'END'
 #!/bin/sh
@@ -38,7 +38,17 @@ ip link set $card up
 udhcpc -i $card -n -q -t 5 -T 2 -s /bin/lease 2> /tmp/udhcpc || cat /tmp/udhcpc
 ping -c 5 -i 0.2 -W 2 -s 1400 -p a5 ${server} > /tmp/ping || cat /tmp/ping
 grep -o '[0-9]* packets received' /tmp/ping
+${more}
 ${CARD_DOWN}`;
+
+/** Packets in fragments, a refused TCP connection, and a datagram that is echoed. */
+const furtherTraffic = (server: string): string => `
+ping -c 2 -i 0.2 -W 2 -s 8000 -p a5 ${server} | grep -o '[0-9]* packets received'
+nc -w 2 ${server} 80 < /dev/null 2>&1 | grep -o 'Connection refused'
+datagrams() { awk '/^Udp:/ { n = $2 } END { print n }' /proc/net/snmp; }
+before=$(datagrams)
+timeout 1 tftp -g -r file -l /tmp/file ${server} 2> /dev/null
+[ "$(datagrams)" -gt "$before" ] && echo 'datagram received'`;
 
 /** A card of `serve net`, which gives the guest its address. */
 export async function leasedCard(
@@ -56,11 +66,14 @@ export async function leasedCard(
     deviceArguments: cardArguments(socket, {
       properties: `romfile=,vectors=0,packed=${packed}`,
     }),
-    script: leaseScript("$(card $PCI)", "10.7.0.1"),
+    script: leaseScript("$(card $PCI)", "10.7.0.1", furtherTraffic("10.7.0.1")),
     verify: async (own, { output }) => {
       assert.deepEqual(output.split(/\r?\n/), [
         "10.7.3.4/16 10.7.0.1 10.7.0.1 3600",
         "5 packets received",
+        "2 packets received",
+        "Connection refused",
+        "datagram received",
         "",
       ]);
       const { code, stdout, stderr } = await server.stop();

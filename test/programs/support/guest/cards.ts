@@ -45,8 +45,7 @@ export async function cardMatrix(t: TestContext, name: string): Promise<Part> {
         queuePairs: queues,
         onSession: (session) => sessions.push(session),
         onFrame: (frame, pair) => {
-          const reply = responder.answer(frame);
-          if (reply !== undefined) backend.net.send(reply, pair);
+          for (const reply of responder.answer(frame)) backend.net.send(reply, pair);
         },
       });
       return { ...backend, sessions };

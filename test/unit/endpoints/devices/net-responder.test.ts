@@ -9,16 +9,24 @@ import {
   decodeArp,
   decodeEthernet,
   decodeIpv4,
+  decodeUdp,
   describeFrame,
   dhcpAskFrame,
   dhcpOf,
   DhcpType,
   ethernetFrame,
   icmpFrame,
+  icmpMessage,
   IcmpType,
+  ipv4Frame,
+  ipv4Frames,
+  IpProtocol,
   NetResponder,
   NetStation,
+  putU16,
+  Reassembly,
   testFrame,
+  udpFrame,
 } from "../../../../src/endpoints/devices/net/index.ts";
 
 const CLIENT = { mac: "52:54:00:ab:cd:ef", address: "10.0.2.2" };
@@ -26,8 +34,8 @@ const SERVER = { mac: "52:54:00:00:00:01", address: "10.0.2.1" };
 const ECHO = Uint8Array.of(0x12, 0x34, 0, 1, 1, 2, 3, 4, 5);
 
 const answerTo = (frame: Uint8Array, responder = new NetResponder()): string => {
-  const answer = responder.answer(frame);
-  return answer === undefined ? "nothing" : describeFrame(answer);
+  const answers = responder.answer(frame);
+  return answers.length === 0 ? "nothing" : answers.map(describeFrame).join("\n");
 };
 
 test("who asks for the station's address by ARP gets its MAC address", () => {
@@ -39,7 +47,7 @@ test("who asks for the station's address by ARP gets its MAC address", () => {
 });
 
 test("an echo is answered with the same data and correct checksums", () => {
-  const answer = new NetResponder().answer(icmpFrame(CLIENT, SERVER, IcmpType.EchoRequest, ECHO));
+  const [answer] = new NetResponder().answer(icmpFrame(CLIENT, SERVER, IcmpType.EchoRequest, ECHO));
   const ethernet = decodeEthernet(answer ?? new Uint8Array());
   assert.deepEqual([ethernet?.source, ethernet?.destination], [SERVER.mac, CLIENT.mac]);
   const payload = ethernet?.payload ?? new Uint8Array();
@@ -75,7 +83,7 @@ test("DISCOVER is answered by OFFER and REQUEST by ACK, with address, mask, rout
     [DhcpType.Discover, DhcpType.Offer],
     [DhcpType.Request, DhcpType.Ack],
   ] as const) {
-    const answer = responder.answer(dhcpAskFrame({ ...ask, type: asked }));
+    const [answer] = responder.answer(dhcpAskFrame({ ...ask, type: asked }));
     assert.deepEqual(dhcpOf(answer ?? new Uint8Array()), {
       type: answered,
       fromClient: false,
@@ -93,7 +101,7 @@ test("DISCOVER is answered by OFFER and REQUEST by ACK, with address, mask, rout
 test("a REQUEST for another address is refused; one for another server is not ours", () => {
   const responder = new NetResponder();
   const ask = { type: DhcpType.Request, xid: 7, mac: CLIENT.mac };
-  const answer = responder.answer(dhcpAskFrame({ ...ask, requestedAddress: "10.0.2.99" }));
+  const [answer] = responder.answer(dhcpAskFrame({ ...ask, requestedAddress: "10.0.2.99" }));
   assert.equal(dhcpOf(answer ?? new Uint8Array())?.type, DhcpType.Nak);
   assert.equal(answerTo(dhcpAskFrame({ ...ask, server: "10.0.2.250" })), "nothing");
 });
@@ -120,6 +128,94 @@ test("impossible addresses are refused", () => {
   }
 });
 
+test("an echo in fragments is answered in fragments, in whatever order they come", async () => {
+  const data = Uint8Array.from({ length: 8000 }, (_, i) => i % 251);
+  const sizes: number[] = [];
+  const responder = new NetResponder();
+  const station: NetStation = new NetStation(CLIENT.mac, (frame) => {
+    sent.push(frame);
+    const held = sent.splice(0, sent.length < fragments ? 0 : fragments).reverse();
+    for (const each of held) {
+      for (const answer of responder.answer(each)) {
+        sizes.push(answer.length);
+        queueMicrotask(() => station.receive(answer));
+      }
+    }
+  });
+  const sent: Uint8Array[] = [];
+  const fragments = 6;
+  await station.echo(CLIENT.address, SERVER, { id: 1, sequence: 2, data });
+  assert.deepEqual(sizes, [1514, 1514, 1514, 1514, 1514, 642]);
+});
+
+test("fragments that overlap, end early or are too long are dropped as a whole", () => {
+  const message = icmpMessage(IcmpType.EchoRequest, new Uint8Array(3000));
+  const make = (id: number): Uint8Array[] =>
+    ipv4Frames(CLIENT, SERVER, IpProtocol.Icmp, message, { id });
+  const withOffset = (frame: Uint8Array | undefined, word: number): Uint8Array => {
+    const changed = frame?.slice() ?? new Uint8Array();
+    putU16(changed, 20, word);
+    return changed;
+  };
+  const [first, second, third] = make(1);
+  const responder = new NetResponder();
+  const say = (...frames: (Uint8Array | undefined)[]): number =>
+    frames.flatMap((frame) => responder.answer(frame ?? new Uint8Array())).length;
+  assert.equal(say(third, first, second), 3);
+  // Once more, each of them twice.
+  assert.equal(say(third, third, first, first, second), 3);
+  const more = 0x2000;
+  assert.equal(say(first, withOffset(second, more | 8), third, second), 0);
+  assert.equal(say(withOffset(second, more | 0x1fff)), 0);
+  assert.equal(say(...make(3).map((frame) => withOffset(frame, more))), 0);
+});
+
+test("packets that never become whole make room for newer ones", () => {
+  const fragments = new Reassembly();
+  const payload = new Uint8Array(8);
+  for (let id = 0; id < 1000; id += 1) {
+    const common = { source: "10.0.2.2", destination: "10.0.2.1", protocol: IpProtocol.Udp, id };
+    fragments.add({ ...common, fragment: true, fragmentOffset: 0, moreFragments: true, payload });
+  }
+  assert.equal(fragments.waiting, 16);
+});
+
+test("a datagram is echoed from the port that it was sent to", () => {
+  const from = { ...CLIENT, port: 4000 };
+  const data = Uint8Array.of(1, 2, 3);
+  const [answer = new Uint8Array()] = new NetResponder().answer(
+    udpFrame(from, { ...SERVER, port: 9 }, data),
+  );
+  assert.match(describeFrame(answer), /UDP 10\.0\.2\.1:9 > 10\.0\.2\.2:4000/);
+  const packet = decodeIpv4(decodeEthernet(answer)?.payload ?? answer);
+  assert.deepEqual([...(decodeUdp(packet?.payload ?? answer)?.payload ?? [])], [...data]);
+  // Otherwise two that echo would never end.
+  assert.equal(answerTo(udpFrame({ ...CLIENT, port: 7 }, { ...SERVER, port: 7 }, data)), "nothing");
+});
+
+test("a TCP connection is refused by a reset that fits; a reset is not answered", () => {
+  const segment = (flags: number, bytes = 0): Uint8Array => {
+    const tcp = new Uint8Array(20 + bytes);
+    putU16(tcp, 0, 4000);
+    putU16(tcp, 2, 80);
+    tcp.set([0xff, 0xff, 0xff, 0xff, 0x01, 0x02, 0x03, 0x04], 4);
+    tcp[12] = 0x50;
+    tcp[13] = flags;
+    return ipv4Frame(CLIENT, SERVER, IpProtocol.Tcp, tcp);
+  };
+  const reset = (frame: Uint8Array): number[] => {
+    const [answer = new Uint8Array()] = new NetResponder().answer(frame);
+    const tcp = decodeIpv4(decodeEthernet(answer)?.payload ?? answer)?.payload;
+    return [...(tcp?.subarray(0, 14) ?? [])];
+  };
+  // SYN without ACK: it acknowledges the number behind it, which wraps.
+  assert.deepEqual(reset(segment(2)), [0, 80, 15, 160, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 0x14]);
+  assert.deepEqual(reset(segment(1, 4)).slice(8, 12), [0, 0, 0, 4]);
+  // With ACK: it begins at the acknowledged number.
+  assert.deepEqual(reset(segment(16)), [0, 80, 15, 160, 1, 2, 3, 4, 0, 0, 0, 0, 0x50, 4]);
+  assert.deepEqual(reset(segment(4)), []);
+});
+
 test("takes any bytes", () => {
   const responder = new NetResponder();
   const good = [
@@ -135,8 +231,7 @@ test("takes any bytes", () => {
       (frame, changes, length) => {
         const bytes = frame.slice(0, length);
         for (const [at, value] of changes) if (at < bytes.length) bytes[at] = value;
-        const answer = responder.answer(bytes);
-        assert.ok(answer === undefined || answer.length >= 60);
+        assert.ok(responder.answer(bytes).every((answer) => answer.length >= 60));
       },
     ),
     { numRuns: 2000 },
@@ -146,8 +241,7 @@ test("takes any bytes", () => {
 /** A station and a responder that hear each other. */
 function joined(responder = new NetResponder()): NetStation {
   const station: NetStation = new NetStation(CLIENT.mac, (frame) => {
-    const answer = responder.answer(frame);
-    if (answer !== undefined) queueMicrotask(() => station.receive(answer));
+    for (const answer of responder.answer(frame)) queueMicrotask(() => station.receive(answer));
   });
   return station;
 }

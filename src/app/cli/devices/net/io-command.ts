@@ -127,7 +127,7 @@ export function ioNetCommand(context: Context): Command {
       .addOption(
         new Option("--data-size <bytes>", "bytes of data in each echo request")
           .default(56)
-          .argParser(checked(parseInteger(0, 1472))),
+          .argParser(checked(parseInteger(0, 65_507))),
       )
       .addOption(frameTimeoutOption)
       .addOption(pcapOption)

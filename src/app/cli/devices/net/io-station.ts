@@ -11,6 +11,9 @@ import type { Context } from "../../context.ts";
 import { CommandError, ExitCode } from "../../exit-code.ts";
 import { closing, openPcap, withDriver, type WaitingOptions } from "./io-session.ts";
 
+/** The time of option 51 with which an address never expires (RFC 2131 3.3). */
+const INFINITE_LEASE = 0xffff_ffff;
+
 export interface PingOptions extends WaitingOptions {
   readonly source: string;
   readonly count: number;
@@ -87,8 +90,12 @@ export async function dhcp(
     if (lease.mask !== undefined) output.print(`mask     ${lease.mask}`);
     if (lease.router !== undefined) output.print(`router   ${lease.router}`);
     output.print(`server   ${lease.server}`);
-    if (lease.seconds !== undefined) output.print(`lease    ${lease.seconds} s`);
+    if (lease.seconds !== undefined) output.print(`lease    ${leaseText(lease.seconds)}`);
   });
+}
+
+function leaseText(seconds: number): string {
+  return seconds === INFINITE_LEASE ? "infinite" : `${seconds} s`;
 }
 
 function statistics(times: readonly number[]) {

@@ -14,7 +14,7 @@ export function serveNetCommand(context: Context): Command {
     .addOption(
       new Option(
         "--traffic <kind>",
-        "respond: answer ARP, ping and DHCP; echo: send everything back, addresses exchanged; " +
+        "respond: answer ARP, ping and DHCP, send UDP back, refuse TCP; echo: send everything back, addresses exchanged; " +
           "sink: take everything; source: send test frames",
       )
         .default<Traffic>("respond")

@@ -5,6 +5,7 @@ import type { NetResponder } from "../../../netstack/responder.ts";
 
 /** Frames that wait for a driver's buffers before a source holds back. */
 const SOURCE_BACKLOG = 64;
+const NO_FRAMES: readonly Uint8Array[] = [];
 
 /** A frame that passes, seen from the driver: it sent it or it is to receive it. */
 export type FrameTap = (frame: Uint8Array, way: "sent" | "received", pair: number) => void;
@@ -14,19 +15,19 @@ export type NetServiceOptions = Omit<NetDeviceOptions, "onFrame"> & {
   readonly tap?: FrameTap | undefined;
 };
 
-/** Makes a device that answers each frame with what `answer` returns. */
+/** Makes a device that answers each frame with those that `answer` returns. */
 function answeringDevice(
   { tap, ...options }: NetServiceOptions,
-  answer: (frame: Uint8Array) => Uint8Array | undefined,
+  answer: (frame: Uint8Array) => readonly Uint8Array[],
 ): NetDevice {
   const device: NetDevice = new NetDevice({
     ...options,
     onFrame: (frame, pair) => {
       tap?.(frame, "sent", pair);
-      const reply = answer(frame);
-      if (reply === undefined) return;
-      tap?.(reply, "received", pair);
-      device.send(reply, pair);
+      for (const reply of answer(frame)) {
+        tap?.(reply, "received", pair);
+        device.send(reply, pair);
+      }
     },
   });
   return device;
@@ -36,17 +37,17 @@ function answeringDevice(
 export function echoDevice(options: NetServiceOptions = {}): NetDevice {
   return answeringDevice(options, (frame) => {
     // A driver may send any bytes, including fewer than two addresses.
-    if (frame.length < ETHERNET_HEADER_BYTES) return undefined;
+    if (frame.length < ETHERNET_HEADER_BYTES) return NO_FRAMES;
     const reply = frame.slice();
     reply.set(frame.subarray(6, 12), 0);
     reply.set(frame.subarray(0, 6), 6);
-    return reply;
+    return [reply];
   });
 }
 
 /** A device that takes every frame and does nothing with it; its counters have their number. */
 export function sinkDevice(options: NetServiceOptions = {}): NetDevice {
-  return answeringDevice(options, () => undefined);
+  return answeringDevice(options, () => NO_FRAMES);
 }
 
 /** A device behind which one station answers. */
