@@ -127,7 +127,7 @@ export class DeviceLoop {
   /** Waits for the requests in flight: the kernel writes to the memory of the driver until then. */
   #drain(): void {
     const background = this.#background;
-    if (background === undefined || background.inFlight === 0) return;
+    if (background === undefined) return;
     const start = performance.now();
     let isReported = false;
     while (background.inFlight > 0) {
@@ -139,6 +139,7 @@ export class DeviceLoop {
       }
       background.wait(NO_FDS, NO_FDS, isReported ? -1 : Math.ceil(left * 1000));
     }
+    // A wait that the owner ended may have completed chains too.
     if (!this.#running.closed) this.#publish();
   }
 
