@@ -11,13 +11,14 @@
 #define HUGETLBFS 0x958458f6
 
 /*
- * One window of shared memory. JavaScript holds two values that lead here, the handle and the
- * ArrayBuffer; the window goes with an explicit unmap or else when both were collected, or with the
- * thread's environment.
+ * One range of shared memory. JavaScript holds values that lead here, the handle and an ArrayBuffer
+ * for each part that it looked at; the range goes with an explicit unmap or else when all were
+ * collected, or with the thread's environment. The parts are made on demand because V8 counts each
+ * ArrayBuffer as memory of its own: one of more than 64 MiB makes it collect all garbage.
  */
 struct mapping {
   uint32_t tag;
-  int holders;
+  int holders; /* the handle and the buffers */
   void *address; /* NULL once unmapped */
   size_t span;   /* the length, rounded up to the file's page size */
   int slot;
@@ -59,28 +60,15 @@ static size_t page_size(int fd) {
   return (size_t)sysconf(_SC_PAGESIZE);
 }
 
-static napi_value wrap(napi_env env, struct mapping *mapping, size_t length) {
-  napi_value result, handle, buffer;
+static napi_value wrap(napi_env env, struct mapping *mapping) {
+  napi_value handle;
   mapping->holders = 1;
   if (napi_create_external(env, mapping, finalize_handle, NULL, &handle) != napi_ok) {
     drop(mapping);
     napi_throw_error(env, NULL, "a handle for the mapping could not be created");
     return NULL;
   }
-  mapping->holders = 2;
-  if (napi_create_external_arraybuffer(env, mapping->address, length, finalize_buffer, mapping,
-                                       &buffer) != napi_ok) {
-    mapping->holders = 1;
-    release(mapping);
-    bool pending = false;
-    napi_is_exception_pending(env, &pending);
-    if (!pending) napi_throw_error(env, NULL, "this Node.js cannot make external ArrayBuffers");
-    return NULL;
-  }
-  napi_create_object(env, &result);
-  napi_set_named_property(env, result, "handle", handle);
-  napi_set_named_property(env, result, "buffer", buffer);
-  return result;
+  return handle;
 }
 
 static napi_value map(napi_env env, napi_callback_info info) {
@@ -114,22 +102,64 @@ static napi_value map(napi_env env, napi_callback_info info) {
     return make_number(env, slot);
   }
   mapping->address = address;
-  return wrap(env, mapping, (size_t)length);
+  return wrap(env, mapping);
 }
 
-/* Detaches the buffer first, so that what JavaScript still holds has length zero instead of
+/* A part of the range as an ArrayBuffer. */
+static napi_value mapping_buffer(napi_env env, napi_callback_info info) {
+  napi_value argv[3], buffer;
+  int64_t offset, length;
+  read_arguments(env, info, 3, argv);
+  struct mapping *mapping = read_handle(env, argv[0], MAPPING_TAG);
+  if (mapping == NULL || !read_size(env, argv[1], "offset", &offset) ||
+      !read_size(env, argv[2], "length", &length))
+    return NULL;
+  if (mapping->address == NULL) return throw_type_error(env, "the mapping was unmapped");
+  if ((size_t)offset > mapping->span || (size_t)length > mapping->span - (size_t)offset)
+    return throw_type_error(env, "offset and length must be inside the mapping");
+  mapping->holders++;
+  if (napi_create_external_arraybuffer(env, (char *)mapping->address + offset, (size_t)length,
+                                       finalize_buffer, mapping, &buffer) == napi_ok)
+    return buffer;
+  mapping->holders--;
+  bool pending = false;
+  napi_is_exception_pending(env, &pending);
+  if (!pending) napi_throw_error(env, NULL, "this Node.js cannot make external ArrayBuffers");
+  return NULL;
+}
+
+/* Whether `array` has `count` buffers, each a part of the range. */
+static bool are_parts(napi_env env, struct mapping *mapping, napi_value array, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) {
+    napi_value buffer;
+    void *data;
+    size_t length;
+    if (napi_get_element(env, array, i, &buffer) != napi_ok ||
+        napi_get_arraybuffer_info(env, buffer, &data, &length) != napi_ok ||
+        (uintptr_t)data - (uintptr_t)mapping->address >= mapping->span)
+      return false;
+  }
+  return true;
+}
+
+/* Detaches all buffers first, so that what JavaScript still holds has length zero instead of
    pointing at memory that may be mapped for something else a moment later. */
 static napi_value unmap(napi_env env, napi_callback_info info) {
   napi_value argv[2];
-  void *data;
-  size_t length;
+  uint32_t count;
   read_arguments(env, info, 2, argv);
   struct mapping *mapping = read_handle(env, argv[0], MAPPING_TAG);
   if (mapping == NULL) return NULL;
   if (mapping->address == NULL) return make_number(env, 0);
-  if (napi_get_arraybuffer_info(env, argv[1], &data, &length) != napi_ok ||
-      data != mapping->address || napi_detach_arraybuffer(env, argv[1]) != napi_ok)
-    return throw_type_error(env, "buffer must be the one that came with the handle");
+  if (napi_get_array_length(env, argv[1], &count) != napi_ok ||
+      count != (uint32_t)mapping->holders - 1 || !are_parts(env, mapping, argv[1], count))
+    return throw_type_error(env, "buffers must be all that were made of the mapping");
+  for (uint32_t i = 0; i < count; i++) {
+    napi_value buffer;
+    if (napi_get_element(env, argv[1], i, &buffer) != napi_ok ||
+        napi_detach_arraybuffer(env, buffer) != napi_ok)
+      return throw_type_error(env, "a buffer of the mapping cannot be detached");
+  }
   release(mapping);
   return make_number(env, 0);
 }
@@ -191,6 +221,7 @@ static napi_value broken_mappings(napi_env env, napi_callback_info info) {
 bool export_mappings(napi_env env, napi_value exports) {
   static const struct function functions[] = {
       {"mmap", map},
+      {"mappingBuffer", mapping_buffer},
       {"unmap", unmap},
       {"remap", remap},
       {"mappingBroken", mapping_broken},

@@ -1,7 +1,7 @@
 /*
  * A peer that truncates a file which it shares makes the next access to it a SIGBUS, which by
- * default ends the process. Here a fault inside a window that this addon mapped replaces the whole
- * window with zero pages, marks it broken and lets the access go on; any other SIGBUS goes where it
+ * default ends the process. Here a fault inside a range that this addon mapped replaces up to 1 GiB
+ * around it with zero pages, marks the range broken and lets the access go on; any other SIGBUS goes where it
  * would have gone without us. The same fault comes when a page cannot be allocated (memory limit,
  * no huge page left); it is treated alike.
  */
@@ -16,9 +16,13 @@
 /*
  * One table for the process, because the handler runs in whichever thread faulted. `sequence` is a
  * counter whose two lowest bits are the state; they also make every reuse of a slot visible, so
- * that the handler never combines the start of one window with the length of another.
+ * that the handler never combines the start of one range with the length of another.
  */
 enum { FREE = 0, CLAIMED = 1, LIVE = 2, STATE_MASK = 3, CAPACITY = 16384 };
+
+/* Multiples of the usual sizes of huge pages, a part of which cannot be replaced. */
+#define LARGE_PART ((size_t)1 << 30)
+#define SMALL_PART ((size_t)1 << 21)
 
 struct range {
   atomic_uint_fast64_t sequence;
@@ -38,6 +42,18 @@ static void mark(struct range *range) {
   if (!atomic_exchange(&range->broken, true)) atomic_fetch_add(&breaks, 1);
 }
 
+/*
+ * Zero pages for the aligned part of `reach` bytes of a range that has `address`. A range may be far
+ * larger than the memory that would back it, hence NORESERVE; vm.overcommit_memory=2 ignores that
+ * and counts every byte, hence the parts.
+ */
+static bool replace(uintptr_t start, size_t span, uintptr_t address, size_t reach) {
+  size_t offset = (address - start) / reach * reach;
+  size_t length = span - offset < reach ? span - offset : reach;
+  return mmap((void *)(start + offset), length, PROT_READ | PROT_WRITE,
+              MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) != MAP_FAILED;
+}
+
 static bool patch(uintptr_t address) {
   int limit = atomic_load(&used);
   for (int i = 0; i < limit; i++) {
@@ -50,10 +66,8 @@ static bool patch(uintptr_t address) {
        window that it is faulting on. */
     if (atomic_load(&range->sequence) != before) continue;
     if (address < start || address - start >= span) continue;
-    /* NORESERVE: a window may be far larger than the memory that would back it. */
-    void *fresh = mmap((void *)start, span, PROT_READ | PROT_WRITE,
-                       MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (fresh == MAP_FAILED) return false;
+    if (!replace(start, span, address, LARGE_PART) && !replace(start, span, address, SMALL_PART))
+      return false;
     mark(range);
     return true;
   }

@@ -1,5 +1,5 @@
 import { fstatSync } from "node:fs";
-import { counted, MemoryAccessError } from "../base/index.ts";
+import { asError, counted, MemoryAccessError } from "../base/index.ts";
 import { Mapping, type OwnedFd } from "../os/index.ts";
 import type { MemoryRegion } from "../protocol/index.ts";
 import type { DirtyLog } from "./dirty-log.ts";
@@ -28,8 +28,9 @@ const NUMBER_LIMIT = 2n ** 53n;
 
 /**
  * A region of shared memory (SET_MEM_TABLE, ADD_MEM_REG): guest addresses, front-end user
- * addresses, and the file that backs both, mapped here as windows. Owns the descriptor, which it
- * keeps in order to map the same memory again where that is needed.
+ * addresses, and the file that backs both, mapped here as a whole. Windows are views of it, made
+ * when an address in them is first used: a large region costs nothing until then. Owns the
+ * descriptor, from which other threads map the same memory.
  */
 export class Region {
   description: MemoryRegion;
@@ -41,10 +42,11 @@ export class Region {
   readonly origin: number;
   #fd: OwnedFd;
   readonly #borrowed: boolean;
-  readonly #windows: Window[] = [];
+  #mapping: Mapping | undefined;
+  readonly #windows: (Window | undefined)[] = [];
   /**
-   * Second mappings of the memory around the border behind a window, made when a contiguous range
-   * crosses it. At most one for each border: a peer cannot make us map without end.
+   * Views of the memory around the border behind a window, made when a contiguous range crosses it.
+   * At most one for each border: a peer cannot make us create them without end.
    */
   readonly #borders = new Map<number, Window>();
   /** File offset of the first mapped byte. */
@@ -75,9 +77,9 @@ export class Region {
       this.#fileStart = offset - this.#head;
       this.origin = this.start - this.#head;
       this.#mapped = this.#head + Number(description.size);
-      for (let at = 0; at < this.#mapped; at += WINDOW_SIZE) {
-        this.#windows.push(this.#map(at, Math.min(WINDOW_SIZE, this.#mapped - at)));
-      }
+      this.#mapping = this.#map();
+      this.#windows.length = Math.ceil(this.#mapped / WINDOW_SIZE);
+      this.#windows.fill(undefined);
     } catch (error) {
       this.close();
       throw error;
@@ -85,7 +87,8 @@ export class Region {
   }
 
   /**
-   * Appends the spans of a range inside the region. Returns false if they are too many.
+   * Appends the spans of a range inside the region. Returns false if they are too many, or this
+   * process has no room for a window.
    *
    * @param index window that it begins in, counted from {@link origin}
    * @param offset bytes into that window
@@ -93,7 +96,7 @@ export class Region {
   push(index: number, offset: number, length: number, out: SpanList): boolean {
     while (length > 0) {
       const take = Math.min(length, WINDOW_SIZE - offset);
-      const window = this.#windows[index];
+      const window = this.#windows[index] ?? this.#tryOpen(index);
       if (window === undefined || !out.push(window, offset, take)) return false;
       index += 1;
       offset = 0;
@@ -110,17 +113,16 @@ export class Region {
   /**
    * Returns `length` contiguous bytes, `offset` bytes into the region; they must be inside it.
    *
-   * @throws {MemoryAccessError} more than 1 MiB across a window border, or no mapping is left
+   * @throws {MemoryAccessError} more than 1 MiB across a window border, or this process has no room
+   *   for a window
    */
   view(offset: number, length: number): MemoryView {
     const at = this.#head + offset;
     const index = Math.floor(at / WINDOW_SIZE);
     const inWindow = at - index * WINDOW_SIZE;
-    const window = this.#windows[index];
-    if (window !== undefined && inWindow + length <= window.bytes.length) {
-      return { window, offset: inWindow, length };
-    }
-    return this.#acrossBorder(index, at, length);
+    if (inWindow + length > WINDOW_SIZE) return this.#acrossBorder(index, at, length);
+    const window = this.#windows[index] ?? this.#open(index);
+    return { window, offset: inWindow, length };
   }
 
   /** The descriptor, to send or to map elsewhere. The region keeps it. */
@@ -133,24 +135,19 @@ export class Region {
     return { fd: this.#fd.fd, description: this.description };
   }
 
-  /** The mappings of the windows. */
-  get mappings(): readonly Mapping[] {
-    return this.#windows.map(({ mapping }) => mapping);
+  /** The mapping of the whole region; undefined once closed. */
+  get mapping(): Mapping | undefined {
+    return this.#mapping;
   }
 
-  /** The address of the region in this process; undefined if it is not contiguous here. */
-  get hostAddress(): bigint | undefined {
-    const [window] = this.#windows;
-    if (window === undefined || this.#windows.length > 1) return undefined;
-    return window.mapping.address + BigInt(this.#head);
+  /** The address of the region in this process; 0 once closed. */
+  get hostAddress(): bigint {
+    return this.#mapping === undefined ? 0n : this.#mapping.address + BigInt(this.#head);
   }
 
   /** Returns whether the peer truncated the file. */
   get broken(): boolean {
-    return (
-      this.#windows.some((window) => window.mapping.broken) ||
-      [...this.#borders.values()].some((window) => window.mapping.broken)
-    );
+    return this.#mapping?.broken === true;
   }
 
   /**
@@ -160,14 +157,7 @@ export class Region {
    * @throws {SystemError} it cannot be mapped
    */
   moveTo(fd: OwnedFd): void {
-    const borders = [...this.#borders].map(([index, window]) => {
-      const reach = Math.max(BORDER_REACH, this.#alignment);
-      return [window, (index + 1) * WINDOW_SIZE - reach] as const;
-    });
-    const windows = this.#windows.map((window, i) => [window, i * WINDOW_SIZE] as const);
-    for (const [window, start] of [...windows, ...borders]) {
-      window.mapping.remap(fd.fd, this.#fileStart + start);
-    }
+    this.#mapping?.remap(fd.fd, this.#fileStart);
     this.#fd.close();
     this.#fd = fd;
   }
@@ -175,14 +165,14 @@ export class Region {
   /** Sets the dirty log that records what devices write here; undefined removes it. */
   logTo(log: DirtyLog): void {
     this.#log = log;
-    for (const window of this.#windows) window.log = log;
+    for (const window of this.#windows) if (window !== undefined) window.log = log;
     for (const window of this.#borders.values()) window.log = log;
   }
 
   /** Unmaps and closes everything. Views of this region must no longer be used. */
   close(): void {
-    for (const window of this.#windows) window.mapping.unmap();
-    for (const window of this.#borders.values()) window.mapping.unmap();
+    this.#mapping?.unmap();
+    this.#mapping = undefined;
     this.#windows.length = 0;
     this.#borders.clear();
     if (!this.#borrowed) this.#fd.close();
@@ -200,29 +190,64 @@ export class Region {
     const start = border - reach;
     let window = this.#borders.get(index);
     if (window === undefined) {
-      window = this.#map(start, Math.min(border + reach, this.#mapped) - start);
+      window = this.#look(start, Math.min(border + reach, this.#mapped) - start);
       this.#borders.set(index, window);
     }
     return { window, offset: at - start, length };
   }
 
-  #map(start: number, length: number): Window {
+  /** Opens a window of which the caller needs a span: no room for it is a fault of the request. */
+  #tryOpen(index: number): Window | undefined {
+    if (!(index >= 0 && index < this.#windows.length)) return undefined;
     try {
-      const mapping = Mapping.map(this.#fd.fd, {
-        offset: this.#fileStart + start,
-        length: Math.ceil(length / this.#alignment) * this.#alignment,
-        writable: true,
-      });
-      const window = new Window(mapping, this.origin + start);
+      return this.#open(index);
+    } catch {
+      return undefined;
+    }
+  }
+
+  #open(index: number): Window {
+    const start = index * WINDOW_SIZE;
+    const window = this.#look(start, Math.min(WINDOW_SIZE, this.#mapped - start));
+    this.#windows[index] = window;
+    return window;
+  }
+
+  #look(start: number, length: number): Window {
+    const mapping = this.#mapping;
+    if (mapping === undefined) throw new MemoryAccessError(`${nameOf(this.description)}: closed`);
+    try {
+      const bytes = mapping.slice(start, this.#aligned(length));
+      const window = new Window(mapping, this.origin + start, bytes);
       if (this.#log !== undefined) window.log = this.#log;
       return window;
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
       throw new MemoryAccessError(
-        `${nameOf(this.description)}: it cannot be mapped for reading and writing: ${reason}`,
+        `${nameOf(this.description)}: this process has no room for a view of its memory: ` +
+          asError(cause).message,
         { cause },
       );
     }
+  }
+
+  #map(): Mapping {
+    try {
+      return Mapping.map(this.#fd.fd, {
+        offset: this.#fileStart,
+        length: this.#aligned(this.#mapped),
+        writable: true,
+      });
+    } catch (cause) {
+      throw new MemoryAccessError(
+        `${nameOf(this.description)}: it cannot be mapped for reading and writing: ` +
+          asError(cause).message,
+        { cause },
+      );
+    }
+  }
+
+  #aligned(length: number): number {
+    return Math.ceil(length / this.#alignment) * this.#alignment;
   }
 }
 

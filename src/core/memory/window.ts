@@ -2,16 +2,19 @@ import type { Mapping } from "../os/index.ts";
 import { DirtyLog } from "./dirty-log.ts";
 
 /**
- * Regions are mapped as windows of at most this many bytes. Node 20 limits an ArrayBuffer to 4 GiB;
- * 1 GiB keeps every offset within a window a small integer, which the engine stores unboxed.
+ * Regions are looked at through windows of at most this many bytes, which keeps every offset within a window a small integer, which the engine stores unboxed.
  */
 export const WINDOW_SIZE = 2 ** 30;
 
 /** The log of windows that belong to no table. It is never written. */
 const NO_LOG = new DirtyLog();
 
-/** A part of shared memory as typed arrays. Always begins and ends on a page boundary. */
+/**
+ * A part of shared memory as typed arrays, which are views of a larger buffer: their `byteOffset` is
+ * mostly not 0. Always begins and ends on a page boundary.
+ */
 export class Window {
+  /** The mapping that the window is a part of. */
   readonly mapping: Mapping;
   readonly bytes: Uint8Array;
   readonly u16: Uint16Array;
@@ -21,12 +24,17 @@ export class Window {
   /** Records writes. It is set once the memory belongs to a table. */
   log: DirtyLog = NO_LOG;
 
-  constructor(mapping: Mapping, guestStart = 0) {
+  /**
+   * @param bytes the part of the mapping; default all of it
+   * @throws {RangeError} this process has no room for an ArrayBuffer
+   */
+  constructor(mapping: Mapping, guestStart = 0, bytes = mapping.bytes) {
     this.mapping = mapping;
     this.guestStart = guestStart;
-    this.bytes = mapping.bytes;
-    this.u16 = new Uint16Array(mapping.buffer);
-    this.u32 = new Uint32Array(mapping.buffer);
+    this.bytes = bytes;
+    const { buffer, byteOffset, length } = bytes;
+    this.u16 = new Uint16Array(buffer, byteOffset, length >>> 1);
+    this.u32 = new Uint32Array(buffer, byteOffset, length >>> 2);
   }
 
   /**

@@ -78,13 +78,11 @@ export interface Addon {
   dup(fd: number): number;
   close(fd: number): number;
   fallocate(fd: number, mode: number, position: number, length: number): number;
-  mmap(
-    fd: number,
-    length: number,
-    offset: number,
-    writable: boolean,
-  ): number | { handle: MappingHandle; buffer: ArrayBuffer };
-  unmap(handle: MappingHandle, buffer: ArrayBuffer): number;
+  mmap(fd: number, length: number, offset: number, writable: boolean): number | MappingHandle;
+  /** Returns a part of the mapping; throws if V8 has no room for it. */
+  mappingBuffer(handle: MappingHandle, offset: number, length: number): ArrayBuffer;
+  /** `buffers`: all that were made of the mapping; they are detached. */
+  unmap(handle: MappingHandle, buffers: readonly ArrayBuffer[]): number;
   remap(handle: MappingHandle, fd: number, offset: number): number;
   userfaultfd(): number;
   userfaultRegister(fd: number, handle: MappingHandle): number;

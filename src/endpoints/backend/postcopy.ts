@@ -1,4 +1,4 @@
-import { counted, MemoryAccessError, StateError } from "../../core/base/index.ts";
+import { StateError } from "../../core/base/index.ts";
 import type { Region } from "../../core/memory/index.ts";
 import { type OwnedFd, Userfault } from "../../core/os/index.ts";
 import type { MemoryTable } from "../../core/protocol/index.ts";
@@ -60,16 +60,11 @@ export class Postcopy {
    * before they are confirmed.
    *
    * @param regions taken over until {@link confirm}
-   * @throws {MemoryAccessError} a region that is not contiguous here; all are closed then
    */
   addressesOf(regions: readonly Region[]): MemoryTable {
     this.#mapped = regions;
     const table = regions.map(({ description, hostAddress }) => {
-      if (hostAddress !== undefined) return { ...description, userAddress: hostAddress };
-      this.#drop();
-      throw new MemoryAccessError(
-        `postcopy: a region may have at most 1 GiB, not ${counted(description.size, "byte")}`,
-      );
+      return { ...description, userAddress: hostAddress };
     });
     this.#stage = "answered";
     return { regions: table };
@@ -83,8 +78,8 @@ export class Postcopy {
   confirm(): readonly Region[] {
     const regions = this.#mapped;
     try {
-      for (const region of regions) {
-        for (const mapping of region.mappings) this.#userfault?.register(mapping);
+      for (const { mapping } of regions) {
+        if (mapping !== undefined) this.#userfault?.register(mapping);
       }
     } catch (error) {
       this.#drop();

@@ -1,4 +1,5 @@
 import { counted, QueueError } from "../../base/index.ts";
+import type { MemoryView } from "../../memory/index.ts";
 import type { PackedRingWords } from "../ring-words.ts";
 import type { RingMemory } from "../types.ts";
 
@@ -62,15 +63,19 @@ export function packedRing(size: number, memory: RingMemory): PackedRingWords {
     }
   }
   const { descriptors, driver, device } = memory;
-  const { buffer } = descriptors.window.bytes;
+  const { buffer, byteOffset } = descriptors.window.bytes;
   return {
     format: "packed",
     size,
-    descriptors: new Uint32Array(buffer, descriptors.offset, 4 * size),
-    descriptors16: new Uint16Array(buffer, descriptors.offset, 8 * size),
-    driverEvent: new Uint16Array(driver.window.bytes.buffer, driver.offset, 2),
-    deviceEvent: new Uint16Array(device.window.bytes.buffer, device.offset, 2),
+    descriptors: new Uint32Array(buffer, byteOffset + descriptors.offset, 4 * size),
+    descriptors16: new Uint16Array(buffer, byteOffset + descriptors.offset, 8 * size),
+    driverEvent: eventArea(driver),
+    deviceEvent: eventArea(device),
   };
+}
+
+function eventArea({ window, offset }: MemoryView): Uint16Array {
+  return new Uint16Array(window.bytes.buffer, window.bytes.byteOffset + offset, 2);
 }
 
 /** A position in the ring and its wrap counter, which is toggled at the ring's end. */

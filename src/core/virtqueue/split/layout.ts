@@ -68,9 +68,9 @@ export function splitRing(size: number, memory: RingMemory): SplitRingWords {
 }
 
 function words({ window, offset }: MemoryView, count: number): Uint32Array {
-  return new Uint32Array(window.bytes.buffer, offset, count);
+  return new Uint32Array(window.bytes.buffer, window.bytes.byteOffset + offset, count);
 }
 
 function halfWords({ window, offset }: MemoryView, count: number): Uint16Array {
-  return new Uint16Array(window.bytes.buffer, offset, count);
+  return new Uint16Array(window.bytes.buffer, window.bytes.byteOffset + offset, count);
 }

@@ -55,7 +55,7 @@ export class MemoryCopy {
   differing(): number[] {
     const pages: number[] = [];
     for (const [from, to, address] of this.#chunks()) {
-      const [a, b] = [Buffer.from(from.window.bytes.buffer, from.offset, from.length), bytesOf(to)];
+      const [a, b] = [asBuffer(bytesOf(from)), bytesOf(to)];
       if (a.equals(b)) continue;
       for (let at = 0; at < from.length; at += LOG_PAGE_SIZE) {
         const end = Math.min(at + LOG_PAGE_SIZE, from.length);
@@ -101,4 +101,8 @@ export function restoreMemory(memory: GuestMemory, files: readonly OwnedFd[]): v
 
 function bytesOf({ window, offset, length }: MemoryView): Uint8Array {
   return window.bytes.subarray(offset, offset + length);
+}
+
+function asBuffer({ buffer, byteOffset, length }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, length);
 }

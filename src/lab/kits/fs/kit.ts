@@ -22,6 +22,10 @@ const INIT_OUT_BYTES = 64;
 
 let unique = 1n;
 
+function viewOf({ buffer, byteOffset, length }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, length);
+}
+
 /** The device has an empty folder. */
 function play(): PlayedDevice {
   const path = mkdtempSync(join(tmpdir(), "vhost-user-conform-"));
@@ -58,11 +62,11 @@ export const fsKit: Kit = {
       // The answer has the number of this request.
       proves: "data",
       failed: () => {
-        const out = new DataView(header.view.window.bytes.buffer, header.view.offset);
+        const out = viewOf(header.bytes);
         return out.getInt32(OUT_ERROR_OFFSET, true) !== 0;
       },
       wrong: (written) => {
-        const out = new DataView(header.view.window.bytes.buffer, header.view.offset);
+        const out = viewOf(header.bytes);
         if (out.getBigUint64(8, true) !== mine) return "the answer to another request";
         const length = out.getUint32(0, true);
         if (length !== written)

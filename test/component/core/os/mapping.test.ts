@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { constants } from "node:buffer";
 import { readSync } from "node:fs";
 import { test } from "node:test";
 import { UsageError } from "../../../../src/core/base/index.ts";
@@ -10,6 +9,7 @@ import { runChildWell } from "../../support/child.ts";
 guardLeaks();
 
 const page = 4096;
+const GIB = 2 ** 30;
 
 test("two windows of one file show the same bytes, and the file does too", () => {
   using memory = SharedMemory.create("test", 2 * page);
@@ -72,9 +72,7 @@ test("refuses what cannot be mapped", () => {
   using memory = SharedMemory.create("test", 2 * page);
   const { fd } = memory.fd;
   const map = (length: number, offset = 0) => Mapping.map(fd, { offset, length, writable: true });
-  for (const length of [0, -1, 0.5, constants.MAX_LENGTH + 1]) {
-    assert.throws(() => map(length), UsageError);
-  }
+  for (const length of [0, -1, 0.5, 2 ** 53]) assert.throws(() => map(length), UsageError);
   assert.throws(() => map(page, 100), { code: "EINVAL", syscall: "mmap" });
   assert.throws(() => map(page, -page), TypeError);
   const [a, b] = UnixSocket.pair();
@@ -95,15 +93,42 @@ test("a window far larger than memory costs nothing until it is touched", () => 
 
 test("the addon refuses handles and buffers that do not belong together", () => {
   using memory = SharedMemory.create("test", page);
-  const first = addon().mmap(memory.fd.fd, page, 0, true);
-  const second = addon().mmap(memory.fd.fd, page, 0, true);
-  assert.ok(typeof first === "object" && typeof second === "object");
-  assert.throws(() => addon().unmap(first.handle, second.buffer), TypeError);
-  assert.throws(() => addon().unmap({} as never, first.buffer), TypeError);
+  const make = () => {
+    const handle = addon().mmap(memory.fd.fd, page, 0, true);
+    assert.ok(typeof handle === "object");
+    return { handle, buffer: addon().mappingBuffer(handle, 0, page) };
+  };
+  const [first, second] = [make(), make()];
+  assert.throws(() => addon().unmap(first.handle, [second.buffer]), TypeError);
+  assert.throws(() => addon().unmap(first.handle, []), TypeError, "a buffer is missing");
+  assert.throws(() => addon().unmap({} as never, [first.buffer]), TypeError);
   assert.throws(() => addon().pollerStop(first.handle as never), TypeError);
+  assert.throws(() => addon().mappingBuffer(first.handle, 1, page), TypeError);
+  assert.throws(() => addon().mappingBuffer(first.handle, page + 1, 0), TypeError);
   assert.equal(first.buffer.byteLength, page);
-  addon().unmap(first.handle, first.buffer);
-  addon().unmap(second.handle, second.buffer);
+  addon().unmap(first.handle, [first.buffer]);
+  assert.throws(() => addon().mappingBuffer(first.handle, 0, page), TypeError);
+  addon().unmap(second.handle, [second.buffer]);
+});
+
+test("slices see one memory, also across the end of the largest ArrayBuffer, and end together", () => {
+  const length = 9 * GIB;
+  using memory = SharedMemory.create("test", length);
+  const mapping = Mapping.map(memory.fd.fd, { offset: 0, length, writable: true });
+  const before = mapping.slice(4 * GIB - page, page);
+  const across = mapping.slice(4 * GIB - page, 2 * page);
+  const behind = mapping.slice(4 * GIB, page);
+  const last = mapping.slice(length - page, page);
+  across.fill(7);
+  last[page - 1] = 9;
+  assert.deepEqual([before[page - 1], behind[0], behind[page - 1]], [7, 7, 7]);
+  const read = new Uint8Array(1);
+  readSync(memory.fd.fd, read, 0, 1, length - 1);
+  assert.equal(read[0], 9);
+  assert.throws(() => mapping.slice(length - page, page + 1), RangeError);
+  assert.throws(() => mapping.slice(-1, 1), RangeError);
+  mapping.unmap();
+  for (const slice of [before, across, behind, last]) assert.equal(slice.length, 0);
 });
 
 test("garbage collection unmaps unreferenced mappings and no referenced ones", () => {
@@ -139,7 +164,7 @@ test("the windows of a worker go with it", () => {
     assert.doesNotMatch(fs.readFileSync("/proc/self/maps", "utf8"), /memfd:ofworker/);`);
 });
 
-test("more than 16384 windows are ENOMEM, and one less is room again", () => {
+test("more than 16384 mappings are ENOMEM, and one less is room again", () => {
   runChildWell(`
     const memory = os.SharedMemory.create("many", page);
     const map = () => os.Mapping.map(memory.fd.fd, { offset: 0, length: page, writable: true });

@@ -108,6 +108,26 @@ test("a system call into a truncated window is EFAULT, and marking it broken is 
     assert.equal(mapping.broken, true);`);
 });
 
+test("a truncated mapping is replaced 1 GiB at a time, and is broken as a whole", () => {
+  runChildWell(`
+    const GIB = 2 ** 30;
+    const fd = os.addon().memfdCreate("large", 1);
+    fs.ftruncateSync(fd, 3 * GIB);
+    const mapping = os.Mapping.map(fd, { offset: 0, length: 3 * GIB, writable: true });
+    const [first, second, third] = [0, 1, 2].map((i) => mapping.slice(i * GIB, GIB));
+    first[0] = 7;
+    fs.ftruncateSync(fd, page);
+    const before = os.brokenMappings();
+    assert.equal(third[5], 0);
+    assert.equal(mapping.broken, true);
+    assert.equal(first[0], 7, "what was not cut off is still there");
+    second[GIB - 1] = 3;
+    third[GIB - 1] = 3;
+    assert.equal(first[2 * page], 0);
+    assert.equal(first[0], 0, "the first GiB was replaced as well");
+    assert.equal(os.brokenMappings(), before + 1);`);
+});
+
 test("a worker survives a truncation, and so does the main thread after it", () => {
   runChildWell(`${truncated}
     const thread = worker(\`
