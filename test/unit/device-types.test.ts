@@ -5,8 +5,12 @@ import { test } from "node:test";
 import { deviceKinds } from "../../src/endpoints/devices/registry.ts";
 import { packageRoot } from "../support/package-root.ts";
 
-/** Where device types are named: a folder for each type, and the registry of each wing. */
-const HOMES = /^(?:endpoints\/devices|lab\/kits|app\/cli\/devices)\/(?:registry\.ts$|[^/]+\/)/;
+const names = deviceKinds.map(({ name }) => name).join("|");
+
+/** Where device types are named: a folder or a file for each type, and the registry of each wing. */
+const HOMES = new RegExp(
+  `^(?:endpoints/devices|lab/kits|app/cli/devices)/(?:(?:registry|${names})\\.ts$|[^/]+/)`,
+);
 
 /** Other files that name device types, by the beginnings of their paths, and why. The list only shrinks. */
 const EXCEPTIONS: Readonly<Record<string, string>> = {
@@ -19,7 +23,6 @@ const EXCEPTIONS: Readonly<Record<string, string>> = {
   "public/": "the indexes that users import",
 };
 
-const names = deviceKinds.map(({ name }) => name).join("|");
 const NAMED = new RegExp(`["'\`](?:${names})["'\`]|/(?:devices|kits)/(?:${names})/`);
 
 /** The text without comments. */

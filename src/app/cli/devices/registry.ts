@@ -3,7 +3,7 @@ import { blockCommands } from "./block/commands.ts";
 import type { DeviceCommands } from "./device-commands.ts";
 import { fsCommands } from "./fs/commands.ts";
 import { netCommands } from "./net/commands.ts";
-import { rngCommands } from "./rng/commands.ts";
+import { rngCommands } from "./rng.ts";
 
 export const deviceCommands: readonly DeviceCommands[] = [
   blockCommands,
