@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import type { Context } from "../../context.ts";
-import { bareCommand, checked, forceOption, htmlOption } from "../../options.ts";
+import { bareCommand, checked, forceOption, htmlOption, parseCount } from "../../options.ts";
 import { parseDuration } from "../../units.ts";
 
 /** An option that may be given several times. */
@@ -47,6 +47,12 @@ export function addTraceCommand(program: Command, context: Context): void {
       new Option("--inject <fault>", "inject a fault, REQUEST:ACTION; repeatable").argParser(path),
     )
     .option("--help-inject", "print what a fault may be")
+    .addOption(
+      new Option(
+        "--torture [cuts]",
+        "repeat the session of the two programs, cut it before each message in turn, and report what crashes, hangs or leaks",
+      ).argParser(parseCount(1000)),
+    )
     .option("-w, --write <file>", "write a capture, which has every event")
     .option("--pcapng <file>", "write a file for Wireshark; -: to stdout, live")
     .addOption(htmlOption)
@@ -68,7 +74,8 @@ export function addTraceCommand(program: Command, context: Context): void {
     .addHelpText(
       "after",
       `
-The exit code is that of --exec-front-end, else of --exec-back-end; 125: trace itself failed.
+The exit code is that of --exec-front-end, else of --exec-back-end; 125: trace itself failed. With
+--torture it is 1 if a program crashed, hung or leaked.
 
 Examples:
   $ vhost-user trace --listen trace.sock --connect disk.sock
@@ -77,6 +84,7 @@ Examples:
   $ vhost-user trace --listen trace.sock --connect disk.sock --rings --filter rings
   $ vhost-user trace --listen trace.sock --connect disk.sock --rings=exact --filter 'kick | call'
   $ vhost-user trace --listen trace.sock --connect disk.sock --inject 'SET_VRING_KICK:drop:when=1'
+  $ vhost-user trace --exec-back-end 'my-backend {socket}' --exec-front-end 'my-vmm {socket}' --torture
   $ vhost-user trace --listen trace.sock --connect disk.sock --pcapng - | wireshark -k -i -
 
 Wireshark needs the dissector once: vhost-user wireshark --install`,

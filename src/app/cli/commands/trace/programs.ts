@@ -28,15 +28,17 @@ export interface SideProgram {
 /**
  * Starts the program of a side, and waits for its socket if it listens.
  *
+ * @param print takes each line that the program prints
  * @returns where it listens
  */
 export async function startSide(
   { role, listens, words = [] }: Side,
   socket: string,
   { output, signal }: Context,
+  print: (line: string) => void = (line) => output.note(`${role}: ${line}`),
 ): Promise<{ readonly program: SideProgram; readonly reached: string }> {
   const [command = "", ...args] = fillIn(words, { socket });
-  const lines = new OutputLines((line) => output.note(`${role}: ${line}`));
+  const lines = new OutputLines(print);
   const start = async (): Promise<ManagedProcess> =>
     ManagedProcess.spawn(command, args, { onOutput: (chunk) => lines.push(chunk) });
   const process = listens

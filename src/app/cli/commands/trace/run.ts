@@ -40,6 +40,8 @@ export interface TraceOptions extends SideOptions, OutputOptions {
   readonly helpInject?: true | undefined;
   /** Not parsed yet. */
   readonly inject?: readonly string[] | undefined;
+  /** Largest number of cuts; true without a number. */
+  readonly torture?: number | true | undefined;
   readonly rings?: "sampled" | "exact" | undefined;
   /** Milliseconds. */
   readonly late: number;
@@ -51,6 +53,7 @@ export async function runTrace(options: TraceOptions, context: Context): Promise
   if (options.helpFilter) return output.print(filterHelp());
   if (options.helpInject) return output.print(injectionHelp());
   const sides = sidesOf(options);
+  if (options.torture !== undefined) return runTorture(options, sides, context);
   const injections = new Injections(options.inject ?? [], sides);
   const filter = parsedLate("--filter", options.filter, parseFilter);
   const device = await namedKind(options.device);
@@ -113,6 +116,35 @@ export async function runTrace(options: TraceOptions, context: Context): Promise
   if (programs.length === 0) return;
   signal.throwIfAborted();
   process.exitCode = statusOf(programs);
+}
+
+/** Options that say what a session is, and what `--torture` prints. */
+const WITH_TORTURE = new Set([
+  "torture",
+  "execFrontEnd",
+  "execBackEnd",
+  "json",
+  "quiet",
+  "debug",
+  "late",
+]);
+
+async function runTorture(options: TraceOptions, sides: Sides, context: Context): Promise<void> {
+  const { frontEnd, backEnd } = sides;
+  if (frontEnd.words === undefined || backEnd.words === undefined) {
+    throw new UsageError(
+      "--torture needs --exec-front-end and --exec-back-end: it repeats their session",
+    );
+  }
+  const other = Object.keys(options).find((name) => !WITH_TORTURE.has(name));
+  if (other !== undefined) {
+    const name = other.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    throw new UsageError(`--torture and --${name} cannot be combined`);
+  }
+  const { torture, MAX_CUTS } = await import("./torture.ts");
+  const cuts = options.torture === true ? MAX_CUTS : (options.torture ?? MAX_CUTS);
+  const findings = await torture(sides, { cuts, json: options.json === true }, context);
+  if (findings > 0) process.exitCode = ExitCode.Failed;
 }
 
 /** Starts what is to be started, the side that listens first, and relays until the end. */
