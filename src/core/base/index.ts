@@ -4,6 +4,7 @@
  */
 export { asError } from "./as-error.ts";
 export * from "./abort.ts";
+export { closeNames } from "./close-names.ts";
 export * from "./error-codes.ts";
 export * from "./errors/index.ts";
 export * from "./quantity.ts";

@@ -1,6 +1,5 @@
-import { UsageError } from "../../core/base/index.ts";
+import { closeNames, UsageError } from "../../core/base/index.ts";
 import { FrontendRequest, frontendRequests, requestSpec } from "../../core/protocol/index.ts";
-import { closeNames } from "./close-names.ts";
 import type { Fault, FaultUse } from "./fault.ts";
 import { faults } from "./list.ts";
 

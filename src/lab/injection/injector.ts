@@ -65,6 +65,8 @@ export class FaultInjector implements TraceInterceptor, TraceConsumer {
   readonly injection: Injection;
   readonly #ports: InjectorPorts;
   readonly #closing = new AbortController();
+  /** End the delays of each session. */
+  readonly #delays = new Map<number, AbortController>();
   readonly #held = new Map<string, Held>();
   readonly #withheld = new Set<string>();
   #seen = 0;
@@ -88,6 +90,8 @@ export class FaultInjector implements TraceInterceptor, TraceConsumer {
 
   event(event: TraceEvent): void {
     if (event.type !== "closed") return;
+    this.#delays.get(event.session)?.abort();
+    this.#delays.delete(event.session);
     const start = `${event.session} `;
     for (const key of this.#held.keys()) if (key.startsWith(start)) this.#discard(key);
     for (const key of this.#withheld) if (key.startsWith(start)) this.#withheld.delete(key);
@@ -156,7 +160,7 @@ export class FaultInjector implements TraceInterceptor, TraceConsumer {
         return this.#injected(report, "dropped");
       case "delay":
         this.#injected(report, `delayed by ${action.ms} ms`);
-        await delay(action.ms, this.#closing.signal).catch(() => undefined);
+        await delay(action.ms, this.#endOf(event.session)).catch(() => undefined);
         return forward(frame);
       case "duplicate":
         this.#injected(report, "sent twice", frame);
@@ -202,6 +206,13 @@ export class FaultInjector implements TraceInterceptor, TraceConsumer {
     }
     this.#injected(report, actionOf(this.injection.text), changed.frame);
     await sendAndClose(changed.frame, forward, changed.made);
+  }
+
+  /** Aborts at the end of a session, or of the trace: what is delayed holds descriptors. */
+  #endOf(session: number): AbortSignal {
+    const known = this.#delays.get(session) ?? new AbortController();
+    this.#delays.set(session, known);
+    return AbortSignal.any([known.signal, this.#closing.signal]);
   }
 
   #discard(key: string): void {

@@ -2,6 +2,7 @@ import type { OwnedFd } from "../../core/os/index.ts";
 import type { Iotlb } from "../../core/protocol/index.ts";
 import type { TraceDescriptor, TracedRegion } from "../trace/index.ts";
 import { IovaTable } from "./iova-table.ts";
+import { fileSystemOf } from "./file-system.ts";
 import { SharedFile } from "./shared-file.ts";
 
 interface ViewedRegion {
@@ -106,6 +107,11 @@ export class GuestView {
   ): SharedFile | undefined {
     const borrowed = descriptors[passed.indexOf(descriptor)];
     if (borrowed === undefined) return undefined;
+    const type = fileSystemOf(borrowed.fd);
+    if (type?.startsWith("fuse") === true) {
+      const why = "reading it would wait for the program that serves it";
+      throw new Error(`rings in ${name} are not followed: it is a file of ${type}, ${why}`);
+    }
     const file = new SharedFile(name, borrowed.duplicate());
     this.#files.set(descriptor, file);
     return file;

@@ -30,6 +30,7 @@ export interface SignalCounts {
 }
 
 class Count {
+  name = "";
   seen = 0;
   missed = 0;
   failed = 0;
@@ -82,17 +83,23 @@ export class RingSummary {
   }
 
   get counts(): RingCounts[] {
-    return [...this.#rings].map(([name, { seen, missed, failed, stalls, durations, signals }]) => {
-      const latencyUs = durations?.percentiles;
-      const counts = { name, chains: seen + missed, missed, failed, stalls, latencyUs };
-      return signals === undefined ? counts : { ...counts, signals: signalCounts(signals) };
-    });
+    return [...this.#rings.values()].map(
+      ({ name, seen, missed, failed, stalls, durations, signals }) => {
+        const latencyUs = durations?.percentiles;
+        const counts = { name, chains: seen + missed, missed, failed, stalls, latencyUs };
+        return signals === undefined ? counts : { ...counts, signals: signalCounts(signals) };
+      },
+    );
   }
 
-  #countOf({ session, ring, queue = "" }: RingEvent): Count {
-    const name = `#${session} ring ${ring} ${queue}`.trimEnd();
-    const key = this.#rings.has(name) || this.#rings.size < MAX_RINGS ? name : "other rings";
+  #countOf({ session, ring, queue }: RingEvent): Count {
+    const place = `#${session} ring ${ring}`;
+    const key = this.#rings.has(place) || this.#rings.size < MAX_RINGS ? place : "other rings";
     const count = this.#rings.get(key) ?? new Count();
+    // A ring has a queue's name once its device is known.
+    if (count.name === "" || queue !== undefined) {
+      count.name = key === place && queue !== undefined ? `${place} ${queue}` : key;
+    }
     this.#rings.set(key, count);
     return count;
   }

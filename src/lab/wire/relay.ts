@@ -1,4 +1,4 @@
-import { asError } from "../../core/base/index.ts";
+import { asError, counted } from "../../core/base/index.ts";
 import type { PeerCredentials, UnixSocket } from "../../core/os/index.ts";
 import type { Direction } from "../../core/protocol/index.ts";
 import { connectSocket, SocketServer } from "../../core/transport/index.ts";
@@ -27,12 +27,16 @@ export interface RelayOptions {
    * @param session counts sessions from 0
    */
   readonly hooks?: ((session: number, peers: RelayPeers) => RelayHooks) | undefined;
-  /** A connection was accepted, and the other side could not be reached. */
+  /** Most sessions at the same time; further connections are closed. Default 512. */
+  readonly maxSessions?: number | undefined;
+  /** A connection was accepted, and the other side could not be reached, or there are too many. */
   readonly onProblem?: ((problem: Error) => void) | undefined;
 }
 
 /** Connections of one side that wait for the other one; further ones are closed. */
 const MAX_WAITING = 64;
+/** Default of sessions that are open at the same time: each has descriptors of both sides. */
+const MAX_SESSIONS = 512;
 
 /**
  * Passes messages between front-ends and back-ends, on the main socket and on the channel for requests of
@@ -146,6 +150,13 @@ export class Relay {
   #open(socket: UnixSocket, other: UnixSocket, side: Direction): void {
     if (this.#closed) {
       for (const each of [socket, other]) each.close();
+      return;
+    }
+    const most = this.#options.maxSessions ?? MAX_SESSIONS;
+    if (this.#sessions.size >= most) {
+      for (const each of [socket, other]) each.close();
+      const text = `a connection was closed: the most that is allowed is ${counted(most, "session")}`;
+      this.#options.onProblem?.(new Error(text));
       return;
     }
     const [front, back] = side === "front-end" ? [socket, other] : [other, socket];

@@ -1,3 +1,4 @@
+import { closeNames } from "../../../core/base/index.ts";
 import { backendRequests, frontendRequests } from "../../../core/protocol/index.ts";
 import { type MessageEvent, shortName, type TraceEvent } from "../event.ts";
 import { isRingEvent, type SignalKind } from "../ring-event.ts";
@@ -203,7 +204,10 @@ function named(word: string): EventFilter | undefined {
   const pattern = shortName(word.toUpperCase()).replaceAll("*", ".*").replaceAll("?", ".");
   const matches = new RegExp(`^${pattern}$`);
   if (!REQUESTS.some((name) => matches.test(name))) {
-    throw new Error(`no request is called ${word}; --help-filter lists what a filter may have`);
+    const near = closeNames(word.toUpperCase(), REQUESTS).join(", ");
+    const remedy =
+      near === "" ? "--help-filter lists what a filter may have" : `close ones: ${near}`;
+    throw new Error(`no request is called ${word}; ${remedy}`);
   }
   return (event) => "request" in event && matches.test(shortName(event.request));
 }

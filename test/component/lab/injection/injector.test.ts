@@ -239,6 +239,20 @@ test("what is held back is closed if the message behind it cannot be sent", asyn
   fault.close();
 });
 
+test("a delay ends with its session", async () => {
+  const fault = new FaultInjector(parseInjection("SET_OWNER:delay=60m"), noPorts);
+  const session = new SessionDecoder({ session: 0 });
+  const header = { request: R.SetOwner, flags: 1, size: 0 };
+  const place = { from: "front-end", channel: "front-end", header } as const;
+  const event = session.message(1, { ...place, payload: new Uint8Array(), objects: [] });
+  const frame = { header, payload: event.payload, fds: [] };
+  const forward = async (): Promise<void> => Promise.reject(new Error("the peer is gone"));
+  const delayed = fault.message(event, frame, forward, () => undefined);
+  fault.event(session.closed(2, { how: "closed", reason: "the peer closed the connection" }));
+  await assert.rejects(delayed, /the peer is gone/);
+  fault.close();
+});
+
 test("of descriptors that cannot all be replaced none stays open", () => {
   // No memory is as large as what a peer may say of its file.
   assert.throws(() => substitutesFor([{ kind: "eventfd" }, { kind: "memfd", bytes: 2 ** 63 }]));

@@ -210,3 +210,31 @@ test("two sides that both connect are paired, and two that both listen make one 
   await until(() => pairing.sessions.size === 1, "the pair");
   assert.equal(joining.sessions.size, 1);
 });
+
+test("sessions beyond the most are closed, and that is reported", async (t) => {
+  const folder = temporaryFolder(t);
+  const [listen, connect] = [join(folder, "relay.sock"), join(folder, "disk.sock")];
+  const storage = BlockStorage.memory(1 << 20);
+  const server = await BackendServer.listen(connect, {
+    device: () => new BlockDevice({ storage }),
+  });
+  const problems: string[] = [];
+  const relay = await Relay.start({
+    frontend: { listen },
+    backend: { connect },
+    maxSessions: 1,
+    onProblem: ({ message }) => void problems.push(message),
+  });
+  const first = await RawFrontend.connect(listen);
+  assert.ok(await first.alive());
+  const second = await RawFrontend.connect(listen);
+  assert.equal(await second.next(), "closed");
+  assert.deepEqual(problems, ["a connection was closed: the most that is allowed is 1 session"]);
+  assert.ok(await first.alive());
+  for (const each of [first, second]) each.close();
+  await until(() => relay.sessions.size === 0, "the end of the session");
+  relay.close();
+  server.close();
+  await until(() => server.sessions.size === 0, "the end of the back-end");
+  storage.close();
+});

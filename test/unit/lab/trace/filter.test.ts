@@ -105,6 +105,7 @@ const wrong: readonly (readonly [filter: string, column: number, says: RegExp])[
   ["(reply", 1, /this parenthesis is not closed/],
   ["reply)", 6, /"\)" has no opening parenthesis/],
   ["reply & GET_NOTHING", 9, /no request is called GET_NOTHING/],
+  ["SET_VRING_KICKS", 1, /no request is called SET_VRING_KICKS; close ones: SET_VRING_KICK/],
   ["ring=x", 1, /ring must be a number or a range such as 0\.\.3/],
   ["ring=3..1", 1, /ring=3\.\.1 is empty/],
   ["from=guest", 1, /from must be front-end or back-end/],

@@ -70,7 +70,9 @@ function parsedFault(text: string): Injection {
   try {
     return parseInjection(text);
   } catch (cause) {
-    throw new UsageError(`--inject: ${asError(cause).message}`, { cause });
+    throw new UsageError(`--inject: ${asError(cause).message}`, {
+      cause,
+    });
   }
 }
 

@@ -222,8 +222,6 @@ function total(messages: number, cuts: number, findings: number): string {
 }
 
 function unusable({ messages, hung }: TorturedRun): string {
-  const what = hung
-    ? "was still running after 70 s; use one that ends by itself"
-    : `ended after ${counted(messages, "message")}; try it without --torture first`;
-  return `--torture needs a session to repeat: the front-end ${what}`;
+  const what = hung ? "did not end within 70 s" : `ended after ${counted(messages, "message")}`;
+  return `--torture repeats a session, and the front-end ${what}; use one that connects and ends by itself`;
 }
