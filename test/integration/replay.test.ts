@@ -48,6 +48,12 @@ test("replay plays a capture against a program, repeats it, and says where it di
   assert.equal(adapted.code, 0);
   const { differences } = parseDocument<{ differences: unknown[] }>("replay", adapted.stdout);
   assert.equal(differences.length, 1);
+  const quiet = await space.run(["replay", capture, "--exec", serve("1M"), "--quiet"]);
+  assert.match(quiet.stdout, /^as recorded: .*\n$/);
+  const net = `${US} serve net --socket {socket} --queues 1`;
+  const type = await space.run(["replay", capture, "--exec", net, "--adapt"]);
+  assert.equal(type.code, 1, type.stdout + type.stderr);
+  assert.match(type.stdout, /^diverged at message \d+$/m);
 });
 
 test("replay --front-end plays the back-end against a program", async (t) => {

@@ -79,7 +79,7 @@ export class ReplayPlayer {
         divergence = step.from === role ? await this.#send(step) : await this.#expect(step);
         if (divergence !== undefined) break;
       }
-      divergence ??= await this.#settle();
+      divergence ??= this.#otherDevice() ?? (await this.#settle());
     } finally {
       this.#channel?.close();
       this.#objects.close();
@@ -145,6 +145,15 @@ export class ReplayPlayer {
   #isDue({ answers, fields }: MessageEvent): boolean {
     if (fields?.["ack"] === undefined) return true;
     return this.#unanswered.has(answers?.to ?? 0);
+  }
+
+  /** Features and values may be adapted, a device type cannot. */
+  #otherDevice(): ReplayDivergence | undefined {
+    const { device, messages } = this.#script;
+    const live = this.#live.state.device?.name;
+    if (device === undefined || live === undefined || device === live) return undefined;
+    const { number } = messages.findLast(({ request }) => request === OFFER) ?? { number: 0 };
+    return { number, expected: `device type ${device}`, got: `device type ${live}` };
   }
 
   /** A back-end must still be there after the last message. */
@@ -216,6 +225,9 @@ export class ReplayPlayer {
     this.#channel = new AnsweringChannel(near, answers);
   }
 }
+
+/** The message behind which the offer of a back-end is known. */
+const OFFER = "VHOST_USER_GET_PROTOCOL_FEATURES";
 
 /** The least size of the memory behind the descriptors of a message. */
 function memoryBytes({ fields }: MessageEvent): number {

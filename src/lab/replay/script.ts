@@ -8,6 +8,8 @@ export interface ReplayScript {
   readonly messages: readonly MessageEvent[];
   /** Bytes of the memory objects, by name: they hold every region that was in them. */
   readonly memory: ReadonlyMap<string, number>;
+  /** Name of the device type, if the recorded offer shows it. */
+  readonly device?: string | undefined;
 }
 
 /** The part of a capture that is played. */
@@ -27,11 +29,13 @@ export function readScript(text: string, { session, to }: ScriptOptions = {}): R
   const messages: MessageEvent[] = [];
   const memory = new Map<string, number>();
   let chosen = session;
+  let device: string | undefined;
   for (const { event, state } of new TraceReader().read(text)) {
     if (event.type !== "message") continue;
     chosen ??= event.session;
     if (event.session !== chosen || event.number > (to ?? Infinity)) continue;
     messages.push(event);
+    device = state.device?.name;
     for (const region of state.regions) noteRegion(memory, region);
   }
   if (chosen === undefined || messages.length === 0) {
@@ -40,7 +44,7 @@ export function readScript(text: string, { session, to }: ScriptOptions = {}): R
       `the capture has ${what}; choose another one, capture stat says what it has`,
     );
   }
-  return { session: chosen, messages, memory };
+  return { session: chosen, messages, memory, device };
 }
 
 /** The side that speaks first on a socket. */

@@ -65,7 +65,9 @@ export async function runReplay(
     const head = { schemaVersion: 1, kind: "replay", capture, rounds: results.length } as const;
     output.json({ ...head, masks: REPLAY_MASKS, ...last });
   } else {
-    for (const line of describeReplay(last, results.length)) output.print(oneLine(line));
+    const all = describeReplay(last, results.length);
+    const shown = options.quiet ? all.verdict : [...all.details, ...all.verdict];
+    for (const line of shown) output.print(oneLine(line));
   }
   if (last.divergence !== undefined) process.exitCode = ExitCode.Failed;
 }
@@ -116,9 +118,9 @@ async function playFrontEnds(command: string, rounds: number, play: Play): Promi
 function describeReplay(
   { sent, compared, skipped, differences, divergence }: ReplayResult,
   rounds: number,
-): string[] {
+): { readonly details: readonly string[]; readonly verdict: readonly string[] } {
   const masks = REPLAY_MASKS.map((mask) => MASKS[mask].split(/[;,] | \(/)[0]).join("; ");
-  const head = [
+  const details = [
     `left out: ${masks}`,
     ...(skipped.length === 0 ? [] : [`not sent, for lack of a feature: ${skipped.join(", ")}`]),
     ...differences.flatMap(({ number, expected, got }) => [
@@ -129,13 +131,14 @@ function describeReplay(
   if (divergence !== undefined) {
     const { number, expected, got } = divergence;
     const round = rounds > 1 ? ` in round ${rounds}` : "";
-    return [
-      ...head,
+    const verdict = [
       `diverged at message ${number}${round}`,
       `  expected: ${expected}`,
       `  got:      ${got}`,
     ];
+    return { details, verdict };
   }
   const times = rounds > 1 ? `, ${counted(rounds, "round")}` : "";
-  return [...head, `as recorded: ${counted(sent, "message")} sent, ${compared} compared${times}`];
+  const verdict = `as recorded: ${counted(sent, "message")} sent, ${compared} compared${times}`;
+  return { details, verdict: [verdict] };
 }
