@@ -74,6 +74,7 @@ export {
   StatePage,
 } from "./state-page.ts";
 export type { ChainsSeen, WaitingChain } from "./seen-chains.ts";
+export { compareStates, describeStateChange, type StateChange } from "./state-diff.ts";
 export { describeSession } from "./state-text.ts";
 export { ComparedTrace, describeDiff } from "./diff/compare.ts";
 export { DEFAULT_MASKS, type Mask, MASKS, meaningOf } from "./diff/exchange.ts";

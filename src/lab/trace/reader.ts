@@ -55,14 +55,19 @@ export interface CaptureEnd {
  */
 export class TraceReader {
   readonly #device: DeviceKind | undefined;
+  readonly #untilUs: number;
   readonly #sessions = new Map<number, SessionDecoder>();
   #line = 0;
   #isPartial = false;
   #end: CaptureEnd = { end: "unmarked", lost: 0, started: undefined };
 
-  /** @param device names bits and configuration space. Default: inferred from the offer */
-  constructor(device?: DeviceKind) {
+  /**
+   * @param device names bits and configuration space. Default: inferred from the offer
+   * @param untilUs leaves out later events, in microseconds, so that states are those of this moment
+   */
+  constructor(device?: DeviceKind, untilUs: number = Number.POSITIVE_INFINITY) {
     this.#device = device;
+    this.#untilUs = untilUs;
   }
 
   /** The end of the capture, known after its last line. */
@@ -111,6 +116,7 @@ export class TraceReader {
     if (line["kind"] !== undefined) return this.#header(line);
     if (line["event"] === "end") return this.#footer(line);
     const us = clockOf(line, number);
+    if (us > this.#untilUs) return;
     const session = sessionOf(line, number);
     const decoder = line["event"] === "opened" ? this.#open(session, line) : this.#decoder(session);
     const event = isMessageLine(line)

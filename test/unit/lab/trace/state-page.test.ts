@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { packageRoot } from "../../../../src/core/os/index.ts";
 import {
+  compareStates,
   describeSession,
+  describeStateChange,
   type InspectedSession,
   StatePage,
   TraceReader,
@@ -100,6 +102,50 @@ test("chains that are outstanding have their age, and those that were missed are
   };
   const plain = JSON.parse(JSON.stringify(document));
   assert.deepEqual(schemaFaults(readSchema("inspect"), plain), []);
+});
+
+test("the state at a moment has nothing of the message behind it", () => {
+  const kick = recorded.split("\n").findIndex((line) => line.includes('"hex":"0c000000'));
+  const us = Number(JSON.parse(recorded.split("\n")[kick] ?? "").us);
+  for (const [moment, started] of [
+    [us - 1, false],
+    [us, true],
+  ] as const) {
+    const page = new StatePage();
+    for (const { event, state } of new TraceReader(undefined, moment).read(recorded)) {
+      page.event(event, state);
+    }
+    const rings = page.sessions(moment)[0]?.rings ?? [];
+    assert.equal(
+      rings.some((ring) => ring.started),
+      started,
+      `at ${moment} µs`,
+    );
+  }
+});
+
+test("two states differ in features, memory, rings and outstanding chains", () => {
+  const place = { session: 0, ring: 0, queue: "requestq", ...chain };
+  const available = { event: "chain-available", us: 2e8, ...place, chain: 0, head: 3, depth: 1 };
+  const more = [{ ...available, text: "A \x1b[31m" }];
+  const changes = compareStates(at(1000), at(3e8, more));
+  const document = {
+    schemaVersion: 1,
+    kind: "inspect-diff",
+    file: "f",
+    from: 1e3,
+    to: 3e8,
+    changes,
+  };
+  const plain = JSON.parse(JSON.stringify(document));
+  assert.deepEqual(schemaFaults(readSchema("inspect-diff"), plain), []);
+  const lines = changes.map(describeStateChange);
+  assert.ok(lines.includes("+ #0 feature VIRTIO_F_VERSION_1"), lines.join("\n"));
+  assert.ok(lines.some((line) => line.startsWith("+ #0 region mem0: guest 0x")));
+  assert.ok(lines.includes("+ #0 ring 0 requestq outstanding chain 0: head 3, A \\x1b[31m"));
+  const back = compareStates(at(3e8, more), at(1000)).map(describeStateChange);
+  assert.ok(back.includes("- #0 feature VIRTIO_F_VERSION_1"), back.join("\n"));
+  assert.deepEqual(compareStates(at(3e8, more), at(3e8, more)), []);
 });
 
 test("without an open session the one that ended last is shown, with its end", () => {

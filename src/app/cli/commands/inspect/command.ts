@@ -4,6 +4,12 @@ import { bareCommand, checked, jsonOption } from "../../options.ts";
 import { parseInteger } from "../../units.ts";
 import { parseMoment } from "./moment.ts";
 
+/** An option with several values. */
+const moments = (text: string, before: readonly number[] = []): number[] => [
+  ...before,
+  checked(parseMoment)(text),
+];
+
 export function addInspectCommand(program: Command, context: Context): void {
   const command = bareCommand("inspect")
     .description("show what a captured session had set up at a moment")
@@ -11,6 +17,11 @@ export function addInspectCommand(program: Command, context: Context): void {
     .addOption(
       new Option("--at <moment>", "as of this time of the capture; default: its end").argParser(
         checked(parseMoment),
+      ),
+    )
+    .addOption(
+      new Option("--diff <moment...>", "print what changed between these two times").argParser(
+        moments,
       ),
     )
     .addOption(
@@ -32,7 +43,8 @@ A capture of trace --rings also shows the chains that were outstanding.
 
 Examples:
   $ vhost-user inspect session.jsonl
-  $ vhost-user inspect session.jsonl --at 1.5s`,
+  $ vhost-user inspect session.jsonl --at 1.5s
+  $ vhost-user inspect session.jsonl --diff 20ms 1.5s`,
     );
   command.action(async (file, options) => {
     const { inspectCapture } = await import("./run.ts");
