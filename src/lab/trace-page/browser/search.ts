@@ -1,4 +1,5 @@
 import type { Chunk } from "./chunk.ts";
+import { pause } from "./pause.ts";
 import type { Rows } from "./rows.ts";
 
 /** Milliseconds between two reports: each draws the list. */
@@ -41,11 +42,10 @@ export async function search(
     if (failedOnly && failures === 0) continue;
     searchChunk(await rows.chunk(index), wanted, failedOnly, found);
     if (found.length >= MAX_FOUND) break;
+    await pause();
     if (performance.now() - reported < REPORT_MS) continue;
     reported = performance.now();
     if (!report(found)) return;
-    // Input and drawing come first.
-    await new Promise((resolve) => setTimeout(resolve));
   }
   found.isDone = true;
   report(found);

@@ -1,10 +1,11 @@
 import { FAILED, type PageHead } from "../head.ts";
+import { pause } from "./pause.ts";
 import type { Rows } from "./rows.ts";
 
 const LANE = 18;
 const LABEL = 150;
 /** Rows that are drawn one by one; where there are more, counts of them are. */
-const MAX_SINGLE = 50_000;
+const MAX_SINGLE = 20_000;
 const SHORTEST_US = 10;
 
 /** Draws what happens on each socket and ring over time, and zooms around the current moment. */
@@ -53,6 +54,7 @@ export class Timeline {
     if (rows > MAX_SINGLE) this.#drawBins(paint);
     for (const index of rows > MAX_SINGLE ? [] : chunks) {
       const chunk = await this.#rows.chunk(index);
+      await pause();
       if (drawing !== this.#drawing) return;
       for (let i = 0; i < chunk.rows; i += 1) {
         const x = this.#x(chunk.us[i] ?? 0);

@@ -99,7 +99,10 @@ function momentsOf(diff: readonly number[]): readonly [from: number, to: number]
       `--diff must have two moments, not ${diff.length}: inspect FILE --diff 20ms 1.5s`,
     );
   }
-  if (from > to) throw new UsageError(`--diff: ${from} µs is later than ${to} µs; name the earlier moment first`);
+  if (from > to)
+    throw new UsageError(
+      `--diff: ${from} µs is later than ${to} µs; name the earlier moment first`,
+    );
   return [from, to];
 }
 
