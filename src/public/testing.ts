@@ -147,7 +147,6 @@ export {
 export { TracePage, type TracePageEnd } from "../lab/trace-page/index.ts";
 export { type PcapngOptions, PcapngWriter, wiresharkDissector } from "../lab/wireshark/index.ts";
 export {
-  EventRelay,
   type ByteHooks,
   type BytesOptions,
   Capture,

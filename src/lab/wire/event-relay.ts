@@ -3,21 +3,6 @@ import { EventFd, type OwnedFd, Poller } from "../../core/os/index.ts";
 /**
  * Takes the signals of one event descriptor and hands them on to another. Neither's mode is changed,
  * and both stay open files of their peers: what was not taken stays in them.
- *
- * @example
- * ```ts
- * import { EventFd } from "vhost-user";
- * import { EventRelay } from "vhost-user/testing";
- *
- * const [kick, passed] = [EventFd.create(), EventFd.create()];
- * const relay = new EventRelay(kick, passed, (signals) => {
- *   console.log(signals);
- *   relay.pass();
- * });
- * kick.signal();
- * relay.flush(); // 1
- * relay.close();
- * ```
  */
 export class EventRelay {
   readonly #from: EventFd;
