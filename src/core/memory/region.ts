@@ -218,7 +218,7 @@ export class Region {
     if (mapping === undefined) throw new MemoryAccessError(`${nameOf(this.description)}: closed`);
     try {
       const bytes = mapping.slice(start, this.#aligned(length));
-      const window = new Window(mapping, this.origin + start, bytes);
+      const window = new Window(mapping, this.origin + start, start, bytes);
       if (this.#log !== undefined) window.log = this.#log;
       return window;
     } catch (cause) {

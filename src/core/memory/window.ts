@@ -19,17 +19,24 @@ export class Window {
   readonly bytes: Uint8Array;
   readonly u16: Uint16Array;
   readonly u32: Uint32Array;
+  /**
+   * Bytes of the mapping in front of the window. It is not `bytes.byteOffset`: a large mapping is
+   * several buffers.
+   */
+  readonly mappingOffset: number;
   /** Guest physical address of the first byte. */
   readonly guestStart: number;
   /** Records writes. It is set once the memory belongs to a table. */
   log: DirtyLog = NO_LOG;
 
   /**
+   * @param mappingOffset bytes of the mapping in front of it
    * @param bytes the part of the mapping; default all of it
    * @throws {RangeError} this process has no room for an ArrayBuffer
    */
-  constructor(mapping: Mapping, guestStart = 0, bytes = mapping.bytes) {
+  constructor(mapping: Mapping, guestStart = 0, mappingOffset = 0, bytes = mapping.bytes) {
     this.mapping = mapping;
+    this.mappingOffset = mappingOffset;
     this.guestStart = guestStart;
     this.bytes = bytes;
     const { buffer, byteOffset, length } = bytes;

@@ -37,7 +37,7 @@ export class UringMemory {
     if (window === this.#last) return this.#lastBase;
     let base = this.#bases.get(window);
     if (base === undefined) {
-      base = Number(window.mapping.address) + window.bytes.byteOffset;
+      base = Number(window.mapping.address) + window.mappingOffset;
       this.#bases.set(window, base);
     }
     this.#last = window;

@@ -12,7 +12,7 @@ import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { asError, EnvironmentError } from "../../../../src/core/base/index.ts";
-import { SpanList, Window } from "../../../../src/core/memory/index.ts";
+import { GuestMemory, SpanList, Window } from "../../../../src/core/memory/index.ts";
 import { addon, EventFd, Mapping, SharedMemory } from "../../../../src/core/os/index.ts";
 import {
   BlockStorage,
@@ -24,6 +24,7 @@ import {
   type StorageEngine,
 } from "../../../../src/endpoints/storage/index.ts";
 import { guardLeaks } from "../../../support/leak-guard.ts";
+import { GIB } from "../../support/memory.ts";
 import { uringSkip } from "../../../support/uring.ts";
 
 guardLeaks();
@@ -278,6 +279,42 @@ for (const name of ["sync", "threads", "uring"] as const) {
       assert.equal(mapping.broken, true);
     },
   );
+}
+
+for (const name of ["sync", "threads", "uring"] as const) {
+  for (const direct of [false, true]) {
+    const reason = (name === "uring" && skip) || (direct && noDirect);
+    test(
+      `${name}${direct ? ", direct" : ""}: memory behind the first 4 GiB of a region is the memory that is meant`,
+      { skip: reason },
+      async (t) => {
+        const bench = makeBench(t, name, { direct });
+        const memory = new GuestMemory({ size: 6 * GIB });
+        t.after(() => memory.close());
+        const [region] = memory.regions;
+        assert.ok(region);
+        // Two requests each time: a single one of a turn may be a plain system call.
+        for (const at of [GIB + 8192, 4 * GIB - 4096, 4 * GIB, 5 * GIB + 8192]) {
+          const { window, offset } = region.view(at, 8192);
+          const there = { ...bench, window };
+          await bench.run(
+            move(there, IoKind.Read, 4096, [offset, 4096]),
+            move(there, IoKind.Read, 8192, [offset + 4096, 2048], [offset + 6144, 2048]),
+          );
+          assert.deepEqual(window.bytes.slice(offset, offset + 8192), blocks(4096, 8192));
+          window.bytes.fill(0xa5, offset, offset + 8192);
+          await bench.run(
+            move(there, IoKind.Write, 0, [offset, 4096]),
+            move(there, IoKind.Write, 16384, [offset + 4096, 4096]),
+          );
+          const image = readFileSync(bench.path);
+          assert.ok(image.subarray(0, 4096).every((byte) => byte === 0xa5));
+          assert.ok(image.subarray(16384, 20480).every((byte) => byte === 0xa5));
+        }
+        assert.ok(bench.done.every(({ error }) => error === 0));
+      },
+    );
+  }
 }
 
 test("uring: one wait sees descriptors and completions", { skip }, (t) => {
