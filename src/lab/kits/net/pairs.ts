@@ -15,6 +15,12 @@ async function enablePair({ device, receiving }: Echo, on: boolean): Promise<voi
   await device.session.alive();
 }
 
+/** Returns whether a frame on a pair is used. */
+async function isServed(t: CheckContext, pair: Echo): Promise<boolean> {
+  pair.push(pair.frame());
+  return (await pair.device.ring.completion(t.times.callMs / 2)) !== undefined;
+}
+
 /** Sends frames on a pair. Returns whether the last of them came on it, of whose pair no ring is disabled. */
 async function comesBack(pair: Echo): Promise<boolean> {
   for (let i = 1; i < FRAMES; i += 1) await pair.transmit(pair.frame());
@@ -63,6 +69,9 @@ export const netPairs: readonly Check[] = [
       t.expectThat("frames, with the first pair enabled", early, "on ring 0", "not on ring 0");
       await expectNone(t, second, "which was never enabled");
       await enablePair(second, true);
+      // Whether a target must serve it is the subject of mq/2 and mq/4.
+      if (!(await isServed(t, second)))
+        t.notJudged(`the target does not serve ring ${second.device.ring.index}`);
       // Shows that frames could have come there.
       if (!(await comesBack(second)))
         t.notJudged("no frame comes on the second pair when it is enabled either");
