@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import {
   chmodSync,
   existsSync,
@@ -190,23 +191,25 @@ test("serve --connect to a path without a listener", async (t) => {
   expectFailure(result, 3, /none\.sock: no program listens there: there is no such file/);
 });
 
-test("an image that is missing, empty, no whole sectors, or a folder", async (t) => {
+test("an image that is missing, empty, no whole sectors, a folder, or a pipe", async (t) => {
   const space = new Workspace(t);
   space.file("empty.img", "");
   space.file("odd.img", "");
   truncateSync(space.path("odd.img"), 1000);
   mkdirSync(space.path("folder"));
+  execFileSync("mkfifo", [space.path("pipe")]);
   const images: readonly (readonly [string, RegExp])[] = [
     ["none.img", /none\.img.*no such file/],
     [
       "empty.img",
-      /empty\.img: the size of an image must be a positive multiple of 512 bytes, not 0; make one with/,
+      /empty\.img: the size of an image must be a positive multiple of 512 bytes, not 0; make it longer with: truncate -s 64M empty\.img/,
     ],
     [
       "odd.img",
-      /odd\.img: the size of an image must be a positive multiple of 512 bytes, not 1000; make one with/,
+      /odd\.img: the size of an image must be a positive multiple of 512 bytes, not 1000; make it longer with: truncate -s %512 odd\.img/,
     ],
     ["folder", /folder/],
+    ["pipe", /pipe is not a regular file/],
   ];
   for (const [image, says] of images) {
     const args = ["serve", "block", "--socket", "disk.sock", "--image", image];

@@ -6,6 +6,7 @@ import {
   fstatSync,
   openSync,
   readSync,
+  statSync,
   writeSync,
 } from "node:fs";
 import { counted, UsageError } from "../../../core/base/index.ts";
@@ -77,17 +78,15 @@ export class BlockStorage {
     path: string,
     { readOnly = false, direct = false }: { readOnly?: boolean; direct?: boolean } = {},
   ): BlockStorage {
+    const found = statSync(path, { throwIfNoEntry: false });
+    // Opening a pipe waits for its other end, and some devices wait, too.
+    if (found?.isFIFO() || found?.isCharacterDevice()) throw notAFile(path);
     const fd = openFile(path, readOnly ? constants.O_RDONLY : constants.O_RDWR, direct);
     const file = fstatSync(fd);
     const { size } = file;
     if (!file.isFile() || size === 0 || size % SECTOR_SIZE !== 0) {
       closeSync(fd);
-      throw new UsageError(
-        file.isFile()
-          ? `${path}: the size of an image must be a positive multiple of ${SECTOR_SIZE} bytes, not ${size}; ` +
-              `make one with: truncate -s 64M ${path}`
-          : `${path} is not a regular file; name one, or a block device`,
-      );
+      throw file.isFile() ? wrongSize(path, size) : notAFile(path);
     }
     if (direct && !takesDirect(fd)) {
       closeSync(fd);
@@ -233,6 +232,19 @@ export class BlockStorage {
     const { code } = error as NodeJS.ErrnoException;
     return this.readOnly && code !== undefined && NO_FLUSH.includes(code);
   }
+}
+
+function notAFile(path: string): UsageError {
+  return new UsageError(`${path} is not a regular file; name one`);
+}
+
+/** The remedy loses nothing: an image is only made longer. */
+function wrongSize(path: string, size: number): UsageError {
+  const longer = size === 0 ? "64M" : `%${SECTOR_SIZE}`;
+  return new UsageError(
+    `${path}: the size of an image must be a positive multiple of ${SECTOR_SIZE} bytes, not ${size}; ` +
+      `make it longer with: truncate -s ${longer} ${path}`,
+  );
 }
 
 function openFile(path: string, flags: number, direct: boolean): number {

@@ -46,7 +46,7 @@ test("an image must exist, be a positive multiple of 512 bytes, and be allowed",
         assert.ok(error instanceof UsageError);
         assert.match(
           error.message,
-          new RegExp(`multiple of 512 bytes, not ${size}; make one with: truncate`),
+          new RegExp(`multiple of 512 bytes, not ${size}; make it longer with: truncate`),
         );
         return true;
       },
