@@ -2,7 +2,8 @@ import type { Mapping } from "../os/index.ts";
 import { DirtyLog } from "./dirty-log.ts";
 
 /**
- * Regions are looked at through windows of at most this many bytes, which keeps every offset within a window a small integer, which the engine stores unboxed.
+ * Regions are looked at through windows of at most this many bytes: every offset within a window is
+ * then a small integer, which V8 stores unboxed.
  */
 export const WINDOW_SIZE = 2 ** 30;
 

@@ -100,6 +100,11 @@ export class Uring {
     }
   }
 
+  /** Number of completions that the ring holds; the kernel keeps further ones until {@link enter}. */
+  get capacity(): number {
+    return this.#completionMask + 1;
+  }
+
   /** Number of submission entries that can be added before {@link enter} must run. */
   get free(): number {
     return this.#submissionMask + 1 - this.pending;

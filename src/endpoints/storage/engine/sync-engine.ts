@@ -2,6 +2,7 @@ import { constants } from "node:os";
 import { readSync, writeSync } from "node:fs";
 import { fallocate, waitReadable } from "../../../core/os/index.ts";
 import type { BlockStorage } from "../image/storage.ts";
+import { errnoOf } from "../errno.ts";
 import { BounceBuffers, isAligned } from "./bounce-buffers.ts";
 import type { EngineOptions, StorageEngine } from "./engine.ts";
 import { IoKind, type IoRequest } from "./io-request.ts";
@@ -150,10 +151,4 @@ export class SyncEngine implements StorageEngine {
     }
     return 0;
   }
-}
-
-/** Returns the errno of an error of Node's; EIO if it has none. */
-export function errnoOf(error: unknown): number {
-  const { errno } = error as NodeJS.ErrnoException;
-  return errno === undefined ? EIO : Math.abs(errno);
 }

@@ -2,13 +2,13 @@ import { constants } from "node:os";
 import { fdatasync, read, write } from "node:fs";
 import { fallocate } from "../../../core/os/index.ts";
 import type { BlockStorage } from "../image/storage.ts";
+import { errnoOf } from "../errno.ts";
 import { BounceBuffers, isAligned } from "./bounce-buffers.ts";
 import type { EngineOptions, StorageEngine } from "./engine.ts";
 import { IoKind, type IoRequest } from "./io-request.ts";
 import { FALLOCATE_STEP, ZERO_STEP, Zeroes } from "./range-steps.ts";
-import { errnoOf } from "./sync-engine.ts";
 
-const { EFAULT, EIO, EINVAL, EROFS } = constants.errno;
+const { EFAULT, EIO } = constants.errno;
 const BOUNCE_BUFFERS = 16;
 
 /**
@@ -69,8 +69,7 @@ export class ThreadsEngine implements StorageEngine {
     else if (request.kind === IoKind.Flush)
       fdatasync(this.#storage.fd, (error) => {
         const code = error === null ? 0 : errnoOf(error);
-        const harmless = this.#storage.readOnly && (code === EINVAL || code === EROFS);
-        this.#finish(request, harmless ? 0 : code);
+        this.#finish(request, this.#storage.hasNothingToFlush(code) ? 0 : code);
       });
     else this.#change(request);
   }

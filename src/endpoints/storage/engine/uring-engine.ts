@@ -9,7 +9,7 @@ import { SyncEngine } from "./sync-engine.ts";
 import { UringMemory } from "./uring-memory.ts";
 import { UringWatch, WATCH_NUMBERS } from "./uring-watch.ts";
 
-const { EAGAIN, EFAULT, EINTR, EINVAL, EIO, ENOSYS, EOPNOTSUPP, EROFS } = constants.errno;
+const { EAGAIN, EFAULT, EINTR, EIO, ENOSYS, EOPNOTSUPP } = constants.errno;
 /** Entries of the rings. More requests than that may be in flight: the kernel keeps the rest. */
 const ENTRIES = 256;
 const COMPLETIONS = 2048;
@@ -100,7 +100,8 @@ export class UringEngine implements StorageEngine {
       for (; ring.next(); taken += 1) this.#complete(ring.userData, ring.result);
       this.#retry();
       const { pending } = ring;
-      if (pending === 0) return;
+      // Behind a full ring there may be more, which the kernel adds with the next call only.
+      if (pending === 0 && taken < ring.capacity) return;
       ring.enter(0);
       if (taken === 0 && ring.pending === pending) return;
     }
@@ -250,9 +251,7 @@ export class UringEngine implements StorageEngine {
   #changed(request: IoRequest, result: number): number {
     const { kind } = request;
     if (kind === IoKind.Flush) {
-      // A file system without fsync(2): a read-only disk wrote nothing.
-      const harmless = this.#storage.readOnly && (result === -EINVAL || result === -EROFS);
-      return harmless || result >= 0 ? 0 : -result;
+      return result >= 0 || this.#storage.hasNothingToFlush(-result) ? 0 : -result;
     }
     if (request.writesZeroes) return moved(request, result);
     if (result === -EOPNOTSUPP || result === -ENOSYS) {

@@ -9,9 +9,11 @@ import {
   statSync,
   writeSync,
 } from "node:fs";
+import { constants as osConstants } from "node:os";
 import { counted, UsageError } from "../../../core/base/index.ts";
 import { fallocate, SharedMemory } from "../../../core/os/index.ts";
 import type { Window } from "../../../core/memory/index.ts";
+import { errnoOf } from "../errno.ts";
 import { BounceBuffers, DIRECT_ALIGNMENT } from "../engine/bounce-buffers.ts";
 
 /** Sizes are multiples of it, bytes. */
@@ -20,8 +22,7 @@ const SECTOR_SIZE = 512;
 /** Zeroes to write where the file system has no call for it. */
 const ZEROES = new Uint8Array(1 << 20);
 
-/** Errors of fsync(2) for a file that cannot be written back. */
-const NO_FLUSH = ["EINVAL", "EROFS"];
+const { EINVAL, EROFS } = osConstants.errno;
 
 /**
  * The storage of a block device. It is always a file, so that one system call moves data between it
@@ -214,23 +215,27 @@ export class BlockStorage {
       fdatasyncSync(this.fd);
       return true;
     } catch (error) {
-      return this.#hasNothingToFlush(error);
+      return this.hasNothingToFlush(errnoOf(error));
     }
   }
 
   /** Like {@link flushSync}, without waiting: calls `done` with the result. */
   flush(done: (succeeded: boolean) => void): void {
-    fdatasync(this.fd, (error) => done(error === null || this.#hasNothingToFlush(error)));
+    fdatasync(this.fd, (error) => done(error === null || this.hasNothingToFlush(errnoOf(error))));
   }
 
   close(): void {
     this.#close();
   }
 
-  /** A file system without fsync(2), e.g. squashfs, fails although a read-only disk wrote nothing. */
-  #hasNothingToFlush(error: unknown): boolean {
-    const { code } = error as NodeJS.ErrnoException;
-    return this.readOnly && code !== undefined && NO_FLUSH.includes(code);
+  /**
+   * Returns whether a flush that failed has nothing to do: a file system without fsync(2), e.g.
+   * squashfs, fails although a read-only disk wrote nothing.
+   *
+   * @param errno of the failure, positive
+   */
+  hasNothingToFlush(errno: number): boolean {
+    return this.readOnly && (errno === EINVAL || errno === EROFS);
   }
 }
 

@@ -317,6 +317,16 @@ for (const name of ["sync", "threads", "uring"] as const) {
   }
 }
 
+test("uring: more completions than its ring holds are all taken", { skip }, async (t) => {
+  const bench = makeBench(t, "uring", { onEventLoop: true });
+  const requests = Array.from({ length: 5000 }, (_, i) =>
+    move(bench, IoKind.Read, (i % 1024) * 4096, [(i % 1024) * 4096, 4096]),
+  );
+  await bench.run(...requests);
+  assert.equal(bench.done.length, requests.length);
+  assert.deepEqual(bench.window.bytes.slice(0, SIZE), CONTENT);
+});
+
 test("uring: one wait sees descriptors and completions", { skip }, (t) => {
   const { engine } = makeBench(t, "uring", { direct: true });
   using kick = EventFd.create();

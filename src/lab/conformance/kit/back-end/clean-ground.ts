@@ -1,6 +1,7 @@
 import { CaseFailure } from "../../../engine/index.ts";
 import type { CaseResult } from "../../../results/index.ts";
 import type { CheckInfo } from "../check.ts";
+import { failedCheck } from "../failed-check.ts";
 import type { CheckContext } from "./context.ts";
 import { expectCleanSession } from "./clean-session.ts";
 
@@ -48,20 +49,9 @@ export class CleanGround {
     return found;
   }
 
-  #report(t: CheckContext, { message, expected, actual }: CaseFailure, ms: number): void {
-    const { id, title, strength, section } = CLEAN_SESSION;
+  #report(t: CheckContext, failure: CaseFailure, ms: number): void {
     t.exchange.markDeciding();
-    this.#found.push({
-      id,
-      title,
-      strength,
-      section,
-      verdict: "FAIL",
-      reason: `${message}: expected ${expected}, got ${actual}`,
-      findings: [{ message, expected, actual }],
-      values: [],
-      durationMs: Math.round(ms),
-      exchange: [...t.exchange.lines],
-    });
+    const evidence = { exchange: [...t.exchange.lines], ms };
+    this.#found.push(failedCheck(CLEAN_SESSION, failure, evidence));
   }
 }

@@ -65,7 +65,11 @@ export class FrontendAdapter implements Adapter<FrontendContext, FrontendCheck> 
     const { id, start } = this.#running;
     const due =
       death ??
-      this.#connections.instead(id, ended, { lines, output, ms: performance.now() - start });
+      this.#connections.instead(id, ended, {
+        exchange: lines,
+        output,
+        ms: performance.now() - start,
+      });
     return { warnings, values, observed, ended: due, exchange: lines, output };
   }
 

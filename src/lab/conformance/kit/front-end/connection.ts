@@ -1,6 +1,7 @@
 import { CaseSkip } from "../../../engine/index.ts";
 import type { CaseResult } from "../../../results/index.ts";
 import type { CheckInfo } from "../check.ts";
+import { failedCheck, type FailureEvidence } from "../failed-check.ts";
 import { SilentFrontend } from "./silent-front-end.ts";
 
 /** The rule that every other check of a front-end rests on. */
@@ -13,13 +14,6 @@ export const CONNECTS: CheckInfo = {
   observes: ["request"],
 };
 
-/** The evidence of a check that met a front-end that sent nothing. */
-interface Remains {
-  readonly lines: readonly string[];
-  readonly output: string;
-  readonly ms: number;
-}
-
 /**
  * Keeps apart that a front-end sends nothing from what its checks find: it is a finding of its own,
  * reported once, and the checks that met it are not judged.
@@ -29,9 +23,9 @@ export class Connections {
   #found: CaseResult[] = [];
 
   /** Returns what decides about a check that ended so. */
-  instead(id: string, ended: unknown, remains: Remains): unknown {
+  instead(id: string, ended: unknown, evidence: FailureEvidence): unknown {
     if (!(ended instanceof SilentFrontend) || id === CONNECTS.id) return ended;
-    if (!this.#failing) this.#report(ended, remains);
+    if (!this.#failing) this.#found.push(failedCheck(CONNECTS, ended, evidence));
     this.#failing = true;
     return new CaseSkip(`the front-end sends nothing, see ${CONNECTS.id}`, { notJudged: true });
   }
@@ -47,22 +41,5 @@ export class Connections {
     const found = this.#found;
     this.#found = [];
     return found;
-  }
-
-  #report({ message, expected, actual }: SilentFrontend, { lines, output, ms }: Remains): void {
-    const { id, title, strength, section } = CONNECTS;
-    this.#found.push({
-      id,
-      title,
-      strength,
-      section,
-      verdict: "FAIL",
-      reason: `${message}: expected ${expected}, got ${actual}`,
-      findings: [{ message, expected, actual }],
-      values: [],
-      durationMs: Math.round(ms),
-      exchange: lines,
-      ...(output !== "" && { output }),
-    });
   }
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fs, { writeSync } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
+import { constants } from "node:os";
 import { type TestContext, test } from "node:test";
 import {
   BlockFeature,
@@ -296,8 +297,8 @@ test("WRITE_ZEROES gives room back only where the driver allows it", async (t) =
 test("a flush of a read-only disk succeeds where its file system has none", async (t) => {
   const storage = BlockStorage.memory(1 << 20, { readOnly: true });
   const disk = makeDisk(t, { storage, features: BlockFeature.Flush });
-  for (const code of ["EINVAL", "EROFS", "EIO"]) {
-    const error = Object.assign(new Error(code), { code });
+  for (const code of ["EINVAL", "EROFS", "EIO"] as const) {
+    const error = Object.assign(new Error(code), { code, errno: -constants.errno[code] });
     const flush = t.mock.method(fs, "fdatasync", (_fd: number, done: fs.NoParamCallback) => {
       setImmediate(done, error);
     });
