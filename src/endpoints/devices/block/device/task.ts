@@ -6,7 +6,7 @@ import { DISCARD_LIMITS } from "./limits.ts";
 
 /** Requests of a ring that was stopped, and left to the region that records them. */
 export interface Suspended {
-  /** Those whose memory the kernel may access. */
+  /** Those that access guest memory, or change the image. */
   left: number;
   readonly resolve: () => void;
 }

@@ -47,7 +47,7 @@ export class BlockTasks {
     const { suspended } = task;
     task.started = false;
     task.suspended = undefined;
-    if (suspended === undefined || task.kind > IoKind.Write) return;
+    if (suspended === undefined || !changesAnything(task)) return;
     suspended.left -= 1;
     if (suspended.left === 0) suspended.resolve();
   }
@@ -62,11 +62,12 @@ export class BlockTasks {
 
   /**
    * Suspends the started tasks of a ring: none of them completes its chain. The promise resolves
-   * once the kernel accesses none of their memory.
+   * once the kernel accesses none of their memory, and none of them changes the image any more: who
+   * takes the ring over repeats them, and a late change would undo what came after it.
    */
   suspend(index: number): Promise<void> | undefined {
     const tasks = this.#all.filter((task) => isOf(task, index));
-    const moving = tasks.filter(({ kind }) => kind <= IoKind.Write).length;
+    const moving = tasks.filter(changesAnything).length;
     this.#started[index] = 0;
     let resolve: () => void = () => undefined;
     const done = new Promise<void>((settle) => (resolve = settle));
@@ -82,6 +83,11 @@ export class BlockTasks {
     );
     return task?.describe() ?? "a request";
   }
+}
+
+/** Returns whether a task accesses guest memory, or changes the image. */
+function changesAnything({ kind }: BlockTask): boolean {
+  return kind !== IoKind.Flush;
 }
 
 function isOf({ started, suspended, running }: BlockTask, index: number): boolean {
